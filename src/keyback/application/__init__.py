@@ -1,0 +1,1 @@
+"""Use cases: sync functions over one transaction, async only between them."""

@@ -1,0 +1,205 @@
+"""What the application asks of the outside: systems that hold passwords, and channels that carry messages.
+
+Plug-ins return values: a connector Outcomes, a channel Receipts. Neither sees HTTP requests of ours or SQL.
+Instants are integers: milliseconds since 1970-01-01T00:00Z.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal, Protocol
+
+from keyback.domain.secret import Secret
+
+# ── channels ────────────────────────────────────────────────────────────────
+
+
+class LetterKind(StrEnum):
+    """What a message is about; every channel has a text for each kind that it carries."""
+
+    RECOVERY = "recovery"  # link + code + stop link
+    LOGINS = "logins"  # the forgotten user names
+    ELSEWHERE = "elsewhere"  # the password lives with another sign-in provider
+    CHANGED = "changed"  # told to every contact after a recovery
+    STOPPED = "stopped"  # told to every contact when a recovery was stopped
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """One message to one stored address.
+
+    Args:
+        id: stable over retries; the Message-ID is made of it.
+        kind: which text.
+        to: the stored address, never the typed one.
+        name: the person's name, untrusted text.
+        locale: `zh_CN` or `en`.
+        written_at: ms; the Date header, stable over retries.
+        expires_at: ms; nothing is sent after it.
+        facts: values for the text, by kind (see `channels/mail.py`). Secrets among them are `Secret`.
+    """
+
+    id: str
+    kind: LetterKind
+    to: str
+    name: str
+    locale: str
+    written_at: int
+    expires_at: int
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one letter.
+
+    `sent`: the next hop took it. `temporary`: try again later. `permanent`: never will.
+    `code` is a short stable word (`ok`, `refused_recipient`, `unreachable`, `greylisted`, `bad_letter` …), `detail` the
+    server's words, cleaned of control characters and cut to 200 characters, without address or secret.
+    """
+
+    status: Literal["sent", "temporary", "permanent"]
+    code: str = "ok"
+    detail: str = ""
+
+
+class Channel(Protocol):
+    """A way to carry letters. Takes a batch so that one warm connection serves many."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def send(self, letters: Sequence[Letter]) -> Sequence[Receipt]:
+        """One receipt per letter, in order. Never raises for a letter's or a server's fault."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+# ── connectors ──────────────────────────────────────────────────────────────
+
+
+class Means(StrEnum):
+    """How a connector does something (design section 8)."""
+
+    NATIVE = "native"  # one documented call
+    COMPOSED = "composed"  # several native calls
+    GUIDED = "guided"  # the person is led through it
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a system lets a connector do."""
+
+    lookup: Means = Means.NONE
+    list: Means = Means.NONE
+    verify: Means = Means.NONE
+    set_password: Means = Means.NONE
+    must_change: Means = Means.NONE
+    unlock: Means = Means.NONE
+    revoke_sessions: Means = Means.NONE
+    activity: Means = Means.NONE
+    status: Means = Means.NONE
+    deep_link: Means = Means.NONE
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAccount:
+    """A login as the system knows it. `external_id` never changes; the user name may."""
+
+    external_id: str
+    username: str
+    mail: str | None = None
+    name: str | None = None
+    state: Literal["active", "disabled", "locked"] = "active"
+    privileged: bool = False
+    synced_from: str | None = None
+    sso_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to do to one account, in the order guard, unlock, set, must_change, revoke, confirm.
+
+    Args:
+        job_id: the same over all attempts; a system that can remember it must not act on it twice.
+        attempt: 1 for the first; from 2 on an earlier one may have worked, so confirm before setting again.
+        allow_privileged: policy and a second operator allowed a privileged target.
+    """
+
+    job_id: str
+    external_id: str
+    username: str
+    new_password: Secret
+    must_change: bool = False
+    allow_privileged: bool = False
+    attempt: int = 1
+
+
+class Step(StrEnum):
+    GUARD = "guard"
+    UNLOCK = "unlock"
+    SET = "set"
+    MUST_CHANGE = "must_change"
+    REVOKE = "revoke"
+    CONFIRM = "confirm"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one step of a plan came to.
+
+    `refused` carries one of our codes: policy_rejected, not_permitted, privileged_target, not_found, ambiguous, locked,
+    auth_expired, quota_missing, synced_elsewhere, unavailable. `retry`: nothing was changed, try again after
+    `retry_after_ms`. `uncertain`: it may have been changed. `pending`: the system does it later, or a person must
+    (`code` then is guided or desk). `unsupported`: the system has no such step; no fault.
+    """
+
+    step: Step
+    status: Literal["done", "pending", "refused", "retry", "uncertain", "unsupported"]
+    code: str = ""
+    vendor_text: str = ""
+    retry_after_ms: int = 0
+
+
+class Connector(Protocol):
+    """A system that holds passwords."""
+
+    @property
+    def name(self) -> str:
+        """Key in `keyback.toml`, in accounts and in the API, such as `tryton`."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """What people call the system, such as `Tryton`."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    async def find(self, identifier: str) -> Sequence[FoundAccount]:
+        """Accounts with this user name or mail address. Raises `Unavailable` when the system cannot be asked."""
+        ...
+
+    async def verify(self, username: str, password: Secret) -> bool | None:
+        """Whether this password signs in now; None when that cannot be found out."""
+        ...
+
+    async def apply(self, plan: Plan) -> Sequence[Outcome]:
+        """Do the plan; stops after the first step that is refused, to be retried or uncertain. Never raises for the
+        system's faults."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Unavailable(Exception):
+    """A system could not be asked. `code` is one of the codes of `Outcome`; the text never holds a secret."""
+
+    def __init__(self, code: str, text: str = "") -> None:
+        super().__init__(text or code)
+        self.code = code

@@ -1,0 +1,1 @@
+"""Shelf of ways a message travels, a file each."""

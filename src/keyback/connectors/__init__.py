@@ -1,0 +1,1 @@
+"""Shelf of systems that hold passwords, a file each."""

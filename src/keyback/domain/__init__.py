@@ -1,0 +1,1 @@
+"""Pure rules of account recovery: no I/O, no clock, no randomness."""

@@ -1,0 +1,1 @@
+"""Shelf of ways to prove who you are, a folder each."""

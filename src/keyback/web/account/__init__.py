@@ -1,0 +1,1 @@
+"""Sign-in to the built-in system and the signed-in page."""
