@@ -1,0 +1,411 @@
+"""What each page shows: one frozen dataclass a page. Routes build them, `rendering.Renderer.page` draws them.
+
+A page knows nothing of requests or storage. Instants are ms since the epoch, spans are seconds. Texts that a route hands
+over are untrusted and are escaped in the template. Errors are codes; the words for them live in the templates, so that
+one fact has one wording in each language.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+Journey = Literal["password", "locked", "username"]
+"""What was lost, as far as the portal leads through it today."""
+
+IDENTIFIER_EMPTY = "Type your email or user name."
+IDENTIFIER_LONG = "That is longer than any email or user name can be. Check what you typed."
+IDENTIFIER_MALFORMED = "That cannot be an email or user name. Check it for stray characters."
+MAIL_MALFORMED = "That doesn’t look like an email address. It needs an @ and a domain."
+"""Message ids for `Forgot.error` and `Find.error`. They judge the form of what was typed, never whether it is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """What surrounds every page.
+
+    Args:
+        locale: the language of this page.
+        path: clean path of this page, without a query: target of the language links, so never a POST-only path.
+        company: the host company's name in this language.
+        helpdesk: how to reach the help desk in this language, such as "extension 8100, weekdays 8:30 to 18:00".
+        sender: address that our mail comes from.
+        step: 1 prove, 2 new password, 3 done; None where no recovery is under way.
+        demo: whether to show the demo strip.
+        signed_in_as: user name of the session, for the sign-out button.
+    """
+
+    locale: Literal["zh_CN", "en"]
+    path: str
+    company: str
+    helpdesk: str
+    sender: str
+    step: Literal[1, 2, 3] | None = None
+    demo: bool = False
+    signed_in_as: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Base of all pages; `template` is the file under `templates/`."""
+
+    template: ClassVar[str]
+
+
+# ── beginning ───────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Triage(Page):
+    """`/`: pick what sounds most like you."""
+
+    template: ClassVar[str] = "triage.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Forgot(Page):
+    """`/forgot`: form posting `identifier`, `system`, `journey` to `/forgot`.
+
+    Args:
+        systems: (name, title) of the systems that may be picked.
+        journey: `password` or `locked`.
+        error: one of the message ids above, or None.
+        identifier: echoed only after input that was malformed.
+        system: the choice to keep after an error.
+    """
+
+    template: ClassVar[str] = "forgot.html"
+    systems: tuple[tuple[str, str], ...] = ()
+    journey: Journey = "password"
+    error: str | None = None
+    identifier: str = ""
+    system: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Find(Page):
+    """`/find`: form posting `identifier` (a mail address) to `/find`."""
+
+    template: ClassVar[str] = "find.html"
+    error: str | None = None
+    identifier: str = ""
+
+
+# ── proving ─────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting(Page):
+    """`/r/{handle}` until it is proven. The same for known and unknown identifiers, word for word.
+
+    Args:
+        kind: `password` or `username`; the latter only mails logins: no code, no number.
+        number: two digits for the number match; None for `username`.
+        code_seconds_left: 0 when the code is over.
+        code_total_seconds: a code's whole life, for the bar.
+        resend_in_seconds: 0 enables the button.
+        error: `wrong_code` (with `tries_left`), `no_tries`, `not_a_code` or None.
+        version: what `/r/{handle}/status` answers now; a later difference makes the script load the page anew.
+        resent: a new mail was just asked for: says so.
+    """
+
+    template: ClassVar[str] = "waiting.html"
+    handle: str
+    number: int | None
+    code_seconds_left: int
+    code_total_seconds: int
+    resend_in_seconds: int
+    kind: Literal["password", "username"] = "password"
+    error: Literal["wrong_code", "no_tries", "not_a_code"] | None = None
+    tries_left: int = 0
+    version: str = ""
+    resent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPage(Page):
+    """`/link`: the mailed link was opened; nothing has changed yet.
+
+    Args:
+        username: as the account's system writes it.
+        asked_at: ms.
+        source, device: where the request came from, already reduced to safe words.
+        same_browser: the browser that started: one button. Else `numbers`, to pick the one shown there.
+    """
+
+    template: ClassVar[str] = "link.html"
+    username: str
+    asked_at: int
+    source: str
+    device: str
+    same_browser: bool
+    numbers: tuple[int, ...] = ()
+    journey: Journey = "password"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkProblem(Page):
+    """`/link` when it cannot go on. `can_renew` shows the button that POSTs `/link/again`."""
+
+    template: ClassVar[str] = "link_problem.html"
+    reason: Literal["expired", "used", "replaced", "broken", "stopped", "wrong_number", "no_link"]
+    can_renew: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRenewed(Page):
+    """After POST `/link/again`: a new mail is on its way. `handle` where this browser holds the recovery."""
+
+    template: ClassVar[str] = "link_renewed.html"
+    handle: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkContinue(Page):
+    """Shown on the second device after a number match."""
+
+    template: ClassVar[str] = "link_continue.html"
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopPage(Page):
+    """GET `/stop`: shows what a POST to `/stop` would stop."""
+
+    template: ClassVar[str] = "stop.html"
+    username: str
+    asked_at: int
+    source: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped(Page):
+    """After stopping. `by_mail`: from a mailed link (the owner); else from the page where it was started."""
+
+    template: ClassVar[str] = "stopped.html"
+    by_mail: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NotYours(Page):
+    """`/r/{handle}` in a browser that does not hold it, known handle or not."""
+
+    template: ClassVar[str] = "not_yours.html"
+
+
+@dataclass(frozen=True, slots=True)
+class NeedMore(Page):
+    """Proven by mail, but this account's policy wants more: the help desk.
+
+    Args:
+        handle: of the recovery, for the quiet stop button.
+        username: the account it is about.
+    """
+
+    template: ClassVar[str] = "need_more.html"
+    handle: str
+    username: str
+    version: str = ""
+
+
+# ── new password ────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordRule:
+    """One rule in the list. `text` and `fix` are in the page's language already."""
+
+    code: str
+    text: str
+    state: Literal["met", "unmet", "idle"] = "idle"
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordError:
+    """One reason why the password was not taken, in the page's language."""
+
+    code: str
+    text: str
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AccountChoice:
+    """One system in "Use it for"."""
+
+    id: str
+    title: str
+    username: str
+    hint_code: Literal["at_once", "desk", "guided"] = "at_once"
+    checked: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Password(Page):
+    """`/r/{handle}`, step 2. Form to `/r/{handle}/password`. A typed password is never sent back.
+
+    Args:
+        minutes_left: for this step.
+        min_length: the policy's minimum in code points, for the check in the browser.
+        requirements: listed before typing.
+        errors: everything that was wrong with the last try.
+        mismatch: the two fields differed.
+        strength: 0 to 4 of the last try, or None.
+        accounts: shown as boxes when there is more than one; one alone is sent hidden.
+        none_chosen: the last try had no box ticked.
+        submission: opaque, makes a repeated press harmless.
+        busy: the server was too busy to hash; nothing was lost.
+    """
+
+    template: ClassVar[str] = "password.html"
+    handle: str
+    display_name: str
+    username: str
+    minutes_left: int
+    min_length: int
+    requirements: tuple[PasswordRule, ...]
+    accounts: tuple[AccountChoice, ...]
+    submission: str
+    errors: tuple[PasswordError, ...] = ()
+    mismatch: bool = False
+    none_chosen: bool = False
+    strength: int | None = None
+    busy: bool = False
+
+
+# ── done ────────────────────────────────────────────────────────────────────
+
+SystemState = Literal["waiting", "working", "done", "yours", "desk", "unsure", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class SystemResult:
+    """One system's result.
+
+    Args:
+        at: ms when it was confirmed, for `done`.
+        vendor_text: the system's own words, shown as a quotation.
+        steps: for `yours`, in the page's language.
+        url: https address to go on at, from configuration, never from a request.
+        reason_code: a code of `ports.Outcome` for `refused`.
+        username: the login there, shown in the steps of `yours` and after `done`.
+    """
+
+    title: str
+    state: SystemState
+    at: int | None = None
+    vendor_text: str = ""
+    steps: tuple[str, ...] = ()
+    url: str = ""
+    reason_code: str = ""
+    username: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Results(Page):
+    """`/r/{handle}`, step 3.
+
+    Args:
+        all_settled: nothing is going on any more.
+        ignored_second: a password had been chosen from another page; the one just typed was not used.
+        can_retry: a system refused the password itself: link to `/r/{handle}?again=1`, which shows step 2 for those.
+        version: as in `Waiting`.
+        built_in: whether signing in at `/sign-in` is possible with one of the accounts.
+    """
+
+    template: ClassVar[str] = "results.html"
+    handle: str
+    systems: tuple[SystemResult, ...]
+    all_settled: bool
+    ignored_second: bool = False
+    can_retry: bool = False
+    version: str = ""
+    built_in: bool = True
+
+    @property
+    def done(self) -> int:
+        """How many systems have confirmed the change."""
+        return sum(s.state == "done" for s in self.systems)
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Page):
+    """A recovery that is over: why, and the way out."""
+
+    template: ClassVar[str] = "ended.html"
+    reason: Literal["cancelled", "expired", "failed", "closed", "rejected"]
+
+
+# ── signing in ──────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn(Page):
+    """`/sign-in`: form posting `identifier`, `password`. `wait_seconds` goes with `slow_down`."""
+
+    template: ClassVar[str] = "sign_in.html"
+    error: Literal["wrong", "slow_down", "busy"] | None = None
+    wait_seconds: int = 0
+    identifier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Account(Page):
+    """`/account`.
+
+    Args:
+        last_recovery_at: ms, None if there was none.
+        sessions: how many sign-ins are open, this one included.
+    """
+
+    template: ClassVar[str] = "account.html"
+    name: str
+    username: str
+    last_recovery_at: int | None
+    sessions: int
+    signed_in_at: int | None = None
+
+
+# ── reading ─────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Help(Page):
+    """`/help`. `handle` of this browser's open recovery, for the way back."""
+
+    template: ClassVar[str] = "help.html"
+    handle: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Privacy(Page):
+    """`/privacy`: what is stored, and for how long."""
+
+    template: ClassVar[str] = "privacy.html"
+    request_days: int = 7
+    audit_days: int = 180
+
+
+@dataclass(frozen=True, slots=True)
+class Accessibility(Page):
+    """`/accessibility`."""
+
+    template: ClassVar[str] = "accessibility.html"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage(Page):
+    """Any error status; those without words of their own read like 400 (4xx) or 500 (5xx).
+
+    Args:
+        status: 400, 403, 404, 405, 413, 415, 422, 429, 500, 503 …
+        retry_after: seconds, for 429 and 503; 0 says nothing.
+        back: path to start again from.
+    """
+
+    template: ClassVar[str] = "error.html"
+    status: int
+    retry_after: int = 0
+    back: str = "/"

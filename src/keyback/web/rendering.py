@@ -1,0 +1,140 @@
+"""Draws pages: Jinja templates, both languages, times in the company's zone, static files under hashed names.
+
+Templates are autoescaped and strict: an unknown name is an error, never an empty place. `_('text', name=value)` gives the
+text in the page's language; text and values are both escaped, unless a value is markup that the template itself made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from babel.dates import get_timezone_name
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
+
+from keyback.locale import gettext
+from keyback.web.pages import Page, Shell
+
+HERE = Path(__file__).parent
+MEDIA_TYPES = MappingProxyType(
+    {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+)
+MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+
+@dataclass(frozen=True, slots=True)
+class StaticFile:
+    """A file of the look, read once. `url` holds twelve hex digits of its SHA-256, so it may be cached for ever."""
+
+    name: str
+    url: str
+    media_type: str
+    body: bytes
+
+
+def load_static(folder: Path = HERE / "static") -> Mapping[str, StaticFile]:
+    """All static files by name."""
+    out: dict[str, StaticFile] = {}
+    for path in sorted(folder.iterdir()):
+        media_type = MEDIA_TYPES.get(path.suffix)
+        if media_type:
+            body = path.read_bytes()
+            url = f"/static/{hashlib.sha256(body).hexdigest()[:12]}/{path.name}"
+            out[path.name] = StaticFile(path.name, url, media_type, body)
+    return MappingProxyType(out)
+
+
+def translate(locale: str, message: str, **values: object) -> Markup:
+    """The text in `locale`, escaped, with escaped values in its places; values that are markup already stay so."""
+    text = escape(gettext(locale, message))
+    return text.format(**values) if values else text
+
+
+def moment(locale: str, at: int, zone: ZoneInfo) -> str:
+    """`24 Nov, 14:02` or `11月24日14:02` for an instant in ms."""
+    t = datetime.fromtimestamp(at / 1000, zone)
+    if locale == "zh_CN":
+        return f"{t.month}月{t.day}日{t:%H:%M}"
+    return f"{t.day} {MONTHS[t.month - 1]}, {t:%H:%M}"
+
+
+def span(locale: str, seconds: int) -> str:
+    """`9 min 12 s` or `9分12秒`; hours from 60 minutes on; never below zero."""
+    minutes, s = divmod(max(0, seconds), 60)
+    hours, m = divmod(minutes, 60)
+    texts = ("{h} h", "{m} min", "{s} s")
+    parts = [
+        gettext(locale, text, **{text[1]: value})
+        for text, value in zip(texts, (hours, m, s), strict=True)
+        if value and not (hours and text == "{s} s")
+    ]
+    return ("" if locale == "zh_CN" else " ").join(parts) or gettext(locale, "{s} s", s=0)
+
+
+def safe_url(url: str) -> str:
+    """`url` if it is http or https or a path of ours, else nothing: no other scheme ever becomes a link (I4)."""
+    if url.startswith("/") and not url.startswith(("//", "/\\")):
+        return url
+    return url if urlsplit(url).scheme in ("http", "https") else ""
+
+
+class Renderer:
+    """Draws pages; made once and shared, templates are compiled at their first use.
+
+    Args:
+        time_zone: IANA name of the zone in which people read times. Raises `ZoneInfoNotFoundError` for an unknown one.
+    """
+
+    def __init__(self, *, time_zone: str = "UTC") -> None:
+        self.zone = ZoneInfo(time_zone)
+        self.static = load_static()
+        self._zone_names = {
+            locale: get_timezone_name(self.zone, locale=locale, width="long") for locale in ("zh_CN", "en")
+        }
+        self._env = env = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+            cache_size=-1,
+        )
+        env.globals["_"] = pass_context(_translate)
+        env.globals["static_url"] = self.static_url
+        env.globals["zone_name"] = pass_context(lambda context: self._zone_names[_locale(context)])
+        env.filters["moment"] = pass_context(lambda context, at: moment(_locale(context), at, self.zone))
+        env.filters["iso"] = lambda at: datetime.fromtimestamp(at / 1000, self.zone).isoformat(timespec="seconds")
+        env.filters["span"] = pass_context(lambda context, seconds: span(_locale(context), seconds))
+        env.filters["safe_url"] = safe_url
+
+    def static_url(self, name: str) -> str:
+        """`/static/<hash>/<name>`. Raises KeyError for a file that does not exist."""
+        return self.static[name].url
+
+    def page(self, model: Page, shell: Shell) -> bytes:
+        """The whole page as UTF-8 HTML."""
+        text = self._env.get_template(type(model).template).render(page=model, shell=shell)
+        return text.encode()
+
+    def warm(self) -> None:
+        """Compile every template now, so that no first visitor waits for it."""
+        for name in self._env.list_templates(extensions=["html"]):
+            self._env.get_template(name)
+
+
+def _locale(context: Context) -> str:
+    shell = context["shell"]
+    return str(shell.locale)
+
+
+def _translate(context: Context, message: str, /, **values: object) -> Markup:
+    return translate(_locale(context), message, **values)
