@@ -1,0 +1,261 @@
+"""What use cases ask of storage: one transaction with its stores. `storage` implements it, tests hold it to a contract.
+
+A transaction is a plain function `fn(tx)`; it cannot wait for a network (ADR 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeVar
+
+from keyback.domain.case import Case
+from keyback.domain.challenge import Challenge, Ending
+from keyback.domain.events import CaseEvent, Note
+from keyback.domain.person import Account, Contact, Person
+
+T = TypeVar("T")
+CounterKey = str
+
+
+class StorageDown(Exception):
+    """The database did not take a transaction; nothing is known to have happened. Faces answer 503."""
+
+
+class StorageFull(StorageDown):
+    """The same, because there is no room left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """A request as it was written down. `identifier` is canonical; it is sealed in the database.
+
+    Args:
+        subject: keyed digest of the identifier, the name under which ghosts are counted.
+        agent: the browser's own words, cut; only reduced forms are ever shown.
+        state: `new` waits for the worker, `done` was looked up (found or not), `stopped` by its requester.
+        tries: wrong codes typed here; the page shows what is left of them.
+    """
+
+    handle: str
+    identifier: str
+    subject: bytes
+    journey: Literal["password", "username"]
+    system: str
+    locale: str
+    source: str
+    agent: str
+    asked_at: int
+    expires_at: int
+    state: Literal["new", "done", "stopped"] = "new"
+    tries: int = 0
+    sends: int = 1
+    case_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """A person found for an identifier, with everything that the worker needs to answer."""
+
+    canonical: str
+    person: Person
+    contacts: tuple[Contact, ...]
+    accounts: tuple[Account, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    total: int
+    hour: int
+    day: int
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A row of the outbox. `fence` is the lease's number; only its holder may finish it."""
+
+    id: str
+    kind: Literal["mail", "apply"]
+    body: Mapping[str, Any]
+    created_at: int
+    expires_at: int
+    sealed: bytes | None = None
+    due_at: int = 0
+    attempts: int = 0
+    fence: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    digest: bytes
+    person_id: str
+    account_id: str
+    created_at: int
+    seen_at: int
+    expires_at: int
+    source: str
+    device: str
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A person as an import or a seed brings them."""
+
+    key: str
+    name: str
+    locale: str
+    tier: Literal["standard", "mfa", "privileged"]
+    state: Literal["active", "disabled"]
+    mails: tuple[str, ...]
+    accounts: tuple[ImportedAccount, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedAccount:
+    system: str
+    external_id: str
+    username: str
+    state: Literal["active", "disabled", "locked"] = "active"
+    privileged: bool = False
+    provider: str = ""
+
+
+ImportResult = Literal["added", "changed", "same", "username_taken"]
+
+
+class People(Protocol):
+    def match(self, canonicals: Sequence[str]) -> Mapping[str, Sequence[Match]]: ...
+    def person(self, person_id: str) -> Person | None: ...
+    def people(self, person_ids: Sequence[str]) -> Mapping[str, Person]: ...
+    def contacts(self, person_ids: Sequence[str]) -> Mapping[str, Sequence[Contact]]: ...
+    def accounts(self, person_ids: Sequence[str]) -> Mapping[str, Sequence[Account]]: ...
+    def bump_security(self, person_id: str) -> None: ...
+    def save_imported(self, people: Sequence[Imported]) -> Sequence[ImportResult]:
+        """Writes people by their keys, one result for each; a second time it finds everything `same`."""
+        ...
+
+    def set_account_state(self, account_id: str, state: str) -> None: ...
+    def credential(self, account_id: str) -> str | None: ...
+    def account_by_username(self, system: str, canonical: str) -> tuple[Account, Person] | None: ...
+    def set_credential(self, account_id: str, phc: str, job_id: str) -> bool: ...
+    def find_accounts(self, system: str, canonical: str) -> Sequence[Account]: ...
+
+
+class Intakes(Protocol):
+    def add(self, intakes: Sequence[Intake]) -> None:
+        """Writes new ones down; a handle that is there already is left as it is (idempotency keys)."""
+        ...
+
+    def get(self, handle: str, *, lock: bool = False) -> Intake | None: ...
+    def claim(self, limit: int) -> Sequence[Intake]: ...
+    def count_try(self, handle: str, limit: int) -> int | None:
+        """Counts one wrong-or-right try before it is looked at; None when there is none left or it is over."""
+        ...
+
+    def give_try_back(self, handle: str) -> None: ...
+    def ask_again(self, handle: str, asked_before: int) -> bool: ...
+    def stop(self, handle: str) -> bool: ...
+    def bind(self, handle: str, case_id: str) -> None: ...
+    def waiting(self) -> int: ...
+
+
+class Cases(Protocol):
+    def get(self, case_id: str) -> Case | None: ...
+    def open_of(self, person_ids: Sequence[str]) -> Mapping[str, Case]: ...
+    def act(self, case: Case, events: Sequence[CaseEvent]) -> Case:
+        """Folds the events, stores the case and records them. Raises Refusal `conflict` if it was changed meanwhile."""
+        ...
+
+    def listed(self, *, state: str | None, limit: int) -> Sequence[Case]: ...
+    def overdue(self, limit: int) -> Sequence[Case]: ...
+
+
+class Challenges(Protocol):
+    def add(self, challenges: Sequence[Challenge], key_id: str, digests: Sequence[tuple[bytes, bytes]]) -> None: ...
+    def by_link(self, digest: bytes, *, lock: bool = False) -> Challenge | None: ...
+    def by_stop(self, digest: bytes) -> Challenge | None: ...
+    def many(self, ids: Sequence[str]) -> Mapping[str, Challenge]: ...
+    def of_intake(self, handle: str) -> Sequence[Challenge]: ...
+    def key_id(self, challenge_id: str) -> str: ...
+    def end(self, challenge_id: str, ending: Ending) -> bool:
+        """`UPDATE … WHERE ended IS NULL`: True for exactly one caller."""
+        ...
+
+    def end_all(self, case_ids: Sequence[str], ending: Ending) -> None: ...
+
+
+class Counters(Protocol):
+    def add(self, keys: Sequence[CounterKey]) -> Mapping[CounterKey, Count]:
+        """Counts one for each key in one statement each and gives the new counts."""
+        ...
+
+    def reset(self, key: CounterKey) -> None:
+        """Sets the consecutive total to zero; hours and days stay."""
+        ...
+
+    def get(self, key: CounterKey) -> Count: ...
+
+
+class Outbox(Protocol):
+    def put(self, jobs: Sequence[Job]) -> None: ...
+    def claim(self, kind: str, limit: int, lease_ms: int) -> Sequence[Job]: ...
+    def done(self, jobs: Sequence[Job]) -> None: ...
+    def again(self, job: Job, due_at: int, code: str) -> bool: ...
+    def dead(self, job: Job, code: str) -> bool: ...
+    def holds(self, job: Job) -> bool: ...
+    def depth(self) -> Mapping[str, int]: ...
+
+
+class Sessions(Protocol):
+    def add(self, session: Session) -> None: ...
+    def get(self, digest: bytes) -> Session | None: ...
+    def touch(self, digest: bytes) -> None: ...
+    def end(self, digest: bytes) -> Session | None: ...
+    def end_all(self, person_id: str) -> int: ...
+    def of_person(self, person_id: str) -> Sequence[Session]: ...
+
+
+class Audit(Protocol):
+    def record(self, stream: str, events: Iterable[CaseEvent | Note]) -> None:
+        """Adds to the hash chain when the transaction commits, or not at all."""
+        ...
+
+
+class Seals(Protocol):
+    """The keyring, as use cases see it."""
+
+    @property
+    def primary(self) -> str: ...
+    @property
+    def ids(self) -> tuple[str, ...]: ...
+    def derive(self, purpose: str, kid: str | None = None) -> bytes: ...
+    def seal(self, plain: bytes, purpose: str, bound_to: str) -> bytes: ...
+    def open(self, sealed: bytes, purpose: str, bound_to: str) -> bytes: ...
+
+
+class Tx(Protocol):
+    """One transaction. `now` is the database's clock in ms, the same for the whole transaction."""
+
+    now: int
+    people: People
+    intakes: Intakes
+    cases: Cases
+    challenges: Challenges
+    counters: Counters
+    outbox: Outbox
+    sessions: Sessions
+    audit: Audit
+    seals: Seals
+
+    def new_id(self) -> str: ...
+    def random(self, n: int) -> bytes: ...
+
+
+class Database(Protocol):
+    """Durable transactions: written ones one after another, read ones on a snapshot."""
+
+    async def write(self, fn: Callable[[Tx], T]) -> T: ...
+    async def read(self, fn: Callable[[Tx], T]) -> T: ...
+    async def write_down(self, intake: Intake) -> None:
+        """Makes one intake durable; concurrent ones share a commit."""
+        ...

@@ -1,0 +1,108 @@
+"""Challenges: one mail's link and code, derived from a random nonce by MAC and never stored.
+
+Sources: RFC 2104, NIST SP 800-63B-4 section 4.2.1.2.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Literal
+
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+LINK_LIFE = 60 * MINUTE  # hard maximum 24 h (N-R5)
+CODE_LIFE = 10 * MINUTE  # hard maximum 24 h by mail (N-R5); ten minutes as A-6.5.5 asks
+CODE_DIGITS = 8
+TRIES_SHOWN = 5  # wrong codes on one page before a new mail is needed
+HARD_CAP = 100  # consecutive failures of one person's proof before it is off (NIST SP 800-63B-4 3.2.2)
+WINDOW_TRIES = 10  # wrong codes for one person in an hour, over all of their recoveries
+MAILS_PER_HOUR = 3
+MAILS_PER_DAY = 10
+RESEND_AFTER = 2 * MINUTE
+
+Ending = Literal["used", "replaced", "stopped", "wrong_number", "spent"]
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One mail that asks its reader to prove that the mailbox is theirs.
+
+    Args:
+        nonce: 32 random bytes; link and code are MACs over it.
+        security_version: the person's when it was made; any other value makes it void (C17).
+        ended: why it can no longer be used, None while it can.
+    """
+
+    id: str
+    intake_id: str
+    case_id: str
+    person_id: str
+    contact_id: str
+    nonce: bytes
+    security_version: int
+    created_at: int
+    link_expires_at: int
+    code_expires_at: int
+    ended: Ending | None = None
+
+
+def _mac(key: bytes, label: str, nonce: bytes) -> bytes:
+    return hmac.digest(key, label.encode() + b"\0" + nonce, hashlib.sha256)
+
+
+def link_token(key: bytes, nonce: bytes) -> str:
+    """The 22 characters (128 bits) of the mailed link."""
+    return base64.urlsafe_b64encode(_mac(key, "link", nonce)[:16]).rstrip(b"=").decode()
+
+
+def stop_token(key: bytes, nonce: bytes) -> str:
+    """The 22 characters of the link that stops the recovery and can do nothing else."""
+    return base64.urlsafe_b64encode(_mac(key, "stop", nonce)[:16]).rstrip(b"=").decode()
+
+
+def mail_code(key: bytes, nonce: bytes) -> str:
+    """The 8 digits of the same mail."""
+    return f"{int.from_bytes(_mac(key, 'code', nonce)[:16], 'big') % 10**CODE_DIGITS:0{CODE_DIGITS}d}"
+
+
+def token_digest(token: str) -> bytes:
+    """What the database keeps of a token: SHA-256, so that a reader of the database cannot use it (C12)."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def holder_secret(key: bytes, handle: str) -> str:
+    """The secret that lets a browser or API client go on with the recovery `handle`: derived, not stored."""
+    return base64.urlsafe_b64encode(_mac(key, "holder", handle.encode())[:24]).decode()
+
+
+def match_number(key: bytes, handle: str) -> int:
+    """The two-digit number that the waiting page shows, 10 to 99."""
+    return 10 + int.from_bytes(_mac(key, "number", handle.encode())[:8], "big") % 90
+
+
+def number_choices(key: bytes, handle: str) -> tuple[int, int, int]:
+    """The three numbers that the link page offers: the right one and two others, in an order that stays."""
+    numbers = [match_number(key, handle)]
+    stream = _mac(key, "choices", handle.encode())
+    for b in stream[:24]:
+        n = 10 + b % 90
+        if n not in numbers:
+            numbers.append(n)
+        if len(numbers) == 3:
+            break
+    while len(numbers) < 3:  # 24 equal bytes: never seen, still answered
+        numbers.append(next(n for n in range(10, 100) if n not in numbers))
+    turn = stream[31] % 3
+    order = numbers[turn:] + numbers[:turn]
+    if stream[30] % 2:
+        order[0], order[1] = order[1], order[0]
+    return order[0], order[1], order[2]
+
+
+def clean_code(typed: str) -> str | None:
+    """Eight digits out of what was typed or pasted (spaces and hyphens fall away); None when it cannot be a code."""
+    digits = typed.replace(" ", "").replace("-", "").replace("\u00a0", "").strip()
+    return digits if len(digits) == CODE_DIGITS and digits.isascii() and digits.isdigit() else None

@@ -1,0 +1,168 @@
+"""What can happen to a recovery case. Events are facts: stored in the audit log, folded into the case."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from keyback.domain.person import Tier
+
+Journey = Literal["password", "username"]
+Result = Literal["waiting", "working", "done", "yours", "desk", "unsure", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    person_id: str
+    journey: Journey
+    tier: Tier
+    accounts: tuple[str, ...]
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChallengeSent:
+    challenge_id: str
+    intake_id: str
+    contact_id: str
+    source: str = ""
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MailWithheld:
+    """The person's mail budget is used up; nothing was sent, the answer outside was the same (A7)."""
+
+    intake_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProofAccepted:
+    proof: str
+    kind: str
+    channel: str
+    challenge_id: str
+    intake_id: str
+    sufficient: bool
+    how: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ProofRefused:
+    proof: str
+    challenge_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewStarted:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class HoldStarted:
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    by: str = "policy"
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordChosen:
+    """`submission` is a keyed digest of the form's own id, so that a repeated form is known as the same one (E15)."""
+
+    jobs: tuple[tuple[str, str], ...]  # (account id, job id)
+    submission: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSettled:
+    account_id: str
+    result: Result
+    code: str = ""
+    vendor_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LoginsSent:
+    intake_id: str
+    contact_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    by: Literal["owner", "requester", "operator"]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expired:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    pass
+
+
+CaseEvent = (
+    Requested
+    | ChallengeSent
+    | MailWithheld
+    | ProofAccepted
+    | ProofRefused
+    | ReviewStarted
+    | HoldStarted
+    | Approved
+    | PasswordChosen
+    | AccountSettled
+    | LoginsSent
+    | Recovered
+    | Failed
+    | Cancelled
+    | Expired
+    | Rejected
+    | Closed
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something that belongs in the audit log but to no case: a sign-in, an import, a batch of intakes."""
+
+    type: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+def event_type(event: CaseEvent | Note) -> str:
+    """`ProofAccepted` → `proof_accepted`; a Note carries its own."""
+    if isinstance(event, Note):
+        return event.type
+    name = type(event).__name__
+    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+
+
+def event_data(event: CaseEvent | Note) -> dict[str, Any]:
+    """The event's values as JSON takes them."""
+    if isinstance(event, Note):
+        return dict(event.data)
+    return dataclasses.asdict(event)

@@ -1,0 +1,89 @@
+"""People, their accounts and contacts, and the one way to compare identifiers."""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+from typing import Literal
+
+import idna
+
+from keyback.domain.errors import BadInput
+
+Tier = Literal["standard", "mfa", "privileged"]
+PersonState = Literal["active", "disabled"]
+AccountState = Literal["active", "disabled", "locked"]
+MAX_IDENTIFIER = 254
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody who may sign in. `security_version` goes up with every change that must end pending links."""
+
+    id: str
+    name: str
+    locale: str
+    tier: Tier
+    state: PersonState
+    security_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A confirmed address of a person. `address` is kept as stored; mail goes to it byte for byte."""
+
+    id: str
+    person_id: str
+    channel: Literal["mail"]
+    address: str
+    role: Literal["primary", "backup"]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A person's login in one system. `external_id` is the system's own and never changes.
+
+    `provider` names who holds the password when the account signs in by single sign-on; empty otherwise.
+    """
+
+    id: str
+    person_id: str
+    system: str
+    external_id: str
+    username: str
+    state: AccountState = "active"
+    privileged: bool = False
+    provider: str = ""
+
+
+def canonicalize(identifier: str) -> str:
+    """The one form in which identifiers are compared: by sign-in, limits, recovery, import and audit alike.
+
+    White space around it goes, NFKC and case folding are applied, a mail address's domain becomes its A-label
+    (RFC 5891). Accents are kept: `cürrent` is not `current`.
+
+    Args:
+        identifier: mail address or user name as typed, at most 254 code points.
+
+    Raises:
+        BadInput: `empty`, `too_long`, or `not_text` for control, format and unassigned characters and surrogates.
+    """
+    if len(identifier) > 4 * MAX_IDENTIFIER:
+        raise BadInput("too_long")
+    if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn") for c in identifier.strip(" \t\r\n\u3000\u00a0")):
+        raise BadInput("not_text")
+    # Case folding can undo NFKC (RFC 3454 has the same note), so fold between two normalisations.
+    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", identifier).casefold()).strip()
+    if not text:
+        raise BadInput("empty")
+    if len(text) > MAX_IDENTIFIER or len(identifier.strip()) > MAX_IDENTIFIER:
+        raise BadInput("too_long")
+    if any(c.isspace() and c != " " for c in text):
+        raise BadInput("not_text")
+    local, at, domain = text.rpartition("@")
+    if at and not domain.isascii():
+        try:
+            domain = idna.encode(domain, uts46=True).decode()
+        except idna.IDNAError:
+            raise BadInput("not_text") from None
+    return f"{local}{at}{domain}"

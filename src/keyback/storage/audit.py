@@ -1,0 +1,84 @@
+"""The event log: every event in one hash chain, written in the same transaction as its effect (ADR 3).
+
+Each row's hash is an HMAC-SHA256 over the hash before it and the row, under a key that is not in the database; who can
+write to the database but lacks the keyring cannot mend the chain (P5, ASVS 5.0 16.4.2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+
+from keyback.domain.events import CaseEvent, Note, event_data, event_type
+from keyback.storage.schema import audit_head, events
+from keyback.storage.sql import insert_many
+
+if TYPE_CHECKING:
+    from keyback.storage.tx import SqlTx
+
+GENESIS = bytes(32)
+PURPOSE = "audit"
+
+
+def row_hash(key: bytes, before: bytes, seq: int, at: int, stream: str, kind: str, data: str) -> bytes:
+    """The chained hash of one row. Length prefixes keep the fields apart."""
+    fields = (before, str(seq).encode(), str(at).encode(), stream.encode(), kind.encode(), data.encode())
+    body = b"".join(len(f).to_bytes(4, "big") + f for f in fields)
+    return hmac.digest(key, body, hashlib.sha256)
+
+
+class AuditStore:
+    def __init__(self, tx: SqlTx) -> None:
+        self._tx = tx
+        self._kept: list[tuple[str, str, str]] = []
+        self._new: list[tuple[str, str, str]] = []
+
+    def record(self, stream: str, what: Iterable[CaseEvent | Note]) -> None:
+        """Adds events of one stream (a case or person id, or a word) to the chain when the transaction commits."""
+        for e in what:
+            data = json.dumps(event_data(e), ensure_ascii=True, separators=(",", ":"), sort_keys=True)
+            self._new.append((stream, event_type(e), data))
+
+    def keep(self) -> None:
+        self._kept += self._new
+        self._new = []
+
+    def forget(self) -> None:
+        self._new = []
+
+    def flush(self) -> None:
+        if not self._kept:
+            return
+        tx = self._tx
+        # The head row is locked as late as can be: it is the one row that all writers share.
+        locked = select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == 1).with_for_update()
+        seq, last = tx.conn.execute(locked).one()
+        key = tx.seals.derive(PURPOSE, tx.seals.ids[-1])
+        rows: list[dict[str, Any]] = []
+        for stream, kind, data in self._kept:
+            seq += 1
+            last = row_hash(key, bytes(last), seq, tx.now, stream, kind, data)
+            rows.append({"seq": seq, "at": tx.now, "stream": stream, "type": kind, "data": data, "hash": last})
+        insert_many(tx.conn, events, rows)
+        tx.conn.execute(audit_head.update().where(audit_head.c.id == 1).values(seq=seq, hash=last))
+        self._kept = []
+
+    # ── reading ─────────────────────────────────────────────────────────────
+
+    def head(self) -> tuple[int, bytes]:
+        seq, last = self._tx.conn.execute(select(audit_head.c.seq, audit_head.c.hash)).one()
+        return int(seq), bytes(last)
+
+    def rows(self, after: int = 0, limit: int = 1000) -> list[dict[str, Any]]:
+        """Events in order, oldest first, from behind `after`."""
+        found = self._tx.conn.execute(select(events).where(events.c.seq > after).order_by(events.c.seq).limit(limit))
+        return [{**r._mapping, "hash": bytes(r.hash)} for r in found]
+
+    def of_stream(self, stream: str) -> Iterator[dict[str, Any]]:
+        for r in self._tx.conn.execute(select(events).where(events.c.stream == stream).order_by(events.c.seq)):
+            yield {"seq": r.seq, "at": r.at, "type": r.type, "data": json.loads(r.data)}

@@ -1,0 +1,190 @@
+"""Recovery cases (the folded state) and their challenges."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Row, func, select, update
+
+from keyback.domain import case as dc
+from keyback.domain.case import Case
+from keyback.domain.challenge import Challenge, Ending
+from keyback.domain.errors import Refusal
+from keyback.domain.events import CaseEvent
+from keyback.domain.policy import Evidence
+from keyback.storage.schema import cases, challenges
+from keyback.storage.sql import insert_many
+
+if TYPE_CHECKING:
+    from keyback.storage.tx import SqlTx
+
+
+def _dump(case: Case) -> str:
+    body = {
+        "tier": case.tier,
+        "accounts": case.accounts,
+        "evidence": [dataclasses.astuple(e) for e in case.evidence],
+        "results": [dataclasses.astuple(r) for r in case.results],
+        "submission": case.submission,
+        "hold_until": case.hold_until,
+    }
+    return json.dumps(body, ensure_ascii=True, separators=(",", ":"))
+
+
+def _load(row: Row[Any]) -> Case:
+    body = json.loads(row.body)
+    return Case(
+        id=row.id,
+        person_id=row.person_id,
+        journey=row.journey,
+        tier=body["tier"],
+        state=dc.State(row.state),
+        version=row.version,
+        accounts=tuple(body["accounts"]),
+        evidence=tuple(Evidence(*e) for e in body["evidence"]),
+        results=tuple(dc.AccountResult(*r) for r in body["results"]),
+        submission=body["submission"],
+        opened_at=row.opened_at,
+        expires_at=row.expires_at,
+        hold_until=body["hold_until"],
+    )
+
+
+class CaseStore:
+    def __init__(self, tx: SqlTx) -> None:
+        self._tx = tx
+        self._new: dict[str, dict[str, Any]] = {}
+
+    def get(self, case_id: str) -> Case | None:
+        """The case; in a writing transaction its row stays locked until the commit."""
+        query = select(cases).where(cases.c.id == case_id)
+        row = self._tx.conn.execute(query.with_for_update() if self._tx.writes else query).first()
+        return _load(row) if row else None
+
+    def open_of(self, person_ids: Sequence[str]) -> Mapping[str, Case]:
+        query = select(cases).where(cases.c.person_id.in_(person_ids) & cases.c.open)
+        if self._tx.writes:
+            query = query.order_by(cases.c.id).with_for_update()
+        return {r.person_id: _load(r) for r in self._tx.conn.execute(query)}
+
+    def act(self, case: Case, events: Sequence[CaseEvent]) -> Case:
+        return self.act_many([(case, events)])[0]
+
+    def act_many(self, acts: Sequence[tuple[Case, Sequence[CaseEvent]]]) -> list[Case]:
+        """Folds each case's events and stores all of them together.
+
+        Raises:
+            Refusal: `conflict` when one was changed since it was read.
+        """
+        new, after = [], []
+        for case, happened in acts:
+            folded = case
+            for e in happened:
+                folded = dc.evolve(folded, e, self._tx.now)
+            self._tx.audit.record(case.id, happened)
+            after.append(folded)
+            row = {
+                "id": case.id,
+                "person_id": folded.person_id,
+                "journey": folded.journey,
+                "state": folded.state.value,
+                "version": folded.version,
+                "open": not folded.ended,
+                "opened_at": folded.opened_at,
+                "expires_at": folded.expires_at,
+                "body": _dump(folded),
+            }
+            if case.version == 0:
+                new.append(row)
+                continue
+            same = (cases.c.id == case.id) & (cases.c.version == case.version)
+            if self._tx.conn.execute(update(cases).where(same).values(**row)).rowcount != 1:
+                raise Refusal("conflict")
+        insert_many(self._tx.conn, cases, new)
+        return after
+
+    def listed(self, *, state: str | None, limit: int) -> Sequence[Case]:
+        query = select(cases).order_by(cases.c.opened_at.desc(), cases.c.id).limit(limit)
+        if state:
+            query = query.where(cases.c.state == state)
+        return [_load(r) for r in self._tx.conn.execute(query)]
+
+    def overdue(self, limit: int) -> Sequence[Case]:
+        query = select(cases).where(cases.c.open & (cases.c.expires_at <= self._tx.now)).limit(limit)
+        if self._tx.pg and self._tx.writes:
+            query = query.with_for_update(skip_locked=True)
+        return [_load(r) for r in self._tx.conn.execute(query)]
+
+    def counts(self) -> Mapping[str, int]:
+        rows = self._tx.conn.execute(select(cases.c.state, func.count()).where(cases.c.open).group_by(cases.c.state))
+        return {r.state: r[1] for r in rows}
+
+
+COLUMNS = [c for c in challenges.c if c.name in {f.name for f in dataclasses.fields(Challenge)}]
+
+
+def _challenge(row: Row[Any]) -> Challenge:
+    return Challenge(**{**row._mapping, "nonce": bytes(row.nonce)})
+
+
+class ChallengeStore:
+    def __init__(self, tx: SqlTx) -> None:
+        self._tx = tx
+
+    def add(self, new: Sequence[Challenge], key_id: str, digests: Sequence[tuple[bytes, bytes]]) -> None:
+        """`digests`: SHA-256 of the link's and of the stop link's token, in the same order."""
+        rows = [
+            {
+                "id": c.id,
+                "intake_id": c.intake_id,
+                "case_id": c.case_id,
+                "person_id": c.person_id,
+                "contact_id": c.contact_id,
+                "nonce": c.nonce,
+                "key_id": key_id,
+                "security_version": c.security_version,
+                "link_digest": link,
+                "stop_digest": stop,
+                "created_at": c.created_at,
+                "link_expires_at": c.link_expires_at,
+                "code_expires_at": c.code_expires_at,
+            }
+            for c, (link, stop) in zip(new, digests, strict=True)
+        ]
+        insert_many(self._tx.conn, challenges, rows)
+
+    def by_link(self, digest: bytes, *, lock: bool = False) -> Challenge | None:
+        query = select(*COLUMNS).where(challenges.c.link_digest == digest)
+        row = self._tx.conn.execute(query.with_for_update() if lock else query).first()
+        return _challenge(row) if row else None
+
+    def by_stop(self, digest: bytes) -> Challenge | None:
+        row = self._tx.conn.execute(select(*COLUMNS).where(challenges.c.stop_digest == digest)).first()
+        return _challenge(row) if row else None
+
+    def many(self, ids: Sequence[str]) -> Mapping[str, Challenge]:
+        return {r.id: _challenge(r) for r in self._tx.conn.execute(select(*COLUMNS).where(challenges.c.id.in_(ids)))}
+
+    def key_ids(self, ids: Sequence[str]) -> Mapping[str, str]:
+        rows = self._tx.conn.execute(select(challenges.c.id, challenges.c.key_id).where(challenges.c.id.in_(ids)))
+        return {r.id: r.key_id for r in rows}
+
+    def key_id(self, challenge_id: str) -> str:
+        return self.key_ids([challenge_id])[challenge_id]
+
+    def of_intake(self, handle: str) -> Sequence[Challenge]:
+        """Oldest first."""
+        query = select(*COLUMNS).where(challenges.c.intake_id == handle).order_by(challenges.c.created_at)
+        return [_challenge(r) for r in self._tx.conn.execute(query)]
+
+    def end(self, challenge_id: str, ending: Ending) -> bool:
+        live = (challenges.c.id == challenge_id) & challenges.c.ended.is_(None)
+        done = update(challenges).where(live).values(ended=ending, ended_at=self._tx.now)
+        return self._tx.conn.execute(done).rowcount == 1
+
+    def end_all(self, case_ids: Sequence[str], ending: Ending) -> None:
+        live = challenges.c.case_id.in_(case_ids) & challenges.c.ended.is_(None)
+        self._tx.conn.execute(update(challenges).where(live).values(ended=ending, ended_at=self._tx.now))

@@ -1,0 +1,282 @@
+"""One code path for SQLite and PostgreSQL: a writer thread with group commit, snapshot reads, DB time (ADR 2)."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import structlog
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import QueuePool
+
+from keyback.application.store import Intake, StorageDown, StorageFull
+from keyback.storage.sealing import Keyring
+from keyback.storage.tx import SqlTx
+
+T = TypeVar("T")
+Clock = Callable[[], int]
+log = structlog.get_logger("keyback.storage")
+MOST_IN_ONE_COMMIT = 128
+READERS = 4
+
+
+@dataclass(slots=True)
+class _Write:
+    fn: Callable[[SqlTx], Any]
+    future: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+    result: Any = None
+    error: BaseException | None = None
+
+
+def make_engine(url: str, *, readers: int = READERS) -> Engine:
+    """An engine with explicit transactions, for `sqlite:///path` or `postgresql://…`."""
+    if url.startswith(("postgresql://", "postgres://")):
+        url = "postgresql+psycopg://" + url.split("://", 1)[1]
+    if url.startswith("sqlite"):
+        engine = create_engine(
+            url, poolclass=QueuePool, pool_size=readers + 2, connect_args={"check_same_thread": False, "timeout": 10}
+        )
+
+        @event.listens_for(engine, "connect")
+        def _pragmas(dbapi: Any, _record: Any) -> None:
+            dbapi.isolation_level = None  # we say BEGIN ourselves
+            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+                dbapi.execute(f"PRAGMA {pragma}").close()
+
+        @event.listens_for(engine, "begin")
+        def _begin(conn: Connection) -> None:
+            conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get("writes") else "BEGIN")
+
+        return engine
+    return create_engine(url, pool_size=readers + 2, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+
+
+class SqlDatabase:
+    """Transactions as plain functions.
+
+    Args:
+        url: `sqlite:///file` or `postgresql://…`.
+        keyring: opens and seals what must not lie in clear.
+        clock: ms since 1970; None takes the database's own time, so that nodes with skewed clocks agree (Q14).
+    """
+
+    def __init__(self, url: str, keyring: Keyring, *, clock: Clock | None = None) -> None:
+        self.url = url
+        self.engine = make_engine(url)
+        self.sqlite = self.engine.dialect.name == "sqlite"
+        self.keyring = keyring
+        self._clock = clock
+        self._offset = 0.0
+        self._offset_at = float("-inf")
+        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="keyback-read")
+        self._thread: threading.Thread | None = None
+        self._closed = False
+        self._pending: list[tuple[Intake, asyncio.Future[None]]] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self._wakers: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self.commits = 0
+        self.writes = 0
+
+    # ── public ──────────────────────────────────────────────────────────────
+
+    async def write(self, fn: Callable[[SqlTx], T]) -> T:
+        """Runs `fn` in the next commit; its exception undoes its own changes only.
+
+        Raises:
+            StorageDown: the commit failed or the database cannot be reached.
+        """
+        if self._closed:
+            raise StorageDown("closed")
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="keyback-writer", daemon=True)
+            self._thread.start()
+        loop = asyncio.get_running_loop()
+        w = _Write(fn, loop.create_future(), loop)
+        self._queue.put(w)
+        return await w.future  # type: ignore[no-any-return]
+
+    async def read(self, fn: Callable[[SqlTx], T]) -> T:
+        """Runs `fn` on a snapshot. Raises StorageDown when the database cannot be reached."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._readers, self._read, fn)
+
+    async def write_down(self, intake: Intake) -> None:
+        """Makes one intake durable. All that arrive while a commit is under way share the next one."""
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending.append((intake, done))
+        if self._flushing is None or self._flushing.done():
+            self._flushing = asyncio.create_task(self._flush())
+        await done
+
+    def waker(self) -> asyncio.Event:
+        """An event that is set after every commit of this process that left work for the worker."""
+        ev = asyncio.Event()
+        self._wakers.append((asyncio.get_running_loop(), ev))
+        return ev
+
+    async def close(self) -> None:
+        """Finishes what was begun, then lets go of every connection."""
+        if self._flushing is not None and not self._flushing.done():
+            await asyncio.wait([self._flushing])
+        self._closed = True
+        if self._thread is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(self._thread.join)
+        self._readers.shutdown(wait=True)
+        self.engine.dispose()
+
+    def now(self, conn: Connection) -> int:
+        """Database time in ms; asked again once a second, in between carried on by the monotonic clock."""
+        if self._clock is not None:
+            return self._clock()
+        if self.sqlite:
+            return time.time_ns() // 1_000_000
+        mono = time.monotonic()
+        if mono - self._offset_at > 1.0:
+            db = conn.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one()
+            mono = time.monotonic()
+            self._offset, self._offset_at = float(db) - mono, mono
+        return int((mono + self._offset) * 1000)
+
+    # ── threads ─────────────────────────────────────────────────────────────
+
+    async def _flush(self) -> None:
+        while self._pending:
+            batch, self._pending = self._pending[:1000], self._pending[1000:]
+            intakes = [i for i, _ in batch]
+            try:
+                await self.write(lambda tx, intakes=intakes: tx.intakes.add(intakes))  # type: ignore[misc]
+            except Exception as e:
+                for _, done in batch:
+                    if not done.done():
+                        done.set_exception(e)
+            else:
+                for _, done in batch:
+                    if not done.done():
+                        done.set_result(None)
+
+    def _read(self, fn: Callable[[SqlTx], T]) -> T:
+        try:
+            with self.engine.connect() as raw:
+                conn = raw if self.sqlite else raw.execution_options(isolation_level="REPEATABLE READ")
+                with conn.begin():
+                    return fn(SqlTx(conn, self.now(conn), self.keyring, writes=False))
+        except DBAPIError as e:
+            raise _down(e) from None
+
+    def _run(self) -> None:
+        conn: Connection | None = None
+        while True:
+            first = self._queue.get()
+            if first is None:
+                break
+            batch, stop = [first], False
+            while len(batch) < MOST_IN_ONE_COMMIT:
+                try:
+                    more = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if more is None:
+                    stop = True
+                    break
+                batch.append(more)
+            woke = False
+            try:
+                if conn is None:
+                    conn = self.engine.connect().execution_options(writes=True)
+                woke = self._commit(conn, batch)
+            except BaseException as e:
+                failure = _down(e) if isinstance(e, DBAPIError) else e
+                for w in batch:
+                    w.error = w.error or failure
+                log.warning("commit_failed", error=type(e).__name__, writes=len(batch))
+                _drop(conn)
+                conn = None
+            self._answer(batch, woke)
+            if stop:
+                break
+        _drop(conn)
+
+    def _commit(self, conn: Connection, batch: list[_Write]) -> bool:
+        alone = len(batch) == 1
+        with conn.begin() as transaction:
+            tx = SqlTx(conn, self.now(conn), self.keyring)
+            for w in batch:
+                if not alone:
+                    conn.exec_driver_sql("SAVEPOINT w")
+                try:
+                    w.result = w.fn(tx)
+                except Exception as e:
+                    if isinstance(e, DBAPIError) and (e.connection_invalidated or isinstance(e, OperationalError)):
+                        raise
+                    w.error = e
+                    tx.forget()
+                    if alone:
+                        transaction.rollback()
+                        return False
+                    conn.exec_driver_sql("ROLLBACK TO SAVEPOINT w")
+                else:
+                    tx.keep()
+                if not alone:
+                    conn.exec_driver_sql("RELEASE SAVEPOINT w")
+            tx.flush()
+            if tx.wakes and not self.sqlite:
+                conn.exec_driver_sql("NOTIFY keyback")
+        self.commits += 1
+        self.writes += len(batch)
+        return tx.wakes
+
+    def _answer(self, batch: list[_Write], woke: bool) -> None:
+        loops: dict[asyncio.AbstractEventLoop, list[_Write]] = {}
+        for w in batch:
+            loops.setdefault(w.loop, []).append(w)
+        for loop, writes in loops.items():
+            try:
+                loop.call_soon_threadsafe(_resolve, writes)
+            except RuntimeError:
+                continue  # its loop was closed meanwhile
+        if woke:
+            for loop, ev in self._wakers:
+                try:
+                    loop.call_soon_threadsafe(ev.set)
+                except RuntimeError:
+                    continue
+
+
+def _resolve(writes: list[_Write]) -> None:
+    for w in writes:
+        if w.future.done():
+            continue
+        if w.error is not None:
+            w.future.set_exception(w.error)
+        else:
+            w.future.set_result(w.result)
+
+
+def _down(e: BaseException) -> StorageDown:
+    words = str(getattr(e, "orig", e)).lower()
+    if (
+        "disk is full" in words
+        or "no space left" in words
+        or "diskfull" in type(getattr(e, "orig", e)).__name__.lower()
+    ):
+        return StorageFull("no room left")
+    return StorageDown(type(e).__name__)
+
+
+def _drop(conn: Connection | None) -> None:
+    if conn is not None:
+        try:
+            conn.invalidate()
+            conn.close()
+        except Exception:
+            log.debug("connection_lost")

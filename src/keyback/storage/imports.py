@@ -1,0 +1,166 @@
+"""Writing many people by their keys, so that doing it twice changes nothing."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, select, tuple_, update
+
+from keyback.application.store import Imported, ImportResult
+from keyback.domain.person import canonicalize
+from keyback.storage.schema import accounts, contacts, identifiers, people
+from keyback.storage.sql import insert_many
+
+if TYPE_CHECKING:
+    from keyback.storage.tx import SqlTx
+
+Known = dict[str, dict[str, Any]]
+
+
+def save_imported(tx: SqlTx, new: Sequence[Imported]) -> list[ImportResult]:
+    """Adds or updates people; for a batch of up to a few thousand.
+
+    A person whose user name belongs to somebody else in the same system is left out (`username_taken`). Changed mail
+    addresses, states and accounts end that person's pending links.
+    """
+    before = _known(tx, [p.key for p in new])
+    taken = _owners(tx, new)
+    results: list[ImportResult] = []
+    rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    changed: list[tuple[Imported, dict[str, Any]]] = []
+    for p in new:
+        mine = before.get(p.key)
+        names = {(a.system, canonicalize(a.username)) for a in p.accounts}
+        if any(taken.setdefault(n, p.key) != p.key for n in names):
+            results.append("username_taken")
+            continue
+        if mine is None:
+            pid = tx.new_id()
+            before[p.key] = {"id": pid, **_shape(p)}
+            rows["people"].append(_person_row(p, pid, tx.now))
+            _fill(tx, rows, p, pid, {})
+            results.append("added")
+        elif _differs(mine, _shape(p)):
+            changed.append((p, mine))
+            results.append("changed")
+        else:
+            results.append("same")
+    _replace(tx, rows, changed)
+    for table in (people, contacts, accounts, identifiers):
+        insert_many(tx.conn, table, rows[table.name])
+    return results
+
+
+def _shape(p: Imported) -> dict[str, Any]:
+    return {
+        "name": p.name,
+        "locale": p.locale,
+        "tier": p.tier,
+        "state": p.state,
+        "mails": (*p.mails[:1], *sorted(p.mails[1:])),
+        "accounts": frozenset(
+            (a.system, a.external_id, a.username, a.state, a.privileged, a.provider) for a in p.accounts
+        ),
+    }
+
+
+def _differs(mine: dict[str, Any], shape: dict[str, Any]) -> bool:
+    wanted = {a[:2] for a in shape["accounts"]}
+    # An account that an earlier import no longer had is kept, switched off; it is no difference.
+    live = frozenset(a for a in mine["accounts"] if a[:2] in wanted or a[3] != "disabled")
+    return live != shape["accounts"] or any(mine[k] != shape[k] for k in ("name", "locale", "tier", "state", "mails"))
+
+
+def _known(tx: SqlTx, keys: Sequence[str]) -> Known:
+    found = {r.key: r for r in tx.conn.execute(select(people).where(people.c.key.in_(keys)))}
+    ids = {r.id: key for key, r in found.items()}
+    mails: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    logins: dict[str, list[Any]] = defaultdict(list)
+    if ids:
+        for c in tx.conn.execute(select(contacts).where(contacts.c.person_id.in_(ids))):
+            mails[ids[c.person_id]].append((c.role, c.address))
+        for a in tx.conn.execute(select(accounts).where(accounts.c.person_id.in_(ids))):
+            logins[ids[a.person_id]].append(a)
+    return {
+        key: {
+            "id": r.id,
+            "name": r.name,
+            "locale": r.locale,
+            "tier": r.tier,
+            "state": r.state,
+            "mails": tuple(m for _, m in sorted(mails[key], key=lambda x: (x[0] != "primary", x[1]))),
+            "accounts": frozenset(
+                (a.system, a.external_id, a.username, a.state, bool(a.privileged), a.provider) for a in logins[key]
+            ),
+            "account_ids": {(a.system, a.external_id): a.id for a in logins[key]},
+        }
+        for key, r in found.items()
+    }
+
+
+def _owners(tx: SqlTx, new: Sequence[Imported]) -> dict[tuple[str, str], str]:
+    wanted = sorted({(a.system, canonicalize(a.username)) for p in new for a in p.accounts})
+    if not wanted:
+        return {}
+    query = select(accounts.c.system, accounts.c.canonical, people.c.key).join(people).where(
+        tuple_(accounts.c.system, accounts.c.canonical).in_(wanted)
+    )  # fmt: skip
+    return {(r.system, r.canonical): r.key for r in tx.conn.execute(query)}
+
+
+def _person_row(p: Imported, pid: str, now: int) -> dict[str, Any]:
+    return {
+        "id": pid, "key": p.key, "name": p.name, "locale": p.locale, "tier": p.tier, "state": p.state, "created_at": now
+    }  # fmt: skip
+
+
+def _fill(
+    tx: SqlTx, rows: dict[str, list[dict[str, Any]]], p: Imported, pid: str, kept: dict[tuple[str, str], str]
+) -> None:
+    canonicals: set[tuple[str, str]] = set()
+    for n, mail in enumerate(p.mails):
+        role = "primary" if n == 0 else "backup"
+        row = {"id": tx.new_id(), "person_id": pid, "channel": "mail", "address": mail, "role": role}
+        rows["contacts"].append(row)
+        canonicals.add((canonicalize(mail), ""))
+    for a in p.accounts:
+        aid = kept.get((a.system, a.external_id)) or tx.new_id()
+        canonical = canonicalize(a.username)
+        if (a.system, a.external_id) not in kept:
+            rows["accounts"].append({
+                "id": aid, "person_id": pid, "system": a.system, "external_id": a.external_id, "username": a.username,
+                "canonical": canonical, "state": a.state, "privileged": a.privileged, "provider": a.provider,
+            })  # fmt: skip
+        canonicals.add((canonical, aid))
+    rows["identifiers"] += [{"canonical": c, "person_id": pid, "account_id": a} for c, a in sorted(canonicals)]
+
+
+def _replace(tx: SqlTx, rows: dict[str, list[dict[str, Any]]], changed: list[tuple[Imported, dict[str, Any]]]) -> None:
+    """Brings people up to date in place: accounts keep their ids, since hashes and cases hang on them."""
+    if not changed:
+        return
+    ids = [mine["id"] for _, mine in changed]
+    tx.conn.execute(contacts.delete().where(contacts.c.person_id.in_(ids)))
+    tx.conn.execute(identifiers.delete().where(identifiers.c.person_id.in_(ids)))
+    for p, mine in changed:
+        person = update(people).where(people.c.id == bindparam("pid"))
+        raised = people.c.security_version + 1
+        values = {"name": p.name, "locale": p.locale, "tier": p.tier, "state": p.state, "security_version": raised}
+        tx.conn.execute(person.values(**values), {"pid": mine["id"]})
+        kept = mine["account_ids"]
+        wanted = {(a.system, a.external_id): a for a in p.accounts}
+        for which, aid in kept.items():
+            a = wanted.get(which)
+            row = update(accounts).where(accounts.c.id == aid)
+            if a is None:  # gone there: it must not be recovered any more, but its history stays
+                tx.conn.execute(row.values(state="disabled"))
+                continue
+            tx.conn.execute(
+                row.values(
+                    username=a.username, canonical=canonicalize(a.username), state=a.state, privileged=a.privileged,
+                    provider=a.provider,
+                )
+            )  # fmt: skip
+        _fill(tx, rows, p, mine["id"], kept)

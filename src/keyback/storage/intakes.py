@@ -1,0 +1,95 @@
+"""Requests as they were written down, before anyone looked up who they are about (ADR 1)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Row, func, select, text, update
+
+from keyback.application.store import Intake
+from keyback.storage.schema import intakes
+from keyback.storage.sql import insert_many
+
+if TYPE_CHECKING:
+    from keyback.storage.tx import SqlTx
+
+PURPOSE = "intake"
+CLAIM = """UPDATE intakes SET state = 'done' WHERE handle {pick} AND state = 'new' RETURNING *"""
+PICK_PG = """= ANY(ARRAY(SELECT handle FROM intakes WHERE state = 'new' ORDER BY asked_at LIMIT :n
+ FOR UPDATE SKIP LOCKED))"""
+PICK_SQLITE = "IN (SELECT handle FROM intakes WHERE state = 'new' ORDER BY asked_at LIMIT :n)"
+
+
+class IntakeStore:
+    def __init__(self, tx: SqlTx) -> None:
+        self._tx = tx
+
+    def add(self, new: Sequence[Intake]) -> None:
+        seals = self._tx.seals
+        rows = [
+            {
+                "handle": i.handle,
+                "identifier": seals.seal(i.identifier.encode(), PURPOSE, i.handle),
+                "subject": i.subject,
+                "journey": i.journey,
+                "system": i.system,
+                "locale": i.locale,
+                "source": i.source,
+                "agent": i.agent,
+                "asked_at": i.asked_at,
+                "expires_at": i.expires_at,
+                "state": i.state,
+            }
+            for i in new
+        ]
+        insert_many(self._tx.conn, intakes, rows, ignore=True)
+        self._tx.wakes = True
+
+    def _load(self, row: Row[Any]) -> Intake:
+        values = dict(row._mapping)
+        plain = self._tx.seals.open(bytes(values["identifier"]), PURPOSE, values["handle"])
+        return Intake(**{**values, "identifier": plain.decode(), "subject": bytes(values["subject"])})
+
+    def get(self, handle: str, *, lock: bool = False) -> Intake | None:
+        query = select(intakes).where(intakes.c.handle == handle)
+        row = self._tx.conn.execute(query.with_for_update() if lock else query).first()
+        return self._load(row) if row else None
+
+    def claim(self, limit: int) -> Sequence[Intake]:
+        """Takes up to `limit` new ones, oldest first; no other node gets them. The plan must not be one that was made
+        for an empty queue, hence `= ANY(ARRAY(…))` (design, section 13)."""
+        if not self._tx.pg and not self.waiting():
+            return []
+        sql = CLAIM.format(pick=PICK_PG if self._tx.pg else PICK_SQLITE)
+        rows = self._tx.conn.execute(text(sql), {"n": limit}).all()
+        return [self._load(r) for r in rows]
+
+    def count_try(self, handle: str, limit: int) -> int | None:
+        ok = (intakes.c.handle == handle) & (intakes.c.tries < limit) & (intakes.c.state != "stopped")
+        ok &= intakes.c.expires_at > self._tx.now
+        q = update(intakes).where(ok).values(tries=intakes.c.tries + 1).returning(intakes.c.tries)
+        return self._tx.conn.execute(q).scalar()
+
+    def give_try_back(self, handle: str) -> None:
+        q = update(intakes).where((intakes.c.handle == handle) & (intakes.c.tries > 0))
+        self._tx.conn.execute(q.values(tries=intakes.c.tries - 1))
+
+    def ask_again(self, handle: str, asked_before: int) -> bool:
+        """Puts it back into the queue, unless it was asked after `asked_before` or is over."""
+        ok = (intakes.c.handle == handle) & (intakes.c.asked_at <= asked_before) & (intakes.c.state != "stopped")
+        ok &= intakes.c.expires_at > self._tx.now
+        values = {"state": "new", "asked_at": self._tx.now, "sends": intakes.c.sends + 1}
+        done = self._tx.conn.execute(update(intakes).where(ok).values(**values)).rowcount == 1
+        self._tx.wakes = self._tx.wakes or done
+        return done
+
+    def stop(self, handle: str) -> bool:
+        q = update(intakes).where((intakes.c.handle == handle) & (intakes.c.state != "stopped"))
+        return self._tx.conn.execute(q.values(state="stopped")).rowcount == 1
+
+    def bind(self, handle: str, case_id: str) -> None:
+        self._tx.conn.execute(update(intakes).where(intakes.c.handle == handle).values(case_id=case_id))
+
+    def waiting(self) -> int:
+        return int(self._tx.conn.execute(select(func.count()).where(intakes.c.state == "new")).scalar_one())

@@ -1,0 +1,93 @@
+"""Work committed together with the state that asked for it, done later, at least once (ADR 12).
+
+A claim is a lease: it ends by itself, and its number (the fence) must still be current when the work is marked done.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Row, bindparam, func, select, text, update
+
+from keyback.application.store import Job
+from keyback.storage.schema import outbox
+from keyback.storage.sql import insert_many
+
+if TYPE_CHECKING:
+    from keyback.storage.tx import SqlTx
+
+CLAIM = """UPDATE outbox SET due_at = :until, attempts = attempts + 1, fence = fence + 1
+ WHERE id {pick} RETURNING id, kind, body, sealed, created_at, expires_at, due_at, attempts, fence"""
+DUE = "SELECT id FROM outbox WHERE kind = :kind AND state = 'ready' AND due_at <= :now ORDER BY due_at LIMIT :n"
+DONE_PG = """DELETE FROM outbox o USING unnest(%s::text[], %s::int[]) AS d(id, fence)
+ WHERE o.id = d.id AND o.fence = d.fence"""
+LOAD = ("id", "kind", "body", "sealed", "created_at", "expires_at", "due_at", "attempts", "fence")
+
+
+class OutboxStore:
+    def __init__(self, tx: SqlTx) -> None:
+        self._tx = tx
+
+    def put(self, jobs: Sequence[Job]) -> None:
+        rows = [
+            {
+                "id": j.id,
+                "kind": j.kind,
+                "state": "ready",
+                "body": json.dumps(dict(j.body), ensure_ascii=True, separators=(",", ":")),
+                "sealed": j.sealed,
+                "created_at": j.created_at,
+                "due_at": j.due_at or self._tx.now,
+                "expires_at": j.expires_at,
+            }
+            for j in jobs
+        ]
+        insert_many(self._tx.conn, outbox, rows)
+        self._tx.wakes = self._tx.wakes or bool(jobs)
+
+    def claim(self, kind: str, limit: int, lease_ms: int) -> Sequence[Job]:
+        """Leases up to `limit` due jobs for `lease_ms`; a lease that ran out is claimed again with a higher fence."""
+        pick = f"= ANY(ARRAY({DUE} FOR UPDATE SKIP LOCKED))" if self._tx.pg else f"IN ({DUE})"
+        values = {"kind": kind, "now": self._tx.now, "n": limit, "until": self._tx.now + lease_ms}
+        rows = self._tx.conn.execute(text(CLAIM.format(pick=pick)), values).all()
+        return sorted((_job(r) for r in rows), key=lambda j: j.created_at)
+
+    def done(self, jobs: Sequence[Job]) -> None:
+        """Forgets finished jobs, each only while its lease is still ours."""
+        if not jobs:
+            return
+        if self._tx.pg:
+            self._tx.conn.exec_driver_sql(DONE_PG, ([j.id for j in jobs], [j.fence for j in jobs]))
+        else:
+            mine = (outbox.c.id == bindparam("i")) & (outbox.c.fence == bindparam("f"))
+            self._tx.conn.execute(outbox.delete().where(mine), [{"i": j.id, "f": j.fence} for j in jobs])
+
+    def again(self, job: Job, due_at: int, code: str) -> bool:
+        return self._mark(job, due_at=due_at, last_code=code)
+
+    def dead(self, job: Job, code: str) -> bool:
+        """Takes the job out of the way for good; what it had sealed is erased."""
+        return self._mark(job, state="dead", last_code=code, sealed=None)
+
+    def _mark(self, job: Job, **values: Any) -> bool:
+        mine = (outbox.c.id == job.id) & (outbox.c.fence == job.fence)
+        return self._tx.conn.execute(update(outbox).where(mine).values(**values)).rowcount == 1
+
+    def holds(self, job: Job) -> bool:
+        """Whether the lease is still ours; the row stays locked until the commit."""
+        mine = (outbox.c.id == job.id) & (outbox.c.fence == job.fence) & (outbox.c.state == "ready")
+        return self._tx.conn.execute(select(outbox.c.id).where(mine).with_for_update()).first() is not None
+
+    def depth(self) -> Mapping[str, int]:
+        rows = self._tx.conn.execute(select(outbox.c.kind, outbox.c.state, func.count()).group_by("kind", "state"))
+        return {f"{kind}/{state}": n for kind, state, n in rows}
+
+
+def _job(row: Row[Any]) -> Job:
+    values = dict(zip(LOAD, row, strict=True))
+    sealed = values["sealed"]
+    return Job(
+        **{**values, "body": json.loads(values["body"]), "sealed": bytes(sealed) if sealed is not None else None}
+    )

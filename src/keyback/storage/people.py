@@ -1,0 +1,131 @@
+"""People with their contacts, accounts and identifiers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Row, select, update
+
+from keyback.application.store import Imported, ImportResult, Match
+from keyback.domain.person import Account, Contact, Person, canonicalize
+from keyback.storage.imports import save_imported
+from keyback.storage.schema import accounts, contacts, credentials, identifiers, people
+
+if TYPE_CHECKING:
+    from keyback.storage.tx import SqlTx
+
+PERSON = [people.c[n] for n in ("id", "name", "locale", "tier", "state", "security_version")]
+ACCOUNT = [
+    accounts.c[n] for n in ("id", "person_id", "system", "external_id", "username", "state", "privileged", "provider")
+]
+
+
+def _account(row: Row[Any]) -> Account:
+    return Account(**{**row._mapping, "privileged": bool(row.privileged)})
+
+
+class PeopleStore:
+    def __init__(self, tx: SqlTx) -> None:
+        self._tx = tx
+
+    def match(self, canonicals: Sequence[str]) -> Mapping[str, Sequence[Match]]:
+        """Who is meant by each canonical identifier; identifiers that nobody has are left out."""
+        query = select(identifiers.c.canonical, identifiers.c.person_id).where(identifiers.c.canonical.in_(canonicals))
+        hits = {(r.canonical, r.person_id) for r in self._tx.conn.execute(query)}
+        ids = sorted({p for _, p in hits})
+        persons, all_contacts, all_accounts = self.people(ids), self.contacts(ids), self.accounts(ids)
+        out: dict[str, list[Match]] = defaultdict(list)
+        for canonical, pid in sorted(hits):
+            person = persons[pid]
+            mine = Match(canonical, person, tuple(all_contacts.get(pid, ())), tuple(all_accounts.get(pid, ())))
+            out[canonical].append(mine)
+        return out
+
+    def person(self, person_id: str) -> Person | None:
+        return self.people([person_id]).get(person_id)
+
+    def people(self, person_ids: Sequence[str]) -> Mapping[str, Person]:
+        if not person_ids:
+            return {}
+        rows = self._tx.conn.execute(select(*PERSON).where(people.c.id.in_(person_ids)))
+        return {r.id: Person(**r._mapping) for r in rows}
+
+    def contacts(self, person_ids: Sequence[str]) -> Mapping[str, Sequence[Contact]]:
+        """Confirmed contacts, primary first."""
+        out: dict[str, list[Contact]] = defaultdict(list)
+        if person_ids:
+            query = select(contacts).where(contacts.c.person_id.in_(person_ids))
+            for r in self._tx.conn.execute(query.order_by(contacts.c.role.desc(), contacts.c.id)):
+                out[r.person_id].append(Contact(**r._mapping))
+        return out
+
+    def accounts(self, person_ids: Sequence[str]) -> Mapping[str, Sequence[Account]]:
+        out: dict[str, list[Account]] = defaultdict(list)
+        if person_ids:
+            query = select(*ACCOUNT).where(accounts.c.person_id.in_(person_ids)).order_by(accounts.c.system)
+            for r in self._tx.conn.execute(query):
+                out[r.person_id].append(_account(r))
+        return out
+
+    def bump_security(self, person_id: str) -> None:
+        """Ends every pending link and code of this person (C17)."""
+        raised = people.c.security_version + 1
+        self._tx.conn.execute(update(people).where(people.c.id == person_id).values(security_version=raised))
+
+    def save_imported(self, new: Sequence[Imported]) -> Sequence[ImportResult]:
+        return save_imported(self._tx, new)
+
+    def set_account_state(self, account_id: str, state: str) -> None:
+        self._tx.conn.execute(update(accounts).where(accounts.c.id == account_id).values(state=state))
+
+    # ── the built-in system ─────────────────────────────────────────────────
+
+    def account(self, account_id: str) -> Account | None:
+        row = self._tx.conn.execute(select(*ACCOUNT).where(accounts.c.id == account_id)).first()
+        return _account(row) if row else None
+
+    def account_by_username(self, system: str, canonical: str) -> tuple[Account, Person] | None:
+        """For sign-in: by user name, else by mail address when exactly one account has it."""
+        by_name = (accounts.c.system == system) & (accounts.c.canonical == canonical)
+        row = self._tx.conn.execute(select(*ACCOUNT).where(by_name)).first()
+        if row is None:
+            found = self.find_accounts(system, canonical)
+            if len(found) != 1:
+                return None
+            account = found[0]
+        else:
+            account = _account(row)
+        person = self.person(account.person_id)
+        return (account, person) if person else None
+
+    def find_accounts(self, system: str, canonical: str) -> Sequence[Account]:
+        """Accounts of one system whose user name or whose person's mail address is this."""
+        known = select(identifiers.c.person_id).where(identifiers.c.canonical == canonical)
+        mine = (accounts.c.system == system) & accounts.c.person_id.in_(known)
+        rows = [_account(r) for r in self._tx.conn.execute(select(*ACCOUNT).where(mine).order_by(accounts.c.id))]
+        exact = [a for a in rows if canonicalize(a.username) == canonical]
+        return exact or rows
+
+    def credential(self, account_id: str) -> str | None:
+        row = self._tx.conn.execute(select(credentials.c.phc).where(credentials.c.account_id == account_id)).first()
+        return row.phc if row else None
+
+    def set_credential(self, account_id: str, phc: str, job_id: str) -> bool:
+        """Stores a hash; False when this job has stored one already (a repeated job changes nothing)."""
+        mine = credentials.c.account_id == account_id
+        values = {"phc": phc, "job_id": job_id, "changed_at": self._tx.now}
+        row = self._tx.conn.execute(select(credentials.c.job_id).where(mine).with_for_update()).first()
+        if row is None:
+            self._tx.conn.execute(credentials.insert().values(account_id=account_id, **values))
+            return True
+        if row.job_id == job_id:
+            return False
+        self._tx.conn.execute(update(credentials).where(mine).values(**values))
+        return True
+
+    def rehash(self, account_id: str, before: str, phc: str) -> None:
+        """Replaces a hash by a stronger one of the same password, unless it was changed meanwhile."""
+        same = (credentials.c.account_id == account_id) & (credentials.c.phc == before)
+        self._tx.conn.execute(update(credentials).where(same).values(phc=phc))

@@ -1,0 +1,222 @@
+"""Tables. Instants are milliseconds since 1970 (UTC), ids are 22 characters of base64url, JSON is text."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+ID = String(22)
+
+people = Table(
+    "people",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("key", String(254), unique=True),  # what an import knows this person by
+    Column("name", Text, nullable=False),
+    Column("locale", String(8), nullable=False),
+    Column("tier", String(12), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("security_version", Integer, nullable=False, server_default="0"),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("person_id", ID, ForeignKey("people.id"), nullable=False, index=True),
+    Column("system", String(40), nullable=False),
+    Column("external_id", String(254), nullable=False),
+    Column("username", String(254), nullable=False),
+    Column("canonical", String(1024), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("privileged", Boolean, nullable=False, server_default=text("false")),
+    Column("provider", String(80), nullable=False, server_default=""),
+    UniqueConstraint("system", "external_id"),
+    UniqueConstraint("system", "canonical"),
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("person_id", ID, ForeignKey("people.id"), nullable=False, index=True),
+    Column("channel", String(10), nullable=False),
+    Column("address", String(254), nullable=False),
+    Column("role", String(10), nullable=False),
+    UniqueConstraint("person_id", "channel", "address"),
+)
+
+# Every canonical form by which somebody may be looked up, whatever table it stems from.
+identifiers = Table(
+    "identifiers",
+    metadata,
+    Column("canonical", String(1024), primary_key=True),
+    Column("person_id", ID, ForeignKey("people.id"), primary_key=True),
+    Column("account_id", String(22), primary_key=True, server_default=""),
+    Index("ix_identifiers_person_id", "person_id"),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("account_id", ID, ForeignKey("accounts.id"), primary_key=True),
+    Column("phc", Text, nullable=False),
+    Column("job_id", String(22), nullable=False, server_default=""),
+    Column("changed_at", BigInteger, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("person_id", ID, ForeignKey("people.id"), nullable=False, index=True),
+    Column("account_id", ID, ForeignKey("accounts.id"), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("source", String(45), nullable=False),
+    Column("device", String(120), nullable=False),
+)
+
+intakes = Table(
+    "intakes",
+    metadata,
+    Column("handle", ID, primary_key=True),
+    Column("identifier", LargeBinary, nullable=False),  # sealed: people type passwords into the wrong field
+    Column("subject", LargeBinary(16), nullable=False),  # keyed digest of the canonical identifier
+    Column("journey", String(20), nullable=False),
+    Column("system", String(40), nullable=False),
+    Column("locale", String(8), nullable=False),
+    Column("source", String(45), nullable=False),
+    Column("agent", String(200), nullable=False),
+    Column("asked_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("state", String(8), nullable=False),  # new | done | stopped
+    Column("tries", SmallInteger, nullable=False, server_default="0"),
+    Column("sends", SmallInteger, nullable=False, server_default="1"),
+    Column("case_id", String(22)),  # set by the proof that was accepted here
+    Index("ix_intakes_new", "asked_at", postgresql_where=text("state = 'new'"), sqlite_where=text("state = 'new'")),
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("person_id", ID, ForeignKey("people.id"), nullable=False),
+    Column("journey", String(20), nullable=False),
+    Column("state", String(12), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("open", Boolean, nullable=False),
+    Column("opened_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("ix_cases_opened_at", "opened_at"),
+    Index(
+        "uq_cases_one_open",
+        "person_id",
+        unique=True,
+        postgresql_where=text("open"),
+        sqlite_where=text("open"),
+    ),
+    Index("ix_cases_expiry", "expires_at", postgresql_where=text("open"), sqlite_where=text("open")),
+)
+
+challenges = Table(
+    "challenges",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("intake_id", ID, nullable=False, index=True),
+    Column("case_id", ID, ForeignKey("cases.id"), nullable=False, index=True),
+    Column("person_id", ID, nullable=False),
+    Column("contact_id", ID, nullable=False),
+    Column("nonce", LargeBinary(32), nullable=False),
+    Column("key_id", String(8), nullable=False),
+    Column("security_version", Integer, nullable=False),
+    Column("link_digest", LargeBinary(32), nullable=False, unique=True),
+    Column("stop_digest", LargeBinary(32), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("link_expires_at", BigInteger, nullable=False),
+    Column("code_expires_at", BigInteger, nullable=False),
+    Column("ended", String(14)),
+    Column("ended_at", BigInteger),
+    Index("ix_challenges_created_at", "created_at"),
+)
+
+# Budgets that protect people are rows, so that they survive restarts and count for all nodes.
+counters = Table(
+    "counters",
+    metadata,
+    Column("key", String(80), primary_key=True),
+    Column("total", Integer, nullable=False),  # consecutive, until reset
+    Column("hour_from", BigInteger, nullable=False),
+    Column("hour", Integer, nullable=False),
+    Column("day_from", BigInteger, nullable=False),
+    Column("day", Integer, nullable=False),
+    Index("ix_counters_day_from", "day_from"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("kind", String(12), nullable=False),  # mail | apply
+    Column("state", String(8), nullable=False),  # ready | dead
+    Column("body", Text, nullable=False),  # ids and plain facts, never a secret
+    Column("sealed", LargeBinary),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("attempts", SmallInteger, nullable=False, server_default="0"),
+    Column("fence", Integer, nullable=False, server_default="0"),
+    Column("last_code", String(40), nullable=False, server_default=""),
+    Index(
+        "ix_outbox_due",
+        "kind",
+        "due_at",
+        postgresql_where=text("state = 'ready'"),
+        sqlite_where=text("state = 'ready'"),
+    ),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("stream", String(40), nullable=False),
+    Column("type", String(40), nullable=False),
+    Column("data", Text, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    Index("ix_events_stream", "stream", "seq"),
+)
+
+audit_head = Table(
+    "audit_head",
+    metadata,
+    Column("id", SmallInteger, primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+)

@@ -1,0 +1,59 @@
+"""Signed-in sessions of the built-in system; the cookie's digest is the key (ASVS 5.0 7.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+
+from keyback.application.store import Session
+from keyback.storage.schema import sessions
+
+if TYPE_CHECKING:
+    from keyback.storage.tx import SqlTx
+
+IDLE = 3_600_000  # 1 h idle (NIST SP 800-63B-4 2.2.3)
+
+
+class SessionStore:
+    def __init__(self, tx: SqlTx) -> None:
+        self._tx = tx
+
+    def add(self, session: Session) -> None:
+        self._tx.conn.execute(
+            sessions.insert().values(
+                digest=session.digest,
+                person_id=session.person_id,
+                account_id=session.account_id,
+                created_at=session.created_at,
+                seen_at=session.seen_at,
+                expires_at=session.expires_at,
+                source=session.source,
+                device=session.device,
+            )
+        )
+
+    def get(self, digest: bytes) -> Session | None:
+        """The session, None when it is over or has been idle for too long."""
+        now = self._tx.now
+        live = (sessions.c.digest == digest) & (sessions.c.expires_at > now) & (sessions.c.seen_at > now - IDLE)
+        row = self._tx.conn.execute(select(sessions).where(live)).first()
+        return Session(**{**row._mapping, "digest": bytes(row.digest)}) if row else None
+
+    def touch(self, digest: bytes) -> None:
+        self._tx.conn.execute(sessions.update().where(sessions.c.digest == digest).values(seen_at=self._tx.now))
+
+    def end(self, digest: bytes) -> Session | None:
+        found = self.get(digest)
+        self._tx.conn.execute(sessions.delete().where(sessions.c.digest == digest))
+        return found
+
+    def end_all(self, person_id: str) -> int:
+        return self._tx.conn.execute(sessions.delete().where(sessions.c.person_id == person_id)).rowcount
+
+    def of_person(self, person_id: str) -> Sequence[Session]:
+        live = (sessions.c.person_id == person_id) & (sessions.c.expires_at > self._tx.now)
+        live &= sessions.c.seen_at > self._tx.now - IDLE
+        rows = self._tx.conn.execute(select(sessions).where(live).order_by(sessions.c.created_at))
+        return [Session(**{**r._mapping, "digest": bytes(r.digest)}) for r in rows]

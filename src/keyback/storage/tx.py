@@ -1,0 +1,62 @@
+"""One transaction, with its stores."""
+
+from __future__ import annotations
+
+import base64
+import os
+
+from sqlalchemy import Connection
+
+from keyback.storage.audit import AuditStore
+from keyback.storage.cases import CaseStore, ChallengeStore
+from keyback.storage.counters import CounterStore
+from keyback.storage.intakes import IntakeStore
+from keyback.storage.outbox import OutboxStore
+from keyback.storage.people import PeopleStore
+from keyback.storage.sealing import Keyring
+from keyback.storage.sessions import SessionStore
+
+
+class SqlTx:
+    """What a transaction function gets (the `Tx` protocol of `application.store`).
+
+    `wakes` says that the commit leaves work for the worker.
+    """
+
+    def __init__(self, conn: Connection, now: int, seals: Keyring, *, writes: bool = True) -> None:
+        self.conn = conn
+        self.now = now
+        self.seals = seals
+        self.writes = writes
+        self.pg = conn.dialect.name == "postgresql"
+        self.wakes = False
+        self._kept_wake = False
+        self.audit = AuditStore(self)
+        self.people = PeopleStore(self)
+        self.intakes = IntakeStore(self)
+        self.cases = CaseStore(self)
+        self.challenges = ChallengeStore(self)
+        self.counters = CounterStore(self)
+        self.outbox = OutboxStore(self)
+        self.sessions = SessionStore(self)
+
+    def new_id(self) -> str:
+        """22 characters of base64url: 128 random bits."""
+        return base64.urlsafe_b64encode(os.urandom(16))[:22].decode()
+
+    def random(self, n: int) -> bytes:
+        return os.urandom(n)
+
+    def keep(self) -> None:
+        """The function that ran last is part of the commit."""
+        self._kept_wake = self.wakes
+        self.audit.keep()
+
+    def forget(self) -> None:
+        """The function that ran last was undone; so is what it wanted recorded."""
+        self.wakes = self._kept_wake
+        self.audit.forget()
+
+    def flush(self) -> None:
+        """Writes what is due at the end of the commit."""
+        self.audit.flush()
