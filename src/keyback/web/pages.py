@@ -1,8 +1,8 @@
 """What each page shows: one frozen dataclass a page. Routes build them, `rendering.Renderer.page` draws them.
 
-A page knows nothing of requests or storage. Instants are ms since the epoch, spans are seconds. Texts that a route hands
-over are untrusted and are escaped in the template. Errors are codes; the words for them live in the templates, so that
-one fact has one wording in each language.
+A page knows nothing of requests or storage. Instants are ms since the epoch, spans are seconds. Texts that a route
+hands over are untrusted and are escaped in the template. Errors are codes; the words for them live in the templates, so
+that one fact has one wording in each language.
 """
 
 from __future__ import annotations
@@ -52,9 +52,6 @@ class Page:
     template: ClassVar[str]
 
 
-# ── beginning ───────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True)
 class Triage(Page):
     """`/`: pick what sounds most like you."""
@@ -89,9 +86,6 @@ class Find(Page):
     template: ClassVar[str] = "find.html"
     error: str | None = None
     identifier: str = ""
-
-
-# ── proving ─────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +203,6 @@ class NeedMore(Page):
     version: str = ""
 
 
-# ── new password ────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True)
 class PasswordRule:
     """One rule in the list. `text` and `fix` are in the page's language already."""
@@ -275,8 +266,6 @@ class Password(Page):
     busy: bool = False
 
 
-# ── done ────────────────────────────────────────────────────────────────────
-
 SystemState = Literal["waiting", "working", "done", "yours", "desk", "unsure", "refused"]
 
 
@@ -290,7 +279,8 @@ class SystemResult:
         steps: for `yours`, in the page's language.
         url: https address to go on at, from configuration, never from a request.
         reason_code: a code of `ports.Outcome` for `refused`.
-        username: the login there, shown in the steps of `yours` and after `done`.
+        username: the login there, shown after `done`.
+        signed_out: whether it was confirmed that all other devices were signed out.
     """
 
     title: str
@@ -301,6 +291,7 @@ class SystemResult:
     url: str = ""
     reason_code: str = ""
     username: str = ""
+    signed_out: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -338,9 +329,6 @@ class Ended(Page):
     reason: Literal["cancelled", "expired", "failed", "closed", "rejected"]
 
 
-# ── signing in ──────────────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True)
 class SignIn(Page):
     """`/sign-in`: form posting `identifier`, `password`. `wait_seconds` goes with `slow_down`."""
@@ -366,9 +354,6 @@ class Account(Page):
     last_recovery_at: int | None
     sessions: int
     signed_in_at: int | None = None
-
-
-# ── reading ─────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)

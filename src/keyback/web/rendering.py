@@ -1,7 +1,8 @@
 """Draws pages: Jinja templates, both languages, times in the company's zone, static files under hashed names.
 
-Templates are autoescaped and strict: an unknown name is an error, never an empty place. `_('text', name=value)` gives the
-text in the page's language; text and values are both escaped, unless a value is markup that the template itself made.
+Templates are autoescaped and strict: an unknown name is an error, never an empty place. `_('text', name=value)` gives
+the text in the page's language; text and values are both escaped, unless a value is markup that the template itself
+made.
 """
 
 from __future__ import annotations

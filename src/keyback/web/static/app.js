@@ -1,0 +1,210 @@
+/* Comfort only: every page is complete without this file. */
+'use strict';
+
+(() => {
+  const say = document.body.dataset;
+  const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const byId = (id) => document.getElementById(id);
+  const chinese = document.documentElement.lang.startsWith('zh');
+
+  /* Time left, in the words of the server: "9 min 12 s". */
+  const span = (seconds) => {
+    const hours = Math.floor(seconds / 3600);
+    const minutes = Math.floor((seconds % 3600) / 60);
+    const rest = seconds % 60;
+    const parts = [];
+    if (hours) parts.push(say.h.replace('{h}', hours));
+    if (minutes) parts.push(say.min.replace('{m}', minutes));
+    if ((rest && !hours) || !parts.length) parts.push(say.s.replace('{s}', rest));
+    return parts.join(chinese ? '' : ' ');
+  };
+
+  const countdown = (time) => {
+    const ends = performance.now() + Number(time.dataset.countdown) * 1000;
+    const box = time.closest('.countdown');
+    const bar = box && box.querySelector('progress');
+    const button = time.closest('button');
+    const tick = () => {
+      if (!time.isConnected) return;
+      const left = Math.max(0, Math.ceil((ends - performance.now()) / 1000));
+      time.textContent = span(left);
+      if (bar) bar.value = left;
+      if (box && left < 60) box.dataset.state = 'low';
+      if (left) return void setTimeout(tick, 1000);
+      if (button) {
+        button.disabled = false;
+        all('.wait', button).forEach((e) => e.remove());
+      }
+      if (box) {
+        box.dataset.state = 'over';
+        time.parentElement.hidden = true;
+        if (bar) bar.hidden = true;
+        all('.over', box).forEach((e) => { e.hidden = false; });
+      }
+    };
+    tick();
+  };
+
+  /* Show and hide a password, and say when Caps Lock is on. */
+  const reveal = (button) => {
+    const input = byId(button.getAttribute('aria-controls'));
+    const word = button.querySelector('span');
+    const cover = () => {
+      input.type = 'password';
+      button.setAttribute('aria-pressed', 'false');
+      word.textContent = say.show;
+    };
+    button.hidden = false;
+    button.addEventListener('click', () => {
+      if (input.type !== 'password') return cover();
+      input.type = 'text';
+      button.setAttribute('aria-pressed', 'true');
+      word.textContent = say.hide;
+    });
+    if (input.form) input.form.addEventListener('submit', cover);
+  };
+
+  const capsLock = (hint) => {
+    const input = byId(hint.dataset.capsFor);
+    const look = (event) => {
+      const on = Boolean(event.getModifierState && event.getModifierState('CapsLock'));
+      if (hint.hidden !== on) return;
+      hint.hidden = !on;
+      hint.textContent = on ? say.caps : '';
+    };
+    input.addEventListener('keydown', look);
+    input.addEventListener('keyup', look);
+    input.addEventListener('blur', () => { hint.hidden = true; hint.textContent = ''; });
+  };
+
+  /* Live rules: length and equality here at once, the rest by asking the server. */
+  const passwordForm = (form) => {
+    const first = byId('new_password');
+    const again = byId('new_password_again');
+    const list = byId('np-rules');
+    const strength = form.querySelector('.strength');
+    const icons = { met: 'm4 10.25 4.25 4.25L16 6', unmet: 'm5 5 10 10M15 5 5 15', idle: 'M6.25 6.25h7.5v7.5h-7.5z' };
+    let asked = 0;
+    let timer;
+
+    const show = (item, state, violation) => {
+      item.dataset.state = state;
+      item.querySelector('path').setAttribute('d', icons[state]);
+      item.querySelector('.vh').textContent = state === 'idle' ? '' : list.dataset[state];
+      item.querySelector('.fix').textContent = violation ? violation.fix || '' : '';
+      const text = item.querySelector('.rule-text');
+      item.plain = item.plain || text.textContent;
+      text.textContent = violation ? violation.text : item.plain;
+    };
+    const items = () => all('li[data-code]', list);
+    const length = () => [...first.value.normalize('NFC')].length;
+    const long = () => length() >= Number(first.dataset.minLength);
+
+    const local = () => {
+      for (const item of items()) {
+        if (!first.value) show(item, 'idle');
+        else if (item.dataset.code === 'too_short') show(item, long() ? 'met' : 'unmet');
+      }
+      if (!first.value) strength.hidden = true;
+    };
+    const equal = (late) => {
+      const differ = again.value !== '' && again.value !== first.value;
+      if (differ && !late && first.value.startsWith(again.value)) return;
+      byId('again-error').hidden = !differ;
+      again.toggleAttribute('aria-invalid', differ);
+      if (differ) again.setAttribute('aria-invalid', 'true');
+    };
+    const judge = (answer) => {
+      const wrong = new Map(answer.violations.map((v) => [v.code, v]));
+      for (const item of items()) {
+        const code = item.dataset.code;
+        if (item.extra && !wrong.has(code)) { item.remove(); continue; }
+        show(item, wrong.has(code) ? 'unmet' : 'met', wrong.get(code));
+        wrong.delete(code);
+      }
+      for (const violation of wrong.values()) {
+        const item = list.firstElementChild.cloneNode(true);
+        item.extra = true;
+        item.dataset.code = violation.code;
+        show(item, 'unmet', violation);
+        list.append(item);
+      }
+      const level = Math.max(1, answer.strength);
+      strength.dataset.level = level;
+      strength.querySelector('strong').textContent = strength.dataset.levels.split('|')[level - 1];
+      strength.hidden = false;
+      first.setAttribute('aria-invalid', String(answer.violations.length > 0));
+    };
+    const ask = async () => {
+      const turn = ++asked;
+      if (!first.value) return;
+      try {
+        const response = await fetch(form.dataset.checkUrl, {
+          method: 'POST',
+          headers: { 'Content-Type': 'application/json', Accept: 'application/json' },
+          body: JSON.stringify({ password: first.value, handle: form.dataset.handle }),
+          cache: 'no-store',
+        });
+        const answer = response.ok && await response.json();
+        if (answer && turn === asked) judge(answer);
+      } catch { /* The server judges again when the form is sent. */ }
+    };
+    first.addEventListener('input', () => {
+      local();
+      equal(true);
+      asked += 1;
+      clearTimeout(timer);
+      timer = setTimeout(ask, 350);
+    });
+    again.addEventListener('input', () => equal(false));
+    again.addEventListener('blur', () => equal(true));
+  };
+
+  /* A page that waits for news: asks for a version, and takes the new page in when it changes. */
+  const watch = (main) => {
+    const every = 3000;
+    let pause = every;
+    const look = async () => {
+      if (document.hidden) return void document.addEventListener('visibilitychange', look, { once: true });
+      try {
+        const response = await fetch(main.dataset.statusUrl, { headers: { Accept: 'application/json' }, cache: 'no-store' });
+        if (!response.ok) throw new Error(String(response.status));
+        const { version } = await response.json();
+        if (main.dataset.version && version !== main.dataset.version) return void location.replace(location.pathname);
+        main.dataset.version = version;
+        pause = Math.min(15000, Math.max(every, pause * 1.02));
+      } catch {
+        pause = Math.min(60000, pause * 2);
+      }
+      setTimeout(look, pause);
+    };
+    setTimeout(look, every);
+  };
+
+  /* A second press of the same button is not sent; coming back or ten seconds later it is possible again. */
+  const once = (form) => {
+    let sent = false;
+    form.addEventListener('submit', (event) => {
+      if (sent) return void event.preventDefault();
+      sent = true;
+      setTimeout(() => { sent = false; }, 10000);
+    });
+    addEventListener('pageshow', () => { sent = false; });
+  };
+
+  const openTarget = () => {
+    const target = location.hash && byId(location.hash.slice(1));
+    if (target instanceof HTMLDetailsElement) target.open = true;
+  };
+
+  all('[data-plain]').forEach((e) => { e.hidden = true; });
+  all('[data-countdown]').forEach(countdown);
+  all('.reveal-toggle').forEach(reveal);
+  all('[data-caps-for]').forEach(capsLock);
+  all('form[data-password]').forEach(passwordForm);
+  all('main[data-status-url]').forEach(watch);
+  all('form').forEach(once);
+  all('[data-focus]').slice(0, 1).forEach((e) => e.focus());
+  openTarget();
+  addEventListener('hashchange', openTarget);
+})();

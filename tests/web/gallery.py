@@ -1,0 +1,221 @@
+"""A sample of every page in every state that it has. People and companies are invented."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Literal
+
+from keyback.web import demo_pages as d
+from keyback.web import pages as p
+
+Lang = Literal["zh_CN", "en"]
+AT = 1_795_500_120_000
+HANDLE = "hR7mQ2xVd9Kp"
+SYSTEMS = (("tryton", "Tryton"), ("crm", "青屿CRM"), ("partner", "Partner desk"))
+
+
+def shell(locale: Lang) -> p.Shell:
+    zh = locale == "zh_CN"
+    return p.Shell(
+        locale=locale,
+        path="/forgot",
+        company="青屿仪器" if zh else "Qingyu Instruments",
+        helpdesk="公司分机8100，工作日8:30–18:00" if zh else "extension 8100, weekdays 8:30 to 18:00",
+        sender="keyback@qingyu.example.com",
+    )
+
+
+def rules(zh: bool, state: Literal["idle", "met", "unmet"]) -> tuple[p.PasswordRule, ...]:
+    length = {
+        ("idle", True): "15个字符以上",
+        ("met", True): "15个字符以上",
+        ("unmet", True): "15个字符以上，现在10个",
+        ("idle", False): "15 characters or more",
+        ("met", False): "15 characters or more",
+        ("unmet", False): "15 characters or more; this has 10",
+    }[state, zh]
+    return (
+        p.PasswordRule("too_short", length, state, "再接一两个词就够了。" if zh else "One or two more words will do."),
+        p.PasswordRule(
+            "blocklisted",
+            "没在泄露过的密码里出现过" if zh else "Not among leaked passwords",
+            "met" if state == "unmet" else state,
+        ),
+    )
+
+
+def password(locale: Lang) -> p.Password:
+    zh = locale == "zh_CN"
+    return p.Password(
+        handle=HANDLE,
+        display_name="陈屿" if zh else "Maya",
+        username="chenyu" if zh else "maya.okafor",
+        minutes_left=18,
+        min_length=15,
+        requirements=rules(zh, "idle"),
+        accounts=(
+            p.AccountChoice("1", "Tryton", "chenyu" if zh else "maya.okafor"),
+            p.AccountChoice("2", "青屿CRM", "chenyu@qingyu.example.com", "desk"),
+            p.AccountChoice("3", "Partner desk", "cy-8841", "guided"),
+        ),
+        submission="c2FtcGxl",
+    )
+
+
+def results(locale: Lang) -> tuple[p.SystemResult, ...]:
+    zh = locale == "zh_CN"
+    steps = (
+        ("打开青屿伙伴，点“忘记密码”", "填chenyu@qingyu.example.com", "设成你刚才的新密码")
+        if zh
+        else (
+            "Open Partner desk and choose “Forgot password”",
+            "Enter maya.okafor@qingyu.example.com",
+            "Set the same one",
+        )
+    )
+    return (
+        p.SystemResult("Keyback", "done", at=AT, username="chenyu" if zh else "maya.okafor", signed_out=True),
+        p.SystemResult("Tryton", "working"),
+        p.SystemResult("Partner desk", "yours", steps=steps, url="https://partner.example.com/reset"),
+        p.SystemResult("青屿CRM", "desk"),
+    )
+
+
+def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
+    """(name, page, shell) of every page and state."""
+    zh = locale == "zh_CN"
+    plain = shell(locale)
+    one, two, three = (replace(plain, step=n) for n in (1, 2, 3))
+    source = "203.0.113.24"
+    device = "Windows电脑，Chrome" if zh else "Windows computer, Chrome"
+    username = "chenyu" if zh else "maya.okafor"
+    name = "陈屿" if zh else "Maya Okafor"
+
+    yield "triage", p.Triage(), plain
+    yield "forgot", p.Forgot(systems=SYSTEMS), one
+    yield "forgot-locked", p.Forgot(systems=SYSTEMS[:1], journey="locked"), one
+    for i, error in enumerate((p.IDENTIFIER_EMPTY, p.IDENTIFIER_LONG, p.IDENTIFIER_MALFORMED)):
+        yield f"forgot-error-{i}", p.Forgot(SYSTEMS, error=error, identifier="a b", system="tryton"), one
+    yield "find", p.Find(), plain
+    yield "find-error", p.Find(error=p.MAIL_MALFORMED, identifier="chenyu"), plain
+
+    waiting = p.Waiting(HANDLE, 47, 552, 600, 98, version="3")
+    yield "waiting", waiting, one
+    yield "waiting-wrong", replace(waiting, error="wrong_code", tries_left=3), one
+    yield "waiting-last", replace(waiting, error="wrong_code", tries_left=1), one
+    yield "waiting-no-tries", replace(waiting, error="no_tries", resend_in_seconds=0), one
+    yield "waiting-not-a-code", replace(waiting, error="not_a_code", code_seconds_left=48), one
+    yield "waiting-over", replace(waiting, code_seconds_left=0, resend_in_seconds=0), one
+    yield "waiting-resent", replace(waiting, resent=True), one
+    yield "waiting-username", replace(waiting, kind="username", number=None), plain
+
+    link = p.LinkPage(username, AT, source, device, same_browser=False, numbers=(19, 47, 83))
+    yield "link-numbers", link, one
+    yield "link-same", replace(link, same_browser=True, numbers=(), journey="locked"), one
+    for reason in ("expired", "used", "replaced", "broken", "stopped", "wrong_number", "no_link"):
+        yield f"link-{reason}", p.LinkProblem(reason, can_renew=reason == "expired"), one  # type: ignore[arg-type]
+    yield "link-renewed", p.LinkRenewed(HANDLE), one
+    yield "link-renewed-elsewhere", p.LinkRenewed(), one
+    yield "link-continue", p.LinkContinue(HANDLE), one
+    yield "stop", p.StopPage(username, AT, source, device), plain
+    yield "stopped", p.Stopped(), plain
+    yield "stopped-here", p.Stopped(by_mail=False), plain
+    yield "not-yours", p.NotYours(), plain
+    yield "need-more", p.NeedMore(HANDLE, username), one
+
+    form = password(locale)
+    yield "password", form, two
+    yield (
+        "password-errors",
+        replace(
+            form,
+            minutes_left=1,
+            requirements=rules(zh, "unmet"),
+            strength=0,
+            mismatch=True,
+            errors=(
+                p.PasswordError("too_short", rules(zh, "unmet")[0].text),
+                p.PasswordError(
+                    "context_word",
+                    "就是公司名加年份" if zh else "It is the company’s name and a year",
+                    "这种最先被猜。" if zh else "That is guessed first.",
+                ),
+            ),
+        ),
+        two,
+    )
+    yield "password-none", replace(form, none_chosen=True, min_length=8), two
+    yield "password-busy", replace(form, busy=True, accounts=form.accounts[:1]), two
+
+    rows = results(locale)
+    refused = [
+        p.SystemResult("Tryton", "refused", reason_code=code)
+        for code in (
+            "locked",
+            "not_found",
+            "not_permitted",
+            "privileged_target",
+            "synced_elsewhere",
+            "unavailable",
+            "other",
+        )
+    ]
+    policy = p.SystemResult(
+        "Tryton",
+        "refused",
+        reason_code="policy_rejected",
+        vendor_text="密码里要有数字" if zh else "The password must contain a digit",
+    )
+    yield "results", p.Results(HANDLE, rows, False, version="8"), three
+    yield "results-done", p.Results(HANDLE, rows[:1], True), three
+    yield "results-all-done", p.Results(HANDLE, rows[:1] * 2, True, built_in=False), three
+    yield "results-refused", p.Results(HANDLE, (*rows[:1], policy, *refused), True, can_retry=True), three
+    yield "results-second", p.Results(HANDLE, rows[:2], False, ignored_second=True), three
+    for state in ("waiting", "working", "yours", "desk", "unsure", "refused"):
+        yield f"results-{state}", p.Results(HANDLE, (p.SystemResult("Tryton", state),), state != "working"), three
+    for end in ("cancelled", "expired", "failed", "closed", "rejected"):
+        yield f"ended-{end}", p.Ended(end), plain  # type: ignore[arg-type]
+
+    yield "sign-in", p.SignIn(), plain
+    yield "sign-in-wrong", p.SignIn(error="wrong", identifier=username), plain
+    yield "sign-in-slow", p.SignIn(error="slow_down", wait_seconds=75, identifier=username), plain
+    yield "sign-in-busy", p.SignIn(error="busy"), plain
+    inside = replace(plain, signed_in_as=username)
+    yield "account", p.Account(name, username, AT, 3, AT), inside
+    yield "account-new", p.Account(name, username, None, 1), inside
+
+    yield "help", p.Help(), plain
+    yield "help-with-recovery", p.Help(HANDLE), plain
+    yield "privacy", p.Privacy(), plain
+    yield "accessibility", p.Accessibility(), plain
+    for status in (400, 403, 404, 405, 413, 415, 422, 429, 500, 503):
+        wait = 95 if status in (429, 503) else 0
+        yield f"error-{status}", p.ErrorPage(status, wait, "/forgot" if status == 429 else "/"), plain
+
+    demo = replace(plain, demo=True, path="/demo")
+    people = (
+        d.DemoPerson(
+            "陈屿", ("chenyu", "chenyu@qingyu.example.com"), ("Keyback", "青屿CRM"), "standard", "青石 木桥 晚风 2"
+        ),
+        d.DemoPerson(
+            "Maya Okafor",
+            ("maya.okafor", "maya.okafor@qingyu.example.com"),
+            ("Keyback", "Demo CRM", "Partner desk"),
+            "privileged",
+            "copper lantern orchard 7",
+            "邮件不够，要找服务台" if zh else "Mail alone is not enough",
+        ),
+    )
+    yield "demo", d.DemoHome(people, slow=True), demo
+    mail = d.DemoMessage(
+        "m1",
+        AT,
+        "chenyu@qingyu.example.com",
+        "找回你在青屿仪器的账号" if zh else "Get back into your Qingyu Instruments account",
+        "https://id.qingyu.example.com/l/5pQxw2tEJm9RkA0cVb7dNs\n\n4827 1905\n",
+        ("http://127.0.0.1:8080/l/5pQxw2tEJm9RkA0cVb7dNs",),
+        ("48271905",),
+    )
+    yield "demo-mailbox", d.DemoMailbox((mail, mail), "m1"), demo
+    yield "demo-mailbox-empty", d.DemoMailbox(()), demo
