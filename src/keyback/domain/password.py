@@ -53,7 +53,11 @@ class Rules:
     def __post_init__(self) -> None:
         if not 8 <= self.min_length_with_factor <= self.min_length <= 64 <= self.max_length <= READ_CODE_POINTS:
             raise ValueError("password lengths: 8 <= with factor <= alone <= 64 <= longest <= 1024")
-        if self.classes_required not in (0, 4) or self.history < 0 or (self.max_age_days or 1) < 1:
+        if (
+            self.classes_required not in (0, 4)
+            or self.history < 0
+            or (self.max_age_days is not None and self.max_age_days < 1)
+        ):
             raise ValueError("password rules: classes are 0 or 4, history and age are not negative")
 
     def shortest(self, with_factor: bool) -> int:
@@ -192,23 +196,16 @@ _LEET: Final = {
 _AS_I: Final = str.maketrans(_LEET)
 _AS_L: Final = str.maketrans({**_LEET, "1": "l", "!": "l"})
 _WALKS: Final = (
-    "1234567890",
-    "abcdefghijklmnopqrstuvwxyz",
-    "qwertyuiop",
-    "asdfghjkl",
-    "zxcvbnm",
-    "1234567890qwertyuiopasdfghjklzxcvbnm",
-    "qazwsxedcrfvtgbyhnujmikolp",
-    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p",
-    "1q2w3e4r5t6y7u8i9o0p",
-    "a1b2c3d4e5f6g7h8i9j0",
-)
+    "1234567890", "abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "asdfghjkl", "zxcvbnm",
+    "1234567890qwertyuiopasdfghjklzxcvbnm", "qazwsxedcrfvtgbyhnujmikolp",
+    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p", "1q2w3e4r5t6y7u8i9o0p", "a1b2c3d4e5f6g7h8i9j0",
+)  # fmt: skip
 _FILLERS: Final = (
     *("my", "our", "the", "is", "pass", "password", "passwd", "pwd", "login", "admin", "user", "welcome", "hello"),
     *("我的", "我们的", "密码", "登录", "账号", "管理员", "欢迎", "你好"),
 )
 _DOMAIN_NOISE: Final = frozenset({"com", "co", "org", "net", "gov", "edu", "www", "mail"})
-_KEPT: Final = 3  # padding that may belong to the word, as in abc123 or $ecret
+_KEPT: Final = 4  # padding that may belong to the word, as in abc1234 or $ecret
 _WORDS_CAP: Final = 200
 _LIKENESS_CAP: Final = 128
 
@@ -242,9 +239,11 @@ class Blocklist:
         return len(self._words)
 
     def __contains__(self, candidate: str) -> bool:
+        plain = _squeeze(candidate)
+        forms = (form for whole in (plain, *_periods(plain)) for form in _forms(whole))
         return any(
             form in self._words or any(len(unit) > 3 and unit in self._words for unit in _periods(form))
-            for form in _forms(_squeeze(candidate))
+            for form in forms
         )
 
 
