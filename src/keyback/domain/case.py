@@ -48,7 +48,6 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     (S.PROVING, ev.MailWithheld): S.PROVING,
     (S.PROVING, ev.LoginsSent): S.PROVING,
     (S.PROVING, ev.ProofAccepted): S.PROVING,
-    (S.PROVING, ev.ProofRefused): S.PROVING,
     (S.PROVING, ev.ReviewStarted): S.IN_REVIEW,
     (S.PROVING, ev.HoldStarted): S.ON_HOLD,
     (S.PROVING, ev.Approved): S.APPROVED,
@@ -60,9 +59,9 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     (S.APPROVED, ev.MailWithheld): S.APPROVED,
     (S.APPROVED, ev.LoginsSent): S.APPROVED,
     (S.APPROVED, ev.ProofAccepted): S.APPROVED,
-    (S.APPROVED, ev.ProofRefused): S.APPROVED,
     (S.APPROVED, ev.PasswordChosen): S.APPLYING,
     (S.APPLYING, ev.AccountSettled): S.APPLYING,
+    (S.APPLYING, ev.Reopened): S.APPROVED,
     (S.APPLYING, ev.Recovered): S.RECOVERED,
     (S.APPLYING, ev.Failed): S.FAILED,
     (S.RECOVERED, ev.AccountSettled): S.RECOVERED,
@@ -148,13 +147,6 @@ class AcceptProof:
 
 
 @dataclass(frozen=True, slots=True)
-class RefuseProof:
-    proof: str
-    challenge_id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class ChoosePassword:
     """`jobs`: (account id, job id) of the accounts that get the new password."""
 
@@ -193,7 +185,7 @@ class Close:
 
 
 Command = (
-    Open | SendChallenge | WithholdMail | AcceptProof | RefuseProof | ChoosePassword | Settle | SendLogins | Cancel
+    Open | SendChallenge | WithholdMail | AcceptProof | ChoosePassword | Settle | SendLogins | Cancel
     | Expire | Close
 )  # fmt: skip
 
@@ -225,9 +217,6 @@ def decide(case: Case, command: Command, now: int) -> tuple[ev.CaseEvent, ...]:
             return (ev.MailWithheld(command.intake_id),)
         case AcceptProof():
             return _accept(case, command, now)
-        case RefuseProof():
-            _must_be(case, S.PROVING, S.APPROVED)
-            return (ev.ProofRefused(command.proof, command.challenge_id, command.reason),)
         case ChoosePassword():
             return _choose(case, command, now)
         case Settle():
@@ -279,6 +268,9 @@ def _choose(case: Case, c: ChoosePassword, now: int) -> tuple[ev.CaseEvent, ...]
         raise Refusal("not_enough_evidence")
     _must_be(case, S.APPROVED)
     _must_run(case, now)
+    settled = {r.account_id for r in case.results if r.result != "refused"}
+    if settled & {a for a, _ in c.jobs}:
+        raise Refusal("already_chosen", same=False)
     if not c.jobs or any(a not in case.accounts for a, _ in c.jobs) or len({a for a, _ in c.jobs}) != len(c.jobs):
         raise Refusal("no_accounts")
     if not suffices(case.evidence, case.tier):  # the state says so already; the password is worth asking twice
@@ -295,11 +287,16 @@ def _settle(case: Case, c: Settle, now: int) -> tuple[ev.CaseEvent, ...]:
         raise Refusal("already_chosen", same=before.result == c.result)
     settled = ev.AccountSettled(c.account_id, c.result, c.code, c.vendor_text)
     after = evolve(case, settled, now)
-    if case.state == S.APPLYING and after.settled:
-        if all(r.result == "refused" for r in after.results):
-            return (settled, ev.Failed("refused"))
-        return (settled, ev.Recovered())
-    return (settled,)
+    if not after.settled:
+        return (settled,)
+    over = all(r.result in ("done", "refused", "unsure") for r in after.results)
+    if case.state == S.RECOVERED:
+        return (settled, ev.Closed()) if over else (settled,)
+    if any(r.code == "policy_rejected" for r in after.results):
+        return (settled, ev.Reopened())
+    if all(r.result == "refused" for r in after.results):
+        return (settled, ev.Failed("refused"))
+    return (settled, ev.Recovered(), ev.Closed()) if over else (settled, ev.Recovered())
 
 
 # ── evolve ──────────────────────────────────────────────────────────────────

@@ -50,13 +50,6 @@ class ProofAccepted:
 
 
 @dataclass(frozen=True, slots=True)
-class ProofRefused:
-    proof: str
-    challenge_id: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
 class ReviewStarted:
     reason: str
 
@@ -85,6 +78,11 @@ class AccountSettled:
     result: Result
     code: str = ""
     vendor_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """A system's own rules refused the password: the person may choose another one for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +127,12 @@ CaseEvent = (
     | ChallengeSent
     | MailWithheld
     | ProofAccepted
-    | ProofRefused
     | ReviewStarted
     | HoldStarted
     | Approved
     | PasswordChosen
     | AccountSettled
+    | Reopened
     | LoginsSent
     | Recovered
     | Failed

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import QueuePool
 
-from keyback.application.store import Intake, StorageDown, StorageFull
+from keyback.application.store import Intake, StorageDown, StorageFull, Tx
 from keyback.storage.sealing import Keyring
 from keyback.storage.tx import SqlTx
 
@@ -29,7 +29,7 @@ READERS = 4
 
 @dataclass(slots=True)
 class _Write:
-    fn: Callable[[SqlTx], Any]
+    fn: Callable[[Tx], Any]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
     result: Any = None
@@ -88,7 +88,7 @@ class SqlDatabase:
 
     # ── public ──────────────────────────────────────────────────────────────
 
-    async def write(self, fn: Callable[[SqlTx], T]) -> T:
+    async def write(self, fn: Callable[[Tx], T]) -> T:
         """Runs `fn` in the next commit; its exception undoes its own changes only.
 
         Raises:
@@ -104,7 +104,7 @@ class SqlDatabase:
         self._queue.put(w)
         return await w.future  # type: ignore[no-any-return]
 
-    async def read(self, fn: Callable[[SqlTx], T]) -> T:
+    async def read(self, fn: Callable[[Tx], T]) -> T:
         """Runs `fn` on a snapshot. Raises StorageDown when the database cannot be reached."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._readers, self._read, fn)
@@ -164,7 +164,7 @@ class SqlDatabase:
                     if not done.done():
                         done.set_result(None)
 
-    def _read(self, fn: Callable[[SqlTx], T]) -> T:
+    def _read(self, fn: Callable[[Tx], T]) -> T:
         try:
             with self.engine.connect() as raw:
                 conn = raw if self.sqlite else raw.execution_options(isolation_level="REPEATABLE READ")

@@ -86,6 +86,11 @@ class PeopleStore:
         row = self._tx.conn.execute(select(*ACCOUNT).where(accounts.c.id == account_id)).first()
         return _account(row) if row else None
 
+    def account_by_external_id(self, system: str, external_id: str) -> Account | None:
+        mine = (accounts.c.system == system) & (accounts.c.external_id == external_id)
+        row = self._tx.conn.execute(select(*ACCOUNT).where(mine)).first()
+        return _account(row) if row else None
+
     def account_by_username(self, system: str, canonical: str) -> tuple[Account, Person] | None:
         """For sign-in: by user name, else by mail address when exactly one account has it."""
         by_name = (accounts.c.system == system) & (accounts.c.canonical == canonical)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from keyback.storage.audit import AuditStore
 from keyback.storage.cases import CaseStore, ChallengeStore
@@ -13,6 +13,7 @@ from keyback.storage.counters import CounterStore
 from keyback.storage.intakes import IntakeStore
 from keyback.storage.outbox import OutboxStore
 from keyback.storage.people import PeopleStore
+from keyback.storage.schema import challenges, counters, intakes, outbox, sessions
 from keyback.storage.sealing import Keyring
 from keyback.storage.sessions import SessionStore
 
@@ -60,3 +61,21 @@ class SqlTx:
     def flush(self) -> None:
         """Writes what is due at the end of the commit."""
         self.audit.flush()
+
+    def purge(self, *, intakes_before: int, challenges_before: int, dead_before: int, counters_before: int) -> int:
+        """Deletes old rows, a bounded number of each table."""
+        ghosts = counters.c.key.like("code/g/%") | counters.c.key.like("pw/g/%") | (counters.c.total == 0)
+        ghosts |= counters.c.key.like("pw/n/%") | counters.c.key.like("mail/%")
+        rules = (
+            (intakes, intakes.c.handle, intakes.c.expires_at < intakes_before),
+            (challenges, challenges.c.id, challenges.c.created_at < challenges_before),
+            (outbox, outbox.c.id, (outbox.c.state == "dead") & (outbox.c.created_at < dead_before)),
+            (sessions, sessions.c.digest, sessions.c.expires_at < self.now),
+            (counters, counters.c.key, (counters.c.day_from < counters_before) & ghosts),
+        )
+        gone = 0
+        for table, key, old in rules:
+            some = [r[0] for r in self.conn.execute(select(key).where(old).limit(1000))]
+            if some:
+                gone += self.conn.execute(table.delete().where(key.in_(some))).rowcount
+        return gone

@@ -1,0 +1,304 @@
+"""Accept first, look up later: writing a request down, and resolving batches of them (ADR 1).
+
+Nothing in `write_down` depends on who is meant. `resolve` runs in the worker; what it finds is told by mail to stored
+addresses only, never by the page that asked.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from keyback.application.identity import Origin, clean_agent, device_words
+from keyback.application.store import Database, Intake, Job, Match, Seals, Tx
+from keyback.domain import case as dc
+from keyback.domain import challenge as ch
+from keyback.domain.case import Case, State
+from keyback.domain.errors import Refusal
+from keyback.domain.events import CaseEvent, Note
+from keyback.domain.person import Account, Contact, Person, canonicalize
+
+INTAKE_LIFE = 24 * ch.HOUR
+MOST_PEOPLE = 4  # behind one identifier; more is a mailing list, and nobody is told
+Journey = Literal["password", "username"]
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """What the starter gets: a handle for everybody to see and a secret that holds the recovery."""
+
+    handle: str
+    secret: str
+    expires_at: int
+
+
+async def write_down(
+    db: Database,
+    seals: Seals,
+    identifier: str,
+    *,
+    journey: Journey,
+    system: str,
+    locale: str,
+    origin: Origin,
+    now: int,
+    handle: str | None = None,
+) -> Started:
+    """Makes a request durable and looks nothing up.
+
+    Args:
+        identifier: as typed.
+        now: ms by this node's clock; used for show only, expiry is set by the worker.
+        handle: derived from an idempotency key, else None.
+
+    Raises:
+        BadInput: it cannot be an identifier at all.
+        StorageDown: it could not be made durable.
+    """
+    canonical = canonicalize(identifier)
+    handle = handle or new_handle()
+    intake = Intake(
+        handle=handle,
+        identifier=canonical,
+        subject=subject_of(seals, canonical),
+        journey=journey,
+        system=system,
+        locale=locale,
+        source=origin.source[:45],
+        agent=clean_agent(origin.agent),
+        asked_at=now,
+        expires_at=now + INTAKE_LIFE,
+    )
+    await db.write_down(intake)
+    return Started(handle, ch.holder_secret(seals.derive("holder"), handle), now + INTAKE_LIFE)
+
+
+def new_handle() -> str:
+    """128 random bits, the public name of a recovery."""
+    return base64.urlsafe_b64encode(os.urandom(16))[:22].decode()
+
+
+def handle_for_key(seals: Seals, key: str, network: str, fingerprint: str) -> str:
+    """The handle that an idempotency key leads to, always the same for the same caller and request."""
+    mac = hmac.digest(seals.derive("idempotency"), "\0".join((key, network, fingerprint)).encode(), hashlib.sha256)
+    return base64.urlsafe_b64encode(mac[:16])[:22].decode()
+
+
+def subject_of(seals: Seals, canonical: str) -> bytes:
+    """A keyed digest of an identifier: limits count by it without knowing whom it means."""
+    return hmac.digest(seals.derive("subject"), canonical.encode(), hashlib.sha256)[:16]
+
+
+def holds(seals: Seals, handle: str, secret: str) -> bool:
+    """Whether `secret` is the one that was given out with `handle`; any key of the ring counts."""
+    given = secret.encode()
+    return any(
+        hmac.compare_digest(ch.holder_secret(seals.derive("holder", kid), handle).encode(), given) for kid in seals.ids
+    )
+
+
+# ── the worker's side ───────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Counts of one batch. `letters` were put into the outbox, `withheld` were over a person's mail budget."""
+
+    intakes: int = 0
+    letters: int = 0
+    ghosts: int = 0
+    withheld: int = 0
+
+
+@dataclass(slots=True)
+class _Wish:
+    """One person of one intake, on the way to a letter."""
+
+    intake: Intake
+    match: Match
+    accounts: tuple[Account, ...]
+    contact: Contact
+
+
+def resolve(tx: Tx, limit: int = 500) -> Resolved:
+    """Claims up to `limit` intakes, finds whom they mean, opens or joins cases and puts letters into the outbox.
+
+    All in one transaction: a crash leaves either everything or nothing of a batch.
+    """
+    claimed = tx.intakes.claim(limit)
+    if not claimed:
+        return Resolved()
+    live = [i for i in claimed if i.expires_at > tx.now]
+    found = tx.people.match(sorted({i.identifier for i in live}))
+    wishes, elsewhere, ghosts = [], [], len(claimed) - len(live)
+    for i in live:
+        people = found.get(i.identifier, ())
+        reachable = [m for m in people if m.person.state == "active" and m.contacts]
+        if not reachable or len(people) > MOST_PEOPLE:
+            ghosts += 1
+            continue
+        for m in reachable:
+            mine = [a for a in m.accounts if a.state != "disabled"]
+            own = tuple(a for a in mine if not a.provider)
+            named = [a for a in mine if i.system in ("", a.system)]
+            if not named:
+                continue
+            if i.system and i.journey == "password" and all(a.provider for a in named):
+                own = ()  # asked for one system only, and its password lives elsewhere
+            wish = _Wish(i, m, own or tuple(named), m.contacts[0])
+            if own or (mine and i.journey == "username"):
+                wishes.append(wish)
+            elif mine:
+                elsewhere.append(wish)
+    jobs, withheld = _letters(tx, wishes, elsewhere)
+    tx.outbox.put(jobs)
+    counts = Resolved(len(claimed), len(jobs), ghosts, withheld)
+    tx.audit.record("intake", [Note("intakes_resolved", {"count": len(claimed), "unmatched": ghosts})])
+    return counts
+
+
+def _letters(tx: Tx, wishes: Sequence[_Wish], elsewhere: Sequence[_Wish]) -> tuple[list[Job], int]:
+    everybody = [*wishes, *elsewhere]
+    if not everybody:
+        return [], 0
+    spent = _Budget(tx, [w.match.person.id for w in everybody])
+    jobs: list[Job] = []
+    for w in elsewhere:
+        if spent.allows(w.match.person.id):
+            a = w.accounts[0]
+            jobs.append(_mail(tx, "elsewhere", w, {"username": a.username, "provider": a.provider}, 24 * ch.HOUR))
+    cases = _Cases(tx, wishes)
+    new: list[ch.Challenge] = []
+    for w in wishes:
+        c = cases.for_person(w)
+        if c is None:
+            continue
+        if not spent.allows(w.match.person.id):
+            cases.act(c, dc.WithholdMail(w.intake.handle))
+        elif w.intake.journey == "username":
+            cases.act(c, dc.SendLogins(w.intake.handle, w.contact.id))
+            logins = [[a.system, a.username] for a in w.accounts]
+            jobs.append(_mail(tx, "logins", w, {"logins": logins}, 24 * ch.HOUR))
+        else:
+            challenge = _challenge(tx, c.id, w)
+            origin = {"source": w.intake.source, "device": device_words(w.intake.agent)}
+            cases.act(c, dc.SendChallenge(challenge.id, w.intake.handle, w.contact.id, **origin))
+            new = [x for x in new if x.case_id != c.id]  # the newer one voids the older, within a batch too
+            jobs = [j for j in jobs if j.body.get("case") != c.id]
+            new.append(challenge)
+            facts = {"username": w.accounts[0].username, "challenge": challenge.id, "case": c.id}
+            jobs.append(_mail(tx, "recovery", w, facts, ch.LINK_LIFE))
+    cases.save()
+    if new:
+        tx.challenges.end_all([c.case_id for c in new], "replaced")
+        key = tx.seals.derive("challenge")
+        digests = [
+            (ch.token_digest(ch.link_token(key, c.nonce)), ch.token_digest(ch.stop_token(key, c.nonce))) for c in new
+        ]
+        tx.challenges.add(new, tx.seals.primary, digests)
+    return jobs, spent.withheld
+
+
+def _challenge(tx: Tx, case_id: str, w: _Wish) -> ch.Challenge:
+    return ch.Challenge(
+        id=tx.new_id(),
+        intake_id=w.intake.handle,
+        case_id=case_id,
+        person_id=w.match.person.id,
+        contact_id=w.contact.id,
+        nonce=tx.random(32),
+        security_version=w.match.person.security_version,
+        created_at=tx.now,
+        link_expires_at=tx.now + ch.LINK_LIFE,
+        code_expires_at=tx.now + ch.CODE_LIFE,
+    )
+
+
+def _mail(tx: Tx, kind: str, w: _Wish, facts: dict[str, Any], life: int) -> Job:
+    body = {
+        "letter": kind,
+        "contact": w.contact.id,
+        "person": w.match.person.id,
+        "asked_at": w.intake.asked_at,
+        "source": w.intake.source,
+        "device": device_words(w.intake.agent),
+        **facts,
+    }
+    return Job(tx.new_id(), "mail", body, tx.now, tx.now + life)
+
+
+class _Budget:
+    """At most 3 requested mails an hour and 10 a day to one person; nobody outside sees when it is used up (A7)."""
+
+    def __init__(self, tx: Tx, person_ids: Sequence[str]) -> None:
+        counts = tx.counters.add([f"mail/{p}" for p in person_ids])
+        asked: dict[str, int] = defaultdict(int)
+        for p in person_ids:
+            asked[p] += 1
+        self._left: dict[str, int] = {}
+        for p, n in asked.items():
+            c = counts[f"mail/{p}"]
+            self._left[p] = min(ch.MAILS_PER_HOUR - (c.hour - n), ch.MAILS_PER_DAY - (c.day - n))
+        self.withheld = 0
+
+    def allows(self, person_id: str) -> bool:
+        if self._left[person_id] > 0:
+            self._left[person_id] -= 1
+            return True
+        self.withheld += 1
+        return False
+
+
+class _Cases:
+    """The cases of a batch, each read once and saved once, however many intakes join it."""
+
+    def __init__(self, tx: Tx, wishes: Sequence[_Wish]) -> None:
+        self._tx = tx
+        self._open = dict(tx.cases.open_of(sorted({w.match.person.id for w in wishes})))
+        self._events: dict[str, list[CaseEvent]] = defaultdict(list)
+        self._before: dict[str, Case] = {}
+        self._now: dict[str, Case] = {}
+
+    def for_person(self, w: _Wish) -> Case | None:
+        """The person's open case or a new one; None while a new password is being applied."""
+        person: Person = w.match.person
+        c = self._open.get(person.id)
+        if c is not None:
+            c = self._now.get(c.id, c)
+        if c is not None and not c.ended and c.expires_at <= self._tx.now and c.state in dc.STOPPABLE:
+            c = self.act(c, dc.Expire())
+        if c is not None and c.state == State.RECOVERED:
+            c = self.act(c, dc.Close())
+        if c is None or c.ended:
+            c = Case(self._tx.new_id())
+            c = self.act(c, dc.Open(person.id, w.intake.journey, person.tier, tuple(a.id for a in w.accounts)))
+            self._open[person.id] = c
+        if c.state not in (State.REQUESTED, State.PROVING, State.APPROVED):
+            return None
+        return c
+
+    def act(self, case: Case, command: dc.Command) -> Case:
+        self._before.setdefault(case.id, case)
+        now = self._tx.now
+        after = self._now.get(case.id, case)
+        try:
+            events = dc.decide(after, command, now)
+        except Refusal:
+            return after
+        for e in events:
+            after = dc.evolve(after, e, now)
+        self._events[case.id] += events
+        self._now[case.id] = after
+        return after
+
+    def save(self) -> None:
+        acts = [(self._before[i], events) for i, events in self._events.items() if events]
+        # Ended ones first: a person has one open case at most.
+        acts.sort(key=lambda a: not self._now[a[0].id].ended)
+        self._tx.cases.act_many(acts)

@@ -1,0 +1,133 @@
+"""Sending what the outbox holds: letters in batches, retried until they expire.
+
+A crash between commit and sending loses nothing (the row is there), one between sending and marking sends the same
+bytes again under the same Message-ID (Q1, Q2, K9).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from keyback.application.ports import Channel, Letter, LetterKind, Receipt
+from keyback.application.store import Database, Job, Seals, Tx
+from keyback.domain import challenge as ch
+from keyback.domain.events import Note
+from keyback.domain.person import Contact, Person
+from keyback.domain.secret import Secret
+
+LEASE = 2 * ch.MINUTE
+BACKOFF = (5_000, 15_000, 45_000, 120_000, 300_000, 600_000)
+MOST_ATTEMPTS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    sent: int = 0
+    again: int = 0
+    dropped: int = 0
+
+
+async def send_some(
+    db: Database,
+    channel: Channel,
+    titles: Mapping[str, str],
+    public_url: str,
+    jitter: Callable[[], float],
+    limit: int = 100,
+) -> Sent:
+    """Claims up to `limit` letters, hands them to the channel, marks each by its receipt.
+
+    Args:
+        titles: system name to what people call it.
+        jitter: 0 to 1, spreads retries.
+    """
+    jobs = await db.write(lambda tx: tx.outbox.claim("mail", limit, LEASE))
+    if not jobs:
+        return Sent()
+    letters = await db.read(lambda tx: _letters(tx, jobs, titles, public_url))
+    void = [j for j in jobs if letters.get(j.id) is None]
+    ready = [(j, letter) for j in jobs if (letter := letters.get(j.id)) is not None]
+    receipts = await channel.send([letter for _, letter in ready])
+    answered = list(zip((j for j, _ in ready), receipts, strict=True))
+    return await db.write(lambda tx: _mark(tx, answered, void, jitter))
+
+
+def _mark(tx: Tx, answered: Sequence[tuple[Job, Receipt]], void: Sequence[Job], jitter: Callable[[], float]) -> Sent:
+    over = [*void, *(j for j, r in answered if r.status == "sent")]
+    tx.outbox.done(over)
+    again = dropped = 0
+    for job, r in answered:
+        if r.status == "sent":
+            continue
+        wait = int(BACKOFF[min(job.attempts, len(BACKOFF)) - 1] * (0.75 + jitter() / 2))
+        if r.status == "temporary" and job.attempts < MOST_ATTEMPTS and tx.now + wait < job.expires_at:
+            again += tx.outbox.again(job, tx.now + wait, r.code)
+            continue
+        if tx.outbox.dead(job, r.code):
+            dropped += 1
+            facts = {"letter": job.body.get("letter"), "contact": job.body.get("contact"), "code": r.code}
+            tx.audit.record(str(job.body.get("person", "outbox")), [Note("letter_dropped", facts)])
+    return Sent(len(answered) - again - dropped, again, dropped)
+
+
+def _letters(tx: Tx, jobs: Sequence[Job], titles: Mapping[str, str], public_url: str) -> Mapping[str, Letter | None]:
+    """The letter of each job; None for one that nobody needs any more (its challenge is over, its contact is gone)."""
+    people_ids = sorted({str(j.body["person"]) for j in jobs if "person" in j.body})
+    people = tx.people.people(people_ids)
+    contacts = {c.id: c for cs in tx.people.contacts(people_ids).values() for c in cs}
+    ids = [str(j.body["challenge"]) for j in jobs if "challenge" in j.body]
+    challenges = tx.challenges.many(ids) if ids else {}
+    key_ids = tx.challenges.key_ids(ids) if ids else {}
+    out: dict[str, Letter | None] = {}
+    for j in jobs:
+        out[j.id] = None
+        person, contact = people.get(str(j.body.get("person"))), contacts.get(str(j.body.get("contact")))
+        if person is None or contact is None or tx.now >= j.expires_at:
+            continue
+        facts = _facts(tx.seals, j, challenges, key_ids, titles, public_url)
+        if facts is not None:
+            out[j.id] = _letter(j, person, contact, facts)
+    return out
+
+
+def _letter(job: Job, person: Person, contact: Contact, facts: Mapping[str, Any]) -> Letter:
+    return Letter(
+        id=job.id,
+        kind=LetterKind(str(job.body["letter"])),
+        to=contact.address,
+        name=person.name,
+        locale=person.locale,
+        written_at=job.created_at,
+        expires_at=job.expires_at,
+        facts=facts,
+    )
+
+
+def _facts(
+    seals: Seals,
+    job: Job,
+    challenges: Mapping[str, ch.Challenge],
+    key_ids: Mapping[str, str],
+    titles: Mapping[str, str],
+    public_url: str,
+) -> dict[str, Any] | None:
+    body = dict(job.body)
+    kind = body.pop("letter")
+    if kind == "recovery":
+        c = challenges.get(str(body["challenge"]))
+        if c is None or c.ended is not None:
+            return None
+        key = seals.derive("challenge", key_ids[c.id])
+        body["link"] = Secret(f"{public_url}/l/{ch.link_token(key, c.nonce)}")
+        body["stop_link"] = Secret(f"{public_url}/l/{ch.stop_token(key, c.nonce)}")
+        body["code"] = Secret(ch.mail_code(key, c.nonce))
+        body["link_expires_at"], body["code_expires_at"] = c.link_expires_at, c.code_expires_at
+    elif kind == "logins":
+        body["logins"] = tuple((titles.get(s, s), u) for s, u in body["logins"])
+        body["sign_in_url"] = f"{public_url}/sign-in"
+    elif kind == "changed":
+        body["systems"] = tuple((titles.get(s, s), r) for s, r in body["systems"])
+        body["help_url"] = f"{public_url}/help#stop"
+    return body

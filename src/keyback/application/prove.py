@@ -1,0 +1,267 @@
+"""Proving by the mailed link or code. Reading changes nothing; every acceptance is one transaction.
+
+A link is accepted from the browser that started the recovery, or with the number that its page shows. Tries are counted
+and committed before anything is compared, per person and not per recovery (D1, D2, D3).
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import Literal
+
+from keyback.application.store import Database, Intake, Job, Seals, Tx
+from keyback.domain import case as dc
+from keyback.domain import challenge as ch
+from keyback.domain.case import State
+from keyback.domain.challenge import Challenge
+from keyback.domain.errors import Refusal
+from keyback.domain.events import Note
+
+Problem = Literal["expired", "used", "replaced", "broken", "stopped", "wrong_number"]
+CodeAnswer = Literal["accepted", "wrong_code", "no_tries", "not_a_code"]
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """What the link page may tell the reader of the mail. `problem` is None while the link can be used."""
+
+    problem: Problem | None
+    challenge: Challenge | None = None
+    username: str = ""
+    asked_at: int = 0
+    source: str = ""
+    agent: str = ""
+    handle: str = ""
+
+
+def look_at_link(tx: Tx, token: str) -> LinkView:
+    """Reads; never changes anything, however often it is called (C5)."""
+    return _view(tx, tx.challenges.by_link(ch.token_digest(token)), by_link=True)
+
+
+def look_at_stop(tx: Tx, token: str) -> LinkView:
+    return _view(tx, tx.challenges.by_stop(ch.token_digest(token)), by_link=False)
+
+
+def _view(tx: Tx, c: Challenge | None, *, by_link: bool) -> LinkView:
+    if c is None:
+        return LinkView("broken")
+    intake = tx.intakes.get(c.intake_id)
+    accounts = tx.people.accounts([c.person_id]).get(c.person_id, ())
+    username = next((a.username for a in accounts if not a.provider), accounts[0].username if accounts else "")
+    return LinkView(
+        problem=_problem(tx, c) if by_link else _stop_problem(tx, c),
+        challenge=c,
+        username=username,
+        asked_at=intake.asked_at if intake else c.created_at,
+        source=intake.source if intake else "",
+        agent=intake.agent if intake else "",
+        handle=c.intake_id,
+    )
+
+
+def _problem(tx: Tx, c: Challenge) -> Problem | None:
+    if c.ended is not None:
+        return {"used": "used", "replaced": "replaced", "stopped": "stopped", "wrong_number": "wrong_number"}.get(
+            c.ended, "replaced"
+        )  # type: ignore[return-value]
+    if tx.now >= c.link_expires_at:
+        return "expired"
+    person, case = tx.people.person(c.person_id), tx.cases.get(c.case_id)
+    if person is None or person.state != "active" or person.security_version != c.security_version:
+        return "replaced"
+    if case is None or case.state not in (State.PROVING, State.APPROVED):
+        return "stopped" if case and case.state == State.CANCELLED else "used"
+    return None if tx.now < case.expires_at else "expired"
+
+
+def _stop_problem(tx: Tx, c: Challenge) -> Problem | None:
+    case = tx.cases.get(c.case_id)
+    if case is None or case.state not in dc.STOPPABLE:
+        return "stopped" if case and case.state == State.CANCELLED else "used"
+    return None
+
+
+def accept_link(tx: Tx, token: str, *, held: bool, number: int | None) -> LinkView:
+    """Takes the link as proof, once.
+
+    Args:
+        held: the caller's browser started this recovery.
+        number: the one that was picked, on another device.
+
+    Returns:
+        The view after it: `problem` is None when it was accepted; `wrong_number` ends the link.
+    """
+    c = tx.challenges.by_link(ch.token_digest(token), lock=True)
+    view = _view(tx, c, by_link=True)
+    if view.problem is not None or c is None:
+        return view
+    if not held and number != number_for(tx.seals, c.intake_id):
+        if number is None:
+            return view
+        tx.challenges.end(c.id, "wrong_number")
+        tx.audit.record(c.case_id, [Note("proof_refused", {"challenge_id": c.id, "reason": "wrong_number"})])
+        return LinkView("wrong_number", c, view.username, view.asked_at, view.source, view.agent, view.handle)
+    if not _accept(tx, c, "same_browser" if held else "number"):
+        return _view(tx, tx.challenges.by_link(ch.token_digest(token)), by_link=True)
+    return view
+
+
+def _accept(tx: Tx, c: Challenge, how: str) -> bool:
+    """Ends the challenge as used and adds the evidence; True for exactly one caller."""
+    case = tx.cases.get(c.case_id)
+    if case is None or not tx.challenges.end(c.id, "used"):
+        return False
+    command = dc.AcceptProof("email_link", "issued", f"mail:{c.contact_id}", c.id, c.intake_id, how)
+    tx.cases.act(case, dc.decide(case, command, tx.now))
+    tx.intakes.bind(c.intake_id, c.case_id)
+    tx.counters.reset(f"code/{c.person_id}")
+    return True
+
+
+async def try_code(db: Database, handle: str, typed: str) -> tuple[CodeAnswer, int]:
+    """Takes a typed code as proof. The same work, in the same statements, for a handle that matched nobody.
+
+    Returns:
+        The answer and how many tries this page has left.
+
+    Raises:
+        Refusal: `not_found` for a handle that does not exist or is over.
+        StorageDown: nothing was compared; it fails closed (D13).
+    """
+    code = ch.clean_code(typed)
+    if code is None:
+        return "not_a_code", await db.read(lambda tx: _left(tx, handle))
+    left, spent = await db.write(lambda tx: _count(tx, handle))
+    if left is None:
+        return "no_tries", 0
+    if await db.write(lambda tx: _compare(tx, handle, code, spent)):
+        return "accepted", left
+    return "wrong_code", left
+
+
+def _left(tx: Tx, handle: str) -> int:
+    intake = tx.intakes.get(handle)
+    return max(0, ch.TRIES_SHOWN - intake.tries) if intake else 0
+
+
+def _count(tx: Tx, handle: str) -> tuple[int | None, frozenset[str]]:
+    """First transaction: counts. Returns tries left on the page and the people whose hidden limits are used up."""
+    tries = tx.intakes.count_try(handle, ch.TRIES_SHOWN)
+    intake = tx.intakes.get(handle)
+    if intake is None or intake.expires_at <= tx.now:
+        raise Refusal("not_found")
+    if tries is None:
+        return None, frozenset()
+    people = {c.person_id for c in tx.challenges.of_intake(handle) if c.ended is None}
+    keys = {f"code/{p}": p for p in people} or {f"code/g/{intake.subject.hex()}": ""}
+    counts = tx.counters.add(sorted(keys))
+    over = (p for k, p in keys.items() if counts[k].total > ch.HARD_CAP or counts[k].hour > ch.WINDOW_TRIES)
+    return ch.TRIES_SHOWN - tries, frozenset(over)
+
+
+def _compare(tx: Tx, handle: str, code: str, spent: frozenset[str]) -> bool:
+    """Second transaction: compares with every live code of this handle, in constant time each."""
+    right: Challenge | None = None
+    for c in tx.challenges.of_intake(handle):
+        key = tx.seals.derive("challenge", tx.challenges.key_id(c.id))
+        same = hmac.compare_digest(ch.mail_code(key, c.nonce).encode(), code.encode())
+        alive = tx.now < c.code_expires_at and _problem(tx, c) is None and c.person_id not in spent
+        if same and alive:
+            right = c
+    if right is not None and _accept(tx, right, "code"):
+        return True
+    tx.audit.record(handle, [Note("proof_refused", {"proof": "email_link", "reason": "wrong_code"})])
+    return False
+
+
+def ask_again(tx: Tx, handle: str) -> bool:
+    """Queues a new mail, at most every two minutes; False when it is too early or over."""
+    return tx.intakes.ask_again(handle, tx.now - ch.RESEND_AFTER)
+
+
+def renew(tx: Tx, token: str) -> str | None:
+    """A new mail to the same stored address in place of an expired, used or replaced link; the handle it belongs to.
+
+    Nothing about the person comes back; the two minutes between mails and the mail budget hold as ever.
+    """
+    c = tx.challenges.by_link(ch.token_digest(token))
+    if c is None:
+        return None
+    tx.intakes.ask_again(c.intake_id, tx.now - ch.RESEND_AFTER)
+    return c.intake_id
+
+
+def stop_by_requester(tx: Tx, handle: str) -> None:
+    """The starter gives up: what was mailed for this handle ends. Others who joined the case are left alone."""
+    intake = tx.intakes.get(handle, lock=True)
+    if intake is None or not tx.intakes.stop(handle):
+        return
+    for c in tx.challenges.of_intake(handle):
+        tx.challenges.end(c.id, "stopped")
+    if intake.case_id:
+        case = tx.cases.get(intake.case_id)
+        if case and case.state in dc.STOPPABLE:
+            tx.cases.act(case, dc.decide(case, dc.Cancel("requester"), tx.now))
+            tx.challenges.end_all([case.id], "stopped")
+
+
+def stop_by_owner(tx: Tx, token: str) -> LinkView:
+    """ "It wasn't me": cancels the case from the mail, kills its links and tells every contact.
+
+    Takes the recovery link's token or the stop link's; both reached only the mailbox's owner.
+    """
+    digest = ch.token_digest(token)
+    c = tx.challenges.by_stop(digest) or tx.challenges.by_link(digest)
+    view = _view(tx, c, by_link=False)
+    if view.problem is not None or c is None:
+        return view
+    cancel(tx, c.case_id, "owner")
+    return view
+
+
+def cancel(tx: Tx, case_id: str, by: Literal["owner", "operator"], reason: str = "") -> None:
+    """Cancels a case, ends its challenges and tells every contact.
+
+    Raises:
+        Refusal: `not_found`, or `wrong_state` when it is over or being applied.
+    """
+    case = tx.cases.get(case_id)
+    if case is None:
+        raise Refusal("not_found")
+    tx.cases.act(case, dc.decide(case, dc.Cancel(by, reason), tx.now))
+    tx.challenges.end_all([case.id], "stopped")
+    tell_all(tx, case.person_id, "stopped", {"at": tx.now, "by": by})
+
+
+def tell_all(tx: Tx, person_id: str, letter: str, facts: dict[str, object]) -> None:
+    """One letter to every confirmed contact of a person (N-R12)."""
+    accounts = tx.people.accounts([person_id]).get(person_id, ())
+    username = next((a.username for a in accounts if not a.provider), accounts[0].username if accounts else "")
+    body = {"letter": letter, "person": person_id, "username": username, **facts}
+    contacts = tx.people.contacts([person_id]).get(person_id, ())
+    tx.outbox.put(
+        [
+            Job(tx.new_id(), "mail", {**body, "contact": c.id}, tx.now, tx.now + 3 * 24 * ch.HOUR)
+            for c in contacts
+        ]
+    )  # fmt: skip
+
+
+def number_for(seals: Seals, handle: str) -> int:
+    """The number that the waiting page shows."""
+    return ch.match_number(seals.derive("number"), handle)
+
+
+def choices_for(seals: Seals, handle: str) -> tuple[int, int, int]:
+    """The three numbers that the link page offers."""
+    return ch.number_choices(seals.derive("number"), handle)
+
+
+def seconds_to_resend(intake: Intake, now: int) -> int:
+    return max(0, -(-(intake.asked_at + ch.RESEND_AFTER - now) // 1000))
+
+
+def seconds_of_code(intake: Intake, now: int) -> int:
+    return max(0, (intake.asked_at + ch.CODE_LIFE - now) // 1000)

@@ -1,0 +1,207 @@
+"""Choosing the new password and applying it to every system, each with its own result.
+
+The password is sealed into one job per account together with the decision; a job lives ten minutes, is leased with a
+fence and may run twice: its id makes that harmless (E15, Q2, N12).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from keyback.application.ports import Connector, Outcome, Plan
+from keyback.application.prove import tell_all
+from keyback.application.store import Database, Job, Tx
+from keyback.domain import case as dc
+from keyback.domain import events as ev
+from keyback.domain.case import Case, State
+from keyback.domain.challenge import MINUTE
+from keyback.domain.errors import Refusal
+from keyback.domain.person import Account, Person
+from keyback.domain.secret import Secret
+
+JOB_LIFE = 10 * MINUTE
+LEASE = 2 * MINUTE
+PURPOSE = "password"
+BACKOFF = (2_000, 5_000, 15_000, 30_000, 60_000)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the password page needs to know: who, which accounts, how long."""
+
+    case: Case
+    person: Person
+    accounts: tuple[Account, ...]
+    mails: tuple[str, ...]
+    seconds_left: int
+
+
+def choice(tx: Tx, case_id: str) -> Choice:
+    """The accounts that may get a new password now.
+
+    Raises:
+        Refusal: `not_found`, `wrong_state`, `not_enough_evidence`, `already_chosen` or `expired`.
+    """
+    case = tx.cases.get(case_id)
+    person = tx.people.person(case.person_id) if case else None
+    if case is None or person is None or person.state != "active":
+        raise Refusal("not_found")
+    if case.submission:
+        raise Refusal("already_chosen", same=False)
+    if case.state == State.PROVING:
+        raise Refusal("not_enough_evidence")
+    if case.state != State.APPROVED:
+        raise Refusal("wrong_state")
+    if tx.now >= case.expires_at:
+        raise Refusal("expired")
+    settled = {r.account_id for r in case.results if r.result != "refused"}
+    accounts = tuple(
+        a
+        for a in tx.people.accounts([person.id]).get(person.id, ())
+        if a.id in case.accounts and a.id not in settled and a.state != "disabled" and not a.provider
+    )
+    mails = tuple(c.address for c in tx.people.contacts([person.id]).get(person.id, ()))
+    return Choice(case, person, accounts, mails, (case.expires_at - tx.now) // 1000)
+
+
+def choose(tx: Tx, case_id: str, password: Secret, account_ids: Sequence[str], submission: str) -> Case:
+    """Takes the new password: one sealed job per account, every earlier session and challenge dead.
+
+    Args:
+        password: has passed the policy.
+        account_ids: which of the case's accounts; empty means all that may be chosen.
+        submission: keyed digest of the form's own id; the same one again is the same act.
+
+    Raises:
+        Refusal: `already_chosen` with `same`, or as `choice`.
+    """
+    case = tx.cases.get(case_id)
+    if case is not None and case.submission:
+        raise Refusal("already_chosen", same=case.submission == submission)
+    now_possible = choice(tx, case_id)
+    possible = {a.id: a for a in now_possible.accounts}
+    wanted = list(dict.fromkeys(account_ids)) or list(possible)
+    if not wanted or any(a not in possible for a in wanted):
+        raise Refusal("no_accounts")
+    jobs, chosen = [], []
+    for account_id in wanted:
+        job_id = tx.new_id()
+        sealed = tx.seals.seal(password.reveal().encode(), f"{PURPOSE}/{case_id}", job_id)
+        body = {"case": case_id, "account": account_id}
+        jobs.append(Job(job_id, "apply", body, tx.now, tx.now + JOB_LIFE, sealed))
+        chosen.append((account_id, job_id))
+    command = dc.ChoosePassword(tuple(chosen), submission)
+    case = tx.cases.act(now_possible.case, dc.decide(now_possible.case, command, tx.now))
+    tx.outbox.put(jobs)
+    tx.challenges.end_all([case_id], "used")
+    tx.people.bump_security(case.person_id)
+    tx.sessions.end_all(case.person_id)
+    return case
+
+
+# ── the worker's side ───────────────────────────────────────────────────────
+
+
+async def apply_one(db: Database, connectors: Mapping[str, Connector], job: Job) -> str:
+    """Runs one leased job to its next rest; the result word, for metrics and logs."""
+    loaded = await db.read(lambda tx: _load(tx, job))
+    if loaded is None:
+        await db.write(lambda tx: tx.outbox.dead(job, "no_case"))
+        return "refused"
+    account, password = loaded
+    connector = connectors.get(account.system)
+    if connector is None:
+        return await _settle(db, job, "refused", "unavailable", "")
+    plan = Plan(job.id, account.external_id, account.username, password, attempt=job.attempts)
+    outcomes = await connector.apply(plan)
+    result, last = judge(outcomes)
+    if result == "working":
+        wait = max(last.retry_after_ms, BACKOFF[min(job.attempts, len(BACKOFF)) - 1])
+        return await db.write(lambda tx: _again(tx, job, wait, last))
+    return await _settle(db, job, result, last.code, last.vendor_text)
+
+
+def _load(tx: Tx, job: Job) -> tuple[Account, Secret] | None:
+    case = tx.cases.get(str(job.body["case"]))
+    if case is None or job.sealed is None:
+        return None
+    accounts = tx.people.accounts([case.person_id]).get(case.person_id, ())
+    account = next((a for a in accounts if a.id == job.body["account"]), None)
+    if account is None:
+        return None
+    plain = tx.seals.open(job.sealed, f"{PURPOSE}/{case.id}", job.id)
+    return account, Secret(plain.decode())
+
+
+def judge(outcomes: Sequence[Outcome]) -> tuple[ev.Result, Outcome]:
+    """One result out of the steps of a plan: `working` means again later. Never `done` unless every step was."""
+    for o in outcomes:
+        if o.status == "refused":
+            return "refused", o
+        if o.status in ("retry", "uncertain"):
+            return "working", o
+        if o.status == "pending":
+            return ("desk" if o.code == "desk" else "yours"), o
+    last = outcomes[-1]
+    return "done", last
+
+
+def _again(tx: Tx, job: Job, wait_ms: int, last: Outcome) -> str:
+    if tx.now + wait_ms >= job.expires_at:
+        unsure = last.status == "uncertain" or job.attempts > 1
+        return _finish(tx, job, "unsure" if unsure else "refused", last.code or "unavailable", "")
+    if tx.outbox.again(job, tx.now + wait_ms, last.code):
+        _record(tx, job, "working", last.code, "")
+    return "working"
+
+
+async def _settle(db: Database, job: Job, result: ev.Result, code: str, vendor_text: str) -> str:
+    return await db.write(lambda tx: _finish(tx, job, result, code, vendor_text))
+
+
+def _finish(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) -> str:
+    """The result and the end of the job in one transaction; nothing when the lease is no longer ours."""
+    if not tx.outbox.holds(job):
+        return "lost"
+    case = _record(tx, job, result, code, vendor_text)
+    tx.outbox.done([job])  # the sealed password goes with the row
+    if case is None:
+        return result
+    if result == "done":
+        tx.people.set_account_state(str(job.body["account"]), "active")
+        tx.counters.reset(f"pw/{job.body['account']}")
+        tx.sessions.end_all(case.person_id)
+    if case.settled:
+        accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}
+        systems = [[accounts[r.account_id].system, r.result] for r in case.results if r.account_id in accounts]
+        tell_all(tx, case.person_id, "changed", {"at": tx.now, "systems": systems, "case": case.id})
+    return result
+
+
+def _record(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) -> Case | None:
+    case = tx.cases.get(str(job.body["case"]))
+    if case is None:
+        return None
+    before = next((r.result for r in case.results if r.job_id == job.id), None)
+    if before == result == "working":
+        return case
+    try:
+        events = dc.decide(case, dc.Settle(str(job.body["account"]), result, code, vendor_text[:300]), tx.now)
+    except Refusal:
+        return None  # it was settled by an earlier run of the same job
+    return tx.cases.act(case, events)
+
+
+def give_up(tx: Tx, limit: int = 100) -> int:
+    """Ends cases whose time is over; the number of them."""
+    n = 0
+    for case in tx.cases.overdue(limit):
+        command: dc.Command = dc.Close() if case.state == State.RECOVERED else dc.Expire()
+        try:
+            tx.cases.act(case, dc.decide(case, command, tx.now))
+        except Refusal:
+            continue
+        tx.challenges.end_all([case.id], "used")
+        n += 1
+    return n

@@ -1,0 +1,34 @@
+"""Everything that faces and worker need, put together once by `bootstrap`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from keyback.application.passwords import HashGate
+from keyback.application.ports import Channel, Connector
+from keyback.application.store import Database, Seals
+from keyback.domain.password import Blocklist, Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The application's parts.
+
+    Args:
+        titles: system name to what people call it, in the order of the configuration.
+        company: the company's name by locale.
+        context_words: more words that a password may not consist of.
+    """
+
+    db: Database
+    seals: Seals
+    gate: HashGate
+    channel: Channel
+    connectors: Mapping[str, Connector]
+    titles: Mapping[str, str]
+    rules: Rules
+    blocklist: Blocklist
+    public_url: str
+    company: Mapping[str, str]
+    context_words: tuple[str, ...] = field(default=())

@@ -1,0 +1,139 @@
+"""Signing in to the built-in system: throttled, at the same cost for known and unknown names (L10, B7).
+
+Only a sign-in opens a session; a recovery never does (E1).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+from keyback.application.identity import Origin, device_words, network_of
+from keyback.application.intake import subject_of
+from keyback.application.passwords import HashGate
+from keyback.application.store import Database, Session, Tx
+from keyback.domain import challenge as ch
+from keyback.domain.errors import BadInput
+from keyback.domain.events import Note
+from keyback.domain.password import Unreadable
+from keyback.domain.person import Account, Person, canonicalize
+from keyback.domain.secret import Secret
+
+SYSTEM = "builtin"
+SESSION_LIFE = 12 * ch.HOUR
+TRIES_PER_SOURCE = 10  # wrong passwords for one name from one network in an hour
+TRIES_OF_SOURCE = 100  # from one network in an hour, whatever the names
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """`token` is the session's secret; the database keeps its digest."""
+
+    token: str
+    person: Person
+    account: Account
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotSignedIn:
+    """`wrong` says nothing about why; `slow_down` comes with seconds to wait, for known and unknown names alike."""
+
+    reason: Literal["wrong", "slow_down"]
+    wait_s: int = 0
+
+
+async def sign_in(
+    db: Database, gate: HashGate, identifier: str, password: Secret, origin: Origin
+) -> SignedIn | NotSignedIn:
+    """Checks a password of the built-in system and opens a session.
+
+    Raises:
+        Busy: the hashing gate is full; answer 503.
+        StorageDown: nothing was checked.
+    """
+    try:
+        canonical = canonicalize(identifier)
+    except BadInput:
+        canonical = "\0malformed"
+    found = await db.read(lambda tx: _find(tx, canonical))
+    network = network_of(origin.source)
+    if not await db.write(lambda tx: _count(tx, found, canonical, network)):
+        return NotSignedIn("slow_down", 15 * 60)
+    phc = found[2] if found and _usable(found) else None
+    try:
+        checked = await gate.verify(phc, password)
+        ok, stale = checked.ok, checked.needs_rehash
+    except Unreadable:
+        ok, stale = False, False
+    if not ok or found is None:
+        await db.write(lambda tx: tx.audit.record("sign_in", [_note("sign_in_failed", found, origin)]))
+        return NotSignedIn("wrong")
+    fresh = await gate.hash(password) if stale else None
+    token = base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
+    return await db.write(lambda tx: _open(tx, found, token, origin, fresh) or NotSignedIn("wrong"))
+
+
+Found = tuple[Account, Person, str | None]
+
+
+def _find(tx: Tx, canonical: str) -> Found | None:
+    hit = tx.people.account_by_username(SYSTEM, canonical)
+    return (*hit, tx.people.credential(hit[0].id)) if hit else None
+
+
+def _usable(found: Found) -> bool:
+    account, person, _ = found
+    return person.state == "active" and account.state == "active" and not account.provider
+
+
+def _count(tx: Tx, found: Found | None, canonical: str, network: str) -> bool:
+    """Counts before anything is compared; False when this network has to wait, or the password is off (N-T4)."""
+    name = f"pw/{found[0].id}" if found else f"pw/g/{subject_of(tx.seals, canonical).hex()}"
+    source = hashlib.sha256(network.encode()).hexdigest()[:16]
+    counts = tx.counters.add([f"{name}/{source}"[:80], name, f"pw/n/{source}"])
+    near, all_over, of_source = (counts[k] for k in (f"{name}/{source}"[:80], name, f"pw/n/{source}"))
+    return near.hour <= TRIES_PER_SOURCE and of_source.hour <= TRIES_OF_SOURCE and all_over.total <= ch.HARD_CAP
+
+
+def _open(tx: Tx, found: Found, token: str, origin: Origin, fresh: str | None) -> SignedIn | None:
+    again = _find(tx, canonicalize(found[0].username))
+    if again is None or again[2] != found[2] or not _usable(again):
+        return None  # it was changed while we hashed
+    account, person, before = again
+    if fresh and before:
+        tx.people.rehash(account.id, before, fresh)
+    tx.counters.reset(f"pw/{account.id}")
+    tx.people.bump_security(person.id)  # who can sign in needs no pending link any more (C17)
+    source, device = origin.source[:45], device_words(origin.agent)
+    session = Session(
+        ch.token_digest(token), person.id, account.id, tx.now, tx.now, tx.now + SESSION_LIFE, source, device
+    )
+    tx.sessions.add(session)
+    tx.audit.record("sign_in", [_note("signed_in", again, origin)])
+    return SignedIn(token, person, account, session.expires_at)
+
+
+def _note(kind: str, found: Found | None, origin: Origin) -> Note:
+    who = {"account": found[0].id, "person": found[1].id} if found else {}
+    return Note(kind, {**who, "source": origin.source[:45], "device": device_words(origin.agent)})
+
+
+def session_of(tx: Tx, token: str) -> tuple[Session, Person, Account] | None:
+    """The live session behind a cookie or bearer token."""
+    session = tx.sessions.get(ch.token_digest(token))
+    person = tx.people.person(session.person_id) if session else None
+    if session is None or person is None or person.state != "active":
+        return None
+    account = next((a for a in tx.people.accounts([person.id]).get(person.id, ()) if a.id == session.account_id), None)
+    return (session, person, account) if account else None
+
+
+def sign_out(tx: Tx, token: str) -> None:
+    """Ends the session; ending one that is over is no fault."""
+    ended = tx.sessions.end(ch.token_digest(token))
+    if ended:
+        tx.audit.record("sign_in", [Note("signed_out", {"person": ended.person_id, "account": ended.account_id})])

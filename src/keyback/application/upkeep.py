@@ -1,0 +1,22 @@
+"""Forgetting in time: every table that grows has a retention."""
+
+from __future__ import annotations
+
+from keyback.application.store import Tx
+from keyback.domain.challenge import HOUR
+
+DAY = 24 * HOUR
+KEEP_INTAKES = 7 * DAY  # after their end
+KEEP_CHALLENGES = 30 * DAY  # so that an old link still says why it does not work
+KEEP_DEAD_LETTERS = 30 * DAY
+KEEP_COUNTERS = 2 * DAY  # those of people keep their consecutive total
+
+
+def purge(tx: Tx) -> int:
+    """Deletes what is past its time, at most a few thousand rows a call; the number of them."""
+    return tx.purge(
+        intakes_before=tx.now - KEEP_INTAKES,
+        challenges_before=tx.now - KEEP_CHALLENGES,
+        dead_before=tx.now - KEEP_DEAD_LETTERS,
+        counters_before=tx.now - KEEP_COUNTERS,
+    )

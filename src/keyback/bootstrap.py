@@ -1,0 +1,165 @@
+"""Puts the parts together; the only file that names concrete classes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from keyback.application.passwords import HashGate, load_blocklist
+from keyback.application.ports import Channel, Connector
+from keyback.application.services import Services
+from keyback.channels.mail import MailComposer
+from keyback.channels.smtp import SmtpChannel, SmtpSettings
+from keyback.connectors.builtin import BuiltinConnector
+from keyback.connectors.demo import DemoConnector
+from keyback.connectors.guided import GuidedConnector
+from keyback.connectors.tryton import TrytonConnector
+from keyback.domain.password import PRESETS
+from keyback.domain.secret import Secret
+from keyback.registry import foreign_factory
+from keyback.settings import Settings, System, Unsafe, refuse_unsafe
+from keyback.storage.credentials import CredentialRows
+from keyback.storage.database import SqlDatabase
+from keyback.storage.sealing import Keyring, KeyringError
+
+
+def load_keyring(s: Settings) -> Keyring:
+    """The keyring of the settings.
+
+    Raises:
+        Unsafe: missing, readable by others, short, or not random (P1).
+    """
+    try:
+        if s.keyring is not None:
+            return Keyring.load(s.keyring.get_secret_value())
+        path = s.keyring_path
+        if path.exists() and path.stat().st_mode & 0o077:
+            raise Unsafe(f"{path} can be read by others. Run: chmod 600 {path}")
+        return Keyring.load(path.read_text(encoding="ascii"))
+    except FileNotFoundError:
+        raise Unsafe(f"there is no keyring at {s.keyring_path}. Make one with: keyback init") from None
+    except (KeyringError, UnicodeDecodeError) as e:
+        raise Unsafe(f"the keyring cannot be used: {e}") from None
+
+
+def make_gate(s: Settings) -> HashGate:
+    p = s.password
+    pepper = p.pepper_file.read_bytes() if p.pepper_file else None
+    try:
+        return HashGate(p.memory_budget_mib, p.argon2_t, p.argon2_m_kib, p.argon2_p, p.queue, pepper)
+    except ValueError as e:
+        raise Unsafe(f"password: {e}") from None
+
+
+def make_channel(s: Settings, clock: Callable[[], int]) -> Channel:
+    """The mail channel; without a relay (the demo before its mailbox is up) an address that refuses."""
+    m = s.mail
+    words = {"en": s.company.en, "zh_CN": s.company.zh_CN}
+    desk = {"en": s.helpdesk.en, "zh_CN": s.helpdesk.zh_CN}
+    password = s.mail_password()
+    try:
+        composer = MailComposer(words, m.sender or "keyback@localhost.localdomain", desk, s.timezone, s.public_url)
+        settings = SmtpSettings(
+            host=m.host or "127.0.0.1",
+            port=m.port,
+            security=m.security if m.host else "plain",
+            username=m.username,
+            password=Secret(password) if password is not None else None,
+            timeout_s=m.timeout_s,
+            pool=m.pool,
+            local_hostname=m.local_hostname,
+            ca_file=str(m.ca_file) if m.ca_file else None,
+        )
+        return SmtpChannel(composer, settings, clock)
+    except (ValueError, OSError) as e:
+        raise Unsafe(f"mail: {e}") from None
+
+
+def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate) -> Connector:
+    """One configured system.
+
+    Raises:
+        Unsafe: an unknown kind, or keys that are missing or wrong.
+    """
+    options = system.options
+    try:
+        match system.kind:
+            case "builtin":
+                return BuiltinConnector(name, system.title, gate, CredentialRows(db, name))
+            case "demo":
+                return DemoConnector(name, system.title, options["base_url"], _secret(options, "token"))
+            case "tryton":
+                return TrytonConnector(
+                    name,
+                    system.title,
+                    options["base_url"],
+                    options["database"],
+                    options["admin_login"],
+                    _secret(options, "admin_password"),
+                )
+            case "guided":
+                steps = {k: tuple(v) for k, v in options["steps"].items()}
+                return GuidedConnector(name, system.title, steps, options["url"])
+            case kind:
+                make = foreign_factory(kind)
+                if make is None:
+                    raise Unsafe(f"systems.{name}.kind: {kind} is not known and no installed package brings it")
+                return make(name, system.title, options)
+    except KeyError as e:
+        raise Unsafe(f"systems.{name}: {e.args[0]} is missing") from None
+    except (ValueError, OSError) as e:
+        raise Unsafe(f"systems.{name}: {e}") from None
+
+
+def _secret(options: Mapping[str, Any], key: str) -> Secret:
+    """A secret option: `key_file` names a file, `key` holds it."""
+    if f"{key}_file" in options:
+        return Secret(Path(options[f"{key}_file"]).read_text(encoding="utf-8").strip())
+    return Secret(str(options[key]))
+
+
+def wall_clock() -> int:
+    """Milliseconds since 1970; for show and for mail, never for expiry (the database's time decides that)."""
+    return time.time_ns() // 1_000_000
+
+
+def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
+    """All parts of a Keyback with these settings.
+
+    Args:
+        clock: for tests; None takes the database's time.
+
+    Raises:
+        Unsafe: the configuration would put people at risk; names the setting and the way out.
+    """
+    refuse_unsafe(s)
+    keyring = load_keyring(s)
+    if s.database.startswith("sqlite:///"):
+        Path(s.database.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    db = SqlDatabase(s.database, keyring, clock=clock)
+    gate = make_gate(s)
+    connectors = {name: make_connector(name, system, db, gate) for name, system in s.systems.items()}
+    return Services(
+        db=db,
+        seals=keyring,
+        gate=gate,
+        channel=make_channel(s, clock or wall_clock),
+        connectors=connectors,
+        titles={name: system.title for name, system in s.systems.items()},
+        rules=PRESETS[s.password.preset],
+        blocklist=load_blocklist(),
+        public_url=s.public_url,
+        company={"en": s.company.en, "zh_CN": s.company.zh_CN},
+        context_words=tuple(s.password.context_words),
+    )
+
+
+async def close(services: Services) -> None:
+    """Lets go of every connection, outside ones first."""
+    for connector in services.connectors.values():
+        await connector.close()
+    await services.channel.close()
+    services.gate.close()
+    await services.db.close()

@@ -1,0 +1,188 @@
+"""Configuration: `keyback.toml`, then `KEYBACK_…` in the environment; secrets by file or environment.
+
+Every name, type and default here is what `docs/settings.md` lists; that page is generated from this file.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class InTwoLanguages(Part):
+    """A text of the company's own, in both languages."""
+
+    en: Text
+    zh_CN: Text
+
+
+class Mail(Part):
+    """The company's SMTP relay."""
+
+    host: str = Field("", description="Name of the relay. Empty: no mail, which only the demo allows.")
+    port: int = Field(587, ge=1, le=65535)
+    security: Literal["starttls", "tls", "plain"] = Field("starttls", description="`plain` is for loopback only.")
+    username: str = ""
+    password: SecretStr | None = None
+    password_file: Path | None = None
+    sender: str = Field("", description="Address that mail comes from.")
+    ca_file: Path | None = Field(None, description="PEM file of authorities to trust instead of the system's.")
+    timeout_s: float = Field(20.0, gt=0, le=120)
+    pool: int = Field(2, ge=1, le=20, description="Connections at most.")
+    local_hostname: str = ""
+
+
+class Password(Part):
+    """Rules for new passwords, and what hashing one may cost."""
+
+    preset: Literal["nist", "classic"] = "nist"
+    argon2_t: int = Field(3, description="Passes.")
+    argon2_m_kib: int = Field(65536, description="Memory of one hash, KiB. Floor: t=1 46 MiB, t=2 19 MiB, t=3 12 MiB.")
+    argon2_p: int = Field(1, description="Lanes.")
+    memory_budget_mib: int = Field(256, ge=19, description="For all hashing at once; more wait, then get 503.")
+    queue: int = Field(64, ge=0, le=10000)
+    pepper_file: Path | None = Field(None, description="32 or more random bytes, kept apart from the database.")
+    context_words: list[str] = Field(default_factory=list, description="More words that no password may consist of.")
+
+
+class Limits(Part):
+    """Requests from one network (an IPv4 address or an IPv6 /64) in a minute."""
+
+    recoveries: int = Field(60, ge=1)
+    proofs: int = Field(60, ge=1)
+    sign_ins: int = Field(60, ge=1)
+    checks: int = Field(240, ge=1)
+
+
+class System(Part):
+    """A system that holds passwords. Which further keys it takes depends on `kind`; see the connectors page."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str = Field(description="`builtin`, `tryton`, `guided`, `demo`, or one that an installed package brings.")
+    title: Text = Field(description="What people call it.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Settings(BaseSettings):
+    """All settings of a Keyback."""
+
+    model_config = SettingsConfigDict(env_prefix="KEYBACK_", env_nested_delimiter="__", extra="forbid")
+
+    public_url: str = Field("http://127.0.0.1:8080", description="Where people reach it. Links are built from it only.")
+    listen: str = Field("127.0.0.1:8080", description="Address and port of the pages and the API.")
+    metrics_listen: str = Field("", description="Address and port for Prometheus; empty: no metrics server.")
+    data_dir: Path = Field(Path("keyback-data"), description="For SQLite and the keyring, unless they are elsewhere.")
+    database_url: str = Field("", description="`postgresql://…`; empty: SQLite in `data_dir`.")
+    keyring: SecretStr | None = Field(None, description="Lines of `id:key`; instead of `keyring_file`.")
+    keyring_file: Path | None = Field(None, description="Default: `keyring` in `data_dir`.")
+    company: InTwoLanguages = InTwoLanguages(en="Example Company", zh_CN="示例公司")
+    helpdesk: InTwoLanguages = InTwoLanguages(en="your help desk", zh_CN="公司服务台")
+    default_locale: Literal["zh_CN", "en"] = "en"
+    timezone: str = "Asia/Shanghai"
+    trusted_proxies: list[str] = Field(default_factory=list, description="Addresses whose X-Forwarded-For counts.")
+    valkey_url: str = Field("", description="For limits shared by several nodes; empty: each node counts for itself.")
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    demo: bool = False
+    mail: Mail = Mail()
+    password: Password = Password()
+    limits: Limits = Limits()
+    systems: dict[str, System] = Field(default_factory=lambda: {"builtin": System(kind="builtin", title="Keyback")})
+
+    @field_validator("public_url")
+    @classmethod
+    def _plain_base(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+            raise ValueError("public_url must be like https://recover.example.com, without a path")
+        return value.rstrip("/")
+
+    @model_validator(mode="after")
+    def _names(self) -> Settings:
+        for name in self.systems:
+            if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum() and len(name) <= 40):
+                raise ValueError(f"system name {name!r} must be letters, digits, - and _, 40 at most")
+        return self
+
+    @property
+    def origin_host(self) -> str:
+        """Host and port as a browser sends them in `Host`."""
+        return urlsplit(self.public_url).netloc
+
+    @property
+    def secure(self) -> bool:
+        return self.public_url.startswith("https://")
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite:///{self.data_dir / 'keyback.sqlite'}"
+
+    @property
+    def keyring_path(self) -> Path:
+        return self.keyring_file or self.data_dir / "keyring"
+
+    def mail_password(self) -> str | None:
+        if self.mail.password_file:
+            return self.mail.password_file.read_text(encoding="utf-8").strip()
+        return self.mail.password.get_secret_value() if self.mail.password else None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=config_path())
+        return init_settings, env_settings, toml
+
+
+def config_path() -> Path | None:
+    """`KEYBACK_CONFIG`, else `keyback.toml` here if there is one."""
+    named = os.environ.get("KEYBACK_CONFIG")
+    if named:
+        return Path(named)
+    here = Path("keyback.toml")
+    return here if here.exists() else None
+
+
+class Unsafe(Exception):
+    """A configuration that Keyback refuses to start on; the text names the cause and the way out."""
+
+
+def refuse_unsafe(s: Settings) -> None:
+    """Refuses what would put people at risk (P1, C8, C4).
+
+    Raises:
+        Unsafe: naming the setting.
+    """
+    host = urlsplit(s.public_url).hostname or ""
+    if not s.secure and host not in LOOPBACK:
+        raise Unsafe("public_url is plain http and not loopback: links would travel in clear. Use https.")
+    if not s.mail.host and not s.demo:
+        raise Unsafe("mail.host is not set: without mail nobody can recover. Set mail.host and mail.sender.")
+    if s.mail.host and not s.mail.sender:
+        raise Unsafe("mail.sender is not set. Give the address that mail comes from.")
+    if s.mail.host and s.mail.security == "plain" and s.mail.host not in LOOPBACK:
+        raise Unsafe("mail.security is plain and mail.host is not loopback. Use starttls or tls.")
+    if s.demo and host not in LOOPBACK:
+        raise Unsafe("demo is on and public_url is not loopback: the demo shows passwords. Switch demo off.")
+    if s.demo and s.listen.rpartition(":")[0] not in LOOPBACK:
+        raise Unsafe("demo is on and listen is not loopback: the demo shows passwords. Switch demo off.")

@@ -1,0 +1,150 @@
+"""The worker: resolves intakes, sends letters, applies passwords, ends what is overdue. Any number may run."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+
+import structlog
+
+from keyback.application import intake, letters, reset
+from keyback.application.services import Services
+from keyback.application.store import StorageDown
+from keyback.application.upkeep import purge
+
+log = structlog.get_logger("keyback.worker")
+PARALLEL_APPLIES = 8
+IDLE_S = 0.5  # how long work of another process may lie when no wake-up reaches us
+UPKEEP_S = 30.0
+
+
+@dataclass
+class Tally:
+    """What this worker did, for metrics."""
+
+    intakes: int = 0
+    ghosts: int = 0
+    withheld: int = 0
+    letters: dict[str, int] = field(default_factory=lambda: {"sent": 0, "again": 0, "dropped": 0})
+    applies: dict[str, int] = field(default_factory=dict)
+    failures: int = 0
+
+
+class Worker:
+    """Runs until `stop`; then finishes what is in its hands.
+
+    Args:
+        services: from `bootstrap.build`.
+        batch: intakes resolved in one transaction.
+    """
+
+    def __init__(self, services: Services, *, batch: int = 500) -> None:
+        self.services = services
+        self.tally = Tally()
+        self.beat = 0.0  # loop time of the last completed round, for readiness
+        self._batch = batch
+        self._stopping = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Starts the loops in the running event loop."""
+        loops = [self._resolve, self._send, self._send, self._apply]
+        self._tasks = [asyncio.create_task(self._forever(step)) for step in loops]
+        self._tasks.append(asyncio.create_task(self._keep_up()))
+
+    async def stop(self) -> None:
+        """Lets every loop finish its round, then returns (Q18)."""
+        self._stopping.set()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def run(self) -> None:
+        """Starts and waits until somebody calls `stop`."""
+        self.start()
+        await self._stopping.wait()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def drain(self) -> None:
+        """Does everything that is due now, then returns; for commands and tests."""
+        while True:
+            done = [await self._resolve(), await self._send(), await self._apply()]
+            if not any(done):
+                return
+
+    # ── one round each: True when there may be more ─────────────────────────
+
+    async def _resolve(self) -> bool:
+        done = await self.services.db.write(lambda tx: intake.resolve(tx, self._batch))
+        self.tally.intakes += done.intakes
+        self.tally.ghosts += done.ghosts
+        self.tally.withheld += done.withheld
+        return done.intakes > 0
+
+    async def _send(self) -> bool:
+        s = self.services
+        done = await letters.send_some(s.db, s.channel, s.titles, s.public_url, random.random)
+        for kind in ("sent", "again", "dropped"):
+            self.tally.letters[kind] += getattr(done, kind)
+        return done != letters.Sent()
+
+    async def _apply(self) -> bool:
+        s = self.services
+        jobs = await s.db.write(lambda tx: tx.outbox.claim("apply", PARALLEL_APPLIES, reset.LEASE))
+        results = await asyncio.gather(
+            *(reset.apply_one(s.db, s.connectors, j) for j in jobs), return_exceptions=True
+        )  # fmt: skip
+        for r in results:
+            if isinstance(r, BaseException):
+                # The lease runs out and the job is tried again; one bad row never holds up the others (Q10).
+                self.tally.failures += 1
+                log.error("apply_failed", error=type(r).__name__)
+            else:
+                self.tally.applies[r] = self.tally.applies.get(r, 0) + 1
+        return bool(jobs)
+
+    # ── loops ───────────────────────────────────────────────────────────────
+
+    async def _forever(self, step: Callable[[], Awaitable[bool]]) -> None:
+        woken = self.services.db.waker()
+        failures = 0
+        while not self._stopping.is_set():
+            woken.clear()
+            try:
+                more = await step()
+                failures = 0
+            except StorageDown:
+                failures += 1
+                more = False
+                log.warning("storage_down", step=step.__name__)
+            except Exception as e:
+                failures += 1
+                self.tally.failures += 1
+                more = False
+                log.error("round_failed", step=step.__name__, error=type(e).__name__)
+            self.beat = asyncio.get_running_loop().time()
+            if not more:
+                await self._rest(woken, IDLE_S if not failures else min(10.0, IDLE_S * 2**failures))
+
+    async def _rest(self, woken: asyncio.Event, seconds: float) -> None:
+        waits = {asyncio.ensure_future(woken.wait()), asyncio.ensure_future(self._stopping.wait())}
+        _, pending = await asyncio.wait(waits, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        for p in pending:
+            p.cancel()
+
+    async def _keep_up(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                ended = await self.services.db.write(reset.give_up)
+                gone = await self.services.db.write(purge)
+                if ended or gone:
+                    log.info("upkeep", ended=ended, purged=gone)
+            except StorageDown:
+                log.warning("storage_down", step="upkeep")
+            except Exception as e:
+                self.tally.failures += 1
+                log.error("upkeep_failed", error=type(e).__name__)
+            try:
+                await asyncio.wait_for(self._stopping.wait(), UPKEEP_S)
+            except TimeoutError:
+                continue

