@@ -153,6 +153,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     known = requirements()
     wrong = {
         f"{item.nodeid}: covers({i!r}) is not in docs/requirements.toml"
+        + (f"; INV-{i} is" if f"INV-{i}" in known else "")
         for item in items
         for mark in item.iter_markers("covers")
         for i in mark.args
