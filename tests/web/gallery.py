@@ -170,7 +170,7 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     yield "results", p.Results(HANDLE, rows, False, version="8"), three
     yield "results-done", p.Results(HANDLE, rows[:1], True), three
     yield "results-all-done", p.Results(HANDLE, rows[:1] * 2, True, built_in=False), three
-    yield "results-refused", p.Results(HANDLE, (*rows[:1], policy, *refused), True, can_retry=True), three
+    yield "results-refusals", p.Results(HANDLE, (*rows[:1], policy, *refused), True, can_retry=True), three
     yield "results-second", p.Results(HANDLE, rows[:2], False, ignored_second=True), three
     for state in ("waiting", "working", "yours", "desk", "unsure", "refused"):
         yield f"results-{state}", p.Results(HANDLE, (p.SystemResult("Tryton", state),), state != "working"), three

@@ -97,9 +97,7 @@ class Renderer:
     def __init__(self, *, time_zone: str = "UTC") -> None:
         self.zone = ZoneInfo(time_zone)
         self.static = load_static()
-        self._zone_names = {
-            locale: get_timezone_name(self.zone, locale=locale, width="long") for locale in ("zh_CN", "en")
-        }
+        self._zone_names = {locale: _zone_name(self.zone, locale) for locale in ("zh_CN", "en")}
         self._env = env = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -130,6 +128,13 @@ class Renderer:
         """Compile every template now, so that no first visitor waits for it."""
         for name in self._env.list_templates(extensions=["html"]):
             self._env.get_template(name)
+
+
+def _zone_name(zone: ZoneInfo, locale: str) -> str:
+    """What people call the zone; Chinese readers know theirs as Beijing's."""
+    if zone.key in ("Asia/Shanghai", "PRC") and locale == "zh_CN":
+        return "北京时间"
+    return get_timezone_name(zone, locale=locale, width="long")
 
 
 def _locale(context: Context) -> str:

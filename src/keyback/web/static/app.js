@@ -4,6 +4,7 @@
 (() => {
   const say = document.body.dataset;
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
+  const each = (selector, action) => all(selector).forEach(action);
   const byId = (id) => document.getElementById(id);
   const chinese = document.documentElement.lang.startsWith('zh');
 
@@ -25,7 +26,6 @@
     const bar = box && box.querySelector('progress');
     const button = time.closest('button');
     const tick = () => {
-      if (!time.isConnected) return;
       const left = Math.max(0, Math.ceil((ends - performance.now()) / 1000));
       time.textContent = span(left);
       if (bar) bar.value = left;
@@ -49,32 +49,26 @@
   const reveal = (button) => {
     const input = byId(button.getAttribute('aria-controls'));
     const word = button.querySelector('span');
-    const cover = () => {
-      input.type = 'password';
-      button.setAttribute('aria-pressed', 'false');
-      word.textContent = say.show;
+    const turn = (open) => {
+      input.type = open ? 'text' : 'password';
+      button.setAttribute('aria-pressed', String(open));
+      word.textContent = open ? say.hide : say.show;
     };
     button.hidden = false;
-    button.addEventListener('click', () => {
-      if (input.type !== 'password') return cover();
-      input.type = 'text';
-      button.setAttribute('aria-pressed', 'true');
-      word.textContent = say.hide;
-    });
-    if (input.form) input.form.addEventListener('submit', cover);
+    button.addEventListener('click', () => turn(input.type === 'password'));
+    input.form.addEventListener('submit', () => turn(false));  // so that no browser keeps it as plain text
   };
 
   const capsLock = (hint) => {
     const input = byId(hint.dataset.capsFor);
     const look = (event) => {
-      const on = Boolean(event.getModifierState && event.getModifierState('CapsLock'));
-      if (hint.hidden !== on) return;
+      const on = Boolean(event.getModifierState?.('CapsLock'));
       hint.hidden = !on;
       hint.textContent = on ? say.caps : '';
     };
     input.addEventListener('keydown', look);
     input.addEventListener('keyup', look);
-    input.addEventListener('blur', () => { hint.hidden = true; hint.textContent = ''; });
+    input.addEventListener('blur', () => { hint.hidden = true; });
   };
 
   /* Live rules: length and equality here at once, the rest by asking the server. */
@@ -97,13 +91,12 @@
       text.textContent = violation ? violation.text : item.plain;
     };
     const items = () => all('li[data-code]', list);
-    const length = () => [...first.value.normalize('NFC')].length;
-    const long = () => length() >= Number(first.dataset.minLength);
 
     const local = () => {
+      const long = [...first.value.normalize('NFC')].length >= Number(first.dataset.minLength);
       for (const item of items()) {
         if (!first.value) show(item, 'idle');
-        else if (item.dataset.code === 'too_short') show(item, long() ? 'met' : 'unmet');
+        else if (item.dataset.code === 'too_short') show(item, long ? 'met' : 'unmet');
       }
       if (!first.value) strength.hidden = true;
     };
@@ -111,8 +104,7 @@
       const differ = again.value !== '' && again.value !== first.value;
       if (differ && !late && first.value.startsWith(again.value)) return;
       byId('again-error').hidden = !differ;
-      again.toggleAttribute('aria-invalid', differ);
-      if (differ) again.setAttribute('aria-invalid', 'true');
+      again.setAttribute('aria-invalid', String(differ));
     };
     const judge = (answer) => {
       const wrong = new Map(answer.violations.map((v) => [v.code, v]));
@@ -197,14 +189,14 @@
     if (target instanceof HTMLDetailsElement) target.open = true;
   };
 
-  all('[data-plain]').forEach((e) => { e.hidden = true; });
-  all('[data-countdown]').forEach(countdown);
-  all('.reveal-toggle').forEach(reveal);
-  all('[data-caps-for]').forEach(capsLock);
-  all('form[data-password]').forEach(passwordForm);
-  all('main[data-status-url]').forEach(watch);
-  all('form').forEach(once);
-  all('[data-focus]').slice(0, 1).forEach((e) => e.focus());
+  each('[data-plain]', (e) => { e.hidden = true; });
+  each('[data-countdown]', countdown);
+  each('.reveal-toggle', reveal);
+  each('[data-caps-for]', capsLock);
+  each('form[data-password]', passwordForm);
+  each('main[data-status-url]', watch);
+  each('form', once);
+  each('[data-focus]', (e) => e.focus());
   openTarget();
   addEventListener('hashchange', openTarget);
 })();
