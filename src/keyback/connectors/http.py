@@ -1,0 +1,233 @@
+"""HTTP for connectors: one address only, bounded in time and size, faults told apart by what they may have changed.
+
+Every fault is an `Unavailable` that never holds a URL's query, a body, a header or a secret (ASVS 5.0 16.2.5).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import json as jsonlib
+import ssl
+import time
+import unicodedata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+
+from keyback.application.ports import Outcome, Step, Unavailable
+from keyback.domain.secret import Secret
+
+BREAK_AFTER = 5  # connection failures in a row
+BREAK_SECONDS = 30.0
+MAX_REPLY = 1 << 20
+NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
+SLOW = (httpx2.TimeoutException, TimeoutError)
+
+
+class NotDone(Unavailable):
+    """The call changed nothing: not connected, refused before it was worked on, or the breaker is open.
+
+    `retry_after_ms` is 0 when the system said nothing about it.
+    """
+
+    def __init__(self, code: str, text: str = "", retry_after_ms: int = 0) -> None:
+        super().__init__(code, text)
+        self.retry_after_ms = retry_after_ms
+
+
+class MaybeDone(Unavailable):
+    """The call was sent and no usable answer came: nobody knows whether it was carried out.
+
+    `cut` is true when the connection broke, as idle ones do, and false when time ran out or the answer was no answer.
+    """
+
+    def __init__(self, code: str, text: str = "", *, cut: bool = False) -> None:
+        super().__init__(code, text)
+        self.cut = cut
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Reply:
+    """An answer of the system; its body may hold personal data, so `repr` shows the status only."""
+
+    status: int
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Reply({self.status}, {len(self.body)} bytes)"
+
+    def json(self) -> dict[str, Any]:
+        """The body, a JSON object. Raises `MaybeDone` for anything else: a proxy spoke, or something broke half-way."""
+        value: Any = None
+        with contextlib.suppress(ValueError, RecursionError):
+            value = jsonlib.loads(self.body)
+        if isinstance(value, dict):
+            return value
+        raise MaybeDone("unavailable", f"the answer is not a JSON object (HTTP {self.status})")
+
+
+def new_client(ca_file: Path | None = None) -> httpx2.AsyncClient:
+    """A client for `Endpoint`: no redirects, no proxy or credentials from the environment, few idle connections.
+
+    Args:
+        ca_file: PEM file of the company's own certificate authority; without it the usual ones count.
+    """
+    verify = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
+    limits = httpx2.Limits(max_connections=20, max_keepalive_connections=4, keepalive_expiry=5)
+    return httpx2.AsyncClient(verify=verify, follow_redirects=False, trust_env=False, limits=limits)
+
+
+class Endpoint:
+    """One system's HTTP address: no other host or port is ever called (egress allow-list).
+
+    Args:
+        base_url: `https://…`, or `http://` on this machine; a path is kept as prefix.
+        client: shared client of `new_client`; without one the endpoint makes and closes its own.
+        timeout: seconds for one call from first to last byte; connecting may take half of it.
+        clock: monotonic seconds, for the breaker.
+
+    Raises `ValueError` for an address that is not usable or not safe.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        client: httpx2.AsyncClient | None = None,
+        *,
+        timeout: float = 20.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        url = httpx2.URL(base_url)
+        if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query or url.fragment:
+            raise ValueError("a connector's base_url is http(s)://host[:port][/path] without user, query or fragment")
+        if url.scheme == "http" and not is_loopback(url.host):
+            raise ValueError("a connector's base_url must be https:// unless the system runs on this machine")
+        self._base = url
+        self._client = client or new_client()
+        self._owned = client is None
+        self._timeout = timeout
+        self._limits = httpx2.Timeout(timeout, connect=timeout / 2, pool=timeout / 2)
+        self._clock = clock
+        self._failures = 0
+        self._closed_until = 0.0
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        headers: Mapping[str, Secret] | None = None,
+        repeatable: bool = False,
+    ) -> Reply:
+        """One request under the base address.
+
+        Args:
+            path: without leading slash; must stay on the address.
+            headers: such as Authorization, wrapped so that no traceback shows them.
+            repeatable: the call only reads, so one that found a stale connection is sent again, once.
+
+        Raises `NotDone` or `MaybeDone`; answers 400 to 499 are returned, redirects and 5xx are faults.
+        """
+        url = self._url(path)
+        self._pass_breaker()
+        # Encoded here and in ASCII: the library's own encoding error would carry the body along.
+        content = b"" if json is None else jsonlib.dumps(json).encode("ascii")
+        sent = {"Accept": "application/json", "Content-Type": "application/json"}
+        sent |= {name: value.reveal() for name, value in (headers or {}).items()}
+        for last in (False, True) if repeatable else (True,):
+            reply, failure = await self._once(method, url, content, sent)
+            if reply is not None:
+                return self._judge(reply)
+            if isinstance(failure, NotDone):
+                self._failures += 1
+                if self._failures >= BREAK_AFTER:
+                    self._closed_until = self._clock() + BREAK_SECONDS
+            elif failure and failure.cut and not last:
+                continue
+            break
+        # Raised here, not where it was caught: the library's error would ride along as context and holds the request.
+        raise failure or MaybeDone("unavailable")
+
+    async def close(self) -> None:
+        if self._owned:
+            await self._client.aclose()
+
+    def _url(self, path: str) -> httpx2.URL:
+        url = self._base.copy_with(path=self._base.path.rstrip("/") + "/" + path)
+        if (url.scheme, url.host, url.port) != (self._base.scheme, self._base.host, self._base.port) or ".." in path:
+            raise ValueError("a connector may call its own address only")
+        return url
+
+    def _pass_breaker(self) -> None:
+        left = self._closed_until - self._clock()
+        if self._failures >= BREAK_AFTER and left > 0:
+            raise NotDone("unavailable", "not reachable a moment ago, waiting before the next try", int(left * 1000))
+        if self._failures >= BREAK_AFTER:
+            self._closed_until = self._clock() + BREAK_SECONDS  # this call is the trial; others wait for its result
+
+    async def _once(
+        self, method: str, url: httpx2.URL, content: bytes, headers: Mapping[str, str]
+    ) -> tuple[Reply | None, NotDone | MaybeDone | None]:
+        """The reply, or the fault as a value."""
+        body = bytearray()
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._client.stream(
+                    method, url, content=content, headers=headers, timeout=self._limits, follow_redirects=False
+                ) as r,
+            ):
+                self._failures = 0
+                async for chunk in r.aiter_bytes(65536):
+                    body += chunk
+                    if len(body) > MAX_REPLY:
+                        return None, MaybeDone("unavailable", "the answer is too long")
+                return Reply(r.status_code, bytes(body)), None
+        except NEVER_SENT as e:
+            return None, NotDone("unavailable", f"not reachable ({type(e).__name__})")
+        except (httpx2.HTTPError, TimeoutError) as e:
+            return None, MaybeDone("unavailable", f"no answer ({type(e).__name__})", cut=not isinstance(e, SLOW))
+
+    def _judge(self, reply: Reply) -> Reply:
+        if reply.status in {501, 503} or 300 <= reply.status < 400:
+            raise NotDone("unavailable", f"HTTP {reply.status}")
+        if reply.status >= 500:
+            raise MaybeDone("unavailable", f"HTTP {reply.status}")
+        return reply
+
+
+def fault(step: Step, e: Unavailable) -> Outcome:
+    """The outcome of a step that ended in a fault of `call`: what will not mend by itself is refused, not retried."""
+    if isinstance(e, MaybeDone) and step is not Step.GUARD:
+        return Outcome(step, "uncertain", e.code)
+    if e.code != "unavailable":
+        return Outcome(step, "refused", e.code)
+    return Outcome(step, "retry", e.code, retry_after_ms=getattr(e, "retry_after_ms", 0) or 5_000)
+
+
+def vendor_text(text: object, *secrets: Secret) -> str:
+    """A system's own words, fit to keep and show: one line, at most 300 characters, no control or format characters,
+    and none of the given secrets, which some systems repeat in their errors."""
+    out = str(text)[:5000]
+    for s in secrets:
+        if s.reveal():
+            out = out.replace(s.reveal(), "…")
+    out = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in out)
+    out = "".join(c for c in out if unicodedata.category(c) not in {"Cf", "Cs", "Co"})
+    return " ".join(out.split())[:300]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether this host name or address means this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
