@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from keyback.application.identity import Origin, clean_agent, device_words
 from keyback.application.ports import Connector, Outcome, Plan
 from keyback.application.prove import tell_all
 from keyback.application.store import Database, Job, Tx
@@ -65,13 +66,14 @@ def choice(tx: Tx, case_id: str) -> Choice:
     return Choice(case, person, accounts, mails, (case.expires_at - tx.now) // 1000)
 
 
-def choose(tx: Tx, case_id: str, password: Secret, account_ids: Sequence[str], submission: str) -> Case:
+def choose(tx: Tx, case_id: str, password: Secret, account_ids: Sequence[str], submission: str, origin: Origin) -> Case:
     """Takes the new password: one sealed job per account, every earlier session and challenge dead.
 
     Args:
         password: has passed the policy.
         account_ids: which of the case's accounts; empty means all that may be chosen.
         submission: keyed digest of the form's own id; the same one again is the same act.
+        origin: where it was chosen; every contact is told.
 
     Raises:
         Refusal: `already_chosen` with `same`, or as `choice`.
@@ -85,10 +87,11 @@ def choose(tx: Tx, case_id: str, password: Secret, account_ids: Sequence[str], s
     if not wanted or any(a not in possible for a in wanted):
         raise Refusal("no_accounts")
     jobs, chosen = [], []
+    where = {"source": origin.source[:45], "device": device_words(clean_agent(origin.agent))}
     for account_id in wanted:
         job_id = tx.new_id()
         sealed = tx.seals.seal(password.reveal().encode(), f"{PURPOSE}/{case_id}", job_id)
-        body = {"case": case_id, "account": account_id}
+        body = {"case": case_id, "account": account_id, **where}
         jobs.append(Job(job_id, "apply", body, tx.now, tx.now + JOB_LIFE, sealed))
         chosen.append((account_id, job_id))
     command = dc.ChoosePassword(tuple(chosen), submission)
@@ -175,7 +178,8 @@ def _finish(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) ->
     if case.settled:
         accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}
         systems = [[accounts[r.account_id].system, r.result] for r in case.results if r.account_id in accounts]
-        tell_all(tx, case.person_id, "changed", {"at": tx.now, "systems": systems, "case": case.id})
+        where = {k: str(job.body.get(k, "")) for k in ("source", "device")}
+        tell_all(tx, case.person_id, "changed", {"at": tx.now, "systems": systems, "case": case.id, **where})
     return result
 
 

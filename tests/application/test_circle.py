@@ -1,0 +1,57 @@
+"""The whole circle without faces, on both databases, over real SMTP."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from keyback.application import intake, prove, reset, signin
+from keyback.application.identity import Origin
+from keyback.domain.secret import Secret
+from keyback.testing.mailbox import Mailbox
+from keyback.worker import Worker
+from tests.conftest import Kit, person
+
+HERE = Origin("192.0.2.7", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36")
+NEW = Secret("supper ladder teapot 7")
+
+
+def start(kit: Kit, identifier: str, **over: object) -> intake.Started:
+    values = {"journey": "password", "system": "", "locale": "en", "origin": HERE, "now": kit.clock(), **over}
+    return kit.run(intake.write_down(kit.services.db, kit.services.seals, identifier, **values))  # type: ignore[arg-type]
+
+
+@pytest.mark.covers("E1", "C14")
+@pytest.mark.parametrize("way", ["code", "link", "number"])
+def test_from_forgotten_to_signed_in(database_url: str, make_kit: Callable[..., Kit], way: str) -> None:
+    with Mailbox() as mailbox:
+        kit = make_kit(url=database_url, mail={"port": mailbox.port})
+        kit.write(lambda tx: tx.people.save_imported([person("maya")]))
+        worker = Worker(kit.services)
+        started = start(kit, "MAYA@example.com ")
+        kit.run(worker.drain())
+        mail = mailbox.wait_for("maya@example.com", 1)[0]
+        token = mail["links"][0].rsplit("/", 1)[1]
+        if way == "code":
+            answer, _ = kit.run(prove.try_code(kit.services.db, started.handle, mail["codes"][0]))
+            assert answer == "accepted"
+        else:
+            number = prove.number_for(kit.services.seals, started.handle) if way == "number" else None
+            view = kit.write(lambda tx: prove.accept_link(tx, token, held=way == "link", number=number))
+            assert view.problem is None
+        case_id = kit.read(lambda tx: tx.intakes.get(started.handle)).case_id
+        options = kit.read(lambda tx: reset.choice(tx, case_id))
+        assert [a.username for a in options.accounts] == ["maya"]
+        kit.write(lambda tx: reset.choose(tx, case_id, NEW, [], "s1", HERE))
+        kit.run(worker.drain())
+        case = kit.read(lambda tx: tx.cases.get(case_id))
+        assert (case.state.value, [r.result for r in case.results]) == ("closed", ["done"])
+        again = kit.write(lambda tx: prove.accept_link(tx, token, held=True, number=None))
+        assert again.problem == "used"
+        told = mailbox.wait_for("maya@example.com", 2)
+        assert NEW.reveal() not in str(told)
+        s = kit.services
+        assert isinstance(kit.run(signin.sign_in(s.db, s.gate, "maya", NEW, HERE)), signin.SignedIn)
+        wrong = kit.run(signin.sign_in(s.db, s.gate, "maya", Secret("an older password"), HERE))
+        assert wrong == signin.NotSignedIn("wrong")
