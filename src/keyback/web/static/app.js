@@ -6,7 +6,7 @@
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const each = (selector, action) => all(selector).forEach(action);
   const byId = (id) => document.getElementById(id);
-  const chinese = document.documentElement.lang.startsWith('zh');
+  const gap = document.documentElement.lang.startsWith('zh') ? '' : ' ';
 
   /* Time left, in the words of the server: "9 min 12 s". */
   const span = (seconds) => {
@@ -17,7 +17,7 @@
     if (hours) parts.push(say.h.replace('{h}', hours));
     if (minutes) parts.push(say.min.replace('{m}', minutes));
     if ((rest && !hours) || !parts.length) parts.push(say.s.replace('{s}', rest));
-    return parts.join(chinese ? '' : ' ');
+    return parts.join(gap);
   };
 
   const countdown = (time) => {
@@ -45,14 +45,13 @@
     tick();
   };
 
-  /* Show and hide a password, and say when Caps Lock is on. */
+  /* Show and hide a password; say when Caps Lock is on. */
   const reveal = (button) => {
     const input = byId(button.getAttribute('aria-controls'));
-    const word = button.querySelector('span');
     const turn = (open) => {
       input.type = open ? 'text' : 'password';
       button.setAttribute('aria-pressed', String(open));
-      word.textContent = open ? say.hide : say.show;
+      button.querySelector('span').textContent = open ? say.hide : say.show;
     };
     button.hidden = false;
     button.addEventListener('click', () => turn(input.type === 'password'));
@@ -78,27 +77,27 @@
     const list = byId('np-rules');
     const strength = form.querySelector('.strength');
     const icons = { met: 'm4 10.25 4.25 4.25L16 6', unmet: 'm5 5 10 10M15 5 5 15', idle: 'M6.25 6.25h7.5v7.5h-7.5z' };
-    let asked = 0;
-    let timer;
-
+    let asked = 0, timer;
     const show = (item, state, violation) => {
       item.dataset.state = state;
       item.querySelector('path').setAttribute('d', icons[state]);
       item.querySelector('.vh').textContent = state === 'idle' ? '' : list.dataset[state];
       item.querySelector('.fix').textContent = violation ? violation.fix || '' : '';
       const text = item.querySelector('.rule-text');
-      item.plain = item.plain || text.textContent;
+      item.plain ||= text.textContent;
       text.textContent = violation ? violation.text : item.plain;
     };
     const items = () => all('li[data-code]', list);
-
     const local = () => {
       const long = [...first.value.normalize('NFC')].length >= Number(first.dataset.minLength);
       for (const item of items()) {
-        if (!first.value) show(item, 'idle');
+        if (!first.value && 'extra' in item.dataset) item.remove();
+        else if (!first.value) show(item, 'idle');
         else if (item.dataset.code === 'too_short') show(item, long ? 'met' : 'unmet');
       }
-      if (!first.value) strength.hidden = true;
+      if (first.value) return;
+      strength.hidden = true;
+      first.removeAttribute('aria-invalid');
     };
     const equal = (late) => {
       const differ = again.value !== '' && again.value !== first.value;
@@ -109,15 +108,14 @@
     const judge = (answer) => {
       const wrong = new Map(answer.violations.map((v) => [v.code, v]));
       for (const item of items()) {
-        const code = item.dataset.code;
-        if (item.extra && !wrong.has(code)) { item.remove(); continue; }
-        show(item, wrong.has(code) ? 'unmet' : 'met', wrong.get(code));
+        const { code } = item.dataset;
+        if ('extra' in item.dataset && !wrong.has(code)) item.remove();
+        else show(item, wrong.has(code) ? 'unmet' : 'met', wrong.get(code));
         wrong.delete(code);
       }
       for (const violation of wrong.values()) {
         const item = list.firstElementChild.cloneNode(true);
-        item.extra = true;
-        item.dataset.code = violation.code;
+        Object.assign(item.dataset, { code: violation.code, extra: '' });
         show(item, 'unmet', violation);
         list.append(item);
       }
@@ -128,7 +126,7 @@
       first.setAttribute('aria-invalid', String(answer.violations.length > 0));
     };
     const ask = async () => {
-      const turn = ++asked;
+      const turn = asked;
       if (!first.value) return;
       try {
         const response = await fetch(form.dataset.checkUrl, {
@@ -142,9 +140,9 @@
       } catch { /* The server judges again when the form is sent. */ }
     };
     first.addEventListener('input', () => {
+      asked += 1;
       local();
       equal(true);
-      asked += 1;
       clearTimeout(timer);
       timer = setTimeout(ask, 350);
     });
@@ -154,8 +152,7 @@
 
   /* A page that waits for news: asks for a version, and takes the new page in when it changes. */
   const watch = (main) => {
-    const every = 3000;
-    let pause = every;
+    let pause = 3000;
     const look = async () => {
       if (document.hidden) return void document.addEventListener('visibilitychange', look, { once: true });
       try {
@@ -164,13 +161,13 @@
         const { version } = await response.json();
         if (main.dataset.version && version !== main.dataset.version) return void location.replace(location.pathname);
         main.dataset.version = version;
-        pause = Math.min(15000, Math.max(every, pause * 1.02));
+        pause = Math.min(15000, pause * 1.02);
       } catch {
         pause = Math.min(60000, pause * 2);
       }
       setTimeout(look, pause);
     };
-    setTimeout(look, every);
+    setTimeout(look, pause);
   };
 
   /* A second press of the same button is not sent; coming back or ten seconds later it is possible again. */
