@@ -172,8 +172,9 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     yield "results-all-done", p.Results(HANDLE, rows[:1] * 2, True, built_in=False), three
     yield "results-refusals", p.Results(HANDLE, (*rows[:1], policy, *refused), True, can_retry=True), three
     yield "results-second", p.Results(HANDLE, rows[:2], False, ignored_second=True), three
+    live = ("waiting", "working", "unsure")
     for state in ("waiting", "working", "yours", "desk", "unsure", "refused"):
-        yield f"results-{state}", p.Results(HANDLE, (p.SystemResult("Tryton", state),), state != "working"), three
+        yield f"results-{state}", p.Results(HANDLE, (p.SystemResult("Tryton", state),), state not in live), three
     for end in ("cancelled", "expired", "failed", "closed", "rejected"):
         yield f"ended-{end}", p.Ended(end), plain  # type: ignore[arg-type]
 
