@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from keyback.application.clock import wall_clock
 from keyback.application.passwords import HashGate, load_blocklist
 from keyback.application.ports import Channel, Connector
 from keyback.application.services import Services
@@ -118,11 +118,6 @@ def _secret(options: Mapping[str, Any], key: str) -> Secret:
     if f"{key}_file" in options:
         return Secret(Path(options[f"{key}_file"]).read_text(encoding="utf-8").strip())
     return Secret(str(options[key]))
-
-
-def wall_clock() -> int:
-    """Milliseconds since 1970; for show and for mail, never for expiry (the database's time decides that)."""
-    return time.time_ns() // 1_000_000
 
 
 def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:

@@ -118,6 +118,11 @@ class CaseStore:
             query = query.with_for_update(skip_locked=True)
         return [_load(r) for r in self._tx.conn.execute(query)]
 
+    def last_recovery(self, person_id: str) -> int | None:
+        """When this person's last recovery ended well, in ms of the case's opening."""
+        ended = (cases.c.person_id == person_id) & cases.c.state.in_(("recovered", "closed"))
+        return self._tx.conn.execute(select(func.max(cases.c.opened_at)).where(ended)).scalar()
+
     def counts(self) -> Mapping[str, int]:
         rows = self._tx.conn.execute(select(cases.c.state, func.count()).where(cases.c.open).group_by(cases.c.state))
         return {r.state: r[1] for r in rows}

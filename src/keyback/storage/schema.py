@@ -134,6 +134,7 @@ cases = Table(
     Column("expires_at", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
     Index("ix_cases_opened_at", "opened_at"),
+    Index("ix_cases_person_id", "person_id"),
     Index(
         "uq_cases_one_open",
         "person_id",

@@ -155,6 +155,7 @@ def upgrade() -> None:
             sqlite_where=sa.text("open"),
         )
         batch_op.create_index("ix_cases_opened_at", ["opened_at"], unique=False)
+        batch_op.create_index("ix_cases_person_id", ["person_id"], unique=False)
         batch_op.create_index(
             "uq_cases_one_open",
             ["person_id"],

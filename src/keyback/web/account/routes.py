@@ -1,0 +1,92 @@
+"""Signing in to the built-in system, so that the circle closes, and the page behind it."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from keyback.application import signin
+from keyback.application.passwords import Busy
+from keyback.application.store import Tx
+from keyback.domain.secret import Secret
+from keyback.web import pages
+from keyback.web.context import desk_of, see
+from keyback.web.cookies import SESSION
+from keyback.web.forms import read_form
+
+
+async def show(request: Request) -> Response:
+    """GET `/sign-in`."""
+    return desk_of(request).page(request, pages.SignIn())
+
+
+async def sign_in(request: Request) -> Response:
+    """POST `/sign-in`."""
+    desk = desk_of(request)
+    values = await read_form(request, "identifier", "password")
+    origin, s = desk.origin(request), desk.services
+    typed = "".join(c for c in values["identifier"][:254] if c.isprintable())
+    if not await desk.limiter.allows("sign_ins", origin.source):
+        return desk.page(request, pages.SignIn("slow_down", 60, typed), 429)
+    try:
+        result = await signin.sign_in(s.db, s.gate, values["identifier"], Secret(values["password"]), origin)
+    except Busy:
+        response = desk.page(request, pages.SignIn("busy", 0, typed), 503)
+        response.headers["retry-after"] = "2"
+        return response
+    if isinstance(result, signin.NotSignedIn):
+        status = 429 if result.reason == "slow_down" else 401
+        return desk.page(request, pages.SignIn(result.reason, result.wait_s, typed), status)
+    response = see("/account")
+    desk.cookies.put(response, SESSION, result.token)
+    return response
+
+
+async def account(request: Request) -> Response:
+    """GET `/account`."""
+    desk = desk_of(request)
+    token = desk.cookies.get(request, SESSION)
+    found = await desk.services.db.write(lambda tx: _touch(tx, token)) if token else None
+    if found is None:
+        response = see("/sign-in")
+        desk.cookies.drop(response, SESSION)
+        return response
+    model, username = found
+    return desk.page(request, model, signed_in_as=username)
+
+
+def _touch(tx: Tx, token: str) -> tuple[pages.Account, str] | None:
+    live = signin.session_of(tx, token)
+    if live is None:
+        return None
+    session, person, account = live
+    tx.sessions.touch(session.digest)
+    model = pages.Account(
+        name=person.name,
+        username=account.username,
+        last_recovery_at=tx.cases.last_recovery(person.id),
+        sessions=len(tx.sessions.of_person(person.id)),
+        signed_in_at=session.created_at,
+    )
+    return model, account.username
+
+
+async def sign_out(request: Request) -> Response:
+    """POST `/sign-out`."""
+    desk = desk_of(request)
+    await read_form(request)
+    token = desk.cookies.get(request, SESSION)
+    if token:
+        await desk.services.db.write(lambda tx: signin.sign_out(tx, token))
+    response = see("/sign-in")
+    desk.cookies.drop(response, SESSION)
+    return response
+
+
+ROUTES = [
+    Route("/sign-in", show, methods=["GET"]),
+    Route("/sign-in", sign_in, methods=["POST"]),
+    Route("/account", account, methods=["GET"]),
+    Route("/sign-out", sign_out, methods=["POST"]),
+]

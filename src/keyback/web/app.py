@@ -1,0 +1,148 @@
+"""The application: pages and API behind one strict front."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+from starlette.types import ASGIApp
+
+from keyback.application.services import Services
+from keyback.application.store import StorageDown
+from keyback.settings import Settings
+from keyback.web import health, intake, pages
+from keyback.web.account import routes as account
+from keyback.web.api.app import make_api
+from keyback.web.context import Desk, desk_of
+from keyback.web.cookies import Cookies
+from keyback.web.forms import BadForm
+from keyback.web.front import Front, TooLong, TooSlow
+from keyback.web.limits import Limiter
+from keyback.web.portal import link, password, recovery, simple
+from keyback.web.problems import problem
+from keyback.web.proxies import Proxies
+from keyback.web.rendering import Renderer
+
+log = structlog.get_logger("keyback.web")
+Lifespan = Callable[[Desk], AbstractAsyncContextManager[None]]
+
+
+def make_desk(settings: Settings, services: Services) -> Desk:
+    """What routes work with."""
+    renderer = Renderer(time_zone=settings.timezone)
+    limiter = Limiter(settings.limits, settings.valkey_url)
+    return Desk(
+        services, settings, renderer, limiter, Proxies(settings.trusted_proxies), Cookies(settings.secure)
+    )  # fmt: skip
+
+
+def make_app(desk: Desk, *, more: list[BaseRoute] | None = None, lifespan: Lifespan | None = None) -> ASGIApp:
+    """The whole ASGI application.
+
+    Args:
+        more: further routes, such as the demo's.
+        lifespan: what runs beside it, such as the worker.
+    """
+
+    @asynccontextmanager
+    async def life(app: Starlette) -> AsyncIterator[None]:
+        if lifespan is None:
+            yield
+        else:
+            async with lifespan(desk):
+                yield
+
+    api = make_api(desk)
+    app = Starlette(
+        routes=[
+            *(more or []),
+            *recovery.ROUTES,
+            *link.ROUTES,
+            *simple.ROUTES,
+            *password.ROUTES,
+            *account.ROUTES,
+            *health.ROUTES,
+            Mount("/api/v1", api),
+        ],
+        exception_handlers=HANDLERS,
+        lifespan=life,
+    )
+    app.state.desk = desk
+    hot = {
+        intake.API_PATH: intake.api_intake(desk),
+        "/forgot": intake.form_intake(desk, "password"),
+        "/find": intake.form_intake(desk, "username"),
+    }
+    return Front(app, desk.settings.public_url, hot)
+
+
+def _error(request: Request, status: int, retry_after: int = 0) -> Response:
+    desk = desk_of(request)
+    if request.url.path.startswith("/api/"):
+        return problem(
+            status, {404: "not_found", 405: "method_not_allowed"}.get(status, "error"), retry_after=retry_after
+        )
+    response = desk.page(request, pages.ErrorPage(status, retry_after), status, path="/")
+    if retry_after:
+        response.headers["retry-after"] = str(retry_after)
+    return response
+
+
+async def _http(request: Request, e: Exception) -> Response:
+    response = _error(request, e.status_code if isinstance(e, HTTPException) else 500)
+    if isinstance(e, HTTPException) and e.headers:
+        response.headers.update(e.headers)
+    return response
+
+
+async def _form(request: Request, e: Exception) -> Response:
+    return _error(request, e.status if isinstance(e, BadForm) else 422)
+
+
+async def _too_long(request: Request, e: Exception) -> Response:
+    response = _error(request, 413 if isinstance(e, TooLong) else 408)
+    response.headers["connection"] = "close"
+    return response
+
+
+async def _down(request: Request, e: Exception) -> Response:
+    log.warning("storage_down", path=_template(request))
+    return _error(request, 503, 5)
+
+
+async def _broken(request: Request, e: Exception) -> Response:
+    # The traceback may hold what was typed, so only its kind and place are told (A-16.5.1).
+    frame: Any = e.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = f"{frame.tb_frame.f_globals.get('__name__')}:{frame.tb_lineno}" if frame else ""
+    log.error("request_failed", path=_template(request), error=type(e).__name__, where=where)
+    return _error(request, 500)
+
+
+def _template(request: Request) -> str:
+    """The route's pattern, never the path: handles and tokens stay out of logs (C8)."""
+    route = request.scope.get("route")
+    return getattr(route, "path", "") or request.url.path.split("/")[1][:20]
+
+
+HANDLERS: dict[Any, Any] = {
+    HTTPException: _http,
+    BadForm: _form,
+    TooLong: _too_long,
+    TooSlow: _too_long,
+    StorageDown: _down,
+    Exception: _broken,
+}
+
+
+def openapi() -> dict[str, Any]:
+    """The API's OpenAPI 3.1 document, without a running Keyback."""
+    return make_api(None).openapi()

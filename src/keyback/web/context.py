@@ -1,0 +1,81 @@
+"""What every route has at hand, and the small things that routes share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from starlette.datastructures import URL
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from keyback.application.identity import Origin
+from keyback.application.services import Services
+from keyback.locale import Locale, choose
+from keyback.settings import Settings
+from keyback.web.cookies import Cookies
+from keyback.web.limits import Limiter
+from keyback.web.pages import Page, Shell
+from keyback.web.proxies import Proxies
+from keyback.web.rendering import Renderer
+
+LANGUAGE = "language"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The parts that routes work with.
+
+    Args:
+        extras: what the demo hangs in; empty otherwise.
+    """
+
+    services: Services
+    settings: Settings
+    renderer: Renderer
+    limiter: Limiter
+    proxies: Proxies
+    cookies: Cookies
+    extras: dict[str, Any] = field(default_factory=dict)
+
+    def locale(self, request: Request) -> Locale:
+        """An explicit `?lang=`, else the kept choice, else what the browser asks for."""
+        wanted = request.query_params.get("lang") or request.cookies.get(self.cookies.name(LANGUAGE))
+        return choose(wanted, request.headers.get("accept-language", ""), self.settings.default_locale)
+
+    def origin(self, request: Request) -> Origin:
+        return Origin(self.proxies.source(request.scope), request.headers.get("user-agent", ""))
+
+    def shell(self, request: Request, *, step: Any = None, path: str = "", signed_in_as: str | None = None) -> Shell:
+        locale = self.locale(request)
+        return Shell(
+            locale=locale,
+            path=path or request.url.path,
+            company=getattr(self.settings.company, locale),
+            helpdesk=getattr(self.settings.helpdesk, locale),
+            sender=self.settings.mail.sender,
+            step=step,
+            demo=self.settings.demo,
+            signed_in_as=signed_in_as,
+        )
+
+    def page(
+        self, request: Request, model: Page, status: int = 200, *, step: Any = None, path: str = "", **shell: Any
+    ) -> Response:
+        """The drawn page. A language picked by `?lang=` is kept in a cookie."""
+        drawn = self.shell(request, step=step, path=path, **shell)
+        html = self.renderer.page(model, drawn)
+        response = Response(html, status, media_type="text/html; charset=utf-8")
+        response.headers["content-language"] = "zh-CN" if drawn.locale == "zh_CN" else "en"
+        if "lang" in request.query_params:
+            self.cookies.put(response, LANGUAGE, drawn.locale, max_age=365 * 86400)
+        return response
+
+
+def desk_of(request: Request) -> Desk:
+    return request.app.state.desk  # type: ignore[no-any-return]
+
+
+def see(path: str) -> Response:
+    """303 to a clean path of ours."""
+    return RedirectResponse(str(URL(path)), status_code=303)

@@ -1,0 +1,59 @@
+"""Our cookies: `__Host-`, HttpOnly, SameSite=Lax, without PII (N-S4, O8).
+
+On plain http, which only loopback may use, browsers refuse the prefix; there the same names go without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from keyback.application.intake import holds
+from keyback.application.store import Seals
+
+HOLDS = "recovery"  # handle.secret of up to three recoveries that this browser holds
+LINK = "link"  # a mailed link's token, moved out of the address bar
+SESSION = "session"
+MOST_HELD = 3
+MOST_LENGTH = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Cookies:
+    """Reads and writes cookies; `secure` is whether people reach us by https."""
+
+    secure: bool
+
+    def name(self, what: str) -> str:
+        return f"__Host-keyback-{what}" if self.secure else f"keyback-{what}"
+
+    def put(self, response: Response, what: str, value: str, *, max_age: int | None = None) -> None:
+        response.set_cookie(
+            self.name(what), value, max_age=max_age, path="/", secure=self.secure, httponly=True, samesite="lax"
+        )
+
+    def drop(self, response: Response, what: str) -> None:
+        response.delete_cookie(self.name(what), path="/", secure=self.secure, httponly=True, samesite="lax")
+
+    def get(self, request: Request, what: str) -> str:
+        value = request.cookies.get(self.name(what), "")
+        return value if len(value) <= MOST_LENGTH and value.isascii() else ""
+
+    # ── held recoveries ─────────────────────────────────────────────────────
+
+    def held(self, request: Request) -> list[tuple[str, str]]:
+        """(handle, secret) pairs of this browser, newest first; not yet checked."""
+        pairs = (p.partition(".") for p in self.get(request, HOLDS).split("~")[:MOST_HELD])
+        return [(h, s) for h, dot, s in pairs if dot and len(h) == 22]
+
+    def holds(self, request: Request, seals: Seals, handle: str) -> bool:
+        """Whether this browser started (or was let into) the recovery `handle`."""
+        return any(h == handle and holds(seals, h, s) for h, s in self.held(request))
+
+    def hold(self, request: Request, response: Response, handle: str, secret: str) -> None:
+        """Adds a recovery to those that this browser holds; the oldest falls out."""
+        others = [(h, s) for h, s in self.held(request) if h != handle]
+        value = "~".join(f"{h}.{s}" for h, s in [(handle, secret), *others][:MOST_HELD])
+        self.put(response, HOLDS, value, max_age=86400)

@@ -1,0 +1,107 @@
+"""Reading what was sent, strictly: known fields, one string where one string is due (B1, A-15.3.5, A-15.3.7)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import ClientDisconnect, Request
+
+MOST_FIELDS = 40
+MOST_DEPTH = 20
+
+
+class BadForm(Exception):
+    """What came cannot be read. `status` is 400, 415 or 422; `field` names the field when there is one."""
+
+    def __init__(self, status: int, code: str, field: str = "") -> None:
+        super().__init__(code)
+        self.status = status
+        self.code = code
+        self.field = field
+
+
+async def read_form(request: Request, *single: str, many: Sequence[str] = ()) -> dict[str, str]:
+    """Fields of an urlencoded form. Absent ones are empty, repeated or unknown ones refused; `many` are joined by a
+    newline, which no identifier contains.
+
+    Raises:
+        BadForm: wrong type, unknown or repeated field, or not text.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await request.body()
+    if kind != "application/x-www-form-urlencoded" and (kind or body):
+        raise BadForm(415, "unsupported_media_type")
+    return parse_form(body, single, many)
+
+
+def parse_form(body: bytes, single: Sequence[str], many: Sequence[str] = ()) -> dict[str, str]:
+    """As `read_form`, from the body's bytes."""
+    try:
+        text = body.decode("ascii")
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise BadForm(422, "not_text") from None
+    out: dict[str, str] = dict.fromkeys(single, "")
+    seen: set[str] = set()
+    lists: dict[str, list[str]] = {name: [] for name in many}
+    for name, value in pairs:
+        if name in lists:
+            lists[name].append(value)
+        elif name not in out:
+            raise BadForm(422, "unknown_field")
+        elif name in seen:
+            raise BadForm(422, "repeated_field", name)
+        else:
+            seen.add(name)
+            out[name] = value
+    return {**out, **{name: "\n".join(values) for name, values in lists.items()}}
+
+
+def parse_json(body: bytes) -> dict[str, Any]:
+    """A JSON object without repeated names, at most 20 deep.
+
+    Raises:
+        BadForm: 400 for what is not JSON, 422 for JSON of another shape.
+    """
+    try:
+        value = json.loads(body, object_pairs_hook=_once)
+    except BadForm:
+        raise
+    except (ValueError, RecursionError):
+        raise BadForm(400, "not_json") from None
+    if not isinstance(value, dict):
+        raise BadForm(422, "not_an_object")
+    return value
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    out = dict(pairs)
+    if len(out) != len(pairs):
+        raise BadForm(422, "repeated_field")
+    return out
+
+
+def one_string(values: Mapping[str, Any], name: str, *, required: bool = True, longest: int = 2000) -> str:
+    """The string under `name`; absent or null optional ones are empty.
+
+    Raises:
+        BadForm: absent, not a string, too long, or holding a lone surrogate.
+    """
+    value = values.get(name)
+    if value is None and not required:
+        return ""
+    if not isinstance(value, str):
+        raise BadForm(422, "missing" if value is None else "not_a_string", name)
+    if len(value) > longest:
+        raise BadForm(422, "too_long", name)
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise BadForm(422, "not_text", name) from None
+    return value
+
+
+__all__ = ["BadForm", "ClientDisconnect", "one_string", "parse_form", "parse_json", "read_form"]

@@ -1,0 +1,168 @@
+"""The outermost layer: who may talk to us and how. Plain ASGI, so that the intake costs next to nothing.
+
+Host names other than ours are refused (C1), bodies are bounded in size and time before anything reads them (O2, O3),
+unsafe methods must come from our own pages (CSRF), and every answer carries the same strict headers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+MOST_BODY = 64 * 1024
+BODY_TIME_S = 15.0
+CSP = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'none'; script-src 'self'; connect-src 'self'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
+
+
+class TooLong(Exception):
+    """The body is larger than we read."""
+
+
+class TooSlow(Exception):
+    """The body did not come in time."""
+
+
+class Front:
+    """Wraps the application.
+
+    Args:
+        app: the routes.
+        public_url: the one origin that people reach us by.
+        hot: path to a plain handler for POST, which is called before any routing (ADR 11).
+    """
+
+    def __init__(self, app: ASGIApp, public_url: str, hot: dict[str, ASGIApp] | None = None) -> None:
+        parts = urlsplit(public_url)
+        self._app = app
+        self._hot = hot or {}
+        self._origin = public_url.encode()
+        self._hosts = {parts.netloc.lower().encode()}
+        if parts.hostname in ("127.0.0.1", "localhost"):
+            self._hosts |= {f"{h}:{parts.port or 80}".encode() for h in ("127.0.0.1", "localhost")}
+        headers = {
+            "content-security-policy": CSP,
+            "referrer-policy": "no-referrer",
+            "x-content-type-options": "nosniff",
+            "x-frame-options": "DENY",
+            "cross-origin-opener-policy": "same-origin",
+            "cross-origin-resource-policy": "same-origin",
+            "permissions-policy": "camera=(), microphone=(), geolocation=()",
+            "cache-control": "no-store",
+            "vary": "Accept-Language, Cookie",
+        }
+        if parts.scheme == "https":
+            headers["strict-transport-security"] = "max-age=63072000; includeSubDomains"
+        self._headers = [(k.encode(), v.encode()) for k, v in headers.items()]
+        self._own = {k for k, _ in self._headers}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def guarded(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                kept = list(message.get("headers", ()))
+                given = {k.lower() for k, _ in kept}
+                message["headers"] = kept + [h for h in self._headers if h[0] not in given]
+            await send(message)
+
+        try:
+            status = self._refuse(scope)
+            if status:
+                await _plain(guarded, status, head=scope["method"] == "HEAD")
+                return
+            reader = _Body(scope, receive)
+            app = self._hot.get(scope["path"]) if scope["method"] == "POST" else None
+            await (app or self._app)(scope, reader, guarded)
+        except TooLong:
+            if not started:
+                await _plain(guarded, 413, close=True)
+        except TooSlow:
+            if not started:
+                await _plain(guarded, 408, close=True)
+
+    def _refuse(self, scope: Scope) -> int:
+        host = origin = site = b""
+        hosts = 0
+        for k, v in scope["headers"]:
+            if k == b"host":
+                host, hosts = v.lower(), hosts + 1
+            elif k == b"origin":
+                origin = v
+            elif k == b"sec-fetch-site":
+                site = v
+            elif k == b"content-encoding":
+                return 415  # nothing that we would have to inflate (O3)
+            elif k == b"content-length" and (not v.isdigit() or int(v) > MOST_BODY):
+                return 413
+        if hosts != 1 or host not in self._hosts:
+            return 421
+        if scope["method"] not in METHODS:
+            return 405
+        if scope["method"] == "POST" and not self._ours(scope["path"], origin, site):
+            return 403
+        return 0
+
+    def _ours(self, path: str, origin: bytes, site: bytes) -> bool:
+        """Whether a POST may be trusted to come from our own page: by Sec-Fetch-Site, else by Origin. The API takes
+        JSON only, which no foreign page can send without asking first; it must just not come from one."""
+        if site:
+            return site == b"same-origin" or (site == b"none" and path.startswith("/api/"))
+        if origin:
+            return origin == self._origin or origin.removeprefix(b"http://").lower() in self._hosts
+        return path.startswith("/api/")
+
+
+class _Body:
+    """`receive` with a size and a time for the whole body."""
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self._receive = receive
+        self._left = MOST_BODY
+        self._loop = asyncio.get_running_loop()
+        self._until = self._loop.time() + BODY_TIME_S
+        self._whole = False
+
+    async def __call__(self) -> Message:
+        if self._whole:
+            return await self._receive()
+        try:
+            async with asyncio.timeout_at(self._until):
+                message = await self._receive()
+        except TimeoutError:
+            raise TooSlow from None
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            self._whole = not message.get("more_body", False)
+            if self._left < 0:
+                raise TooLong
+        return message
+
+
+async def _plain(send: Send, status: int, *, head: bool = False, close: bool = False) -> None:
+    words = {
+        403: b"This request did not come from our own page. Go back, reload the page and try again.\n",
+        405: b"This method is not used here.\n",
+        408: b"The request took too long to arrive. Try again.\n",
+        413: b"That is more than we read. Send less.\n",
+        415: b"Send it without Content-Encoding.\n",
+        421: b"This is not the address of this service.\n",
+    }
+    body = words[status]
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+    if status == 405:
+        headers.append((b"allow", b"GET, HEAD, POST"))
+    if close:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if head else body})

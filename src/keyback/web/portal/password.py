@@ -1,0 +1,221 @@
+"""Step 2 and 3 of a recovery: the new password, and what became of it in every system."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from keyback.application import newpassword, reset
+from keyback.application.passwords import STRENGTH, strength
+from keyback.application.ports import Connector, Means
+from keyback.application.store import Tx
+from keyback.domain.case import Case, State
+from keyback.domain.errors import Refusal
+from keyback.domain.password import Context, check, state_of
+from keyback.domain.secret import Secret
+from keyback.locale import gettext
+from keyback.web import pages
+from keyback.web.context import Desk, desk_of, see
+from keyback.web.forms import BadForm, one_string, parse_json
+from keyback.web.problems import problem
+
+
+async def password_page(
+    desk: Desk,
+    request: Request,
+    handle: str,
+    case: Case,
+    *,
+    typed: str = "",
+    chosen: Sequence[str] | None = None,
+    status: int = 200,
+    **over: Any,
+) -> Response:
+    """The form for the new password; `typed` is judged, never sent back."""
+    try:
+        choice = await desk.services.db.read(lambda tx: reset.choice(tx, case.id))
+    except Refusal:
+        return see(f"/r/{handle}")
+    intake = await desk.services.db.read(lambda tx: tx.intakes.get(handle))
+    locale, s = desk.locale(request), desk.services
+    context = newpassword.context_of(s, choice)
+    with_factor = choice.person.tier != "standard"
+    rules = [
+        pages.PasswordRule(r.requirement.code, gettext(locale, r.requirement.text, **r.requirement.values), r.state)
+        for r in state_of(typed, s.rules, context, s.blocklist, with_factor)
+    ]
+    wanted = set(chosen) if chosen is not None else {
+        a.id for a in choice.accounts if intake is None or intake.system in ("", a.system)
+    }  # fmt: skip
+    model = pages.Password(
+        handle=handle,
+        display_name=choice.person.name,
+        username=choice.accounts[0].username if choice.accounts else "",
+        minutes_left=max(1, choice.seconds_left // 60),
+        min_length=s.rules.shortest(with_factor),
+        requirements=tuple(rules),
+        accounts=tuple(
+            pages.AccountChoice(
+                a.id, s.titles.get(a.system, a.system), a.username, _hint(s.connectors.get(a.system)), a.id in wanted
+            )
+            for a in choice.accounts
+        ),
+        submission=secrets.token_urlsafe(18),
+        **over,
+    )
+    return desk.page(request, model, status, step=2, path=f"/r/{handle}")
+
+
+def _hint(connector: Connector | None) -> Any:
+    if connector is None:
+        return "desk"
+    return "guided" if connector.capabilities.set_password == Means.GUIDED else "at_once"
+
+
+async def take_password(desk: Desk, request: Request, handle: str, case: Case, values: Mapping[str, str]) -> Response:
+    """Judges and takes the new password; every fault is shown at once, nothing typed is lost but the passwords."""
+    s, typed = desk.services, values["new_password"]
+    chosen = [a for a in values["accounts"].split("\n") if a]
+    submission = newpassword.submission_digest(s.seals, values["submission"])
+    locale = desk.locale(request)
+    try:
+        choice = await s.db.read(lambda tx: reset.choice(tx, case.id))
+    except Refusal as e:
+        return await _refused(desk, request, handle, case, e, submission)
+    broken = check(typed, s.rules, newpassword.context_of(s, choice), s.blocklist, choice.person.tier != "standard")
+    mismatch = typed != values["new_password_again"]
+    if broken or mismatch or not chosen:
+        errors = tuple(
+            pages.PasswordError(v.code, gettext(locale, v.text, **v.values), gettext(locale, v.suggestion, **v.values))
+            for v in broken
+        )
+        over = {"errors": errors, "mismatch": mismatch, "none_chosen": not chosen}
+        return await password_page(desk, request, handle, case, typed=typed, chosen=chosen, status=422, **over)
+    origin = desk.origin(request)
+    try:
+        await s.db.write(lambda tx: reset.choose(tx, case.id, Secret(typed), chosen, submission, origin))
+    except Refusal as e:
+        return await _refused(desk, request, handle, case, e, submission)
+    return see(f"/r/{handle}")
+
+
+async def _refused(desk: Desk, request: Request, handle: str, case: Case, e: Refusal, submission: str) -> Response:
+    if e.code == "already_chosen":
+        now = await desk.services.db.read(lambda tx: tx.cases.get(case.id))
+        if now is not None and now.submission != submission:
+            return await results_page(desk, request, handle, now, f"c{now.version}", ignored_second=True, status=409)
+    return see(f"/r/{handle}")
+
+
+async def results_page(
+    desk: Desk,
+    request: Request,
+    handle: str,
+    case: Case,
+    version: str,
+    *,
+    ignored_second: bool = False,
+    status: int = 200,
+) -> Response:
+    """Each system with its own result, as far as it is confirmed."""
+    s, locale = desk.services, desk.locale(request)
+
+    def load(tx: Tx) -> list[Any]:
+        return list(tx.people.accounts([case.person_id]).get(case.person_id, ()))
+
+    accounts = {a.id: a for a in await s.db.read(load)}
+    systems, built_in = [], False
+    for r in case.results:
+        account = accounts.get(r.account_id)
+        if account is None:
+            continue
+        connector = s.connectors.get(account.system)
+        guide = getattr(connector, "steps", None)
+        built_in = built_in or (account.system == "builtin" and r.result == "done")
+        systems.append(
+            pages.SystemResult(
+                title=s.titles.get(account.system, account.system),
+                state=r.result,
+                at=r.at if r.result == "done" else None,
+                vendor_text=r.vendor_text,
+                steps=tuple(guide(locale)) if guide and r.result == "yours" else (),
+                url=str(getattr(connector, "url", "")) if r.result == "yours" else "",
+                reason_code=r.code if r.result == "refused" else "",
+                username=account.username,
+                signed_out=r.result == "done"
+                and connector is not None
+                and connector.capabilities.revoke_sessions in (Means.NATIVE, Means.COMPOSED),
+            )
+        )
+    model = pages.Results(
+        handle=handle,
+        systems=tuple(systems),
+        all_settled=case.settled,
+        ignored_second=ignored_second,
+        can_retry=case.state == State.APPROVED,
+        version=version,
+        built_in=built_in,
+    )
+    return desk.page(request, model, status, step=3, path=f"/r/{handle}")
+
+
+async def live_check(request: Request) -> Response:
+    """POST `/passwords/check`: what speaks against a password, for the live list. Personal words count only for the
+    browser that proved whose account it is; anything else would confirm guesses about a person."""
+    desk = desk_of(request)
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        return problem(415, "unsupported_media_type")
+    if not await desk.limiter.allows("checks", desk.origin(request).source):
+        return problem(429, "slow_down", retry_after=60)
+    try:
+        values = parse_json(await request.body())
+        if set(values) - {"password", "handle"}:
+            raise BadForm(422, "unknown_field")
+        typed = one_string(values, "password", longest=5000)
+        handle = one_string(values, "handle", required=False, longest=22)
+    except BadForm as e:
+        return problem(e.status, e.code, field=e.field)
+    context, with_factor = newpassword.public_context(desk.services), False
+    if handle and desk.cookies.holds(request, desk.services.seals, handle):
+        found = await desk.services.db.read(lambda tx: _personal(tx, desk, handle))
+        context, with_factor = found or (context, with_factor)
+    return JSONResponse(await judged(desk, desk.locale(request), typed, context, with_factor))
+
+
+async def judged(desk: Desk, locale: str, typed: str, context: Context, with_factor: bool) -> dict[str, Any]:
+    """Violations in words, and the strength, for a typed password."""
+    s = desk.services
+    broken = check(typed, s.rules, context, s.blocklist, with_factor)
+    score = await asyncio.to_thread(strength, typed, context) if typed else 0
+    return {
+        "violations": [
+            {
+                "code": v.code,
+                "text": gettext(locale, v.text, **v.values),
+                "fix": gettext(locale, v.suggestion, **v.values),
+            }
+            for v in broken
+        ],
+        "strength": score,
+        "strength_text": gettext(locale, STRENGTH[score].text),
+    }
+
+
+def _personal(tx: Tx, desk: Desk, handle: str) -> tuple[Context, bool] | None:
+    intake = tx.intakes.get(handle)
+    if intake is None or intake.case_id is None:
+        return None
+    try:
+        choice = reset.choice(tx, intake.case_id)
+    except Refusal:
+        return None
+    return newpassword.context_of(desk.services, choice), choice.person.tier != "standard"
+
+
+ROUTES = [Route("/passwords/check", live_check, methods=["POST"])]

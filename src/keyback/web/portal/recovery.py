@@ -1,0 +1,188 @@
+"""`/r/{handle}`: one address from the request to the result. What it shows follows from the recovery's state.
+
+Until a proof is accepted here, it shows the same for every identifier, known or not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from keyback.application import prove
+from keyback.application.store import Intake, Tx
+from keyback.domain import challenge as ch
+from keyback.domain.case import Case, State
+from keyback.domain.errors import Refusal
+from keyback.web import pages
+from keyback.web.context import Desk, desk_of, see
+from keyback.web.forms import read_form
+from keyback.web.portal.password import password_page, results_page, take_password
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything that the page of a recovery depends on, from one snapshot."""
+
+    intake: Intake
+    case: Case | None
+    username: str
+    now: int
+
+    @property
+    def version(self) -> str:
+        """Changes when the page would; says nothing about the person until a proof was accepted here."""
+        if self.case is not None:
+            return f"c{self.case.version}"
+        over = self.now >= self.intake.expires_at
+        return f"w{self.intake.sends}{self.intake.state == 'stopped':d}{over:d}"
+
+
+def look(tx: Tx, handle: str) -> View | None:
+    """The recovery `handle`; None when there is none (any more)."""
+    intake = tx.intakes.get(handle)
+    if intake is None:
+        return None
+    case = tx.cases.get(intake.case_id) if intake.case_id else None
+    username = ""
+    if case is not None:
+        accounts = tx.people.accounts([case.person_id]).get(case.person_id, ())
+        username = next((a.username for a in accounts if not a.provider), "")
+    return View(intake, case, username, tx.now)
+
+
+async def _held(request: Request) -> tuple[Desk, str, View | None] | Response:
+    """The recovery, if this browser holds it; else the page that says so, the same for handles that never were."""
+    desk, handle = desk_of(request), request.path_params["handle"]
+    if not desk.cookies.holds(request, desk.services.seals, handle):
+        return desk.page(request, pages.NotYours(), 403)
+    return desk, handle, await desk.services.db.read(lambda tx: look(tx, handle))
+
+
+async def show(request: Request) -> Response:
+    """GET `/r/{handle}`."""
+    held = await _held(request)
+    if isinstance(held, Response):
+        return held
+    desk, handle, view = held
+    return await _page(desk, request, handle, view)
+
+
+async def _page(
+    desk: Desk, request: Request, handle: str, view: View | None, status: int = 200, **over: Any
+) -> Response:
+    path = f"/r/{handle}"
+    if view is None or (view.case is None and view.now >= view.intake.expires_at):
+        return desk.page(request, pages.Ended("expired"), status, path=path)
+    if view.case is None:
+        if view.intake.state == "stopped":
+            return desk.page(request, pages.Stopped(by_mail=False), status, path=path)
+        return desk.page(request, _waiting(desk, view, **over), status, step=1, path=path)
+    case = view.case
+    if case.results and not (case.state == State.APPROVED and "again" in request.query_params):
+        return await results_page(desk, request, handle, case, view.version)
+    if case.state == State.PROVING:
+        return desk.page(request, pages.NeedMore(handle, view.username, view.version), status, step=1, path=path)
+    if case.state == State.APPROVED and view.now < case.expires_at:
+        return await password_page(desk, request, handle, case)
+    endings = {State.CANCELLED: "cancelled", State.FAILED: "failed", State.CLOSED: "closed", State.REJECTED: "rejected"}
+    return desk.page(request, pages.Ended(endings.get(case.state, "expired")), status, path=path)  # type: ignore[arg-type]
+
+
+def _waiting(desk: Desk, view: View, **over: Any) -> pages.Waiting:
+    i = view.intake
+    by_name = i.journey == "username"
+    return pages.Waiting(
+        handle=i.handle,
+        number=None if by_name else prove.number_for(desk.services.seals, i.handle),
+        code_seconds_left=prove.seconds_of_code(i, view.now),
+        code_total_seconds=ch.CODE_LIFE // 1000,
+        resend_in_seconds=prove.seconds_to_resend(i, view.now),
+        kind="username" if by_name else "password",
+        version=view.version,
+        **over,
+    )
+
+
+async def status(request: Request) -> Response:
+    """GET `/r/{handle}/status`: a word that changes when the page would."""
+    held = await _held(request)
+    if isinstance(held, Response):
+        return JSONResponse({"version": ""}, 403)
+    _, _, view = held
+    return JSONResponse({"version": view.version if view else "gone"})
+
+
+async def code(request: Request) -> Response:
+    """POST `/r/{handle}/code`."""
+    held = await _held(request)
+    if isinstance(held, Response):
+        return held
+    desk, handle, view = held
+    values = await read_form(request, "code")
+    if not await desk.limiter.allows("proofs", desk.origin(request).source):
+        return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
+    if view is None or view.case is not None or view.intake.state == "stopped" or view.intake.journey == "username":
+        return see(f"/r/{handle}")
+    try:
+        answer, left = await prove.try_code(desk.services.db, handle, values["code"])
+    except Refusal:
+        return see(f"/r/{handle}")
+    if answer == "accepted":
+        return see(f"/r/{handle}")
+    view = await desk.services.db.read(lambda tx: look(tx, handle))
+    return await _page(desk, request, handle, view, 422, error=answer, tries_left=left)
+
+
+async def again(request: Request) -> Response:
+    """POST `/r/{handle}/again`: one more mail, at most every two minutes."""
+    held = await _held(request)
+    if isinstance(held, Response):
+        return held
+    desk, handle, view = held
+    await read_form(request)
+    if not await desk.limiter.allows("recoveries", desk.origin(request).source):
+        return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
+    if view is not None and view.case is None and await desk.services.db.write(lambda tx: prove.ask_again(tx, handle)):
+        view = await desk.services.db.read(lambda tx: look(tx, handle))
+        return await _page(desk, request, handle, view, resent=True)
+    return see(f"/r/{handle}")
+
+
+async def cancel(request: Request) -> Response:
+    """POST `/r/{handle}/cancel`."""
+    held = await _held(request)
+    if isinstance(held, Response):
+        return held
+    desk, handle, _ = held
+    await read_form(request)
+    await desk.services.db.write(lambda tx: prove.stop_by_requester(tx, handle))
+    return see(f"/r/{handle}")
+
+
+async def password(request: Request) -> Response:
+    """POST `/r/{handle}/password`."""
+    held = await _held(request)
+    if isinstance(held, Response):
+        return held
+    desk, handle, view = held
+    names = ("new_password", "new_password_again", "submission", "username")
+    values = await read_form(request, *names, many=("accounts",))
+    if not await desk.limiter.allows("proofs", desk.origin(request).source):
+        return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
+    if view is None or view.case is None:
+        return see(f"/r/{handle}")
+    return await take_password(desk, request, handle, view.case, values)
+
+
+ROUTES = [
+    Route("/r/{handle:str}", show, methods=["GET"]),
+    Route("/r/{handle:str}/status", status, methods=["GET"]),
+    Route("/r/{handle:str}/code", code, methods=["POST"]),
+    Route("/r/{handle:str}/again", again, methods=["POST"]),
+    Route("/r/{handle:str}/cancel", cancel, methods=["POST"]),
+    Route("/r/{handle:str}/password", password, methods=["POST"]),
+]

@@ -1,0 +1,39 @@
+"""Errors of the API: RFC 9457 problems with a stable `code`; what was sent is never echoed (L9)."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from starlette.responses import Response
+
+TITLES = {
+    400: "This cannot be read",
+    401: "A secret is needed",
+    403: "Not allowed",
+    404: "Nothing here",
+    405: "This method is not used here",
+    409: "Not now",
+    410: "Over",
+    413: "Too much",
+    415: "Send JSON",
+    422: "Something in it does not fit",
+    429: "Slow down",
+    500: "Our fault",
+    503: "Not available right now",
+}
+
+
+def problem(status: int, code: str, *, field: str = "", retry_after: int = 0, **more: Any) -> Response:
+    """`application/problem+json` with `type`, `title`, `status`, `code` and what else is known.
+
+    Args:
+        code: stable, for programs.
+        field: the member at fault.
+        retry_after: seconds, also as a header.
+    """
+    body = {"type": "about:blank", "title": TITLES.get(status, "Error"), "status": status, "code": code, **more}
+    if field:
+        body["field"] = field
+    headers = {"retry-after": str(retry_after)} if retry_after else {}
+    return Response(json.dumps(body, ensure_ascii=False), status, headers, "application/problem+json")
