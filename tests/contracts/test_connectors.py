@@ -112,6 +112,10 @@ class TestDemo(ConnectorContract):
         assert [(o.status, o.code) for o in await demo.connector.apply(plan(key, "alice"))] == [
             ("refused", "auth_expired")
         ]
+        with pytest.raises(Unavailable) as raised:
+            await demo.connector.find("alice")
+        assert raised.value.code == "auth_expired"
+        assert await demo.connector.verify("alice", Secret(OLD)) is None
 
     async def test_must_change_is_said_to_be_missing(self, demo: DemoHarness) -> None:
         key = await demo.add_user("alice", "alice@example.com")
@@ -296,6 +300,29 @@ async def test_guided_waits_for_the_person() -> None:
             GuidedConnector("acme", "Acme CRM", steps, url)
     with pytest.raises(ValueError):
         GuidedConnector("acme", "Acme CRM", {"en": []}, "https://acme.example.com/")
+
+
+# ── settings ──
+
+
+def test_sections_of_the_settings_become_connectors(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text("from-file\n", "utf-8")
+    section: dict[str, Any] = {"url": "https://crm.example.com", "secret_file": str(file)}
+    demo = DemoConnector.from_options("demo", "Demo", section)
+    assert demo._headers["Authorization"] == Secret("Bearer from-file")
+    tryton = {**section, "database": "crm", "login": "keyback", "timeout_s": 5}
+    assert TrytonConnector.from_options("crm", "Tryton", tryton)._password == Secret("from-file")
+    guided = {"url": "https://crm.example.com/reset", "steps": {"en": ["Go."], "zh_CN": ["去。"]}}
+    assert GuidedConnector.from_options("crm", "CRM", guided).steps("en") == ("Go.",)
+    with pytest.raises(ValueError):
+        GuidedConnector.from_options("crm", "CRM", {**guided, "secret": "x"})
+    for wrong in ({"secret_file": None}, {"pasword": NEW}, {"url": "http://crm.example.com"}, {"timeout_s": NEW}):
+        with pytest.raises(ValueError) as raised:
+            TrytonConnector.from_options("crm", "Tryton", {**tryton, **wrong})
+        assert NEW not in str(raised.value)
+    with pytest.raises(ValueError):
+        TrytonConnector.from_options("crm", "Tryton", section)
 
 
 # ── http ──
@@ -560,6 +587,9 @@ class TestTryton(ConnectorContract):
     async def test_wrong_service_password_is_named_and_not_tried_on(self, harness: TrytonHarness) -> None:
         key = await harness.add_user("nobodys", "nobodys@example.com")
         wrong = harness.service("wrong-password-1")
+        with pytest.raises(Unavailable) as raised:
+            await wrong.find("nobodys")
+        assert raised.value.code == "auth_expired"
         for _ in range(10):
             (outcome,) = await wrong.apply(plan(key, "nobodys"))
             assert (outcome.status, outcome.code) == ("refused", "auth_expired")

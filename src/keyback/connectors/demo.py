@@ -5,31 +5,23 @@ As it stands it speaks to the demo CRM (`keyback.testing.demo_crm`), whose small
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx2
 
 from keyback.application.ports import Capabilities, FoundAccount, Means, Outcome, Plan, Step, Unavailable
-from keyback.connectors.http import Endpoint, NotDone, fault, vendor_text
+from keyback.connectors.http import Endpoint, HttpOptions, NotDone, Refusal, fault, vendor_text
 from keyback.domain.secret import Secret
 
-# 1. Translate the system's own errors into our codes (`Outcome` lists them). A code that is missing here becomes
-#    `not_permitted`, so that an unknown refusal is never retried for ever.
+# 1. The system's own errors in our codes (see `Outcome`). One that is missing here becomes `not_permitted`.
 CODES = {
     "weak_password": "policy_rejected",
     "no_such_user": "not_found",
     "disabled": "not_permitted",
     "bad_token": "auth_expired",
 }
-
-
-class Refusal(Exception):
-    """The system said no. `text` is what it said, already cleaned."""
-
-    def __init__(self, code: str, text: str) -> None:
-        super().__init__(code)
-        self.code, self.text = code, text
 
 
 class DemoConnector:
@@ -53,35 +45,41 @@ class DemoConnector:
         token: Secret,
         client: httpx2.AsyncClient | None = None,
         *,
-        timeout: float = 10.0,
+        ca_file: Path | None = None,
+        timeout: float = 20.0,
     ) -> None:
         self.name, self.title = name, title
         # 3. `Endpoint` calls this one address only, without redirects, within time and size, behind a breaker.
-        self._http = Endpoint(base_url, client, timeout=timeout)
+        self._http = Endpoint(base_url, client, ca_file=ca_file, timeout=timeout)
         # 4. Secrets stay wrapped until the moment they are sent, so no log, `repr` or traceback shows them.
         self._headers = {"Authorization": Secret(f"Bearer {token.reveal()}")}
 
+    @classmethod
+    def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> DemoConnector:
+        # 5. The section of `keyback.toml`. For more keys than these make a subclass of `HttpOptions`.
+        o = HttpOptions.model_validate(options)
+        return cls(name, title, o.url, o.read_secret(), ca_file=o.ca_file, timeout=o.timeout_s)
+
     async def find(self, identifier: str) -> Sequence[FoundAccount]:
-        # 5. Identifiers go in the body: addresses in URLs end up in access logs.
+        # 6. Identifiers go in the body: addresses in URLs end up in access logs.
         found = await self._ask("api/find", {"identifier": identifier}, repeatable=True)
         return [self._account(u) for u in found.get("users", ())]
 
     async def verify(self, username: str, password: Secret) -> bool | None:
-        # 6. Three answers: yes, no, and "could not find out". Never turn the third into the second.
+        # 7. Three answers: yes, no, and "could not find out". Never turn the third into the second.
         try:
-            return bool(
-                (await self._ask("api/verify", {"username": username, "password": password.reveal()})).get("ok")
-            )
-        except (Unavailable, Refusal):
+            answer = await self._ask("api/verify", {"username": username, "password": password.reveal()})
+        except Unavailable:
             return None
+        return bool(answer.get("ok"))
 
     async def apply(self, plan: Plan) -> Sequence[Outcome]:
-        # 7. One step after the other; `done` grows, and the step that fails closes the list.
+        # 8. One step after the other; `done` grows, and the step that fails closes the list.
         done: list[Outcome] = []
         step = Step.GUARD
         user = f"api/users/{int(plan.external_id)}" if plan.external_id.isdecimal() else "api/users/0"
         try:
-            # 8. The guard reads the account afresh: it may have become an administrator since it was found.
+            # 9. The guard reads the account afresh: it may have become an administrator since it was found.
             account = self._account(await self._ask(f"{user}/read", {}, repeatable=True))
             if account.privileged and not plan.allow_privileged:
                 return [Outcome(step, "refused", "privileged_target")]
@@ -91,23 +89,22 @@ class DemoConnector:
             step = Step.UNLOCK
             await self._ask(f"{user}/unlock", {})
             done.append(Outcome(step, "done"))
-            # 9. This system remembers the job, so sending it again on a second attempt is safe. If yours cannot, look
-            #    first whether the new password already works: see `tryton.py`.
+            # 10. It remembers the job: sending it again is safe. If yours cannot, look first (see `tryton.py`).
             step = Step.SET
             await self._ask(f"{user}/password", {"password": plan.new_password.reveal(), "job_id": plan.job_id})
             done.append(Outcome(step, "done"))
             if plan.must_change:
                 done.append(Outcome(Step.MUST_CHANGE, "unsupported"))
-            # 10. End the sessions even where the system does it by itself, unless you have tried that it does.
+            # 11. End the sessions even where the system does it by itself, unless you have tried that it does.
             step = Step.REVOKE
             await self._ask(f"{user}/revoke", {})
             done.append(Outcome(step, "done"))
         except Refusal as e:
             return [*done, Outcome(step, "refused", e.code, e.text)]
         except Unavailable as e:
-            # 11. `fault` tells "nothing was changed, try again" from "it was sent and no answer came".
+            # 12. `fault` tells "nothing was changed, try again" from "it was sent and no answer came".
             return [*done, fault(step, e)]
-        # 12. Say `done` only for what was seen to work.
+        # 13. Say `done` only for what was seen to work.
         works = await self.verify(account.username, plan.new_password)
         return [*done, Outcome(Step.CONFIRM, "done" if works else "uncertain")]
 

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict
 
 from keyback.application.ports import Capabilities, FoundAccount, Means, Outcome, Plan, Step
 from keyback.domain.secret import Secret
+
+
+class GuidedOptions(BaseModel):
+    """Keys of a guided section."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    url: str
+    steps: dict[str, list[str]]
 
 
 class GuidedConnector:
@@ -30,6 +42,12 @@ class GuidedConnector:
             raise ValueError("a guided system needs its steps in every language it names")
         self.name, self.title, self.url = name, title, url
         self._steps = {locale: tuple(texts) for locale, texts in steps.items()}
+
+    @classmethod
+    def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> GuidedConnector:
+        """From a section of `keyback.toml`: `url` and `steps`. Raises `ValueError` for anything else."""
+        o = GuidedOptions.model_validate(options)
+        return cls(name, title, o.steps, o.url)
 
     def steps(self, locale: str) -> Sequence[str]:
         """The steps in this language, else in English, else in any."""

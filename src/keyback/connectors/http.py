@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx2
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from keyback.application.ports import Outcome, Step, Unavailable
 from keyback.domain.secret import Secret
@@ -38,6 +39,14 @@ class NotDone(Unavailable):
     def __init__(self, code: str, text: str = "", retry_after_ms: int = 0) -> None:
         super().__init__(code, text)
         self.retry_after_ms = retry_after_ms
+
+
+class Refusal(NotDone):
+    """The system said no. `code` is one of ours, `text` what it said, already cleaned."""
+
+    def __init__(self, code: str, text: str = "") -> None:
+        super().__init__(code, text)
+        self.text = text
 
 
 class MaybeDone(Unavailable):
@@ -82,12 +91,37 @@ def new_client(ca_file: Path | None = None) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(verify=verify, follow_redirects=False, trust_env=False, limits=limits)
 
 
+class HttpOptions(BaseModel):
+    """Keys that every HTTP connector takes in its section of `keyback.toml`; others are errors.
+
+    Values never show in error messages, since one of them is the secret. `timeout_s` is seconds for one call.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    url: str
+    secret: SecretStr | None = None
+    secret_file: Path | None = None
+    ca_file: Path | None = None
+    timeout_s: float = Field(20.0, gt=0, le=120)
+
+    def read_secret(self) -> Secret:
+        """Raises `ValueError` when there is none, `OSError` when the file cannot be read."""
+        text = self.secret.get_secret_value() if self.secret else ""
+        if self.secret_file:
+            text = self.secret_file.read_text(encoding="utf-8").strip("\r\n")
+        if not text:
+            raise ValueError("a connector needs secret_file or secret, and it must not be empty")
+        return Secret(text)
+
+
 class Endpoint:
     """One system's HTTP address: no other host or port is ever called (egress allow-list).
 
     Args:
         base_url: `https://…`, or `http://` on this machine; a path is kept as prefix.
         client: shared client of `new_client`; without one the endpoint makes and closes its own.
+        ca_file: for its own client, see `new_client`.
         timeout: seconds for one call from first to last byte; connecting may take half of it.
         clock: monotonic seconds, for the breaker.
 
@@ -99,6 +133,7 @@ class Endpoint:
         base_url: str,
         client: httpx2.AsyncClient | None = None,
         *,
+        ca_file: Path | None = None,
         timeout: float = 20.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -108,7 +143,7 @@ class Endpoint:
         if url.scheme == "http" and not is_loopback(url.host):
             raise ValueError("a connector's base_url must be https:// unless the system runs on this machine")
         self._base = url
-        self._client = client or new_client()
+        self._client = client or new_client(ca_file)
         self._owned = client is None
         self._timeout = timeout
         self._limits = httpx2.Timeout(timeout, connect=timeout / 2, pool=timeout / 2)

@@ -10,13 +10,14 @@ import asyncio
 import base64
 import contextlib
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import httpx2
 
 from keyback.application.ports import Capabilities, FoundAccount, Means, Outcome, Plan, Step, Unavailable
-from keyback.connectors.http import Endpoint, MaybeDone, NotDone, fault, vendor_text
+from keyback.connectors.http import Endpoint, HttpOptions, MaybeDone, NotDone, Refusal, fault, vendor_text
 from keyback.domain.secret import Secret
 
 FIELDS = ["login", "email", "name", "active", "administrator", "groups"]
@@ -27,8 +28,11 @@ QUIET_SECONDS = 60.0  # after the service user was turned away, so that we do no
 NOTHING = Secret("")
 
 
-class Refusal(Exception):
-    """Tryton answered with an error of its own; nothing was changed. `args[0]` is its text."""
+class TrytonOptions(HttpOptions):
+    """Keys of a Tryton section."""
+
+    database: str
+    login: str
 
 
 class TrytonConnector:
@@ -61,31 +65,34 @@ class TrytonConnector:
         admin_password: Secret,
         client: httpx2.AsyncClient | None = None,
         *,
+        ca_file: Path | None = None,
         timeout: float = 20.0,
     ) -> None:
         if not database or not database.replace("-", "").replace("_", "").isalnum():
             raise ValueError("a Tryton database name has letters, digits, - and _ only")
         self.name, self.title = name, title
-        self._http = Endpoint(base_url, client, timeout=timeout)
+        self._http = Endpoint(base_url, client, ca_file=ca_file, timeout=timeout)
         self._path = f"{database}/rpc/"
         self._login, self._password = admin_login, admin_password
         self._session: Secret | None = None
         self._signing_in = asyncio.Lock()
         self._quiet_until = 0.0
 
+    @classmethod
+    def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> TrytonConnector:
+        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
+        o = TrytonOptions.model_validate(options)
+        return cls(name, title, o.url, o.database, o.login, o.read_secret(), ca_file=o.ca_file, timeout=o.timeout_s)
+
     async def find(self, identifier: str) -> Sequence[FoundAccount]:
         wanted = identifier.strip().casefold()
         if not wanted or len(wanted) > 320:
             return ()
         like = wanted.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-        try:  # two searches: inside an OR Tryton would leave inactive users out, whatever the rest asks for (tried)
-            rows, powerful = await self._users([["login", "ilike", like]], [["email", "ilike", like]])
-        except Refusal as e:
-            refusal = NotDone("not_permitted", str(e))
-        else:  # `ilike` may ignore accents as well, depending on the database
-            exact = [r for r in rows if wanted in {_fold(r.get("login")), _fold(r.get("email"))}]
-            return [_account(r, powerful) for r in exact]
-        raise refusal
+        # Two searches: inside an OR Tryton would leave inactive users out, whatever the rest asks for (tried).
+        rows, powerful = await self._users([["login", "ilike", like]], [["email", "ilike", like]])
+        # `ilike` may ignore accents as well, depending on the database.
+        return [_account(r, powerful) for r in rows if wanted in {_fold(r.get("login")), _fold(r.get("email"))}]
 
     async def verify(self, username: str, password: Secret) -> bool | None:
         """By signing in and out again. None while Tryton has locked the user, or asks for more than a password."""
@@ -95,7 +102,7 @@ class TrytonConnector:
         try:
             user = await self._guard(plan)
         except Refusal as e:
-            return [Outcome(Step.GUARD, "refused", "not_permitted", str(e))]
+            return [Outcome(Step.GUARD, "refused", e.code, e.text)]
         except Unavailable as e:
             return [fault(Step.GUARD, e)]
         if isinstance(user, Outcome):
@@ -124,9 +131,11 @@ class TrytonConnector:
         return [*done, changed, *later, Outcome(Step.REVOKE, "done"), last]
 
     async def close(self) -> None:
+        """Signs the service user out, unless Tryton takes more than two seconds over it."""
         if self._session:
-            with contextlib.suppress(Unavailable):
-                await self._call("common.db.logout", [], self._session)
+            with contextlib.suppress(Unavailable, TimeoutError):
+                async with asyncio.timeout(2):
+                    await self._call("common.db.logout", [], self._session)
             self._session = None
         await self._http.close()
 
@@ -153,7 +162,7 @@ class TrytonConnector:
         except Refusal as e:
             # Tryton gives one kind of error to a weak password and to missing rights.
             code = "policy_rejected" if "password" in values and await self._may_write() else "not_permitted"
-            return Outcome(step, "refused", code, str(e))
+            return Outcome(step, "refused", code, e.text)
         except Unavailable as e:
             return fault(step, e)
         return Outcome(step, "done")
@@ -162,7 +171,7 @@ class TrytonConnector:
         try:
             access = await self._rpc("model.ir.model.access.get_access", [["res.user"], {}], repeatable=True)
             return bool(access["res.user"]["write"])
-        except (Refusal, Unavailable, LookupError, TypeError):
+        except (Unavailable, LookupError, TypeError):
             return True
 
     async def _verify(self, login: str, password: Secret) -> tuple[bool | None, str]:
@@ -174,7 +183,7 @@ class TrytonConnector:
         except Unavailable as e:
             return None, e.code
         if session:
-            with contextlib.suppress(Unavailable, Refusal):  # a recovery never leaves a session behind
+            with contextlib.suppress(Unavailable):  # a recovery never leaves a session behind
                 await self._call("common.db.logout", [], session)
             return True, ""
         return (False, "") if status == 401 else (None, "locked" if status == 429 else "unavailable")
@@ -268,7 +277,7 @@ class TrytonConnector:
         if not error:
             return 200, answer.get("result")
         if isinstance(error, list) and len(error) > 1 and isinstance(error[1], list):
-            raise Refusal(vendor_text(" ".join(str(t) for t in error[1][:2] if t), hide))
+            raise Refusal("not_permitted", vendor_text(" ".join(str(t) for t in error[1][:2] if t), hide))
         raise MaybeDone("unavailable", "Tryton failed inside")  # the rest of it is a Python traceback
 
 
