@@ -132,7 +132,7 @@ def test_imported_hash_of_a_decomposed_password_is_tried_raw_then_renewed() -> N
     strict.close()
 
 
-@pytest.mark.covers("L1", "I10")
+@pytest.mark.covers("L1", "INV-I10")
 @pytest.mark.parametrize("bad", ["x" * 1_000_000, "中" * 1025, "a\tb", "\ud800"])
 def test_unreadable_never_reaches_argon2(gate: HashGate, calls: list[str], bad: str) -> None:
     phc = run(gate.hash(Secret("walnut harbours")))
@@ -315,7 +315,7 @@ async def until(true: Callable[[], bool]) -> None:
         await asyncio.sleep(0.001)
 
 
-@pytest.mark.covers("L2", "I10")
+@pytest.mark.covers("L2", "INV-I10")
 def test_500_with_half_of_them_leaving_never_exceed_the_permits(monkeypatch: pytest.MonkeyPatch) -> None:
     slow, gate = Slow(monkeypatch), make(permits=3, queue=400)
 
@@ -436,7 +436,7 @@ def test_strength_knows_the_context_of_this_call_only() -> None:
     assert strength("zvkquorn", Context()) == alone
 
 
-@pytest.mark.covers("L1", "I10")
+@pytest.mark.covers("L1", "INV-I10")
 def test_meter_reads_no_more_than_it_can_afford(monkeypatch: pytest.MonkeyPatch) -> None:
     from zxcvbn import matching
 
