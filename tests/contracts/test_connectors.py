@@ -348,19 +348,20 @@ def test_unsafe_addresses_are_refused(url: str) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("path", ["../admin", "a/../../b", "//evil.example.com/a"])
-async def test_only_the_own_address_is_called(path: str) -> None:
-    hosts: list[str] = []
+async def test_only_the_own_address_is_called() -> None:
+    called: list[str] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
-        hosts.append(f"{request.url.scheme}://{request.url.netloc.decode()}")
+        called.append(f"{request.url.scheme}://{request.url.netloc.decode()}{request.url.path}")
         return httpx2.Response(200, json={})
 
-    try:
+    for path in ("../admin", "a/../../b"):
+        with pytest.raises(ValueError):
+            await endpoint(answer).call("POST", path)
+    for path in ("//evil.example.com/a", "@evil.example.com/a", "https://evil.example.com/a"):
         await endpoint(answer).call("POST", path)
-    except ValueError:
-        return
-    assert hosts == ["https://crm.example.com"]
+    assert len(called) == 3
+    assert [c for c in called if not c.startswith("https://crm.example.com/x/")] == []
 
 
 @pytest.mark.anyio
