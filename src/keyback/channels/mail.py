@@ -1,0 +1,335 @@
+"""The five mails of a recovery, in two languages: texts prepared at start, values cleaned, the message made in one go.
+
+Facts by kind (`Secret` where named so, instants in ms):
+    recovery   username, link: Secret, code: Secret (8 digits), stop_link: Secret, asked_at, source, device,
+               link_expires_at, code_expires_at
+    logins     logins: ((system title, user name), …), asked_at, source, device, sign_in_url
+    elsewhere  username, provider, asked_at, source, device
+    changed    username, at, systems: ((system title, state), …), source, device, help_url
+    stopped    username, at, by: owner | operator
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from babel.dates import get_timezone_name
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import escape
+
+from keyback.application.ports import Letter, LetterKind
+from keyback.channels import mime
+from keyback.channels.cleaning import URL, isolate, safe_login, safe_name, safe_source
+from keyback.channels.mime import BadLetter, Skeleton, place
+from keyback.domain.secret import Secret
+from keyback.locale import LOCALES, gettext
+
+TEMPLATES = Path(__file__).parent / "templates"
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+_ASKED = ("when", "source", "device")
+_PLACES = {
+    LetterKind.RECOVERY: ("username", "link", "code", "stop_link", "link_until", "code_until", *_ASKED),
+    LetterKind.LOGINS: ("rows", "sign_in_url", *_ASKED),
+    LetterKind.ELSEWHERE: ("username", "provider", *_ASKED),
+    LetterKind.CHANGED: ("username", "rows", "help_url", *_ASKED),
+    LetterKind.STOPPED: ("username", "how", "when"),
+}
+_SUBJECTS = {
+    LetterKind.RECOVERY: "Get back into your {company} account",
+    LetterKind.LOGINS: "Your user names at {company}",
+    LetterKind.ELSEWHERE: "Where to recover your {company} password",
+    LetterKind.CHANGED: "A recovery of your {company} account is through",
+    LetterKind.STOPPED: "The recovery of your {company} account was stopped",
+}
+_STATES = {
+    "done": "Changed",
+    "working": "Still being changed",
+    "desk": "With an administrator",
+    "yours": "Your turn: the recovery page says how",
+    "refused": "Not changed",
+    "unsure": "Not sure yet",
+}
+_STOPPED_BY = {
+    "owner": "Somebody used the stop link in our mail.",
+    "operator": "The help desk stopped it.",
+}
+_MONTHS = ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"]
+# What people call these zones; every other name comes from the CLDR by way of Babel.
+_ZONES = {("Asia/Shanghai", "zh_CN"): "北京时间", ("Europe/London", "en"): "UK time"}
+
+
+@dataclass(frozen=True, slots=True)
+class ComposedMail:
+    """A message ready for SMTP. `data` has CRLF line ends and is not dot-stuffed; `utf8` asks for SMTPUTF8."""
+
+    envelope_from: str
+    envelope_to: str
+    data: bytes
+    utf8: bool = False
+
+    def __repr__(self) -> str:
+        return f"ComposedMail({len(self.data)} bytes)"
+
+
+@dataclass(frozen=True, slots=True)
+class _Values:
+    """The values of one letter, once for the plain part and once, escaped, for the HTML part."""
+
+    text: dict[str, str]
+    html: dict[str, str]
+
+    def fixed(self, name: str, value: str) -> None:
+        """A value of our own making, such as a time."""
+        self.text[name] = value
+        self.html[name] = str(escape(value))
+
+    def foreign(self, name: str, value: str) -> None:
+        """A cleaned value that somebody else chose: kept apart from the text around it by direction (UAX 9)."""
+        self.text[name] = isolate(value)
+        self.html[name] = f"<bdi>{escape(value)}</bdi>"
+
+
+class MailComposer:
+    """Makes messages out of letters. Safe to use from several threads.
+
+    Args:
+        company: the company's name by locale.
+        sender: the plain address in From and in the envelope.
+        helpdesk: how to reach the help desk, by locale, such as a number.
+        timezone: IANA name; all times in mails are shown in it.
+        public_url: base of every link of ours; https, or http on loopback only.
+
+    Raises:
+        ValueError: a language without company or help desk, an unknown zone, a bad sender or address.
+    """
+
+    def __init__(
+        self,
+        company: Mapping[str, str],
+        sender: str,
+        helpdesk: Mapping[str, str],
+        timezone: str,
+        public_url: str,
+    ) -> None:
+        self._sender = mime.address(sender)
+        if self._sender.utf8:
+            raise ValueError("the sender's local part must be ASCII")
+        self._base = public_url.rstrip("/")
+        if not _safe_url(self._base):
+            raise ValueError("public_url must be https, or http on loopback")
+        try:
+            self._zone = ZoneInfo(timezone)
+        except (KeyError, OSError) as e:
+            raise ValueError(f"unknown time zone {timezone[:64]!r}") from e
+        self._tone: dict[str, tuple[str, dict[str, str]]] = {}
+        self._skeletons: dict[tuple[str, str], Skeleton] = {}
+        self._rows: dict[str, tuple[str, str, str]] = {}
+        for locale in LOCALES:
+            if not company.get(locale) or not helpdesk.get(locale):
+                raise ValueError(f"company and help desk need a text for {locale}")
+            self._prepare(locale, company[locale], helpdesk[locale], timezone)
+        self._tell: dict[LetterKind, Callable[[Letter, str, _Values], None]] = {
+            LetterKind.RECOVERY: self._recovery,
+            LetterKind.LOGINS: self._logins,
+            LetterKind.ELSEWHERE: self._elsewhere,
+            LetterKind.CHANGED: self._changed,
+            LetterKind.STOPPED: self._stopped,
+        }
+
+    def compose(self, letter: Letter) -> ComposedMail:
+        """The message of a letter; the same letter gives the same bytes.
+
+        Raises:
+            BadLetter: the address, a fact or a link is missing or not what it must be.
+        """
+        locale = letter.locale if letter.locale in self._tone else "en"
+        to = mime.address(letter.to)
+        values = _Values({}, {})
+        name = safe_name(letter.name)
+        self._greet(locale, name, values)
+        try:
+            self._tell[letter.kind](letter, locale, values)
+        except (KeyError, TypeError, AttributeError, OverflowError, OSError):
+            raise BadLetter(f"a fact of the {letter.kind} mail is missing or of another type") from None
+        raw = {
+            "to": mime.mailbox(name, to.spec).encode(),
+            "date": mime.date(letter.written_at).encode(),
+            "id": mime.message_id(letter.id, self._sender.host).encode(),
+            "boundary": mime.boundary(letter.id).encode(),
+        }
+        data = self._skeletons[letter.kind, locale].fill(raw, values.text, values.html)
+        return ComposedMail(self._sender.spec, to.spec, data, to.utf8)
+
+    # ── once, at start ──────────────────────────────────────────────────────
+
+    def _prepare(self, locale: str, company: str, helpdesk: str, timezone: str) -> None:
+        def _(message: str, **values: object) -> str:
+            return gettext(locale, message, **values)
+
+        def env(html: bool) -> Environment:
+            e = Environment(
+                loader=FileSystemLoader(TEMPLATES),
+                autoescape=html,
+                undefined=StrictUndefined,
+                trim_blocks=True,
+                lstrip_blocks=True,
+                keep_trailing_newline=True,
+            )
+            e.globals.update(_=_, lang="zh-CN" if locale == "zh_CN" else "en", company=company, helpdesk=helpdesk)
+            e.globals.update(base=self._base, chinese=locale == "zh_CN")
+            # Labels in a column: Chinese ones are padded by characters as wide as they are.
+            fill, width = ("\u3000", 3) if locale == "zh_CN" else (" ", 9)
+            e.filters["pad"] = lambda label: label + fill * (width - len(label))
+            return e
+
+        pages, plain = env(True), env(False)
+        for kind, places in _PLACES.items():
+            subject = _(_SUBJECTS[kind], company=company)
+            marks = {"hello": place("hello"), "subject": subject, **{p: place(p) for p in places}}
+            self._skeletons[kind, locale] = Skeleton(
+                headers=[
+                    f"From: {mime.mailbox(_('{company} account recovery', company=company), self._sender.spec)}",
+                    f"Subject: {mime.words(subject)}",
+                    "Auto-Submitted: auto-generated",
+                    "X-Auto-Response-Suppress: All",
+                ],
+                text=plain.get_template(f"{kind}.txt").render(marks),
+                html=pages.get_template(f"{kind}.html").render(marks),
+            )
+        row = pages.get_template("row.html").render(label=place("label"), value=place("value"))
+        head, rest = row.split(place("label"))
+        self._rows[locale] = (head, *rest.split(place("value")))  # type: ignore[assignment]
+        self._tone[locale] = _zone_name(timezone, locale), {k: _(v) for k, v in (_STATES | _STOPPED_BY).items()}
+
+    # ── for every letter ────────────────────────────────────────────────────
+
+    def _greet(self, locale: str, name: str, values: _Values) -> None:
+        shown, html = isolate(name), f"<bdi>{escape(name)}</bdi>"
+        if locale == "zh_CN":
+            values.text["hello"] = f"{shown}，你好。" if name else "你好。"
+            values.html["hello"] = f"{html}，你好。" if name else "你好。"
+        else:
+            values.text["hello"] = f"Hello {shown}," if name else "Hello,"
+            values.html["hello"] = f"Hello {html}." if name else "Hello."
+
+    def _recovery(self, letter: Letter, locale: str, v: _Values) -> None:
+        f = letter.facts
+        code = _secret(f["code"])
+        if not (len(code) == 8 and code.isascii() and code.isdigit()):
+            raise BadLetter("the code is not eight digits")
+        v.foreign("username", safe_login(f["username"]))
+        v.fixed("link", self._own(_secret(f["link"])))
+        v.fixed("stop_link", self._own(_secret(f["stop_link"])))
+        v.text["code"], v.html["code"] = f"{code[:4]} {code[4:]}", f"{code[:4]}&nbsp;{code[4:]}"
+        asked = self._asked(f, locale, v)
+        v.fixed("link_until", self._time(_ms(f["link_expires_at"]), locale, asked))
+        v.fixed("code_until", self._time(_ms(f["code_expires_at"]), locale, asked))
+
+    def _logins(self, letter: Letter, locale: str, v: _Values) -> None:
+        f = letter.facts
+        url = _plain(f["sign_in_url"])
+        if not _safe_url(url):
+            raise BadLetter("the sign-in address is not https")
+        v.fixed("sign_in_url", url)
+        self._table(((t, safe_login(u)) for t, u in _pairs(f["logins"])), locale, v)
+        self._asked(f, locale, v)
+
+    def _elsewhere(self, letter: Letter, locale: str, v: _Values) -> None:
+        v.foreign("username", safe_login(letter.facts["username"]))
+        v.foreign("provider", safe_name(letter.facts["provider"]) or "?")
+        self._asked(letter.facts, locale, v)
+
+    def _changed(self, letter: Letter, locale: str, v: _Values) -> None:
+        f, tone = letter.facts, self._tone[locale][1]
+        v.foreign("username", safe_login(f["username"]))
+        v.fixed("help_url", self._own(_plain(f["help_url"])))
+        self._table(((t, tone[s]) for t, s in _pairs(f["systems"])), locale, v)
+        self._asked(f, locale, v, "at")
+
+    def _stopped(self, letter: Letter, locale: str, v: _Values) -> None:
+        v.foreign("username", safe_login(letter.facts["username"]))
+        v.fixed("how", self._tone[locale][1][str(letter.facts["by"])])
+        v.fixed("when", self._when(_ms(letter.facts["at"]), locale))
+
+    def _asked(self, facts: Mapping[str, object], locale: str, v: _Values, at: str = "asked_at") -> int:
+        unknown = "不清楚" if locale == "zh_CN" else "Not known"
+        asked = _ms(facts[at])
+        v.fixed("when", self._when(asked, locale))
+        v.foreign("source", safe_source(facts["source"]) or unknown)
+        v.foreign("device", safe_name(facts["device"]) or unknown)
+        return asked
+
+    def _table(self, rows: Iterable[tuple[str, str]], locale: str, v: _Values) -> None:
+        head, middle, tail = self._rows[locale]
+        text, html = [], []
+        for title, value in rows:
+            label = safe_name(title)
+            text.append(f"    {isolate(label)}{'：' if locale == 'zh_CN' else ': '}{isolate(value)}")
+            html.append(f"{head}<bdi>{escape(label)}</bdi>{middle}<bdi>{escape(value)}</bdi>{tail}")
+        if not text:
+            raise BadLetter("a list without entries")
+        v.text["rows"], v.html["rows"] = "\n".join(text), "".join(html)
+
+    def _own(self, url: str) -> str:
+        """A link of ours; built from `public_url` or not sent at all."""
+        if not url.startswith(self._base + "/") or not URL.match(url):
+            raise BadLetter("a link does not start with public_url")
+        return url
+
+    def _when(self, ms: int, locale: str) -> str:
+        zone = self._tone[locale][0]
+        return f"{self._time(ms, locale)}（{zone}）" if locale == "zh_CN" else f"{self._time(ms, locale)} ({zone})"
+
+    def _time(self, ms: int, locale: str, asked: int | None = None) -> str:
+        """`24 November, 14:02`; the clock alone when it is the day of `asked`."""
+        t = datetime.fromtimestamp(ms // 1000, self._zone)
+        clock = f"{t.hour:02}:{t.minute:02}"
+        if asked is not None and datetime.fromtimestamp(asked // 1000, self._zone).date() == t.date():
+            return clock
+        return f"{t.month}月{t.day}日{clock}" if locale == "zh_CN" else f"{t.day} {_MONTHS[t.month - 1]}, {clock}"
+
+
+def _zone_name(timezone: str, locale: str) -> str:
+    if timezone in {"UTC", "Etc/UTC"}:
+        return "UTC"
+    name = get_timezone_name(ZoneInfo(timezone), width="long", zone_variant="generic", locale=locale)
+    return _ZONES.get((timezone, locale)) or name.replace(" Time", " time")
+
+
+def _safe_url(url: str) -> bool:
+    if not URL.match(url):
+        return False
+    parts = urlsplit(url)
+    return bool(parts.hostname) and (parts.scheme == "https" or parts.hostname in LOOPBACK)
+
+
+def _secret(value: object) -> str:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise TypeError("not a Secret")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    return _secret(value)
+
+
+def _ms(value: object) -> int:
+    if isinstance(value, int):
+        return value
+    raise TypeError("not an instant")
+
+
+def _pairs(value: object) -> Iterable[tuple[str, str]]:
+    if not isinstance(value, (tuple, list)):
+        raise TypeError("not a list of pairs")
+    for pair in value:
+        first, second = pair
+        yield str(first), str(second)

@@ -1,0 +1,406 @@
+"""Mail by SMTP: warm connections, pipelined where the relay offers it (RFC 5321, RFC 2920, RFC 3207, RFC 4954).
+
+What a reply means for a letter:
+    4xx                                temporary: greylisted, busy
+    5xx about the recipient            permanent: refused_recipient
+    5xx about the message              permanent: refused_message
+    5xx about us (greeting, AUTH,      temporary: relay_refuses_us; the configuration is wrong, not the address
+      MAIL FROM, relaying denied)
+    connection lost after the content  temporary: reply_lost; the next attempt carries the same Message-ID
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import smtplib
+import socket
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal
+
+from keyback.application.ports import Letter, Receipt
+from keyback.channels.mail import LOOPBACK, ComposedMail, MailComposer
+from keyback.channels.mime import BadLetter
+from keyback.domain.secret import Secret
+
+IDLE_S = 30.0  # relays drop idle clients after minutes; well before that we do
+CHUNK = 32  # letters for which a second connection is worth its start
+_TELLING = re.compile(r"\S+@\S+|https?:\S+|\d{4} ?\d{4}")  # relays quote addresses, and now and then the message
+LOSSES = 3  # connections lost one after another before a batch is given up
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpSettings:
+    """The company's relay.
+
+    Args:
+        security: `starttls` (required, never falls back), `tls` from the first byte, `plain` on loopback only.
+        timeout_s: seconds for connecting and for each reply.
+        pool: connections at most.
+        local_hostname: name for EHLO; the machine's own when empty.
+        ca_file: PEM file of the authorities to trust instead of the system's.
+    """
+
+    host: str
+    port: int = 587
+    security: Literal["starttls", "tls", "plain"] = "starttls"
+    username: str = ""
+    password: Secret | None = None
+    timeout_s: float = 20.0
+    pool: int = 2
+    local_hostname: str = ""
+    ca_file: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.security not in ("starttls", "tls", "plain"):
+            raise ValueError("security must be starttls, tls or plain")
+        if self.security == "plain" and self.host not in LOOPBACK:
+            raise ValueError("unencrypted SMTP is for loopback only")
+        if bool(self.username) != (self.password is not None):
+            raise ValueError("SMTP user name and password go together")
+        if self.pool < 1 or self.timeout_s <= 0:
+            raise ValueError("pool and timeout_s must be positive")
+
+
+class _Down(Exception):
+    """No letter can go now; the receipt says why."""
+
+    def __init__(self, receipt: Receipt) -> None:
+        super().__init__(receipt.code)
+        self.receipt = receipt
+
+
+class _Lost(Exception):
+    """The connection ended. `slow`: by a time-out, so trying again would only wait again. `told`: the server said so."""
+
+    def __init__(self, *, slow: bool = False, told: bool = False) -> None:
+        super().__init__("connection lost")
+        self.slow = slow
+        self.told = told
+
+
+@dataclass(slots=True)
+class _Batch:
+    """One batch on its way; what its connections tell each other."""
+
+    letters: Sequence[Letter]
+    receipts: list[Receipt | None]
+    down: Receipt | None = None
+    losses: int = 0
+
+
+@dataclass(slots=True)
+class _Line:
+    """One open connection. `proved`: it has answered since it was taken, so it was not dead in the pool."""
+
+    smtp: smtplib.SMTP
+    pipelined: bool
+    utf8: bool
+    used: float = 0.0
+    proved: bool = True
+
+    def write(self, data: bytes) -> None:
+        try:
+            self.smtp.send(data)
+        except smtplib.SMTPServerDisconnected as e:
+            raise _Lost(slow=isinstance(e.__context__, TimeoutError)) from None
+
+    def reply(self) -> tuple[int, str]:
+        """Code and words of the next reply, without anything that could tell on a person."""
+        try:
+            code, text = self.smtp.getreply()
+        except smtplib.SMTPException as e:
+            raise _Lost(slow=isinstance(e.__context__, TimeoutError)) from None
+        self.proved = True
+        if code == 421 or not 200 <= code <= 599:
+            raise _Lost(told=code == 421)
+        return code, _clean(text)
+
+    def rset(self) -> None:
+        self.write(b"RSET\r\n")
+        if self.reply()[0] != 250:
+            raise _Lost
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.smtp.close()
+
+
+class SmtpChannel:
+    """The mail channel (see `Channel`).
+
+    Args:
+        composer: makes the messages.
+        settings: the relay.
+        clock: now in ms; letters whose time is over are not sent (attack case K7).
+    """
+
+    name = "mail"
+
+    def __init__(
+        self,
+        composer: MailComposer,
+        settings: SmtpSettings,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+    ) -> None:
+        self._composer = composer
+        self._settings = settings
+        self._clock = clock
+        self._hostname = settings.local_hostname or socket.gethostname()
+        self._tls = None if settings.security == "plain" else ssl.create_default_context(cafile=settings.ca_file)
+        self._idle: list[_Line] = []
+        self._lock = threading.Lock()
+        self._threads = ThreadPoolExecutor(settings.pool, thread_name_prefix="smtp")
+
+    async def send(self, letters: Sequence[Letter]) -> Sequence[Receipt]:
+        """One receipt per letter, in order. Runs in threads; large batches use several connections."""
+        if not letters:
+            return []
+        loop = asyncio.get_running_loop()
+        parts = min(self._settings.pool, -(-len(letters) // CHUNK))
+        batch = _Batch(letters, [None] * len(letters))
+        await asyncio.gather(
+            *(
+                loop.run_in_executor(self._threads, self._deliver, batch, deque(range(i, len(letters), parts)))
+                for i in range(parts)
+            )
+        )
+        missing = batch.down or Receipt("temporary", "unreachable")
+        return [r or missing for r in batch.receipts]
+
+    async def check(self) -> Receipt:
+        """Connect, encrypt, sign in and say NOOP. `sent` means that the relay would take mail from us."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._check)
+
+    async def close(self) -> None:
+        """Say goodbye on idle connections and end the threads."""
+        await asyncio.get_running_loop().run_in_executor(None, self._shutdown)
+
+    # ── in a thread ─────────────────────────────────────────────────────────
+
+    def _deliver(self, batch: _Batch, todo: deque[int]) -> None:
+        """Send the letters of `todo`; a lost connection is replaced, and the letter on turn tried once more."""
+        line: _Line | None = None
+        again = -1
+        while todo and not batch.down:
+            try:
+                line = line or self._line()
+                self._run(line, batch, todo)
+            except _Down as e:
+                batch.down = e.receipt
+                if line is not None:
+                    line.close()
+                return
+            except _Lost as e:
+                fresh = line is None or line.proved
+                if line is not None:
+                    line.close()
+                line = None
+                if not fresh:  # it had died in the pool: nobody's fault
+                    continue
+                batch.losses += 1
+                if e.slow or batch.losses >= LOSSES:
+                    batch.down = Receipt("temporary", "timeout" if e.slow else "unreachable")
+                elif todo and todo[0] == again:
+                    batch.receipts[todo.popleft()] = Receipt("temporary", "unreachable")
+                elif todo:
+                    again = todo[0]
+            except BaseException:
+                if line is not None:
+                    line.close()
+                raise
+        if line is not None:
+            self._park(line)
+
+    def _run(self, line: _Line, batch: _Batch, todo: deque[int]) -> None:
+        """Send over one connection. With PIPELINING one write carries the content of a letter and the envelope of the
+        next (RFC 2920 section 3.1), so a letter costs one round trip."""
+        content: tuple[int, bytes] | None = None
+        while True:
+            mail = self._next(line, batch, todo)
+            envelope = _envelope(mail) if mail else ()
+            ahead = b"".join(envelope) if line.pipelined else b""
+            if content:
+                index, data = content
+                content = None
+                try:
+                    line.write(data + ahead)
+                    batch.receipts[index] = _after_content(*line.reply())
+                    batch.losses = 0
+                except _Lost as e:
+                    # The relay may have the letter: never again on our own, the outbox decides (attack case K9).
+                    batch.receipts[index] = Receipt("temporary", "busy" if e.told else "reply_lost")
+                    raise
+            elif ahead:
+                line.write(ahead)
+            if mail is None:
+                return
+            receipt = self._offer(line, envelope)
+            index = todo.popleft()
+            if receipt is None:
+                data = mail.data.replace(b"\r\n.", b"\r\n..")  # RFC 5321 section 4.5.2
+                content = index, data + b".\r\n"
+            else:
+                batch.receipts[index] = receipt
+                batch.losses = 0
+
+    def _next(self, line: _Line, batch: _Batch, todo: deque[int]) -> ComposedMail | None:
+        """The next message that can go; letters that never can get their receipt here."""
+        while todo and not batch.down:
+            letter = batch.letters[todo[0]]
+            if letter.expires_at <= self._clock():
+                receipt = Receipt("permanent", "expired")
+            else:
+                try:
+                    mail = self._composer.compose(letter)
+                except BadLetter as e:
+                    receipt = Receipt("permanent", "bad_letter", str(e))
+                else:
+                    if line.utf8 or not mail.utf8:
+                        return mail
+                    receipt = Receipt("permanent", "bad_letter", "the address needs SMTPUTF8, the relay has none")
+            batch.receipts[todo.popleft()] = receipt
+        return None
+
+    def _offer(self, line: _Line, envelope: tuple[bytes, ...]) -> Receipt | None:
+        """The replies to MAIL, RCPT and DATA; None when the content may follow."""
+        receipt: Receipt | None = None
+        for i, command in enumerate(envelope):
+            if not line.pipelined:
+                if receipt:
+                    break
+                line.write(command)
+            code, text = line.reply()
+            if receipt is None and (code != 354 if i == 2 else code >= 300):
+                receipt = _refused(i, code, text)
+            elif receipt and code == 354:  # it wants content for nobody (RFC 2920 section 3.1)
+                line.write(b".\r\n")
+                line.reply()
+        if receipt is None:
+            return None
+        line.rset()
+        return receipt
+
+    # ── connections ─────────────────────────────────────────────────────────
+
+    def _line(self) -> _Line:
+        """The connection used last, if it is young enough, else a new one."""
+        with self._lock:
+            line = self._idle.pop() if self._idle else None
+        if line and time.monotonic() - line.used < IDLE_S:
+            line.proved = False
+            return line
+        if line:
+            line.close()
+        return self._open()
+
+    def _park(self, line: _Line) -> None:
+        line.used = time.monotonic()
+        with self._lock:
+            self._idle.append(line)
+
+    def _open(self) -> _Line:
+        """Connect, encrypt and sign in. Raises `_Down`; never goes on in clear where encryption is asked for."""
+        s = self._settings
+        smtp: smtplib.SMTP | None = None
+        try:
+            if s.security == "tls":
+                smtp = smtplib.SMTP_SSL(s.host, s.port, self._hostname, timeout=s.timeout_s, context=self._tls)
+            else:
+                smtp = smtplib.SMTP(s.host, s.port, self._hostname, timeout=s.timeout_s)
+            smtp.ehlo()
+            if s.security == "starttls":
+                if not smtp.has_extn("starttls"):
+                    raise _Down(Receipt("temporary", "no_starttls", "the relay does not offer STARTTLS"))
+                smtp.starttls(context=self._tls)
+                smtp.ehlo()
+            if s.password is not None:
+                smtp.login(s.username, s.password.reveal())
+        except (OSError, smtplib.SMTPException, _Down) as e:
+            if smtp is not None:
+                smtp.close()
+            raise e if isinstance(e, _Down) else _Down(_why(e)) from None
+        # Later replies come from a server that had its say in the hello; nothing else of it is kept.
+        return _Line(smtp, smtp.has_extn("pipelining"), smtp.has_extn("smtputf8"))
+
+    def _check(self) -> Receipt:
+        line: _Line | None = None
+        try:
+            line = self._open()
+            line.write(b"NOOP\r\n")
+            code, text = line.reply()
+        except _Down as e:
+            return e.receipt
+        except _Lost as e:
+            return Receipt("temporary", "timeout" if e.slow else "unreachable")
+        finally:
+            if line is not None:
+                line.close()
+        if code >= 400:
+            return Receipt("temporary", "relay_refuses_us", f"{code} {text}")
+        return Receipt("sent", "ok", f"{self._settings.security}{', pipelining' if line.pipelined else ''}")
+
+    def _shutdown(self) -> None:
+        self._threads.shutdown(wait=True)
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for line in idle:
+            with contextlib.suppress(OSError, smtplib.SMTPException):
+                line.smtp.quit()
+            line.close()
+
+
+def _envelope(mail: ComposedMail) -> tuple[bytes, ...]:
+    option = " SMTPUTF8" if mail.utf8 else ""
+    return (
+        f"MAIL FROM:<{mail.envelope_from}>{option}\r\n".encode(),
+        f"RCPT TO:<{mail.envelope_to}>\r\n".encode(),
+        b"DATA\r\n",
+    )
+
+
+def _refused(stage: int, code: int, text: str) -> Receipt:
+    """What a refusal of MAIL (0), RCPT (1) or DATA (2) means. Raises `_Down` when it is about us."""
+    said = f"{code} {text}"
+    if code < 500:
+        return Receipt("temporary", "greylisted" if stage == 1 else "busy", said)
+    if stage == 0:
+        raise _Down(Receipt("temporary", "relay_refuses_us", said))
+    # A relay that carries nothing for us says so at RCPT; the address is not to blame.
+    if stage == 1 and (code in (530, 535) or "relay" in text.lower()):
+        return Receipt("temporary", "relay_refuses_us", said)
+    return Receipt("permanent", "refused_recipient" if stage == 1 else "refused_message", said)
+
+
+def _after_content(code: int, text: str) -> Receipt:
+    said = f"{code} {text}"
+    if code < 300:
+        return Receipt("sent", "ok", said)
+    return Receipt("temporary", "busy", said) if code < 500 else Receipt("permanent", "refused_message", said)
+
+
+def _why(error: Exception) -> Receipt:
+    """Why no connection came about, in words without address or secret."""
+    if isinstance(error, smtplib.SMTPResponseException):
+        text = error.smtp_error if isinstance(error.smtp_error, bytes) else str(error.smtp_error).encode()
+        code = "relay_refuses_us" if error.smtp_code >= 500 else "busy"
+        return Receipt("temporary", code, f"{error.smtp_code} {_clean(text)}")
+    if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
+        return Receipt("temporary", "relay_refuses_us", "the relay offers no way to sign in that we know")
+    if isinstance(error, ssl.SSLError):
+        return Receipt("temporary", "tls_failed", _clean(str(error).encode()))
+    if isinstance(error, TimeoutError):
+        return Receipt("temporary", "timeout", "no answer in time")
+    return Receipt("temporary", "unreachable", type(error).__name__)
+
+
+def _clean(text: bytes) -> str:
+    shown = "".join(c if c.isprintable() else " " for c in text.decode("ascii", "replace"))
+    return _TELLING.sub("…", shown)[:200]
