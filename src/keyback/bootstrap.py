@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from keyback.application.clock import wall_clock
-from keyback.application.passwords import HashGate, load_blocklist
-from keyback.application.ports import Channel, Connector
+from keyback.application.passwords import Busy, HashGate, Verified, load_blocklist
+from keyback.application.ports import Channel, Connector, Unavailable
 from keyback.application.services import Services
 from keyback.channels.mail import MailComposer
 from keyback.channels.smtp import SmtpChannel, SmtpSettings
@@ -77,6 +76,25 @@ def make_channel(s: Settings, clock: Callable[[], int]) -> Channel:
         raise Unsafe(f"mail: {e}") from None
 
 
+class PatientGate:
+    """The hashing gate as a connector sees it: a full queue means "ask again later"."""
+
+    def __init__(self, gate: HashGate) -> None:
+        self._gate = gate
+
+    async def hash(self, password: Secret) -> str:
+        try:
+            return await self._gate.hash(password)
+        except Busy:
+            raise Unavailable("unavailable") from None
+
+    async def verify(self, phc: str | None, password: Secret) -> Verified:
+        try:
+            return await self._gate.verify(phc, password)
+        except Busy:
+            raise Unavailable("unavailable") from None
+
+
 def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate) -> Connector:
     """One configured system.
 
@@ -87,37 +105,20 @@ def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate) -
     try:
         match system.kind:
             case "builtin":
-                return BuiltinConnector(name, system.title, gate, CredentialRows(db, name))
+                return BuiltinConnector(name, system.title, PatientGate(gate), CredentialRows(db, name))
             case "demo":
-                return DemoConnector(name, system.title, options["base_url"], _secret(options, "token"))
+                return DemoConnector.from_options(name, system.title, options)
             case "tryton":
-                return TrytonConnector(
-                    name,
-                    system.title,
-                    options["base_url"],
-                    options["database"],
-                    options["admin_login"],
-                    _secret(options, "admin_password"),
-                )
+                return TrytonConnector.from_options(name, system.title, options)
             case "guided":
-                steps = {k: tuple(v) for k, v in options["steps"].items()}
-                return GuidedConnector(name, system.title, steps, options["url"])
+                return GuidedConnector.from_options(name, system.title, options)
             case kind:
                 make = foreign_factory(kind)
                 if make is None:
                     raise Unsafe(f"systems.{name}.kind: {kind} is not known and no installed package brings it")
                 return make(name, system.title, options)
-    except KeyError as e:
-        raise Unsafe(f"systems.{name}: {e.args[0]} is missing") from None
     except (ValueError, OSError) as e:
         raise Unsafe(f"systems.{name}: {e}") from None
-
-
-def _secret(options: Mapping[str, Any], key: str) -> Secret:
-    """A secret option: `key_file` names a file, `key` holds it."""
-    if f"{key}_file" in options:
-        return Secret(Path(options[f"{key}_file"]).read_text(encoding="utf-8").strip())
-    return Secret(str(options[key]))
 
 
 def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:

@@ -277,7 +277,8 @@ class _Cases:
             c = self.act(c, dc.Close())
         if c is None or c.ended:
             c = Case(self._tx.new_id())
-            c = self.act(c, dc.Open(person.id, w.intake.journey, person.tier, tuple(a.id for a in w.accounts)))
+            tier = "privileged" if any(a.privileged for a in w.accounts) else person.tier
+            c = self.act(c, dc.Open(person.id, w.intake.journey, tier, tuple(a.id for a in w.accounts)))
             self._open[person.id] = c
         if c.state not in (State.REQUESTED, State.PROVING, State.APPROVED):
             return None
