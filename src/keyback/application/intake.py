@@ -151,7 +151,8 @@ def resolve(tx: Tx, limit: int = 500) -> Resolved:
                 continue
             if i.system and i.journey == "password" and all(a.provider for a in named):
                 own = ()  # asked for one system only, and its password lives elsewhere
-            wish = _Wish(i, m, own or tuple(named), m.contacts[0])
+            meant = tuple(named) if i.journey == "username" else own or tuple(named)
+            wish = _Wish(i, m, meant, m.contacts[0])
             if own or (mine and i.journey == "username"):
                 wishes.append(wish)
             elif mine:

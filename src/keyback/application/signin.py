@@ -129,7 +129,9 @@ def session_of(tx: Tx, token: str) -> tuple[Session, Person, Account] | None:
     if session is None or person is None or person.state != "active":
         return None
     account = next((a for a in tx.people.accounts([person.id]).get(person.id, ()) if a.id == session.account_id), None)
-    return (session, person, account) if account else None
+    if account is None or account.state == "disabled":
+        return None
+    return session, person, account
 
 
 def sign_out(tx: Tx, token: str) -> None:

@@ -189,22 +189,37 @@ class SqlDatabase:
                     stop = True
                     break
                 batch.append(more)
-            woke = False
-            try:
-                if conn is None:
-                    conn = self.engine.connect().execution_options(writes=True)
-                woke = self._commit(conn, batch)
-            except BaseException as e:
-                failure = _down(e) if isinstance(e, DBAPIError) else e
-                for w in batch:
-                    w.error = w.error or failure
-                log.warning("commit_failed", error=type(e).__name__, writes=len(batch))
-                _drop(conn)
-                conn = None
+            conn, woke = self._carry_out(conn, batch)
             self._answer(batch, woke)
             if stop:
                 break
         _drop(conn)
+
+    def _carry_out(
+        self, conn: Connection | None, batch: list[_Write], *, again: bool = False
+    ) -> tuple[Connection | None, bool]:
+        """Commits a batch; after a deadlock, which undid all of it, once more and each on its own.
+
+        Returns:
+            The connection if it can still be used, and whether there is work for the worker.
+        """
+        try:
+            conn = conn or self.engine.connect().execution_options(writes=True)
+            return conn, self._commit(conn, batch)
+        except BaseException as e:
+            _drop(conn)
+            conn, woke = None, False
+            if _undone(e) and not again:
+                for w in batch:
+                    w.error = None
+                    conn, one = self._carry_out(conn, [w], again=True)
+                    woke = woke or one
+                return conn, woke
+            failure = _down(e) if isinstance(e, DBAPIError) else e
+            for w in batch:
+                w.error = w.error or failure
+            log.warning("commit_failed", error=type(e).__name__, writes=len(batch))
+            return None, False
 
     def _commit(self, conn: Connection, batch: list[_Write]) -> bool:
         alone = len(batch) == 1
@@ -260,6 +275,11 @@ def _resolve(writes: list[_Write]) -> None:
             w.future.set_exception(w.error)
         else:
             w.future.set_result(w.result)
+
+
+def _undone(e: BaseException) -> bool:
+    """Whether the database itself undid the transaction so that somebody else could go on."""
+    return getattr(getattr(e, "orig", None), "sqlstate", None) in ("40P01", "40001")
 
 
 def _down(e: BaseException) -> StorageDown:
