@@ -337,7 +337,12 @@ def evolve(case: Case, event: ev.CaseEvent, at: int) -> Case:
         case ev.HoldStarted():
             return replace(case, hold_until=event.until)
         case ev.PasswordChosen():
-            return replace(case, submission=event.submission, results=tuple(AccountResult(a, j) for a, j in event.jobs))
+            again = {a for a, _ in event.jobs}
+            kept = tuple(r for r in case.results if r.account_id not in again)
+            new = tuple(AccountResult(a, j) for a, j in event.jobs)
+            return replace(case, submission=event.submission, results=(*kept, *new))
+        case ev.Reopened():
+            return replace(case, submission="", expires_at=at + PASSWORD_TIME)
         case ev.AccountSettled():
             done = tuple(
                 replace(r, result=event.result, code=event.code, vendor_text=event.vendor_text, at=at)
