@@ -86,4 +86,7 @@ def canonicalize(identifier: str) -> str:
             domain = idna.encode(domain, uts46=True).decode()
         except idna.IDNAError:
             raise BadInput("not_text") from None
-    return f"{local}{at}{domain}"
+    out = f"{local}{at}{domain}"
+    if len(out) > MAX_IDENTIFIER:  # an A-label is longer than what it stands for
+        raise BadInput("too_long")
+    return out
