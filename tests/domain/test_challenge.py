@@ -1,0 +1,117 @@
+"""Links, codes and numbers: long enough, apart from each other, spread evenly, and read kindly."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keyback.domain import challenge as ch
+
+KEY = bytes(range(32))
+
+
+def nonces(n: int, seed: int = 7) -> list[bytes]:
+    r = random.Random(seed)
+    return [r.randbytes(32) for _ in range(n)]
+
+
+@pytest.mark.covers("C12", "N-R4")
+def test_tokens_carry_128_bits_and_are_never_alike_between_purposes() -> None:
+    seen: set[str] = set()
+    for nonce in nonces(500):
+        link, stop = ch.link_token(KEY, nonce), ch.stop_token(KEY, nonce)
+        holder = ch.holder_secret(KEY, base64.urlsafe_b64encode(nonce[:16])[:22].decode())
+        for token, bits in ((link, 128), (stop, 128), (holder, 192)):
+            assert len(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))) * 8 == bits
+            assert token not in seen
+            seen.add(token)
+    assert len(seen) == 1500
+
+
+def test_tokens_hang_on_key_and_nonce() -> None:
+    nonce, other = nonces(2)
+    assert ch.link_token(KEY, nonce) == ch.link_token(KEY, nonce)
+    assert len({ch.link_token(k, n) for k in (KEY, KEY[::-1]) for n in (nonce, other)}) == 4
+    assert len({ch.mail_code(k, n) for k in (KEY, KEY[::-1]) for n in (nonce, other)}) == 4
+
+
+@pytest.mark.covers("C12")
+def test_the_digest_tells_nothing_but_itself() -> None:
+    token = ch.link_token(KEY, nonces(1)[0])
+    assert ch.token_digest(token) == hashlib.sha256(token.encode()).digest()
+    assert ch.token_digest("¿\ud83d?".encode("utf-8", "replace").decode()) != ch.token_digest(token)
+
+
+@pytest.mark.covers("N-R4")
+def test_codes_have_eight_digits_spread_evenly() -> None:
+    codes = [ch.mail_code(KEY, n) for n in nonces(4000)]
+    assert all(len(c) == 8 and c.isdigit() for c in codes)
+    for place in range(8):
+        counts = Counter(c[place] for c in codes)
+        chi2 = sum((counts[str(d)] - 400) ** 2 / 400 for d in range(10))
+        assert chi2 < 33.7  # 9 degrees of freedom, p = 0.0001; the nonces are fixed
+    assert len(set(codes)) > 3990
+
+
+@pytest.mark.parametrize(
+    "typed", ["12345678", "1234 5678", " 1234-5678 ", "1234\u00a05678", "12 34 56 78", "12345678\n"]
+)
+def test_codes_are_read_as_people_type_them(typed: str) -> None:
+    assert ch.clean_code(typed) == "12345678"
+
+
+@pytest.mark.covers("B13", "B15")
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "",
+        "1234567",
+        "123456789",
+        "1234567a",
+        "１２３４５６７８",
+        "١٢٣٤٥٦٧٨",
+        "¹²³⁴⁵⁶⁷⁸",
+        "1234\x005678",
+        "+1234567",
+        "1234567%",
+        "12345678" * 1000,
+        "\ud800" * 8,
+    ],
+)
+def test_what_cannot_be_a_code(typed: str) -> None:
+    assert ch.clean_code(typed) is None
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=20))
+def test_any_typed_text_is_a_code_or_none(typed: str) -> None:
+    code = ch.clean_code(typed)
+    assert code is None or (len(code) == 8 and code.isascii() and code.isdigit())
+
+
+def test_the_choices_hold_the_right_number_once_and_stay() -> None:
+    places: Counter[int] = Counter()
+    numbers: Counter[int] = Counter()
+    for i in range(3000):
+        handle = f"handle-{i}"
+        right, offered = ch.match_number(KEY, handle), ch.number_choices(KEY, handle)
+        assert offered == ch.number_choices(KEY, handle)
+        assert len(set(offered)) == 3
+        assert all(10 <= n <= 99 for n in offered)
+        places[offered.index(right)] += 1
+        numbers[right] += 1
+    assert all(880 <= places[p] <= 1120 for p in range(3))
+    assert len(numbers) == 90
+
+
+def test_limits_stay_within_what_the_standards_allow() -> None:
+    assert ch.LINK_LIFE <= 24 * ch.HOUR
+    assert ch.CODE_LIFE <= 10 * ch.MINUTE
+    assert ch.HARD_CAP <= 100
+    assert ch.TRIES_SHOWN <= ch.WINDOW_TRIES <= ch.HARD_CAP
