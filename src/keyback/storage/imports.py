@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select, tuple_, update
 
-from keyback.application.store import Imported, ImportResult
+from keyback.application.importing import ImportedPart
+from keyback.application.store import Imported, ImportedAccount, ImportResult
 from keyback.domain.person import canonicalize
 from keyback.storage.schema import accounts, contacts, identifiers, people
-from keyback.storage.sql import insert_many
+from keyback.storage.sql import chunks, insert_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx
@@ -22,20 +24,23 @@ Known = dict[str, dict[str, Any]]
 def save_imported(tx: SqlTx, new: Sequence[Imported]) -> list[ImportResult]:
     """Adds or updates people; for a batch of up to a few thousand.
 
-    A person whose user name belongs to somebody else in the same system is left out (`username_taken`). Changed mail
-    addresses, states and accounts end that person's pending links.
+    A person whose user name or external id belongs to somebody else in the same system is left out (`username_taken`).
+    Changed mail addresses, states and accounts end that person's pending links. An `ImportedPart` leaves alone what it
+    does not speak for.
     """
     before = _known(tx, [p.key for p in new])
     taken = _owners(tx, new)
     results: list[ImportResult] = []
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     changed: list[tuple[Imported, dict[str, Any]]] = []
-    for p in new:
-        mine = before.get(p.key)
-        names = {(a.system, canonicalize(a.username)) for a in p.accounts}
-        if any(taken.setdefault(n, p.key) != p.key for n in names):
+    for given in new:
+        mine = before.get(given.key)
+        p = _completed(given, mine) if mine and isinstance(given, ImportedPart) else given
+        names = [_name(a) for a in p.accounts] + [_number(a) for a in p.accounts]
+        if any(taken.get(n, p.key) != p.key for n in names):
             results.append("username_taken")
             continue
+        taken.update(dict.fromkeys(names, p.key))
         if mine is None:
             pid = tx.new_id()
             before[p.key] = {"id": pid, **_shape(p)}
@@ -100,14 +105,54 @@ def _known(tx: SqlTx, keys: Sequence[str]) -> Known:
     }
 
 
-def _owners(tx: SqlTx, new: Sequence[Imported]) -> dict[tuple[str, str], str]:
-    wanted = sorted({(a.system, canonicalize(a.username)) for p in new for a in p.accounts})
-    if not wanted:
-        return {}
-    query = select(accounts.c.system, accounts.c.canonical, people.c.key).join(people).where(
-        tuple_(accounts.c.system, accounts.c.canonical).in_(wanted)
-    )  # fmt: skip
-    return {(r.system, r.canonical): r.key for r in tx.conn.execute(query)}
+Claim = tuple[str, str, str]  # what may have one owner only: (which, system, value)
+
+
+def _name(a: ImportedAccount) -> Claim:
+    return "username", a.system, canonicalize(a.username)
+
+
+def _number(a: ImportedAccount) -> Claim:
+    return "external_id", a.system, a.external_id
+
+
+def _owners(tx: SqlTx, new: Sequence[Imported]) -> dict[Claim, str]:
+    """Whose the user names and external ids are now, by the person's key."""
+    out: dict[Claim, str] = {}
+    for claim, column in ((_name, accounts.c.canonical), (_number, accounts.c.external_id)):
+        wanted = sorted({claim(a)[1:] for p in new for a in p.accounts})
+        query = select(accounts.c.system, column, people.c.key).join(people)
+        for some in chunks(wanted, 2000):
+            for system, value, key in tx.conn.execute(query.where(tuple_(accounts.c.system, column).in_(some))):
+                out["username" if claim is _name else "external_id", system, value] = key
+    return out
+
+
+def _completed(p: ImportedPart, mine: dict[str, Any]) -> Imported:
+    """The person as the file means them: what it does not speak for is as it was."""
+    old = {a[:2]: ImportedAccount(*a) for a in mine["accounts"]}
+    merged = []
+    for a in p.accounts:
+        was = old.get((a.system, a.external_id), a)
+        merged.append(
+            replace(
+                a,
+                state=a.state if "state" in p.given else was.state,
+                privileged=a.privileged if "tier" in p.given else was.privileged,
+                provider=a.provider if "provider" in p.given else was.provider,
+            )
+        )
+    wanted = {(a.system, a.external_id) for a in p.accounts}
+    merged += [a for k, a in old.items() if k not in wanted and a.system not in p.systems and a.state != "disabled"]
+    backups = p.mails[1:] if "backup" in p.given else mine["mails"][1:]
+    return replace(
+        p,
+        locale=p.locale if "locale" in p.given else mine["locale"],
+        tier=p.tier if "tier" in p.given else mine["tier"],
+        state=p.state if "state" in p.given else mine["state"],
+        mails=(p.mails[0], *(m for m in backups if m != p.mails[0])),
+        accounts=tuple(merged),
+    )
 
 
 def _person_row(p: Imported, pid: str, now: int) -> dict[str, Any]:

@@ -1,0 +1,253 @@
+"""Importing people from a CSV file as companies have them: read twice, so that memory stays small.
+
+The first pass finds the encoding and where each person's last row is; the second checks every row and writes people as
+soon as they are complete, a thousand a transaction. What a file does not say is left as it is: a file without a column
+for backup mail takes no backup mail away, and one about one system switches nothing off in another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Literal
+
+from keyback.application.import_rows import BadRow, Row, read_row, row_key
+from keyback.application.import_table import Record, Table, Unreadable, digest
+from keyback.application.store import Database, Imported, ImportedAccount, ImportResult, Tx
+from keyback.domain.events import Note
+from keyback.domain.person import Tier
+
+BATCH = 1000
+Progress = Callable[[int, int], None]
+TIERS: tuple[Tier, ...] = ("standard", "mfa", "privileged")
+__all__ = ["BadRow", "ImportedPart", "Report", "Systems", "Unreadable", "import_people"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedPart(Imported):
+    """A person as a file brings them that does not speak for everything.
+
+    Args:
+        systems: systems that the file speaks for; accounts elsewhere are left alone.
+        given: what the file has columns for, of `locale`, `tier`, `state`, `backup`, `provider`; the rest is left as it
+            is for people who are there already.
+    """
+
+    systems: frozenset[str] = frozenset()
+    given: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Systems:
+    """The configured systems. `ids`: those whose accounts need the system's own number, the column `external_id`."""
+
+    titles: Mapping[str, str]
+    ids: frozenset[str] = frozenset()
+    default_locale: str = "en"
+
+    def named(self, text: str) -> str | None:
+        """The name of the system that a cell means, by name or title."""
+        wanted = text.casefold()
+        hits = {n for n, title in self.titles.items() if wanted in (n.casefold(), title.casefold())}
+        return text if text in self.titles else hits.pop() if len(hits) == 1 else None
+
+
+@dataclass(slots=True)
+class Report:
+    """What an import came to. `added`, `changed`, `same` count people; `rows` and `bad` count rows."""
+
+    sha256: str = ""
+    encoding: str = ""
+    rows: int = 0
+    added: int = 0
+    changed: int = 0
+    same: int = 0
+    bad: int = 0
+    unused: tuple[str, ...] = ()
+    dry_run: bool = False
+
+
+@dataclass(slots=True)
+class _Group:
+    """The rows of one person so far."""
+
+    rows: list[Row] = field(default_factory=list)
+    spoilt: bool = False  # a row of theirs was bad: what they lack may stand there
+
+
+async def import_people(
+    db: Database,
+    path: Path,
+    systems: Systems,
+    *,
+    on_bad: Callable[[BadRow], None],
+    dry_run: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Imports a CSV file; a second time it changes nothing.
+
+    Args:
+        on_bad: told every row that was left out, roughly in the order of the file.
+        dry_run: does all the work, undoes every transaction and records nothing.
+        progress: told (rows done, rows in all).
+
+    Raises:
+        Unreadable: the file as a whole cannot be used; its text says why. Nothing was written.
+        StorageDown: the database did not take a batch; earlier batches stay, and running it again goes on from there.
+    """
+    table = Table.of(path)
+    _fits(table, systems)
+    report = Report(table.sha256, table.encoding, unused=table.unused, dry_run=dry_run)
+    last, scope = _survey(table, systems)
+    reader = _Reader(table, systems, last, scope, report, on_bad)
+    total = table.records
+    if not dry_run:
+        facts = {"file": table.sha256, "rows": total}
+        await db.write(lambda tx: tx.audit.record("import", [Note("people_import_started", facts)]))
+    people = reader.people()
+    while batch := list(islice(people, BATCH)):
+        results = await _save(db, [p for p, _ in batch], dry_run=dry_run)
+        for (_, rows), result in zip(batch, results, strict=True):
+            if result == "username_taken":
+                for row in rows:
+                    reader.reject(BadRow(row.line, "taken", "username", record=row.record))
+            else:
+                setattr(report, result, getattr(report, result) + 1)
+        if progress:
+            progress(report.rows, total)
+    if progress:
+        progress(total, total)
+    if not dry_run:
+        counts = {k: getattr(report, k) for k in ("added", "changed", "same", "bad")}
+        await db.write(
+            lambda tx: tx.audit.record("import", [Note("people_imported", {"file": table.sha256, **counts})])
+        )
+    return report
+
+
+class _Undo(Exception):
+    def __init__(self, results: Sequence[ImportResult]) -> None:
+        self.results = results
+
+
+async def _save(db: Database, people: Sequence[Imported], *, dry_run: bool) -> Sequence[ImportResult]:
+    def fn(tx: Tx) -> Sequence[ImportResult]:
+        results = tx.people.save_imported(people)
+        if dry_run:
+            raise _Undo(results)
+        return results
+
+    try:
+        return await db.write(fn)
+    except _Undo as undone:
+        return undone.results
+
+
+def _fits(table: Table, systems: Systems) -> None:
+    if "system" not in table.fields and "builtin" not in systems.titles:
+        raise Unreadable("there is no column for the system, and no system is called builtin; add a column `system`")
+
+
+def _survey(table: Table, systems: Systems) -> tuple[dict[bytes, int], frozenset[str]]:
+    """First pass: each person's last record, and the systems that the file speaks for.
+
+    While a row cannot be told whose it is, the file speaks for none: what somebody lacks may stand in that row.
+    """
+    last: dict[bytes, int] = {}
+    said: set[str] = set()
+    whole = True
+    for n, record in enumerate(table.read()):
+        table.records = n + 1
+        cells = {} if record.fault else table.cells(record)
+        key = row_key(cells)
+        if key:
+            last[digest(key)] = n
+        else:
+            whole = False
+        said.add(cells.get("system", ""))
+    found = {systems.named(s) for s in said} if "system" in table.fields else {"builtin"}
+    return last, frozenset(s for s in found if s) if whole else frozenset()
+
+
+class _Reader:
+    """Second pass: checks rows, groups them by person, and gives people away once their last row has come."""
+
+    def __init__(
+        self,
+        table: Table,
+        systems: Systems,
+        last: dict[bytes, int],
+        scope: frozenset[str],
+        report: Report,
+        on_bad: Callable[[BadRow], None],
+    ) -> None:
+        self._table, self._systems, self._last, self._scope = table, systems, last, scope
+        self._report, self._on_bad = report, on_bad
+        self._names: dict[bytes, int] = {}  # user names and external ids of this file, and their lines
+        self._given = frozenset({"locale", "tier", "state", "backup", "provider"} & table.fields.keys())
+
+    def reject(self, bad: BadRow) -> None:
+        self._report.bad += 1
+        self._on_bad(bad)
+
+    def people(self) -> Iterator[tuple[ImportedPart, list[Row]]]:
+        open_: dict[bytes, _Group] = {}
+        for n, record in enumerate(self._table.read()):
+            self._report.rows += 1
+            cells = {} if record.fault else self._table.cells(record)
+            key = row_key(cells)
+            name = digest(key) if key else b""
+            group = open_.setdefault(name, _Group()) if key else _Group()
+            row = self._checked(record, cells, key, group)
+            if isinstance(row, BadRow):
+                group.spoilt = True
+                self.reject(row)
+            else:
+                group.rows.append(row)
+            if key and self._last[name] == n:
+                del open_[name]
+                if group.rows:
+                    yield self._person(key, group), group.rows
+
+    def _checked(self, record: Record, cells: dict[str, str], key: str, group: _Group) -> Row | BadRow:
+        row = read_row(record, cells, self._systems)
+        if isinstance(row, BadRow):
+            return row
+        first = group.rows[0] if group.rows else None
+        if first and first.mail_canonical != row.mail_canonical:
+            return BadRow(row.line, "other_mail", "email", first.line, record.cells)
+        a = row.account
+        unique = {
+            "username": f"u\0{a.system}\0{row.username_canonical}",
+            "external_id": f"x\0{a.system}\0{a.external_id}",
+        }
+        for column, value in unique.items():
+            earlier = self._names.get(digest(value))
+            if earlier is not None:
+                return BadRow(row.line, "duplicate", column, earlier, record.cells)
+        for value in unique.values():
+            self._names[digest(value)] = row.line
+        return row
+
+    def _person(self, key: str, group: _Group) -> ImportedPart:
+        rows = group.rows
+        first = rows[0]
+        mails = {first.mail_canonical: first.mail} | {
+            c: m for row in rows for c, m in row.backups.items() if c != first.mail_canonical
+        }
+        left = any(r.left for r in rows) or all(r.account.state == "disabled" for r in rows)
+        state: Literal["active", "disabled"] = "disabled" if left else "active"
+        accounts: tuple[ImportedAccount, ...] = tuple(r.account for r in rows)
+        return ImportedPart(
+            key=key,
+            name=first.name,
+            locale=first.locale,
+            tier=max((r.tier for r in rows), key=TIERS.index),
+            state=state,
+            mails=tuple(mails.values()),
+            accounts=accounts,
+            systems=frozenset() if group.spoilt else self._scope,
+            given=self._given,
+        )

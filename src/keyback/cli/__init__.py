@@ -1,0 +1,30 @@
+"""The command `keyback`."""
+
+from __future__ import annotations
+
+import click
+
+from keyback import __version__
+from keyback.cli.audit import audit
+from keyback.cli.cases import case
+from keyback.cli.check import check
+from keyback.cli.common import Keyback
+from keyback.cli.init import init, migrate
+from keyback.cli.people import people
+from keyback.cli.serve import demo, openapi, serve, worker
+
+__all__ = ["main"]
+
+
+@click.group(cls=Keyback, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, message="%(version)s")
+def main() -> None:
+    """Keyback gets people back into their accounts.
+
+    Settings come from keyback.toml (here, or the file that KEYBACK_CONFIG names) and from KEYBACK_… in the
+    environment. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+    """
+
+
+for command in (init, check, serve, worker, migrate, people, case, audit, openapi, demo):
+    main.add_command(command)

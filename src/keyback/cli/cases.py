@@ -1,0 +1,166 @@
+"""`keyback case list`, `show`, `cancel`."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import click
+from rich.cells import cell_len
+
+from keyback.application.auditing import log_of
+from keyback.application.prove import cancel
+from keyback.application.store import Tx
+from keyback.cli.common import at, echo_json, load, ready, run, safe, services
+from keyback.domain.case import Case, State
+from keyback.domain.errors import Refusal
+
+T = TypeVar("T")
+
+
+@click.group()
+def case() -> None:
+    """Look at recoveries, and stop one."""
+
+
+def _with_db(fn: Callable[[Tx], T], *, write: bool = False) -> T:
+    s = load()
+    ready(s)
+
+    async def work() -> T:
+        async with services(s) as parts:
+            return await (parts.db.write(fn) if write else parts.db.read(fn))
+
+    return run(work())
+
+
+@case.command("list")
+@click.option("--state", type=click.Choice([s.value for s in State]), help="Only those in this state.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def list_(state: str | None, limit: int, as_json: bool) -> None:
+    """List recoveries, newest first."""
+
+    def fn(tx: Tx) -> list[dict[str, Any]]:
+        cases = tx.cases.listed(state=state, limit=limit)
+        names = tx.people.people([c.person_id for c in cases])
+        return [_fields(c, names[c.person_id].name if c.person_id in names else "") for c in cases]
+
+    found = _with_db(fn)
+    if as_json:
+        echo_json(found)
+        return
+    heading = ("id", "opened", "journey", "state", "tier", "person")
+    rows = [(c["id"], at(c["opened_at"]), c["journey"], c["state"], c["tier"], safe(c["person"])) for c in found]
+    _columns([heading, *rows]) if rows else click.echo("None.")
+
+
+@case.command("show")
+@click.argument("case_id", metavar="ID")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def show(case_id: str, as_json: bool) -> None:
+    """Show one recovery and what happened in it."""
+
+    def fn(tx: Tx) -> tuple[dict[str, Any], list[Any], list[Any]]:
+        c = tx.cases.get(case_id)
+        if c is None:
+            raise Refusal("not_found")
+        person = tx.people.person(c.person_id)
+        results = {r.account_id: r for r in c.results}
+        accounts = [
+            {"id": a.id, "system": a.system, "username": a.username, "result": dataclasses.asdict(results[a.id])}
+            if a.id in results
+            else {"id": a.id, "system": a.system, "username": a.username, "result": None}
+            for a in tx.people.accounts([c.person_id]).get(c.person_id, ())
+            if a.id in c.accounts
+        ]
+        return _fields(c, person.name if person else ""), accounts, list(log_of(tx).of_stream(case_id))
+
+    fields, accounts, events = _with_db(fn)
+    if as_json:
+        echo_json({**fields, "accounts": accounts, "events": events})
+        return
+    fields |= {k: at(fields[k]) for k in ("opened_at", "expires_at")}
+    _columns([(k.replace("_", " "), safe(v)) for k, v in fields.items()])
+    click.echo("\nAccounts")
+    _columns([(safe(a["system"]), safe(a["username"]), _result(a["result"])) for a in accounts])
+    click.echo("\nEvents")
+    _columns([(at(e["at"]), event_words(e)) for e in events])
+
+
+@case.command("cancel")
+@click.argument("case_id", metavar="ID")
+@click.option("--reason", required=True, help="Why; kept in the audit log.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+def cancel_(case_id: str, reason: str, yes: bool) -> None:
+    """Stop a recovery. Its links and codes end, and every contact of the person is told."""
+    reason = " ".join(reason.split())
+    if not reason or len(reason) > 200 or not reason.isprintable():
+        raise click.UsageError("--reason must be 1 to 200 printable characters.")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("Nobody can be asked here; give --yes.")
+        click.confirm("Its links and codes end, and every contact is told. Cancel it?", abort=True)
+    _with_db(lambda tx: cancel(tx, case_id, "operator", reason), write=True)
+    click.echo("Cancelled. Every contact of the person will be told.")
+
+
+def _fields(c: Case, person: str) -> dict[str, Any]:
+    return {
+        "id": c.id,
+        "person": person,
+        "person_id": c.person_id,
+        "journey": c.journey,
+        "tier": c.tier,
+        "state": c.state.value,
+        "version": c.version,
+        "opened_at": c.opened_at,
+        "expires_at": c.expires_at,
+    }
+
+
+def _result(result: Mapping[str, Any] | None) -> str:
+    if result is None:
+        return "no password chosen yet"
+    return safe(" ".join(str(result[k]) for k in ("result", "code", "vendor_text") if result[k]))
+
+
+def _columns(rows: list[tuple[str, ...]]) -> None:
+    """Aligned by cells, since Chinese characters take two."""
+    widths = [max(cell_len(r[n]) for r in rows) for n in range(len(rows[0]))] if rows else []
+    for r in rows:
+        click.echo("  ".join(t + " " * (w - cell_len(t)) for t, w in zip(r, widths, strict=True)).rstrip())
+
+
+def event_words(event: Mapping[str, Any]) -> str:
+    """One event as a sentence; nothing in it can act on a terminal."""
+    d: Mapping[str, Any] = event["data"]
+    words = WORDS.get(event["type"])
+    if words is None:
+        return safe(f"{event['type']} {dict(d)}")
+    return safe(words.format_map({k: d.get(k) or "unknown" for k in NAMED}))
+
+
+NAMED = ("source", "device", "how", "by", "reason", "proof", "result", "code", "journey")
+WORDS = {
+    "requested": "A recovery was asked for: {journey}.",
+    "challenge_sent": "A link and a code were sent; asked from {source}, {device}.",
+    "mail_withheld": "Asked again; no mail, since the person's mails for now are used up.",
+    "proof_accepted": "Proof accepted: {proof}, by {how}.",
+    "proof_refused": "A proof was refused: {reason}.",
+    "review_started": "Went to review: {reason}.",
+    "hold_started": "The waiting period began.",
+    "approved": "Approved by {by}.",
+    "password_chosen": "A new password was chosen.",
+    "account_settled": "One account: {result} ({code}).",
+    "reopened": "A system refused the password by its own rules; another one may be chosen.",
+    "logins_sent": "The user names were mailed.",
+    "recovered": "Recovered.",
+    "failed": "Failed: {reason}.",
+    "cancelled": "Cancelled by {by}; reason: {reason}.",
+    "expired": "Ran out of time.",
+    "rejected": "Rejected: {reason}.",
+    "closed": "Closed.",
+}

@@ -1,0 +1,200 @@
+"""`keyback check`: is everything there that Keyback needs, and what to do if not."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import click
+
+from keyback.application.clock import wall_clock
+from keyback.application.passwords import HashGate
+from keyback.application.ports import Connector, Means, Unavailable
+from keyback.application.store import StorageDown, Tx
+from keyback.bootstrap import load_keyring, make_channel, make_connector, make_gate
+from keyback.cli.common import echo_json, load, revision, run, safe, schema_problem
+from keyback.domain.secret import Secret
+from keyback.settings import Settings, Unsafe, refuse_unsafe
+from keyback.storage.database import SqlDatabase
+from keyback.storage.sealing import Keyring
+
+PATIENCE_S = 30.0
+SKEW_WARN_MS, SKEW_BAD_MS = 2_000, 30_000
+SLOW_HASH_MS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One thing that was looked at; `next` says what to do when it is not `ok`."""
+
+    name: str
+    status: Literal["ok", "warn", "bad"]
+    detail: str
+    next: str = ""
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def check(as_json: bool) -> None:
+    """Look at settings, keyring, database, mail relay, systems, clock and hashing.
+
+    Changes nothing that matters and mails nobody. Exit code 1 if anything is bad.
+    """
+    results = run(_all(load()))
+    bad = any(r.status == "bad" for r in results)
+    if as_json:
+        echo_json({"ok": not bad, "checks": [dataclasses.asdict(r) for r in results]})
+    else:
+        for r in results:
+            click.echo(f"{r.status:<4}  {r.name}: {safe(r.detail)}" + (f"\n      {safe(r.next)}" if r.next else ""))
+    if bad:
+        raise click.exceptions.Exit(1)
+
+
+async def _all(s: Settings) -> list[Result]:
+    results = [_settings(s)]
+    keyring: Keyring | None = None
+    try:
+        keyring = load_keyring(s)
+        results.append(Result("keyring", "ok", f"{len(keyring.ids)} key(s), {keyring.primary} is used"))
+    except Unsafe as e:
+        results.append(Result("keyring", "bad", str(e)))
+    results.append(_schema(s))
+    migrated = results[-1].status != "bad"
+    # A key for the moment lets the rest be looked at while the real one is missing; nothing is sealed with it.
+    db = SqlDatabase(s.database, keyring or Keyring({"none": secrets.token_bytes(32)})) if migrated else None
+    try:
+        if db:
+            results += await _database(db)
+        results.append(await _mail(s))
+        gate = _gate(s)
+        if isinstance(gate, Result):
+            return [*results, gate]
+        if db:
+            results += [await _system(s, name, db, gate) for name in s.systems]
+        results.append(await _hashing(s, gate))
+        gate.close()
+    finally:
+        if db:
+            await db.close()
+    return results
+
+
+def _settings(s: Settings) -> Result:
+    try:
+        refuse_unsafe(s)
+    except Unsafe as e:
+        return Result("settings", "bad", str(e))
+    return Result("settings", "ok", f"for {s.public_url}")
+
+
+def _schema(s: Settings) -> Result:
+    try:
+        status, words = schema_problem(revision(s))
+    except StorageDown as e:
+        return Result("database", "bad", f"cannot be reached ({e})", "See that it runs and that database_url is right.")
+    except Unsafe as e:
+        return Result("database", "bad", str(e))
+    return Result("database", status, words)  # type: ignore[arg-type]
+
+
+async def _database(db: SqlDatabase) -> list[Result]:
+    try:
+        await db.write(_touch)
+        before = wall_clock()
+        theirs = await db.read(lambda tx: tx.now)
+        ours = (before + wall_clock()) // 2
+    except StorageDown as e:
+        return [Result("writing", "bad", f"the database takes no write ({e})", "See rights and room on its disk.")]
+    skew = abs(theirs - ours)
+    status: Literal["ok", "warn", "bad"] = "ok" if skew < SKEW_WARN_MS else "warn" if skew < SKEW_BAD_MS else "bad"
+    words = f"{skew / 1000:.1f} s between this machine and the database"
+    return [
+        Result("writing", "ok", "a write was kept"),
+        Result("clock", status, words, "" if status == "ok" else "Keep both clocks right with NTP."),
+    ]
+
+
+def _touch(tx: Tx) -> None:
+    """A row that counts nothing and is purged in time."""
+    tx.counters.add(["check"])
+    tx.counters.reset("check")
+
+
+async def _mail(s: Settings) -> Result:
+    if not s.mail.host:
+        status: Literal["warn", "bad"] = "warn" if s.demo else "bad"
+        return Result("mail", status, "no relay is set", "Set mail.host and mail.sender.")
+    where = f"{s.mail.host}:{s.mail.port}"
+    try:
+        channel = make_channel(s, wall_clock)
+    except (Unsafe, OSError) as e:
+        return Result("mail", "bad", str(e))
+    ask = getattr(channel, "check", None)
+    try:
+        receipt = await asyncio.wait_for(ask(), PATIENCE_S) if ask else None
+    except TimeoutError:
+        return Result("mail", "bad", f"{where} does not answer", "See that this machine may reach it.")
+    finally:
+        await channel.close()
+    if receipt is None or receipt.status == "sent":
+        return Result("mail", "ok", f"{where} takes mail by {s.mail.security}")
+    words = f"{where}: {receipt.code} {receipt.detail}".strip()
+    return Result("mail", "bad", words, "See mail.host, mail.port, mail.security and the user name and password.")
+
+
+async def _system(s: Settings, name: str, db: SqlDatabase, gate: HashGate) -> Result:
+    label = f"system {name}"
+    try:
+        connector = make_connector(name, s.systems[name], db, gate)
+    except (Unsafe, OSError) as e:
+        return Result(label, "bad", str(e))
+    try:
+        return await _asked(label, connector)
+    finally:
+        await connector.close()
+
+
+async def _asked(label: str, connector: Connector) -> Result:
+    if connector.capabilities.lookup is Means.NONE:
+        return Result(label, "ok", "people are guided; there is nothing to reach")
+    find: Callable[[], Awaitable[object]] = lambda: connector.find(f"keyback-check-{secrets.token_hex(6)}")  # noqa: E731
+    try:
+        await asyncio.wait_for(find(), PATIENCE_S)
+    except TimeoutError:
+        return Result(label, "bad", "does not answer", "See that this machine may reach it.")
+    except Unavailable as e:
+        words = f"{e.code} {e}" if str(e) != e.code else e.code
+        return Result(label, "bad", words, "See its address, user and password in the settings.")
+    return Result(label, "ok", "answers")
+
+
+def _gate(s: Settings) -> HashGate | Result:
+    try:
+        return make_gate(s)
+    except (Unsafe, OSError) as e:
+        return Result("hashing", "bad", str(e))
+
+
+async def _hashing(s: Settings, gate: HashGate) -> Result:
+    began = time.perf_counter()
+    try:
+        await gate.hash(Secret(secrets.token_urlsafe(18)))
+    except Exception as e:
+        words = f"a password could not be hashed ({type(e).__name__})"
+        return Result("hashing", "bad", words, "See password.argon2_m_kib.")
+    ms = (time.perf_counter() - began) * 1000
+    p = s.password
+    words = f"{ms:.0f} ms and {p.argon2_m_kib / 1024:.0f} MiB a password, {gate.permits} at once"
+    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2**20 if hasattr(os, "sysconf") else None
+    if free is not None and free < gate.permits * p.argon2_m_kib // 1024:
+        return Result("hashing", "warn", f"{words}; only {free} MiB are free", "Lower password.memory_budget_mib.")
+    if ms > SLOW_HASH_MS:
+        return Result("hashing", "warn", words, "Slow: people wait for it at sign-in. Lower password.argon2_t.")
+    return Result("hashing", "ok", words)

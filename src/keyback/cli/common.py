@@ -1,0 +1,190 @@
+"""What every command shares: settings, refusals in words, progress, text that is safe for a terminal."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import json
+import os
+import sys
+import tomllib
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from keyback.application.services import Services
+from keyback.application.store import StorageDown, StorageFull
+from keyback.bootstrap import build, close, load_keyring
+from keyback.domain.errors import Refusal
+from keyback.observability import configure
+from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe
+from keyback.storage.database import make_engine
+from keyback.storage.migrate import HERE, current, head
+
+T = TypeVar("T")
+Told = Callable[[int, int], None]
+REFUSALS = {
+    "not_found": "There is none with this id.",
+    "wrong_state": "It is over, or its password is being set: it cannot be cancelled any more.",
+    "conflict": "It was changed by somebody else just now. Look at it again.",
+}
+
+
+class Keyback(click.Group):
+    """Turns what we refuse and what can fail into one sentence and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            configure("error")
+            return super().invoke(ctx)
+        except Unsafe as e:
+            raise click.ClickException(str(e)) from None
+        except Refusal as e:
+            raise click.ClickException(REFUSALS.get(e.code, e.code)) from None
+        except StorageFull:
+            raise click.ClickException("The database has no room left. Make room, then run this again.") from None
+        except StorageDown as e:
+            text = f"The database cannot be used ({e}). See that it runs and that database_url is right."
+            raise click.ClickException(text) from None
+        except OSError as e:
+            raise click.ClickException(f"{e.filename or 'a file'}: {e.strerror or type(e).__name__}") from None
+
+
+def load() -> Settings:
+    """The settings of this place.
+
+    Raises:
+        Unsafe: something in them is wrong; the text names the settings, never their values.
+    """
+    path = config_path()
+    if path is not None and not path.is_file():
+        raise Unsafe(f"KEYBACK_CONFIG names {path}, and there is no such file. Make one with: keyback init")
+    try:
+        return Settings()
+    except ValidationError as e:
+        raise Unsafe(wrong_settings(e)) from None
+    except tomllib.TOMLDecodeError as e:
+        raise Unsafe(f"{path} is not TOML: {e}") from None
+    except SettingsError as e:
+        raise Unsafe(f"the settings cannot be read: {e}") from None
+
+
+def wrong_settings(e: ValidationError) -> str:
+    faults = e.errors(include_url=False, include_input=False, include_context=False)
+    lines = [f"{'.'.join(map(str, f['loc'])) or 'settings'}: {f['msg'].removeprefix('Value error, ')}" for f in faults]
+    return "the settings are wrong:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def sqlite_file(s: Settings) -> Path | None:
+    return Path(s.database.removeprefix("sqlite:///")) if s.database.startswith("sqlite:///") else None
+
+
+def revision(s: Settings) -> str | None:
+    """The revision of the database's schema; None when it is empty or, for SQLite, not there.
+
+    Raises:
+        StorageDown: it cannot be reached.
+    """
+    file = sqlite_file(s)
+    if file is not None and not file.exists():
+        return None
+    try:
+        engine = make_engine(s.database)
+    except Exception as e:
+        raise Unsafe(f"database_url cannot be used ({type(e).__name__})") from None
+    try:
+        return current(engine)
+    except Exception as e:  # whatever the driver raises
+        raise StorageDown(type(e).__name__) from None
+    finally:
+        engine.dispose()
+
+
+def schema_problem(found: str | None) -> tuple[str, str]:
+    """What is wrong with a schema at this revision: (`ok`, `warn` or `bad`, words)."""
+    if found == head():
+        return "ok", f"revision {found}"
+    if found is None:
+        return "bad", "the database is empty. Run: keyback migrate"
+    known = {p.name.split("_")[0] for p in (HERE / "versions").glob("*.py")}
+    if found in known:
+        return "bad", f"the database is at revision {found}, this version needs {head()}. Run: keyback migrate"
+    return "warn", f"the database is at revision {found}, newer than {head()}: a newer Keyback migrated it"
+
+
+def ready(s: Settings) -> None:
+    """Refuses to go on with unsafe settings, without keys or on an older schema.
+
+    Raises:
+        Unsafe: naming the cause and the way out.
+    """
+    refuse_unsafe(s)
+    load_keyring(s)
+    status, words = schema_problem(revision(s))
+    if status == "bad":
+        raise Unsafe(words)
+    if status == "warn":
+        click.echo(f"Warning: {words}.", err=True)
+
+
+@asynccontextmanager
+async def services(s: Settings) -> AsyncIterator[Services]:
+    """All parts, let go of at the end."""
+    parts = build(s)
+    try:
+        yield parts
+    finally:
+        await close(parts)
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def echo_json(data: object) -> None:
+    click.echo(json.dumps(data, ensure_ascii=False, indent=2))
+
+
+def safe(text: object) -> str:
+    """Text from outside for a terminal: nothing that moves its cursor, hides or reverses (P6)."""
+    return "".join(c if c.isprintable() else "�" for c in str(text))
+
+
+def at(ms: int) -> str:
+    """An instant for people, in UTC."""
+    return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+@contextmanager
+def progress(words: str) -> Iterator[Told]:
+    """Tells how far long work is, on standard error: a bar on a terminal, a line every tenth elsewhere."""
+    if sys.stderr.isatty():
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True)) as bar:
+            task = bar.add_task(words, total=None)
+            yield lambda done, of: bar.update(task, completed=done, total=of)
+        return
+    last = 0
+
+    def tell(done: int, of: int) -> None:
+        nonlocal last
+        tenth = 10 * done // of if of else 10
+        if tenth > last:
+            last = tenth
+            click.echo(f"{words}: {done} of {of}", err=True)
+
+    yield tell
+
+
+def create_private(path: Path, text: str) -> None:
+    """Writes a new file that only its owner can read. Raises FileExistsError rather than overwrite."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w", encoding="utf-8", newline="") as f:
+        f.write(text)

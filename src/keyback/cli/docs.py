@@ -1,0 +1,154 @@
+"""`python -m keyback.cli.docs`: writes the generated pages anew (for developers; a test fails while one is stale)."""
+
+from __future__ import annotations
+
+import types
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from keyback.cli import main
+from keyback.domain.case import diagram
+from keyback.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[3]
+MADE = "Made by `python -m keyback.cli.docs` from {}; a test fails while it is stale."
+
+
+def pages() -> dict[str, str]:
+    """Every generated page by its path from the root."""
+    return {
+        "docs/cli.md": cli_page(),
+        "docs/settings.md": settings_page(),
+        "docs/states.mmd": diagram(),
+    }
+
+
+# ── commands ────────────────────────────────────────────────────────────────
+
+
+def cli_page() -> str:
+    lines = [
+        "# Commands",
+        "",
+        MADE.format("the commands themselves"),
+        "",
+        _prose(main.help or ""),
+        "",
+        "Long work shows a progress bar on a terminal and plain lines elsewhere, on standard error. Where the answer",
+        "is data, `--json` gives it as JSON.",
+    ]
+    for path, command in _commands(main, "keyback"):
+        context = click.Context(command, info_name=path)
+        usage = " ".join([path, *command.collect_usage_pieces(context)])
+        lines += ["", f"## {path}", "", "```", usage, "```", "", _prose(command.help or "")]
+        options = [p for p in command.params if isinstance(p, click.Option)]
+        if options:
+            lines += ["", "| option | default | meaning |", "|---|---|---|"]
+            lines += [_option(o, context) for o in options]
+    return "\n".join(lines) + "\n"
+
+
+def _commands(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+def _option(o: click.Option, context: click.Context) -> str:
+    names = ", ".join(f"`{n}`" for n in (*o.opts, *o.secondary_opts))
+    if not o.is_flag:
+        names += f" {_cell(o.make_metavar(context))}"
+    info = o.to_info_dict()
+    shown = info["default"] if o.show_default else None
+    default = "" if shown is None else f"`{o.opts[0] if shown is True else shown}`"
+    return f"| {names} | {default} | {_cell(o.help or '')}{' Required.' if o.required else ''} |"
+
+
+def _prose(text: str) -> str:
+    """Help texts as paragraphs, one line each."""
+    return "\n\n".join(" ".join(p.split()) for p in text.split("\n\n"))
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+# ── settings ────────────────────────────────────────────────────────────────
+
+
+def settings_page() -> str:
+    lines = [
+        "# Settings",
+        "",
+        MADE.format("`src/keyback/settings.py`"),
+        "",
+        "In `keyback.toml` (here, or the file that `KEYBACK_CONFIG` names), or in the environment under the name beside",
+        "it, which wins. A `[section]` of the file is the part of a name before the dot. Unknown names stop the start.",
+        "`keyback init` writes a first file; `keyback check` says what is wrong with it.",
+        "",
+        *_table(Settings, "", "KEYBACK_"),
+    ]
+    for name, field in Settings.model_fields.items():
+        part = _part(field.annotation)
+        if part is None:
+            continue
+        many = typing.get_origin(field.annotation) is dict
+        heading = f"{name}.NAME" if many else name
+        lines += ["", f"## {heading}", "", " ".join((part.__doc__ or "").split()), ""]
+        lines += _table(part, f"{heading}.", f"KEYBACK_{heading.upper().replace('.', '__')}__")
+    return "\n".join(lines) + "\n"
+
+
+def _table(model: type[BaseModel], prefix: str, env: str) -> list[str]:
+    rows = ["| name | environment | kind | default | meaning |", "|---|---|---|---|---|"]
+    for name, field in model.model_fields.items():
+        if _part(field.annotation) is None:
+            what = _cell(field.description or "")
+            kind = _cell(_kind(field.annotation))
+            rows.append(f"| `{prefix}{name}` | `{env}{name.upper()}` | {kind} | {_default(field)} | {what} |")
+    return rows
+
+
+def _part(annotation: Any) -> type[BaseModel] | None:
+    """The section's model, if a field is one (or a table of them)."""
+    if typing.get_origin(annotation) is dict:
+        annotation = typing.get_args(annotation)[1]
+    return annotation if isinstance(annotation, type) and issubclass(annotation, BaseModel) else None
+
+
+def _kind(annotation: Any) -> str:
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Literal:
+        return " or ".join(f"`{a}`" for a in args)
+    if origin is typing.Annotated:
+        return _kind(args[0])
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(_kind(a) for a in args if a is not type(None))
+    if origin is list:
+        return f"list of {_kind(args[0])}"
+    names = {str: "text", int: "number", float: "number", bool: "true or false", Path: "path", SecretStr: "secret text"}
+    return names[annotation]
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    value = field.get_default(call_default_factory=True)
+    if value in (None, "", []) or value is PydanticUndefined:
+        return ""
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        (ROOT / path).write_text(text, encoding="utf-8")
+        click.echo(path)

@@ -1,0 +1,207 @@
+"""`keyback init`, `migrate`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+from pydantic import ValidationError
+
+from keyback.application.store import StorageDown
+from keyback.bootstrap import load_keyring
+from keyback.cli.common import create_private, echo_json, load, sqlite_file, wrong_settings
+from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe
+from keyback.storage.database import make_engine
+from keyback.storage.migrate import migrate as run_migrations
+from keyback.storage.sealing import Keyring
+
+TEMPLATE = """\
+# Keyback. Whatever stands in the environment as KEYBACK_… wins over this file.
+# A leading # means: not set, and this is the default or an example.
+
+# Where people reach Keyback. Links in mail are built from it only. https, unless it is this machine.
+{public_url}
+# Address and port that it listens on; put a reverse proxy with TLS before it.
+# listen = "127.0.0.1:8080"
+# Folder of the SQLite database and of the keyring.
+{data_dir}
+# PostgreSQL 14 or newer instead of SQLite.
+{database_url}
+# Language of people whose own is not known: en or zh_CN.
+{default_locale}
+# Time zone in mails.
+{timezone}
+
+# The company's name, as mails and pages say it.
+[company]
+{company}
+{company_zh}
+
+# The company's mail relay. Without one Keyback does not start.
+[mail]
+{mail_host}
+{mail_port}
+# starttls or tls; plain only on this machine.
+{mail_security}
+{mail_sender}
+{mail_username}
+# password_file = "mail-password"
+
+# Password rules: nist (15 characters, no composition) or classic (8 characters, four classes).
+[password]
+# preset = "nist"
+
+# Systems that hold passwords. Keyback's own accounts:
+[systems.builtin]
+kind = "builtin"
+title = "Keyback"
+"""
+# name in the template: (key in TOML, example or default, whether the default is written out)
+KEYS: dict[str, tuple[str, Any, bool]] = {
+    "public_url": ("public_url", "http://127.0.0.1:8080", True),
+    "data_dir": ("data_dir", "keyback-data", True),
+    "database_url": ("database_url", "postgresql://keyback@db.example.com/keyback", False),
+    "default_locale": ("default_locale", "en", True),
+    "timezone": ("timezone", "Asia/Shanghai", True),
+    "company": ("en", "Example Company", True),
+    "company_zh": ("zh_CN", "示例公司", True),
+    "mail_host": ("host", "smtp.example.com", False),
+    "mail_port": ("port", 587, False),
+    "mail_security": ("security", "starttls", False),
+    "mail_sender": ("sender", "keyback@example.com", False),
+    "mail_username": ("username", "keyback", False),
+}
+ASKED = {
+    "public_url": "Address where people reach Keyback",
+    "company": "Company name in English",
+    "company_zh": "Company name in Chinese",
+    "mail_host": "Mail relay (empty: later)",
+    "mail_sender": "Address that mail comes from (empty: later)",
+}
+
+
+@click.command()
+@click.option("--public-url", help="Where people reach Keyback, such as https://recover.example.com.")
+@click.option("--company", help="The company's name.")
+@click.option("--company-zh", help="The same in Chinese; without it --company stands for both.")
+@click.option("--mail-host", help="Name of the mail relay.")
+@click.option("--mail-port", type=click.IntRange(1, 65535), help="Its port, 587 if left out.")
+@click.option("--mail-security", type=click.Choice(["starttls", "tls", "plain"]), help="plain is for loopback only.")
+@click.option("--mail-sender", help="Address that mail comes from.")
+@click.option("--mail-username", help="User name at the relay; its password goes into a file.")
+@click.option("--database-url", help="postgresql://…; without it SQLite.")
+@click.option("--data-dir", help="Folder for SQLite and the keyring.")
+@click.option("--default-locale", type=click.Choice(["en", "zh_CN"]), help="Language where a person's is not known.")
+@click.option("--timezone", help="Time zone in mails, such as Asia/Shanghai.")
+def init(**given: Any) -> None:
+    """Set Keyback up here: settings, keyring and database.
+
+    Makes what is missing and never overwrites: run it as often as you like. Asks for what is not given only on a
+    terminal.
+    """
+    path = config_path() or Path("keyback.toml")
+    values = {k: v for k, v in given.items() if v is not None}
+    if path.exists():
+        click.echo(f"kept     {path}" + ("; the options given were not written into it" if values else ""))
+    else:
+        _write_config(path, _asked(values))
+        click.echo(f"written  {path}")
+    s = load()
+    s.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    _make_keyring(s)
+    before, after = _migrate(s)
+    click.echo(f"{'kept' if before == after else 'migrated':<8} database, revision {after}")
+    click.echo("\n" + "\n".join(_next_steps(s, path)))
+
+
+def _asked(values: dict[str, Any]) -> dict[str, Any]:
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        for key, question in ASKED.items():
+            if key not in values:
+                default = KEYS[key][1] if KEYS[key][2] else ""
+                values[key] = click.prompt(question, default=default)
+        values = {k: v for k, v in values.items() if v != ""}
+    if "company" in values:
+        values.setdefault("company_zh", values["company"])
+    return values
+
+
+def _write_config(path: Path, values: dict[str, Any]) -> None:
+    """Writes the settings, after a look whether they are right."""
+    lines = {}
+    for name, (key, default, shown) in KEYS.items():
+        on = name in values or shown
+        lines[name] = f"{'' if on else '# '}{key} = {_toml(values.get(name, default))}"
+    text = TEMPLATE.format_map(lines)
+    try:
+        Settings(**tomllib.loads(text))
+    except ValidationError as e:
+        raise click.UsageError(wrong_settings(e)) from None
+    create_private(path, text)  # it may come to hold a password one day
+
+
+def _toml(value: str | int) -> str:
+    """A basic string of TOML is one of JSON, but for DEL."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _make_keyring(s: Settings) -> None:
+    if s.keyring is not None:
+        load_keyring(s)
+        click.echo("kept     keyring, from the environment")
+        return
+    path = s.keyring_path
+    if path.exists():
+        load_keyring(s)
+        click.echo(f"kept     {path}")
+        return
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    Keyring.create(path)
+    click.echo(f"written  {path}")
+
+
+def _next_steps(s: Settings, path: Path) -> list[str]:
+    steps = [] if s.keyring else [f"Keep a copy of {s.keyring_path} safe, apart from the database's backups."]
+    try:
+        refuse_unsafe(s)
+    except Unsafe as e:
+        steps.append(f"Open {path}: {e}")
+    steps += [
+        "keyback check                       says what is missing",
+        "keyback people import people.csv    brings in your people",
+        "keyback serve                       starts",
+    ]
+    return ["Next:", *(f"  {n}. {step}" for n, step in enumerate(steps, 1))]
+
+
+def _migrate(s: Settings) -> tuple[str | None, str]:
+    file = sqlite_file(s)
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        engine = make_engine(s.database)
+    except Exception as e:
+        raise Unsafe(f"database_url cannot be used ({type(e).__name__})") from None
+    try:
+        return run_migrations(engine)
+    except Exception as e:  # whatever the driver raises; its text may hold the address with its password
+        raise StorageDown(type(e).__name__) from None
+    finally:
+        engine.dispose()
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def migrate(as_json: bool) -> None:
+    """Bring the database to this version's schema. Safe while an older version still runs."""
+    before, after = _migrate(load())
+    if as_json:
+        echo_json({"before": before, "after": after, "changed": before != after})
+    elif before == after:
+        click.echo(f"Revision {after} already.")
+    else:
+        click.echo(f"Migrated from {before or 'an empty database'} to revision {after}.")

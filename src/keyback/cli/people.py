@@ -1,0 +1,118 @@
+"""`keyback people import`."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+from contextlib import ExitStack
+from pathlib import Path
+
+import click
+
+from keyback.application.auditing import plain_cell
+from keyback.application.importing import BadRow, Report, Systems, Unreadable, import_people
+from keyback.cli.common import Told, create_private, echo_json, load, progress, ready, run, safe, services
+from keyback.settings import Settings
+
+SHOWN = 20  # bad rows named on the terminal
+LISTED = 10_000  # and in the JSON
+OWN_NUMBER = frozenset({"builtin", "guided"})  # kinds that need no external id
+
+
+@click.group()
+def people() -> None:
+    """Bring in people and their accounts."""
+
+
+@people.command("import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option(
+    "--errors",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the rows that were left out to this new CSV file, each with its line and the reason.",
+)
+@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def import_(file: Path, errors: Path | None, dry_run: bool, as_json: bool) -> None:
+    """Import people from a CSV file; a second time it changes nothing.
+
+    One row is one account. UTF-8 or GB18030; comma, semicolon or tab; the first line names the columns, in English
+    or Chinese: name (姓名), email (邮箱), backup_email (备用邮箱), username (用户名), system (系统),
+    external_id (外部编号), locale (语言), state (状态), tier (级别), key (工号), provider (单点登录). Only name and
+    email are needed.
+
+    Rows with the same key, or without that column the same email, are one person. What the file has no column for
+    is left as it is. Accounts that a person of the file no longer has there, in a system that the file is about, are
+    switched off. Rows that cannot be taken are reported and left out; the exit code is 1 then.
+    """
+    s = load()
+    ready(s)
+    bad: list[BadRow] = []
+    with ExitStack() as stack:
+        write = stack.enter_context(_ErrorFile(errors)).add if errors else None
+        tell = stack.enter_context(progress("Importing"))
+
+        def on_bad(row: BadRow) -> None:
+            if write:
+                write(row)
+            if len(bad) < LISTED:
+                bad.append(row)
+
+        try:
+            report = run(_import(s, file, on_bad, dry_run, tell))
+        except Unreadable as e:
+            raise click.ClickException(f"{file}: {e}.") from None
+    if as_json:
+        rows = [{"line": b.line, "reason": b.reason, "column": b.column, "words": b.words()} for b in bad]
+        echo_json({**dataclasses.asdict(report), "bad_rows": rows})
+    else:
+        _show(report, bad, errors)
+    if report.bad:
+        raise click.exceptions.Exit(1)
+
+
+async def _import(s: Settings, file: Path, on_bad: object, dry_run: bool, tell: Told) -> Report:
+    titles = {name: system.title for name, system in s.systems.items()}
+    ids = frozenset(name for name, system in s.systems.items() if system.kind not in OWN_NUMBER)
+    systems = Systems(titles, ids, s.default_locale)
+    async with services(s) as parts:
+        return await import_people(parts.db, file, systems, on_bad=on_bad, dry_run=dry_run, progress=tell)  # type: ignore[arg-type]
+
+
+def _show(report: Report, bad: list[BadRow], errors: Path | None) -> None:
+    for b in bad[:SHOWN]:
+        click.echo(f"line {b.line}: {b.words()}", err=True)
+    if report.bad > SHOWN:
+        more = f"All are in {errors}." if errors else "See all with --errors FILE.csv."
+        click.echo(f"and {report.bad - SHOWN} more. {more}", err=True)
+    if report.unused:
+        click.echo(f"Columns that were not used: {', '.join(safe(u) for u in report.unused)}")
+    verb = "Would be" if report.dry_run else "People"
+    click.echo(f"{report.rows} rows read as {report.encoding.removesuffix('-sig').upper()}.")
+    click.echo(f"{verb}: {report.added} added, {report.changed} changed, {report.same} unchanged.")
+    if report.bad:
+        click.echo(f"{report.bad} rows were left out. Correct them and import the file again.")
+
+
+class _ErrorFile:
+    """The rows that were left out, for a spreadsheet: with a mark for UTF-8 and without formulas."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> _ErrorFile:
+        try:
+            create_private(self._path, "\ufeff")
+        except FileExistsError:
+            raise click.UsageError(f"{self._path} is there already; --errors writes a new file.") from None
+        self._file: io.TextIOWrapper = self._path.open("a", encoding="utf-8", newline="")
+        self._csv = csv.writer(self._file)
+        self._csv.writerow(("line", "reason", "row"))
+        return self
+
+    def add(self, row: BadRow) -> None:
+        self._csv.writerow((row.line, row.words(), *(plain_cell(c) for c in row.record)))
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()

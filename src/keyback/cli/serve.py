@@ -1,0 +1,84 @@
+"""`keyback serve`, `worker`, `demo`, `openapi`."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import json
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keyback.cli.common import load, ready, run, services
+from keyback.observability import configure
+from keyback.settings import Settings
+from keyback.worker import Worker
+
+
+def _of(module: str, name: str) -> Any:
+    """Imported only when the command runs, so that `keyback --help` starts no web framework."""
+    return getattr(importlib.import_module(module), name)
+
+
+@click.command()
+@click.option("--worker/--no-worker", default=True, show_default=True, help="Run the worker in the same process.")
+def serve(worker: bool) -> None:
+    """Answer pages and API until SIGTERM or Ctrl-C.
+
+    Refuses to start on unsafe settings, without a keyring, and on a database that was not migrated.
+    """
+    s = load()
+    ready(s)
+    configure(s.log_level)
+    sys.exit(_of("keyback.web.server", "serve")(s, worker))
+
+
+@click.command()
+def worker() -> None:
+    """Run only the worker: look up requests, send mail, apply passwords.
+
+    Any number may run. SIGTERM or Ctrl-C lets it finish what it has begun.
+    """
+    s = load()
+    ready(s)
+    configure(s.log_level)
+    run(_work(s))
+
+
+async def _work(s: Settings) -> None:
+    async with services(s) as parts:
+        w = Worker(parts)
+        stops: list[asyncio.Task[None]] = []
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, lambda: stops.append(loop.create_task(w.stop())))
+        await w.run()
+        await asyncio.gather(*stops)
+
+
+@click.command()
+@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free one.")
+@click.option(
+    "--data",
+    default=Path("keyback-demo"),
+    show_default=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Folder for its database and keys.",
+)
+def demo(port: int, data: Path) -> None:
+    """Run an invented company on this machine, with a mailbox to look into."""
+    sys.exit(_of("keyback.demo", "run")(port, data))
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file instead of the terminal.")
+def openapi(out: Path | None) -> None:
+    """Write the API's OpenAPI document (JSON)."""
+    text = json.dumps(_of("keyback.web.app", "openapi")(), ensure_ascii=False, indent=2) + "\n"
+    if out is None:
+        click.echo(text, nl=False)
+    else:
+        out.write_text(text, encoding="utf-8")
