@@ -19,6 +19,7 @@ from sqlalchemy.pool import QueuePool
 from keyback.application.store import Intake, StorageDown, StorageFull, Tx
 from keyback.storage.sealing import Keyring
 from keyback.storage.tx import SqlTx
+from keyback.storage.wake import Listener
 
 T = TypeVar("T")
 Clock = Callable[[], int]
@@ -42,7 +43,11 @@ def make_engine(url: str, *, readers: int = READERS) -> Engine:
         url = "postgresql+psycopg://" + url.split("://", 1)[1]
     if url.startswith("sqlite"):
         engine = create_engine(
-            url, poolclass=QueuePool, pool_size=readers + 2, connect_args={"check_same_thread": False, "timeout": 10}
+            url,
+            poolclass=QueuePool,
+            pool_size=readers + 2,
+            connect_args={"check_same_thread": False, "timeout": 10},
+            hide_parameters=True,
         )
 
         @event.listens_for(engine, "connect")
@@ -56,7 +61,10 @@ def make_engine(url: str, *, readers: int = READERS) -> Engine:
             conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get("writes") else "BEGIN")
 
         return engine
-    return create_engine(url, pool_size=readers + 2, pool_pre_ping=True, connect_args={"connect_timeout": 5})
+    # Errors must not quote what was to be stored (INV-I4), hence hide_parameters.
+    return create_engine(
+        url, pool_size=readers + 2, pool_pre_ping=True, connect_args={"connect_timeout": 5}, hide_parameters=True
+    )
 
 
 class SqlDatabase:
@@ -83,8 +91,10 @@ class SqlDatabase:
         self._pending: list[tuple[Intake, asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
         self._wakers: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self._listener: Listener | None = None
         self.commits = 0
         self.writes = 0
+        self.errors = 0
 
     # ── public ──────────────────────────────────────────────────────────────
 
@@ -118,16 +128,26 @@ class SqlDatabase:
         await done
 
     def waker(self) -> asyncio.Event:
-        """An event that is set after every commit of this process that left work for the worker."""
+        """An event that is set after every commit that left work for the worker: of this process, and on PostgreSQL of
+        every other."""
         ev = asyncio.Event()
         self._wakers.append((asyncio.get_running_loop(), ev))
+        self.listen()
         return ev
+
+    def listen(self) -> None:
+        """Passes on wake-ups of other processes from now on; SQLite has none, its workers look every half second."""
+        if self._listener is None and not self.sqlite and not self._closed:
+            self._listener = Listener(self.engine, self._wake)
+            self._listener.start()
 
     async def close(self) -> None:
         """Finishes what was begun, then lets go of every connection."""
         if self._flushing is not None and not self._flushing.done():
             await asyncio.wait([self._flushing])
         self._closed = True
+        if self._listener is not None:
+            await asyncio.to_thread(self._listener.stop)
         if self._thread is not None:
             self._queue.put(None)
             await asyncio.to_thread(self._thread.join)
@@ -156,6 +176,9 @@ class SqlDatabase:
             try:
                 await self.write(lambda tx, intakes=intakes: tx.intakes.add(intakes))  # type: ignore[misc]
             except Exception as e:
+                if len(batch) > 1 and not isinstance(e, StorageDown):
+                    await self._one_by_one(batch)  # one that cannot be stored must not take the others along
+                    continue
                 for _, done in batch:
                     if not done.done():
                         done.set_exception(e)
@@ -163,6 +186,17 @@ class SqlDatabase:
                 for _, done in batch:
                     if not done.done():
                         done.set_result(None)
+
+    async def _one_by_one(self, batch: list[tuple[Intake, asyncio.Future[None]]]) -> None:
+        for intake, done in batch:
+            try:
+                await self.write(lambda tx, intake=intake: tx.intakes.add([intake]))  # type: ignore[misc]
+            except Exception as e:
+                if not done.done():
+                    done.set_exception(e)
+            else:
+                if not done.done():
+                    done.set_result(None)
 
     def _read(self, fn: Callable[[Tx], T]) -> T:
         try:
@@ -218,6 +252,7 @@ class SqlDatabase:
             failure = _down(e) if isinstance(e, DBAPIError) else e
             for w in batch:
                 w.error = w.error or failure
+            self.errors += 1
             log.warning("commit_failed", error=type(e).__name__, writes=len(batch))
             return None, False
 
@@ -260,11 +295,14 @@ class SqlDatabase:
             except RuntimeError:
                 continue  # its loop was closed meanwhile
         if woke:
-            for loop, ev in self._wakers:
-                try:
-                    loop.call_soon_threadsafe(ev.set)
-                except RuntimeError:
-                    continue
+            self._wake()
+
+    def _wake(self) -> None:
+        for loop, ev in self._wakers:
+            try:
+                loop.call_soon_threadsafe(ev.set)
+            except RuntimeError:
+                continue
 
 
 def _resolve(writes: list[_Write]) -> None:

@@ -3,15 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from keyback.application.store import StorageDown
-from keyback.web.context import desk_of
+from keyback.web.context import Desk, desk_of
 
 PATIENCE_S = 5.0
+READINESS = "readiness"
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """What `/readyz` asks besides the database; hangs in the desk's `extras`.
+
+    Args:
+        beat_age: seconds since the worker's last round; None where no worker runs.
+        schema_fits: whether the database's schema can be used; may raise StorageDown.
+        beat_limit: seconds after which a worker counts as stuck. Its longest pause is 10 s.
+    """
+
+    beat_age: Callable[[], float] | None = None
+    schema_fits: Callable[[], Awaitable[bool]] | None = None
+    beat_limit: float = 30.0
 
 
 async def healthz(request: Request) -> Response:
@@ -19,14 +37,26 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """200 when a transaction can be written now; else 503 and which part is missing."""
+    """200 when a transaction can be written, the schema fits and the worker lives; else 503 naming what does not."""
     desk = desk_of(request)
+    parts = await _parts(desk)
+    ready = all(v == "ok" for v in parts.values())
+    return JSONResponse({"status": "ok" if ready else "unavailable", **parts}, 200 if ready else 503)
+
+
+async def _parts(desk: Desk) -> dict[str, str]:
+    asked = desk.extras.get(READINESS, Readiness())
+    parts = {"database": "ok"}
     try:
         async with asyncio.timeout(PATIENCE_S):
             await desk.services.db.write(lambda tx: tx.now)
+            if asked.schema_fits is not None:
+                parts["schema"] = "ok" if await asked.schema_fits() else "outdated"
     except (StorageDown, TimeoutError):
-        return JSONResponse({"status": "unavailable", "database": "down"}, 503)
-    return JSONResponse({"status": "ok", "database": "ok"})
+        parts["database"] = "down"
+    if asked.beat_age is not None:
+        parts["worker"] = "ok" if asked.beat_age() < asked.beat_limit else "stuck"
+    return parts
 
 
 ROUTES = [Route("/healthz", healthz, methods=["GET"]), Route("/readyz", readyz, methods=["GET"])]

@@ -1,93 +1,166 @@
-"""Serving: one process, uvicorn with uvloop and httptools, the worker beside it unless it runs elsewhere."""
+"""Serving: uvicorn with uvloop and httptools, with limits on the time that a client can draw out (O2)."""
 
 from __future__ import annotations
 
 import asyncio
-import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import contextlib
+import socket
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-log = structlog.get_logger("keyback.server")
-HEADER_TIME_S = 10.0
 GRACE_S = 20
 BACKLOG = 2048
+MOST_HEADER = 32 * 1024
+TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """Seconds that a connection may take, and how many there may be.
+
+    Args:
+        header: from connecting, or from a request's first byte, to the end of its headers.
+        body: for the body after that; the front answers 408 before this cuts the connection.
+        write: without the client taking anything of what we have for it.
+        idle: between requests.
+        connections: over so many at once the answer is 503.
+    """
+
+    header: float = 10.0
+    body: float = 20.0
+    write: float = 20.0
+    idle: float = 30.0
+    connections: int = 4000
 
 
 class PatientProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, but a connection that does not finish its request's headers in time is closed (O2)."""
+    """uvicorn's protocol, but a client that stalls in headers, body or reading is cut off, and headers are bounded."""
 
-    _waiting: asyncio.TimerHandle | None = None
+    patience = Patience()
+    _due: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
+    _in_header = True
+    _header_bytes = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._wait()
+        self._expect(self.patience.header)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._in_header:
+            self._header_bytes = 0
+            return
+        self._header_bytes += len(data)
+        if self._header_bytes > MOST_HEADER and not self.transport.is_closing():
+            self.transport.write(TOO_LARGE)
+            self.transport.close()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        if self._waiting is None:
-            self._wait()
+        if not self._in_header:  # a first request has its time from connecting on
+            self._in_header = True
+            self._expect(self.patience.header)
 
     def on_headers_complete(self) -> None:
-        self._rest()
+        self._in_header = False
+        self._expect(self.patience.body)
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._rest()
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        if self._unread is None:
+            self._unread = self.loop.call_later(self.patience.write, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        if self.transport.get_write_buffer_size() > 0:
+            self.transport.abort()
+        else:
+            super().timeout_keep_alive_handler()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._rest()
+        self.resume_writing()
         super().connection_lost(exc)
 
-    def _wait(self) -> None:
-        self._waiting = self.loop.call_later(HEADER_TIME_S, self._give_up)
+    def _expect(self, seconds: float) -> None:
+        self._rest()
+        self._due = self.loop.call_later(seconds, self.transport.abort)
 
     def _rest(self) -> None:
-        if self._waiting is not None:
-            self._waiting.cancel()
-            self._waiting = None
-
-    def _give_up(self) -> None:
-        self._waiting = None
-        if not self.transport.is_closing():
-            self.transport.abort()
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
 
 
-def make_server(app: ASGIApp, listen: str, *, connections: int = 4000) -> uvicorn.Server:
-    """A uvicorn server for `listen` (`address:port`); over `connections` at once it answers 503."""
-    host, _, port = listen.rpartition(":")
+class Server(uvicorn.Server):
+    """uvicorn's server without its signal handlers: who runs it decides when it stops, by `should_exit`.
+
+    `when_ready` is called once it listens.
+    """
+
+    when_ready: Callable[[], None] | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started and self.when_ready is not None:
+            self.when_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def make_server(app: ASGIApp, patience: Patience | None = None, *, lifespan: bool = True) -> Server:
+    """A server for `app`; run it with `await server.serve([bind(…)])`."""
+    patience = patience or Patience()
     config = uvicorn.Config(
         app,
-        host=host.strip("[]"),
-        port=int(port),
-        loop="uvloop",
-        http=PatientProtocol,
+        http=type("Protocol", (PatientProtocol,), {"patience": patience}),
         ws="none",
-        lifespan="on",
+        lifespan="on" if lifespan else "off",
         access_log=False,
         log_config=None,
         server_header=False,
-        date_header=True,
         proxy_headers=False,
-        timeout_keep_alive=30,
+        timeout_keep_alive=int(patience.idle),
         timeout_graceful_shutdown=GRACE_S,
-        limit_concurrency=connections,
+        limit_concurrency=patience.connections,
         backlog=BACKLOG,
-        h11_max_incomplete_event_size=16384,
     )
-    return uvicorn.Server(config)
+    return Server(config)
 
 
-@asynccontextmanager
-async def stopping_on_signals(stop: Callable[[], None]) -> AsyncIterator[None]:
-    """Calls `stop` on SIGTERM and SIGINT while it lasts."""
-    loop = asyncio.get_running_loop()
-    for s in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(s, stop)
+def bind(listen: str) -> socket.socket:
+    """A listening socket for `address:port`; port 0 takes any free one.
+
+    Raises:
+        OSError: the address is taken or not ours. `ValueError`: it is not `address:port`.
+    """
+    host, _, port = listen.rpartition(":")
+    host = host.strip("[]")
+    sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        yield
-    finally:
-        for s in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(s)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, int(port)))
+        sock.listen(BACKLOG)
+    except BaseException:
+        sock.close()
+        raise
+    sock.setblocking(False)
+    return sock

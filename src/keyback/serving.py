@@ -1,0 +1,240 @@
+"""Running a Keyback: checks, parts, worker, pages and metrics put together, until a signal ends it.
+
+On SIGTERM or SIGINT nothing that was answered is lost (Q18): no new connections, open requests are finished, the worker
+finishes its round, then the database lets go.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any
+
+import structlog
+import uvloop
+from starlette.routing import BaseRoute
+from starlette.types import ASGIApp
+
+from keyback.application.services import Services
+from keyback.application.store import StorageDown
+from keyback.bootstrap import build, close
+from keyback.observability import configure
+from keyback.settings import Settings, Unsafe
+from keyback.storage.database import SqlDatabase
+from keyback.storage.health import Backlog, backlog, schema_of
+from keyback.web.app import make_app, make_desk
+from keyback.web.context import Desk
+from keyback.web.health import READINESS, Readiness
+from keyback.web.intake import API_PATH
+from keyback.web.metrics import Metrics, metrics_app
+from keyback.web.server import Patience, Server, bind, make_server
+from keyback.web.watch import Watch
+from keyback.worker import Worker
+
+log = structlog.get_logger("keyback.server")
+HOT = (API_PATH, "/forgot", "/find")
+
+
+class Refused(Exception):
+    """It cannot start; the text is one line that names the cause and the way out."""
+
+
+def serve(settings: Settings, worker: bool = True) -> int:
+    """Answers pages and API until a signal; 0, or 1 when it could not start (the cause is one line on stderr).
+
+    Args:
+        worker: whether to run the worker in this process too.
+    """
+    configure(settings.log_level)
+    return run(lambda: _serve(settings, worker))
+
+
+def work(settings: Settings) -> int:
+    """Runs only the worker, and metrics if they are switched on; returns as `serve`."""
+    configure(settings.log_level)
+    return run(lambda: _work(settings))
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> int:
+    """Runs to the end in a fresh uvloop: 0, or 1 with the cause as one line on stderr."""
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(main())
+    except (Unsafe, Refused) as e:
+        sys.stderr.write(f"keyback: {' '.join(str(e).split())}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    return 0
+
+
+async def _serve(settings: Settings, worker: bool) -> None:
+    async with parts(settings) as services:
+        await hold(settings, services, worker=worker)
+
+
+async def _work(settings: Settings) -> None:
+    async with parts(settings) as services, AsyncExitStack() as stack:
+        worker = Worker(services)
+        await stack.enter_async_context(_metrics_server(settings, _metrics(services, worker)))
+        stop = asyncio.Event()
+        with on_signals(stop.set):
+            worker.start()
+            log.info("ready", worker=True)
+            await stop.wait()
+        await worker.stop()
+    log.info("stopped")
+
+
+@asynccontextmanager
+async def parts(settings: Settings) -> AsyncIterator[Services]:
+    """The services of these settings, with a database that can be used.
+
+    Raises:
+        Unsafe: the settings would put people at risk. `Refused`: the database is away or its schema too old.
+    """
+    services = build(settings)
+    try:
+        state = await _schema(services)
+        if state == "newer":
+            log.warning("schema_newer")
+        elif state != "current":
+            raise Refused(f"the database's schema is {state}. Run: keyback migrate")
+        yield services
+    except StorageDown as e:
+        raise Refused(f"the database cannot be reached ({e}). Check database_url and that it runs.") from None
+    finally:
+        await close(services)
+
+
+async def _schema(services: Services) -> str:
+    db = services.db
+    return await asyncio.to_thread(schema_of, db.engine) if isinstance(db, SqlDatabase) else "current"
+
+
+async def hold(
+    settings: Settings,
+    services: Services,
+    *,
+    worker: bool = True,
+    more: list[BaseRoute] | None = None,
+    outer: Callable[[ASGIApp], ASGIApp] | None = None,
+    patience: Patience | None = None,
+    ready: Callable[[], None] | None = None,
+) -> None:
+    """Serves these services until a signal.
+
+    Args:
+        more: further routes, such as the demo's.
+        outer: wraps the application below the access log.
+        ready: called once it answers.
+
+    Raises:
+        Refused: an address that it should listen on is taken.
+    """
+    the_worker = Worker(services) if worker else None
+    metrics = _metrics(services, the_worker)
+    desk = make_desk(settings, services)
+    desk.extras[READINESS] = _readiness(services, the_worker)
+    app = make_app(desk, more=more, lifespan=_beside(the_worker))
+    app = Watch(outer(app) if outer else app, metrics, HOT)
+    server = make_server(app, patience)
+    sock = _bound(settings.listen, "listen")
+
+    def tell() -> None:
+        log.info("ready", listen=settings.listen, worker=worker)
+        if ready is not None:
+            ready()
+
+    server.when_ready = tell
+    async with _metrics_server(settings, metrics):
+        with on_signals(lambda: _end(server)):
+            await server.serve([sock])
+    log.info("stopped")
+
+
+def _beside(worker: Worker | None) -> Callable[[Desk], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def life(desk: Desk) -> AsyncIterator[None]:
+        desk.renderer.warm()
+        if worker is not None:
+            worker.start()
+        try:
+            yield
+        finally:
+            if worker is not None:
+                await worker.stop()
+
+    return life
+
+
+def _end(server: Server) -> None:
+    """The first signal drains, a second one drops what is still open."""
+    server.force_exit = server.should_exit
+    server.should_exit = True
+
+
+def _beat_age(worker: Worker | None) -> Callable[[], float] | None:
+    """Seconds since the worker's last round; before the first one, since now."""
+    if worker is None:
+        return None
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    return lambda: loop.time() - max(begun, worker.beat)
+
+
+def _readiness(services: Services, worker: Worker | None) -> Readiness:
+    async def fits() -> bool:
+        return await _schema(services) in ("current", "newer")
+
+    return Readiness(_beat_age(worker), fits)
+
+
+def _metrics(services: Services, worker: Worker | None) -> Metrics:
+    db = services.db
+    assert isinstance(db, SqlDatabase)
+
+    async def ask() -> Backlog:
+        return await db.read(backlog)
+
+    tally = worker.tally if worker is not None else None
+    return Metrics(services.gate, db, tally=tally, beat_age=_beat_age(worker), backlog=ask)
+
+
+@asynccontextmanager
+async def _metrics_server(settings: Settings, metrics: Metrics) -> AsyncIterator[None]:
+    if not settings.metrics_listen:
+        yield
+        return
+    server = make_server(metrics_app(metrics), Patience(connections=64), lifespan=False)
+    serving = asyncio.create_task(server.serve([_bound(settings.metrics_listen, "metrics_listen")]))
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        await serving
+
+
+def _bound(listen: str, name: str) -> Any:
+    try:
+        return bind(listen)
+    except (OSError, ValueError, OverflowError) as e:
+        words = getattr(e, "strerror", None) or "it must be address:port"
+        raise Refused(f"cannot listen on {listen}: {words}. Change {name}.") from None
+
+
+@contextmanager
+def on_signals(stop: Callable[[], None]) -> Iterator[None]:
+    """Calls `stop` on SIGTERM and SIGINT while it lasts, in the main thread's loop."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+    for number in numbers:
+        loop.add_signal_handler(number, stop)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,63 @@
+"""Wake-ups across processes: a thread that listens on PostgreSQL and passes on what other nodes announce.
+
+Losing the connection loses no work: the worker looks for itself every half second. After every new connection one
+wake-up is passed on for those that were missed meanwhile.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+import structlog
+from sqlalchemy import Engine
+
+log = structlog.get_logger("keyback.storage")
+CHANNEL = "keyback"
+LOOK_UP_S = 1.0  # how long stopping may take
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
+
+
+class Listener:
+    """Calls `wake` from its own thread after every NOTIFY, from `start` until `stop`.
+
+    Args:
+        engine: of a PostgreSQL database; only its address is used, the connection is our own.
+        wake: must be quick and safe to call from any thread.
+    """
+
+    def __init__(self, engine: Engine, wake: Callable[[], None]) -> None:
+        self._args, self._values = engine.dialect.create_connect_args(engine.url)
+        self._wake = wake
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="keyback-listen", daemon=True)
+        self.connections = 0
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread and its connection; waits for both."""
+        self._stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        import psycopg  # an extra that SQLite does without
+
+        pause = FIRST_PAUSE_S
+        while not self._stopping.is_set():
+            try:
+                with psycopg.connect(
+                    *self._args, **{**self._values, "connect_timeout": 5, "autocommit": True}
+                ) as connection:
+                    connection.execute(f"LISTEN {CHANNEL}")
+                    self.connections += 1
+                    pause = FIRST_PAUSE_S
+                    self._wake()
+                    while not self._stopping.is_set():
+                        for _ in connection.notifies(timeout=LOOK_UP_S, stop_after=1):
+                            self._wake()
+            except (psycopg.Error, OSError) as e:
+                log.warning("listener_lost", error=type(e).__name__)
+                self._stopping.wait(pause)
+                pause = min(LONGEST_PAUSE_S, pause * 2)

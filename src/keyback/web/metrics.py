@@ -1,0 +1,161 @@
+"""Metrics for Prometheus, on an address of their own. Labels are closed sets, never identifiers, handles or paths."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from starlette.types import Receive, Scope, Send
+
+from keyback.application.passwords import HashGate
+from keyback.application.store import StorageDown
+
+PATIENCE_S = 3.0
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+
+
+class Commits(Protocol):
+    """What a database counts."""
+
+    commits: int
+    writes: int
+    errors: int
+
+
+class Done(Protocol):
+    """What a worker counts."""
+
+    intakes: int
+    ghosts: int
+    withheld: int
+    letters: dict[str, int]
+    applies: dict[str, int]
+    failures: int
+
+
+class Backlog(Protocol):
+    """What waits in the database."""
+
+    @property
+    def jobs(self) -> Mapping[str, int]: ...
+    @property
+    def oldest_ms(self) -> int: ...
+    @property
+    def intakes(self) -> int: ...
+
+
+class Metrics:
+    """Everything that is counted in this process.
+
+    Args:
+        gate: the hashing gate.
+        database: counts of commits.
+        tally: of the worker, if one runs here.
+        beat_age: seconds since the worker's last round, if one runs here.
+        backlog: asks the database what waits; raises StorageDown.
+    """
+
+    def __init__(
+        self,
+        gate: HashGate,
+        database: Commits,
+        *,
+        tally: Done | None = None,
+        beat_age: Callable[[], float] | None = None,
+        backlog: Callable[[], Awaitable[Backlog]] | None = None,
+    ) -> None:
+        self.registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self._requests = Counter("keyback_http_requests", "Requests answered.", labels, registry=self.registry)
+        self._seconds = Histogram(
+            "keyback_http_request_seconds", "Time to answer.", ("route",), buckets=SECONDS, registry=self.registry
+        )
+        self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._gate, self._database, self._tally, self._beat_age = gate, database, tally, beat_age
+        self._ask = backlog
+        self._backlog: Backlog | None = None
+        self.registry.register(self)
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One answered request. `route` is a pattern of ours."""
+        key = (method, route, status)
+        found = self._known.get(key)
+        if found is None:
+            found = self._known[key] = (self._requests.labels(*key), self._seconds.labels(route))
+        found[0].inc()
+        found[1].observe(seconds)
+
+    async def text(self) -> bytes:
+        """All metrics in Prometheus's text format."""
+        self._backlog = None
+        if self._ask is not None:
+            try:
+                async with asyncio.timeout(PATIENCE_S):
+                    self._backlog = await self._ask()
+            except (StorageDown, TimeoutError):
+                pass  # told by keyback_db_up
+        return generate_latest(self.registry)
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        g, d = self._gate, self._database
+        yield GaugeMetricFamily("keyback_hash_permits", "Password hashes that may run at once.", g.permits)
+        yield GaugeMetricFamily("keyback_hash_busy", "Password hashes running.", g.busy)
+        yield GaugeMetricFamily("keyback_hash_waiting", "Callers waiting for a hash.", g.waiting)
+        yield CounterMetricFamily("keyback_db_commits", "Commits.", d.commits)
+        yield CounterMetricFamily("keyback_db_writes", "Writes; many share one commit.", d.writes)
+        yield CounterMetricFamily("keyback_db_errors", "Commits that failed.", d.errors)
+        if self._ask is not None:
+            yield GaugeMetricFamily(
+                "keyback_db_up", "Whether the database answered just now.", self._backlog is not None
+            )
+        if self._backlog is not None:
+            yield from self._waiting(self._backlog)
+        if self._tally is not None:
+            yield from self._work(self._tally)
+        if self._beat_age is not None:
+            yield GaugeMetricFamily(
+                "keyback_worker_beat_age_seconds", "Since the worker's last round.", max(0.0, self._beat_age())
+            )
+
+    def _waiting(self, b: Backlog) -> Iterator[Metric]:
+        jobs = GaugeMetricFamily("keyback_outbox_jobs", "Jobs of the outbox.", labels=("kind", "state"))
+        for name, n in b.jobs.items():
+            jobs.add_metric(name.split("/"), n)
+        yield jobs
+        yield GaugeMetricFamily("keyback_outbox_oldest_seconds", "Age of the oldest waiting job.", b.oldest_ms / 1000)
+        yield GaugeMetricFamily("keyback_intakes_waiting", "Requests not looked up yet.", b.intakes)
+
+    def _work(self, t: Done) -> Iterator[Metric]:
+        yield CounterMetricFamily("keyback_intakes_resolved", "Requests looked up.", t.intakes)
+        yield CounterMetricFamily("keyback_intakes_unmatched", "Of these, such that matched nobody.", t.ghosts)
+        yield CounterMetricFamily("keyback_mails_withheld", "Mails over a person's budget.", t.withheld)
+        yield CounterMetricFamily("keyback_worker_failures", "Rounds and jobs that broke.", t.failures)
+        for name, words, counts in (
+            ("keyback_letters", "Letters by result.", t.letters),
+            ("keyback_applies", "Passwords carried to systems, by result.", t.applies),
+        ):
+            family = CounterMetricFamily(name, words, labels=("result",))
+            for result, n in dict(counts).items():
+                family.add_metric([result], n)
+            yield family
+
+
+def metrics_app(metrics: Metrics) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """`GET /metrics`, for a server of its own that the outside does not reach."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        found = scope["path"] == "/metrics" and scope["method"] in ("GET", "HEAD")
+        body = await metrics.text() if found else b"Metrics are at /metrics.\n"
+        kind = CONTENT_TYPE_LATEST if found else "text/plain; charset=utf-8"
+        headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
+        await send({"type": "http.response.start", "status": 200 if found else 404, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    return app

@@ -1,0 +1,74 @@
+"""The outermost layer: counts every answer and logs it, as one JSON line, by the route's pattern.
+
+A line never holds path, query, handle, token, address or anything else that a client chose (C8, P6, A-16.2.5). Requests
+of the intake are only counted: they are many, and none of them says anything that the counters do not.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+
+import structlog
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from keyback.web.metrics import Metrics
+
+log = structlog.get_logger("keyback.access")
+METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT"})
+UNMATCHED = "unmatched"
+CUT = 499  # the connection ended before there was an answer
+
+
+class Watch:
+    """Wraps the whole application.
+
+    Args:
+        app: with its front.
+        metrics: where answers are counted.
+        hot: paths whose POST is counted and not logged.
+    """
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, hot: Collection[str]) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._hot = frozenset(hot)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status, sent = CUT, 0
+        begun = time.perf_counter()
+
+        async def seen(message: Message) -> None:
+            nonlocal status, sent
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            else:
+                sent += len(message.get("body", b""))
+            await send(message)
+
+        path, method = scope["path"], scope["method"]  # routing may change the scope
+        try:
+            await self._app(scope, receive, seen)
+        finally:
+            seconds = time.perf_counter() - begun
+            method = method if method in METHODS else "other"
+            if path in self._hot and method == "POST":
+                self._metrics.count(method, path, status, seconds)
+            else:
+                route = route_of(scope)
+                self._metrics.count(method, route, status, seconds)
+                ms = round(seconds * 1000, 1)
+                size = sent if method != "HEAD" else 0
+                log.info("request", method=method, route=route, status=status, ms=ms, bytes=size)
+
+
+def route_of(scope: Scope) -> str:
+    """The pattern that a request was routed by, such as `/r/{handle}`; never a part of its path."""
+    route, root = scope.get("route"), scope.get("root_path", "")
+    if isinstance(route, Mount):
+        return f"{root}/*"
+    return f"{root}{route.path_format}" if isinstance(route, Route) else UNMATCHED
