@@ -2,13 +2,42 @@
 
 from __future__ import annotations
 
-from fastapi import FastAPI
-
+from keyback.web.api import accounts, recoveries
+from keyback.web.api.describing import Api
+from keyback.web.api.strict import HANDLERS, answer, broken
 from keyback.web.context import Desk
 
+DESCRIPTION = """Start a recovery, prove who you are with the mailed code, choose a new password, sign in.
 
-def make_api(desk: Desk | None) -> FastAPI:
+Nothing here tells whether an account exists: a recovery that matched nobody looks the same for ever. Errors are
+RFC 9457 problems with a stable `code`; what you sent is never echoed. Texts come in the language of Accept-Language
+(`en`, `zh`). New members may appear in answers; programs should ignore what they do not know."""
+TAGS = [
+    {"name": "recoveries", "description": "From “I can’t get in” to a new password."},
+    {"name": "session", "description": "Signing in to the built-in system."},
+    {"name": "passwords", "description": "Rules before anything is sent."},
+]
+
+
+def make_api(desk: Desk | None) -> Api:
     """The API application; without a desk only its description is of use."""
-    api = FastAPI(title="Keyback", version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    api = Api(
+        title="Keyback",
+        version="1",
+        description=DESCRIPTION,
+        openapi_tags=TAGS,
+        servers=[{"url": "/api/v1"}],
+        root_path_in_servers=False,
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+    )
     api.state.desk = desk
+    for kind in HANDLERS:
+        api.add_exception_handler(kind, answer)
+    api.add_exception_handler(Exception, broken)
+    api.include_router(recoveries.start_router)
+    api.include_router(recoveries.router)
+    api.include_router(accounts.router)
     return api

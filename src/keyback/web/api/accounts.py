@@ -1,0 +1,108 @@
+"""Signing in to the built-in system, the session behind it, and judging a password before it is sent."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from keyback.application import newpassword, signin
+from keyback.application.intake import holds
+from keyback.application.store import Tx
+from keyback.domain.secret import Secret
+from keyback.web.api import models as m
+from keyback.web.api.describing import problems
+from keyback.web.api.holding import SESSION_TOKEN, Token, bearer, instant, limited
+from keyback.web.api.strict import Stop, StrictRoute
+from keyback.web.api.views import PREFIX, look, personal
+from keyback.web.context import desk_of
+from keyback.web.portal.password import judged
+
+router = APIRouter(route_class=StrictRoute)
+
+
+@router.post(
+    "/sign-in",
+    operation_id="signIn",
+    summary="Sign in to the built-in system",
+    tags=["session"],
+    responses=problems({401: ["wrong"], 422: ["invalid"], 429: ["slow_down"], 503: ["busy", "unavailable"]}, body=True),
+)
+async def sign_in(request: Request, given: m.SignIn) -> m.SignedIn:
+    desk = desk_of(request)
+    await limited(desk, request, "sign_ins")
+    s, password = desk.services, Secret(given.password.get_secret_value())
+    result = await signin.sign_in(s.db, s.gate, given.identifier, password, desk.origin(request))
+    if isinstance(result, signin.NotSignedIn):
+        status = 429 if result.reason == "slow_down" else 401
+        raise Stop(status, result.reason, retry_after=result.wait_s)
+    return m.SignedIn(session=result.token, expires_at=instant(result.expires_at))
+
+
+@router.get(
+    "/session",
+    operation_id="getSession",
+    summary="See whose session it is",
+    tags=["session"],
+    dependencies=[Depends(SESSION_TOKEN)],
+    responses=problems({401: ["unauthorized"]}),
+)
+async def get_session(request: Request, token: Token) -> m.SessionInfo:
+    found = await desk_of(request).services.db.write(lambda tx: _touch(tx, token))
+    if found is None:
+        raise Stop(401, "unauthorized")
+    return found
+
+
+def _touch(tx: Tx, token: str) -> m.SessionInfo | None:
+    live = signin.session_of(tx, token)
+    if live is None:
+        return None
+    session, person, account = live
+    tx.sessions.touch(session.digest)
+    return m.SessionInfo(
+        name=person.name,
+        username=account.username,
+        signed_in_at=instant(session.created_at),
+        expires_at=instant(session.expires_at),
+    )
+
+
+@router.post(
+    "/sign-out",
+    operation_id="signOut",
+    summary="End the session",
+    description="Ending one that is over is no fault.",
+    tags=["session"],
+    status_code=204,
+    dependencies=[Depends(SESSION_TOKEN)],
+    responses=problems({401: ["unauthorized"]}, body=True),
+)
+async def sign_out(request: Request, token: Token) -> Response:
+    await desk_of(request).services.db.write(lambda tx: signin.sign_out(tx, token))
+    return Response(status_code=204)
+
+
+@router.post(
+    "/passwords/check",
+    operation_id="checkPassword",
+    summary="Judge a password before it is sent",
+    description="With `handle`, and the recovery's secret as Bearer, the person's own names count too once it is "
+    "proven.",
+    tags=["passwords"],
+    responses=problems({401: ["unauthorized"], 422: ["invalid"], 429: ["slow_down"]}, body=True),
+    openapi_extra={"security": [{}, {"recoverySecret": []}]},
+)
+async def check_password(request: Request, given: m.Candidate) -> m.Judged:
+    desk = desk_of(request)
+    s, handle = desk.services, given.handle
+    if handle is not None and not holds(s.seals, handle, bearer(request)):
+        raise Stop(401, "unauthorized")  # anything else would confirm guesses about a person
+    await limited(desk, request, "checks")
+    context, with_factor = newpassword.public_context(s), False
+    if handle is not None:
+        context, with_factor = personal(desk, await s.db.read(lambda tx: look(tx, handle)))
+    typed = given.password.get_secret_value()
+    found = await judged(desk, desk.locale(request), typed, context, with_factor)
+    violations = [
+        m.PasswordViolation(code=PREFIX + v["code"], text=v["text"], suggestion=v["fix"]) for v in found["violations"]
+    ]
+    return m.Judged(violations=violations, strength=found["strength"], strength_text=found["strength_text"])

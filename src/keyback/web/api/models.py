@@ -1,0 +1,251 @@
+"""What the API takes and gives. Requests are strict: known members, text where text is due, nothing converted (B1)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+
+from keyback.web.pages import SystemState
+
+HANDLE = "^[A-Za-z0-9_-]{22}$"
+MOST_SECRET = 5000
+Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-22T09:30:00Z"])]
+Handle = Annotated[str, Field(pattern=HANDLE, examples=["Zk3vTq8mW0aYx1LrB7uJdA"])]
+
+
+class Given(BaseModel):
+    """A request's body. Values are never shown in an error or a `repr`."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+
+class Start(Given):
+    """Who is locked out. The answer is the same whether anybody is meant or not."""
+
+    identifier: Annotated[str, StringConstraints(min_length=1, max_length=254)] = Field(
+        description="Registered mail address or user name, as typed.", examples=["maya@example.com"]
+    )
+    journey: Literal["password", "locked", "username"] | None = Field(
+        None, description="What was lost. `username` mails the logins and asks for nothing more. Default: `password`."
+    )
+    system: str | None = Field(
+        None, max_length=40, description="Only this system, by its name in the configuration.", examples=["crm"]
+    )
+    locale: Literal["zh", "zh-CN", "zh_CN", "en"] | None = Field(
+        None, description="Language in which you go on. Default: from Accept-Language."
+    )
+
+
+class Code(Given):
+    """The code of the mail; spaces and hyphens in it do not count."""
+
+    code: str = Field(max_length=100, examples=["40718263"])
+
+
+class NewPassword(Given):
+    """The new password, for all accounts or for some of them."""
+
+    new_password: SecretStr = Field(max_length=MOST_SECRET, examples=["copper lantern orchard 5"])
+    accounts: list[Annotated[str, StringConstraints(max_length=64)]] | None = Field(
+        None, min_length=1, max_length=50, description="Ids out of `accounts` of the recovery. Default: all of them."
+    )
+
+
+class SignIn(Given):
+    """Login and password of the built-in system."""
+
+    identifier: str = Field(max_length=1000, examples=["maya"])
+    password: SecretStr = Field(max_length=MOST_SECRET, examples=["copper lantern orchard 5"])
+
+
+class Candidate(Given):
+    """A password to judge before it is sent. Nothing of it is kept."""
+
+    password: SecretStr = Field(max_length=MOST_SECRET, examples=["maya2026"])
+    handle: Annotated[str, StringConstraints(pattern=HANDLE)] | None = Field(
+        None,
+        description="With the recovery's secret as Bearer, the person's own names count as well.",
+        examples=["Zk3vTq8mW0aYx1LrB7uJdA"],
+    )
+
+
+# ── answers ─────────────────────────────────────────────────────────────────
+
+
+class Started(BaseModel):
+    """A recovery was written down. `secret` is given once and holds it."""
+
+    handle: Handle
+    secret: str = Field(
+        description="Send it as `Authorization: Bearer`.", examples=["bXk2c2VjcmV0LW9mLXRoZS1yZWNvdmVy"]
+    )
+    status_url: str = Field(examples=["https://recover.example.com/api/v1/recoveries/Zk3vTq8mW0aYx1LrB7uJdA"])
+    expires_at: Instant
+
+
+class Account(BaseModel):
+    """An account that may get the new password."""
+
+    id: str
+    system: str = Field(description="Name in the configuration.", examples=["crm"])
+    title: str = Field(description="What people call the system.", examples=["Tryton"])
+    username: str = Field(examples=["maya"])
+
+
+class Rule(BaseModel):
+    """One rule for new passwords, in the language of the request."""
+
+    code: str = Field(examples=["password_too_short"])
+    text: str = Field(examples=["15 characters or more; words and spaces are welcome"])
+
+
+class Result(BaseModel):
+    """What became of one account. Only `done` means that the new password was seen to work."""
+
+    account_id: str
+    system: str
+    title: str
+    username: str
+    result: SystemState = Field(
+        description="`waiting`, `working`: Keyback is on it. `yours`: follow `steps`. `desk`: an administrator does "
+        "it. `unsure`: it may have been changed. `refused`: nothing was changed, `code` says why."
+    )
+    code: str = Field("", description="Why, for `refused` and what is not done yet.", examples=["policy_rejected"])
+    vendor_text: str = Field("", description="The system's own words, untrusted text.")
+    at: Instant | None = Field(None, description="When it was confirmed.")
+    steps: list[str] = Field(default_factory=list, description="For `yours`, in the language of the request.")
+    url: str = Field("", description="For `yours`: where to go on.")
+    signed_out: bool = Field(False, description="All devices were signed out there.")
+
+
+class Waiting(BaseModel):
+    """Nothing is proven yet. The same whether anybody is meant or not."""
+
+    state: Literal["waiting"] = "waiting"
+    journey: Literal["password", "username"]
+    tries_left: int = Field(ge=0, description="Codes that may still be tried here.", examples=[5])
+    resend_at: Instant = Field(description="From when on a further mail may be asked for.")
+    code_expires_at: Instant
+    expires_at: Instant
+    number: int | None = Field(
+        description="Show it: whoever opens the mailed link elsewhere picks this number. None for `username`.",
+        examples=[47],
+    )
+
+
+class PasswordDue(BaseModel):
+    """Proven: choose a new password now. `results` are those of an earlier try, if a system refused its password."""
+
+    state: Literal["password_due"] = "password_due"
+    expires_at: Instant
+    name: str = Field(examples=["Maya Lindqvist"])
+    accounts: list[Account]
+    requirements: list[Rule]
+    results: list[Result] = Field(default_factory=list)
+
+
+class NeedMore(BaseModel):
+    """Proven by mail, but the policy asks for more: the help desk goes on from here."""
+
+    state: Literal["need_more"] = "need_more"
+    expires_at: Instant
+
+
+class Applying(BaseModel):
+    """The new password is on its way into the systems. Ask again in a second or two."""
+
+    state: Literal["applying"] = "applying"
+    results: list[Result]
+
+
+class Done(BaseModel):
+    """Nothing is left for Keyback to do. Look at each result: some may be the person's turn."""
+
+    state: Literal["done"] = "done"
+    results: list[Result]
+
+
+class Ended(BaseModel):
+    """Over. Start again, if need be. After `failed` every system's result says why."""
+
+    state: Literal["ended"] = "ended"
+    reason: Literal["cancelled", "expired", "failed", "rejected", "closed"]
+    results: list[Result] = Field(default_factory=list)
+
+
+Recovery = Annotated[
+    Waiting | PasswordDue | NeedMore | Applying | Done | Ended,
+    Field(discriminator="state", description="Where a recovery stands; `state` says which members there are."),
+]
+AfterPassword = Annotated[Applying | Done | PasswordDue | Ended, Field(discriminator="state")]
+
+
+class Proven(BaseModel):
+    """The code was right."""
+
+    state: Literal["password_due", "need_more"]
+
+
+class Asked(BaseModel):
+    """Asked for a further mail; if it was too early, nothing is sent and the time stays as it was."""
+
+    state: Literal["waiting"] = "waiting"
+    resend_at: Instant
+
+
+class SignedIn(BaseModel):
+    """A session of the built-in system."""
+
+    session: str = Field(description="Send it as `Authorization: Bearer`.", examples=["c2Vzc2lvbi1leGFtcGxl"])
+    expires_at: Instant
+
+
+class SessionInfo(BaseModel):
+    """Whose session it is. One hour without use ends it."""
+
+    name: str = Field(examples=["Maya Lindqvist"])
+    username: str = Field(examples=["maya"])
+    signed_in_at: Instant
+    expires_at: Instant
+
+
+class PasswordViolation(BaseModel):
+    """One reason against a password, in the language of the request."""
+
+    code: str = Field(examples=["password_too_short"])
+    text: str = Field(examples=["15 characters or more; this has 8."])
+    suggestion: str = Field(examples=["One or two more words will do."])
+
+
+class Judged(BaseModel):
+    """Everything that speaks against a password, and how hard it is to guess."""
+
+    violations: list[PasswordViolation]
+    strength: int = Field(ge=0, le=4, description="0 is guessed at once, 4 very hard to guess.")
+    strength_text: str = Field(examples=["Guessed quickly"])
+
+
+class FieldError(BaseModel):
+    """One member that does not fit. `field` is empty for a member that is not known."""
+
+    field: str
+    code: str = Field(examples=["not_a_string"])
+
+
+class Problem(BaseModel):
+    """RFC 9457. `code` is stable; what was sent is never echoed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["about:blank"]
+    title: str
+    status: int
+    code: str
+    field: str | None = None
+    state: Literal["waiting", "password_due", "need_more", "applying", "done", "ended"] | None = Field(
+        None, description="With `wrong_state`: where the recovery stands."
+    )
+    tries_left: int | None = None
+    errors: list[FieldError] | None = None
+    violations: list[PasswordViolation] | None = None

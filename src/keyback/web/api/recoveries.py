@@ -1,0 +1,266 @@
+"""Routes of one recovery, from the request to every system's result."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from starlette.types import Receive, Scope, Send
+
+from keyback.application import newpassword, prove, reset
+from keyback.application.store import Tx
+from keyback.domain.errors import Refusal
+from keyback.domain.password import check
+from keyback.domain.secret import Secret
+from keyback.locale import gettext
+from keyback.web import intake
+from keyback.web.api import models as m
+from keyback.web.api.describing import problems
+from keyback.web.api.holding import RECOVERY_SECRET, Held, Holder, limited
+from keyback.web.api.strict import Stop, StrictRoute
+from keyback.web.api.views import PREFIX, AnyRecovery, View, describe, look, personal, resend_at
+from keyback.web.context import desk_of
+
+WAIT_S = 8.0  # how long an answer waits for the systems before it says what is known
+Proof = Annotated[Literal["email_link"], Path(description="The way to prove who you are.")]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern="^[ -~]{16,255}$",
+        description="Names this act, 16 to 255 printable ASCII characters of your own. The same key again gets the "
+        "same result, whatever the body; another key, or none, gets 409 once a password was chosen.",
+    ),
+]
+
+start_router = APIRouter(tags=["recoveries"])
+router = APIRouter(
+    prefix="/recoveries/{handle}",
+    tags=["recoveries"],
+    route_class=StrictRoute,
+    dependencies=[Depends(RECOVERY_SECRET)],
+    responses=problems({401: ["unauthorized"], 404: ["not_found"]}),
+)
+
+
+class _HandedOn(Response):
+    """An answer that another application gives."""
+
+    def __init__(self, app: Any) -> None:
+        super().__init__()
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+
+@start_router.post(
+    "/recoveries",
+    operation_id="startRecovery",
+    summary="Start a recovery",
+    description="Writes the request down and answers; nothing is looked up before the answer. Repeat it with the same "
+    "`Idempotency-Key` and the same body to get the same recovery; the same key with another body starts another one.",
+    status_code=202,
+    response_model=m.Started,
+    responses=problems(
+        {
+            400: ["not_json", "bad_idempotency_key"],
+            422: [
+                "identifier_empty", "identifier_too_long", "identifier_not_text", "missing", "not_a_string", "not_text",
+                "unknown_field", "repeated_field", "unknown_journey", "unknown_system", "unknown_locale",
+            ],
+            429: ["slow_down"],
+        },
+        body=True,
+    ),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Start"}}},
+        },
+        "parameters": [
+            {
+                "name": "Idempotency-Key",
+                "in": "header",
+                "required": False,
+                "schema": {"type": "string", "pattern": "^[ -~]{16,255}$"},
+                "description": "Yours, 16 to 255 printable ASCII characters.",
+            }
+        ],
+    },
+)  # fmt: skip
+async def start_recovery(request: Request) -> Response:
+    # Normally answered before any routing (ADR 11); this is the same application.
+    return _HandedOn(intake.api_intake(desk_of(request)))
+
+
+@router.get("", operation_id="getRecovery", summary="See where a recovery stands", response_model=m.Recovery)
+async def get_recovery(request: Request, held: Holder) -> AnyRecovery:
+    view = await held.desk.services.db.read(lambda tx: look(tx, held.handle))
+    return describe(held.desk, held.desk.locale(request), view)
+
+
+def _only_waiting(held: Held, view: View, journey: str | None = None) -> None:
+    """Raises Stop 409 unless nothing was proven yet, and (if asked) the journey is this one."""
+    now = describe(held.desk, "en", view)
+    if not isinstance(now, m.Waiting) or now.journey != (journey or now.journey):
+        raise Stop(409, "wrong_state", state=now.state)
+
+
+@router.post(
+    "/proofs/{proof}",
+    operation_id="startProof",
+    summary="Ask for a further mail",
+    description="At most every two minutes. Too early, nothing changes. The answer is the same for everybody.",
+    status_code=202,
+    responses=problems({409: ["wrong_state"], 429: ["slow_down"]}, body=True),
+)
+async def start_proof(request: Request, held: Holder, proof: Proof) -> m.Asked:
+    await limited(held.desk, request, "recoveries")
+    db = held.desk.services.db
+    _only_waiting(held, await db.read(lambda tx: look(tx, held.handle)))
+
+    def ask(tx: Tx) -> View:
+        prove.ask_again(tx, held.handle)
+        return look(tx, held.handle)
+
+    view = await db.write(ask)
+    _only_waiting(held, view)
+    return m.Asked(resend_at=resend_at(view.intake)) if view.intake else _gone()
+
+
+def _gone() -> Any:
+    raise Stop(409, "wrong_state", state="ended")
+
+
+@router.post(
+    "/proofs/{proof}/verify",
+    operation_id="verifyProof",
+    summary="Prove it with the mailed code",
+    responses=problems(
+        {409: ["wrong_state"], 422: ["wrong_code", "not_a_code", "invalid"], 429: ["no_tries", "slow_down"]}, body=True
+    ),
+)
+async def verify_proof(request: Request, held: Holder, proof: Proof, given: m.Code) -> m.Proven:
+    await limited(held.desk, request, "proofs")
+    db = held.desk.services.db
+    _only_waiting(held, await db.read(lambda tx: look(tx, held.handle)), "password")
+    try:
+        result, left = await prove.try_code(db, held.handle, given.code)
+    except Refusal:
+        return _gone()  # type: ignore[no-any-return]
+    if result == "no_tries":
+        raise Stop(429, "no_tries", tries_left=0)
+    if result != "accepted":
+        raise Stop(422, result, tries_left=left)
+    now = describe(held.desk, "en", await db.read(lambda tx: look(tx, held.handle)))
+    if isinstance(now, m.PasswordDue | m.NeedMore):
+        return m.Proven(state=now.state)
+    raise Stop(409, "wrong_state", state=now.state)  # it was stopped in between
+
+
+@router.post(
+    "/password",
+    operation_id="choosePassword",
+    summary="Choose the new password",
+    description="Waits some seconds for the systems: 200 when all have a result, else 202 with what is known. "
+    "`password_due` as the answer's state means that a system's own rules refused it: choose another one.",
+    response_model=m.AfterPassword,
+    responses={
+        202: {"model": m.Applying, "description": "Some systems are not done yet; ask for the recovery again."},
+        **problems(
+            {
+                400: ["not_json", "bad_idempotency_key"],
+                409: ["wrong_state", "already_chosen"],
+                422: ["password_refused", "no_accounts", "invalid"],
+                429: ["slow_down"],
+            },
+            body=True,
+        ),
+    },
+)
+async def choose_password(
+    request: Request, response: Response, held: Holder, given: m.NewPassword, key: Key = None
+) -> AnyRecovery:
+    desk, s = held.desk, held.desk.services
+    await limited(desk, request, "proofs")
+    # Hashed here, because the digest looks at the first 200 characters of an id only.
+    submission = newpassword.submission_digest(s.seals, hashlib.sha256(key.encode()).hexdigest() if key else "")
+    view = await s.db.read(lambda tx: look(tx, held.handle))
+    case = view.case
+    if case is None or not case.submission:
+        await _choose(held, request, view, given, submission)
+    elif case.submission != submission:
+        raise Stop(409, "already_chosen")
+    now = await _settled(held, request)
+    response.status_code = 202 if isinstance(now, m.Applying) else 200
+    return now
+
+
+async def _choose(held: Held, request: Request, view: View, given: m.NewPassword, submission: str) -> None:
+    desk, s, case = held.desk, held.desk.services, view.case
+    locale = desk.locale(request)
+    if case is None or view.choice is None:
+        raise Stop(409, "wrong_state", state=describe(desk, locale, view).state)
+    typed = given.new_password.get_secret_value()
+    context, with_factor = personal(desk, view)
+    broken = check(typed, s.rules, context, s.blocklist, with_factor)
+    if broken:
+        found = [
+            {
+                "code": PREFIX + v.code,
+                "text": gettext(locale, v.text, **v.values),
+                "suggestion": gettext(locale, v.suggestion, **v.values),
+            }
+            for v in broken
+        ]
+        raise Stop(422, "password_refused", field="new_password", violations=found)
+    origin, case_id = desk.origin(request), case.id
+    try:
+        await s.db.write(
+            lambda tx: reset.choose(tx, case_id, Secret(typed), given.accounts or (), submission, origin)
+        )  # fmt: skip
+    except Refusal as e:
+        if e.code == "no_accounts":
+            raise Stop(422, "no_accounts", field="accounts") from None
+        if e.code != "already_chosen":
+            raise
+        if not e.values.get("same"):
+            raise Stop(409, "already_chosen") from None
+
+
+async def _settled(held: Held, request: Request) -> AnyRecovery:
+    """What is known once every system has a result, or after `WAIT_S`."""
+    loop, pause = asyncio.get_running_loop(), 0.05
+    until = loop.time() + WAIT_S
+    while True:
+        view = await held.desk.services.db.read(lambda tx: look(tx, held.handle))
+        now = describe(held.desk, held.desk.locale(request), view)
+        if not isinstance(now, m.Applying) or loop.time() + pause > until:
+            return now
+        await asyncio.sleep(pause)
+        pause = min(0.5, pause * 1.5)
+
+
+@router.post(
+    "/cancel",
+    operation_id="cancelRecovery",
+    summary="Stop a recovery",
+    description="What was mailed for it ends. A second time it says the same.",
+    responses=problems({409: ["wrong_state"]}, body=True),
+)
+async def cancel_recovery(held: Holder) -> m.Ended:
+    def stop(tx: Tx) -> View:
+        view = look(tx, held.handle)
+        before = describe(held.desk, "en", view)
+        if isinstance(before, m.Applying | m.Done):
+            raise Stop(409, "wrong_state", state=before.state)
+        prove.stop_by_requester(tx, held.handle)
+        return look(tx, held.handle)
+
+    now = describe(held.desk, "en", await held.desk.services.db.write(stop))
+    if not isinstance(now, m.Ended):
+        raise Stop(409, "wrong_state", state=now.state)
+    return now

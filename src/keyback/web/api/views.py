@@ -1,0 +1,138 @@
+"""A recovery in the API's words. Until a proof was accepted here, they are the same for every identifier (A1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from keyback.application import newpassword, prove, reset
+from keyback.application.ports import Means
+from keyback.application.store import Intake, Tx
+from keyback.domain import challenge as ch
+from keyback.domain.case import Case, State
+from keyback.domain.errors import Refusal
+from keyback.domain.password import requirements
+from keyback.domain.person import Account
+from keyback.locale import Locale, gettext
+from keyback.web.api import models as m
+from keyback.web.api.holding import instant
+from keyback.web.context import Desk
+
+PREFIX = "password_"
+UNPROVEN = frozenset({State.REQUESTED, State.PROVING, State.IN_REVIEW, State.ON_HOLD})
+ENDINGS: dict[State, Any] = {
+    State.CANCELLED: "cancelled",
+    State.EXPIRED: "expired",
+    State.REJECTED: "rejected",
+    State.FAILED: "failed",
+    State.CLOSED: "closed",
+}
+AnyRecovery = m.Waiting | m.PasswordDue | m.NeedMore | m.Applying | m.Done | m.Ended
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything that an answer depends on, from one snapshot. `case` is there once a proof was accepted here."""
+
+    intake: Intake | None
+    case: Case | None
+    choice: reset.Choice | None
+    accounts: dict[str, Account]
+    now: int
+
+
+def look(tx: Tx, handle: str) -> View:
+    """What is known of the recovery `handle`."""
+    intake = tx.intakes.get(handle)
+    case = tx.cases.get(intake.case_id) if intake and intake.case_id else None
+    if case is None:
+        return View(intake, None, None, {}, tx.now)
+    try:
+        choice = reset.choice(tx, case.id)
+    except Refusal:
+        choice = None
+    accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}
+    return View(intake, case, choice, accounts, tx.now)
+
+
+def describe(desk: Desk, locale: Locale, view: View) -> AnyRecovery:
+    """The API's answer for what was seen."""
+    case = view.case
+    if case is None:
+        return _before_proof(desk, view)
+    known = ((r, view.accounts.get(r.account_id)) for r in case.results)
+    results = [_result(desk, locale, r, account) for r, account in known if account is not None]
+    if case.state in (State.APPLYING, State.RECOVERED, State.CLOSED) and case.results:
+        return m.Done(results=results) if case.settled else m.Applying(results=results)
+    if case.state in UNPROVEN and view.now < case.expires_at:
+        return m.NeedMore(expires_at=instant(case.expires_at))
+    if view.choice is not None:
+        return _due(desk, locale, view.choice, results)
+    # An approved case without a choice: its time is over, or the person was disabled meanwhile.
+    reason = ENDINGS.get(case.state, "expired" if view.now >= case.expires_at else "closed")
+    return m.Ended(reason=reason, results=results)
+
+
+def _before_proof(desk: Desk, view: View) -> m.Waiting | m.Ended:
+    i = view.intake
+    if i is None or view.now >= i.expires_at:
+        return m.Ended(reason="expired")
+    if i.state == "stopped":
+        return m.Ended(reason="cancelled")
+    return m.Waiting(
+        journey=i.journey,
+        tries_left=max(0, ch.TRIES_SHOWN - i.tries),
+        resend_at=resend_at(i),
+        code_expires_at=instant(i.asked_at + ch.CODE_LIFE),
+        expires_at=instant(i.expires_at),
+        number=None if i.journey == "username" else prove.number_for(desk.services.seals, i.handle),
+    )
+
+
+def resend_at(i: Intake) -> str:
+    """From when on a further mail goes out; rounded up, so that whoever waits for it is not too early."""
+    return instant(i.asked_at + ch.RESEND_AFTER + 999)
+
+
+def _due(desk: Desk, locale: Locale, choice: reset.Choice, results: list[m.Result]) -> m.PasswordDue:
+    s = desk.services
+    return m.PasswordDue(
+        expires_at=instant(choice.case.expires_at),
+        name=choice.person.name,
+        accounts=[
+            m.Account(id=a.id, system=a.system, title=s.titles.get(a.system, a.system), username=a.username)
+            for a in choice.accounts
+        ],
+        requirements=[
+            m.Rule(code=PREFIX + r.code, text=gettext(locale, r.text, **r.values))
+            for r in requirements(s.rules, choice.person.tier != "standard")
+        ],
+        results=results,
+    )
+
+
+def _result(desk: Desk, locale: Locale, r: Any, account: Account) -> m.Result:
+    connector = desk.services.connectors.get(account.system)
+    done, yours = r.result == "done", r.result == "yours"
+    guide = getattr(connector, "steps", None)
+    ends_sessions = connector is not None and connector.capabilities.revoke_sessions in (Means.NATIVE, Means.COMPOSED)
+    return m.Result(
+        account_id=account.id,
+        system=account.system,
+        title=desk.services.titles.get(account.system, account.system),
+        username=account.username,
+        result=r.result,
+        code=r.code,
+        vendor_text=r.vendor_text,
+        at=instant(r.at) if done else None,
+        steps=list(guide(locale)) if guide and yours else [],
+        url=str(getattr(connector, "url", "")) if yours else "",
+        signed_out=done and ends_sessions,
+    )
+
+
+def personal(desk: Desk, view: View) -> tuple[Any, bool]:
+    """The words that a new password may not consist of, and whether a second factor is enforced."""
+    if view.choice is None:
+        return newpassword.public_context(desk.services), False
+    return newpassword.context_of(desk.services, view.choice), view.choice.person.tier != "standard"
