@@ -13,6 +13,7 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from keyback.application.identity import Origin, clean_agent, device_words
@@ -71,12 +72,15 @@ async def write_down(
         system=system,
         locale=locale,
         source=origin.source[:45],
-        agent=clean_agent(origin.agent),
+        agent=_agent(origin.agent[:1000]),
         asked_at=now,
         expires_at=now + INTAKE_LIFE,
     )
     await db.write_down(intake)
     return Started(handle, ch.holder_secret(seals.derive("holder"), handle), now + INTAKE_LIFE)
+
+
+_agent = lru_cache(maxsize=1024)(clean_agent)  # few browsers make most requests
 
 
 def new_handle() -> str:

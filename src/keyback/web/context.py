@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
+from urllib.parse import quote
 
-from starlette.datastructures import URL
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from keyback.application.identity import Origin
 from keyback.application.services import Services
@@ -40,8 +41,9 @@ class Desk:
 
     def locale(self, request: Request) -> Locale:
         """An explicit `?lang=`, else the kept choice, else what the browser asks for."""
-        wanted = request.query_params.get("lang") or request.cookies.get(self.cookies.name(LANGUAGE))
-        return choose(wanted, request.headers.get("accept-language", ""), self.settings.default_locale)
+        asked = request.query_params.get("lang") if request.scope["query_string"] else None
+        wanted = asked or request.cookies.get(self.cookies.name(LANGUAGE)) or ""
+        return chosen(wanted[:40], request.headers.get("accept-language", "")[:200], self.settings.default_locale)
 
     def origin(self, request: Request) -> Origin:
         return Origin(self.proxies.source(request.scope), request.headers.get("user-agent", ""))
@@ -72,10 +74,13 @@ class Desk:
         return response
 
 
+chosen = lru_cache(maxsize=256)(choose)  # (wanted, Accept-Language, default): few of them make most requests
+
+
 def desk_of(request: Request) -> Desk:
     return request.app.state.desk  # type: ignore[no-any-return]
 
 
 def see(path: str) -> Response:
     """303 to a clean path of ours."""
-    return RedirectResponse(str(URL(path)), status_code=303)
+    return Response(status_code=303, headers={"location": quote(path, safe="/?=&#~")})

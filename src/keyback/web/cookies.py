@@ -5,6 +5,7 @@ On plain http, which only loopback may use, browsers refuse the prefix; there th
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -18,6 +19,7 @@ LINK = "link"  # a mailed link's token, moved out of the address bar
 SESSION = "session"
 MOST_HELD = 3
 MOST_LENGTH = 300
+VALUE = re.compile(r"[A-Za-z0-9._~-]*\Z")  # of RFC 6265 section 4.1.1 what ours are made of; nothing needs quoting
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +32,18 @@ class Cookies:
         return f"__Host-keyback-{what}" if self.secure else f"keyback-{what}"
 
     def put(self, response: Response, what: str, value: str, *, max_age: int | None = None) -> None:
-        response.set_cookie(
-            self.name(what), value, max_age=max_age, path="/", secure=self.secure, httponly=True, samesite="lax"
-        )
+        """Sets a cookie; for the session of the browser where `max_age` (seconds) is None.
+
+        Raises:
+            ValueError: the value holds more than letters, digits and `._~-`.
+        """
+        if not VALUE.match(value):
+            raise ValueError("not a value for one of our cookies")
+        age = "" if max_age is None else f" Max-Age={max_age};"
+        secure = " Secure;" if self.secure else ""
+        # By hand: http.cookies costs more than the rest of the intake's answer.
+        line = f"{self.name(what)}={value}; HttpOnly;{age} Path=/;{secure} SameSite=lax"
+        response.raw_headers.append((b"set-cookie", line.encode("ascii")))
 
     def drop(self, response: Response, what: str) -> None:
         response.delete_cookie(self.name(what), path="/", secure=self.secure, httponly=True, samesite="lax")

@@ -74,8 +74,10 @@ class Front:
             if message["type"] == "http.response.start":
                 started = True
                 kept = list(message.get("headers", ()))
-                given = {k.lower() for k, _ in kept}
-                message["headers"] = kept + [h for h in self._headers if h[0] not in given]
+                given = self._own.intersection(k.lower() for k, _ in kept)
+                message["headers"] = kept + (
+                    [h for h in self._headers if h[0] not in given] if given else self._headers
+                )
             await send(message)
 
         try:

@@ -1,6 +1,8 @@
 """Taking a request to recover: written down and answered, nothing looked up (ADR 1, A1–A4).
 
-Called before any routing. Every well-formed request gets the same answer but for the random handle.
+Called before any routing. Every well-formed request gets the same answer but for the random handle. This is the one
+route that a stranger may call at will, so it reads and answers plain ASGI: half of a framework's cost is objects that
+nothing here needs (docs/en/performance.md).
 """
 
 from __future__ import annotations
@@ -8,19 +10,19 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, datetime
+from functools import lru_cache
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from keyback.application import intake
 from keyback.application.clock import wall_clock
-from keyback.application.identity import network_of
+from keyback.application.identity import Origin, network_of
 from keyback.application.store import StorageDown
 from keyback.domain.errors import BadInput
-from keyback.locale import choose
 from keyback.web import pages
-from keyback.web.context import Desk, see
+from keyback.web.context import Desk, chosen, see
 from keyback.web.forms import BadForm, one_string, parse_form, parse_json
 from keyback.web.problems import problem
 
@@ -39,28 +41,36 @@ def api_intake(desk: Desk) -> ASGIApp:
     """`POST /api/v1/recoveries`, as plain ASGI."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
         try:
-            response = await _api(desk, request)
+            answer = await _api(desk, scope, receive)
+        except ClientDisconnect:
+            return
         except BadForm as e:
-            response = problem(e.status, e.code, field=e.field)
+            await problem(e.status, e.code, field=e.field)(scope, receive, send)
         except BadInput as e:
-            response = problem(422, f"identifier_{e.code}", field="identifier")
+            await problem(422, f"identifier_{e.code}", field="identifier")(scope, receive, send)
         except StorageDown:
-            response = problem(503, "unavailable", retry_after=5)
-        await response(scope, receive, send)
+            await problem(503, "unavailable", retry_after=5)(scope, receive, send)
+        else:
+            if isinstance(answer, Response):
+                await answer(scope, receive, send)
+                return
+            headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
+            await send({"type": "http.response.start", "status": 202, "headers": headers})
+            await send({"type": "http.response.body", "body": answer})
 
     return app
 
 
-async def _api(desk: Desk, request: Request) -> Response:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+async def _api(desk: Desk, scope: Scope, receive: Receive) -> bytes | Response:
+    head = _head(scope)
+    if _kind(head) != b"application/json":
         raise BadForm(415, "unsupported_media_type")
-    origin = desk.origin(request)
+    origin = Origin(desk.proxies.source(scope), head.get(b"user-agent", b"").decode("latin-1"))
     if not await desk.limiter.allows("recoveries", origin.source):
         return problem(429, "slow_down", retry_after=60)
-    values = parse_json(await request.body())
-    if set(values) - {"identifier", "journey", "system", "locale"}:
+    values = parse_json(await _body(receive))
+    if values.keys() - {"identifier", "journey", "system", "locale"}:
         raise BadForm(422, "unknown_field")
     identifier = one_string(values, "identifier")
     journey = one_string(values, "journey", required=False) or "password"
@@ -72,31 +82,55 @@ async def _api(desk: Desk, request: Request) -> Response:
         raise BadForm(422, "unknown_system", "system")
     if locale and locale.replace("_", "-") not in ("zh", "zh-CN", "en"):
         raise BadForm(422, "unknown_locale", "locale")
+    key = head.get(b"idempotency-key")
     started = await intake.write_down(
         desk.services.db,
         desk.services.seals,
         identifier,
         journey=JOURNEYS[journey],  # type: ignore[arg-type]
         system=system,
-        locale=choose(locale, request.headers.get("accept-language", ""), desk.settings.default_locale),
+        locale=chosen(locale, head.get(b"accept-language", b"")[:200].decode("latin-1"), desk.settings.default_locale),
         origin=origin,
         now=wall_clock(),
-        handle=_handle_for_key(desk, request, origin.source, values),
+        handle=None if key is None else _handle_for_key(desk, key.decode("latin-1"), origin.source, values),
     )
     answer = {
         "handle": started.handle,
         "secret": started.secret,
         "status_url": f"{desk.services.public_url}{API_PATH}/{started.handle}",
-        "expires_at": datetime.fromtimestamp(started.expires_at // 1000, UTC).isoformat().replace("+00:00", "Z"),
+        "expires_at": _instant(started.expires_at // 1000),
     }
-    return Response(json.dumps(answer), 202, media_type="application/json")
+    return json.dumps(answer).encode()
 
 
-def _handle_for_key(desk: Desk, request: Request, source: str, values: dict[str, object]) -> str | None:
+def _head(scope: Scope) -> dict[bytes, bytes]:
+    """The headers; of a repeated one the first."""
+    return dict(reversed(scope["headers"]))
+
+
+def _kind(head: dict[bytes, bytes]) -> bytes:
+    return head.get(b"content-type", b"").partition(b";")[0].strip().lower()
+
+
+async def _body(receive: Receive) -> bytes:
+    """The whole body; the front bounds it in size and time."""
+    parts: list[bytes] = []
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        parts.append(message.get("body", b""))
+        if not message.get("more_body", False):
+            return b"".join(parts)
+
+
+@lru_cache(maxsize=8)
+def _instant(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
+
+
+def _handle_for_key(desk: Desk, key: str, source: str, values: dict[str, object]) -> str:
     """The same key with the same request leads to the same handle; nothing has to be looked up for it."""
-    key = request.headers.get("idempotency-key")
-    if key is None:
-        return None
     if len(key) not in KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise BadForm(400, "bad_idempotency_key")
     fingerprint = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
@@ -107,23 +141,25 @@ def form_intake(desk: Desk, journey: str) -> ASGIApp:
     """`POST /forgot` and `POST /find`, as plain ASGI: 303 to the recovery's page, with the cookie that holds it."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
-        response = await _form(desk, request, journey)
+        try:
+            response = await _form(desk, Request(scope), receive, journey)
+        except ClientDisconnect:
+            return
         await response(scope, receive, send)
 
     return app
 
 
-async def _form(desk: Desk, request: Request, journey: str) -> Response:
-    origin = desk.origin(request)
+async def _form(desk: Desk, request: Request, receive: Receive, journey: str) -> Response:
+    head = _head(request.scope)
+    origin = Origin(desk.proxies.source(request.scope), head.get(b"user-agent", b"").decode("latin-1"))
     if not await desk.limiter.allows("recoveries", origin.source):
         return _error(desk, request, 429, 60)
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/x-www-form-urlencoded":
+    if _kind(head) != b"application/x-www-form-urlencoded":
         return _error(desk, request, 415)
     values: dict[str, str] = {}
     try:
-        values = parse_form(await request.body(), ("identifier", "system", "journey"))
+        values = parse_form(await _body(receive), ("identifier", "system", "journey"))
         wanted = values["journey"] or journey
         if JOURNEYS.get(wanted) != journey or (values["system"] and values["system"] not in desk.services.titles):
             return _error(desk, request, 422)
