@@ -21,6 +21,7 @@ ACCOUNTS = ("a1", "a2", "a3")
 S = State
 PROVEN = Evidence("email_link", "issued", "mail:c1", T0)
 
+account_ids = st.sampled_from([*ACCOUNTS, "foreign"])
 commands: st.SearchStrategy[Any] = st.one_of(
     st.builds(
         dc.Open,

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from sqlalchemy import Row, func, select, text, update
 
 from keyback.application.store import Intake
 from keyback.storage.schema import intakes
+from keyback.storage.sealing import Unsealable
 from keyback.storage.sql import insert_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx
 
+log = structlog.get_logger("keyback.storage")
 PURPOSE = "intake"
 CLAIM = """UPDATE intakes SET state = 'done' WHERE handle {pick} AND state = 'new' RETURNING *"""
 PICK_PG = """= ANY(ARRAY(SELECT handle FROM intakes WHERE state = 'new' ORDER BY asked_at LIMIT :n
@@ -37,8 +40,9 @@ class IntakeStore:
                 "locale": i.locale,
                 "source": i.source,
                 "agent": i.agent,
-                "asked_at": i.asked_at,
-                "expires_at": i.expires_at,
+                # A node's own clock may be off (Q14): when it was asked is when the database took it.
+                "asked_at": self._tx.now,
+                "expires_at": self._tx.now + i.expires_at - i.asked_at,
                 "state": i.state,
             }
             for i in new
@@ -63,7 +67,14 @@ class IntakeStore:
             return []
         sql = CLAIM.format(pick=PICK_PG if self._tx.pg else PICK_SQLITE)
         rows = self._tx.conn.execute(text(sql), {"n": limit}).all()
-        return [self._load(r) for r in rows]
+        return [i for r in rows if (i := self._load_if_readable(r)) is not None]
+
+    def _load_if_readable(self, row: Row[Any]) -> Intake | None:
+        try:
+            return self._load(row)
+        except Unsealable:  # sealed by a key that was taken out; it must not hold up the others (Q10)
+            log.warning("intake_unreadable")
+            return None
 
     def count_try(self, handle: str, limit: int) -> int | None:
         ok = (intakes.c.handle == handle) & (intakes.c.tries < limit) & (intakes.c.state != "stopped")

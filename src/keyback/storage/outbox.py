@@ -88,6 +88,13 @@ class OutboxStore:
 def _job(row: Row[Any]) -> Job:
     values = dict(zip(LOAD, row, strict=True))
     sealed = values["sealed"]
-    return Job(
-        **{**values, "body": json.loads(values["body"]), "sealed": bytes(sealed) if sealed is not None else None}
-    )
+    return Job(**{**values, "body": _body(values["body"]), "sealed": bytes(sealed) if sealed is not None else None})
+
+
+def _body(stored: str) -> dict[str, Any]:
+    """Empty when it cannot be read: the row then ends as a dead letter instead of holding up the others (Q10)."""
+    try:
+        body = json.loads(stored)
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}

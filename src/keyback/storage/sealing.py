@@ -59,6 +59,8 @@ class Keyring:
             m = LINE.fullmatch(line)
             if not m:
                 raise KeyringError(f"line {n} of the keyring is not of the form id:key; make one with `keyback init`")
+            if m[1] in keys:
+                raise KeyringError(f"line {n} of the keyring names {m[1]} a second time; give each key its own id")
             try:
                 keys[m[1]] = base64.urlsafe_b64decode(m[2].rstrip("=") + "=")
             except binascii.Error as e:

@@ -64,8 +64,9 @@ class SqlTx:
 
     def purge(self, *, intakes_before: int, challenges_before: int, dead_before: int, counters_before: int) -> int:
         """Deletes old rows, a bounded number of each table."""
-        ghosts = counters.c.key.like("code/g/%") | counters.c.key.like("pw/g/%") | (counters.c.total == 0)
-        ghosts |= counters.c.key.like("pw/n/%") | counters.c.key.like("mail/%")
+        # Consecutive totals of people stay; those of ghosts, networks, and pairs of account and network go.
+        ghosts = counters.c.key.like("code/g/%") | counters.c.key.like("pw/%/%") | (counters.c.total == 0)
+        ghosts |= counters.c.key.like("mail/%")
         rules = (
             (intakes, intakes.c.handle, intakes.c.expires_at < intakes_before),
             (challenges, challenges.c.id, challenges.c.created_at < challenges_before),
