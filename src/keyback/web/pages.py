@@ -139,19 +139,31 @@ class LinkPage(Page):
 
 @dataclass(frozen=True, slots=True)
 class LinkProblem(Page):
-    """`/link` when it cannot go on. `can_renew` shows the button that POSTs `/link/again`."""
+    """`/link` when it cannot go on.
+
+    Args:
+        can_renew: shows the button that POSTs `/link/again`.
+        handle: where this browser holds the recovery and can go on with it.
+    """
 
     template: ClassVar[str] = "link_problem.html"
     reason: Literal["expired", "used", "replaced", "broken", "stopped", "wrong_number", "no_link"]
     can_renew: bool = False
+    handle: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LinkRenewed(Page):
-    """After POST `/link/again`: a new mail is on its way. `handle` where this browser holds the recovery."""
+    """After POST `/link/again`: a new mail is on its way, or the last one is too young for another.
+
+    Args:
+        handle: where this browser holds the recovery.
+        wait_seconds: until another mail can be asked for; 0 when one was just sent.
+    """
 
     template: ClassVar[str] = "link_renewed.html"
     handle: str | None = None
+    wait_seconds: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,8 +38,12 @@ def _token(desk: Desk, request: Request) -> str:
     return token if len(token) == TOKEN_LENGTH else ""
 
 
-def _problem(desk: Desk, request: Request, reason: Any, *, renew: bool, status: int = 410) -> Response:
-    return desk.page(request, pages.LinkProblem(reason, renew), status, step=1, path="/link")
+def _problem(
+    desk: Desk, request: Request, reason: Any, *, renew: bool, status: int = 410, handle: str = ""
+) -> Response:
+    """Why it cannot go on; a browser that holds the recovery is led back to it where that can still help."""
+    on = handle if reason in ("used", "replaced") and desk.cookies.holds(request, desk.services.seals, handle) else None
+    return desk.page(request, pages.LinkProblem(reason, renew, on), status, step=1, path="/link")
 
 
 def _facts(view: prove.LinkView) -> dict[str, Any]:
@@ -60,7 +64,7 @@ async def show(request: Request) -> Response:
         return _problem(desk, request, "no_link" if missing else "broken", renew=False, status=404)
     view = await desk.services.db.read(lambda tx: prove.look_at_link(tx, token))
     if view.problem is not None:
-        return _problem(desk, request, view.problem, renew=_renewable(view))
+        return _problem(desk, request, view.problem, renew=_renewable(view), handle=view.handle)
     held = desk.cookies.holds(request, desk.services.seals, view.handle)
     numbers = () if held else prove.choices_for(desk.services.seals, view.handle)
     return desk.page(request, pages.LinkPage(**_facts(view), same_browser=held, numbers=numbers), step=1)
@@ -88,7 +92,7 @@ async def accept(request: Request) -> Response:
         return see("/link")
     view = await db.write(lambda tx: prove.accept_link(tx, token, held=held, number=number))
     if view.problem is not None:
-        return _problem(desk, request, view.problem, renew=_renewable(view))
+        return _problem(desk, request, view.problem, renew=_renewable(view), handle=view.handle)
     path = f"/r/{view.handle}"
     response = see(path) if held else desk.page(request, pages.LinkContinue(view.handle), step=1, path="/link")
     if not held:  # this device has shown the mail and the number: it may go on as well
@@ -98,19 +102,32 @@ async def accept(request: Request) -> Response:
 
 
 async def again(request: Request) -> Response:
-    """POST `/link/again`: a new mail to the same stored address."""
+    """POST `/link/again`: a new mail to the same stored address, unless the last one is too young."""
     desk = desk_of(request)
     await read_form(request)
     if not await desk.limiter.allows("recoveries", desk.origin(request).source):
         return desk.page(request, pages.ErrorPage(429, 60, "/link"), 429)
     token = _token(desk, request)
-    handle = await desk.services.db.write(lambda tx: prove.renew(tx, token)) if token else None
-    if handle is None:
+    done = await desk.services.db.write(lambda tx: _renew(tx, token)) if token else None
+    if done is None:
         return see("/forgot")
+    handle, wait = done
     held = desk.cookies.holds(request, desk.services.seals, handle)
-    response = desk.page(request, pages.LinkRenewed(handle if held else None), step=1, path="/link")
-    desk.cookies.drop(response, LINK)
+    response = desk.page(request, pages.LinkRenewed(handle if held else None, wait), step=1, path="/link")
+    if not wait:
+        desk.cookies.drop(response, LINK)
     return response
+
+
+def _renew(tx: Tx, token: str) -> tuple[str, int] | None:
+    """The handle, and the seconds until another mail can be asked for, 0 when one was queued now; None when it is
+    over and only a new request helps."""
+    before = tx.intakes.get(prove.look_at_link(tx, token).handle)
+    if before is None or prove.renew(tx, token) is None:
+        return None
+    after = tx.intakes.get(before.handle)
+    wait = prove.seconds_to_resend(before, tx.now)
+    return (before.handle, wait) if wait or (after and after.sends > before.sends) else None
 
 
 async def look_at_stop(request: Request) -> Response:
