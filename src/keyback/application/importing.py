@@ -153,11 +153,12 @@ def _fits(table: Table, systems: Systems) -> None:
 def _survey(table: Table, systems: Systems) -> tuple[dict[bytes, int], frozenset[str]]:
     """First pass: each person's last record, and the systems that the file speaks for.
 
-    While a row cannot be told whose it is, the file speaks for none: what somebody lacks may stand in that row.
+    It speaks for none while a row cannot be told whose it is, since what somebody lacks may stand in that row; nor
+    without a column for keys, since one slip in a mail address would split a person in two.
     """
     last: dict[bytes, int] = {}
     said: set[str] = set()
-    whole = True
+    whole = "key" in table.fields
     for n, record in enumerate(table.read()):
         table.records = n + 1
         cells = {} if record.fault else table.cells(record)

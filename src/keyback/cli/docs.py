@@ -91,9 +91,9 @@ def settings_page() -> str:
         "",
         MADE.format("`src/keyback/settings.py`"),
         "",
-        "In `keyback.toml` (here, or the file that `KEYBACK_CONFIG` names), or in the environment under the name beside",
-        "it, which wins. A `[section]` of the file is the part of a name before the dot. Unknown names stop the start.",
-        "`keyback init` writes a first file; `keyback check` says what is wrong with it.",
+        "In `keyback.toml` (here, or the file that `KEYBACK_CONFIG` names), or in the environment under the name",
+        "beside it, which wins. A `[section]` of the file is what stands before the dot of a name. Unknown names stop",
+        "the start. `keyback init` writes a first file; `keyback check` says what is wrong with it.",
         "",
         *_table(Settings, "", "KEYBACK_"),
     ]

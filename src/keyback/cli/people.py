@@ -43,8 +43,8 @@ def import_(file: Path, errors: Path | None, dry_run: bool, as_json: bool) -> No
     email are needed.
 
     Rows with the same key, or without that column the same email, are one person. What the file has no column for
-    is left as it is. Accounts that a person of the file no longer has there, in a system that the file is about, are
-    switched off. Rows that cannot be taken are reported and left out; the exit code is 1 then.
+    is left as it is. In a file with keys, accounts that a person no longer has there are switched off, in the systems
+    that the file is about. Rows that cannot be taken are reported and left out; the exit code is 1 then.
     """
     s = load()
     ready(s)
