@@ -26,7 +26,7 @@ from keyback.application.passwords import (
     strength,
 )
 from keyback.domain import password as domain
-from keyback.domain.password import PRESETS, Context, Unreadable, check, requirements
+from keyback.domain.password import PRESETS, USED_BEFORE, Context, Unreadable, check, requirements
 from keyback.domain.secret import Secret
 from keyback.locale import HERE, catalog, gettext
 
@@ -458,7 +458,9 @@ def test_every_text_has_chinese_with_the_same_places() -> None:
     for candidate in ("", "password", "a" * 20, "Northwind1", "中" * 300, "a\t", "x" * 2000):
         for v in check(candidate, classic, office, listed):
             texts[v.text] = texts[v.suggestion] = dict(v.values)
-    for r in (*requirements(classic), *requirements(nist)):
+    for v in (*check("leaked", nist, office, listed, leaked={"leaked"}), USED_BEFORE):
+        texts[v.text] = texts[v.suggestion] = dict(v.values)
+    for r in (*requirements(classic), *requirements(nist, against_leaks=True)):
         texts[r.text] = dict(r.values)
     for s in STRENGTH:
         texts[s.text] = texts[s.suggestion] = {}

@@ -6,12 +6,19 @@ on characters that phone keyboards put into emoji).
 
 from __future__ import annotations
 
-import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
+
+from keyback.domain.likeness import Blocklist, Context, context_words, only_context, runs, squeeze
+
+__all__ = [
+    "PRESETS", "READ_BYTES", "READ_CODE_POINTS", "USED_BEFORE", "Blocklist", "Code", "Context", "FixedLock",
+    "Requirement", "RequirementState", "Rules", "Unreadable", "Violation", "check", "context_words", "normalize",
+    "requirements", "state_of",
+]  # fmt: skip
 
 READ_CODE_POINTS: Final = 1024
 READ_BYTES: Final = 4096
@@ -19,8 +26,24 @@ READ_BYTES: Final = 4096
 Code = Literal[
     "too_short", "too_long", "too_long_to_read", "not_text",
     "class_upper", "class_lower", "class_digit", "class_symbol",
-    "blocklisted", "context_word",
+    "blocklisted", "context_word", "breached", "used_before",
 ]  # fmt: skip
+
+
+DAY: Final = 24 * 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class FixedLock:
+    """An account's password stops working for a while after wrong ones in a row (GB/T 22239-2019 8.1.4.1 b, C-2).
+
+    Args:
+        tries: wrong passwords in a row until it locks.
+        minutes: how long. Recovery stays open meanwhile and ends the lock.
+    """
+
+    tries: int
+    minutes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +56,9 @@ class Rules:
         min_length_with_factor: the same where a second factor is enforced.
         max_length: code points after NFC; at least 64 (N-P2).
         classes_required: 4 asks for capital, small letter, digit and sign; 0 asks for none (N-P4).
-        history: how many earlier passwords may not come back; 0 for none.
+        history: how many passwords before the current one may not come back; 0 for none, and none is kept.
         max_age_days: days until a new one is due; None for never (N-P5).
+        lock: a fixed lock in place of the soft throttle alone; None for none (decision D8).
         conflicts: requirements that these rules break, for the conformance report (decisions D2 and D3).
 
     Raises:
@@ -48,6 +72,7 @@ class Rules:
     classes_required: Literal[0, 4] = 0
     history: int = 0
     max_age_days: int | None = None
+    lock: FixedLock | None = None
     conflicts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -57,39 +82,40 @@ class Rules:
             self.classes_required not in (0, 4)
             or self.history < 0
             or (self.max_age_days is not None and self.max_age_days < 1)
+            or (self.lock is not None and (self.lock.tries < 3 or self.lock.minutes < 1))
         ):
-            raise ValueError("password rules: classes are 0 or 4, history and age are not negative")
+            raise ValueError("password rules: classes are 0 or 4, history and age are not negative, a lock has 3 tries")
 
     def shortest(self, with_factor: bool) -> int:
         """The least number of code points for somebody with or without an enforced second factor."""
         return self.min_length_with_factor if with_factor else self.min_length
 
+    def due_at(self, changed_at: int) -> int | None:
+        """When a password of this age must be replaced, ms; None where age is no reason."""
+        return None if self.max_age_days is None else changed_at + self.max_age_days * DAY
 
+
+_BY_AGE_AND_CLASS: Final = ("N-P1", "N-P4", "N-P5", "A-6.2.5", "A-6.2.10")
+# GB/T 22239-2019 8.1.4.1 asks for complexity, regular change and handling of failed sign-ins, without figures; 8 and 10
+# characters, 180 and 90 days, 5 tries and 30 minutes are what assessments of levels 2 and 3 usually look for. There is
+# no least age: whoever suspects something must be able to change a password twice in a day.
 PRESETS: Final[Mapping[str, Rules]] = MappingProxyType(
     {
-        "nist": Rules("nist", 15, 8),
-        "classic": Rules(
-            "classic",
-            8,
-            8,
-            classes_required=4,
-            history=5,
-            max_age_days=180,
-            conflicts=("N-P1", "N-P4", "N-P5", "A-6.2.5", "A-6.2.10"),
-        ),
+        r.name: r
+        for r in (
+            Rules("nist", 15, 8),
+            Rules(
+                "mlps2", 8, 8, classes_required=4, history=5, max_age_days=180, lock=FixedLock(5, 30),
+                conflicts=_BY_AGE_AND_CLASS,
+            ),
+            Rules(
+                "mlps3", 10, 10, classes_required=4, history=5, max_age_days=90, lock=FixedLock(5, 30),
+                conflicts=_BY_AGE_AND_CLASS,
+            ),
+            Rules("classic", 8, 8, classes_required=4, history=5, max_age_days=180, conflicts=_BY_AGE_AND_CLASS),
+        )
     }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Context:
-    """Names that everybody around an account knows. Each is given as people write it; derivatives are made here."""
-
-    companies: tuple[str, ...] = ()
-    systems: tuple[str, ...] = ()
-    usernames: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    mails: tuple[str, ...] = ()
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +183,16 @@ _COMMON: Final = Violation(
     "This is on the list of passwords that are guessed first.",
     _UNRELATED,
 )
+_BREACHED: Final = Violation(
+    "breached",
+    "This password is in a public leak. Whoever guesses tries such passwords first.",
+    "Choose one that you have never used anywhere, and change it wherever you use this one.",
+)
+USED_BEFORE: Final = Violation(
+    "used_before",
+    "You have used this password here before.",
+    "Choose one that is new here.",
+)
 _CONTEXT: Final = Violation(
     "context_word",
     "This is little more than a name that others know: yours, the company’s or the system’s.",
@@ -187,133 +223,16 @@ def _beyond_reading(password: str) -> bool:
     return len(password) > READ_CODE_POINTS or len(password.encode("utf-8", "surrogatepass")) > READ_BYTES
 
 
-# ── likeness ────────────────────────────────────────────────────────────────
-
-_LEET: Final = {
-    "0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "8": "b", "9": "g",
-    "@": "a", "$": "s", "!": "i", "+": "t", "(": "c", "€": "e", "|": "l",
-}  # fmt: skip
-_AS_I: Final = str.maketrans(_LEET)
-_AS_L: Final = str.maketrans({**_LEET, "1": "l", "!": "l"})
-_WALKS: Final = (
-    "1234567890", "abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "asdfghjkl", "zxcvbnm",
-    "1234567890qwertyuiopasdfghjklzxcvbnm", "qazwsxedcrfvtgbyhnujmikolp",
-    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p", "1q2w3e4r5t6y7u8i9o0p", "a1b2c3d4e5f6g7h8i9j0",
-)  # fmt: skip
-_FILLERS: Final = (
-    *("my", "our", "the", "is", "pass", "password", "passwd", "pwd", "login", "admin", "user", "welcome", "hello"),
-    *("我的", "我们的", "密码", "登录", "账号", "管理员", "欢迎", "你好"),
-)
-_DOMAIN_NOISE: Final = frozenset({"com", "co", "org", "net", "gov", "edu", "www", "mail"})
-_KEPT: Final = 4  # padding that may belong to the word, as in abc1234 or $ecret
-_WORDS_CAP: Final = 200
-_LIKENESS_CAP: Final = 128
-
-
-def _squeeze(text: str) -> str:
-    """Compatibility forms and case folded, separators out: only ever for comparing, never for hashing."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(c for c in folded if c.isalnum() or c in _LEET)
-
-
-def _periods(text: str) -> Iterator[str]:
-    """Each unit of which `text` is a repetition, the last one perhaps cut off."""
-    return (text[:p] for p in range(1, len(text) // 2 + 1) if text[p:] == text[:-p])
-
-
-class Blocklist:
-    """Passwords that are guessed first: in any case, with usual substitutions, repeated, or with padding around.
-
-    The candidate is compared as a whole: a listed word inside a longer phrase is no hit (N-P10).
-
-    Args:
-        words: one password each; case does not matter.
-    """
-
-    __slots__ = ("_words",)
-
-    def __init__(self, words: Iterable[str]) -> None:
-        self._words = frozenset(squeezed for w in words if (squeezed := _squeeze(w)))
-
-    def __len__(self) -> int:
-        return len(self._words)
-
-    def __contains__(self, candidate: str) -> bool:
-        plain = _squeeze(candidate)
-        forms = (form for whole in (plain, *_periods(plain)) for form in _forms(whole))
-        return any(
-            form in self._words or any(len(unit) > 3 and unit in self._words for unit in _periods(form))
-            for form in forms
-        )
-
-
-def _forms(plain: str) -> Iterator[str]:
-    variants = (plain, plain.translate(_AS_I), plain.translate(_AS_L))
-    yield from variants
-    letters = [i for i, c in enumerate(plain) if c.isalpha()]
-    if not letters:
-        return
-    first, end = letters[0], letters[-1] + 1
-    for start in range(max(0, first - _KEPT), first + 1):
-        for stop in range(end, min(len(plain), end + _KEPT) + 1):
-            if stop - start > 3:
-                yield from (v[start:stop] for v in variants)
-
-
-def _runs(plain: str) -> bool:
-    # ASCII only: a repeated ideograph or emoji is no key held down, and N-P3 wants fifteen of them accepted.
-    if len(plain) < 6 or not plain.isascii():
-        return False
-    if any(len(unit) <= 4 for unit in _periods(plain)):
-        return True
-    return any(plain in (line := walk * (len(plain) // len(walk) + 2)) or plain in line[::-1] for walk in _WALKS)
-
-
-def context_words(context: Context) -> frozenset[str]:
-    """The words that count as known: whole names, their parts in either order, logins, and the parts of addresses."""
-    out: set[str] = set()
-    for text in (*context.companies, *context.systems, *context.usernames, *context.names):
-        out |= _known(text[:_LIKENESS_CAP])
-    for mail in context.mails:
-        local, _, domain = mail[:_LIKENESS_CAP].rpartition("@")
-        out |= _known(local) | {_squeeze(mail[:_LIKENESS_CAP])}
-        out |= {_squeeze(label) for label in domain.casefold().split(".")[:-1] if label not in _DOMAIN_NOISE}
-    long_enough = sorted((w for w in out if len(w) > (2 if w.isascii() else 1)), key=len)
-    return frozenset(long_enough[:_WORDS_CAP])
-
-
-def _known(text: str) -> set[str]:
-    parts = re.findall(r"[^\W_]+", text)
-    words = {text, *parts, "".join(reversed(parts)), text.strip("0123456789"), *(p.strip("0123456789") for p in parts)}
-    return {_squeeze(w) for w in words}
-
-
-def _only_context(plain: str, words: frozenset[str]) -> bool:
-    """Whether nothing is left but digits, signs and fillers once known words are taken out, and there was one."""
-    size = len(plain)
-    if not words or size > _LIKENESS_CAP:
-        return False
-    variants = (plain, plain.translate(_AS_I), plain.translate(_AS_L))
-    bare, named = [False] * (size + 1), [False] * (size + 1)  # reached without, with a known word so far
-    bare[0] = True
-    for i in range(size):
-        if not (bare[i] or named[i]):
-            continue
-        steps = [len(f) for f in _FILLERS if plain.startswith(f, i)]
-        for step in [*steps, *([] if plain[i].isalpha() else [1])]:
-            bare[i + step] |= bare[i]
-            named[i + step] |= named[i]
-        for word in words:
-            if any(v.startswith(word, i) for v in variants):
-                named[i + len(word)] = True
-    return named[size]
-
-
 # ── judging ─────────────────────────────────────────────────────────────────
 
 
 def check(
-    password: str, rules: Rules, context: Context, blocklist: Blocklist, with_factor: bool = False
+    password: str,
+    rules: Rules,
+    context: Context,
+    blocklist: Blocklist,
+    with_factor: bool = False,
+    leaked: Container[str] = (),
 ) -> tuple[Violation, ...]:
     """Everything that speaks against a new password, all at once; empty when it is good.
 
@@ -323,6 +242,7 @@ def check(
         context: names known around the account.
         blocklist: common passwords.
         with_factor: a second factor is enforced for this person.
+        leaked: passwords known from public leaks, asked for the normal form (A-6.2.12).
     """
     try:
         text = normalize(password)
@@ -351,12 +271,14 @@ def check(
     if rules.classes_required:
         out += [v for code, v in _MISSING.items() if not _has_class(text, code)]
     if 0 < count <= rules.max_length:
-        plain = _squeeze(text)
-        if _runs(plain):
+        plain = squeeze(text)
+        if runs(plain):
             out.append(_REPEATS)
         elif text in blocklist:
             out.append(_COMMON)
-        if _only_context(plain, context_words(context)):
+        if text in leaked:
+            out.append(_BREACHED)
+        if only_context(plain, context_words(context)):
             out.append(_CONTEXT)
     return tuple(out)
 
@@ -366,8 +288,9 @@ def _has_class(text: str, code: str) -> bool:
     return any(unicodedata.category(c).startswith(wanted[code]) for c in text)
 
 
-def requirements(rules: Rules, with_factor: bool = False) -> tuple[Requirement, ...]:
-    """The rules in words, to be shown before anything is typed. The upper limit is told only to who meets it."""
+def requirements(rules: Rules, with_factor: bool = False, against_leaks: bool = False) -> tuple[Requirement, ...]:
+    """The rules in words, to be shown before anything is typed. The upper limit is told only to who meets it, an
+    earlier password only to who sends one: finding out costs as much as a sign-in."""
     length = {"min": rules.shortest(with_factor)}
     out = [Requirement("too_short", "{min} characters or more; words and spaces are welcome", length)]
     if rules.classes_required:
@@ -381,16 +304,23 @@ def requirements(rules: Rules, with_factor: bool = False) -> tuple[Requirement, 
         Requirement("blocklisted", "Not a common password"),
         Requirement("context_word", "Not just your name, the company’s or the system’s"),
     ]
+    if against_leaks:
+        out.append(Requirement("breached", "Not in a public leak"))
     return tuple(out)
 
 
 def state_of(
-    candidate: str, rules: Rules, context: Context, blocklist: Blocklist, with_factor: bool = False
+    candidate: str,
+    rules: Rules,
+    context: Context,
+    blocklist: Blocklist,
+    with_factor: bool = False,
+    leaked: Container[str] = (),
 ) -> tuple[RequirementState, ...]:
     """Each requirement and where the candidate stands, all idle for an empty or unreadable one; as `check`."""
-    broken = {v.code for v in check(candidate, rules, context, blocklist, with_factor)}
+    broken = {v.code for v in check(candidate, rules, context, blocklist, with_factor, leaked)}
     judged = candidate and not broken & {"too_long_to_read", "not_text"}
     return tuple(
         RequirementState(r, "idle" if not judged else "unmet" if r.code in broken else "met")
-        for r in requirements(rules, with_factor)
+        for r in requirements(rules, with_factor, leaked != ())
     )
