@@ -10,7 +10,7 @@ import base64
 import hashlib
 import hmac
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -207,6 +207,7 @@ def _letters(tx: Tx, wishes: Sequence[_Wish], elsewhere: Sequence[_Wish]) -> tup
             (ch.token_digest(ch.link_token(key, c.nonce)), ch.token_digest(ch.stop_token(key, c.nonce))) for c in new
         ]
         tx.challenges.add(new, tx.seals.primary, digests)
+    spent.settle(jobs)
     return jobs, spent.withheld
 
 
@@ -239,17 +240,20 @@ def _mail(tx: Tx, kind: str, w: _Wish, facts: dict[str, Any], life: int) -> Job:
 
 
 class _Budget:
-    """At most 3 requested mails an hour and 10 a day to one person; nobody outside sees when it is used up (A7)."""
+    """At most 3 requested mails an hour and 10 a day to one person; nobody outside sees when it is used up (A7).
+
+    Only what is really mailed counts: a burst of requests by a stranger must not use up a day (INV-I9).
+    """
 
     def __init__(self, tx: Tx, person_ids: Sequence[str]) -> None:
-        counts = tx.counters.add([f"mail/{p}" for p in person_ids])
-        asked: dict[str, int] = defaultdict(int)
-        for p in person_ids:
-            asked[p] += 1
+        self._tx = tx
+        people = sorted(set(person_ids))
+        # Counting one beforehand tells, and keeps other nodes waiting until `settle` has put it right.
+        counts = tx.counters.add([f"mail/{p}" for p in people])
         self._left: dict[str, int] = {}
-        for p, n in asked.items():
+        for p in people:
             c = counts[f"mail/{p}"]
-            self._left[p] = min(ch.MAILS_PER_HOUR - (c.hour - n), ch.MAILS_PER_DAY - (c.day - n))
+            self._left[p] = min(ch.MAILS_PER_HOUR - (c.hour - 1), ch.MAILS_PER_DAY - (c.day - 1))
         self.withheld = 0
 
     def allows(self, person_id: str) -> bool:
@@ -258,6 +262,12 @@ class _Budget:
             return True
         self.withheld += 1
         return False
+
+    def settle(self, jobs: Sequence[Job]) -> None:
+        """Leaves as many counted as there are letters."""
+        mailed = Counter(str(j.body["person"]) for j in jobs)
+        self._tx.counters.add([f"mail/{p}" for p, n in mailed.items() for _ in range(n - 1)])
+        self._tx.counters.take_back([f"mail/{p}" for p in self._left if not mailed[p]])
 
 
 class _Cases:

@@ -20,6 +20,8 @@ from keyback.domain.secret import Secret
 LEASE = 2 * ch.MINUTE
 BACKOFF = (5_000, 15_000, 45_000, 120_000, 300_000, 600_000)
 MOST_ATTEMPTS = 60
+BAD_LETTER = Receipt("permanent", "bad_letter")
+TOO_LATE = Receipt("permanent", "expired")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,11 @@ async def send_some(
     if not jobs:
         return Sent()
     letters = await db.read(lambda tx: _letters(tx, jobs, titles, public_url))
-    void = [j for j in jobs if letters.get(j.id) is None]
-    ready = [(j, letter) for j in jobs if (letter := letters.get(j.id)) is not None]
+    void = [j for j in jobs if letters[j.id] is None]
+    over = [(j, r) for j in jobs if isinstance(r := letters[j.id], Receipt)]
+    ready = [(j, letter) for j in jobs if isinstance(letter := letters[j.id], Letter)]
     receipts = await channel.send([letter for _, letter in ready])
-    answered = list(zip((j for j, _ in ready), receipts, strict=True))
+    answered = [*over, *zip((j for j, _ in ready), receipts, strict=True)]
     return await db.write(lambda tx: _mark(tx, answered, void, jitter))
 
 
@@ -72,23 +75,34 @@ def _mark(tx: Tx, answered: Sequence[tuple[Job, Receipt]], void: Sequence[Job], 
     return Sent(len(answered) - again - dropped, again, dropped)
 
 
-def _letters(tx: Tx, jobs: Sequence[Job], titles: Mapping[str, str], public_url: str) -> Mapping[str, Letter | None]:
-    """The letter of each job; None for one that nobody needs any more (its challenge is over, its contact is gone)."""
+def _letters(
+    tx: Tx, jobs: Sequence[Job], titles: Mapping[str, str], public_url: str
+) -> Mapping[str, Letter | Receipt | None]:
+    """The letter of each job; None for one that nobody needs any more (its challenge is over, its contact is gone), a
+    receipt for one that cannot be written or is too late."""
     people_ids = sorted({str(j.body["person"]) for j in jobs if "person" in j.body})
     people = tx.people.people(people_ids)
     contacts = {c.id: c for cs in tx.people.contacts(people_ids).values() for c in cs}
     ids = [str(j.body["challenge"]) for j in jobs if "challenge" in j.body]
     challenges = tx.challenges.many(ids) if ids else {}
     key_ids = tx.challenges.key_ids(ids) if ids else {}
-    out: dict[str, Letter | None] = {}
+    out: dict[str, Letter | Receipt | None] = {}
     for j in jobs:
         out[j.id] = None
         person, contact = people.get(str(j.body.get("person"))), contacts.get(str(j.body.get("contact")))
-        if person is None or contact is None or tx.now >= j.expires_at:
+        if not {"person", "contact", "letter"} <= set(j.body):
+            out[j.id] = BAD_LETTER
+        if person is None or contact is None:
             continue
-        facts = _facts(tx.seals, j, challenges, key_ids, titles, public_url)
-        if facts is not None:
-            out[j.id] = _letter(j, person, contact, facts)
+        if tx.now >= j.expires_at:
+            out[j.id] = TOO_LATE
+            continue
+        try:
+            facts = _facts(tx.seals, j, challenges, key_ids, titles, public_url)
+            if facts is not None:
+                out[j.id] = _letter(j, person, contact, facts)
+        except (LookupError, TypeError, ValueError):  # one bad row never holds up the others (Q10)
+            out[j.id] = BAD_LETTER
     return out
 
 

@@ -9,18 +9,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from keyback.application.identity import Origin, clean_agent, device_words
-from keyback.application.ports import Connector, Outcome, Plan
+from keyback.application.ports import Connector, Outcome, Plan, Step
 from keyback.application.prove import tell_all
-from keyback.application.store import Database, Job, Tx
+from keyback.application.store import Database, Job, StorageDown, Tx
 from keyback.domain import case as dc
 from keyback.domain import events as ev
 from keyback.domain.case import Case, State
 from keyback.domain.challenge import MINUTE
 from keyback.domain.errors import Refusal
 from keyback.domain.person import Account, Person
+from keyback.domain.policy import suffices
 from keyback.domain.secret import Secret
 
+log = structlog.get_logger("keyback.reset")
 JOB_LIFE = 10 * MINUTE
 LEASE = 2 * MINUTE
 PURPOSE = "password"
@@ -57,12 +61,18 @@ def choice(tx: Tx, case_id: str) -> Choice:
     if tx.now >= case.expires_at:
         raise Refusal("expired")
     settled = {r.account_id for r in case.results if r.result != "refused"}
+    contacts = tx.people.contacts([person.id]).get(person.id, ())
+    # What was proven must still hold: a mailbox that was taken away since is no evidence, and the tier may have risen.
+    still = {f"mail:{c.id}" for c in contacts}
+    proven = [e for e in case.evidence if not e.channel.startswith("mail:") or e.channel in still]
+    if not suffices(proven, person.tier):
+        raise Refusal("not_enough_evidence")
     accounts = tuple(
         a
         for a in tx.people.accounts([person.id]).get(person.id, ())
         if a.id in case.accounts and a.id not in settled and a.state != "disabled" and not a.provider
     )
-    mails = tuple(c.address for c in tx.people.contacts([person.id]).get(person.id, ()))
+    mails = tuple(c.address for c in contacts)
     return Choice(case, person, accounts, mails, (case.expires_at - tx.now) // 1000)
 
 
@@ -107,17 +117,29 @@ def choose(tx: Tx, case_id: str, password: Secret, account_ids: Sequence[str], s
 
 
 async def apply_one(db: Database, connectors: Mapping[str, Connector], job: Job) -> str:
-    """Runs one leased job to its next rest; the result word, for metrics and logs."""
-    loaded = await db.read(lambda tx: _load(tx, job))
-    if loaded is None:
-        await db.write(lambda tx: tx.outbox.dead(job, "no_case"))
+    """Runs one leased job to its next rest; the result word, for metrics and logs.
+
+    Whatever goes wrong on the way, a job comes to an end with its ten minutes: a case must not hang in applying, where
+    its person could not begin anew.
+    """
+    if not {"case", "account"} <= set(job.body):
+        await db.write(lambda tx: tx.outbox.dead(job, "malformed"))
         return "refused"
-    account, password = loaded
-    connector = connectors.get(account.system)
-    if connector is None:
-        return await _settle(db, job, "refused", "unavailable", "")
-    plan = Plan(job.id, account.external_id, account.username, password, attempt=job.attempts)
-    outcomes = await connector.apply(plan)
+    try:
+        loaded = await db.read(lambda tx: _load(tx, job))
+        if isinstance(loaded, str):
+            return await _settle(db, job, "unsure" if job.attempts > 1 else "refused", loaded, "")
+        account, password = loaded
+        connector = connectors.get(account.system)
+        if connector is None:
+            return await _settle(db, job, "refused", "unavailable", "")
+        plan = Plan(job.id, account.external_id, account.username, password, attempt=job.attempts)
+        outcomes = await connector.apply(plan)
+    except StorageDown:
+        raise  # nothing can be written now; the lease runs out
+    except Exception as e:
+        log.error("apply_failed", error=type(e).__name__)
+        outcomes = [Outcome(Step.SET, "uncertain", "unavailable")]
     result, last = judge(outcomes)
     if result == "working":
         wait = max(last.retry_after_ms, BACKOFF[min(job.attempts, len(BACKOFF)) - 1])
@@ -125,14 +147,20 @@ async def apply_one(db: Database, connectors: Mapping[str, Connector], job: Job)
     return await _settle(db, job, result, last.code, last.vendor_text)
 
 
-def _load(tx: Tx, job: Job) -> tuple[Account, Secret] | None:
+def _load(tx: Tx, job: Job) -> tuple[Account, Secret] | str:
+    """The account and its new password, or the code of what speaks against it now."""
     case = tx.cases.get(str(job.body["case"]))
     if case is None or job.sealed is None:
-        return None
+        return "not_found"
+    if tx.now >= job.expires_at:
+        return "unavailable"  # nobody expects it any more
+    person = tx.people.person(case.person_id)
     accounts = tx.people.accounts([case.person_id]).get(case.person_id, ())
     account = next((a for a in accounts if a.id == job.body["account"]), None)
     if account is None:
-        return None
+        return "not_found"
+    if person is None or person.state != "active" or account.state == "disabled":
+        return "not_permitted"  # switched off since it was chosen (E16)
     plain = tx.seals.open(job.sealed, f"{PURPOSE}/{case.id}", job.id)
     return account, Secret(plain.decode())
 
@@ -172,7 +200,9 @@ def _finish(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) ->
     if case is None:
         return result
     if result == "done":
-        tx.people.set_account_state(str(job.body["account"]), "active")
+        account = tx.people.account(str(job.body["account"]))
+        if account and account.state == "locked":  # a disabled one stays so
+            tx.people.set_account_state(account.id, "active")
         tx.counters.reset(f"pw/{job.body['account']}")
         tx.sessions.end_all(case.person_id)
     if case.settled:

@@ -196,6 +196,10 @@ class Counters(Protocol):
         """Counts one for each key in one statement each and gives the new counts."""
         ...
 
+    def take_back(self, keys: Sequence[CounterKey]) -> None:
+        """Undoes one `add` for each key, for what was counted beforehand and then did not happen."""
+        ...
+
     def reset(self, key: CounterKey) -> None:
         """Sets the consecutive total to zero; hours and days stay."""
         ...

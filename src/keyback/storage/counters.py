@@ -51,6 +51,12 @@ class CounterStore:
         found: Any = self._tx.conn.exec_driver_sql(sql, tuple(keys))
         return {key: Count(total, hour, day) for key, total, hour, day in found}
 
+    def take_back(self, keys: Sequence[str]) -> None:
+        c = counters.c
+        some = counters.update().where(c.hour > 0)
+        for part in chunks(sorted(keys), 500):
+            self._tx.conn.execute(some.where(c.key.in_(part)).values(total=c.total - 1, hour=c.hour - 1, day=c.day - 1))
+
     def reset(self, key: str) -> None:
         self._tx.conn.execute(counters.update().where(counters.c.key == key).values(total=0))
 
