@@ -28,12 +28,17 @@ class IntakeStore:
     def __init__(self, tx: SqlTx) -> None:
         self._tx = tx
 
-    def add(self, new: Sequence[Intake]) -> None:
-        seals = self._tx.seals
+    def add(self, new: Sequence[Intake], *, notify: bool = False) -> None:
+        """Writes new ones down.
+
+        Args:
+            notify: wake the workers of other processes in the same statement (PostgreSQL).
+        """
+        sealed = self._tx.seals.seal_all([(i.identifier.encode(), i.handle) for i in new], PURPOSE)
         rows = [
             {
                 "handle": i.handle,
-                "identifier": seals.seal(i.identifier.encode(), PURPOSE, i.handle),
+                "identifier": identifier,
                 "subject": i.subject,
                 "journey": i.journey,
                 "system": i.system,
@@ -45,9 +50,9 @@ class IntakeStore:
                 "expires_at": self._tx.now + i.expires_at - i.asked_at,
                 "state": i.state,
             }
-            for i in new
+            for i, identifier in zip(new, sealed, strict=True)
         ]
-        insert_many(self._tx.conn, intakes, rows, ignore=True)
+        insert_many(self._tx.conn, intakes, rows, ignore=True, notify="keyback" if notify else "")
         self._tx.wakes = True
 
     def _load(self, row: Row[Any]) -> Intake:

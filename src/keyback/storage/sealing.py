@@ -6,7 +6,7 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
@@ -100,9 +100,17 @@ class Keyring:
 
     def seal(self, plain: bytes, purpose: str, bound_to: str) -> bytes:
         """Encrypts (AES-256-GCM) so that it opens only for the same purpose and for what it is bound to."""
-        nonce = os.urandom(12)
-        sealed = self._cipher(purpose, self.primary).encrypt(nonce, plain, f"{purpose}\0{bound_to}".encode())
-        return bytes([1, len(self.primary)]) + self.primary.encode() + nonce + sealed
+        return self.seal_all([(plain, bound_to)], purpose)[0]
+
+    def seal_all(self, items: Sequence[tuple[bytes, str]], purpose: str) -> list[bytes]:
+        """`seal` for each (plain, bound_to), with one draw of randomness for all: drawing gives up the interpreter
+        lock, and a busy event loop takes its time to hand it back."""
+        cipher, head = self._cipher(purpose, self.primary), bytes([1, len(self.primary)]) + self.primary.encode()
+        drawn, out = os.urandom(12 * len(items)), []
+        for i, (plain, bound_to) in enumerate(items):
+            nonce = drawn[12 * i : 12 * i + 12]
+            out.append(head + nonce + cipher.encrypt(nonce, plain, f"{purpose}\0{bound_to}".encode()))
+        return out
 
     def open(self, sealed: bytes, purpose: str, bound_to: str) -> bytes:
         """The plain bytes.
