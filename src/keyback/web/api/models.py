@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
+from pydantic_core import PydanticCustomError
 
 from keyback.web.pages import SystemState
 
@@ -18,6 +19,17 @@ class Given(BaseModel):
     """A request's body. Values are never shown in an error or a `repr`."""
 
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
+
+    @field_validator("*")
+    @classmethod
+    def _is_text(cls, value: Any) -> Any:
+        """Refuses lone surrogates, which JSON can spell and nothing else can write (B15)."""
+        for text in value if isinstance(value, list) else [value]:
+            try:
+                (text.get_secret_value() if isinstance(text, SecretStr) else text or "").encode()
+            except UnicodeEncodeError:
+                raise PydanticCustomError("not_text", "not text") from None
+        return value
 
 
 class Start(Given):

@@ -26,10 +26,11 @@ CODES = {
     "extra_forbidden": "unknown_field",
     "string_type": "not_a_string",
     "string_unicode": "not_text",
+    "not_text": "not_text",
     "string_too_long": "too_long",
     "string_too_short": "empty",
     "list_type": "not_a_list",
-    "too_long": "too_many",
+    "too_long": "too_long",
     "too_short": "empty",
     "string_pattern_mismatch": "malformed",
 }

@@ -1,0 +1,120 @@
+"""The description of the API: it is current, and what the API answers is what it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import schemathesis
+from api_client import Client, Recovery
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.generation import GenerationMode
+from schemathesis.specs.openapi import checks
+from tests.conftest import Clock, Kit
+
+from keyback.application.clock import wall_clock
+from keyback.testing.mailbox import Mailbox
+from keyback.web.api import recoveries
+from keyback.web.app import openapi
+
+FILE = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
+DOC = openapi()
+SCHEMA = schemathesis.openapi.from_dict(DOC)
+OPERATIONS = [o.ok() for o in SCHEMA.get_all_operations()]
+CHECKS = [
+    checks.status_code_conformance,
+    checks.content_type_conformance,
+    checks.response_schema_conformance,
+    checks.response_headers_conformance,
+]
+# What no generated request can do: guess a code, a password or a session.
+NEEDS_MORE = {"POST /recoveries/{handle}/proofs/{proof}/verify", "POST /sign-in", "GET /session"}
+WIDE = {"recoveries": 9999, "proofs": 9999, "sign_ins": 9999, "checks": 9999}
+
+
+def test_the_document_in_the_repository_is_current() -> None:
+    """Write it anew with `keyback openapi --out docs/openapi.json`."""
+    assert FILE.read_text("utf-8") == json.dumps(DOC, ensure_ascii=False, indent=2) + "\n"
+
+
+def test_every_operation_is_described() -> None:
+    assert DOC["openapi"].startswith("3.1")
+    operations = [(path, o) for path, methods in DOC["paths"].items() for o in methods.values()]
+    assert len({o["operationId"] for _, o in operations}) == len(operations) == 10
+    for path, o in operations:
+        assert o["summary"]
+        assert {"500", "503"} <= set(o["responses"])
+        for status, answer in o["responses"].items():
+            kind = "application/json" if int(status) < 300 else "application/problem+json"
+            assert status == "204" or list(answer["content"]) == [kind], (path, status)
+            for example in answer.get("content", {}).get(kind, {}).get("examples", {}).values():
+                assert example["value"]["status"] == int(status)
+        open_to_all = path in ("/recoveries", "/sign-in", "/passwords/check")
+        assert open_to_all or o["security"] in ([{"recoverySecret": []}], [{"session": []}]), path
+    assert set(DOC["components"]["securitySchemes"]) == {"recoverySecret", "session"}
+
+
+@pytest.fixture
+def client(make_kit: Callable[..., Kit]) -> Iterator[Client]:
+    with Mailbox() as mailbox:
+        client = Client(make_kit(mail={"port": mailbox.port}, limits=WIDE, clock=Clock(wall_clock())))
+        client.people()
+        client.mailbox = mailbox
+        yield client
+
+
+def test_the_served_document_is_the_same(client: Client) -> None:
+    assert client.get("/openapi.json").json() == DOC
+
+
+@pytest.mark.covers("B13", "B15")
+@pytest.mark.parametrize("operation", OPERATIONS, ids=[o.label for o in OPERATIONS])
+def test_answers_conform(client: Client, operation: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recoveries, "WAIT_S", 0.0)
+    waiting, ghost, proven = Recovery(client), Recovery(client, "nobody"), Recovery(client)
+    proven.prove(client.mailbox)
+    holders: list[tuple[str | None, str]] = [(None, ""), (None, "x")]
+    holders += [(r.handle, r.secret) for r in (waiting, ghost, proven)] + [("0123456789abcdefghijkl", "x")]
+    seen: set[int] = set()
+    for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+
+        @settings(
+            max_examples=12,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(case=operation.as_strategy(generation_mode=mode))
+        def conform(case: Any) -> None:
+            for handle, secret in holders:
+                answer = send(client, case, handle, secret)
+                assert answer.status_code < 500
+                seen.add(answer.status_code)
+                case.validate_response(answer, checks=CHECKS)
+
+        try:
+            conform()
+        except schemathesis.errors.InvalidSchema:  # nothing about this operation can be negated
+            continue
+    assert max(seen) >= 400
+    assert min(seen) < 300 or operation.label in NEEDS_MORE, seen
+
+
+def send(client: Client, case: Any, handle: str | None, secret: str) -> Any:
+    """The generated request, for this handle and with this secret, over our own client."""
+    if handle is not None and "handle" in (case.path_parameters or {}):
+        case.path_parameters["handle"] = handle
+    kwargs = case.as_transport_kwargs(base_url="http://127.0.0.1:8080")
+    known = {k: kwargs[k] for k in ("method", "url", "headers", "params", "json", "data") if kwargs.get(k) is not None}
+    prepared = requests.Request(**known).prepare()
+    body = prepared.body.encode() if isinstance(prepared.body, str) else prepared.body
+    kept = {"content-type", "idempotency-key", "accept-language"}
+    headers = {k.lower(): v for k, v in prepared.headers.items() if k.lower() in kept}
+    path = prepared.path_url.removeprefix("/api/v1")
+    return client.call(prepared.method, path, raw=body, secret=secret, **headers)
