@@ -240,7 +240,8 @@ def test_which_mail_each_state_gets(make_kit: Make, journey: str) -> None:
             replace(a, external_id=f"{key}/{a.system}", username=f"{key}.{a.system}") for a in who.accounts
         )
         mails = (f"{key}@example.com",) if who.mails else ()
-        kit.write(lambda tx, p=replace(who, key=key, mails=mails, accounts=accounts): tx.people.save_imported([p]))
+        one = replace(who, key=key, mails=mails, accounts=accounts)
+        kit.write(lambda tx, one=one: tx.people.save_imported([one]))
         tray.letters.clear()
         started = ask(kit, mails[0] if mails else accounts[0].username, journey=journey)
         drain(kit)
