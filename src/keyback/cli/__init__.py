@@ -6,6 +6,7 @@ import click
 
 from keyback import __version__
 from keyback.cli.audit import audit
+from keyback.cli.breach import breach
 from keyback.cli.cases import case
 from keyback.cli.check import check
 from keyback.cli.common import Keyback
@@ -26,5 +27,5 @@ def main() -> None:
     """
 
 
-for command in (init, check, serve, worker, migrate, people, case, audit, openapi, demo):
+for command in (init, check, serve, worker, migrate, people, case, audit, breach, openapi, demo):
     main.add_command(command)
