@@ -1,19 +1,12 @@
 """Mail by SMTP: warm connections, pipelined where the relay offers it (RFC 5321, RFC 2920, RFC 3207, RFC 4954).
 
-What a reply means for a letter:
-    4xx                                temporary: greylisted, busy
-    5xx about the recipient            permanent: refused_recipient
-    5xx about the message              permanent: refused_message
-    5xx about us (greeting, AUTH,      temporary: relay_refuses_us; the configuration is wrong, not the address
-      MAIL FROM, relaying denied)
-    connection lost after the content  temporary: reply_lost; the next attempt carries the same Message-ID
+What a reply means for a letter stands in `smtp_replies`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import smtplib
 import socket
 import ssl
@@ -28,11 +21,11 @@ from typing import Literal
 from keyback.application.ports import Letter, Receipt
 from keyback.channels.mail import LOOPBACK, ComposedMail, MailComposer
 from keyback.channels.mime import BadLetter
+from keyback.channels.smtp_replies import Down, after_content, clean, refused, why
 from keyback.domain.secret import Secret
 
 IDLE_S = 30.0  # relays drop idle clients after minutes; well before that we do
 CHUNK = 32  # letters for which a second connection is worth its start
-_TELLING = re.compile(r"\S+@\S+|https?:\S+|\d{4} ?\d{4}")  # relays quote addresses, and now and then the message
 LOSSES = 3  # connections lost one after another before a batch is given up
 
 
@@ -69,16 +62,8 @@ class SmtpSettings:
             raise ValueError("pool and timeout_s must be positive")
 
 
-class _Down(Exception):
-    """No letter can go now; the receipt says why."""
-
-    def __init__(self, receipt: Receipt) -> None:
-        super().__init__(receipt.code)
-        self.receipt = receipt
-
-
 class _Lost(Exception):
-    """The connection ended. `slow`: by a time-out, so trying again would only wait again. `told`: the server said so."""
+    """The connection ended. `slow`: by a time-out, so another try would only wait again. `told`: the server said so."""
 
     def __init__(self, *, slow: bool = False, told: bool = False) -> None:
         super().__init__("connection lost")
@@ -121,7 +106,7 @@ class _Line:
         self.proved = True
         if code == 421 or not 200 <= code <= 599:
             raise _Lost(told=code == 421)
-        return code, _clean(text)
+        return code, clean(text)
 
     def rset(self) -> None:
         self.write(b"RSET\r\n")
@@ -193,7 +178,7 @@ class SmtpChannel:
             try:
                 line = line or self._line()
                 self._run(line, batch, todo)
-            except _Down as e:
+            except Down as e:
                 batch.down = e.receipt
                 if line is not None:
                     line.close()
@@ -232,7 +217,7 @@ class SmtpChannel:
                 content = None
                 try:
                     line.write(data + ahead)
-                    batch.receipts[index] = _after_content(*line.reply())
+                    batch.receipts[index] = after_content(*line.reply())
                     batch.losses = 0
                 except _Lost as e:
                     # The relay may have the letter: never again on our own, the outbox decides (attack case K9).
@@ -279,7 +264,7 @@ class SmtpChannel:
                 line.write(command)
             code, text = line.reply()
             if receipt is None and (code != 354 if i == 2 else code >= 300):
-                receipt = _refused(i, code, text)
+                receipt = refused(i, code, text)
             elif receipt and code == 354:  # it wants content for nobody (RFC 2920 section 3.1)
                 line.write(b".\r\n")
                 line.reply()
@@ -307,7 +292,7 @@ class SmtpChannel:
             self._idle.append(line)
 
     def _open(self) -> _Line:
-        """Connect, encrypt and sign in. Raises `_Down`; never goes on in clear where encryption is asked for."""
+        """Connect, encrypt and sign in. Raises `Down`; never goes on in clear where encryption is asked for."""
         s = self._settings
         smtp: smtplib.SMTP | None = None
         try:
@@ -318,15 +303,15 @@ class SmtpChannel:
             smtp.ehlo()
             if s.security == "starttls":
                 if not smtp.has_extn("starttls"):
-                    raise _Down(Receipt("temporary", "no_starttls", "the relay does not offer STARTTLS"))
+                    raise Down(Receipt("temporary", "no_starttls", "the relay does not offer STARTTLS"))
                 smtp.starttls(context=self._tls)
                 smtp.ehlo()
             if s.password is not None:
                 smtp.login(s.username, s.password.reveal())
-        except (OSError, smtplib.SMTPException, _Down) as e:
+        except (OSError, smtplib.SMTPException, Down) as e:
             if smtp is not None:
                 smtp.close()
-            raise e if isinstance(e, _Down) else _Down(_why(e)) from None
+            raise e if isinstance(e, Down) else Down(why(e)) from None
         # Later replies come from a server that had its say in the hello; nothing else of it is kept.
         return _Line(smtp, smtp.has_extn("pipelining"), smtp.has_extn("smtputf8"))
 
@@ -336,7 +321,7 @@ class SmtpChannel:
             line = self._open()
             line.write(b"NOOP\r\n")
             code, text = line.reply()
-        except _Down as e:
+        except Down as e:
             return e.receipt
         except _Lost as e:
             return Receipt("temporary", "timeout" if e.slow else "unreachable")
@@ -364,43 +349,3 @@ def _envelope(mail: ComposedMail) -> tuple[bytes, ...]:
         f"RCPT TO:<{mail.envelope_to}>\r\n".encode(),
         b"DATA\r\n",
     )
-
-
-def _refused(stage: int, code: int, text: str) -> Receipt:
-    """What a refusal of MAIL (0), RCPT (1) or DATA (2) means. Raises `_Down` when it is about us."""
-    said = f"{code} {text}"
-    if code < 500:
-        return Receipt("temporary", "greylisted" if stage == 1 else "busy", said)
-    if stage == 0:
-        raise _Down(Receipt("temporary", "relay_refuses_us", said))
-    # A relay that carries nothing for us says so at RCPT; the address is not to blame.
-    if stage == 1 and (code in (530, 535) or "relay" in text.lower()):
-        return Receipt("temporary", "relay_refuses_us", said)
-    return Receipt("permanent", "refused_recipient" if stage == 1 else "refused_message", said)
-
-
-def _after_content(code: int, text: str) -> Receipt:
-    said = f"{code} {text}"
-    if code < 300:
-        return Receipt("sent", "ok", said)
-    return Receipt("temporary", "busy", said) if code < 500 else Receipt("permanent", "refused_message", said)
-
-
-def _why(error: Exception) -> Receipt:
-    """Why no connection came about, in words without address or secret."""
-    if isinstance(error, smtplib.SMTPResponseException):
-        text = error.smtp_error if isinstance(error.smtp_error, bytes) else str(error.smtp_error).encode()
-        code = "relay_refuses_us" if error.smtp_code >= 500 else "busy"
-        return Receipt("temporary", code, f"{error.smtp_code} {_clean(text)}")
-    if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
-        return Receipt("temporary", "relay_refuses_us", "the relay offers no way to sign in that we know")
-    if isinstance(error, ssl.SSLError):
-        return Receipt("temporary", "tls_failed", _clean(str(error).encode()))
-    if isinstance(error, TimeoutError):
-        return Receipt("temporary", "timeout", "no answer in time")
-    return Receipt("temporary", "unreachable", type(error).__name__)
-
-
-def _clean(text: bytes) -> str:
-    shown = "".join(c if c.isprintable() else " " for c in text.decode("ascii", "replace"))
-    return _TELLING.sub("…", shown)[:200]
