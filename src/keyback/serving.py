@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
@@ -123,6 +124,7 @@ async def hold(
     more: list[BaseRoute] | None = None,
     outer: Callable[[ASGIApp], ASGIApp] | None = None,
     patience: Patience | None = None,
+    sock: socket.socket | None = None,
     ready: Callable[[], None] | None = None,
 ) -> None:
     """Serves these services until a signal.
@@ -130,6 +132,8 @@ async def hold(
     Args:
         more: further routes, such as the demo's.
         outer: wraps the application below the access log.
+        patience: limits of connections.
+        sock: listens already; None binds `settings.listen`.
         ready: called once it answers.
 
     Raises:
@@ -142,7 +146,7 @@ async def hold(
     app = make_app(desk, more=more, lifespan=_beside(the_worker))
     app = Watch(outer(app) if outer else app, metrics, HOT)
     server = make_server(app, patience)
-    sock = _bound(settings.listen, "listen")
+    sock = sock or bound(settings.listen, "listen")
 
     def tell() -> None:
         log.info("ready", listen=settings.listen, worker=worker)
@@ -210,7 +214,7 @@ async def _metrics_server(settings: Settings, metrics: Metrics) -> AsyncIterator
         yield
         return
     server = make_server(metrics_app(metrics), Patience(connections=64), lifespan=False)
-    serving = asyncio.create_task(server.serve([_bound(settings.metrics_listen, "metrics_listen")]))
+    serving = asyncio.create_task(server.serve([bound(settings.metrics_listen, "metrics_listen")]))
     try:
         yield
     finally:
@@ -218,7 +222,8 @@ async def _metrics_server(settings: Settings, metrics: Metrics) -> AsyncIterator
         await serving
 
 
-def _bound(listen: str, name: str) -> Any:
+def bound(listen: str, name: str) -> socket.socket:
+    """A listening socket for the setting `name`. Raises Refused when the address is taken or none."""
     try:
         return bind(listen)
     except (OSError, ValueError, OverflowError) as e:

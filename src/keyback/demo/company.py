@@ -1,0 +1,172 @@
+"""Qingyu Instruments 青屿仪器: sixty people who do not exist, with every peculiarity that recovery has to cope with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from keyback.domain.person import Tier
+
+DOMAIN = "qingyu.example.com"
+PROVIDER = "Harbour ID"
+COMPANY = {"en": "Qingyu Instruments", "zh_CN": "青屿仪器"}
+HELPDESK = {"en": "extension 8100, weekdays 8:30 to 18:00", "zh_CN": "内线8100（工作日8:30至18:00）"}
+TITLES = {"builtin": "Keyback", "demo": "Harbour CRM", "guided": "Lanyun"}
+GUIDED_URL = "https://lanyun.example.com/reset"
+GUIDED_STEPS = {
+    "en": [
+        "Open Lanyun and choose “Forgot password”.",
+        "Type your work email and the code that Lanyun sends to it.",
+        "Choose the password that you have just chosen here.",
+    ],
+    "zh_CN": [
+        "打开Lanyun，点“忘记密码”。",
+        "输入工作邮箱，以及Lanyun发到这个邮箱的验证码。",
+        "设置成刚才在这里选定的密码。",
+    ],
+}
+
+ONE = "Start here: one login, one mail."
+THREE = "Three systems, fixed in one go; one of them leads through its own page."
+TWO_NAMES = "Another user name in the CRM; either one leads here."
+SHARED = "Shares a mailbox with a colleague: each of the two gets a letter of their own."
+NO_MAIL = "No mail on record: nothing comes, and the page does not give that away."
+LEFT = "Has left: nothing comes, and the page does not give that away."
+LOCKED = "Locked after too many tries; recovering unlocks as well."
+ELSEWHERE = "The password lives with another sign-in provider; the letter says so."
+TWO_MAILS = "Two addresses on record: the change is told to both."
+MFA = "Needs more than one proof: a mail alone ends at the help desk."
+ADMIN = "CRM administrator: a mail alone is never enough."
+LONG = "A long name, which has to fit everywhere."
+APOSTROPHE = "A name with an apostrophe, spelled right in page and mail."
+HINTS = (
+    ONE, THREE, TWO_NAMES, SHARED, NO_MAIL, LEFT, LOCKED, ELSEWHERE, TWO_MAILS, MFA, ADMIN, LONG, APOSTROPHE,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Staff:
+    """One of the sixty.
+
+    Args:
+        username: login in every system, unless `crm_username` says otherwise.
+        systems: names of the systems with an account of theirs.
+        hint: message id of what there is to try, or empty.
+    """
+
+    username: str
+    name: str
+    locale: Literal["zh_CN", "en"]
+    systems: tuple[str, ...]
+    mails: tuple[str, ...]
+    password: str
+    tier: Tier = "standard"
+    state: Literal["active", "disabled"] = "active"
+    locked: bool = False
+    provider: str = ""
+    crm_username: str = ""
+    hint: str = ""
+
+    def login(self, system: str) -> str:
+        return self.crm_username if system == "demo" and self.crm_username else self.username
+
+    @property
+    def identifiers(self) -> tuple[str, ...]:
+        """Everything that may be typed to mean this person."""
+        return tuple(dict.fromkeys([*(self.login(s) for s in self.systems), *self.mails]))
+
+
+FIRST = (
+    "amber", "brisk", "copper", "dusty", "early", "frosty", "gentle", "hollow", "ivory", "jolly",
+    "kindly", "lunar", "mellow", "narrow", "orange", "patient", "quiet", "rustic", "silver", "tidy",
+)  # fmt: skip
+SECOND = (
+    "kettle", "lantern", "meadow", "needle", "orchard", "pebble", "quarry", "ribbon", "saddle", "teapot", "umbrella",
+    "violin", "walnut", "anchor", "basket", "candle", "doorbell", "envelope", "feather", "garlic", "hammock", "island",
+    "jigsaw",
+)  # fmt: skip
+THIRD = (
+    "borrows", "carries", "dances", "echoes", "finishes", "gathers", "hesitates", "invents", "juggles", "knocks",
+    "listens", "measures", "notices", "observes", "paints", "remembers", "shelters", "travels", "whistles",
+)  # fmt: skip
+
+
+def _passphrase(n: int) -> str:
+    """The password of person number `n`, the same in every demo."""
+    return f"{FIRST[n % 20]} {SECOND[(n * 7 + 3) % 23]} {THIRD[(n * 5 + 1) % 19]} {n + 11}"
+
+
+ALL, TWO, CRM, OWN = ("builtin", "demo", "guided"), ("builtin", "demo"), ("demo",), ("builtin",)
+ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
+    ("maya.okafor", "Maya Okafor", OWN, {"hint": ONE}),
+    ("chenyu", "陈雨", ALL, {"hint": THREE}),
+    ("oliver.brandt", "Oliver Brandt", TWO, {"tier": "mfa", "hint": MFA}),
+    ("liwei", "李薇", OWN, {"hint": ONE}),
+    ("priya.raman", "Priya Raman", ALL, {"hint": THREE}),
+    ("zhaoyang", "赵阳", TWO, {"crm_username": "zhao.yang", "hint": TWO_NAMES}),
+    ("nadia.rossi", "Nadia Rossi", TWO, {"mails": ("frontdesk",), "hint": SHARED}),
+    ("ivo.marek", "Ivo Marek", OWN, {"mails": ("frontdesk",), "hint": SHARED}),
+    ("zhoubo", "周波", TWO, {"mails": (), "hint": NO_MAIL}),
+    ("helen.cho", "Helen Cho", TWO, {"state": "disabled", "hint": LEFT}),
+    ("linan", "林楠", TWO, {"locked": True, "hint": LOCKED}),
+    ("tomas.novak", "Tomas Novak", TWO, {"provider": PROVIDER, "hint": ELSEWHERE}),
+    ("grace.adeyemi", "Grace Adeyemi", ALL, {"mails": ("grace.adeyemi", "g.adeyemi.private"), "hint": TWO_MAILS}),
+    ("wangfang", "王芳", TWO, {"tier": "mfa", "hint": MFA}),
+    ("heming", "何铭", ALL, {"tier": "privileged", "hint": ADMIN}),
+    ("ruth.kessler", "Ruth Kessler", TWO, {"tier": "privileged", "hint": ADMIN}),
+    ("siobhan.oneill", "Siobhán O’Neill", TWO, {"hint": APOSTROPHE}),
+    ("pat.dangelo", "Pat D'Angelo", OWN, {"hint": APOSTROPHE}),
+    ("ana.delacruz", "Ana María de la Cruz Villanueva", TWO, {"hint": LONG}),
+    ("b.featherstone", "Bartholomew Maximilian Featherstone-Abernathy of Wexcombe", OWN, {"hint": LONG}),
+    ("ayguli", "阿依古丽·买买提江", TWO, {"hint": LONG}),
+    ("ouyangmingyuan", "欧阳明远", CRM, {}),
+    ("sunli", "孙莉", CRM, {}),
+    ("david.mensah", "David Mensah", CRM, {}),
+    ("huangjie", "黄杰", TWO, {}),
+    ("yuki.tanabe", "Yuki Tanabe", TWO, {}),
+    ("xujing", "徐静", OWN, {}),
+    ("lena.hoffmann", "Lena Hoffmann", ALL, {}),
+    ("mahui", "马慧", ALL, {}),
+    ("carlos.ibanez", "Carlos Ibáñez", TWO, {}),
+    ("guoqiang", "郭强", TWO, {}),
+    ("amina.diallo", "Amina Diallo", CRM, {}),
+    ("luxin", "陆欣", OWN, {}),
+    ("jonas.bergstrom", "Jonas Bergström", OWN, {}),
+    ("tangwen", "唐雯", TWO, {"crm_username": "tang.wen"}),
+    ("fatima.zahran", "Fatima Zahran", TWO, {}),
+    ("dengchao", "邓超", ALL, {}),
+    ("peter.vandermeer", "Peter van der Meer", ALL, {}),
+    ("songyan", "宋岩", CRM, {}),
+    ("isla.mackay", "Isla Mackay", CRM, {}),
+    ("hanxue", "韩雪", TWO, {}),
+    ("rafael.teixeira", "Rafael Teixeira", TWO, {}),
+    ("caiming", "蔡明", OWN, {}),
+    ("noor.haddad", "Noor Haddad", OWN, {}),
+    ("pengfei", "彭飞", TWO, {}),
+    ("emil.kowalczyk", "Emil Kowalczyk", TWO, {"crm_username": "e.kowalczyk"}),
+    ("yelin", "叶琳", ALL, {}),
+    ("wambui.njoroge", "Wambui Njoroge", ALL, {}),
+    ("dingning", "丁宁", TWO, {}),
+    ("sara.lindqvist", "Sara Lindqvist", TWO, {}),
+    ("fanbing", "范冰", CRM, {}),
+    ("hugo.lefevre", "Hugo Lefèvre", OWN, {}),
+    ("jiangtao", "江涛", TWO, {}),
+    ("mei.kawahara", "Mei Kawahara", TWO, {}),
+    ("shenyue", "沈悦", OWN, {}),
+    ("anton.petrov", "Anton Petrov", CRM, {}),
+    ("qianrong", "钱蓉", TWO, {}),
+    ("leila.farouk", "Leila Farouk", ALL, {}),
+    ("yaogang", "姚刚", TWO, {}),
+    ("joseph.achterberg", "Joseph Achterberg", TWO, {}),
+)
+
+
+def _staff(n: int, username: str, name: str, systems: tuple[str, ...], more: dict[str, object]) -> Staff:
+    locale: Literal["zh_CN", "en"] = "en" if name.isascii() or any("A" <= c <= "z" for c in name) else "zh_CN"
+    local_parts = more.pop("mails", (username,))
+    assert isinstance(local_parts, tuple)
+    mails = tuple(f"{part}@{DOMAIN}" for part in local_parts)
+    return Staff(username, name, locale, systems, mails, _passphrase(n), **more)  # type: ignore[arg-type]
+
+
+STAFF: tuple[Staff, ...] = tuple(_staff(n, u, name, s, dict(more)) for n, (u, name, s, more) in enumerate(ROWS))

@@ -1,0 +1,177 @@
+"""Runs the demo: database, mailbox, CRM, pages and worker in one process on the loopback address."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import click
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from starlette.types import ASGIApp
+
+from keyback import serving
+from keyback.bootstrap import build, close
+from keyback.demo import company
+from keyback.demo.seed import seed
+from keyback.observability import configure
+from keyback.settings import InTwoLanguages, Limits, Mail, Password, Settings, System
+from keyback.storage.database import SqlDatabase
+from keyback.storage.migrate import migrate
+from keyback.storage.sealing import Keyring
+from keyback.testing.demo_crm import DemoCrm
+from keyback.testing.mailbox import Mailbox
+from keyback.web.demo import DemoWorld, Shown, WithCrm, demo_routes
+
+PLENTY = 100_000  # a class room behind one address tries the demo at once
+TRY = (
+    ("maya.okafor", "one login, one mail"),
+    ("chenyu", "reads Chinese; three systems at once"),
+    ("oliver.brandt", "one mail is not enough for him"),
+)
+
+
+class DemoSettings(Settings):
+    """The demo's settings are its own: neither the environment nor a `keyback.toml` lying around counts."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return (init_settings,)
+
+
+def run(port: int = 8080, data: Path | None = None) -> int:
+    """Serves the demo on `http://127.0.0.1:PORT` until Ctrl-C.
+
+    Args:
+        port: 0 takes any free one.
+        data: folder whose state is used again next time; None takes a temporary one, gone at the end.
+
+    Returns:
+        0, or 1 when it could not start; the cause is one line on stderr.
+    """
+    configure("warning")
+    return serving.run(lambda: _demo(port, data))
+
+
+async def _demo(port: int, data: Path | None) -> None:
+    sock = serving.bound(f"127.0.0.1:{port}", "--port")
+    port = sock.getsockname()[1]
+    base = f"http://127.0.0.1:{port}"
+    with contextlib.ExitStack() as stack:
+        stack.callback(sock.close)
+        folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="keyback-demo-")))
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as e:
+            raise serving.Refused(f"cannot use {folder}: {e.strerror}. Give another --data.") from None
+        token = secrets.token_urlsafe(24)
+        crm = DemoCrm(folder / "crm.json", token)
+        async with _mailbox() as mailbox:
+            settings = demo_settings(base, folder, token, mailbox)
+            if not settings.keyring_path.exists():
+                Keyring.create(settings.keyring_path)
+            services = build(settings)
+            try:
+                assert isinstance(services.db, SqlDatabase)
+                await asyncio.to_thread(migrate, services.db.engine)
+                await seed(services, crm)
+                world = DemoWorld(shown(), mailbox, crm, services.titles)
+
+                def outer(app: ASGIApp) -> ASGIApp:
+                    return WithCrm(app, crm, base)
+
+                await serving.hold(
+                    settings,
+                    services,
+                    more=demo_routes(world),
+                    outer=outer,
+                    sock=sock,
+                    ready=lambda: _greet(base, data),
+                )
+            finally:
+                await close(services)
+    click.echo("Stopped.")
+
+
+@contextlib.asynccontextmanager
+async def _mailbox() -> AsyncIterator[Mailbox]:
+    mailbox = await Mailbox().astart()
+    try:
+        yield mailbox
+    finally:
+        await mailbox.astop()
+
+
+def demo_settings(base: str, folder: Path, token: str, mailbox: Mailbox) -> Settings:
+    """Settings of a demo at `base` that keeps its state in `folder`; `token` opens the CRM's API."""
+    systems = {
+        "builtin": System(kind="builtin", title=company.TITLES["builtin"]),
+        "demo": System.model_validate(
+            {"kind": "demo", "title": company.TITLES["demo"], "url": f"{base}/demo/crm", "secret": token}
+        ),
+        "guided": System.model_validate(
+            {
+                "kind": "guided",
+                "title": company.TITLES["guided"],
+                "url": company.GUIDED_URL,
+                "steps": company.GUIDED_STEPS,
+            }
+        ),
+    }
+    return DemoSettings(
+        demo=True,
+        public_url=base,
+        listen=base.removeprefix("http://"),
+        data_dir=folder,
+        company=InTwoLanguages(**company.COMPANY),
+        helpdesk=InTwoLanguages(**company.HELPDESK),
+        mail=Mail(host=mailbox.host, port=mailbox.port, security="plain", sender=f"keyback@{company.DOMAIN}"),
+        password=Password(argon2_t=2, argon2_m_kib=19456, memory_budget_mib=48, queue=200),
+        limits=Limits(recoveries=PLENTY, proofs=PLENTY, sign_ins=PLENTY, checks=PLENTY),
+        systems=systems,
+        log_level="warning",
+    )
+
+
+def shown() -> tuple[Shown, ...]:
+    """The people as `/demo` and `/demo/people.json` list them."""
+    return tuple(
+        Shown(
+            name=s.name,
+            locale=s.locale,
+            identifiers=s.identifiers,
+            systems=s.systems,
+            tier=s.tier,
+            enrolled=("email_link",) if s.mails else (),
+            password=s.password,
+            hint=s.hint,
+        )
+        for s in company.STAFF
+    )
+
+
+def _greet(base: str, data: Path | None) -> None:
+    lines = [
+        f"Keyback demo: {company.COMPANY['en']}, {len(company.STAFF)} people who do not exist.",
+        "",
+        f"  Start here     {base}/",
+        f"  The people     {base}/demo",
+        f"  Their mailbox  {base}/demo/mailbox",
+        f"  Their CRM      {base}/demo/crm/sign-in",
+        "",
+        "Forget the password of:",
+        *(f"  {username:<14} {words}" for username, words in TRY),
+        "",
+        f"Kept in {data}. Ctrl-C ends it." if data else "Nothing is kept. Ctrl-C ends it.",
+    ]
+    click.echo("\n".join(lines))

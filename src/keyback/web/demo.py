@@ -1,0 +1,136 @@
+"""Pages that exist in the demo only: its people, its mailbox, and the demo CRM under the same address."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from keyback.locale import gettext
+from keyback.testing.demo_crm import DemoCrm
+from keyback.testing.mailbox import Mailbox
+from keyback.web.context import desk_of, see
+from keyback.web.demo_pages import DemoHome, DemoMailbox, DemoMessage, DemoPerson
+from keyback.web.forms import read_form
+from keyback.web.front import Front
+
+CRM = "/demo/crm"
+SLOW_S = 4.0
+FIELDS = ("id", "at", "to", "subject", "text", "links", "codes")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One invented person, password and all. `hint` is a message id or empty."""
+
+    name: str
+    locale: str
+    identifiers: Sequence[str]
+    systems: Sequence[str]
+    tier: str
+    enrolled: Sequence[str]
+    password: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoWorld:
+    """What the demo's pages show and switch. `titles`: system name to what people call it."""
+
+    people: Sequence[Shown]
+    mailbox: Mailbox
+    crm: DemoCrm
+    titles: Mapping[str, str]
+
+
+class WithCrm:
+    """Puts the demo CRM beside the application, behind a front of its own, since its API is called by a program.
+
+    Args:
+        app: the application.
+        crm: answers below `/demo/crm/`, except for the toggle, which is a page of ours.
+        public_url: as for the application.
+    """
+
+    def __init__(self, app: ASGIApp, crm: ASGIApp, public_url: str) -> None:
+        self._app = app
+        self._crm = Front(crm, public_url)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] == "http" and path.startswith(f"{CRM}/") and path != f"{CRM}/toggle":
+            inner = path.removeprefix(CRM)
+            await self._crm({**scope, "path": inner, "raw_path": inner.encode()}, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+
+def demo_routes(world: DemoWorld) -> list[BaseRoute]:
+    """Routes for `make_app(more=…)`."""
+
+    async def home(request: Request) -> Response:
+        desk = desk_of(request)
+        locale = desk.locale(request)
+        people = tuple(
+            DemoPerson(
+                name=p.name,
+                identifiers=tuple(p.identifiers),
+                systems=tuple(world.titles.get(s, s) for s in p.systems),
+                tier=p.tier,
+                password=p.password,
+                hint=gettext(locale, p.hint) if p.hint else "",
+            )
+            for p in world.people
+        )
+        return desk.page(request, DemoHome(people, world.crm.slow > 0, bool(world.crm.broken)))
+
+    async def people_json(request: Request) -> Response:
+        return JSONResponse([_person(p) for p in world.people])
+
+    async def mailbox(request: Request) -> Response:
+        newest_first = world.mailbox.messages()[::-1]
+        messages = tuple(DemoMessage(**_message(m, tuple)) for m in newest_first)
+        return desk_of(request).page(request, DemoMailbox(messages, messages[0].id if messages else "0"))
+
+    async def mailbox_json(request: Request) -> Response:
+        return JSONResponse([_message(m, list) for m in world.mailbox.messages()])
+
+    async def mailbox_status(request: Request) -> Response:
+        messages = world.mailbox.messages()
+        return JSONResponse({"version": messages[-1]["id"] if messages else "0"})
+
+    async def toggle(request: Request) -> Response:
+        values = await read_form(request, "slow", "broken")
+        world.crm.slow = SLOW_S if values["slow"] == "1" else 0.0
+        world.crm.broken = "refuse" if values["broken"] == "1" else ""
+        return see("/demo")
+
+    return [
+        Route("/demo", home, methods=["GET"]),
+        Route("/demo/people.json", people_json, methods=["GET"]),
+        Route("/demo/mailbox", mailbox, methods=["GET"]),
+        Route("/demo/mailbox.json", mailbox_json, methods=["GET"]),
+        Route("/demo/mailbox/status", mailbox_status, methods=["GET"]),
+        Route(f"{CRM}/toggle", toggle, methods=["POST"]),
+    ]
+
+
+def _person(p: Shown) -> dict[str, Any]:
+    return {
+        "name": p.name,
+        "locale": p.locale,
+        "identifiers": list(p.identifiers),
+        "systems": list(p.systems),
+        "tier": p.tier,
+        "enrolled": list(p.enrolled),
+        "password": p.password,
+    }
+
+
+def _message(m: Mapping[str, Any], sequence: type[Iterable[str]]) -> dict[str, Any]:
+    return {f: sequence(m[f]) if f in ("links", "codes") else m[f] for f in FIELDS}  # type: ignore[call-arg]
