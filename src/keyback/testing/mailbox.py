@@ -130,8 +130,7 @@ class Mailbox:
             self._server.close()
             for one in list(self._open):
                 task = one._handler_coroutine
-                if one.transport:
-                    one.transport.abort()
+                _abort(one)
                 if task is not None:
                     task.cancel()
                     with contextlib.suppress(asyncio.CancelledError):
@@ -205,8 +204,7 @@ class Mailbox:
 
     def _cut_all(self) -> None:
         for one in self._open:
-            if one.transport:
-                one.transport.abort()
+            _abort(one)
 
     # ── aiosmtpd's hooks ────────────────────────────────────────────────────
 
@@ -254,8 +252,7 @@ class Mailbox:
     ) -> str:
         if self._drops > 0:
             self._drops -= 1
-            if server.transport:
-                server.transport.abort()
+            _abort(server)
             return "421 bye"
         if self._sender_reply:
             return self._sender_reply
@@ -287,8 +284,7 @@ class Mailbox:
             self._lock.notify_all()
         if self._cuts > 0:
             self._cuts -= 1
-            if server.transport:
-                server.transport.abort()
+            _abort(server)
         return "250 OK"
 
     def _certificate(self) -> ssl.SSLContext:
@@ -322,7 +318,7 @@ class Mailbox:
         return context
 
 
-class _Smtp(SMTP):  # type: ignore[misc]
+class _Smtp(SMTP):
     """Tells the mailbox of connections that open and close."""
 
     opened: Any = None
@@ -336,6 +332,11 @@ class _Smtp(SMTP):  # type: ignore[misc]
     def connection_lost(self, error: Exception | None) -> None:
         self.closed(self)
         super().connection_lost(error)
+
+
+def _abort(one: SMTP) -> None:
+    if isinstance(one.transport, asyncio.Transport):
+        one.transport.abort()
 
 
 def _message(number: int, to: str, content: bytes) -> Message:
