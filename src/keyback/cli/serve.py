@@ -33,7 +33,7 @@ def serve(worker: bool) -> None:
     s = load()
     ready(s)
     configure(s.log_level)
-    sys.exit(_of("keyback.web.server", "serve")(s, worker))
+    sys.exit(_of("keyback.serving", "serve")(s, worker))
 
 
 @click.command()
