@@ -1,0 +1,149 @@
+"""As a process: exit codes, and what Keyback refuses to start on, in one sentence and without a traceback."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import Keyback
+
+from keyback.storage.sealing import Keyring
+
+SAFE = {
+    "KEYBACK_PUBLIC_URL": "https://recover.example.com",
+    "KEYBACK_MAIL__HOST": "127.0.0.1",
+    "KEYBACK_MAIL__SECURITY": "plain",
+    "KEYBACK_MAIL__SENDER": "keyback@example.com",
+    "KEYBACK_PASSWORD__ARGON2_T": "2",
+    "KEYBACK_PASSWORD__ARGON2_M_KIB": "19456",
+}
+
+
+def clean(place: Path, **extra: str) -> dict[str, str]:
+    env = {k: v for k, v in os.environ.items() if not k.startswith("KEYBACK_")}
+    return {**env, **SAFE, "KEYBACK_DATA_DIR": str(place / "data"), "PYTHONWARNINGS": "error", **extra}
+
+
+def run(place: Path, *args: str, **extra: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "keyback.cli", *args]
+    return subprocess.run(command, cwd=place, env=clean(place, **extra), capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where `keyback init` has run."""
+    folder = tmp_path_factory.mktemp("place")
+    done = run(folder, "init")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+SAMPLE = "k1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+REFUSED = [  # as processes
+    pytest.param({"KEYBACK_KEYRING": SAMPLE}, "not random", id="default key"),
+    pytest.param({"KEYBACK_KEYRING": "k1:c2hvcnQ="}, "not of the form id:key", id="short key"),
+    pytest.param({"KEYBACK_KEYRING_FILE": "nowhere"}, "there is no keyring at nowhere", id="missing keyring"),
+    pytest.param({"KEYBACK_MAIL__HOST": ""}, "mail.host is not set", id="no mail"),
+    pytest.param({"KEYBACK_PUBLIC_URL": "http://recover.example.com"}, "public_url is plain http", id="plain http"),
+]
+NOT_MIGRATED = {"KEYBACK_DATA_DIR": "elsewhere", "KEYBACK_KEYRING": Keyring.fresh_line()}
+NO_DATABASE = {"KEYBACK_DATABASE_URL": "postgresql://u:hunter2@127.0.0.1:1/x"}
+REFUSED_TOO = [  # the same code, run here
+    pytest.param({"KEYBACK_KEYRING": ""}, "keyring is empty", id="empty keyring"),
+    pytest.param({"KEYBACK_MAIL__SENDER": ""}, "mail.sender is not set", id="no sender"),
+    pytest.param({"KEYBACK_MAIL__HOST": "smtp.example.com"}, "mail.security is plain", id="plain mail"),
+    pytest.param({"KEYBACK_DEMO": "true"}, "demo is on", id="demo in public"),
+    pytest.param(NOT_MIGRATED, "database is empty", id="not migrated"),
+    pytest.param({"KEYBACK_CONFIG": "gone.toml"}, "no such file", id="missing settings"),
+    pytest.param({"KEYBACK_LOG_LEVEL": "loud"}, "log_level", id="wrong setting"),
+    pytest.param(NO_DATABASE, "database cannot be used", id="no database"),
+]
+
+
+@pytest.mark.covers("P1", "C8", "C4")
+@pytest.mark.parametrize(("settings", "cause"), REFUSED)
+def test_serve_refuses_to_start_and_names_the_cause(place: Path, settings: dict[str, str], cause: str) -> None:
+    done = run(place, "serve", **settings)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert cause in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.covers("P1", "C8")
+@pytest.mark.parametrize(("settings", "cause"), REFUSED_TOO)
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_unsafe_settings_are_refused(
+    place: Path,
+    keyback: Keyback,
+    empty_place: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    settings: dict[str, str],
+    cause: str,
+    command: str,
+) -> None:
+    for name, value in {**SAFE, "KEYBACK_DATA_DIR": str(place / "data"), **settings}.items():
+        monkeypatch.setenv(name, value)
+    done = keyback(command, code=1)
+    assert cause in done.stderr
+    assert "hunter2" not in done.output
+    assert done.stdout == ""
+
+
+@pytest.mark.covers("P1")
+def test_worker_refuses_a_keyring_that_others_can_read(place: Path, tmp_path: Path) -> None:
+    loose = tmp_path / "keyring"
+    loose.write_text(Keyring.fresh_line())
+    loose.chmod(0o644)
+    done = run(place, "worker", KEYBACK_KEYRING_FILE=str(loose))
+    assert (done.returncode, "chmod 600" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
+
+
+def test_exit_codes(place: Path) -> None:
+    assert run(place, "audit", "verify").returncode == 0
+    assert run(place, "case", "show", "nobody").returncode == 1
+    wrong = run(place, "case", "list", "--limit", "0")
+    assert (wrong.returncode, "Usage:" in wrong.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("wrong", [["frobnicate"], ["case", "show"], ["serve", "--port"], ["people", "import"]])
+def test_wrong_usage_is_2(keyback: Keyback, empty_place: Path, wrong: list[str]) -> None:
+    assert "Usage:" in keyback(*wrong, code=2).stderr
+
+
+def test_a_file_of_settings_that_is_no_toml_is_named(keyback: Keyback, empty_place: Path) -> None:
+    (empty_place / "keyback.toml").write_text("public_url = ")
+    assert "keyback.toml is not TOML" in keyback("check", code=1).stderr
+
+
+@pytest.mark.covers("Q18")
+def test_worker_stops_gracefully_on_sigterm(place: Path) -> None:
+    command = [sys.executable, "-c", STARTED, "worker"]
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, cwd=place, env=clean(place), stdout=pipe, stderr=pipe, text=True)
+    try:
+        assert process.stdout
+        assert process.stdout.readline() == "started\n"
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=60)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+    assert (process.returncode, err) == (0, "")
+
+
+# The command itself, with a word on standard output once its loops run.
+STARTED = """
+from keyback.worker import Worker
+start = Worker.start
+def told(self):
+    start(self)
+    print("started", flush=True)
+Worker.start = told
+from keyback.cli import main
+main(prog_name="keyback")
+"""
