@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 
 from keyback.application.clock import wall_clock
@@ -19,6 +19,7 @@ from keyback.domain.password import PRESETS
 from keyback.domain.secret import Secret
 from keyback.registry import foreign_factory
 from keyback.settings import Settings, System, Unsafe, refuse_unsafe
+from keyback.storage.breach import BadBreachFile, BreachFile
 from keyback.storage.credentials import CredentialRows
 from keyback.storage.database import SqlDatabase
 from keyback.storage.sealing import Keyring, KeyringError
@@ -50,6 +51,23 @@ def make_gate(s: Settings) -> HashGate:
         return HashGate(p.memory_budget_mib, p.argon2_t, p.argon2_m_kib, p.argon2_p, p.queue, pepper)
     except ValueError as e:
         raise Unsafe(f"password: {e}") from None
+
+
+def load_leaked(s: Settings) -> Container[str]:
+    """Passwords known from public leaks; nothing when no file is set.
+
+    Raises:
+        Unsafe: the file that is set cannot be used. Going on without it would take what it is there to refuse.
+    """
+    path = s.password.breach_file
+    if path is None:
+        return ()
+    try:
+        return BreachFile(path)
+    except BadBreachFile as e:
+        raise Unsafe(f"password.breach_file: {path} {e}") from None
+    except OSError as e:
+        raise Unsafe(f"password.breach_file: {path} cannot be read ({e.strerror})") from None
 
 
 def make_channel(s: Settings, clock: Callable[[], int]) -> Channel:
@@ -95,8 +113,11 @@ class PatientGate:
             raise Unavailable("unavailable") from None
 
 
-def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate) -> Connector:
+def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate, history: int = 0) -> Connector:
     """One configured system.
+
+    Args:
+        history: how many replaced passwords of a built-in account to remember (`Rules.history`).
 
     Raises:
         Unsafe: an unknown kind, or keys that are missing or wrong.
@@ -105,7 +126,7 @@ def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate) -
     try:
         match system.kind:
             case "builtin":
-                return BuiltinConnector(name, system.title, PatientGate(gate), CredentialRows(db, name))
+                return BuiltinConnector(name, system.title, PatientGate(gate), CredentialRows(db, name, history))
             case "demo":
                 return DemoConnector.from_options(name, system.title, options)
             case "tryton":
@@ -136,7 +157,8 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         Path(s.database.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     db = SqlDatabase(s.database, keyring, clock=clock)
     gate = make_gate(s)
-    connectors = {name: make_connector(name, system, db, gate) for name, system in s.systems.items()}
+    rules = PRESETS[s.password.preset]
+    connectors = {name: make_connector(name, system, db, gate, rules.history) for name, system in s.systems.items()}
     return Services(
         db=db,
         seals=keyring,
@@ -144,11 +166,12 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         channel=make_channel(s, clock or wall_clock),
         connectors=connectors,
         titles={name: system.title for name, system in s.systems.items()},
-        rules=PRESETS[s.password.preset],
+        rules=rules,
         blocklist=load_blocklist(),
         public_url=s.public_url,
         company={"en": s.company.en, "zh_CN": s.company.zh_CN},
         context_words=tuple(s.password.context_words),
+        leaked=load_leaked(s),
     )
 
 

@@ -47,7 +47,8 @@ class Mail(Part):
 class Password(Part):
     """Rules for new passwords, and what hashing one may cost."""
 
-    preset: Literal["nist", "classic"] = "nist"
+    preset: Literal["nist", "mlps2", "mlps3", "classic"] = Field("nist", description="See the passwords page.")
+    breach_file: Path | None = Field(None, description="Leaked passwords, made by `keyback breach build`.")
     argon2_t: int = Field(3, description="Passes.")
     argon2_m_kib: int = Field(65536, description="Memory of one hash, KiB. Floor: t=1 46 MiB, t=2 19 MiB, t=3 12 MiB.")
     argon2_p: int = Field(1, description="Lanes.")

@@ -24,6 +24,7 @@ class LetterKind(StrEnum):
     ELSEWHERE = "elsewhere"  # the password lives with another sign-in provider
     CHANGED = "changed"  # told to every contact after a recovery
     STOPPED = "stopped"  # told to every contact when a recovery was stopped
+    ROTATION = "rotation"  # a password comes of age
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 from keyback.application.passwords import HashGate
@@ -19,6 +19,7 @@ class Services:
         titles: system name to what people call it, in the order of the configuration.
         company: the company's name by locale.
         context_words: more words that a password may not consist of.
+        leaked: passwords known from public leaks; empty when no breach file is set.
     """
 
     db: Database
@@ -32,3 +33,4 @@ class Services:
     public_url: str
     company: Mapping[str, str]
     context_words: tuple[str, ...] = field(default=())
+    leaked: Container[str] = ()

@@ -86,6 +86,10 @@ class Job:
     fence: int = 0
 
 
+# Why a session is good for nothing but choosing a new password: its age, or a public leak. Empty: it is a full one.
+MustChange = Literal["", "due", "breached"]
+
+
 @dataclass(frozen=True, slots=True)
 class Session:
     digest: bytes
@@ -96,6 +100,16 @@ class Session:
     expires_at: int
     source: str
     device: str
+    must_change: MustChange = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """When the password of a built-in account was set (ms), and how many reminders of its age were taken up."""
+
+    account_id: str
+    changed_at: int
+    reminded: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +152,24 @@ class People(Protocol):
     def set_account_state(self, account_id: str, state: str) -> None: ...
     def credential(self, account_id: str) -> str | None: ...
     def account_by_username(self, system: str, canonical: str) -> tuple[Account, Person] | None: ...
-    def set_credential(self, account_id: str, phc: str, job_id: str) -> bool: ...
+    def set_credential(self, account_id: str, phc: str, job_id: str, *, keep: int = 0) -> bool:
+        """Stores a hash and remembers the newest `keep` of those it replaces, forgetting all others. False when this
+        job has stored one already: a repeated job changes nothing."""
+        ...
+
+    def hashes(self, account_ids: Sequence[str], history: int) -> Sequence[str]:
+        """The current hash of each account and up to `history` before it; accounts without one add nothing."""
+        ...
+
+    def changed_at(self, account_id: str) -> int | None: ...
+    def of_age(self, step: int, changed_before: int, limit: int) -> Sequence[Credential]:
+        """Passwords set at or before an instant that fewer than `step` reminders were taken up for, oldest first."""
+        ...
+
+    def mark_reminded(self, found: Mapping[str, int], step: int) -> set[str]:
+        """Takes up a step for accounts whose count is still the one given; each is won by exactly one caller."""
+        ...
+
     def rehash(self, account_id: str, before: str, phc: str) -> None: ...
     def account_by_external_id(self, system: str, external_id: str) -> Account | None: ...
     def account(self, account_id: str) -> Account | None: ...

@@ -56,7 +56,7 @@ def shape_for(count: int, fp: float) -> Shape:
         raise ValueError(f"false positives must be between {LEAST_FP} and {MOST_FP}")
 
     def bits(width: int) -> float:
-        return 8 * width + _START_BITS / (fp * 256**width)
+        return 8 * width + _START_BITS / (fp * 256.0**width)
 
     width = min(WIDTHS, key=bits)
     return Shape(max(1, math.ceil(count / (fp * 256**width))), width)

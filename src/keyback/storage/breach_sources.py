@@ -12,7 +12,7 @@ import re
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 
 Told = Callable[[int, int], None]
 _RANGE: Final = re.compile(r"([0-9A-Fa-f]{5})(?:\.txt)?(?:\.gz)?")
@@ -54,7 +54,7 @@ def prefixes(files: list[Path], tell: Told) -> Iterator[list[int]]:
             try:
                 zipped = raw.read(2) == b"\x1f\x8b"
                 raw.seek(0)
-                f: IO[bytes] = gzip.GzipFile(fileobj=raw) if zipped else raw
+                f = cast(IO[bytes], gzip.GzipFile(fileobj=raw) if zipped else raw)
                 line = 0
                 for lines in _lines(f):
                     yield _parse(lines, named[1] if named else "", path, line)

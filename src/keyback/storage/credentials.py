@@ -15,11 +15,16 @@ T = TypeVar("T")
 
 
 class CredentialRows:
-    """Accounts of one system whose hashes Keyback itself holds; external ids are the accounts' own."""
+    """Accounts of one system whose hashes Keyback itself holds; external ids are the accounts' own.
 
-    def __init__(self, db: SqlDatabase, system: str) -> None:
+    Args:
+        history: how many replaced hashes of an account to remember (`Rules.history`).
+    """
+
+    def __init__(self, db: SqlDatabase, system: str, history: int = 0) -> None:
         self._db = db
         self._system = system
+        self._history = history
 
     async def find(self, identifier: str) -> Sequence[FoundAccount]:
         try:
@@ -52,7 +57,7 @@ class CredentialRows:
             account = tx.people.account_by_external_id(self._system, external_id)
             if account is None:
                 raise Unavailable("not_found")
-            return tx.people.set_credential(account.id, phc, job_id)
+            return tx.people.set_credential(account.id, phc, job_id, keep=self._history)
 
         return await self._write(fn)
 

@@ -10,8 +10,9 @@ from sqlalchemy import Row, select, update
 
 from keyback.application.store import Imported, ImportResult, Match
 from keyback.domain.person import Account, Contact, Person, canonicalize
+from keyback.storage.hashes import HashStore
 from keyback.storage.imports import save_imported
-from keyback.storage.schema import accounts, contacts, credentials, identifiers, people
+from keyback.storage.schema import accounts, contacts, identifiers, people
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx
@@ -26,7 +27,7 @@ def _account(row: Row[Any]) -> Account:
     return Account(**{**row._mapping, "privileged": bool(row.privileged)})
 
 
-class PeopleStore:
+class PeopleStore(HashStore):
     def __init__(self, tx: SqlTx) -> None:
         self._tx = tx
 
@@ -112,25 +113,3 @@ class PeopleStore:
         rows = [_account(r) for r in self._tx.conn.execute(select(*ACCOUNT).where(mine).order_by(accounts.c.id))]
         exact = [a for a in rows if canonicalize(a.username) == canonical]
         return exact or rows
-
-    def credential(self, account_id: str) -> str | None:
-        row = self._tx.conn.execute(select(credentials.c.phc).where(credentials.c.account_id == account_id)).first()
-        return row.phc if row else None
-
-    def set_credential(self, account_id: str, phc: str, job_id: str) -> bool:
-        """Stores a hash; False when this job has stored one already (a repeated job changes nothing)."""
-        mine = credentials.c.account_id == account_id
-        values = {"phc": phc, "job_id": job_id, "changed_at": self._tx.now}
-        row = self._tx.conn.execute(select(credentials.c.job_id).where(mine).with_for_update()).first()
-        if row is None:
-            self._tx.conn.execute(credentials.insert().values(account_id=account_id, **values))
-            return True
-        if row.job_id == job_id:
-            return False
-        self._tx.conn.execute(update(credentials).where(mine).values(**values))
-        return True
-
-    def rehash(self, account_id: str, before: str, phc: str) -> None:
-        """Replaces a hash by a stronger one of the same password, unless it was changed meanwhile."""
-        same = (credentials.c.account_id == account_id) & (credentials.c.phc == before)
-        self._tx.conn.execute(update(credentials).where(same).values(phc=phc))

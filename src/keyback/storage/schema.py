@@ -86,6 +86,19 @@ credentials = Table(
     Column("phc", Text, nullable=False),
     Column("job_id", String(22), nullable=False, server_default=""),
     Column("changed_at", BigInteger, nullable=False),
+    Column("reminded", SmallInteger, nullable=False, server_default="0"),  # steps of `application.rotation` taken
+    Index("ix_credentials_reminded", "reminded", "changed_at"),
+)
+
+# Hashes that were replaced, as many as the rules ask to remember; none where they ask for none.
+password_history = Table(
+    "password_history",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("account_id", ID, ForeignKey("accounts.id"), nullable=False),
+    Column("phc", Text, nullable=False),
+    Column("changed_at", BigInteger, nullable=False),  # when it was set
+    Index("ix_password_history_account_id", "account_id", "changed_at"),
 )
 
 sessions = Table(
@@ -99,6 +112,7 @@ sessions = Table(
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("source", String(45), nullable=False),
     Column("device", String(120), nullable=False),
+    Column("must_change", String(10), nullable=False, server_default=""),  # due | breached
 )
 
 intakes = Table(

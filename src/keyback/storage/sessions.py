@@ -31,6 +31,7 @@ class SessionStore:
                 expires_at=session.expires_at,
                 source=session.source,
                 device=session.device,
+                must_change=session.must_change,
             )
         )
 
