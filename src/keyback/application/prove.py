@@ -93,7 +93,10 @@ def accept_link(tx: Tx, token: str, *, held: bool, number: int | None) -> LinkVi
     Returns:
         The view after it: `problem` is None when it was accepted; `wrong_number` ends the link.
     """
-    c = tx.challenges.by_link(ch.token_digest(token), lock=True)
+    c = tx.challenges.by_link(ch.token_digest(token))
+    if c is not None:
+        _lock(tx, c.intake_id, c.case_id)
+        c = tx.challenges.by_link(ch.token_digest(token), lock=True)
     view = _view(tx, c, by_link=True)
     if view.problem is not None or c is None:
         return view
@@ -106,6 +109,13 @@ def accept_link(tx: Tx, token: str, *, held: bool, number: int | None) -> LinkVi
     if not _accept(tx, c, "same_browser" if held else "number"):
         return _view(tx, tx.challenges.by_link(ch.token_digest(token)), by_link=True)
     return view
+
+
+def _lock(tx: Tx, handle: str, case_id: str | None) -> None:
+    """Intake, then case, then challenge: all acts lock in this order, so that nodes do not wait for each other."""
+    tx.intakes.get(handle, lock=True)
+    if case_id:
+        tx.cases.get(case_id)
 
 
 def _accept(tx: Tx, c: Challenge, how: str) -> bool:
@@ -164,6 +174,7 @@ def _count(tx: Tx, handle: str) -> tuple[int | None, frozenset[str]]:
 def _compare(tx: Tx, handle: str, code: str, spent: frozenset[str]) -> bool:
     """Second transaction: compares with every live code of this handle, in constant time each."""
     right: Challenge | None = None
+    _lock(tx, handle, None)
     mailed = tx.challenges.of_intake(handle)
     key_ids = tx.challenges.key_ids([c.id for c in mailed])  # asked for ghosts too: the same statements for all
     for c in mailed:
@@ -202,7 +213,10 @@ def stop_by_requester(tx: Tx, handle: str) -> None:
     intake = tx.intakes.get(handle, lock=True)
     if intake is None or not tx.intakes.stop(handle):
         return
-    for c in tx.challenges.of_intake(handle):
+    mailed = tx.challenges.of_intake(handle)
+    for case_id in sorted({c.case_id for c in mailed}):
+        _lock(tx, handle, case_id)
+    for c in mailed:
         tx.challenges.end(c.id, "stopped")
     if intake.case_id:
         case = tx.cases.get(intake.case_id)

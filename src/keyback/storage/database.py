@@ -263,9 +263,9 @@ class SqlDatabase:
         return conn
 
     def _carry_out(
-        self, conn: Connection | None, batch: list[_Write], *, again: bool = False
+        self, conn: Connection | None, batch: list[_Write], *, again: int = 0
     ) -> tuple[Connection | None, bool]:
-        """Commits a batch; after a deadlock, which undid all of it, once more and each on its own.
+        """Commits a batch; after a deadlock, which undid all of it, each on its own, up to three times.
 
         Returns:
             The connection if it can still be used, and whether there is work for the worker.
@@ -276,10 +276,10 @@ class SqlDatabase:
         except BaseException as e:
             _drop(conn)
             conn, woke = None, False
-            if _undone(e) and not again:
+            if _undone(e) and again < 3:
                 for w in batch:
                     w.error = None
-                    conn, one = self._carry_out(conn, [w], again=True)
+                    conn, one = self._carry_out(conn, [w], again=again + 1)
                     woke = woke or one
                 return conn, woke
             failure = _down(e) if isinstance(e, DBAPIError) else e

@@ -1,0 +1,166 @@
+"""Many at once, bounded and untimed: guesses do not outrun their counter, resets do not get into each other's way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from tests.attacks.steps import HERE, accept, ask, begin, case_of, drain, fit, secrets_of
+from tests.conftest import Kit, person
+
+from keyback.application import intake, prove
+from keyback.domain import challenge as ch
+from keyback.domain.errors import Refusal
+from keyback.storage.database import SqlDatabase
+
+Make = Callable[..., Kit]
+
+
+def guesses(right: str, n: int) -> list[str]:
+    return [f"{(int(right) + k + 1) % 10**8:08}" for k in range(n)]
+
+
+@pytest.fixture
+def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every code that is really compared with a live challenge, whoever asks."""
+    seen: list[str] = []
+    real = prove._compare
+
+    def watch(tx: Any, handle: str, code: str, spent: frozenset[str]) -> bool:
+        if not spent:
+            seen.append(code)
+        return real(tx, handle, code, spent)
+
+    monkeypatch.setattr(prove, "_compare", watch)
+    return seen
+
+
+@pytest.mark.covers("D1", "INV-I1")
+def test_five_hundred_guesses_on_one_page(database_url: str, make_kit: Make, compared: list[str]) -> None:
+    kit = make_kit(url=database_url)
+    tray = fit(kit, person("maya"))
+    handle, link, code, _ = begin(kit, tray)
+    other = SqlDatabase(database_url, kit.services.seals, clock=kit.clock)  # type: ignore[arg-type]
+
+    async def go() -> Counter[str]:
+        nodes: list[Any] = [kit.services.db, other]
+        tried = [*guesses(code, ch.TRIES_SHOWN), code, *guesses(code, 494)]
+        answers = await asyncio.gather(*(prove.try_code(nodes[n % 2], handle, g) for n, g in enumerate(tried)))
+        await other.close()
+        return Counter(a for a, _ in answers)
+
+    found = kit.run(go())
+    assert len(compared) == ch.TRIES_SHOWN
+    assert found["no_tries"] == 500 - ch.TRIES_SHOWN
+    assert found["accepted"] == compared.count(code)
+    late, left = kit.run(prove.try_code(kit.services.db, handle, code))
+    assert (late, left) == ("no_tries", 0)
+    if not found["accepted"]:
+        assert case_of(kit, handle) is None
+        assert accept(kit, link) is None
+
+
+@pytest.mark.covers("D1", "D2")
+def test_five_hundred_guesses_over_a_hundred_pages_of_one_person(make_kit: Make, compared: list[str]) -> None:
+    kit = make_kit()
+    tray = fit(kit, person("maya"))
+    handles: list[str] = []
+    for _ in range(3):  # as many as the mail budget gives; every further page has no live challenge at all
+        handles.append(ask(kit, "maya").handle)
+        drain(kit)
+    handles += [ask(kit, "maya").handle for _ in range(97)]
+    drain(kit)
+    code = secrets_of(tray.letters[-1])[1]
+
+    async def go() -> Counter[str]:
+        db = kit.services.db
+        tried = [prove.try_code(db, h, g) for h in handles for g in guesses(code, 5)]
+        return Counter(a for a, _ in await asyncio.gather(*tried))
+
+    found = kit.run(go())
+    assert found["accepted"] == 0
+    assert found["wrong_code"] == 500
+    live = handles[2]
+    assert kit.run(prove.try_code(kit.services.db, live, code)) == ("no_tries", 0)
+    assert case_of(kit, live) is None
+
+
+@pytest.mark.covers("D1", "D2", "D3")
+def test_the_window_holds_over_handles_that_each_had_a_live_code(make_kit: Make, compared: list[str]) -> None:
+    kit = make_kit()
+    tray = fit(kit, person("maya"))
+    mails = []
+    for _ in range(3):
+        handle, _, code, _ = begin(kit, tray)
+        mails.append((handle, secrets_of(tray.letters[-1])[0], code, ""))
+
+        async def go(handle: str = handle, code: str = code) -> Counter[str]:
+            db = kit.services.db
+            tried = [prove.try_code(db, handle, g) for g in guesses(code, 100)]
+            return Counter(a for a, _ in await asyncio.gather(*tried))
+
+        assert kit.run(go())["wrong_code"] == ch.TRIES_SHOWN
+    assert len(compared) == ch.WINDOW_TRIES
+    handle, link, code, _ = mails[-1]
+    assert kit.run(prove.try_code(kit.services.db, handle, code)) == ("no_tries", 0)
+    assert accept(kit, link) is None  # the link is no guess, and stays open to its owner
+
+
+@pytest.mark.covers("D10", "C15", "INV-I1")
+def test_one_right_code_by_fifty_at_once_is_one_proof(database_url: str, make_kit: Make) -> None:
+    kit = make_kit(url=database_url)
+    tray = fit(kit, person("maya"))
+    handle, _, code, _ = begin(kit, tray)
+
+    async def go() -> Counter[str]:
+        db = kit.services.db
+        return Counter(a for a, _ in await asyncio.gather(*(prove.try_code(db, handle, code) for _ in range(50))))
+
+    found = kit.run(go())
+    assert found["accepted"] == 1
+    case = case_of(kit, handle)
+    assert case is not None
+    assert len(case.evidence) == 1
+
+
+@pytest.mark.covers("INV-I11", "Q12")
+def test_resolving_proving_and_stopping_from_two_nodes_at_once(
+    make_kit: Make, make_database: Callable[[str], str]
+) -> None:
+    """Every pair of acts on the same case at the same time: each is answered, none is half done."""
+    url = make_database("postgres")
+    kit = make_kit(url=url)
+    people = [person(f"p{n}") for n in range(12)]
+    tray = fit(kit, *people)
+    other: Any = SqlDatabase(url, kit.services.seals, clock=kit.clock)  # type: ignore[arg-type]
+    mails = [begin(kit, tray, f"p{n}") for n in range(12)]
+
+    async def go() -> list[Any]:
+        db = kit.services.db
+        acts: list[Any] = []
+        values: Any = {"journey": "password", "system": "", "locale": "en", "origin": HERE, "now": kit.clock()}
+        for n, (handle, link, code, stop) in enumerate(mails):
+            acts.append(intake.write_down(db, kit.services.seals, f"p{n}", **values))
+            acts.append(other.write(lambda tx, t=link: prove.accept_link(tx, t, held=True, number=None)))
+            acts.append(db.write(lambda tx, t=stop: prove.stop_by_owner(tx, t)))
+            acts.append(prove.try_code(other, handle, code))
+            acts.append(other.write(intake.resolve))
+            acts.append(db.write(lambda tx, h=handle: prove.stop_by_requester(tx, h)))
+        found = await asyncio.gather(*acts, return_exceptions=True)
+        await other.close()
+        return list(found)
+
+    found = kit.run(go())
+    assert [f for f in found if isinstance(f, Exception) and not isinstance(f, Refusal)] == []
+    drain(kit)
+    cases = kit.read(lambda tx: tx.cases.listed(state=None, limit=100))
+    for c in cases:
+        if c.evidence:
+            assert len(c.evidence) <= 2
+    rows = kit.read(lambda tx: tx.audit.rows(limit=10_000))
+    assert [r["seq"] for r in rows] == list(range(1, len(rows) + 1))
+    for c in cases:
+        assert c.version == sum(r["stream"] == c.id and r["type"] not in ("proof_refused",) for r in rows)
