@@ -126,8 +126,9 @@ async def hold(
     patience: Patience | None = None,
     sock: socket.socket | None = None,
     ready: Callable[[], None] | None = None,
+    stop: asyncio.Event | None = None,
 ) -> None:
-    """Serves these services until a signal.
+    """Serves these services until a signal, or until `stop` is set.
 
     Args:
         more: further routes, such as the demo's.
@@ -135,6 +136,7 @@ async def hold(
         patience: limits of connections.
         sock: listens already; None binds `settings.listen`.
         ready: called once it answers.
+        stop: takes the place of signals, which only a process's main thread can have.
 
     Raises:
         Refused: an address that it should listen on is taken.
@@ -155,7 +157,7 @@ async def hold(
 
     server.when_ready = tell
     async with _metrics_server(settings, metrics):
-        with on_signals(lambda: _end(server)):
+        with on_signals(lambda: _end(server)) if stop is None else _on_event(stop, lambda: _end(server)):
             await server.serve([sock])
     log.info("stopped")
 
@@ -243,3 +245,16 @@ def on_signals(stop: Callable[[], None]) -> Iterator[None]:
     finally:
         for number in numbers:
             loop.remove_signal_handler(number)
+
+
+@contextmanager
+def _on_event(event: asyncio.Event, stop: Callable[[], None]) -> Iterator[None]:
+    async def wait() -> None:
+        await event.wait()
+        stop()
+
+    waiting = asyncio.create_task(wait())
+    try:
+        yield
+    finally:
+        waiting.cancel()
