@@ -70,7 +70,8 @@ def words(text: str) -> str:
     Plain ASCII stays; everything else becomes encoded words of at most 75 characters, cut between characters
     (RFC 2047 sections 2 and 5), folded one to a line.
     """
-    clean = "".join(c if c.isprintable() else " " for c in text).strip()
+    # Joiners count as unprintable, but emoji and some scripts fall apart without them.
+    clean = "".join(c if c.isprintable() or c in "\u200c\u200d" else " " for c in text).strip()
     # An ASCII text that looks like an encoded word must not be decoded into something else by the reader.
     if clean.isascii() and "=?" not in clean and len(clean) <= 64:
         return clean

@@ -342,7 +342,7 @@ def _abort(one: SMTP) -> None:
 def _message(number: int, to: str, content: bytes) -> Message:
     found = email.message_from_bytes(content, policy=email.policy.default)
     plain, rich = found.get_body(("plain",)), found.get_body(("html",))
-    text = plain.get_content() if plain else ""
+    text = plain.get_content().replace("\r\n", "\n") if plain else ""
     return {
         "id": str(number),
         "at": time.time_ns() // 1_000_000,
