@@ -175,11 +175,11 @@ def test_no_password_comes_back_or_into_the_log(
 def test_no_storage_no_answer(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     r = Recovery(client)
 
-    async def down(self: SqlDatabase, fn: object) -> None:
+    async def down(self: SqlDatabase, what: object) -> None:
         raise StorageDown("gone")
 
-    monkeypatch.setattr(SqlDatabase, "read", down)
-    monkeypatch.setattr(SqlDatabase, "write", down)
+    for name in ("read", "write", "write_down"):
+        monkeypatch.setattr(SqlDatabase, name, down)
     answers = [
         client.get(r.path, secret=r.secret),
         client.post("/recoveries", {"identifier": "maya"}),

@@ -30,11 +30,16 @@ async def sign_in(request: Request, given: m.SignIn) -> m.SignedIn:
     desk = desk_of(request)
     await limited(desk, request, "sign_ins")
     s, password = desk.services, Secret(given.password.get_secret_value())
-    result = await signin.sign_in(s.db, s.gate, given.identifier, password, desk.origin(request))
+    result = await signin.sign_in(s.db, s.gate, given.identifier, password, desk.origin(request), s.rules, s.leaked)
     if isinstance(result, signin.NotSignedIn):
         status = 429 if result.reason == "slow_down" else 401
         raise Stop(status, result.reason, retry_after=result.wait_s)
-    return m.SignedIn(session=result.token, expires_at=instant(result.expires_at))
+    return m.SignedIn(
+        session=result.token,
+        expires_at=instant(result.expires_at),
+        password_due_in_days=result.password_due_in_days,
+        must_change=result.must_change or None,
+    )
 
 
 @router.get(
@@ -53,7 +58,7 @@ async def get_session(request: Request, token: Token) -> m.SessionInfo:
 
 
 def _touch(tx: Tx, token: str) -> m.SessionInfo | None:
-    live = signin.session_of(tx, token)
+    live = signin.session_of(tx, token, limited=True)
     if live is None:
         return None
     session, person, account = live
@@ -63,6 +68,7 @@ def _touch(tx: Tx, token: str) -> m.SessionInfo | None:
         username=account.username,
         signed_in_at=instant(session.created_at),
         expires_at=instant(session.expires_at),
+        must_change=session.must_change or None,
     )
 
 

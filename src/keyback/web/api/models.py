@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
-from pydantic_core import PydanticCustomError
 
 from keyback.web.pages import SystemState
 
@@ -28,7 +27,7 @@ class Given(BaseModel):
             try:
                 (text.get_secret_value() if isinstance(text, SecretStr) else text or "").encode()
             except UnicodeEncodeError:
-                raise PydanticCustomError("not_text", "not text") from None
+                raise ValueError("not text") from None
         return value
 
 
@@ -206,11 +205,24 @@ class Asked(BaseModel):
     resend_at: Instant
 
 
+MustChange = Annotated[
+    Literal["due", "breached"] | None,
+    Field(
+        description="Why this session is good for nothing but choosing a new password by a recovery: its time is over, "
+        "or it is in a public leak. Null: it is a full session."
+    ),
+]
+
+
 class SignedIn(BaseModel):
     """A session of the built-in system."""
 
     session: str = Field(description="Send it as `Authorization: Bearer`.", examples=["c2Vzc2lvbi1leGFtcGxl"])
     expires_at: Instant
+    password_due_in_days: int | None = Field(
+        None, description="Days until a new password is due, 0 when it is; null where age is no reason for one."
+    )
+    must_change: MustChange = None
 
 
 class SessionInfo(BaseModel):
@@ -220,6 +232,7 @@ class SessionInfo(BaseModel):
     username: str = Field(examples=["maya"])
     signed_in_at: Instant
     expires_at: Instant
+    must_change: MustChange = None
 
 
 class PasswordViolation(BaseModel):

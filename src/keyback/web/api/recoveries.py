@@ -12,7 +12,6 @@ from starlette.types import Receive, Scope, Send
 from keyback.application import newpassword, prove, reset
 from keyback.application.store import Tx
 from keyback.domain.errors import Refusal
-from keyback.domain.password import check
 from keyback.domain.secret import Secret
 from keyback.locale import gettext
 from keyback.web import intake
@@ -176,6 +175,7 @@ async def verify_proof(request: Request, held: Holder, proof: Proof, given: m.Co
                 409: ["wrong_state", "already_chosen"],
                 422: ["password_refused", "no_accounts", "invalid"],
                 429: ["slow_down"],
+                503: ["busy", "unavailable"],
             },
             body=True,
         ),
@@ -206,7 +206,8 @@ async def _choose(held: Held, request: Request, view: View, given: m.NewPassword
         raise Stop(409, "wrong_state", state=describe(desk, locale, view).state)
     typed = given.new_password.get_secret_value()
     context, with_factor = personal(desk, view)
-    broken = check(typed, s.rules, context, s.blocklist, with_factor)
+    ids = given.accounts or [a.id for a in view.choice.accounts]
+    broken = await newpassword.judge(s, Secret(typed), context, with_factor, ids)
     if broken:
         found = [
             {

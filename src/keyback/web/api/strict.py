@@ -26,7 +26,7 @@ CODES = {
     "extra_forbidden": "unknown_field",
     "string_type": "not_a_string",
     "string_unicode": "not_text",
-    "not_text": "not_text",
+    "value_error": "not_text",  # the one check of our own
     "string_too_long": "too_long",
     "string_too_short": "empty",
     "list_type": "not_a_list",

@@ -105,7 +105,7 @@ def _due(desk: Desk, locale: Locale, choice: reset.Choice, results: list[m.Resul
         ],
         requirements=[
             m.Rule(code=PREFIX + r.code, text=gettext(locale, r.text, **r.values))
-            for r in requirements(s.rules, choice.person.tier != "standard")
+            for r in requirements(s.rules, choice.person.tier != "standard", s.leaked != ())
         ],
         results=results,
     )
