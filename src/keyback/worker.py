@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from keyback.application import intake, letters, reset
+from keyback.application import intake, letters, reset, rotation
 from keyback.application.services import Services
 from keyback.application.store import StorageDown
 from keyback.application.upkeep import purge
@@ -132,13 +132,20 @@ class Worker:
         for p in pending:
             p.cancel()
 
+    async def _remind(self) -> int:
+        rules = self.services.rules
+        if rules.max_age_days is None:
+            return 0
+        return await self.services.db.write(lambda tx: rotation.remind(tx, rules))
+
     async def _keep_up(self) -> None:
         while not self._stopping.is_set():
             try:
                 ended = await self.services.db.write(reset.give_up)
                 gone = await self.services.db.write(purge)
-                if ended or gone:
-                    log.info("upkeep", ended=ended, purged=gone)
+                told = await self._remind()
+                if ended or gone or told:
+                    log.info("upkeep", ended=ended, purged=gone, reminded=told)
             except StorageDown:
                 log.warning("storage_down", step="upkeep")
             except Exception as e:

@@ -8,17 +8,18 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Literal
 
 from keyback.application.identity import Origin, device_words, network_of
 from keyback.application.intake import subject_of
 from keyback.application.passwords import HashGate
-from keyback.application.store import Database, Session, Tx
+from keyback.application.store import Database, MustChange, Session, Tx
 from keyback.domain import challenge as ch
 from keyback.domain.errors import BadInput
 from keyback.domain.events import Note
-from keyback.domain.password import Unreadable
+from keyback.domain.password import DAY, PRESETS, Rules, Unreadable, normalize
 from keyback.domain.person import Account, Person, canonicalize
 from keyback.domain.secret import Secret
 
@@ -30,12 +31,19 @@ TRIES_OF_SOURCE = 100  # from one network in an hour, whatever the names
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """`token` is the session's secret; the database keeps its digest."""
+    """`token` is the session's secret; the database keeps its digest.
+
+    Args:
+        password_due_in_days: whole days that begin until the password must be replaced; None where age is no reason.
+        must_change: why this session is good for nothing but choosing a new password; empty for a full one.
+    """
 
     token: str
     person: Person
     account: Account
     expires_at: int
+    password_due_in_days: int | None = None
+    must_change: MustChange = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +55,18 @@ class NotSignedIn:
 
 
 async def sign_in(
-    db: Database, gate: HashGate, identifier: str, password: Secret, origin: Origin
+    db: Database,
+    gate: HashGate,
+    identifier: str,
+    password: Secret,
+    origin: Origin,
+    rules: Rules = PRESETS["nist"],
+    leaked: Container[str] = (),
 ) -> SignedIn | NotSignedIn:
     """Checks a password of the built-in system and opens a session.
+
+    A password that is too old or in a public leak still opens one, so that nobody stands outside: `must_change` says
+    that it is good for choosing a new password only (N-P5).
 
     Raises:
         Busy: the hashing gate is full; answer 503.
@@ -74,7 +91,8 @@ async def sign_in(
         return NotSignedIn("wrong")
     fresh = await gate.hash(password) if stale else None
     token = base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
-    return await db.write(lambda tx: _open(tx, found, token, origin, fresh) or NotSignedIn("wrong"))
+    known = normalize(password.reveal()) in leaked
+    return await db.write(lambda tx: _open(tx, found, token, origin, fresh, rules, known) or NotSignedIn("wrong"))
 
 
 Found = tuple[Account, Person, str | None]
@@ -99,7 +117,9 @@ def _count(tx: Tx, found: Found | None, canonical: str, network: str) -> bool:
     return near.hour <= TRIES_PER_SOURCE and of_source.hour <= TRIES_OF_SOURCE and all_over.total <= ch.HARD_CAP
 
 
-def _open(tx: Tx, found: Found, token: str, origin: Origin, fresh: str | None) -> SignedIn | None:
+def _open(
+    tx: Tx, found: Found, token: str, origin: Origin, fresh: str | None, rules: Rules, known: bool
+) -> SignedIn | None:
     again = _find(tx, canonicalize(found[0].username))
     if again is None or again[2] != found[2] or not _usable(again):
         return None  # it was changed while we hashed
@@ -109,12 +129,14 @@ def _open(tx: Tx, found: Found, token: str, origin: Origin, fresh: str | None) -
     tx.counters.reset(f"pw/{account.id}")
     tx.people.bump_security(person.id)  # who can sign in needs no pending link any more (C17)
     source, device = origin.source[:45], device_words(origin.agent)
-    session = Session(
-        ch.token_digest(token), person.id, account.id, tx.now, tx.now, tx.now + SESSION_LIFE, source, device
-    )
-    tx.sessions.add(session)
+    due_at = rules.due_at(tx.people.changed_at(account.id) or tx.now)
+    days = None if due_at is None else max(0, -(-(due_at - tx.now) // DAY))
+    must_change: MustChange = "breached" if known else "due" if days == 0 else ""
+    expires_at = tx.now + SESSION_LIFE
+    digest = ch.token_digest(token)
+    tx.sessions.add(Session(digest, person.id, account.id, tx.now, tx.now, expires_at, source, device, must_change))
     tx.audit.record("sign_in", [_note("signed_in", again, origin)])
-    return SignedIn(token, person, account, session.expires_at)
+    return SignedIn(token, person, account, expires_at, days, must_change)
 
 
 def _note(kind: str, found: Found | None, origin: Origin) -> Note:
@@ -122,9 +144,15 @@ def _note(kind: str, found: Found | None, origin: Origin) -> Note:
     return Note(kind, {**who, "source": origin.source[:45], "device": device_words(origin.agent)})
 
 
-def session_of(tx: Tx, token: str) -> tuple[Session, Person, Account] | None:
-    """The live session behind a cookie or bearer token."""
+def session_of(tx: Tx, token: str, *, limited: bool = False) -> tuple[Session, Person, Account] | None:
+    """The live session behind a cookie or bearer token.
+
+    Args:
+        limited: take one that is good for choosing a new password only, too. Nothing but that may follow then.
+    """
     session = tx.sessions.get(ch.token_digest(token))
+    if session is not None and session.must_change and not limited:
+        return None
     person = tx.people.person(session.person_id) if session else None
     if session is None or person is None or person.state != "active":
         return None

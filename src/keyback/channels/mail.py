@@ -1,4 +1,6 @@
-"""The five mails of a recovery, in two languages: texts prepared at start, values cleaned, the message made in one go.
+"""The mails of a recovery and of a password's age, in two languages.
+
+Texts are prepared at start, values cleaned, the message made in one go.
 
 Facts by kind (`Secret` where named so, instants in ms):
     recovery   username, link: Secret, code: Secret (8 digits), stop_link: Secret, asked_at, source, device,
@@ -7,6 +9,7 @@ Facts by kind (`Secret` where named so, instants in ms):
     elsewhere  username, provider, asked_at, source, device
     changed    username, at, systems: ((system title, state), …), source, device, help_url
     stopped    username, at, by: owner | operator
+    rotation   username, due_at
 """
 
 from __future__ import annotations
@@ -39,6 +42,7 @@ _PLACES = {
     LetterKind.ELSEWHERE: ("username", "provider", *_ASKED),
     LetterKind.CHANGED: ("username", "rows", "help_url", *_ASKED),
     LetterKind.STOPPED: ("username", "how", "when"),
+    LetterKind.ROTATION: ("username", "how", "when"),
 }
 _SUBJECTS = {
     LetterKind.RECOVERY: "Get back into your {company} account",
@@ -46,6 +50,7 @@ _SUBJECTS = {
     LetterKind.ELSEWHERE: "Where to recover your {company} password",
     LetterKind.CHANGED: "A recovery of your {company} account is through",
     LetterKind.STOPPED: "The recovery of your {company} account was stopped",
+    LetterKind.ROTATION: "Your {company} password is due for a change",
 }
 _STATES = {
     "done": "Changed",
@@ -58,6 +63,10 @@ _STATES = {
 _STOPPED_BY = {
     "owner": "Somebody used the stop link in our mail.",
     "operator": "The help desk stopped it.",
+}
+_OF_AGE = {
+    "ahead": "Until that day your password works as before.",
+    "past": "That day is over. You can still sign in, but only to choose a new password.",
 }
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -143,6 +152,7 @@ class MailComposer:
             LetterKind.ELSEWHERE: self._elsewhere,
             LetterKind.CHANGED: self._changed,
             LetterKind.STOPPED: self._stopped,
+            LetterKind.ROTATION: self._rotation,
         }
 
     def compose(self, letter: Letter) -> ComposedMail:
@@ -208,7 +218,10 @@ class MailComposer:
         row = pages.get_template("row.html").render(label=place("label"), value=place("value"))
         head, rest = row.split(place("label"))
         self._rows[locale] = (head, *rest.split(place("value")))  # type: ignore[assignment]
-        self._tone[locale] = _zone_name(timezone, locale), {k: _(v) for k, v in (_STATES | _STOPPED_BY).items()}
+        self._tone[locale] = (
+            _zone_name(timezone, locale),
+            {k: _(v) for k, v in (_STATES | _STOPPED_BY | _OF_AGE).items()},
+        )
 
     # ── for every letter ────────────────────────────────────────────────────
 
@@ -259,6 +272,12 @@ class MailComposer:
         v.foreign("username", safe_login(letter.facts["username"]))
         v.fixed("how", self._tone[locale][1][str(letter.facts["by"])])
         v.fixed("when", self._when(_ms(letter.facts["at"]), locale))
+
+    def _rotation(self, letter: Letter, locale: str, v: _Values) -> None:
+        due_at = _ms(letter.facts["due_at"])
+        v.foreign("username", safe_login(letter.facts["username"]))
+        v.fixed("when", self._when(due_at, locale))
+        v.fixed("how", self._tone[locale][1]["ahead" if letter.written_at < due_at else "past"])
 
     def _asked(self, facts: Mapping[str, object], locale: str, v: _Values, at: str = "asked_at") -> int:
         unknown = "不清楚" if locale == "zh_CN" else "Not known"

@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
+from keyback.application.passwords import Busy
 from keyback.application.services import Services
 from keyback.application.store import StorageDown
 from keyback.settings import Settings
@@ -117,6 +118,10 @@ async def _down(request: Request, e: Exception) -> Response:
     return _error(request, 503, 5)
 
 
+async def _busy(request: Request, e: Exception) -> Response:
+    return _error(request, 503, 2)
+
+
 async def _broken(request: Request, e: Exception) -> Response:
     # The traceback may hold what was typed, so only its kind and place are told.
     frame: Any = e.__traceback__
@@ -139,6 +144,7 @@ HANDLERS: dict[Any, Any] = {
     TooLong: _too_long,
     TooSlow: _too_long,
     StorageDown: _down,
+    Busy: _busy,
     Exception: _broken,
 }
 

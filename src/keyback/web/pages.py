@@ -346,7 +346,7 @@ class SignIn(Page):
     """`/sign-in`: form posting `identifier`, `password`. `wait_seconds` goes with `slow_down`."""
 
     template: ClassVar[str] = "sign_in.html"
-    error: Literal["wrong", "slow_down", "busy"] | None = None
+    error: Literal["wrong", "slow_down", "busy", "due", "breached"] | None = None
     wait_seconds: int = 0
     identifier: str = ""
 

@@ -30,7 +30,9 @@ async def sign_in(request: Request) -> Response:
     if not await desk.limiter.allows("sign_ins", origin.source):
         return desk.page(request, pages.SignIn("slow_down", 60, typed), 429)
     try:
-        result = await signin.sign_in(s.db, s.gate, values["identifier"], Secret(values["password"]), origin)
+        result = await signin.sign_in(
+            s.db, s.gate, values["identifier"], Secret(values["password"]), origin, s.rules, s.leaked
+        )
     except Busy:
         response = desk.page(request, pages.SignIn("busy", 0, typed), 503)
         response.headers["retry-after"] = "2"
@@ -38,6 +40,10 @@ async def sign_in(request: Request) -> Response:
     if isinstance(result, signin.NotSignedIn):
         status = 429 if result.reason == "slow_down" else 401
         return desk.page(request, pages.SignIn(result.reason, result.wait_s, typed), status)
+    if result.must_change:
+        # Nothing behind the sign-in is open to this session yet, so its cookie is not handed out at all.
+        await s.db.write(lambda tx: signin.sign_out(tx, result.token))
+        return desk.page(request, pages.SignIn(result.must_change, 0, typed))
     response = see("/account")
     desk.cookies.put(response, SESSION, result.token)
     return response

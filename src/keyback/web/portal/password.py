@@ -17,7 +17,7 @@ from keyback.application.ports import Connector, Means
 from keyback.application.store import Tx
 from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
-from keyback.domain.password import Context, check, state_of
+from keyback.domain.password import Context, state_of
 from keyback.domain.secret import Secret
 from keyback.locale import gettext
 from keyback.web import pages
@@ -48,7 +48,7 @@ async def password_page(
     with_factor = choice.person.tier != "standard"
     rules = [
         pages.PasswordRule(r.requirement.code, gettext(locale, r.requirement.text, **r.requirement.values), r.state)
-        for r in state_of(typed, s.rules, context, s.blocklist, with_factor)
+        for r in state_of(typed, s.rules, context, s.blocklist, with_factor, s.leaked)
     ]
     wanted = set(chosen) if chosen is not None else {
         a.id for a in choice.accounts if intake is None or intake.system in ("", a.system)
@@ -88,7 +88,9 @@ async def take_password(desk: Desk, request: Request, handle: str, case: Case, v
         choice = await s.db.read(lambda tx: reset.choice(tx, case.id))
     except Refusal as e:
         return await _refused(desk, request, handle, case, e, submission)
-    broken = check(typed, s.rules, newpassword.context_of(s, choice), s.blocklist, choice.person.tier != "standard")
+    context, with_factor = newpassword.context_of(s, choice), choice.person.tier != "standard"
+    ids = chosen or [a.id for a in choice.accounts]
+    broken = await newpassword.judge(s, Secret(typed), context, with_factor, ids)
     mismatch = typed != values["new_password_again"]
     if broken or mismatch or not chosen:
         errors = tuple(
@@ -191,7 +193,7 @@ async def live_check(request: Request) -> Response:
 async def judged(desk: Desk, locale: str, typed: str, context: Context, with_factor: bool) -> dict[str, Any]:
     """Violations in words, and the strength, for a typed password."""
     s = desk.services
-    broken = check(typed, s.rules, context, s.blocklist, with_factor)
+    broken = newpassword.judge_alone(s, typed, context, with_factor)
     score = await asyncio.to_thread(strength, typed, context) if typed else 0
     return {
         "violations": [
