@@ -49,9 +49,6 @@ async def main(plan: dict[str, Any]) -> None:
         return outcomes
 
     channel.send, connector.apply = sending, applying
-    if plan["point"] == "resolved":
-        await worker._resolve()
-        die()
     await worker.drain()
 
 

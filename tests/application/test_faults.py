@@ -129,7 +129,7 @@ def test_a_reply_that_is_lost_brings_the_same_mail_again(make_kit: Make) -> None
 
 
 @pytest.mark.covers("Q1", "Q2", "K9")
-@pytest.mark.parametrize("point", ["resolved", "claimed", "sent"])
+@pytest.mark.parametrize("point", ["claimed", "sent"])
 def test_a_worker_that_is_killed_loses_no_mail_and_changes_none(make_kit: Make, keyring: Any, point: str) -> None:
     with Mailbox() as mailbox:
         kit = make_kit(mail={"port": mailbox.port})
