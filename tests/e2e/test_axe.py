@@ -1,0 +1,53 @@
+"""Every page of the main job: accessible by axe's rules in both languages, light and dark, and nothing sticks out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page
+from tests.e2e.site import Site
+from tests.e2e.steps import fits
+from tests.e2e.tour import tour
+
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
+CONTRAST = {"runOnly": ["color-contrast"]}
+DRAWN = """async () => {
+  getComputedStyle(document.body).color;
+  await new Promise(requestAnimationFrame);
+  await Promise.all(document.getAnimations().filter(a => a instanceof CSSTransition).map(a => a.finished));
+}"""
+SMALL = """() => [...document.querySelectorAll('main a, main button, main input, main select, main summary')]
+  .filter(e => e.checkVisibility() && e.type !== 'hidden' && !e.closest('p, dd, small'))
+  .map(e => [(e.closest('label') || e).getBoundingClientRect().height, e.outerHTML.slice(0, 90)])
+  .filter(([height]) => height < 44)"""
+
+
+def wrong(page: Page, **options: Any) -> list[str]:
+    found = page.evaluate("options => axe.run(document, {resultTypes: ['violations'], ...options})", options)
+    return [f"{v['id']}: {n['html']}" for v in found["violations"] for n in v["nodes"]]
+
+
+@pytest.mark.covers("X-8", "X-3")
+@pytest.mark.parametrize("locale", ["en", "zh_CN"])
+def test_every_page(site: Site, device: Callable[..., BrowserContext], locale: str) -> None:
+    faults: dict[str, list[Any]] = {}
+    names = []
+    for name, page in tour(site, device, locale, 360):
+        names.append(name)
+        page.evaluate(AXE)
+        found: list[Any] = wrong(page) + page.evaluate(SMALL)
+        if locale == "en":  # the colours are the same in both
+            page.emulate_media(color_scheme="dark")
+            page.evaluate(DRAWN)
+            found += wrong(page, **CONTRAST)
+            page.emulate_media(color_scheme="light")
+        if page.locator("aside a[href='/help']").count() != 1:
+            found.append("help is not where it always is")
+        fits(page)
+        if found:
+            faults[name] = found
+    assert len(names) > 30
+    assert faults == {}

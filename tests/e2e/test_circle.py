@@ -1,0 +1,187 @@
+"""The main job from "I can't get in" to signed in again, the ways that people really go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+from tests.e2e.site import NEW, OLD, Site
+from tests.e2e.steps import ask, choose, fits, heading, prove_by_code, prove_by_link, recovery_link, sign_in
+
+from keyback.locale import gettext
+
+Device = Callable[..., BrowserContext]
+WEAK = "qingyu2026"
+# Every value meets every other one of its neighbours at least once.
+WALKS = [
+    ("code", "mail", "en", 360, True),
+    ("code", "name", "zh_CN", 1280, False),
+    ("link", "name", "en", 1280, True),
+    ("link", "mail", "zh_CN", 360, False),
+    ("number", "mail", "zh_CN", 1280, True),
+    ("number", "name", "en", 360, False),
+]
+
+
+def language(locale: str) -> str:
+    return "zh-CN" if locale == "zh_CN" else "en-US"
+
+
+def match_on_phone(page: Page, device: Device, link: str, locale: str, script: bool) -> None:
+    """The mail is read on a phone; the number that the first screen shows is picked there."""
+    shown = page.locator(".number-shown output").inner_text()
+    phone = device(language(locale), 360, java_script_enabled=script).new_page()
+    phone.goto(link)
+    fits(phone) if script else None
+    assert phone.locator("button.number").count() == 3
+    phone.locator(f"button.number[value='{shown}']").click()
+    heading(phone, locale, "Done here. Go on where you started")
+
+
+@pytest.mark.covers("C14", "E1")
+@pytest.mark.parametrize(("way", "by", "locale", "width", "script"), WALKS)
+def test_from_forgotten_to_signed_in(
+    site: Site, device: Device, way: str, by: str, locale: str, width: int, script: bool
+) -> None:
+    who = site.person(locale)
+    context = device(language(locale), width, java_script_enabled=script)
+    page = context.new_page()
+    page.goto("/sign-in")
+    page.locator("a[href='/forgot']").first.click()
+    expect(page.locator("html")).to_have_attribute("lang", "zh-CN" if locale == "zh_CN" else "en")
+    handle = ask(page, who.mail.upper() if by == "mail" else who.key)
+    heading(page, locale, "Check your email")
+    if way == "code":
+        prove_by_code(page, site, who)
+    elif way == "link":
+        prove_by_link(page, recovery_link(site.mail(who)))
+    else:
+        match_on_phone(page, device, recovery_link(site.mail(who)), locale, script)
+        if not script:
+            page.locator(f"a.button-quiet[href='/r/{handle}']").click()
+        expect(page.locator("#new_password")).to_be_visible()  # with a script the page moves on by itself
+
+    heading(page, locale, "Choose a new password")
+    weak_first(page, locale, script)
+    choose(page)
+    page.locator(".systems").wait_for()
+    if script:  # it was just begun: this page, too, moves on by itself
+        heading(page, locale, "Your new password works")
+        fits(page)
+    else:
+        site.applied()
+        page.goto(f"/r/{handle}")
+        heading(page, locale, "Your new password works")
+    assert page.url == f"{site.url}/r/{handle}"
+
+    sign_in(page, who.key, OLD)
+    expect(page.locator("#password-error")).to_be_visible()
+    sign_in(page, who.key, NEW)
+    page.wait_for_url("**/account")
+    heading(page, locale, "You are signed in")
+
+
+def weak_first(page: Page, locale: str, script: bool) -> None:
+    """A weak password is told why before it is sent, and refused with every reason when it is."""
+    if script:
+        short = page.locator("#np-rules li[data-code=too_short]")
+        assert short.get_attribute("data-state") == "idle"
+        page.locator("#new_password").fill(WEAK)
+        expect(short).to_have_attribute("data-state", "unmet")
+        expect(page.locator("#np-rules li[data-code=context_word]")).to_have_attribute("data-state", "unmet")
+        page.locator("#new_password").fill(NEW)
+        expect(short).to_have_attribute("data-state", "met")
+        expect(page.locator(".strength")).to_be_visible()
+    choose(page, WEAK)
+    heads = page.locator(".notice-stop li")
+    expect(heads).not_to_have_count(0)
+    assert WEAK not in page.content()
+    choose(page, NEW, again=NEW + "x")
+    expect(page.locator(".notice-stop")).to_contain_text(gettext(locale, "The two are not the same"))
+
+
+@pytest.mark.covers("X-8")
+def test_by_keyboard_alone(site: Site, page: Page) -> None:
+    who = site.person()
+    page.goto("/")
+    tab_to(page, "a[href='/forgot']")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/forgot")
+    tab_to(page, "#identifier")
+    page.keyboard.type(who.mail)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/r/*")
+    tab_to(page, "#code")
+    page.keyboard.type(site.mail(who)["codes"][0])
+    tab_to(page, "form[action$='/code'] button")
+    page.keyboard.press("Space")
+    page.wait_for_selector("#new_password")
+    tab_to(page, "#new_password")
+    page.keyboard.type(NEW)
+    passed = tab_to(page, "#new_password_again")
+    assert "BUTTON" in passed, "showing the password is within reach"
+    page.keyboard.type(NEW)
+    tab_to(page, "form[data-password] button[type=submit]")
+    page.keyboard.press("Enter")
+    heading(page, "en", "Your new password works")
+    tab_to(page, ".todo a[href='/sign-in']")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/sign-in")
+    tab_to(page, "#identifier")
+    page.keyboard.type(who.key)
+    tab_to(page, "#password")
+    page.keyboard.type(NEW)
+    page.keyboard.press("Enter")
+    heading(page, "en", "You are signed in")
+
+
+FOCUS = """() => {
+  const e = document.activeElement, s = getComputedStyle(e), box = e.getBoundingClientRect();
+  const place = [...document.querySelectorAll('*')].indexOf(e);
+  return {tag: e.tagName, outline: s.outlineStyle === 'none' ? 0 : parseFloat(s.outlineWidth), place,
+          seen: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight};
+}"""
+
+
+def tab_to(page: Page, selector: str, most: int = 40) -> list[str]:
+    """Tabs until the element has the focus. Focus is visible at every stop and goes through the page in its order."""
+    wanted = page.locator(selector).first
+    wanted.wait_for()
+    passed: list[str] = []
+    before = -1
+    if wanted.evaluate("e => e === document.activeElement"):
+        return passed
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        at: dict[str, Any] = page.evaluate(FOCUS)
+        assert at["outline"] >= 2, f"no visible focus on {at}"
+        assert at["seen"], f"focus is off the screen on {at}"
+        assert at["place"] > before, f"focus jumps back to {at}"
+        before = at["place"]
+        if wanted.evaluate("e => e === document.activeElement"):
+            return passed
+        passed.append(at["tag"])
+    raise AssertionError(f"{selector} is out of reach by Tab")
+
+
+@pytest.mark.covers("E1", "E4")
+def test_a_recovery_signs_nobody_in_and_everybody_out(site: Site, device: Device) -> None:
+    who = site.person()
+    thief = device().new_page()
+    sign_in(thief, who.key, OLD)
+    thief.wait_for_url("**/account")
+    owner = device()
+    page = owner.new_page()
+    ask(page, who.mail)
+    thief.reload()
+    assert thief.url.endswith("/account"), "asking alone ends nothing"
+    prove_by_code(page, site, who)
+    choose(page)
+    heading(page, "en", "Your new password works")
+    page.goto("/account")
+    assert page.url == f"{site.url}/sign-in"
+    assert not [c for c in owner.cookies() if c["name"].endswith("session") and c["value"]]
+    thief.goto("/account")
+    assert thief.url == f"{site.url}/sign-in"
