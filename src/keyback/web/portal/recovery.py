@@ -80,7 +80,8 @@ async def _page(
     if view.case is None:
         if view.intake.state == "stopped":
             return desk.page(request, pages.Stopped(by_mail=False), status, path=path)
-        return desk.page(request, _waiting(desk, view, **over), status, step=1, path=path)
+        step = None if view.intake.journey == "username" else 1  # which ends with a mail: no steps follow
+        return desk.page(request, _waiting(desk, view, **over), status, step=step, path=path)
     case = view.case
     if case.results and not (case.state == State.APPROVED and "again" in request.query_params):
         return await results_page(desk, request, handle, case, view.version)
