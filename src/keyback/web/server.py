@@ -46,12 +46,14 @@ class PatientProtocol(HttpToolsProtocol):
     _unread: asyncio.TimerHandle | None = None
     _in_header = True
     _header_bytes = 0
+    _chunk = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self._expect(self.patience.header)
 
     def data_received(self, data: bytes) -> None:
+        self._chunk = len(data)
         super().data_received(data)
         if not self._in_header:
             self._header_bytes = 0
@@ -70,6 +72,11 @@ class PatientProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_header = False
         self._expect(self.patience.body)
+        # Only what came in large pieces can hold large headers, so that others need not be added up.
+        if self._chunk + self._header_bytes > MOST_HEADER:
+            size = len(self.url) + sum(len(k) + len(v) + 4 for k, v in self.headers)
+            if size > MOST_HEADER:
+                raise ValueError("headers too large")  # the parser's caller answers 400
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:

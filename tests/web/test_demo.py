@@ -1,0 +1,269 @@
+"""The demo: what it promises to people and to programs that try it out, and that none of it exists elsewhere."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from tests.web.live import AGENT, live
+
+from keyback.application.passwords import load_blocklist
+from keyback.demo.company import COMPANY, HINTS, STAFF, TITLES
+from keyback.domain.password import PRESETS, Context, check
+from keyback.locale import catalog
+
+RUN = "import sys, pathlib; from keyback.demo import run; sys.exit(run(0, pathlib.Path(sys.argv[1])))"
+NEW = "supper ladder teapot 7"
+
+
+@dataclass
+class Demo:
+    """A running demo and what it said on the terminal."""
+
+    process: subprocess.Popen[str]
+    url: str
+    said: str
+
+    def client(self) -> httpx2.Client:
+        headers = {"sec-fetch-site": "same-origin", "user-agent": AGENT, "accept-language": "en"}
+        return httpx2.Client(base_url=self.url, headers=headers, timeout=20, trust_env=False)
+
+    def end(self) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+        try:
+            return self.process.wait(30)
+        finally:
+            self.process.kill()
+            self.process.wait()
+            assert self.process.stdout is not None
+            self.process.stdout.close()
+
+
+def start(folder: Path) -> Demo:
+    process = subprocess.Popen(
+        [sys.executable, "-c", RUN, str(folder)], stdout=subprocess.PIPE, text=True, cwd=folder.parent
+    )
+    assert process.stdout is not None
+    said = ""
+    for line in process.stdout:
+        said += line
+        if "Ctrl-C" in line:
+            break
+    found = re.search(r"http://127\.0\.0\.1:\d+", said)
+    if not found:
+        process.kill()
+        process.wait()
+    assert found, said
+    return Demo(process, found[0], said)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "data"
+
+
+@pytest.fixture(scope="module")
+def demo(folder: Path) -> Iterator[Demo]:
+    d = start(folder)
+    try:
+        yield d
+    finally:
+        d.end()
+
+
+def until(look: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """What `look` gives, as soon as it is something; fails when it never is."""
+    end = time.monotonic() + seconds
+    while not (found := look()):
+        assert time.monotonic() < end, "it never came to be so"
+        time.sleep(0.05)
+    return found
+
+
+def mails(client: httpx2.Client, to: str) -> list[dict[str, Any]]:
+    return [m for m in client.get("/demo/mailbox.json").json() if m["to"] == to]
+
+
+def prove(client: httpx2.Client, identifier: str, to: str) -> str:
+    """Asks for a new password and types the mailed code; the recovery's path."""
+    before = len(mails(client, to))
+    page = client.post("/forgot", data={"identifier": identifier}).headers["location"]
+    mail = until(lambda: mails(client, to)[before:])[-1]
+    assert client.post(f"{page}/code", data={"code": mail["codes"][0]}).status_code == 303
+    return str(page)
+
+
+def choose(client: httpx2.Client, page: str, password: str) -> str:
+    """Chooses a password for all accounts; the page once everything is settled."""
+    html = client.get(page).text
+    accounts = re.findall(r'name="accounts"[^>]*value="([^"]+)"', html)
+    submission = re.search(r'name="submission"[^>]*value="([^"]+)"', html)
+    assert submission
+    fields = {"new_password": password, "new_password_again": password, "submission": submission[1]}
+    assert client.post(f"{page}/password", data={**fields, "accounts": accounts}).status_code == 303
+    return str(until(lambda: (t := client.get(page).text) and "Changed," in t and t))
+
+
+# ── the people ──────────────────────────────────────────────────────────────
+
+
+def test_sixty_people_of_every_kind() -> None:
+    assert len(STAFF) == len({s.username for s in STAFF}) == len({s.name for s in STAFF}) == 60
+    assert 24 <= sum(s.locale == "zh_CN" for s in STAFF) <= 36
+    assert {len(s.systems) for s in STAFF} == {1, 2, 3}
+    assert {s.tier for s in STAFF} == {"standard", "mfa", "privileged"}
+    assert sum(s.tier != "standard" for s in STAFF) >= 4
+    every = [m for s in STAFF for m in s.mails]
+    assert len(every) - len(set(every)) == 1
+    assert {len(s.mails) for s in STAFF} == {0, 1, 2}
+    for peculiar in ("locked", "provider", "crm_username"):
+        assert any(getattr(s, peculiar) for s in STAFF), peculiar
+    assert any(s.state == "disabled" for s in STAFF)
+    assert any("'" in s.name for s in STAFF)
+    assert any("’" in s.name for s in STAFF)
+    assert {s.hint for s in STAFF} - {""} == set(HINTS)
+
+
+def test_everybody_has_a_password_of_their_own_that_the_rules_allow() -> None:
+    blocklist = load_blocklist()
+    for s in STAFF:
+        context = Context(tuple(COMPANY.values()), tuple(TITLES.values()), s.identifiers, (s.name,), s.mails)
+        assert check(s.password, PRESETS["nist"], context, blocklist) == (), s.username
+    assert len({s.password for s in STAFF}) == 60
+
+
+def test_every_hint_is_there_in_chinese() -> None:
+    assert [h for h in HINTS if h not in catalog("zh_CN")] == []
+
+
+# ── the contract ────────────────────────────────────────────────────────────
+
+
+def test_the_terminal_says_where_to_go_and_whom_to_try(demo: Demo) -> None:
+    for path in ("/", "/demo", "/demo/mailbox", "/demo/crm/sign-in"):
+        assert f"{demo.url}{path}\n" in demo.said
+    for username in ("maya.okafor", "chenyu", "oliver.brandt"):
+        assert username in demo.said
+
+
+def test_people_json(demo: Demo) -> None:
+    with demo.client() as client:
+        people = client.get("/demo/people.json").json()
+    assert len(people) == 60
+    assert {tuple(p) for p in people} == {
+        ("name", "locale", "identifiers", "systems", "tier", "enrolled", "password")
+    }  # fmt: skip
+    by_login = {p["identifiers"][0]: p for p in people if p["identifiers"]}
+    assert by_login["chenyu"]["systems"] == ["builtin", "demo", "guided"]
+    assert by_login["zhoubo"]["enrolled"] == []
+    assert by_login["maya.okafor"]["enrolled"] == ["email_link"]
+
+
+@pytest.mark.covers("E1")
+def test_from_forgotten_to_signed_in_everywhere(demo: Demo) -> None:
+    with demo.client() as client:
+        assert client.get("/demo/mailbox/status").json() == {"version": "0"}
+        page = prove(client, "chenyu", "chenyu@qingyu.example.com")
+        (mail,) = mails(client, "chenyu@qingyu.example.com")
+        assert set(mail) == {"id", "at", "to", "subject", "text", "links", "codes"}
+        assert isinstance(mail["at"], int)
+        assert all(link.startswith(f"{demo.url}/l/") for link in mail["links"])
+        assert client.get("/demo/mailbox/status").json()["version"] >= mail["id"]
+        assert mail["subject"] in client.get("/demo/mailbox").text
+        html = choose(client, page, NEW)
+        assert "Harbour CRM" in html
+        assert 'href="https://lanyun.example.com/reset"' in html
+        assert client.post("/sign-in", data={"identifier": "chenyu", "password": NEW}).status_code == 303
+        crm = client.post("/demo/crm/sign-in", data={"username": "chenyu", "password": NEW})
+        assert crm.status_code == 200
+        old = next(s.password for s in STAFF if s.username == "chenyu")
+        assert client.post("/demo/crm/sign-in", data={"username": "chenyu", "password": old}).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "who", [s for s in STAFF if s.username in ("wangfang", "ruth.kessler")], ids=lambda s: s.username
+)
+def test_a_mail_alone_opens_nothing_for_higher_tiers(demo: Demo, who: Any) -> None:
+    with demo.client() as client:
+        page = prove(client, who.username, who.mails[0])
+        html = client.get(page).text
+        assert "new_password" not in html
+        assert "extension 8100" in html
+        sent = {"new_password": NEW, "new_password_again": NEW, "submission": "s"}
+        client.post(f"{page}/password", data=sent)
+        assert client.post("/sign-in", data={"identifier": who.username, "password": NEW}).status_code == 401
+
+
+def test_the_seeded_passwords_work_and_peculiar_people_do_not_get_in(demo: Demo) -> None:
+    wanted = {"maya.okafor": 303, "heming": 303, "helen.cho": 401, "linan": 401, "tomas.novak": 401}
+    with demo.client() as client:
+        for s in STAFF:
+            if s.username in wanted:
+                r = client.post("/sign-in", data={"identifier": s.username, "password": s.password})
+                assert r.status_code == wanted[s.username], s.username
+
+
+def test_the_crm_can_be_made_to_misbehave(demo: Demo) -> None:
+    with demo.client() as client:
+        assert client.post("/demo/crm/toggle", data={"broken": "1"}).headers["location"] == "/demo"
+        assert len(re.findall(r"<input[^>]*checked", client.get("/demo").text)) == 1
+        r = client.post("/demo/crm/sign-in", data={"username": "liwei", "password": "x"})
+        assert r.status_code == 503
+        client.post("/demo/crm/toggle", content=b"")
+        assert not re.findall(r"<input[^>]*checked", client.get("/demo").text)
+
+
+@pytest.mark.covers("A-3.5.1", "C1")
+def test_other_sites_reach_neither_the_people_nor_the_crm(demo: Demo) -> None:
+    with demo.client() as client:
+        cross = {"sec-fetch-site": "cross-site"}
+        form = {"username": "maya.okafor", "password": "x"}
+        assert client.post("/demo/crm/sign-in", data=form, headers=cross).status_code == 403
+        assert client.post("/demo/crm/toggle", data={"broken": "1"}, headers=cross).status_code == 403
+        assert client.post("/demo/crm/api/find", json={"identifier": "maya.okafor"}).status_code == 401
+        for path in ("/demo/people.json", "/demo/mailbox.json", "/demo/crm/sign-in"):
+            assert client.get(path, headers={"host": "rebound.example"}).status_code == 421, path
+
+
+def test_the_pages_speak_both_languages(demo: Demo) -> None:
+    with demo.client() as client:
+        for lang, words in (("en", "Start here: one login, one mail."), ("zh", "从这里开始：一个账号，一封邮件。")):
+            assert words in client.get("/demo", headers={"accept-language": lang}).text
+
+
+# ── its ends ────────────────────────────────────────────────────────────────
+
+
+def test_a_kept_folder_goes_on_where_it_was_left(tmp_path: Path) -> None:
+    folder = tmp_path / "kept"
+    first = start(folder)
+    with first.client() as client:
+        choose(client, prove(client, "linan", "linan@qingyu.example.com"), NEW)
+    assert first.end() == 0
+    assert folder.joinpath("keyring").stat().st_mode & 0o077 == 0
+    second = start(folder)
+    with second.client() as client:
+        assert client.post("/sign-in", data={"identifier": "linan", "password": NEW}).status_code == 303
+        assert client.post("/demo/crm/sign-in", data={"username": "linan", "password": NEW}).status_code == 200
+    assert second.end() == 0
+
+
+def test_nothing_of_the_demo_exists_elsewhere(sqlite_url: str, tmp_path: Path) -> None:
+    with live(sqlite_url, tmp_path) as site, site.client() as client:
+        for path in (
+            "/demo", "/demo/", "/demo/people.json", "/demo/mailbox", "/demo/mailbox.json", "/demo/mailbox/status",
+            "/demo/crm", "/demo/crm/sign-in", "/demo/crm/toggle", "/demo/crm/api/find",
+        ):  # fmt: skip
+            assert client.get(path).status_code == 404, path
+            assert client.post(path, data={"broken": "1"}).status_code == 404, path
+        assert "/demo" not in client.get("/").text
