@@ -11,7 +11,6 @@ from typing import Any
 import click
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 from keyback.cli import main
 from keyback.domain.case import diagram
@@ -149,7 +148,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
-    if value in (None, "", []) or value is PydanticUndefined:
+    if value in (None, "", []):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
