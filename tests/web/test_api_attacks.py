@@ -162,7 +162,7 @@ def test_no_password_comes_back_or_into_the_log(
         def fails(*args: object, **kwargs: object) -> None:
             raise RuntimeError(f"{CANARY} {args} {kwargs}")
 
-        monkeypatch.setattr(recoveries, "check", fails)
+        monkeypatch.setattr(recoveries, "personal", fails)
         broken = client.post(f"/recoveries/{r.handle}/password", {"new_password": CANARY}, secret=r.secret)
     assert (broken.status_code, broken.json()["code"]) == (500, "error")
     assert [x["error"] for x in logs if x["event"] == "request_failed"] == ["RuntimeError"]
