@@ -16,7 +16,7 @@ from keyback.domain.errors import Refusal
 from keyback.domain.events import CaseEvent
 from keyback.domain.policy import Evidence
 from keyback.storage.schema import cases, challenges
-from keyback.storage.sql import insert_many
+from keyback.storage.sql import insert_many, update_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx
@@ -79,7 +79,7 @@ class CaseStore:
         Raises:
             Refusal: `conflict` when one was changed since it was read.
         """
-        new, after = [], []
+        new, changed, before, after = [], [], [], []
         for case, happened in acts:
             folded = case
             for e in happened:
@@ -100,9 +100,10 @@ class CaseStore:
             if case.version == 0:
                 new.append(row)
                 continue
-            same = (cases.c.id == case.id) & (cases.c.version == case.version)
-            if self._tx.conn.execute(update(cases).where(same).values(**row)).rowcount != 1:
-                raise Refusal("conflict")
+            changed.append(row)
+            before.append({"id": case.id, "version": case.version})
+        if update_many(self._tx.conn, cases, changed, before) != len(changed):
+            raise Refusal("conflict")
         insert_many(self._tx.conn, cases, new)
         return after
 

@@ -33,7 +33,6 @@ class _Write:
     fn: Callable[[Tx], Any]
     future: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
-    at_once: bool = False  # one statement that needs no transaction around it
     result: Any = None
     error: BaseException | None = None
 
@@ -86,8 +85,10 @@ class SqlDatabase:
         self._offset = 0.0
         self._offset_at = float("-inf")
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._swift: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="keyback-read")
-        self._thread: threading.Thread | None = None
+        self._threads: list[threading.Thread] = []
+        self._counting = threading.Lock()
         self._closed = False
         self._pending: list[tuple[Intake, asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
@@ -110,12 +111,16 @@ class SqlDatabase:
     def _put(self, fn: Callable[[Tx], Any], *, at_once: bool = False) -> asyncio.Future[Any]:
         if self._closed:
             raise StorageDown("closed")
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="keyback-writer", daemon=True)
-            self._thread.start()
+        if not self._threads:
+            self._threads = [
+                threading.Thread(target=self._run, name="keyback-writer", daemon=True),
+                threading.Thread(target=self._run_swift, name="keyback-swift", daemon=True),
+            ]
+            for thread in self._threads:
+                thread.start()
         loop = asyncio.get_running_loop()
-        w = _Write(fn, loop.create_future(), loop, at_once)
-        self._queue.put(w)
+        w = _Write(fn, loop.create_future(), loop)
+        (self._swift if at_once else self._queue).put(w)
         return w.future
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
@@ -152,9 +157,9 @@ class SqlDatabase:
         self._closed = True
         if self._listener is not None:
             await asyncio.to_thread(self._listener.stop)
-        if self._thread is not None:
-            self._queue.put(None)
-            await asyncio.to_thread(self._thread.join)
+        for q, thread in zip((self._queue, self._swift), self._threads, strict=False):
+            q.put(None)
+            await asyncio.to_thread(thread.join)
         self._readers.shutdown(wait=True)
         self.engine.dispose()
 
@@ -217,7 +222,6 @@ class SqlDatabase:
 
     def _run(self) -> None:
         conn: Connection | None = None
-        swift: Connection | None = None
         while True:
             first = self._queue.get()
             if first is None:
@@ -232,18 +236,19 @@ class SqlDatabase:
                     stop = True
                     break
                 batch.append(more)
-            for w in batch:
-                if w.at_once:
-                    swift = self._at_once(swift, w)
-                    self._answer([w], w.error is None)
-            batch = [w for w in batch if not w.at_once]
-            if batch:
-                conn, woke = self._carry_out(conn, batch)
-                self._answer(batch, woke)
+            conn, woke = self._carry_out(conn, batch)
+            self._answer(batch, woke)
             if stop:
                 break
         _drop(conn)
-        _drop(swift)
+
+    def _run_swift(self) -> None:
+        """Writes intakes down over a connection of their own, so that they never wait behind the worker (A4)."""
+        conn: Connection | None = None
+        while (w := self._swift.get()) is not None:
+            conn = self._at_once(conn, w)
+            self._answer([w], w.error is None)
+        _drop(conn)
 
     def _at_once(self, conn: Connection | None, w: _Write) -> Connection | None:
         """Runs one statement that is a transaction by itself: one way to the database and back instead of four."""
@@ -258,9 +263,13 @@ class SqlDatabase:
             self.errors += 1
             log.warning("commit_failed", error=type(e).__name__, writes=1)
             return None
-        self.commits += 1
-        self.writes += 1
+        self._count(1)
         return conn
+
+    def _count(self, writes: int) -> None:
+        with self._counting:
+            self.commits += 1
+            self.writes += writes
 
     def _carry_out(
         self, conn: Connection | None, batch: list[_Write], *, again: int = 0
@@ -301,7 +310,8 @@ class SqlDatabase:
                 except Exception as e:
                     if isinstance(e, DBAPIError) and (e.connection_invalidated or isinstance(e, OperationalError)):
                         raise
-                    w.error = e
+                    # A driver's own error quotes rows (ASVS 5.0 16.2.5): only its kind leaves this package.
+                    w.error = _down(e) if isinstance(e, DBAPIError) else e
                     tx.forget()
                     if alone:
                         transaction.rollback()
@@ -314,8 +324,7 @@ class SqlDatabase:
             tx.flush()
             if tx.wakes and not self.sqlite:
                 conn.exec_driver_sql("NOTIFY keyback")
-        self.commits += 1
-        self.writes += len(batch)
+        self._count(len(batch))
         return tx.wakes
 
     def _answer(self, batch: list[_Write], woke: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -17,20 +18,44 @@ def _insert_sql(table: Table, columns: tuple[str, ...], pg: bool, ignore: bool, 
     names = ", ".join(columns)
     tail = " ON CONFLICT DO NOTHING" if ignore else ""
     if pg:
-        dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-        arrays = ", ".join(f"%s::{_base_type(table.c[c].type.compile(dialect))}[]" for c in columns)
-        sql = f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays}){tail}"  # noqa: S608 - our own names
+        sql = f"INSERT INTO {table.name} ({names}) SELECT * FROM {_records(table, columns)}{tail}"  # noqa: S608 - our own names
         return f"WITH added AS ({sql}) SELECT pg_notify('{notify}', '')" if notify else sql
     marks = ", ".join("?" for _ in columns)
     return f"INSERT INTO {table.name} ({names}) VALUES ({marks}){tail}"  # noqa: S608 - our own names
 
 
-def _base_type(name: str) -> str:
-    return "text" if name.startswith("VARCHAR") else name.lower()
+@lru_cache(maxsize=64)
+def _update_sql(table: Table, columns: tuple[str, ...], keys: tuple[str, ...], pg: bool) -> str:
+    if pg:
+        what = ", ".join(f"{c} = new.{c}" for c in columns)
+        which = " AND ".join(f"{table.name}.{k} = new.old_{k}" for k in keys)
+        return f"UPDATE {table.name} SET {what} FROM {_records(table, columns, keys)} WHERE {which}"  # noqa: S608
+    what = ", ".join(f"{c} = ?" for c in columns)
+    which = " AND ".join(f"{k} = ?" for k in keys)
+    return f"UPDATE {table.name} SET {what} WHERE {which}"  # noqa: S608 - our own names
+
+
+def _records(table: Table, columns: tuple[str, ...], keys: tuple[str, ...] = ()) -> str:
+    """Rows out of one JSON parameter: psycopg takes half as long for it as for an array for each column."""
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    types = {c: table.c[c].type.compile(dialect) for c in (*columns, *keys)}
+    base = {c: "text" if t.startswith("VARCHAR") else t.lower() for c, t in types.items()}
+    shape = [f"{c} {base[c]}" for c in columns] + [f"old_{k} {base[k]}" for k in keys]
+    return f"json_to_recordset(%s::json) AS new({', '.join(shape)})"
+
+
+def _json(rows: Sequence[Row]) -> str:
+    return json.dumps(rows, separators=(",", ":"), default=_hex)
+
+
+def _hex(value: object) -> str:
+    if isinstance(value, bytes):
+        return "\\x" + value.hex()  # how PostgreSQL reads bytea
+    raise TypeError(type(value).__name__)
 
 
 def insert_many(conn: Connection, table: Table, rows: Sequence[Row], *, ignore: bool = False, notify: str = "") -> None:
-    """Inserts rows of equal shape in one statement: arrays on PostgreSQL, executemany on SQLite.
+    """Inserts rows of equal shape in one statement: a JSON parameter on PostgreSQL, executemany on SQLite.
 
     Args:
         ignore: leave rows out whose key is there already.
@@ -42,9 +67,30 @@ def insert_many(conn: Connection, table: Table, rows: Sequence[Row], *, ignore: 
     pg = conn.dialect.name == "postgresql"
     sql = _insert_sql(table, columns, pg, ignore, notify)
     if pg:
-        conn.exec_driver_sql(sql, tuple([r[c] for r in rows] for c in columns))
+        conn.exec_driver_sql(sql, (_json(rows),))
     else:
         conn.exec_driver_sql(sql, [tuple(r[c] for c in columns) for r in rows])
+
+
+def update_many(conn: Connection, table: Table, rows: Sequence[Row], keys: Sequence[Row]) -> int:
+    """Updates one row for each of `rows`, in one statement.
+
+    Args:
+        keys: what the row to update holds now, in the order of `rows`, such as its id and version.
+
+    Returns:
+        How many were found.
+    """
+    if not rows:
+        return 0
+    columns, names = tuple(rows[0]), tuple(keys[0])
+    pg = conn.dialect.name == "postgresql"
+    sql = _update_sql(table, columns, names, pg)
+    if pg:
+        both = [r | {f"old_{k}": v for k, v in key.items()} for r, key in zip(rows, keys, strict=True)]
+        return conn.exec_driver_sql(sql, (_json(both),)).rowcount
+    values = [(*r.values(), *key.values()) for r, key in zip(rows, keys, strict=True)]
+    return conn.exec_driver_sql(sql, values).rowcount
 
 
 def chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:
