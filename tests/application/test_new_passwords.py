@@ -15,9 +15,6 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy import text
-from tests.attacks.steps import HERE, NEW, OLD, Tray, choose, drain, fit, proven, set_password
-from tests.conftest import Clock, Kit, person
-from tests.web.api_client import Client, Recovery
 
 from keyback.application import newpassword, reset, rotation, signin
 from keyback.application.passwords import Busy
@@ -29,6 +26,9 @@ from keyback.storage.breach import BreachFile
 from keyback.storage.breach_build import BreachBuilder
 from keyback.storage.database import make_engine
 from keyback.testing.mailbox import Mailbox
+from tests.attacks.steps import HERE, NEW, OLD, Tray, choose, drain, fit, proven, set_password
+from tests.conftest import Clock, Kit, person
+from tests.web.api_client import Client, Recovery
 
 AGED = [r.name for r in PRESETS.values() if r.max_age_days]
 STRONG = "Copper-lantern 5 orchards"
@@ -414,3 +414,70 @@ def test_the_letter_says_whether_the_day_is_over(
     due = datetime.fromtimestamp((Clock().now + 90 * DAY) / 1000, UTC)
     assert (f"{due.month}月" if locale == "zh_CN" else due.strftime("%B")) in texts[0]
     assert all(f"{kit.settings.public_url}/forgot" in t for t in texts)
+
+
+# ── the fixed lock of some presets ──────────────────────────────────────────
+
+WRONG = Secret("not it at all")
+MIN = 60_000
+
+
+def locked_kit(make_kit: Callable[..., Kit], **over: Any) -> Kit:
+    kit = make_kit(password={"preset": "mlps2"}, **over)
+    fit(kit, person("maya"))
+    set_password(kit, "maya")
+    kit.clock.forward(minutes=10)
+    return kit
+
+
+@pytest.mark.covers("C-2")
+def test_five_wrong_ones_lock_for_half_an_hour(database_url: str, make_kit: Callable[..., Kit]) -> None:
+    kit = locked_kit(make_kit, url=database_url)
+    slow = signin.NotSignedIn("slow_down", 30 * 60)
+    assert [sign_in(kit, WRONG) for _ in range(5)] == [signin.NotSignedIn("wrong")] * 5
+    assert sign_in(kit, OLD) == slow
+    kit.clock.now += 30 * MIN - 1
+    assert [sign_in(kit, OLD), sign_in(kit, WRONG)] == [slow, slow]
+    kit.clock.now += 1 + signin.LOCK_STEP
+    assert isinstance(sign_in(kit, OLD), signin.SignedIn), "tries while it held did not prolong it"
+
+
+@pytest.mark.covers("C-2", "INV-I5")
+def test_a_name_that_nobody_has_locks_alike(make_kit: Callable[..., Kit]) -> None:
+    kit = locked_kit(make_kit)
+    answers = [[sign_in(kit, WRONG, who) for _ in range(7)] for who in ("maya", "nobody")]
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.covers("C-2")
+def test_the_right_one_in_between_starts_the_count_anew(make_kit: Callable[..., Kit]) -> None:
+    kit = locked_kit(make_kit)
+    for _ in range(3):
+        assert [sign_in(kit, WRONG) for _ in range(4)] == [signin.NotSignedIn("wrong")] * 4
+        assert isinstance(sign_in(kit, OLD), signin.SignedIn), "the fifth try was right"
+        kit.clock.forward(hours=2)
+
+
+@pytest.mark.covers("C-2")
+def test_a_recovery_opens_the_lock(make_kit: Callable[..., Kit]) -> None:
+    kit = make_kit(password={"preset": "mlps2"})
+    tray = fit(kit, person("maya"))
+    set_password(kit, "maya")
+    kit.clock.forward(minutes=10)
+    for _ in range(6):
+        sign_in(kit, WRONG)
+    kit.clock.forward(minutes=1)
+    choose(kit, proven(kit, tray), Secret(STRONG))
+    drain(kit)
+    assert isinstance(sign_in(kit, Secret(STRONG)), signin.SignedIn)
+
+
+@pytest.mark.covers("N-T4")
+def test_other_presets_have_no_fixed_lock(make_kit: Callable[..., Kit]) -> None:
+    kit = make_kit(password={"preset": "classic"})
+    fit(kit, person("maya"))
+    set_password(kit, "maya")
+    kit.clock.forward(minutes=10)
+    for _ in range(6):
+        sign_in(kit, WRONG)
+    assert isinstance(sign_in(kit, OLD), signin.SignedIn)

@@ -19,7 +19,7 @@ from keyback.application.store import Database, MustChange, Session, Tx
 from keyback.domain import challenge as ch
 from keyback.domain.errors import BadInput
 from keyback.domain.events import Note
-from keyback.domain.password import DAY, PRESETS, Rules, Unreadable, normalize
+from keyback.domain.password import DAY, PRESETS, FixedLock, Rules, Unreadable, normalize
 from keyback.domain.person import Account, Person, canonicalize
 from keyback.domain.secret import Secret
 
@@ -27,6 +27,7 @@ SYSTEM = "builtin"
 SESSION_LIFE = 12 * ch.HOUR
 TRIES_PER_SOURCE = 10  # wrong passwords for one name from one network in an hour
 TRIES_OF_SOURCE = 100  # from one network in an hour, whatever the names
+LOCK_STEP = 5 * ch.MINUTE  # a fixed lock ends up to this much later than the rules say, never sooner
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,8 @@ async def sign_in(
         canonical = "\0malformed"
     found = await db.read(lambda tx: _find(tx, canonical))
     network = network_of(origin.source)
-    if not await db.write(lambda tx: _count(tx, found, canonical, network)):
-        return NotSignedIn("slow_down", 15 * 60)
+    if not await db.write(lambda tx: _count(tx, found, canonical, network, rules)):
+        return NotSignedIn("slow_down", (rules.lock.minutes if rules.lock else 15) * 60)
     phc = found[2] if found and _usable(found) else None
     try:
         checked = await gate.verify(phc, password)
@@ -108,13 +109,38 @@ def _usable(found: Found) -> bool:
     return person.state == "active" and account.state == "active" and not account.provider
 
 
-def _count(tx: Tx, found: Found | None, canonical: str, network: str) -> bool:
+def _count(tx: Tx, found: Found | None, canonical: str, network: str, rules: Rules) -> bool:
     """Counts before anything is compared; False when this network has to wait, or the password is off (N-T4)."""
-    name = f"pw/{found[0].id}" if found else f"pw/g/{subject_of(tx.seals, canonical).hex()}"
+    if rules.lock and _locked(tx, found, canonical, rules.lock):
+        return False
+    name = _name(tx, found, canonical)
     source = hashlib.sha256(network.encode()).hexdigest()[:16]
     counts = tx.counters.add([f"{name}/{source}"[:80], name, f"pw/n/{source}"])
     near, all_over, of_source = (counts[k] for k in (f"{name}/{source}"[:80], name, f"pw/n/{source}"))
+    if rules.lock and all_over.total % rules.lock.tries == 0:
+        tx.counters.add([_lock_key(tx, found, canonical, tx.now // LOCK_STEP)])  # taken back if this one is right
     return near.hour <= TRIES_PER_SOURCE and of_source.hour <= TRIES_OF_SOURCE and all_over.total <= ch.HARD_CAP
+
+
+def _name(tx: Tx, found: Found | None, canonical: str) -> str:
+    return f"pw/{found[0].id}" if found else f"pw/g/{subject_of(tx.seals, canonical).hex()}"
+
+
+def _lock_key(tx: Tx, found: Found | None, canonical: str, step: int) -> str:
+    return f"{_name(tx, found, canonical)}/k{step}"
+
+
+def _locked(tx: Tx, found: Found | None, canonical: str, lock: FixedLock) -> bool:
+    """Whether the fixed lock of some presets holds, by name, known or not. A password set since ends it (D8): who
+    recovered is let in at once, and tries while it holds do not prolong it."""
+    since = tx.people.changed_at(found[0].id if found else "") or 0
+    steps = -(-lock.minutes * ch.MINUTE // LOCK_STEP)
+    last = tx.now // LOCK_STEP
+    return any(
+        tx.counters.get(_lock_key(tx, found, canonical, step)).total > 0
+        for step in range(last - steps, last + 1)
+        if step * LOCK_STEP >= since
+    )
 
 
 def _open(
@@ -127,6 +153,9 @@ def _open(
     if fresh and before:
         tx.people.rehash(account.id, before, fresh)
     tx.counters.reset(f"pw/{account.id}")
+    if rules.lock:
+        for ago in (0, 1):  # counting and opening may lie in two steps
+            tx.counters.reset(_lock_key(tx, again, "", tx.now // LOCK_STEP - ago))
     tx.people.bump_security(person.id)  # who can sign in needs no pending link any more (C17)
     source, device = origin.source[:45], device_words(origin.agent)
     due_at = rules.due_at(tx.people.changed_at(account.id) or tx.now)
