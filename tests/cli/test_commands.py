@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from tests.cli.conftest import Keyback
-from tests.conftest import person
 
 from keyback.application import intake
 from keyback.application.identity import Origin
@@ -25,6 +23,8 @@ from keyback.settings import Settings
 from keyback.storage.database import make_engine
 from keyback.storage.migrate import head
 from keyback.testing.mailbox import Mailbox
+from tests.cli.conftest import Keyback
+from tests.conftest import person
 
 
 def on_services(work: Callable[[Any], Any]) -> Any:

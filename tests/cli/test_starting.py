@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Keyback
 
 from keyback.storage.sealing import Keyring
+from tests.cli.conftest import Keyback
 
 SAFE = {
     "KEYBACK_PUBLIC_URL": "https://recover.example.com",

@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.cli.conftest import Keyback
 
 from keyback.storage.breach import BreachFile
+from tests.cli.conftest import Keyback
 
 LEAKED = ["copper lantern", "harbour at noon", "中文密码很长很长"]
 
