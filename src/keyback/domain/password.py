@@ -97,7 +97,7 @@ class Rules:
 
 _BY_AGE_AND_CLASS: Final = ("N-P1", "N-P4", "N-P5", "A-6.2.5", "A-6.2.10")
 # GB/T 22239-2019 8.1.4.1 asks for complexity, regular change and handling of failed sign-ins, without figures; 8 and 10
-# characters, 180 and 90 days, 5 tries and 30 minutes are what assessments of levels 2 and 3 usually look for. There is
+# characters, 180 and 90 days, 5 tries and 30 minutes are ours, after what assessments usually look for. There is
 # no least age: whoever suspects something must be able to change a password twice in a day.
 PRESETS: Final[Mapping[str, Rules]] = MappingProxyType(
     {
