@@ -182,6 +182,8 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     yield "sign-in-wrong", p.SignIn(error="wrong", identifier=username), plain
     yield "sign-in-slow", p.SignIn(error="slow_down", wait_seconds=75, identifier=username), plain
     yield "sign-in-busy", p.SignIn(error="busy"), plain
+    yield "sign-in-due", p.SignIn(error="due", identifier=username), plain
+    yield "sign-in-breached", p.SignIn(error="breached", identifier=username), plain
     inside = replace(plain, signed_in_as=username)
     yield "account", p.Account(name, username, AT, 3, AT), inside
     yield "account-new", p.Account(name, username, None, 1), inside
