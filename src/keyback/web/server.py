@@ -16,6 +16,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 GRACE_S = 20
 BACKLOG = 2048
 MOST_HEADER = 32 * 1024
+MOST_UNREAD = 128 * 1024  # what the kernel holds for a client that does not read; answers are smaller
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -164,6 +165,7 @@ def bind(listen: str) -> socket.socket:
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MOST_UNREAD)  # accepted ones inherit it
         sock.bind((host, int(port)))
         sock.listen(BACKLOG)
     except BaseException:
