@@ -52,7 +52,7 @@ def why(error: Exception) -> Receipt:
     """Why no connection came about, in words without address or secret."""
     if isinstance(error, smtplib.SMTPResponseException):
         text = error.smtp_error if isinstance(error.smtp_error, bytes) else str(error.smtp_error).encode()
-        code = "relay_refuses_us" if error.smtp_code >= 500 else "busy"
+        code = {5: "relay_refuses_us", 4: "busy"}.get(error.smtp_code // 100, "unreachable")
         return Receipt("temporary", code, f"{error.smtp_code} {clean(text)}")
     if isinstance(error, smtplib.SMTPNotSupportedError) or type(error) is smtplib.SMTPException:
         return Receipt("temporary", "relay_refuses_us", "the relay offers no way to sign in that we know")

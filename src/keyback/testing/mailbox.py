@@ -43,6 +43,7 @@ class Mailbox:
         pipelining: whether EHLO offers PIPELINING.
         utf8: whether EHLO offers SMTPUTF8.
 
+    `connections` and `stalled` count what there was of each so far.
     Failures: `refuse`, `greylist`, `stall`, `cut_after_data`, `reject_sender`, `drop`.
     """
 
@@ -59,7 +60,7 @@ class Mailbox:
     ) -> None:
         self.port = port
         self.ca_file: str | None = None
-        self.connections = 0
+        self.connections = self.stalled = 0
         self._tls, self._login, self._pipelining, self._utf8 = tls, login, pipelining, utf8
         self._messages: deque[Message] = deque(maxlen=KEEP)
         self._count = 0
@@ -211,11 +212,7 @@ class Mailbox:
     def _protocol(self, loop: asyncio.AbstractEventLoop, context: ssl.SSLContext | None) -> SMTP:
         auth: dict[str, Any] = {}
         if self._login:
-            auth = {
-                "authenticator": self._authenticate,
-                "auth_required": True,
-                "auth_require_tls": self._tls == "starttls",
-            }
+            auth = {"authenticator": self._authenticate, "auth_required": True}
         one = _Smtp(
             self,
             hostname="localhost",
@@ -227,6 +224,8 @@ class Mailbox:
             timeout=60,
             **auth,
         )
+        # aiosmtpd sees only TLS that it began itself; set here, because its constructor would warn.
+        one._auth_require_tls = self._tls == "starttls"
         one.opened, one.closed = self._opened, self._open.discard
         return one
 
@@ -264,6 +263,7 @@ class Mailbox:
         self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         if self._stall:
+            self.stalled += 1
             await asyncio.sleep(self._stall)
         if address in self._refused:
             return self._refused[address]

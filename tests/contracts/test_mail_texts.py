@@ -1,0 +1,575 @@
+"""What stands in the mails, read back by the standard library's parser: no header, link or mark that is not ours."""
+
+from __future__ import annotations
+
+import email
+import email.policy
+import re
+from email.header import decode_header
+from email.message import EmailMessage
+from functools import cache
+from html.parser import HTMLParser
+from typing import Any
+
+import pytest
+
+from keyback.application.ports import Letter, LetterKind
+from keyback.channels import mime
+from keyback.channels.cleaning import isolate, safe_login, safe_name, safe_source
+from keyback.channels.mail import MailComposer
+from keyback.channels.mime import BadLetter
+from keyback.domain.secret import Secret
+
+BASE = "https://id.qingyu.example.com"
+LINK, STOP = f"{BASE}/l/5pQxw2tEJm9RkA0cVb7dNs", f"{BASE}/l/9cTz7uWbKe4HqY1nXfs8Ld"
+ASKED = 1_795_500_120_000  # 24 November 2026, 14:02 in Shanghai
+LOCALES = ["en", "zh_CN"]
+SECRETS = (LINK, STOP, "48271905", "4827 1905", "4827&nbsp;1905")
+FIXED = {  # the links of each kind, whatever the values are
+    LetterKind.RECOVERY: {LINK, STOP},
+    LetterKind.LOGINS: {f"{BASE}/sign-in"},
+    LetterKind.ELSEWHERE: set(),
+    LetterKind.CHANGED: {f"{BASE}/help#stop"},
+    LetterKind.STOPPED: {f"{BASE}/forgot"},
+    LetterKind.ROTATION: {f"{BASE}/forgot"},
+}
+KINDS = list(FIXED)
+# Every kind, and the other language once: its templates and its code are the same.
+EACH = [*((k, "en") for k in KINDS), (LetterKind.RECOVERY, "zh_CN")]
+
+
+def composer(**over: Any) -> MailComposer:
+    values: dict[str, Any] = {
+        "company": {"en": "Qingyu Instruments", "zh_CN": "青屿仪器"},
+        "sender": "keyback@qingyu.example.com",
+        "helpdesk": {"en": "extension 8100", "zh_CN": "分机8100"},
+        "timezone": "Asia/Shanghai",
+        "public_url": BASE,
+    }
+    return MailComposer(**values | over)
+
+
+MAIL = composer()
+
+
+def letter(kind: LetterKind = LetterKind.RECOVERY, locale: str = "en", evil: str = "", **over: Any) -> Letter:
+    """A letter of this kind; `evil` takes the place of every value that a stranger could choose."""
+    who = {"username": evil or "maya.okafor"}
+    seen = {"source": evil or "203.0.113.7", "device": evil or "Windows computer, Chrome"}
+    facts: dict[LetterKind, dict[str, object]] = {
+        LetterKind.RECOVERY: {
+            **who,
+            **seen,
+            "asked_at": ASKED,
+            "link": Secret(LINK),
+            "stop_link": Secret(STOP),
+            "code": Secret("48271905"),
+            "link_expires_at": ASKED + 3_600_000,
+            "code_expires_at": ASKED + 600_000,
+        },
+        LetterKind.LOGINS: {
+            **seen,
+            "asked_at": ASKED,
+            "logins": ((evil or "Zoho CRM", evil or "maya.okafor"),),
+            "sign_in_url": f"{BASE}/sign-in",
+        },
+        LetterKind.ELSEWHERE: {**who, **seen, "asked_at": ASKED, "provider": evil or "Entra ID"},
+        LetterKind.CHANGED: {
+            **who,
+            **seen,
+            "at": ASKED,
+            "systems": ((evil or "Zoho CRM", "done"), ("Tryton", "unsure")),
+            "help_url": f"{BASE}/help#stop",
+        },
+        LetterKind.STOPPED: {**who, "at": ASKED, "by": "owner"},
+        LetterKind.ROTATION: {**who, "due_at": ASKED},
+    }
+    values: dict[str, Any] = {
+        "id": "01J9ZK7",
+        "kind": kind,
+        "to": "maya@qingyu.example.com",
+        "name": evil or "Maya Okafor",
+        "locale": locale,
+        "written_at": ASKED,
+        "expires_at": ASKED + 3_600_000,
+        "facts": facts[kind] | over.pop("facts", {}),
+    }
+    return Letter(**values | over)
+
+
+def parsed(one: Letter, by: MailComposer = MAIL) -> EmailMessage:
+    data = by.compose(one).data
+    found = email.message_from_bytes(data, policy=email.policy.default)
+    assert isinstance(found, EmailMessage)
+    assert not found.defects
+    return found
+
+
+def body(message: EmailMessage, kind: str) -> str:
+    part = message.get_body((kind,))
+    assert part is not None
+    assert not part.defects
+    return str(part.get_content()).replace("\r\n", "\n")
+
+
+def shown_name(message: EmailMessage, header: str) -> str:
+    """The display name by `decode_header`; `display_name` puts spaces between encoded words, against RFC 2047 6.2."""
+    raw = re.sub(r"\r?\n", "", dict(message.raw_items())[header])
+    found = "".join(b.decode(c or "ascii") if isinstance(b, bytes) else b for b, c in decode_header(raw))
+    return found.rpartition(" <")[0].strip().strip('"').replace('\\"', '"')
+
+
+@cache
+def tags(kind: LetterKind, locale: str) -> set[str]:
+    return set(Links(body(parsed(letter(kind, locale)), "html")).tags)
+
+
+class Links(HTMLParser):
+    """Every address that a reader could follow or fetch, every tag, and the text that shows."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.addresses: set[str] = set()
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.addresses |= {v or "" for n, v in attrs if n in ("href", "src", "action", "background", "srcset")}
+
+    def handle_data(self, data: str) -> None:
+        self.text += data + "\n"
+
+
+# What mail readers turn into links by themselves: schemes, www, and host names under a domain that exists.
+AUTOLINK = re.compile(
+    r"(?i)\b(?:[a-z]+://|www\.)\S+|\b[\w-]+(?:[.．。｡][\w-]+)*[.．。｡](?:com|net|org|cn|中国)\b|mailto:\S+"
+)
+HEADERS = {
+    "To",
+    "Date",
+    "Message-ID",
+    "From",
+    "Subject",
+    "Auto-Submitted",
+    "X-Auto-Response-Suppress",
+    "MIME-Version",
+    "Content-Type",
+}
+INJECTIONS = [
+    "A\r\nBcc: evil@example.org",
+    "A\nBcc: evil@example.org",
+    "A\rBcc: evil@example.org",
+    "A\u2028Bcc: evil@example.org",
+    "A\u2029To: evil@example.org",
+    "A\x0bBcc: evil@example.org",
+    "A\x0c\x85\x00Bcc: evil@example.org",
+    "A\r\n\r\n<b>body</b>",
+    'A" <evil@example.org>, "B',
+    "A <evil@example.org>, B",
+    "=?utf-8?q?A=0D=0ABcc:_evil=40example.org?=",
+    "A\\\r\n--=_boundary--\r\n",
+    "陈\r\nBcc: evil@example.org",
+    "\ud800A\r\nBcc: evil@example.org",
+    "A" * 5000 + "\r\nBcc: evil@example.org",
+]
+HOSTILE = [
+    "<a href=https://evil.example.com/x>Click</a>",
+    "Maya https://evil.example.com/login now",
+    "HTTPS:\\\\evil.example.com",
+    "hthttptp://evil.com/",
+    "evil.com",
+    "Call us at www.evil.com",
+    "ev\u200bil.com",
+    "evil\u2024com evil．com evil。中国",
+    "evil.\u200dcom",
+    "Maya//evil.com/a@b.com",
+    "mailto:evil@example.com",
+    '"><img src=https://evil.com/x.png>',
+    "{{ link }} {link} %(link)s \ue000link\ue001",
+    "javascript:alert(1)",
+    "<script>alert(1)</script>",
+    "</bdi></td></table><form action=//evil.com>",
+]
+
+
+@pytest.mark.covers("K1")
+@pytest.mark.parametrize("kind, locale", EACH)
+@pytest.mark.parametrize("evil", INJECTIONS)
+def test_a_value_never_becomes_a_header(kind: LetterKind, locale: str, evil: str) -> None:
+    m = parsed(letter(kind, locale, evil))
+    assert set(m.keys()) == HEADERS
+    assert len(m.keys()) == len(HEADERS)
+    assert [a.addr_spec for a in m["to"].addresses] == ["maya@qingyu.example.com"]
+    assert [a.addr_spec for a in m["from"].addresses] == ["keyback@qingyu.example.com"]
+    assert [p.get_content_type() for p in m.walk()] == ["multipart/alternative", "text/plain", "text/html"]
+
+
+@pytest.mark.covers("K1")
+@pytest.mark.parametrize(
+    "to",
+    [
+        "a@example.com\r\nBcc: b@example.com",
+        "a@example.com\nRCPT TO:<b@example.com>",
+        "a@example.com> <b@example.com",
+        "a@example.com, b@example.com",
+        '"a b"@example.com',
+        "a b@example.com",
+        "a@[127.0.0.1]",
+        "a@exa\u2028mple.com",
+        "a@example..com",
+        ".a@example.com",
+        "a" * 65 + "@example.com",
+        "a@" + "b" * 64 + ".com",
+        "example.com",
+        "@example.com",
+        "a@b@example.com",
+        "\u202eа@пример.example",
+        "",
+        None,
+    ],
+)
+def test_an_address_that_is_none_is_refused(to: str) -> None:
+    with pytest.raises(BadLetter) as raised:
+        MAIL.compose(letter(to=to))
+    assert str(raised.value) == "not a plain mail address"
+
+
+@pytest.mark.covers("B4")
+@pytest.mark.parametrize("to", ["mike@example.com", "MIKE@Example.COM", "m+x_y=z'{}@example.com"])
+def test_the_envelope_has_the_stored_address_byte_for_byte(to: str) -> None:
+    mail = MAIL.compose(letter(to=to))
+    assert mail.envelope_to == to
+    assert not mail.utf8
+
+
+@pytest.mark.covers("B4", "K12")
+def test_foreign_letters_in_an_address() -> None:
+    assert mime.address("maya@例子.example") == mime.Address("maya@xn--fsqu00a.example")
+    for local in ("m\u0131ke", "陈屿"):
+        found = mime.address(f"{local}@example.com")
+        assert (found.spec, found.utf8) == (f"{local}@example.com", True)
+    to = parsed(letter(to="陈屿@例子.example"))["to"]
+    assert str(to).endswith("<陈屿@xn--fsqu00a.example>")
+
+
+@pytest.mark.covers("K3")
+@pytest.mark.parametrize("kind, locale", EACH)
+@pytest.mark.parametrize("evil", HOSTILE)
+def test_links_are_ours_whatever_people_are_called(kind: LetterKind, locale: str, evil: str) -> None:
+    m = parsed(letter(kind, locale, evil))
+    html, text = Links(body(m, "html")), body(m, "plain")
+    assert html.addresses == FIXED[kind]
+    assert set(html.tags) == tags(kind, locale)
+    assert {a for a in AUTOLINK.findall(text) if a not in FIXED[kind]} == set()
+    assert {a for a in AUTOLINK.findall(html.text) if a not in FIXED[kind]} == set()
+    assert not AUTOLINK.search(shown_name(m, "To"))
+
+
+@pytest.mark.covers("K3")
+def test_the_autolink_net_of_these_tests_catches() -> None:
+    for bait in ("evil.com", "www.evil.example", "https://evil.example/x", "evil。中国", "mailto:a@b.c"):
+        assert AUTOLINK.search(bait), bait
+
+
+@pytest.mark.covers("K3")
+@pytest.mark.parametrize(
+    "given, shown",
+    [
+        ("Maya Okafor", "Maya Okafor"),
+        ("陈屿", "陈屿"),
+        ("J.R. Smith", "J.R. Smith"),
+        ("O'Brien-Núñez", "O'Brien-Núñez"),
+        ("买买提·吐尔逊", "买买提·吐尔逊"),
+        ("مايا", "مايا"),
+        ("Maya 👩🏽‍💻", "Maya 👩🏽‍💻"),
+        ("  Maya \t\r\n Okafor ", "Maya Okafor"),
+        ("evil.com", "evil com"),
+        ("\u202egnp.yaM", "gnp yaM"),
+        ("", ""),
+        (None, ""),
+        ("\u200b\u202e", ""),
+        ("a" * 100, "a" * 64),
+    ],
+)
+def test_names(given: object, shown: str) -> None:
+    assert safe_name(given) == shown
+    assert safe_name(shown) == shown
+
+
+@pytest.mark.covers("K3")
+def test_stacks_of_marks_are_cut() -> None:
+    assert len(safe_name("Z" + "\u0336" * 40 + "algo")) < 12
+
+
+@pytest.mark.parametrize(
+    "given, shown",
+    [
+        ("maya.okafor", "maya.okafor"),
+        ("chen.li", "chen.li"),
+        ("maya.okafor+crm@qingyu.example.com", "maya.okafor+crm@qingyu.example.com"),
+        ("陈屿_01", "陈屿_01"),
+        ("evil.com", "evil . com"),
+        ("www.evil.example", "evil example"),
+        ("http.evil", "evil"),
+        ("QINGYU\\maya", "QINGYU maya"),
+        ("a b\u202ec", "a bc"),
+        ("<>", "?"),
+    ],
+)
+def test_user_names_can_be_typed_again(given: str, shown: str) -> None:
+    if given == "www.evil.example":
+        assert "." not in safe_login(given)
+    else:
+        assert safe_login(given).strip(" .") == shown.strip(" .")
+
+
+def test_sources() -> None:
+    assert safe_source("203.0.113.7") == "203.0.113.7"
+    assert safe_source("2001:db8::1") == "2001:db8::1"
+    assert safe_source("evil.com") == "evil com"
+
+
+@pytest.mark.covers("K12")
+@pytest.mark.parametrize("kind", KINDS)
+def test_chinese_subjects_arrive(kind: LetterKind) -> None:
+    subject = {
+        LetterKind.RECOVERY: "找回你在青屿仪器的账号",
+        LetterKind.LOGINS: "你在青屿仪器的用户名",
+        LetterKind.ELSEWHERE: "你在青屿仪器的密码要到这里改",
+        LetterKind.CHANGED: "你在青屿仪器的账号走完了一次找回",
+        LetterKind.STOPPED: "青屿仪器账号的找回已停掉",
+        LetterKind.ROTATION: "你在青屿仪器的密码该换了",
+    }[kind]
+    m = parsed(letter(kind, "zh_CN", name="陈屿"))
+    assert str(m["subject"]) == subject
+    assert m["from"].addresses[0].display_name == "青屿仪器账号找回"
+    assert m["to"].addresses[0].display_name == "陈屿"
+    page = body(m, "html")
+    assert f"<title>{subject}</title>" in page
+    assert '<html lang="zh-CN">' in page
+    assert body(m, "plain").startswith("陈屿，你好。")
+
+
+@pytest.mark.covers("K12")
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize(
+    "company", ["青屿仪器" * 12, "Société 🎉 Générale", "Ampersand & Sons <Ltd>", "=?utf-8?q?x?=", "C" * 90]
+)
+def test_long_and_odd_company_names_arrive(locale: str, company: str) -> None:
+    by = composer(company={"en": company, "zh_CN": company})
+    one = letter(locale=locale)
+    m = parsed(one, by)
+    assert company in str(m["subject"])
+    assert company in shown_name(m, "From")
+    assert company in Links(body(m, "html")).text
+    lines = by.compose(one).data.split(b"\r\n")
+    assert max(map(len, lines)) <= 76
+    assert b"\n" not in b"".join(lines)
+
+
+@pytest.mark.covers("K12")
+@pytest.mark.parametrize(
+    "name", ["مايا أوكافور", "מאיה", "Maya 👩🏽‍💻🎉", "𠮷野家", "Zoë", 'Maya "M" O', "a" * 200, "陈" * 200]
+)
+def test_names_of_all_scripts_arrive(name: str) -> None:
+    m = parsed(letter(name=name))
+    clean = safe_name(name)
+    assert shown_name(m, "To") == clean
+    assert f"<bdi>{clean}</bdi>" in body(m, "html").replace("&#34;", '"')
+    assert body(m, "plain").startswith(f"Hello {isolate(clean)},")
+
+
+@pytest.mark.covers("K12")
+def test_only_right_to_left_text_is_isolated() -> None:
+    assert isolate("Maya 陈屿") == "Maya 陈屿"
+    assert isolate("מאיה") == "\u2068מאיה\u2069"
+    overridden = body(parsed(letter(name="Maya\u202e\u2066 olleh", facts={"device": "\u202eemorhC"})), "plain")
+    assert not set(overridden) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_the_first_address_in_the_text_is_the_recovery_link(locale: str) -> None:
+    text = body(parsed(letter(locale=locale)), "plain")
+    assert re.findall(r"https?://\S+", text) == [LINK, STOP]
+    assert re.search(r"(?m)^4827 1905$", text)
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+@pytest.mark.parametrize("length", [20, 60, 71, 72, 73, 74, 75, 76, 77, 78, 160])
+def test_links_of_any_length_come_through_whole(locale: str, length: int) -> None:
+    link = f"{BASE}/l/".ljust(length, "=")
+    one = letter(locale=locale, facts={"link": Secret(link)})
+    m = parsed(one)
+    assert link in body(m, "plain").split("\n")
+    assert Links(body(m, "html")).addresses == {link, STOP}
+    assert max(map(len, MAIL.compose(one).data.split(b"\r\n"))) <= 76
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("locale", LOCALES)
+def test_no_secret_where_a_locked_phone_would_show_it(kind: LetterKind, locale: str) -> None:
+    m = parsed(letter(kind, locale))
+    text, page = body(m, "plain"), body(m, "html")
+    first = Links(page[page.index("<body") :]).text[:300]
+    for place in ("".join(text.splitlines(keepends=True)[:8]), first, *(str(v) for v in m.values())):
+        assert not any(s in place for s in SECRETS)
+    assert "Maya Okafor" in text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("locale", LOCALES)
+def test_voice_and_form(kind: LetterKind, locale: str) -> None:
+    m = parsed(letter(kind, locale, name="陈屿" if locale == "zh_CN" else "Maya"))
+    for text in (body(m, "plain"), Links(body(m, "html").split("</style>")[1]).text):
+        assert not set(text) & set("!！{}\ue000\ue001")
+        assert not any(w in text.lower() for w in ("oops", "sorry", "您", "温馨", "抱歉", "none", "token", "session"))
+        if locale == "zh_CN":
+            assert "11月24日14:02（北京时间）" in text
+            left = re.sub(
+                r"https?://\S+|Zoho CRM|Tryton|Windows computer|Chrome|Entra ID|maya.okafor|[Mm]aya", "", text
+            )
+            assert not re.search(r"[A-Za-z]{2,}", left), left
+        else:
+            assert "24 November, 14:02 (China time)" in text
+            assert not re.search(r"[\u3000-\u9fff]", text)
+    assert ("青屿仪器" if locale == "zh_CN" else "Qingyu Instruments") in body(m, "plain")
+    assert "8100" in body(m, "plain")
+
+
+@pytest.mark.covers("K9")
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_same_letter_gives_the_same_bytes(kind: LetterKind) -> None:
+    once, again = MAIL.compose(letter(kind)), composer().compose(letter(kind))
+    assert once == again
+    other = MAIL.compose(letter(kind, id="01J9ZK8"))
+    assert parsed(letter(kind))["message-id"] == "<01J9ZK7@qingyu.example.com>"
+    assert other.data != once.data
+    assert str(parsed(letter(kind))["date"]) == "Tue, 24 Nov 2026 06:02:00 +0000"
+
+
+@pytest.mark.covers("K1")
+@pytest.mark.parametrize("odd", ["a b", "<x>", "a\r\nBcc: b", "", "é", "a" * 300])
+def test_odd_letter_ids_are_hashed(odd: str) -> None:
+    m = parsed(letter(id=odd))
+    assert re.fullmatch(r"<[0-9a-f]{40}@qingyu\.example\.com>", str(m["message-id"]))
+    assert set(m.keys()) == HEADERS
+
+
+@pytest.mark.covers("C4")
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"link": Secret("http://id.qingyu.example.com/l/x")},
+        {"link": Secret("https://id.qingyu.example.com.evil.example/l/x")},
+        {"link": Secret(f'{BASE}/l/x" onclick="x')},
+        {"link": Secret(f"{BASE}/l/x\r\ny")},
+        {"link": LINK},
+        {"stop_link": Secret("https://evil.example/l/x")},
+        {"code": Secret("4827190")},
+        {"code": Secret("４８２７１９０５")},
+        {"code": "48271905"},
+        {"asked_at": "yesterday"},
+        {"asked_at": 10**20},
+        {"username": None},
+    ],
+)
+def test_a_letter_with_a_wrong_fact_is_refused_without_telling_it(facts: dict[str, object]) -> None:
+    with pytest.raises(BadLetter) as raised:
+        MAIL.compose(letter(facts=facts))
+    assert not any(s in str(raised.value) for s in ("evil", "4827", "5pQx"))
+    assert raised.value.__cause__ is None
+
+
+@pytest.mark.covers("C4")
+def test_the_sign_in_page_of_logins_is_https() -> None:
+    for url in ("http://crm.example.com/", "javascript:alert(1)", "https://", "https://crm.example.com/ x"):
+        with pytest.raises(BadLetter):
+            MAIL.compose(letter(LetterKind.LOGINS, facts={"sign_in_url": url}))
+    with pytest.raises(BadLetter):
+        MAIL.compose(letter(LetterKind.LOGINS, facts={"logins": ()}))
+
+
+@pytest.mark.covers("C4")
+@pytest.mark.parametrize(
+    "over",
+    [
+        {"public_url": "http://id.qingyu.example.com"},
+        {"public_url": "ftp://id.qingyu.example.com"},
+        {"public_url": ""},
+        {"sender": "Keyback <keyback@qingyu.example.com>"},
+        {"sender": "keyback@qingyu.example.com\r\nBcc: x@example.com"},
+        {"sender": "回钥@qingyu.example.com"},
+        {"timezone": "Mars/Olympus"},
+        {"timezone": "../../etc/passwd"},
+        {"company": {"en": "Qingyu Instruments"}},
+        {"helpdesk": {"en": "", "zh_CN": "分机8100"}},
+    ],
+)
+def test_a_composer_that_could_not_write_safely_is_not_made(over: dict[str, Any]) -> None:
+    with pytest.raises(ValueError):
+        composer(**over)
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://localhost:8080/", "http://[::1]:8080"])
+def test_plain_http_on_loopback(url: str) -> None:
+    link = url.rstrip("/") + "/l/abc"
+    facts = {"link": Secret(link), "stop_link": Secret(link + "d")}
+    assert link in body(parsed(letter(facts=facts), composer(public_url=url)), "plain")
+
+
+@pytest.mark.parametrize(
+    "zone, en, zh",
+    [
+        ("Europe/London", "24 November, 06:02 (UK time)", "11月24日06:02（英国时间）"),
+        ("UTC", "24 November, 06:02 (UTC)", "11月24日06:02（UTC）"),
+        ("Europe/Berlin", "24 November, 07:02 (Central European time)", "11月24日07:02（中欧时间）"),
+    ],
+)
+def test_times_are_in_the_zone_of_the_company(zone: str, en: str, zh: str) -> None:
+    by = composer(timezone=zone)
+    assert en in body(parsed(letter(), by), "plain")
+    assert zh in body(parsed(letter(locale="zh_CN"), by), "plain")
+
+
+def test_a_link_that_works_past_midnight_says_the_day() -> None:
+    asked = ASKED + 35_700_000  # 23:57
+    facts = {"asked_at": asked, "link_expires_at": asked + 3_600_000, "code_expires_at": asked + 60_000}
+    text = body(parsed(letter(facts=facts)), "plain")
+    assert "works until 25 November, 00:57" in text
+    assert "works until 23:58" in text
+
+
+@pytest.mark.parametrize("state", ["done", "working", "desk", "yours", "refused", "unsure"])
+def test_every_state_has_its_own_words(state: str) -> None:
+    words = {
+        s: body(parsed(letter(LetterKind.CHANGED, locale, facts={"systems": (("Tryton", s),)})), "plain")
+        for s in ("done", "working", "desk", "yours", "refused", "unsure")
+        for locale in ["zh_CN"]
+    }
+    assert sum(t == words[state] for t in words.values()) == 1
+    with pytest.raises(BadLetter):
+        MAIL.compose(letter(LetterKind.CHANGED, facts={"systems": (("Tryton", "nonsense"),)}))
+
+
+def test_who_stopped_it() -> None:
+    owner, operator = (
+        body(parsed(letter(LetterKind.STOPPED, facts={"by": b})), "plain") for b in ("owner", "operator")
+    )
+    assert "stop link in our mail" in owner
+    assert "help desk stopped it" in operator
+    assert "stop link in our mail" not in operator
+
+
+def test_an_unknown_language_is_english_and_no_name_is_no_gap() -> None:
+    text = body(parsed(letter(locale="fr", name="\u200b", facts={"source": "", "device": None})), "plain")
+    assert text.startswith("Hello,\n")
+    assert text.count("Not known") == 2
+
+
+@pytest.mark.covers("C8")
+def test_nothing_tells_a_secret_by_being_printed() -> None:
+    one = letter()
+    mail = MAIL.compose(one)
+    assert not any(s in repr(one) + str(one) + repr(mail) + str(mail) for s in SECRETS)
