@@ -26,7 +26,7 @@ from keyback.storage.breach import BreachFile
 from keyback.storage.breach_build import BreachBuilder
 from keyback.storage.database import make_engine
 from keyback.testing.mailbox import Mailbox
-from tests.attacks.steps import HERE, NEW, OLD, Tray, choose, drain, fit, proven, set_password
+from tests.attacks.steps import HERE, NEW, OLD, Tray, accept, begin, choose, drain, fit, proven, set_password
 from tests.conftest import Clock, Kit, person
 from tests.web.api_client import Client, Recovery
 
@@ -293,6 +293,18 @@ def test_a_leaked_password_only_reaches_the_change(make_kit: Callable[..., Kit],
     late = sign_in(kit, Secret("Leaked lantern 44 !"))
     assert late.must_change == "breached"
     assert kit.read(lambda tx: signin.session_of(tx, late.token)) is None
+
+
+@pytest.mark.covers("N-P5")
+@pytest.mark.parametrize(("days", "ends"), [(1, True), (200, False)])
+def test_only_a_full_sign_in_ends_pending_links(make_kit: Callable[..., Kit], days: int, ends: bool) -> None:
+    kit = make_kit(password={"preset": "mlps2"})
+    tray = fit(kit, person("maya"))
+    set_password(kit, "maya")
+    kit.clock.forward(hours=24 * days)
+    _, token, _, _ = begin(kit, tray)
+    assert bool(sign_in(kit, OLD).must_change) is not ends
+    assert (accept(kit, token) is not None) is ends
 
 
 @pytest.mark.covers("N-P5")

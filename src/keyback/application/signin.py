@@ -156,11 +156,12 @@ def _open(
     if rules.lock:
         for ago in (0, 1):  # counting and opening may lie in two steps
             tx.counters.reset(_lock_key(tx, again, "", tx.now // LOCK_STEP - ago))
-    tx.people.bump_security(person.id)  # who can sign in needs no pending link any more (C17)
     source, device = origin.source[:45], device_words(origin.agent)
     due_at = rules.due_at(tx.people.changed_at(account.id) or tx.now)
     days = None if due_at is None else max(0, -(-(due_at - tx.now) // DAY))
     must_change: MustChange = "breached" if known else "due" if days == 0 else ""
+    if not must_change:
+        tx.people.bump_security(person.id)  # who can sign in needs no pending link any more (C17)
     expires_at = tx.now + SESSION_LIFE
     digest = ch.token_digest(token)
     tx.sessions.add(Session(digest, person.id, account.id, tx.now, tx.now, expires_at, source, device, must_change))
