@@ -17,6 +17,7 @@ from keyback.application.upkeep import purge
 log = structlog.get_logger("keyback.worker")
 PARALLEL_APPLIES = 8
 GATHER_S = 0.05  # between rounds: what comes close together shares statements, and nobody's mail is felt to be later
+LOOK_AGAIN_S = 0.1  # for further passwords while some are under way
 IDLE_S = 0.5  # how long work of another process may lie when no wake-up reaches us
 UPKEEP_S = 30.0
 
@@ -48,6 +49,7 @@ class Worker:
         self._batch = batch
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
+        self._applying: set[asyncio.Task[str]] = set()
 
     def start(self) -> None:
         """Starts the loops in the running event loop."""
@@ -59,12 +61,14 @@ class Worker:
         """Lets every loop finish its round, then returns (Q18)."""
         self._stopping.set()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._applying, return_exceptions=True)
 
     async def run(self) -> None:
         """Starts and waits until somebody calls `stop`."""
         self.start()
         await self._stopping.wait()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._applying, return_exceptions=True)
 
     async def drain(self) -> None:
         """Does everything that is due now, then returns; for commands and tests."""
@@ -90,19 +94,24 @@ class Worker:
         return done != letters.Sent()
 
     async def _apply(self) -> bool:
-        s = self.services
-        jobs = await s.db.write(lambda tx: tx.outbox.claim("apply", PARALLEL_APPLIES, reset.LEASE))
-        results = await asyncio.gather(
-            *(reset.apply_one(s.db, s.connectors, j) for j in jobs), return_exceptions=True
-        )  # fmt: skip
-        for r in results:
-            if isinstance(r, BaseException):
+        """Keeps up to `PARALLEL_APPLIES` passwords under way; a slow system holds up only its own."""
+        s, free = self.services, PARALLEL_APPLIES - len(self._applying)
+        jobs = await s.db.write(lambda tx: tx.outbox.claim("apply", free, reset.LEASE)) if free else []
+        self._applying |= {asyncio.create_task(reset.apply_one(s.db, s.connectors, j)) for j in jobs}
+        if not self._applying:
+            return False
+        done, self._applying = await asyncio.wait(
+            self._applying, timeout=LOOK_AGAIN_S, return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in done:
+            error = task.exception()
+            if error is not None:
                 # The lease runs out and the job is tried again; one bad row never holds up the others (Q10).
                 self.tally.failures += 1
-                log.error("apply_failed", error=type(r).__name__)
+                log.error("apply_failed", error=type(error).__name__)
             else:
-                self.tally.applies[r] = self.tally.applies.get(r, 0) + 1
-        return bool(jobs)
+                self.tally.applies[task.result()] = self.tally.applies.get(task.result(), 0) + 1
+        return True
 
     # ── loops ───────────────────────────────────────────────────────────────
 
