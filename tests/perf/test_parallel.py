@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.attacks.steps import HERE, accept, ask, begin, case_of, drain, fit, secrets_of
-from tests.conftest import Kit, person
 
 from keyback.application import intake, prove
 from keyback.domain import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.storage.database import SqlDatabase
+from tests.attacks.steps import HERE, accept, ask, begin, case_of, drain, fit, secrets_of
+from tests.conftest import Kit, person
 
 Make = Callable[..., Kit]
 

@@ -1,0 +1,1 @@
+"""Measures Keyback against the budgets of its design: `scripts/bench`, described in docs/en/performance.md."""

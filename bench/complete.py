@@ -1,0 +1,91 @@
+"""(d) Completing a reset against the bare argon2id rate of the machine, at the same parameters and threads."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import time
+from typing import Any
+
+from bench import bare, seed, traffic
+from bench.load import fire, write_requests
+from bench.machine import Meter, calibrate
+from bench.measures import Run
+from bench.report import Line, judged, spread
+from bench.stage import SENDER, Base, Stage
+from keyback.application import intake, prove
+from keyback.application.clock import wall_clock
+from keyback.application.identity import Origin
+from keyback.application.store import Tx
+from keyback.bootstrap import build, close
+from keyback.domain import challenge as ch
+from keyback.settings import Settings
+
+T, M_KIB, P, THREADS = 3, 65536, 1, 4
+AT_ONCE = 12
+
+
+def complete(run: Run) -> list[Line]:
+    """(d) Completing a reset: throughput against the bare argon2id rate."""
+    stage, n = run.stage, 24 if run.quick else 60
+    base = stage.database("sqlite", 10_000)
+    rates, costs, bare_rates, bare_costs = [], [], [], []
+    password = {"argon2_t": T, "argon2_m_kib": M_KIB, "argon2_p": P, "memory_budget_mib": THREADS * M_KIB // 1024}
+    with stage.sink() as sink, stage.app(base, worker=True, mail_port=sink.port, password=password) as app:
+        for r in range(2 if run.quick else 3):
+            run.speeds.append(calibrate())
+            held = asyncio.run(_proven(stage, base, r * n, n))
+            traffic.drain(base, sink)
+            rate, cost = bare.hashes(THREADS, n, T, M_KIB, P)
+            bare_rates.append(rate)
+            bare_costs.append(cost)
+            file = stage.folder / "passwords.bin"
+            write_requests(file, ((0, _choose(app.port, started)) for started in held))
+            meter, begun = Meter([app.child.pid], base.pids), time.monotonic()
+            done = fire(app.port, AT_ONCE, 120.0, file)
+            took = time.monotonic() - begun
+            if set(done["status"]) - {"200", "202"} or done["n"] != n:
+                raise SystemExit(f"not every password was taken: {done['status']}")
+            traffic.drain(base, sink)
+            costs.append(meter.read(n)["cpu_us"] / 1000)
+            rates.append(n / took)
+    ratio = statistics.median(a / b for a, b in zip(rates, bare_rates, strict=True))
+    work = statistics.median(b / a for a, b in zip(costs, bare_costs, strict=True))
+    text = f"{ratio:.2f} of {statistics.median(bare_rates):.1f}/s; of the CPU {work:.0%} is hashing"
+    raw: dict[str, Any] = {"rates": rates, "bare_rates": bare_rates, "cpu_ms": costs, "bare_cpu_ms": bare_costs}
+    return [
+        judged("reset completed, to bare argon2id", ratio, text, "≥ 0.9", ratio >= 0.9, **raw),
+        Line("reset completed, CPU", f"{spread(costs)} ms, bare hash {spread(bare_costs)} ms"),
+    ]
+
+
+def _choose(port: int, started: intake.Started) -> bytes:
+    body = json.dumps({"new_password": f"supper ladder teapot {started.handle[:4]}"}).encode()
+    path = f"/api/v1/recoveries/{started.handle}/password"
+    return traffic.http(port, path, body, "application/json", f"Authorization: Bearer {started.secret}\r\n")
+
+
+async def _proven(stage: Stage, base: Base, first: int, n: int) -> list[intake.Started]:
+    """Recoveries of `n` people whose proof is accepted, made without faces."""
+    mail = {"host": "127.0.0.1", "port": 1, "security": "plain", "sender": SENDER}
+    services = build(Settings(database_url=base.url, keyring=stage.keyring_line, data_dir=stage.folder, mail=mail))
+    db, seals, out = services.db, services.seals, []
+    here = Origin("127.0.0.1", traffic.AGENT)
+    for i in range(first, first + n):
+        asked = {"journey": "password", "system": "", "locale": "en", "origin": here, "now": wall_clock()}
+        out.append(await intake.write_down(db, seals, seed.known(i), **asked))  # type: ignore[arg-type]
+
+    def code_of(tx: Tx, handle: str) -> str:
+        c = tx.challenges.of_intake(handle)[-1]
+        return ch.mail_code(seals.derive("challenge", tx.challenges.key_id(c.id)), c.nonce)
+
+    while await db.read(lambda tx: tx.intakes.waiting()):  # the worker of the app resolves them
+        await asyncio.sleep(0.05)  # noqa: ASYNC110 - another process does it
+    for started in out:
+        code = await db.read(lambda tx, h=started.handle: code_of(tx, h))
+        answer, _ = await prove.try_code(db, started.handle, code)
+        if answer != "accepted":
+            raise SystemExit(f"a proof was not accepted: {answer}")
+    await close(services)
+    return out
