@@ -17,7 +17,6 @@ from typing import Any
 import httpx2
 import structlog
 import uvloop
-from tests.conftest import person
 
 from keyback import serving
 from keyback.application.services import Services
@@ -26,6 +25,7 @@ from keyback.observability import configure
 from keyback.settings import Settings
 from keyback.storage.sealing import Keyring
 from keyback.web.server import Patience, bind
+from tests.conftest import person
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 

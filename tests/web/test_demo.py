@@ -14,12 +14,12 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.web.live import AGENT, live
 
 from keyback.application.passwords import load_blocklist
 from keyback.demo.company import COMPANY, HINTS, STAFF, TITLES
 from keyback.domain.password import PRESETS, Context, check
 from keyback.locale import catalog
+from tests.web.live import AGENT, live
 
 RUN = "import sys, pathlib; from keyback.demo import run; sys.exit(run(0, pathlib.Path(sys.argv[1])))"
 NEW = "supper ladder teapot 7"

@@ -12,8 +12,6 @@ from typing import Any
 import httpx2
 import pytest
 from sqlalchemy import text
-from tests.conftest import Kit, with_database
-from tests.web.live import live, logged
 
 from keyback import serving
 from keyback.settings import Settings
@@ -23,6 +21,8 @@ from keyback.storage.sealing import Keyring
 from keyback.web.app import make_app
 from keyback.web.health import READINESS, Readiness
 from keyback.web.server import bind
+from tests.conftest import Kit, with_database
+from tests.web.live import live, logged
 
 MAIL = {"host": "127.0.0.1", "port": 1, "security": "plain", "sender": "keyback@example.com"}
 
