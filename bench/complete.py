@@ -80,8 +80,8 @@ async def _proven(stage: Stage, base: Base, first: int, n: int) -> list[intake.S
         c = tx.challenges.of_intake(handle)[-1]
         return ch.mail_code(seals.derive("challenge", tx.challenges.key_id(c.id)), c.nonce)
 
-    while await db.read(lambda tx: tx.intakes.waiting()):  # the worker of the app resolves them
-        await asyncio.sleep(0.05)  # noqa: ASYNC110 - another process does it
+    while await db.read(lambda tx: tx.intakes.waiting()):  # noqa: ASYNC110 - the worker of the app resolves them
+        await asyncio.sleep(0.05)
     for started in out:
         code = await db.read(lambda tx, h=started.handle: code_of(tx, h))
         answer, _ = await prove.try_code(db, started.handle, code)

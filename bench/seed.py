@@ -34,12 +34,12 @@ def people(conn: Connection, n: int) -> None:
     ids, series = (IDS_PG, SERIES_PG) if pg else (IDS_SQLITE, SERIES_SQLITE)
     number = "lpad(i::text, 8, '0')" if pg else "substr('00000000' || i, -8)"
     person, account, contact = ids.format("p"), ids.format("a"), ids.format("c")
-    now = wall_clock()
+    now, locale = wall_clock(), "CASE WHEN i % 2 = 0 THEN 'en' ELSE 'zh_CN' END"
     name, mail = f"'user' || {number}", f"'user' || {number} || '@example.com'"
     inserts: Sequence[tuple[str, str]] = (
         (
             "people (id, key, name, locale, tier, state, created_at)",
-            f"{person}, {name}, 'User ' || i, CASE WHEN i % 2 = 0 THEN 'en' ELSE 'zh_CN' END, 'standard', 'active', {now}",
+            f"{person}, {name}, 'User ' || i, {locale}, 'standard', 'active', {now}",
         ),
         (
             "accounts (id, person_id, system, external_id, username, canonical, state)",
