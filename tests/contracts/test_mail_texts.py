@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import quopri
 import re
 from email.header import decode_header
 from email.message import EmailMessage
@@ -303,6 +304,7 @@ def test_stacks_of_marks_are_cut() -> None:
     assert len(safe_name("Z" + "\u0336" * 40 + "algo")) < 12
 
 
+@pytest.mark.covers("K3")
 @pytest.mark.parametrize(
     "given, shown",
     [
@@ -311,18 +313,14 @@ def test_stacks_of_marks_are_cut() -> None:
         ("maya.okafor+crm@qingyu.example.com", "maya.okafor+crm@qingyu.example.com"),
         ("陈屿_01", "陈屿_01"),
         ("evil.com", "evil . com"),
-        ("www.evil.example", "evil example"),
-        ("http.evil", "evil"),
         ("QINGYU\\maya", "QINGYU maya"),
         ("a b\u202ec", "a bc"),
+        ("www.evil.example", "?"),
         ("<>", "?"),
     ],
 )
 def test_user_names_can_be_typed_again(given: str, shown: str) -> None:
-    if given == "www.evil.example":
-        assert "." not in safe_login(given)
-    else:
-        assert safe_login(given).strip(" .") == shown.strip(" .")
+    assert safe_login(given) == shown
 
 
 def test_sources() -> None:
@@ -379,6 +377,36 @@ def test_names_of_all_scripts_arrive(name: str) -> None:
     assert shown_name(m, "To") == clean
     assert f"<bdi>{clean}</bdi>" in body(m, "html").replace("&#34;", '"')
     assert body(m, "plain").startswith(f"Hello {isolate(clean)},")
+
+
+@pytest.mark.covers("K1", "K12")
+@pytest.mark.parametrize(
+    "text", ["A\r\nBcc: b", "A\n\nB", "A\u2028B\x00", "陈\r\n屿", "x" * 200, "陈" * 200, "=?utf-8?q?x?="]
+)
+def test_header_texts_are_one_folded_value(text: str) -> None:
+    made = mime.words(text)
+    assert all(line and line.isprintable() and len(line) <= 76 for line in re.split("\r\n ", made))
+    found = "".join(b.decode(c) if isinstance(b, bytes) and c else str(b) for b, c in decode_header(made))
+    assert found == "".join(c if c.isprintable() else " " for c in text).strip()
+
+
+@pytest.mark.covers("K12")
+@pytest.mark.parametrize("char", ["x", "=", "é", "陈", "👩", " "])
+def test_quoted_lines_leave_room_for_a_soft_break(char: str) -> None:
+    for n in range(90):
+        text = "x" * n + char
+        raw = mime.quoted(text)
+        assert quopri.decodestring(raw).decode() == text
+        lines = raw.split(b"\r\n")
+        assert max(map(len, lines)) <= 76
+        assert len(lines[-1]) <= 75
+
+
+@pytest.mark.covers("K3")
+def test_values_are_escaped_whatever_the_cleaning_lets_through() -> None:
+    assert "<bdi>O&#39;Brien</bdi>" in body(parsed(letter(name="O'Brien")), "html")
+    device = body(parsed(letter(facts={"device": "Maya's phone"})), "html")
+    assert "<bdi>Maya&#39;s phone</bdi>" in device
 
 
 @pytest.mark.covers("K12")
@@ -541,14 +569,13 @@ def test_a_link_that_works_past_midnight_says_the_day() -> None:
     assert "works until 23:58" in text
 
 
-@pytest.mark.parametrize("state", ["done", "working", "desk", "yours", "refused", "unsure"])
-def test_every_state_has_its_own_words(state: str) -> None:
-    words = {
-        s: body(parsed(letter(LetterKind.CHANGED, locale, facts={"systems": (("Tryton", s),)})), "plain")
-        for s in ("done", "working", "desk", "yours", "refused", "unsure")
-        for locale in ["zh_CN"]
+@pytest.mark.parametrize("locale", LOCALES)
+def test_every_state_has_its_own_words(locale: str) -> None:
+    states = ("done", "working", "desk", "yours", "refused", "unsure")
+    texts = {
+        body(parsed(letter(LetterKind.CHANGED, locale, facts={"systems": (("Tryton", s),)})), "plain") for s in states
     }
-    assert sum(t == words[state] for t in words.values()) == 1
+    assert len(texts) == len(states)
     with pytest.raises(BadLetter):
         MAIL.compose(letter(LetterKind.CHANGED, facts={"systems": (("Tryton", "nonsense"),)}))
 

@@ -200,6 +200,17 @@ def test_a_connection_that_died_in_the_pool_is_replaced(box: Mailbox) -> None:
     assert [m["to"] for m in box.messages()] == [to(1), to(2)]
 
 
+def test_a_dead_pooled_connection_is_not_held_against_the_letter(box: Mailbox) -> None:
+    async def go() -> list[tuple[str, str]]:
+        async with opened(box) as channel:
+            first = list(await channel.send([letter(1)]))
+            box.hang_up()
+            box.drop(1)
+            return codes(first + list(await channel.send([letter(2)])))
+
+    assert asyncio.run(go()) == [OK, OK]
+
+
 def test_connections_are_kept_for_a_while_only(box: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
     async def go() -> None:
         async with opened(box) as channel:
