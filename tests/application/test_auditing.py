@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
-from tests.conftest import Kit
 
 from keyback.application.auditing import (
     Exported,
@@ -28,6 +27,7 @@ from keyback.application.auditing import (
 from keyback.domain.events import Note
 from keyback.storage.audit import row_hash
 from keyback.storage.sealing import Keyring
+from tests.conftest import Kit
 
 ROWS = 210  # more than two batches, as these tests cut them
 PAYLOADS = [

@@ -15,6 +15,16 @@ from typing import Any
 
 import pytest
 from sqlalchemy import text
+
+from keyback.application import intake, reset, signin
+from keyback.application.ports import Outcome, Plan, Receipt, Step
+from keyback.application.store import ImportedAccount, Job
+from keyback.bootstrap import build, close
+from keyback.domain import challenge as ch
+from keyback.domain.case import State
+from keyback.storage.database import SqlDatabase
+from keyback.testing.mailbox import Mailbox
+from keyback.worker import Worker
 from tests.attacks.steps import (
     HERE,
     NEW,
@@ -32,16 +42,6 @@ from tests.attacks.steps import (
     types,
 )
 from tests.conftest import Clock, Kit, person
-
-from keyback.application import intake, reset, signin
-from keyback.application.ports import Outcome, Plan, Receipt, Step
-from keyback.application.store import ImportedAccount, Job
-from keyback.bootstrap import build, close
-from keyback.domain import challenge as ch
-from keyback.domain.case import State
-from keyback.storage.database import SqlDatabase
-from keyback.testing.mailbox import Mailbox
-from keyback.worker import Worker
 
 Make = Callable[..., Kit]
 CRASHER = Path(__file__).parent / "crash.py"

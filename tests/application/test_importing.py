@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.conftest import Kit
 
 from keyback.application.auditing import log_of
 from keyback.application.importing import BadRow, Report, Systems, Unreadable, import_people
 from keyback.application.store import Imported, ImportedAccount
 from keyback.domain.person import canonicalize
+from tests.conftest import Kit
 
 SYSTEMS = Systems({"builtin": "Keyback", "crm": "Qingyu CRM", "erp": "ERP"}, frozenset({"erp"}))
 

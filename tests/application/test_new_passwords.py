@@ -212,7 +212,11 @@ def test_a_repeated_job_adds_nothing_to_the_history(database_url: str, make_kit:
     kit = make_kit(url=database_url)
     fit(kit, person("maya"))
     account = kit.read(lambda tx: tx.people.account_by_username("builtin", "maya"))[0].id
-    put = lambda phc, job, keep: kit.write(lambda tx: tx.people.set_credential(account, phc, job, keep=keep))  # noqa: E731
+
+    def put(phc: str, job: str, keep: int) -> bool:
+        kit.clock.forward(seconds=1)
+        return kit.write(lambda tx: tx.people.set_credential(account, phc, job, keep=keep))
+
     assert [put("a", "1", 5), put("b", "2", 5), put("b2", "2", 5), put("c", "3", 5)] == [True, True, False, True]
     assert kit.read(lambda tx: tx.people.hashes([account], 5)) == ["c", "b", "a"]
     assert kit.read(lambda tx: tx.people.hashes([account], 1)) == ["c", "b"]

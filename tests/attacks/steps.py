@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import event
-from tests.conftest import Kit
 
 from keyback.application import intake, prove, reset, signin
 from keyback.application.identity import Origin
@@ -16,6 +15,7 @@ from keyback.application.ports import Letter, Receipt
 from keyback.domain.case import Case
 from keyback.domain.secret import Secret
 from keyback.worker import Worker
+from tests.conftest import Kit
 
 HERE = Origin("192.0.2.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
 NEW = Secret("supper ladder teapot 7")

@@ -8,6 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
+from keyback.application import prove, reset, signin
+from keyback.application.store import StorageDown
+from keyback.domain import challenge as ch
+from keyback.domain.case import State
+from keyback.domain.errors import Refusal
+from keyback.domain.secret import Secret
 from tests.attacks.steps import (
     NEW,
     OLD,
@@ -25,13 +32,6 @@ from tests.attacks.steps import (
     try_code,
 )
 from tests.conftest import Kit, person, with_database
-
-from keyback.application import prove, reset, signin
-from keyback.application.store import StorageDown
-from keyback.domain import challenge as ch
-from keyback.domain.case import State
-from keyback.domain.errors import Refusal
-from keyback.domain.secret import Secret
 
 Make = Callable[..., Kit]
 
@@ -179,7 +179,8 @@ def test_a_wrong_number_ends_the_link_and_none_takes_nothing(make_kit: Make) -> 
     tray = fit(kit, person("maya"), person("noor"))
     handle, link, _, stop = begin(kit, tray)
     right = prove.number_for(kit.services.seals, handle)
-    accept(kit, link, held=False, number=None)
+    with pytest.raises(Refusal, match="number_needed"):
+        accept(kit, link, held=False, number=None)
     assert case_of(kit, handle) is None  # looking is not accepting
     assert accept(kit, stop, held=True) == "broken"  # the stop link can do nothing else
     offered = prove.choices_for(kit.services.seals, handle)

@@ -8,6 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+
+from keyback.application import intake, prove, reset
+from keyback.application.store import ImportedAccount
+from keyback.domain.case import State
+from keyback.domain.errors import BadInput, Refusal
+from keyback.domain.secret import Secret
+from keyback.testing.mailbox import Mailbox
 from tests.attacks.steps import (
     HERE,
     NEW,
@@ -27,13 +34,6 @@ from tests.attacks.steps import (
     types,
 )
 from tests.conftest import Clock, Kit, person
-
-from keyback.application import intake, prove, reset
-from keyback.application.store import ImportedAccount
-from keyback.domain.case import State
-from keyback.domain.errors import BadInput, Refusal
-from keyback.domain.secret import Secret
-from keyback.testing.mailbox import Mailbox
 
 Make = Callable[..., Kit]
 

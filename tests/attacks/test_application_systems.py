@@ -8,8 +8,6 @@ from typing import Any
 
 import httpx2
 import pytest
-from tests.attacks.steps import NEW, OLD, Tray, choose, drain, fit, proven, set_password, sign_in, types
-from tests.conftest import Kit, person
 
 from keyback.application import reset
 from keyback.application.store import ImportedAccount
@@ -17,6 +15,8 @@ from keyback.connectors.demo import DemoConnector
 from keyback.domain.case import State
 from keyback.domain.secret import Secret
 from keyback.testing.demo_crm import DemoCrm
+from tests.attacks.steps import NEW, OLD, Tray, choose, drain, fit, proven, set_password, sign_in, types
+from tests.conftest import Kit, person
 
 Make = Callable[..., Kit]
 TOKEN = "a token of the demo, known to two"

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from tests.conftest import Clock, person
 
 from keyback.application.store import Intake, Job, StorageDown, StorageFull, Tx
 from keyback.domain import case as dc
@@ -26,6 +25,7 @@ from keyback.domain.events import Note
 from keyback.storage import database as database_module
 from keyback.storage.database import SqlDatabase
 from keyback.storage.sealing import Keyring, KeyringError, Unsealable
+from tests.conftest import Clock, person
 
 MINUTE = ch.MINUTE
 Do = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
@@ -532,7 +532,7 @@ def test_a_person_has_one_open_case(database_url: str, opened: Opened) -> None:
     db = opened(database_url)
     pid = opened.write(db, lambda tx: someone(tx))
     c = opened.write(db, lambda tx: new_case(tx, pid))
-    with pytest.raises(DBAPIError):
+    with pytest.raises(StorageDown):
         opened.write(db, lambda tx: new_case(tx, pid))
     opened.write(db, lambda tx: tx.cases.act(tx.cases.get(c.id), dc.decide(c, dc.Cancel("owner"), tx.now)))
     opened.write(db, lambda tx: new_case(tx, pid))

@@ -6,6 +6,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
 from tests import conformance
 
 # What the first release promises to show.

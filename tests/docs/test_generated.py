@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.docs.house import ROOT
 
 from keyback.cli.docs import pages
 from keyback.settings import Settings
+from tests.docs.house import ROOT
 
 PAGES = pages()
 

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 from babel.messages.extract import extract
 from babel.messages.pofile import read_po
-from tests.docs.house import ROOT
 
 from keyback.locale import catalog
+from tests.docs.house import ROOT
 
 SRC = ROOT / "src" / "keyback"
 CATALOGS = sorted((SRC / "locale" / "zh_CN").glob("*.po"))

@@ -6,9 +6,9 @@ import re
 from typing import Any
 
 from playwright.sync_api import Page, expect
-from tests.e2e.site import NEW, Site, Someone
 
 from keyback.locale import gettext
+from tests.e2e.site import NEW, Site, Someone
 
 HANDLE = re.compile(r"/r/([A-Za-z0-9_-]{22})$")
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page
+
 from tests.e2e.site import Site
 from tests.e2e.steps import fits
 from tests.e2e.tour import tour

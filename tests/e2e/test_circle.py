@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
-from tests.e2e.site import NEW, OLD, Site
-from tests.e2e.steps import ask, choose, fits, heading, prove_by_code, prove_by_link, recovery_link, sign_in
 
 from keyback.locale import gettext
+from tests.e2e.site import NEW, OLD, Site
+from tests.e2e.steps import ask, choose, fits, heading, prove_by_code, prove_by_link, recovery_link, sign_in
 
 Device = Callable[..., BrowserContext]
 WEAK = "qingyu2026"

@@ -7,6 +7,8 @@ from collections.abc import Callable
 import httpx2
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
+
+from keyback.locale import gettext
 from tests.e2e.site import NEW, Site, Someone
 from tests.e2e.steps import (
     ask,
@@ -20,8 +22,6 @@ from tests.e2e.steps import (
     to_password,
     to_result,
 )
-
-from keyback.locale import gettext
 
 Device = Callable[..., BrowserContext]
 SCANNER = "Mozilla/5.0 (compatible; ExampleMailGuard/4.1)"

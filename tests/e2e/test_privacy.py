@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
+
 from tests.e2e.site import NEW, OLD, Site
 from tests.e2e.steps import ask, choose, heading, recovery_link, sign_in, stop_link
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
-from tests.e2e.site import NEW, OLD, Site, running
-from tests.e2e.steps import ask, choose, heading, prove_by_link, recovery_link, to_password
 
 from keyback.testing.tryton_server import TrytonServer, start_tryton
+from tests.e2e.site import NEW, OLD, Site, running
+from tests.e2e.steps import ask, choose, heading, prove_by_link, recovery_link, to_password
 
 Device = Callable[..., BrowserContext]
 

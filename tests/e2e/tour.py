@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from playwright.sync_api import BrowserContext, Page
+
 from tests.e2e.site import NEW, Site
 from tests.e2e.steps import ask, choose, prove_by_code, recovery_link, sign_in, stop_link, to_password
 

@@ -7,12 +7,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx2
-from tests.conftest import Kit, person
 
 from keyback.application.store import Imported
 from keyback.testing.mailbox import Mailbox
 from keyback.web.app import make_app, make_desk
 from keyback.worker import Worker
+from tests.conftest import Kit, person
 
 BASE = "/api/v1"
 NEW = "supper ladder teapot 7"

@@ -135,10 +135,11 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
             strength=0,
             mismatch=True,
             errors=(
-                p.PasswordError("too_short", rules(zh, "unmet")[0].text),
-                p.PasswordError(
+                p.PasswordRule("too_short", rules(zh, "unmet")[0].text, "unmet"),
+                p.PasswordRule(
                     "context_word",
                     "就是公司名加年份" if zh else "It is the company’s name and a year",
+                    "unmet",
                     "这种最先被猜。" if zh else "That is guessed first.",
                 ),
             ),

@@ -8,7 +8,6 @@ from typing import Any
 import api_client
 import pytest
 from api_client import NEW, Client, Recovery
-from tests.conftest import Clock, Kit, person
 
 from keyback.application.clock import wall_clock
 from keyback.application.store import Imported, ImportedAccount
@@ -17,6 +16,7 @@ from keyback.web.api import recoveries
 from keyback.web.api.app import make_api
 from keyback.web.app import make_desk
 from keyback.web.problems import TITLES
+from tests.conftest import Clock, Kit, person
 
 OTHER = "window pepper velvet 31"
 

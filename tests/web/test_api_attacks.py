@@ -13,7 +13,6 @@ import httpx2
 import pytest
 import structlog
 from api_client import BASE, MAYA, NEW, Client, Recovery
-from tests.conftest import Clock, Kit, person
 
 from keyback.application.clock import wall_clock
 from keyback.application.store import Imported, ImportedAccount, StorageDown
@@ -21,6 +20,7 @@ from keyback.storage.database import SqlDatabase
 from keyback.testing.mailbox import Mailbox
 from keyback.web import front
 from keyback.web.api import recoveries
+from tests.conftest import Clock, Kit, person
 
 CANARY = "Kanarienvogel-4711-Zeisig"
 WIDE = {"recoveries": 9999, "proofs": 9999, "sign_ins": 9999, "checks": 9999}

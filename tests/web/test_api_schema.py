@@ -14,12 +14,12 @@ from api_client import Client, Recovery
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks
-from tests.conftest import Clock, Kit
 
 from keyback.application.clock import wall_clock
 from keyback.testing.mailbox import Mailbox
 from keyback.web.api import recoveries
 from keyback.web.app import openapi
+from tests.conftest import Clock, Kit
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 DOC = openapi()

@@ -62,17 +62,20 @@ def _view(tx: Tx, c: Challenge | None, *, by_link: bool) -> LinkView:
 
 
 def _problem(tx: Tx, c: Challenge) -> Problem | None:
+    case = tx.cases.get(c.case_id)
+    if case is not None and case.state == State.CANCELLED:
+        return "stopped"  # whatever else happened to the link before
     if c.ended is not None:
         return {"used": "used", "replaced": "replaced", "stopped": "stopped", "wrong_number": "wrong_number"}.get(
             c.ended, "replaced"
         )  # type: ignore[return-value]
     if tx.now >= c.link_expires_at:
         return "expired"
-    person, case = tx.people.person(c.person_id), tx.cases.get(c.case_id)
+    person = tx.people.person(c.person_id)
     if person is None or person.state != "active" or person.security_version != c.security_version:
         return "replaced"
     if case is None or case.state not in (State.PROVING, State.APPROVED):
-        return "stopped" if case and case.state == State.CANCELLED else "used"
+        return "used"
     return None if tx.now < case.expires_at else "expired"
 
 
@@ -92,6 +95,9 @@ def accept_link(tx: Tx, token: str, *, held: bool, number: int | None) -> LinkVi
 
     Returns:
         The view after it: `problem` is None when it was accepted; `wrong_number` ends the link.
+
+    Raises:
+        Refusal: `number_needed` on another device without a number; nothing has happened.
     """
     c = tx.challenges.by_link(ch.token_digest(token))
     if c is not None:
@@ -102,7 +108,7 @@ def accept_link(tx: Tx, token: str, *, held: bool, number: int | None) -> LinkVi
         return view
     if not held and number != number_for(tx.seals, c.intake_id):
         if number is None:
-            return view
+            raise Refusal("number_needed")
         tx.challenges.end(c.id, "wrong_number")
         tx.audit.record(c.case_id, [Note("proof_refused", {"challenge_id": c.id, "reason": "wrong_number"})])
         return LinkView("wrong_number", c, view.username, view.asked_at, view.source, view.agent, view.handle)

@@ -37,7 +37,7 @@ class State(StrEnum):
 
 S = State
 ENDED = frozenset({S.CLOSED, S.REJECTED, S.CANCELLED, S.EXPIRED, S.FAILED})
-STOPPABLE = frozenset({S.REQUESTED, S.PROVING, S.IN_REVIEW, S.ON_HOLD, S.APPROVED})
+STOPPABLE = (S.REQUESTED, S.PROVING, S.IN_REVIEW, S.ON_HOLD, S.APPROVED)
 
 # (state, event) → state. What is not here cannot happen; `docs/states.mmd` is drawn from it.
 TRANSITIONS: dict[tuple[State, type], State] = {

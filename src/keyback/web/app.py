@@ -81,15 +81,27 @@ def make_app(desk: Desk, *, more: list[BaseRoute] | None = None, lifespan: Lifes
         "/forgot": intake.form_intake(desk, "password"),
         "/find": intake.form_intake(desk, "username"),
     }
-    return Front(app, desk.settings.public_url, hot)
+    return Front(app, desk.settings.public_url, lambda scope, status: draw_error(desk, Request(scope), status), hot)
+
+
+CODES = {
+    403: "cross_site",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "too_slow",
+    413: "too_large",
+    415: "unsupported_media_type",
+}
 
 
 def _error(request: Request, status: int, retry_after: int = 0) -> Response:
-    desk = desk_of(request)
+    return draw_error(desk_of(request), request, status, retry_after)
+
+
+def draw_error(desk: Desk, request: Request, status: int, retry_after: int = 0) -> Response:
+    """An error as a page in the reader's language, or as a problem for the API."""
     if request.url.path.startswith("/api/"):
-        return problem(
-            status, {404: "not_found", 405: "method_not_allowed"}.get(status, "error"), retry_after=retry_after
-        )
+        return problem(status, CODES.get(status, "error"), retry_after=retry_after)
     response = desk.page(request, pages.ErrorPage(status, retry_after), status, path="/")
     if retry_after:
         response.headers["retry-after"] = str(retry_after)

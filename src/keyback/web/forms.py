@@ -74,7 +74,19 @@ def parse_json(body: bytes) -> dict[str, Any]:
         raise BadForm(400, "not_json") from None
     if not isinstance(value, dict):
         raise BadForm(422, "not_an_object")
+    if _depth(value) > MOST_DEPTH:
+        raise BadForm(422, "too_deep")
     return value
+
+
+def _depth(value: Any) -> int:
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        level = [y for x in level if isinstance(x, dict | list) for y in (x.values() if isinstance(x, dict) else x)]
+        if depth > MOST_DEPTH:
+            break
+    return depth
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

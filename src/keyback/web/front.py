@@ -7,9 +7,11 @@ unsafe methods must come from our own pages (CSRF), and every answer carries the
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 import structlog
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = structlog.get_logger("keyback.web")
@@ -36,12 +38,20 @@ class Front:
     Args:
         app: the routes.
         public_url: the one origin that people reach us by.
+        error: draws the answer of a status: a page in the reader's language, or a problem for the API.
         hot: path to a plain handler for POST, which is called before any routing (ADR 11).
     """
 
-    def __init__(self, app: ASGIApp, public_url: str, hot: dict[str, ASGIApp] | None = None) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        public_url: str,
+        error: Callable[[Scope, int], Response] | None = None,
+        hot: dict[str, ASGIApp] | None = None,
+    ) -> None:
         parts = urlsplit(public_url)
         self._app = app
+        self._error = error or (lambda _, status: PlainTextResponse(f"{status}\n", status))
         self._hot = hot or {}
         self._origin = public_url.encode()
         self._hosts = {parts.netloc.lower().encode()}
@@ -83,25 +93,33 @@ class Front:
         try:
             status = self._refuse(scope)
             if status:
-                await _plain(guarded, status, head=scope["method"] == "HEAD")
+                await self._answer(scope, status)(scope, receive, guarded)
                 return
             reader = _Body(scope, receive)
             app = self._hot.get(scope["path"]) if scope["method"] == "POST" else None
             await (app or self._app)(scope, reader, guarded)
         except TooLong:
             if not started:
-                await _plain(guarded, 413, close=True)
+                await self._answer(scope, 413, close=True)(scope, receive, guarded)
         except TooSlow:
             if not started:
-                await _plain(guarded, 408, close=True)
+                await self._answer(scope, 408, close=True)(scope, receive, guarded)
         except Exception as e:
             # A traceback may hold what was typed: only its kind is told (A-16.5.1, L9).
             log.error("request_failed", error=type(e).__name__)
             if not started:
-                await _plain(guarded, 500, close=True)
+                await self._answer(scope, 500, close=True)(scope, receive, guarded)
+
+    def _answer(self, scope: Scope, status: int, *, close: bool = False) -> Response:
+        response = plain(status) if status == 421 else self._error(scope, status)
+        if status == 405:
+            response.headers["allow"] = "GET, HEAD, POST"
+        if close:
+            response.headers["connection"] = "close"
+        return response
 
     def _refuse(self, scope: Scope) -> int:
-        host = origin = site = b""
+        host = origin = site = cookie = b""
         hosts = 0
         for k, v in scope["headers"]:
             if k == b"host":
@@ -110,6 +128,8 @@ class Front:
                 origin = v
             elif k == b"sec-fetch-site":
                 site = v
+            elif k == b"cookie":
+                cookie = v
             elif k == b"content-encoding":
                 return 415  # nothing that we would have to inflate (O3)
             elif k == b"content-length" and (not v.isdigit() or int(v) > MOST_BODY):
@@ -118,15 +138,19 @@ class Front:
             return 421
         if scope["method"] not in METHODS:
             return 405
-        if scope["method"] == "POST" and not self._ours(scope["path"], origin, site):
+        if scope["method"] == "POST" and not self._ours(scope["path"], origin, site, cookie):
             return 403
         return 0
 
-    def _ours(self, path: str, origin: bytes, site: bytes) -> bool:
+    def _ours(self, path: str, origin: bytes, site: bytes, cookie: bytes) -> bool:
         """Whether a POST may be trusted to come from our own page: by Sec-Fetch-Site, else by Origin. The API takes
         JSON only, which no foreign page can send without asking first; it must just not come from one."""
         if site:
             return site == b"same-origin" or (site == b"none" and path.startswith("/api/"))
+        if origin == b"null":
+            # Browsers before 2023 lack Sec-Fetch-Site, and under no-referrer they hide the origin. What is asked for
+            # here either changes nothing for anybody known, or needs a SameSite cookie that no foreign page can send.
+            return path in self._hot or b"keyback-" in cookie
         if origin:
             return origin == self._origin or origin.removeprefix(b"http://").lower() in self._hosts
         return path.startswith("/api/")
@@ -158,21 +182,6 @@ class _Body:
         return message
 
 
-async def _plain(send: Send, status: int, *, head: bool = False, close: bool = False) -> None:
-    words = {
-        403: b"This request did not come from our own page. Go back, reload the page and try again.\n",
-        405: b"This method is not used here.\n",
-        408: b"The request took too long to arrive. Try again.\n",
-        413: b"That is more than we read. Send less.\n",
-        415: b"Send it without Content-Encoding.\n",
-        500: b"Something went wrong on our side. Try again in a moment.\n",
-        421: b"This is not the address of this service.\n",
-    }
-    body = words[status]
-    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
-    if status == 405:
-        headers.append((b"allow", b"GET, HEAD, POST"))
-    if close:
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": b"" if head else body})
+def plain(status: int) -> Response:
+    """An answer to somebody who did not come by our own address."""
+    return PlainTextResponse("This is not the address of this service.\n", status)

@@ -202,7 +202,7 @@ def _again(desk: Desk, request: Request, journey: str, values: dict[str, str], e
             identifier=typed,
             system=values.get("system", ""),
         )
-    return desk.page(request, model, 422, step=1)
+    return desk.page(request, model, 422, step=None if journey == "username" else 1)
 
 
 def _error(desk: Desk, request: Request, status: int, retry_after: int = 0) -> Response:

@@ -1,8 +1,7 @@
 """What each page shows: one frozen dataclass a page. Routes build them, `rendering.Renderer.page` draws them.
 
-A page knows nothing of requests or storage. Instants are ms since the epoch, spans are seconds. Texts that a route
-hands over are untrusted and are escaped in the template. Errors are codes; the words for them live in the templates, so
-that one fact has one wording in each language.
+Instants are ms since the epoch, spans are seconds. Texts that a route hands over are untrusted and escaped in the
+template. Errors are codes; the words for them live in the templates, so that one fact has one wording in each language.
 """
 
 from __future__ import annotations
@@ -217,20 +216,11 @@ class NeedMore(Page):
 
 @dataclass(frozen=True, slots=True)
 class PasswordRule:
-    """One rule in the list. `text` and `fix` are in the page's language already."""
+    """One rule in the list, or one reason why the password was not taken, in the page's language already."""
 
     code: str
     text: str
     state: Literal["met", "unmet", "idle"] = "idle"
-    fix: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PasswordError:
-    """One reason why the password was not taken, in the page's language."""
-
-    code: str
-    text: str
     fix: str = ""
 
 
@@ -271,7 +261,7 @@ class Password(Page):
     requirements: tuple[PasswordRule, ...]
     accounts: tuple[AccountChoice, ...]
     submission: str
-    errors: tuple[PasswordError, ...] = ()
+    errors: tuple[PasswordRule, ...] = ()
     mismatch: bool = False
     none_chosen: bool = False
     strength: int | None = None

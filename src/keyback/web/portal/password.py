@@ -40,8 +40,13 @@ async def password_page(
     """The form for the new password; `typed` is judged, never sent back."""
     try:
         choice = await desk.services.db.read(lambda tx: reset.choice(tx, case.id))
-    except Refusal:
-        return see(f"/r/{handle}")
+    except Refusal as e:
+        # Something about the person or the case changed since the proof: say so, never lead in a circle.
+        reason: Any = "expired" if e.code == "expired" else "closed"
+        model: pages.Page = pages.Ended(reason)
+        if e.code == "not_enough_evidence":
+            model = pages.NeedMore(handle, "", f"c{case.version}")
+        return desk.page(request, model, step=1, path=f"/r/{handle}")
     intake = await desk.services.db.read(lambda tx: tx.intakes.get(handle))
     locale, s = desk.locale(request), desk.services
     context = newpassword.context_of(s, choice)
@@ -94,7 +99,9 @@ async def take_password(desk: Desk, request: Request, handle: str, case: Case, v
     mismatch = typed != values["new_password_again"]
     if broken or mismatch or not chosen:
         errors = tuple(
-            pages.PasswordError(v.code, gettext(locale, v.text, **v.values), gettext(locale, v.suggestion, **v.values))
+            pages.PasswordRule(
+                v.code, gettext(locale, v.text, **v.values), "unmet", gettext(locale, v.suggestion, **v.values)
+            )
             for v in broken
         )
         over = {"errors": errors, "mismatch": mismatch, "none_chosen": not chosen}

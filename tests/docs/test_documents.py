@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+
 from tests.docs import house
 from tests.docs.house import ROOT
 
