@@ -18,7 +18,7 @@ RANDOM = re.compile(rb"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{22,32}(?=[\"/<? ])|(?<=\"
 
 
 async def seen(kit: Kit, identifier: str, worker: Worker) -> list[Any]:
-    """Everything that a stranger can see of one recovery, before and after the relay was tried, random parts blanked."""
+    """All that a stranger can see of one recovery, before and after the relay was tried; random parts blanked."""
     app = make_app(make_desk(kit.settings, kit.services))
     client = httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app=app),
