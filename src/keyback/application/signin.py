@@ -100,8 +100,7 @@ Found = tuple[Account, Person, str | None]
 
 
 def _find(tx: Tx, canonical: str) -> Found | None:
-    hit = tx.people.account_by_username(SYSTEM, canonical)
-    return (*hit, tx.people.credential(hit[0].id)) if hit else None
+    return tx.people.sign_in_rows(SYSTEM, canonical)
 
 
 def _usable(found: Found) -> bool:
