@@ -11,6 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from keyback.application import newpassword, prove, reset
 from keyback.application.store import Tx
+from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
 from keyback.domain.secret import Secret
 from keyback.locale import gettext
@@ -234,15 +235,26 @@ async def _choose(held: Held, request: Request, view: View, given: m.NewPassword
 
 async def _settled(held: Held, request: Request) -> AnyRecovery:
     """What is known once every system has a result, or after `WAIT_S`."""
-    loop, pause = asyncio.get_running_loop(), 0.05
+    loop, pause = asyncio.get_running_loop(), 0.1
     until = loop.time() + WAIT_S
+    db = held.desk.services.db
     while True:
-        view = await held.desk.services.db.read(lambda tx: look(tx, held.handle))
+        view = await db.read(lambda tx: look(tx, held.handle))
         now = describe(held.desk, held.desk.locale(request), view)
-        if not isinstance(now, m.Applying) or loop.time() + pause > until:
+        if not isinstance(now, m.Applying) or view.case is None:
             return now
-        await asyncio.sleep(pause)
-        pause = min(0.5, pause * 1.5)
+        seen = view.case
+        while await db.read(lambda tx, c=seen: _same(tx, c)):  # type: ignore[misc]
+            if loop.time() + pause > until:
+                return now
+            await asyncio.sleep(pause)
+            pause = min(0.5, pause * 1.6)
+
+
+def _same(tx: Tx, seen: Case) -> bool:
+    """Whether the case is as it was: one row, so that many who wait cost little."""
+    now = tx.cases.get(seen.id)
+    return now is not None and now.version == seen.version
 
 
 @router.post(
