@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from keyback.application.clock import wall_clock
 from keyback.application.passwords import Busy, HashGate, Verified, load_blocklist
 from keyback.application.ports import Channel, Connector, Unavailable
@@ -126,6 +128,8 @@ def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate, h
     try:
         match system.kind:
             case "builtin":
+                if options:
+                    raise ValueError(f"a built-in system has no {', '.join(sorted(options))}; take it out")
                 return BuiltinConnector(name, system.title, PatientGate(gate), CredentialRows(db, name, history))
             case "demo":
                 return DemoConnector.from_options(name, system.title, options)
@@ -138,6 +142,10 @@ def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate, h
                 if make is None:
                     raise Unsafe(f"systems.{name}.kind: {kind} is not known and no installed package brings it")
                 return make(name, system.title, options)
+    except ValidationError as e:
+        faults = e.errors(include_url=False, include_input=False, include_context=False)
+        lines = [f"{'.'.join(map(str, f['loc'])) or 'keys'}: {f['msg'].removeprefix('Value error, ')}" for f in faults]
+        raise Unsafe(f"systems.{name}: {'; '.join(lines)}") from None
     except (ValueError, OSError) as e:
         raise Unsafe(f"systems.{name}: {e}") from None
 

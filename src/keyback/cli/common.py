@@ -30,6 +30,7 @@ from keyback.storage.migrate import HERE, current, head
 
 T = TypeVar("T")
 Told = Callable[[int, int], None]
+BAD_URL = "database_url cannot be used ({}). Give postgresql://user@host/name, or leave it out for SQLite."
 REFUSALS = {
     "not_found": "There is none with this id.",
     "wrong_state": "It is over, or its password is being set: it cannot be cancelled any more.",
@@ -98,7 +99,7 @@ def revision(s: Settings) -> str | None:
     try:
         engine = make_engine(s.database)
     except Exception as e:
-        raise Unsafe(f"database_url cannot be used ({type(e).__name__})") from None
+        raise Unsafe(BAD_URL.format(type(e).__name__)) from None
     try:
         return current(engine)
     except Exception as e:  # whatever the driver raises

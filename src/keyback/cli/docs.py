@@ -97,8 +97,9 @@ def settings_page() -> str:
         MADE.format("`src/keyback/settings.py`"),
         "",
         "In `keyback.toml` (here, or the file that `KEYBACK_CONFIG` names), or in the environment under the name",
-        "beside it, which wins. A `[section]` of the file is what stands before the dot of a name. Unknown names stop",
-        "the start. `keyback init` writes a first file; `keyback check` says what is wrong with it.",
+        "beside it, which wins. A `[section]` of the file is what stands before the dot of a name. Unknown names in",
+        "the file stop the start; unknown ones in the environment are passed over. `keyback init` writes a first file;",
+        "`keyback check` says what is wrong with it.",
         "",
         *_table(Settings, "", "KEYBACK_"),
     ]

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from keyback.application.store import StorageDown
 from keyback.bootstrap import load_keyring
-from keyback.cli.common import create_private, echo_json, load, sqlite_file, wrong_settings
+from keyback.cli.common import BAD_URL, create_private, echo_json, load, sqlite_file, wrong_settings
 from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe
 from keyback.storage.database import make_engine
 from keyback.storage.migrate import migrate as run_migrations
@@ -51,7 +51,7 @@ TEMPLATE = """\
 {mail_username}
 # password_file = "mail-password"
 
-# Password rules: nist (15 characters, no composition) or classic (8 characters, four classes).
+# Password rules: nist (15 characters, no composition), mlps2, mlps3 or classic; docs/en/passwords.md compares them.
 [password]
 # preset = "nist"
 
@@ -185,7 +185,7 @@ def _migrate(s: Settings) -> tuple[str | None, str]:
     try:
         engine = make_engine(s.database)
     except Exception as e:
-        raise Unsafe(f"database_url cannot be used ({type(e).__name__})") from None
+        raise Unsafe(BAD_URL.format(type(e).__name__)) from None
     try:
         return run_migrations(engine)
     except Exception as e:  # whatever the driver raises; its text may hold the address with its password

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import json
-import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import click
 
-from keyback.cli.common import load, ready, run, services
-from keyback.observability import configure
-from keyback.settings import Settings
-from keyback.worker import Worker
+from keyback.cli.common import load, ready
 
 
 def _of(module: str, name: str) -> Any:
@@ -32,7 +27,6 @@ def serve(worker: bool) -> None:
     """
     s = load()
     ready(s)
-    configure(s.log_level)
     sys.exit(_of("keyback.serving", "serve")(s, worker))
 
 
@@ -44,19 +38,7 @@ def worker() -> None:
     """
     s = load()
     ready(s)
-    configure(s.log_level)
-    run(_work(s))
-
-
-async def _work(s: Settings) -> None:
-    async with services(s) as parts:
-        w = Worker(parts)
-        stops: list[asyncio.Task[None]] = []
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, lambda: stops.append(loop.create_task(w.stop())))
-        await w.run()
-        await asyncio.gather(*stops)
+    sys.exit(_of("keyback.serving", "work")(s))
 
 
 @click.command()
