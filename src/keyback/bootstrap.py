@@ -48,7 +48,12 @@ def load_keyring(s: Settings) -> Keyring:
 
 def make_gate(s: Settings) -> HashGate:
     p = s.password
-    pepper = p.pepper_file.read_bytes() if p.pepper_file else None
+    try:
+        pepper = p.pepper_file.read_bytes() if p.pepper_file else None
+    except OSError as e:
+        raise Unsafe(
+            f"password.pepper_file cannot be read: {e.strerror}. Check the path and who may read it."
+        ) from None
     try:
         return HashGate(p.memory_budget_mib, p.argon2_t, p.argon2_m_kib, p.argon2_p, p.queue, pepper)
     except ValueError as e:
@@ -77,7 +82,10 @@ def make_channel(s: Settings, clock: Callable[[], int]) -> Channel:
     m = s.mail
     words = {"en": s.company.en, "zh_CN": s.company.zh_CN}
     desk = {"en": s.helpdesk.en, "zh_CN": s.helpdesk.zh_CN}
-    password = s.mail_password()
+    try:
+        password = s.mail_password()
+    except OSError as e:
+        raise Unsafe(f"mail.password_file cannot be read: {e.strerror}. Check the path and who may read it.") from None
     try:
         composer = MailComposer(words, m.sender or "keyback@localhost.localdomain", desk, s.timezone, s.public_url)
         settings = SmtpSettings(

@@ -223,6 +223,7 @@ def test_cancel_needs_a_reason_and_a_yes_and_tells_the_person(case_id: str, keyb
 def test_audit_is_exported_signed_and_later_compared(place: Path, keyback: Keyback) -> None:
     write(lambda tx: tx.audit.record("s", [Note("tick", {"n": n, "name": "a\nb"}) for n in range(30)]))
     keyback("audit", "export", "--out", "log.jsonl")
+    assert "not overwritten" in keyback("audit", "export", "--out", "log.jsonl", code=1).stderr  # it is evidence
     lines = (place / "log.jsonl").read_text().splitlines()
     assert len(lines) == 31
     assert set(json.loads(lines[-1])) == {"seq", "hash", "at", "mac"}

@@ -89,7 +89,11 @@ def _last_line(path: Path) -> str:
 
 @audit.command("export")
 @click.option("--after", default=0, type=click.IntRange(0), help="Only rows behind this one.")
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="A file instead of the terminal.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A new file instead of the terminal; never overwrites.",
+)
 @click.option(
     "--format",
     "form",
@@ -117,7 +121,11 @@ def _target(out: Path | None) -> Iterator[TextIO]:
     if out is None:
         yield sys.stdout
         return
-    with out.open("w", encoding="utf-8", newline="") as f:
+    try:
+        f = out.open("x", encoding="utf-8", newline="")  # an earlier export is evidence
+    except FileExistsError:
+        raise click.ClickException(f"{out} is there already and is not overwritten. Give another name.") from None
+    with f:
         yield f
 
 
