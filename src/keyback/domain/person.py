@@ -70,6 +70,13 @@ def canonicalize(identifier: str) -> str:
     """
     if len(identifier) > 4 * MAX_IDENTIFIER:
         raise BadInput("too_long")
+    if identifier.isascii() and identifier.isprintable():  # all that follows comes to this; it runs on every request
+        plain = identifier.strip().lower()
+        if not plain:
+            raise BadInput("empty")
+        if len(plain) > MAX_IDENTIFIER:
+            raise BadInput("too_long")
+        return plain
     if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn") for c in identifier.strip(" \t\r\n\u3000\u00a0")):
         raise BadInput("not_text")
     # Case folding can undo NFKC (RFC 3454 has the same note), so fold between two normalisations.
