@@ -181,7 +181,7 @@ def _letters(tx: Tx, wishes: Sequence[_Wish], elsewhere: Sequence[_Wish]) -> tup
     cases = _Cases(tx, wishes)
     new: list[ch.Challenge] = []
     for w in wishes:
-        c = cases.for_person(w)
+        c = None if _turned_down(tx, w) else cases.for_person(w)
         if c is None:
             continue
         if not spent.allows(w.match.person.id):
@@ -209,6 +209,13 @@ def _letters(tx: Tx, wishes: Sequence[_Wish], elsewhere: Sequence[_Wish]) -> tup
         tx.challenges.add(new, tx.seals.primary, digests)
     spent.settle(jobs)
     return jobs, spent.withheld
+
+
+def _turned_down(tx: Tx, w: _Wish) -> bool:
+    """Whether this person stopped this very request or picked a wrong number for it. Its page goes on to look alike,
+    but brings them no further mail: the numbers stay the same, so a second guess would be better than the first."""
+    mailed = tx.challenges.of_intake(w.intake.handle) if w.intake.sends > 1 else ()
+    return any(c.person_id == w.match.person.id and c.ended in ("wrong_number", "stopped") for c in mailed)
 
 
 def _challenge(tx: Tx, case_id: str, w: _Wish) -> ch.Challenge:

@@ -208,8 +208,8 @@ def renew(tx: Tx, token: str) -> str | None:
     Nothing about the person comes back; the two minutes between mails and the mail budget hold as ever.
     """
     c = tx.challenges.by_link(ch.token_digest(token))
-    if c is None:
-        return None
+    if c is None or c.ended in ("wrong_number", "stopped"):
+        return None  # its reader said that it was not them, or was told a number that was wrong
     tx.intakes.ask_again(c.intake_id, tx.now - ch.RESEND_AFTER)
     return c.intake_id
 

@@ -113,12 +113,18 @@ def _count(tx: Tx, found: Found | None, canonical: str, network: str, rules: Rul
     if rules.lock and _locked(tx, found, canonical, rules.lock):
         return False
     name = _name(tx, found, canonical)
-    source = hashlib.sha256(network.encode()).hexdigest()[:16]
-    counts = tx.counters.add([f"{name}/{source}"[:80], name, f"pw/n/{source}"])
-    near, all_over, of_source = (counts[k] for k in (f"{name}/{source}"[:80], name, f"pw/n/{source}"))
+    keys = _keys(name, network)
+    counts = tx.counters.add(keys)
+    near, all_over, of_source = (counts[k] for k in keys)
     if rules.lock and all_over.total % rules.lock.tries == 0:
         tx.counters.add([_lock_key(tx, found, canonical, tx.now // LOCK_STEP)])  # taken back if this one is right
     return near.hour <= TRIES_PER_SOURCE and of_source.hour <= TRIES_OF_SOURCE and all_over.total <= ch.HARD_CAP
+
+
+def _keys(name: str, network: str) -> tuple[str, str, str]:
+    """What one try counts under: the name from this network, the name, and this network."""
+    source = hashlib.sha256(network.encode()).hexdigest()[:16]
+    return f"{name}/{source}"[:80], name, f"pw/n/{source}"
 
 
 def _name(tx: Tx, found: Found | None, canonical: str) -> str:
@@ -151,6 +157,8 @@ def _open(
     account, person, before = again
     if fresh and before:
         tx.people.rehash(account.id, before, fresh)
+    # Only wrong ones count: an office behind one address signs in every morning.
+    tx.counters.take_back(_keys(f"pw/{account.id}", network_of(origin.source)))
     tx.counters.reset(f"pw/{account.id}")
     if rules.lock:
         for ago in (0, 1):  # counting and opening may lie in two steps

@@ -75,6 +75,7 @@ def make_app(desk: Desk, *, more: list[BaseRoute] | None = None, lifespan: Lifes
         exception_handlers=HANDLERS,
         lifespan=life,
     )
+    app.router.redirect_slashes = False  # it builds an absolute address, wrong behind a proxy that ends TLS
     app.state.desk = desk
     hot = {
         intake.API_PATH: intake.api_intake(desk),

@@ -53,10 +53,11 @@ class Front:
         self._app = app
         self._error = error or (lambda _, status: PlainTextResponse(f"{status}\n", status))
         self._hot = hot or {}
-        self._origin = public_url.encode()
         self._hosts = {parts.netloc.lower().encode()}
         if parts.hostname in ("127.0.0.1", "localhost"):
             self._hosts |= {f"{h}:{parts.port or 80}".encode() for h in ("127.0.0.1", "localhost")}
+        scheme = parts.scheme.encode()
+        self._origins = {scheme + b"://" + host for host in self._hosts}
         headers = {
             "content-security-policy": CSP,
             "referrer-policy": "no-referrer",
@@ -152,7 +153,7 @@ class Front:
             # here either changes nothing for anybody known, or needs a SameSite cookie that no foreign page can send.
             return path in self._hot or b"keyback-" in cookie
         if origin:
-            return origin == self._origin or origin.removeprefix(b"http://").lower() in self._hosts
+            return origin.lower() in self._origins
         return path.startswith("/api/")
 
 

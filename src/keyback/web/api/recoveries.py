@@ -207,7 +207,8 @@ async def _choose(held: Held, request: Request, view: View, given: m.NewPassword
         raise Stop(409, "wrong_state", state=describe(desk, locale, view).state)
     typed = given.new_password.get_secret_value()
     context, with_factor = personal(desk, view)
-    ids = given.accounts or [a.id for a in view.choice.accounts]
+    # Of this person's accounts only: the history of anybody else's must not be asked.
+    ids = [a.id for a in view.choice.accounts if not given.accounts or a.id in given.accounts]
     broken = await newpassword.judge(s, Secret(typed), context, with_factor, ids)
     if broken:
         found = [

@@ -94,7 +94,8 @@ async def take_password(desk: Desk, request: Request, handle: str, case: Case, v
     except Refusal as e:
         return await _refused(desk, request, handle, case, e, submission)
     context, with_factor = newpassword.context_of(s, choice), choice.person.tier != "standard"
-    ids = chosen or [a.id for a in choice.accounts]
+    # Of this person's accounts only: the history of anybody else's must not be asked.
+    ids = [a.id for a in choice.accounts if not chosen or a.id in chosen]
     broken = await newpassword.judge(s, Secret(typed), context, with_factor, ids)
     mismatch = typed != values["new_password_again"]
     if broken or mismatch or not chosen:
