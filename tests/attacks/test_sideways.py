@@ -10,10 +10,24 @@ import pytest
 
 from keyback.application import newpassword, prove, signin
 from keyback.application.identity import Origin
+from keyback.application.store import Imported, ImportedAccount
 from keyback.domain.secret import Secret
 from keyback.web.app import make_app, make_desk
 from keyback.web.front import Front
-from tests.attacks.steps import HERE, OLD, accept, ask, begin, drain, fit, proven, secrets_of, set_password, sign_in
+from tests.attacks.steps import (
+    HERE,
+    OLD,
+    accept,
+    ask,
+    begin,
+    case_of,
+    drain,
+    fit,
+    proven,
+    secrets_of,
+    set_password,
+    sign_in,
+)
 from tests.conftest import Kit, person
 from tests.web.api_client import Client
 
@@ -56,6 +70,24 @@ def test_what_its_owner_stopped_mails_nothing_more(make_kit: Make) -> None:
     mails = tray.to("maya@example.com")
     assert len(mails) == 3, "the other reader of the mailbox did not stop theirs"
     assert mails[2].facts["username"] == second.facts["username"] != first.facts["username"]
+
+
+@pytest.mark.covers("INV-I9")
+def test_a_strangers_request_for_names_does_not_narrow_a_later_recovery(make_kit: Make) -> None:
+    kit = make_kit()
+    mine = (ImportedAccount("builtin", "maya", "maya"), ImportedAccount("tryton", "2", "maya2"))
+    tray = fit(kit, Imported("maya", "Maya", "en", "standard", "active", ("maya@example.com",), mine))
+    for _ in range(3):  # uses up the hour
+        _, _, _, stop = begin(kit, tray)
+    assert kit.write(lambda tx: prove.stop_by_owner(tx, stop)).problem is None
+    ask(kit, "maya@example.com", journey="username", system="tryton")  # withheld; its case stays
+    drain(kit)
+    kit.clock.forward(hours=1)
+    handle, link, _, _ = begin(kit, tray)
+    assert accept(kit, link) is None
+    case = case_of(kit, handle)
+    assert case is not None
+    assert len(case.accounts) == 2
 
 
 @pytest.mark.covers("B7", "L10")

@@ -299,8 +299,10 @@ class _Cases:
             c = self.act(c, dc.Close())
         if c is None or c.ended:
             c = Case(self._tx.new_id())
-            tier = "privileged" if any(a.privileged for a in w.accounts) else person.tier
-            c = self.act(c, dc.Open(person.id, w.intake.journey, tier, tuple(a.id for a in w.accounts)))
+            # All that may get a password, whichever system this request named: others will join the case.
+            accounts = [a for a in w.match.accounts if a.state != "disabled" and not a.provider] or w.accounts
+            tier = "privileged" if any(a.privileged for a in accounts) else person.tier
+            c = self.act(c, dc.Open(person.id, w.intake.journey, tier, tuple(a.id for a in accounts)))
             self._open[person.id] = c
         if c.state not in (State.REQUESTED, State.PROVING, State.APPROVED):
             return None
