@@ -135,6 +135,8 @@ async def code(request: Request) -> Response:
     if answer == "accepted":
         return see(f"/r/{handle}")
     view = await desk.services.db.read(lambda tx: look(tx, handle))
+    if view is not None and view.case is not None:
+        return see(f"/r/{handle}")  # the same code was sent twice, and the other one was taken
     return await _page(desk, request, handle, view, 422, error=answer, tries_left=left)
 
 
