@@ -131,11 +131,6 @@ class Settings(BaseSettings):
         return self
 
     @property
-    def origin_host(self) -> str:
-        """Host and port as a browser sends them in `Host`."""
-        return urlsplit(self.public_url).netloc
-
-    @property
     def secure(self) -> bool:
         return self.public_url.startswith("https://")
 

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx2
 import structlog
@@ -138,7 +139,7 @@ def live(
         raise broken[0]
     services, loop, stop = held
     try:
-        yield Live(port, settings.origin_host, settings, services, loop)
+        yield Live(port, urlsplit(settings.public_url).netloc, settings, services, loop)
     finally:
         loop.call_soon_threadsafe(stop.set)
         t.join(30)
