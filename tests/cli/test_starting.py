@@ -110,6 +110,36 @@ def test_worker_refuses_a_keyring_that_others_can_read(place: Path, tmp_path: Pa
     assert (done.returncode, "chmod 600" in done.stderr, "Traceback" in done.stderr) == (1, True, False)
 
 
+ASK_NOBODY = (
+    ["case", "list"],
+    ["audit", "verify"],
+    ["audit", "export"],
+    ["people", "import", "people.csv", "--dry-run"],
+)
+
+
+@pytest.mark.covers("P1")
+@pytest.mark.parametrize("command", ASK_NOBODY, ids=" ".join)
+def test_what_mails_nobody_and_asks_no_system_runs_without_their_settings(
+    place: Path, keyback: Keyback, empty_place: Path, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    values = {
+        "KEYBACK_DATA_DIR": str(place / "data"),
+        "KEYBACK_MAIL__PASSWORD_FILE": "not-on-this-machine",
+        "KEYBACK_PASSWORD__PEPPER_FILE": "nor-this",
+        "KEYBACK_SYSTEMS__CRM__KIND": "tryton",  # without its address
+        "KEYBACK_SYSTEMS__CRM__TITLE": "CRM",
+    }
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    (empty_place / "people.csv").write_text("name,email,system,username,external_id\nAnn,ann@example.com,crm,ann,7\n")
+    keyback(*command)
+    assert "mail.host is not set" in keyback("serve", code=1).stderr
+    assert "mail.host is not set" in keyback("worker", code=1).stderr
+    monkeypatch.setenv("KEYBACK_KEYRING", SAMPLE)
+    assert "not random" in keyback(*command, code=1).stderr
+
+
 def test_exit_codes(place: Path) -> None:
     assert run(place, "audit", "verify").returncode == 0
     assert run(place, "case", "show", "nobody").returncode == 1

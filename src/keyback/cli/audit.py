@@ -26,7 +26,7 @@ from keyback.application.auditing import (
     verify,
 )
 from keyback.bootstrap import load_keyring
-from keyback.cli.common import Told, at, echo_json, load, progress, ready, run, services
+from keyback.cli.common import Told, at, echo_json, load, progress, run, storage, usable
 from keyback.settings import Settings
 from keyback.storage.audit import row_hash
 
@@ -50,7 +50,7 @@ def verify_(head: Path | None, in_json: bool) -> None:
     who has the keyring cannot be told; so keep exports elsewhere.
     """
     s = load()
-    ready(s)
+    usable(s)
     signed = None
     if head:
         try:
@@ -75,8 +75,8 @@ def verify_(head: Path | None, in_json: bool) -> None:
 
 
 async def _verify(s: Settings, signed: SignedHead | None, tell: Told) -> Verdict:
-    async with services(s) as parts:
-        return await verify(parts.db, parts.seals, row_hash, signed=signed, progress=tell)
+    async with storage(s) as db:
+        return await verify(db, db.keyring, row_hash, signed=signed, progress=tell)
 
 
 def _last_line(path: Path) -> str:
@@ -109,7 +109,7 @@ def export_(after: int, out: Path | None, form: str) -> None:
     the log itself does not hold, nothing is signed and the exit code is 1. Instants are milliseconds since 1970, UTC.
     """
     s = load()
-    ready(s)
+    usable(s)
     with _target(out) as f, progress("Exporting") as tell:
         done = run(_export(s, f, form, after, tell))
     if done.finding:
@@ -140,8 +140,8 @@ async def _export(s: Settings, f: TextIO, form: str, after: int, tell: Told) -> 
 
     if form == "csv":
         table.writerow(COLUMNS)
-    async with services(s) as parts:
-        done = await export(parts.db, parts.seals, row_hash, row, after=after, progress=tell)
+    async with storage(s) as db:
+        done = await export(db, db.keyring, row_hash, row, after=after, progress=tell)
     if done.head and form == "csv":
         h = done.head
         table.writerow((h.seq, h.at, "", "signed_head", json.dumps({"mac": h.mac}), h.hash))

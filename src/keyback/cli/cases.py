@@ -13,7 +13,7 @@ from rich.cells import cell_len
 from keyback.application.auditing import log_of
 from keyback.application.prove import cancel
 from keyback.application.store import Tx
-from keyback.cli.common import at, echo_json, load, ready, run, safe, services
+from keyback.cli.common import at, echo_json, load, run, safe, storage, usable
 from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
 
@@ -27,11 +27,11 @@ def case() -> None:
 
 def _with_db(fn: Callable[[Tx], T], *, write: bool = False) -> T:
     s = load()
-    ready(s)
+    usable(s)
 
     async def work() -> T:
-        async with services(s) as parts:
-            return await (parts.db.write(fn) if write else parts.db.read(fn))
+        async with storage(s) as db:
+            return await (db.write(fn) if write else db.read(fn))
 
     return run(work())
 

@@ -19,13 +19,12 @@ from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from keyback.application.services import Services
 from keyback.application.store import StorageDown, StorageFull
-from keyback.bootstrap import build, close, load_keyring
+from keyback.bootstrap import load_keyring
 from keyback.domain.errors import Refusal
 from keyback.observability import configure
 from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe
-from keyback.storage.database import make_engine
+from keyback.storage.database import SqlDatabase, make_engine
 from keyback.storage.migrate import HERE, current, head
 
 T = TypeVar("T")
@@ -121,12 +120,21 @@ def schema_problem(found: str | None) -> tuple[str, str]:
 
 
 def ready(s: Settings) -> None:
-    """Refuses to go on with unsafe settings, without keys or on an older schema.
+    """Refuses to go on with unsafe settings, without keys or on an older schema; for what answers people or mails them.
 
     Raises:
         Unsafe: naming the cause and the way out.
     """
     refuse_unsafe(s)
+    usable(s)
+
+
+def usable(s: Settings) -> None:
+    """The part of `ready` that commands need which send nothing and ask no system: keys, and this version's schema.
+
+    Raises:
+        Unsafe: naming the cause and the way out.
+    """
     load_keyring(s)
     status, words = schema_problem(revision(s))
     if status == "bad":
@@ -136,13 +144,13 @@ def ready(s: Settings) -> None:
 
 
 @asynccontextmanager
-async def services(s: Settings) -> AsyncIterator[Services]:
-    """All parts, let go of at the end."""
-    parts = build(s)
+async def storage(s: Settings) -> AsyncIterator[SqlDatabase]:
+    """The database with its keyring and nothing else, let go of at the end: no relay, no system has to be set up."""
+    db = SqlDatabase(s.database, load_keyring(s))
     try:
-        yield parts
+        yield db
     finally:
-        await close(parts)
+        await db.close()
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:

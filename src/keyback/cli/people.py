@@ -12,7 +12,7 @@ import click
 
 from keyback.application.auditing import plain_cell
 from keyback.application.importing import BadRow, Report, Systems, Unreadable, import_people
-from keyback.cli.common import Told, create_private, echo_json, load, progress, ready, run, safe, services
+from keyback.cli.common import Told, create_private, echo_json, load, progress, run, safe, storage, usable
 from keyback.settings import Settings
 
 SHOWN = 20  # bad rows named on the terminal
@@ -47,7 +47,7 @@ def import_(file: Path, errors: Path | None, dry_run: bool, as_json: bool) -> No
     that the file is about. Rows that cannot be taken are reported and left out; the exit code is 1 then.
     """
     s = load()
-    ready(s)
+    usable(s)
     bad: list[BadRow] = []
     with ExitStack() as stack:
         write = stack.enter_context(_ErrorFile(errors)).add if errors else None
@@ -76,8 +76,8 @@ async def _import(s: Settings, file: Path, on_bad: object, dry_run: bool, tell: 
     titles = {name: system.title for name, system in s.systems.items()}
     ids = frozenset(name for name, system in s.systems.items() if system.kind not in OWN_NUMBER)
     systems = Systems(titles, ids, s.default_locale)
-    async with services(s) as parts:
-        return await import_people(parts.db, file, systems, on_bad=on_bad, dry_run=dry_run, progress=tell)  # type: ignore[arg-type]
+    async with storage(s) as db:
+        return await import_people(db, file, systems, on_bad=on_bad, dry_run=dry_run, progress=tell)  # type: ignore[arg-type]
 
 
 def _show(report: Report, bad: list[BadRow], errors: Path | None) -> None:
