@@ -82,7 +82,7 @@ def _letters(
     receipt for one that cannot be written or is too late."""
     people_ids = sorted({str(j.body["person"]) for j in jobs if "person" in j.body})
     people = tx.people.people(people_ids)
-    contacts = {c.id: c for cs in tx.people.contacts(people_ids).values() for c in cs}
+    contacts = tx.contacts.many(sorted({str(j.body["contact"]) for j in jobs if "contact" in j.body}))
     ids = [str(j.body["challenge"]) for j in jobs if "challenge" in j.body]
     challenges = tx.challenges.many(ids) if ids else {}
     key_ids = tx.challenges.key_ids(ids) if ids else {}
@@ -92,7 +92,9 @@ def _letters(
         person, contact = people.get(str(j.body.get("person"))), contacts.get(str(j.body.get("contact")))
         if not {"person", "contact", "letter"} <= set(j.body):
             out[j.id] = BAD_LETTER
-        if person is None or contact is None:
+        if person is None or contact is None or contact.person_id != person.id:
+            continue
+        if contact.state != "confirmed" and j.body.get("letter") == "recovery":
             continue
         if tx.now >= j.expires_at:
             out[j.id] = TOO_LATE

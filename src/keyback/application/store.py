@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
+from keyback.application.enrolled import Contacts, Devices, Factors, Prompts
 from keyback.domain.case import Case
 from keyback.domain.challenge import Challenge, Ending
 from keyback.domain.events import CaseEvent, Note
@@ -92,6 +93,8 @@ MustChange = Literal["", "due", "breached"]
 
 @dataclass(frozen=True, slots=True)
 class Session:
+    """A signed-in session. `proven`: the second step that was taken in it, `proven_at` when (ms), for step-up."""
+
     digest: bytes
     person_id: str
     account_id: str
@@ -101,6 +104,8 @@ class Session:
     source: str
     device: str
     must_change: MustChange = ""
+    proven: str = ""
+    proven_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +258,7 @@ class Sessions(Protocol):
     def add(self, session: Session) -> None: ...
     def get(self, digest: bytes) -> Session | None: ...
     def touch(self, digest: bytes) -> None: ...
+    def prove(self, digest: bytes, proven: str) -> None: ...
     def end(self, digest: bytes) -> Session | None: ...
     def end_all(self, person_id: str) -> int: ...
     def of_person(self, person_id: str) -> Sequence[Session]: ...
@@ -295,6 +301,14 @@ class Tx(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def sessions(self) -> Sessions: ...
+    @property
+    def contacts(self) -> Contacts: ...
+    @property
+    def factors(self) -> Factors: ...
+    @property
+    def devices(self) -> Devices: ...
+    @property
+    def prompts(self) -> Prompts: ...
     @property
     def audit(self) -> Audit: ...
     @property

@@ -12,6 +12,9 @@ from keyback.domain.errors import BadInput
 
 Tier = Literal["standard", "mfa", "privileged"]
 PersonState = Literal["active", "disabled"]
+ContactChannel = Literal["mail", "sms", "im"]
+ContactRole = Literal["primary", "backup", "recovery"]
+ContactState = Literal["pending", "confirmed", "removed"]
 AccountState = Literal["active", "disabled", "locked"]
 MAX_IDENTIFIER = 254
 
@@ -30,13 +33,28 @@ class Person:
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A confirmed address of a person. `address` is kept as stored; mail goes to it byte for byte."""
+    """An address of a person. `address` is kept as stored; mail goes to it byte for byte.
+
+    Args:
+        address: mail address, phone number as E.164, or the id by which a message service knows the person.
+        role: `recovery` is another person, chosen to vouch for this one.
+        state: only a confirmed one is ever used; a removed one is kept for a while, to be told (N-R7, N-R12).
+        origin: an import keeps what it brought up to date; what the person added is theirs.
+        name: of a recovery contact.
+        usable_from: ms; a new one is told about everything at once but cannot recover before.
+    """
 
     id: str
     person_id: str
-    channel: Literal["mail"]
+    channel: ContactChannel
     address: str
-    role: Literal["primary", "backup"]
+    role: ContactRole
+    state: ContactState = "confirmed"
+    origin: Literal["import", "person"] = "import"
+    name: str = ""
+    added_at: int = 0
+    usable_from: int = 0
+    ended_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)

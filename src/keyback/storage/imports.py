@@ -84,7 +84,7 @@ def _known(tx: SqlTx, keys: Sequence[str]) -> Known:
     mails: dict[str, list[tuple[str, str]]] = defaultdict(list)
     logins: dict[str, list[Any]] = defaultdict(list)
     if ids:
-        for c in tx.conn.execute(select(contacts).where(contacts.c.person_id.in_(ids))):
+        for c in tx.conn.execute(select(contacts).where(contacts.c.person_id.in_(ids), contacts.c.origin == "import")):
             mails[ids[c.person_id]].append((c.role, c.address))
         for a in tx.conn.execute(select(accounts).where(accounts.c.person_id.in_(ids))):
             logins[ids[a.person_id]].append(a)
@@ -187,7 +187,10 @@ def _replace(tx: SqlTx, rows: dict[str, list[dict[str, Any]]], changed: list[tup
     if not changed:
         return
     ids = [mine["id"] for _, mine in changed]
-    tx.conn.execute(contacts.delete().where(contacts.c.person_id.in_(ids)))
+    # What people added themselves stays; an address that the file has as well is the file's from now on.
+    mails = sorted({m for p, _ in changed for m in p.mails})
+    its = (contacts.c.origin == "import") | (contacts.c.channel == "mail") & contacts.c.address.in_(mails)
+    tx.conn.execute(contacts.delete().where(contacts.c.person_id.in_(ids), its))
     tx.conn.execute(identifiers.delete().where(identifiers.c.person_id.in_(ids)))
     for p, mine in changed:
         person = update(people).where(people.c.id == bindparam("pid"))

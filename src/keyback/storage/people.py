@@ -40,8 +40,8 @@ class PeopleStore(HashStore):
         out: dict[str, list[Match]] = defaultdict(list)
         for canonical, pid in sorted(hits):
             person = persons[pid]
-            mine = Match(canonical, person, tuple(all_contacts.get(pid, ())), tuple(all_accounts.get(pid, ())))
-            out[canonical].append(mine)
+            usable = [c for c in all_contacts.get(pid, ()) if c.channel == "mail" and c.usable_from <= self._tx.now]
+            out[canonical].append(Match(canonical, person, tuple(usable), tuple(all_accounts.get(pid, ()))))
         return out
 
     def person(self, person_id: str) -> Person | None:
@@ -54,11 +54,13 @@ class PeopleStore(HashStore):
         return {r.id: Person(**r._mapping) for r in rows}
 
     def contacts(self, person_ids: Sequence[str]) -> Mapping[str, Sequence[Contact]]:
-        """Confirmed contacts, primary first."""
+        """Confirmed contacts of people's own, mail first and the primary one before others."""
         out: dict[str, list[Contact]] = defaultdict(list)
         if person_ids:
-            query = select(contacts).where(contacts.c.person_id.in_(person_ids))
-            for r in self._tx.conn.execute(query.order_by(contacts.c.role.desc(), contacts.c.id)):
+            c = contacts.c
+            own = c.person_id.in_(person_ids) & (c.state == "confirmed") & (c.role != "recovery")
+            order = (c.channel != "mail", c.role.desc(), c.id)
+            for r in self._tx.conn.execute(select(contacts).where(own).order_by(*order)):
                 out[r.person_id].append(Contact(**r._mapping))
         return out
 

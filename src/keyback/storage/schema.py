@@ -66,7 +66,112 @@ contacts = Table(
     Column("channel", String(10), nullable=False),
     Column("address", String(254), nullable=False),
     Column("role", String(10), nullable=False),
+    Column("state", String(10), nullable=False, server_default="confirmed"),  # pending | confirmed | removed
+    Column("origin", String(10), nullable=False, server_default="import"),  # import | person: who keeps it up to date
+    Column("name", Text, nullable=False, server_default=""),  # of a recovery contact
+    Column("added_at", BigInteger, nullable=False, server_default="0"),
+    Column("usable_from", BigInteger, nullable=False, server_default="0"),  # new ones cool in before they can recover
+    Column("ended_at", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("person_id", "channel", "address"),
+)
+
+# What is enrolled besides contacts. `sealed` holds what must not be read from a stolen database.
+factors = Table(
+    "factors",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("person_id", ID, ForeignKey("people.id"), nullable=False, index=True),
+    Column("kind", String(20), nullable=False),  # totp | passkey | recovery_codes | security_questions
+    Column("label", String(80), nullable=False, server_default=""),
+    Column("state", String(10), nullable=False),  # pending | active | removed
+    Column("lookup", LargeBinary(32), unique=True),  # digest of a passkey's credential id
+    Column("sealed", LargeBinary, nullable=False),
+    Column("counter", BigInteger, nullable=False, server_default="0"),  # last TOTP step, or a passkey's sign count
+    Column("added_at", BigInteger, nullable=False),
+    Column("usable_from", BigInteger, nullable=False, server_default="0"),
+    Column("used_at", BigInteger, nullable=False, server_default="0"),
+    Column("ended_at", BigInteger, nullable=False, server_default="0"),
+)
+
+# The saved recovery codes of a factor, each hashed like a password; `slot` is the part that finds the row.
+saved_codes = Table(
+    "saved_codes",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("factor_id", ID, ForeignKey("factors.id"), nullable=False),
+    Column("slot", String(8), nullable=False),
+    Column("phc", Text, nullable=False),
+    Column("added_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger),
+    UniqueConstraint("factor_id", "slot"),
+)
+
+# Browsers that a person signed in with; the cookie's digest is the key.
+devices = Table(
+    "devices",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),
+    Column("person_id", ID, ForeignKey("people.id"), primary_key=True),
+    Column("words", String(120), nullable=False),
+    Column("source", String(45), nullable=False),
+    Column("added_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Index("ix_devices_person_id", "person_id"),
+)
+
+# Ways to prove that a holder of an intake asked for; the worker finds whom they are about, if anybody.
+wants = Table(
+    "wants",
+    metadata,
+    Column("handle", ID, primary_key=True),
+    Column("proof", String(20), primary_key=True),
+    Column("target", String(22), nullable=False, server_default=""),  # chosen once somebody has proven who they are
+    Column("state", String(8), nullable=False),  # new | done
+    Column("asked_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("tries", SmallInteger, nullable=False, server_default="0"),
+    Column("sends", SmallInteger, nullable=False, server_default="1"),
+    Index("ix_wants_new", "asked_at", postgresql_where=text("state = 'new'"), sqlite_where=text("state = 'new'")),
+)
+
+# One question put to one person: by SMS, by an authenticator, at enrolment, at step-up, or a link that cancels a hold.
+prompts = Table(
+    "prompts",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("purpose", String(10), nullable=False),  # recovery | enrol | step_up | sign_in | cancel
+    Column("proof", String(20), nullable=False),
+    Column("handle", String(22), nullable=False, server_default=""),
+    Column("case_id", String(22), nullable=False, server_default=""),
+    Column("person_id", ID, nullable=False),
+    Column("target", String(22), nullable=False, server_default=""),  # a contact's or factor's id
+    Column("nonce", LargeBinary(32), nullable=False),
+    Column("key_id", String(8), nullable=False),
+    Column("digest", LargeBinary(32), unique=True),  # of the link's token, where a link goes with it
+    Column("security_version", Integer, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+    Column("ended", String(14)),
+    Column("ended_at", BigInteger),
+    Index("ix_prompts_handle", "handle", "proof"),
+    Index("ix_prompts_person_id", "person_id", "purpose"),
+    Index("ix_prompts_case_id", "case_id"),
+)
+
+# Wrong passwords of one account (or unknown name), folded by what was tried and whence: tells which device or
+# integration keeps failing, and lets the same old password count once.
+failures = Table(
+    "failures",
+    metadata,
+    Column("name", String(80), primary_key=True),  # the counters' name of an account or of an unknown name
+    Column("network", String(16), primary_key=True),  # digest
+    Column("tried", LargeBinary(16), primary_key=True),  # keyed digest of the password that was tried
+    Column("source", String(45), nullable=False),
+    Column("device", String(120), nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("first_at", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False, index=True),
 )
 
 # Every canonical form by which somebody may be looked up, whatever table it stems from.
@@ -113,6 +218,8 @@ sessions = Table(
     Column("source", String(45), nullable=False),
     Column("device", String(120), nullable=False),
     Column("must_change", String(10), nullable=False, server_default=""),  # due | breached
+    Column("proven", String(20), nullable=False, server_default=""),  # the second step that was taken; empty: none
+    Column("proven_at", BigInteger, nullable=False, server_default="0"),  # of the last step-up
 )
 
 intakes = Table(

@@ -32,6 +32,8 @@ class SessionStore:
                 source=session.source,
                 device=session.device,
                 must_change=session.must_change,
+                proven=session.proven,
+                proven_at=session.proven_at,
             )
         )
 
@@ -44,6 +46,11 @@ class SessionStore:
 
     def touch(self, digest: bytes) -> None:
         self._tx.conn.execute(sessions.update().where(sessions.c.digest == digest).values(seen_at=self._tx.now))
+
+    def prove(self, digest: bytes, proven: str) -> None:
+        """A second step was taken in this session, now."""
+        values = {"proven": proven, "proven_at": self._tx.now}
+        self._tx.conn.execute(sessions.update().where(sessions.c.digest == digest).values(**values))
 
     def end(self, digest: bytes) -> Session | None:
         found = self.get(digest)

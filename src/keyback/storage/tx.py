@@ -9,11 +9,25 @@ from sqlalchemy import Connection, select
 
 from keyback.storage.audit import AuditStore
 from keyback.storage.cases import CaseStore, ChallengeStore
+from keyback.storage.contacts import ContactStore
 from keyback.storage.counters import CounterStore
+from keyback.storage.factors import DeviceStore, FactorStore
 from keyback.storage.intakes import IntakeStore
 from keyback.storage.outbox import OutboxStore
 from keyback.storage.people import PeopleStore
-from keyback.storage.schema import challenges, counters, intakes, outbox, sessions
+from keyback.storage.prompts import PromptStore
+from keyback.storage.schema import (
+    challenges,
+    contacts,
+    counters,
+    devices,
+    factors,
+    intakes,
+    outbox,
+    prompts,
+    sessions,
+    wants,
+)
 from keyback.storage.sealing import Keyring
 from keyback.storage.sessions import SessionStore
 
@@ -40,6 +54,10 @@ class SqlTx:
         self.counters = CounterStore(self)
         self.outbox = OutboxStore(self)
         self.sessions = SessionStore(self)
+        self.contacts = ContactStore(self)
+        self.factors = FactorStore(self)
+        self.devices = DeviceStore(self)
+        self.prompts = PromptStore(self)
 
     def new_id(self) -> str:
         """22 characters of base64url: 128 random bits."""
@@ -72,6 +90,12 @@ class SqlTx:
             (challenges, challenges.c.id, challenges.c.created_at < challenges_before),
             (outbox, outbox.c.id, (outbox.c.state == "dead") & (outbox.c.created_at < dead_before)),
             (sessions, sessions.c.digest, sessions.c.expires_at < self.now),
+            (devices, devices.c.digest, devices.c.expires_at < self.now),
+            (wants, wants.c.handle, wants.c.expires_at < intakes_before),
+            (prompts, prompts.c.id, prompts.c.expires_at < challenges_before),
+            (contacts, contacts.c.id, (contacts.c.state == "removed") & (contacts.c.ended_at < challenges_before)),
+            (contacts, contacts.c.id, (contacts.c.state == "pending") & (contacts.c.added_at < challenges_before)),
+            (factors, factors.c.id, (factors.c.state == "pending") & (factors.c.added_at < challenges_before)),
             (counters, counters.c.key, (counters.c.day_from < counters_before) & ghosts),
         )
         gone = 0

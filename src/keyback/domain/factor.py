@@ -1,0 +1,66 @@
+"""Factors: what a person has enrolled besides contacts, and which of it may be used when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from keyback.domain.challenge import HOUR
+
+FactorKind = Literal["totp", "passkey", "recovery_codes", "security_questions"]
+FactorState = Literal["pending", "active", "removed"]
+BOUND: frozenset[FactorKind] = frozenset({"totp", "passkey"})
+COOL_IN = 72 * HOUR  # what was added last cannot recover before the owner had time to see the notice
+CODES = 10  # saved recovery codes at a time
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """Something enrolled.
+
+    Args:
+        label: the owner's name for it.
+        data: what proves it, opened: the TOTP seed, a passkey's public key, hashed answers. Never shown, never logged.
+        counter: the last TOTP step that was taken, or a passkey's signature count; only ever goes up.
+        usable_from: ms; it signs in at once but cannot recover before.
+        lookup: digest of a passkey's credential id; None otherwise.
+    """
+
+    id: str
+    person_id: str
+    kind: FactorKind
+    label: str
+    state: FactorState
+    data: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    counter: int = 0
+    added_at: int = 0
+    usable_from: int = 0
+    used_at: int = 0
+    ended_at: int = 0
+    lookup: bytes | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class SavedCode:
+    """One saved recovery code: `slot` finds it, `phc` is its hash, `used_at` None while it is good."""
+
+    id: str
+    factor_id: str
+    slot: str
+    phc: str = field(repr=False)
+    added_at: int = 0
+    used_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A browser that a person signed in with; `digest` is of its cookie."""
+
+    digest: bytes
+    person_id: str
+    words: str
+    source: str
+    added_at: int
+    seen_at: int
+    expires_at: int

@@ -1,0 +1,126 @@
+"""Factors, saved codes and known browsers. What proves a factor lies sealed, bound to its row (N-T1, A-11.5)."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Row, select, update
+
+from keyback.domain.factor import Device, Factor, FactorState, SavedCode
+from keyback.storage.schema import devices, factors, saved_codes
+
+if TYPE_CHECKING:
+    from keyback.storage.tx import SqlTx
+
+PURPOSE = "factor"
+
+
+class FactorStore:
+    def __init__(self, tx: SqlTx) -> None:
+        self._tx = tx
+
+    def _load(self, row: Row[Any]) -> Factor:
+        values = dict(row._mapping)
+        data = json.loads(self._tx.seals.open(bytes(values.pop("sealed")), PURPOSE, row.id))
+        lookup = bytes(row.lookup) if row.lookup is not None else None
+        return Factor(**{**values, "data": data, "lookup": lookup})
+
+    def add(self, factor: Factor) -> None:
+        """Writes a new one down.
+
+        Raises:
+            IntegrityError of the database for a passkey that somebody has already; ask `by_lookup` first.
+        """
+        plain = json.dumps(dict(factor.data)).encode()
+        values = {c.name: getattr(factor, c.name) for c in factors.c if c.name != "sealed"}
+        sealed = self._tx.seals.seal(plain, PURPOSE, factor.id)
+        self._tx.conn.execute(factors.insert().values(**values, sealed=sealed))
+
+    def get(self, factor_id: str) -> Factor | None:
+        row = self._tx.conn.execute(select(factors).where(factors.c.id == factor_id)).first()
+        return self._load(row) if row else None
+
+    def by_lookup(self, digest: bytes) -> Factor | None:
+        """The passkey with this credential id, whoever it belongs to and whatever its state."""
+        row = self._tx.conn.execute(select(factors).where(factors.c.lookup == digest)).first()
+        return self._load(row) if row else None
+
+    def of_person(self, person_id: str, *, states: Sequence[FactorState] = ("active",)) -> Sequence[Factor]:
+        """Oldest first."""
+        return self.of_people([person_id], states=states).get(person_id, ())
+
+    def of_people(
+        self, person_ids: Sequence[str], *, states: Sequence[FactorState] = ("active",)
+    ) -> Mapping[str, Sequence[Factor]]:
+        out: dict[str, list[Factor]] = defaultdict(list)
+        if person_ids:
+            mine = factors.c.person_id.in_(person_ids) & factors.c.state.in_(states)
+            for r in self._tx.conn.execute(select(factors).where(mine).order_by(factors.c.added_at, factors.c.id)):
+                out[r.person_id].append(self._load(r))
+        return out
+
+    def turn(self, factor_id: str, before: FactorState, after: FactorState) -> bool:
+        """Pending to active, or either to removed; True for exactly one caller."""
+        values: dict[str, Any] = {"state": after}
+        if after == "removed":
+            values |= {"ended_at": self._tx.now, "lookup": None}
+        mine = (factors.c.id == factor_id) & (factors.c.state == before)
+        return self._tx.conn.execute(update(factors).where(mine).values(**values)).rowcount == 1
+
+    def advance(self, factor_id: str, counter: int) -> bool:
+        """Takes a TOTP step or signature count that is higher than all before; False when it is not (N-T1, M1)."""
+        mine = (factors.c.id == factor_id) & (factors.c.state == "active") & (factors.c.counter < counter)
+        values = {"counter": counter, "used_at": self._tx.now}
+        return self._tx.conn.execute(update(factors).where(mine).values(**values)).rowcount == 1
+
+    def touch(self, factor_id: str) -> bool:
+        """Notes that an active factor was used; False when it is not active any more."""
+        mine = (factors.c.id == factor_id) & (factors.c.state == "active")
+        return self._tx.conn.execute(update(factors).where(mine).values(used_at=self._tx.now)).rowcount == 1
+
+    # ── saved codes ─────────────────────────────────────────────────────────
+
+    def put_codes(self, codes: Sequence[SavedCode]) -> None:
+        rows = [{c.name: getattr(code, c.name) for c in saved_codes.c} for code in codes]
+        if rows:
+            self._tx.conn.execute(saved_codes.insert(), rows)
+
+    def codes(self, factor_ids: Sequence[str]) -> Sequence[SavedCode]:
+        """Used ones too, in no order."""
+        if not factor_ids:
+            return []
+        query = select(saved_codes).where(saved_codes.c.factor_id.in_(factor_ids))
+        return [SavedCode(**r._mapping) for r in self._tx.conn.execute(query)]
+
+    def use_code(self, code_id: str) -> bool:
+        """`UPDATE … WHERE used_at IS NULL`: True for exactly one caller (N-L2)."""
+        good = (saved_codes.c.id == code_id) & saved_codes.c.used_at.is_(None)
+        return self._tx.conn.execute(update(saved_codes).where(good).values(used_at=self._tx.now)).rowcount == 1
+
+
+class DeviceStore:
+    def __init__(self, tx: SqlTx) -> None:
+        self._tx = tx
+
+    def remember(self, device: Device) -> None:
+        """Adds a browser, or moves its time on if it is known."""
+        mine = (devices.c.digest == device.digest) & (devices.c.person_id == device.person_id)
+        seen = {"seen_at": device.seen_at, "expires_at": device.expires_at, "source": device.source}
+        if self._tx.conn.execute(update(devices).where(mine).values(**seen)).rowcount == 0:
+            self._tx.conn.execute(devices.insert().values({c.name: getattr(device, c.name) for c in devices.c}))
+
+    def of_person(self, person_id: str) -> Sequence[Device]:
+        """Those that are still trusted, the last used first."""
+        live = (devices.c.person_id == person_id) & (devices.c.expires_at > self._tx.now)
+        rows = self._tx.conn.execute(select(devices).where(live).order_by(devices.c.seen_at.desc()))
+        return [Device(**{**r._mapping, "digest": bytes(r.digest)}) for r in rows]
+
+    def forget(self, person_id: str, digest: bytes | None = None) -> int:
+        """Forgets one browser, or all of a person; how many there were."""
+        mine = devices.c.person_id == person_id
+        if digest is not None:
+            mine &= devices.c.digest == digest
+        return self._tx.conn.execute(devices.delete().where(mine)).rowcount

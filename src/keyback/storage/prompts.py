@@ -1,0 +1,136 @@
+"""Prompts and the wishes for them (`domain.prompt`)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import Row, select, text, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from keyback.domain.prompt import Prompt, PromptEnding, Purpose, Want
+from keyback.storage.schema import prompts, wants
+
+if TYPE_CHECKING:
+    from keyback.storage.tx import SqlTx
+
+COLUMNS = [prompts.c[f.name] for f in dataclasses.fields(Prompt)]
+CLAIM = """UPDATE wants SET state = 'done' WHERE (handle, proof) {pick} AND state = 'new' RETURNING *"""
+PICK = "IN (SELECT handle, proof FROM wants WHERE state = 'new' ORDER BY asked_at LIMIT :n{lock})"
+
+
+def _prompt(row: Row[Any]) -> Prompt:
+    return Prompt(**{**row._mapping, "nonce": bytes(row.nonce)})
+
+
+class PromptStore:
+    def __init__(self, tx: SqlTx) -> None:
+        self._tx = tx
+
+    def add(self, prompt: Prompt, digest: bytes | None = None) -> None:
+        """Writes one down under the primary key of the ring.
+
+        Args:
+            digest: SHA-256 of the token of a link that goes with it.
+        """
+        values = {c.name: getattr(prompt, c.name) for c in COLUMNS}
+        values |= {"key_id": prompt.key_id or self._tx.seals.primary, "digest": digest}
+        self._tx.conn.execute(prompts.insert().values(values))
+
+    def get(self, prompt_id: str) -> Prompt | None:
+        row = self._tx.conn.execute(select(*COLUMNS).where(prompts.c.id == prompt_id)).first()
+        return _prompt(row) if row else None
+
+    def many(self, ids: Sequence[str]) -> dict[str, Prompt]:
+        if not ids:
+            return {}
+        return {r.id: _prompt(r) for r in self._tx.conn.execute(select(*COLUMNS).where(prompts.c.id.in_(ids)))}
+
+    def by_link(self, digest: bytes, *, lock: bool = False) -> Prompt | None:
+        query = select(*COLUMNS).where(prompts.c.digest == digest)
+        row = self._tx.conn.execute(query.with_for_update() if lock else query).first()
+        return _prompt(row) if row else None
+
+    def asked(self, handle: str, proof: str) -> Sequence[Prompt]:
+        """What was put to somebody for this page, over or not; oldest first."""
+        mine = (prompts.c.handle == handle) & (prompts.c.proof == proof)
+        order = (prompts.c.created_at, prompts.c.id)
+        return [_prompt(r) for r in self._tx.conn.execute(select(*COLUMNS).where(mine).order_by(*order))]
+
+    def live(self, person_id: str, purpose: Purpose) -> Sequence[Prompt]:
+        """A person's open ones, oldest first."""
+        mine = (prompts.c.person_id == person_id) & (prompts.c.purpose == purpose) & prompts.c.ended.is_(None)
+        mine &= prompts.c.expires_at > self._tx.now
+        return [_prompt(r) for r in self._tx.conn.execute(select(*COLUMNS).where(mine).order_by(prompts.c.created_at))]
+
+    def end(self, prompt_id: str, ending: PromptEnding) -> bool:
+        """`UPDATE … WHERE ended IS NULL`: True for exactly one caller."""
+        live = (prompts.c.id == prompt_id) & prompts.c.ended.is_(None)
+        done = update(prompts).where(live).values(ended=ending, ended_at=self._tx.now)
+        return self._tx.conn.execute(done).rowcount == 1
+
+    def end_where(
+        self,
+        ending: PromptEnding,
+        *,
+        person_id: str = "",
+        case_id: str = "",
+        handle: str = "",
+        target: str = "",
+        proof: str = "",
+        purpose: Purpose | Literal[""] = "",
+    ) -> int:
+        """Ends all that agree with every argument given; how many there were."""
+        given = {
+            "person_id": person_id,
+            "case_id": case_id,
+            "handle": handle,
+            "target": target,
+            "proof": proof,
+            "purpose": purpose,
+        }
+        narrow = [prompts.c[k] == v for k, v in given.items() if v]
+        if not narrow:
+            raise ValueError("everybody's prompts")
+        done = update(prompts).where(prompts.c.ended.is_(None), *narrow)
+        return self._tx.conn.execute(done.values(ended=ending, ended_at=self._tx.now)).rowcount
+
+    # ── wishes ──────────────────────────────────────────────────────────────
+
+    def want(self, want: Want, asked_before: int) -> bool:
+        """Queues a wish, or one more of the same; False when the last is younger than `asked_before` (ms). Tries that
+        were counted stay counted (N-O3)."""
+        insert = (postgresql if self._tx.pg else sqlite).insert(wants).values(**dataclasses.asdict(want))
+        again = {
+            "state": "new",
+            "target": want.target,
+            "asked_at": want.asked_at,
+            "expires_at": want.expires_at,
+            "sends": wants.c.sends + 1,
+        }
+        old = wants.c.asked_at <= asked_before
+        done = insert.on_conflict_do_update(index_elements=["handle", "proof"], set_=again, where=old)
+        queued = self._tx.conn.execute(done.returning(wants.c.sends)).first() is not None
+        self._tx.wakes = self._tx.wakes or queued
+        return queued
+
+    def wanted(self, handle: str) -> Sequence[Want]:
+        """All wishes of a page, the newest last."""
+        rows = self._tx.conn.execute(select(wants).where(wants.c.handle == handle).order_by(wants.c.asked_at))
+        return [Want(**r._mapping) for r in rows]
+
+    def claim_wants(self, limit: int) -> Sequence[Want]:
+        """Takes up to `limit` new ones, oldest first; no other node gets them."""
+        if self._tx.conn.execute(select(wants.c.handle).where(wants.c.state == "new").limit(1)).first() is None:
+            return []
+        pick = PICK.format(lock=" FOR UPDATE SKIP LOCKED" if self._tx.pg else "")
+        rows = self._tx.conn.execute(text(CLAIM.format(pick=pick)), {"n": limit}).all()
+        return [Want(**r._mapping) for r in sorted(rows, key=lambda r: (r.asked_at, r.handle))]
+
+    def count_try(self, handle: str, proof: str, limit: int) -> int | None:
+        """Counts one try before it is looked at; None when there is none left or it is over (D1)."""
+        ok = (wants.c.handle == handle) & (wants.c.proof == proof) & (wants.c.tries < limit)
+        ok &= wants.c.expires_at > self._tx.now
+        q = update(wants).where(ok).values(tries=wants.c.tries + 1).returning(wants.c.tries)
+        return self._tx.conn.execute(q).scalar()
