@@ -25,24 +25,24 @@ class Part(BaseModel):
 class InTwoLanguages(Part):
     """A text of the company's own, in both languages."""
 
-    en: Text
-    zh_CN: Text
+    en: Text = Field(description="As pages and mails in English say it.")
+    zh_CN: Text = Field(description="The same in Chinese.")
 
 
 class Mail(Part):
     """The company's SMTP relay."""
 
     host: str = Field("", description="Name of the relay. Empty: no mail, which only the demo allows.")
-    port: int = Field(587, ge=1, le=65535)
+    port: int = Field(587, ge=1, le=65535, description="Its port: usually 587 for `starttls`, 465 for `tls`.")
     security: Literal["starttls", "tls", "plain"] = Field("starttls", description="`plain` is for loopback only.")
-    username: str = ""
-    password: SecretStr | None = None
-    password_file: Path | None = None
+    username: str = Field("", description="For signing in at the relay; empty: it trusts this machine's address.")
+    password: SecretStr | None = Field(None, description="Goes with `username`; a file is safer.")
+    password_file: Path | None = Field(None, description="Holds the password; wins over `password`.")
     sender: str = Field("", description="Address that mail comes from.")
     ca_file: Path | None = Field(None, description="PEM file of authorities to trust instead of the system's.")
-    timeout_s: float = Field(20.0, gt=0, le=120)
+    timeout_s: float = Field(20.0, gt=0, le=120, description="Seconds to wait for connecting and for each answer.")
     pool: int = Field(2, ge=1, le=20, description="Connections at most.")
-    local_hostname: str = ""
+    local_hostname: str = Field("", description="Name to say hello with; empty: this machine's own.")
 
 
 class Password(Part):
@@ -54,7 +54,7 @@ class Password(Part):
     argon2_m_kib: int = Field(65536, description="Memory of one hash, KiB. Floor: t=1 46 MiB, t=2 19 MiB, t=3 12 MiB.")
     argon2_p: int = Field(1, description="Lanes.")
     memory_budget_mib: int = Field(256, ge=19, description="For all hashing at once; more wait, then get 503.")
-    queue: int = Field(64, ge=0, le=10000)
+    queue: int = Field(64, ge=0, le=10000, description="Passwords that may wait to be hashed; one more gets 503.")
     pepper_file: Path | None = Field(None, description="32 or more random bytes, kept apart from the database.")
     context_words: list[str] = Field(default_factory=list, description="More words that no password may consist of.")
 
@@ -62,10 +62,10 @@ class Password(Part):
 class Limits(Part):
     """Requests from one network (an IPv4 address or an IPv6 /64) in a minute."""
 
-    recoveries: int = Field(60, ge=1)
-    proofs: int = Field(60, ge=1)
-    sign_ins: int = Field(60, ge=1)
-    checks: int = Field(240, ge=1)
+    recoveries: int = Field(60, ge=1, description="Recoveries and forgotten user names asked for, new mails included.")
+    proofs: int = Field(60, ge=1, description="Links, codes and other proofs shown.")
+    sign_ins: int = Field(60, ge=1, description="Sign-ins tried.")
+    checks: int = Field(240, ge=1, description="Looks at a password that is being typed.")
 
 
 class System(Part):
@@ -93,14 +93,19 @@ class Settings(BaseSettings):
     database_url: str = Field("", description="`postgresql://…`; empty: SQLite in `data_dir`.")
     keyring: SecretStr | None = Field(None, description="Lines of `id:key`; instead of `keyring_file`.")
     keyring_file: Path | None = Field(None, description="Default: `keyring` in `data_dir`.")
-    company: InTwoLanguages = InTwoLanguages(en="Example Company", zh_CN="示例公司")
-    helpdesk: InTwoLanguages = InTwoLanguages(en="your help desk", zh_CN="公司服务台")
-    default_locale: Literal["zh_CN", "en"] = "en"
-    timezone: str = "Asia/Shanghai"
+    company: InTwoLanguages = Field(
+        InTwoLanguages(en="Example Company", zh_CN="示例公司"), description="The company's name, on pages and in mails."
+    )
+    helpdesk: InTwoLanguages = Field(
+        InTwoLanguages(en="your help desk", zh_CN="公司服务台"),
+        description="Whom people may turn to, such as `the IT desk (ext. 4357)`.",
+    )
+    default_locale: Literal["zh_CN", "en"] = Field("en", description="Language where a person's own is not known.")
+    timezone: str = Field("Asia/Shanghai", description="Times on pages and in mails are shown in it (an IANA name).")
     trusted_proxies: list[str] = Field(default_factory=list, description="Addresses whose X-Forwarded-For counts.")
     valkey_url: str = Field("", description="For limits shared by several nodes; empty: each node counts for itself.")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    demo: bool = False
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is logged.")
+    demo: bool = Field(False, description="An invented company that shows its passwords; `keyback demo` sets it.")
     mail: Mail = Mail()
     password: Password = Password()
     limits: Limits = Limits()

@@ -16,6 +16,14 @@ def test_page_is_fresh(path: str) -> None:
     assert (ROOT / path).read_text("utf-8") == PAGES[path], "run: python -m keyback.cli.docs"
 
 
+def test_every_setting_says_what_it_means() -> None:
+    rows = [r.split(" | ") for r in PAGES["docs/settings.md"].replace("\\|", "/").splitlines() if r.startswith("| `")]
+    assert len(rows) > 40
+    assert [r[0] for r in rows if not r[-1].rstrip(" |")] == []
+    parts = PAGES["docs/settings.md"].split("\n## ")[1:]
+    assert [p.split("\n")[0] for p in parts if not p.split("\n")[2].strip()] == []
+
+
 def test_every_setting_and_command_is_on_its_page() -> None:
     for name in Settings.model_fields:
         assert name in PAGES["docs/settings.md"]

@@ -109,7 +109,8 @@ def settings_page() -> str:
             continue
         many = typing.get_origin(field.annotation) is dict
         heading = f"{name}.NAME" if many else name
-        lines += ["", f"## {heading}", "", " ".join((part.__doc__ or "").split()), ""]
+        what = (field.description or part.__doc__ or "").split()
+        lines += ["", f"## {heading}", "", " ".join(what), ""]
         lines += _table(part, f"{heading}.", f"KEYBACK_{heading.upper().replace('.', '__')}__")
     return "\n".join(lines) + "\n"
 
