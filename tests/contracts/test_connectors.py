@@ -19,10 +19,11 @@ import pytest
 from keyback.application.ports import FoundAccount, Plan, Step, Unavailable
 from keyback.connectors.builtin import BuiltinConnector
 from keyback.connectors.demo import DemoConnector
+from keyback.connectors.faults import fault
 from keyback.connectors.guided import GuidedConnector
-from keyback.connectors.http import Endpoint, MaybeDone, NotDone, fault, vendor_text
 from keyback.connectors.tryton import TrytonConnector
 from keyback.domain.secret import Secret
+from keyback.outbound.http import Endpoint, MaybeDone, NotDone, vendor_text
 from keyback.testing.connectors import NEW, OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan, served
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.tryton_server import TrytonServer, start_tryton

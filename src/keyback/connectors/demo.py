@@ -12,8 +12,9 @@ from typing import Any
 import httpx2
 
 from keyback.application.ports import Capabilities, FoundAccount, Means, Outcome, Plan, Step, Unavailable
-from keyback.connectors.http import Endpoint, HttpOptions, NotDone, Refusal, fault, vendor_text
+from keyback.connectors.faults import fault
 from keyback.domain.secret import Secret
+from keyback.outbound.http import Endpoint, HttpOptions, NotDone, Refusal, vendor_text
 
 # 1. The system's own errors in our codes (see `Outcome`). One that is missing here becomes `not_permitted`.
 CODES = {

@@ -17,8 +17,9 @@ from typing import Any
 import httpx2
 
 from keyback.application.ports import Capabilities, FoundAccount, Means, Outcome, Plan, Step, Unavailable
-from keyback.connectors.http import Endpoint, HttpOptions, MaybeDone, NotDone, Refusal, fault, vendor_text
+from keyback.connectors.faults import fault
 from keyback.domain.secret import Secret
+from keyback.outbound.http import Endpoint, HttpOptions, MaybeDone, NotDone, Refusal, vendor_text
 
 FIELDS = ["login", "email", "name", "active", "administrator", "groups"]
 # Whoever may write one of these can make an administrator, of themselves too (tried): as good as one.
@@ -43,7 +44,7 @@ class TrytonConnector:
         base_url: of the Tryton server, `https://…`, plain http on this machine only.
         database: its name, part of the RPC path.
         admin_login, admin_password: the service user: in a group that may read and write `res.user`.
-        client: shared client of `connectors.http.new_client`; without one the connector makes its own.
+        client: shared client of `outbound.http.new_client`; without one the connector makes its own.
         timeout: seconds for one call; Tryton itself delays sign-ins after wrong passwords.
     """
 

@@ -1,4 +1,4 @@
-"""HTTP for connectors: one address only, bounded in time and size, faults told apart by what they may have changed.
+"""HTTP for connectors and channels: one address, bounded in time and size, faults told apart by what they may do.
 
 Every fault is an `Unavailable` that never holds a URL's query, a body, a header or a secret (ASVS 5.0 16.2.5).
 """
@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import ipaddress
 import json as jsonlib
+import logging
 import ssl
 import time
 import unicodedata
@@ -16,11 +17,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from keyback.application.ports import Outcome, Step, Unavailable
+from keyback.application.ports import Unavailable
 from keyback.domain.secret import Secret
 
 BREAK_AFTER = 5  # connection failures in a row
@@ -80,6 +82,16 @@ class Reply:
         raise MaybeDone("unavailable", f"the answer is not a JSON object (HTTP {self.status})")
 
 
+def _without_query(record: logging.LogRecord) -> bool:
+    """The client's own log line of a call, less the query: some services want tokens there."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(a.copy_with(query=None) if isinstance(a, httpx2.URL) else a for a in record.args)
+    return True
+
+
+logging.getLogger("httpx2").addFilter(_without_query)
+
+
 def new_client(ca_file: Path | None = None) -> httpx2.AsyncClient:
     """A client for `Endpoint`: no redirects, no proxy or credentials from the environment, few idle connections.
 
@@ -92,7 +104,7 @@ def new_client(ca_file: Path | None = None) -> httpx2.AsyncClient:
 
 
 class HttpOptions(BaseModel):
-    """Keys that every HTTP connector takes in its section of `keyback.toml`; others are errors.
+    """Keys that everything takes in its section of `keyback.toml` that is reached by HTTP; others are errors.
 
     Values never show in error messages, since one of them is the secret. `timeout_s` is seconds for one call.
     """
@@ -111,7 +123,7 @@ class HttpOptions(BaseModel):
         if self.secret_file:
             text = self.secret_file.read_text(encoding="utf-8").strip("\r\n")
         if not text:
-            raise ValueError("a connector needs secret_file or secret, and it must not be empty")
+            raise ValueError("it needs secret_file or secret, and that must not be empty")
         return Secret(text)
 
 
@@ -139,9 +151,9 @@ class Endpoint:
     ) -> None:
         url = httpx2.URL(base_url)
         if url.scheme not in {"http", "https"} or not url.host or url.userinfo or url.query or url.fragment:
-            raise ValueError("a connector's base_url is http(s)://host[:port][/path] without user, query or fragment")
+            raise ValueError("the url is http(s)://host[:port][/path] without user, query or fragment")
         if url.scheme == "http" and not is_loopback(url.host):
-            raise ValueError("a connector's base_url must be https:// unless the system runs on this machine")
+            raise ValueError("the url must be https:// unless it leads to this machine")
         self._base = url
         self._client = client or new_client(ca_file)
         self._owned = client is None
@@ -157,26 +169,38 @@ class Endpoint:
         path: str,
         *,
         json: Any = None,
+        form: Mapping[str, str] | None = None,
+        content: bytes | None = None,
+        query: Mapping[str, str] | None = None,
         headers: Mapping[str, Secret] | None = None,
         repeatable: bool = False,
     ) -> Reply:
         """One request under the base address.
 
         Args:
-            path: without leading slash; must stay on the address.
+            path: without leading slash; must stay on the address; empty for the address itself.
+            json, form, content: the body, one of them at most; `content` is JSON that is already bytes, since its
+                signature goes along.
+            query: never shown in faults or logs.
             headers: such as Authorization, wrapped so that no traceback shows them.
             repeatable: the call only reads, so one that found a stale connection is sent again, once.
 
         Raises `NotDone` or `MaybeDone`; answers 400 to 499 are returned, redirects and 5xx are faults.
         """
         url = self._url(path)
+        if query:
+            url = url.copy_merge_params(query)
         self._pass_breaker()
+        kind = "application/json"
         # Encoded here and in ASCII: the library's own encoding error would carry the body along.
-        content = b"" if json is None else jsonlib.dumps(json).encode("ascii")
-        sent = {"Accept": "application/json", "Content-Type": "application/json"}
+        if json is not None:
+            content = jsonlib.dumps(json).encode("ascii")
+        elif form is not None:
+            content, kind = urlencode(form).encode("ascii"), "application/x-www-form-urlencoded"
+        sent = {"Accept": "application/json", "Content-Type": kind}
         sent |= {name: value.reveal() for name, value in (headers or {}).items()}
         for last in (False, True) if repeatable else (True,):
-            reply, failure = await self._once(method, url, content, sent)
+            reply, failure = await self._once(method, url, content or b"", sent)
             if reply is not None:
                 return self._judge(reply)
             if isinstance(failure, NotDone):
@@ -194,9 +218,9 @@ class Endpoint:
             await self._client.aclose()
 
     def _url(self, path: str) -> httpx2.URL:
-        url = self._base.copy_with(path=self._base.path.rstrip("/") + "/" + path)
+        url = self._base.copy_with(path=self._base.path.rstrip("/") + "/" + path) if path else self._base
         if (url.scheme, url.host, url.port) != (self._base.scheme, self._base.host, self._base.port) or ".." in path:
-            raise ValueError("a connector may call its own address only")
+            raise ValueError("no other address may be called")
         return url
 
     def _pass_breaker(self) -> None:
@@ -235,15 +259,6 @@ class Endpoint:
         if reply.status >= 500:
             raise MaybeDone("unavailable", f"HTTP {reply.status}")
         return reply
-
-
-def fault(step: Step, e: Unavailable) -> Outcome:
-    """The outcome of a step that ended in a fault of `call`: what will not mend by itself is refused, not retried."""
-    if isinstance(e, MaybeDone) and step is not Step.GUARD:
-        return Outcome(step, "uncertain", e.code)
-    if e.code != "unavailable":
-        return Outcome(step, "refused", e.code)
-    return Outcome(step, "retry", e.code, retry_after_ms=getattr(e, "retry_after_ms", 0) or 5_000)
 
 
 def vendor_text(text: object, *secrets: Secret) -> str:

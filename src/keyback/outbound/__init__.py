@@ -1,0 +1,1 @@
+"""What the shelves share to reach the outside: one guarded HTTP client."""
