@@ -29,6 +29,9 @@ class LetterKind(StrEnum):
     CHANGED = "changed"  # told to every contact after a recovery
     STOPPED = "stopped"  # told to every contact when a recovery was stopped
     ROTATION = "rotation"  # a password comes of age
+    HOLD = "hold"  # told to every contact while a recovery waits, with the link that stops it
+    SMS_CODE = "sms_code"  # a code for a phone number
+    IM_CODE = "im_code"  # a code for an account with a message service
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,9 @@ class Letter:
         locale: `zh_CN` or `en`.
         written_at: ms; the Date header, stable over retries.
         expires_at: ms; nothing is sent after it.
-        facts: values for the text, by kind (see `channels/mail.py`). Secrets among them are `Secret`.
+        facts: values for the text, by kind (see `channels/mail.py`, and `channels/phone_texts.py` for SMS and
+            messages). Secrets among them are `Secret`.
+        channel: how it travels; `to` is an address of that kind.
     """
 
     id: str
@@ -54,6 +59,7 @@ class Letter:
     written_at: int
     expires_at: int
     facts: Mapping[str, object] = field(default_factory=dict)
+    channel: Literal["mail", "sms", "im"] = "mail"
 
 
 @dataclass(frozen=True, slots=True)
