@@ -39,7 +39,9 @@ def load_keyring(s: Settings) -> Keyring:
         path = s.keyring_path
         if path.exists() and path.stat().st_mode & 0o077:
             raise Unsafe(f"{path} can be read by others. Run: chmod 600 {path}")
-        return Keyring.load(path.read_text(encoding="ascii"))
+        ring = Keyring.load(path.read_text(encoding="ascii"))
+        ring.follow(path)
+        return ring
     except FileNotFoundError:
         raise Unsafe(f"there is no keyring at {s.keyring_path}. Make one with: keyback init") from None
     except (KeyringError, UnicodeDecodeError) as e:
@@ -48,14 +50,15 @@ def load_keyring(s: Settings) -> Keyring:
 
 def make_gate(s: Settings) -> HashGate:
     p = s.password
+    files = [*([p.pepper_file] if p.pepper_file else []), *p.old_pepper_files]
     try:
-        pepper = p.pepper_file.read_bytes() if p.pepper_file else None
+        peppers = [f.read_bytes() for f in files]
     except OSError as e:
-        raise Unsafe(
-            f"password.pepper_file cannot be read: {e.strerror}. Check the path and who may read it."
-        ) from None
+        name = "pepper_file" if p.pepper_file and e.filename == str(p.pepper_file) else "old_pepper_files"
+        raise Unsafe(f"password.{name} cannot be read: {e.strerror}. Check the path and who may read it.") from None
+    now, old = (peppers[0], peppers[1:]) if p.pepper_file else (None, peppers)
     try:
-        return HashGate(p.memory_budget_mib, p.argon2_t, p.argon2_m_kib, p.argon2_p, p.queue, pepper)
+        return HashGate(p.memory_budget_mib, p.argon2_t, p.argon2_m_kib, p.argon2_p, p.queue, now, old_peppers=old)
     except ValueError as e:
         raise Unsafe(f"password: {e}") from None
 

@@ -56,6 +56,9 @@ class Password(Part):
     memory_budget_mib: int = Field(256, ge=19, description="For all hashing at once; more wait, then get 503.")
     queue: int = Field(64, ge=0, le=10000, description="Passwords that may wait to be hashed; one more gets 503.")
     pepper_file: Path | None = Field(None, description="32 or more random bytes, kept apart from the database.")
+    old_pepper_files: list[Path] = Field(
+        default_factory=list, description="Earlier ones: what was hashed with them still fits, and is hashed anew."
+    )
     context_words: list[str] = Field(default_factory=list, description="More words that no password may consist of.")
 
 

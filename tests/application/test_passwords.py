@@ -23,6 +23,7 @@ from keyback.application.passwords import (
     HashGate,
     Verified,
     load_blocklist,
+    pepper_id,
     strength,
 )
 from keyback.domain import password as domain
@@ -208,7 +209,7 @@ def test_no_account_costs_the_same_work(gate: HashGate, monkeypatch: pytest.Monk
     phc = run(gate.hash(Secret("walnut harbours")))
     half = PasswordHasher(1, M_KIB, 1).hash("walnut harbours")
     spent = []
-    for stored in (None, phc, half, "not a hash", PEPPERED + phc):
+    for stored in (None, phc, half, "not a hash", PEPPERED + "0" + phc):
         work.clear()
         assert run(gate.verify(stored, Secret("something else"))) == NO
         spent.append(sum(work))
@@ -271,13 +272,13 @@ def test_pepper_is_needed_marked_and_introduced_at_sign_in(gate: HashGate) -> No
 
     async def go() -> None:
         phc = await peppered.hash(word)
-        assert phc.startswith(PEPPERED + "$argon2id$")
+        assert phc.startswith(f"{PEPPERED}{pepper_id(PEPPER)}$argon2id$")
         assert await peppered.verify(phc, word) == OK
         assert await peppered.verify(phc, Secret("walnut harbour")) == NO
         assert await other.verify(phc, word) == NO
         assert await gate.verify(phc, word) == NO
         assert gate.refused == 1
-        bare = phc.removeprefix(PEPPERED)  # the mark cut off by hand does not help either
+        bare = phc.removeprefix(PEPPERED + pepper_id(PEPPER))  # the mark cut off by hand does not help either
         assert await gate.verify(bare, word) == NO
         assert PasswordHasher().verify(bare, hmac.digest(PEPPER, b"walnut harbours", hashlib.sha256))
         assert await peppered.verify(await gate.hash(word), word) == AGAIN
@@ -285,6 +286,33 @@ def test_pepper_is_needed_marked_and_introduced_at_sign_in(gate: HashGate) -> No
     run(go())
     peppered.close()
     other.close()
+
+
+@pytest.mark.covers("N-P17", "L10")
+def test_an_earlier_pepper_still_fits_at_the_cost_of_one_hash_and_is_replaced(calls: list[str]) -> None:
+    before, word = make(pepper=PEPPER), Secret("walnut harbours")
+    old, plain = run(before.hash(word)), PasswordHasher(T_COST, M_KIB, 1).hash("walnut harbours")
+    after = make(pepper=b"q" * 32, old_peppers=[b"r" * 32, PEPPER])
+    without = make(old_peppers=[PEPPER])  # the pepper given up
+    calls.clear()
+
+    async def go() -> None:
+        assert await after.verify(old, word) == AGAIN
+        assert await after.verify(old, Secret("walnut harbour")) == NO
+        assert await after.verify(None, word) == NO
+        assert len(calls) == 3
+        new = await after.hash(word)
+        assert await after.verify(new, word) == OK
+        assert await before.verify(new, word) == NO
+        assert await after.verify(plain, word) == AGAIN
+        assert await without.verify(old, word) == AGAIN
+        assert await without.verify(f"{PEPPERED}$argon2id$", word) == NO
+
+    run(go())
+    for made in (before, after, without):
+        made.close()
+    with pytest.raises(ValueError, match="32 bytes"):
+        make(pepper=PEPPER, old_peppers=[b"short"])
 
 
 # ── the gate ────────────────────────────────────────────────────────────────

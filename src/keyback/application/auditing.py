@@ -97,7 +97,7 @@ class Verdict:
 
 def sign_head(seals: Seals, seq: int, last: bytes, at: int) -> SignedHead:
     """Signs the end of the chain (HMAC-SHA256 under a key that is not in the database)."""
-    return SignedHead(seq, last.hex(), at, _mac(seals, seals.ids[-1], seq, last.hex(), at))
+    return SignedHead(seq, last.hex(), at, _mac(seals, seals.chain, seq, last.hex(), at))
 
 
 def read_head(seals: Seals, text: str) -> SignedHead:
@@ -115,7 +115,7 @@ def read_head(seals: Seals, text: str) -> SignedHead:
         fits = False
     if not fits:
         raise NotAHead("its last line is no signed head; give a complete file that `keyback audit export` wrote")
-    wanted = (_mac(seals, kid, head.seq, head.hash, head.at) for kid in seals.ids)
+    wanted = (_mac(seals, kid, head.seq, head.hash, head.at) for kid in dict.fromkeys((seals.chain, *seals.ids)))
     if not any(hmac.compare_digest(w.encode(), head.mac.encode()) for w in wanted):
         raise NotAHead("its head was signed with another keyring, or changed afterwards")
     return head
@@ -130,7 +130,7 @@ class Chain:
     """The state of a walk: rows go in by `take`, the first fault stays in `finding`."""
 
     def __init__(self, seals: Seals, row_hash: RowHash, *, seq: int = 0, last: bytes = GENESIS) -> None:
-        self._key = seals.derive(PURPOSE, seals.ids[-1])
+        self._key = seals.derive(PURPOSE, seals.chain)
         self._row_hash = row_hash
         self.seq, self.last, self.rows = seq, last, 0
         self.finding: Finding | None = None

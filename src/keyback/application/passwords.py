@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -23,7 +23,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from keyback.domain.password import Blocklist, Context, Unreadable, context_words, normalize
 from keyback.domain.secret import Secret
 
-PEPPERED: Final = "$pepper=1"
+PEPPERED: Final = "$pepper="  # and an id of the pepper before the hash itself
 PEPPER_BYTES: Final = 32
 # Least memory in KiB by passes, one lane (ASVS 5.0 11.4.2 appendix C, A-11.4.2); three stands for more.
 FLOOR_KIB: Final = {1: 46 * 1024, 2: 19 * 1024, 3: 12 * 1024}
@@ -52,8 +52,13 @@ class _Job:
 @dataclass(frozen=True, slots=True)
 class _Stored:
     phc: str
-    peppered: bool
+    pepper: str  # its id; empty for none
     costs: Parameters
+
+
+def pepper_id(pepper: bytes) -> str:
+    """Eight hexadecimal digits that tell peppers apart and nothing about them."""
+    return hmac.digest(pepper, b"keyback pepper", "sha256")[:4].hex()
 
 
 class HashGate:
@@ -69,6 +74,7 @@ class HashGate:
         p: lanes.
         queue: callers who may wait.
         pepper: at least 32 random bytes kept apart from the database, or None.
+        old_peppers: earlier ones, newest first. Hashes made with them still fit, and are replaced when they do.
         dual_try: hashes were imported from systems that did not normalise: a password that is not NFC is also tried as
             typed, whoever it is for, so that time tells nothing (L6).
 
@@ -91,20 +97,23 @@ class HashGate:
         queue: int,
         pepper: bytes | None = None,
         *,
+        old_peppers: Sequence[bytes] = (),
         dual_try: bool = False,
     ) -> None:
         if t < 1 or m_kib < FLOOR_KIB[min(t, 3)] or not 1 <= p <= 16 or queue < 0:
             raise ValueError(
                 "argon2id below t=1 m=46 MiB, t=2 m=19 MiB or t=3 m=12 MiB, or lanes or queue out of range"
             )
-        if pepper is not None and len(pepper) < PEPPER_BYTES:
-            raise ValueError("the pepper must have at least 32 bytes")
+        peppers = [*([pepper] if pepper is not None else []), *old_peppers]
+        if any(len(p) < PEPPER_BYTES for p in peppers):
+            raise ValueError("a pepper must have at least 32 bytes")
         self.permits = max(1, memory_budget_mib * 1024 // m_kib)
         self.busy = 0
         self.refused = 0
         self._budget_kib = self._free_kib = max(memory_budget_mib * 1024, m_kib)
         self._queue = queue
-        self._pepper = pepper
+        self._peppers = {pepper_id(p): p for p in peppers}
+        self._pepper = pepper_id(pepper) if pepper is not None else ""
         self._dual_try = dual_try
         self._hasher = PasswordHasher(time_cost=t, memory_cost=m_kib, parallelism=p)
         self._pending: deque[_Job] = deque()
@@ -131,8 +140,8 @@ class HashGate:
             keyback.domain.password.Unreadable: not text or too long; nothing was hashed (L1).
             Busy: the queue is full.
         """
-        message = self._message(normalize(secret.reveal()), self._pepper is not None)
-        mark = PEPPERED if self._pepper is not None else ""
+        message = self._message(normalize(secret.reveal()), self._pepper)
+        mark = PEPPERED + self._pepper if self._pepper else ""
         return mark + str(await self._through(lambda: self._hasher.hash(message), self._hasher.memory_cost))
 
     async def verify(self, phc: str | None, secret: Secret) -> Verified:
@@ -154,7 +163,7 @@ class HashGate:
         fits = await self._through(lambda: self._first_fit(stored, tries), kib)
         if not isinstance(fits, int) or stored is None:
             return Verified(False, False)
-        old = stored.peppered != (self._pepper is not None) or self._hasher.check_needs_rehash(stored.phc)
+        old = stored.pepper != self._pepper or self._hasher.check_needs_rehash(stored.phc)
         return Verified(True, fits > 0 or old)
 
     # ── in the thread ───────────────────────────────────────────────────────
@@ -169,7 +178,7 @@ class HashGate:
 
     def _fits(self, stored: _Stored, text: str) -> bool:
         try:
-            return self._hasher.verify(stored.phc, self._message(text, stored.peppered))
+            return self._hasher.verify(stored.phc, self._message(text, stored.pepper))
         except (VerificationError, InvalidHashError) as fault:
             if str(fault) in _SHORTAGE:
                 raise
@@ -186,28 +195,31 @@ class HashGate:
                 b"nobody", b"no account here.", passes, ours.memory_cost, ours.parallelism, ours.hash_len, ours.type
             )
 
-    def _message(self, text: str, peppered: bool) -> bytes:
+    def _message(self, text: str, pepper: str) -> bytes:
         raw = text.encode()
-        return hmac.digest(self._pepper, raw, "sha256") if peppered and self._pepper is not None else raw
+        return hmac.digest(self._peppers[pepper], raw, "sha256") if pepper else raw
 
     def _read(self, phc: str | None) -> _Stored | None:
         if phc is None:
             return None
-        bare = phc.removeprefix(PEPPERED)
-        peppered = bare != phc
+        pepper, bare = "", phc
+        if phc.startswith(PEPPERED):
+            pepper, _, rest = phc.removeprefix(PEPPERED).partition("$")
+            bare = f"${rest}"
         try:
             costs = extract_parameters(bare)
         except InvalidHashError:
             costs = None
         if (
             costs is None
-            or (peppered and self._pepper is None)
+            or (pepper and pepper not in self._peppers)
+            or phc.startswith(PEPPERED + "$")
             or costs.memory_cost > self._budget_kib
             or costs.time_cost > _PASSES_CAP
         ):
             self.refused += 1
             return None
-        return _Stored(bare, peppered, costs)
+        return _Stored(bare, pepper, costs)
 
     # ── the gate ────────────────────────────────────────────────────────────
 

@@ -11,6 +11,7 @@ from keyback.cli.cases import case
 from keyback.cli.check import check
 from keyback.cli.common import Keyback
 from keyback.cli.init import init, migrate
+from keyback.cli.keys import keys
 from keyback.cli.people import people
 from keyback.cli.serve import demo, openapi, serve, worker
 
@@ -27,5 +28,5 @@ def main() -> None:
     """
 
 
-for command in (init, check, serve, worker, migrate, people, case, audit, breach, openapi, demo):
+for command in (init, check, serve, worker, migrate, people, case, audit, breach, keys, openapi, demo):
     main.add_command(command)

@@ -58,7 +58,7 @@ class AuditStore:
         # The head row is locked as late as can be: it is the one row that all writers share.
         locked = select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == 1).with_for_update()
         seq, last = tx.conn.execute(locked).one()
-        key = tx.seals.derive(PURPOSE, tx.seals.ids[-1])
+        key = tx.seals.derive(PURPOSE, tx.seals.chain)
         rows: list[dict[str, Any]] = []
         for stream, kind, data in self._kept:
             seq += 1

@@ -1,4 +1,8 @@
-"""Keys and sealing: what the database must not tell is encrypted under a keyring that lives outside of it (ADR 6)."""
+"""Keys and sealing: what the database must not tell is encrypted under a keyring that lives outside of it (ADR 6).
+
+A ring that `follow`s its file takes up keys that are added while it is in use, and goes on sealing with the one it
+began with: a rotation needs no moment at which all processes change at once.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +10,23 @@ import base64
 import binascii
 import os
 import re
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-LINE = re.compile(r"([a-z0-9]{1,8}):([A-Za-z0-9_-]{43}=?)")
+log = structlog.get_logger("keyback.keys")
+LINE = re.compile(r"([a-z0-9]{1,8})(?:/([a-z-]{1,20}))?:([A-Za-z0-9_-]{43}=?)")
+CHAINED = ("audit", "audit-head")  # purposes whose key never changes: the audit log's chain and its signed ends
+LOOK_S = 1.0  # how often a ring in use looks at its file
+
+
+HEADING = "# Keyback keyring. Keep it apart from the database and back it up.\n"
 
 
 class KeyringError(Exception):
@@ -29,13 +41,18 @@ class Keyring:
     """Named 256-bit keys. The first one seals and signs, all of them open and verify.
 
     Args:
-        keys: key id (1 to 8 of a-z0-9) to 32 random bytes, newest first.
+        keys: key id (1 to 8 of a-z0-9) to 32 random bytes, the one in use first.
+        kept: (key id, purpose) to what was derived for that purpose, which stays when the key itself goes.
+
+    Attributes:
+        primary: id of the key that seals.
+        chain: id of the key that the audit log is chained with, for ever the first one this Keyback had.
 
     Raises:
         KeyringError: no key, a short key or one of little variety, such as 32 equal bytes.
     """
 
-    def __init__(self, keys: Mapping[str, bytes]) -> None:
+    def __init__(self, keys: Mapping[str, bytes], kept: Mapping[tuple[str, str], bytes] | None = None) -> None:
         if not keys:
             raise KeyringError("the keyring is empty; make one with `keyback init`")
         for kid, key in keys.items():
@@ -44,14 +61,20 @@ class Keyring:
             if len(set(key)) < 12:
                 raise KeyringError(f"key {kid} is not random; make one with `keyback init`")
         self._keys = dict(keys)
+        self._kept = {(purpose, kid): key for (kid, purpose), key in (kept or {}).items()}
         self.primary = next(iter(self._keys))
-        self._derived: dict[tuple[str, str], bytes] = {}
+        self.chain = next((kid for purpose, kid in self._kept if purpose == CHAINED[0]), list(self._keys)[-1])
+        self._derived = dict(self._kept)
+        self._file: Path | None = None
+        self._seen = 0
+        self._looked = 0.0
         self._ciphers: dict[tuple[str, str], AESGCM] = {}
 
     @classmethod
     def load(cls, text: str) -> Keyring:
-        """Reads lines of `id:base64url`; blank lines and `#` comments are allowed."""
+        """Reads lines of `id:base64url` and `id/purpose:base64url`; blank lines and `#` comments are allowed."""
         keys: dict[str, bytes] = {}
+        kept: dict[tuple[str, str], bytes] = {}
         for n, raw in enumerate(text.splitlines(), 1):
             line = raw.strip()
             if not line or line.startswith("#"):
@@ -59,18 +82,28 @@ class Keyring:
             m = LINE.fullmatch(line)
             if not m:
                 raise KeyringError(f"line {n} of the keyring is not of the form id:key; make one with `keyback init`")
-            if m[1] in keys:
-                raise KeyringError(f"line {n} of the keyring names {m[1]} a second time; give each key its own id")
+            kid, purpose = m[1], m[2]
+            if (kid, purpose) in kept or (not purpose and kid in keys):
+                raise KeyringError(f"line {n} of the keyring names {kid} a second time; give each key its own id")
             try:
-                keys[m[1]] = base64.urlsafe_b64decode(m[2].rstrip("=") + "=")
+                key = base64.urlsafe_b64decode(m[3].rstrip("=") + "=")
             except binascii.Error as e:
                 raise KeyringError(f"line {n} of the keyring is not base64url") from e
-        return cls(keys)
+            if purpose:
+                kept[kid, purpose] = key
+            else:
+                keys[kid] = key
+        return cls(keys, kept)
+
+    def text(self) -> str:
+        """What `load` reads: the file's lines, secret."""
+        lines = [f"{kid}:{_b64(key)}" for kid, key in self._keys.items()]
+        return "\n".join(lines + [f"{kid}/{purpose}:{_b64(key)}" for (purpose, kid), key in self._kept.items()]) + "\n"
 
     @staticmethod
     def fresh_line(kid: str = "k1") -> str:
         """A new random key as a line of the keyring file."""
-        return f"{kid}:{base64.urlsafe_b64encode(os.urandom(32)).decode()}"
+        return f"{kid}:{_b64(os.urandom(32))}"
 
     @classmethod
     def create(cls, path: Path) -> Keyring:
@@ -82,18 +115,52 @@ class Keyring:
         line = cls.fresh_line()
         fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         with os.fdopen(fd, "w", encoding="ascii") as f:
-            f.write(f"# Keyback keyring. Keep it apart from the database and back it up.\n{line}\n")
+            f.write(f"{HEADING}{line}\n")
         return cls.load(line)
 
     @property
     def ids(self) -> tuple[str, ...]:
+        """Ids of all keys, the primary one first."""
+        self._look()
         return tuple(self._keys)
+
+    def secret(self, kid: str) -> bytes:
+        """The key itself, for writing the file. Raises KeyError."""
+        return self._keys[kid]
+
+    def follow(self, path: Path) -> None:
+        """Takes up, from now on, keys that are added to this file; the primary one stays as it is."""
+        self._file, self._seen = path, _changed_at(path)
+
+    def _look(self, *, now: bool = False) -> None:
+        """Reads the file again when it has changed, at most once a second unless `now`. Never fails: what cannot be
+        read is told to the log, and the keys stay."""
+        if self._file is None or (not now and time.monotonic() - self._looked < LOOK_S):
+            return
+        self._looked = time.monotonic()
+        changed = _changed_at(self._file)
+        if changed == self._seen:
+            return
+        self._seen = changed
+        try:
+            found = Keyring.load(self._file.read_text(encoding="ascii"))
+        except (OSError, KeyringError, UnicodeDecodeError) as e:
+            log.error("keyring_unreadable", error=type(e).__name__)
+            return
+        new = {kid: key for kid, key in found._keys.items() if kid not in self._keys}
+        self._keys = {**self._keys, **new}
+        if new:
+            log.info("keys_added", keys=sorted(new))
+        if self.primary not in found._keys:
+            log.error("key_retired", key=self.primary, next="restart this process, or others cannot read what it seals")
 
     def derive(self, purpose: str, kid: str | None = None) -> bytes:
         """32 bytes for one purpose (HKDF-SHA256, RFC 5869). Unknown key ids raise KeyError."""
         kid = kid or self.primary
         found = self._derived.get((purpose, kid))
         if found is None:
+            if kid not in self._keys:
+                self._look(now=True)
             hkdf = HKDF(algorithm=SHA256(), length=32, salt=b"keyback/1", info=purpose.encode())
             found = self._derived[purpose, kid] = hkdf.derive(self._keys[kid])
         return found
@@ -105,7 +172,7 @@ class Keyring:
     def seal_all(self, items: Sequence[tuple[bytes, str]], purpose: str) -> list[bytes]:
         """`seal` for each (plain, bound_to), with one draw of randomness for all: drawing gives up the interpreter
         lock, and a busy event loop takes its time to hand it back."""
-        cipher, head = self._cipher(purpose, self.primary), bytes([1, len(self.primary)]) + self.primary.encode()
+        cipher, head = self._cipher(purpose, self.primary), self.head(self.primary)
         drawn, out = os.urandom(12 * len(items)), []
         for i, (plain, bound_to) in enumerate(items):
             nonce = drawn[12 * i : 12 * i + 12]
@@ -121,6 +188,8 @@ class Keyring:
         try:
             n = sealed[1]
             kid, nonce, body = sealed[2 : 2 + n].decode(), sealed[2 + n : 14 + n], sealed[14 + n :]
+            if kid not in self._keys:
+                self._look(now=True)
             if sealed[0] != 1 or kid not in self._keys:
                 raise Unsealable("the key of a sealed value is not in the keyring")
             return self._cipher(purpose, kid).decrypt(nonce, body, f"{purpose}\0{bound_to}".encode())
@@ -133,5 +202,21 @@ class Keyring:
             found = self._ciphers[purpose, kid] = AESGCM(self.derive(f"seal/{purpose}", kid))
         return found
 
+    @staticmethod
+    def head(kid: str) -> bytes:
+        """What everything that this key sealed begins with."""
+        return bytes([1, len(kid)]) + kid.encode()
+
     def __repr__(self) -> str:
         return f"Keyring({', '.join(self._keys)})"
+
+
+def _b64(key: bytes) -> str:
+    return base64.urlsafe_b64encode(key).decode()
+
+
+def _changed_at(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -1,0 +1,213 @@
+"""`keyback keys list`, `rotate`, `add`, `use`, `reseal`, `retire`: the keyring's life."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import click
+
+from keyback.application.auditing import log_of
+from keyback.application.intake import INTAKE_LIFE
+from keyback.application.passwords import pepper_id
+from keyback.bootstrap import load_keyring
+from keyback.cli.common import Told, at, echo_json, load, progress, run, storage, usable
+from keyback.domain.events import Note
+from keyback.settings import Settings, Unsafe
+from keyback.storage import resealing
+from keyback.storage.keyfile import KeyFile
+from keyback.storage.tx import SqlTx
+
+T = TypeVar("T")
+STREAM = "keys"
+SLACK_MS = 60_000  # a request that was on its way at the moment of a change
+RESTART = "Restart Keyback's processes, one after another, so that they seal with it; until then they read both."
+
+
+@click.group()
+def keys() -> None:
+    """Change the keys that seal what must not lie in the database in clear."""
+
+
+def _in_tx(s: Settings, fn: Callable[[SqlTx], T]) -> T:
+    async def work() -> T:
+        async with storage(s) as db:
+            return await db.write(lambda tx: fn(cast(SqlTx, tx)))
+
+    return run(work())
+
+
+def _opened() -> tuple[Settings, KeyFile]:
+    """The settings and the keyring's file.
+
+    Raises:
+        Unsafe: the keyring is not in a file, or cannot be used.
+    """
+    s = load()
+    usable(s)
+    if s.keyring is not None:
+        raise Unsafe("the keyring stands in the environment, where nothing can change it. Put it into keyring_file.")
+    return s, KeyFile(s.keyring_path)
+
+
+def _changed(s: Settings, file: KeyFile, kind: str, change: Callable[[], str]) -> str:
+    """Changes the file and notes it in the audit log.
+
+    The file comes first: a key that is noted and not there would be worse than the other way round.
+    """
+    try:
+        kid = change()
+    except FileExistsError:
+        words = f"{file.path}.new is there: somebody else changes the keyring just now, or was interrupted."
+        raise click.ClickException(f"{words} Delete it if nobody does, then run this again.") from None
+    except KeyError as e:
+        raise click.ClickException(f"There is no key {e.args[0]}. See them with: keyback keys list") from None
+    _in_tx(s, lambda tx: tx.audit.record(STREAM, [Note(kind, {"key": kid})]))
+    return kid
+
+
+@keys.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def list_(as_json: bool) -> None:
+    """List the keys and what needs each, and how many passwords wait for the newest pepper."""
+    s = load()
+    usable(s)
+    ring = load_keyring(s)
+    pepper = pepper_id(s.password.pepper_file.read_bytes()) if s.password.pepper_file else ""
+
+    def look(tx: SqlTx) -> tuple[list[dict[str, Any]], int]:
+        found = [
+            {"id": kid, "in_use": kid == ring.primary, "rows": resealing.held(tx, kid), "live": resealing.live(tx, kid)}
+            for kid in ring.ids
+        ]
+        return found, resealing.behind(tx, pepper)
+
+    rows, behind = _in_tx(s, look)
+    if as_json:
+        echo_json({"keys": rows, "chain": ring.chain, "passwords_with_another_pepper": behind})
+        return
+    for row in rows:
+        held = ", ".join(f"{n} {table}" for table, n in row["rows"].items() if n) or "no rows"
+        words = "seals and opens" if row["in_use"] else "only opens"
+        click.echo(f"{row['id']}: {words}; {held}; {row['live']} links and codes under way")
+    click.echo(f"The audit log is chained with a key of {ring.chain}.")
+    if behind:
+        click.echo(
+            f"{behind} passwords are hashed with another pepper than today's, or none; each until its next sign-in."
+        )
+
+
+@keys.command()
+def rotate() -> None:
+    """Add a new random key and seal with it from now on. Old keys stay, for reading.
+
+    For one machine. Where several nodes have a copy of the keyring each: `keys add`, copy the file to all nodes, then
+    `keys use`, and copy it again; no node ever meets a key that it does not have.
+    """
+    s, file = _opened()
+    kid = _changed(s, file, "key_used", lambda: file.add(use=True))
+    click.echo(f"{kid} is in use. Back the keyring up now, apart from the database.")
+    click.echo(RESTART)
+    click.echo("Then: keyback keys reseal; and after a day: keyback keys retire ID, for the old one.")
+
+
+@keys.command()
+def add() -> None:
+    """Add a new random key that only opens for now; `keys use` comes when every node has it."""
+    s, file = _opened()
+    kid = _changed(s, file, "key_added", lambda: file.add(use=False))
+    click.echo(f"{kid} is added. Copy the keyring to every node and back it up, then run: keyback keys use {kid}")
+
+
+@keys.command()
+@click.argument("kid", metavar="ID")
+def use(kid: str) -> None:
+    """Seal with this key from now on; the others stay, for reading."""
+    s, file = _opened()
+
+    def change() -> str:
+        file.use(kid)
+        return kid
+
+    _changed(s, file, "key_used", change)
+    click.echo(f"{kid} is in use. Copy the keyring to every node. {RESTART}")
+
+
+@keys.command()
+def reseal() -> None:
+    """Seal every row anew that an old key sealed. Safe while Keyback runs, and to repeat."""
+    s = load()
+    usable(s)
+    with progress("Sealing") as tell:
+        sealed, broken = run(_reseal(s, tell))
+    click.echo(f"{sealed} rows sealed anew under {load_keyring(s).primary}.")
+    if broken:
+        raise click.ClickException(
+            f"{broken} rows cannot be opened with any key of this keyring. They were left alone."
+        )
+
+
+async def _reseal(s: Settings, tell: Told) -> tuple[int, int]:
+    seen = sealed = broken = 0
+    async with storage(s) as db:
+        of = await db.read(lambda tx: resealing.rows_in_all(cast(SqlTx, tx)))
+        for what in resealing.LASTING:
+            batch = resealing.Batch("")
+            while (last := batch.last) is not None:
+                batch = await db.write(lambda tx: resealing.reseal(cast(SqlTx, tx), what, last))  # noqa: B023
+                seen, sealed, broken = seen + batch.seen, sealed + batch.sealed, broken + batch.broken
+                tell(min(seen, of), of)
+    return sealed, broken
+
+
+@keys.command()
+@click.argument("kid", metavar="ID")
+@click.option(
+    "--at-once",
+    is_flag=True,
+    help="Do not wait for recoveries under way; they have to begin anew. For a key that got out.",
+)
+def retire(kid: str, at_once: bool) -> None:
+    """Take a key out of the keyring, for good. Refuses while anything still needs it.
+
+    What the audit log is chained with stays, on a line that is good for nothing else.
+    """
+    s, file = _opened()
+    ring = file.ring()
+    if kid == ring.primary:
+        raise click.ClickException(f"{kid} is in use. First: keyback keys rotate")
+    if kid not in ring.ids:
+        raise click.ClickException(f"There is no key {kid}. See them with: keyback keys list")
+    why = _in_tx(s, lambda tx: _needed(tx, kid, ring.primary, at_once))
+    if why:
+        raise click.ClickException(f"{kid} is still needed: {why}")
+
+    def change() -> str:
+        if at_once:
+            _in_tx(s, lambda tx: resealing.expire(tx, kid))
+        file.retire(kid)
+        return kid
+
+    _changed(s, file, "key_retired", change)
+    click.echo(
+        f"{kid} is retired. Copy the keyring to every node, restart Keyback's processes, destroy old copies of it."
+    )
+
+
+def _needed(tx: SqlTx, kid: str, primary: str, at_once: bool) -> str:
+    """Why a key cannot go yet; empty when it can."""
+    rows = resealing.held(tx, kid)
+    lasting = {w.name: rows[w.name] for w in resealing.LASTING if rows[w.name]}
+    if lasting:
+        words = ", ".join(f"{n} rows of {name}" for name, n in lasting.items())
+        return f"{words}. Run: keyback keys reseal. If they come back, a process was not restarted since the change."
+    if at_once:
+        return ""
+    used = [e for e in log_of(tx).of_stream(STREAM) if e["type"] == "key_used"]
+    if not used or used[-1]["data"]["key"] != primary:
+        return f"since when {primary} is in use is not noted. Run: keyback keys use {primary}"
+    until = used[-1]["at"] + INTAKE_LIFE + SLACK_MS
+    if tx.now < until:
+        return f"recoveries from before the change run until {at(until)}. Wait, or give --at-once."
+    passing = sum(n for name, n in rows.items()) + resealing.live(tx, kid)
+    return f"{passing} links, codes or passwords under way. Wait an hour, or give --at-once." if passing else ""

@@ -1,0 +1,91 @@
+"""The keyring's file, changed as a whole: whoever reads it at any moment finds the old one or the new one.
+
+The lines stay in the order of use; the first key seals. The first change writes the keys of the audit log's chain on
+lines of their own, so that the log can be checked for ever, also when the key that it began with is retired.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from keyback.storage.sealing import CHAINED, HEADING, Keyring, KeyringError
+
+
+class KeyFile:
+    """A keyring file that is there already.
+
+    Raises (every method):
+        OSError: it cannot be read or replaced; `FileExistsError`: somebody else is changing it just now.
+        KeyringError: it is malformed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def ring(self) -> Keyring:
+        return Keyring.load(self.path.read_text(encoding="ascii"))
+
+    def add(self, *, use: bool) -> str:
+        """Adds a random key and gives its id.
+
+        Args:
+            use: whether it seals from now on; else it only opens, until `use`.
+        """
+        ring = self.ring()
+        numbers = [int(m[1]) for kid in (*ring.ids, ring.chain) if (m := re.fullmatch(r"k(\d{1,7})", kid))]
+        kid = f"k{max(numbers, default=0) + 1}"
+        lines = self._lines(ring)
+        lines.insert(0 if use else 1, Keyring.fresh_line(kid))
+        self._replace(lines)
+        return kid
+
+    def use(self, kid: str) -> None:
+        """Makes this key the one that seals. Raises KeyError for one that is not in the ring."""
+        ring = self.ring()
+        if kid not in ring.ids:
+            raise KeyError(kid)
+        self._replace(sorted(self._lines(ring), key=lambda line: not line.startswith(f"{kid}:")))
+
+    def retire(self, kid: str) -> None:
+        """Takes a key out for good; what it sealed can never be opened again.
+
+        Raises:
+            KeyError: there is none with this id. `KeyringError`: it is the one that seals.
+        """
+        ring = self.ring()
+        if kid not in ring.ids:
+            raise KeyError(kid)
+        if kid == ring.primary:
+            raise KeyringError(f"{kid} is in use")
+        self._replace([line for line in self._lines(ring) if not line.startswith(f"{kid}:")])
+
+    def _lines(self, ring: Keyring) -> list[str]:
+        chained = {(ring.chain, purpose): ring.derive(purpose, ring.chain) for purpose in CHAINED}
+        keys = {kid: ring.secret(kid) for kid in ring.ids}
+        return Keyring(keys, chained).text().splitlines()
+
+    def _replace(self, lines: list[str]) -> None:
+        text = HEADING + "\n".join(lines) + "\n"
+        Keyring.load(text)
+        before = self.path.stat()
+        new = self.path.with_name(self.path.name + ".new")  # its name is the lock
+        fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(fd, "w", encoding="ascii") as f:
+                f.write(text)
+                f.flush()
+                os.fchmod(f.fileno(), before.st_mode & 0o700)
+                if (before.st_uid, before.st_gid) != (os.geteuid(), os.getegid()):
+                    os.fchown(f.fileno(), before.st_uid, before.st_gid)
+                os.fsync(f.fileno())
+            os.replace(new, self.path)
+        except BaseException:
+            new.unlink(missing_ok=True)
+            raise
+        folder = os.open(self.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)

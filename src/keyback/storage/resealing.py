@@ -1,0 +1,115 @@
+"""Which rows need which key of the ring: sealing them anew under the one in use, counting what an old one holds still.
+
+A column of bytes that is new belongs into one of the three lists below; a test finds what is in none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import Column, bindparam, func, select, update
+
+from keyback.application.passwords import PEPPERED
+from keyback.storage import factors as factor_rows
+from keyback.storage import intakes as intake_rows
+from keyback.storage import schema as s
+from keyback.storage.sealing import Keyring, Unsealable
+from keyback.storage.tx import SqlTx
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """A sealed column: what it is sealed for, and the column whose value it is bound to."""
+
+    column: Column[bytes]
+    bound_to: Column[str]
+    purpose: str
+
+    @property
+    def name(self) -> str:
+        return self.column.table.name
+
+
+LASTING = (
+    Sealed(s.intakes.c.identifier, s.intakes.c.handle, intake_rows.PURPOSE),
+    Sealed(s.factors.c.sealed, s.factors.c.id, factor_rows.PURPOSE),
+)
+# Sealed for minutes: not worth sealing anew, but a key is needed as long as one of them is there.
+PASSING = (s.outbox.c.sealed,)
+# Digests, random bytes, and what says by `key_id` which key it needs.
+OPEN = frozenset({"lookup", "digest", "nonce", "tried", "network", "subject", "link_digest", "stop_digest", "hash"})
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """`last` is None at the end. `broken`: rows that no key of the ring opens."""
+
+    last: str | None
+    seen: int = 0
+    sealed: int = 0
+    broken: int = 0
+
+
+def reseal(tx: SqlTx, what: Sealed, after: str, limit: int = 500) -> Batch:
+    """Seals up to `limit` rows behind `after` under the key in use; rows that changed meanwhile are left alone."""
+    query = select(what.bound_to, what.column).where(what.bound_to > after).order_by(what.bound_to).limit(limit)
+    rows = [(r[0], bytes(r[1])) for r in tx.conn.execute(query)]
+    if not rows:
+        return Batch(None)
+    head, broken = Keyring.head(tx.seals.primary), 0
+    old: list[tuple[str, bytes, bytes]] = []
+    for key, sealed in rows:
+        if not sealed.startswith(head):
+            try:
+                old.append((key, sealed, tx.seals.open(sealed, what.purpose, key)))
+            except Unsealable:
+                broken += 1
+    if old:
+        new = tx.seals.seal_all([(plain, key) for key, _, plain in old], what.purpose)
+        which = (what.bound_to == bindparam("k")) & (what.column == bindparam("old"))
+        change = update(what.column.table).where(which).values({what.column.name: bindparam("new")})
+        tx.conn.execute(change, [{"k": k, "old": o, "new": n} for (k, o, _), n in zip(old, new, strict=True)])
+    return Batch(rows[-1][0], len(rows), len(old), broken)
+
+
+def held(tx: SqlTx, kid: str) -> dict[str, int]:
+    """Rows that only this key opens, by table; reads the whole of each."""
+    head = Keyring.head(kid)
+    out = {}
+    for column in (*(w.column for w in LASTING), *PASSING):
+        mine = func.substr(column, 1, len(head)) == head
+        out[column.table.name] = int(tx.conn.execute(select(func.count()).where(mine)).scalar_one())
+    return out
+
+
+def live(tx: SqlTx, kid: str) -> int:
+    """Links, codes and questions under way that are derived from this key."""
+    n = 0
+    for table, end in ((s.challenges, s.challenges.c.link_expires_at), (s.prompts, s.prompts.c.expires_at)):
+        mine = (table.c.key_id == kid) & table.c.ended.is_(None) & (end > tx.now)
+        n += int(tx.conn.execute(select(func.count()).where(mine)).scalar_one())
+    return n
+
+
+def rows_in_all(tx: SqlTx) -> int:
+    """How many rows `reseal` has to look at."""
+    counts = [tx.conn.execute(select(func.count()).select_from(w.column.table)).scalar_one() for w in LASTING]
+    return sum(map(int, counts))
+
+
+def expire(tx: SqlTx, kid: str) -> int:
+    """Lets links, codes and questions run out now that are derived from a key which got out."""
+    n = 0
+    ends = ((s.challenges, ("link_expires_at", "code_expires_at")), (s.prompts, ("expires_at",)))
+    for table, columns in ends:
+        mine = (table.c.key_id == kid) & table.c.ended.is_(None) & (table.c[columns[0]] > tx.now)
+        n += tx.conn.execute(update(table).where(mine).values(dict.fromkeys(columns, tx.now))).rowcount
+    return n
+
+
+def behind(tx: SqlTx, pepper: str) -> int:
+    """Passwords that are hashed with another pepper than this one (its id; empty for none)."""
+    other = s.credentials.c.phc.like(f"{PEPPERED}%")
+    if pepper:
+        other = ~s.credentials.c.phc.like(f"{PEPPERED}{pepper}$%")
+    return int(tx.conn.execute(select(func.count()).where(other)).scalar_one())
