@@ -16,6 +16,7 @@ from bench.report import Line, judged, spread
 from bench.stage import SENDER, Base, Stage
 from keyback.application import intake, prove
 from keyback.application.clock import wall_clock
+from keyback.application.evidence import Here
 from keyback.application.identity import Origin
 from keyback.application.store import Tx
 from keyback.bootstrap import build, close
@@ -84,7 +85,7 @@ async def _proven(stage: Stage, base: Base, first: int, n: int) -> list[intake.S
         await asyncio.sleep(0.05)
     for started in out:
         code = await db.read(lambda tx, h=started.handle: code_of(tx, h))
-        answer, _ = await prove.try_code(db, started.handle, code)
+        answer, _ = await prove.try_code(db, started.handle, code, Here(here, services.policy))
         if answer != "accepted":
             raise SystemExit(f"a proof was not accepted: {answer}")
     await close(services)

@@ -198,6 +198,7 @@ def make_kit(tmp_path: Path, keyring: Keyring, sqlite_url: str) -> Iterator[Call
             keyring=line,
             mail=mail,
             password=password,
+            policy={"known_networks": ["0.0.0.0/0", "::/0"], **over.pop("policy", {})},
             company={"en": "Qingyu Instruments", "zh_CN": "青屿仪器"},
             **over,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -17,10 +18,13 @@ from keyback.connectors.builtin import BuiltinConnector
 from keyback.connectors.demo import DemoConnector
 from keyback.connectors.guided import GuidedConnector
 from keyback.connectors.tryton import TrytonConnector
+from keyback.domain.challenge import HOUR, MINUTE
 from keyback.domain.password import PRESETS
+from keyback.domain.person import Tier
+from keyback.domain.policy import Holds, Policy
 from keyback.domain.secret import Secret
 from keyback.registry import foreign_factory
-from keyback.settings import Settings, System, Unsafe, refuse_unsafe
+from keyback.settings import LOOPBACK, Settings, System, Unsafe, refuse_unsafe
 from keyback.storage.breach import BadBreachFile, BreachFile
 from keyback.storage.credentials import CredentialRows
 from keyback.storage.database import SqlDatabase
@@ -161,6 +165,22 @@ def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate, h
         raise Unsafe(f"systems.{name}: {e}") from None
 
 
+def make_policy(s: Settings) -> Policy:
+    """The company's policy; a preset that asks for two factors from everybody raises the floor (C-4)."""
+    p = s.policy
+    holds = Holds(
+        stranger=p.hold_stranger_minutes * MINUTE,
+        new_device=p.hold_new_device_minutes * MINUTE,
+        privileged=p.hold_privileged_hours * HOUR,
+        mailbox=p.hold_mailbox_hours * HOUR,
+        proofing=p.hold_proofing_hours * HOUR,
+    )
+    floor: Tier = p.floor or ("mfa" if s.password.preset == "mlps3" else "standard")
+    # Who tries Keyback out on this machine is known; behind a proxy, loopback says nothing about anybody.
+    near = ("127.0.0.0/8", "::1/128") if urlsplit(s.public_url).hostname in LOOPBACK else ()
+    return Policy(frozenset(p.off), holds, floor, (*(str(n) for n in p.known_networks), *near))
+
+
 def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
     """All parts of a Keyback with these settings.
 
@@ -191,6 +211,7 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         company={"en": s.company.en, "zh_CN": s.company.zh_CN},
         context_words=tuple(s.password.context_words),
         leaked=load_leaked(s),
+        policy=make_policy(s),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
@@ -60,6 +60,23 @@ class Password(Part):
         default_factory=list, description="Earlier ones: what was hashed with them still fits, and is hashed anew."
     )
     context_words: list[str] = Field(default_factory=list, description="More words that no password may consist of.")
+
+
+class PolicyPart(Part):
+    """What is taken as proof, and how long decided recoveries wait; see the policy page."""
+
+    off: list[str] = Field(default_factory=lambda: ["security_questions"], description="Proofs that are not taken.")
+    hold_stranger_minutes: int = Field(5, ge=0, le=1440, description="One proof, unknown device and unknown network.")
+    hold_new_device_minutes: int = Field(15, ge=0, le=10080, description="Two proofs, device not known.")
+    hold_privileged_hours: int = Field(24, ge=0, le=336, description="CRM administrators on a device not known.")
+    hold_mailbox_hours: int = Field(24, ge=0, le=336, description="Changing the address that mail goes to.")
+    hold_proofing_hours: int = Field(
+        24, ge=0, le=336, description="After an identity check; administrators twice that."
+    )
+    floor: Literal["standard", "mfa"] | None = Field(None, description="Everybody's least tier; default: the preset's.")
+    known_networks: list[IPvAnyNetwork] = Field(
+        default_factory=list, description="Networks that are known to everybody."
+    )
 
 
 class Limits(Part):
@@ -112,6 +129,7 @@ class Settings(BaseSettings):
     mail: Mail = Mail()
     password: Password = Password()
     limits: Limits = Limits()
+    policy: PolicyPart = PolicyPart()
     systems: dict[str, System] = Field(default_factory=lambda: {"builtin": System(kind="builtin", title="Keyback")})
 
     @field_validator("public_url")

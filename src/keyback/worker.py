@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from keyback.application import intake, letters, reset, rotation
+from keyback.application import evidence, intake, letters, reset, rotation
 from keyback.application.services import Services
 from keyback.application.store import StorageDown
 from keyback.application.upkeep import purge
@@ -19,7 +19,7 @@ PARALLEL_APPLIES = 8
 GATHER_S = 0.05  # between rounds: what comes close together shares statements, and nobody's mail is felt to be later
 LOOK_AGAIN_S = 0.1  # for further passwords while some are under way
 IDLE_S = 0.5  # how long work of another process may lie when no wake-up reaches us
-UPKEEP_S = 30.0
+UPKEEP_S = 15.0
 
 
 @dataclass
@@ -155,11 +155,12 @@ class Worker:
     async def _keep_up(self) -> None:
         while not self._stopping.is_set():
             try:
+                released = await self.services.db.write(evidence.release)
                 ended = await self.services.db.write(reset.give_up)
                 gone = await self.services.db.write(purge)
                 told = await self._remind()
-                if ended or gone or told:
-                    log.info("upkeep", ended=ended, purged=gone, reminded=told)
+                if released or ended or gone or told:
+                    log.info("upkeep", released=released, ended=ended, purged=gone, reminded=told)
             except StorageDown:
                 log.warning("storage_down", step="upkeep")
             except Exception as e:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from keyback.application import intake, prove, reset, signin
+from keyback.application.evidence import Here
 from keyback.application.identity import Origin
 from keyback.domain.secret import Secret
 from keyback.testing.mailbox import Mailbox
@@ -29,25 +30,26 @@ def test_from_forgotten_to_signed_in(database_url: str, make_kit: Callable[..., 
         kit = make_kit(url=database_url, mail={"port": mailbox.port})
         kit.write(lambda tx: tx.people.save_imported([person("maya")]))
         worker = Worker(kit.services)
+        here = Here(HERE, kit.services.policy)
         started = start(kit, "MAYA@example.com ")
         kit.run(worker.drain())
         mail = mailbox.wait_for("maya@example.com", 1)[0]
         token = mail["links"][0].rsplit("/", 1)[1]
         if way == "code":
-            answer, _ = kit.run(prove.try_code(kit.services.db, started.handle, mail["codes"][0]))
+            answer, _ = kit.run(prove.try_code(kit.services.db, started.handle, mail["codes"][0], here))
             assert answer == "accepted"
         else:
             number = prove.number_for(kit.services.seals, started.handle) if way == "number" else None
-            view = kit.write(lambda tx: prove.accept_link(tx, token, held=way == "link", number=number))
+            view = kit.write(lambda tx: prove.accept_link(tx, token, held=way == "link", number=number, here=here))
             assert view.problem is None
         case_id = kit.read(lambda tx: tx.intakes.get(started.handle)).case_id
-        options = kit.read(lambda tx: reset.choice(tx, case_id))
+        options = kit.read(lambda tx: reset.choice(tx, case_id, started.handle, here.policy))
         assert [a.username for a in options.accounts] == ["maya"]
-        kit.write(lambda tx: reset.choose(tx, case_id, NEW, [], "s1", HERE))
+        kit.write(lambda tx: reset.choose(tx, case_id, started.handle, NEW, [], "s1", here))
         kit.run(worker.drain())
         case = kit.read(lambda tx: tx.cases.get(case_id))
         assert (case.state.value, [r.result for r in case.results]) == ("closed", ["done"])
-        again = kit.write(lambda tx: prove.accept_link(tx, token, held=True, number=None))
+        again = kit.write(lambda tx: prove.accept_link(tx, token, held=True, number=None, here=here))
         assert again.problem == "used"
         told = mailbox.wait_for("maya@example.com", 2)
         assert NEW.reveal() not in str(told)

@@ -10,8 +10,10 @@ from typing import Any
 from sqlalchemy import event
 
 from keyback.application import intake, prove, reset, signin
+from keyback.application.evidence import Here
 from keyback.application.identity import Origin
 from keyback.application.ports import Letter, Receipt
+from keyback.application.store import Tx
 from keyback.domain.case import Case
 from keyback.domain.secret import Secret
 from keyback.worker import Worker
@@ -80,11 +82,11 @@ def begin(kit: Kit, tray: Tray, who: str = "maya") -> tuple[str, str, str, str]:
 
 
 def try_code(kit: Kit, handle: str, code: str) -> str:
-    return str(kit.run(prove.try_code(kit.services.db, handle, code))[0])
+    return str(kit.run(prove.try_code(kit.services.db, handle, code, here(kit)))[0])
 
 
 def accept(kit: Kit, token: str, *, held: bool = True, number: int | None = None) -> str | None:
-    view = kit.write(lambda tx: prove.accept_link(tx, token, held=held, number=number))
+    view = kit.write(lambda tx: prove.accept_link(tx, token, held=held, number=number, here=here(kit)))
     return None if view.problem is None else str(view.problem)
 
 
@@ -96,7 +98,19 @@ def case_of(kit: Kit, handle: str) -> Case | None:
 def choose(
     kit: Kit, case_id: str, password: Secret = NEW, submission: str = "s1", accounts: Sequence[str] = ()
 ) -> Case:
-    return kit.write(lambda tx: reset.choose(tx, case_id, password, accounts, submission, HERE))
+    return kit.write(
+        lambda tx: reset.choose(tx, case_id, page_of(tx, case_id), password, accounts, submission, here(kit))
+    )
+
+
+def here(kit: Kit) -> Here:
+    return Here(HERE, kit.services.policy)
+
+
+def page_of(tx: Tx, case_id: str) -> str:
+    """The page that may go on with a case; empty where none may."""
+    case = tx.cases.get(case_id)
+    return case.approved_for[-1] if case and case.approved_for else ""
 
 
 def proven(kit: Kit, tray: Tray, who: str = "maya") -> str:

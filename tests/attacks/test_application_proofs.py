@@ -25,6 +25,8 @@ from tests.attacks.steps import (
     choose,
     drain,
     fit,
+    here,
+    page_of,
     proven,
     secrets_of,
     set_password,
@@ -82,7 +84,9 @@ def test_fifty_uses_of_one_link_at_once(database_url: str, make_kit: Make) -> No
 
     async def go() -> list[prove.LinkView]:
         db = kit.services.db
-        uses = [db.write(lambda tx: prove.accept_link(tx, link, held=True, number=None)) for _ in range(50)]
+        uses = [
+            db.write(lambda tx: prove.accept_link(tx, link, held=True, number=None, here=here(kit))) for _ in range(50)
+        ]
         return list(await asyncio.gather(*uses))
 
     problems = [v.problem for v in kit.run(go())]
@@ -343,10 +347,8 @@ def test_fifty_different_passwords_at_once_and_one_wins(database_url: str, make_
     words = [Secret(f"supper ladder teapot {n}") for n in range(50)]
 
     async def go() -> list[Any]:
-        from tests.attacks.steps import HERE
-
         def fn(n: int) -> Callable[[Any], Any]:
-            return lambda tx: reset.choose(tx, case_id, words[n], [], f"s{n}", HERE)
+            return lambda tx: reset.choose(tx, case_id, page_of(tx, case_id), words[n], [], f"s{n}", here(kit))
 
         return list(await asyncio.gather(*(kit.services.db.write(fn(n)) for n in range(50)), return_exceptions=True))
 
@@ -436,7 +438,7 @@ def test_a_password_that_a_system_refuses_may_be_chosen_anew(make_kit: Make) -> 
     choose(kit, case_id, submission="one")
     drain(kit)
     assert kit.read(lambda tx: tx.cases.get(case_id)).state == State.APPROVED
-    assert len(kit.read(lambda tx: reset.choice(tx, case_id)).accounts) == 1
+    assert len(kit.read(lambda tx: reset.choice(tx, case_id, page_of(tx, case_id), kit.services.policy)).accounts) == 1
     choose(kit, case_id, submission="two")
     drain(kit)
     assert kit.read(lambda tx: tx.cases.get(case_id)).state == State.CLOSED

@@ -26,6 +26,8 @@ from tests.attacks.steps import (
     choose,
     drain,
     fit,
+    here,
+    page_of,
     secrets_of,
     set_password,
     sign_in,
@@ -180,7 +182,7 @@ def test_two_people_with_one_mailbox_each_get_their_own(make_kit: Make) -> None:
     assert accept(kit, mails["ann"][0]) is None
     case = case_of(kit, started.handle)
     assert case is not None
-    options = kit.read(lambda tx: reset.choice(tx, case.id))
+    options = kit.read(lambda tx: reset.choice(tx, case.id, page_of(tx, case.id), kit.services.policy))
     assert [a.username for a in options.accounts] == ["ann"]
     theirs = kit.read(lambda tx: tx.people.account_by_username("builtin", "bob"))[0].id
     with pytest.raises(Refusal, match="no_accounts"):
@@ -297,9 +299,9 @@ def test_a_ghost_answers_like_a_person_in_the_same_statements(database_url: str,
     def answers(handle: str) -> tuple[list[Any], list[str]]:
         out: list[Any] = []
         with statements(kit) as seen:
-            out.append(kit.run(prove.try_code(db, handle, "1234")))
+            out.append(kit.run(prove.try_code(db, handle, "1234", here(kit))))
             for _ in range(6):
-                out.append(kit.run(prove.try_code(db, handle, "00000000")))
+                out.append(kit.run(prove.try_code(db, handle, "00000000", here(kit))))
                 seen.append("-- next")
             out.append(kit.write(lambda tx: prove.ask_again(tx, handle)))
             found = kit.read(lambda tx: tx.intakes.get(handle))
@@ -307,7 +309,7 @@ def test_a_ghost_answers_like_a_person_in_the_same_statements(database_url: str,
             out.append(prove.seconds_to_resend(found, kit.clock()))
             kit.clock.forward(minutes=3)
             out.append(kit.write(lambda tx: prove.ask_again(tx, handle)))
-            out.append(kit.run(prove.try_code(db, handle, "00000000")))
+            out.append(kit.run(prove.try_code(db, handle, "00000000", here(kit))))
         kit.clock.forward(minutes=-3)
         return out, [s for s in seen if "clock_timestamp" not in s]
 

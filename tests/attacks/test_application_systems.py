@@ -15,7 +15,7 @@ from keyback.connectors.demo import DemoConnector
 from keyback.domain.case import State
 from keyback.domain.secret import Secret
 from keyback.testing.demo_crm import DemoCrm
-from tests.attacks.steps import NEW, OLD, Tray, choose, drain, fit, proven, set_password, sign_in, types
+from tests.attacks.steps import NEW, OLD, Tray, choose, drain, fit, page_of, proven, set_password, sign_in, types
 from tests.conftest import Kit, person
 
 Make = Callable[..., Kit]
@@ -66,7 +66,7 @@ def test_only_what_was_picked_is_changed(make_kit: Make) -> None:
     kit = make_kit()
     tray, crm, theirs = two_systems(kit)
     case_id = proven(kit, tray)
-    options = kit.read(lambda tx: reset.choice(tx, case_id)).accounts
+    options = kit.read(lambda tx: reset.choice(tx, case_id, page_of(tx, case_id), kit.services.policy)).accounts
     choose(kit, case_id, accounts=[a.id for a in options if a.system == "builtin"])
     drain(kit)
     assert (results(kit, case_id), crm.user(theirs).changes) == ({"builtin": ("done", "")}, 0)
@@ -82,7 +82,10 @@ def test_one_system_refuses_and_gets_another_chance_the_other_keeps_what_it_has(
     choose(kit, case_id, submission="one")
     drain(kit)
     assert results(kit, case_id) == {"builtin": ("done", ""), "crm": ("refused", "policy_rejected")}
-    assert [a.system for a in kit.read(lambda tx: reset.choice(tx, case_id)).accounts] == ["crm"]
+    assert [
+        a.system
+        for a in kit.read(lambda tx: reset.choice(tx, case_id, page_of(tx, case_id), kit.services.policy)).accounts
+    ] == ["crm"]
     crm.broken = ""
     other = Secret("kettle orchard window 9")
     choose(kit, case_id, other, "two")

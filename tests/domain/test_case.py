@@ -14,12 +14,13 @@ from keyback.domain import case as dc
 from keyback.domain import events as ev
 from keyback.domain.case import ENDED, STOPPABLE, TRANSITIONS, AccountResult, Case, State, decide, evolve, fold
 from keyback.domain.errors import Refusal
-from keyback.domain.policy import Evidence, suffices
+from keyback.domain.policy import Evidence, Policy, Risk, suffices
 
 T0 = 1_795_000_000_000
 ACCOUNTS = ("a1", "a2", "a3")
+KNOWN = Risk(known_device=True)
 S = State
-PROVEN = Evidence("email_link", "issued", "mail:c1", T0)
+PROVEN = Evidence("email_link", "issued", "mail:c1", T0, "h1")
 
 account_ids = st.sampled_from([*ACCOUNTS, "foreign"])
 commands: st.SearchStrategy[Any] = st.one_of(
@@ -34,18 +35,24 @@ commands: st.SearchStrategy[Any] = st.one_of(
     st.builds(dc.WithholdMail, st.just("h1")),
     st.builds(
         dc.AcceptProof,
-        st.sampled_from(["email_link", "sms_code", "passkey", "saved_code", "questions"]),
+        st.sampled_from(["email_link", "sms_code", "passkey", "recovery_code", "security_questions"]),
         st.sampled_from(["issued", "saved", "contact", "bound", "proofing", "knowledge"]),
         st.sampled_from(["mail:c1", "mail:c2", "sms:c3", "key:k1"]),
         st.just("x1"),
-        st.just("h1"),
+        st.sampled_from(["h1", "h2"]),
+        tier=st.sampled_from(["standard", "mfa"]),
+        journey=st.sampled_from(["password", "second_factor", "mailbox"]),
+        risk=st.builds(Risk, st.booleans(), st.booleans()),
     ),
+    st.just(dc.Release()),
+    st.builds(dc.Remedy, st.sampled_from(["unlocked", "factor_replaced"]), st.sampled_from(["h1", "h2"])),
     st.builds(
         dc.ChoosePassword,
         st.lists(
             st.tuples(st.sampled_from([*ACCOUNTS, "foreign"]), st.sampled_from(["j1", "j2", "j3"])), max_size=3
         ).map(tuple),
         st.sampled_from(["s1", "s2"]),
+        st.sampled_from(["h1", "h2"]),
     ),
     st.builds(
         dc.Settle,
@@ -82,7 +89,7 @@ class AnyOrder(RuleBasedStateMachine):
             self.case = evolve(self.case, e, self.now)  # the table knows every step that decide takes
             self.history.append((e, self.now))
             if self.case.state == S.APPLYING:
-                assert suffices(self.case.evidence, self.case.tier)
+                assert any(suffices(self.case.shown_by(h), self.case.tier) for h in self.case.approved_for)
 
     @rule(command=commands)
     def anything(self, command: dc.Command) -> None:
@@ -104,12 +111,22 @@ class AnyOrder(RuleBasedStateMachine):
     def proves(self) -> None:
         self.act(dc.SendChallenge("x1", "h1", "c1"))
         self.act(dc.AcceptProof("email_link", "issued", "mail:c1", "x1", "h1"))
-        self.act(dc.AcceptProof("saved_code", "saved", "paper", "x2", "h1"))
+        self.act(dc.AcceptProof("recovery_code", "saved", "saved:f1", "x2", "h1"))
+
+    @precondition(lambda self: self.case.state == S.ON_HOLD)
+    @rule()
+    def waits(self) -> None:
+        self.now = max(until for _, until in self.case.waiting)
+        self.act(dc.Release())
 
     @precondition(lambda self: self.case.state == S.APPROVED)
     @rule(which=st.sets(st.sampled_from(ACCOUNTS), min_size=1))
     def chooses(self, which: set[str]) -> None:
-        self.act(dc.ChoosePassword(tuple((a, f"j/{a}/{self.case.version}") for a in sorted(which)), "s1"))
+        self.act(
+            dc.ChoosePassword(
+                tuple((a, f"j/{a}/{self.case.version}") for a in sorted(which)), "s1", self.case.approved_for[0]
+            )
+        )
 
     @precondition(lambda self: self.case.state == S.APPLYING)
     @rule(code=st.sampled_from(["", "policy_rejected"]), result=st.sampled_from(["done", "refused", "yours"]))
@@ -144,7 +161,9 @@ class AnyOrder(RuleBasedStateMachine):
     @invariant()
     def beyond_proving_there_is_enough_evidence(self) -> None:
         if any(isinstance(e, ev.Approved) for e, _ in self.history):
-            assert suffices(self.case.evidence, self.case.tier)
+            assert self.case.approved_for
+        for handle in self.case.approved_for:
+            assert suffices(self.case.shown_by(handle), self.case.tier)
 
     @invariant()
     def what_has_ended_never_goes_on(self) -> None:
@@ -164,8 +183,10 @@ ONE_OF_EACH: dict[str, dc.Command] = {
     "open": dc.Open("p1", "password", "standard", ACCOUNTS),
     "send": dc.SendChallenge("x1", "h1", "c1"),
     "withhold": dc.WithholdMail("h1"),
-    "accept": dc.AcceptProof("email_link", "issued", "mail:c1", "x1", "h1"),
-    "choose": dc.ChoosePassword((("a1", "j1"),), "s9"),
+    "accept": dc.AcceptProof("email_link", "issued", "mail:c1", "x1", "h1", risk=KNOWN),
+    "release": dc.Release(),
+    "remedy": dc.Remedy("unlocked", "h1"),
+    "choose": dc.ChoosePassword((("a1", "j1"),), "s9", "h1"),
     "settle": dc.Settle("a1", "done"),
     "logins": dc.SendLogins("h1", "c1"),
     "cancel": dc.Cancel("owner"),
@@ -187,13 +208,27 @@ TAKES: dict[State, dict[str, tuple[type, ...]]] = {
         "logins": (ev.LoginsSent,),
         "cancel": (ev.Cancelled,),
     },
-    S.IN_REVIEW: {"cancel": (ev.Cancelled,)},
-    S.ON_HOLD: {"cancel": (ev.Cancelled,)},
+    S.IN_REVIEW: {
+        "send": (ev.ChallengeSent,),
+        "withhold": (ev.MailWithheld,),
+        "accept": (ev.ProofAccepted, ev.Approved),
+        "logins": (ev.LoginsSent,),
+        "cancel": (ev.Cancelled,),
+    },
+    S.ON_HOLD: {
+        "send": (ev.ChallengeSent,),
+        "withhold": (ev.MailWithheld,),
+        "accept": (ev.ProofAccepted, ev.Approved),
+        "release": (ev.Approved,),
+        "logins": (ev.LoginsSent,),
+        "cancel": (ev.Cancelled,),
+    },
     S.APPROVED: {
         "send": (ev.ChallengeSent,),
         "withhold": (ev.MailWithheld,),
         "accept": (ev.ProofAccepted,),
         "choose": (ev.PasswordChosen,),
+        "remedy": (ev.Remedied, ev.Closed),
         "logins": (ev.LoginsSent,),
         "cancel": (ev.Cancelled,),
     },
@@ -207,7 +242,9 @@ def case_in(state: State) -> Case:
     """A case in `state` as its way there leaves it: proven, chosen, with a result."""
     case = Case("k1", "p1", state=state, version=7, accounts=ACCOUNTS, opened_at=T0, expires_at=T0 + 1000)
     if state in (S.APPROVED, S.APPLYING, S.RECOVERED):
-        case = replace(case, evidence=(PROVEN,))
+        case = replace(case, evidence=(PROVEN,), approved_for=("h1",))
+    if state == S.ON_HOLD:
+        case = replace(case, evidence=(PROVEN,), waiting=(("h1", T0),))
     if state in (S.APPLYING, S.RECOVERED):
         result: ev.Result = "working" if state == S.APPLYING else "yours"
         case = replace(case, submission="s1", results=(AccountResult("a1", "j1", result),))
@@ -231,7 +268,7 @@ def test_every_pair_of_state_and_command(state: State, name: str) -> None:
 def test_after_its_time_a_case_only_ends_or_finishes_what_was_begun(state: State) -> None:
     late = T0 + 1000
     case = case_in(state)
-    for name in ("send", "accept", "choose"):
+    for name in ("send", "accept", "choose", "remedy"):
         with pytest.raises(Refusal):
             decide(case, ONE_OF_EACH[name], late)
     if state in STOPPABLE:
@@ -257,6 +294,7 @@ def test_evolve_takes_nothing_that_the_table_does_not_know() -> None:
         ev.ReviewStarted: ev.ReviewStarted("r"),
         ev.HoldStarted: ev.HoldStarted(T0),
         ev.Approved: ev.Approved(),
+        ev.Remedied: ev.Remedied("unlocked", "h1"),
         ev.PasswordChosen: ev.PasswordChosen((("a1", "j1"),), "s"),
         ev.AccountSettled: ev.AccountSettled("a1", "done"),
         ev.Reopened: ev.Reopened(),
@@ -300,8 +338,8 @@ def test_a_refused_password_gives_one_more_chance_for_that_account_only() -> Non
     assert (case.state, case.submission) == (S.APPROVED, "")
     assert case.expires_at == late + dc.PASSWORD_TIME  # time enough to think of another one
     with pytest.raises(Refusal, match="already_chosen"):
-        decide(case, dc.ChoosePassword((("a1", "j9"),), "s2"), late)
-    case = act(case, dc.ChoosePassword((("a2", "j9"),), "s2"), late)
+        decide(case, dc.ChoosePassword((("a1", "j9"),), "s2", "h1"), late)
+    case = act(case, dc.ChoosePassword((("a2", "j9"),), "s2", "h1"), late)
     assert {(r.account_id, r.job_id, r.result) for r in case.results} == {
         ("a1", "j-a1", "done"),
         ("a2", "j9", "waiting"),
@@ -333,7 +371,7 @@ def test_a_repeated_choice_is_told_from_another_one() -> None:
     case = applying("a1")
     for submission, same in (("s1", True), ("s2", False)):
         with pytest.raises(Refusal) as refused:
-            decide(case, dc.ChoosePassword((("a1", "j2"),), submission), T0)
+            decide(case, dc.ChoosePassword((("a1", "j2"),), submission, "h1"), T0)
         assert (refused.value.code, refused.value.values["same"]) == ("already_chosen", same)
 
 
@@ -343,4 +381,73 @@ def test_a_repeated_choice_is_told_from_another_one() -> None:
 )
 def test_a_choice_names_own_accounts_once_each(jobs: tuple[tuple[str, str], ...]) -> None:
     with pytest.raises(Refusal, match="no_accounts"):
-        decide(case_in(S.APPROVED), dc.ChoosePassword(jobs, "s1"), T0)
+        decide(case_in(S.APPROVED), dc.ChoosePassword(jobs, "s1", "h1"), T0)
+
+
+# ── holds, and more than one page on a case ─────────────────────────────────
+
+
+def proving(tier: Any = "standard", *pages: str) -> Case:
+    case = act(Case("k1"), dc.Open("p1", "password", tier, ACCOUNTS))
+    for page in pages:
+        case = act(case, dc.SendChallenge(f"x-{page}", page, "c1"))
+    return case
+
+
+def mail(page: str, **more: Any) -> dc.AcceptProof:
+    return dc.AcceptProof("email_link", "issued", "mail:c1", f"x-{page}", page, **more)
+
+
+@pytest.mark.covers("E2", "O-M1")
+def test_a_hold_ends_by_time_or_by_a_second_proof() -> None:
+    case = act(proving("standard", "h1"), mail("h1"))
+    assert (case.state, case.hold_of("h1")) == (S.ON_HOLD, T0 + Policy().holds.stranger)
+    with pytest.raises(Refusal):
+        decide(case, dc.Release(), case.hold_of("h1") - 1)
+    with pytest.raises(Refusal, match="not_enough_evidence"):
+        decide(case, ONE_OF_EACH["choose"], T0)
+    waited = act(case, dc.Release(), case.hold_of("h1"))
+    assert waited.open_to("h1")
+    assert waited.expires_at == case.hold_of("h1") + dc.AFTER_HOLD  # nobody sits and watches for the end of it
+    proven = act(case, dc.AcceptProof("recovery_code", "saved", "saved:f1", "x2", "h1"))
+    assert proven.open_to("h1")
+    assert not proven.waiting
+
+
+@pytest.mark.covers("E2", "INV-I3")
+def test_a_page_goes_on_with_its_own_evidence_only() -> None:
+    case = proving("mfa", "mine", "theirs")
+    case = act(case, dc.AcceptProof("totp", "bound", "totp:f1", "x", "mine", risk=KNOWN))
+    case = act(case, mail("theirs", risk=KNOWN))
+    assert case.state == S.PROVING  # one of each, but shown by two
+    case = act(case, mail("mine", risk=KNOWN))
+    assert case.open_to("mine")
+    assert not case.open_to("theirs")
+    with pytest.raises(Refusal, match="not_enough_evidence"):
+        decide(case, dc.ChoosePassword((("a1", "j1"),), "s1", "theirs"), T0)
+    with pytest.raises(Refusal, match="not_enough_evidence"):
+        decide(case, dc.Remedy("unlocked", "theirs"), T0)
+
+
+@pytest.mark.covers("E2")
+def test_somebody_else_s_hold_neither_stops_nor_carries_the_owner() -> None:
+    case = act(proving("standard", "theirs", "mine"), mail("theirs"))
+    case = act(case, mail("mine", risk=KNOWN))
+    assert (case.open_to("mine"), case.open_to("theirs")) == (True, False)
+    case = act(act(proving("standard", "mine", "theirs"), mail("mine", risk=KNOWN)), mail("theirs"))
+    assert (case.state, case.open_to("theirs")) == (S.APPROVED, False)
+    assert case.hold_of("theirs")
+
+
+@pytest.mark.covers("E2")
+def test_an_administrator_without_a_passkey_waits_for_a_second_operator() -> None:
+    case = act(proving("privileged", "h1"), mail("h1", risk=KNOWN))
+    case = act(case, dc.AcceptProof("totp", "bound", "totp:f1", "x2", "h1", risk=KNOWN))
+    assert case.state == S.IN_REVIEW
+    case = act(case, dc.AcceptProof("passkey", "bound", "passkey:f2", "x3", "h1", risk=KNOWN))
+    assert case.open_to("h1")
+
+
+def test_a_tier_that_rose_since_counts() -> None:
+    case = act(proving("standard", "h1"), mail("h1", risk=KNOWN, tier="mfa"))
+    assert case.state == S.PROVING

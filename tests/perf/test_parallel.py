@@ -13,7 +13,7 @@ from keyback.application import intake, prove
 from keyback.domain import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.storage.database import SqlDatabase
-from tests.attacks.steps import HERE, accept, ask, begin, case_of, drain, fit, secrets_of
+from tests.attacks.steps import HERE, accept, ask, begin, case_of, drain, fit, here, secrets_of
 from tests.conftest import Kit, person
 
 Make = Callable[..., Kit]
@@ -48,7 +48,9 @@ def test_five_hundred_guesses_on_one_page(database_url: str, make_kit: Make, com
     async def go() -> Counter[str]:
         nodes: list[Any] = [kit.services.db, other]
         tried = [*guesses(code, ch.TRIES_SHOWN), code, *guesses(code, 494)]
-        answers = await asyncio.gather(*(prove.try_code(nodes[n % 2], handle, g) for n, g in enumerate(tried)))
+        answers = await asyncio.gather(
+            *(prove.try_code(nodes[n % 2], handle, g, here(kit)) for n, g in enumerate(tried))
+        )
         await other.close()
         return Counter(a for a, _ in answers)
 
@@ -56,7 +58,7 @@ def test_five_hundred_guesses_on_one_page(database_url: str, make_kit: Make, com
     assert len(compared) == ch.TRIES_SHOWN
     assert found["no_tries"] == 500 - ch.TRIES_SHOWN
     assert found["accepted"] == compared.count(code)
-    late, left = kit.run(prove.try_code(kit.services.db, handle, code))
+    late, left = kit.run(prove.try_code(kit.services.db, handle, code, here(kit)))
     assert (late, left) == ("no_tries", 0)
     if not found["accepted"]:
         assert case_of(kit, handle) is None
@@ -77,14 +79,14 @@ def test_five_hundred_guesses_over_a_hundred_pages_of_one_person(make_kit: Make,
 
     async def go() -> Counter[str]:
         db = kit.services.db
-        tried = [prove.try_code(db, h, g) for h in handles for g in guesses(code, 5)]
+        tried = [prove.try_code(db, h, g, here(kit)) for h in handles for g in guesses(code, 5)]
         return Counter(a for a, _ in await asyncio.gather(*tried))
 
     found = kit.run(go())
     assert found["accepted"] == 0
     assert found["wrong_code"] == 500
     live = handles[2]
-    assert kit.run(prove.try_code(kit.services.db, live, code)) == ("no_tries", 0)
+    assert kit.run(prove.try_code(kit.services.db, live, code, here(kit))) == ("no_tries", 0)
     assert case_of(kit, live) is None
 
 
@@ -99,13 +101,13 @@ def test_the_window_holds_over_handles_that_each_had_a_live_code(make_kit: Make,
 
         async def go(handle: str = handle, code: str = code) -> Counter[str]:
             db = kit.services.db
-            tried = [prove.try_code(db, handle, g) for g in guesses(code, 100)]
+            tried = [prove.try_code(db, handle, g, here(kit)) for g in guesses(code, 100)]
             return Counter(a for a, _ in await asyncio.gather(*tried))
 
         assert kit.run(go())["wrong_code"] == ch.TRIES_SHOWN
     assert len(compared) == ch.WINDOW_TRIES
     handle, link, code, _ = mails[-1]
-    assert kit.run(prove.try_code(kit.services.db, handle, code)) == ("no_tries", 0)
+    assert kit.run(prove.try_code(kit.services.db, handle, code, here(kit))) == ("no_tries", 0)
     assert accept(kit, link) is None  # the link is no guess, and stays open to its owner
 
 
@@ -117,7 +119,9 @@ def test_one_right_code_by_fifty_at_once_is_one_proof(database_url: str, make_ki
 
     async def go() -> Counter[str]:
         db = kit.services.db
-        return Counter(a for a, _ in await asyncio.gather(*(prove.try_code(db, handle, code) for _ in range(50))))
+        return Counter(
+            a for a, _ in await asyncio.gather(*(prove.try_code(db, handle, code, here(kit)) for _ in range(50)))
+        )
 
     found = kit.run(go())
     assert found["accepted"] == 1
@@ -142,11 +146,12 @@ def test_resolving_proving_and_stopping_from_two_nodes_at_once(
         db = kit.services.db
         acts: list[Any] = []
         values: Any = {"journey": "password", "system": "", "locale": "en", "origin": HERE, "now": kit.clock()}
+        h = here(kit)
         for n, (handle, link, code, stop) in enumerate(mails):
             acts.append(intake.write_down(db, kit.services.seals, f"p{n}", **values))
-            acts.append(other.write(lambda tx, t=link: prove.accept_link(tx, t, held=True, number=None)))
+            acts.append(other.write(lambda tx, t=link: prove.accept_link(tx, t, held=True, number=None, here=h)))
             acts.append(db.write(lambda tx, t=stop: prove.stop_by_owner(tx, t)))
-            acts.append(prove.try_code(other, handle, code))
+            acts.append(prove.try_code(other, handle, code, here(kit)))
             acts.append(other.write(intake.resolve))
             acts.append(db.write(lambda tx, h=handle: prove.stop_by_requester(tx, h)))
         found = await asyncio.gather(*acts, return_exceptions=True)

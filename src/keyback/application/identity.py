@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 MAX_AGENT = 200
@@ -11,10 +11,12 @@ MAX_AGENT = 200
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request came from: the network address (after trusted proxies) and the browser's own words, cut."""
+    """Where a request came from: the network address (after trusted proxies), the browser's own words, cut, and the
+    cookie by which it is known once somebody signed in with it (a secret)."""
 
     source: str
     agent: str = ""
+    device: str = field(default="", repr=False)
 
 
 def clean_agent(agent: str) -> str:

@@ -15,6 +15,7 @@ from keyback.application.store import Database, Job, Seals, Tx
 from keyback.domain import challenge as ch
 from keyback.domain.events import Note
 from keyback.domain.person import Contact, Person
+from keyback.domain.prompt import Prompt, link_token
 from keyback.domain.secret import Secret
 
 LEASE = 2 * ch.MINUTE
@@ -86,6 +87,7 @@ def _letters(
     ids = [str(j.body["challenge"]) for j in jobs if "challenge" in j.body]
     challenges = tx.challenges.many(ids) if ids else {}
     key_ids = tx.challenges.key_ids(ids) if ids else {}
+    prompts = tx.prompts.many([str(j.body["prompt"]) for j in jobs if "prompt" in j.body])
     out: dict[str, Letter | Receipt | None] = {}
     for j in jobs:
         out[j.id] = None
@@ -100,7 +102,7 @@ def _letters(
             out[j.id] = TOO_LATE
             continue
         try:
-            facts = _facts(tx.seals, j, challenges, key_ids, titles, public_url)
+            facts = _facts(tx.seals, j, challenges, key_ids, prompts, titles, public_url)
             if facts is not None:
                 out[j.id] = _letter(j, person, contact, facts)
         except (LookupError, TypeError, ValueError):  # one bad row never holds up the others (Q10)
@@ -126,6 +128,7 @@ def _facts(
     job: Job,
     challenges: Mapping[str, ch.Challenge],
     key_ids: Mapping[str, str],
+    prompts: Mapping[str, Prompt],
     titles: Mapping[str, str],
     public_url: str,
 ) -> dict[str, Any] | None:
@@ -140,6 +143,12 @@ def _facts(
         body["stop_link"] = Secret(f"{public_url}/l/{ch.stop_token(key, c.nonce)}")
         body["code"] = Secret(ch.mail_code(key, c.nonce))
         body["link_expires_at"], body["code_expires_at"] = c.link_expires_at, c.code_expires_at
+    elif kind == "hold":
+        p = prompts.get(str(body.pop("prompt")))
+        if p is None or p.ended is not None or p.key_id not in seals.ids:
+            return None
+        token = link_token(seals.derive("prompt", p.key_id), p.nonce)
+        body["stop_link"] = Secret(f"{public_url}/l/{token}")
     elif kind == "logins":
         body["logins"] = tuple((titles.get(s, s), u) for s, u in body["logins"])
         body["sign_in_url"] = f"{public_url}/sign-in"

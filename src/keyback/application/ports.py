@@ -27,9 +27,9 @@ class LetterKind(StrEnum):
     LOGINS = "logins"  # the forgotten user names
     ELSEWHERE = "elsewhere"  # the password lives with another sign-in provider
     CHANGED = "changed"  # told to every contact after a recovery
+    HOLD = "hold"  # told to every contact when a decided recovery waits, and when its wait is over
     STOPPED = "stopped"  # told to every contact when a recovery was stopped
     ROTATION = "rotation"  # a password comes of age
-    HOLD = "hold"  # told to every contact while a recovery waits, with the link that stops it
     SMS_CODE = "sms_code"  # a code for a phone number
     IM_CODE = "im_code"  # a code for an account with a message service
 

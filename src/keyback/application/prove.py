@@ -10,13 +10,17 @@ import hmac
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application.store import Database, Intake, Job, Seals, Tx
+from keyback.application import evidence
+from keyback.application.evidence import Here, channel_of
+from keyback.application.notices import tell_all, username_of
+from keyback.application.store import Database, Intake, Seals, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import State
 from keyback.domain.challenge import Challenge
 from keyback.domain.errors import Refusal
 from keyback.domain.events import Note
+from keyback.domain.prompt import Prompt
 
 Problem = Literal["expired", "used", "replaced", "broken", "stopped", "wrong_number"]
 CodeAnswer = Literal["accepted", "wrong_code", "no_tries", "not_a_code"]
@@ -41,6 +45,10 @@ def look_at_link(tx: Tx, token: str) -> LinkView:
 
 
 def look_at_stop(tx: Tx, token: str) -> LinkView:
+    """What the stop link of a mail, or of the notice of a hold, would stop."""
+    notice = tx.prompts.by_link(ch.token_digest(token))
+    if notice is not None and notice.purpose == "cancel":
+        return _stop_view(tx, notice)
     return _view(tx, tx.challenges.by_stop(ch.token_digest(token)), by_link=False)
 
 
@@ -48,16 +56,29 @@ def _view(tx: Tx, c: Challenge | None, *, by_link: bool) -> LinkView:
     if c is None:
         return LinkView("broken")
     intake = tx.intakes.get(c.intake_id)
-    accounts = tx.people.accounts([c.person_id]).get(c.person_id, ())
-    username = next((a.username for a in accounts if not a.provider), accounts[0].username if accounts else "")
     return LinkView(
         problem=_problem(tx, c) if by_link else _stop_problem(tx, c),
         challenge=c,
-        username=username,
+        username=username_of(tx, c.person_id),
         asked_at=intake.asked_at if intake else c.created_at,
         source=intake.source if intake else "",
         agent=intake.agent if intake else "",
         handle=c.intake_id,
+    )
+
+
+def _stop_view(tx: Tx, notice: Prompt) -> LinkView:
+    case = tx.cases.get(notice.case_id)
+    if case is None or case.state not in dc.STOPPABLE:
+        return LinkView("stopped" if case and case.state == State.CANCELLED else "used")
+    handle = next((h for h, _ in case.waiting), "") or next(iter(case.approved_for), "")
+    intake = tx.intakes.get(handle)
+    return LinkView(
+        None,
+        username=username_of(tx, case.person_id),
+        asked_at=intake.asked_at if intake else case.opened_at,
+        source=intake.source if intake else "",
+        agent=intake.agent if intake else "",
     )
 
 
@@ -74,7 +95,7 @@ def _problem(tx: Tx, c: Challenge) -> Problem | None:
     person = tx.people.person(c.person_id)
     if person is None or person.state != "active" or person.security_version != c.security_version:
         return "replaced"
-    if case is None or case.state not in (State.PROVING, State.APPROVED):
+    if case is None or case.state not in dc.JOINABLE:
         return "used"
     return None if tx.now < case.expires_at else "expired"
 
@@ -86,10 +107,11 @@ def _stop_problem(tx: Tx, c: Challenge) -> Problem | None:
     return None
 
 
-def accept_link(tx: Tx, token: str, *, held: bool, number: int | None) -> LinkView:
+def accept_link(tx: Tx, token: str, *, held: bool, number: int | None, here: Here) -> LinkView:
     """Takes the link as proof, once.
 
     Args:
+        here: where it was taken.
         held: the caller's browser started this recovery.
         number: the one that was picked, on another device.
 
@@ -112,7 +134,7 @@ def accept_link(tx: Tx, token: str, *, held: bool, number: int | None) -> LinkVi
         tx.challenges.end(c.id, "wrong_number")
         tx.audit.record(c.case_id, [Note("proof_refused", {"challenge_id": c.id, "reason": "wrong_number"})])
         return LinkView("wrong_number", c, view.username, view.asked_at, view.source, view.agent, view.handle)
-    if not _accept(tx, c, "same_browser" if held else "number"):
+    if not _accept(tx, c, "same_browser" if held else "number", here):
         return _view(tx, tx.challenges.by_link(ch.token_digest(token)), by_link=True)
     return view
 
@@ -124,19 +146,19 @@ def _lock(tx: Tx, handle: str, case_id: str | None) -> None:
         tx.cases.get(case_id)
 
 
-def _accept(tx: Tx, c: Challenge, how: str) -> bool:
+def _accept(tx: Tx, c: Challenge, how: str, here: Here) -> bool:
     """Ends the challenge as used and adds the evidence; True for exactly one caller."""
-    case = tx.cases.get(c.case_id)
-    if case is None or not tx.challenges.end(c.id, "used"):
+    case, intake = tx.cases.get(c.case_id), tx.intakes.get(c.intake_id)
+    contact = tx.contacts.many([c.contact_id]).get(c.contact_id)
+    if case is None or intake is None or contact is None or not tx.challenges.end(c.id, "used"):
         return False
-    command = dc.AcceptProof("email_link", "issued", f"mail:{c.contact_id}", c.id, c.intake_id, how)
-    tx.cases.act(case, dc.decide(case, command, tx.now))
-    tx.intakes.bind(c.intake_id, c.case_id)
+    channel = channel_of(contact, tx.people.contacts([c.person_id]).get(c.person_id, ()))
+    evidence.add(tx, case, "email_link", channel, c.id, intake, here, how)
     tx.counters.reset(f"code/{c.person_id}")
     return True
 
 
-async def try_code(db: Database, handle: str, typed: str) -> tuple[CodeAnswer, int]:
+async def try_code(db: Database, handle: str, typed: str, here: Here) -> tuple[CodeAnswer, int]:
     """Takes a typed code as proof. The same work, in the same statements, for a handle that matched nobody.
 
     Returns:
@@ -152,7 +174,7 @@ async def try_code(db: Database, handle: str, typed: str) -> tuple[CodeAnswer, i
     left, spent = await db.write(lambda tx: _count(tx, handle))
     if left is None:
         return "no_tries", 0
-    if await db.write(lambda tx: _compare(tx, handle, code, spent)):
+    if await db.write(lambda tx: _compare(tx, handle, code, spent, here)):
         return "accepted", left
     return "wrong_code", left
 
@@ -177,7 +199,7 @@ def _count(tx: Tx, handle: str) -> tuple[int | None, frozenset[str]]:
     return ch.TRIES_SHOWN - tries, frozenset(over)
 
 
-def _compare(tx: Tx, handle: str, code: str, spent: frozenset[str]) -> bool:
+def _compare(tx: Tx, handle: str, code: str, spent: frozenset[str], here: Here) -> bool:
     """Second transaction: compares with every live code of this handle, in constant time each."""
     right: Challenge | None = None
     _lock(tx, handle, None)
@@ -191,7 +213,7 @@ def _compare(tx: Tx, handle: str, code: str, spent: frozenset[str]) -> bool:
         # What follows is asked for the right code only, so a wrong one costs the same for every handle.
         if same and tx.now < c.code_expires_at and c.person_id not in spent and _problem(tx, c) is None:
             right = c
-    if right is not None and _accept(tx, right, "code"):
+    if right is not None and _accept(tx, right, "code", here):
         return True
     tx.audit.record(handle, [Note("proof_refused", {"proof": "email_link", "reason": "wrong_code"})])
     return False
@@ -237,6 +259,12 @@ def stop_by_owner(tx: Tx, token: str) -> LinkView:
     Takes the recovery link's token or the stop link's; both reached only the mailbox's owner.
     """
     digest = ch.token_digest(token)
+    notice = tx.prompts.by_link(digest)
+    if notice is not None and notice.purpose == "cancel":
+        view = _stop_view(tx, notice)
+        if view.problem is None:
+            cancel(tx, notice.case_id, "owner")
+        return view
     c = tx.challenges.by_stop(digest) or tx.challenges.by_link(digest)
     view = _view(tx, c, by_link=False)
     if view.problem is not None or c is None:
@@ -256,21 +284,8 @@ def cancel(tx: Tx, case_id: str, by: Literal["owner", "operator"], reason: str =
         raise Refusal("not_found")
     tx.cases.act(case, dc.decide(case, dc.Cancel(by, reason), tx.now))
     tx.challenges.end_all([case.id], "stopped")
+    tx.prompts.end_where("stopped", case_id=case.id)
     tell_all(tx, case.person_id, "stopped", {"at": tx.now, "by": by})
-
-
-def tell_all(tx: Tx, person_id: str, letter: str, facts: dict[str, object]) -> None:
-    """One letter to every confirmed contact of a person (N-R12)."""
-    accounts = tx.people.accounts([person_id]).get(person_id, ())
-    username = next((a.username for a in accounts if not a.provider), accounts[0].username if accounts else "")
-    body = {"letter": letter, "person": person_id, "username": username, **facts}
-    contacts = tx.people.contacts([person_id]).get(person_id, ())
-    tx.outbox.put(
-        [
-            Job(tx.new_id(), "mail", {**body, "contact": c.id}, tx.now, tx.now + 3 * 24 * ch.HOUR)
-            for c in contacts
-        ]
-    )  # fmt: skip
 
 
 def number_for(seals: Seals, handle: str) -> int:

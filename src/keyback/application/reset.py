@@ -11,17 +11,19 @@ from dataclasses import dataclass
 
 import structlog
 
-from keyback.application.identity import Origin, clean_agent, device_words
+from keyback.application import evidence
+from keyback.application.evidence import Here
+from keyback.application.identity import clean_agent, device_words
+from keyback.application.notices import tell_all
 from keyback.application.ports import Connector, Outcome, Plan, Step
-from keyback.application.prove import tell_all
 from keyback.application.store import Database, Job, StorageDown, Tx
 from keyback.domain import case as dc
 from keyback.domain import events as ev
 from keyback.domain.case import Case, State
 from keyback.domain.challenge import MINUTE
 from keyback.domain.errors import Refusal
-from keyback.domain.person import Account, Person
-from keyback.domain.policy import suffices
+from keyback.domain.person import Account, Person, Tier
+from keyback.domain.policy import Policy
 from keyback.domain.secret import Secret
 
 log = structlog.get_logger("keyback.reset")
@@ -39,11 +41,12 @@ class Choice:
     person: Person
     accounts: tuple[Account, ...]
     mails: tuple[str, ...]
+    tier: Tier
     seconds_left: int
 
 
-def choice(tx: Tx, case_id: str) -> Choice:
-    """The accounts that may get a new password now.
+def choice(tx: Tx, case_id: str, handle: str, policy: Policy) -> Choice:
+    """The accounts that may get a new password now, from the page `handle`.
 
     Raises:
         Refusal: `not_found`, `wrong_state`, `not_enough_evidence`, `already_chosen` or `expired`.
@@ -54,7 +57,7 @@ def choice(tx: Tx, case_id: str) -> Choice:
         raise Refusal("not_found")
     if case.submission:
         raise Refusal("already_chosen", same=False)
-    if case.state == State.PROVING:
+    if case.state in (State.PROVING, State.IN_REVIEW, State.ON_HOLD):
         raise Refusal("not_enough_evidence")
     if case.state != State.APPROVED:
         raise Refusal("wrong_state")
@@ -62,28 +65,28 @@ def choice(tx: Tx, case_id: str) -> Choice:
         raise Refusal("expired")
     settled = {r.account_id for r in case.results if r.result != "refused"}
     contacts = tx.people.contacts([person.id]).get(person.id, ())
+    logins = tx.people.accounts([person.id]).get(person.id, ())
     # What was proven must still hold: a mailbox that was taken away since is no evidence, and the tier may have risen.
-    still = {f"mail:{c.id}" for c in contacts}
-    proven = [e for e in case.evidence if not e.channel.startswith("mail:") or e.channel in still]
-    if not suffices(proven, person.tier):
+    if not evidence.enough(tx, case, handle, person, logins, policy):
         raise Refusal("not_enough_evidence")
     accounts = tuple(
-        a
-        for a in tx.people.accounts([person.id]).get(person.id, ())
-        if a.id in case.accounts and a.id not in settled and a.state != "disabled" and not a.provider
+        a for a in logins if a.id in case.accounts and a.id not in settled and a.state != "disabled" and not a.provider
     )
-    mails = tuple(c.address for c in contacts)
-    return Choice(case, person, accounts, mails, (case.expires_at - tx.now) // 1000)
+    mails = tuple(c.address for c in contacts if c.channel == "mail")
+    tier = evidence.tier_of(tx, person, logins, policy)
+    return Choice(case, person, accounts, mails, tier, (case.expires_at - tx.now) // 1000)
 
 
-def choose(tx: Tx, case_id: str, password: Secret, account_ids: Sequence[str], submission: str, origin: Origin) -> Case:
+def choose(
+    tx: Tx, case_id: str, handle: str, password: Secret, account_ids: Sequence[str], submission: str, here: Here
+) -> Case:
     """Takes the new password: one sealed job per account, every earlier session and challenge dead.
 
     Args:
         password: has passed the policy.
         account_ids: which of the case's accounts; empty means all that may be chosen.
         submission: keyed digest of the form's own id; the same one again is the same act.
-        origin: where it was chosen; every contact is told.
+        here: where it was chosen; every contact is told.
 
     Raises:
         Refusal: `already_chosen` with `same`, or as `choice`.
@@ -91,23 +94,24 @@ def choose(tx: Tx, case_id: str, password: Secret, account_ids: Sequence[str], s
     case = tx.cases.get(case_id)
     if case is not None and case.submission:
         raise Refusal("already_chosen", same=case.submission == submission)
-    now_possible = choice(tx, case_id)
+    now_possible = choice(tx, case_id, handle, here.policy)
     possible = {a.id: a for a in now_possible.accounts}
     wanted = list(dict.fromkeys(account_ids)) or list(possible)
     if not wanted or any(a not in possible for a in wanted):
         raise Refusal("no_accounts")
     jobs, chosen = [], []
-    where = {"source": origin.source[:45], "device": device_words(clean_agent(origin.agent))}
+    where = {"source": here.origin.source[:45], "device": device_words(clean_agent(here.origin.agent))}
     for account_id in wanted:
         job_id = tx.new_id()
         sealed = tx.seals.seal(password.reveal().encode(), f"{PURPOSE}/{case_id}", job_id)
         body = {"case": case_id, "account": account_id, **where}
         jobs.append(Job(job_id, "apply", body, tx.now, tx.now + JOB_LIFE, sealed))
         chosen.append((account_id, job_id))
-    command = dc.ChoosePassword(tuple(chosen), submission)
+    command = dc.ChoosePassword(tuple(chosen), submission, handle)
     case = tx.cases.act(now_possible.case, dc.decide(now_possible.case, command, tx.now))
     tx.outbox.put(jobs)
     tx.challenges.end_all([case_id], "used")
+    tx.prompts.end_where("used", case_id=case_id)
     tx.people.bump_security(case.person_id)
     tx.sessions.end_all(case.person_id)
     return case

@@ -6,9 +6,10 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 from keyback.application.passwords import HashGate
-from keyback.application.ports import Channel, Connector
+from keyback.application.ports import Channel, Connector, Proof
 from keyback.application.store import Database, Seals
 from keyback.domain.password import Blocklist, Rules
+from keyback.domain.policy import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class Services:
         titles: system name to what people call it, in the order of the configuration.
         company: the company's name by locale.
         context_words: more words that a password may not consist of.
+        policy: what is taken as proof and how long decided recoveries wait.
+        proofs: ways to prove who one is, by name, in the order in which pages offer them.
         leaked: passwords known from public leaks; empty when no breach file is set.
     """
 
@@ -34,3 +37,5 @@ class Services:
     company: Mapping[str, str]
     context_words: tuple[str, ...] = field(default=())
     leaked: Container[str] = ()
+    policy: Policy = field(default_factory=Policy)
+    proofs: Mapping[str, Proof] = field(default_factory=dict)

@@ -8,6 +8,7 @@ Facts by kind (`Secret` where named so, instants in ms):
     logins     logins: ((system title, user name), …), asked_at, source, device, sign_in_url
     elsewhere  username, provider, asked_at, source, device
     changed    username, at, systems: ((system title, state), …), source, device, help_url
+    hold       username, at, until, stop_link: Secret, source, device, over: whether the wait is over
     stopped    username, at, by: owner | operator
     rotation   username, due_at
 """
@@ -41,6 +42,7 @@ _PLACES = {
     LetterKind.LOGINS: ("rows", "sign_in_url", *_ASKED),
     LetterKind.ELSEWHERE: ("username", "provider", *_ASKED),
     LetterKind.CHANGED: ("username", "rows", "help_url", *_ASKED),
+    LetterKind.HOLD: ("username", "how", "until", "stop_link", *_ASKED),
     LetterKind.STOPPED: ("username", "how", "when"),
     LetterKind.ROTATION: ("username", "how", "when"),
 }
@@ -49,6 +51,7 @@ _SUBJECTS = {
     LetterKind.LOGINS: "Your user names at {company}",
     LetterKind.ELSEWHERE: "Where to recover your {company} password",
     LetterKind.CHANGED: "A recovery of your {company} account is through",
+    LetterKind.HOLD: "A recovery of your {company} account is waiting",
     LetterKind.STOPPED: "The recovery of your {company} account was stopped",
     LetterKind.ROTATION: "Your {company} password is due for a change",
 }
@@ -63,6 +66,10 @@ _STATES = {
 _STOPPED_BY = {
     "owner": "Somebody used the stop link in our mail.",
     "operator": "The help desk stopped it.",
+}
+_HOLD = {
+    "begun": "Somebody proved to be you well enough, and nobody knew the device. So it waits before it goes on.",
+    "over": "The wait is over. Whoever asked can go on now, on the page where they started.",
 }
 _OF_AGE = {
     "ahead": "Until that day your password works as before.",
@@ -151,6 +158,7 @@ class MailComposer:
             LetterKind.LOGINS: self._logins,
             LetterKind.ELSEWHERE: self._elsewhere,
             LetterKind.CHANGED: self._changed,
+            LetterKind.HOLD: self._hold,
             LetterKind.STOPPED: self._stopped,
             LetterKind.ROTATION: self._rotation,
         }
@@ -220,7 +228,7 @@ class MailComposer:
         self._rows[locale] = (head, *rest.split(place("value")))  # type: ignore[assignment]
         self._tone[locale] = (
             _zone_name(timezone, locale),
-            {k: _(v) for k, v in (_STATES | _STOPPED_BY | _OF_AGE).items()},
+            {k: _(v) for k, v in (_STATES | _STOPPED_BY | _HOLD | _OF_AGE).items()},
         )
 
     # ── for every letter ────────────────────────────────────────────────────
@@ -267,6 +275,14 @@ class MailComposer:
         v.fixed("help_url", self._own(_plain(f["help_url"])))
         self._table(((t, tone[s]) for t, s in _pairs(f["systems"])), locale, v)
         self._asked(f, locale, v, "at")
+
+    def _hold(self, letter: Letter, locale: str, v: _Values) -> None:
+        f = letter.facts
+        v.foreign("username", safe_login(f["username"]))
+        v.fixed("stop_link", self._own(_secret(f["stop_link"])))
+        v.fixed("how", self._tone[locale][1]["over" if f["over"] else "begun"])
+        asked = self._asked(f, locale, v, "at")
+        v.fixed("until", self._time(_ms(f["until"]), locale, asked))
 
     def _stopped(self, letter: Letter, locale: str, v: _Values) -> None:
         v.foreign("username", safe_login(letter.facts["username"]))

@@ -8,16 +8,53 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Literal
 
 from keyback.domain import events as ev
 from keyback.domain.challenge import MINUTE
+from keyback.domain.commands import (
+    AcceptProof,
+    Cancel,
+    ChoosePassword,
+    Close,
+    Command,
+    Expire,
+    Open,
+    Release,
+    Remedy,
+    SendChallenge,
+    SendLogins,
+    Settle,
+    WithholdMail,
+)
 from keyback.domain.errors import Refusal
 from keyback.domain.person import Tier
-from keyback.domain.policy import Evidence, ProofClass, suffices
+from keyback.domain.policy import TIERS, Evidence, Journey, rule, suffices
 
+__all__ = [
+    "AcceptProof",
+    "AccountResult",
+    "Cancel",
+    "Case",
+    "ChoosePassword",
+    "Close",
+    "Command",
+    "Expire",
+    "Open",
+    "Release",
+    "Remedy",
+    "SendChallenge",
+    "SendLogins",
+    "Settle",
+    "State",
+    "WithholdMail",
+    "decide",
+    "diagram",
+    "evolve",
+    "fold",
+]
 CASE_LIFE = 24 * 60 * MINUTE  # from request to proof; joined requests extend it
 PASSWORD_TIME = 20 * MINUTE  # from proof to the new password (a recovery session, not a sign-in)
+AFTER_HOLD = 24 * 60 * MINUTE  # the same after a wait, whose end nobody sits and watches for
 
 
 class State(StrEnum):
@@ -37,6 +74,7 @@ class State(StrEnum):
 
 S = State
 ENDED = frozenset({S.CLOSED, S.REJECTED, S.CANCELLED, S.EXPIRED, S.FAILED})
+JOINABLE = (S.PROVING, S.IN_REVIEW, S.ON_HOLD, S.APPROVED)
 STOPPABLE = (S.REQUESTED, S.PROVING, S.IN_REVIEW, S.ON_HOLD, S.APPROVED)
 
 # (state, event) → state. What is not here cannot happen; `docs/states.mmd` is drawn from it.
@@ -54,12 +92,18 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     (S.IN_REVIEW, ev.HoldStarted): S.ON_HOLD,
     (S.IN_REVIEW, ev.Approved): S.APPROVED,
     (S.IN_REVIEW, ev.Rejected): S.REJECTED,
+    (S.ON_HOLD, ev.HoldStarted): S.ON_HOLD,
     (S.ON_HOLD, ev.Approved): S.APPROVED,
-    (S.APPROVED, ev.ChallengeSent): S.APPROVED,
-    (S.APPROVED, ev.MailWithheld): S.APPROVED,
-    (S.APPROVED, ev.LoginsSent): S.APPROVED,
-    (S.APPROVED, ev.ProofAccepted): S.APPROVED,
+    (S.APPROVED, ev.HoldStarted): S.APPROVED,
+    (S.APPROVED, ev.Approved): S.APPROVED,
+    # Others who ask for the same person join without moving it: each page has its own evidence.
+    **{
+        (s, e): s
+        for s in (S.IN_REVIEW, S.ON_HOLD, S.APPROVED)
+        for e in (ev.ChallengeSent, ev.MailWithheld, ev.LoginsSent, ev.ProofAccepted)
+    },
     (S.APPROVED, ev.PasswordChosen): S.APPLYING,
+    (S.APPROVED, ev.Remedied): S.RECOVERED,
     (S.APPLYING, ev.AccountSettled): S.APPLYING,
     (S.APPLYING, ev.Reopened): S.APPROVED,
     (S.APPLYING, ev.Recovered): S.RECOVERED,
@@ -85,11 +129,16 @@ class AccountResult:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """The folded state. `version` counts events; a write that saw another version is refused."""
+    """The folded state. `version` counts events; a write that saw another version is refused.
+
+    Args:
+        approved_for: the pages that may go on.
+        waiting: (page, instant) of those that may go on when their hold is over.
+    """
 
     id: str
     person_id: str = ""
-    journey: ev.Journey = "password"
+    journey: Journey = "password"
     tier: Tier = "standard"
     state: State = State.REQUESTED
     version: int = 0
@@ -99,7 +148,20 @@ class Case:
     submission: str = ""
     opened_at: int = 0
     expires_at: int = 0
-    hold_until: int = 0
+    approved_for: tuple[str, ...] = ()
+    waiting: tuple[tuple[str, int], ...] = ()
+
+    def hold_of(self, handle: str) -> int:
+        """When the hold of a page is over (ms); 0 where it has none."""
+        return next((until for h, until in self.waiting if h == handle), 0)
+
+    def shown_by(self, handle: str) -> tuple[Evidence, ...]:
+        """The evidence that a page gathered."""
+        return tuple(e for e in self.evidence if e.handle == handle)
+
+    def open_to(self, handle: str) -> bool:
+        """Whether this page may go on to the remedy."""
+        return self.state == State.APPROVED and handle in self.approved_for
 
     @property
     def ended(self) -> bool:
@@ -109,85 +171,6 @@ class Case:
     def settled(self) -> bool:
         """Whether no account is waiting for Keyback to do something."""
         return all(r.result not in ("waiting", "working") for r in self.results)
-
-
-# ── commands ────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Open:
-    person_id: str
-    journey: ev.Journey
-    tier: Tier
-    accounts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SendChallenge:
-    challenge_id: str
-    intake_id: str
-    contact_id: str
-    source: str = ""
-    device: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class WithholdMail:
-    intake_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class AcceptProof:
-    proof: str
-    kind: ProofClass
-    channel: str
-    challenge_id: str
-    intake_id: str
-    how: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class ChoosePassword:
-    """`jobs`: (account id, job id) of the accounts that get the new password."""
-
-    jobs: tuple[tuple[str, str], ...]
-    submission: str
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    account_id: str
-    result: ev.Result
-    code: str = ""
-    vendor_text: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class SendLogins:
-    intake_id: str
-    contact_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    by: Literal["owner", "requester", "operator"]
-    reason: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Expire:
-    pass
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    pass
-
-
-Command = (
-    Open | SendChallenge | WithholdMail | AcceptProof | ChoosePassword | Settle | SendLogins | Cancel
-    | Expire | Close
-)  # fmt: skip
 
 
 # ── decide ──────────────────────────────────────────────────────────────────
@@ -206,23 +189,32 @@ def decide(case: Case, command: Command, now: int) -> tuple[ev.CaseEvent, ...]:
             return (ev.Requested(command.person_id, command.journey, command.tier, command.accounts, now + CASE_LIFE),)
         case SendChallenge():
             _must_run(case, now)
-            _must_be(case, S.REQUESTED, S.PROVING, S.APPROVED)
+            _must_be(case, S.REQUESTED, *JOINABLE)
             return (
                 ev.ChallengeSent(
                     command.challenge_id, command.intake_id, command.contact_id, command.source, command.device
                 ),
             )
         case WithholdMail():
-            _must_be(case, S.REQUESTED, S.PROVING, S.APPROVED)
+            _must_be(case, S.REQUESTED, *JOINABLE)
             return (ev.MailWithheld(command.intake_id),)
         case AcceptProof():
             return _accept(case, command, now)
+        case Release():
+            _must_be(case, S.ON_HOLD, S.APPROVED)
+            over = tuple(ev.Approved("hold", h) for h, until in case.waiting if until <= now)
+            if not over:
+                raise Refusal("wrong_state")
+            return over
+        case Remedy():
+            _must_be_open(case, command.intake_id, now)
+            return (ev.Remedied(command.what, command.intake_id), ev.Closed())
         case ChoosePassword():
             return _choose(case, command, now)
         case Settle():
             return _settle(case, command, now)
         case SendLogins():
-            _must_be(case, S.REQUESTED, S.PROVING, S.APPROVED)
+            _must_be(case, S.REQUESTED, *JOINABLE)
             sent = ev.LoginsSent(command.intake_id, command.contact_id)
             return (sent, ev.Closed()) if case.state == S.REQUESTED else (sent,)
         case Cancel():
@@ -250,31 +242,46 @@ def _must_run(case: Case, now: int) -> None:
         raise Refusal("expired")
 
 
-def _accept(case: Case, c: AcceptProof, now: int) -> tuple[ev.CaseEvent, ...]:
-    _must_be(case, S.PROVING, S.APPROVED)
+def _must_be_open(case: Case, handle: str, now: int) -> None:
+    """Whether this page may apply the remedy. The state says so already; it is worth asking twice."""
+    if case.state in (S.REQUESTED, S.PROVING, S.IN_REVIEW, S.ON_HOLD):
+        raise Refusal("not_enough_evidence")
+    _must_be(case, S.APPROVED)
     _must_run(case, now)
-    proven = Evidence(c.proof, c.kind, c.channel, now)
-    enough = suffices((*case.evidence, proven), case.tier)
-    accepted = ev.ProofAccepted(c.proof, c.kind, c.channel, c.challenge_id, c.intake_id, enough, c.how)
-    if enough and case.state == S.PROVING:
-        return (accepted, ev.Approved())
+    if not case.open_to(handle) or not suffices(case.shown_by(handle), case.tier):
+        raise Refusal("not_enough_evidence")
+
+
+def _accept(case: Case, c: AcceptProof, now: int) -> tuple[ev.CaseEvent, ...]:
+    _must_be(case, *JOINABLE)
+    _must_run(case, now)
+    proven = Evidence(c.proof, c.kind, c.channel, now, c.intake_id)
+    shown = (*case.shown_by(c.intake_id), proven)
+    tier = max(case.tier, c.tier, key=TIERS.index)
+    ruling = rule(shown, tier, c.risk, c.policy, c.journey)
+    accepted = ev.ProofAccepted(
+        c.proof, c.kind, c.channel, c.challenge_id, c.intake_id, ruling.kind not in ("more", "review"), c.how
+    )
+    if c.intake_id in case.approved_for:
+        return (accepted,)
+    if ruling.kind == "go":
+        return (accepted, ev.Approved("policy", c.intake_id))
+    if ruling.kind == "hold" and not case.hold_of(c.intake_id):
+        return (accepted, ev.HoldStarted(now + ruling.wait, c.intake_id, ruling.reason))
+    if ruling.kind == "review" and case.state == S.PROVING:
+        return (accepted, ev.ReviewStarted(ruling.reason, c.intake_id))
     return (accepted,)
 
 
 def _choose(case: Case, c: ChoosePassword, now: int) -> tuple[ev.CaseEvent, ...]:
     if case.submission:
         raise Refusal("already_chosen", same=case.submission == c.submission)
-    if case.state in (S.REQUESTED, S.PROVING, S.IN_REVIEW, S.ON_HOLD):
-        raise Refusal("not_enough_evidence")
-    _must_be(case, S.APPROVED)
-    _must_run(case, now)
+    _must_be_open(case, c.intake_id, now)
     settled = {r.account_id for r in case.results if r.result != "refused"}
     if settled & {a for a, _ in c.jobs}:
         raise Refusal("already_chosen", same=False)
     if not c.jobs or any(a not in case.accounts for a, _ in c.jobs) or len({a for a, _ in c.jobs}) != len(c.jobs):
         raise Refusal("no_accounts")
-    if not suffices(case.evidence, case.tier):  # the state says so already; the password is worth asking twice
-        raise Refusal("not_enough_evidence")
     return (ev.PasswordChosen(c.jobs, c.submission),)
 
 
@@ -330,12 +337,20 @@ def evolve(case: Case, event: ev.CaseEvent, at: int) -> Case:
         case ev.ChallengeSent():
             return case if case.state == S.APPROVED else replace(case, expires_at=max(case.expires_at, at + CASE_LIFE))
         case ev.ProofAccepted():
-            proven = Evidence(event.proof, event.kind, event.channel, at)  # type: ignore[arg-type]
+            proven = Evidence(event.proof, event.kind, event.channel, at, event.intake_id)  # type: ignore[arg-type]
             return replace(case, evidence=(*case.evidence, proven))
         case ev.Approved():
-            return replace(case, expires_at=at + PASSWORD_TIME)
+            waited = any(h == event.intake_id for h, _ in case.waiting)
+            until = at + (AFTER_HOLD if waited else PASSWORD_TIME)
+            return replace(
+                case,
+                expires_at=max(until, case.expires_at) if case.approved_for else until,
+                approved_for=(*case.approved_for, event.intake_id),
+                waiting=tuple(w for w in case.waiting if w[0] != event.intake_id),
+            )
         case ev.HoldStarted():
-            return replace(case, hold_until=event.until)
+            waiting = (*case.waiting, (event.intake_id, event.until))
+            return replace(case, waiting=waiting, expires_at=max(case.expires_at, event.until + AFTER_HOLD))
         case ev.PasswordChosen():
             again = {a for a, _ in event.jobs}
             kept = tuple(r for r in case.results if r.account_id not in again)

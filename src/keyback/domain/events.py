@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from keyback.domain.person import Tier
+from keyback.domain.policy import Journey
 
-Journey = Literal["password", "username"]
 Result = Literal["waiting", "working", "done", "yours", "desk", "unsure", "refused"]
 
 
@@ -51,17 +51,35 @@ class ProofAccepted:
 
 @dataclass(frozen=True, slots=True)
 class ReviewStarted:
+    """Enough was shown to the page `intake_id`, but a second operator has to approve."""
+
     reason: str
+    intake_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class HoldStarted:
+    """Enough was shown to the page `intake_id`; it may go on at `until` (ms) unless the owner cancels."""
+
     until: int
+    intake_id: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Approved:
+    """The page `intake_id` may go on."""
+
     by: str = "policy"
+    intake_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedied:
+    """What was lost and is no password has been put right."""
+
+    what: Literal["unlocked", "factor_replaced", "mailbox_replaced"]
+    intake_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +148,7 @@ CaseEvent = (
     | ReviewStarted
     | HoldStarted
     | Approved
+    | Remedied
     | PasswordChosen
     | AccountSettled
     | Reopened

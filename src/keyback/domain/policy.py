@@ -1,14 +1,34 @@
-"""Which evidence suffices for whom: one pure predicate (NIST SP 800-63B-4 section 4.2, N-R10, N-R11)."""
+"""Which evidence suffices for whom, and how long a decided recovery waits: pure functions.
+
+Source: NIST SP 800-63B-4 section 4.2 (N-R10, N-R11).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
+from keyback.domain.challenge import HOUR, MINUTE
 from keyback.domain.person import Tier
 
 ProofClass = Literal["issued", "saved", "contact", "bound", "proofing", "knowledge"]
+Journey = Literal["password", "username", "locked", "second_factor", "mailbox"]
+PROOFS: dict[str, ProofClass] = {
+    "email_link": "issued",
+    "backup_email": "issued",
+    "sms_code": "issued",
+    "im_message": "issued",
+    "recovery_code": "saved",
+    "recovery_contact": "contact",
+    "totp": "bound",
+    "passkey": "bound",
+    "id_document": "proofing",
+    "caller_check": "proofing",
+    "security_questions": "knowledge",
+}
+"""Every proof that the design knows, with its class."""
+TIERS: tuple[Tier, ...] = ("standard", "mfa", "privileged")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,31 +40,156 @@ class Evidence:
         kind: its class; knowledge weighs nothing.
         channel: what it came through, such as `mail:CONTACT-ID`; the same channel never counts twice.
         accepted_at: ms.
+        handle: the page that it was shown to. Evidence weighs only for the page that gathered it: somebody else who
+            asks for the same person must not go on with what the person proved.
     """
 
     proof: str
     kind: ProofClass
     channel: str
     accepted_at: int
+    handle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Risk:
+    """What is known about the browser that asks: one that the person signed in with, a network where they did."""
+
+    known_device: bool = False
+    known_network: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Holds:
+    """How long a decided recovery waits so that its owner can cancel it, in ms.
+
+    Args:
+        stranger: tier `standard` from an unknown device and an unknown network, on one proof.
+        new_device: tier `mfa` from a browser that is not known, or without a bound factor.
+        privileged: the same for CRM administrators.
+        mailbox: changing the address that mail goes to.
+        proofing: after an identity check or a help desk's caller check; `privileged` waits twice as long.
+    """
+
+    stranger: int = 5 * MINUTE
+    new_device: int = 15 * MINUTE
+    privileged: int = 24 * HOUR
+    mailbox: int = 24 * HOUR
+    proofing: int = 24 * HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """A company's choices within the predicate, which they cannot loosen.
+
+    Args:
+        off: proofs that are not taken at all.
+        holds: see `Holds`.
+        floor: the tier that everybody has at least (`mfa` in `mlps3`, C-4).
+        known_networks: networks in CIDR form that count as known for everybody.
+    """
+
+    off: frozenset[str] = frozenset({"security_questions"})
+    holds: Holds = field(default_factory=Holds)
+    floor: Tier = "standard"
+    known_networks: tuple[str, ...] = ()
+
+    def takes(self, proof: str) -> bool:
+        """Whether this proof is known and not switched off."""
+        return proof in PROOFS and proof not in self.off
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What the evidence of one page comes to.
+
+    `more`: not enough yet. `review`: enough, but a second operator has to approve. `hold`: enough, after `wait` ms.
+    `go`: enough now.
+    """
+
+    kind: Literal["more", "review", "hold", "go"]
+    wait: int = 0
+    reason: str = ""
+
+
+def effective_tier(tier: Tier, factors: Iterable[str], floor: Tier = "standard") -> Tier:
+    """The tier that counts: at least `floor`, and at least `mfa` for somebody with a bound factor (N-R11)."""
+    least: Tier = "mfa" if any(f in ("totp", "passkey") for f in factors) else "standard"
+    return max(tier, least, floor, key=TIERS.index)
 
 
 def suffices(evidence: Iterable[Evidence], tier: Tier) -> bool:
-    """Whether this evidence may change the password of a person of this tier.
+    """Whether this evidence is enough for a person of this tier.
 
     `standard`: one issued or saved proof, or a contact (N-R10). `mfa`: two of issued, saved and contact, of different
     classes and different channels; or one of them and a bound factor; or identity proofing and one issued proof
-    (N-R11). `privileged`: as `mfa`, without SMS; a second operator approves unless a passkey was used, so until
-    somebody can approve, nothing but a passkey path is enough here.
+    (N-R11). `privileged`: as `mfa`, without SMS; see `needs_approval` for what else it wants.
     """
-    weighing = [e for e in evidence if e.kind != "knowledge" and not (tier == "privileged" and e.proof == "sms_code")]
+    weighing = _weighing(evidence, tier)
     codes = [e for e in weighing if e.kind in ("issued", "saved", "contact")]
     if tier == "standard":
         return bool(codes)
-    strong = (
+    return (
         any(a.kind != b.kind and a.channel != b.channel for a in codes for b in codes)
         or any(e.kind == "bound" and c.channel != e.channel for e in weighing for c in codes)
         or (any(e.kind == "proofing" for e in weighing) and any(c.kind == "issued" for c in codes))
     )
-    if tier == "mfa":
-        return strong
-    return strong and any(e.proof == "passkey" for e in weighing)
+
+
+def needs_approval(evidence: Iterable[Evidence], tier: Tier) -> bool:
+    """Whether a second operator has to say yes: for `privileged`, unless a passkey was used."""
+    return tier == "privileged" and not any(e.proof == "passkey" for e in evidence)
+
+
+def _weighing(evidence: Iterable[Evidence], tier: Tier) -> list[Evidence]:
+    return [e for e in evidence if e.kind != "knowledge" and not (tier == "privileged" and e.proof == "sms_code")]
+
+
+def required_tier(tier: Tier, journey: Journey) -> Tier:
+    """A lost second step is never replaced by mail alone, whatever the person's tier."""
+    return max(tier, "mfa", key=TIERS.index) if journey == "second_factor" else tier
+
+
+def rule(
+    evidence: Iterable[Evidence],
+    tier: Tier,
+    risk: Risk,
+    policy: Policy,
+    journey: Journey = "password",
+    *,
+    approved: bool = False,
+) -> Ruling:
+    """What this evidence comes to, for one page.
+
+    Args:
+        evidence: of that page only.
+        tier: the effective one.
+        approved: a second operator has said yes.
+    """
+    tier = required_tier(tier, journey)
+    shown = [e for e in evidence if policy.takes(e.proof)]
+    if not suffices(shown, tier):
+        return Ruling("more")
+    if not approved and needs_approval(shown, tier):
+        return Ruling("review", reason="privileged")
+    wait, reason = _hold(_weighing(shown, tier), tier, risk, policy.holds, journey)
+    return Ruling("hold", wait, reason) if wait else Ruling("go")
+
+
+def _hold(shown: list[Evidence], tier: Tier, risk: Risk, holds: Holds, journey: Journey) -> tuple[int, str]:
+    """The hold in ms with the word for why. More evidence never makes it longer."""
+    machine = [e for e in shown if e.kind != "proofing"]
+    if suffices(machine, tier):
+        shown = machine  # nobody had to look at a document
+    else:
+        return holds.proofing * (2 if tier == "privileged" else 1), "proofing"
+    independent = len({e.channel for e in shown})
+    bound = any(e.kind == "bound" for e in shown)
+    if journey == "mailbox" and not (bound and independent > 1):
+        return holds.mailbox, "mailbox"
+    if tier == "standard":
+        known = risk.known_device or risk.known_network
+        return (0, "") if known or independent > 1 else (holds.stranger, "stranger")
+    if independent > 2 or (bound and risk.known_device):
+        return 0, ""
+    return (holds.privileged, "privileged") if tier == "privileged" else (holds.new_device, "new_device")

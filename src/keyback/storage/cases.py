@@ -29,7 +29,8 @@ def _dump(case: Case) -> str:
         "evidence": [dataclasses.astuple(e) for e in case.evidence],
         "results": [dataclasses.astuple(r) for r in case.results],
         "submission": case.submission,
-        "hold_until": case.hold_until,
+        "approved_for": case.approved_for,
+        "waiting": case.waiting,
     }
     return json.dumps(body, ensure_ascii=True, separators=(",", ":"))
 
@@ -49,7 +50,8 @@ def _load(row: Row[Any]) -> Case:
         submission=body["submission"],
         opened_at=row.opened_at,
         expires_at=row.expires_at,
-        hold_until=body["hold_until"],
+        approved_for=tuple(body.get("approved_for", ())),  # cases of the version before have none
+        waiting=tuple((h, until) for h, until in body.get("waiting", ())),
     )
 
 
@@ -115,6 +117,13 @@ class CaseStore:
 
     def overdue(self, limit: int) -> Sequence[Case]:
         query = select(cases).where(cases.c.open & (cases.c.expires_at <= self._tx.now)).limit(limit)
+        if self._tx.pg and self._tx.writes:
+            query = query.with_for_update(skip_locked=True)
+        return [_load(r) for r in self._tx.conn.execute(query)]
+
+    def holding(self, limit: int) -> Sequence[Case]:
+        waiting = cases.c.open & cases.c.state.in_(("on_hold", "approved")) & cases.c.body.like('%"waiting":[[%')
+        query = select(cases).where(waiting).order_by(cases.c.id).limit(limit)
         if self._tx.pg and self._tx.writes:
             query = query.with_for_update(skip_locked=True)
         return [_load(r) for r in self._tx.conn.execute(query)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -10,11 +10,12 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from keyback.application.evidence import Here
 from keyback.application.identity import Origin
 from keyback.application.services import Services
 from keyback.locale import Locale, choose
 from keyback.settings import Settings
-from keyback.web.cookies import Cookies
+from keyback.web.cookies import DEVICE, Cookies
 from keyback.web.limits import Limiter
 from keyback.web.pages import Page, Shell
 from keyback.web.proxies import Proxies
@@ -47,6 +48,11 @@ class Desk:
 
     def origin(self, request: Request) -> Origin:
         return Origin(self.proxies.source(request.scope), request.headers.get("user-agent", ""))
+
+    def here(self, request: Request) -> Here:
+        """Where an answer comes from, and the rules it is weighed by."""
+        device = self.cookies.get(request, DEVICE)
+        return Here(replace(self.origin(request), device=device), self.services.policy)
 
     def shell(self, request: Request, *, step: Any = None, path: str = "", signed_in_as: str | None = None) -> Shell:
         locale = self.locale(request)

@@ -17,6 +17,7 @@ from keyback.application.store import Seals
 HOLDS = "recovery"  # handle.secret of up to three recoveries that this browser holds
 LINK = "link"  # a mailed link's token, moved out of the address bar
 SESSION = "session"
+DEVICE = "device"  # by which a browser is known that somebody signed in with
 MOST_HELD = 3
 MOST_LENGTH = 300
 VALUE = re.compile(r"[A-Za-z0-9._~-]*\Z")  # of RFC 6265 section 4.1.1 what ours are made of; nothing needs quoting
@@ -67,4 +68,4 @@ class Cookies:
         """Adds a recovery to those that this browser holds; the oldest falls out."""
         others = [(h, s) for h, s in self.held(request) if h != handle]
         value = "~".join(f"{h}.{s}" for h, s in [(handle, secret), *others][:MOST_HELD])
-        self.put(response, HOLDS, value, max_age=86400)
+        self.put(response, HOLDS, value, max_age=3 * 86400)

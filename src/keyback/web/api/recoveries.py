@@ -98,7 +98,7 @@ async def start_recovery(request: Request) -> Response:
 
 @router.get("", operation_id="getRecovery", summary="See where a recovery stands", response_model=m.Recovery)
 async def get_recovery(request: Request, held: Holder) -> AnyRecovery:
-    view = await held.desk.services.db.read(lambda tx: look(tx, held.handle))
+    view = await held.desk.services.db.read(lambda tx: look(tx, held.handle, held.desk.services.policy))
     return describe(held.desk, held.desk.locale(request), view)
 
 
@@ -120,11 +120,11 @@ def _only_waiting(held: Held, view: View, journey: str | None = None) -> None:
 async def start_proof(request: Request, held: Holder, proof: Proof) -> m.Asked:
     await limited(held.desk, request, "recoveries")
     db = held.desk.services.db
-    _only_waiting(held, await db.read(lambda tx: look(tx, held.handle)))
+    _only_waiting(held, await db.read(lambda tx: look(tx, held.handle, held.desk.services.policy)))
 
     def ask(tx: Tx) -> View:
         prove.ask_again(tx, held.handle)
-        return look(tx, held.handle)
+        return look(tx, held.handle, held.desk.services.policy)
 
     view = await db.write(ask)
     _only_waiting(held, view)
@@ -146,16 +146,16 @@ def _gone() -> Any:
 async def verify_proof(request: Request, held: Holder, proof: Proof, given: m.Code) -> m.Proven:
     await limited(held.desk, request, "proofs")
     db = held.desk.services.db
-    _only_waiting(held, await db.read(lambda tx: look(tx, held.handle)), "password")
+    _only_waiting(held, await db.read(lambda tx: look(tx, held.handle, held.desk.services.policy)), "password")
     try:
-        result, left = await prove.try_code(db, held.handle, given.code)
+        result, left = await prove.try_code(db, held.handle, given.code, held.desk.here(request))
     except Refusal:
         return _gone()  # type: ignore[no-any-return]
     if result == "no_tries":
         raise Stop(429, "no_tries", tries_left=0)
     if result != "accepted":
         raise Stop(422, result, tries_left=left)
-    now = describe(held.desk, "en", await db.read(lambda tx: look(tx, held.handle)))
+    now = describe(held.desk, "en", await db.read(lambda tx: look(tx, held.handle, held.desk.services.policy)))
     if isinstance(now, m.PasswordDue | m.NeedMore):
         return m.Proven(state=now.state)
     raise Stop(409, "wrong_state", state=now.state)  # it was stopped in between
@@ -189,7 +189,7 @@ async def choose_password(
     await limited(desk, request, "proofs")
     # Hashed here, because the digest looks at the first 200 characters of an id only.
     submission = newpassword.submission_digest(s.seals, hashlib.sha256(key.encode()).hexdigest() if key else "")
-    view = await s.db.read(lambda tx: look(tx, held.handle))
+    view = await s.db.read(lambda tx: look(tx, held.handle, held.desk.services.policy))
     case = view.case
     if case is None or not case.submission:
         await _choose(held, request, view, given, submission)
@@ -220,10 +220,10 @@ async def _choose(held: Held, request: Request, view: View, given: m.NewPassword
             for v in broken
         ]
         raise Stop(422, "password_refused", field="new_password", violations=found)
-    origin, case_id = desk.origin(request), case.id
+    here, case_id = desk.here(request), case.id
     try:
         await s.db.write(
-            lambda tx: reset.choose(tx, case_id, Secret(typed), given.accounts or (), submission, origin)
+            lambda tx: reset.choose(tx, case_id, held.handle, Secret(typed), given.accounts or (), submission, here)
         )  # fmt: skip
     except Refusal as e:
         if e.code == "no_accounts":
@@ -240,7 +240,7 @@ async def _settled(held: Held, request: Request) -> AnyRecovery:
     until = loop.time() + WAIT_S
     db = held.desk.services.db
     while True:
-        view = await db.read(lambda tx: look(tx, held.handle))
+        view = await db.read(lambda tx: look(tx, held.handle, held.desk.services.policy))
         now = describe(held.desk, held.desk.locale(request), view)
         if not isinstance(now, m.Applying) or view.case is None:
             return now
@@ -267,12 +267,12 @@ def _same(tx: Tx, seen: Case) -> bool:
 )
 async def cancel_recovery(held: Holder) -> m.Ended:
     def stop(tx: Tx) -> View:
-        view = look(tx, held.handle)
+        view = look(tx, held.handle, held.desk.services.policy)
         before = describe(held.desk, "en", view)
         if isinstance(before, m.Applying | m.Done):
             raise Stop(409, "wrong_state", state=before.state)
         prove.stop_by_requester(tx, held.handle)
-        return look(tx, held.handle)
+        return look(tx, held.handle, held.desk.services.policy)
 
     now = describe(held.desk, "en", await held.desk.services.db.write(stop))
     if not isinstance(now, m.Ended):

@@ -13,6 +13,7 @@ from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
 from keyback.domain.password import requirements
 from keyback.domain.person import Account
+from keyback.domain.policy import Policy
 from keyback.locale import Locale, gettext
 from keyback.web.api import models as m
 from keyback.web.api.holding import instant
@@ -41,14 +42,14 @@ class View:
     now: int
 
 
-def look(tx: Tx, handle: str) -> View:
+def look(tx: Tx, handle: str, policy: Policy) -> View:
     """What is known of the recovery `handle`."""
     intake = tx.intakes.get(handle)
     case = tx.cases.get(intake.case_id) if intake and intake.case_id else None
     if case is None:
         return View(intake, None, None, {}, tx.now)
     try:
-        choice = reset.choice(tx, case.id)
+        choice = reset.choice(tx, case.id, handle, policy)
     except Refusal:
         choice = None
     accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}
@@ -105,7 +106,7 @@ def _due(desk: Desk, locale: Locale, choice: reset.Choice, results: list[m.Resul
         ],
         requirements=[
             m.Rule(code=PREFIX + r.code, text=gettext(locale, r.text, **r.values))
-            for r in requirements(s.rules, choice.person.tier != "standard", s.leaked != ())
+            for r in requirements(s.rules, choice.tier != "standard", s.leaked != ())
         ],
         results=results,
     )
@@ -135,4 +136,4 @@ def personal(desk: Desk, view: View) -> tuple[Any, bool]:
     """The words that a new password may not consist of, and whether a second factor is enforced."""
     if view.choice is None:
         return newpassword.public_context(desk.services), False
-    return newpassword.context_of(desk.services, view.choice), view.choice.person.tier != "standard"
+    return newpassword.context_of(desk.services, view.choice), view.choice.tier != "standard"

@@ -91,7 +91,8 @@ async def accept(request: Request) -> Response:
     number = int(typed) if len(typed) == 2 and typed.isascii() and typed.isdigit() else None
     if not held and number is None:
         return see("/link")
-    view = await db.write(lambda tx: prove.accept_link(tx, token, held=held, number=number))
+    here = desk.here(request)
+    view = await db.write(lambda tx: prove.accept_link(tx, token, held=held, number=number, here=here))
     if view.problem is not None:
         return _problem(desk, request, view.problem, renew=_renewable(view), handle=view.handle)
     path = f"/r/{view.handle}"

@@ -39,7 +39,7 @@ async def password_page(
 ) -> Response:
     """The form for the new password; `typed` is judged, never sent back."""
     try:
-        choice = await desk.services.db.read(lambda tx: reset.choice(tx, case.id))
+        choice = await desk.services.db.read(lambda tx: reset.choice(tx, case.id, handle, desk.services.policy))
     except Refusal as e:
         # Something about the person or the case changed since the proof: say so, never lead in a circle.
         reason: Any = "expired" if e.code == "expired" else "closed"
@@ -50,7 +50,7 @@ async def password_page(
     intake = await desk.services.db.read(lambda tx: tx.intakes.get(handle))
     locale, s = desk.locale(request), desk.services
     context = newpassword.context_of(s, choice)
-    with_factor = choice.person.tier != "standard"
+    with_factor = choice.tier != "standard"
     rules = [
         pages.PasswordRule(r.requirement.code, gettext(locale, r.requirement.text, **r.requirement.values), r.state)
         for r in state_of(typed, s.rules, context, s.blocklist, with_factor, s.leaked)
@@ -90,10 +90,10 @@ async def take_password(desk: Desk, request: Request, handle: str, case: Case, v
     submission = newpassword.submission_digest(s.seals, values["submission"])
     locale = desk.locale(request)
     try:
-        choice = await s.db.read(lambda tx: reset.choice(tx, case.id))
+        choice = await s.db.read(lambda tx: reset.choice(tx, case.id, handle, s.policy))
     except Refusal as e:
         return await _refused(desk, request, handle, case, e, submission)
-    context, with_factor = newpassword.context_of(s, choice), choice.person.tier != "standard"
+    context, with_factor = newpassword.context_of(s, choice), choice.tier != "standard"
     # Of this person's accounts only: the history of anybody else's must not be asked.
     ids = [a.id for a in choice.accounts if not chosen or a.id in chosen]
     broken = await newpassword.judge(s, Secret(typed), context, with_factor, ids)
@@ -107,9 +107,9 @@ async def take_password(desk: Desk, request: Request, handle: str, case: Case, v
         )
         over = {"errors": errors, "mismatch": mismatch, "none_chosen": not chosen}
         return await password_page(desk, request, handle, case, typed=typed, chosen=chosen, status=422, **over)
-    origin = desk.origin(request)
+    here = desk.here(request)
     try:
-        await s.db.write(lambda tx: reset.choose(tx, case.id, Secret(typed), chosen, submission, origin))
+        await s.db.write(lambda tx: reset.choose(tx, case.id, handle, Secret(typed), chosen, submission, here))
     except Refusal as e:
         return await _refused(desk, request, handle, case, e, submission)
     return see(f"/r/{handle}")
@@ -222,10 +222,10 @@ def _personal(tx: Tx, desk: Desk, handle: str) -> tuple[Context, bool] | None:
     if intake is None or intake.case_id is None:
         return None
     try:
-        choice = reset.choice(tx, intake.case_id)
+        choice = reset.choice(tx, intake.case_id, handle, desk.services.policy)
     except Refusal:
         return None
-    return newpassword.context_of(desk.services, choice), choice.person.tier != "standard"
+    return newpassword.context_of(desk.services, choice), choice.tier != "standard"
 
 
 ROUTES = [Route("/passwords/check", live_check, methods=["POST"])]

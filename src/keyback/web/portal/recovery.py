@@ -129,7 +129,7 @@ async def code(request: Request) -> Response:
     if view is None or view.case is not None or view.intake.state == "stopped" or view.intake.journey == "username":
         return see(f"/r/{handle}")
     try:
-        answer, left = await prove.try_code(desk.services.db, handle, values["code"])
+        answer, left = await prove.try_code(desk.services.db, handle, values["code"], desk.here(request))
     except Refusal:
         return see(f"/r/{handle}")
     if answer == "accepted":

@@ -1,0 +1,149 @@
+"""From an accepted answer to what it means for the case: the person's tier, the risk of this browser, the ruling."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keyback.application.identity import Origin, device_words
+from keyback.application.notices import tell_all
+from keyback.application.store import Intake, Tx
+from keyback.domain import case as dc
+from keyback.domain import events as ev
+from keyback.domain.case import Case
+from keyback.domain.challenge import token_digest
+from keyback.domain.errors import Refusal
+from keyback.domain.person import Account, Contact, Person, Tier
+from keyback.domain.policy import PROOFS, Evidence, Policy, Risk, effective_tier, required_tier, suffices
+
+KNOWN_FOR = 30 * 24 * 3_600_000  # a network counts as known this long after a sign-in from it
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Where an answer came from, and the rules that it is weighed by."""
+
+    origin: Origin
+    policy: Policy
+
+
+def add(
+    tx: Tx, case: Case, proof: str, channel: str, challenge_id: str, intake: Intake, here: Here, how: str = ""
+) -> Case:
+    """Adds one proof to a case, for the page `intake`; tells everybody when a hold begins.
+
+    Args:
+        how: `number` says that another browser answered: its being known says nothing about the one that asked.
+
+    Raises:
+        Refusal: `wrong_state`, `expired`; or `wrong_state` for a proof that the policy does not take.
+    """
+    person = tx.people.person(case.person_id)
+    if person is None or not here.policy.takes(proof):
+        raise Refusal("wrong_state")
+    asker = Origin(intake.source, intake.agent) if how == "number" else here.origin
+    command = dc.AcceptProof(
+        proof,
+        PROOFS[proof],
+        channel,
+        challenge_id,
+        intake.handle,
+        how,
+        tier_of(tx, person, tx.people.accounts([person.id]).get(person.id, ()), here.policy),
+        intake.journey,
+        risk_of(tx, person.id, asker, here.policy),
+        here.policy,
+    )
+    happened = dc.decide(case, command, tx.now)
+    case = tx.cases.act(case, happened)
+    tx.intakes.bind(intake.handle, case.id)
+    for e in happened:
+        if isinstance(e, ev.HoldStarted):
+            _tell_hold(tx, case, e.until, intake, over=False)
+    return case
+
+
+def release(tx: Tx, limit: int = 500) -> int:
+    """Lets go on what has waited long enough, and tells everybody once more; the number of cases."""
+    n = 0
+    for case in tx.cases.holding(limit):
+        over = [(h, until) for h, until in case.waiting if until <= tx.now]
+        if not over or tx.now >= case.expires_at:
+            continue
+        case = tx.cases.act(case, dc.decide(case, dc.Release(), tx.now))
+        n += 1
+        for handle, until in over:
+            intake = tx.intakes.get(handle)
+            if intake is not None:
+                _tell_hold(tx, case, until, intake, over=True)
+    return n
+
+
+def _tell_hold(tx: Tx, case: Case, until: int, intake: Intake, *, over: bool) -> None:
+    facts: dict[str, object] = {
+        "at": intake.asked_at,
+        "until": until,
+        "source": intake.source,
+        "device": device_words(intake.agent),
+        "over": over,
+    }
+    tell_all(tx, case.person_id, "hold", facts, cancels=case.id, until=until + dc.AFTER_HOLD)
+
+
+def tier_of(tx: Tx, person: Person, accounts: Sequence[Account], policy: Policy) -> Tier:
+    """The tier that counts for a person now."""
+    if any(a.privileged and a.state != "disabled" for a in accounts):
+        return "privileged"
+    return effective_tier(person.tier, (f.kind for f in tx.factors.of_person(person.id)), policy.floor)
+
+
+def risk_of(tx: Tx, person_id: str, origin: Origin, policy: Policy) -> Risk:
+    """Whether a person signed in with this browser, or from this network, before."""
+    devices = tx.devices.of_person(person_id)
+    cookie = token_digest(origin.device) if origin.device else b""
+    networks = {d.source for d in devices if d.seen_at > tx.now - KNOWN_FOR}
+    return Risk(
+        known_device=any(d.digest == cookie for d in devices),
+        known_network=origin.source in networks or _within(origin.source, policy.known_networks),
+    )
+
+
+def _within(source: str, networks: Sequence[str]) -> bool:
+    try:
+        address = ipaddress.ip_address(source)
+    except ValueError:
+        return False
+    return any(address in ipaddress.ip_network(n, strict=False) for n in networks)
+
+
+def channel_of(contact: Contact, own: Sequence[Contact]) -> str:
+    """The identity under which a contact's evidence counts. A backup address at the same mail domain as the primary one
+    is the same channel: who runs that domain reads both."""
+    kind = {"mail": "mail", "sms": "phone", "im": "im"}[contact.channel]
+    if contact.role == "recovery":
+        return f"contact:{contact.id}"
+    if contact.channel == "mail" and contact.role == "backup":
+        domain = contact.address.rpartition("@")[2].casefold()
+        for c in own:
+            if c.channel == "mail" and c.role == "primary" and c.address.rpartition("@")[2].casefold() == domain:
+                return f"mail:{c.id}"
+    return f"{kind}:{contact.id}"
+
+
+def still_holds(tx: Tx, case: Case, handle: str) -> list[Evidence]:
+    """What a page proved and what is still true: a mailbox or factor that was taken away since is no evidence."""
+    contacts = tx.contacts.of_person(case.person_id)
+    factors = tx.factors.of_person(case.person_id)
+    live = {f"{k}:{c.id}" for c in contacts for k in ("mail", "phone", "im", "contact")}
+    live |= {f"{k}:{f.id}" for f in factors for k in ("totp", "passkey", "saved", "questions")}
+    return [e for e in case.shown_by(handle) if e.channel in live or e.kind == "proofing"]
+
+
+def enough(tx: Tx, case: Case, handle: str, person: Person, accounts: Sequence[Account], policy: Policy) -> bool:
+    """Whether a page that may go on still may: asked again at the moment of the remedy."""
+    intake = tx.intakes.get(handle)
+    if intake is None or not case.open_to(handle):
+        return False
+    tier = required_tier(tier_of(tx, person, accounts, policy), intake.journey)
+    return suffices([e for e in still_holds(tx, case, handle) if policy.takes(e.proof)], tier)

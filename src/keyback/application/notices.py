@@ -1,0 +1,58 @@
+"""Telling people what happens to their accounts: every confirmed contact, old ones included (N-R12)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from keyback.application.store import Job, Tx
+from keyback.domain.challenge import HOUR
+from keyback.domain.person import Contact
+from keyback.domain.prompt import Prompt, link_token
+
+LIFE = 3 * 24 * HOUR
+
+
+def username_of(tx: Tx, person_id: str) -> str:
+    """The login that people know best: one whose password lives in a system of ours, else any."""
+    accounts = tx.people.accounts([person_id]).get(person_id, ())
+    return next((a.username for a in accounts if not a.provider), accounts[0].username if accounts else "")
+
+
+def tell_all(
+    tx: Tx,
+    person_id: str,
+    letter: str,
+    facts: dict[str, object],
+    *,
+    cancels: str = "",
+    until: int = 0,
+    also: Sequence[Contact] = (),
+) -> None:
+    """One letter to every confirmed contact of a person.
+
+    Args:
+        cancels: id of the case that a link in each letter cancels; empty: no such link.
+        until: ms until when that link works.
+        also: contacts that are confirmed no longer, such as the one just removed.
+    """
+    body = {"letter": letter, "person": person_id, "username": username_of(tx, person_id), **facts}
+    contacts = [*tx.people.contacts([person_id]).get(person_id, ()), *also]
+    jobs = []
+    for c in contacts:
+        more = {"prompt": _cancel(tx, person_id, c.id, cancels, until)} if cancels else {}
+        jobs.append(Job(tx.new_id(), "mail", {**body, "contact": c.id, **more}, tx.now, tx.now + LIFE))
+    tx.outbox.put(jobs)
+
+
+def _cancel(tx: Tx, person_id: str, contact_id: str, case_id: str, until: int) -> str:
+    """A link of its own for each contact, so that the audit log knows who said stop."""
+    person = tx.people.person(person_id)
+    version = person.security_version if person else 0
+    nonce = tx.random(32)
+    prompt = Prompt(
+        tx.new_id(), "cancel", "notice", person_id, nonce, version, tx.now, until, case_id=case_id, target=contact_id
+    )
+    token = link_token(tx.seals.derive("prompt"), nonce)
+    tx.prompts.add(prompt, hashlib.sha256(token.encode()).digest())
+    return prompt.id

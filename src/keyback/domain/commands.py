@@ -1,0 +1,104 @@
+"""What can be asked of a recovery case; `case.decide` says what follows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from keyback.domain import events as ev
+from keyback.domain.person import Tier
+from keyback.domain.policy import Journey, Policy, ProofClass, Risk
+
+
+@dataclass(frozen=True, slots=True)
+class Open:
+    person_id: str
+    journey: Journey
+    tier: Tier
+    accounts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SendChallenge:
+    challenge_id: str
+    intake_id: str
+    contact_id: str
+    source: str = ""
+    device: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WithholdMail:
+    intake_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptProof:
+    proof: str
+    kind: ProofClass
+    channel: str
+    challenge_id: str
+    intake_id: str
+    how: str = ""
+    tier: Tier = "standard"  # the person's now; the case's own counts where it is higher
+    journey: Journey = "password"  # of the page
+    risk: Risk = field(default_factory=Risk)
+    policy: Policy = field(default_factory=Policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Lets pages go on whose hold is over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """What was lost is put right by something else than a password."""
+
+    what: Literal["unlocked", "factor_replaced", "mailbox_replaced"]
+    intake_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChoosePassword:
+    """`jobs`: (account id, job id) of the accounts that get the new password; `intake_id`: the page that chose it."""
+
+    jobs: tuple[tuple[str, str], ...]
+    submission: str
+    intake_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    account_id: str
+    result: ev.Result
+    code: str = ""
+    vendor_text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SendLogins:
+    intake_id: str
+    contact_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    by: Literal["owner", "requester", "operator"]
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Expire:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    pass
+
+
+Command = (
+    Open | SendChallenge | WithholdMail | AcceptProof | Release | Remedy | ChoosePassword | Settle | SendLogins
+    | Cancel | Expire | Close
+)  # fmt: skip
