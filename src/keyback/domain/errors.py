@@ -18,7 +18,7 @@ class Refusal(Exception):
 class BadInput(ValueError):
     """What was typed cannot be read. `code` is stable; the text never echoes the input (ASVS 5.0 16.2.5).
 
-    Codes: `empty`, `too_long`, `not_text`.
+    Codes: `empty`, `too_long`, `not_text`, `phone_not_understood`, `phone_without_messages`.
     """
 
     def __init__(self, code: str) -> None:

@@ -14,16 +14,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 import pytest
-import uvicorn
 
 from keyback.application.ports import Connector, Means, Outcome, Plan, Step, Unavailable
 from keyback.domain.secret import Secret
+from keyback.testing.serving import served
 
 OLD, NEW, CANARY = "Old-pass-123456", "Neu-und-lang-778899", "Kanarienvogel-4711-geheim"
 Fault = Literal["", "refuse", "hang", "drop_reply"]
@@ -269,24 +268,6 @@ class ConnectorContract:
     def _needs_network(harness: Harness) -> None:
         if not harness.traits.network:
             pytest.skip("not on this platform: the system is in this process")
-
-
-@contextlib.contextmanager
-def served(app: Any) -> Iterator[str]:
-    """An ASGI app on a free port of 127.0.0.1, in a thread of its own; gives its address."""
-    config = uvicorn.Config(
-        app, host="127.0.0.1", port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    sock = config.bind_socket()
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        sock.close()
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from keyback.locale import choose, gettext
+from keyback.testing.serving import Cut, until_gone
 
 Broken = Literal["", "refuse", "hang", "drop_reply_after_apply", "policy"]
 MODES: tuple[Broken, ...] = ("", "refuse", "hang", "drop_reply_after_apply", "policy")
@@ -151,7 +152,7 @@ class DemoCrm:
             if self.broken == "refuse":
                 return _error(503, "maintenance", "Down for maintenance.")
             if self.broken == "hang":
-                await _until_gone(request)
+                await until_gone(request)
                 return Response(status_code=504)
             try:
                 request.state.body = dict(json.loads(body))
@@ -188,7 +189,7 @@ class DemoCrm:
             return _error(422, "weak_password", HISTORY if self.broken == "policy" else WEAK)
         user.hash, user.changes, user.last_job = _hash(password), user.changes + 1, job
         self._save()
-        return _Cut() if self.broken == "drop_reply_after_apply" else JSONResponse({"ok": True})
+        return Cut() if self.broken == "drop_reply_after_apply" else JSONResponse({"ok": True})
 
     async def _unlock(self, request: Request) -> Response:
         user = self._users.get(request.path_params["id"])
@@ -256,24 +257,6 @@ class DemoCrm:
                 f.flush()
                 os.fsync(f.fileno())
             new.replace(self._file)
-
-
-class _Cut(Response):
-    """Begins an answer and never ends it; the server then closes the connection."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
-        await send({"type": "http.response.body", "body": b"{", "more_body": True})
-
-
-async def _until_gone(request: Request, seconds: float = 120) -> None:
-    """Wait until the caller hangs up."""
-    try:
-        async with asyncio.timeout(seconds):
-            while (await request.receive())["type"] != "http.disconnect":
-                pass
-    except TimeoutError:
-        return
 
 
 def _public(user: DemoUser) -> dict[str, Any]:

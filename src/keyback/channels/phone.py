@@ -1,0 +1,119 @@
+"""SMS and chat messages: what all gateways have in common. A gateway itself is one file beside this one.
+
+A gateway hands over one message and says in a `Receipt` what became of it; here it is bounded, kept in order, and
+whatever breaks becomes a receipt.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from typing import Literal, Protocol
+
+import structlog
+
+from keyback.application.ports import Letter, Receipt, Unavailable
+from keyback.channels.mime import BadLetter
+from keyback.channels.phone_texts import PhoneTexts, ShortMessage
+from keyback.outbound.http import HttpOptions, MaybeDone, vendor_text
+
+log = structlog.get_logger("keyback.phone")
+AT_ONCE = 4
+FAULTS = 3  # without an answer, one after another, before the rest of a batch waits
+# What answers mean; the words are the same as for mail where they fit.
+Verdict = tuple[Literal["sent", "temporary", "permanent"], str]
+OK: Verdict = ("sent", "ok")
+BUSY: Verdict = ("temporary", "busy")
+REFUSES_US: Verdict = ("temporary", "relay_refuses_us")  # credentials, signature, template: ours to mend
+NO_BALANCE: Verdict = ("temporary", "no_balance")
+BAD_RECIPIENT: Verdict = ("permanent", "refused_recipient")
+BAD_MESSAGE: Verdict = ("permanent", "refused_message")
+NO_TEMPLATE: Verdict = ("permanent", "no_template")
+OURS = frozenset({"relay_refuses_us", "no_balance", "no_template"})
+_TELLING = re.compile(r"\S+@\S+|https?:\S+|\+?\d(?:[ -]?\d){3,}")  # gateways quote numbers, and now and then the code
+
+
+class Gateway(Protocol):
+    """A service that takes one message at a time. Copy `webhook.py` to write one."""
+
+    async def deliver(self, message: ShortMessage) -> Receipt:
+        """Hands it over. May raise `NotDone` or `MaybeDone` of `outbound.http`, and nothing else on purpose."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class GatewayOptions(HttpOptions):
+    """Keys that every gateway takes. `timeout_s`: a phone in the hand waits for no more than seconds."""
+
+    timeout_s: float = 10.0
+
+
+def receipt(verdict: Verdict, said: object = "") -> Receipt:
+    """What became of a message, with the service's words less numbers, addresses and codes."""
+    return Receipt(*verdict, detail=_TELLING.sub("…", vendor_text(said))[:200])
+
+
+class PhoneChannel:
+    """A channel over one gateway (see `Channel`).
+
+    Args:
+        name: `sms` or `im`.
+        gateway: what carries.
+        texts: makes the messages.
+        clock: now in ms; letters whose time is over are not sent (attack case K7).
+    """
+
+    def __init__(
+        self, name: Literal["sms", "im"], gateway: Gateway, texts: PhoneTexts, clock: Callable[[], int]
+    ) -> None:
+        self.name = name
+        self._gateway, self._texts, self._clock = gateway, texts, clock
+
+    def __repr__(self) -> str:
+        return f"PhoneChannel({self.name!r}, {type(self._gateway).__name__})"
+
+    async def send(self, letters: Sequence[Letter]) -> Sequence[Receipt]:
+        """One receipt per letter, in order. A service that stays silent is left alone for the rest of the batch."""
+        places, silent = asyncio.Semaphore(AT_ONCE), _Silence()
+
+        async def one(letter: Letter) -> Receipt:
+            async with places:
+                return await self._send(letter, silent)
+
+        receipts = await asyncio.gather(*(one(letter) for letter in letters))
+        for code in sorted({r.code for r in receipts} & OURS):
+            detail = next(r.detail for r in receipts if r.code == code)
+            log.warning("gateway_refuses", channel=self.name, code=code, detail=detail)
+        return receipts
+
+    async def close(self) -> None:
+        await self._gateway.close()
+
+    async def _send(self, letter: Letter, silent: _Silence) -> Receipt:
+        now = self._clock()
+        if letter.expires_at <= now:
+            return Receipt("permanent", "expired")
+        try:
+            message = self._texts.compose(letter, now)
+        except BadLetter as e:
+            return Receipt("permanent", "bad_letter", str(e))
+        if silent.faults >= FAULTS:
+            return Receipt("temporary", "unreachable")
+        try:
+            answer = await self._gateway.deliver(message)
+        except Unavailable as e:
+            silent.faults += 1
+            return receipt(("temporary", "reply_lost" if isinstance(e, MaybeDone) else "unreachable"), e)
+        except Exception as e:  # an answer of another shape than documented, or a gateway of somebody else
+            log.error("gateway_broke", channel=self.name, error=type(e).__name__)
+            return Receipt("temporary", "fault", type(e).__name__)
+        silent.faults = 0
+        return answer
+
+
+class _Silence:
+    """Calls in a row without an answer, in one batch."""
+
+    faults = 0

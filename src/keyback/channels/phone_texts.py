@@ -1,0 +1,189 @@
+"""What goes to a phone: short texts in two languages, by SMS or as a message of a chat service.
+
+Facts by kind (`Secret` where named so, instants in ms):
+    sms_code, im_code  code: Secret (6 digits), expires_at, purpose: recovery | enrol | step_up | sign_in
+    changed            at, help_url
+    stopped            at
+    hold               until, stop_link: Secret, over: whether the wait is over
+
+No name and no user name is in them: a phone lies on the table. The last line of an SMS with a code binds it to our
+address, so that phones fill it in there and nowhere else (WICG, "Origin-bound one-time codes delivered via SMS").
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime
+
+from keyback.application.ports import Letter, LetterKind
+from keyback.channels.cleaning import URL
+from keyback.channels.mime import BadLetter
+from keyback.domain.phone import is_e164
+from keyback.domain.secret import Secret
+from keyback.locale import LOCALES, gettext
+
+SHORT = {"zh_CN": "M月d日HH:mm", "en": "d MMM, HH:mm"}
+# How chat services name their people. They read `@all`, `a|b` and `a,b` as more than one person.
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class ShortMessage:
+    """One message, ready for a gateway.
+
+    Args:
+        id: stable over retries; gateways that can drop repeats get it.
+        channel: `sms` or `im`.
+        to: E.164, or the id by which the chat service knows the person.
+        params: what the text is made of, in order, for gateways that want registered templates.
+        expires_at: ms; of no use after it.
+    """
+
+    id: str
+    channel: str
+    to: str = field(repr=False)
+    kind: str
+    locale: str
+    text: str = field(repr=False)
+    params: Mapping[str, str] = field(repr=False)
+    expires_at: int
+
+
+class PhoneTexts:
+    """Makes short messages out of letters. Safe to use from several threads.
+
+    Args:
+        company: the company's name by locale.
+        timezone: IANA name; times are shown in it.
+        public_url: base of every link of ours; its host stands in the last line of a code.
+
+    Raises:
+        ValueError: a language without company.
+    """
+
+    def __init__(self, company: Mapping[str, str], timezone: str, public_url: str) -> None:
+        if not all(company.get(locale) for locale in LOCALES):
+            raise ValueError("the company needs a name in both languages")
+        self._company, self._zone, self._base = company, ZoneInfo(timezone), public_url.rstrip("/")
+        self._host = urlsplit(public_url).hostname or ""
+        self._tell: dict[LetterKind, Callable[[Letter, int, str], tuple[str, dict[str, str]]]] = {
+            LetterKind.SMS_CODE: self._code,
+            LetterKind.IM_CODE: self._code,
+            LetterKind.CHANGED: self._changed,
+            LetterKind.STOPPED: self._stopped,
+            LetterKind.HOLD: self._hold,
+        }
+
+    def compose(self, letter: Letter, now: int) -> ShortMessage:
+        """The message of a letter.
+
+        Args:
+            now: ms; a code's text says how long it still works.
+
+        Raises:
+            BadLetter: the address or a fact is missing or not what it must be, or phones are not told of this kind.
+        """
+        _address(letter)
+        locale = letter.locale if letter.locale in LOCALES else "en"
+        tell = self._tell.get(letter.kind)
+        if tell is None or (letter.kind, letter.channel) in {(LetterKind.SMS_CODE, "im"), (LetterKind.IM_CODE, "sms")}:
+            raise BadLetter(f"{letter.channel} carries no {letter.kind}")
+        try:
+            text, params = tell(letter, now, locale)
+        except (KeyError, TypeError, AttributeError, OverflowError, OSError):
+            raise BadLetter(f"a fact of the {letter.kind} message is missing or of another type") from None
+        return ShortMessage(letter.id, letter.channel, letter.to, letter.kind, locale, text, params, letter.expires_at)
+
+    def _code(self, letter: Letter, now: int, locale: str) -> tuple[str, dict[str, str]]:
+        f, company = letter.facts, self._company[locale]
+        code, until = _secret(f["code"]), f["expires_at"]
+        if not (len(code) == 6 and code.isascii() and code.isdigit()):
+            raise BadLetter("the code is not six digits")
+        if not isinstance(until, int):
+            raise TypeError
+        shown: dict[str, str] = {"code": code, "minutes": str(max(1, (until - now) // 60_000))}
+
+        def _(text: str) -> str:
+            return gettext(locale, text, company=company, **shown)
+
+        match f["purpose"]:
+            case "recovery":
+                text = _(
+                    "{company}: {code} is your code to get back into your account, for {minutes} minutes. "
+                    "Tell it to nobody, not even us."
+                )
+            case "enrol":
+                text = _(
+                    "{company}: {code} is your code to confirm this contact, for {minutes} minutes. "
+                    "Tell it to nobody, not even us."
+                )
+            case "step_up" | "sign_in":
+                text = _(
+                    "{company}: {code} is your code to confirm that it is you, for {minutes} minutes. "
+                    "Tell it to nobody, not even us."
+                )
+            case _other:
+                raise BadLetter("the code has no known purpose")
+        return (f"{text}\n@{self._host} #{code}" if letter.channel == "sms" else text), shown
+
+    def _changed(self, letter: Letter, now: int, locale: str) -> tuple[str, dict[str, str]]:
+        when, company = self._when(letter.facts["at"], locale), self._company[locale]
+        link = self._own(letter.facts["help_url"])
+        text = gettext(
+            locale,
+            "{company}: a recovery of your account went through on {when}. Not you? {link}",
+            company=company, when=when, link=link,
+        )  # fmt: skip
+        return text, {"when": when}
+
+    def _stopped(self, letter: Letter, now: int, locale: str) -> tuple[str, dict[str, str]]:
+        when, company = self._when(letter.facts["at"], locale), self._company[locale]
+        text = gettext(
+            locale,
+            "{company}: the recovery of your account was stopped on {when}. Nothing was changed.",
+            company=company, when=when,
+        )  # fmt: skip
+        return text, {"when": when}
+
+    def _hold(self, letter: Letter, now: int, locale: str) -> tuple[str, dict[str, str]]:
+        f, company = letter.facts, self._company[locale]
+        when, link = self._when(f["until"], locale), self._own(_secret(f["stop_link"]))
+
+        def _(text: str) -> str:
+            return gettext(locale, text, company=company, when=when, link=link)
+
+        if f["over"]:
+            text = _("{company}: a recovery of your account has waited and can go on. Not yours? Stop it: {link}")
+        else:
+            text = _("{company}: a recovery of your account waits until {when}. Not yours? Stop it: {link}")
+        return text, {"when": when, "token": link.rpartition("/")[2]}
+
+    def _when(self, ms: object, locale: str) -> str:
+        if not isinstance(ms, int):
+            raise TypeError
+        moment = datetime.fromtimestamp(ms // 1000, self._zone)
+        return format_datetime(moment, SHORT[locale], tzinfo=self._zone, locale=locale)
+
+    def _own(self, url: object) -> str:
+        """A link of ours; built from `public_url` or not sent at all."""
+        if not isinstance(url, str) or not url.startswith(self._base + "/") or not URL.match(url):
+            raise BadLetter("a link does not start with public_url")
+        return url
+
+
+def _address(letter: Letter) -> None:
+    """Stored addresses are checked again: they end up in parameters of others (N-R6)."""
+    if not (is_e164(letter.to) if letter.channel == "sms" else _ID.match(letter.to)):
+        raise BadLetter(f"the address is none for {letter.channel}")
+
+
+def _secret(value: object) -> str:
+    if isinstance(value, Secret):
+        return value.reveal()
+    raise TypeError("not a Secret")

@@ -1,0 +1,58 @@
+"""One channel for all letters: each goes to what carries its kind of address, and none waits for another's service."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import structlog
+
+from keyback.application.ports import Channel, Letter, Receipt
+
+log = structlog.get_logger("keyback.router")
+
+
+class Router:
+    """The channel that the worker sends by (see `Channel`).
+
+    Args:
+        carriers: by `Letter.channel`; a letter without a carrier is refused for good.
+    """
+
+    name = "router"
+
+    def __init__(self, carriers: Mapping[str, Channel]) -> None:
+        self.carriers = dict(carriers)
+
+    async def send(self, letters: Sequence[Letter]) -> Sequence[Receipt]:
+        """One receipt per letter, in order; the carriers work side by side."""
+        receipts = [Receipt("permanent", "no_channel")] * len(letters)
+
+        async def part(carrier: Channel, places: list[int]) -> None:
+            for i, r in zip(places, await self._carry(carrier, [letters[i] for i in places]), strict=True):
+                receipts[i] = r
+
+        await asyncio.gather(
+            *(
+                part(carrier, [i for i, letter in enumerate(letters) if letter.channel == name])
+                for name, carrier in self.carriers.items()
+            )
+        )
+        return receipts
+
+    async def close(self) -> None:
+        for carrier in self.carriers.values():
+            await carrier.close()
+
+    async def _carry(self, carrier: Channel, letters: Sequence[Letter]) -> Sequence[Receipt]:
+        if not letters:
+            return []
+        try:
+            receipts = await carrier.send(letters)
+            if len(receipts) == len(letters):
+                return receipts
+            error = "count"
+        except Exception as e:  # a carrier of somebody else's; the others' letters still count
+            error = type(e).__name__
+        log.error("carrier_broke", carrier=carrier.name, error=error)
+        return [Receipt("temporary", "fault")] * len(letters)

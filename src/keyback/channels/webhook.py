@@ -1,0 +1,93 @@
+"""SMS and chat messages by HTTP to an address of the company's own: a gateway, a script, another service.
+
+One signed JSON object is posted for each message, in the form of Standard Webhooks 1.0.0 (standardwebhooks.com):
+
+    POST <url>
+    webhook-id: <the message's id, the same over retries>
+    webhook-timestamp: <seconds>
+    webhook-signature: v1,<base64 of HMAC-SHA256 over "id.timestamp.body">
+
+    {"id", "channel": "sms"|"im", "to", "kind", "locale", "text", "params", "expires_at"}
+
+Answers: 2xx took it; 402 no balance; 408, 425 and 429 later; 401, 403, 404 and 405 are ours to mend; 422 is about the
+recipient; any other 4xx about the message; 5xx and silence are tried again.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hmac
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from keyback.application.ports import Receipt
+from keyback.channels import phone
+from keyback.channels.phone import GatewayOptions, Verdict, receipt
+from keyback.channels.phone_texts import ShortMessage
+from keyback.domain.secret import Secret
+from keyback.outbound.http import Endpoint
+
+ANSWERS: Mapping[int, Verdict] = {
+    401: phone.REFUSES_US, 403: phone.REFUSES_US, 404: phone.REFUSES_US, 405: phone.REFUSES_US,
+    402: phone.NO_BALANCE, 408: phone.BUSY, 425: phone.BUSY, 429: phone.BUSY, 422: phone.BAD_RECIPIENT,
+}  # fmt: skip
+
+
+class WebhookGateway:
+    """Posts to one address.
+
+    Args:
+        endpoint: the address.
+        secret: `whsec_` and the base64 of 24 to 64 random bytes.
+        clock: now in ms.
+
+    Raises:
+        ValueError: a secret of another form.
+    """
+
+    def __init__(self, endpoint: Endpoint, secret: Secret, clock: Callable[[], int]) -> None:
+        self._http, self._clock = endpoint, clock
+        self._key = webhook_key(secret)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], clock: Callable[[], int]) -> WebhookGateway:
+        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
+        o = GatewayOptions.model_validate(options)
+        return cls(Endpoint(o.url, ca_file=o.ca_file, timeout=o.timeout_s), o.read_secret(), clock)
+
+    async def deliver(self, message: ShortMessage) -> Receipt:
+        fields = ("id", "channel", "to", "kind", "locale", "text", "params", "expires_at")
+        body = json.dumps({f: getattr(message, f) for f in fields}).encode("ascii")
+        at = self._clock() // 1000
+        headers = {
+            "webhook-id": Secret(message.id),
+            "webhook-timestamp": Secret(str(at)),
+            "webhook-signature": Secret(sign(self._key, message.id, at, body)),
+        }
+        reply = await self._http.call("POST", "", content=body, headers=headers)
+        if reply.status < 300:
+            return receipt(phone.OK)
+        return receipt(ANSWERS.get(reply.status, phone.BAD_MESSAGE), f"HTTP {reply.status}")
+
+    async def close(self) -> None:
+        await self._http.close()
+
+
+def webhook_key(secret: Secret) -> bytes:
+    """The bytes of a Standard Webhooks secret. Raises `ValueError` for one of another form."""
+    text = secret.reveal()
+    try:
+        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    if not text.startswith("whsec_") or not 24 <= len(key) <= 64:
+        raise ValueError("the secret is whsec_ and the base64 of 24 to 64 random bytes")
+    return key
+
+
+def sign(key: bytes, message_id: str, at: int, body: bytes) -> str:
+    """The header `webhook-signature`; `at` in seconds."""
+    mac = hmac.digest(key, f"{message_id}.{at}.".encode() + body, "sha256")
+    return "v1," + base64.b64encode(mac).decode()

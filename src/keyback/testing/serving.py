@@ -1,0 +1,104 @@
+"""Stand-ins on the loopback address: how they are served, and how they break."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import Any, Literal
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
+
+Trouble = Literal["", "busy", "broken", "hang", "cut", "stranger", "balance", "recipient", "token"]
+KEEP = 500
+
+
+@contextlib.contextmanager
+def served(app: Any) -> Iterator[str]:
+    """An ASGI app on a free port of 127.0.0.1, in a thread of its own; gives its address."""
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=0, log_level="critical", lifespan="off", timeout_graceful_shutdown=1
+    )
+    server = uvicorn.Server(config)
+    sock = config.bind_socket()
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{sock.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(10)
+        sock.close()
+
+
+class Cut(Response):
+    """Begins an answer and never ends it; the server then closes the connection."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
+        await send({"type": "http.response.body", "body": b"{", "more_body": True})
+
+
+async def until_gone(request: Request, seconds: float = 120) -> None:
+    """Wait until the caller hangs up."""
+    try:
+        async with asyncio.timeout(seconds):
+            while (await request.receive())["type"] != "http.disconnect":
+                pass
+    except TimeoutError:
+        return
+
+
+class Service:
+    """A message service that keeps what it takes and breaks on demand; an ASGI app.
+
+    `trouble` may be set at any time: `busy` (flow control), `broken` (5xx), `hang` (no answer), `cut` (takes the
+    message, then the connection breaks), `stranger` (our credentials are not known), `balance` (nothing left to spend),
+    `recipient` (every address is refused), `token` (each access token has ended the moment it was given). `calls`
+    counts requests by path.
+    """
+
+    def __init__(self) -> None:
+        self.trouble: Trouble = ""
+        self.messages: list[dict[str, Any]] = []
+        self.calls: dict[str, int] = {}
+        self._app = Starlette(
+            routes=[Route(p, self._guarded(act), methods=[method]) for method, p, act in self.routes()]
+        )
+
+    def routes(self) -> Sequence[tuple[str, str, Callable[[Request, bytes], Awaitable[Response]]]]:
+        """Method, path and what answers."""
+        raise NotImplementedError
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app(scope, receive, send)
+
+    def keep(self, id: str, to: str, text: str, **more: Any) -> None:
+        """Takes a message; the oldest of more than 500 goes."""
+        at = time.time_ns() // 1_000_000
+        self.messages.append({"id": id, "at": at, "to": to, "text": text, **more})
+        del self.messages[:-KEEP]
+
+    def taken(self, answer: Any) -> Response:
+        """The answer to a message that was taken, unless the connection breaks."""
+        return Cut() if self.trouble == "cut" else JSONResponse(answer)
+
+    def _guarded(self, act: Callable[[Request, bytes], Awaitable[Response]]) -> Callable[[Request], Any]:
+        async def endpoint(request: Request) -> Response:
+            self.calls[request.url.path] = self.calls.get(request.url.path, 0) + 1
+            body = await request.body()
+            if self.trouble == "broken":
+                return Response("<h1>502 Bad Gateway</h1>", 502, media_type="text/html")
+            if self.trouble == "hang":
+                await until_gone(request)
+                return Response(status_code=504)
+            return await act(request, body)
+
+        return endpoint

@@ -1,0 +1,144 @@
+"""Phone and chat by a webhook of one's own, against the demo's phone; and what all gateways share."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any, Literal
+
+import pytest
+
+from keyback.application.ports import Letter, LetterKind, Receipt
+from keyback.channels.phone import PhoneChannel, receipt
+from keyback.channels.phone_texts import PhoneTexts, ShortMessage
+from keyback.channels.router import Router
+from keyback.channels.webhook import WebhookGateway, sign, webhook_key
+from keyback.domain.secret import Secret
+from keyback.testing.channels import BASE, COMPANY, ChannelContract, codes, short_letter
+from keyback.testing.phone import Phone
+from keyback.testing.serving import Trouble
+
+TEXTS = PhoneTexts(COMPANY, "Asia/Shanghai", BASE)
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Harness:
+    troubles: frozenset[Trouble] = frozenset({"busy", "broken", "hang", "cut", "stranger", "balance", "recipient"})
+
+    def __init__(self, kind: Literal["sms", "im"], phone: Phone, url: str) -> None:
+        self.kind, self.phone, self.secrets = kind, phone, [phone.secret]
+        gateway = WebhookGateway.from_options({"url": url, "secret": phone.secret, "timeout_s": 0.3}, now)
+        self.channel = PhoneChannel(kind, gateway, TEXTS, now)
+
+    def letter(self, number: int, **over: Any) -> Letter:
+        to = f"+861380013800{number}" if self.kind == "sms" else f"maya.{number}"
+        return short_letter(number, self.kind, over.pop("to", to), now(), **over)
+
+    def got(self) -> Sequence[tuple[str, str]]:
+        return [(m["to"], m["text"]) for m in self.phone.messages]
+
+    def trouble(self, how: Trouble) -> None:
+        self.phone.trouble = how
+
+
+@pytest.fixture(scope="module")
+def served_phone() -> Iterator[tuple[Phone, str]]:
+    phone = Phone()
+    with phone.serving() as url:
+        yield phone, url
+
+
+class TestWebhook(ChannelContract):
+    @pytest.fixture(params=["sms", "im"])
+    async def harness(self, request: pytest.FixtureRequest, served_phone: tuple[Phone, str]) -> AsyncIterator[Harness]:
+        phone, url = served_phone
+        phone.messages.clear()
+        harness = Harness(request.param, phone, url)
+        yield harness
+        phone.trouble = ""
+        await harness.channel.close()
+
+    async def test_a_lost_answer_rings_once(self, harness: Harness) -> None:
+        harness.trouble("cut")
+        assert codes(await harness.channel.send([harness.letter(1)])) == [("temporary", "reply_lost")]
+        harness.trouble("")
+        assert codes(await harness.channel.send([harness.letter(1)])) == [("sent", "ok")]
+        assert len(harness.got()) == 1
+        assert harness.phone.messages[0]["message_id"] == "letter-1"
+
+
+def test_the_signature_is_that_of_the_standard() -> None:
+    """The example of Standard Webhooks' reference libraries."""
+    key = webhook_key(Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"))
+    signed = sign(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+@pytest.mark.parametrize("secret", ["", "short", "whsec_", "whsec_QUJD", "whsec_!!!!"])
+def test_a_weak_secret_is_refused(secret: str) -> None:
+    with pytest.raises(ValueError):
+        webhook_key(Secret(secret))
+
+
+@pytest.mark.parametrize("url", ["http://sms.example.com/", "ftp://127.0.0.1/", "https://u:p@sms.example.com/"])
+def test_an_unsafe_address_is_refused(url: str) -> None:
+    with pytest.raises(ValueError):
+        WebhookGateway.from_options({"url": url, "secret": Phone().secret}, now)
+
+
+class Broken:
+    """A gateway of somebody else's that does all it must not."""
+
+    async def deliver(self, message: ShortMessage) -> Receipt:
+        raise KeyError(message.text)
+
+    async def close(self) -> None: ...
+
+
+def test_a_gateway_that_raises_is_a_receipt() -> None:
+    channel = PhoneChannel("sms", Broken(), TEXTS, now)
+    got = asyncio.run(channel.send([short_letter(1, "sms", "+8613800138000", now())]))
+    assert [(r.status, r.code, r.detail) for r in got] == [("temporary", "fault", "KeyError")]
+
+
+def test_a_detail_has_no_number_address_or_code() -> None:
+    said = "Unknown +86 138-0013-8000, see https://x.example.com/482719 or a@b.example; 482719\r\nisv.LIMIT"
+    assert receipt(("temporary", "busy"), said).detail == "Unknown …, see … or … … isv.LIMIT"
+
+
+class Fake:
+    def __init__(self, name: str, receipts: list[Receipt] | Exception) -> None:
+        self.name, self.receipts, self.letters, self.closed = name, receipts, [], False
+
+    async def send(self, letters: Sequence[Letter]) -> Sequence[Receipt]:
+        self.letters += letters
+        if isinstance(self.receipts, Exception):
+            raise self.receipts
+        return self.receipts[: len(letters)]
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+def test_the_router_keeps_order_and_keeps_faults_apart() -> None:
+    mail, sms = Fake("mail", [Receipt("sent", "a"), Receipt("sent", "b")]), Fake("sms", RuntimeError("+8613800138000"))
+    router = Router({"mail": mail, "sms": sms})
+    letters = [short_letter(i, c, "x", 1) for i, c in enumerate(["sms", "mail", "im", "mail", "sms"])]
+    got = [(r.status, r.code) for r in asyncio.run(router.send(letters))]
+    assert got == [
+        ("temporary", "fault"), ("sent", "a"), ("permanent", "no_channel"), ("sent", "b"), ("temporary", "fault"),
+    ]  # fmt: skip
+    assert [x.id for x in mail.letters] == ["letter-1", "letter-3"]
+    asyncio.run(router.close())
+    assert mail.closed
+    assert sms.closed
+
+
+def test_a_carrier_that_answers_for_too_few_is_at_fault() -> None:
+    router = Router({"mail": Fake("mail", [Receipt("sent")])})
+    letters = [short_letter(i, "mail", "x", 1, kind=LetterKind.RECOVERY) for i in range(2)]
+    assert codes(asyncio.run(router.send(letters))) == [("temporary", "fault")] * 2
