@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from keyback.application import evidence, intake, letters, reset, rotation
+from keyback.application import evidence, intake, letters, reset, rotation, ways
 from keyback.application.services import Services
 from keyback.application.store import StorageDown
 from keyback.application.upkeep import purge
@@ -30,6 +30,7 @@ class Tally:
     ghosts: int = 0
     withheld: int = 0
     letters: dict[str, int] = field(default_factory=lambda: {"sent": 0, "again": 0, "dropped": 0})
+    texts_withheld: dict[str, int] = field(default_factory=dict)
     applies: dict[str, int] = field(default_factory=dict)
     failures: int = 0
 
@@ -84,11 +85,16 @@ class Worker:
         self.tally.intakes += done.intakes
         self.tally.ghosts += done.ghosts
         self.tally.withheld += done.withheld
-        return done.intakes > 0
+        s = self.services
+        wants = await s.db.write(lambda tx: ways.resolve_wants(tx, s.proofs, s.policy)) if s.proofs else 0
+        return done.intakes > 0 or wants > 0
 
     async def _send(self) -> bool:
         s = self.services
-        done = await letters.send_some(s.db, s.channel, s.titles, s.public_url, random.random)
+        done = await letters.send_some(s.db, s.channel, s.titles, s.public_url, random.random, spend=s.spend)
+        for why, n in done.withheld.items():
+            self.tally.texts_withheld[why] = self.tally.texts_withheld.get(why, 0) + n
+            log.warning("sms_withheld", reason=why, count=n)
         for kind in ("sent", "again", "dropped"):
             self.tally.letters[kind] += getattr(done, kind)
         return done != letters.Sent()

@@ -14,7 +14,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any
 
 from keyback.application.identity import Origin, clean_agent, device_words
 from keyback.application.store import Database, Intake, Job, Match, Seals, Tx
@@ -24,10 +24,10 @@ from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
 from keyback.domain.events import CaseEvent, Note
 from keyback.domain.person import Account, Contact, Person, canonicalize
+from keyback.domain.policy import Journey
 
 INTAKE_LIFE = 24 * ch.HOUR
 MOST_PEOPLE = 4  # behind one identifier; more is a mailing list, and nobody is told
-Journey = Literal["password", "username"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +142,8 @@ def resolve(tx: Tx, limit: int = 500) -> Resolved:
     found = tx.people.match(sorted({i.identifier for i in live}))
     wishes, elsewhere, ghosts = [], [], len(claimed) - len(live)
     for i in live:
+        if i.journey == "mailbox":
+            continue  # its mailbox is what was lost: other ways are asked for from the page
         people = found.get(i.identifier, ())
         reachable = [m for m in people if m.person.state == "active" and m.contacts]
         if not reachable or len(people) > MOST_PEOPLE:
@@ -244,6 +246,20 @@ def _mail(tx: Tx, kind: str, w: _Wish, facts: dict[str, Any], life: int) -> Job:
         **facts,
     }
     return Job(tx.new_id(), "mail", body, tx.now, tx.now + life)
+
+
+def join(tx: Tx, intake: Intake, match: Match) -> Case | None:
+    """The person's open case, or a new one, for a page that proves by other ways than mail.
+
+    None while a new password is being applied, or where there is nothing to recover."""
+    accounts = tuple(a for a in match.accounts if a.state != "disabled" and not a.provider)
+    if not accounts:
+        return None
+    wish = _Wish(intake, match, accounts, Contact("", match.person.id, "mail", "", "primary"))  # nothing is mailed
+    cases = _Cases(tx, [wish])
+    case = cases.for_person(wish)
+    cases.save()
+    return tx.cases.get(case.id) if case else None
 
 
 class _Budget:

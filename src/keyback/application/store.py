@@ -15,6 +15,7 @@ from keyback.domain.case import Case
 from keyback.domain.challenge import Challenge, Ending
 from keyback.domain.events import CaseEvent, Note
 from keyback.domain.person import Account, Contact, Person
+from keyback.domain.policy import Journey
 
 T = TypeVar("T")
 CounterKey = str
@@ -42,7 +43,7 @@ class Intake:
     handle: str
     identifier: str
     subject: bytes
-    journey: Literal["password", "username"]
+    journey: Journey
     system: str
     locale: str
     source: str

@@ -1,0 +1,259 @@
+"""Other ways to prove who one is than the mailed link: asking for one, and answering it.
+
+Asking is written down for everybody alike (`Want`); the worker finds whom the page is about and puts the question to
+what they have enrolled. Answering counts first and compares then, in statements that do not depend on whether anybody
+is meant (D1, A3).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from keyback.application import evidence
+from keyback.application.evidence import Here
+from keyback.application.identity import device_words
+from keyback.application.intake import join
+from keyback.application.notices import username_of
+from keyback.application.ports import Asked, Holder, Proof, Target, Verdict
+from keyback.application.store import Database, Intake, Job, Match, Tx
+from keyback.domain import case as dc
+from keyback.domain import challenge as ch
+from keyback.domain.case import Case
+from keyback.domain.errors import Refusal
+from keyback.domain.events import Note
+from keyback.domain.person import Contact, Person
+from keyback.domain.policy import PROOFS, Journey, Policy
+from keyback.domain.prompt import Prompt, Want
+
+MOST_PEOPLE = 4  # as for the mailed link: more is a mailing list
+LIMIT = 500
+LETTERS = {"mail": "mail_code", "sms": "sms_code", "im": "im_code"}
+WayAnswer = Literal["accepted", "wrong", "no_tries", "not_a_code", "replayed"]
+
+
+def offered(proofs: Mapping[str, Proof], policy: Policy, journey: Journey) -> tuple[str, ...]:
+    """What a page may offer before anything is proven: the same for everybody."""
+    names = [n for n in proofs if policy.takes(n) and n != "email_link" and PROOFS[n] != "knowledge"]
+    return () if journey == "username" else tuple(names)
+
+
+def holder_of(tx: Tx, person: Person) -> Holder:
+    """The person with what may recover now: confirmed, active and cooled in."""
+    contacts = tuple(c for c in tx.contacts.of_person(person.id) if c.usable_from <= tx.now)
+    factors = tuple(f for f in tx.factors.of_person(person.id) if f.usable_from <= tx.now)
+    return Holder(person, contacts, factors, tuple(tx.factors.codes([f.id for f in factors])))
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way that is open to a person who has proven something: what it can be put to."""
+
+    proof: str
+    targets: tuple[Target, ...]
+
+
+def open_ways(tx: Tx, proofs: Mapping[str, Proof], policy: Policy, case: Case, handle: str) -> list[Way]:
+    """What this person could show next on this page; what it showed already is left out."""
+    person = tx.people.person(case.person_id)
+    intake = tx.intakes.get(handle)
+    if person is None or intake is None:
+        return []
+    holder, used = holder_of(tx, person), {e.channel for e in case.shown_by(handle)}
+    out = []
+    for name, proof in proofs.items():
+        if not policy.takes(name) or (intake.journey == "mailbox" and name == "email_link"):
+            continue
+        targets = tuple(t for t in proof.targets(holder) if t.channel not in used)
+        if targets:
+            out.append(Way(name, targets))
+    return out
+
+
+def ask(tx: Tx, handle: str, proof: Proof, target: str = "") -> bool:
+    """Queues the question; False when the last of its kind is too young (two minutes where something is sent)."""
+    wait = ch.RESEND_AFTER if proof.carrier else 0
+    want = Want(handle, proof.name, tx.now, tx.now + max(proof.life_ms, ch.CODE_LIFE), target[:22])
+    return tx.prompts.want(want, tx.now - wait)
+
+
+# ── the worker's side ───────────────────────────────────────────────────────
+
+
+def resolve_wants(tx: Tx, proofs: Mapping[str, Proof], policy: Policy, limit: int = LIMIT) -> int:
+    """Puts the questions that pages asked for; the number of wishes that were looked at."""
+    wants = tx.prompts.claim_wants(limit)
+    for want in wants:
+        intake = tx.intakes.get(want.handle)
+        proof = proofs.get(want.proof)
+        if intake is None or proof is None or not policy.takes(want.proof):
+            continue
+        if intake.state == "stopped" or (intake.expires_at <= tx.now and not intake.case_id):
+            continue
+        for match in _meant(tx, intake):
+            _put(tx, intake, match, proof, want)
+    return len(wants)
+
+
+def _meant(tx: Tx, intake: Intake) -> Sequence[Match]:
+    """Whom a page is about: the person that was proven there, else whoever the identifier fits."""
+    if intake.case_id:
+        case = tx.cases.get(intake.case_id)
+        person = tx.people.person(case.person_id) if case else None
+        if person is None:
+            return ()
+        found: tuple[Match, ...] = (Match("", person, (), tuple(tx.people.accounts([person.id]).get(person.id, ()))),)
+    else:
+        found = tuple(tx.people.match([intake.identifier]).get(intake.identifier, ()))
+    return [m for m in found if m.person.state == "active"] if len(found) <= MOST_PEOPLE else ()
+
+
+def _put(tx: Tx, intake: Intake, match: Match, proof: Proof, want: Want) -> None:
+    targets = [t for t in proof.targets(holder_of(tx, match.person)) if want.target in ("", t.id)]
+    if proof.carrier:
+        targets = targets[:1]  # one message at a time, to the address that was chosen
+    case = join(tx, intake, match) if targets else None
+    if case is None:
+        return
+    for old in tx.prompts.asked(intake.handle, proof.name):
+        if old.person_id == match.person.id and old.ended is None:
+            tx.prompts.end(old.id, "replaced")  # a newer code overwrites the older one (O-M2)
+    for target in targets:
+        prompt = Prompt(
+            id=tx.new_id(),
+            purpose="recovery",
+            proof=proof.name,
+            person_id=match.person.id,
+            nonce=tx.random(32),
+            security_version=match.person.security_version,
+            created_at=tx.now,
+            expires_at=tx.now + proof.life_ms,
+            handle=intake.handle,
+            case_id=case.id,
+            target=target.id,
+        )
+        sent = dc.SendChallenge(
+            prompt.id, intake.handle, target.id, source=intake.source, device=device_words(intake.agent)
+        )
+        try:
+            happened = dc.decide(case, sent, tx.now)
+        except Refusal:
+            return
+        case = tx.cases.act(case, happened)
+        tx.prompts.add(prompt)
+        if proof.carrier:
+            _send(tx, prompt, intake, proof)
+
+
+def _send(tx: Tx, prompt: Prompt, intake: Intake, proof: Proof) -> None:
+    body = {
+        "letter": LETTERS[proof.carrier],
+        "person": prompt.person_id,
+        "contact": prompt.target,
+        "prompt": prompt.id,
+        "purpose": "recovery",
+        "username": username_of(tx, prompt.person_id),
+        "asked_at": intake.asked_at,
+        "source": intake.source,
+        "device": device_words(intake.agent),
+    }
+    tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, prompt.expires_at)])
+
+
+# ── answering ───────────────────────────────────────────────────────────────
+
+
+async def answer(
+    db: Database, proof: Proof, handle: str, typed: str, here: Here
+) -> tuple[WayAnswer, int, Verdict | None]:
+    """Takes an answer. The same work, in the same statements, for a page that is about nobody.
+
+    Returns:
+        The word for it, the tries that are left on this page, and the verdict where it was accepted.
+
+    Raises:
+        Refusal: `not_found` for a handle that does not exist or is over.
+        Busy: the hashing gate is full.
+        StorageDown: nothing was compared; it fails closed (D13).
+    """
+    left, spent = await db.write(lambda tx: _count(tx, handle, proof.name))
+    if left is None:
+        return "no_tries", 0, None
+    asked, now = await db.read(lambda tx: (_asked(tx, handle, proof, spent), tx.now))
+    verdict = await proof.judge(asked, typed[:8192], now)
+    code = await db.write(lambda tx: _take(tx, handle, proof, verdict, here))
+    return code, left, verdict if code == "accepted" else None
+
+
+def _live(tx: Tx, handle: str, name: str) -> list[Prompt]:
+    return [p for p in tx.prompts.asked(handle, name) if p.ended is None and p.expires_at > tx.now]
+
+
+def _count(tx: Tx, handle: str, name: str) -> tuple[int | None, frozenset[str]]:
+    """First transaction: counts, per page and per person and proof, whatever was asked how often (N-O3, N-T4)."""
+    tries = tx.prompts.count_try(handle, name, ch.TRIES_SHOWN)
+    intake = tx.intakes.get(handle)
+    if intake is None:
+        raise Refusal("not_found")
+    if tries is None:
+        return None, frozenset()
+    people = sorted({p.person_id for p in _live(tx, handle, name)})
+    keys = {f"{name}/{p}": p for p in people} or {f"{name}/g/{intake.subject.hex()}": ""}
+    counts = tx.counters.add(sorted(keys))
+    over = (p for k, p in keys.items() if counts[k].total > ch.HARD_CAP or counts[k].hour > ch.WINDOW_TRIES)
+    return ch.TRIES_SHOWN - tries, frozenset(over)
+
+
+def _asked(tx: Tx, handle: str, proof: Proof, spent: frozenset[str]) -> list[Asked]:
+    out: list[Asked] = []
+    for prompt in _live(tx, handle, proof.name):
+        person = tx.people.person(prompt.person_id)
+        if person is None or person.state != "active" or person.security_version != prompt.security_version:
+            continue
+        if person.id in spent or prompt.key_id not in tx.seals.ids:
+            continue
+        holder = holder_of(tx, person)
+        target = next((t for t in proof.targets(holder) if t.id == prompt.target), None)
+        if target is not None:
+            out.append(Asked(prompt, holder, target, tx.seals.derive("prompt", prompt.key_id)))
+    return out
+
+
+def asked_now(tx: Tx, handle: str, proof: Proof) -> list[Asked]:
+    """The questions that a page waits to have answered, for what it has to show."""
+    return _asked(tx, handle, proof, frozenset())
+
+
+def _take(tx: Tx, handle: str, proof: Proof, verdict: Verdict, here: Here) -> WayAnswer:
+    """Second transaction: uses up what was answered, once, and adds the evidence."""
+    right = verdict.right
+    intake = tx.intakes.get(handle, lock=True)
+    if right is None or intake is None:
+        tx.audit.record(handle, [Note("proof_refused", {"proof": proof.name, "reason": verdict.code})])
+        return "not_a_code" if verdict.code == "not_a_code" else "replayed" if verdict.code == "replayed" else "wrong"
+    prompt = right.prompt
+    case, person = tx.cases.get(prompt.case_id), tx.people.person(prompt.person_id)
+    usable = case is not None and case.state in dc.JOINABLE and tx.now < case.expires_at
+    if case is None or person is None or not usable or person.security_version != prompt.security_version:
+        return "wrong"
+    if not tx.prompts.end(prompt.id, "used") or not _use_up(tx, prompt, verdict):
+        tx.audit.record(case.id, [Note("proof_refused", {"proof": proof.name, "reason": "replayed"})])
+        return "replayed"
+    if verdict.suspicious:
+        tx.audit.record(case.id, [Note("proof_suspicious", {"proof": proof.name, "reason": verdict.suspicious})])
+    evidence.add(tx, case, proof.name, right.target.channel, prompt.id, intake, here)
+    tx.counters.reset(f"{proof.name}/{person.id}")
+    return "accepted"
+
+
+def _use_up(tx: Tx, prompt: Prompt, verdict: Verdict) -> bool:
+    """A step, count or saved code serves once; a factor that was removed meanwhile not at all."""
+    if verdict.spent and not tx.factors.use_code(verdict.spent):
+        return False
+    if verdict.counter is not None:
+        return tx.factors.advance(prompt.target, verdict.counter)
+    if tx.factors.get(prompt.target) is not None:
+        return tx.factors.touch(prompt.target)
+    contact: Contact | None = tx.contacts.many([prompt.target]).get(prompt.target)
+    return contact is not None and contact.state == "confirmed"
