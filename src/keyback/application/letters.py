@@ -1,4 +1,4 @@
-"""Sending what the outbox holds: letters in batches, retried until they expire.
+"""Sending what the outbox holds: letters in batches, retried until they expire; SMS within their budgets.
 
 A crash between commit and sending loses nothing (the row is there), one between sending and marking sends the same
 bytes again under the same Message-ID (Q1, Q2, K9).
@@ -6,8 +6,9 @@ bytes again under the same Message-ID (Q1, Q2, K9).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keyback.application.ports import Channel, Letter, LetterKind, Receipt
@@ -15,14 +16,18 @@ from keyback.application.store import Database, Job, Seals, Tx
 from keyback.domain import challenge as ch
 from keyback.domain.events import Note
 from keyback.domain.person import Contact, Person
-from keyback.domain.prompt import Prompt, link_token
+from keyback.domain.prompt import Prompt, link_token, short_code
 from keyback.domain.secret import Secret
+from keyback.domain.spend import SpendRules, names, ruling
 
 LEASE = 2 * ch.MINUTE
 BACKOFF = (5_000, 15_000, 45_000, 120_000, 300_000, 600_000)
 MOST_ATTEMPTS = 60
 BAD_LETTER = Receipt("permanent", "bad_letter")
 TOO_LATE = Receipt("permanent", "expired")
+CODES = ("mail_code", "sms_code", "im_code")
+PAID_FOR = frozenset({"reply_lost", "timeout"})  # may have been sent, so it may have cost
+NO_SMS = SpendRules(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +35,7 @@ class Sent:
     sent: int = 0
     again: int = 0
     dropped: int = 0
+    withheld: Mapping[str, int] = field(default_factory=dict)  # SMS by the budget that was used up
 
 
 async def send_some(
@@ -39,12 +45,14 @@ async def send_some(
     public_url: str,
     jitter: Callable[[], float],
     limit: int = 100,
+    spend: SpendRules = NO_SMS,
 ) -> Sent:
     """Claims up to `limit` letters, hands them to the channel, marks each by its receipt.
 
     Args:
         titles: system name to what people call it.
         jitter: 0 to 1, spreads retries.
+        spend: where SMS may go and how many; what is over is dropped, which no page shows.
     """
     jobs = await db.write(lambda tx: tx.outbox.claim("mail", limit, LEASE))
     if not jobs:
@@ -53,12 +61,54 @@ async def send_some(
     void = [j for j in jobs if letters[j.id] is None]
     over = [(j, r) for j in jobs if isinstance(r := letters[j.id], Receipt)]
     ready = [(j, letter) for j in jobs if isinstance(letter := letters[j.id], Letter)]
+    counted: dict[str, Sequence[str]] = {}
+    withheld: dict[str, int] = {}
+    if any(letter.channel == "sms" for _, letter in ready):
+        counted, dear = await db.write(lambda tx: _count(tx, ready, spend))
+        over += [(j, dear[j.id]) for j, _ in ready if j.id in dear]
+        ready = [(j, letter) for j, letter in ready if j.id not in dear]
+        withheld = dict(Counter(r.code for r in dear.values()))
     receipts = await channel.send([letter for _, letter in ready])
     answered = [*over, *zip((j for j, _ in ready), receipts, strict=True)]
-    return await db.write(lambda tx: _mark(tx, answered, void, jitter))
+    unspent = [counted[j.id] for j, r in answered if j.id in counted and _cost_nothing(r)]
+    done = await db.write(lambda tx: _mark(tx, answered, void, jitter, unspent))
+    return replace(done, withheld=withheld)
 
 
-def _mark(tx: Tx, answered: Sequence[tuple[Job, Receipt]], void: Sequence[Job], jitter: Callable[[], float]) -> Sent:
+def _count(
+    tx: Tx, ready: Sequence[tuple[Job, Letter]], spend: SpendRules
+) -> tuple[dict[str, Sequence[str]], dict[str, Receipt]]:
+    """Counts each SMS before it is sent, so that no crash sends uncounted ones; the counters of each, and a receipt for
+    those that are over."""
+    counted: dict[str, Sequence[str]] = {}
+    dear: dict[str, Receipt] = {}
+    for job, letter in ready:
+        if letter.channel != "sms":
+            continue
+        keys = names(letter.to, str(job.body["person"]), spend)
+        counts = tx.counters.add(keys)
+        why = ruling([counts[k].day for k in keys], spend)
+        if why is None:
+            counted[job.id] = keys
+        else:
+            dear[job.id] = Receipt("permanent", why)
+            tx.counters.take_back(keys)
+    return counted, dear
+
+
+def _cost_nothing(r: Receipt) -> bool:
+    return r.status == "temporary" and r.code not in PAID_FOR
+
+
+def _mark(
+    tx: Tx,
+    answered: Sequence[tuple[Job, Receipt]],
+    void: Sequence[Job],
+    jitter: Callable[[], float],
+    unspent: Sequence[Sequence[str]] = (),
+) -> Sent:
+    for keys in unspent:
+        tx.counters.take_back(keys)
     over = [*void, *(j for j, r in answered if r.status == "sent")]
     tx.outbox.done(over)
     again = dropped = 0
@@ -96,7 +146,7 @@ def _letters(
             out[j.id] = BAD_LETTER
         if person is None or contact is None or contact.person_id != person.id:
             continue
-        if contact.state != "confirmed" and j.body.get("letter") == "recovery":
+        if not _may_get(contact, j, prompts):
             continue
         if tx.now >= j.expires_at:
             out[j.id] = TOO_LATE
@@ -110,16 +160,31 @@ def _letters(
     return out
 
 
+def _may_get(contact: Contact, job: Job, prompts: Mapping[str, Prompt]) -> bool:
+    """Whether a contact is told: secrets go to confirmed ones only, a code to the one it was made for (F2, F3).
+
+    One that waits to be confirmed gets the code that confirms it, and nothing else.
+    """
+    letter = job.body.get("letter")
+    if letter not in CODES:
+        return contact.state == "confirmed" or letter != "recovery"
+    p = prompts.get(str(job.body.get("prompt")))
+    if p is None or p.target != contact.id or p.person_id != contact.person_id:
+        return False
+    return contact.state == ("pending" if p.purpose == "enrol" else "confirmed")
+
+
 def _letter(job: Job, person: Person, contact: Contact, facts: Mapping[str, Any]) -> Letter:
     return Letter(
         id=job.id,
         kind=LetterKind(str(job.body["letter"])),
         to=contact.address,
-        name=person.name,
+        name=contact.name if contact.role == "recovery" else person.name,
         locale=person.locale,
         written_at=job.created_at,
         expires_at=job.expires_at,
         facts=facts,
+        channel=contact.channel,
     )
 
 
@@ -149,6 +214,18 @@ def _facts(
             return None
         token = link_token(seals.derive("prompt", p.key_id), p.nonce)
         body["stop_link"] = Secret(f"{public_url}/l/{token}")
+    elif kind == "vouch":
+        p = prompts.get(str(body.pop("prompt")))
+        if p is None or p.ended is not None or p.key_id not in seals.ids:
+            return None
+        body["link"] = Secret(f"{public_url}/l/{link_token(seals.derive('prompt', p.key_id), p.nonce)}")
+        body["expires_at"] = p.expires_at
+    elif kind in CODES:
+        p = prompts.get(str(body.pop("prompt")))
+        if p is None or p.ended is not None or p.key_id not in seals.ids:
+            return None
+        body["code"] = Secret(short_code(seals.derive("prompt", p.key_id), p.nonce))
+        body["expires_at"], body["purpose"] = p.expires_at, p.purpose
     elif kind == "logins":
         body["logins"] = tuple((titles.get(s, s), u) for s, u in body["logins"])
         body["sign_in_url"] = f"{public_url}/sign-in"

@@ -30,6 +30,8 @@ class LetterKind(StrEnum):
     HOLD = "hold"  # told to every contact when a decided recovery waits, and when its wait is over
     STOPPED = "stopped"  # told to every contact when a recovery was stopped
     ROTATION = "rotation"  # a password comes of age
+    MAIL_CODE = "mail_code"  # a code for a mail address that is not the primary one, or not confirmed yet
+    VOUCH = "vouch"  # a recovery contact is asked to vouch for somebody
     SMS_CODE = "sms_code"  # a code for a phone number
     IM_CODE = "im_code"  # a code for an account with a message service
 

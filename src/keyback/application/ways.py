@@ -25,7 +25,7 @@ from keyback.domain.errors import Refusal
 from keyback.domain.events import Note
 from keyback.domain.person import Contact, Person
 from keyback.domain.policy import PROOFS, Journey, Policy
-from keyback.domain.prompt import Prompt, Want
+from keyback.domain.prompt import Prompt, Want, link_token
 
 MOST_PEOPLE = 4  # as for the mailed link: more is a mailing list
 LIMIT = 500
@@ -141,19 +141,21 @@ def _put(tx: Tx, intake: Intake, match: Match, proof: Proof, want: Want) -> None
         except Refusal:
             return
         case = tx.cases.act(case, happened)
-        tx.prompts.add(prompt)
+        token = link_token(tx.seals.derive("prompt"), prompt.nonce)
+        tx.prompts.add(prompt, ch.token_digest(token) if proof.name == "recovery_contact" else None)
         if proof.carrier:
-            _send(tx, prompt, intake, proof)
+            _send(tx, prompt, intake, proof, match.person.name)
 
 
-def _send(tx: Tx, prompt: Prompt, intake: Intake, proof: Proof) -> None:
+def _send(tx: Tx, prompt: Prompt, intake: Intake, proof: Proof, person_name: str) -> None:
     body = {
-        "letter": LETTERS[proof.carrier],
+        "letter": "vouch" if proof.name == "recovery_contact" else LETTERS[proof.carrier],
         "person": prompt.person_id,
         "contact": prompt.target,
         "prompt": prompt.id,
         "purpose": "recovery",
         "username": username_of(tx, prompt.person_id),
+        "person_name": person_name,
         "asked_at": intake.asked_at,
         "source": intake.source,
         "device": device_words(intake.agent),

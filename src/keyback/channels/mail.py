@@ -2,15 +2,7 @@
 
 Texts are prepared at start, values cleaned, the message made in one go.
 
-Facts by kind (`Secret` where named so, instants in ms):
-    recovery   username, link: Secret, code: Secret (8 digits), stop_link: Secret, asked_at, source, device,
-               link_expires_at, code_expires_at
-    logins     logins: ((system title, user name), …), asked_at, source, device, sign_in_url
-    elsewhere  username, provider, asked_at, source, device
-    changed    username, at, systems: ((system title, state), …), source, device, help_url
-    hold       username, at, until, stop_link: Secret, source, device, over: whether the wait is over
-    stopped    username, at, by: owner | operator
-    rotation   username, due_at
+What each kind is made of: `mail_kinds`.
 """
 
 from __future__ import annotations
@@ -29,6 +21,7 @@ from markupsafe import escape
 from keyback.application.ports import Letter, LetterKind
 from keyback.channels import mime
 from keyback.channels.cleaning import URL, isolate, safe_login, safe_name, safe_source
+from keyback.channels.mail_kinds import HOLD, OF_AGE, PLACES, PURPOSES, STATES, STOPPED_BY, SUBJECTS
 from keyback.channels.mime import BadLetter, Skeleton, place
 from keyback.domain.secret import Secret
 from keyback.locale import LOCALES, gettext
@@ -36,45 +29,6 @@ from keyback.locale import LOCALES, gettext
 TEMPLATES = Path(__file__).parent / "templates"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
-_ASKED = ("when", "source", "device")
-_PLACES = {
-    LetterKind.RECOVERY: ("username", "link", "code", "stop_link", "link_until", "code_until", *_ASKED),
-    LetterKind.LOGINS: ("rows", "sign_in_url", *_ASKED),
-    LetterKind.ELSEWHERE: ("username", "provider", *_ASKED),
-    LetterKind.CHANGED: ("username", "rows", "help_url", *_ASKED),
-    LetterKind.HOLD: ("username", "how", "until", "stop_link", *_ASKED),
-    LetterKind.STOPPED: ("username", "how", "when"),
-    LetterKind.ROTATION: ("username", "how", "when"),
-}
-_SUBJECTS = {
-    LetterKind.RECOVERY: "Get back into your {company} account",
-    LetterKind.LOGINS: "Your user names at {company}",
-    LetterKind.ELSEWHERE: "Where to recover your {company} password",
-    LetterKind.CHANGED: "A recovery of your {company} account is through",
-    LetterKind.HOLD: "A recovery of your {company} account is waiting",
-    LetterKind.STOPPED: "The recovery of your {company} account was stopped",
-    LetterKind.ROTATION: "Your {company} password is due for a change",
-}
-_STATES = {
-    "done": "Changed",
-    "working": "Still being changed",
-    "desk": "With an administrator",
-    "yours": "Your turn: the recovery page says how",
-    "refused": "Not changed",
-    "unsure": "Not sure yet",
-}
-_STOPPED_BY = {
-    "owner": "Somebody used the stop link in our mail.",
-    "operator": "The help desk stopped it.",
-}
-_HOLD = {
-    "begun": "Somebody proved to be you well enough, and nobody knew the device. So it waits before it goes on.",
-    "over": "The wait is over. Whoever asked can go on now, on the page where they started.",
-}
-_OF_AGE = {
-    "ahead": "Until that day your password works as before.",
-    "past": "That day is over. You can still sign in, but only to choose a new password.",
-}
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
@@ -161,6 +115,8 @@ class MailComposer:
             LetterKind.HOLD: self._hold,
             LetterKind.STOPPED: self._stopped,
             LetterKind.ROTATION: self._rotation,
+            LetterKind.MAIL_CODE: self._mail_code,
+            LetterKind.VOUCH: self._vouch,
         }
 
     def compose(self, letter: Letter) -> ComposedMail:
@@ -210,8 +166,8 @@ class MailComposer:
             return e
 
         pages, plain = env(True), env(False)
-        for kind, places in _PLACES.items():
-            subject = _(_SUBJECTS[kind], company=company)
+        for kind, places in PLACES.items():
+            subject = _(SUBJECTS[kind], company=company)
             marks = {"hello": place("hello"), "subject": subject, **{p: place(p) for p in places}}
             self._skeletons[kind, locale] = Skeleton(
                 headers=[
@@ -228,7 +184,7 @@ class MailComposer:
         self._rows[locale] = (head, *rest.split(place("value")))  # type: ignore[assignment]
         self._tone[locale] = (
             _zone_name(timezone, locale),
-            {k: _(v) for k, v in (_STATES | _STOPPED_BY | _HOLD | _OF_AGE).items()},
+            {k: _(v) for k, v in (STATES | STOPPED_BY | HOLD | OF_AGE | PURPOSES).items()},
         )
 
     # ── for every letter ────────────────────────────────────────────────────
@@ -294,6 +250,24 @@ class MailComposer:
         v.foreign("username", safe_login(letter.facts["username"]))
         v.fixed("when", self._when(due_at, locale))
         v.fixed("how", self._tone[locale][1]["ahead" if letter.written_at < due_at else "past"])
+
+    def _mail_code(self, letter: Letter, locale: str, v: _Values) -> None:
+        f = letter.facts
+        code = _secret(f["code"])
+        if not (len(code) == 6 and code.isascii() and code.isdigit()):
+            raise BadLetter("the code is not six digits")
+        v.text["code"], v.html["code"] = code, f"{code[:3]}&nbsp;{code[3:]}"
+        v.foreign("username", safe_login(f["username"]))
+        v.fixed("how", self._tone[locale][1][str(f["purpose"])])
+        asked = self._asked(f, locale, v)
+        v.fixed("until", self._time(_ms(f["expires_at"]), locale, asked))
+
+    def _vouch(self, letter: Letter, locale: str, v: _Values) -> None:
+        f = letter.facts
+        v.foreign("person", safe_name(f["person_name"]) or "?")
+        v.fixed("link", self._own(_secret(f["link"])))
+        asked = self._asked(f, locale, v)
+        v.fixed("until", self._time(_ms(f["expires_at"]), locale, asked))
 
     def _asked(self, facts: Mapping[str, object], locale: str, v: _Values, at: str = "asked_at") -> int:
         unknown = "不清楚" if locale == "zh_CN" else "Not known"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from pydantic import BaseModel, SecretStr
+from pydantic import BaseModel, IPvAnyNetwork, SecretStr
 from pydantic.fields import FieldInfo
 
 from keyback.cli import main
@@ -143,7 +143,7 @@ def _kind(annotation: Any) -> str:
     if origin is list:
         return f"list of {_kind(args[0])}"
     names = {str: "text", int: "number", float: "number", bool: "true or false", Path: "path", SecretStr: "secret text"}
-    return names[annotation]
+    return "network in CIDR form" if annotation is IPvAnyNetwork else names[annotation]
 
 
 def _default(field: FieldInfo) -> str:

@@ -1,0 +1,69 @@
+"""What each kind of mail is made of, and its English words; the translations hang on them.
+
+Facts by kind (`Secret` where named so, instants in ms):
+    recovery   username, link: Secret, code: Secret (8 digits), stop_link: Secret, asked_at, source, device,
+               link_expires_at, code_expires_at
+    logins     logins: ((system title, user name), …), asked_at, source, device, sign_in_url
+    elsewhere  username, provider, asked_at, source, device
+    changed    username, at, systems: ((system title, state), …), source, device, help_url
+    hold       username, at, until, stop_link: Secret, source, device, over: whether the wait is over
+    stopped    username, at, by: owner | operator
+    rotation   username, due_at
+    mail_code  username, code: Secret (6 digits), expires_at, purpose: recovery | enrol | step_up | sign_in, asked_at,
+               source, device
+    vouch      person_name, link: Secret, expires_at, asked_at, source, device
+"""
+
+from __future__ import annotations
+
+from keyback.application.ports import LetterKind
+
+ASKED = ("when", "source", "device")
+PLACES = {
+    LetterKind.RECOVERY: ("username", "link", "code", "stop_link", "link_until", "code_until", *ASKED),
+    LetterKind.LOGINS: ("rows", "sign_in_url", *ASKED),
+    LetterKind.ELSEWHERE: ("username", "provider", *ASKED),
+    LetterKind.CHANGED: ("username", "rows", "help_url", *ASKED),
+    LetterKind.HOLD: ("username", "how", "until", "stop_link", *ASKED),
+    LetterKind.STOPPED: ("username", "how", "when"),
+    LetterKind.ROTATION: ("username", "how", "when"),
+    LetterKind.MAIL_CODE: ("username", "how", "code", "until", *ASKED),
+    LetterKind.VOUCH: ("person", "link", "until", *ASKED),
+}
+SUBJECTS = {
+    LetterKind.RECOVERY: "Get back into your {company} account",
+    LetterKind.LOGINS: "Your user names at {company}",
+    LetterKind.ELSEWHERE: "Where to recover your {company} password",
+    LetterKind.CHANGED: "A recovery of your {company} account is through",
+    LetterKind.HOLD: "A recovery of your {company} account is waiting",
+    LetterKind.STOPPED: "The recovery of your {company} account was stopped",
+    LetterKind.ROTATION: "Your {company} password is due for a change",
+    LetterKind.MAIL_CODE: "A code for your {company} account",
+    LetterKind.VOUCH: "A colleague at {company} asks you to vouch for them",
+}
+STATES = {
+    "done": "Changed",
+    "working": "Still being changed",
+    "desk": "With an administrator",
+    "yours": "Your turn: the recovery page says how",
+    "refused": "Not changed",
+    "unsure": "Not sure yet",
+}
+STOPPED_BY = {
+    "owner": "Somebody used the stop link in our mail.",
+    "operator": "The help desk stopped it.",
+}
+HOLD = {
+    "begun": "Somebody proved to be you well enough, and nobody knew the device. So it waits before it goes on.",
+    "over": "The wait is over. Whoever asked can go on now, on the page where they started.",
+}
+OF_AGE = {
+    "ahead": "Until that day your password works as before.",
+    "past": "That day is over. You can still sign in, but only to choose a new password.",
+}
+PURPOSES = {
+    "recovery": "Somebody recovers your account and asked for a code at this address.",
+    "enrol": "Somebody wants to put this address on record for your account.",
+    "step_up": "Somebody who is signed in to your account is about to change how it is protected.",
+    "sign_in": "Somebody is signing in to your account.",
+}
