@@ -31,6 +31,7 @@ commands: st.SearchStrategy[Any] = st.one_of(
         st.sampled_from(["standard", "mfa", "privileged"]),
         st.just(ACCOUNTS),
     ),
+    st.builds(dc.Refresh, st.sampled_from(["standard", "mfa"]), st.sampled_from([ACCOUNTS, ACCOUNTS[:2]])),
     st.builds(dc.SendChallenge, st.sampled_from(["x1", "x2"]), st.just("h1"), st.just("c1")),
     st.builds(dc.WithholdMail, st.just("h1")),
     st.builds(
@@ -181,6 +182,7 @@ TestAnyOrder.settings = settings(
 
 ONE_OF_EACH: dict[str, dc.Command] = {
     "open": dc.Open("p1", "password", "standard", ACCOUNTS),
+    "refresh": dc.Refresh("mfa", ACCOUNTS[:2]),
     "send": dc.SendChallenge("x1", "h1", "c1"),
     "withhold": dc.WithholdMail("h1"),
     "accept": dc.AcceptProof("email_link", "issued", "mail:c1", "x1", "h1", risk=KNOWN),
@@ -202,6 +204,7 @@ TAKES: dict[State, dict[str, tuple[type, ...]]] = {
         "cancel": (ev.Cancelled,),
     },
     S.PROVING: {
+        "refresh": (ev.Refreshed,),
         "send": (ev.ChallengeSent,),
         "withhold": (ev.MailWithheld,),
         "accept": (ev.ProofAccepted, ev.Approved),
@@ -451,3 +454,24 @@ def test_an_administrator_without_a_passkey_waits_for_a_second_operator() -> Non
 def test_a_tier_that_rose_since_counts() -> None:
     case = act(proving("standard", "h1"), mail("h1", risk=KNOWN, tier="mfa"))
     assert case.state == S.PROVING
+
+
+@pytest.mark.covers("C20", "INV-I9")
+def test_who_joins_brings_what_the_person_has_now_until_something_was_accepted() -> None:
+    case = act(proving("standard", "theirs"), dc.Refresh("privileged", ("a4",)))
+    assert (case.tier, case.accounts) == ("privileged", ("a4",))
+    with pytest.raises(Refusal, match="wrong_state"):
+        decide(case, dc.Refresh("privileged", ("a4",)), T0)  # nothing new: no event
+    case = act(case, mail("theirs"))
+    with pytest.raises(Refusal, match="wrong_state"):
+        decide(case, dc.Refresh("standard", ACCOUNTS), T0)
+
+
+@pytest.mark.covers("INV-I9", "INV-I10")
+def test_however_many_join_a_case_ends_two_days_after_it_began() -> None:
+    case, hour = proving("standard", "h0"), 3_600_000
+    for n in range(1, 47):
+        case = act(case, dc.SendChallenge(f"x{n}", f"h{n}", "c1"), T0 + n * hour)
+        assert case.expires_at == T0 + min(n + 24, 48) * hour
+    held = act(case, mail("h1"), T0 + 47 * hour)
+    assert held.expires_at > T0 + 48 * hour  # but what was proven is not cut short

@@ -313,16 +313,16 @@ class _Cases:
             c = self.act(c, dc.Expire())
         if c is not None and c.state == State.RECOVERED:
             c = self.act(c, dc.Close())
+        # All that may get a password, whichever system this request named: others will join the case.
+        accounts = [a for a in w.match.accounts if a.state != "disabled" and not a.provider] or w.accounts
+        tier = "privileged" if any(a.privileged for a in accounts) else person.tier
+        mine = tuple(a.id for a in accounts)
         if c is None or c.ended:
-            c = Case(self._tx.new_id())
-            # All that may get a password, whichever system this request named: others will join the case.
-            accounts = [a for a in w.match.accounts if a.state != "disabled" and not a.provider] or w.accounts
-            tier = "privileged" if any(a.privileged for a in accounts) else person.tier
-            c = self.act(c, dc.Open(person.id, w.intake.journey, tier, tuple(a.id for a in accounts)))
+            c = self.act(Case(self._tx.new_id()), dc.Open(person.id, w.intake.journey, tier, mine))
             self._open[person.id] = c
-        if c.state not in (State.REQUESTED, State.PROVING, State.APPROVED):
-            return None
-        return c
+        else:
+            c = self.act(c, dc.Refresh(tier, mine))
+        return c if c.state in (State.REQUESTED, *dc.JOINABLE) else None
 
     def act(self, case: Case, command: dc.Command) -> Case:
         self._before.setdefault(case.id, case)

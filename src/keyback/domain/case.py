@@ -19,6 +19,7 @@ from keyback.domain.commands import (
     Command,
     Expire,
     Open,
+    Refresh,
     Release,
     Remedy,
     SendChallenge,
@@ -40,6 +41,7 @@ __all__ = [
     "Command",
     "Expire",
     "Open",
+    "Refresh",
     "Release",
     "Remedy",
     "SendChallenge",
@@ -53,6 +55,7 @@ __all__ = [
     "fold",
 ]
 CASE_LIFE = 24 * 60 * MINUTE  # from request to proof; joined requests extend it
+MOST_LIFE = 48 * 60 * MINUTE  # from the opening, however many join; what is asked for later opens a new case
 PASSWORD_TIME = 20 * MINUTE  # from proof to the new password (a recovery session, not a sign-in)
 AFTER_HOLD = 24 * 60 * MINUTE  # the same after a wait, whose end nobody sits and watches for
 
@@ -82,6 +85,7 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     (S.REQUESTED, ev.ChallengeSent): S.PROVING,
     (S.REQUESTED, ev.MailWithheld): S.PROVING,
     (S.REQUESTED, ev.LoginsSent): S.RECOVERED,
+    (S.PROVING, ev.Refreshed): S.PROVING,
     (S.PROVING, ev.ChallengeSent): S.PROVING,
     (S.PROVING, ev.MailWithheld): S.PROVING,
     (S.PROVING, ev.LoginsSent): S.PROVING,
@@ -187,6 +191,11 @@ def decide(case: Case, command: Command, now: int) -> tuple[ev.CaseEvent, ...]:
             if case.version:
                 raise Refusal("wrong_state")
             return (ev.Requested(command.person_id, command.journey, command.tier, command.accounts, now + CASE_LIFE),)
+        case Refresh():
+            _must_be(case, S.PROVING)
+            if case.evidence or (case.tier, case.accounts) == (command.tier, command.accounts):
+                raise Refusal("wrong_state")
+            return (ev.Refreshed(command.tier, command.accounts),)
         case SendChallenge():
             _must_run(case, now)
             _must_be(case, S.REQUESTED, *JOINABLE)
@@ -334,8 +343,11 @@ def evolve(case: Case, event: ev.CaseEvent, at: int) -> Case:
                 opened_at=at,
                 expires_at=event.expires_at,
             )
+        case ev.Refreshed():
+            return replace(case, tier=event.tier, accounts=tuple(event.accounts))
         case ev.ChallengeSent():
-            return case if case.state == S.APPROVED else replace(case, expires_at=max(case.expires_at, at + CASE_LIFE))
+            until = at if case.state == S.APPROVED else min(at + CASE_LIFE, case.opened_at + MOST_LIFE)
+            return replace(case, expires_at=max(case.expires_at, until))
         case ev.ProofAccepted():
             proven = Evidence(event.proof, event.kind, event.channel, at, event.intake_id)  # type: ignore[arg-type]
             return replace(case, evidence=(*case.evidence, proven))
@@ -385,5 +397,4 @@ def diagram() -> str:
         arrows.setdefault((a.value, b.value), []).append(e.__name__)
     lines = ["stateDiagram-v2", "    [*] --> requested: Requested"]
     lines += [f"    {a} --> {b}: {' / '.join(sorted(names))}" for (a, b), names in arrows.items()]
-    lines += [f"    {s.value} --> [*]" for s in State if s in ENDED]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *(f"    {s.value} --> [*]" for s in State if s in ENDED), ""])

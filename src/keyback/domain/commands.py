@@ -19,6 +19,14 @@ class Open:
 
 
 @dataclass(frozen=True, slots=True)
+class Refresh:
+    """What the person has now, as a request that joins the case found it."""
+
+    tier: Tier
+    accounts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class SendChallenge:
     challenge_id: str
     intake_id: str
@@ -99,6 +107,6 @@ class Close:
 
 
 Command = (
-    Open | SendChallenge | WithholdMail | AcceptProof | Release | Remedy | ChoosePassword | Settle | SendLogins
-    | Cancel | Expire | Close
+    Open | Refresh | SendChallenge | WithholdMail | AcceptProof | Release | Remedy | ChoosePassword | Settle
+    | SendLogins | Cancel | Expire | Close
 )  # fmt: skip

@@ -32,6 +32,14 @@ class ChallengeSent:
 
 
 @dataclass(frozen=True, slots=True)
+class Refreshed:
+    """A later request found other accounts or another tier, and nothing had been accepted yet."""
+
+    tier: Tier
+    accounts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MailWithheld:
     """The person's mail budget is used up; nothing was sent, the answer outside was the same (A7)."""
 
@@ -142,6 +150,7 @@ class Closed:
 
 CaseEvent = (
     Requested
+    | Refreshed
     | ChallengeSent
     | MailWithheld
     | ProofAccepted
