@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -13,7 +14,11 @@ from keyback.application.passwords import Busy, HashGate, Verified, load_blockli
 from keyback.application.ports import Channel, Connector, Unavailable
 from keyback.application.services import Services
 from keyback.channels.mail import MailComposer
+from keyback.channels.phone import Gateway, PhoneChannel
+from keyback.channels.phone_texts import PhoneTexts
+from keyback.channels.router import Router
 from keyback.channels.smtp import SmtpChannel, SmtpSettings
+from keyback.channels.webhook import WebhookGateway
 from keyback.connectors.builtin import BuiltinConnector
 from keyback.connectors.demo import DemoConnector
 from keyback.connectors.guided import GuidedConnector
@@ -23,7 +28,8 @@ from keyback.domain.password import PRESETS
 from keyback.domain.person import Tier
 from keyback.domain.policy import Holds, Policy
 from keyback.domain.secret import Secret
-from keyback.registry import foreign_factory
+from keyback.domain.spend import SpendRules
+from keyback.registry import foreign_factory, foreign_gateway
 from keyback.settings import LOOPBACK, Settings, System, Unsafe, refuse_unsafe
 from keyback.storage.breach import BadBreachFile, BreachFile
 from keyback.storage.credentials import CredentialRows
@@ -111,6 +117,50 @@ def make_channel(s: Settings, clock: Callable[[], int]) -> Channel:
         raise Unsafe(f"mail: {e}") from None
 
 
+Make = Callable[[Mapping[str, Any], Callable[[], int]], Gateway]
+SMS: Mapping[str, Make] = {"http": WebhookGateway.from_options}
+IM: Mapping[str, Make] = {"http": WebhookGateway.from_options}
+
+
+def make_phone(s: Settings, name: Literal["sms", "im"], clock: Callable[[], int]) -> PhoneChannel | None:
+    """The channel for SMS or chat messages; None when there is none.
+
+    Raises:
+        Unsafe: an unknown kind, or keys that are missing or wrong.
+    """
+    carrier, known = (s.sms, SMS) if name == "sms" else (s.im, IM)
+    if not carrier.kind:
+        return None
+    make = known.get(carrier.kind) or foreign_gateway(carrier.kind)
+    if make is None:
+        raise Unsafe(f"{name}.kind: {carrier.kind} is not known and no installed package brings it")
+    try:
+        gateway = make(carrier.options, clock)
+        words = {"en": s.company.en, "zh_CN": s.company.zh_CN}
+        return PhoneChannel(name, gateway, PhoneTexts(words, s.timezone, s.public_url), clock)
+    except ValidationError as e:
+        raise Unsafe(f"{name}: {_faults(e)}") from None
+    except (ValueError, OSError) as e:
+        raise Unsafe(f"{name}: {e}") from None
+
+
+def make_router(s: Settings, clock: Callable[[], int]) -> Router:
+    """Everything that letters travel by."""
+    carriers: dict[str, Channel] = {"mail": make_channel(s, clock)}
+    for name in ("sms", "im"):
+        phone = make_phone(s, name, clock)
+        if phone:
+            carriers[name] = phone
+    return Router(carriers)
+
+
+def _faults(e: ValidationError) -> str:
+    faults = e.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(
+        f"{'.'.join(map(str, f['loc'])) or 'keys'}: {f['msg'].removeprefix('Value error, ')}" for f in faults
+    )
+
+
 class PatientGate:
     """The hashing gate as a connector sees it: a full queue means "ask again later"."""
 
@@ -158,9 +208,7 @@ def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate, h
                     raise Unsafe(f"systems.{name}.kind: {kind} is not known and no installed package brings it")
                 return make(name, system.title, options)
     except ValidationError as e:
-        faults = e.errors(include_url=False, include_input=False, include_context=False)
-        lines = [f"{'.'.join(map(str, f['loc'])) or 'keys'}: {f['msg'].removeprefix('Value error, ')}" for f in faults]
-        raise Unsafe(f"systems.{name}: {'; '.join(lines)}") from None
+        raise Unsafe(f"systems.{name}: {_faults(e)}") from None
     except (ValueError, OSError) as e:
         raise Unsafe(f"systems.{name}: {e}") from None
 
@@ -202,7 +250,7 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         db=db,
         seals=keyring,
         gate=gate,
-        channel=make_channel(s, clock or wall_clock),
+        channel=make_router(s, clock or wall_clock),
         connectors=connectors,
         titles={name: system.title for name, system in s.systems.items()},
         rules=rules,
@@ -212,6 +260,7 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         context_words=tuple(s.password.context_words),
         leaked=load_leaked(s),
         policy=make_policy(s),
+        spend=SpendRules(tuple(s.sms.prefixes), s.sms.daily_per_prefix, s.sms.daily_per_person),
     )
 
 

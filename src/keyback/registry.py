@@ -1,7 +1,8 @@
-"""Connectors that installed packages bring by the entry point group `keyback.connectors`.
+"""What installed packages bring by entry points: connectors, and gateways for SMS and chat messages.
 
-An entry point names a factory `make(name, title, options) -> Connector`, where `options` are the keys of the system's
-table in `keyback.toml`. Prove one with the contract suite in `keyback.testing.connectors`.
+`keyback.connectors` names a factory `make(name, title, options) -> Connector`, `keyback.gateways` a factory
+`make(options, clock) -> Gateway` (see `channels/phone.py`). `options` are the further keys of the table in
+`keyback.toml`, `clock` gives now in ms. Prove them with the contract suites in `keyback.testing`.
 """
 
 from __future__ import annotations
@@ -13,10 +14,17 @@ from typing import Any
 from keyback.application.ports import Connector
 
 GROUP = "keyback.connectors"
+GATEWAYS = "keyback.gateways"
 Factory = Callable[[str, str, Mapping[str, Any]], Connector]
 
 
 def foreign_factory(kind: str) -> Factory | None:
     """The factory of a kind that Keyback itself does not know; None when no package brings it."""
     found = list(entry_points(group=GROUP, name=kind))
+    return found[0].load() if found else None
+
+
+def foreign_gateway(kind: str) -> Callable[[Mapping[str, Any], Callable[[], int]], Any] | None:
+    """As `foreign_factory`, for a gateway."""
+    found = list(entry_points(group=GATEWAYS, name=kind))
     return found[0].load() if found else None

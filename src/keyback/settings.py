@@ -6,6 +6,7 @@ Every name, type and default here is what `docs/settings.md` lists; that page is
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
@@ -79,6 +80,40 @@ class PolicyPart(Part):
     )
 
 
+class Carrier(Part):
+    """What carries messages to phones. Which further keys it takes depends on `kind`; see the messages page."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Sms(Carrier):
+    """Codes and notices by SMS, and what they may cost."""
+
+    kind: str = Field("", description="`aliyun`, `tencent`, `twilio`, `http`, or what a package brings; empty: no SMS.")
+    prefixes: list[str] = Field(
+        default_factory=list, description="Where SMS may go, such as `+86`; `!+1876` shuts a part of `+1`."
+    )
+    daily_per_prefix: int = Field(1000, ge=1, description="SMS in 24 hours to one prefix; more are held back.")
+    daily_per_person: int = Field(10, ge=1, description="SMS in 24 hours to one person; more are held back.")
+
+    @field_validator("prefixes")
+    @classmethod
+    def _dialled(cls, value: list[str]) -> list[str]:
+        if not all(re.fullmatch(r"!?\+[1-9][0-9]{0,6}", p) for p in value):
+            raise ValueError("a prefix is like +86, or !+1876 to shut a part of +1")
+        return value
+
+
+class Im(Carrier):
+    """Codes and notices as messages of a chat service."""
+
+    kind: str = Field("", description="`wecom`, `dingtalk`, `feishu`, `http`, or what a package brings; empty: none.")
+
+
 class Limits(Part):
     """Requests from one network (an IPv4 address or an IPv6 /64) in a minute."""
 
@@ -130,6 +165,8 @@ class Settings(BaseSettings):
     password: Password = Password()
     limits: Limits = Limits()
     policy: PolicyPart = PolicyPart()
+    sms: Sms = Sms()
+    im: Im = Im()
     systems: dict[str, System] = Field(default_factory=lambda: {"builtin": System(kind="builtin", title="Keyback")})
 
     @field_validator("public_url")
@@ -214,6 +251,8 @@ def refuse_unsafe(s: Settings) -> None:
         raise Unsafe("mail.sender is not set. Give the address that mail comes from.")
     if s.mail.host and s.mail.security == "plain" and s.mail.host not in LOOPBACK:
         raise Unsafe("mail.security is plain and mail.host is not loopback. Use starttls or tls.")
+    if s.sms.kind and not any(p.startswith("+") for p in s.sms.prefixes):
+        raise Unsafe("sms.prefixes is empty: strangers could have SMS sent anywhere. Name prefixes, such as +86.")
     if s.demo and host not in LOOPBACK:
         raise Unsafe("demo is on and public_url is not loopback: the demo shows passwords. Switch demo off.")
     if s.demo and s.listen.rpartition(":")[0] not in LOOPBACK:

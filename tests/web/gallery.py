@@ -223,3 +223,13 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     )
     yield "demo-mailbox", d.DemoMailbox((mail, mail), "m1"), demo
     yield "demo-mailbox-empty", d.DemoMailbox(()), demo
+    said = (
+        "青屿仪器：482719是你找回账号的验证码，10分钟内有效。不要告诉任何人。\n@id.qingyu.example.com #482719"
+        if zh
+        else "Qingyu Instruments: 482719 is your code to get back into your account, for 10 minutes. "
+        "Tell it to nobody, not even us.\n@id.qingyu.example.com #482719"
+    )
+    text = d.DemoText("1", AT, "+8613800138000", "sms", said, ("482719",))
+    chat = d.DemoText("2", AT, "maya.okafor", "im", said.partition("\n")[0], ("482719",))
+    yield "demo-phone", d.DemoPhone((chat, text), "2"), demo
+    yield "demo-phone-empty", d.DemoPhone(()), demo

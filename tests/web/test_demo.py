@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from keyback.application.passwords import load_blocklist
-from keyback.demo.company import COMPANY, HINTS, STAFF, TITLES
+from keyback.demo.company import COMPANY, DOMAIN, HINTS, STAFF, TITLES
 from keyback.domain.password import PRESETS, Context, check
 from keyback.locale import catalog
 from tests.web.live import AGENT, live
@@ -258,10 +258,25 @@ def test_a_kept_folder_goes_on_where_it_was_left(tmp_path: Path) -> None:
     assert second.end() == 0
 
 
+def test_a_notice_reaches_the_phone_by_http(demo: Demo) -> None:
+    with demo.client() as client:
+        page = prove(client, "grace.adeyemi", f"grace.adeyemi@{DOMAIN}")
+        choose(client, page, NEW)
+        (text,) = until(lambda: client.get("/demo/phone.json").json())
+        assert set(text) == {"id", "at", "to", "channel", "text", "codes"}
+        assert (text["to"], text["channel"], text["codes"]) == ("+447400123456", "sms", [])
+        assert text["text"].startswith(f"{COMPANY['en']}: a recovery of your account went through")
+        assert client.get("/demo/phone/status").json() == {"version": text["id"]}
+        shown = client.get("/demo/phone").text
+        assert "+447400123456" in shown
+        assert "Everything here is invented" in shown
+
+
 def test_nothing_of_the_demo_exists_elsewhere(sqlite_url: str, tmp_path: Path) -> None:
     with live(sqlite_url, tmp_path) as site, site.client() as client:
         for path in (
             "/demo", "/demo/", "/demo/people.json", "/demo/mailbox", "/demo/mailbox.json", "/demo/mailbox/status",
+            "/demo/phone", "/demo/phone.json", "/demo/phone/status",
             "/demo/crm", "/demo/crm/sign-in", "/demo/crm/toggle", "/demo/crm/api/find",
         ):  # fmt: skip
             assert client.get(path).status_code == 404, path

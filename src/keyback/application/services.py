@@ -10,6 +10,7 @@ from keyback.application.ports import Channel, Connector, Proof
 from keyback.application.store import Database, Seals
 from keyback.domain.password import Blocklist, Rules
 from keyback.domain.policy import Policy
+from keyback.domain.spend import SpendRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,7 @@ class Services:
         policy: what is taken as proof and how long decided recoveries wait.
         proofs: ways to prove who one is, by name, in the order in which pages offer them.
         leaked: passwords known from public leaks; empty when no breach file is set.
+        spend: where SMS may go and how many.
     """
 
     db: Database
@@ -39,3 +41,4 @@ class Services:
     leaked: Container[str] = ()
     policy: Policy = field(default_factory=Policy)
     proofs: Mapping[str, Proof] = field(default_factory=dict)
+    spend: SpendRules = field(default_factory=lambda: SpendRules(()))

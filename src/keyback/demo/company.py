@@ -34,7 +34,7 @@ NO_MAIL = "No mail on record: nothing comes, and the page does not give that awa
 LEFT = "Has left: nothing comes, and the page does not give that away."
 LOCKED = "Locked after too many tries; recovering unlocks as well."
 ELSEWHERE = "The password lives with another sign-in provider; the letter says so."
-TWO_MAILS = "Two addresses on record: the change is told to both."
+TWO_MAILS = "Two addresses and a phone on record: the change is told to all three."
 MFA = "Needs more than one proof: a mail alone ends at the help desk."
 ADMIN = "CRM administrator: a mail alone is never enough."
 LONG = "A long name, which has to fit everywhere."
@@ -65,6 +65,7 @@ class Staff:
     locked: bool = False
     provider: str = ""
     crm_username: str = ""
+    phone: str = ""
     hint: str = ""
 
     def login(self, system: str) -> str:
@@ -96,6 +97,9 @@ def _passphrase(n: int) -> str:
     return f"{FIRST[n % 20]} {SECOND[(n * 7 + 3) % 23]} {THIRD[(n * 5 + 1) % 19]} {n + 11}"
 
 
+GRACE: dict[str, object] = {
+    "mails": ("grace.adeyemi", "g.adeyemi.private"), "phone": "+447400123456", "hint": TWO_MAILS,
+}  # fmt: skip
 ALL, TWO, CRM, OWN = ("builtin", "demo", "guided"), ("builtin", "demo"), ("demo",), ("builtin",)
 ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
     ("maya.okafor", "Maya Okafor", OWN, {"hint": ONE}),
@@ -110,7 +114,12 @@ ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
     ("helen.cho", "Helen Cho", TWO, {"state": "disabled", "hint": LEFT}),
     ("linan", "林楠", TWO, {"locked": True, "hint": LOCKED}),
     ("tomas.novak", "Tomas Novak", TWO, {"provider": PROVIDER, "hint": ELSEWHERE}),
-    ("grace.adeyemi", "Grace Adeyemi", ALL, {"mails": ("grace.adeyemi", "g.adeyemi.private"), "hint": TWO_MAILS}),
+    (
+        "grace.adeyemi",
+        "Grace Adeyemi",
+        ALL,
+        GRACE,
+    ),
     ("wangfang", "王芳", TWO, {"tier": "mfa", "hint": MFA}),
     ("heming", "何铭", ALL, {"tier": "privileged", "hint": ADMIN}),
     ("ruth.kessler", "Ruth Kessler", TWO, {"tier": "privileged", "hint": ADMIN}),

@@ -1,4 +1,4 @@
-"""Runs the demo: database, mailbox, CRM, pages and worker in one process on the loopback address."""
+"""Runs the demo: database, mailbox, phones, CRM, pages and worker in one process on the loopback address."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ from keyback.bootstrap import build, close
 from keyback.demo import company
 from keyback.demo.seed import seed
 from keyback.observability import configure
-from keyback.settings import InTwoLanguages, Limits, Mail, Password, Settings, System
+from keyback.settings import Im, InTwoLanguages, Limits, Mail, Password, Settings, Sms, System
 from keyback.storage.database import SqlDatabase
 from keyback.storage.migrate import migrate
 from keyback.storage.sealing import Keyring
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.mailbox import Mailbox
+from keyback.testing.phone import Phone
 from keyback.web.demo import DemoWorld, Shown, WithCrm, demo_routes
 
 PLENTY = 100_000  # a class room behind one address tries the demo at once
@@ -76,8 +77,10 @@ async def _demo(port: int, data: Path | None) -> None:
             raise serving.Refused(f"cannot use {folder}: {e.strerror}. Give another --data.") from None
         token = secrets.token_urlsafe(24)
         crm = DemoCrm(folder / "crm.json", token)
+        phone = Phone()
+        gateway = stack.enter_context(phone.serving())
         async with _mailbox() as mailbox:
-            settings = demo_settings(base, folder, token, mailbox)
+            settings = demo_settings(base, folder, token, mailbox, phone, gateway)
             if not settings.keyring_path.exists():
                 Keyring.create(settings.keyring_path)
             services = build(settings)
@@ -85,7 +88,7 @@ async def _demo(port: int, data: Path | None) -> None:
                 assert isinstance(services.db, SqlDatabase)
                 await asyncio.to_thread(migrate, services.db.engine)
                 await seed(services, crm)
-                world = DemoWorld(shown(), mailbox, crm, services.titles)
+                world = DemoWorld(shown(), mailbox, phone, crm, services.titles)
 
                 def outer(app: ASGIApp) -> ASGIApp:
                     return WithCrm(app, crm, base)
@@ -112,8 +115,10 @@ async def _mailbox() -> AsyncIterator[Mailbox]:
         await mailbox.astop()
 
 
-def demo_settings(base: str, folder: Path, token: str, mailbox: Mailbox) -> Settings:
-    """Settings of a demo at `base` that keeps its state in `folder`; `token` opens the CRM's API."""
+def demo_settings(base: str, folder: Path, token: str, mailbox: Mailbox, phone: Phone, gateway: str) -> Settings:
+    """Settings of a demo at `base` that keeps its state in `folder`; `token` opens the CRM's API, `gateway` is where
+    the phones are."""
+    service = {"kind": "http", "url": gateway, "secret": phone.secret}
     systems = {
         "builtin": System(kind="builtin", title=company.TITLES["builtin"]),
         "demo": System.model_validate(
@@ -137,6 +142,8 @@ def demo_settings(base: str, folder: Path, token: str, mailbox: Mailbox) -> Sett
         helpdesk=InTwoLanguages(**company.HELPDESK),
         mail=Mail(host=mailbox.host, port=mailbox.port, security="plain", sender=f"keyback@{company.DOMAIN}"),
         password=Password(argon2_t=2, argon2_m_kib=19456, memory_budget_mib=48, queue=200),
+        sms=Sms.model_validate({**service, "prefixes": ["+86", "+1", "+44", "+49"], "daily_per_person": 100}),
+        im=Im.model_validate(service),
         limits=Limits(recoveries=PLENTY, proofs=PLENTY, sign_ins=PLENTY, checks=PLENTY),
         systems=systems,
         log_level="warning",
@@ -167,6 +174,7 @@ def _greet(base: str, data: Path | None) -> None:
         f"  Start here     {base}/",
         f"  The people     {base}/demo",
         f"  Their mailbox  {base}/demo/mailbox",
+        f"  Their phones   {base}/demo/phone",
         f"  Their CRM      {base}/demo/crm/sign-in",
         "",
         "Forget the password of:",

@@ -7,7 +7,7 @@ import asyncio
 from keyback.application.services import Services
 from keyback.application.store import Imported, ImportedAccount, Tx
 from keyback.demo.company import STAFF, Staff
-from keyback.domain.person import canonicalize
+from keyback.domain.person import Contact, canonicalize
 from keyback.domain.secret import Secret
 from keyback.testing.demo_crm import DemoCrm
 
@@ -45,6 +45,8 @@ async def seed(services: Services, crm: DemoCrm) -> bool:
             account = tx.people.account_by_external_id("builtin", s.username)
             if account is not None:
                 tx.people.set_credential(account.id, phc, "")
+                if s.phone:
+                    tx.contacts.add(Contact(tx.new_id(), account.person_id, "sms", s.phone, "backup", origin="person"))
 
     await services.db.write(write)
     return True

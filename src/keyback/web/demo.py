@@ -1,4 +1,4 @@
-"""Pages that exist in the demo only: its people, its mailbox, and the demo CRM under the same address."""
+"""Pages that exist in the demo only: its people, their mailbox and phones, and the demo CRM under the same address."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from keyback.locale import gettext
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.mailbox import Mailbox
+from keyback.testing.phone import Phone
 from keyback.web.context import desk_of, see
-from keyback.web.demo_pages import DemoHome, DemoMailbox, DemoMessage, DemoPerson
+from keyback.web.demo_pages import DemoHome, DemoMailbox, DemoMessage, DemoPerson, DemoPhone, DemoText
 from keyback.web.forms import read_form
 from keyback.web.front import Front
 
 CRM = "/demo/crm"
 SLOW_S = 4.0
 FIELDS = ("id", "at", "to", "subject", "text", "links", "codes")
+TEXT_FIELDS = ("id", "at", "to", "channel", "text", "codes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class DemoWorld:
 
     people: Sequence[Shown]
     mailbox: Mailbox
+    phone: Phone
     crm: DemoCrm
     titles: Mapping[str, str]
 
@@ -104,6 +107,20 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
         messages = world.mailbox.messages()
         return JSONResponse({"version": messages[-1]["id"] if messages else "0"})
 
+    async def phone(request: Request) -> Response:
+        newest_first = list(world.phone.messages)[::-1]
+        messages = tuple(
+            DemoText(**{f: m[f] for f in TEXT_FIELDS} | {"codes": tuple(m["codes"])}) for m in newest_first
+        )
+        return desk_of(request).page(request, DemoPhone(messages, messages[0].id if messages else "0"))
+
+    async def phone_json(request: Request) -> Response:
+        return JSONResponse([{f: m[f] for f in TEXT_FIELDS} for m in list(world.phone.messages)])
+
+    async def phone_status(request: Request) -> Response:
+        messages = list(world.phone.messages)
+        return JSONResponse({"version": messages[-1]["id"] if messages else "0"})
+
     async def toggle(request: Request) -> Response:
         values = await read_form(request, "slow", "broken")
         world.crm.slow = SLOW_S if values["slow"] == "1" else 0.0
@@ -116,6 +133,9 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
         Route("/demo/mailbox", mailbox, methods=["GET"]),
         Route("/demo/mailbox.json", mailbox_json, methods=["GET"]),
         Route("/demo/mailbox/status", mailbox_status, methods=["GET"]),
+        Route("/demo/phone", phone, methods=["GET"]),
+        Route("/demo/phone.json", phone_json, methods=["GET"]),
+        Route("/demo/phone/status", phone_status, methods=["GET"]),
         Route(f"{CRM}/toggle", toggle, methods=["POST"]),
     ]
 

@@ -50,3 +50,24 @@ class DemoMailbox(Page):
     template: ClassVar[str] = "demo_mailbox.html"
     messages: tuple[DemoMessage, ...]
     version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoText:
+    """One SMS or chat message in the viewer, newest first. `channel` is `sms` or `im`."""
+
+    id: str
+    at: int
+    to: str
+    channel: str
+    text: str
+    codes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DemoPhone(Page):
+    """`/demo/phone`. `version` as in `/demo/phone/status`."""
+
+    template: ClassVar[str] = "demo_phone.html"
+    messages: tuple[DemoText, ...]
+    version: str = ""

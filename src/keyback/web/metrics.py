@@ -33,6 +33,7 @@ class Done(Protocol):
     ghosts: int
     withheld: int
     letters: dict[str, int]
+    texts_withheld: dict[str, int]
     applies: dict[str, int]
     failures: int
 
@@ -139,6 +140,7 @@ class Metrics:
         yield CounterMetricFamily("keyback_worker_failures", "Rounds and jobs that broke.", t.failures)
         for name, words, counts in (
             ("keyback_letters", "Letters by result.", t.letters),
+            ("keyback_sms_withheld", "SMS that would have cost more than allowed, by budget.", t.texts_withheld),
             ("keyback_applies", "Passwords carried to systems, by result.", t.applies),
         ):
             family = CounterMetricFamily(name, words, labels=("result",))
