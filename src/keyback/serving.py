@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
-from typing import Any
+from typing import Any, cast
 
 import structlog
 import uvloop
@@ -24,8 +24,11 @@ from keyback.application.store import StorageDown
 from keyback.bootstrap import build, close
 from keyback.observability import configure
 from keyback.settings import Settings, Unsafe
+from keyback.storage import restoring
 from keyback.storage.database import SqlDatabase
 from keyback.storage.health import Backlog, backlog, schema_of
+from keyback.storage.restoring import MarkFile
+from keyback.storage.tx import SqlTx
 from keyback.web.app import make_app, make_desk
 from keyback.web.context import Desk
 from keyback.web.health import READINESS, Readiness
@@ -37,6 +40,11 @@ from keyback.worker import Worker
 
 log = structlog.get_logger("keyback.server")
 HOT = (API_PATH, "/forgot", "/find")
+MARK_S = 15.0
+WENT_BACK = (
+    "the database is older than what this node has seen: row {} of the audit log is not in it. "
+    "After putting back a backup, run: keyback restore"
+)
 
 
 class Refused(Exception):
@@ -104,11 +112,51 @@ async def parts(settings: Settings) -> AsyncIterator[Services]:
             log.warning("schema_newer")
         elif state != "current":
             raise Refused(f"the database's schema is {state}. Run: keyback migrate")
-        yield services
+        async with _marking(MarkFile(settings.data_dir / restoring.NAME), services):
+            yield services
     except StorageDown as e:
         raise Refused(f"the database cannot be reached ({e}). Check database_url and that it runs.") from None
     finally:
         await close(services)
+
+
+@asynccontextmanager
+async def _marking(file: MarkFile, services: Services) -> AsyncIterator[None]:
+    """Keeps, outside the database, how far its log has come; refuses one that was put back behind that (C-9)."""
+    db = services.db
+    assert isinstance(db, SqlDatabase)
+    try:
+        before = file.read()
+    except (OSError, ValueError) as e:
+        log.warning("mark_unreadable", error=type(e).__name__)
+        before = None
+    if before is not None and await db.read(lambda tx: restoring.went_back(cast(SqlTx, tx), before)):
+        raise Refused(WENT_BACK.format(before.seq))
+    stopping, last = asyncio.Event(), None
+
+    async def keep() -> None:
+        nonlocal last
+        while True:
+            try:
+                mark = await db.read(lambda tx: restoring.mark_of(cast(SqlTx, tx)))
+                if last is None or mark.seq != last.seq:
+                    await asyncio.to_thread(file.write, mark)
+                    last = mark
+            except (OSError, StorageDown) as e:
+                log.warning("mark_not_kept", error=type(e).__name__)
+            if stopping.is_set():
+                return
+            try:
+                await asyncio.wait_for(stopping.wait(), MARK_S)
+            except TimeoutError:
+                continue
+
+    keeping = asyncio.create_task(keep())
+    try:
+        yield
+    finally:
+        stopping.set()
+        await keeping
 
 
 async def _schema(services: Services) -> str:

@@ -6,6 +6,7 @@ import click
 
 from keyback import __version__
 from keyback.cli.audit import audit
+from keyback.cli.backup import backup, restore
 from keyback.cli.breach import breach
 from keyback.cli.cases import case
 from keyback.cli.check import check
@@ -28,5 +29,5 @@ def main() -> None:
     """
 
 
-for command in (init, check, serve, worker, migrate, people, case, audit, breach, keys, openapi, demo):
+for command in (init, check, serve, worker, migrate, people, case, audit, breach, keys, backup, restore, openapi, demo):
     main.add_command(command)

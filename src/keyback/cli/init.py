@@ -113,7 +113,7 @@ def init(**given: Any) -> None:
     s = load()
     s.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     _make_keyring(s)
-    before, after = _migrate(s)
+    before, after = migrate_now(s)
     click.echo(f"{'kept' if before == after else 'migrated':<8} database, revision {after}")
     click.echo("\n" + "\n".join(_next_steps(s, path)))
 
@@ -178,7 +178,12 @@ def _next_steps(s: Settings, path: Path) -> list[str]:
     return ["Next:", *(f"  {n}. {step}" for n, step in enumerate(steps, 1))]
 
 
-def _migrate(s: Settings) -> tuple[str | None, str]:
+def migrate_now(s: Settings) -> tuple[str | None, str]:
+    """Brings the database to this version's schema; its revision before and after.
+
+    Raises:
+        StorageDown: it cannot be reached. `Unsafe`: the address is none.
+    """
     file = sqlite_file(s)
     if file is not None:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -198,7 +203,7 @@ def _migrate(s: Settings) -> tuple[str | None, str]:
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def migrate(as_json: bool) -> None:
     """Bring the database to this version's schema. Safe while an older version still runs."""
-    before, after = _migrate(load())
+    before, after = migrate_now(load())
     if as_json:
         echo_json({"before": before, "after": after, "changed": before != after})
     elif before == after:

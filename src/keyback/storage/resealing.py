@@ -107,6 +107,12 @@ def expire(tx: SqlTx, kid: str) -> int:
     return n
 
 
+def unreadable(tx: SqlTx) -> int:
+    """Lasting rows that were sealed with a key which is not in the ring."""
+    found = [held(tx, kid) for kid in tx.seals.ids]
+    return rows_in_all(tx) - sum(rows[w.name] for rows in found for w in LASTING)
+
+
 def behind(tx: SqlTx, pepper: str) -> int:
     """Passwords that are hashed with another pepper than this one (its id; empty for none)."""
     other = s.credentials.c.phc.like(f"{PEPPERED}%")

@@ -1,0 +1,112 @@
+"""`keyback backup`, `restore`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import cast
+
+import click
+
+from keyback.cli.common import echo_json, load, run, sqlite_file, storage, usable
+from keyback.cli.init import migrate_now
+from keyback.settings import Settings
+from keyback.storage import copying, resealing, restoring
+from keyback.storage.tx import SqlTx
+
+NOT_SQLITE = "The database is PostgreSQL. {} Then run: keyback restore"
+PUT_BACK = "Put the copy back with pg_restore while no Keyback runs."
+ENDED = {
+    "links": "links and codes",
+    "questions": "further questions and links",
+    "requests": "requests",
+    "recoveries": "recoveries under way",
+    "sessions": "sessions",
+    "browsers": "known browsers",
+    "waiting": "mails and passwords that waited",
+    "saved_codes": "saved recovery codes",
+}
+
+
+@click.command()
+@click.argument("out", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
+def backup(out: Path) -> None:
+    """Copy the SQLite database into a new file, while Keyback runs. Never overwrites.
+
+    The copy is whole and of one moment; only its owner can read it. The keyring is not in it: keep that elsewhere. For
+    PostgreSQL use pg_dump.
+    """
+    s = load()
+    file = sqlite_file(s)
+    if file is None:
+        raise click.ClickException("The database is PostgreSQL. Use: pg_dump --format=custom")
+    if not file.exists():
+        raise click.ClickException(f"{file} is not there.")
+    try:
+        copying.copy_to(file, out)
+    except FileExistsError:
+        raise click.ClickException(f"{out} is there already and is not overwritten. Give another name.") from None
+    except copying.NoDatabase as e:
+        raise click.ClickException(f"The copy could not be made ({e}). Nothing was left behind.") from None
+    click.echo(f"{out}: {out.stat().st_size} bytes, read through and whole.")
+
+
+@click.command()
+@click.argument("copy", metavar="[FILE]", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def restore(copy: Path | None, yes: bool, as_json: bool) -> None:
+    """Put a backup back, and end everything that may have been used since it was made.
+
+    With FILE, puts this copy in the place of the SQLite database, which is kept beside it. Without, takes the database
+    as it is: for PostgreSQL after pg_restore, or for a file that was put back by hand. Stop every Keyback before.
+
+    Ended are links, codes, recoveries under way, sessions, known browsers, saved recovery codes, and mail and passwords
+    that waited. Passwords, contacts and factors are what they were when the backup was made.
+    """
+    s = load()
+    file = sqlite_file(s)
+    if copy is not None and file is None:
+        raise click.ClickException(NOT_SQLITE.format(PUT_BACK))
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("Nobody can be asked here; give --yes.")
+        click.confirm("Everybody is signed out and saved recovery codes end. Go on?", abort=True)
+    aside = None
+    if copy is not None and file is not None:
+        aside = _put_back(copy, file)
+    migrate_now(s)
+    usable(s)
+    ended, unreadable = run(_make_safe(s))
+    if as_json:
+        echo_json({"aside": str(aside) if aside else None, "ended": ended, "unreadable": unreadable})
+    else:
+        if aside:
+            click.echo(f"{copy} is in place; what was there is {aside}.")
+        click.echo(f"Ended: {', '.join(f'{n} {ENDED[k]}' for k, n in ended.items() if n) or 'nothing was under way'}.")
+    if unreadable:
+        words = f"{unreadable} rows are sealed with a key that is not in the keyring."
+        raise click.ClickException(f"{words} Add the line of that key from the keyring's own backup.")
+
+
+def _put_back(copy: Path, file: Path) -> Path:
+    aside = file.with_name(f"{file.name}.before-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        copying.put_back(copy, file, aside)
+    except copying.InUse:
+        raise click.ClickException(f"{file} is in use. Stop every Keyback, then run this again.") from None
+    except copying.NoDatabase as e:
+        raise click.ClickException(f"{copy} cannot be used ({e}). Nothing was changed.") from None
+    return aside
+
+
+async def _make_safe(s: Settings) -> tuple[dict[str, int], int]:
+    try:
+        before = restoring.MarkFile(s.data_dir / restoring.NAME).read()
+    except ValueError:
+        before = None
+    async with storage(s) as db:
+        ended = await db.write(lambda tx: restoring.make_safe(cast(SqlTx, tx), before))
+        return ended, await db.read(lambda tx: resealing.unreadable(cast(SqlTx, tx)))
