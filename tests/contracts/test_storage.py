@@ -581,6 +581,18 @@ def test_two_nodes_with_clocks_a_day_apart_go_by_the_database(
         assert found.expires_at - found.asked_at == ch.HOUR
 
 
+def test_a_plan_made_for_an_empty_table_goes_by_index(opened: Opened, make_database: Callable[[str], str]) -> None:
+    """Such a plan is kept, for a foreign key too, and would read all of the table for every row once there are some."""
+    db = opened(make_database("postgres"))
+    look = "EXPLAIN SELECT 1 FROM cases WHERE id = 'x' FOR KEY SHARE"
+
+    def plan(tx: Any) -> str:
+        tx.conn.exec_driver_sql("ANALYZE cases")
+        return " ".join(r[0] for r in tx.conn.exec_driver_sql(look))
+
+    assert "Index Scan" in opened.write(db, plan)
+
+
 # ── keys and what lies in the database ──────────────────────────────────────
 
 

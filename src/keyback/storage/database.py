@@ -18,6 +18,7 @@ from sqlalchemy.pool import QueuePool
 
 from keyback.application.store import Intake, StorageDown, StorageFull, Tx
 from keyback.storage.sealing import Keyring
+from keyback.storage.sql import plan_by_index
 from keyback.storage.tx import SqlTx
 from keyback.storage.wake import Listener
 
@@ -64,9 +65,11 @@ def make_engine(url: str, *, readers: int = READERS) -> Engine:
 
         return engine
     # Errors must not quote what was to be stored (INV-I4), hence hide_parameters.
-    return create_engine(
+    engine = create_engine(
         url, pool_size=readers + 2, pool_pre_ping=True, connect_args={"connect_timeout": 5}, hide_parameters=True
     )
+    event.listen(engine, "connect", plan_by_index)
+    return engine
 
 
 class SqlDatabase:
