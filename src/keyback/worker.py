@@ -17,6 +17,9 @@ from keyback.application.upkeep import purge
 log = structlog.get_logger("keyback.worker")
 PARALLEL_APPLIES = 8
 GATHER_S = 0.05  # between rounds: what comes close together shares statements, and nobody's mail is felt to be later
+GATHER_MORE_S = 0.25  # after a round with much to do: large batches halve what a request costs
+MUCH = 8
+LETTERS = 100  # in one batch: what a slow relay takes within a lease
 LOOK_AGAIN_S = 0.1  # for further passwords while some are under way
 IDLE_S = 0.5  # how long work of another process may lie when no wake-up reaches us
 UPKEEP_S = 15.0
@@ -54,8 +57,8 @@ class Worker:
 
     def start(self) -> None:
         """Starts the loops in the running event loop."""
-        loops = [self._resolve, self._send, self._send, self._apply]
-        self._tasks = [asyncio.create_task(self._forever(step)) for step in loops]
+        loops = [(self._resolve, self._batch), (self._send, LETTERS), (self._send, LETTERS), (self._apply, 1)]
+        self._tasks = [asyncio.create_task(self._forever(step, full)) for step, full in loops]
         self._tasks.append(asyncio.create_task(self._keep_up()))
 
     async def stop(self) -> None:
@@ -78,34 +81,34 @@ class Worker:
             if not any(done):
                 return
 
-    # ── one round each: True when there may be more ─────────────────────────
+    # ── one round each: how much it did ─────────────────────────────────────
 
-    async def _resolve(self) -> bool:
+    async def _resolve(self) -> int:
         done = await self.services.db.write(lambda tx: intake.resolve(tx, self._batch))
         self.tally.intakes += done.intakes
         self.tally.ghosts += done.ghosts
         self.tally.withheld += done.withheld
         s = self.services
         wants = await s.db.write(lambda tx: ways.resolve_wants(tx, s.proofs, s.policy)) if s.proofs else 0
-        return done.intakes > 0 or wants > 0
+        return done.intakes + wants
 
-    async def _send(self) -> bool:
+    async def _send(self) -> int:
         s = self.services
-        done = await letters.send_some(s.db, s.channel, s.titles, s.public_url, random.random, spend=s.spend)
+        done = await letters.send_some(s.db, s.channel, s.titles, s.public_url, random.random, LETTERS, s.spend)
         for why, n in done.withheld.items():
             self.tally.texts_withheld[why] = self.tally.texts_withheld.get(why, 0) + n
             log.warning("sms_withheld", reason=why, count=n)
         for kind in ("sent", "again", "dropped"):
             self.tally.letters[kind] += getattr(done, kind)
-        return done != letters.Sent()
+        return done.sent + done.again + done.dropped
 
-    async def _apply(self) -> bool:
+    async def _apply(self) -> int:
         """Keeps up to `PARALLEL_APPLIES` passwords under way; a slow system holds up only its own."""
         s, free = self.services, PARALLEL_APPLIES - len(self._applying)
         jobs = await s.db.write(lambda tx: tx.outbox.claim("apply", free, reset.LEASE)) if free else []
         self._applying |= {asyncio.create_task(reset.apply_one(s.db, s.connectors, j)) for j in jobs}
         if not self._applying:
-            return False
+            return 0
         done, self._applying = await asyncio.wait(
             self._applying, timeout=LOOK_AGAIN_S, return_when=asyncio.FIRST_COMPLETED
         )
@@ -117,11 +120,12 @@ class Worker:
                 log.error("apply_failed", error=type(error).__name__)
             else:
                 self.tally.applies[task.result()] = self.tally.applies.get(task.result(), 0) + 1
-        return True
+        return 1
 
     # ── loops ───────────────────────────────────────────────────────────────
 
-    async def _forever(self, step: Callable[[], Awaitable[bool]]) -> None:
+    async def _forever(self, step: Callable[[], Awaitable[int]], full: int) -> None:
+        """Round after round. One that did `full` has more before it and goes on at once."""
         woken = self.services.db.waker()
         failures = 0
         time = asyncio.get_running_loop().time
@@ -129,22 +133,22 @@ class Worker:
             begun = time()
             woken.clear()
             try:
-                more = await step()
+                done = await step()
                 failures = 0
             except StorageDown:
                 failures += 1
-                more = False
+                done = 0
                 log.warning("storage_down", step=step.__name__)
             except Exception as e:
                 failures += 1
                 self.tally.failures += 1
-                more = False
+                done = 0
                 log.error("round_failed", step=step.__name__, error=type(e).__name__)
             self.beat = time()
-            if not more:
+            if not done:
                 await self._rest(woken, IDLE_S if not failures else min(10.0, IDLE_S * 2**failures))
-            if not (more and step == self._apply):
-                await asyncio.sleep(begun + GATHER_S - time())
+            if done < full:
+                await asyncio.sleep(begun + (GATHER_S if done < MUCH else GATHER_MORE_S) - time())
 
     async def _rest(self, woken: asyncio.Event, seconds: float) -> None:
         waits = {asyncio.ensure_future(woken.wait()), asyncio.ensure_future(self._stopping.wait())}

@@ -7,16 +7,25 @@ import contextlib
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    HEADER_RE,
+    HEADER_VALUE_RE,
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 GRACE_S = 20
 BACKLOG = 2048
 MOST_HEADER = 32 * 1024
 MOST_UNREAD = 128 * 1024  # what the kernel holds for a client that does not read; answers are smaller
+SPECIAL = frozenset({b"connection", b"transfer-encoding"})
+TELLING = frozenset({b"location", b"set-cookie"})
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -37,6 +46,49 @@ class Patience:
     write: float = 20.0
     idle: float = 30.0
     connections: int = 4000
+
+
+def _line(name: bytes, value: bytes) -> bytes:
+    """A header as it goes out. Raises RuntimeError where it would end early."""
+    if HEADER_RE.search(name) or HEADER_VALUE_RE.search(value):
+        raise RuntimeError("invalid header")
+    return name + b": " + value + b"\r\n"
+
+
+# Most headers are the same on every answer and need to be looked through once. Those that may tell on somebody are
+# not kept.
+_kept = lru_cache(maxsize=512)(_line)
+
+
+class Answer(RequestResponseCycle):
+    """uvicorn's answer, with the head put together out of lines that are ready."""
+
+    async def send(self, message: Any) -> None:
+        head = None
+        if message["type"] == "http.response.start" and not (self.response_started or self.disconnected):
+            head = self._head(message["status"], [*self.default_headers, *message.get("headers", ())])
+        if head is None or self.flow.write_paused:
+            await super().send(message)
+            return
+        self.response_started, self.waiting_for_100_continue, self.chunked_encoding = True, False, False
+        self.transport.write(head)
+
+    def _head(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes | None:
+        """None for an answer of unknown length, the last one of a connection, and other special ones."""
+        lines = [STATUS_LINE[status]]
+        length = b""
+        for raw, value in headers:
+            name = raw.lower()
+            if name == b"content-length":
+                length = value
+            elif name in SPECIAL:
+                return None
+            lines.append(_line(name, value) if name in TELLING else _kept(name, value))
+        if not length.isdigit() or not self.keep_alive:
+            return None
+        self.expected_content_length = int(length)
+        lines.append(b"\r\n")
+        return b"".join(lines)
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -79,6 +131,7 @@ class PatientProtocol(HttpToolsProtocol):
             if size > MOST_HEADER:
                 raise ValueError("headers too large")  # the parser's caller answers 400
         super().on_headers_complete()
+        self.cycle.__class__ = Answer  # uvicorn has no setting for it; nothing of the cycle has run yet
 
     def on_message_complete(self) -> None:
         self._rest()
