@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
 from keyback.application.clock import wall_clock
 from keyback.application.passwords import Busy, HashGate, Verified, load_blocklist
-from keyback.application.ports import Channel, Connector, Unavailable
+from keyback.application.ports import Channel, Connector, Proof, Unavailable
 from keyback.application.services import Services
 from keyback.channels.mail import MailComposer
 from keyback.channels.phone import Gateway, PhoneChannel
@@ -26,10 +26,16 @@ from keyback.connectors.tryton import TrytonConnector
 from keyback.domain.challenge import HOUR, MINUTE
 from keyback.domain.password import PRESETS
 from keyback.domain.person import Tier
-from keyback.domain.policy import Holds, Policy
+from keyback.domain.policy import PROOFS, Holds, Policy, ProofClass
 from keyback.domain.secret import Secret
 from keyback.domain.spend import SpendRules
-from keyback.registry import foreign_factory, foreign_gateway
+from keyback.proofs.backup_email.method import BackupEmail
+from keyback.proofs.im_message.method import ImMessage
+from keyback.proofs.recovery_code.method import RecoveryCode
+from keyback.proofs.recovery_contact.method import RecoveryContact
+from keyback.proofs.sms_code.method import SmsCode
+from keyback.proofs.totp.method import Totp
+from keyback.registry import foreign_factory, foreign_gateway, foreign_proof
 from keyback.settings import LOOPBACK, Settings, System, Unsafe, refuse_unsafe
 from keyback.storage.breach import BadBreachFile, BreachFile
 from keyback.storage.credentials import CredentialRows
@@ -213,6 +219,33 @@ def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate, h
         raise Unsafe(f"systems.{name}: {e}") from None
 
 
+OURS = frozenset(PROOFS)
+
+
+def make_proofs(s: Settings, gate: HashGate) -> Mapping[str, Proof]:
+    """Ways to prove who one is, in the order in which pages offer them; without those that nothing carries.
+
+    Raises:
+        Unsafe: a foreign one that no package brings, or whose name or class cannot be.
+    """
+    ours: list[Proof] = [Totp(), BackupEmail()]
+    ours += [SmsCode()] if s.sms.kind else []
+    ours += [ImMessage()] if s.im.kind else []
+    ours += [RecoveryCode(gate), RecoveryContact()]
+    return {p.name: p for p in [*ours, *(_foreign(name, s, gate) for name in s.proofs)]}
+
+
+def _foreign(name: str, s: Settings, gate: HashGate) -> Proof:
+    make = foreign_proof(name)
+    if make is None:
+        raise Unsafe(f"proofs: {name} is not known and no installed package brings it")
+    proof = make(gate, s.public_url)
+    if proof.name != name or name in OURS or proof.kind not in get_args(ProofClass):
+        raise Unsafe(f"proofs: the package that brings {name} calls it {proof.name} of class {proof.kind}; take it out")
+    PROOFS[name] = proof.kind  # from here on the policy weighs it
+    return proof
+
+
 def make_policy(s: Settings) -> Policy:
     """The company's policy; a preset that asks for two factors from everybody raises the floor (C-4)."""
     p = s.policy
@@ -260,6 +293,7 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         context_words=tuple(s.password.context_words),
         leaked=load_leaked(s),
         policy=make_policy(s),
+        proofs=make_proofs(s, gate),
         spend=SpendRules(tuple(s.sms.prefixes), s.sms.daily_per_prefix, s.sms.daily_per_person),
     )
 

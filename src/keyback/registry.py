@@ -1,8 +1,9 @@
-"""What installed packages bring by entry points: connectors, and gateways for SMS and chat messages.
+"""What installed packages bring by entry points: connectors, gateways for SMS and chat messages, and proofs.
 
 `keyback.connectors` names a factory `make(name, title, options) -> Connector`, `keyback.gateways` a factory
 `make(options, clock) -> Gateway` (see `channels/phone.py`). `options` are the further keys of the table in
-`keyback.toml`, `clock` gives now in ms. Prove them with the contract suites in `keyback.testing`.
+`keyback.toml`, `clock` gives now in ms. `keyback.proofs` names a factory `make(gate, public_url) -> Proof`; the setting
+`proofs` switches it on. Prove them with the contract suites in `keyback.testing`.
 """
 
 from __future__ import annotations
@@ -11,10 +12,12 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from keyback.application.ports import Connector
+from keyback.application.passwords import HashGate
+from keyback.application.ports import Connector, Proof
 
 GROUP = "keyback.connectors"
 GATEWAYS = "keyback.gateways"
+PROOFS = "keyback.proofs"
 Factory = Callable[[str, str, Mapping[str, Any]], Connector]
 
 
@@ -27,4 +30,10 @@ def foreign_factory(kind: str) -> Factory | None:
 def foreign_gateway(kind: str) -> Callable[[Mapping[str, Any], Callable[[], int]], Any] | None:
     """As `foreign_factory`, for a gateway."""
     found = list(entry_points(group=GATEWAYS, name=kind))
+    return found[0].load() if found else None
+
+
+def foreign_proof(name: str) -> Callable[[HashGate, str], Proof] | None:
+    """As `foreign_factory`, for a proof."""
+    found = list(entry_points(group=PROOFS, name=name))
     return found[0].load() if found else None

@@ -63,10 +63,20 @@ class Password(Part):
     context_words: list[str] = Field(default_factory=list, description="More words that no password may consist of.")
 
 
+TierName = Literal["standard", "mfa", "privileged"]
+
+
 class PolicyPart(Part):
     """What is taken as proof, and how long decided recoveries wait; see the policy page."""
 
-    off: list[str] = Field(default_factory=lambda: ["security_questions"], description="Proofs that are not taken.")
+    preset: Literal["nist", "mlps2", "mlps3", "classic"] | None = Field(
+        None, description="What the policy may not fall short of; default: `password.preset`."
+    )
+    off: list[str] = Field(default_factory=list, description="Proofs that are not taken, such as `sms_code`.")
+    off_for: dict[TierName, list[str]] = Field(
+        default_factory=dict, description="The same for the people of one tier: `off_for.mfa = [\"sms_code\"]`."
+    )
+    security_questions: bool = Field(False, description="Asked after another proof; they weigh nothing.")
     hold_stranger_minutes: int = Field(5, ge=0, le=1440, description="One proof, unknown device and unknown network.")
     hold_new_device_minutes: int = Field(15, ge=0, le=10080, description="Two proofs, device not known.")
     hold_privileged_hours: int = Field(24, ge=0, le=336, description="CRM administrators on a device not known.")
@@ -75,8 +85,16 @@ class PolicyPart(Part):
         24, ge=0, le=336, description="After an identity check; administrators twice that."
     )
     floor: Literal["standard", "mfa"] | None = Field(None, description="Everybody's least tier; default: the preset's.")
+    second_operator: Literal["always", "without_passkey", "never"] = Field(
+        "without_passkey", description="When a second operator approves for CRM administrators."
+    )
+    two_issued_codes: bool = Field(False, description="Mail and SMS together open accounts with a second step.")
+    sms_for_privileged: bool = Field(False, description="SMS counts for CRM administrators.")
     known_networks: list[IPvAnyNetwork] = Field(
         default_factory=list, description="Networks that are known to everybody."
+    )
+    accepted: dict[str, str] = Field(
+        default_factory=dict, description="What falls short of the preset, each with the reason in a sentence."
     )
 
 
@@ -165,6 +183,7 @@ class Settings(BaseSettings):
     password: Password = Password()
     limits: Limits = Limits()
     policy: PolicyPart = PolicyPart()
+    proofs: list[str] = Field(default_factory=list, description="Further proofs that installed packages bring.")
     sms: Sms = Sms()
     im: Im = Im()
     systems: dict[str, System] = Field(default_factory=lambda: {"builtin": System(kind="builtin", title="Keyback")})

@@ -1,0 +1,1 @@
+"""Proof by a code to a second mailbox."""

@@ -1,1 +1,0 @@
-"""Proof by a mailed link and code."""

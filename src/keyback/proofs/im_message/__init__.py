@@ -1,0 +1,1 @@
+"""Proof by a code to an account with a message service."""

@@ -1,0 +1,54 @@
+"""A code that is sent to an address on record and typed back: what SMS, messages and backup mail have in common.
+
+Sources: NIST SP 800-63B-4 sections 3.1.3 and 4.2.1.2 (N-R4, N-R5), OWASP ASVS 5.0 6.5.5 and 6.6.2.
+"""
+
+from __future__ import annotations
+
+import hmac
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from keyback.application.ports import Asked, Holder, Target, Verdict
+from keyback.domain.person import Contact
+from keyback.domain.policy import ProofClass
+from keyback.domain.prompt import SHORT_DIGITS, SHORT_LIFE, short_code
+from keyback.proofs import question
+from keyback.proofs.question import Carrier
+
+_NOBODY = bytes(32)
+
+
+class IssuedCode(ABC):
+    """Six digits, ten minutes. Subclasses say what carries them and which contacts they go to."""
+
+    name: ClassVar[str]
+    carrier: ClassVar[Carrier]
+    kind: ProofClass = "issued"
+    life_ms = SHORT_LIFE
+
+    @abstractmethod
+    def targets(self, holder: Holder) -> Sequence[Target]: ...
+
+    def own(self, holder: Holder) -> Sequence[Contact]:
+        """This person's own addresses that this carrier reaches, oldest first."""
+        mine = question.contacts(holder, lambda c: c.channel == self.carrier and c.role != "recovery")
+        return sorted(mine, key=lambda c: (c.added_at, c.id))
+
+    def form(self, asked: Sequence[Asked], locale: str) -> Mapping[str, object]:
+        return {"digits": SHORT_DIGITS}
+
+    async def judge(self, asked: Sequence[Asked], answer: str, now: int) -> Verdict:
+        """Compares with each live question's code, each in constant time; a code means nothing without its question."""
+        typed = question.digits(answer, SHORT_DIGITS)
+        if typed is None:
+            return Verdict(code="not_a_code")
+        right: Asked | None = None
+        for a in question.live(self.name, asked, now):
+            same = hmac.compare_digest(short_code(a.key, a.prompt.nonce), typed)
+            if same and right is None and question.meant(a, a.holder.contacts, now) is not None:
+                right = a
+        if not asked:
+            hmac.compare_digest(short_code(_NOBODY, _NOBODY), typed)
+        return Verdict(right, "ok") if right else Verdict()

@@ -1,0 +1,73 @@
+"""What every proof makes sure of before it looks at an answer, and how typed codes are read.
+
+Storage hands over live questions and enrolments only; a proof looks again, so that no slip elsewhere opens a way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, Protocol, TypeVar
+
+from keyback.application.passwords import Verified
+from keyback.application.ports import Asked, Holder
+from keyback.domain.factor import Factor
+from keyback.domain.person import Contact
+from keyback.domain.secret import Secret
+
+Carrier = Literal["", "mail", "sms", "im"]
+Enrolled = TypeVar("Enrolled", Contact, Factor)
+READ = 64  # characters of a typed code that are looked at; the longest code has 20
+# Full-width digits, hyphen and spaces, as Chinese keyboards make them. No other script's digits: they are never sent.
+_KEYS = str.maketrans("０１２３４５６７８９－　", "0123456789- ")
+
+
+class Gate(Protocol):
+    """The hashing gate as proofs see it: argon2id within a memory budget. Both may raise `passwords.Busy`."""
+
+    async def hash(self, secret: Secret, /) -> str: ...
+    async def verify(self, phc: str | None, secret: Secret, /) -> Verified: ...
+
+
+def contacts(holder: Holder, fits: Callable[[Contact], bool]) -> Iterator[Contact]:
+    """Confirmed addresses of this person that fit."""
+    return (c for c in holder.contacts if c.person_id == holder.person.id and c.state == "confirmed" and fits(c))
+
+
+def factors(holder: Holder, kind: str) -> Iterator[Factor]:
+    """Active factors of this kind of this person."""
+    return (f for f in holder.factors if f.person_id == holder.person.id and f.state == "active" and f.kind == kind)
+
+
+def live(name: str, asked: Sequence[Asked], now: int) -> list[Asked]:
+    """The questions of this proof that may be answered at `now` (ms): not over, and the person the same as then."""
+    return [
+        a
+        for a in asked
+        if a.prompt.proof == name
+        and a.prompt.ended is None
+        and a.prompt.created_at <= now < a.prompt.expires_at
+        and a.prompt.person_id == a.holder.person.id
+        and a.prompt.security_version == a.holder.person.security_version
+        and a.holder.person.state == "active"
+        and a.prompt.target == a.target.id
+    ]
+
+
+def meant(a: Asked, enrolled: Sequence[Enrolled], now: int) -> Enrolled | None:
+    """What the question is put to; None where it may not answer it.
+
+    Active or confirmed, and for a recovery cooled in. To enrol is to prove something that is still pending (M5).
+    """
+    for e in enrolled:
+        if e.id == a.target.id and e.person_id == a.holder.person.id:
+            good = e.state in ("active", "confirmed") or (a.prompt.purpose == "enrol" and e.state == "pending")
+            return e if good and (a.prompt.purpose != "recovery" or e.usable_from <= now) else None
+    return None
+
+
+def digits(typed: str, count: int) -> str | None:
+    """So many digits out of what was typed or pasted; spaces and hyphens fall away. None when it cannot be a code."""
+    if len(typed) > READ:
+        return None
+    plain = "".join(c for c in typed.translate(_KEYS) if not c.isspace() and c != "-")
+    return plain if len(plain) == count and plain.isascii() and plain.isdigit() else None

@@ -1,0 +1,1 @@
+"""Proof by somebody who vouches."""

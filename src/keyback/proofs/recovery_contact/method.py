@@ -1,0 +1,60 @@
+"""A colleague, chosen beforehand, says: I talked to them just now, and it is them.
+
+The colleague gets a link. The person who is locked out sees four digits and reads them to the colleague, who types them
+on the linked page: nobody vouches by habit for a mail that came out of the blue, and who vouches did talk to somebody.
+Source: NIST SP 800-63B-4 section 4.2.1.3 (N-R8).
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping, Sequence
+
+from keyback.application.ports import Asked, Holder, Target, Verdict
+from keyback.domain.policy import ProofClass
+from keyback.domain.prompt import CONTACT_LIFE, short_code
+from keyback.proofs import question
+from keyback.proofs.question import Carrier
+
+STATEMENT = 1  # version of what they swear; goes up with the text, so that nobody swears an older one
+SPOKEN_DIGITS = 4
+
+
+class RecoveryContact:
+    """The answer is `confirm:VERSION:DIGITS`; the link that led to it finds the question."""
+
+    name = "recovery_contact"
+    kind: ProofClass = "contact"
+    carrier: Carrier = "mail"
+    life_ms = CONTACT_LIFE
+
+    def targets(self, holder: Holder) -> Sequence[Target]:
+        """People who vouch; an address that is also the person's own is nobody else's word (F7)."""
+        own = {c.address.casefold() for c in holder.contacts if c.role != "recovery"}
+        others = question.contacts(
+            holder, lambda c: c.role == "recovery" and c.channel == "mail" and c.address.casefold() not in own
+        )
+        return [Target(c.id, f"contact:{c.id}", f"{(c.name or c.address)[:1]}•••") for c in others]
+
+    def form(self, asked: Sequence[Asked], locale: str) -> Mapping[str, object]:
+        """The digits to be read out; they are for the page of the person, never for the mail or the linked page."""
+        return {"digits": _spoken(asked[0]) if asked else "0" * SPOKEN_DIGITS}
+
+    async def judge(self, asked: Sequence[Asked], answer: str, now: int) -> Verdict:
+        if len(answer) > question.READ:
+            return Verdict(code="not_a_code")
+        word, _, typed = answer.partition(f":{STATEMENT}:")
+        spoken = question.digits(typed, SPOKEN_DIGITS)
+        if word != "confirm" or spoken is None:
+            return Verdict(code="not_a_code")
+        right: Asked | None = None
+        for a in question.live(self.name, asked, now):
+            same = hmac.compare_digest(_spoken(a), spoken)
+            listed = any(t.id == a.target.id for t in self.targets(a.holder))
+            if same and listed and right is None and question.meant(a, a.holder.contacts, now) is not None:
+                right = a
+        return Verdict(right, "ok") if right else Verdict()
+
+
+def _spoken(a: Asked) -> str:
+    return short_code(a.key, b"spoken\0" + a.prompt.nonce, SPOKEN_DIGITS)

@@ -1,0 +1,1 @@
+"""Proof by an authenticator app."""

@@ -1,0 +1,165 @@
+"""Every proof of the shelf against the contract."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pyotp
+import pytest
+
+from keyback.application.passwords import HashGate
+from keyback.application.ports import Asked, Holder, Proof
+from keyback.domain.factor import Factor, SavedCode
+from keyback.domain.person import Contact
+from keyback.domain.prompt import short_code
+from keyback.proofs.backup_email.method import BackupEmail
+from keyback.proofs.im_message.method import ImMessage
+from keyback.proofs.recovery_code.method import RecoveryCode
+from keyback.proofs.recovery_contact.method import STATEMENT, RecoveryContact
+from keyback.proofs.sms_code.method import SmsCode
+from keyback.proofs.totp.method import Totp
+from keyback.testing.proofs import ProofContract, ProofHarness, somebody
+
+
+@pytest.fixture(scope="session")
+def gate() -> Any:
+    gate = HashGate(64, 2, 19456, 1, 64)
+    yield gate
+    gate.close()
+
+
+def stream(seed: str) -> Any:
+    """A source of bytes that gives the same each time."""
+    serial = 0
+
+    def draw(count: int) -> bytes:
+        nonlocal serial
+        serial += 1
+        return hashlib.shake_256(f"{seed}/{serial}".encode()).digest(count)
+
+    return draw
+
+
+def other_digits(code: str) -> str:
+    return "".join(str((int(c) + 1) % 10) for c in code)
+
+
+class Sent:
+    """Whatever is sent to an address."""
+
+    bound, repeats = True, False
+
+    def __init__(self, proof: Proof, **contact: Any) -> None:
+        self.proof, self._contact = proof, contact
+
+    async def holder(self, number: int) -> Holder:
+        values = {k: v.format(n=number) for k, v in self._contact.items()}
+        person = somebody(number)
+        return Holder(person, (Contact(id=f"contact-{number}", person_id=person.id, **values),))
+
+    def answer(self, asked: Asked, now: int) -> str:
+        return short_code(asked.key, asked.prompt.nonce)
+
+    def wrong(self, asked: Asked, now: int) -> str:
+        return other_digits(self.answer(asked, now))
+
+    def secrets(self, holder: Holder) -> list[str]:
+        return [t for c in holder.contacts for t in (c.address, c.name) if t]
+
+
+class Vouched(Sent):
+    def answer(self, asked: Asked, now: int) -> str:
+        return f"confirm:{STATEMENT}:{self.proof.form([asked], 'en')['digits']}"
+
+    def wrong(self, asked: Asked, now: int) -> str:
+        return f"confirm:{STATEMENT}:{other_digits(str(self.proof.form([asked], 'en')['digits']))}"
+
+
+class Apps:
+    proof, bound, repeats = Totp(), False, False
+
+    async def holder(self, number: int) -> Holder:
+        person = somebody(number)
+        seed = self.proof.new_seed(hashlib.sha1(f"seed {number}".encode()).digest())
+        return Holder(
+            person, factors=(Factor(f"factor-{number}", person.id, "totp", "Pixel", "active", {"seed": seed}),)
+        )
+
+    def answer(self, asked: Asked, now: int) -> str:
+        return pyotp.TOTP(asked.holder.factors[0].data["seed"]).at(now // 1000)
+
+    def wrong(self, asked: Asked, now: int) -> str:
+        return other_digits(self.answer(asked, now))
+
+    def secrets(self, holder: Holder) -> list[str]:
+        return [holder.factors[0].data["seed"]]
+
+
+class Codes:
+    bound, repeats = False, False
+    _made: dict[int, tuple[Holder, str]] = {}
+
+    def __init__(self, gate: HashGate) -> None:
+        self.proof = RecoveryCode(gate)
+
+    async def holder(self, number: int) -> Holder:
+        if number not in self._made:
+            person, factor_id = somebody(number), f"factor-{number}"
+            new = self.proof.new_codes(stream(f"person {number}"), 2)
+            hashes = [await self.proof.hashed(c.secret) for c in new]
+            rows = tuple(
+                SavedCode(f"code-{number}-{i}", factor_id, c.slot, phc)
+                for i, (c, phc) in enumerate(zip(new, hashes, strict=True))
+            )
+            factor = Factor(factor_id, person.id, "recovery_codes", "", "active")
+            self._made[number] = Holder(person, factors=(factor,), codes=rows), new[0].text
+        return self._made[number][0]
+
+    def answer(self, asked: Asked, now: int) -> str:
+        return self._made[int(asked.holder.person.id.removeprefix("person-"))][1]
+
+    def wrong(self, asked: Asked, now: int) -> str:
+        right = self.answer(asked, now)
+        return right[:-1] + ("0" if right[-1] != "0" else "1")
+
+    def secrets(self, holder: Holder) -> list[str]:
+        return [c.phc for c in holder.codes]
+
+
+class TestSmsCode(ProofContract):
+    @pytest.fixture
+    def harness(self) -> ProofHarness:
+        return Sent(SmsCode(), channel="sms", address="+861380013800{n}", role="backup")
+
+
+class TestImMessage(ProofContract):
+    @pytest.fixture
+    def harness(self) -> ProofHarness:
+        return Sent(ImMessage(), channel="im", address="wecom:maya.{n}", role="primary")
+
+
+class TestBackupEmail(ProofContract):
+    @pytest.fixture
+    def harness(self) -> ProofHarness:
+        return Sent(BackupEmail(), channel="mail", address="maya{n}@example.net", role="backup")
+
+
+class TestRecoveryContact(ProofContract):
+    @pytest.fixture
+    def harness(self) -> ProofHarness:
+        return Vouched(
+            RecoveryContact(), channel="mail", address="lin{n}@example.com", role="recovery", name="Lin Qiao {n}"
+        )
+
+
+class TestTotp(ProofContract):
+    @pytest.fixture
+    def harness(self) -> ProofHarness:
+        return Apps()
+
+
+class TestRecoveryCode(ProofContract):
+    @pytest.fixture
+    def harness(self, gate: HashGate) -> ProofHarness:
+        return Codes(gate)
