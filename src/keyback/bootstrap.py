@@ -13,10 +13,16 @@ from keyback.application.clock import wall_clock
 from keyback.application.passwords import Busy, HashGate, Verified, load_blocklist
 from keyback.application.ports import Channel, Connector, Proof, Unavailable
 from keyback.application.services import Services
+from keyback.channels.im_dingtalk import DingTalkIm
+from keyback.channels.im_feishu import FeishuIm
+from keyback.channels.im_wecom import WeComIm
 from keyback.channels.mail import MailComposer
 from keyback.channels.phone import Gateway, PhoneChannel
 from keyback.channels.phone_texts import PhoneTexts
 from keyback.channels.router import Router
+from keyback.channels.sms_aliyun import AliyunSms
+from keyback.channels.sms_tencent import TencentSms
+from keyback.channels.sms_twilio import TwilioSms
 from keyback.channels.smtp import SmtpChannel, SmtpSettings
 from keyback.channels.webhook import WebhookGateway
 from keyback.connectors.builtin import BuiltinConnector
@@ -124,8 +130,18 @@ def make_channel(s: Settings, clock: Callable[[], int]) -> Channel:
 
 
 Make = Callable[[Mapping[str, Any], Callable[[], int]], Gateway]
-SMS: Mapping[str, Make] = {"http": WebhookGateway.from_options}
-IM: Mapping[str, Make] = {"http": WebhookGateway.from_options}
+SMS: Mapping[str, Make] = {
+    "aliyun": AliyunSms.from_options,
+    "http": WebhookGateway.from_options,
+    "tencent": TencentSms.from_options,
+    "twilio": TwilioSms.from_options,
+}
+IM: Mapping[str, Make] = {
+    "dingtalk": DingTalkIm.from_options,
+    "feishu": FeishuIm.from_options,
+    "http": WebhookGateway.from_options,
+    "wecom": WeComIm.from_options,
+}
 
 
 def make_phone(s: Settings, name: Literal["sms", "im"], clock: Callable[[], int]) -> PhoneChannel | None:

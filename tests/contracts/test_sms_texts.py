@@ -65,6 +65,7 @@ def test_the_last_line_binds_the_code_to_our_address() -> None:
 def test_the_minutes_are_those_that_are_left() -> None:
     late = text(code_letter(), NOW + 4 * 60_000)
     assert "for 6 minutes" in late
+    assert "for 10 minutes" in text(code_letter(), NOW + 59_000)
     assert "for 1 minutes" in text(code_letter(), NOW + 599_000)
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 import structlog
+from pydantic import Field
 
 from keyback.application.ports import Letter, Receipt, Unavailable
 from keyback.channels.mime import BadLetter
@@ -47,12 +48,30 @@ class Gateway(Protocol):
 class GatewayOptions(HttpOptions):
     """Keys that every gateway takes. `timeout_s`: a phone in the hand waits for no more than seconds."""
 
-    timeout_s: float = 10.0
+    timeout_s: float = Field(10.0, gt=0, le=30)
 
 
-def receipt(verdict: Verdict, said: object = "") -> Receipt:
-    """What became of a message, with the service's words less numbers, addresses and codes."""
-    return Receipt(*verdict, detail=_TELLING.sub("…", vendor_text(said))[:200])
+class TemplateOptions(GatewayOptions):
+    """Keys of services that send only texts registered with them.
+
+    Args:
+        templates: by kind of letter, such as `sms_code`: the registered template, or one for each language.
+        templates_abroad: the same for numbers outside of China, where these services want other ones.
+    """
+
+    templates: dict[str, str | dict[str, str]]
+    templates_abroad: dict[str, str | dict[str, str]] = Field(default_factory=dict)
+
+    def template(self, message: ShortMessage) -> str | None:
+        """The template for a message, None when there is none."""
+        found = (self.templates if message.to.startswith("+86") else self.templates_abroad).get(message.kind)
+        return found.get(message.locale) if isinstance(found, dict) else found
+
+
+def receipt(verdict: Verdict, said: object = "", code: object = "") -> Receipt:
+    """What became of a message, with the service's code, and its words less numbers, addresses and codes for people."""
+    words = f"{vendor_text(code)[:80]} {_TELLING.sub('…', vendor_text(said))}"
+    return Receipt(*verdict, detail=words.strip()[:200])
 
 
 class PhoneChannel:
@@ -104,8 +123,10 @@ class PhoneChannel:
         try:
             answer = await self._gateway.deliver(message)
         except Unavailable as e:
+            if e.code != "unavailable":
+                return Receipt(*REFUSES_US, detail=str(e))
             silent.faults += 1
-            return receipt(("temporary", "reply_lost" if isinstance(e, MaybeDone) else "unreachable"), e)
+            return Receipt("temporary", "reply_lost" if isinstance(e, MaybeDone) else "unreachable", str(e))
         except Exception as e:  # an answer of another shape than documented, or a gateway of somebody else
             log.error("gateway_broke", channel=self.name, error=type(e).__name__)
             return Receipt("temporary", "fault", type(e).__name__)

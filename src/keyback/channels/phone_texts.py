@@ -107,7 +107,8 @@ class PhoneTexts:
             raise BadLetter("the code is not six digits")
         if not isinstance(until, int):
             raise TypeError
-        shown: dict[str, str] = {"code": code, "minutes": str(max(1, (until - now) // 60_000))}
+        # Rounded up: what is sent again within the same minute reads the same, and chat services drop equal repeats.
+        shown: dict[str, str] = {"code": code, "minutes": str(max(1, -((now - until) // 60_000)))}
 
         def _(text: str) -> str:
             return gettext(locale, text, company=company, **shown)

@@ -163,6 +163,11 @@ class Endpoint:
         self._failures = 0
         self._closed_until = 0.0
 
+    @property
+    def host(self) -> str:
+        """Host, and port unless it is the usual one: what the header says, for signatures that cover it."""
+        return self._base.netloc.decode("ascii")
+
     async def call(
         self,
         method: str,

@@ -1,0 +1,93 @@
+"""Messages of an application in Feishu (飞书), `im/v1/messages`.
+
+Sources: open.feishu.cn, "发送消息", "自建应用获取tenant_access_token" and "服务端错误码说明". Feishu drops a repeat
+with the same `uuid` within an hour.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
+
+from keyback.application.ports import Receipt
+from keyback.channels import phone
+from keyback.channels.im_token import AccessToken
+from keyback.channels.phone import GatewayOptions, Verdict, receipt
+from keyback.channels.phone_texts import ShortMessage
+from keyback.domain.secret import Secret
+from keyback.outbound.http import Endpoint, NotDone
+
+BAD_TOKEN = frozenset({99991661, 99991663, 99991664, 99991665, 99991668, 99991677})
+CODES: Mapping[int, Verdict] = {
+    99991400: phone.BUSY, 230020: phone.BUSY, 230049: phone.BUSY, 232019: phone.BUSY, 11232: phone.BUSY,
+    230002: phone.BAD_RECIPIENT, 230013: phone.BAD_RECIPIENT, 230029: phone.BAD_RECIPIENT, 230034: phone.BAD_RECIPIENT,
+    230053: phone.BAD_RECIPIENT, 99992361: phone.BAD_RECIPIENT, 99992351: phone.BAD_RECIPIENT,
+    230025: phone.BAD_MESSAGE, 230028: phone.BAD_MESSAGE,
+}  # fmt: skip
+MOST_UUID = 50
+
+
+class FeishuOptions(GatewayOptions):
+    """Keys of the section; `secret` is the application's. `address` says what a contact's id is."""
+
+    url: str = "https://open.feishu.cn"
+    app_id: str
+    address: Literal["open_id", "user_id", "union_id"] = "open_id"
+
+
+class FeishuIm:
+    """Sends as one application.
+
+    Args:
+        options: the section's keys.
+        secret: the application's.
+    """
+
+    def __init__(self, options: FeishuOptions, secret: Secret) -> None:
+        self._o, self._secret = options, secret
+        self._http = Endpoint(options.url, ca_file=options.ca_file, timeout=options.timeout_s)
+        self._token = AccessToken(self._fetch)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], clock: Callable[[], int]) -> FeishuIm:  # noqa: ARG003
+        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
+        o = FeishuOptions.model_validate(options)
+        return cls(o, o.read_secret())
+
+    async def deliver(self, message: ShortMessage) -> Receipt:
+        body = {
+            "receive_id": message.to,
+            "msg_type": "text",
+            "content": json.dumps({"text": message.text}, ensure_ascii=False),
+            "uuid": message.id[:MOST_UUID],
+        }
+
+        async def send(token: Secret) -> Receipt | None:
+            headers = {"Authorization": Secret(f"Bearer {token.reveal()}")}
+            query = {"receive_id_type": self._o.address}
+            reply = await self._http.call("POST", "open-apis/im/v1/messages", json=body, query=query, headers=headers)
+            if reply.status == 429:
+                return receipt(phone.BUSY, "HTTP 429")
+            code = reply.json()["code"]
+            if code in BAD_TOKEN:
+                return None
+            return receipt(phone.OK if code == 0 else CODES.get(code, phone.REFUSES_US), code=f"code {code}")
+
+        return await self._token.use(send)
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def _fetch(self) -> tuple[Secret, float]:
+        body = {"app_id": self._o.app_id, "app_secret": self._secret.reveal()}
+        path = "open-apis/auth/v3/tenant_access_token/internal"
+        reply = await self._http.call("POST", path, json=body, repeatable=True)
+        if reply.status == 429:
+            raise NotDone("unavailable", "tenant_access_token: HTTP 429")
+        answer = reply.json()
+        code = answer["code"]
+        if code:
+            busy = CODES.get(code) == phone.BUSY
+            raise NotDone("unavailable" if busy else "auth_expired", f"tenant_access_token: code {code}")
+        return Secret(str(answer["tenant_access_token"])), float(answer["expire"])

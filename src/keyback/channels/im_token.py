@@ -1,0 +1,70 @@
+"""Access tokens of chat services: fetched when needed, kept until shortly before their end, fetched anew once when one
+is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from keyback.application.ports import Unavailable
+from keyback.domain.secret import Secret
+from keyback.outbound.http import NotDone
+
+EARLY_S = 300.0  # the services hand out a new one in the last minutes, and both then work
+QUIET_S = 30.0  # after our credentials were turned away, so that we do not lock them by trying on
+R = TypeVar("R")
+
+
+class AccessToken:
+    """One token that all messages share.
+
+    Args:
+        fetch: gets a new one and its life in seconds; raises `NotDone("auth_expired")` when it is refused.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, fetch: Callable[[], Awaitable[tuple[Secret, float]]], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._fetch, self._clock = fetch, clock
+        self._token: Secret | None = None
+        self._until = self._quiet_until = 0.0
+        self._failures = 0
+        self._fetching = asyncio.Lock()
+
+    async def use(self, call: Callable[[Secret], Awaitable[R | None]]) -> R:
+        """The answer of `call`, which gives None when the token was refused; then once more with a new token.
+
+        Raises:
+            NotDone: our credentials are refused, or a fresh token is.
+        """
+        for _ in range(2):
+            token = await self._get()
+            answer = await call(token)
+            if answer is not None:
+                return answer
+            if self._token is token:
+                self._token = None
+        raise NotDone("auth_expired", "a fresh access token is refused")
+
+    async def _get(self) -> Secret:
+        failures = self._failures
+        async with self._fetching:
+            now = self._clock()
+            if self._token is not None and now < self._until:
+                return self._token
+            if self._failures != failures:  # the one before us waited in vain; so would we
+                raise NotDone("unavailable", "no access token a moment ago")
+            if now < self._quiet_until:
+                raise NotDone("auth_expired", "our credentials were turned away a moment ago")
+            try:
+                token, life = await self._fetch()
+            except Unavailable as e:
+                self._failures += 1
+                if e.code == "auth_expired":
+                    self._quiet_until = now + QUIET_S
+                raise
+            self._token, self._until = token, now + max(life - EARLY_S, life / 2)
+            return token

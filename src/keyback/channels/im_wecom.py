@@ -1,0 +1,92 @@
+"""Messages of an own application in WeCom (企业微信自建应用), `message/send`.
+
+Sources: developer.work.weixin.qq.com, documents 90236 (message/send), 91039 (gettoken), 90313 (codes). A message is
+marked confidential (`safe`), so that it cannot be passed on, and WeCom drops a repeat within half an hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from keyback.application.ports import Receipt
+from keyback.channels import phone
+from keyback.channels.im_token import AccessToken
+from keyback.channels.phone import GatewayOptions, Verdict, receipt
+from keyback.channels.phone_texts import ShortMessage
+from keyback.domain.secret import Secret
+from keyback.outbound.http import Endpoint, NotDone
+
+BAD_TOKEN = frozenset({40014, 41001, 42001})
+CODES: Mapping[int, Verdict] = {
+    -1: phone.BUSY, 45009: phone.BUSY, 45033: phone.BUSY, 45047: phone.BUSY, 45011: phone.BUSY,
+    40003: phone.BAD_RECIPIENT, 60111: phone.BAD_RECIPIENT, 81013: phone.BAD_RECIPIENT, 82001: phone.BAD_RECIPIENT,
+    45002: phone.BAD_MESSAGE, 40008: phone.BAD_MESSAGE, 44004: phone.BAD_MESSAGE,
+    45032: phone.BAD_MESSAGE,
+}  # fmt: skip
+
+
+class WeComOptions(GatewayOptions):
+    """Keys of the section; `secret` is the application's."""
+
+    url: str = "https://qyapi.weixin.qq.com"
+    corp_id: str
+    agent_id: int
+
+
+class WeComIm:
+    """Sends as one application; people are known by their WeCom user id.
+
+    Args:
+        options: the section's keys.
+        secret: the application's.
+    """
+
+    def __init__(self, options: WeComOptions, secret: Secret) -> None:
+        self._o, self._secret = options, secret
+        self._http = Endpoint(options.url, ca_file=options.ca_file, timeout=options.timeout_s)
+        self._token = AccessToken(self._fetch)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], clock: Callable[[], int]) -> WeComIm:  # noqa: ARG003
+        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
+        o = WeComOptions.model_validate(options)
+        return cls(o, o.read_secret())
+
+    async def deliver(self, message: ShortMessage) -> Receipt:
+        body = {
+            "touser": message.to,
+            "msgtype": "text",
+            "agentid": self._o.agent_id,
+            "text": {"content": message.text},
+            "safe": 1,
+            "enable_duplicate_check": 1,
+            "duplicate_check_interval": 1800,
+        }
+
+        async def send(token: Secret) -> Receipt | None:
+            query = {"access_token": token.reveal()}
+            answer = (await self._http.call("POST", "cgi-bin/message/send", json=body, query=query)).json()
+            code = answer["errcode"]
+            if code in BAD_TOKEN:
+                return None
+            if code == 0 and answer.get("invaliduser"):
+                return receipt(phone.BAD_RECIPIENT, "invaliduser")
+            if code == 0 and answer.get("unlicenseduser"):
+                return receipt(phone.REFUSES_US, "unlicenseduser")
+            # What is not listed is about the application: its rights, its address list, its id.
+            return receipt(phone.OK if code == 0 else CODES.get(code, phone.REFUSES_US), code=f"errcode {code}")
+
+        return await self._token.use(send)
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    async def _fetch(self) -> tuple[Secret, float]:
+        query = {"corpid": self._o.corp_id, "corpsecret": self._secret.reveal()}
+        answer = (await self._http.call("GET", "cgi-bin/gettoken", query=query, repeatable=True)).json()
+        code = answer.get("errcode")
+        if code:
+            busy = CODES.get(code) == phone.BUSY
+            raise NotDone("unavailable" if busy else "auth_expired", f"gettoken: errcode {code}")
+        return Secret(str(answer["access_token"])), float(answer["expires_in"])

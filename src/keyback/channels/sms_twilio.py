@@ -1,0 +1,89 @@
+"""SMS by Twilio, `Messages` of API 2010-04-01.
+
+Sources: twilio.com/docs, "Message resource" and "Error and warning dictionary". Twilio has no way to drop a repeat, so
+after a lost answer a second SMS with the same code may come.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import Field
+
+from keyback.application.ports import Receipt
+from keyback.channels import phone
+from keyback.channels.phone import GatewayOptions, Verdict, receipt
+from keyback.channels.phone_texts import ShortMessage
+from keyback.domain.secret import Secret
+from keyback.outbound.http import Endpoint
+
+CODES: Mapping[int, Verdict] = {
+    20429: phone.BUSY, 14107: phone.BUSY, 30001: phone.BUSY, 30022: phone.BUSY, 63038: phone.BUSY,
+    30002: phone.NO_BALANCE, 20010: phone.NO_BALANCE, 90010: phone.NO_BALANCE,
+    21211: phone.BAD_RECIPIENT, 21214: phone.BAD_RECIPIENT, 21217: phone.BAD_RECIPIENT, 21265: phone.BAD_RECIPIENT,
+    21610: phone.BAD_RECIPIENT, 21612: phone.BAD_RECIPIENT, 21614: phone.BAD_RECIPIENT, 30003: phone.BAD_RECIPIENT,
+    30005: phone.BAD_RECIPIENT, 30006: phone.BAD_RECIPIENT,
+    21602: phone.BAD_MESSAGE, 21605: phone.BAD_MESSAGE, 21617: phone.BAD_MESSAGE, 30007: phone.BAD_MESSAGE,
+    20003: phone.REFUSES_US, 20404: phone.REFUSES_US, 21408: phone.REFUSES_US, 21603: phone.REFUSES_US,
+    21606: phone.REFUSES_US, 21608: phone.REFUSES_US, 21611: phone.BUSY, 21660: phone.REFUSES_US,
+    21703: phone.REFUSES_US,
+}  # fmt: skip
+STATUSES: Mapping[int, Verdict] = {401: phone.REFUSES_US, 403: phone.REFUSES_US, 404: phone.REFUSES_US, 429: phone.BUSY}
+
+
+class TwilioOptions(GatewayOptions):
+    """Keys of the section.
+
+    Args:
+        account: the Account SID.
+        key_id: SID of an API key, whose secret is `secret`; without it `secret` is the account's auth token.
+        sender: a number of yours, an alphanumeric sender, or the SID of a messaging service (`MG…`).
+    """
+
+    url: str = "https://api.twilio.com"
+    account: str = Field(pattern=r"^AC[0-9a-fA-F]{32}$")
+    key_id: str = ""
+    sender: str = Field(min_length=2, max_length=40)
+
+
+class TwilioSms:
+    """Sends for one account.
+
+    Args:
+        options: the section's keys.
+        secret: of the API key, or the account's auth token.
+    """
+
+    def __init__(self, options: TwilioOptions, secret: Secret) -> None:
+        self._o = options
+        pair = f"{options.key_id or options.account}:{secret.reveal()}"
+        self._auth = Secret("Basic " + base64.b64encode(pair.encode()).decode())
+        self._http = Endpoint(options.url, ca_file=options.ca_file, timeout=options.timeout_s)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], clock: Callable[[], int]) -> TwilioSms:  # noqa: ARG003
+        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
+        o = TwilioOptions.model_validate(options)
+        return cls(o, o.read_secret())
+
+    async def deliver(self, message: ShortMessage) -> Receipt:
+        service = self._o.sender.startswith("MG") and len(self._o.sender) == 34
+        form = {
+            "To": message.to,
+            "MessagingServiceSid" if service else "From": self._o.sender,
+            "Body": message.text,
+        }
+        path = f"2010-04-01/Accounts/{self._o.account}/Messages.json"
+        reply = await self._http.call("POST", path, form=form, headers={"Authorization": self._auth})
+        answer = reply.json()
+        if reply.status < 300:
+            return receipt(phone.OK, answer.get("status"))
+        code = answer.get("code")
+        known = CODES.get(code) if isinstance(code, int) else None
+        verdict = known or STATUSES.get(reply.status, phone.BAD_MESSAGE)
+        return receipt(verdict, answer.get("message"), code)
+
+    async def close(self) -> None:
+        await self._http.close()
