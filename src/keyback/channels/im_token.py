@@ -55,10 +55,10 @@ class AccessToken:
             now = self._clock()
             if self._token is not None and now < self._until:
                 return self._token
-            if self._failures != failures:  # the one before us waited in vain; so would we
-                raise NotDone("unavailable", "no access token a moment ago")
             if now < self._quiet_until:
                 raise NotDone("auth_expired", "our credentials were turned away a moment ago")
+            if self._failures != failures:  # the one before us waited in vain; so would we
+                raise NotDone("unavailable", "no access token a moment ago")
             try:
                 token, life = await self._fetch()
             except Unavailable as e:
