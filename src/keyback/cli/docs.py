@@ -142,6 +142,8 @@ def _kind(annotation: Any) -> str:
         return " or ".join(_kind(a) for a in args if a is not type(None))
     if origin is list:
         return f"list of {_kind(args[0])}"
+    if origin is dict:
+        return f"table of {_kind(args[1])} by {_kind(args[0])}"
     names = {str: "text", int: "number", float: "number", bool: "true or false", Path: "path", SecretStr: "secret text"}
     return "network in CIDR form" if annotation is IPvAnyNetwork else names[annotation]
 
@@ -150,7 +152,7 @@ def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
     value = field.get_default(call_default_factory=True)
-    if value in (None, "", []):
+    if value in (None, "", [], {}):
         return ""
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
