@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from keyback.application import notices
+from keyback.application import letters, notices
 from keyback.application.clock import wall_clock
 from keyback.application.store import Job
 from keyback.domain.person import Contact
@@ -184,6 +185,27 @@ def test_a_prefix_costs_no_more_than_allowed_whoever_asks(kit: Kit, phone: Phone
     assert [m["to"][:3] for m in phone.messages].count("+86") == 6
     assert OTHER in {m["to"] for m in phone.messages}
     assert worker.tally.texts_withheld == {"prefix_spent": 2, "prefix_not_allowed": 1}
+
+
+@pytest.mark.covers("INV-I10")
+def test_workers_side_by_side_spend_one_budget(kit: Kit, phone: Phone) -> None:
+    me = people(kit)[0]
+
+    def write(tx: Any) -> None:
+        to = contact(tx, me)
+        for _ in range(40):
+            ask(tx, to)
+
+    kit.write(write)
+    s = kit.services
+
+    async def all_at_once() -> None:
+        rounds = (letters.send_some(s.db, s.channel, {}, s.public_url, lambda: 0.5, 5, s.spend) for _ in range(10))
+        await asyncio.gather(*rounds)
+
+    kit.run(all_at_once())
+    drain(kit)
+    assert len(phone.messages) == 3
 
 
 def test_what_was_not_sent_is_not_paid_for(kit: Kit, phone: Phone) -> None:

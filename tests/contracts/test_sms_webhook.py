@@ -10,14 +10,15 @@ from typing import Any, Literal
 import pytest
 
 from keyback.application.ports import Letter, LetterKind, Receipt
+from keyback.channels import phone as phone_module
 from keyback.channels.phone import PhoneChannel, receipt
 from keyback.channels.phone_texts import PhoneTexts, ShortMessage
 from keyback.channels.router import Router
 from keyback.channels.webhook import WebhookGateway, sign, webhook_key
 from keyback.domain.secret import Secret
 from keyback.testing.channels import BASE, COMPANY, ChannelContract, codes, short_letter
-from keyback.testing.phone import Phone
-from keyback.testing.serving import Trouble
+from keyback.testing.phone import PATH, Phone
+from keyback.testing.serving import Trouble, served
 
 TEXTS = PhoneTexts(COMPANY, "Asia/Shanghai", BASE)
 
@@ -69,6 +70,79 @@ class TestWebhook(ChannelContract):
         assert codes(await harness.channel.send([harness.letter(1)])) == [("sent", "ok")]
         assert len(harness.got()) == 1
         assert harness.phone.messages[0]["message_id"] == "letter-1"
+
+
+@pytest.fixture
+async def harness(served_phone: tuple[Phone, str]) -> AsyncIterator[Harness]:
+    phone, url = served_phone
+    phone.messages.clear()
+    harness = Harness("sms", phone, url)
+    yield harness
+    phone.trouble = ""
+    await harness.channel.close()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.mark.anyio
+async def test_a_service_that_stays_silent_is_left_alone_over_batches(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(phone_module, "SLOW_S", 0.1)
+    harness.trouble("hang")
+    for n in range(3):
+        await harness.channel.send([harness.letter(n)])
+    before = harness.phone.calls[PATH]
+    harness.trouble("")
+    assert codes(await harness.channel.send([harness.letter(4)])) == [("temporary", "unreachable")]
+    assert harness.phone.calls[PATH] == before
+    harness.channel._quiet_until = 0.0  # half a minute later
+    assert codes(await harness.channel.send([harness.letter(4)])) == [("sent", "ok")]
+
+
+@pytest.mark.anyio
+async def test_a_service_that_is_gone_is_not_called_again_and_again(harness: Harness) -> None:
+    """The circuit breaker of the guarded client."""
+    harness.phone.trouble = ""
+    gateway = WebhookGateway.from_options({"url": "http://127.0.0.1:9/", "secret": harness.phone.secret}, now)
+    channel = PhoneChannel("sms", gateway, TEXTS, now)
+    details = [(await channel.send([harness.letter(1)]))[0].detail for _ in range(7)]
+    assert "waiting before the next try" in details[-1]
+    assert "not reachable (" in details[0]
+    await channel.close()
+
+
+async def _elsewhere(scope: Any, receive: Any, send: Any) -> None:
+    """Redirects, or answers without end."""
+    if scope["path"] == "/moved":
+        headers = [(b"location", b"/messages"), (b"content-length", b"0")]
+        await send({"type": "http.response.start", "status": 307, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    if scope["path"] == "/messages":
+        followed.append(scope["path"])
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for _ in range(40):
+        await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+followed: list[str] = []
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path, code", [("/moved", "unreachable"), ("/long", "reply_lost")])
+async def test_redirects_and_endless_answers_are_faults(path: str, code: str) -> None:
+    with served(_elsewhere) as url:
+        gateway = WebhookGateway.from_options({"url": url + path, "secret": Phone().secret}, now)
+        channel = PhoneChannel("sms", gateway, TEXTS, now)
+        letter = short_letter(1, "sms", "+8613800138000", now())
+        assert codes(await channel.send([letter])) == [("temporary", code)]
+        await channel.close()
+    assert followed == []
 
 
 def test_the_signature_is_that_of_the_standard() -> None:

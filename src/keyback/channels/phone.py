@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
@@ -22,6 +23,8 @@ from keyback.outbound.http import HttpOptions, MaybeDone, vendor_text
 log = structlog.get_logger("keyback.phone")
 AT_ONCE = 4
 FAULTS = 3  # without an answer, one after another, before the rest of a batch waits
+SLOW_S = 2.0  # a call that was waited for so long, for nothing, holds up letters of other channels in its batch
+QUIET_S = 30.0  # after `FAULTS` of those, also over several batches
 # What answers mean; the words are the same as for mail where they fit.
 Verdict = tuple[Literal["sent", "temporary", "permanent"], str]
 OK: Verdict = ("sent", "ok")
@@ -89,6 +92,7 @@ class PhoneChannel:
     ) -> None:
         self.name = name
         self._gateway, self._texts, self._clock = gateway, texts, clock
+        self._slow, self._quiet_until = 0, 0.0
 
     def __repr__(self) -> str:
         return f"PhoneChannel({self.name!r}, {type(self._gateway).__name__})"
@@ -118,20 +122,29 @@ class PhoneChannel:
             message = self._texts.compose(letter, now)
         except BadLetter as e:
             return Receipt("permanent", "bad_letter", str(e))
-        if silent.faults >= FAULTS:
-            return Receipt("temporary", "unreachable")
+        begun = time.monotonic()
+        if silent.faults >= FAULTS or begun < self._quiet_until:
+            return Receipt("temporary", "unreachable", "no answer a moment ago")
         try:
             answer = await self._gateway.deliver(message)
         except Unavailable as e:
             if e.code != "unavailable":
                 return Receipt(*REFUSES_US, detail=str(e))
             silent.faults += 1
+            self._waited_in_vain(time.monotonic() - begun)
             return Receipt("temporary", "reply_lost" if isinstance(e, MaybeDone) else "unreachable", str(e))
         except Exception as e:  # an answer of another shape than documented, or a gateway of somebody else
             log.error("gateway_broke", channel=self.name, error=type(e).__name__)
             return Receipt("temporary", "fault", type(e).__name__)
-        silent.faults = 0
+        silent.faults = self._slow = 0
         return answer
+
+    def _waited_in_vain(self, seconds: float) -> None:
+        if seconds < SLOW_S:
+            return
+        self._slow += 1
+        if self._slow >= FAULTS:
+            self._slow, self._quiet_until = 0, time.monotonic() + QUIET_S
 
 
 class _Silence:
