@@ -50,6 +50,12 @@ def prove_by_link(page: Page, link: str) -> None:
     expect(page.locator("#new_password")).to_be_visible()
 
 
+def type_number(page: Page, number: str) -> None:
+    """On the link's page in another browser."""
+    page.locator("#number").fill(number)
+    page.locator("form[action='/link/accept'] button").click()
+
+
 def choose(page: Page, password: str = NEW, again: str | None = None) -> None:
     page.locator("#new_password").fill(password)
     page.locator("#new_password_again").fill(password if again is None else again)

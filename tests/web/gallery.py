@@ -8,6 +8,7 @@ from typing import Literal
 
 from keyback.web import demo_pages as d
 from keyback.web import pages as p
+from keyback.web import pages_link as pl
 
 Lang = Literal["zh_CN", "en"]
 AT = 1_795_500_120_000
@@ -110,14 +111,22 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     yield "waiting-resent", replace(waiting, resent=True), one
     yield "waiting-username", replace(waiting, kind="username", number=None), plain
 
-    link = p.LinkPage(username, AT, source, device, same_browser=False, numbers=(19, 47, 83))
-    yield "link-numbers", link, one
-    yield "link-same", replace(link, same_browser=True, numbers=(), journey="locked"), one
-    for reason in ("expired", "used", "replaced", "broken", "stopped", "wrong_number", "no_link"):
-        yield f"link-{reason}", p.LinkProblem(reason, can_renew=reason == "expired"), one  # type: ignore[arg-type]
-    yield "link-renewed", p.LinkRenewed(HANDLE), one
-    yield "link-renewed-elsewhere", p.LinkRenewed(), one
-    yield "link-continue", p.LinkContinue(HANDLE), one
+    link = pl.LinkPage(username, AT, source, device, same_browser=False)
+    yield "link-number", link, one
+    yield "link-number-error", replace(link, error=True), one
+    yield "link-same", replace(link, same_browser=True, journey="locked"), one
+    other = pl.LinkOther(username, AT, source, device, HANDLE, can_fetch=True)
+    yield "link-other", other, plain
+    yield "link-other-fetched", replace(other, can_fetch=False), plain
+    for reason in ("expired", "used", "replaced", "overtaken", "broken", "stopped", "wrong_number", "no_link"):
+        yield f"link-{reason}", pl.LinkProblem(reason, can_renew=reason == "expired"), one  # type: ignore[arg-type]
+    yield "link-expired-other", pl.LinkProblem("expired", own=HANDLE, can_fetch=True), one
+    yield "link-wrong-other", pl.LinkProblem("wrong_number", own=HANDLE), one
+    yield "link-overtaken-here", pl.LinkProblem("overtaken", can_renew=True, handle=HANDLE), one
+    yield "link-renewed", pl.LinkRenewed(HANDLE), one
+    yield "link-renewed-elsewhere", pl.LinkRenewed(), one
+    yield "link-fetched", pl.LinkRenewed(HANDLE, fetched=True), one
+    yield "link-continue", pl.LinkContinue(HANDLE), one
     yield "stop", p.StopPage(username, AT, source, device), plain
     yield "stopped", p.Stopped(), plain
     yield "stopped-here", p.Stopped(by_mail=False), plain

@@ -10,12 +10,13 @@ import base64
 import hashlib
 import hmac
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from keyback.application.budget import Ask, Budget
 from keyback.application.identity import Origin, clean_agent, device_words
 from keyback.application.store import Database, Intake, Job, Match, Seals, Tx
 from keyback.domain import case as dc
@@ -155,7 +156,7 @@ def resolve(tx: Tx, limit: int = 500) -> Resolved:
             named = [a for a in mine if i.system in ("", a.system)]
             if not named:
                 continue
-            if i.system and i.journey == "password" and all(a.provider for a in named):
+            if i.system and i.journey != "username" and all(a.provider for a in named):
                 own = ()  # asked for one system only, and its password lives elsewhere
             meant = tuple(named) if i.journey == "username" else own or tuple(named)
             wish = _Wish(i, m, meant, m.contacts[0])
@@ -171,22 +172,24 @@ def resolve(tx: Tx, limit: int = 500) -> Resolved:
 
 
 def _letters(tx: Tx, wishes: Sequence[_Wish], elsewhere: Sequence[_Wish]) -> tuple[list[Job], int]:
-    everybody = [*wishes, *elsewhere]
+    everybody = [(w, w.intake.journey == "username") for w in wishes] + [(w, True) for w in elsewhere]
     if not everybody:
         return [], 0
-    spent = _Budget(tx, [w.match.person.id for w in everybody])
+    asks = {id(w): Ask(w.match.person.id, plain, w.intake.fetched_for == w.match.person.id) for w, plain in everybody}
+    budget = Budget(tx, list(asks.values()))
     jobs: list[Job] = []
     for w in elsewhere:
-        if spent.allows(w.match.person.id):
+        if budget.allows(asks[id(w)]):
             a = w.accounts[0]
             jobs.append(_mail(tx, "elsewhere", w, {"username": a.username, "provider": a.provider}, 24 * ch.HOUR))
     cases = _Cases(tx, wishes)
     new: list[ch.Challenge] = []
+    older: list[tuple[str, str]] = []
     for w in wishes:
         c = None if _turned_down(tx, w) else cases.for_person(w)
         if c is None:
             continue
-        if not spent.allows(w.match.person.id):
+        if not budget.allows(asks[id(w)]):
             cases.act(c, dc.WithholdMail(w.intake.handle))
         elif w.intake.journey == "username":
             cases.act(c, dc.SendLogins(w.intake.handle, w.contact.id))
@@ -196,28 +199,30 @@ def _letters(tx: Tx, wishes: Sequence[_Wish], elsewhere: Sequence[_Wish]) -> tup
             challenge = _challenge(tx, c.id, w)
             origin = {"source": w.intake.source, "device": device_words(w.intake.agent)}
             cases.act(c, dc.SendChallenge(challenge.id, w.intake.handle, w.contact.id, **origin))
-            new = [x for x in new if x.case_id != c.id]  # the newer one voids the older, within a batch too
-            jobs = [j for j in jobs if j.body.get("case") != c.id]
             new.append(challenge)
+            if w.intake.sends > 1:  # it voids the older one of its own request, and nobody else's (ADR 18)
+                older.append((w.intake.handle, w.match.person.id))
             facts = {"username": w.accounts[0].username, "challenge": challenge.id, "case": c.id}
             jobs.append(_mail(tx, "recovery", w, facts, ch.LINK_LIFE))
     cases.save()
     if new:
-        tx.challenges.end_all([c.case_id for c in new], "replaced")
+        for handle, person_id in older:
+            tx.challenges.end_of(handle, "replaced", person_id)
         key = tx.seals.derive("challenge")
         digests = [
             (ch.token_digest(ch.link_token(key, c.nonce)), ch.token_digest(ch.stop_token(key, c.nonce))) for c in new
         ]
         tx.challenges.add(new, tx.seals.primary, digests)
-    spent.settle(jobs)
-    return jobs, spent.withheld
+    budget.settle()
+    return jobs, budget.withheld
 
 
 def _turned_down(tx: Tx, w: _Wish) -> bool:
-    """Whether this person stopped this very request or picked a wrong number for it. Its page goes on to look alike,
-    but brings them no further mail: the numbers stay the same, so a second guess would be better than the first."""
+    """Whether this person stopped this very request, or somebody typed a wrong number for it. Its page goes on to look
+    alike, but brings no further mail: its number stays the same, and nobody gets a second guess at it."""
     mailed = tx.challenges.of_intake(w.intake.handle) if w.intake.sends > 1 else ()
-    return any(c.person_id == w.match.person.id and c.ended in ("wrong_number", "stopped") for c in mailed)
+    mine = w.match.person.id
+    return any(c.ended == "wrong_number" or (c.ended == "stopped" and c.person_id == mine) for c in mailed)
 
 
 def _challenge(tx: Tx, case_id: str, w: _Wish) -> ch.Challenge:
@@ -260,37 +265,6 @@ def join(tx: Tx, intake: Intake, match: Match) -> Case | None:
     case = cases.for_person(wish)
     cases.save()
     return tx.cases.get(case.id) if case else None
-
-
-class _Budget:
-    """At most 3 requested mails an hour and 10 a day to one person; nobody outside sees when it is used up (A7).
-
-    Only what is really mailed counts: a burst of requests by a stranger must not use up a day (INV-I9).
-    """
-
-    def __init__(self, tx: Tx, person_ids: Sequence[str]) -> None:
-        self._tx = tx
-        people = sorted(set(person_ids))
-        # Counting one beforehand tells, and keeps other nodes waiting until `settle` has put it right.
-        counts = tx.counters.add([f"mail/{p}" for p in people])
-        self._left: dict[str, int] = {}
-        for p in people:
-            c = counts[f"mail/{p}"]
-            self._left[p] = min(ch.MAILS_PER_HOUR - (c.hour - 1), ch.MAILS_PER_DAY - (c.day - 1))
-        self.withheld = 0
-
-    def allows(self, person_id: str) -> bool:
-        if self._left[person_id] > 0:
-            self._left[person_id] -= 1
-            return True
-        self.withheld += 1
-        return False
-
-    def settle(self, jobs: Sequence[Job]) -> None:
-        """Leaves as many counted as there are letters."""
-        mailed = Counter(str(j.body["person"]) for j in jobs)
-        self._tx.counters.add([f"mail/{p}" for p, n in mailed.items() for _ in range(n - 1)])
-        self._tx.counters.take_back([f"mail/{p}" for p in self._left if not mailed[p]])
 
 
 class _Cases:

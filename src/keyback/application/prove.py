@@ -7,6 +7,7 @@ and committed before anything is compared, per person and not per recovery (D1, 
 from __future__ import annotations
 
 import hmac
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
@@ -22,7 +23,7 @@ from keyback.domain.errors import Refusal
 from keyback.domain.events import Note
 from keyback.domain.prompt import Prompt
 
-Problem = Literal["expired", "used", "replaced", "broken", "stopped", "wrong_number"]
+Problem = Literal["expired", "used", "replaced", "overtaken", "broken", "stopped", "wrong_number"]
 CodeAnswer = Literal["accepted", "wrong_code", "no_tries", "not_a_code"]
 
 
@@ -87,9 +88,7 @@ def _problem(tx: Tx, c: Challenge) -> Problem | None:
     if case is not None and case.state == State.CANCELLED:
         return "stopped"  # whatever else happened to the link before
     if c.ended is not None:
-        return {"used": "used", "replaced": "replaced", "stopped": "stopped", "wrong_number": "wrong_number"}.get(
-            c.ended, "replaced"
-        )  # type: ignore[return-value]
+        return c.ended if c.ended != "spent" else "replaced"
     if tx.now >= c.link_expires_at:
         return "expired"
     person = tx.people.person(c.person_id)
@@ -104,6 +103,9 @@ def _stop_problem(tx: Tx, c: Challenge) -> Problem | None:
     case = tx.cases.get(c.case_id)
     if case is None or case.state not in dc.STOPPABLE:
         return "stopped" if case and case.state == State.CANCELLED else "used"
+    mine = (x for x in tx.challenges.of_intake(c.intake_id) if x.person_id == c.person_id)
+    if not case.evidence and any(x.ended == "stopped" for x in mine):
+        return "stopped"  # this request alone; while somebody has proven something, its owner may still stop it all
     return None
 
 
@@ -113,10 +115,10 @@ def accept_link(tx: Tx, token: str, *, held: bool, number: int | None, here: Her
     Args:
         here: where it was taken.
         held: the caller's browser started this recovery.
-        number: the one that was picked, on another device.
+        number: the one that was typed, on another device.
 
     Returns:
-        The view after it: `problem` is None when it was accepted; `wrong_number` ends the link.
+        The view after it: `problem` is None when it was accepted; `wrong_number` ends all links of the request.
 
     Raises:
         Refusal: `number_needed` on another device without a number; nothing has happened.
@@ -131,7 +133,8 @@ def accept_link(tx: Tx, token: str, *, held: bool, number: int | None, here: Her
     if not held and number != number_for(tx.seals, c.intake_id):
         if number is None:
             raise Refusal("number_needed")
-        tx.challenges.end(c.id, "wrong_number")
+        # Those of others who share the mailbox too: the number is one, and nobody gets a second guess at it.
+        tx.challenges.end_of(c.intake_id, "wrong_number")
         tx.audit.record(c.case_id, [Note("proof_refused", {"challenge_id": c.id, "reason": "wrong_number"})])
         return LinkView("wrong_number", c, view.username, view.asked_at, view.source, view.agent, view.handle)
     if not _accept(tx, c, "same_browser" if held else "number", here):
@@ -147,12 +150,13 @@ def _lock(tx: Tx, handle: str, case_id: str | None) -> None:
 
 
 def _accept(tx: Tx, c: Challenge, how: str, here: Here) -> bool:
-    """Ends the challenge as used and adds the evidence; True for exactly one caller."""
+    """Ends the challenge as used and those of other requests with it, and adds the evidence; True for one caller."""
     case, intake = tx.cases.get(c.case_id), tx.intakes.get(c.intake_id)
     contact = tx.contacts.many([c.contact_id]).get(c.contact_id)
     if case is None or intake is None or contact is None or not tx.challenges.end(c.id, "used"):
         return False
     channel = channel_of(contact, tx.people.contacts([c.person_id]).get(c.person_id, ()))
+    tx.challenges.end_all([case.id], "overtaken")
     evidence.add(tx, case, "email_link", channel, c.id, intake, here, how)
     tx.counters.reset(f"code/{c.person_id}")
     return True
@@ -225,7 +229,7 @@ def ask_again(tx: Tx, handle: str) -> bool:
 
 
 def renew(tx: Tx, token: str) -> str | None:
-    """A new mail to the same stored address in place of an expired, used or replaced link; the handle it belongs to.
+    """A new mail to the same stored address in place of a link that is over; the handle it belongs to.
 
     Nothing about the person comes back; the two minutes between mails and the mail budget hold as ever.
     """
@@ -253,10 +257,15 @@ def stop_by_requester(tx: Tx, handle: str) -> None:
             tx.challenges.end_all([case.id], "stopped")
 
 
-def stop_by_owner(tx: Tx, token: str) -> LinkView:
-    """ "It wasn't me": cancels the case from the mail, kills its links and tells every contact.
+def stop_by_owner(tx: Tx, token: str, held: Collection[str] = ()) -> LinkView:
+    """ "It wasn't me": stops what a mail was about, kills its links and tells every contact.
 
-    Takes the recovery link's token or the stop link's; both reached only the mailbox's owner.
+    Where another request of the same case is still open, this one alone ends (ADR 18). The whole case ends once
+    somebody else's browser has proven something in it: then it may be the thief's.
+
+    Args:
+        token: of the recovery link or the stop link; both reached only the mailbox's owner.
+        held: handles that the caller's browser holds.
     """
     digest = ch.token_digest(token)
     notice = tx.prompts.by_link(digest)
@@ -269,7 +278,15 @@ def stop_by_owner(tx: Tx, token: str) -> LinkView:
     view = _view(tx, c, by_link=False)
     if view.problem is not None or c is None:
         return view
-    cancel(tx, c.case_id, "owner")
+    case = tx.cases.get(c.case_id)
+    proven = {e.handle for e in case.evidence} if case else set()
+    alone = not any(x.intake_id != c.intake_id for x in tx.challenges.live_of(c.case_id)) and not proven
+    if alone or c.intake_id in proven or not proven <= set(held):
+        cancel(tx, c.case_id, "owner")
+        return view
+    tx.challenges.end_of(c.intake_id, "stopped", c.person_id)
+    tx.audit.record(c.case_id, [Note("request_stopped", {"intake_id": c.intake_id, "by": "owner"})])
+    tell_all(tx, c.person_id, "stopped", {"at": tx.now, "by": "owner"})
     return view
 
 
@@ -291,11 +308,6 @@ def cancel(tx: Tx, case_id: str, by: Literal["owner", "operator"], reason: str =
 def number_for(seals: Seals, handle: str) -> int:
     """The number that the waiting page shows."""
     return ch.match_number(seals.derive("number"), handle)
-
-
-def choices_for(seals: Seals, handle: str) -> tuple[int, int, int]:
-    """The three numbers that the link page offers."""
-    return ch.number_choices(seals.derive("number"), handle)
 
 
 def seconds_to_resend(intake: Intake, now: int) -> int:

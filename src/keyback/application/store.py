@@ -38,6 +38,7 @@ class Intake:
         agent: the browser's own words, cut; only reduced forms are ever shown.
         state: `new` waits for the worker, `done` was looked up (found or not), `stopped` by its requester.
         tries: wrong codes typed here; the page shows what is left of them.
+        fetched_for: the person whose mailbox's reader asked for the mail that is due, beside the budget.
     """
 
     handle: str
@@ -54,6 +55,7 @@ class Intake:
     tries: int = 0
     sends: int = 1
     case_id: str | None = None
+    fetched_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,10 @@ class Intakes(Protocol):
 
     def give_try_back(self, handle: str) -> None: ...
     def ask_again(self, handle: str, asked_before: int) -> bool: ...
+    def fetch(self, handle: str, person_id: str) -> bool:
+        """Queues it again for a person who showed that the mailbox is theirs; False when it is proven or over."""
+        ...
+
     def stop(self, handle: str) -> bool: ...
     def bind(self, handle: str, case_id: str) -> None: ...
     def waiting(self) -> int: ...
@@ -228,6 +234,18 @@ class Challenges(Protocol):
     def key_ids(self, ids: Sequence[str]) -> Mapping[str, str]: ...
     def end(self, challenge_id: str, ending: Ending) -> bool:
         """`UPDATE … WHERE ended IS NULL`: True for exactly one caller."""
+        ...
+
+    def live_of(self, case_id: str) -> Sequence[Challenge]:
+        """Those of a case that have neither ended nor expired."""
+        ...
+
+    def end_of(self, handle: str, ending: Ending, person_id: str = "") -> None:
+        """Ends what is live of one request, of one person where one is named."""
+        ...
+
+    def fetch(self, challenge_id: str) -> bool:
+        """`UPDATE … WHERE fetched_at IS NULL`: True once for each."""
         ...
 
     def end_all(self, case_ids: Sequence[str], ending: Ending) -> None: ...

@@ -193,7 +193,7 @@ def decide(case: Case, command: Command, now: int) -> tuple[ev.CaseEvent, ...]:
             return (ev.Requested(command.person_id, command.journey, command.tier, command.accounts, now + CASE_LIFE),)
         case Refresh():
             _must_be(case, S.PROVING)
-            if case.evidence or (case.tier, case.accounts) == (command.tier, command.accounts):
+            if case.evidence or (case.tier == command.tier and set(case.accounts) == set(command.accounts)):
                 raise Refusal("wrong_state")
             return (ev.Refreshed(command.tier, command.accounts),)
         case SendChallenge():

@@ -21,9 +21,13 @@ HARD_CAP = 100  # consecutive failures of one person's proof before it is off (N
 WINDOW_TRIES = 10  # wrong codes for one person in an hour, over all of their recoveries
 MAILS_PER_HOUR = 3
 MAILS_PER_DAY = 10
+PLAIN_PER_HOUR, PLAIN_PER_DAY = 2, 5  # of these, mails without a link
+FETCHED_PER_HOUR, FETCHED_PER_DAY = 3, 5  # beside these, mails that links of them fetched
+FETCH_LIFE = 24 * HOUR  # a link fetches for as long, though it proves for an hour only
 RESEND_AFTER = 2 * MINUTE
 
-Ending = Literal["used", "replaced", "stopped", "wrong_number", "spent"]
+# `replaced`: by a newer one of the same request; `overtaken`: another request of the same case was accepted first.
+Ending = Literal["used", "replaced", "overtaken", "stopped", "wrong_number", "spent"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +38,7 @@ class Challenge:
         nonce: 32 random bytes; link and code are MACs over it.
         security_version: the person's when it was made; any other value makes it void (C17).
         ended: why it can no longer be used, None while it can.
+        fetched_at: when its link fetched a mail for another request of its reader (ms), None while it can.
     """
 
     id: str
@@ -47,6 +52,7 @@ class Challenge:
     link_expires_at: int
     code_expires_at: int
     ended: Ending | None = None
+    fetched_at: int | None = None
 
 
 def _mac(key: bytes, label: str, nonce: bytes) -> bytes:
@@ -83,23 +89,10 @@ def match_number(key: bytes, handle: str) -> int:
     return 10 + int.from_bytes(_mac(key, "number", handle.encode())[:8], "big") % 90
 
 
-def number_choices(key: bytes, handle: str) -> tuple[int, int, int]:
-    """The three numbers that the link page offers: the right one and two others, in an order that stays."""
-    numbers = [match_number(key, handle)]
-    stream = _mac(key, "choices", handle.encode())
-    for b in stream[:24]:
-        n = 10 + b % 90
-        if n not in numbers:
-            numbers.append(n)
-        if len(numbers) == 3:
-            break
-    while len(numbers) < 3:  # 24 equal bytes: never seen, still answered
-        numbers.append(next(n for n in range(10, 100) if n not in numbers))
-    turn = stream[31] % 3
-    order = numbers[turn:] + numbers[:turn]
-    if stream[30] % 2:
-        order[0], order[1] = order[1], order[0]
-    return order[0], order[1], order[2]
+def clean_number(typed: str) -> int | None:
+    """The two digits that were typed (a phone's keyboard adds spaces); None when they cannot be the number."""
+    digits = typed.strip()
+    return int(digits) if len(digits) == 2 and digits.isascii() and digits.isdigit() else None
 
 
 def clean_code(typed: str) -> str | None:

@@ -195,10 +195,25 @@ class ChallengeStore:
         query = select(*COLUMNS).where(challenges.c.intake_id == handle).order_by(challenges.c.created_at)
         return [_challenge(r) for r in self._tx.conn.execute(query)]
 
+    def live_of(self, case_id: str) -> Sequence[Challenge]:
+        live = (challenges.c.case_id == case_id) & challenges.c.ended.is_(None)
+        query = select(*COLUMNS).where(live & (challenges.c.link_expires_at > self._tx.now))
+        return [_challenge(r) for r in self._tx.conn.execute(query)]
+
     def end(self, challenge_id: str, ending: Ending) -> bool:
         live = (challenges.c.id == challenge_id) & challenges.c.ended.is_(None)
         done = update(challenges).where(live).values(ended=ending, ended_at=self._tx.now)
         return self._tx.conn.execute(done).rowcount == 1
+
+    def end_of(self, handle: str, ending: Ending, person_id: str = "") -> None:
+        live = (challenges.c.intake_id == handle) & challenges.c.ended.is_(None)
+        if person_id:
+            live &= challenges.c.person_id == person_id
+        self._tx.conn.execute(update(challenges).where(live).values(ended=ending, ended_at=self._tx.now))
+
+    def fetch(self, challenge_id: str) -> bool:
+        unused = (challenges.c.id == challenge_id) & challenges.c.fetched_at.is_(None)
+        return self._tx.conn.execute(update(challenges).where(unused).values(fetched_at=self._tx.now)).rowcount == 1
 
     def end_all(self, case_ids: Sequence[str], ending: Ending) -> None:
         live = challenges.c.case_id.in_(case_ids) & challenges.c.ended.is_(None)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import Row, func, select, text, update
+from sqlalchemy import ColumnElement, Row, func, select, text, update
 
 from keyback.application.store import Intake
 from keyback.storage.schema import intakes
@@ -95,8 +95,15 @@ class IntakeStore:
         """Puts it back into the queue, unless it was asked after `asked_before` or is over."""
         ok = (intakes.c.handle == handle) & (intakes.c.asked_at <= asked_before) & (intakes.c.state != "stopped")
         ok &= intakes.c.expires_at > self._tx.now
-        values = {"state": "new", "asked_at": self._tx.now, "sends": intakes.c.sends + 1}
-        done = self._tx.conn.execute(update(intakes).where(ok).values(**values)).rowcount == 1
+        return self._queue(ok, None)
+
+    def fetch(self, handle: str, person_id: str) -> bool:
+        ok = (intakes.c.handle == handle) & (intakes.c.state != "stopped") & intakes.c.case_id.is_(None)
+        return self._queue(ok & (intakes.c.expires_at > self._tx.now), person_id)
+
+    def _queue(self, ok: ColumnElement[bool], fetched_for: str | None) -> bool:
+        again = {"state": "new", "asked_at": self._tx.now, "sends": intakes.c.sends + 1, "fetched_for": fetched_for}
+        done = self._tx.conn.execute(update(intakes).where(ok).values(**again)).rowcount == 1
         self._tx.wakes = self._tx.wakes or done
         return done
 

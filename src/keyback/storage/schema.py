@@ -239,6 +239,7 @@ intakes = Table(
     Column("tries", SmallInteger, nullable=False, server_default="0"),
     Column("sends", SmallInteger, nullable=False, server_default="1"),
     Column("case_id", String(22)),  # set by the proof that was accepted here
+    Column("fetched_for", ID),  # the person whose mailbox's reader asked for the mail that is due
     Index("ix_intakes_new", "asked_at", postgresql_where=text("state = 'new'"), sqlite_where=text("state = 'new'")),
 )
 
@@ -284,6 +285,7 @@ challenges = Table(
     Column("code_expires_at", BigInteger, nullable=False),
     Column("ended", String(14)),
     Column("ended_at", BigInteger),
+    Column("fetched_at", BigInteger),  # its link has fetched a mail for another request of its reader
     Index("ix_challenges_created_at", "created_at"),
 )
 

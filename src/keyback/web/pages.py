@@ -116,64 +116,6 @@ class Waiting(Page):
 
 
 @dataclass(frozen=True, slots=True)
-class LinkPage(Page):
-    """`/link`: the mailed link was opened; nothing has changed yet.
-
-    Args:
-        username: as the account's system writes it.
-        asked_at: ms.
-        source, device: where the request came from, already reduced to safe words.
-        same_browser: the browser that started: one button. Else `numbers`, to pick the one shown there.
-    """
-
-    template: ClassVar[str] = "link.html"
-    username: str
-    asked_at: int
-    source: str
-    device: str
-    same_browser: bool
-    numbers: tuple[int, ...] = ()
-    journey: Journey = "password"
-
-
-@dataclass(frozen=True, slots=True)
-class LinkProblem(Page):
-    """`/link` when it cannot go on.
-
-    Args:
-        can_renew: shows the button that POSTs `/link/again`.
-        handle: where this browser holds the recovery and can go on with it.
-    """
-
-    template: ClassVar[str] = "link_problem.html"
-    reason: Literal["expired", "used", "replaced", "broken", "stopped", "wrong_number", "no_link"]
-    can_renew: bool = False
-    handle: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LinkRenewed(Page):
-    """After POST `/link/again`: a new mail is on its way, or the last one is too young for another.
-
-    Args:
-        handle: where this browser holds the recovery.
-        wait_seconds: until another mail can be asked for; 0 when one was just sent.
-    """
-
-    template: ClassVar[str] = "link_renewed.html"
-    handle: str | None = None
-    wait_seconds: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class LinkContinue(Page):
-    """Shown on the second device after a number match."""
-
-    template: ClassVar[str] = "link_continue.html"
-    handle: str
-
-
-@dataclass(frozen=True, slots=True)
 class StopPage(Page):
     """GET `/stop`: shows what a POST to `/stop` would stop."""
 

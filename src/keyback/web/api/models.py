@@ -140,7 +140,7 @@ class Waiting(BaseModel):
     code_expires_at: Instant
     expires_at: Instant
     number: int | None = Field(
-        description="Show it: whoever opens the mailed link elsewhere picks this number. None for `username`.",
+        description="Show it: whoever opens the mailed link elsewhere types this number. None for `username`.",
         examples=[47],
     )
 

@@ -11,14 +11,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import prove
+from keyback.application import fetching, prove
 from keyback.application.identity import device_words
+from keyback.application.intake import holds
 from keyback.application.store import Tx
 from keyback.domain import challenge as ch
 from keyback.web import pages
 from keyback.web.context import Desk, desk_of, see
 from keyback.web.cookies import LINK
 from keyback.web.forms import read_form
+from keyback.web.pages_link import LinkContinue, LinkOther, LinkPage, LinkProblem, LinkRenewed
 
 TOKEN_LENGTH = 22
 
@@ -38,12 +40,35 @@ def _token(desk: Desk, request: Request) -> str:
     return token if len(token) == TOKEN_LENGTH else ""
 
 
-def _problem(
-    desk: Desk, request: Request, reason: Any, *, renew: bool, status: int = 410, handle: str = ""
+def _handles(desk: Desk, request: Request) -> list[str]:
+    """The recoveries that this browser holds, newest first."""
+    return [h for h, secret in desk.cookies.held(request) if holds(desk.services.seals, h, secret)]
+
+
+async def _own(desk: Desk, request: Request, view: prove.LinkView) -> tuple[str, bool]:
+    """The other request that this browser waits for, and whether the link may fetch a mail for it."""
+    handles = _handles(desk, request)
+    if not handles or view.handle in handles:
+        return "", False
+
+    def look(tx: Tx) -> tuple[str, bool]:
+        own = fetching.own_request(tx, handles)
+        return own, bool(own) and fetching.can_fetch(view.challenge, tx.now)
+
+    return await desk.services.db.read(look)
+
+
+async def _problem(
+    desk: Desk, request: Request, reason: Any, view: prove.LinkView | None = None, status: int = 410
 ) -> Response:
-    """Why it cannot go on; a browser that holds the recovery is led back to it where that can still help."""
-    on = handle if reason in ("used", "replaced") and desk.cookies.holds(request, desk.services.seals, handle) else None
-    return desk.page(request, pages.LinkProblem(reason, renew, on), status, step=1, path="/link")
+    """Why it cannot go on; a browser that holds this recovery, or waits for another one, is led back to it."""
+    handle = view.handle if view and view.handle in _handles(desk, request) else ""
+    over = reason in ("used", "replaced", "overtaken")
+    own, can_fetch = await _own(desk, request, view) if view and view.challenge else ("", False)
+    # A wrong number is not renewed: whoever was told one over the phone must not be one press away from the next mail.
+    # Nor is a link that belongs to somebody else's request, as far as this browser knows.
+    model = LinkProblem(reason, (over or reason == "expired") and not own, handle if over else None, own, can_fetch)
+    return desk.page(request, model, status, step=1, path="/link")
 
 
 def _facts(view: prove.LinkView) -> dict[str, Any]:
@@ -56,27 +81,29 @@ def _facts(view: prove.LinkView) -> dict[str, Any]:
 
 
 async def show(request: Request) -> Response:
-    """GET `/link`: who asked, when, from where; one button, or three numbers in another browser."""
+    """GET `/link`: who asked, when, from where. In the browser that asked one button, in another a field for the number
+    shown there; neither in one that waits for the mail of another request (ADR 18)."""
     desk = desk_of(request)
     token = _token(desk, request)
     if not token:
         missing = not desk.cookies.get(request, LINK)
-        return _problem(desk, request, "no_link" if missing else "broken", renew=False, status=404)
-    view = await desk.services.db.read(lambda tx: prove.look_at_link(tx, token))
+        return await _problem(desk, request, "no_link" if missing else "broken", status=404)
+    return await _shown(desk, request, await desk.services.db.read(lambda tx: prove.look_at_link(tx, token)))
+
+
+async def _shown(desk: Desk, request: Request, view: prove.LinkView, *, error: bool = False) -> Response:
     if view.problem is not None:
-        return _problem(desk, request, view.problem, renew=_renewable(view), handle=view.handle)
-    held = desk.cookies.holds(request, desk.services.seals, view.handle)
-    numbers = () if held else prove.choices_for(desk.services.seals, view.handle)
-    return desk.page(request, pages.LinkPage(**_facts(view), same_browser=held, numbers=numbers), step=1)
-
-
-def _renewable(view: prove.LinkView) -> bool:
-    """A wrong number is not: whoever was told one over the phone must not be one press away from the next mail."""
-    return view.problem in ("expired", "used", "replaced")
+        return await _problem(desk, request, view.problem, view)
+    own, can_fetch = await _own(desk, request, view)
+    if own:
+        return desk.page(request, LinkOther(**_facts(view), own=own, can_fetch=can_fetch), path="/link")
+    held = view.handle in _handles(desk, request)
+    model = LinkPage(**_facts(view), same_browser=held, error=error)
+    return desk.page(request, model, 422 if error else 200, step=1, path="/link")
 
 
 async def accept(request: Request) -> Response:
-    """POST `/link/accept`, with `number` on another device."""
+    """POST `/link/accept`, with the `number` that was typed on another device."""
     desk = desk_of(request)
     values = await read_form(request, "number")
     if not await desk.limiter.allows("proofs", desk.origin(request).source):
@@ -86,18 +113,17 @@ async def accept(request: Request) -> Response:
         return see("/link")
     seals, db = desk.services.seals, desk.services.db
     view = await db.read(lambda tx: prove.look_at_link(tx, token))
-    held = bool(view.handle) and desk.cookies.holds(request, seals, view.handle)
-    typed = values["number"]
-    number = int(typed) if len(typed) == 2 and typed.isascii() and typed.isdigit() else None
-    if not held and number is None:
-        return see("/link")
+    held = view.handle in _handles(desk, request)
+    number = ch.clean_number(values["number"])
+    if not held and (number is None or (await _own(desk, request, view))[0]):
+        return await _shown(desk, request, view, error=True)
     here = desk.here(request)
     view = await db.write(lambda tx: prove.accept_link(tx, token, held=held, number=number, here=here))
     if view.problem is not None:
-        return _problem(desk, request, view.problem, renew=_renewable(view), handle=view.handle)
-    path = f"/r/{view.handle}"
-    response = see(path) if held else desk.page(request, pages.LinkContinue(view.handle), step=1, path="/link")
+        return await _problem(desk, request, view.problem, view)
+    response = see(f"/r/{view.handle}")
     if not held:  # this device has shown the mail and the number: it may go on as well
+        response = desk.page(request, LinkContinue(view.handle), step=1, path="/link")
         desk.cookies.hold(request, response, view.handle, ch.holder_secret(seals.derive("holder"), view.handle))
     desk.cookies.drop(response, LINK)
     return response
@@ -109,27 +135,45 @@ async def again(request: Request) -> Response:
     await read_form(request)
     if not await desk.limiter.allows("recoveries", desk.origin(request).source):
         return desk.page(request, pages.ErrorPage(429, 60, "/link"), 429)
-    token = _token(desk, request)
-    done = await desk.services.db.write(lambda tx: _renew(tx, token)) if token else None
+    token, held = _token(desk, request), _handles(desk, request)
+    done = await desk.services.db.write(lambda tx: _renew(tx, token, held)) if token else None
     if done is None:
         return see("/forgot")
     handle, wait = done
-    held = desk.cookies.holds(request, desk.services.seals, handle)
-    response = desk.page(request, pages.LinkRenewed(handle if held else None, wait), step=1, path="/link")
+    response = desk.page(request, LinkRenewed(handle if handle in held else None, wait), step=1, path="/link")
     if not wait:
         desk.cookies.drop(response, LINK)
     return response
 
 
-def _renew(tx: Tx, token: str) -> tuple[str, int] | None:
+def _renew(tx: Tx, token: str, held: list[str]) -> tuple[str, int] | None:
     """The handle, and the seconds until another mail can be asked for, 0 when one was queued now; None when it is
-    over and only a new request helps."""
+    over and only a new request helps. In the browser that asked, the link fetches the mail beside the budget."""
     before = tx.intakes.get(prove.look_at_link(tx, token).handle)
-    if before is None or prove.renew(tx, token) is None:
+    if before is None:
+        return None
+    wait = prove.seconds_to_resend(before, tx.now)
+    if not wait and before.handle in held and fetching.fetch(tx, token, before.handle):
+        return before.handle, 0
+    if prove.renew(tx, token) is None:
         return None
     after = tx.intakes.get(before.handle)
-    wait = prove.seconds_to_resend(before, tx.now)
     return (before.handle, wait) if wait or (after and after.sends > before.sends) else None
+
+
+async def fetch(request: Request) -> Response:
+    """POST `/link/fetch`: one mail for the request that this browser waits for, once for each mailed link."""
+    desk = desk_of(request)
+    await read_form(request)
+    if not await desk.limiter.allows("recoveries", desk.origin(request).source):
+        return desk.page(request, pages.ErrorPage(429, 60, "/link"), 429)
+    token, held, db = _token(desk, request), _handles(desk, request), desk.services.db
+    own = await db.read(lambda tx: fetching.own_request(tx, held))
+    if not own or not token or not await db.write(lambda tx: fetching.fetch(tx, token, own)):
+        return see("/link")  # which says what can still be done
+    response = desk.page(request, LinkRenewed(own, fetched=True), step=1, path="/link")
+    desk.cookies.drop(response, LINK)
+    return response
 
 
 async def look_at_stop(request: Request) -> Response:
@@ -138,7 +182,7 @@ async def look_at_stop(request: Request) -> Response:
     token = _token(desk, request)
     view = await desk.services.db.read(lambda tx: _stoppable(tx, token)) if token else prove.LinkView("broken")
     if view.problem is not None:
-        return _problem(desk, request, view.problem, renew=False)
+        return await _problem(desk, request, view.problem)
     return desk.page(request, pages.StopPage(**_facts(view)))
 
 
@@ -150,12 +194,12 @@ async def stop(request: Request) -> Response:
     """POST `/stop` or `/link/stop`: it wasn't me."""
     desk = desk_of(request)
     await read_form(request)
-    token = _token(desk, request)
-    view = (
-        await desk.services.db.write(lambda tx: prove.stop_by_owner(tx, token)) if token else prove.LinkView("broken")
-    )
+    token, held = _token(desk, request), _handles(desk, request)
+    view = prove.LinkView("broken")
+    if token:
+        view = await desk.services.db.write(lambda tx: prove.stop_by_owner(tx, token, held))
     if view.problem not in (None, "stopped"):
-        return _problem(desk, request, view.problem, renew=False)
+        return await _problem(desk, request, view.problem)
     response = desk.page(request, pages.Stopped(by_mail=True), path="/stop")
     desk.cookies.drop(response, LINK)
     return response
@@ -166,6 +210,7 @@ ROUTES = [
     Route("/link", show, methods=["GET"]),
     Route("/link/accept", accept, methods=["POST"]),
     Route("/link/again", again, methods=["POST"]),
+    Route("/link/fetch", fetch, methods=["POST"]),
     Route("/link/stop", stop, methods=["POST"]),
     Route("/stop", look_at_stop, methods=["GET"]),
     Route("/stop", stop, methods=["POST"]),
