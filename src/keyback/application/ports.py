@@ -6,10 +6,10 @@ Instants are integers: milliseconds since 1970-01-01T00:00Z.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from keyback.domain.factor import Factor, SavedCode
 from keyback.domain.person import Contact, Person
@@ -208,6 +208,27 @@ class Connector(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class FreshCode(Protocol):
+    """A saved code that was just made: `text` is shown once, `secret` is hashed, `slot` finds the row."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def slot(self) -> str: ...
+    @property
+    def secret(self) -> Secret: ...
+
+
+@runtime_checkable
+class MakesCodes(Protocol):
+    """A proof by saved codes: it makes new ones, at enrolment and in place of one that was used (N-R3)."""
+
+    def new_codes(
+        self, random: Callable[[int], bytes], count: int = ..., taken: Collection[str] = ...
+    ) -> Sequence[FreshCode]: ...
+    async def hashed(self, secret: Secret) -> str: ...
 
 
 class Unavailable(Exception):

@@ -7,30 +7,37 @@ is meant (D1, A3).
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from keyback.application import evidence
 from keyback.application.evidence import Here
 from keyback.application.identity import device_words
-from keyback.application.intake import join
+from keyback.application.intake import INTAKE_LIFE, join
 from keyback.application.notices import username_of
-from keyback.application.ports import Asked, Holder, Proof, Target, Verdict
-from keyback.application.store import Database, Intake, Job, Match, Tx
+from keyback.application.ports import Asked, Holder, MakesCodes, Proof, Target, Verdict
+from keyback.application.store import Database, Intake, Job, Match, Seals, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
 from keyback.domain.events import Note
+from keyback.domain.factor import SavedCode
 from keyback.domain.person import Contact, Person
 from keyback.domain.policy import PROOFS, Journey, Policy
 from keyback.domain.prompt import Prompt, Want, link_token
+from keyback.domain.secret import Secret
 
 MOST_PEOPLE = 4  # as for the mailed link: more is a mailing list
 LIMIT = 500
+SHOWN = frozenset({"passkey", "recovery_contact", "totp", "recovery_code", "security_questions"})
 LETTERS = {"mail": "mail_code", "sms": "sms_code", "im": "im_code"}
 WayAnswer = Literal["accepted", "wrong", "no_tries", "not_a_code", "replayed"]
+REFUSED: dict[str, WayAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
 
 
 def offered(proofs: Mapping[str, Proof], policy: Policy, journey: Journey) -> tuple[str, ...]:
@@ -63,7 +70,7 @@ def open_ways(tx: Tx, proofs: Mapping[str, Proof], policy: Policy, case: Case, h
     holder, used = holder_of(tx, person), {e.channel for e in case.shown_by(handle)}
     out = []
     for name, proof in proofs.items():
-        if not policy.takes(name) or (intake.journey == "mailbox" and name == "email_link"):
+        if not policy.takes(name, case.tier) or (intake.journey == "mailbox" and name == "email_link"):
             continue
         targets = tuple(t for t in proof.targets(holder) if t.channel not in used)
         if targets:
@@ -72,10 +79,28 @@ def open_ways(tx: Tx, proofs: Mapping[str, Proof], policy: Policy, case: Case, h
 
 
 def ask(tx: Tx, handle: str, proof: Proof, target: str = "") -> bool:
-    """Queues the question; False when the last of its kind is too young (two minutes where something is sent)."""
+    """Queues the question; False when the last of its kind is too young (two minutes where something is sent).
+
+    Args:
+        target: id of the contact or factor that was chosen; only pages that have proven something choose.
+    """
     wait = ch.RESEND_AFTER if proof.carrier else 0
-    want = Want(handle, proof.name, tx.now, tx.now + max(proof.life_ms, ch.CODE_LIFE), target[:22])
+    want = Want(handle, proof.name, tx.now, tx.now + INTAKE_LIFE, target[:22])
     return tx.prompts.want(want, tx.now - wait)
+
+
+def nonce_for(seals: Seals, want: Want) -> bytes:
+    """The nonce of what a page shows itself, such as a WebAuthn challenge: known before anybody looks up whether the
+    page is about somebody, so that it is there for everybody (W-6)."""
+    seed = f"{want.handle}/{want.proof}/{want.sends}".encode()
+    return hmac.digest(seals.derive("prompt"), b"shown\0" + seed, hashlib.sha256)
+
+
+def stand_in(seals: Seals, want: Want) -> Asked:
+    """A question that is put to nobody: a page shows it where the worker found nobody, or is not done yet."""
+    nobody = Person("", "", "en", "standard", "active")
+    prompt = Prompt("", "recovery", want.proof, "", nonce_for(seals, want), 0, want.asked_at, want.expires_at)
+    return Asked(prompt, Holder(nobody), Target("", ""), seals.derive("prompt"))
 
 
 # ── the worker's side ───────────────────────────────────────────────────────
@@ -125,7 +150,8 @@ def _put(tx: Tx, intake: Intake, match: Match, proof: Proof, want: Want) -> None
             purpose="recovery",
             proof=proof.name,
             person_id=match.person.id,
-            nonce=tx.random(32),
+            # Where a message carries a secret, every message has its own.
+            nonce=nonce_for(tx.seals, want) if proof.name in SHOWN else tx.random(32),
             security_version=match.person.security_version,
             created_at=tx.now,
             expires_at=tx.now + proof.life_ms,
@@ -167,12 +193,17 @@ def _send(tx: Tx, prompt: Prompt, intake: Intake, proof: Proof, person_name: str
 
 
 async def answer(
-    db: Database, proof: Proof, handle: str, typed: str, here: Here
-) -> tuple[WayAnswer, int, Verdict | None]:
+    db: Database, proof: Proof, handle: str, typed: str, here: Here, *, only: str = ""
+) -> tuple[WayAnswer, int, Secret | None]:
     """Takes an answer. The same work, in the same statements, for a page that is about nobody.
 
+    Args:
+        only: id of the one prompt that is answered, where it came by a link of its own; somebody else than the person
+            answers then, in another browser.
+
     Returns:
-        The word for it, the tries that are left on this page, and the verdict where it was accepted.
+        The word for it, the tries that are left on this page, and the saved code that takes the place of the one that
+        was used, to be shown once.
 
     Raises:
         Refusal: `not_found` for a handle that does not exist or is over.
@@ -183,9 +214,16 @@ async def answer(
     if left is None:
         return "no_tries", 0, None
     asked, now = await db.read(lambda tx: (_asked(tx, handle, proof, spent), tx.now))
+    asked = [a for a in asked if only in ("", a.prompt.id)]
     verdict = await proof.judge(asked, typed[:8192], now)
-    code = await db.write(lambda tx: _take(tx, handle, proof, verdict, here))
-    return code, left, verdict if code == "accepted" else None
+    new, text = None, None
+    if verdict.spent and verdict.right and isinstance(proof, MakesCodes):
+        taken = {c.slot for c in verdict.right.holder.codes}
+        fresh = proof.new_codes(os.urandom, 1, taken)[0]
+        new = SavedCode("", verdict.right.target.id, fresh.slot, await proof.hashed(fresh.secret))
+        text = Secret(fresh.text)
+    code = await db.write(lambda tx: _take(tx, handle, proof, verdict, here, new, "number" if only else ""))
+    return code, left, text if code == "accepted" else None
 
 
 def _live(tx: Tx, handle: str, name: str) -> list[Prompt]:
@@ -227,13 +265,15 @@ def asked_now(tx: Tx, handle: str, proof: Proof) -> list[Asked]:
     return _asked(tx, handle, proof, frozenset())
 
 
-def _take(tx: Tx, handle: str, proof: Proof, verdict: Verdict, here: Here) -> WayAnswer:
+def _take(
+    tx: Tx, handle: str, proof: Proof, verdict: Verdict, here: Here, new: SavedCode | None = None, how: str = ""
+) -> WayAnswer:
     """Second transaction: uses up what was answered, once, and adds the evidence."""
     right = verdict.right
     intake = tx.intakes.get(handle, lock=True)
     if right is None or intake is None:
         tx.audit.record(handle, [Note("proof_refused", {"proof": proof.name, "reason": verdict.code})])
-        return "not_a_code" if verdict.code == "not_a_code" else "replayed" if verdict.code == "replayed" else "wrong"
+        return REFUSED.get(verdict.code, "wrong")
     prompt = right.prompt
     case, person = tx.cases.get(prompt.case_id), tx.people.person(prompt.person_id)
     usable = case is not None and case.state in dc.JOINABLE and tx.now < case.expires_at
@@ -242,9 +282,11 @@ def _take(tx: Tx, handle: str, proof: Proof, verdict: Verdict, here: Here) -> Wa
     if not tx.prompts.end(prompt.id, "used") or not _use_up(tx, prompt, verdict):
         tx.audit.record(case.id, [Note("proof_refused", {"proof": proof.name, "reason": "replayed"})])
         return "replayed"
+    if new is not None:
+        tx.factors.put_codes([replace(new, id=tx.new_id(), added_at=tx.now)])
     if verdict.suspicious:
         tx.audit.record(case.id, [Note("proof_suspicious", {"proof": proof.name, "reason": verdict.suspicious})])
-    evidence.add(tx, case, proof.name, right.target.channel, prompt.id, intake, here)
+    evidence.add(tx, case, proof.name, right.target.channel, prompt.id, intake, here, how)
     tx.counters.reset(f"{proof.name}/{person.id}")
     return "accepted"
 

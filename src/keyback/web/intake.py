@@ -27,7 +27,7 @@ from keyback.web.forms import BadForm, one_string, parse_form, parse_json
 from keyback.web.problems import problem
 
 API_PATH = "/api/v1/recoveries"
-JOURNEYS = {"password": "password", "locked": "password", "username": "username"}
+JOURNEYS = frozenset({"password", "locked", "second_factor", "mailbox", "username"})
 KEY_LENGTH = range(16, 256)
 WRONG = {
     "empty": pages.IDENTIFIER_EMPTY,
@@ -87,7 +87,7 @@ async def _api(desk: Desk, scope: Scope, receive: Receive) -> bytes | Response:
         desk.services.db,
         desk.services.seals,
         identifier,
-        journey=JOURNEYS[journey],  # type: ignore[arg-type]
+        journey=journey,  # type: ignore[arg-type]
         system=system,
         locale=chosen(locale, head.get(b"accept-language", b"")[:200].decode("latin-1"), desk.settings.default_locale),
         origin=origin,
@@ -163,7 +163,8 @@ async def _form(desk: Desk, request: Request, receive: Receive, journey: str) ->
     try:
         values = parse_form(await _body(receive), ("identifier", "system", "journey"))
         wanted = values["journey"] or journey
-        if JOURNEYS.get(wanted) != journey or (values["system"] and values["system"] not in desk.services.titles):
+        fits = wanted in JOURNEYS and (wanted == "username") == (journey == "username")
+        if not fits or (values["system"] and values["system"] not in desk.services.titles):
             return _error(desk, request, 422)
         if journey == "username" and "@" not in values["identifier"].strip().strip("@"):
             raise BadInput("not_mail" if values["identifier"].strip() else "empty")
@@ -171,7 +172,7 @@ async def _form(desk: Desk, request: Request, receive: Receive, journey: str) ->
             desk.services.db,
             desk.services.seals,
             one_string(values, "identifier"),
-            journey=JOURNEYS[wanted],  # type: ignore[arg-type]
+            journey=wanted,  # type: ignore[arg-type]
             system=values["system"],
             locale=desk.locale(request),
             origin=origin,
@@ -199,7 +200,7 @@ def _again(desk: Desk, request: Request, journey: str, values: dict[str, str], e
     else:
         model = pages.Forgot(
             systems=tuple(desk.services.titles.items()),
-            journey="locked" if values.get("journey") == "locked" else "password",
+            journey=values.get("journey", "") if values.get("journey") in pages.FORGOT else "password",  # type: ignore[arg-type]
             error=error,
             identifier=typed,
             system=values.get("system", ""),

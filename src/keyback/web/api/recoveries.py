@@ -102,10 +102,10 @@ async def get_recovery(request: Request, held: Holder) -> AnyRecovery:
     return describe(held.desk, held.desk.locale(request), view)
 
 
-def _only_waiting(held: Held, view: View, journey: str | None = None) -> None:
-    """Raises Stop 409 unless nothing was proven yet, and (if asked) the journey is this one."""
+def _only_waiting(held: Held, view: View, *, to_prove: bool = False) -> None:
+    """Raises Stop 409 unless nothing was proven yet, and (if asked) there is something to prove."""
     now = describe(held.desk, "en", view)
-    if not isinstance(now, m.Waiting) or now.journey != (journey or now.journey):
+    if not isinstance(now, m.Waiting) or (to_prove and now.journey == "username"):
         raise Stop(409, "wrong_state", state=now.state)
 
 
@@ -146,7 +146,7 @@ def _gone() -> Any:
 async def verify_proof(request: Request, held: Holder, proof: Proof, given: m.Code) -> m.Proven:
     await limited(held.desk, request, "proofs")
     db = held.desk.services.db
-    _only_waiting(held, await db.read(lambda tx: look(tx, held.handle, held.desk.services.policy)), "password")
+    _only_waiting(held, await db.read(lambda tx: look(tx, held.handle, held.desk.services.policy)), to_prove=True)
     try:
         result, left = await prove.try_code(db, held.handle, given.code, held.desk.here(request))
     except Refusal:

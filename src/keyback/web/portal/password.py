@@ -43,10 +43,7 @@ async def password_page(
     except Refusal as e:
         # Something about the person or the case changed since the proof: say so, never lead in a circle.
         reason: Any = "expired" if e.code == "expired" else "closed"
-        model: pages.Page = pages.Ended(reason)
-        if e.code == "not_enough_evidence":
-            model = pages.NeedMore(handle, "", f"c{case.version}")
-        return desk.page(request, model, step=1, path=f"/r/{handle}")
+        return desk.page(request, pages.Ended(reason), step=1, path=f"/r/{handle}")
     intake = await desk.services.db.read(lambda tx: tx.intakes.get(handle))
     locale, s = desk.locale(request), desk.services
     context = newpassword.context_of(s, choice)

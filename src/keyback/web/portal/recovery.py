@@ -5,7 +5,6 @@ Until a proof is accepted here, it shows the same for every identifier, known or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from starlette.requests import Request
@@ -13,58 +12,22 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from keyback.application import prove
-from keyback.application.store import Intake, Tx
+from keyback.application.ways import offered
+from keyback.domain import case as dc
 from keyback.domain import challenge as ch
-from keyback.domain.case import Case, State
+from keyback.domain.case import State
 from keyback.domain.errors import Refusal
 from keyback.web import pages
-from keyback.web.context import Desk, desk_of, see
+from keyback.web.context import Desk, see
 from keyback.web.forms import read_form
+from keyback.web.portal import ways
 from keyback.web.portal.password import password_page, results_page, take_password
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """Everything that the page of a recovery depends on, from one snapshot."""
-
-    intake: Intake
-    case: Case | None
-    username: str
-    now: int
-
-    @property
-    def version(self) -> str:
-        """Changes when the page would; says nothing about the person until a proof was accepted here."""
-        if self.case is not None:
-            return f"c{self.case.version}"
-        over = self.now >= self.intake.expires_at
-        return f"w{self.intake.sends}{self.intake.state == 'stopped':d}{over:d}"
-
-
-def look(tx: Tx, handle: str) -> View | None:
-    """The recovery `handle`; None when there is none (any more)."""
-    intake = tx.intakes.get(handle)
-    if intake is None:
-        return None
-    case = tx.cases.get(intake.case_id) if intake.case_id else None
-    username = ""
-    if case is not None:
-        accounts = tx.people.accounts([case.person_id]).get(case.person_id, ())
-        username = next((a.username for a in accounts if not a.provider), "")
-    return View(intake, case, username, tx.now)
-
-
-async def _held(request: Request) -> tuple[Desk, str, View | None] | Response:
-    """The recovery, if this browser holds it; else the page that says so, the same for handles that never were."""
-    desk, handle = desk_of(request), request.path_params["handle"]
-    if not desk.cookies.holds(request, desk.services.seals, handle):
-        return desk.page(request, pages.NotYours(), 403)
-    return desk, handle, await desk.services.db.read(lambda tx: look(tx, handle))
+from keyback.web.portal.view import View, held_by, look
 
 
 async def show(request: Request) -> Response:
     """GET `/r/{handle}`."""
-    held = await _held(request)
+    held = await held_by(request)
     if isinstance(held, Response):
         return held
     desk, handle, view = held
@@ -80,15 +43,17 @@ async def _page(
     if view.case is None:
         if view.intake.state == "stopped":
             return desk.page(request, pages.Stopped(by_mail=False), status, path=path)
+        if view.intake.journey == "mailbox":
+            return await ways.more_page(desk, request, view)
         step = None if view.intake.journey == "username" else 1  # which ends with a mail: no steps follow
         return desk.page(request, _waiting(desk, view, **over), status, step=step, path=path)
     case = view.case
     if case.results and not (case.state == State.APPROVED and "again" in request.query_params):
         return await results_page(desk, request, handle, case, view.version)
-    if case.state == State.PROVING:
-        return desk.page(request, pages.NeedMore(handle, view.username, view.version), status, step=1, path=path)
-    if case.state == State.APPROVED and view.now < case.expires_at:
+    if case.open_to(handle) and view.now < case.expires_at:
         return await password_page(desk, request, handle, case)
+    if case.state in dc.JOINABLE and view.now < case.expires_at:
+        return await ways.further(desk, request, view, case)
     endings = {State.CANCELLED: "cancelled", State.FAILED: "failed", State.CLOSED: "closed", State.REJECTED: "rejected"}
     return desk.page(request, pages.Ended(endings.get(case.state, "expired")), status, path=path)  # type: ignore[arg-type]
 
@@ -104,13 +69,14 @@ def _waiting(desk: Desk, view: View, **over: Any) -> pages.Waiting:
         resend_in_seconds=prove.seconds_to_resend(i, view.now),
         kind="username" if by_name else "password",
         version=view.version,
+        other_ways=bool(offered(desk.services.proofs, desk.services.policy, i.journey)),
         **over,
     )
 
 
 async def status(request: Request) -> Response:
     """GET `/r/{handle}/status`: a word that changes when the page would."""
-    held = await _held(request)
+    held = await held_by(request)
     if isinstance(held, Response):
         return JSONResponse({"version": ""}, 403)
     _, _, view = held
@@ -119,7 +85,7 @@ async def status(request: Request) -> Response:
 
 async def code(request: Request) -> Response:
     """POST `/r/{handle}/code`."""
-    held = await _held(request)
+    held = await held_by(request)
     if isinstance(held, Response):
         return held
     desk, handle, view = held
@@ -142,7 +108,7 @@ async def code(request: Request) -> Response:
 
 async def again(request: Request) -> Response:
     """POST `/r/{handle}/again`: one more mail, at most every two minutes."""
-    held = await _held(request)
+    held = await held_by(request)
     if isinstance(held, Response):
         return held
     desk, handle, view = held
@@ -157,7 +123,7 @@ async def again(request: Request) -> Response:
 
 async def cancel(request: Request) -> Response:
     """POST `/r/{handle}/cancel`."""
-    held = await _held(request)
+    held = await held_by(request)
     if isinstance(held, Response):
         return held
     desk, handle, _ = held
@@ -168,7 +134,7 @@ async def cancel(request: Request) -> Response:
 
 async def password(request: Request) -> Response:
     """POST `/r/{handle}/password`."""
-    held = await _held(request)
+    held = await held_by(request)
     if isinstance(held, Response):
         return held
     desk, handle, view = held

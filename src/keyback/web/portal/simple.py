@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
@@ -19,7 +20,8 @@ async def triage(request: Request) -> Response:
 
 async def forgot(request: Request) -> Response:
     desk = desk_of(request)
-    journey: pages.Journey = "locked" if request.query_params.get("journey") == "locked" else "password"
+    asked = request.query_params.get("journey", "")
+    journey: Any = asked if asked in pages.FORGOT else "password"
     system = request.query_params.get("system", "")
     titles = desk.services.titles
     model = pages.Forgot(tuple(titles.items()), journey, system=system if system in titles else "")

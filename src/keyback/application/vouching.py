@@ -1,0 +1,81 @@
+"""A recovery contact vouches for somebody: reached by mail, sure by voice (NIST SP 800-63B-4 section 4.2.1.3, N-R8).
+
+The page of whoever asks shows four digits; the contact types them after talking to them. So a contact who only clicks
+what arrives by mail vouches for nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from keyback.application import ways
+from keyback.application.evidence import Here
+from keyback.application.identity import device_words
+from keyback.application.ports import Proof
+from keyback.application.store import Database, Tx
+from keyback.domain.challenge import token_digest
+from keyback.domain.events import Note
+from keyback.domain.prompt import Prompt
+
+PROOF = "recovery_contact"
+STATEMENT = 1  # version of what they say by going on; goes up with the text of the page
+
+
+@dataclass(frozen=True, slots=True)
+class Plea:
+    """What the contact may see of whoever asks. `problem` is empty while they can vouch."""
+
+    problem: Literal["", "over", "broken"]
+    person: str = ""
+    asked_at: int = 0
+    source: str = ""
+    device: str = ""
+    handle: str = ""
+    prompt_id: str = ""
+
+
+def look(tx: Tx, token: str) -> Plea:
+    """Reads; changes nothing, however often it is called (C5)."""
+    prompt = _prompt(tx, token)
+    if prompt is None:
+        return Plea("broken")
+    intake, person = tx.intakes.get(prompt.handle), tx.people.person(prompt.person_id)
+    contact = tx.contacts.many([prompt.target]).get(prompt.target)
+    over = prompt.ended is not None or prompt.expires_at <= tx.now
+    if over or intake is None or person is None or contact is None or contact.state != "confirmed":
+        return Plea("over")
+    if person.security_version != prompt.security_version or intake.state == "stopped":
+        return Plea("over")
+    device = device_words(intake.agent)
+    return Plea("", person.name, intake.asked_at, intake.source, device, prompt.handle, prompt.id)
+
+
+def _prompt(tx: Tx, token: str) -> Prompt | None:
+    found = tx.prompts.by_link(token_digest(token)) if token else None
+    return found if found is not None and (found.purpose, found.proof) == ("recovery", PROOF) else None
+
+
+async def vouch(db: Database, proof: Proof, token: str, digits: str, here: Here) -> tuple[ways.WayAnswer, int]:
+    """Takes the contact's word, once, if the digits are those of the page that asks.
+
+    Raises:
+        Refusal: `not_found` when the request is over.
+    """
+    plea = await db.read(lambda tx: look(tx, token))
+    if plea.problem:
+        return "wrong", 0
+    code, left, _ = await ways.answer(
+        db, proof, plea.handle, f"confirm:{STATEMENT}:{digits[:16]}", here, only=plea.prompt_id
+    )
+    return code, left
+
+
+def refuse(tx: Tx, token: str) -> bool:
+    """The contact does not vouch; True if there was still something to refuse."""
+    prompt = _prompt(tx, token)
+    if prompt is None or not tx.prompts.end(prompt.id, "refused"):
+        return False
+    data = {"proof": PROOF, "reason": "contact_refused", "contact": prompt.target}
+    tx.audit.record(prompt.case_id, [Note("proof_refused", data)])
+    return True

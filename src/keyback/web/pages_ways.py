@@ -1,0 +1,128 @@
+"""Pages of a recovery between the first proof and the remedy: ways to prove, one of them, the wait, the review."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from keyback.domain.policy import Journey
+from keyback.web.pages import Page
+
+
+@dataclass(frozen=True, slots=True)
+class WayOption:
+    """One way that is offered. `targets`: (id, masked words), only shown to somebody who has proven something."""
+
+    proof: str
+    targets: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ways(Page):
+    """`/r/{handle}/ways`, and `/r/{handle}` once something is proven but not enough.
+
+    Args:
+        proven: whether this page has proven anything; before that the list is the same for everybody.
+        shown: names of the proofs that were accepted here.
+        options: ways to go on; forms posting to `/r/{handle}/ways/{proof}`.
+        username: the account, once something is proven.
+        waiting_until: ms until when a hold lasts that a further proof would end; 0 without one.
+        refused: the last request came too early or was for something that is not there.
+    """
+
+    template: ClassVar[str] = "ways.html"
+    handle: str
+    proven: bool
+    journey: Journey
+    options: tuple[WayOption, ...]
+    shown: tuple[str, ...] = ()
+    username: str = ""
+    version: str = ""
+    refused: Literal["", "too_early"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OneWay(Page):
+    """`/r/{handle}/ways/{proof}`: the question was put, or would be if what was typed belongs to an account here.
+
+    Args:
+        proven: as in `Ways`.
+        form: what the proof wants shown, see `ports.Proof.form`.
+        hint: masked address or label, only once something is proven.
+        seconds_left: until the question is void; 0 where it is already.
+        resend_in_seconds: 0 enables sending again; None where nothing is sent.
+        error: what was wrong with the last answer.
+        version: as in `pages.Waiting`.
+    """
+
+    template: ClassVar[str] = "way.html"
+    handle: str
+    proof: str
+    proven: bool
+    form: Mapping[str, object] = field(default_factory=dict)
+    hint: str = ""
+    seconds_left: int = 0
+    resend_in_seconds: int | None = None
+    error: Literal["wrong", "no_tries", "not_a_code", "replayed", "busy"] | None = None
+    tries_left: int = 0
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Held(Page):
+    """`/r/{handle}` while a decided recovery waits.
+
+    Args:
+        until: ms.
+        reason: `stranger`, `new_device`, `privileged`, `mailbox` or `proofing`.
+        options: further proofs that would end the wait.
+    """
+
+    template: ClassVar[str] = "held.html"
+    handle: str
+    until: int
+    reason: str
+    username: str
+    options: tuple[WayOption, ...] = ()
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InReview(Page):
+    """`/r/{handle}` while a second operator has to approve."""
+
+    template: ClassVar[str] = "in_review.html"
+    handle: str
+    username: str
+    options: tuple[WayOption, ...] = ()
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewCode(Page):
+    """A saved recovery code was used up; here is the one that takes its place, shown once (N-R3)."""
+
+    template: ClassVar[str] = "new_code.html"
+    handle: str
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vouch(Page):
+    """`/vouch`: a recovery contact is asked to vouch.
+
+    Args:
+        person: name of whom it is about.
+        problem: why nothing can be done here (any more).
+        error: what was wrong with the digits.
+    """
+
+    template: ClassVar[str] = "vouch.html"
+    person: str = ""
+    asked_at: int = 0
+    source: str = ""
+    device: str = ""
+    problem: Literal["", "over", "broken", "done", "refused"] = ""
+    error: Literal["", "wrong", "no_tries"] = ""
+    tries_left: int = 0

@@ -1,0 +1,50 @@
+"""What the pages of a recovery depend on, from one snapshot, and whether this browser may see them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from keyback.application.notices import username_of
+from keyback.application.store import Intake, Tx
+from keyback.domain.case import Case
+from keyback.web import pages
+from keyback.web.context import Desk, desk_of
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Everything that the page of a recovery depends on, from one snapshot."""
+
+    intake: Intake
+    case: Case | None
+    username: str
+    now: int
+
+    @property
+    def version(self) -> str:
+        """Changes when the page would; says nothing about the person until a proof was accepted here."""
+        if self.case is not None:
+            return f"c{self.case.version}"
+        over = self.now >= self.intake.expires_at
+        return f"w{self.intake.sends}{self.intake.state == 'stopped':d}{over:d}"
+
+
+def look(tx: Tx, handle: str) -> View | None:
+    """The recovery `handle`; None when there is none (any more)."""
+    intake = tx.intakes.get(handle)
+    if intake is None:
+        return None
+    case = tx.cases.get(intake.case_id) if intake.case_id else None
+    username = username_of(tx, case.person_id) if case is not None else ""
+    return View(intake, case, username, tx.now)
+
+
+async def held_by(request: Request) -> tuple[Desk, str, View | None] | Response:
+    """The recovery, if this browser holds it; else the page that says so, the same for handles that never were."""
+    desk, handle = desk_of(request), request.path_params["handle"]
+    if not desk.cookies.holds(request, desk.services.seals, handle):
+        return desk.page(request, pages.NotYours(), 403)
+    return desk, handle, await desk.services.db.read(lambda tx: look(tx, handle))

@@ -1,0 +1,72 @@
+"""`/vouch`: a recovery contact, reached by a mailed link, vouches for somebody."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from keyback.application import vouching
+from keyback.domain.errors import Refusal
+from keyback.web import pages
+from keyback.web.context import Desk, desk_of, see
+from keyback.web.cookies import LINK
+from keyback.web.forms import read_form
+from keyback.web.pages_ways import Vouch
+
+
+def _page(desk: Desk, request: Request, plea: vouching.Plea, status: int = 200, **over: object) -> Response:
+    if plea.problem:
+        return desk.page(request, Vouch(problem=plea.problem), 410, path="/vouch")
+    model = Vouch(plea.person, plea.asked_at, plea.source, plea.device, **over)  # type: ignore[arg-type]
+    return desk.page(request, model, status, path="/vouch")
+
+
+async def show(request: Request) -> Response:
+    """GET `/vouch`: who asks, when, from where. Changes nothing."""
+    desk = desk_of(request)
+    token = desk.cookies.get(request, LINK)
+    return _page(desk, request, await desk.services.db.read(lambda tx: vouching.look(tx, token)))
+
+
+async def vouch(request: Request) -> Response:
+    """POST `/vouch` with the four digits."""
+    desk = desk_of(request)
+    values = await read_form(request, "code")
+    if not await desk.limiter.allows("proofs", desk.origin(request).source):
+        return desk.page(request, pages.ErrorPage(429, 60, "/vouch"), 429)
+    db, token = desk.services.db, desk.cookies.get(request, LINK)
+    proof = desk.services.proofs.get(vouching.PROOF)
+    plea = await db.read(lambda tx: vouching.look(tx, token))
+    # In the browser that asks there is nobody to talk to: who reads the contact's mail there is not the contact.
+    own = bool(plea.handle) and desk.cookies.holds(request, desk.services.seals, plea.handle)
+    if plea.problem or proof is None or own:
+        return _page(desk, request, vouching.Plea(plea.problem or "over"))
+    try:
+        code, left = await vouching.vouch(db, proof, token, values["code"], desk.here(request))
+    except Refusal:
+        return see("/vouch")
+    if code == "accepted":
+        response = desk.page(request, Vouch(plea.person, problem="done"), path="/vouch")
+        desk.cookies.drop(response, LINK)
+        return response
+    fault = "no_tries" if code == "no_tries" or not left else "wrong"
+    return _page(desk, request, plea, 422, error=fault, tries_left=left)
+
+
+async def refuse(request: Request) -> Response:
+    """POST `/vouch/refuse`."""
+    desk = desk_of(request)
+    await read_form(request)
+    token = desk.cookies.get(request, LINK)
+    done = await desk.services.db.write(lambda tx: vouching.refuse(tx, token))
+    response = desk.page(request, Vouch(problem="refused" if done else "over"), path="/vouch")
+    desk.cookies.drop(response, LINK)
+    return response
+
+
+ROUTES = [
+    Route("/vouch", show, methods=["GET"]),
+    Route("/vouch", vouch, methods=["POST"]),
+    Route("/vouch/refuse", refuse, methods=["POST"]),
+]
