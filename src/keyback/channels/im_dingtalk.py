@@ -77,6 +77,10 @@ class DingTalkIm:
         send = self._robot if self._o.robot_code else self._notice
         return await self._token.use(lambda token: send(message, token))
 
+    async def check(self) -> None:
+        """Raises `Unavailable` when our credentials get no access token."""
+        await self._token.check()
+
     async def close(self) -> None:
         await self._api.close()
         await self._notices.close()

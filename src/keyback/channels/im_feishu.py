@@ -76,6 +76,10 @@ class FeishuIm:
 
         return await self._token.use(send)
 
+    async def check(self) -> None:
+        """Raises `Unavailable` when our credentials get no access token."""
+        await self._token.check()
+
     async def close(self) -> None:
         await self._http.close()
 

@@ -49,6 +49,10 @@ class AccessToken:
                 self._token = None
         raise NotDone("auth_expired", "a fresh access token is refused")
 
+    async def check(self) -> None:
+        """Gets one. Raises `NotDone` or `MaybeDone` when there is none to get."""
+        await self._get()
+
     async def _get(self) -> Secret:
         failures = self._failures
         async with self._fetching:

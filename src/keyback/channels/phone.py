@@ -111,6 +111,18 @@ class PhoneChannel:
             log.warning("gateway_refuses", channel=self.name, code=code, detail=detail)
         return receipts
 
+    async def check(self) -> Receipt:
+        """Asks for an access token where the service has those; sends nothing. `sent`: it may work."""
+        ask = getattr(self._gateway, "check", None)
+        try:
+            if ask is not None:
+                await ask()
+        except Unavailable as e:
+            return Receipt("temporary", "unreachable" if e.code == "unavailable" else "relay_refuses_us", str(e))
+        except Exception as e:  # an answer of another shape than documented
+            return Receipt("temporary", "fault", type(e).__name__)
+        return Receipt("sent", "ok", "signed in" if ask else "the settings are complete; only a message shows more")
+
     async def close(self) -> None:
         await self._gateway.close()
 

@@ -17,7 +17,7 @@ from keyback.application.clock import wall_clock
 from keyback.application.passwords import HashGate
 from keyback.application.ports import Connector, Means, Unavailable
 from keyback.application.store import StorageDown, Tx
-from keyback.bootstrap import load_keyring, make_channel, make_connector, make_gate
+from keyback.bootstrap import load_keyring, make_channel, make_connector, make_gate, make_phone
 from keyback.cli.common import echo_json, load, revision, run, safe, schema_problem
 from keyback.domain.secret import Secret
 from keyback.settings import Settings, Unsafe, refuse_unsafe
@@ -73,6 +73,7 @@ async def _all(s: Settings) -> list[Result]:
         if db:
             results += await _database(db)
         results.append(await _mail(s))
+        results += [await _phone(s, name) for name in ("sms", "im") if getattr(s, name).kind]
         gate = _gate(s)
         if isinstance(gate, Result):
             return [*results, gate]
@@ -147,6 +148,24 @@ async def _mail(s: Settings) -> Result:
         return Result("mail", "ok", f"{where} takes mail by {s.mail.security}")
     words = f"{where}: {receipt.code} {receipt.detail}".strip()
     return Result("mail", "bad", words, "See mail.host, mail.port, mail.security and the user name and password.")
+
+
+async def _phone(s: Settings, name: Literal["sms", "im"]) -> Result:
+    try:
+        channel = make_phone(s, name, wall_clock)
+    except (Unsafe, OSError) as e:
+        return Result(name, "bad", str(e))
+    assert channel is not None
+    try:
+        receipt = await asyncio.wait_for(channel.check(), PATIENCE_S)
+    except TimeoutError:
+        return Result(name, "bad", "does not answer", "See that this machine may reach it.")
+    finally:
+        await channel.close()
+    words = f"{getattr(s, name).kind}: {receipt.detail}"
+    if receipt.status == "sent":
+        return Result(name, "ok", words)
+    return Result(name, "bad", words, f"See {name}.url and the keys of {name} in the settings.")
 
 
 async def _system(s: Settings, name: str, db: SqlDatabase, gate: HashGate) -> Result:
