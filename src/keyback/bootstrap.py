@@ -37,6 +37,7 @@ from keyback.domain.secret import Secret
 from keyback.domain.spend import SpendRules
 from keyback.proofs.backup_email.method import BackupEmail
 from keyback.proofs.im_message.method import ImMessage
+from keyback.proofs.passkey.method import Passkey, can_be
 from keyback.proofs.recovery_code.method import RecoveryCode
 from keyback.proofs.recovery_contact.method import RecoveryContact
 from keyback.proofs.sms_code.method import SmsCode
@@ -244,7 +245,8 @@ def make_proofs(s: Settings, gate: HashGate) -> Mapping[str, Proof]:
     Raises:
         Unsafe: a foreign one that no package brings, or whose name or class cannot be.
     """
-    ours: list[Proof] = [Totp(), BackupEmail()]
+    ours: list[Proof] = [Passkey(s.public_url)] if can_be(s.public_url) else []
+    ours += [Totp(), BackupEmail()]
     ours += [SmsCode()] if s.sms.kind else []
     ours += [ImMessage()] if s.im.kind else []
     ours += [RecoveryCode(gate), RecoveryContact()]

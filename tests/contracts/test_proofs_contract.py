@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import pyotp
@@ -15,10 +16,12 @@ from keyback.domain.person import Contact
 from keyback.domain.prompt import short_code
 from keyback.proofs.backup_email.method import BackupEmail
 from keyback.proofs.im_message.method import ImMessage
+from keyback.proofs.passkey.method import Passkey
 from keyback.proofs.recovery_code.method import RecoveryCode
 from keyback.proofs.recovery_contact.method import STATEMENT, RecoveryContact
 from keyback.proofs.sms_code.method import SmsCode
 from keyback.proofs.totp.method import Totp
+from keyback.testing.authenticator import Authenticator
 from keyback.testing.proofs import ProofContract, ProofHarness, somebody
 
 
@@ -127,6 +130,32 @@ class Codes:
         return [c.phc for c in holder.codes]
 
 
+class Keys:
+    proof, bound, repeats = Passkey("https://id.example.com"), True, False
+    _made: dict[int, tuple[Holder, Authenticator]] = {}
+
+    async def holder(self, number: int) -> Holder:
+        if number not in self._made:
+            person, handle = somebody(number), bytes([number]) * 64
+            key = Authenticator("https://id.example.com", "id.example.com")
+            options = self.proof.registration_options(bytes(32), handle, "maya", "Maya", "Qingyu", [])
+            new = self.proof.verify_registration(key.create(options), bytes(32), handle)
+            assert new is not None
+            factor = Factor(f"factor-{number}", person.id, "passkey", "Laptop", "active", new.data, lookup=new.lookup)
+            self._made[number] = Holder(person, factors=(factor,)), key
+        return self._made[number][0]
+
+    def answer(self, asked: Asked, now: int) -> str:
+        key = self._made[int(asked.holder.person.id.removeprefix("person-"))][1]
+        return key.get(str(self.proof.form([asked], "en")["options"]))
+
+    def wrong(self, asked: Asked, now: int) -> str:
+        return self.answer(replace(asked, prompt=replace(asked.prompt, nonce=bytes(32))), now)
+
+    def secrets(self, holder: Holder) -> list[str]:
+        return [holder.factors[0].data[k] for k in ("credential_id", "public_key", "user_handle")]
+
+
 class TestSmsCode(ProofContract):
     @pytest.fixture
     def harness(self) -> ProofHarness:
@@ -163,3 +192,9 @@ class TestRecoveryCode(ProofContract):
     @pytest.fixture
     def harness(self, gate: HashGate) -> ProofHarness:
         return Codes(gate)
+
+
+class TestPasskey(ProofContract):
+    @pytest.fixture
+    def harness(self) -> ProofHarness:
+        return Keys()

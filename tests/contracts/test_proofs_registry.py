@@ -26,7 +26,7 @@ def make(gate, public_url):
 
 
 def proofs_of(**over: Any) -> list[str]:
-    s = Settings(public_url="https://id.example.com", **over)
+    s = Settings(**{"public_url": "https://id.example.com", **over})
     gate = make_gate(s)
     try:
         return list(make_proofs(s, gate))
@@ -42,6 +42,12 @@ def test_what_nothing_carries_is_not_there() -> None:
     assert set(plain) <= set(PROOFS)
     phone = proofs_of(sms={"kind": "http", "prefixes": ["+86"]}, im={"kind": "http"})
     assert set(phone) - set(plain) == {"sms_code", "im_message"}
+
+
+def test_passkeys_need_a_host_name() -> None:
+    assert proofs_of()[0] == "passkey"
+    for address in ("http://127.0.0.1:8080", "http://[::1]:8080"):
+        assert "passkey" not in proofs_of(public_url=address)
 
 
 @pytest.fixture
