@@ -9,6 +9,7 @@ from typing import Literal
 from keyback.web import demo_pages as d
 from keyback.web import pages as p
 from keyback.web import pages_link as pl
+from keyback.web import pages_ways as w
 
 Lang = Literal["zh_CN", "en"]
 AT = 1_795_500_120_000
@@ -83,6 +84,29 @@ def results(locale: Lang) -> tuple[p.SystemResult, ...]:
     )
 
 
+def ways(username: str) -> Iterator[tuple[str, p.Page]]:
+    """Pages between the first proof and the remedy."""
+    known = tuple(w.WayOption(x) for x in ("sms_code", "totp", "passkey", "recovery_code", "recovery_contact"))
+    mine = (w.WayOption("sms_code", (("c1", "•••• 34"),)), w.WayOption("totp", (("f1", "Pixel"),)))
+    yield "ways", w.Ways(HANDLE, False, "password", known)
+    yield "ways-mailbox", w.Ways(HANDLE, False, "mailbox", known)
+    yield "ways-more", w.Ways(HANDLE, True, "password", mine, ("email_link",), username, refused="too_early")
+    yield "ways-none", w.Ways(HANDLE, True, "password", (), ("email_link",), username)
+    for proof in ("sms_code", "im_message", "backup_email", "totp", "recovery_code"):
+        yield f"way-{proof}", w.OneWay(HANDLE, proof, False, seconds_left=500, resend_in_seconds=20)
+    yield "way-known", w.OneWay(HANDLE, "sms_code", True, hint="•••• 34", seconds_left=40, error="wrong", tries_left=1)
+    yield "way-passkey", w.OneWay(HANDLE, "passkey", False, {"options": "{}"}, error="wrong", tries_left=3)
+    yield "way-contact", w.OneWay(HANDLE, "recovery_contact", False, {"digits": "4711"})
+    yield "way-question", w.OneWay(HANDLE, "security_questions", True, {"question": "?"}, error="no_tries")
+    yield "held", w.Held(HANDLE, AT, "stranger", username, mine)
+    yield "held-long", w.Held(HANDLE, AT, "mailbox", username)
+    yield "in-review", w.InReview(HANDLE, username, (w.WayOption("passkey", (("f2", "YubiKey"),)),))
+    yield "new-code", w.NewCode(HANDLE, "K7QF2M-9X3B1T-ZZ81AC")
+    yield "vouch", w.Vouch("陈伟", AT, "203.0.113.7", "Windows, Chrome", error="wrong", tries_left=2)
+    for problem in ("over", "done", "refused"):
+        yield f"vouch-{problem}", w.Vouch("陈伟", problem=problem)  # type: ignore[arg-type]
+
+
 def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     """(name, page, shell) of every page and state."""
     zh = locale == "zh_CN"
@@ -131,7 +155,7 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     yield "stopped", p.Stopped(), plain
     yield "stopped-here", p.Stopped(by_mail=False), plain
     yield "not-yours", p.NotYours(), plain
-    yield "need-more", p.NeedMore(HANDLE, username), one
+    yield from ((name, page, one) for name, page in ways(username))
 
     form = password(locale)
     yield "password", form, two

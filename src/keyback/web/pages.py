@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-Journey = Literal["password", "locked", "username"]
-"""What was lost, as far as the portal leads through it today."""
+from keyback.domain.policy import Journey
+
+FORGOT = ("password", "locked", "second_factor", "mailbox")
+"""Journeys that begin on `/forgot`; `username` begins on `/find`."""
 
 IDENTIFIER_EMPTY = "Type your email or user name."
 IDENTIFIER_LONG = "That is longer than any email or user name can be. Check what you typed."
@@ -64,7 +66,7 @@ class Forgot(Page):
 
     Args:
         systems: (name, title) of the systems that may be picked.
-        journey: `password` or `locked`.
+        journey: one of `FORGOT`.
         error: one of the message ids above, or None.
         identifier: echoed only after input that was malformed.
         system: the choice to keep after an error.
@@ -113,6 +115,7 @@ class Waiting(Page):
     tries_left: int = 0
     version: str = ""
     resent: bool = False
+    other_ways: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,21 +142,6 @@ class NotYours(Page):
     """`/r/{handle}` in a browser that does not hold it, known handle or not."""
 
     template: ClassVar[str] = "not_yours.html"
-
-
-@dataclass(frozen=True, slots=True)
-class NeedMore(Page):
-    """Proven by mail, but this account's policy wants more: the help desk.
-
-    Args:
-        handle: of the recovery, for the quiet stop button.
-        username: the account it is about.
-    """
-
-    template: ClassVar[str] = "need_more.html"
-    handle: str
-    username: str
-    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class Start(Given):
     identifier: Annotated[str, StringConstraints(min_length=1, max_length=254)] = Field(
         description="Registered mail address or user name, as typed.", examples=["maya@example.com"]
     )
-    journey: Literal["password", "locked", "username"] | None = Field(
+    journey: Literal["password", "locked", "second_factor", "mailbox", "username"] | None = Field(
         None, description="What was lost. `username` mails the logins and asks for nothing more. Default: `password`."
     )
     system: str | None = Field(
@@ -134,7 +134,7 @@ class Waiting(BaseModel):
     """Nothing is proven yet. The same whether anybody is meant or not."""
 
     state: Literal["waiting"] = "waiting"
-    journey: Literal["password", "username"]
+    journey: Literal["password", "locked", "second_factor", "mailbox", "username"]
     tries_left: int = Field(ge=0, description="Codes that may still be tried here.", examples=[5])
     resend_at: Instant = Field(description="From when on a further mail may be asked for.")
     code_expires_at: Instant
