@@ -232,6 +232,7 @@ def _beside(worker: Worker | None) -> Callable[[Desk], AbstractAsyncContextManag
         finally:
             if worker is not None:
                 await worker.stop()
+            await desk.limiter.close()
 
     return life
 

@@ -74,7 +74,7 @@ class PolicyPart(Part):
     )
     off: list[str] = Field(default_factory=list, description="Proofs that are not taken, such as `sms_code`.")
     off_for: dict[TierName, list[str]] = Field(
-        default_factory=dict, description="The same for the people of one tier: `off_for.mfa = [\"sms_code\"]`."
+        default_factory=dict, description='The same for the people of one tier: `off_for.mfa = ["sms_code"]`.'
     )
     security_questions: bool = Field(False, description="Asked after another proof; they weigh nothing.")
     hold_stranger_minutes: int = Field(5, ge=0, le=1440, description="One proof, unknown device and unknown network.")
@@ -176,7 +176,9 @@ class Settings(BaseSettings):
     default_locale: Literal["zh_CN", "en"] = Field("en", description="Language where a person's own is not known.")
     timezone: str = Field("Asia/Shanghai", description="Times on pages and in mails are shown in it (an IANA name).")
     trusted_proxies: list[str] = Field(default_factory=list, description="Addresses whose X-Forwarded-For counts.")
-    valkey_url: str = Field("", description="For limits shared by several nodes; empty: each node counts for itself.")
+    valkey_url: str = Field(
+        "", description="`valkey://…` for limits shared by several nodes; empty: each counts for itself."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least that is logged.")
     demo: bool = Field(False, description="An invented company that shows its passwords; `keyback demo` sets it.")
     mail: Mail = Mail()

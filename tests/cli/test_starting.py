@@ -203,3 +203,10 @@ Worker.start = told
 from keyback.cli import main
 main(prog_name="keyback")
 """
+
+
+def test_check_says_that_valkey_does_not_answer(keyback: Keyback, empty_place: Path) -> None:
+    env = {"KEYBACK_VALKEY_URL": "valkey://u:hunter2@127.0.0.1:1/0"}
+    done = run(empty_place, "check", **env)
+    assert "bad   limits: Valkey does not answer" in done.stdout
+    assert "hunter2" not in done.stdout + done.stderr

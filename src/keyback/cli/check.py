@@ -23,6 +23,7 @@ from keyback.domain.secret import Secret
 from keyback.settings import Settings, Unsafe, refuse_unsafe
 from keyback.storage.database import SqlDatabase
 from keyback.storage.sealing import Keyring
+from keyback.web.limits import Limiter
 
 PATIENCE_S = 30.0
 SKEW_WARN_MS, SKEW_BAD_MS = 2_000, 30_000
@@ -80,6 +81,7 @@ async def _all(s: Settings) -> list[Result]:
         if db:
             results += [await _system(s, name, db, gate) for name in s.systems]
         results.append(await _hashing(s, gate))
+        results += await _limits(s)
         gate.close()
     finally:
         if db:
@@ -217,3 +219,16 @@ async def _hashing(s: Settings, gate: HashGate) -> Result:
     if ms > SLOW_HASH_MS:
         return Result("hashing", "warn", words, "Slow: people wait for it at sign-in. Lower password.argon2_t.")
     return Result("hashing", "ok", words)
+
+
+async def _limits(s: Settings) -> list[Result]:
+    if not s.valkey_url:
+        return []
+    try:
+        limiter = Limiter(s.limits, s.valkey_url)
+    except Unsafe as e:
+        return [Result("limits", "bad", str(e))]
+    up = await limiter.up()
+    await limiter.close()
+    words = "Valkey answers" if up else "Valkey does not answer"
+    return [Result("limits", "ok" if up else "bad", words, "" if up else "See that it runs and valkey_url is right.")]
