@@ -581,6 +581,15 @@ def test_two_nodes_with_clocks_a_day_apart_go_by_the_database(
         assert found.expires_at - found.asked_at == ch.HOUR
 
 
+def test_many_and_odd_identifiers_are_looked_up_at_once(database_url: str, opened: Opened) -> None:
+    odd = ["a,b", "{c}", 'd"e', "f\\g", "null", "[]", "h'i", "名字", "%s", "%(x)s", ":y", "j k"]
+    db = opened(database_url)
+    opened.write(db, lambda tx: tx.people.save_imported([person(f"p{i}", username=o) for i, o in enumerate(odd)]))
+    nobody = [f"nobody{i}" for i in range(3000)]
+    assert opened.read(db, lambda tx: tx.people.match([*nobody, *odd])).keys() == set(odd)
+    assert not opened.read(db, lambda tx: tx.people.match([]))
+
+
 def test_a_plan_made_for_an_empty_table_goes_by_index(opened: Opened, make_database: Callable[[str], str]) -> None:
     """Such a plan is kept, for a foreign key too, and would read all of the table for every row once there are some."""
     db = opened(make_database("postgres"))

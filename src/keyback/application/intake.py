@@ -316,4 +316,4 @@ class _Cases:
         acts = [(self._before[i], events) for i, events in self._events.items() if events]
         # Ended ones first: a person has one open case at most.
         acts.sort(key=lambda a: not self._now[a[0].id].ended)
-        self._tx.cases.act_many(acts)
+        self._tx.cases.act_many(acts, [self._now[c.id] for c, _ in acts])

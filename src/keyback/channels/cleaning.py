@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import unicodedata
+from functools import lru_cache
 
 URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:[/?#][A-Za-z0-9\-._~:/?#@!$&()*+,;=%]*)?\Z")
 
@@ -54,6 +55,7 @@ def safe_login(text: object) -> str:
     return safe_name(text, 128) or "?"
 
 
+@lru_cache(maxsize=4096)
 def safe_source(text: object) -> str:
     """A network address as it stands; any other text as `safe_name`."""
     try:
@@ -68,6 +70,8 @@ def isolate(text: str) -> str:
 
 
 def _visible(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
     out: list[str] = []
     marks = 0
     for char in unicodedata.normalize("NFC", text):

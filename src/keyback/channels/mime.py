@@ -26,6 +26,7 @@ _ADDRESS = re.compile(
     r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\Z"
 )
 _ATOMS = re.compile(r"[A-Za-z0-9 _-]+\Z")
+_AS_IT_IS = re.compile(r"(?:[!-<>-~ ]*[!-\-/-<>-~])?\Z")  # nothing to quote, no space or lone dot at the end
 _ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
 
 
@@ -120,6 +121,8 @@ def boundary(letter_id: str) -> str:
 
 def quoted(text: str) -> bytes:
     """Quoted-printable with CRLF line ends, lines of at most 76 octets and room for a `=` after the last one."""
+    if len(text) < 76 and _AS_IT_IS.match(text):
+        return text.encode()
     raw = b2a_qp(text.encode("utf-8", "replace"), istext=True)
     if len(raw) - raw.rfind(b"\n") > 76:
         cut = raw.find(b"=", len(raw) - 3)  # never inside an =XX

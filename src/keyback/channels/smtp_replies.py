@@ -65,5 +65,7 @@ def why(error: Exception) -> Receipt:
 
 def clean(text: bytes) -> str:
     """The server's words without control characters, addresses, links and codes, cut to 200 characters."""
-    shown = "".join(c if c.isprintable() else " " for c in text.decode("ascii", "replace"))
+    shown = text.decode("ascii", "replace")
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else " " for c in shown)
     return _TELLING.sub("…", shown)[:200]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from keyback.domain import events as ev
 from keyback.domain.challenge import MINUTE
@@ -331,11 +332,13 @@ def evolve(case: Case, event: ev.CaseEvent, at: int) -> Case:
         if known is None:
             raise Refusal("wrong_state", state=case.state.value)
         state = known
-    case = replace(case, state=state, version=case.version + 1)
+
+    def then(**changed: Any) -> Case:
+        return replace(case, state=state, version=case.version + 1, **changed)
+
     match event:
         case ev.Requested():
-            return replace(
-                case,
+            return then(
                 person_id=event.person_id,
                 journey=event.journey,
                 tier=event.tier,
@@ -344,32 +347,31 @@ def evolve(case: Case, event: ev.CaseEvent, at: int) -> Case:
                 expires_at=event.expires_at,
             )
         case ev.Refreshed():
-            return replace(case, tier=event.tier, accounts=tuple(event.accounts))
+            return then(tier=event.tier, accounts=tuple(event.accounts))
         case ev.ChallengeSent():
-            until = at if case.state == S.APPROVED else min(at + CASE_LIFE, case.opened_at + MOST_LIFE)
-            return replace(case, expires_at=max(case.expires_at, until))
+            until = at if state == S.APPROVED else min(at + CASE_LIFE, case.opened_at + MOST_LIFE)
+            return then(expires_at=max(case.expires_at, until))
         case ev.ProofAccepted():
             proven = Evidence(event.proof, event.kind, event.channel, at, event.intake_id)  # type: ignore[arg-type]
-            return replace(case, evidence=(*case.evidence, proven))
+            return then(evidence=(*case.evidence, proven))
         case ev.Approved():
             waited = any(h == event.intake_id for h, _ in case.waiting)
             until = at + (AFTER_HOLD if waited else PASSWORD_TIME)
-            return replace(
-                case,
+            return then(
                 expires_at=max(until, case.expires_at) if case.approved_for else until,
                 approved_for=(*case.approved_for, event.intake_id),
                 waiting=tuple(w for w in case.waiting if w[0] != event.intake_id),
             )
         case ev.HoldStarted():
             waiting = (*case.waiting, (event.intake_id, event.until))
-            return replace(case, waiting=waiting, expires_at=max(case.expires_at, event.until + AFTER_HOLD))
+            return then(waiting=waiting, expires_at=max(case.expires_at, event.until + AFTER_HOLD))
         case ev.PasswordChosen():
             again = {a for a, _ in event.jobs}
             kept = tuple(r for r in case.results if r.account_id not in again)
             new = tuple(AccountResult(a, j) for a, j in event.jobs)
-            return replace(case, submission=event.submission, results=(*kept, *new))
+            return then(submission=event.submission, results=(*kept, *new))
         case ev.Reopened():
-            return replace(case, submission="", expires_at=at + PASSWORD_TIME)
+            return then(submission="", expires_at=at + PASSWORD_TIME)
         case ev.AccountSettled():
             done = tuple(
                 replace(r, result=event.result, code=event.code, vendor_text=event.vendor_text, at=at)
@@ -377,9 +379,9 @@ def evolve(case: Case, event: ev.CaseEvent, at: int) -> Case:
                 else r
                 for r in case.results
             )
-            return replace(case, results=done)
+            return then(results=done)
         case _:
-            return case
+            return then()
 
 
 def fold(case_id: str, history: list[tuple[ev.CaseEvent, int]]) -> Case:

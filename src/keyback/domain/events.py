@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal
 
 from keyback.domain.person import Tier
@@ -183,12 +184,19 @@ def event_type(event: CaseEvent | Note) -> str:
     """`ProofAccepted` → `proof_accepted`; a Note carries its own."""
     if isinstance(event, Note):
         return event.type
-    name = type(event).__name__
-    return "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+    return _shape(type(event))[0]  # type: ignore[arg-type]  # mypy takes classes for unhashable
 
 
 def event_data(event: CaseEvent | Note) -> dict[str, Any]:
     """The event's values as JSON takes them."""
     if isinstance(event, Note):
         return dict(event.data)
-    return dataclasses.asdict(event)
+    return {name: getattr(event, name) for name in _shape(type(event))[1]}  # type: ignore[arg-type]
+
+
+@cache
+def _shape(kind: Any) -> tuple[str, tuple[str, ...]]:
+    """What an event is called in the log, and the names of its values."""
+    name = kind.__name__
+    words = "".join(f"_{c.lower()}" if c.isupper() and i else c.lower() for i, c in enumerate(name))
+    return words, tuple(f.name for f in dataclasses.fields(kind))

@@ -15,6 +15,7 @@ from keyback.domain.challenge import Challenge, Ending
 from keyback.domain.errors import Refusal
 from keyback.domain.events import CaseEvent
 from keyback.domain.policy import Evidence
+from keyback.storage.among import among
 from keyback.storage.schema import cases, challenges
 from keyback.storage.sql import insert_many, update_many
 
@@ -67,7 +68,7 @@ class CaseStore:
         return _load(row) if row else None
 
     def open_of(self, person_ids: Sequence[str]) -> Mapping[str, Case]:
-        query = select(cases).where(cases.c.person_id.in_(person_ids) & cases.c.open)
+        query = select(cases).where(among(cases.c.person_id, person_ids) & cases.c.open)
         if self._tx.writes:
             query = query.order_by(cases.c.id).with_for_update()
         return {r.person_id: _load(r) for r in self._tx.conn.execute(query)}
@@ -75,29 +76,32 @@ class CaseStore:
     def act(self, case: Case, events: Sequence[CaseEvent]) -> Case:
         return self.act_many([(case, events)])[0]
 
-    def act_many(self, acts: Sequence[tuple[Case, Sequence[CaseEvent]]]) -> list[Case]:
+    def act_many(
+        self, acts: Sequence[tuple[Case, Sequence[CaseEvent]]], folded: Sequence[Case] | None = None
+    ) -> list[Case]:
         """Folds each case's events and stores all of them together.
+
+        Args:
+            folded: the cases after their events, where the caller has them already.
 
         Raises:
             Refusal: `conflict` when one was changed since it was read.
         """
         new, changed, before, after = [], [], [], []
-        for case, happened in acts:
-            folded = case
-            for e in happened:
-                folded = dc.evolve(folded, e, self._tx.now)
+        for i, (case, happened) in enumerate(acts):
+            then = folded[i] if folded else self._fold(case, happened)
             self._tx.audit.record(case.id, happened)
-            after.append(folded)
+            after.append(then)
             row = {
                 "id": case.id,
-                "person_id": folded.person_id,
-                "journey": folded.journey,
-                "state": folded.state.value,
-                "version": folded.version,
-                "open": not folded.ended,
-                "opened_at": folded.opened_at,
-                "expires_at": folded.expires_at,
-                "body": _dump(folded),
+                "person_id": then.person_id,
+                "journey": then.journey,
+                "state": then.state.value,
+                "version": then.version,
+                "open": not then.ended,
+                "opened_at": then.opened_at,
+                "expires_at": then.expires_at,
+                "body": _dump(then),
             }
             if case.version == 0:
                 new.append(row)
@@ -108,6 +112,11 @@ class CaseStore:
             raise Refusal("conflict")
         insert_many(self._tx.conn, cases, new)
         return after
+
+    def _fold(self, case: Case, happened: Sequence[CaseEvent]) -> Case:
+        for e in happened:
+            case = dc.evolve(case, e, self._tx.now)
+        return case
 
     def listed(self, *, state: str | None, limit: int) -> Sequence[Case]:
         query = select(cases).order_by(cases.c.opened_at.desc(), cases.c.id).limit(limit)
@@ -181,10 +190,10 @@ class ChallengeStore:
         return _challenge(row) if row else None
 
     def many(self, ids: Sequence[str]) -> Mapping[str, Challenge]:
-        return {r.id: _challenge(r) for r in self._tx.conn.execute(select(*COLUMNS).where(challenges.c.id.in_(ids)))}
+        return {r.id: _challenge(r) for r in self._tx.conn.execute(select(*COLUMNS).where(among(challenges.c.id, ids)))}
 
     def key_ids(self, ids: Sequence[str]) -> Mapping[str, str]:
-        rows = self._tx.conn.execute(select(challenges.c.id, challenges.c.key_id).where(challenges.c.id.in_(ids)))
+        rows = self._tx.conn.execute(select(challenges.c.id, challenges.c.key_id).where(among(challenges.c.id, ids)))
         return {r.id: r.key_id for r in rows}
 
     def key_id(self, challenge_id: str) -> str:
@@ -216,5 +225,5 @@ class ChallengeStore:
         return self._tx.conn.execute(update(challenges).where(unused).values(fetched_at=self._tx.now)).rowcount == 1
 
     def end_all(self, case_ids: Sequence[str], ending: Ending) -> None:
-        live = challenges.c.case_id.in_(case_ids) & challenges.c.ended.is_(None)
+        live = among(challenges.c.case_id, case_ids) & challenges.c.ended.is_(None)
         self._tx.conn.execute(update(challenges).where(live).values(ended=ending, ended_at=self._tx.now))

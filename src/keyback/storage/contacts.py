@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from keyback.domain.person import Contact, ContactState
+from keyback.storage.among import among
 from keyback.storage.schema import contacts
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ class ContactStore:
         """By id, in any state: a removed one is told about its removal."""
         if not ids:
             return {}
-        rows = self._tx.conn.execute(select(contacts).where(contacts.c.id.in_(ids)))
+        rows = self._tx.conn.execute(select(contacts).where(among(contacts.c.id, ids)))
         return {r.id: Contact(**r._mapping) for r in rows}
 
     def of_people(

@@ -10,6 +10,7 @@ from sqlalchemy import Row, select, update
 
 from keyback.application.store import Imported, ImportResult, Match
 from keyback.domain.person import Account, Contact, Person, canonicalize
+from keyback.storage.among import among
 from keyback.storage.hashes import HashStore
 from keyback.storage.imports import save_imported
 from keyback.storage.schema import accounts, contacts, credentials, identifiers, people
@@ -33,7 +34,9 @@ class PeopleStore(HashStore):
 
     def match(self, canonicals: Sequence[str]) -> Mapping[str, Sequence[Match]]:
         """Who is meant by each canonical identifier; identifiers that nobody has are left out."""
-        query = select(identifiers.c.canonical, identifiers.c.person_id).where(identifiers.c.canonical.in_(canonicals))
+        query = select(identifiers.c.canonical, identifiers.c.person_id).where(
+            among(identifiers.c.canonical, canonicals)
+        )
         hits = {(r.canonical, r.person_id) for r in self._tx.conn.execute(query)}
         ids = sorted({p for _, p in hits})
         persons, all_contacts, all_accounts = self.people(ids), self.contacts(ids), self.accounts(ids)
@@ -50,7 +53,7 @@ class PeopleStore(HashStore):
     def people(self, person_ids: Sequence[str]) -> Mapping[str, Person]:
         if not person_ids:
             return {}
-        rows = self._tx.conn.execute(select(*PERSON).where(people.c.id.in_(person_ids)))
+        rows = self._tx.conn.execute(select(*PERSON).where(among(people.c.id, person_ids)))
         return {r.id: Person(**r._mapping) for r in rows}
 
     def contacts(self, person_ids: Sequence[str]) -> Mapping[str, Sequence[Contact]]:
@@ -58,7 +61,7 @@ class PeopleStore(HashStore):
         out: dict[str, list[Contact]] = defaultdict(list)
         if person_ids:
             c = contacts.c
-            own = c.person_id.in_(person_ids) & (c.state == "confirmed") & (c.role != "recovery")
+            own = among(c.person_id, person_ids) & (c.state == "confirmed") & (c.role != "recovery")
             order = (c.channel != "mail", c.role.desc(), c.id)
             for r in self._tx.conn.execute(select(contacts).where(own).order_by(*order)):
                 out[r.person_id].append(Contact(**r._mapping))
@@ -67,7 +70,7 @@ class PeopleStore(HashStore):
     def accounts(self, person_ids: Sequence[str]) -> Mapping[str, Sequence[Account]]:
         out: dict[str, list[Account]] = defaultdict(list)
         if person_ids:
-            query = select(*ACCOUNT).where(accounts.c.person_id.in_(person_ids)).order_by(accounts.c.system)
+            query = select(*ACCOUNT).where(among(accounts.c.person_id, person_ids)).order_by(accounts.c.system)
             for r in self._tx.conn.execute(query):
                 out[r.person_id].append(_account(r))
         return out
