@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import fetching, prove
+from keyback.application import fetching, prove, vouching
 from keyback.application.identity import device_words
 from keyback.application.intake import holds
 from keyback.application.store import Tx
@@ -26,13 +26,19 @@ TOKEN_LENGTH = 22
 
 
 async def enter(request: Request) -> Response:
-    """GET `/l/{token}`: the token into a cookie, the reader to `/link` or `/stop`."""
+    """GET `/l/{token}`: the token into a cookie, the reader to the page that it is for."""
     desk, token = desk_of(request), request.path_params["token"]
     good = len(token) == TOKEN_LENGTH and token.isascii() and all(c.isalnum() or c in "-_" for c in token)
-    stop = good and (await desk.services.db.read(lambda tx: prove.look_at_stop(tx, token))).problem != "broken"
-    response = see("/stop" if stop else "/link")
+    response = see(await desk.services.db.read(lambda tx: _page_for(tx, token)) if good else "/link")
     desk.cookies.put(response, LINK, token if good else "-", max_age=3600)
     return response
+
+
+def _page_for(tx: Tx, token: str) -> str:
+    """Where a token leads. Tokens of the same form stop a recovery, vouch for somebody, or prove by mail."""
+    if prove.look_at_stop(tx, token).problem != "broken":
+        return "/stop"
+    return "/vouch" if vouching.look(tx, token).problem != "broken" else "/link"
 
 
 def _token(desk: Desk, request: Request) -> str:
