@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
@@ -29,10 +28,8 @@ from keyback.connectors.builtin import BuiltinConnector
 from keyback.connectors.demo import DemoConnector
 from keyback.connectors.guided import GuidedConnector
 from keyback.connectors.tryton import TrytonConnector
-from keyback.domain.challenge import HOUR, MINUTE
 from keyback.domain.password import PRESETS
-from keyback.domain.person import Tier
-from keyback.domain.policy import PROOFS, Holds, Policy, ProofClass
+from keyback.domain.policy import PROOFS, ProofClass
 from keyback.domain.secret import Secret
 from keyback.domain.spend import SpendRules
 from keyback.proofs.backup_email.method import BackupEmail
@@ -44,7 +41,8 @@ from keyback.proofs.security_questions.method import SecurityQuestions
 from keyback.proofs.sms_code.method import SmsCode
 from keyback.proofs.totp.method import Totp
 from keyback.registry import foreign_factory, foreign_gateway, foreign_proof
-from keyback.settings import LOOPBACK, Settings, System, Unsafe, refuse_unsafe
+from keyback.settings import Settings, System, Unsafe, refuse_unsafe
+from keyback.settings_policy import make_policy
 from keyback.storage.breach import BadBreachFile, BreachFile
 from keyback.storage.credentials import CredentialRows
 from keyback.storage.database import SqlDatabase
@@ -263,22 +261,6 @@ def _foreign(name: str, s: Settings, gate: HashGate) -> Proof:
         raise Unsafe(f"proofs: the package that brings {name} calls it {proof.name} of class {proof.kind}; take it out")
     PROOFS[name] = proof.kind  # from here on the policy weighs it
     return proof
-
-
-def make_policy(s: Settings) -> Policy:
-    """The company's policy; a preset that asks for two factors from everybody raises the floor (C-4)."""
-    p = s.policy
-    holds = Holds(
-        stranger=p.hold_stranger_minutes * MINUTE,
-        new_device=p.hold_new_device_minutes * MINUTE,
-        privileged=p.hold_privileged_hours * HOUR,
-        mailbox=p.hold_mailbox_hours * HOUR,
-        proofing=p.hold_proofing_hours * HOUR,
-    )
-    floor: Tier = p.floor or ("mfa" if s.password.preset == "mlps3" else "standard")
-    # Who tries Keyback out on this machine is known; behind a proxy, loopback says nothing about anybody.
-    near = ("127.0.0.0/8", "::1/128") if urlsplit(s.public_url).hostname in LOOPBACK else ()
-    return Policy(frozenset(p.off), holds, floor, (*(str(n) for n in p.known_networks), *near))
 
 
 def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:

@@ -146,4 +146,4 @@ def enough(tx: Tx, case: Case, handle: str, person: Person, accounts: Sequence[A
     if intake is None or not case.open_to(handle):
         return False
     tier = required_tier(tier_of(tx, person, accounts, policy), intake.journey)
-    return suffices([e for e in still_holds(tx, case, handle) if policy.takes(e.proof)], tier)
+    return suffices([e for e in still_holds(tx, case, handle) if policy.takes(e.proof, tier)], tier, policy.loose)

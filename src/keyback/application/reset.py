@@ -107,7 +107,7 @@ def choose(
         body = {"case": case_id, "account": account_id, **where}
         jobs.append(Job(job_id, "apply", body, tx.now, tx.now + JOB_LIFE, sealed))
         chosen.append((account_id, job_id))
-    command = dc.ChoosePassword(tuple(chosen), submission, handle)
+    command = dc.ChoosePassword(tuple(chosen), submission, handle, here.policy.loose)
     case = tx.cases.act(now_possible.case, dc.decide(now_possible.case, command, tx.now))
     tx.outbox.put(jobs)
     tx.challenges.end_all([case_id], "used")

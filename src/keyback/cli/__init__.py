@@ -14,6 +14,7 @@ from keyback.cli.common import Keyback
 from keyback.cli.init import init, migrate
 from keyback.cli.keys import keys
 from keyback.cli.people import people
+from keyback.cli.policy import policy
 from keyback.cli.serve import demo, openapi, serve, worker
 
 __all__ = ["main"]
@@ -29,5 +30,22 @@ def main() -> None:
     """
 
 
-for command in (init, check, serve, worker, migrate, people, case, audit, breach, keys, backup, restore, openapi, demo):
+COMMANDS = (
+    init,
+    check,
+    serve,
+    worker,
+    migrate,
+    people,
+    policy,
+    case,
+    audit,
+    breach,
+    keys,
+    backup,
+    restore,
+    openapi,
+    demo,
+)
+for command in COMMANDS:
     main.add_command(command)

@@ -21,6 +21,7 @@ from keyback.bootstrap import load_keyring, make_channel, make_connector, make_g
 from keyback.cli.common import echo_json, load, revision, run, safe, schema_problem
 from keyback.domain.secret import Secret
 from keyback.settings import Settings, Unsafe, refuse_unsafe
+from keyback.settings_policy import make_policy
 from keyback.storage.database import SqlDatabase
 from keyback.storage.sealing import Keyring
 from keyback.web.limits import Limiter
@@ -92,6 +93,7 @@ async def _all(s: Settings) -> list[Result]:
 def _settings(s: Settings) -> Result:
     try:
         refuse_unsafe(s)
+        make_policy(s)
     except Unsafe as e:
         return Result("settings", "bad", str(e))
     return Result("settings", "ok", f"for {s.public_url}")

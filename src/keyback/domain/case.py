@@ -217,7 +217,7 @@ def decide(case: Case, command: Command, now: int) -> tuple[ev.CaseEvent, ...]:
                 raise Refusal("wrong_state")
             return over
         case Remedy():
-            _must_be_open(case, command.intake_id, now)
+            _must_be_open(case, command, now)
             return (ev.Remedied(command.what, command.intake_id), ev.Closed())
         case ChoosePassword():
             return _choose(case, command, now)
@@ -252,13 +252,13 @@ def _must_run(case: Case, now: int) -> None:
         raise Refusal("expired")
 
 
-def _must_be_open(case: Case, handle: str, now: int) -> None:
+def _must_be_open(case: Case, c: Remedy | ChoosePassword, now: int) -> None:
     """Whether this page may apply the remedy. The state says so already; it is worth asking twice."""
     if case.state in (S.REQUESTED, S.PROVING, S.IN_REVIEW, S.ON_HOLD):
         raise Refusal("not_enough_evidence")
     _must_be(case, S.APPROVED)
     _must_run(case, now)
-    if not case.open_to(handle) or not suffices(case.shown_by(handle), case.tier):
+    if not case.open_to(c.intake_id) or not suffices(case.shown_by(c.intake_id), case.tier, c.loose):
         raise Refusal("not_enough_evidence")
 
 
@@ -286,7 +286,7 @@ def _accept(case: Case, c: AcceptProof, now: int) -> tuple[ev.CaseEvent, ...]:
 def _choose(case: Case, c: ChoosePassword, now: int) -> tuple[ev.CaseEvent, ...]:
     if case.submission:
         raise Refusal("already_chosen", same=case.submission == c.submission)
-    _must_be_open(case, c.intake_id, now)
+    _must_be_open(case, c, now)
     settled = {r.account_id for r in case.results if r.result != "refused"}
     if settled & {a for a, _ in c.jobs}:
         raise Refusal("already_chosen", same=False)

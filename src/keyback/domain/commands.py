@@ -7,7 +7,7 @@ from typing import Literal
 
 from keyback.domain import events as ev
 from keyback.domain.person import Tier
-from keyback.domain.policy import Journey, Policy, ProofClass, Risk
+from keyback.domain.policy import Journey, Loose, Policy, ProofClass, Risk
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +65,7 @@ class Remedy:
 
     what: Literal["unlocked", "factor_replaced", "mailbox_replaced"]
     intake_id: str
+    loose: frozenset[Loose] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ class ChoosePassword:
     jobs: tuple[tuple[str, str], ...]
     submission: str
     intake_id: str
+    loose: frozenset[Loose] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

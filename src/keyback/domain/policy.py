@@ -14,6 +14,7 @@ from keyback.domain.person import Tier
 
 ProofClass = Literal["issued", "saved", "contact", "bound", "proofing", "knowledge"]
 Journey = Literal["password", "username", "locked", "second_factor", "mailbox"]
+Loose = Literal["two_issued_codes", "sms_for_privileged"]
 PROOFS: dict[str, ProofClass] = {
     "email_link": "issued",
     "backup_email": "issued",
@@ -80,23 +81,31 @@ class Holds:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A company's choices within the predicate, which they cannot loosen.
+    """A company's choices. What they loosen is named, and starts only with a written reason (`policy_presets.weaker`).
 
     Args:
         off: proofs that are not taken at all.
         holds: see `Holds`.
         floor: the tier that everybody has at least (`mfa` in `mlps3`, C-4).
         known_networks: networks in CIDR form that count as known for everybody.
+        off_for: (tier, proof) of those that are not taken for one tier.
+        second_operator: when somebody else than the first operator has to approve what a `privileged` person showed.
+        loose: where the predicate itself is loosened.
+        accepted: (what the policy breaks, the written reason for it).
     """
 
     off: frozenset[str] = frozenset({"security_questions"})
     holds: Holds = field(default_factory=Holds)
     floor: Tier = "standard"
     known_networks: tuple[str, ...] = ()
+    off_for: frozenset[tuple[Tier, str]] = frozenset()
+    second_operator: Literal["always", "without_passkey", "never"] = "without_passkey"
+    loose: frozenset[Loose] = frozenset()
+    accepted: tuple[tuple[str, str], ...] = ()
 
-    def takes(self, proof: str) -> bool:
-        """Whether this proof is known and not switched off."""
-        return proof in PROOFS and proof not in self.off
+    def takes(self, proof: str, tier: Tier | None = None) -> bool:
+        """Whether this proof is known and not switched off, for everybody or for this tier."""
+        return proof in PROOFS and proof not in self.off and (tier is None or (tier, proof) not in self.off_for)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,19 +127,24 @@ def effective_tier(tier: Tier, factors: Iterable[str], floor: Tier = "standard")
     return max(tier, least, floor, key=TIERS.index)
 
 
-def suffices(evidence: Iterable[Evidence], tier: Tier) -> bool:
+def suffices(evidence: Iterable[Evidence], tier: Tier, loose: frozenset[Loose] = frozenset()) -> bool:
     """Whether this evidence is enough for a person of this tier.
 
     `standard`: one issued or saved proof, or a contact (N-R10). `mfa`: two of issued, saved and contact, of different
     classes and different channels; or one of them and a bound factor; or identity proofing and one issued proof
     (N-R11). `privileged`: as `mfa`, without SMS; see `needs_approval` for what else it wants.
+
+    Args:
+        loose: what a company gave up of this: with `two_issued_codes`, two that travel differently (mail and SMS, not
+            two mails) do for `mfa` and `privileged`; with `sms_for_privileged`, SMS counts there.
     """
-    weighing = _weighing(evidence, tier)
+    weighing = _weighing(evidence, tier, loose)
     codes = [e for e in weighing if e.kind in ("issued", "saved", "contact")]
     if tier == "standard":
         return bool(codes)
     return (
         any(a.kind != b.kind and a.channel != b.channel for a in codes for b in codes)
+        or ("two_issued_codes" in loose and len({e.channel.partition(":")[0] for e in codes}) > 1)
         or any(e.kind == "bound" and c.channel != e.channel for e in weighing for c in codes)
         or (any(e.kind == "proofing" for e in weighing) and any(c.kind == "issued" for c in codes))
     )
@@ -141,8 +155,9 @@ def needs_approval(evidence: Iterable[Evidence], tier: Tier) -> bool:
     return tier == "privileged" and not any(e.proof == "passkey" for e in evidence)
 
 
-def _weighing(evidence: Iterable[Evidence], tier: Tier) -> list[Evidence]:
-    return [e for e in evidence if e.kind != "knowledge" and not (tier == "privileged" and e.proof == "sms_code")]
+def _weighing(evidence: Iterable[Evidence], tier: Tier, loose: frozenset[Loose]) -> list[Evidence]:
+    no_sms = tier == "privileged" and "sms_for_privileged" not in loose
+    return [e for e in evidence if e.kind != "knowledge" and not (no_sms and e.proof == "sms_code")]
 
 
 def required_tier(tier: Tier, journey: Journey) -> Tier:
@@ -167,29 +182,41 @@ def rule(
         approved: a second operator has said yes.
     """
     tier = required_tier(tier, journey)
-    shown = [e for e in evidence if policy.takes(e.proof)]
-    if not suffices(shown, tier):
+    shown = [e for e in evidence if policy.takes(e.proof, tier)]
+    if not suffices(shown, tier, policy.loose):
         return Ruling("more")
-    if not approved and needs_approval(shown, tier):
+    if not approved and _asks_operator(shown, tier, policy):
         return Ruling("review", reason="privileged")
-    wait, reason = _hold(_weighing(shown, tier), tier, risk, policy.holds, journey)
+    wait, reason = _hold(_weighing(shown, tier, policy.loose), tier, risk, policy, journey)
     return Ruling("hold", wait, reason) if wait else Ruling("go")
 
 
-def _hold(shown: list[Evidence], tier: Tier, risk: Risk, holds: Holds, journey: Journey) -> tuple[int, str]:
-    """The hold in ms with the word for why. More evidence never makes it longer."""
+def _asks_operator(shown: list[Evidence], tier: Tier, policy: Policy) -> bool:
+    if policy.second_operator == "without_passkey":
+        return needs_approval(shown, tier)
+    return tier == "privileged" and policy.second_operator == "always"
+
+
+def _hold(shown: list[Evidence], tier: Tier, risk: Risk, policy: Policy, journey: Journey) -> tuple[int, str]:
+    """The hold in ms with the word for why. More evidence never makes it longer, whatever the holds are."""
     machine = [e for e in shown if e.kind != "proofing"]
-    if suffices(machine, tier):
-        shown = machine  # nobody had to look at a document
-    else:
-        return holds.proofing * (2 if tier == "privileged" else 1), "proofing"
+    wait, reason = _price(machine, tier, risk, policy.holds, journey)
+    if suffices(machine, tier, policy.loose):
+        return wait, reason  # nobody had to look at a document
+    looked = policy.holds.proofing * (2 if tier == "privileged" else 1)
+    return (looked, "proofing") if looked >= wait else (wait, reason)
+
+
+def _price(shown: list[Evidence], tier: Tier, risk: Risk, holds: Holds, journey: Journey) -> tuple[int, str]:
     independent = len({e.channel for e in shown})
     bound = any(e.kind == "bound" for e in shown)
-    if journey == "mailbox" and not (bound and independent > 1):
-        return holds.mailbox, "mailbox"
     if tier == "standard":
         known = risk.known_device or risk.known_network
-        return (0, "") if known or independent > 1 else (holds.stranger, "stranger")
-    if independent > 2 or (bound and risk.known_device):
-        return 0, ""
-    return (holds.privileged, "privileged") if tier == "privileged" else (holds.new_device, "new_device")
+        wait, reason = (0, "") if known or independent > 1 else (holds.stranger, "stranger")
+    elif independent > 2 or (bound and risk.known_device):
+        wait, reason = 0, ""
+    else:
+        wait, reason = (holds.privileged, "privileged") if tier == "privileged" else (holds.new_device, "new_device")
+    if journey == "mailbox" and not (bound and independent > 1) and holds.mailbox >= wait:
+        return holds.mailbox, "mailbox"
+    return wait, reason

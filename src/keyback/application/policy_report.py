@@ -1,0 +1,109 @@
+"""What a search through the policy came to: rows for machines, sentences for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from keyback.application.policy_words import CLAIM_WORDS, N_, TIER_NAMES, proof_words, span
+from keyback.domain.policy import Policy
+from keyback.domain.policy_claims import Found, Path, Result
+from keyback.domain.policy_presets import Preset, not_accepted
+from keyback.locale import gettext
+
+
+@dataclass(frozen=True, slots=True)
+class PathRow:
+    """One way by which a claim is broken. `evidence`: (proof, channel) of each piece; `wait`: ms."""
+
+    tier: str
+    journey: str
+    evidence: tuple[tuple[str, str], ...]
+    ruling: str
+    wait: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRow:
+    """One claim: does it hold, or is there a written reason why it need not."""
+
+    claim: str
+    state: Literal["holds", "accepted", "broken"]
+    keeps: tuple[str, ...]
+    paths: tuple[PathRow, ...] = ()
+    detail: str = ""
+    reason: str = ""
+
+
+def claim_rows(result: Result, policy: Policy, preset: Preset) -> list[ClaimRow]:
+    """Every claim in order."""
+    missing, reasons = not_accepted(policy, preset), dict(policy.accepted)
+    rows = []
+    for f in result.found:
+        accepted = f.claim.id in reasons and f.claim.id not in missing
+        state: Literal["holds", "accepted", "broken"] = "holds" if f.holds else "accepted" if accepted else "broken"
+        reason = reasons[f.claim.id] if state == "accepted" else ""
+        rows.append(ClaimRow(f.claim.id, state, f.claim.keeps, _paths(f), f.detail, reason))
+    return rows
+
+
+def _paths(found: Found) -> tuple[PathRow, ...]:
+    return tuple(_path(p) for p in found.paths)
+
+
+def _path(p: Path) -> PathRow:
+    shown = tuple((e.proof, e.channel) for e in p.evidence)
+    return PathRow(p.tier, p.journey, shown, p.ruling.kind, p.ruling.wait)
+
+
+COLON = {"en": ": ", "zh_CN": "："}
+STATES = {"holds": N_("holds"), "accepted": N_("given up"), "broken": N_("BROKEN")}
+OUTCOMES = {
+    "go": N_("in at once"),
+    "hold": N_("in after a wait of {wait}"),
+    "review": N_("in once a second operator approves"),
+    "more": N_("not in"),
+}
+
+
+def check_words(rows: Sequence[ClaimRow], preset: Preset, rulings: int, locale: str) -> list[str]:
+    """The answer of `keyback policy check`, line by line."""
+
+    def _(text: str, **values: object) -> str:
+        return gettext(locale, text, **values)
+
+    lines, colon = [], COLON[locale]
+    for r in rows:
+        lines.append(f"{_(STATES[r.state])}{colon}{_(CLAIM_WORDS[r.claim])} [{r.claim}]")
+        lines += [f"    {path_words(p, locale)}" for p in r.paths]
+        if r.detail:
+            lines.append(f"    {r.detail}")
+        if r.reason:
+            lines.append("    " + _(N_("The reason: {reason}"), reason=r.reason))
+    broken = sum(r.state == "broken" for r in rows)
+    accepted = sum(r.state == "accepted" for r in rows)
+    facts = {"n": f"{rulings:,}", "preset": preset.name}
+    lines.append("")
+    if broken:
+        lines.append(_(N_("The policy breaks the preset {preset}; {n} rulings were asked for."), **facts))
+        lines.append(_(N_("Take it back, or write the reason for each into policy.accepted.")))
+    elif accepted:
+        lines.append(
+            _(N_("No path breaks the preset {preset} but what was given up for a reason; {n} rulings."), **facts)
+        )
+    else:
+        lines.append(_(N_("No path breaks the preset {preset}; {n} rulings were asked for."), **facts))
+    return lines
+
+
+def path_words(p: PathRow, locale: str) -> str:
+    """One path as a line: who, by what exactly, and what it comes to."""
+    shown = " + ".join(f"{proof_words(locale, proof)} ({channel})" for proof, channel in p.evidence)
+    who = gettext(locale, TIER_NAMES[p.tier])  # type: ignore[index]
+    if p.journey == "second_factor":
+        who += gettext(locale, N_(", second step lost"))
+    outcome = gettext(locale, OUTCOMES[p.ruling], **({"wait": span(locale, p.wait)} if p.wait else {}))
+    if p.ruling == "hold" and not p.wait:
+        outcome = gettext(locale, N_("in after a wait"))
+    return f"{who}{COLON[locale]}{shown or '–'} → {outcome}"

@@ -1,0 +1,151 @@
+"""What a policy promises, and the pieces of evidence that it is tried with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import combinations, product
+from typing import Final
+
+from keyback.domain.person import Tier
+from keyback.domain.policy import PROOFS, Evidence, Journey, Risk, Ruling
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """One piece of evidence that somebody could show. `second` is tried only together with the first of its proof."""
+
+    proof: str
+    channel: str
+    second: bool = False
+
+    @property
+    def evidence(self) -> Evidence:
+        return Evidence(self.proof, PROOFS[self.proof], self.channel, 0)
+
+    def __str__(self) -> str:
+        return f"{self.proof} ({self.channel})"
+
+
+# A backup address at the primary one's mail domain has the primary's channel (F7).
+PIECES: Final = (
+    Piece("email_link", "mail:primary"),
+    Piece("backup_email", "mail:primary"),
+    Piece("backup_email", "mail:elsewhere"),
+    *(
+        Piece(proof, f"{name}:{n}", second=n == 2)
+        for proof, name in (
+            ("sms_code", "phone"),
+            ("im_message", "im"),
+            ("recovery_code", "saved"),
+            ("recovery_contact", "contact"),
+            ("totp", "totp"),
+            ("passkey", "passkey"),
+        )
+        for n in (1, 2)
+    ),
+    Piece("id_document", "desk:document"),
+    Piece("caller_check", "desk:call"),
+    Piece("security_questions", "questions:1"),
+)
+Set = frozenset[Piece]
+
+
+def all_pieces() -> tuple[Piece, ...]:
+    """All that is tried: ours, and two channels of each proof that a package brought."""
+    ours = {p.proof for p in PIECES}
+    foreign = (Piece(name, f"{name}:{n}", second=n == 2) for name in PROOFS if name not in ours for n in (1, 2))
+    return (*PIECES, *foreign)
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """One way by which a claim is broken: who, what was shown, and what it came to."""
+
+    tier: Tier
+    journey: Journey
+    evidence: tuple[Piece, ...]
+    ruling: Ruling
+    risk: Risk
+
+    @property
+    def size(self) -> int:
+        return len(self.evidence)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a policy promises; `application.policy_words` says it in words.
+
+    Args:
+        id: the name by which a company accepts that it does not hold.
+        keeps: requirements that hold because this does (docs/requirements.toml).
+    """
+
+    id: str
+    keeps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A claim with the smallest paths that break it; `detail` where it is not about a path."""
+
+    claim: Claim
+    paths: tuple[Path, ...] = ()
+    detail: str = ""
+
+    @property
+    def holds(self) -> bool:
+        return not self.paths and not self.detail
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What the search came to: every claim in order, and how many rulings were asked for."""
+
+    found: tuple[Found, ...]
+    rulings: int
+
+    def broken(self) -> list[Found]:
+        return [f for f in self.found if not f.holds]
+
+
+CLAIMS: Final = {
+    name: Claim(name, keeps)
+    for name, keeps in {
+        "mailbox_alone": ("N-R11", "A-6.4.3", "E2", "F7"),
+        "one_channel": ("INV-I3", "F7"),
+        "two_issued_codes": ("N-R11", "SD-D5"),
+        "factor_alone": ("N-R10", "N-R11"),
+        "knowledge": ("G1", "SD-D1", "N-A2", "N-R10"),
+        "desk_alone": ("N-R11", "I1"),
+        "sms_for_privileged": ("N-O4",),
+        "second_operator": ("C-12",),
+        "lost_second_step": ("A-6.4.4", "O-M1"),
+        "short_hold": ("O-M1", "N-R12"),
+        "more_is_more": ("E2",),
+        "low_floor": ("N-R11", "C-4", "A-6.3.3"),
+        "planted": ("F1", "E7"),
+        "lifetimes": ("N-R5", "N-O2", "SD-D9", "A-6.5.5"),
+        "alternatives": ("N-O4", "N-R1"),
+        "phishing_resistant": ("N-T8",),
+    }.items()
+}
+
+
+def every_set(most: int = 99) -> Iterator[tuple[Piece, ...]]:
+    """Every set of evidence, small ones first, up to exchanging two channels of the same proof.
+
+    Args:
+        most: leaves out sets of more pieces.
+    """
+    known = all_pieces()
+    choices: list[tuple[tuple[Piece, ...], ...]] = []
+    for proof in PROOFS:
+        mine = tuple(p for p in known if p.proof == proof)
+        if any(p.second for p in mine):
+            choices.append(((), mine[:1], mine))
+        else:
+            choices.append(tuple(c for n in range(len(mine) + 1) for c in combinations(mine, n)))
+    sets = [tuple(p for part in parts for p in part) for parts in product(*choices)]
+    return iter(sorted((s for s in sets if len(s) <= most), key=len))

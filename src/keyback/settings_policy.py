@@ -1,0 +1,79 @@
+"""From `[policy]` in the settings to the policy that rules, and the refusal to start on one that is too weak."""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from keyback.domain.challenge import HOUR, MINUTE
+from keyback.domain.person import Tier
+from keyback.domain.policy import PROOFS, Holds, Loose, Policy
+from keyback.domain.policy_presets import DEVIATIONS, LEAST_REASON, PRESETS, Preset, not_accepted
+from keyback.settings import LOOPBACK, Settings, Unsafe
+
+WAYS_OUT: Final = {
+    "two_issued_codes": "policy.two_issued_codes lets mail and SMS together open accounts with a second step",
+    "sms_for_privileged": "policy.sms_for_privileged lets SMS count for CRM administrators",
+    "second_operator": "policy.second_operator is never: nobody else approves for CRM administrators",
+    "short_hold": "a hold in [policy] is shorter than the preset allows",
+    "low_floor": "policy.floor is below what the preset asks of everybody",
+}
+
+
+def preset_of(s: Settings) -> Preset:
+    """The preset that the policy is measured by: its own, else that of the passwords."""
+    return PRESETS[s.policy.preset or s.password.preset]
+
+
+def make_policy(s: Settings, *, strict: bool = True) -> Policy:
+    """The company's policy; a preset that asks for two factors from everybody raises the floor (C-4).
+
+    Args:
+        strict: False only to look at a policy without starting anything on it.
+
+    Raises:
+        Unsafe: a proof that is not known, a reason for what is not given up, or, when strict, a policy that falls short
+            of its preset without a written reason.
+    """
+    p, preset = s.policy, preset_of(s)
+    holds = Holds(
+        stranger=p.hold_stranger_minutes * MINUTE,
+        new_device=p.hold_new_device_minutes * MINUTE,
+        privileged=p.hold_privileged_hours * HOUR,
+        mailbox=p.hold_mailbox_hours * HOUR,
+        proofing=p.hold_proofing_hours * HOUR,
+    )
+    loose: dict[Loose, bool] = {"two_issued_codes": p.two_issued_codes, "sms_for_privileged": p.sms_for_privileged}
+    off_for: frozenset[tuple[Tier, str]] = frozenset((t, _proof(n, s)) for t, names in p.off_for.items() for n in names)
+    questions = frozenset() if p.security_questions else frozenset({"security_questions"})
+    # Who tries Keyback out on this machine is known; behind a proxy, loopback says nothing about anybody.
+    near = ("127.0.0.0/8", "::1/128") if urlsplit(s.public_url).hostname in LOOPBACK else ()
+    unknown = sorted(set(p.accepted) - set(DEVIATIONS))
+    if unknown:
+        raise Unsafe(f"policy.accepted: {unknown[0]} is not one of {', '.join(DEVIATIONS)}.")
+    policy = Policy(
+        off=frozenset(_proof(n, s) for n in p.off) | questions,
+        holds=holds,
+        floor=p.floor or preset.floor,
+        known_networks=(*(str(n) for n in p.known_networks), *near),
+        off_for=off_for,
+        second_operator=p.second_operator,
+        loose=frozenset(k for k, on in loose.items() if on),
+        accepted=tuple(sorted(p.accepted.items())),
+    )
+    short = not_accepted(policy, preset)
+    if strict and short:
+        raise Unsafe(
+            f"the policy falls short of the preset {preset.name}: {WAYS_OUT[short[0]]}. Take it back, or write the "
+            f"reason into policy.accepted.{short[0]} ({LEAST_REASON} characters at least). "
+            "`keyback policy check` shows what it opens."
+        )
+    return policy
+
+
+def _proof(name: str, s: Settings) -> str:
+    if name not in PROOFS and name not in s.proofs:
+        raise Unsafe(f"policy.off: {name} is no proof. Known are {', '.join(sorted({*PROOFS, *s.proofs}))}.")
+    if name == "email_link":
+        raise Unsafe("policy.off: email_link cannot be switched off: every recovery begins with a mail.")
+    return name
