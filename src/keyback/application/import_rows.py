@@ -37,13 +37,15 @@ MAX_NAME = 200
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that was left out. `other`: the line it clashes with. `record`: its cells, for the file of bad rows."""
+    """A row that was left out. `other`: the line it clashes with. `record`: its cells, for the file of bad rows.
+    `known`: what might stand there instead."""
 
     line: int
     reason: Reason
     column: str = ""
     other: int = 0
     record: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
 
     def words(self) -> str:
         """Why, without repeating what stands there."""
@@ -55,7 +57,7 @@ class BadRow:
             "not_text": f"{c} contains characters that nobody can type",
             "too_long": f"{c} is too long",
             "bad_mail": f"{c} is not a mail address",
-            "unknown": f"{c} has a value that is not known here",
+            "unknown": f"{c} has a value that is not known here; known are {', '.join(self.known)}",
             "no_system_id": f"{c} is empty; this system needs its own number of the account",
             "other_mail": f"{c} is another one than in line {self.other}, for the same person",
             "duplicate": f"{c} stands in line {self.other} already",
@@ -85,12 +87,14 @@ class KnownSystems(Protocol):
     def ids(self) -> frozenset[str]: ...
     @property
     def default_locale(self) -> str: ...
+    @property
+    def known(self) -> tuple[str, ...]: ...
     def named(self, text: str) -> str | None: ...
 
 
 class _Bad(Exception):
-    def __init__(self, reason: Reason, column: str) -> None:
-        self.reason, self.column = reason, column
+    def __init__(self, reason: Reason, column: str, known: tuple[str, ...] = ()) -> None:
+        self.reason, self.column, self.known = reason, column, known
 
 
 def row_key(cells: Mapping[str, str]) -> str:
@@ -111,7 +115,7 @@ def read_row(record: Record, cells: Mapping[str, str], systems: KnownSystems) ->
             raise _Bad(cast(Reason, record.fault), "")
         return _row(record, cells, systems)
     except _Bad as bad:
-        return BadRow(record.line, bad.reason, bad.column, 0, record.cells)
+        return BadRow(record.line, bad.reason, bad.column, 0, record.cells, bad.known)
 
 
 def _row(record: Record, cells: Mapping[str, str], systems: KnownSystems) -> Row:
@@ -127,7 +131,7 @@ def _row(record: Record, cells: Mapping[str, str], systems: KnownSystems) -> Row
     username_canonical = _canonical(username, "username")
     named = systems.named(_filled(cells, "system")) if "system" in cells else "builtin"
     if named is None:
-        raise _Bad("unknown", "system")
+        raise _Bad("unknown", "system", systems.known)
     external_id = _text(cells, "external_id", MAX_IDENTIFIER, needed=False)
     if not external_id:
         if named in systems.ids:
@@ -200,5 +204,5 @@ def _one_of(cells: Mapping[str, str], column: str, known: Mapping[str, V], defau
     if not text:
         return default
     if text not in known:
-        raise _Bad("unknown", column)
+        raise _Bad("unknown", column, tuple(known))
     return known[text]

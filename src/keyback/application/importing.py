@@ -47,6 +47,11 @@ class Systems:
     ids: frozenset[str] = frozenset()
     default_locale: str = "en"
 
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Each system's name and title, for an error."""
+        return tuple(n if title == n else f"{n} ({title})" for n, title in self.titles.items())
+
     def named(self, text: str) -> str | None:
         """The name of the system that a cell means, by name or title."""
         wanted = text.casefold()
