@@ -35,6 +35,7 @@ from keyback.domain.secret import Secret
 MOST_PEOPLE = 4  # as for the mailed link: more is a mailing list
 LIMIT = 500
 SHOWN = frozenset({"passkey", "recovery_contact", "totp", "recovery_code", "security_questions"})
+ONE_TRY = frozenset({"passkey"})  # a challenge is spent by the first answer to it, right or wrong (W-1, M8)
 LETTERS = {"mail": "mail_code", "sms": "sms_code", "im": "im_code"}
 WayAnswer = Literal["accepted", "wrong", "no_tries", "not_a_code", "replayed"]
 REFUSED: dict[str, WayAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
@@ -272,6 +273,9 @@ def _take(
     right = verdict.right
     intake = tx.intakes.get(handle, lock=True)
     if right is None or intake is None:
+        if proof.name in ONE_TRY and intake is not None:
+            tx.prompts.end_where("spent", handle=handle, proof=proof.name)
+            ask(tx, handle, proof)  # the page goes on with another one, whoever it is about
         tx.audit.record(handle, [Note("proof_refused", {"proof": proof.name, "reason": verdict.code})])
         return REFUSED.get(verdict.code, "wrong")
     prompt = right.prompt
@@ -282,6 +286,8 @@ def _take(
     if not tx.prompts.end(prompt.id, "used") or not _use_up(tx, prompt, verdict):
         tx.audit.record(case.id, [Note("proof_refused", {"proof": proof.name, "reason": "replayed"})])
         return "replayed"
+    if proof.name in ONE_TRY:
+        tx.prompts.end_where("spent", handle=handle, proof=proof.name)
     if new is not None:
         tx.factors.put_codes([replace(new, id=tx.new_id(), added_at=tx.now)])
     if verdict.suspicious:
