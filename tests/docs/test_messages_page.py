@@ -47,7 +47,6 @@ def test_both_pages_have_the_same_examples() -> None:
 
 
 @pytest.mark.parametrize("page", list(PAGES))
-def test_the_kinds_of_the_table_are_those_that_phones_get(page: str) -> None:
+def test_the_table_has_every_kind_that_phones_get(page: str) -> None:
     told = {str(k) for k in PhoneTexts(COMPANY, "UTC", BASE)._tell}
-    named = re.findall(r"^\| `(sms_code|changed|stopped|hold)` \|", PAGES[page], re.M)
-    assert set(named) == told - {"im_code"}
+    assert told - {"im_code"} <= set(re.findall(r"^\| `(\w+)` \|", PAGES[page], re.M))
