@@ -90,7 +90,9 @@ class Passkey:
                 count = ceremony.signature_count(
                     given, factor, a.prompt.nonce, self.rp_id, self.origin, needs_handle=alone
                 )
-                return _verdict(a, factor, count)
+                if count is not None:
+                    return _verdict(a, factor, count)
+                break
         ceremony.waste()
         return Verdict()
 
@@ -153,9 +155,7 @@ def _digest(credential_id: bytes) -> bytes:
     return hashlib.sha256(credential_id).digest()
 
 
-def _verdict(a: Asked, factor: Factor, count: int | None) -> Verdict:
-    if count is None:
-        return Verdict()
+def _verdict(a: Asked, factor: Factor, count: int) -> Verdict:
     if count == factor.counter == 0:  # a synced passkey, which does not count
         return Verdict(a, "ok", two_factors=True)
     if count <= factor.counter:
