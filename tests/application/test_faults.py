@@ -130,9 +130,11 @@ def test_a_reply_that_is_lost_brings_the_same_mail_again(make_kit: Make) -> None
 
 @pytest.mark.covers("Q1", "Q2", "K9")
 @pytest.mark.parametrize("point", ["claimed", "sent"])
-def test_a_worker_that_is_killed_loses_no_mail_and_changes_none(make_kit: Make, keyring: Any, point: str) -> None:
+def test_a_worker_that_is_killed_loses_no_mail_and_changes_none(
+    make_kit: Make, keyring: Any, database_url: str, point: str
+) -> None:
     with Mailbox() as mailbox:
-        kit = make_kit(mail={"port": mailbox.port})
+        kit = make_kit(url=database_url, mail={"port": mailbox.port})
         kit.write(lambda tx: tx.people.save_imported([person("maya"), person("noor")]))
         for who in ("maya", "noor"):
             ask(kit, who)
@@ -210,9 +212,11 @@ class Fake:
 
 
 @pytest.mark.covers("Q2", "Q12", "N12", "INV-I1")
-def test_a_crash_after_setting_and_before_noting_changes_the_password_once(make_kit: Make, keyring: Any) -> None:
+def test_a_crash_after_setting_and_before_noting_changes_the_password_once(
+    make_kit: Make, keyring: Any, database_url: str
+) -> None:
     with Mailbox() as mailbox:
-        kit = make_kit(mail={"port": mailbox.port})
+        kit = make_kit(url=database_url, mail={"port": mailbox.port})
         kit.write(lambda tx: tx.people.save_imported([person("maya")]))
         set_password(kit, "maya")
         started = ask(kit, "maya")
