@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from keyback.application.ports import Asked, Holder, Verdict
 from keyback.domain.factor import Factor
@@ -268,3 +271,21 @@ def test_nothing_of_a_new_passkey_is_shown() -> None:
     new = registered(device())
     assert new.data["credential_id"] not in repr(new)
     assert new.data["public_key"] not in repr(new)
+
+
+KEY = device()
+KEYS_HOLDER = enrolled(KEY)
+
+
+@pytest.mark.covers("W-2")
+@settings(max_examples=150, deadline=None)
+@given(
+    part=st.sampled_from(["signature", "authenticatorData", "clientDataJSON"]), at=st.integers(0), bit=st.integers(0, 7)
+)
+def test_no_bit_of_an_answer_can_be_turned(part: str, at: int, bit: int) -> None:
+    asked = put(proof, KEYS_HOLDER)
+    answer = json.loads(KEY.get(options_of(asked)))
+    raw = bytearray(base64.urlsafe_b64decode(answer["response"][part] + "=="))
+    raw[at % len(raw)] ^= 1 << bit
+    answer["response"][part] = b64(bytes(raw))
+    assert judged(asked, json.dumps(answer)) == Verdict()
