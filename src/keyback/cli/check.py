@@ -19,6 +19,7 @@ from keyback.application.ports import Connector, Means, Unavailable
 from keyback.application.store import StorageDown, Tx
 from keyback.bootstrap import load_keyring, make_channel, make_connector, make_gate, make_phone
 from keyback.cli.common import echo_json, load, revision, run, safe, schema_problem
+from keyback.cli.sender import look
 from keyback.domain.secret import Secret
 from keyback.settings import Settings, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
@@ -44,7 +45,7 @@ class Result:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def check(as_json: bool) -> None:
-    """Look at settings, keyring, database, mail relay, systems, clock and hashing.
+    """Look at settings, keyring, database, mail relay, systems, clock, hashing, and SPF and DMARC of the sender.
 
     Changes nothing that matters and mails nobody. Exit code 1 if anything is bad.
     """
@@ -83,6 +84,7 @@ async def _all(s: Settings) -> list[Result]:
             results += [await _system(s, name, db, gate) for name in s.systems]
         results.append(await _hashing(s, gate))
         results += await _limits(s)
+        results += [Result(*dataclasses.astuple(f)) for f in await look(s.mail.sender)]
         gate.close()
     finally:
         if db:
