@@ -57,7 +57,8 @@ def test_every_import_is_a_declared_dependency() -> None:
     assert isinstance(data, dict)
     groups = [data["dependencies"], *data["optional-dependencies"].values()]
     declared = {canonicalize_name(Requirement(d).name).replace("-", "_") for g in groups for d in g}
-    declared |= {"argon2", "dns", "multipart", "starlette", "keyback"}  # modules named otherwise, and what FastAPI is made of
+    # Modules named otherwise, and what FastAPI is made of.
+    declared |= {"argon2", "dns", "multipart", "starlette", "keyback"}
     declared |= {"pytest", *sys.stdlib_module_names}  # pytest only in the contract suites for plug-in authors
     used: set[tuple[str, str]] = set()
     for path in (ROOT / "src").rglob("*.py"):
