@@ -54,8 +54,8 @@ class T(Target):
         (TMP / "keyback").mkdir(parents=True, exist_ok=True)
 
     def seed(self, n: int) -> None:
-        if not psql(self.db, "select 1 from pg_tables where tablename = 'people'"):
-            subprocess.run([KEYBACK, "migrate"], check=True, env={**os.environ, **self.env()}, cwd=TMP)
+        subprocess.run([KEYBACK, "migrate"], check=True, env={**os.environ, **self.env()}, cwd=TMP)
+        if not psql(self.db, "select 1 from people limit 1"):
             psql(self.db, SEED.format(n=n))
 
     def reset(self) -> None:
