@@ -104,3 +104,21 @@ def test_the_policy_is_told_in_both_languages(place: Path, keyback: Keyback, mon
     strict = json.loads(keyback("policy", "explain", "--json").stdout)["sections"]
     assert [x["id"] for x in strict][:2] == ["beginning", "mfa"]
     assert "Everybody needs a second step" in " ".join(strict[0]["lines"])
+
+
+@pytest.mark.covers("N-R1", "INV-I9")
+def test_a_draft_that_takes_the_last_way_back_is_refused_and_says_from_whom(place: Path, keyback: Keyback) -> None:
+    rows = "name,email,tier\nMaya Lin,maya@example.com,\nWei Chen,wei@example.com,\nAda Berg,ada@example.com,mfa\n"
+    (place / "people.csv").write_text(rows, encoding="utf-8")
+    keyback("people", "import", "people.csv")
+    said = keyback("policy", "check", "--people").stdout
+    assert "3 people: 2 get back in by themselves, 0 with an operator, 1 not at all." in said
+    assert "    Ada Berg – People with a second step\n" in said
+    (place / "draft.toml").write_text("[policy]\nfloor = 'mfa'\n", encoding="utf-8")
+    said = keyback("policy", "check", "--people", "--draft", "draft.toml", "--list", "1", code=1).stdout
+    assert "The draft takes the last way back from 2 people." in said
+    assert "and 1 more" in said
+    answer = json.loads(keyback("policy", "check", "--people", "--draft", "draft.toml", "--json", code=1).stdout)
+    assert answer["ok"] is False
+    assert answer["people"]["ways"] == {"alone": 0, "operator": 0, "none": 3}
+    assert {p["name"] for p in answer["people"]["losers"]} == {"Maya Lin", "Wei Chen"}

@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from keyback.domain.factor import Device, Factor, FactorState, SavedCode
-from keyback.domain.person import Contact, ContactState
+from keyback.domain.person import Contact, ContactState, Person
 from keyback.domain.prompt import Prompt, PromptEnding, Purpose, Want
+
+
+@dataclass(frozen=True, slots=True)
+class Everything:
+    """A person with all that is enrolled: confirmed contacts, active factors (without what proves them), one saved code
+    of each set that has good ones (without its hash). `privileged`: one of their accounts is."""
+
+    person: Person
+    contacts: tuple[Contact, ...] = ()
+    factors: tuple[Factor, ...] = ()
+    codes: tuple[SavedCode, ...] = ()
+    privileged: bool = False
+
+
+class Everybody(Protocol):
+    def page(self, after: str, limit: int) -> Sequence[Everything]:
+        """The next active people behind this id, in the order of ids."""
+        ...
 
 
 class Contacts(Protocol):
@@ -18,6 +37,7 @@ class Contacts(Protocol):
     def of_person(self, person_id: str, *, states: Sequence[ContactState] = ("confirmed",)) -> Sequence[Contact]: ...
     def add(self, contact: Contact) -> bool: ...
     def confirm(self, contact_id: str, usable_from: int) -> bool: ...
+    def make_primary(self, contact_id: str) -> None: ...
     def remove(self, contact_id: str) -> bool: ...
 
 

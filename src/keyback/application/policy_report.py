@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from keyback.application.policy_people import Census, Stranded
 from keyback.application.policy_words import CLAIM_WORDS, N_, TIER_NAMES, proof_words, span
 from keyback.domain.policy import Policy
 from keyback.domain.policy_claims import Found, Path, Result
@@ -107,3 +108,27 @@ def path_words(p: PathRow, locale: str) -> str:
     if p.ruling == "hold" and not p.wait:
         outcome = gettext(locale, N_("in after a wait"))
     return f"{who}{COLON[locale]}{shown or '–'} → {outcome}"
+
+
+def people_words(c: Census, locale: str) -> list[str]:
+    """How people would get back in, and who would not, line by line."""
+
+    def _(text: str, **values: object) -> str:
+        return gettext(locale, text, **values)
+
+    def named(who: Sequence[Stranded], of: int) -> list[str]:
+        lines = [f"    {x.name} – {_(TIER_NAMES[x.tier])}" for x in who]
+        return [*lines, "    " + _(N_("and {n} more"), n=of - len(who))] if of > len(who) else lines
+
+    lines = [
+        "",
+        _(
+            N_("{people} people: {alone} get back in by themselves, {operator} with an operator, {none} not at all."),
+            people=c.people,
+            **c.ways,
+        ),
+        *named(c.stranded, c.ways["none"]),
+    ]
+    if c.lost:
+        lines += ["", _(N_("The draft takes the last way back from {n} people."), n=c.lost), *named(c.losers, c.lost)]
+    return lines

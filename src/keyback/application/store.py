@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
-from keyback.application.enrolled import Contacts, Devices, Factors, Prompts
+from keyback.application.enrolled import Contacts, Devices, Everybody, Factors, Prompts
 from keyback.domain.case import Case
 from keyback.domain.challenge import Challenge, Ending
 from keyback.domain.events import CaseEvent, Note
@@ -331,6 +331,8 @@ class Tx(Protocol):
     def outbox(self) -> Outbox: ...
     @property
     def sessions(self) -> Sessions: ...
+    @property
+    def everybody(self) -> Everybody: ...
     @property
     def contacts(self) -> Contacts: ...
     @property

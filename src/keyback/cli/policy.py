@@ -11,10 +11,11 @@ from typing import Any
 
 import click
 
-from keyback.application.policy_report import check_words, claim_rows
+from keyback.application.policy_people import Census, Offer, census
+from keyback.application.policy_report import check_words, claim_rows, people_words
 from keyback.application.policy_words import explain
 from keyback.bootstrap import make_gate, make_proofs
-from keyback.cli.common import echo_json, load, progress, safe
+from keyback.cli.common import echo_json, load, progress, run, safe, storage, usable
 from keyback.domain.policy import PROOFS
 from keyback.domain.policy_search import search
 from keyback.locale import choose
@@ -55,13 +56,15 @@ def explain_(lang: str | None, as_json: bool) -> None:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Check this settings file in place of the one in use.",
 )
+@click.option("--people", is_flag=True, help="Look in the database whom the policy leaves without a way back.")
+@click.option("--list", "most", default=20, show_default=True, type=click.IntRange(0, 100_000), help="Name so many.")
 @LANG
 @JSON
-def check(draft: Path | None, lang: str | None, as_json: bool) -> None:
+def check(draft: Path | None, people: bool, most: int, lang: str | None, as_json: bool) -> None:
     """Try every set of evidence on the policy and name each that breaks the preset.
 
     Asks the rules themselves, for every proof, two channels of each, every tier, journey and risk. Exit code 1 if a
-    path breaks the preset that `policy.accepted` gives no reason for.
+    path breaks the preset that `policy.accepted` gives no reason for, or if a draft takes somebody's last way back.
     """
     s = load_draft(draft) if draft else load()
     locale = choose(lang, default=s.default_locale)
@@ -70,23 +73,40 @@ def check(draft: Path | None, lang: str | None, as_json: bool) -> None:
         result = search(ruled, preset, progress=tell)
     rows = claim_rows(result, ruled, preset)
     broken = any(r.state == "broken" for r in rows)
+    counted = run(_census(s, load() if draft else None, most)) if people else None
+    lost = counted.lost if counted else 0
     if as_json:
-        out: dict[str, Any] = {"ok": not broken, "preset": preset.name, "rulings": result.rulings}
-        echo_json({**out, "claims": [dataclasses.asdict(r) for r in rows]})
+        out: dict[str, Any] = {"ok": not (broken or lost), "preset": preset.name, "rulings": result.rulings}
+        out |= {"claims": [dataclasses.asdict(r) for r in rows]}
+        echo_json(out | ({"people": dataclasses.asdict(counted)} if counted else {}))
     else:
         for line in check_words(rows, preset, result.rulings, locale):
             click.echo(safe(line))
-    if broken:
+        for line in people_words(counted, locale) if counted else ():
+            click.echo(safe(line))
+    if broken or lost:
         raise click.exceptions.Exit(1)
 
 
 def there(s: Settings) -> frozenset[str]:
     """The proofs that this installation can put: what its channels carry and its packages bring."""
+    return frozenset({"email_link", *_offer(s).proofs}) & frozenset(PROOFS)
+
+
+def _offer(s: Settings) -> Offer:
     gate = make_gate(s)
     try:
-        return frozenset({"email_link", *make_proofs(s, gate)}) & frozenset(PROOFS)
+        return Offer(make_policy(s, strict=False), make_proofs(s, gate))
     finally:
-        gate.close()
+        gate.close()  # nothing is hashed here
+
+
+async def _census(s: Settings, in_use: Settings | None, most: int) -> Census:
+    """Counts people in the database that is in use, whatever a draft says about its place."""
+    place = in_use or s
+    usable(place)
+    async with storage(place) as db:
+        return await census(db, _offer(s), _offer(in_use) if in_use else None, listed=most)
 
 
 def load_draft(path: Path) -> Settings:

@@ -11,6 +11,7 @@ from keyback.storage.audit import AuditStore
 from keyback.storage.cases import CaseStore, ChallengeStore
 from keyback.storage.contacts import ContactStore
 from keyback.storage.counters import CounterStore
+from keyback.storage.enrolled import EverybodyStore
 from keyback.storage.factors import DeviceStore, FactorStore
 from keyback.storage.intakes import IntakeStore
 from keyback.storage.outbox import OutboxStore
@@ -54,6 +55,7 @@ class SqlTx:
         self.counters = CounterStore(self)
         self.outbox = OutboxStore(self)
         self.sessions = SessionStore(self)
+        self.everybody = EverybodyStore(self)
         self.contacts = ContactStore(self)
         self.factors = FactorStore(self)
         self.devices = DeviceStore(self)

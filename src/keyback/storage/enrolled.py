@@ -1,0 +1,77 @@
+"""Everybody with what they have enrolled, page by page, for looking at all people at once."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from sqlalchemy import func, select
+
+from keyback.application.enrolled import Everything
+from keyback.domain.factor import Factor, SavedCode
+from keyback.domain.person import Contact, Person
+from keyback.storage.people import PERSON
+from keyback.storage.schema import accounts, contacts, factors, people, saved_codes
+
+if TYPE_CHECKING:
+    from keyback.storage.tx import SqlTx
+
+T = TypeVar("T", Contact, Factor)
+
+
+class EverybodyStore:
+    def __init__(self, tx: SqlTx) -> None:
+        self._tx = tx
+
+    def page(self, after: str, limit: int) -> Sequence[Everything]:
+        """The next `limit` active people behind `after` by id, with confirmed contacts and active factors. What proves
+        a factor stays sealed; of the saved codes that are good one of each set stands for all."""
+        run = self._tx.conn.execute
+        rows = run(
+            select(*PERSON)
+            .where((people.c.id > after) & (people.c.state == "active"))
+            .order_by(people.c.id)
+            .limit(limit)
+        ).all()
+        if not rows:
+            return []
+        # A range by the index of each table, not a list of a thousand ids.
+        low, high = rows[0].id, rows[-1].id
+        c, f, a, s = contacts.c, factors.c, accounts.c, saved_codes.c
+        mine = _by_person(
+            Contact(**r._mapping)
+            for r in run(select(contacts).where(c.person_id.between(low, high) & (c.state == "confirmed")))
+        )
+        light = select(f.id, f.person_id, f.kind, f.label, f.state, f.added_at, f.usable_from)
+        bound = _by_person(
+            Factor(**r._mapping) for r in run(light.where(f.person_id.between(low, high) & (f.state == "active")))
+        )
+        good = (
+            select(func.min(s.id).label("id"), s.factor_id, f.person_id)
+            .join_from(saved_codes, factors)
+            .where(f.person_id.between(low, high) & (f.state == "active") & s.used_at.is_(None))
+            .group_by(s.factor_id, f.person_id)
+        )
+        codes: dict[str, list[SavedCode]] = defaultdict(list)
+        for r in run(good):
+            codes[r.person_id].append(SavedCode(r.id, r.factor_id, "", ""))
+        high_up = a.person_id.between(low, high) & a.privileged & (a.state != "disabled")
+        privileged = {r.person_id for r in run(select(a.person_id).where(high_up).distinct())}
+        return [
+            Everything(
+                Person(**r._mapping),
+                tuple(mine.get(r.id, ())),
+                tuple(bound.get(r.id, ())),
+                tuple(codes.get(r.id, ())),
+                r.id in privileged,
+            )
+            for r in rows
+        ]
+
+
+def _by_person(found: Iterable[T]) -> dict[str, list[T]]:
+    out: dict[str, list[T]] = defaultdict(list)
+    for x in found:
+        out[x.person_id].append(x)
+    return out
