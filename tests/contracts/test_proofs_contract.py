@@ -11,6 +11,7 @@ import pytest
 
 from keyback.application.passwords import HashGate
 from keyback.application.ports import Asked, Holder, Proof
+from keyback.application.vouching import STATEMENT
 from keyback.domain.factor import Factor, SavedCode
 from keyback.domain.person import Contact
 from keyback.domain.prompt import short_code
@@ -18,7 +19,7 @@ from keyback.proofs.backup_email.method import BackupEmail
 from keyback.proofs.im_message.method import ImMessage
 from keyback.proofs.passkey.method import Passkey
 from keyback.proofs.recovery_code.method import RecoveryCode
-from keyback.proofs.recovery_contact.method import STATEMENT, RecoveryContact
+from keyback.proofs.recovery_contact.method import RecoveryContact
 from keyback.proofs.security_questions.method import SecurityQuestions
 from keyback.proofs.security_questions.questions import QUESTIONS
 from keyback.proofs.sms_code.method import SmsCode

@@ -12,9 +12,9 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
+from webauthn.helpers import encode_cbor
 
 UP, UV, BE, BS, AT = 0x01, 0x04, 0x08, 0x10, 0x40
 
@@ -49,13 +49,13 @@ class Authenticator:
         wanted = json.loads(options)
         self.user_handle = base64.urlsafe_b64decode(wanted["user"]["id"] + "==")
         point = self._key.public_key().public_numbers()
-        cose = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: point.x.to_bytes(32, "big"), -3: point.y.to_bytes(32, "big")})
+        cose = encode_cbor({1: 2, 3: -7, -1: 1, -2: point.x.to_bytes(32, "big"), -3: point.y.to_bytes(32, "big")})
         attested = bytes(16) + len(self.credential_id).to_bytes(2, "big") + self.credential_id + cose
         data = self._data(self.flags | AT) + attested
         client = self._client("webauthn.create", wanted["challenge"], over)
         response = {
             "clientDataJSON": b64(client),
-            "attestationObject": b64(cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": data})),
+            "attestationObject": b64(encode_cbor({"fmt": "none", "attStmt": {}, "authData": data})),
             "transports": ["internal"],
         }
         return json.dumps(self._credential(response))

@@ -11,12 +11,12 @@ import hmac
 from collections.abc import Mapping, Sequence
 
 from keyback.application.ports import Asked, Holder, Target, Verdict
+from keyback.application.vouching import STATEMENT
 from keyback.domain.policy import ProofClass
 from keyback.domain.prompt import CONTACT_LIFE, short_code
 from keyback.proofs import question
 from keyback.proofs.question import Carrier
 
-STATEMENT = 1  # version of what they swear; goes up with the text, so that nobody swears an older one
 SPOKEN_DIGITS = 4
 
 
