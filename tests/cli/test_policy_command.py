@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+import tomllib
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from keyback.domain.password import PRESETS
 from keyback.domain.policy_search import search
 from keyback.settings import Settings, Unsafe
 from keyback.settings_policy import make_policy
 from tests.cli.conftest import Keyback
+from tests.docs.house import ROOT
 
 WEAK = "[policy]\ntwo_issued_codes = true\n"
 REASON = "The field team has no app before June; the board agreed."
@@ -122,3 +125,27 @@ def test_a_draft_that_takes_the_last_way_back_is_refused_and_says_from_whom(plac
     assert answer["ok"] is False
     assert answer["people"]["ways"] == {"alone": 0, "operator": 0, "none": 3}
     assert {p["name"] for p in answer["people"]["losers"]} == {"Maya Lin", "Wei Chen"}
+
+
+@pytest.mark.covers("SD-D2", "SD-D3", "C-1", "C-4")
+@pytest.mark.parametrize("name", PRESETS)
+def test_the_report_says_what_each_preset_breaks_and_the_guides_say_the_same(
+    place: Path, keyback: Keyback, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("KEYBACK_PASSWORD__PRESET", name)
+    answer = json.loads(keyback("policy", "check", "--report", "--json").stdout)
+    missed = [r["id"] for r in answer["requirements"] if r["state"] == "not kept"]
+    assert set(PRESETS[name].conflicts) <= set(missed)
+    known = tomllib.loads((ROOT / "docs" / "requirements.toml").read_text("utf-8"))
+    assert [r["id"] for r in answer["requirements"] if r["id"] not in known] == []
+    for folder, comma in (("en", ", "), ("zh", "、")):
+        page = (ROOT / "docs" / folder / "policy.md").read_text("utf-8")
+        assert f"| `{name}` | {comma.join(missed)} |" in page
+
+
+def test_the_report_names_what_was_given_up(place: Path, keyback: Keyback, monkeypatch: pytest.MonkeyPatch) -> None:
+    config(place, WEAK + f'security_questions = true\n[policy.accepted]\ntwo_issued_codes = "{REASON}"\n', monkeypatch)
+    said = keyback("policy", "check", "--report").stdout
+    assert "    given up: N-R11 (two_issued_codes)\n" in said
+    assert "    not kept: A-6.4.2 (no_security_questions)\n" in said
+    assert "    kept: F7 (mailbox_alone, one_channel)\n" in said

@@ -13,9 +13,11 @@ import click
 
 from keyback.application.policy_people import Census, Offer, census
 from keyback.application.policy_report import check_words, claim_rows, people_words
+from keyback.application.policy_standards import report_words, requirements
 from keyback.application.policy_words import explain
 from keyback.bootstrap import make_gate, make_proofs
 from keyback.cli.common import echo_json, load, progress, run, safe, storage, usable
+from keyback.domain.password import PRESETS
 from keyback.domain.policy import PROOFS
 from keyback.domain.policy_search import search
 from keyback.locale import choose
@@ -56,11 +58,12 @@ def explain_(lang: str | None, as_json: bool) -> None:
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Check this settings file in place of the one in use.",
 )
+@click.option("--report", is_flag=True, help="Say which requirements of standards it keeps and breaks.")
 @click.option("--people", is_flag=True, help="Look in the database whom the policy leaves without a way back.")
 @click.option("--list", "most", default=20, show_default=True, type=click.IntRange(0, 100_000), help="Name so many.")
 @LANG
 @JSON
-def check(draft: Path | None, people: bool, most: int, lang: str | None, as_json: bool) -> None:
+def check(draft: Path | None, report: bool, people: bool, most: int, lang: str | None, as_json: bool) -> None:
     """Try every set of evidence on the policy and name each that breaks the preset.
 
     Asks the rules themselves, for every proof, two channels of each, every tier, journey and risk. Exit code 1 if a
@@ -75,13 +78,17 @@ def check(draft: Path | None, people: bool, most: int, lang: str | None, as_json
     broken = any(r.state == "broken" for r in rows)
     counted = run(_census(s, load() if draft else None, most)) if people else None
     lost = counted.lost if counted else 0
+    kept = requirements(rows, ruled, PRESETS[s.password.preset]) if report else []
     if as_json:
         out: dict[str, Any] = {"ok": not (broken or lost), "preset": preset.name, "rulings": result.rulings}
         out |= {"claims": [dataclasses.asdict(r) for r in rows]}
+        out |= {"requirements": [dataclasses.asdict(r) for r in kept]} if report else {}
         echo_json(out | ({"people": dataclasses.asdict(counted)} if counted else {}))
     else:
         for line in check_words(rows, preset, result.rulings, locale):
             click.echo(safe(line))
+        for line in report_words(kept, locale) if report else ():
+            click.echo(line)
         for line in people_words(counted, locale) if counted else ():
             click.echo(safe(line))
     if broken or lost:
