@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from keyback.application import devices
 from keyback.application.identity import Origin, device_words
 from keyback.application.notices import tell_all
 from keyback.application.store import Intake, Tx
 from keyback.domain import case as dc
 from keyback.domain import events as ev
 from keyback.domain.case import Case
-from keyback.domain.challenge import token_digest
 from keyback.domain.errors import Refusal
 from keyback.domain.person import Account, Contact, Person, Tier
 from keyback.domain.policy import PROOFS, Evidence, Policy, Risk, effective_tier, required_tier, suffices
-
-KNOWN_FOR = 30 * 24 * 3_600_000  # a network counts as known this long after a sign-in from it
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,21 +97,8 @@ def tier_of(tx: Tx, person: Person, accounts: Sequence[Account], policy: Policy)
 
 def risk_of(tx: Tx, person_id: str, origin: Origin, policy: Policy) -> Risk:
     """Whether a person signed in with this browser, or from this network, before."""
-    devices = tx.devices.of_person(person_id)
-    cookie = token_digest(origin.device) if origin.device else b""
-    networks = {d.source for d in devices if d.seen_at > tx.now - KNOWN_FOR}
-    return Risk(
-        known_device=any(d.digest == cookie for d in devices),
-        known_network=origin.source in networks or _within(origin.source, policy.known_networks),
-    )
-
-
-def _within(source: str, networks: Sequence[str]) -> bool:
-    try:
-        address = ipaddress.ip_address(source)
-    except ValueError:
-        return False
-    return any(address in ipaddress.ip_network(n, strict=False) for n in networks)
+    standing = devices.known(tx, person_id, origin.device, origin, policy.known_networks)
+    return Risk(known_device=standing.device, known_network=standing.network)
 
 
 def channel_of(contact: Contact, own: Sequence[Contact]) -> str:

@@ -1,0 +1,65 @@
+"""Browsers that somebody signed in with, known again by a cookie of their own for half a year; and their networks."""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from keyback.application.identity import Origin, device_words, network_of
+from keyback.application.store import Tx
+from keyback.domain.challenge import HOUR, token_digest
+from keyback.domain.factor import Device
+
+LIFE = 180 * 24 * HOUR
+NETWORK_LIFE = 30 * 24 * HOUR  # a network counts as known this long after a sign-in from it
+LENGTH = 43  # characters of 32 bytes in base64url
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What is known of the far end of a request about one person: whether they signed in with this browser, and from
+    this network."""
+
+    device: bool = False
+    network: bool = False
+
+
+def remember(tx: Tx, person_id: str, origin: Origin) -> str:
+    """Notes that a person signed in fully with this browser; the value for its cookie.
+
+    Args:
+        origin: with the cookie that the browser has already. One browser may belong to several people.
+    """
+    good = len(origin.device) == LENGTH
+    cookie = origin.device if good else base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
+    words, source = device_words(origin.agent)[:120], origin.source[:45]
+    digest = token_digest(cookie)
+    tx.devices.remember(Device(digest, person_id, words, source, tx.now, tx.now, tx.now + LIFE))
+    return cookie
+
+
+def known(tx: Tx, person_id: str, cookie: str, origin: Origin, networks: Sequence[str] = ()) -> Standing:
+    """Whether a person signed in with this browser, or from its network in the last 30 days.
+
+    Costs one statement, for a person that is none (an empty id) too (L10).
+
+    Args:
+        cookie: by which the browser says it is known; empty where it says nothing.
+        networks: CIDRs that count as known for everybody.
+    """
+    own = tx.devices.of_person(person_id)
+    digest, here = token_digest(cookie), network_of(origin.source)
+    lately = {network_of(d.source) for d in own if d.seen_at > tx.now - NETWORK_LIFE}
+    near = here in lately - {"unknown"} or _within(origin.source, networks)
+    return Standing(any(d.digest == digest for d in own), near)
+
+
+def _within(source: str, networks: Sequence[str]) -> bool:
+    try:
+        address = ipaddress.ip_address(source)
+    except ValueError:
+        return False
+    return any(address in ipaddress.ip_network(n, strict=False) for n in networks)

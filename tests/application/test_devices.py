@@ -1,0 +1,93 @@
+"""Browsers and networks that are known again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from keyback.application import devices
+from keyback.application.devices import Standing
+from keyback.application.identity import Origin
+from keyback.application.store import Imported
+from tests.conftest import Kit, person
+
+Make = Callable[..., Kit]
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+HOME, AWAY = Origin("192.0.2.7", FIREFOX), Origin("198.51.100.9", FIREFOX)
+DAYS = 24
+
+
+def person_id(kit: Kit, who: Imported) -> str:
+    kit.write(lambda tx: tx.people.save_imported([who]))
+    return str(kit.read(lambda tx: tx.people.match([who.mails[0]]))[who.mails[0]][0].person.id)
+
+
+def standing(kit: Kit, pid: str, cookie: str, origin: Origin, *networks: str) -> Standing:
+    return kit.read(lambda tx: devices.known(tx, pid, cookie, origin, networks))
+
+
+@pytest.mark.covers("N-T5")
+def test_a_browser_is_known_by_its_cookie_wherever_it_is(make_kit: Make) -> None:
+    kit = make_kit()
+    maya, noor = person_id(kit, person("maya")), person_id(kit, person("noor"))
+    assert standing(kit, maya, "", HOME) == Standing()
+    cookie = kit.write(lambda tx: devices.remember(tx, maya, HOME))
+    assert standing(kit, maya, cookie, AWAY) == Standing(device=True)
+    assert standing(kit, maya, "", HOME) == Standing(network=True)
+    assert standing(kit, noor, cookie, HOME) == Standing(), "it says nothing about other people"
+    assert standing(kit, "", cookie, HOME) == Standing()
+    assert standing(kit, maya, cookie[:-1], AWAY) == Standing()
+
+
+def test_networks_are_forgotten_after_30_days_and_browsers_after_180(make_kit: Make) -> None:
+    kit = make_kit()
+    maya = person_id(kit, person("maya"))
+    cookie = kit.write(lambda tx: devices.remember(tx, maya, HOME))
+    kit.clock.forward(hours=30 * DAYS)
+    assert standing(kit, maya, cookie, HOME) == Standing(device=True)
+    kit.clock.forward(hours=149 * DAYS)
+    again = kit.write(lambda tx: devices.remember(tx, maya, Origin(AWAY.source, FIREFOX, cookie)))
+    assert again == cookie, "a browser keeps its cookie"
+    assert len(kit.read(lambda tx: tx.devices.of_person(maya))) == 1
+    kit.clock.forward(hours=179 * DAYS)
+    assert standing(kit, maya, cookie, HOME).device
+    kit.clock.forward(hours=DAYS)
+    assert standing(kit, maya, cookie, HOME) == Standing()
+
+
+@pytest.mark.covers("N-T5")
+def test_one_browser_may_belong_to_two_people_and_is_forgotten_by_one(make_kit: Make) -> None:
+    kit = make_kit()
+    maya, noor = person_id(kit, person("maya")), person_id(kit, person("noor"))
+    cookie = kit.write(lambda tx: devices.remember(tx, maya, HOME))
+    shared = Origin(HOME.source, FIREFOX, cookie)
+    assert kit.write(lambda tx: devices.remember(tx, noor, shared)) == cookie
+    kit.write(lambda tx: tx.devices.forget(maya))
+    assert standing(kit, maya, cookie, HOME) == Standing()
+    assert standing(kit, noor, cookie, HOME) == Standing(True, True)
+
+
+@pytest.mark.covers("INV-I4")
+def test_what_is_stored_is_no_cookie(make_kit: Make) -> None:
+    kit = make_kit()
+    maya = person_id(kit, person("maya"))
+    origins = (HOME, Origin(HOME.source, FIREFOX, "x"))
+    made = {kit.write(lambda tx, o=o: devices.remember(tx, maya, o)) for o in origins}
+    assert len(made) == 2
+    assert {len(c) for c in made} == {devices.LENGTH}
+    for device in kit.read(lambda tx: tx.devices.of_person(maya)):
+        assert not any(c.encode() in device.digest or c in device.words for c in made)
+        assert device.words == "Linux, Firefox"
+
+
+def test_networks_are_one_ipv4_address_or_one_ipv6_network(make_kit: Make) -> None:
+    kit = make_kit()
+    maya = person_id(kit, person("maya"))
+    kit.write(lambda tx: devices.remember(tx, maya, Origin("2001:db8:1:2::3", FIREFOX)))
+    kit.write(lambda tx: devices.remember(tx, maya, Origin("not an address", FIREFOX)))
+    assert standing(kit, maya, "", Origin("2001:db8:1:2:ffff::9")).network
+    assert not standing(kit, maya, "", Origin("2001:db8:1:3::3")).network
+    assert not standing(kit, maya, "", Origin("another one")).network
+    assert standing(kit, maya, "", Origin("203.0.113.77"), "203.0.113.0/24").network
+    assert not standing(kit, maya, "", Origin("another one"), "203.0.113.0/24").network
