@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 import secrets
@@ -152,6 +153,12 @@ class Stage:
             settle_postgres(url)
         return base
 
+    def data_dir(self, base: Base) -> Path:
+        """A folder of its own for each database: a node remembers how far it has seen one, and refuses an older one."""
+        folder = self.folder / "data" / hashlib.sha256(base.url.encode()).hexdigest()[:12]
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     # ── processes ───────────────────────────────────────────────────────────
 
     @contextlib.contextmanager
@@ -189,7 +196,7 @@ class Stage:
             limits = dict.fromkeys(("recoveries", "proofs", "sign_ins", "checks"), 10**9)
             mail = {"host": "127.0.0.1", "port": mail_port, "security": "plain", "sender": SENDER}
             settings = {"public_url": f"http://{listen}", "listen": listen, "database_url": base.url, "mail": mail}
-            settings |= {"keyring": self.keyring_line, "data_dir": str(self.folder), "limits": limits, **over}
+            settings |= {"keyring": self.keyring_line, "data_dir": str(self.data_dir(base)), "limits": limits, **over}
             config = {"what": "keyback", "worker": worker, "settings": settings}
         file = self.folder / f"app-{port}.json"
         file.write_text(json.dumps(config), encoding="utf-8")
