@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from keyback.domain.factor import Device, Factor, FactorState, SavedCode
@@ -21,6 +21,29 @@ class Everything:
     factors: tuple[Factor, ...] = ()
     codes: tuple[SavedCode, ...] = ()
     privileged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A wrong password for one name from one far end, however often it was repeated.
+
+    Args:
+        name: the counters' name of an account, or of a name that nobody has.
+        network: digest of the network, or of the browser where it is one of the owner's.
+        tried: tells whether the same was tried again, and no more; random while a try is being looked at.
+        count: how often; 0 while it is being looked at.
+        previous: whether it is the password before the current one; None when nobody looked.
+    """
+
+    name: str
+    network: str
+    tried: bytes = field(repr=False)
+    source: str
+    device: str
+    count: int
+    first_at: int
+    last_at: int
+    previous: bool | None = None
 
 
 class Everybody(Protocol):
@@ -64,6 +87,14 @@ class Devices(Protocol):
     def remember(self, device: Device) -> None: ...
     def of_person(self, person_id: str) -> Sequence[Device]: ...
     def forget(self, person_id: str, digest: bytes | None = None) -> int: ...
+
+
+class Failures(Protocol):
+    def of(self, name: str, network: str) -> Sequence[Failure]: ...
+    def of_names(self, names: Sequence[str]) -> Sequence[Failure]: ...
+    def begin(self, failure: Failure) -> None: ...
+    def settle(self, name: str, network: str, mark: bytes, tried: bytes, previous: bool | None = None) -> None: ...
+    def forget(self, name: str, network: str, mark: bytes, tried: bytes) -> None: ...
 
 
 class Prompts(Protocol):

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
-from keyback.application.enrolled import Contacts, Devices, Everybody, Factors, Prompts
+from keyback.application.enrolled import Contacts, Devices, Everybody, Factors, Failures, Prompts
 from keyback.domain.case import Case
 from keyback.domain.challenge import Challenge, Ending
 from keyback.domain.events import CaseEvent, Note
@@ -70,9 +70,16 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Count:
+    """What was counted: since the last reset, in the hour and in the day that are under way.
+
+    Args:
+        hour_ends: when that hour is over; 0 where none was begun.
+    """
+
     total: int
     hour: int
     day: int
+    hour_ends: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +178,10 @@ class People(Protocol):
         ...
 
     def changed_at(self, account_id: str) -> int | None: ...
+    def replaced(self, account_id: str) -> str | None:
+        """The hash before the current one, kept for a month after the change."""
+        ...
+
     def of_age(self, step: int, changed_before: int, limit: int) -> Sequence[Credential]:
         """Passwords set at or before an instant that fewer than `step` reminders were taken up for, oldest first."""
         ...
@@ -258,8 +269,8 @@ class Counters(Protocol):
         """Counts one for each key in one statement each and gives the new counts."""
         ...
 
-    def take_back(self, keys: Sequence[CounterKey]) -> None:
-        """Undoes one `add` for each key, for what was counted beforehand and then did not happen."""
+    def take_back(self, keys: Sequence[CounterKey], times: int = 1) -> None:
+        """Undoes so many `add` for each key, for what was counted beforehand and then did not happen."""
         ...
 
     def reset(self, key: CounterKey) -> None:
@@ -340,6 +351,8 @@ class Tx(Protocol):
     @property
     def devices(self) -> Devices: ...
     @property
+    def failures(self) -> Failures: ...
+    @property
     def prompts(self) -> Prompts: ...
     @property
     def audit(self) -> Audit: ...
@@ -348,7 +361,16 @@ class Tx(Protocol):
 
     def new_id(self) -> str: ...
     def random(self, n: int) -> bytes: ...
-    def purge(self, *, intakes_before: int, challenges_before: int, dead_before: int, counters_before: int) -> int: ...
+    def purge(
+        self,
+        *,
+        intakes_before: int,
+        challenges_before: int,
+        dead_before: int,
+        counters_before: int,
+        failures_before: int = 0,
+        replaced_before: int = 0,
+    ) -> int: ...
 
 
 class Database(Protocol):

@@ -10,6 +10,8 @@ KEEP_INTAKES = 7 * DAY  # after their end
 KEEP_CHALLENGES = 30 * DAY  # so that an old link still says why it does not work
 KEEP_DEAD_LETTERS = 30 * DAY
 KEEP_COUNTERS = 2 * DAY  # those of people keep their consecutive total
+KEEP_FAILURES = 7 * DAY  # after the same wrong password was tried last
+KEEP_REPLACED = 30 * DAY  # the hash before the current one, to name what still signs in with it
 
 
 def purge(tx: Tx) -> int:
@@ -19,4 +21,6 @@ def purge(tx: Tx) -> int:
         challenges_before=tx.now - KEEP_CHALLENGES,
         dead_before=tx.now - KEEP_DEAD_LETTERS,
         counters_before=tx.now - KEEP_COUNTERS,
+        failures_before=tx.now - KEEP_FAILURES,
+        replaced_before=tx.now - KEEP_REPLACED,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import select
+from sqlalchemy import case, select
 
 from keyback.application.store import Count
 from keyback.storage.schema import counters
@@ -47,15 +47,14 @@ class CounterStore:
             hour_from = CASE WHEN counters.hour_from <= {now - HOUR} THEN {now} ELSE counters.hour_from END,
             day = CASE WHEN counters.day_from <= {now - DAY} THEN 1 ELSE counters.day + 1 END,
             day_from = CASE WHEN counters.day_from <= {now - DAY} THEN {now} ELSE counters.day_from END
-          RETURNING key, total, hour, day"""  # noqa: S608 - integers of our own and marks
+          RETURNING key, total, hour, day, hour_from"""  # noqa: S608 - integers of our own and marks
         found: Any = self._tx.conn.exec_driver_sql(sql, tuple(keys))
-        return {key: Count(total, hour, day) for key, total, hour, day in found}
+        return {key: Count(total, hour, day, begun + HOUR) for key, total, hour, day, begun in found}
 
-    def take_back(self, keys: Sequence[str]) -> None:
-        c = counters.c
-        some = counters.update().where(c.hour > 0)
+    def take_back(self, keys: Sequence[str], times: int = 1) -> None:
+        less = {n: case((counters.c[n] > times, counters.c[n] - times), else_=0) for n in ("total", "hour", "day")}
         for part in chunks(sorted(keys), 500):
-            self._tx.conn.execute(some.where(c.key.in_(part)).values(total=c.total - 1, hour=c.hour - 1, day=c.day - 1))
+            self._tx.conn.execute(counters.update().where(counters.c.key.in_(part)).values(**less))
 
     def reset(self, key: str) -> None:
         self._tx.conn.execute(counters.update().where(counters.c.key == key).values(total=0))
@@ -65,6 +64,5 @@ class CounterStore:
         if row is None:
             return Count(0, 0, 0)
         now = self._tx.now
-        return Count(
-            row.total, 0 if row.hour_from <= now - HOUR else row.hour, 0 if row.day_from <= now - DAY else row.day
-        )
+        hour, day = row.hour_from > now - HOUR, row.day_from > now - DAY
+        return Count(row.total, hour and row.hour, day and row.day, row.hour_from + HOUR if hour else 0)

@@ -27,6 +27,11 @@ class HashStore:
         row = self._tx.conn.execute(select(credentials.c.changed_at).where(mine)).first()
         return row.changed_at if row else None
 
+    def replaced(self, account_id: str) -> str | None:
+        mine = credentials.c.account_id == account_id
+        row = self._tx.conn.execute(select(credentials.c.replaced).where(mine)).first()
+        return row.replaced if row else None
+
     def set_credential(self, account_id: str, phc: str, job_id: str, *, keep: int = 0) -> bool:
         mine = credentials.c.account_id == account_id
         values = {"phc": phc, "job_id": job_id, "changed_at": self._tx.now, "reminded": 0}
@@ -36,7 +41,7 @@ class HashStore:
             return True
         if row.job_id == job_id:
             return False
-        self._tx.conn.execute(update(credentials).where(mine).values(**values))
+        self._tx.conn.execute(update(credentials).where(mine).values(**values, replaced=row.phc))
         self._remember(account_id, row.phc, row.changed_at, keep)
         return True
 

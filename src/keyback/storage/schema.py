@@ -166,12 +166,14 @@ failures = Table(
     metadata,
     Column("name", String(80), primary_key=True),  # the counters' name of an account or of an unknown name
     Column("network", String(16), primary_key=True),  # digest
-    Column("tried", LargeBinary(16), primary_key=True),  # keyed digest of the password that was tried
+    # The first bytes of a keyed digest of the password that was tried; 16 random ones while it is looked at.
+    Column("tried", LargeBinary(16), primary_key=True),
     Column("source", String(45), nullable=False),
     Column("device", String(120), nullable=False),
     Column("count", Integer, nullable=False),
     Column("first_at", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False, index=True),
+    Column("previous", Boolean),  # whether it is the password before the current one; empty: nobody looked
 )
 
 # Every canonical form by which somebody may be looked up, whatever table it stems from.
@@ -192,7 +194,14 @@ credentials = Table(
     Column("job_id", String(22), nullable=False, server_default=""),
     Column("changed_at", BigInteger, nullable=False),
     Column("reminded", SmallInteger, nullable=False, server_default="0"),  # steps of `application.rotation` taken
+    Column("replaced", Text),  # the hash before, for a month: tells whose device still has the old password
     Index("ix_credentials_reminded", "reminded", "changed_at"),
+    Index(
+        "ix_credentials_replaced",
+        "changed_at",
+        postgresql_where=text("replaced IS NOT NULL"),
+        sqlite_where=text("replaced IS NOT NULL"),
+    ),
 )
 
 # Hashes that were replaced, as many as the rules ask to remember; none where they ask for none.

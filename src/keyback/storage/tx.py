@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Column, Connection, select, update
 
 from keyback.storage.audit import AuditStore
 from keyback.storage.cases import CaseStore, ChallengeStore
@@ -13,6 +13,7 @@ from keyback.storage.contacts import ContactStore
 from keyback.storage.counters import CounterStore
 from keyback.storage.enrolled import EverybodyStore
 from keyback.storage.factors import DeviceStore, FactorStore
+from keyback.storage.failures import FailureStore
 from keyback.storage.intakes import IntakeStore
 from keyback.storage.outbox import OutboxStore
 from keyback.storage.people import PeopleStore
@@ -21,8 +22,10 @@ from keyback.storage.schema import (
     challenges,
     contacts,
     counters,
+    credentials,
     devices,
     factors,
+    failures,
     intakes,
     outbox,
     prompts,
@@ -59,6 +62,7 @@ class SqlTx:
         self.contacts = ContactStore(self)
         self.factors = FactorStore(self)
         self.devices = DeviceStore(self)
+        self.failures = FailureStore(self)
         self.prompts = PromptStore(self)
 
     def new_id(self) -> str:
@@ -82,7 +86,16 @@ class SqlTx:
         """Writes what is due at the end of the commit."""
         self.audit.flush()
 
-    def purge(self, *, intakes_before: int, challenges_before: int, dead_before: int, counters_before: int) -> int:
+    def purge(
+        self,
+        *,
+        intakes_before: int,
+        challenges_before: int,
+        dead_before: int,
+        counters_before: int,
+        failures_before: int = 0,
+        replaced_before: int = 0,
+    ) -> int:
         """Deletes old rows, a bounded number of each table."""
         # Consecutive totals of people stay; those of ghosts, networks, and pairs of account and network go.
         ghosts = counters.c.key.like("code/g/%") | counters.c.key.like("pw/%/%") | (counters.c.total == 0)
@@ -92,7 +105,6 @@ class SqlTx:
             (challenges, challenges.c.id, challenges.c.created_at < challenges_before),
             (outbox, outbox.c.id, (outbox.c.state == "dead") & (outbox.c.created_at < dead_before)),
             (sessions, sessions.c.digest, sessions.c.expires_at < self.now),
-            (devices, devices.c.digest, devices.c.expires_at < self.now),
             (wants, wants.c.handle, wants.c.expires_at < intakes_before),
             (prompts, prompts.c.id, prompts.c.expires_at < challenges_before),
             (contacts, contacts.c.id, (contacts.c.state == "removed") & (contacts.c.ended_at < challenges_before)),
@@ -105,4 +117,14 @@ class SqlTx:
             some = [r[0] for r in self.conn.execute(select(key).where(old).limit(1000))]
             if some:
                 gone += self.conn.execute(table.delete().where(key.in_(some))).rowcount
+        gone += self._purge_older(devices.c.expires_at, self.now)
+        gone += self._purge_older(failures.c.last_at, failures_before)
+        old = credentials.c.replaced.is_not(None) & (credentials.c.changed_at < replaced_before)
+        self.conn.execute(update(credentials).where(old).values(replaced=None))
         return gone
+
+    def _purge_older(self, at: Column[int], before: int) -> int:
+        """Deletes rows of a table whose key has several columns: about a thousand of the oldest."""
+        some = select(at).where(at < before).order_by(at).offset(999).limit(1)
+        last = self.conn.execute(some).scalar()
+        return self.conn.execute(at.table.delete().where(at < before if last is None else at <= last)).rowcount

@@ -1,0 +1,52 @@
+"""Wrong passwords, folded by what was tried, by whom it is said to be, and whence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, update
+
+from keyback.application.enrolled import Failure
+from keyback.storage.among import among
+from keyback.storage.schema import failures as t
+
+if TYPE_CHECKING:
+    from keyback.storage.tx import SqlTx
+
+
+class FailureStore:
+    def __init__(self, tx: SqlTx) -> None:
+        self._tx = tx
+
+    def of(self, name: str, network: str) -> Sequence[Failure]:
+        """What was tried in vain for a name from one far end, tries that are just being looked at too."""
+        return self._load((t.c.name == name) & (t.c.network == network))
+
+    def of_names(self, names: Sequence[str]) -> Sequence[Failure]:
+        """What was tried in vain for these names, from everywhere, the last first."""
+        return sorted(self._load(among(t.c.name, names)), key=lambda f: (-f.last_at, f.network, f.tried))
+
+    def _load(self, where: object) -> list[Failure]:
+        rows = self._tx.conn.execute(select(t).where(where))  # type: ignore[arg-type]
+        return [Failure(**{**r._mapping, "tried": bytes(r.tried)}) for r in rows]
+
+    def begin(self, failure: Failure) -> None:
+        self._tx.conn.execute(t.insert().values({c.name: getattr(failure, c.name) for c in t.c}))
+
+    def settle(self, name: str, network: str, mark: bytes, tried: bytes, previous: bool | None = None) -> None:
+        """A try was wrong: its mark becomes what was tried, or is folded into the row that has that already."""
+        mine = (t.c.name == name) & (t.c.network == network)
+        again = {"count": t.c.count + 1, "last_at": self._tx.now}
+        if previous is not None:
+            again["previous"] = previous
+        if self._tx.conn.execute(update(t).where(mine & (t.c.tried == tried)).values(**again)).rowcount:
+            self._tx.conn.execute(t.delete().where(mine & (t.c.tried == mark)))
+        else:
+            self._tx.conn.execute(update(t).where(mine & (t.c.tried == mark)).values(tried=tried, **again))
+
+    def forget(self, name: str, network: str, mark: bytes, tried: bytes) -> None:
+        """A try was right: nothing is kept of it, wherever it was tried before."""
+        mine = t.c.name == name
+        gone = (t.c.tried == tried) | ((t.c.network == network) & (t.c.tried == mark))
+        self._tx.conn.execute(t.delete().where(mine & gone))
