@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
 
+import gallery_account
+
 from keyback.web import demo_pages as d
 from keyback.web import pages as p
 from keyback.web import pages_link as pl
@@ -221,6 +223,10 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     inside = replace(plain, signed_in_as=username)
     yield "account", p.Account(name, username, AT, 3, AT), inside
     yield "account-new", p.Account(name, username, None, 1), inside
+
+    yield "sign-in-passkey", p.SignIn(error="passkey", passkey_options="{}"), plain
+    yield from ((f"account-{name}", page, plain) for name, page in gallery_account.second_steps())
+    yield from ((f"account-{name}", page, inside) for name, page in gallery_account.inside())
 
     yield "help", p.Help(), plain
     yield "help-with-recovery", p.Help(HANDLE), plain

@@ -192,7 +192,7 @@ def poisoned(value: Any, payload: str, keep: frozenset[str] = frozenset()) -> An
     return payload if isinstance(value, str) else value
 
 
-OUR_SCRIPTS = {RENDERER.static_url("app.js"), RENDERER.static_url("passkey.js")}
+OUR_SCRIPTS = {RENDERER.static_url(name) for name in ("account.js", "app.js", "passkey.js")}
 
 
 @pytest.mark.covers("I4")
@@ -278,7 +278,8 @@ def test_translate_escapes_values_but_not_our_own_markup() -> None:
 
 
 def test_static_files_are_named_by_their_contents() -> None:
-    assert set(RENDERER.static) == {"app.js", "base.css", "mark.svg", "parts.css", "passkey.js", "tokens.css"}
+    names = {"account.css", "account.js", "app.js", "base.css", "mark.svg", "parts.css", "passkey.js", "tokens.css"}
+    assert set(RENDERER.static) == names
     for name, file in RENDERER.static.items():
         assert re.fullmatch(rf"/static/[0-9a-f]{{12}}/{re.escape(name)}", file.url)
         assert b"http://" not in file.body.replace(b"http://www.w3.org/", b"")

@@ -6,7 +6,7 @@ import base64
 import ipaddress
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from keyback.application.identity import Origin, device_words, network_of
 from keyback.application.store import Tx
@@ -25,6 +25,7 @@ class Standing:
 
     device: bool = False
     network: bool = False
+    seen_at: int = field(default=0, compare=False)  # when they last signed in with this browser
 
 
 def remember(tx: Tx, person_id: str, origin: Origin) -> str:
@@ -54,7 +55,8 @@ def known(tx: Tx, person_id: str, cookie: str, origin: Origin, networks: Sequenc
     digest, here = token_digest(cookie), network_of(origin.source)
     lately = {network_of(d.source) for d in own if d.seen_at > tx.now - NETWORK_LIFE}
     near = here in lately - {"unknown"} or _within(origin.source, networks)
-    return Standing(any(d.digest == digest for d in own), near)
+    this = next((d for d in own if d.digest == digest), None)
+    return Standing(this is not None, near, this.seen_at if this else 0)
 
 
 def _within(source: str, networks: Sequence[str]) -> bool:

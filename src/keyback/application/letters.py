@@ -167,6 +167,8 @@ def _may_get(contact: Contact, job: Job, prompts: Mapping[str, Prompt]) -> bool:
     """
     letter = job.body.get("letter")
     if letter not in CODES:
+        if letter == "invited":
+            return contact.state == "pending"
         return contact.state == "confirmed" or letter != "recovery"
     p = prompts.get(str(job.body.get("prompt")))
     if p is None or p.target != contact.id or p.person_id != contact.person_id:
@@ -214,11 +216,23 @@ def _facts(
             return None
         token = link_token(seals.derive("prompt", p.key_id), p.nonce)
         body["stop_link"] = Secret(f"{public_url}/l/{token}")
-    elif kind == "vouch":
+    elif kind == "account_changed":
+        if "prompt" in body:
+            p = prompts.get(str(body.pop("prompt")))
+            if p is None or p.key_id not in seals.ids:
+                return None
+            body["stop_link"] = Secret(
+                f"{public_url}/l/{link_token(seals.derive('prompt', p.key_id), p.nonce + p.id.encode())}"
+            )
+        body["account_url"] = f"{public_url}/account"
+    elif kind == "reminder":
+        body["account_url"] = f"{public_url}{body['path']}"
+    elif kind in ("vouch", "invited"):
         p = prompts.get(str(body.pop("prompt")))
         if p is None or p.ended is not None or p.key_id not in seals.ids:
             return None
-        body["link"] = Secret(f"{public_url}/l/{link_token(seals.derive('prompt', p.key_id), p.nonce)}")
+        own = p.id.encode() if kind == "vouch" else b""  # two people behind one address share the nonce
+        body["link"] = Secret(f"{public_url}/l/{link_token(seals.derive('prompt', p.key_id), p.nonce + own)}")
         body["expires_at"] = p.expires_at
     elif kind in CODES:
         p = prompts.get(str(body.pop("prompt")))

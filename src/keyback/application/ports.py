@@ -34,6 +34,9 @@ class LetterKind(StrEnum):
     VOUCH = "vouch"  # a recovery contact is asked to vouch for somebody
     SMS_CODE = "sms_code"  # a code for a phone number
     IM_CODE = "im_code"  # a code for an account with a message service
+    ACCOUNT_CHANGED = "account_changed"  # how an account is protected was changed; told to every contact
+    INVITED = "invited"  # somebody is asked to become a recovery contact
+    REMINDER = "reminder"  # something in the security centre waits to be looked at
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +142,7 @@ class Plan:
 
     Args:
         job_id: the same over all attempts; a system that can remember it must not act on it twice.
+        new_password: None to unlock only: nothing is set then, and the steps after `unlock` are left out.
         attempt: 1 for the first; from 2 on an earlier one may have worked, so confirm before setting again.
         allow_privileged: policy and a second operator allowed a privileged target.
     """
@@ -146,7 +150,7 @@ class Plan:
     job_id: str
     external_id: str
     username: str
-    new_password: Secret
+    new_password: Secret | None
     must_change: bool = False
     allow_privileged: bool = False
     attempt: int = 1

@@ -21,7 +21,7 @@ from markupsafe import escape
 from keyback.application.ports import Letter, LetterKind
 from keyback.channels import mime
 from keyback.channels.cleaning import URL, isolate, safe_login, safe_name, safe_source
-from keyback.channels.mail_kinds import HOLD, OF_AGE, PLACES, PURPOSES, STATES, STOPPED_BY, SUBJECTS
+from keyback.channels.mail_kinds import PLACES, SUBJECTS, WORDS
 from keyback.channels.mime import BadLetter, Skeleton, place
 from keyback.domain.secret import Secret
 from keyback.locale import LOCALES, gettext
@@ -117,6 +117,9 @@ class MailComposer:
             LetterKind.ROTATION: self._rotation,
             LetterKind.MAIL_CODE: self._mail_code,
             LetterKind.VOUCH: self._vouch,
+            LetterKind.ACCOUNT_CHANGED: self._account_changed,
+            LetterKind.INVITED: self._vouch,
+            LetterKind.REMINDER: self._reminder,
         }
 
     def compose(self, letter: Letter) -> ComposedMail:
@@ -184,7 +187,7 @@ class MailComposer:
         self._rows[locale] = (head, *rest.split(place("value")))  # type: ignore[assignment]
         self._tone[locale] = (
             _zone_name(timezone, locale),
-            {k: _(v) for k, v in (STATES | STOPPED_BY | HOLD | OF_AGE | PURPOSES).items()},
+            {k: _(v) for k, v in WORDS.items()},
         )
 
     # ── for every letter ────────────────────────────────────────────────────
@@ -268,6 +271,22 @@ class MailComposer:
         v.fixed("link", self._own(_secret(f["link"])))
         asked = self._asked(f, locale, v)
         v.fixed("until", self._time(_ms(f["expires_at"]), locale, asked))
+
+    def _account_changed(self, letter: Letter, locale: str, v: _Values) -> None:
+        f, tone = letter.facts, self._tone[locale][1]
+        v.foreign("username", safe_login(f["username"]))
+        before, _, after = tone[str(f["what"])].partition("{detail}")
+        detail = safe_name(f["detail"]) or "?"
+        v.text["how"] = before + isolate(detail) + after if after else before
+        v.html["how"] = f"{escape(before)}<bdi>{escape(detail)}</bdi>{escape(after)}" if after else str(escape(before))
+        v.fixed("stop", self._own(_secret(f["stop_link"]) if "stop_link" in f else _plain(f["account_url"])))
+        self._asked(f, locale, v, "at")
+
+    def _reminder(self, letter: Letter, locale: str, v: _Values) -> None:
+        f = letter.facts
+        v.foreign("username", safe_login(f["username"]))
+        v.fixed("how", self._tone[locale][1][str(f["what"])])
+        v.fixed("account_url", self._own(_plain(f["account_url"])))
 
     def _asked(self, facts: Mapping[str, object], locale: str, v: _Values, at: str = "asked_at") -> int:
         unknown = "不清楚" if locale == "zh_CN" else "Not known"

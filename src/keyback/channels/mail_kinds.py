@@ -12,6 +12,10 @@ Facts by kind (`Secret` where named so, instants in ms):
     mail_code  username, code: Secret (6 digits), expires_at, purpose: recovery | enrol | step_up | sign_in, asked_at,
                source, device
     vouch      person_name, link: Secret, expires_at, asked_at, source, device
+    account_changed  username, what: a key of CHANGES, detail, at, source, device, account_url, stop_link: Secret, or
+               absent where the reader cannot stop anything
+    invited    person_name, link: Secret, expires_at, asked_at, source, device
+    reminder   username, what: a key of REMINDERS, account_url
 """
 
 from __future__ import annotations
@@ -29,6 +33,9 @@ PLACES = {
     LetterKind.ROTATION: ("username", "how", "when"),
     LetterKind.MAIL_CODE: ("username", "how", "code", "until", *ASKED),
     LetterKind.VOUCH: ("person", "link", "until", *ASKED),
+    LetterKind.ACCOUNT_CHANGED: ("username", "how", "stop", *ASKED),
+    LetterKind.INVITED: ("person", "link", "until", *ASKED),
+    LetterKind.REMINDER: ("username", "how", "account_url"),
 }
 SUBJECTS = {
     LetterKind.RECOVERY: "Get back into your {company} account",
@@ -40,6 +47,9 @@ SUBJECTS = {
     LetterKind.ROTATION: "Your {company} password is due for a change",
     LetterKind.MAIL_CODE: "A code for your {company} account",
     LetterKind.VOUCH: "A colleague at {company} asks you to vouch for them",
+    LetterKind.ACCOUNT_CHANGED: "Your {company} account is protected differently now",
+    LetterKind.INVITED: "A colleague at {company} asks you to be their recovery contact",
+    LetterKind.REMINDER: "Your {company} account: something waits for you",
 }
 STATES = {
     "done": "Changed",
@@ -67,3 +77,30 @@ PURPOSES = {
     "step_up": "Somebody who is signed in to your account is about to change how it is protected.",
     "sign_in": "Somebody is signing in to your account.",
 }
+CHANGES = {
+    "totp_added": "An authenticator app was added to your account.",
+    "totp_removed": "An authenticator app was removed from your account.",
+    "passkey_added": "A passkey was added to your account: {detail}.",
+    "passkey_removed": "A passkey was removed from your account: {detail}.",
+    "codes_made": "New recovery codes were made for your account. Older ones work no more.",
+    "codes_removed": "The recovery codes of your account were removed.",
+    "codes_low": "A recovery code was used to sign in to your account. Codes left: {detail}. Make a new set soon.",
+    "questions_set": "Security questions were set up for your account.",
+    "questions_removed": "The security questions of your account were removed.",
+    "mail_added": "A backup email was added to your account: {detail}.",
+    "mail_removed": "A backup email was removed from your account: {detail}.",
+    "phone_added": "A phone number was added to your account: {detail}.",
+    "phone_removed": "A phone number was removed from your account: {detail}.",
+    "im_added": "A work chat was added to your account: {detail}.",
+    "im_removed": "A work chat was removed from your account: {detail}.",
+    "helper_added": "A recovery contact was added to your account: {detail}.",
+    "helper_removed": "A recovery contact was removed from your account: {detail}.",
+    "password_changed": "The password of your account was changed in the security centre.",
+    "locked_down": "Your account was locked: somebody said that a change was not yours. Sign-ins are ended. "
+    "To open it again, choose a new password by the recovery page.",
+}
+REMINDERS = {
+    "aftercare": "After your recovery a few steps are left that make the next one easy, and a stranger's hard.",
+    "helpers": "Once a year: look whether the people who may vouch for you are still the right ones.",
+}
+WORDS = STATES | STOPPED_BY | HOLD | OF_AGE | PURPOSES | CHANGES | REMINDERS

@@ -5,6 +5,7 @@ Facts by kind (`Secret` where named so, instants in ms):
     changed            at, help_url
     stopped            at
     hold               until, stop_link: Secret, over: whether the wait is over
+    account_changed    at, account_url, stop_link: Secret where the reader can lock the account
 
 No name and no user name is in them: a phone lies on the table. The last line of an SMS with a code binds it to our
 address, so that phones fill it in there and nowhere else (WICG, "Origin-bound one-time codes delivered via SMS").
@@ -78,6 +79,7 @@ class PhoneTexts:
             LetterKind.CHANGED: self._changed,
             LetterKind.STOPPED: self._stopped,
             LetterKind.HOLD: self._hold,
+            LetterKind.ACCOUNT_CHANGED: self._account_changed,
         }
 
     def compose(self, letter: Letter, now: int) -> ShortMessage:
@@ -163,6 +165,17 @@ class PhoneTexts:
             text = _("{company}: a recovery of your account has waited and can go on. Not yours? Stop it: {link}")
         else:
             text = _("{company}: a recovery of your account waits until {when}. Not yours? Stop it: {link}")
+        return text, {"when": when, "token": link.rpartition("/")[2]}
+
+    def _account_changed(self, letter: Letter, now: int, locale: str) -> tuple[str, dict[str, str]]:
+        f = letter.facts
+        when, company = self._when(f["at"], locale), self._company[locale]
+        link = self._own(_secret(f["stop_link"]) if "stop_link" in f else f["account_url"])
+        text = gettext(
+            locale,
+            "{company}: how your account is protected was changed on {when}. Not you? {link}",
+            company=company, when=when, link=link,
+        )  # fmt: skip
         return text, {"when": when, "token": link.rpartition("/")[2]}
 
     def _when(self, ms: object, locale: str) -> str:

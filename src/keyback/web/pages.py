@@ -263,12 +263,17 @@ class Ended(Page):
 
 @dataclass(frozen=True, slots=True)
 class SignIn(Page):
-    """`/sign-in`: form posting `identifier`, `password`. `wait_seconds` goes with `slow_down`."""
+    """`/sign-in`: form posting `identifier`, `password`. `wait_seconds` goes with `slow_down`.
+
+    Args:
+        passkey_options: JSON for the browser, for signing in by passkey alone; empty where there can be none.
+    """
 
     template: ClassVar[str] = "sign_in.html"
-    error: Literal["wrong", "slow_down", "busy", "due", "breached"] | None = None
+    error: Literal["wrong", "slow_down", "busy", "due", "breached", "passkey"] | None = None
     wait_seconds: int = 0
     identifier: str = ""
+    passkey_options: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from keyback.application.passwords import Busy
 from keyback.application.store import Tx
 from keyback.domain.secret import Secret
 from keyback.web import pages
+from keyback.web.account import factors, second
 from keyback.web.context import desk_of, see
 from keyback.web.cookies import SESSION
 from keyback.web.forms import read_form
@@ -18,7 +19,8 @@ from keyback.web.forms import read_form
 
 async def show(request: Request) -> Response:
     """GET `/sign-in`."""
-    return desk_of(request).page(request, pages.SignIn())
+    desk = desk_of(request)
+    return second.sign_in_page(desk, request, pages.SignIn(), await desk.services.db.read(lambda tx: tx.now))
 
 
 async def sign_in(request: Request) -> Response:
@@ -39,14 +41,11 @@ async def sign_in(request: Request) -> Response:
         return response
     if isinstance(result, signin.NotSignedIn):
         status = 429 if result.reason == "slow_down" else 401
-        return desk.page(request, pages.SignIn(result.reason, result.wait_s, typed), status)
-    if result.must_change:
-        # Nothing behind the sign-in is open to this session yet, so its cookie is not handed out at all.
-        await s.db.write(lambda tx: signin.sign_out(tx, result.token))
-        return desk.page(request, pages.SignIn(result.must_change, 0, typed))
-    response = see("/account")
-    desk.cookies.put(response, SESSION, result.token)
-    return response
+        now = await s.db.read(lambda tx: tx.now)
+        return second.sign_in_page(desk, request, pages.SignIn(result.reason, result.wait_s, typed), now, status)
+    if isinstance(result, signin.SecondStep):
+        return second.to_second(desk, result)
+    return await second.let_in(desk, request, result)
 
 
 async def account(request: Request) -> Response:
@@ -91,6 +90,8 @@ async def sign_out(request: Request) -> Response:
 
 
 ROUTES = [
+    *second.ROUTES,
+    *factors.ROUTES,
     Route("/sign-in", show, methods=["GET"]),
     Route("/sign-in", sign_in, methods=["POST"]),
     Route("/account", account, methods=["GET"]),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 from fastapi import APIRouter, Depends, Request, Response
 
-from keyback.application import newpassword, signin
+from keyback.application import newpassword, secondstep, signin, stepup
 from keyback.application.intake import holds
+from keyback.application.ports import Asked, Proof
 from keyback.application.store import Tx
 from keyback.domain.secret import Secret
 from keyback.web.api import models as m
@@ -13,7 +16,7 @@ from keyback.web.api.describing import problems
 from keyback.web.api.holding import SESSION_TOKEN, Token, bearer, instant, limited
 from keyback.web.api.strict import Stop, StrictRoute
 from keyback.web.api.views import PREFIX, look, personal
-from keyback.web.context import desk_of
+from keyback.web.context import Desk, desk_of
 from keyback.web.portal.password import judged
 
 router = APIRouter(route_class=StrictRoute)
@@ -24,7 +27,17 @@ router = APIRouter(route_class=StrictRoute)
     operation_id="signIn",
     summary="Sign in to the built-in system",
     tags=["session"],
-    responses=problems({401: ["wrong"], 422: ["invalid"], 429: ["slow_down"], 503: ["busy", "unavailable"]}, body=True),
+    description="For an account with a second step a right password is answered by `second_factor_required`, whose "
+    "`second_step` says how to go on.",
+    responses=problems(
+        {
+            401: ["wrong", "second_factor_required"],
+            422: ["invalid"],
+            429: ["slow_down"],
+            503: ["busy", "unavailable"],
+        },
+        body=True,
+    ),
 )
 async def sign_in(request: Request, given: m.SignIn) -> m.SignedIn:
     desk = desk_of(request)
@@ -34,6 +47,58 @@ async def sign_in(request: Request, given: m.SignIn) -> m.SignedIn:
     if isinstance(result, signin.NotSignedIn):
         status = 429 if result.reason == "slow_down" else 401
         raise Stop(status, result.reason, retry_after=result.wait_s)
+    if isinstance(result, signin.SecondStep):
+        raise Stop(401, "second_factor_required", second_step=await _second_step(desk, request, result))
+    return _signed_in(result)
+
+
+async def _second_step(desk: Desk, request: Request, step: signin.SecondStep) -> dict[str, object]:
+    proofs = desk.services.proofs
+    names = [n for n in step.proofs if n in proofs]
+    needed: dict[str, object] = {"token": step.token, "proofs": names}
+    if "passkey" in names:
+        passkey = proofs["passkey"]
+        asked = await desk.services.db.read(lambda tx: _asked(tx, step.token, passkey))
+        needed["passkey"] = json.loads(str(passkey.form(asked, desk.locale(request))["options"]))
+    return needed
+
+
+def _asked(tx: Tx, token: str, proof: Proof) -> list[Asked]:
+    pending = secondstep.look(tx, token)
+    return stepup.asked(tx, pending.page, proof) if pending else []
+
+
+@router.post(
+    "/sign-in/second-step",
+    operation_id="takeSecondStep",
+    summary="Finish a sign-in with its second step",
+    tags=["session"],
+    responses=problems(
+        {
+            401: ["wrong_second_step", "replayed", "over"],
+            422: ["invalid"],
+            429: ["slow_down"],
+            503: ["busy", "unavailable"],
+        },
+        body=True,
+    ),
+)
+async def second_step(request: Request, given: m.SecondStep) -> m.SignedIn:
+    desk = desk_of(request)
+    await limited(desk, request, "sign_ins")
+    s, proof = desk.services, desk.services.proofs.get(given.proof)
+    if proof is None:
+        raise Stop(401, "wrong_second_step")
+    answer = given.answer.get_secret_value()
+    done = await secondstep.take(s.db, proof, given.token, answer, desk.origin(request), s.rules)
+    if not isinstance(done, signin.SignedIn):
+        if done.code == "no_tries":
+            raise Stop(429, "slow_down", retry_after=3600)
+        raise Stop(401, done.code if done.code in ("replayed", "over") else "wrong_second_step")
+    return _signed_in(done)
+
+
+def _signed_in(result: signin.SignedIn) -> m.SignedIn:
     return m.SignedIn(
         session=result.token,
         expires_at=instant(result.expires_at),

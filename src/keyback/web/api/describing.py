@@ -31,6 +31,10 @@ WORDS = {
     "password_refused": "`violations` has everything that speaks against it.",
     "no_accounts": "None of these accounts can get a new password now.",
     "wrong": "Login or password is wrong, whichever it is.",
+    "second_factor_required": "The password is right; `second_step` says how to go on.",
+    "wrong_second_step": "That is not right. It counted as a try.",
+    "replayed": "That has been used before; wait for the next one.",
+    "over": "This sign-in waits no more; start it again.",
     "slow_down": "Wait for the seconds of Retry-After.",
     "busy": "Many are signing in; try again in a moment.",
     "unavailable": "Nothing is known to have happened; try again.",
@@ -43,6 +47,9 @@ MORE: dict[str, dict[str, Any]] = {
     "wrong_code": {"tries_left": 4},
     "not_a_code": {"tries_left": 5},
     "no_tries": {"tries_left": 0},
+    "second_factor_required": {
+        "second_step": {"token": "c2Vjb25kLXN0ZXAtdG9rZW4", "proofs": ["totp", "recovery_code"]}
+    },
     "invalid": {"errors": [{"field": "code", "code": "not_a_string"}]},
     "no_accounts": {"field": "accounts"},
     "password_refused": {

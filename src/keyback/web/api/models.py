@@ -225,6 +225,31 @@ class SignedIn(BaseModel):
     must_change: MustChange = None
 
 
+class SecondStepNeeded(BaseModel):
+    """With `second_factor_required`: the password was right, and `POST /sign-in/second-step` goes on from here."""
+
+    token: str = Field(description="Good for ten minutes and for nothing else.", examples=["c2Vjb25kLXN0ZXA"])
+    proofs: list[str] = Field(description="What may answer, the best first.", examples=[["totp", "recovery_code"]])
+    passkey: dict[str, Any] | None = Field(
+        None, description="For `passkey`: what `PublicKeyCredential.parseRequestOptionsFromJSON` takes."
+    )
+
+
+class SecondStep(Given):
+    """The second step of a sign-in."""
+
+    token: Annotated[str, StringConstraints(min_length=20, max_length=64)] = Field(
+        description="As `POST /sign-in` gave it.", examples=["c2Vjb25kLXN0ZXA"]
+    )
+    proof: Literal["passkey", "totp", "recovery_code"]
+    answer: SecretStr = Field(
+        min_length=1,
+        max_length=8192,
+        description="The digits, the saved code, or the JSON of an `AuthenticationResponseJSON`.",
+        examples=["482719"],
+    )
+
+
 class SessionInfo(BaseModel):
     """Whose session it is. One hour without use ends it."""
 
@@ -272,5 +297,6 @@ class Problem(BaseModel):
         None, description="With `wrong_state`: where the recovery stands."
     )
     tries_left: int | None = None
+    second_step: SecondStepNeeded | None = None
     errors: list[FieldError] | None = None
     violations: list[PasswordViolation] | None = None

@@ -1,0 +1,99 @@
+"""What changes about how an account is protected: recorded, and told to everybody who was a contact before (N-R12, F1).
+
+Each notice has a link of its own by which its reader locks the account ("this wasn't me"). A contact that was added
+lately has none: who planted it must not be able to undo what the owner does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from keyback.application.identity import Origin, device_words
+from keyback.application.notices import username_of
+from keyback.application.store import Job, Tx
+from keyback.domain.challenge import HOUR, token_digest
+from keyback.domain.events import Note
+from keyback.domain.person import Contact
+from keyback.domain.prompt import Prompt, link_token
+
+LETTER = "account_changed"
+PROOF = "account"  # of the prompts behind these links
+LETTER_LIFE = 3 * 24 * HOUR
+LINK_LIFE = 7 * 24 * HOUR
+DAYS_BACK = 72 * HOUR  # what a lockdown may take back
+
+
+def changed(
+    tx: Tx,
+    person_id: str,
+    what: str,
+    origin: Origin,
+    *,
+    detail: str = "",
+    also: Sequence[Contact] = (),
+    but: str = "",
+    data: dict[str, object] | None = None,
+) -> None:
+    """Records a change and tells every contact.
+
+    Args:
+        what: a code, such as `totp_added`; the letters have a sentence for each.
+        detail: masked address or the owner's own label.
+        also: contacts that are confirmed no longer, such as the one just removed.
+        but: id of a contact that is not told, such as the one just added.
+        data: more for the audit log.
+    """
+    where = {"source": origin.source[:45], "device": device_words(origin.agent)}
+    tx.audit.record(person_id, [Note(what, {**(data or {}), **where})])
+    tell(tx, person_id, what, {**where, "detail": detail}, also=also, but=but)
+
+
+def tell(
+    tx: Tx, person_id: str, what: str, facts: dict[str, object], *, also: Sequence[Contact] = (), but: str = ""
+) -> None:
+    """One letter to each contact, with a link that locks the account."""
+    person = tx.people.person(person_id)
+    contacts = [*tx.people.contacts([person_id]).get(person_id, ()), *also]
+    if person is None:
+        return
+    body = {
+        "letter": LETTER,
+        "person": person_id,
+        "username": username_of(tx, person_id),
+        "what": what,
+        "at": tx.now,
+        "detail": "",
+        "source": "",
+        "device": "",
+        **facts,
+    }
+    jobs = []
+    for c in contacts:
+        if c.id == but:
+            continue
+        more = {"prompt": _link(tx, person_id, person.security_version, c.id)} if trusted(c, tx.now) else {}
+        jobs.append(Job(tx.new_id(), "mail", {**body, "contact": c.id, **more}, tx.now, tx.now + LETTER_LIFE))
+    tx.outbox.put(jobs)
+
+
+def trusted(contact: Contact, now: int) -> bool:
+    """Whether a contact has been there long enough to stop things."""
+    return contact.usable_from <= now
+
+
+def _link(tx: Tx, person_id: str, version: int, contact_id: str) -> str:
+    nonce = tx.random(32)
+    prompt = Prompt(
+        tx.new_id(), "cancel", PROOF, person_id, nonce, version, tx.now, tx.now + LINK_LIFE, target=contact_id
+    )
+    tx.prompts.add(prompt, token_digest(link_token(tx.seals.derive("prompt"), nonce)))
+    return prompt.id
+
+
+def masked(contact: Contact) -> str:
+    """A contact as a hint to its owner, or to another of their contacts."""
+    address = contact.address
+    if contact.channel == "sms":
+        return f"{address[:3]} ••• {address[-2:]}"
+    local, at, domain = address.rpartition("@")
+    return f"{local[:1]}•••{at}{domain}" if at else f"{address[:1]}•••"

@@ -1,0 +1,216 @@
+"""Factors of a signed-in person: added once they are shown to work, removed after a question, told to every contact.
+
+Callers make sure that the person has just shown who they are (`stepup.is_fresh`, A-7.5.1). What is added signs in at
+once and may recover after 72 hours (F1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from keyback.application.account import changed
+from keyback.application.enrolling import EnrolsApp, EnrolsPasskey
+from keyback.application.identity import Origin
+from keyback.application.ports import MakesCodes
+from keyback.application.store import Database, Session, Tx
+from keyback.domain.challenge import MINUTE
+from keyback.domain.errors import Refusal
+from keyback.domain.factor import BOUND, CODES, COOL_IN, Factor, FactorKind, SavedCode
+from keyback.domain.person import Person
+from keyback.domain.policy import Policy
+from keyback.domain.prompt import SHORT_LIFE, Prompt
+
+SETUP_LIFE = 30 * MINUTE  # for scanning a QR code
+MOST: dict[FactorKind, int] = {"totp": 5, "passkey": 20, "recovery_codes": 1, "security_questions": 1}
+SEED_BYTES = 20
+LONGEST_LABEL = 60
+
+
+def clean_label(typed: str, otherwise: str = "") -> str:
+    """A name for something enrolled: printable, one line, at most 60 characters."""
+    text = "".join(c for c in " ".join(typed.split()) if c.isprintable())[:LONGEST_LABEL].strip()
+    return text or otherwise[:LONGEST_LABEL]
+
+
+def _room(tx: Tx, person_id: str, kind: FactorKind) -> None:
+    if sum(f.kind == kind for f in tx.factors.of_person(person_id)) >= MOST[kind]:
+        raise Refusal("too_many")
+
+
+# ── authenticator apps ──────────────────────────────────────────────────────
+
+
+def start_totp(tx: Tx, app: EnrolsApp, person: Person) -> str:
+    """A seed that waits for the app to show that it has it; the factor's id. One at a time.
+
+    Raises:
+        Refusal: `too_many`.
+    """
+    _room(tx, person.id, "totp")
+    for old in tx.factors.of_person(person.id, states=("pending",)):
+        if old.kind == "totp":
+            tx.factors.turn(old.id, "pending", "removed")
+    data = {"seed": app.new_seed(tx.random(SEED_BYTES))}
+    factor = Factor(tx.new_id(), person.id, "totp", "", "pending", data, 0, tx.now, tx.now + SETUP_LIFE + COOL_IN)
+    tx.factors.add(factor)
+    return factor.id
+
+
+def pending_totp(tx: Tx, person_id: str, factor_id: str) -> Factor | None:
+    """The seed that waits. Once the app has shown that it has it, nobody sees it again (M5)."""
+    f = tx.factors.get(factor_id)
+    if f is None or f.person_id != person_id or f.kind != "totp" or f.state != "pending":
+        return None
+    return f if tx.now < f.added_at + SETUP_LIFE else None
+
+
+def finish_totp(tx: Tx, app: EnrolsApp, session: Session, factor_id: str, typed: str, origin: Origin) -> bool:
+    """Takes the first code of a new app; False for a wrong one.
+
+    Raises:
+        Refusal: `over` when nothing waits any more.
+    """
+    f = pending_totp(tx, session.person_id, factor_id)
+    if f is None:
+        raise Refusal("over")
+    step = app.first_step(str(f.data["seed"]), typed, tx.now)
+    if step is None:
+        return False
+    if not tx.factors.turn(f.id, "pending", "active") or not tx.factors.advance(f.id, step):
+        raise Refusal("over")
+    tx.sessions.prove(session.digest, "totp")
+    changed(tx, session.person_id, "totp_added", origin, data={"factor": f.id})
+    return True
+
+
+# ── passkeys ────────────────────────────────────────────────────────────────
+
+
+def start_passkey(tx: Tx, person: Person) -> str:
+    """A challenge for a new passkey; the prompt's id.
+
+    Raises:
+        Refusal: `too_many`.
+    """
+    _room(tx, person.id, "passkey")
+    tx.prompts.end_where("replaced", person_id=person.id, proof="passkey", purpose="enrol")
+    now, version = tx.now, person.security_version
+    prompt = Prompt(tx.new_id(), "enrol", "passkey", person.id, tx.random(32), version, now, now + SHORT_LIFE)
+    tx.prompts.add(prompt)
+    return prompt.id
+
+
+def open_passkey(tx: Tx, person: Person, prompt_id: str) -> Prompt | None:
+    """The challenge, while it waits for its answer."""
+    p = tx.prompts.get(prompt_id)
+    if p is None or p.person_id != person.id or (p.purpose, p.proof) != ("enrol", "passkey") or p.ended is not None:
+        return None
+    return p if tx.now < p.expires_at and p.security_version == person.security_version else None
+
+
+def user_handle(tx: Tx, maker: EnrolsPasskey, prompt: Prompt, known: Sequence[Factor]) -> bytes:
+    """The person's handle: random for the first passkey (of its prompt's nonce, so that it is the same at the end as at
+    the start), that one from then on (W-5)."""
+    fresh = hmac.digest(tx.seals.derive("prompt", prompt.key_id), b"handle\0" + prompt.nonce, hashlib.sha512)
+    return maker.user_handle(known, fresh)
+
+
+def finish_passkey(
+    tx: Tx, maker: EnrolsPasskey, session: Session, prompt_id: str, typed: str, label: str, origin: Origin
+) -> Literal["added", "wrong", "known"]:
+    """Takes the browser's answer, once: right or wrong, the challenge is over (W-1).
+
+    Raises:
+        Refusal: `over`, or `too_many`.
+    """
+    person = tx.people.person(session.person_id)
+    prompt = open_passkey(tx, person, prompt_id) if person else None
+    if person is None or prompt is None or not tx.prompts.end(prompt.id, "used"):
+        raise Refusal("over")
+    _room(tx, person.id, "passkey")
+    known = tx.factors.of_person(person.id)
+    handle = user_handle(tx, maker, prompt, known)
+    made = maker.verify_registration(typed, prompt.nonce, handle)
+    if made is None:
+        return "wrong"
+    if tx.factors.by_lookup(made.lookup) is not None:
+        return "known"
+    factor = Factor(
+        tx.new_id(), person.id, "passkey", label, "active", made.data, made.counter, tx.now, tx.now + COOL_IN,
+        lookup=made.lookup,
+    )  # fmt: skip
+    tx.factors.add(factor)
+    tx.sessions.prove(session.digest, "passkey")
+    changed(tx, person.id, "passkey_added", origin, detail=label, data={"factor": factor.id})
+    return "added"
+
+
+# ── saved recovery codes ────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class CodeSheet:
+    """Ten codes, to be shown once."""
+
+    texts: tuple[str, ...] = field(repr=False)
+
+
+async def make_codes(db: Database, maker: MakesCodes, session: Session, origin: Origin) -> CodeSheet:
+    """A new set in place of the old one, which is void from now on (N-R2, N-L1).
+
+    Raises:
+        Busy: the hashing gate is full; nothing was changed.
+    """
+    new = maker.new_codes(os.urandom, CODES)
+    rows = [SavedCode("", "", c.slot, await maker.hashed(c.secret)) for c in new]
+    await db.write(lambda tx: _replace_codes(tx, session, rows, origin))
+    return CodeSheet(tuple(c.text for c in new))
+
+
+def _replace_codes(tx: Tx, session: Session, rows: Sequence[SavedCode], origin: Origin) -> None:
+    pid = session.person_id
+    for old in tx.factors.of_person(pid):
+        if old.kind == "recovery_codes":
+            tx.factors.turn(old.id, "active", "removed")
+    factor = Factor(tx.new_id(), pid, "recovery_codes", "", "active", {}, 0, tx.now, tx.now + COOL_IN)
+    tx.factors.add(factor)
+    tx.factors.put_codes([replace(r, id=tx.new_id(), factor_id=factor.id, added_at=tx.now) for r in rows])
+    changed(tx, pid, "codes_made", origin, data={"factor": factor.id})
+
+
+# ── removing ────────────────────────────────────────────────────────────────
+
+
+def may_remove(tx: Tx, person: Person, factor: Factor, policy: Policy) -> bool:
+    """Whether a factor may go: the last second step of somebody who must have one may not (W-7)."""
+    if factor.kind not in BOUND:
+        return True
+    others = [f for f in tx.factors.of_person(person.id) if f.kind in BOUND and f.id != factor.id]
+    accounts = tx.people.accounts([person.id]).get(person.id, ())
+    privileged = any(a.privileged and a.state != "disabled" for a in accounts)
+    return bool(others) or not (privileged or person.tier != "standard" or policy.floor != "standard")
+
+
+def remove(tx: Tx, session: Session, factor_id: str, policy: Policy, origin: Origin) -> Factor:
+    """Takes a factor away at once (N-T3) and tells every contact.
+
+    Raises:
+        Refusal: `not_found`, or `last_one` for the last second step of somebody who must have one.
+    """
+    factor, person = tx.factors.get(factor_id), tx.people.person(session.person_id)
+    if factor is None or person is None or factor.person_id != person.id or factor.state != "active":
+        raise Refusal("not_found")
+    if not may_remove(tx, person, factor, policy):
+        raise Refusal("last_one")
+    if not tx.factors.turn(factor.id, "active", "removed"):
+        raise Refusal("not_found")
+    tx.prompts.end_where("stopped", target=factor.id)
+    what = {"totp": "totp_removed", "passkey": "passkey_removed", "recovery_codes": "codes_removed"}
+    code = what.get(factor.kind, "questions_removed")
+    changed(tx, person.id, code, origin, detail=factor.label, data={"factor": factor.id})
+    return factor

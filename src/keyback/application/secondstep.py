@@ -1,0 +1,174 @@
+"""From a right password to a session, where the person has a second step; and signing in by passkey alone.
+
+Between the two a sign-in is nothing but a prompt that its own cookie finds: it opens no page and ends after ten
+minutes. A passkey that verifies its user is both at once (NIST SP 800-63B-4 section 3.1.7), so it signs in by itself.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import os
+from dataclasses import dataclass
+
+from keyback.application import signin, stepup
+from keyback.application.identity import Origin, device_words
+from keyback.application.ports import Asked, Holder, Proof, Target, Verdict
+from keyback.application.signin import NotSignedIn, SecondStep, SignedIn
+from keyback.application.stepup import Step
+from keyback.application.store import Database, Seals, Tx
+from keyback.domain import challenge as ch
+from keyback.domain.events import Note
+from keyback.domain.password import PRESETS, Rules
+from keyback.domain.person import Account, Person
+from keyback.domain.prompt import SHORT_LIFE, Prompt
+
+TOKEN_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A sign-in that waits for its second step. `proofs` may answer, the best first."""
+
+    page: str
+    person: Person
+    account: Account
+    proofs: tuple[str, ...]
+    leaked: bool
+
+
+def look(tx: Tx, token: str) -> Pending | None:
+    """Reads; None when there is none, or it is over."""
+    root = tx.prompts.by_link(ch.token_digest(token)) if token else None
+    if root is None or root.purpose != "sign_in" or root.ended is not None or root.expires_at <= tx.now:
+        return None
+    person, account = tx.people.person(root.person_id), tx.people.account(root.target)
+    if person is None or account is None or person.security_version != root.security_version:
+        return None
+    if not signin.usable(account, person):
+        return None
+    kinds = {f.kind for f in tx.factors.of_person(person.id)}
+    proofs = tuple(proof for kind, proof in stepup.PROOF_OF.items() if kind in kinds)
+    return Pending(root.handle, person, account, proofs, root.proof == "breached")
+
+
+async def take(
+    db: Database, proof: Proof, token: str, typed: str, origin: Origin, rules: Rules = PRESETS["nist"]
+) -> SignedIn | Step:
+    """Takes the second step and opens the session.
+
+    Raises:
+        Busy: the hashing gate is full.
+        StorageDown: nothing was compared.
+    """
+    pending = await db.read(lambda tx: look(tx, token))
+    if pending is None:
+        return Step("over")
+    step = await stepup.answer(db, proof, pending.page, typed, origin)
+    if step.code != "accepted":
+        return step
+    return await db.write(lambda tx: _finish(tx, token, step, origin, rules)) or Step("over")
+
+
+def _finish(tx: Tx, token: str, step: Step, origin: Origin, rules: Rules) -> SignedIn | None:
+    pending = look(tx, token)
+    root = tx.prompts.by_link(ch.token_digest(token), lock=True)
+    if pending is None or root is None or pending.person.id != step.person_id or not tx.prompts.end(root.id, "used"):
+        return None
+    return signin.open_session(
+        tx, pending.account, pending.person, origin, rules, leaked=pending.leaked, proven=step.proof
+    )
+
+
+# ── a passkey alone ─────────────────────────────────────────────────────────
+
+
+def new_ticket(now: int) -> str:
+    """What a browser keeps of a challenge that was put to nobody in particular: when, and 128 random bits."""
+    return base64.urlsafe_b64encode(now.to_bytes(8, "big") + os.urandom(TOKEN_BYTES)).decode()
+
+
+def challenge_of(seals: Seals, ticket: str) -> bytes:
+    """The challenge that goes with a ticket. Nothing is stored for a page that anybody may load; that a ticket was
+    used is (W-1)."""
+    return hmac.digest(seals.derive("prompt"), b"passkey\0" + ticket.encode(), hashlib.sha256)
+
+
+def stand_in(seals: Seals, ticket: str) -> Asked:
+    """The question of the sign-in page, which is put to nobody (W-6)."""
+    nobody = Person("", "", "en", "standard", "active")
+    now = _made_at(ticket)
+    prompt = Prompt("", "recovery", "passkey", "", challenge_of(seals, ticket), 0, now, now + SHORT_LIFE)
+    return Asked(prompt, Holder(nobody), Target("", ""), b"")
+
+
+def _made_at(ticket: str) -> int:
+    try:
+        raw = base64.urlsafe_b64decode(ticket.encode())
+    except ValueError:
+        return 0
+    return int.from_bytes(raw[:8], "big") if len(raw) == 8 + TOKEN_BYTES else 0
+
+
+async def by_passkey(
+    db: Database, proof: Proof, ticket: str, lookup: bytes | None, typed: str, origin: Origin,
+    rules: Rules = PRESETS["nist"],
+) -> SignedIn | NotSignedIn:  # fmt: skip
+    """Signs in whoever's passkey answers the challenge of the sign-in page.
+
+    Args:
+        ticket: of the page, from its cookie.
+        lookup: digest of the credential that answers; None where the answer cannot be read.
+    """
+    live = await db.write(lambda tx: _meant(tx, ticket, lookup))
+    now = await db.read(lambda tx: tx.now)
+    verdict = await proof.judge(live, typed[:8192], now)
+    return await db.write(lambda tx: _admit(tx, live, verdict, origin, rules)) or NotSignedIn("wrong")
+
+
+def _meant(tx: Tx, ticket: str, lookup: bytes | None) -> list[Asked]:
+    """Uses the ticket up, whatever comes of it (M8), and counts a try at the passkey that is named (N-T4)."""
+    made_at = _made_at(ticket)
+    if not 0 < made_at <= tx.now < made_at + SHORT_LIFE:
+        return []
+    used = f"pw/k/{hashlib.sha256(ticket.encode()).hexdigest()[:32]}"
+    factor = tx.factors.by_lookup(lookup) if lookup else None
+    keys = [used, *([f"passkey/{factor.person_id}"] if factor else [])]
+    counts = tx.counters.add(keys)
+    if counts[used].total != 1 or factor is None or counts[keys[1]].total > ch.HARD_CAP or factor.state != "active":
+        return []
+    person = tx.people.person(factor.person_id)
+    if person is None or person.state != "active":
+        return []
+    nonce = challenge_of(tx.seals, ticket)
+    prompt = Prompt(
+        "", "sign_in", "passkey", person.id, nonce, person.security_version, made_at, made_at + SHORT_LIFE,
+        target=factor.id,
+    )  # fmt: skip
+    return [Asked(prompt, Holder(person, (), (factor,)), Target(factor.id, ""), b"")]
+
+
+def _admit(tx: Tx, live: list[Asked], verdict: Verdict, origin: Origin, rules: Rules) -> SignedIn | None:
+    if not live:
+        return None
+    person = live[0].holder.person
+    where = {"proof": "passkey", "source": origin.source[:45], "device": device_words(origin.agent)}
+    if verdict.suspicious:
+        tx.audit.record(person.id, [Note("proof_suspicious", {**where, "reason": verdict.suspicious})])
+    right = verdict.right
+    accounts = tx.people.accounts([person.id]).get(person.id, ())
+    account = next((a for a in accounts if a.system == signin.SYSTEM and signin.usable(a, person)), None)
+    fresh = tx.people.person(person.id)
+    if right is None or account is None or fresh is None or fresh.security_version != person.security_version:
+        tx.audit.record(person.id, [Note("second_step_refused", {**where, "reason": verdict.code})])
+        return None
+    factor_id = right.prompt.target
+    taken = tx.factors.touch(factor_id) if verdict.counter is None else tx.factors.advance(factor_id, verdict.counter)
+    if not taken:
+        return None
+    tx.counters.reset(f"passkey/{person.id}")
+    return signin.open_session(tx, account, fresh, origin, rules, proven="passkey")
+
+
+__all__ = ["Pending", "SecondStep", "by_passkey", "challenge_of", "look", "new_ticket", "stand_in", "take"]

@@ -1,0 +1,230 @@
+"""The second step: after a right password, and once more before contacts and factors change.
+
+A question is put to every second factor of the person; what is answered first counts. Mail is never one (N-O1). Tries
+are counted and committed before anything is compared, per person and factor (N-T4, D1); a right answer clears those of
+the factor that was used and of no other (N-T6).
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from keyback.application.account import tell
+from keyback.application.identity import Origin, device_words
+from keyback.application.passwords import HashGate
+from keyback.application.ports import Asked, Holder, Proof, Target, Verdict
+from keyback.application.store import Database, Session, Tx
+from keyback.domain import challenge as ch
+from keyback.domain.events import Note
+from keyback.domain.factor import BOUND, Factor, FactorKind
+from keyback.domain.person import Person
+from keyback.domain.prompt import SHORT_LIFE, Prompt, Purpose
+from keyback.domain.secret import Secret
+
+FRESH = 10 * ch.MINUTE  # how long a second step, or the password of somebody without one, lets things be changed
+PROOF_OF: dict[FactorKind, str] = {"passkey": "passkey", "totp": "totp", "recovery_codes": "recovery_code"}
+"""Factors that can be a second step, the strongest first, with the proof that judges each."""
+FEW = 3  # saved codes left, from which on the owner is told
+StepAnswer = Literal["accepted", "wrong", "not_a_code", "replayed", "no_tries", "over"]
+REFUSED: dict[str, StepAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What an answer came to. `person_id` and `proof` of the one who answered rightly."""
+
+    code: StepAnswer
+    person_id: str = ""
+    proof: str = ""
+
+
+def has_second_step(factors: Sequence[Factor]) -> bool:
+    """Whether a password alone signs nobody in; saved codes stand in for a lost factor and ask for nothing."""
+    return any(f.kind in BOUND for f in factors)
+
+
+def page_of(session: Session) -> str:
+    """The name under which a session's questions are kept; nobody can get from it to the session."""
+    return base64.urlsafe_b64encode(session.digest[:16])[:22].decode()
+
+
+def is_fresh(session: Session, second_step: bool, now: int) -> bool:
+    """Whether whoever sits there has just shown who they are: by a second step where the person has one, else by the
+    password (A-7.5.1)."""
+    if second_step:
+        return bool(session.proven) and now - session.proven_at < FRESH
+    return now - max(session.proven_at, session.created_at) < FRESH
+
+
+def put(tx: Tx, person: Person, purpose: Purpose, page: str) -> tuple[str, ...]:
+    """Puts the question to every factor, in place of those that the page still had; the proofs that may answer.
+
+    All share one nonce: a page has one WebAuthn challenge for whichever passkey answers.
+    """
+    tx.prompts.end_where("replaced", handle=page)
+    nonce, names = tx.random(32), set[str]()
+    for f in tx.factors.of_person(person.id):
+        name = PROOF_OF.get(f.kind)
+        if name is not None:
+            names.add(name)
+            tx.prompts.add(_prompt(tx, person, purpose, page, name, f.id, nonce))
+    return tuple(n for n in PROOF_OF.values() if n in names)
+
+
+def _prompt(tx: Tx, person: Person, purpose: Purpose, page: str, proof: str, target: str, nonce: bytes) -> Prompt:
+    return Prompt(
+        id=tx.new_id(),
+        purpose=purpose,
+        proof=proof,
+        person_id=person.id,
+        nonce=nonce,
+        security_version=person.security_version,
+        created_at=tx.now,
+        expires_at=tx.now + SHORT_LIFE,
+        handle=page,
+        target=target,
+    )
+
+
+def asked(tx: Tx, page: str, proof: Proof) -> list[Asked]:
+    """The open questions of a page that this proof may answer, each with what its answer is judged by."""
+    out: list[Asked] = []
+    for p in tx.prompts.asked(page, proof.name):
+        if p.ended is not None or p.expires_at <= tx.now or p.key_id not in tx.seals.ids:
+            continue
+        person = tx.people.person(p.person_id)
+        if person is None or person.state != "active" or person.security_version != p.security_version:
+            continue
+        factors = tuple(tx.factors.of_person(person.id))  # a new one signs in at once, whatever it may recover
+        holder = Holder(person, (), factors, tuple(tx.factors.codes([f.id for f in factors])))
+        if any(f.id == p.target for f in factors):
+            out.append(Asked(p, holder, Target(p.target, ""), tx.seals.derive("prompt", p.key_id)))
+    return out
+
+
+async def answer(db: Database, proof: Proof, page: str, typed: str, origin: Origin) -> Step:
+    """Takes an answer to a page's question, once.
+
+    Raises:
+        Busy: the hashing gate is full; nothing was compared.
+        StorageDown: nothing was compared; it fails closed (D13).
+    """
+    live, spent = await db.write(lambda tx: _count(tx, page, proof))
+    if spent or not live:
+        return Step("no_tries" if spent else "over")
+    now = await db.read(lambda tx: tx.now)
+    verdict = await proof.judge(live, typed[:8192], now)
+    return await db.write(lambda tx: _take(tx, page, proof, live, verdict, origin))
+
+
+def _count(tx: Tx, page: str, proof: Proof) -> tuple[list[Asked], bool]:
+    """Counts first. A WebAuthn challenge is over with the first answer, right or wrong (W-1, M8)."""
+    live = asked(tx, page, proof)
+    if not live:
+        return [], False
+    counts = tx.counters.add(_keys(proof, live[0].prompt.person_id))
+    total, window = (counts[k] for k in _keys(proof, live[0].prompt.person_id))
+    if total.total > ch.HARD_CAP or window.hour > ch.WINDOW_TRIES:
+        return live, True
+    if proof.name == "passkey":
+        live = [a for a in live if tx.prompts.end(a.prompt.id, "used")]
+    return live, False
+
+
+def _keys(proof: Proof, person_id: str) -> tuple[str, str]:
+    """The cap is one for sign-in and recovery; the hour is not, so that nobody's wrong answers to a recovery keep the
+    owner from signing in."""
+    return f"{proof.name}/{person_id}", f"{proof.name}/s/{person_id}"
+
+
+def _take(tx: Tx, page: str, proof: Proof, live: Sequence[Asked], verdict: Verdict, origin: Origin) -> Step:
+    meant, right = live[0].prompt, verdict.right
+    where = {"proof": proof.name, "source": origin.source[:45], "device": device_words(origin.agent)}
+    if verdict.suspicious:
+        tx.audit.record(meant.person_id, [Note("proof_suspicious", {**where, "reason": verdict.suspicious})])
+    if right is None:
+        tx.audit.record(meant.person_id, [Note("second_step_refused", {**where, "reason": verdict.code})])
+        if proof.name == "passkey":
+            _again(tx, page, live)
+        return Step(REFUSED.get(verdict.code, "wrong"))
+    person = tx.people.person(meant.person_id)
+    if person is None or person.state != "active" or person.security_version != meant.security_version:
+        return Step("over")
+    if proof.name != "passkey" and not tx.prompts.end(right.prompt.id, "used"):
+        return Step("replayed")
+    if not _use_up(tx, right.prompt.target, verdict):
+        tx.audit.record(person.id, [Note("second_step_refused", {**where, "reason": "replayed"})])
+        if proof.name == "passkey":
+            _again(tx, page, live)
+        return Step("replayed")
+    for name in PROOF_OF.values():  # not the sign-in itself, which waits under the same name
+        tx.prompts.end_where("used", handle=page, proof=name)
+    key, window = _keys(proof, person.id)
+    tx.counters.take_back([key, window])  # only wrong ones count
+    tx.counters.reset(key)
+    if verdict.spent:
+        _tell_few(tx, person, right)
+    return Step("accepted", person.id, proof.name)
+
+
+def _again(tx: Tx, page: str, live: Sequence[Asked]) -> None:
+    """The same questions with a new challenge."""
+    nonce = tx.random(32)
+    for a in live:
+        p = a.prompt
+        tx.prompts.add(_prompt(tx, a.holder.person, p.purpose, page, p.proof, p.target, nonce))
+
+
+def _use_up(tx: Tx, factor_id: str, verdict: Verdict) -> bool:
+    """A step, count or saved code serves once; a factor that was removed meanwhile not at all (N-T1, N-L2, M13)."""
+    if verdict.spent:
+        return tx.factors.use_code(verdict.spent) and tx.factors.touch(factor_id)
+    if verdict.counter is not None:
+        return tx.factors.advance(factor_id, verdict.counter)
+    return tx.factors.touch(factor_id)
+
+
+async def by_password(
+    db: Database, gate: HashGate, session: Session, password: Secret, origin: Origin
+) -> Literal["", "wrong", "no_tries"]:
+    """Takes the password once more, for somebody without a second step.
+
+    Raises:
+        Busy: the hashing gate is full.
+        StorageDown: nothing was compared.
+    """
+    key = f"step_up/{session.person_id}"
+    allowed, phc = await db.write(lambda tx: (_counted(tx, key), tx.people.credential(session.account_id)))
+    if not allowed:
+        return "no_tries"
+    ok = (await gate.verify(phc, password)).ok
+    return await db.write(lambda tx: _again_in(tx, session, key, phc if ok else None, origin))
+
+
+def _counted(tx: Tx, key: str) -> bool:
+    count = tx.counters.add([key])[key]
+    return count.total <= ch.HARD_CAP and count.hour <= ch.WINDOW_TRIES
+
+
+def _again_in(tx: Tx, session: Session, key: str, phc: str | None, origin: Origin) -> Literal["", "wrong"]:
+    if (
+        phc is None
+        or tx.people.credential(session.account_id) != phc
+        or has_second_step(tx.factors.of_person(session.person_id))
+    ):
+        where = {"proof": "password", "source": origin.source[:45], "device": device_words(origin.agent)}
+        tx.audit.record(session.person_id, [Note("second_step_refused", {**where, "reason": "wrong"})])
+        return "wrong"
+    tx.counters.take_back([key])
+    tx.counters.reset(key)
+    tx.sessions.prove(session.digest, session.proven)
+    return ""
+
+
+def _tell_few(tx: Tx, person: Person, right: Asked) -> None:
+    left = sum(c.used_at is None for c in tx.factors.codes([right.prompt.target]))
+    if left <= FEW:
+        tell(tx, person.id, "codes_low", {"detail": str(left)})

@@ -1,0 +1,272 @@
+"""`/account/ways`: second steps and saved codes, added and removed."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from keyback.application import enrol
+from keyback.application.enrolling import EnrolsApp, EnrolsPasskey
+from keyback.application.passwords import Busy
+from keyback.application.ports import MakesCodes
+from keyback.application.store import Tx
+from keyback.domain.errors import Refusal
+from keyback.domain.factor import CODES, Factor, SavedCode
+from keyback.web import pages
+from keyback.web.account.session import Me, confirmed, page, signed_in
+from keyback.web.context import Desk, desk_of, see
+from keyback.web.forms import read_form
+from keyback.web.pages_account import Codes, FactorLine, Factors, PasskeySetup, TotpSetup, TotpStart
+
+DONE = frozenset({"totp_added", "passkey_added", "removed"})
+BUSY_S = "2"
+CODE = re.compile(r"[0-9A-Z]{4,6}(-[0-9A-Z]{4,6}){2,4}\Z")
+
+
+def line(f: Factor, codes: list[SavedCode], now: int) -> FactorLine:
+    """A factor as lists show it."""
+    left = sum(c.factor_id == f.id and c.used_at is None for c in codes)
+    return FactorLine(f.id, f.kind, f.label, f.added_at, f.used_at, f.usable_from if f.usable_from > now else 0, left)
+
+
+def lines_of(tx: Tx, me: Me) -> tuple[FactorLine, ...]:
+    codes = list(tx.factors.codes([f.id for f in me.factors]))
+    return tuple(line(f, codes, tx.now) for f in me.factors)
+
+
+def offered(desk: Desk) -> tuple[str, ...]:
+    """Kinds that this Keyback can enrol and its policy takes."""
+    s = desk.services
+    able = {
+        "passkey": isinstance(s.proofs.get("passkey"), EnrolsPasskey),
+        "totp": isinstance(s.proofs.get("totp"), EnrolsApp),
+        "recovery_code": isinstance(s.proofs.get("recovery_code"), MakesCodes),
+    }
+    return tuple(n for n, there in able.items() if there and s.policy.takes(n))
+
+
+async def show(request: Request) -> Response:
+    """GET `/account/ways`."""
+    me = await signed_in(request)
+    if isinstance(me, Response):
+        return me
+    desk, done = desk_of(request), request.query_params.get("done", "")
+    lines = await desk.services.db.read(lambda tx: lines_of(tx, me))
+    return page(desk, request, me, Factors(lines, offered(desk), done if done in DONE else ""))
+
+
+# ── authenticator apps ──────────────────────────────────────────────────────
+
+
+def _app(desk: Desk) -> EnrolsApp | None:
+    found = desk.services.proofs.get("totp")
+    return found if isinstance(found, EnrolsApp) and "totp" in offered(desk) else None
+
+
+async def totp(request: Request) -> Response:
+    """GET `/account/totp`."""
+    me = await confirmed(request)
+    return me if isinstance(me, Response) else page(desk_of(request), request, me, TotpStart())
+
+
+async def totp_start(request: Request) -> Response:
+    """POST `/account/totp`."""
+    await read_form(request)
+    me, desk = await confirmed(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    app = _app(desk)
+    if app is None:
+        return see("/account/ways")
+    try:
+        factor_id = await desk.services.db.write(lambda tx: enrol.start_totp(tx, app, me.person))
+    except Refusal:
+        return see("/account/ways")
+    return see(f"/account/totp/{factor_id}")
+
+
+async def totp_setup(request: Request) -> Response:
+    """GET `/account/totp/{id}`."""
+    me = await confirmed(request)
+    return me if isinstance(me, Response) else await _setup(desk_of(request), request, me)
+
+
+async def _setup(desk: Desk, request: Request, me: Me, status: int = 200, error: Any = "") -> Response:
+    app, factor_id = _app(desk), request.path_params["id"]
+    pending = await desk.services.db.read(lambda tx: enrol.pending_totp(tx, me.person.id, factor_id))
+    if app is None or pending is None:
+        return see("/account/ways")
+    seed = str(pending.data["seed"])
+    uri = app.uri(seed, me.account.username, desk.services.company[desk.locale(request)])
+    groups = " ".join(seed[i : i + 4] for i in range(0, len(seed), 4))
+    qr = Markup(app.qr_svg(uri))  # noqa: S704 - of our own making, no text in it
+    return page(desk, request, me, TotpSetup(factor_id, qr, groups, error), status)
+
+
+async def totp_finish(request: Request) -> Response:
+    """POST `/account/totp/{id}` with the first code."""
+    values = await read_form(request, "code")
+    me, desk = await confirmed(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    app, factor_id, origin = _app(desk), request.path_params["id"], desk.origin(request)
+    if app is None:
+        return see("/account/ways")
+    if not await desk.limiter.allows("proofs", origin.source):
+        return desk.page(request, pages.ErrorPage(429, 60, "/account/ways"), 429)
+    typed = values["code"][:64]
+    try:
+        good = await desk.services.db.write(
+            lambda tx: enrol.finish_totp(tx, app, me.session, factor_id, typed, origin)
+        )  # fmt: skip
+    except Refusal:
+        return see("/account/ways")
+    return see("/account/ways?done=totp_added") if good else await _setup(desk, request, me, 422, "wrong")
+
+
+# ── passkeys ────────────────────────────────────────────────────────────────
+
+
+def _maker(desk: Desk) -> EnrolsPasskey | None:
+    found = desk.services.proofs.get("passkey")
+    return found if isinstance(found, EnrolsPasskey) and "passkey" in offered(desk) else None
+
+
+async def passkey(request: Request) -> Response:
+    """GET `/account/passkeys`: what a passkey is, and a button that asks for a challenge."""
+    me, desk = await confirmed(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    return page(desk, request, me, PasskeySetup(possible=_maker(desk) is not None))
+
+
+async def passkey_start(request: Request) -> Response:
+    """POST `/account/passkeys`."""
+    await read_form(request)
+    me, desk = await confirmed(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    if _maker(desk) is None:
+        return see("/account/ways")
+    try:
+        prompt_id = await desk.services.db.write(lambda tx: enrol.start_passkey(tx, me.person))
+    except Refusal:
+        return see("/account/ways")
+    return see(f"/account/passkeys/{prompt_id}")
+
+
+async def passkey_setup(request: Request) -> Response:
+    """GET `/account/passkeys/{id}`."""
+    me = await confirmed(request, "/account/passkeys")
+    return me if isinstance(me, Response) else await _ask_browser(desk_of(request), request, me)
+
+
+async def _ask_browser(desk: Desk, request: Request, me: Me, status: int = 200, error: Any = "") -> Response:
+    maker, prompt_id, company = _maker(desk), request.path_params["id"], desk.services.company[desk.locale(request)]
+    if maker is None:
+        return see("/account/ways")
+
+    def load(tx: Tx) -> str | None:
+        prompt = enrol.open_passkey(tx, me.person, prompt_id)
+        if prompt is None:
+            return None
+        handle = enrol.user_handle(tx, maker, prompt, me.factors)
+        return maker.registration_options(
+            prompt.nonce, handle, me.account.username, me.person.name, company, me.factors
+        )  # fmt: skip
+
+    options = await desk.services.db.read(load)
+    if options is None:
+        return see("/account/passkeys")
+    return page(desk, request, me, PasskeySetup(prompt_id, options, error=error), status, path="/account/passkeys")
+
+
+async def passkey_finish(request: Request) -> Response:
+    """POST `/account/passkeys/{id}` with what the browser made."""
+    values = await read_form(request, "label", "assertion")
+    me, desk = await confirmed(request, "/account/passkeys"), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    maker, prompt_id, origin = _maker(desk), request.path_params["id"], desk.origin(request)
+    if maker is None:
+        return see("/account/ways")
+    label = enrol.clean_label(values["label"][:200], me.session.device or "Passkey")
+    typed = values["assertion"]
+    try:
+        done = await desk.services.db.write(
+            lambda tx: enrol.finish_passkey(tx, maker, me.session, prompt_id, typed, label, origin)
+        )
+    except Refusal:
+        return see("/account/passkeys")
+    if done == "added":
+        return see("/account/ways?done=passkey_added")
+    return page(desk, request, me, PasskeySetup(error=done), 422, path="/account/passkeys")
+
+
+# ── saved codes ─────────────────────────────────────────────────────────────
+
+
+async def codes(request: Request) -> Response:
+    """GET `/account/codes`: how many are left, and what a new set does."""
+    me, desk = await confirmed(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    return page(desk, request, me, await _codes(desk, me))
+
+
+async def _codes(desk: Desk, me: Me, **over: Any) -> Codes:
+    lines = await desk.services.db.read(lambda tx: lines_of(tx, me))
+    old = next((x for x in lines if x.kind == "recovery_codes"), None)
+    return Codes(left=old.left if old else None, made_at=old.added_at if old else 0, **over)
+
+
+async def codes_make(request: Request) -> Response:
+    """POST `/account/codes`: the only page that ever shows them."""
+    await read_form(request)
+    me, desk = await confirmed(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    maker, s = desk.services.proofs.get("recovery_code"), desk.services
+    if not isinstance(maker, MakesCodes) or "recovery_code" not in offered(desk):
+        return see("/account/ways")
+    try:
+        sheet = await enrol.make_codes(s.db, maker, me.session, desk.origin(request))
+    except Busy:
+        response = page(desk, request, me, await _codes(desk, me, busy=True), 503)
+        response.headers["retry-after"] = BUSY_S
+        return response
+    return page(desk, request, me, Codes(sheet.texts, len(sheet.texts), me.now, username=me.account.username))
+
+
+async def codes_file(request: Request) -> Response:
+    """POST `/account/codes/file`: gives the codes of the page back as a file. Keyback cannot know them any more."""
+    values = await read_form(request, "codes")
+    me = await signed_in(request)
+    if isinstance(me, Response):
+        return me
+    lines = values["codes"].split(" ")
+    if not 0 < len(lines) <= CODES or not all(CODE.match(x) for x in lines):
+        return see("/account/codes")
+    kept = {"content-disposition": 'attachment; filename="recovery-codes.txt"'}
+    return PlainTextResponse("\n".join([me.account.username, "", *lines, ""]), headers=kept)
+
+
+ROUTES = [
+    Route("/account/ways", show, methods=["GET"]),
+    Route("/account/totp", totp, methods=["GET"]),
+    Route("/account/totp", totp_start, methods=["POST"]),
+    Route("/account/totp/{id:str}", totp_setup, methods=["GET"]),
+    Route("/account/totp/{id:str}", totp_finish, methods=["POST"]),
+    Route("/account/passkeys", passkey, methods=["GET"]),
+    Route("/account/passkeys", passkey_start, methods=["POST"]),
+    Route("/account/passkeys/{id:str}", passkey_setup, methods=["GET"]),
+    Route("/account/passkeys/{id:str}", passkey_finish, methods=["POST"]),
+    Route("/account/codes", codes, methods=["GET"]),
+    Route("/account/codes", codes_make, methods=["POST"]),
+    Route("/account/codes/file", codes_file, methods=["POST"]),
+]

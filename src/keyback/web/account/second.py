@@ -1,0 +1,230 @@
+"""The second step: after a password, before something is changed (`/account/confirm`); and passkeys alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from keyback.application import devices, secondstep, signin, stepup
+from keyback.application.enrolling import FindsPasskey
+from keyback.application.passwords import Busy
+from keyback.application.ports import Asked, Proof
+from keyback.application.stepup import Step
+from keyback.application.store import Tx
+from keyback.domain.secret import Secret
+from keyback.web import pages
+from keyback.web.account.session import Me, own_path, page, signed_in
+from keyback.web.context import Desk, desk_of, see
+from keyback.web.cookies import DEVICE, SESSION
+from keyback.web.forms import read_form
+from keyback.web.pages_account import SecondStep
+
+WAITING = "second"  # finds the sign-in that waits for its second step
+TICKET = "ticket"  # of the challenge on the sign-in page
+MINUTES_10 = 600
+
+
+async def let_in(desk: Desk, request: Request, result: signin.SignedIn) -> Response:
+    """Hands out the session's cookie and the one by which this browser is known again."""
+    if result.must_change:
+        # Nothing behind the sign-in is open to this session yet, so its cookie is not handed out at all.
+        await desk.services.db.write(lambda tx: signin.sign_out(tx, result.token))
+        return desk.page(request, pages.SignIn(result.must_change, 0, result.account.username), path="/sign-in")
+    origin = desk.here(request).origin
+    cookie = await desk.services.db.write(lambda tx: devices.remember(tx, result.person.id, origin))
+    response = see("/account")
+    desk.cookies.put(response, SESSION, result.token)
+    desk.cookies.put(response, DEVICE, cookie, max_age=devices.LIFE // 1000)
+    desk.cookies.drop(response, WAITING)
+    desk.cookies.drop(response, TICKET)
+    return response
+
+
+def to_second(desk: Desk, step: signin.SecondStep) -> Response:
+    response = see("/sign-in/second")
+    desk.cookies.put(response, WAITING, step.token, max_age=MINUTES_10)
+    return response
+
+
+def _usable(desk: Desk, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(n for n in names if n in desk.services.proofs)
+
+
+def _draw(
+    desk: Desk, request: Request, names: tuple[str, ...], wanted: str, asked: dict[str, list[Asked]], **over: Any
+) -> tuple[SecondStep, str]:
+    """The page's model for the proof that is wanted, or for the best one."""
+    name = wanted if wanted in names else next(iter(names), "")
+    proof = desk.services.proofs.get(name)
+    form = proof.form(asked.get(name, []), desk.locale(request)) if proof else {}
+    model = SecondStep(name, tuple(n for n in names if n != name), form)
+    return replace(model, **over), name
+
+
+# ── at sign-in ──────────────────────────────────────────────────────────────
+
+
+async def show(request: Request) -> Response:
+    """GET `/sign-in/second`."""
+    return await _second(desk_of(request), request, request.query_params.get("with", "")[:20])
+
+
+async def _second(desk: Desk, request: Request, wanted: str, status: int = 200, **over: Any) -> Response:
+    token, proofs = desk.cookies.get(request, WAITING), desk.services.proofs
+
+    def load(tx: Tx) -> tuple[secondstep.Pending, dict[str, list[Asked]]] | None:
+        pending = secondstep.look(tx, token)
+        if pending is None:
+            return None
+        return pending, {n: stepup.asked(tx, pending.page, proofs[n]) for n in pending.proofs if n in proofs}
+
+    found = await desk.services.db.read(load) if token else None
+    if found is None:
+        response = see("/sign-in")
+        desk.cookies.drop(response, WAITING)
+        return response
+    pending, asked = found
+    model, _ = _draw(desk, request, _usable(desk, pending.proofs), wanted, asked, **over)
+    return desk.page(request, model, status, path="/sign-in/second")
+
+
+async def take(request: Request) -> Response:
+    """POST `/sign-in/second`."""
+    desk = desk_of(request)
+    values = await read_form(request, "proof", "code", "assertion")
+    origin, s, name = desk.origin(request), desk.services, values["proof"][:20]
+    if not await desk.limiter.allows("sign_ins", origin.source):
+        return desk.page(request, pages.ErrorPage(429, 60, "/sign-in/second"), 429)
+    proof, token = s.proofs.get(name), desk.cookies.get(request, WAITING)
+    if proof is None or not token or name not in stepup.PROOF_OF.values():
+        return see("/sign-in/second")
+    try:
+        done = await secondstep.take(s.db, proof, token, _typed(values), origin, s.rules)
+    except Busy:
+        return _busy(await _second(desk, request, name, 503, error="busy"))
+    if isinstance(done, signin.SignedIn):
+        return await let_in(desk, request, done)
+    return see("/sign-in") if done.code == "over" else await _second(desk, request, name, 422, error=done.code)
+
+
+def _typed(values: dict[str, str]) -> str:
+    return values["assertion"] or values["code"]
+
+
+def _busy(response: Response) -> Response:
+    response.headers["retry-after"] = "2"
+    return response
+
+
+# ── a passkey alone ─────────────────────────────────────────────────────────
+
+
+def sign_in_page(desk: Desk, request: Request, model: pages.SignIn, now: int, status: int = 200) -> Response:
+    """The sign-in page; with a challenge for any passkey where there can be passkeys."""
+    proof = desk.services.proofs.get("passkey")
+    if proof is None:
+        return desk.page(request, model, status, path="/sign-in")
+    ticket = secondstep.new_ticket(now)
+    form = proof.form([secondstep.stand_in(desk.services.seals, ticket)], desk.locale(request))
+    options = str(form["options"])
+    response = desk.page(request, replace(model, passkey_options=options), status, path="/sign-in")
+    desk.cookies.put(response, TICKET, ticket.rstrip("="), max_age=MINUTES_10)
+    return response
+
+
+async def by_passkey(request: Request) -> Response:
+    """POST `/sign-in/passkey`."""
+    desk = desk_of(request)
+    values = await read_form(request, "assertion")
+    origin, s = desk.origin(request), desk.services
+    now = await s.db.read(lambda tx: tx.now)
+    if not await desk.limiter.allows("sign_ins", origin.source):
+        return sign_in_page(desk, request, pages.SignIn("slow_down", 60), now, 429)
+    proof, ticket = s.proofs.get("passkey"), desk.cookies.get(request, TICKET)
+    if not isinstance(proof, FindsPasskey) or not ticket:
+        return see("/sign-in")
+    typed = values["assertion"][:8192]
+    done = await secondstep.by_passkey(s.db, proof, ticket, proof.lookup(typed), typed, origin, s.rules)
+    if isinstance(done, signin.SignedIn):
+        return await let_in(desk, request, done)
+    return sign_in_page(desk, request, pages.SignIn("passkey"), now, 401)
+
+
+# ── before something is changed ─────────────────────────────────────────────
+
+
+async def confirm(request: Request) -> Response:
+    """GET `/account/confirm`: asks for the second step once more, or for the password of somebody without one."""
+    me = await signed_in(request)
+    if isinstance(me, Response):
+        return me
+    query = request.query_params
+    following = own_path(query.get("next", ""))
+    if me.fresh:
+        return see(following)
+    return await _confirm(desk_of(request), request, me, following, query.get("with", "")[:20])
+
+
+async def _confirm(
+    desk: Desk, request: Request, me: Me, following: str, wanted: str, status: int = 200, **over: Any
+) -> Response:
+    s, handle = desk.services, stepup.page_of(me.session)
+    if not me.second_step:
+        return page(desk, request, me, SecondStep("", next=following, **over), status, path="/account/confirm")
+
+    def load(tx: Tx) -> tuple[tuple[str, ...], dict[str, list[Asked]]]:
+        names = tuple(n for n in stepup.PROOF_OF.values() if n in s.proofs)
+        found = {n: stepup.asked(tx, handle, s.proofs[n]) for n in names}
+        if not any(found.values()):
+            person = tx.people.person(me.person.id) or me.person
+            stepup.put(tx, person, "step_up", handle)
+            found = {n: stepup.asked(tx, handle, s.proofs[n]) for n in names}
+        return tuple(n for n in names if found[n]), found
+
+    names, asked = await s.db.write(load)
+    model, _ = _draw(desk, request, names, wanted, asked, next=following, **over)
+    return page(desk, request, me, model, status, path="/account/confirm")
+
+
+async def confirm_by(request: Request) -> Response:
+    """POST `/account/confirm`."""
+    desk, s = desk_of(request), desk_of(request).services
+    values = await read_form(request, "proof", "code", "assertion", "password", "next")
+    me = await signed_in(request)
+    if isinstance(me, Response):
+        return me
+    origin, following = desk.origin(request), own_path(values["next"])
+    if not await desk.limiter.allows("sign_ins", origin.source):
+        return desk.page(request, pages.ErrorPage(429, 60, "/account"), 429)
+    name = values["proof"][:20]
+    try:
+        if not me.second_step:
+            fault = await stepup.by_password(s.db, s.gate, me.session, Secret(values["password"]), origin)
+            done = Step("wrong" if fault == "wrong" else "no_tries" if fault else "accepted")
+        else:
+            proof: Proof | None = s.proofs.get(name) if name in stepup.PROOF_OF.values() else None
+            if proof is None:
+                return see(f"/account/confirm?next={following}")
+            done = await stepup.answer(s.db, proof, stepup.page_of(me.session), _typed(values), origin)
+            if done.code == "accepted":
+                await s.db.write(lambda tx: tx.sessions.prove(me.session.digest, done.proof))
+    except Busy:
+        return _busy(await _confirm(desk, request, me, following, name, 503, error="busy"))
+    if done.code == "accepted":
+        return see(following)
+    if done.code == "over":
+        return see(f"/account/confirm?next={following}")
+    return await _confirm(desk, request, me, following, name, 422, error=done.code)
+
+
+ROUTES = [
+    Route("/sign-in/second", show, methods=["GET"]),
+    Route("/sign-in/second", take, methods=["POST"]),
+    Route("/sign-in/passkey", by_passkey, methods=["POST"]),
+    Route("/account/confirm", confirm, methods=["GET"]),
+    Route("/account/confirm", confirm_by, methods=["POST"]),
+]

@@ -1,0 +1,56 @@
+"""What a person does in the security centre, step by step."""
+
+from __future__ import annotations
+
+import re
+
+import pyotp
+from playwright.sync_api import BrowserContext, Page, expect
+
+from tests.e2e.site import OLD, Site, Someone
+from tests.e2e.steps import sign_in
+
+KEY = re.compile(r"[A-Z2-7 ]{39}")
+
+
+def signed_in(page: Page, who: Someone) -> None:
+    sign_in(page, who.key, OLD)
+    page.wait_for_url("**/account")
+
+
+def totp(site: Site, seed: str, steps: int = 0) -> str:
+    return pyotp.TOTP(seed).at(site.clock() // 1000 + 30 * steps)
+
+
+def add_totp(page: Page, site: Site) -> str:
+    """From the list of ways to a working app; its seed."""
+    page.goto("/account/totp")
+    page.locator("form[action='/account/totp'] button").click()
+    page.wait_for_url("**/account/totp/*")
+    page.locator("summary").click()
+    seed = (page.locator(".secret-key").text_content() or "").replace(" ", "")
+    page.locator("#code").fill(totp(site, seed, -1))
+    page.locator("main form button[type=submit]").click()
+    page.wait_for_url("**/account/ways?done=totp_added")
+    return seed
+
+
+def second_step(page: Page, code: str) -> None:
+    expect(page.locator("#code")).to_be_visible()
+    page.locator("#code").fill(code)
+    page.locator("main form button[type=submit]").click()
+
+
+def authenticator(context: BrowserContext, page: Page) -> None:
+    """A device of this browser that keeps passkeys and knows its user by heart."""
+    cdp = context.new_cdp_session(page)
+    cdp.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})
