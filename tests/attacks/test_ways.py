@@ -11,6 +11,7 @@ import pytest
 from keyback.application import evidence, prove, vouching, ways
 from keyback.domain.case import State
 from keyback.domain.errors import Refusal
+from keyback.domain.person import Contact
 from keyback.domain.secret import Secret
 from tests.attacks.enrolled import SMS, add_codes, add_contact, add_totp, answer_way, ask_way, totp_now
 from tests.attacks.steps import Tray, accept, ask, begin, case_of, choose, drain, fit, here, statements
@@ -329,3 +330,24 @@ def test_a_lost_mailbox_is_never_written_to(make_kit: Make, database_url: str) -
     assert state(kit, handle) == State.ON_HOLD
     drain(kit)
     assert {x.kind for x in tray.letters if x.to == "maya@example.com"} == {"hold"}  # told, but not asked
+
+
+@pytest.mark.covers("N-R8")
+def test_two_people_behind_one_address_each_have_their_own_colleague(make_kit: Make, database_url: str) -> None:
+    kit, tray = kit_of(make_kit, database_url)
+    shared = "team@example.com"
+    kit.write(lambda tx: tx.people.save_imported([person("ada", shared), person("bo", shared)]))
+    pids = [m.person.id for m in kit.read(lambda tx: tx.people.match([shared]))[shared]]
+
+    def add(tx: Any) -> None:
+        for n, pid in enumerate(pids):
+            c = Contact(tx.new_id(), pid, "mail", f"friend{n}@example.org", "recovery", origin="person", name=f"F{n}")
+            assert tx.contacts.add(c)
+
+    kit.write(add)
+    handle = ask(kit, shared).handle
+    drain(kit)
+    ask_way(kit, handle, "recovery_contact")
+    vouches = [x for x in tray.letters if x.kind == "vouch"]
+    assert sorted(x.to for x in vouches) == ["friend0@example.org", "friend1@example.org"]
+    assert len({x.facts["link"].reveal() for x in vouches}) == 2  # type: ignore[attr-defined]

@@ -7,10 +7,12 @@ from dataclasses import replace
 from typing import Literal
 
 import gallery_account
+from markupsafe import Markup
 
 from keyback.web import demo_pages as d
 from keyback.web import pages as p
 from keyback.web import pages_link as pl
+from keyback.web import pages_remedy as r
 from keyback.web import pages_ways as w
 
 Lang = Literal["zh_CN", "en"]
@@ -105,6 +107,16 @@ def ways(username: str) -> Iterator[tuple[str, p.Page]]:
     yield "in-review", w.InReview(HANDLE, username, (w.WayOption("passkey", (("f2", "YubiKey"),)),))
     yield "new-code", w.NewCode(HANDLE, "K7QF2M-9X3B1T-ZZ81AC")
     yield "vouch", w.Vouch("陈伟", AT, "203.0.113.7", "Windows, Chrome", error="wrong", tries_left=2)
+    yield "unlock", r.Unlock(HANDLE, username, ("Keyback", "Demo CRM"), ("Demo CRM",))
+    yield "unlock-none", r.Unlock(HANDLE, username, ())
+    yield "replace-factor", r.ReplaceFactor(HANDLE, username, (("totp", "Pixel"), ("passkey", "")))
+    yield "replace-factor-scan", r.ReplaceFactor(HANDLE, username, (), "JBSW Y3DP", Markup("<svg></svg>"), error=True)
+    yield "replace-mailbox", r.ReplaceMailbox(HANDLE, username, (("c2", "m•••@example.net"),))
+    waiting = r.ReplaceMailbox(HANDLE, username, (), "maya@example.net", error="wrong")
+    yield "replace-mailbox-code", waiting
+    yield "replace-mailbox-known", replace(waiting, waiting="", typed="x", error="known")
+    for what in ("unlocked", "factor_replaced", "mailbox_replaced"):
+        yield f"remedied-{what}", r.Remedied(what)  # type: ignore[arg-type]
     for problem in ("over", "done", "refused"):
         yield f"vouch-{problem}", w.Vouch("陈伟", problem=problem)  # type: ignore[arg-type]
 

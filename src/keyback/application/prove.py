@@ -48,7 +48,7 @@ def look_at_link(tx: Tx, token: str) -> LinkView:
 def look_at_stop(tx: Tx, token: str) -> LinkView:
     """What the stop link of a mail, or of the notice of a hold, would stop."""
     notice = tx.prompts.by_link(ch.token_digest(token))
-    if notice is not None and notice.purpose == "cancel":
+    if notice is not None and notice.purpose == "cancel" and notice.case_id:
         return _stop_view(tx, notice)
     return _view(tx, tx.challenges.by_stop(ch.token_digest(token)), by_link=False)
 
@@ -269,7 +269,7 @@ def stop_by_owner(tx: Tx, token: str, held: Collection[str] = ()) -> LinkView:
     """
     digest = ch.token_digest(token)
     notice = tx.prompts.by_link(digest)
-    if notice is not None and notice.purpose == "cancel":
+    if notice is not None and notice.purpose == "cancel" and notice.case_id:
         view = _stop_view(tx, notice)
         if view.problem is None:
             cancel(tx, notice.case_id, "owner")

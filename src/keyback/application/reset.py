@@ -133,11 +133,13 @@ async def apply_one(db: Database, connectors: Mapping[str, Connector], job: Job)
         loaded = await db.read(lambda tx: _load(tx, job))
         if isinstance(loaded, str):
             return await _settle(db, job, "unsure" if job.attempts > 1 else "refused", loaded, "")
-        account, password = loaded
+        account, password, allowed = loaded
         connector = connectors.get(account.system)
         if connector is None:
             return await _settle(db, job, "refused", "unavailable", "")
-        plan = Plan(job.id, account.external_id, account.username, password, attempt=job.attempts)
+        plan = Plan(
+            job.id, account.external_id, account.username, password, allow_privileged=allowed, attempt=job.attempts
+        )
         outcomes = await connector.apply(plan)
     except StorageDown:
         raise  # nothing can be written now; the lease runs out
@@ -151,8 +153,8 @@ async def apply_one(db: Database, connectors: Mapping[str, Connector], job: Job)
     return await _settle(db, job, result, last.code, last.vendor_text)
 
 
-def _load(tx: Tx, job: Job) -> tuple[Account, Secret] | str:
-    """The account and its new password, or the code of what speaks against it now."""
+def _load(tx: Tx, job: Job) -> tuple[Account, Secret, bool] | str:
+    """The account, its new password and whether it may be an administrator's, or the code of what speaks against it."""
     case = tx.cases.get(str(job.body["case"]))
     if case is None or job.sealed is None:
         return "not_found"
@@ -166,7 +168,8 @@ def _load(tx: Tx, job: Job) -> tuple[Account, Secret] | str:
     if person is None or person.state != "active" or account.state == "disabled":
         return "not_permitted"  # switched off since it was chosen (E16)
     plain = tx.seals.open(job.sealed, f"{PURPOSE}/{case.id}", job.id)
-    return account, Secret(plain.decode())
+    # A case that was opened for an administrator was approved by what that asks for; any other one never was.
+    return account, Secret(plain.decode()), case.tier == "privileged"
 
 
 def judge(outcomes: Sequence[Outcome]) -> tuple[ev.Result, Outcome]:

@@ -168,7 +168,7 @@ def _put(tx: Tx, intake: Intake, match: Match, proof: Proof, want: Want) -> None
         except Refusal:
             return
         case = tx.cases.act(case, happened)
-        token = link_token(tx.seals.derive("prompt"), prompt.nonce)
+        token = link_token(tx.seals.derive("prompt"), prompt.nonce + prompt.id.encode())  # two people may share a nonce
         tx.prompts.add(prompt, ch.token_digest(token) if proof.name == "recovery_contact" else None)
         if proof.carrier:
             _send(tx, prompt, intake, proof, match.person.name)

@@ -13,11 +13,21 @@ from pydantic import BaseModel, IPvAnyNetwork, SecretStr
 from pydantic.fields import FieldInfo
 
 from keyback.cli import main
-from keyback.domain.case import diagram
+from keyback.domain.case import ENDED, TRANSITIONS, State
 from keyback.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
 MADE = "Made by `python -m keyback.cli.docs` from {}; a test fails while it is stale."
+
+
+def diagram() -> str:
+    """The case's transition table as a Mermaid state diagram, the text of `docs/states.mmd`."""
+    arrows: dict[tuple[str, str], list[str]] = {}
+    for (a, e), b in TRANSITIONS.items():
+        arrows.setdefault((a.value, b.value), []).append(e.__name__)
+    lines = ["stateDiagram-v2", "    [*] --> requested: Requested"]
+    lines += [f"    {a} --> {b}: {' / '.join(sorted(names))}" for (a, b), names in arrows.items()]
+    return "\n".join([*lines, *(f"    {s.value} --> [*]" for s in State if s in ENDED), ""])
 
 
 def pages() -> dict[str, str]:

@@ -95,6 +95,8 @@ class BuiltinConnector:
             step = Step.UNLOCK
             await self._store.unlock(plan.external_id)
             done.append(Outcome(step, "done"))
+            if plan.new_password is None:
+                return done
 
             step = Step.SET
             phc = await self._gate.hash(plan.new_password)

@@ -90,6 +90,8 @@ class DemoConnector:
             step = Step.UNLOCK
             await self._ask(f"{user}/unlock", {})
             done.append(Outcome(step, "done"))
+            if plan.new_password is None:
+                return done
             # 10. It remembers the job: sending it again is safe. If yours cannot, look first (see `tryton.py`).
             step = Step.SET
             await self._ask(f"{user}/password", {"password": plan.new_password.reveal(), "job_id": plan.job_id})

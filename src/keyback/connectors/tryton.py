@@ -108,17 +108,19 @@ class TrytonConnector:
             return [fault(Step.GUARD, e)]
         if isinstance(user, Outcome):
             return [user]
-        done = [Outcome(Step.GUARD, "done"), Outcome(Step.UNLOCK, "unsupported")]
+        done, password = [Outcome(Step.GUARD, "done"), Outcome(Step.UNLOCK, "unsupported")], plan.new_password
+        if password is None:
+            return done
         later = [Outcome(Step.MUST_CHANGE, "unsupported")] if plan.must_change else []
-        if plan.attempt >= 2 and (await self._verify(user.username, plan.new_password))[0]:
+        if plan.attempt >= 2 and (await self._verify(user.username, password))[0]:
             # An earlier attempt worked. Should it be the old password chosen anew, sessions may still live: end them.
             ended = await self._write(Step.REVOKE, plan, {"active": True})
             confirmed = [Outcome(Step.CONFIRM, "done")] if ended.status == "done" else []
             return [*done, Outcome(Step.SET, "done"), *later, ended, *confirmed]
-        changed = await self._write(Step.SET, plan, {"password": plan.new_password.reveal()})
+        changed = await self._write(Step.SET, plan, {"password": password.reveal()})
         if changed.status not in {"done", "uncertain"}:
             return [*done, changed]
-        works, why = await self._verify(user.username, plan.new_password)
+        works, why = await self._verify(user.username, password)
         if works:
             revoked = Outcome(Step.REVOKE, "done")  # by itself, with the set (tried)
             return [*done, Outcome(Step.SET, "done"), *later, revoked, Outcome(Step.CONFIRM, "done")]
@@ -159,7 +161,7 @@ class TrytonConnector:
     async def _write(self, step: Step, plan: Plan, values: dict[str, Any]) -> Outcome:
         try:
             params = [[int(plan.external_id)], values, {}]
-            await self._rpc("model.res.user.write", params, hide=plan.new_password)
+            await self._rpc("model.res.user.write", params, hide=plan.new_password or NOTHING)
         except Refusal as e:
             # Tryton gives one kind of error to a weak password and to missing rights.
             code = "policy_rejected" if "password" in values and await self._may_write() else "not_permitted"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 from keyback.domain import events as ev
 from keyback.domain.challenge import MINUTE
@@ -51,7 +51,6 @@ __all__ = [
     "State",
     "WithholdMail",
     "decide",
-    "diagram",
     "evolve",
     "fold",
 ]
@@ -155,6 +154,7 @@ class Case:
     expires_at: int = 0
     approved_for: tuple[str, ...] = ()
     waiting: tuple[tuple[str, int], ...] = ()
+    remedied: Literal["", "unlocked", "factor_replaced", "mailbox_replaced"] = ""
 
     def hold_of(self, handle: str) -> int:
         """When the hold of a page is over (ms); 0 where it has none."""
@@ -365,6 +365,8 @@ def evolve(case: Case, event: ev.CaseEvent, at: int) -> Case:
         case ev.HoldStarted():
             waiting = (*case.waiting, (event.intake_id, event.until))
             return then(waiting=waiting, expires_at=max(case.expires_at, event.until + AFTER_HOLD))
+        case ev.Remedied():
+            return then(remedied=event.what)
         case ev.PasswordChosen():
             again = {a for a, _ in event.jobs}
             kept = tuple(r for r in case.results if r.account_id not in again)
@@ -390,13 +392,3 @@ def fold(case_id: str, history: list[tuple[ev.CaseEvent, int]]) -> Case:
     for event, at in history:
         case = evolve(case, event, at)
     return case
-
-
-def diagram() -> str:
-    """The transition table as a Mermaid state diagram, the text of `docs/states.mmd`."""
-    arrows: dict[tuple[str, str], list[str]] = {}
-    for (a, e), b in TRANSITIONS.items():
-        arrows.setdefault((a.value, b.value), []).append(e.__name__)
-    lines = ["stateDiagram-v2", "    [*] --> requested: Requested"]
-    lines += [f"    {a} --> {b}: {' / '.join(sorted(names))}" for (a, b), names in arrows.items()]
-    return "\n".join([*lines, *(f"    {s.value} --> [*]" for s in State if s in ENDED), ""])

@@ -95,6 +95,11 @@ def clean_number(typed: str) -> int | None:
     return int(digits) if len(digits) == 2 and digits.isascii() and digits.isdigit() else None
 
 
+def same(right: str, typed: str) -> bool:
+    """Whether a typed code is the right one, in constant time, whatever was typed."""
+    return hmac.compare_digest(right.encode(), typed.encode())
+
+
 def clean_code(typed: str) -> str | None:
     """Eight digits out of what was typed or pasted (spaces and hyphens fall away); None when it cannot be a code."""
     digits = typed.replace(" ", "").replace("-", "").replace("\u00a0", "").strip()

@@ -32,6 +32,7 @@ def _dump(case: Case) -> str:
         "submission": case.submission,
         "approved_for": case.approved_for,
         "waiting": case.waiting,
+        "remedied": case.remedied,
     }
     return json.dumps(body, ensure_ascii=True, separators=(",", ":"))
 
@@ -52,6 +53,7 @@ def _load(row: Row[Any]) -> Case:
         opened_at=row.opened_at,
         expires_at=row.expires_at,
         approved_for=tuple(body.get("approved_for", ())),  # cases of the version before have none
+        remedied=body.get("remedied", ""),
         waiting=tuple((h, until) for h, until in body.get("waiting", ())),
     )
 

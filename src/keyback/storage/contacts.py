@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
-from keyback.domain.person import Contact, ContactState
+from keyback.domain.person import Contact, ContactState, canonicalize
 from keyback.storage.among import among
-from keyback.storage.schema import contacts
+from keyback.storage.schema import contacts, identifiers
+from keyback.storage.sql import insert_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx
@@ -56,6 +57,13 @@ class ContactStore:
         mine = (contacts.c.id == contact_id) & (contacts.c.state == "pending")
         values = {"state": "confirmed", "usable_from": usable_from}
         return self._tx.conn.execute(update(contacts).where(mine).values(**values)).rowcount == 1
+
+    def make_primary(self, contact_id: str) -> None:
+        """It takes the place of the primary address, and its person is found by it from now on."""
+        row = self._tx.conn.execute(select(contacts).where(contacts.c.id == contact_id)).one()
+        self._tx.conn.execute(update(contacts).where(contacts.c.id == contact_id).values(role="primary"))
+        mine = {"canonical": canonicalize(row.address), "person_id": row.person_id, "account_id": ""}
+        insert_many(self._tx.conn, identifiers, [mine], ignore=True)
 
     def remove(self, contact_id: str) -> bool:
         """It can do nothing any more but hear about its removal."""

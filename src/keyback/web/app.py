@@ -26,7 +26,7 @@ from keyback.web.cookies import Cookies
 from keyback.web.forms import BadForm
 from keyback.web.front import Front, TooLong, TooSlow
 from keyback.web.limits import Limiter
-from keyback.web.portal import link, password, recovery, simple, vouch, ways
+from keyback.web.portal import link, password, recovery, remedy, simple, vouch, ways
 from keyback.web.problems import problem
 from keyback.web.proxies import Proxies
 from keyback.web.rendering import Renderer
@@ -67,6 +67,7 @@ def make_app(desk: Desk, *, more: list[BaseRoute] | None = None, lifespan: Lifes
             *recovery.ROUTES,
             *ways.ROUTES,
             *vouch.ROUTES,
+            *remedy.ROUTES,
             *link.ROUTES,
             *simple.ROUTES,
             *password.ROUTES,

@@ -20,7 +20,8 @@ from keyback.domain.errors import Refusal
 from keyback.web import pages
 from keyback.web.context import Desk, see
 from keyback.web.forms import read_form
-from keyback.web.portal import ways
+from keyback.web.pages_remedy import Remedied
+from keyback.web.portal import remedy, ways
 from keyback.web.portal.password import password_page, results_page, take_password
 from keyback.web.portal.view import View, held_by, look
 
@@ -50,7 +51,12 @@ async def _page(
     case = view.case
     if case.results and not (case.state == State.APPROVED and "again" in request.query_params):
         return await results_page(desk, request, handle, case, view.version)
+    if case.remedied:
+        return desk.page(request, Remedied(case.remedied), step=3, path=path)
     if case.open_to(handle) and view.now < case.expires_at:
+        new = "new" in request.query_params and view.intake.journey == "locked"
+        if view.intake.journey in remedy.JOURNEYS and not new:
+            return await remedy.page(desk, request, view)
         return await password_page(desk, request, handle, case)
     if case.state in dc.JOINABLE and view.now < case.expires_at:
         return await ways.further(desk, request, view, case)

@@ -1,0 +1,283 @@
+"""What a proven recovery puts right besides a password: a lock, a lost second step, a lost mailbox.
+
+Each asks once more whether the page may (`evidence.enough`), acts, ends every session and pending question, and tells
+every contact, those that were taken away too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from keyback.application import evidence
+from keyback.application.account import changed
+from keyback.application.enrolling import EnrolsApp
+from keyback.application.evidence import Here
+from keyback.application.notices import username_of
+from keyback.application.ports import Connector, Means, Outcome, Plan
+from keyback.application.store import Database, Job, Tx
+from keyback.domain import case as dc
+from keyback.domain import challenge as ch
+from keyback.domain.case import Case
+from keyback.domain.errors import BadInput, Refusal
+from keyback.domain.factor import BOUND, Factor
+from keyback.domain.person import Account, Contact, Person, canonicalize
+from keyback.domain.prompt import SHORT_LIFE, Prompt, short_code
+
+SETUP_LIFE = 20 * ch.MINUTE
+SEED_BYTES = 20
+CAN = (Means.NATIVE, Means.COMPOSED)
+What = Literal["unlocked", "factor_replaced", "mailbox_replaced"]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A recovery whose page may apply its remedy now."""
+
+    case: Case
+    person: Person
+    accounts: tuple[Account, ...]
+
+
+def opened(tx: Tx, handle: str, here: Here) -> Opened:
+    """The recovery of a page that may go on.
+
+    Raises:
+        Refusal: `not_found`, `not_enough_evidence` or `expired`.
+    """
+    intake = tx.intakes.get(handle)
+    case = tx.cases.get(intake.case_id) if intake and intake.case_id else None
+    person = tx.people.person(case.person_id) if case else None
+    if case is None or person is None or person.state != "active":
+        raise Refusal("not_found")
+    accounts = tuple(tx.people.accounts([person.id]).get(person.id, ()))
+    if not evidence.enough(tx, case, handle, person, accounts, here.policy):
+        raise Refusal("not_enough_evidence")
+    if tx.now >= case.expires_at:
+        raise Refusal("expired")
+    return Opened(case, person, tuple(a for a in accounts if a.id in case.accounts and a.state != "disabled"))
+
+
+def _close(
+    tx: Tx, o: Opened, handle: str, what: What, here: Here, detail: str = "", also: Sequence[Contact] = ()
+) -> None:
+    """The end of a recovery that sets no password: nothing that was pending is good for anything any more (C17)."""
+    tx.cases.act(o.case, dc.decide(o.case, dc.Remedy(what, handle), tx.now))
+    tx.challenges.end_all([o.case.id], "used")
+    tx.prompts.end_where("stopped", person_id=o.person.id)
+    tx.people.bump_security(o.person.id)
+    tx.sessions.end_all(o.person.id)
+    changed(tx, o.person.id, what, here.origin, detail=detail, also=also, data={"case": o.case.id})
+
+
+# ── locked ──────────────────────────────────────────────────────────────────
+
+
+def unlockable(o: Opened, connectors: Mapping[str, Connector]) -> tuple[Account, ...]:
+    """The accounts that can be unlocked without a new password; the others take one."""
+    return tuple(
+        a for a in o.accounts if (c := connectors.get(a.system)) is not None and c.capabilities.unlock in CAN
+    )  # fmt: skip
+
+
+async def unlock(
+    db: Database, connectors: Mapping[str, Connector], handle: str, here: Here
+) -> list[tuple[Account, Outcome]]:
+    """Unlocks every account that can be, in every system, without touching passwords.
+
+    Unlocking twice is the same as once, so a lost answer is no harm: the person presses the button again.
+
+    Returns:
+        Each account with the last step's outcome. When one did not work, the recovery stays open for another try.
+
+    Raises:
+        Refusal: as `opened`; `no_accounts` where only a new password helps.
+    """
+    o = await db.read(lambda tx: opened(tx, handle, here))
+    accounts = unlockable(o, connectors)
+    if not accounts:
+        raise Refusal("no_accounts")
+    allowed = o.case.tier == "privileged"
+    results = []
+    for a in accounts:
+        plan = Plan(f"{o.case.id}/{a.id}"[:44], a.external_id, a.username, None, allow_privileged=allowed)
+        results.append((a, (await connectors[a.system].apply(plan))[-1]))
+    if all(r.status == "done" for _, r in results):
+        await db.write(lambda tx: _unlocked(tx, handle, here))
+    return results
+
+
+def _unlocked(tx: Tx, handle: str, here: Here) -> None:
+    o = opened(tx, handle, here)
+    for a in o.accounts:
+        if a.state == "locked":
+            tx.people.set_account_state(a.id, "active")
+        tx.counters.reset(f"pw/{a.id}")
+    _close(tx, o, handle, "unlocked", here)
+
+
+# ── a lost second step ──────────────────────────────────────────────────────
+
+
+def bound_factors(tx: Tx, person_id: str) -> tuple[Factor, ...]:
+    """What would be replaced: everything that signs in as a second step."""
+    return tuple(f for f in tx.factors.of_person(person_id) if f.kind in BOUND)
+
+
+def start_app(tx: Tx, app: EnrolsApp, handle: str, here: Here) -> str:
+    """A seed for a new authenticator app, which waits to be shown to work; the factor's id.
+
+    Raises:
+        Refusal: as `opened`.
+    """
+    o = opened(tx, handle, here)
+    for old in tx.factors.of_person(o.person.id, states=("pending",)):
+        tx.factors.turn(old.id, "pending", "removed")
+    factor = Factor(
+        tx.new_id(), o.person.id, "totp", "", "pending", {"seed": app.new_seed(tx.random(SEED_BYTES))}, added_at=tx.now
+    )
+    tx.factors.add(factor)
+    return factor.id
+
+
+def waiting_app(tx: Tx, person_id: str) -> Factor | None:
+    """The seed that waits, for the QR code; nobody sees it again once it works (M5)."""
+    pending = tx.factors.of_person(person_id, states=("pending",))
+    return next((f for f in pending if f.kind == "totp" and tx.now < f.added_at + SETUP_LIFE), None)
+
+
+def replace_factor(tx: Tx, app: EnrolsApp, handle: str, typed: str, here: Here) -> bool:
+    """Puts the new app in place of every second step there was, all at once; False for a wrong code (O-M1).
+
+    Raises:
+        Refusal: as `opened`; `over` when no seed waits any more.
+    """
+    o = opened(tx, handle, here)
+    new = waiting_app(tx, o.person.id)
+    if new is None:
+        raise Refusal("over")
+    key = f"enrol/{o.person.id}"
+    if tx.counters.add([key])[key].hour > ch.WINDOW_TRIES * 2:
+        return False
+    step = app.first_step(str(new.data["seed"]), typed, tx.now)
+    if step is None:
+        return False
+    for old in bound_factors(tx, o.person.id):
+        tx.factors.turn(old.id, "active", "removed")
+    if not tx.factors.turn(new.id, "pending", "active") or not tx.factors.advance(new.id, step):
+        raise Refusal("over")
+    tx.counters.reset(f"totp/{o.person.id}")
+    tx.devices.forget(o.person.id)
+    _close(tx, o, handle, "factor_replaced", here)
+    return True
+
+
+# ── a lost mailbox ──────────────────────────────────────────────────────────
+
+
+def other_mailboxes(tx: Tx, person_id: str) -> tuple[Contact, ...]:
+    """Confirmed addresses that could take the place of the lost one."""
+    own = tx.people.contacts([person_id]).get(person_id, ())
+    return tuple(c for c in own if c.channel == "mail" and c.role == "backup" and c.usable_from <= tx.now)
+
+
+def start_mailbox(tx: Tx, handle: str, address: str, here: Here) -> str:
+    """Mails a code to a new address, which is used for nothing before it came back (N-R7); the prompt's id.
+
+    Raises:
+        BadInput: it cannot be a mail address.
+        Refusal: as `opened`; `known` for one that is on record already, `too_many` codes.
+    """
+    from email_validator import EmailNotValidError, validate_email  # here: few ever need it, and it takes its time
+
+    o = opened(tx, handle, here)
+    canonicalize(address)  # what cannot be an identifier is no address either
+    try:
+        validate_email(address.strip(), check_deliverability=False)
+    except EmailNotValidError:
+        raise BadInput("not_mail") from None
+    key = f"mail/new/{o.person.id}"
+    if tx.counters.add([key])[key].hour > ch.MAILS_PER_HOUR:
+        raise Refusal("too_many")
+    contact = Contact(tx.new_id(), o.person.id, "mail", address.strip(), "backup", "pending", "person", added_at=tx.now)
+    if not tx.contacts.add(contact):
+        raise Refusal("known")
+    tx.prompts.end_where("replaced", person_id=o.person.id, proof="new_mailbox")
+    prompt = Prompt(
+        id=tx.new_id(),
+        purpose="enrol",
+        proof="new_mailbox",
+        person_id=o.person.id,
+        nonce=tx.random(32),
+        security_version=o.person.security_version,
+        created_at=tx.now,
+        expires_at=tx.now + SHORT_LIFE,
+        handle=handle,
+        case_id=o.case.id,
+        target=contact.id,
+    )
+    tx.prompts.add(prompt)
+    body = {
+        "letter": "mail_code",
+        "person": o.person.id,
+        "contact": contact.id,
+        "prompt": prompt.id,
+        "username": username_of(tx, o.person.id),
+        "asked_at": tx.now,
+        "source": here.origin.source[:45],
+        "device": "",
+    }
+    tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, prompt.expires_at)])
+    return prompt.id
+
+
+def waiting_mailbox(tx: Tx, handle: str) -> Contact | None:
+    """The new address whose code this page waits for."""
+    live = [p for p in tx.prompts.asked(handle, "new_mailbox") if p.ended is None and p.expires_at > tx.now]
+    return tx.contacts.many([live[-1].target]).get(live[-1].target) if live else None
+
+
+def confirm_mailbox(tx: Tx, handle: str, typed: str, here: Here) -> bool:
+    """Takes the code of the new address and puts it in place of the lost one; False for a wrong code.
+
+    Raises:
+        Refusal: as `opened`; `over` when no code is waited for.
+    """
+    o = opened(tx, handle, here)
+    live = [p for p in tx.prompts.asked(handle, "new_mailbox") if p.ended is None and p.expires_at > tx.now]
+    key = f"new_mailbox/{o.person.id}"
+    if not live or tx.counters.add([key])[key].hour > ch.WINDOW_TRIES:
+        raise Refusal("over")
+    p = live[-1]
+    digits = "".join(c for c in typed if not c.isspace() and c != "-")
+    if p.key_id not in tx.seals.ids or not ch.same(short_code(tx.seals.derive("prompt", p.key_id), p.nonce), digits):
+        return False
+    if not tx.prompts.end(p.id, "used") or not tx.contacts.confirm(p.target, tx.now):
+        raise Refusal("over")
+    _move(tx, o, handle, p.target, here)
+    return True
+
+
+def choose_mailbox(tx: Tx, handle: str, contact_id: str, here: Here) -> None:
+    """Puts an address that was confirmed long ago in place of the lost one.
+
+    Raises:
+        Refusal: as `opened`; `not_found` for an address that is not the person's.
+    """
+    o = opened(tx, handle, here)
+    if contact_id not in {c.id for c in other_mailboxes(tx, o.person.id)}:
+        raise Refusal("not_found")
+    _move(tx, o, handle, contact_id, here)
+
+
+def _move(tx: Tx, o: Opened, handle: str, contact_id: str, here: Here) -> None:
+    own = tx.people.contacts([o.person.id]).get(o.person.id, ())
+    lost = [c for c in own if c.channel == "mail" and c.role == "primary"]
+    for c in lost:
+        tx.contacts.remove(c.id)
+    tx.contacts.make_primary(contact_id)
+    new = tx.contacts.many([contact_id])[contact_id]
+    local, _, domain = new.address.rpartition("@")
+    told = [replace(c, state="removed") for c in lost]
+    _close(tx, o, handle, "mailbox_replaced", here, f"{local[:1]}•••@{domain}", told)

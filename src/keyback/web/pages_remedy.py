@@ -1,0 +1,71 @@
+"""Pages of a proven recovery that is not about a password: a lock, a lost second step, a lost mailbox."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from keyback.web.pages import Page
+
+
+@dataclass(frozen=True, slots=True)
+class Unlock(Page):
+    """`/r/{handle}` of the journey `locked`.
+
+    Args:
+        systems: titles of the systems that can be unlocked as they are.
+        failed: titles of those where the last try did not work.
+    """
+
+    template: ClassVar[str] = "unlock.html"
+    handle: str
+    username: str
+    systems: tuple[str, ...]
+    failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceFactor(Page):
+    """`/r/{handle}` of the journey `second_factor`.
+
+    Args:
+        old: (kind, label) of what stops working.
+        seed: of the new app, in groups of four; empty before it was asked for.
+        qr: the QR code, `Markup` of an `<svg>`.
+        error: the last code was wrong.
+    """
+
+    template: ClassVar[str] = "replace_factor.html"
+    handle: str
+    username: str
+    old: tuple[tuple[str, str], ...]
+    seed: str = ""
+    qr: str = ""
+    error: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ReplaceMailbox(Page):
+    """`/r/{handle}` of the journey `mailbox`.
+
+    Args:
+        others: (id, masked address) of confirmed addresses that could take its place.
+        waiting: the new address, as it was typed here, whose code is waited for.
+        error: what was wrong with the last form.
+    """
+
+    template: ClassVar[str] = "replace_mailbox.html"
+    handle: str
+    username: str
+    others: tuple[tuple[str, str], ...]
+    waiting: str = ""
+    typed: str = ""
+    error: Literal["", "not_mail", "known", "too_many", "wrong"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Remedied(Page):
+    """It is done. `what` as in `events.Remedied`."""
+
+    template: ClassVar[str] = "remedied.html"
+    what: Literal["unlocked", "factor_replaced", "mailbox_replaced"]

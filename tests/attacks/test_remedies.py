@@ -1,0 +1,216 @@
+"""What a proven recovery puts right besides a password, and who cannot make it do so."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pyotp
+import pytest
+
+from keyback.application import evidence, remedies, signin
+from keyback.domain.errors import BadInput, Refusal
+from keyback.domain.secret import Secret
+from tests.attacks.enrolled import (
+    SMS,
+    add_codes,
+    add_contact,
+    add_totp,
+    answer_way,
+    ask_way,
+    person_id,
+    totp_now,
+)
+from tests.attacks.steps import OLD, Tray, accept, ask, case_of, drain, fit, here, secrets_of, set_password, sign_in
+from tests.attacks.test_strangers import Browser
+from tests.conftest import Kit, person
+
+Make = Callable[..., Kit]
+
+
+def kit_of(make_kit: Make, url: str | None = None) -> tuple[Kit, Tray]:
+    kit = make_kit(url=url, sms=SMS)
+    kit.write(lambda tx: tx.people.save_imported([person("maya"), person("omar")]))
+    return kit, fit(kit)
+
+
+def begun(kit: Kit, tray: Tray, journey: str) -> Any:
+    started = ask(kit, "maya", journey=journey)
+    drain(kit)
+    if journey != "mailbox":
+        assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    return started
+
+
+def app_of(kit: Kit) -> Any:
+    return kit.services.proofs["totp"]
+
+
+def waited(kit: Kit, hours: float = 25) -> None:
+    kit.clock.forward(hours=hours)
+    kit.write(evidence.release)
+
+
+# ── locked ──────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.covers("J1", "C-2")
+def test_unlocking_leaves_the_password_as_it_is(make_kit: Make, database_url: str) -> None:
+    kit, tray = kit_of(make_kit, database_url)
+    set_password(kit, "maya", OLD)
+    pid = person_id(kit)
+    account = kit.read(lambda tx: tx.people.accounts([pid])[pid][0].id)
+    kit.write(lambda tx: tx.people.set_account_state(account, "locked"))
+    assert not isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+    started = begun(kit, tray, "locked")
+    browser, at = Browser(kit, started), f"/r/{started.handle}"
+    assert f'action="{at}/unlock"' in browser("GET", at).text
+    assert browser("POST", f"{at}/unlock").headers["location"] == at
+    assert "unlocked" in browser("GET", at).text
+    assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+    assert browser("POST", f"{at}/unlock").headers["location"] == at  # once is enough
+    drain(kit)
+    assert tray.letters[-1].facts["what"] == "unlocked"
+
+
+def test_who_is_not_sure_chooses_a_new_password_instead(make_kit: Make) -> None:
+    kit, tray = kit_of(make_kit)
+    started = begun(kit, tray, "locked")
+    browser, at = Browser(kit, started), f"/r/{started.handle}"
+    assert 'name="new_password"' in browser("GET", f"{at}?new=1").text
+
+
+# ── a lost second step ──────────────────────────────────────────────────────
+
+
+@pytest.mark.covers("O-M1", "N-R11", "M5", "N-T3")
+def test_a_lost_second_step_is_replaced_all_at_once(make_kit: Make, database_url: str) -> None:
+    kit, tray = kit_of(make_kit, database_url)
+    old = add_totp(kit)
+    codes = add_codes(kit)
+    started = begun(kit, tray, "second_factor")
+    with pytest.raises(Refusal, match="not_enough_evidence"):  # never by mail alone
+        kit.write(lambda tx: remedies.start_app(tx, app_of(kit), started.handle, here(kit)))
+    ask_way(kit, started.handle, "recovery_code")
+    assert answer_way(kit, started.handle, "recovery_code", codes[0]) == "accepted"
+    with pytest.raises(Refusal, match="not_enough_evidence"):  # and not before the wait is over
+        kit.write(lambda tx: remedies.start_app(tx, app_of(kit), started.handle, here(kit)))
+    waited(kit, 1)
+    browser, at = Browser(kit, started), f"/r/{started.handle}"
+    assert browser("POST", f"{at}/factor/new").status_code == 303
+    page = browser("GET", at).text
+    assert "<svg" in page
+    seed = re.search(r'<b class="mono">([A-Z2-7 ]+)</b>', page)
+    assert seed
+    new = pyotp.TOTP(seed.group(1).replace(" ", ""))
+    assert browser("POST", f"{at}/factor", "code=000000").status_code == 422
+    assert kit.read(lambda tx: tx.factors.get(old)).state == "active"  # nothing half done
+    assert browser("POST", f"{at}/factor", f"code={new.at(kit.clock() // 1000)}").status_code == 303
+    after = browser("GET", at).text
+    assert "new second step works" in after
+    assert seed.group(1) not in after
+    assert kit.read(lambda tx: tx.factors.get(old)).state == "removed"
+    pid = person_id(kit)
+    active = kit.read(lambda tx: [f.kind for f in tx.factors.of_person(pid)])
+    assert sorted(active) == ["recovery_codes", "totp"]
+
+
+@pytest.mark.covers("O-M1", "N-R11")
+def test_mail_and_text_message_do_not_replace_a_second_step(make_kit: Make) -> None:
+    kit, tray = kit_of(make_kit)
+    add_contact(kit, "sms", "+8613800000034")
+    started = begun(kit, tray, "second_factor")  # somebody without a factor: mail alone would open the password
+    case = case_of(kit, started.handle)
+    assert case is not None
+    assert not case.approved_for
+    ask_way(kit, started.handle, "sms_code")
+    code = tray.letters[-1].facts["code"]
+    assert isinstance(code, Secret)
+    assert answer_way(kit, started.handle, "sms_code", code.reveal()) == "accepted"
+    assert not case_of(kit, started.handle).approved_for  # type: ignore[union-attr]
+
+
+# ── a lost mailbox ──────────────────────────────────────────────────────────
+
+
+def by_phone(kit: Kit, tray: Tray) -> Any:
+    add_contact(kit, "sms", "+8613800000034")
+    started = begun(kit, tray, "mailbox")
+    ask_way(kit, started.handle, "sms_code")
+    code = tray.letters[-1].facts["code"]
+    assert isinstance(code, Secret)
+    assert answer_way(kit, started.handle, "sms_code", code.reveal()) == "accepted"
+    return started
+
+
+@pytest.mark.covers("N-R7", "N-R12", "F1")
+def test_a_lost_mailbox_gives_way_to_one_that_answered(make_kit: Make, database_url: str) -> None:
+    kit, tray = kit_of(make_kit, database_url)
+    started = by_phone(kit, tray)
+    waited(kit)
+    browser, at = Browser(kit, started), f"/r/{started.handle}"
+    for bad in ("nonsense", "maya@example.com", "a b@example.org,c@example.org"):
+        assert (
+            browser("POST", f"{at}/mailbox/new", f"address={bad.replace('@', '%40').replace(' ', '+')}").status_code
+            == 422
+        )
+    assert browser("POST", f"{at}/mailbox/new", "address=maya.new%40example.net").status_code == 303
+    drain(kit)
+    letter = tray.letters[-1]
+    assert (letter.kind, letter.to) == ("mail_code", "maya.new@example.net")
+    code = letter.facts["code"]
+    assert isinstance(code, Secret)
+    wrong = f"{(int(code.reveal()) + 1) % 10**6:06}"
+    assert browser("POST", f"{at}/mailbox/code", f"code={wrong}").status_code == 422
+    pid = person_id(kit)
+    own = kit.read(lambda tx: [c.address for c in tx.people.contacts([pid])[pid]])
+    assert own == ["maya@example.com", "+8613800000034"]
+    assert browser("POST", f"{at}/mailbox/code", f"code={code.reveal()}").status_code == 303
+    found = kit.read(lambda tx: tx.people.match(["maya"]))["maya"][0]
+    assert [c.address for c in found.contacts] == ["maya.new@example.net"]
+    assert kit.read(lambda tx: tx.people.match(["maya.new@example.net"]))
+    drain(kit)
+    told = {x.to for x in tray.letters if x.kind == "account_changed"}
+    assert told == {"maya@example.com", "maya.new@example.net", "+8613800000034"}
+
+
+def test_a_confirmed_address_takes_its_place_at_once(make_kit: Make) -> None:
+    kit, tray = kit_of(make_kit)
+    second = add_contact(kit, "mail", "maya@home.example.net")
+    foreign = add_contact(kit, "mail", "omar@home.example.net", who="omar")
+    started = by_phone(kit, tray)
+    waited(kit)
+    with pytest.raises(Refusal, match="not_found"):
+        kit.write(lambda tx: remedies.choose_mailbox(tx, started.handle, foreign, here(kit)))
+    kit.write(lambda tx: remedies.choose_mailbox(tx, started.handle, second, here(kit)))
+    found = kit.read(lambda tx: tx.people.match(["maya"]))["maya"][0]
+    assert [(c.address, c.role) for c in found.contacts] == [("maya@home.example.net", "primary")]
+    with pytest.raises(Refusal):
+        kit.write(lambda tx: remedies.choose_mailbox(tx, started.handle, second, here(kit)))
+
+
+def test_a_new_address_is_judged_before_anything_is_sent(make_kit: Make) -> None:
+    kit, tray = kit_of(make_kit)
+    started = by_phone(kit, tray)
+    waited(kit)
+    for bad in ("", "x", "@example.org", "x@", "x@nodot"):
+        with pytest.raises(BadInput):
+            kit.write(lambda tx, b=bad: remedies.start_mailbox(tx, started.handle, b, here(kit)))
+    for n in range(3):
+        kit.write(lambda tx, n=n: remedies.start_mailbox(tx, started.handle, f"m{n}@example.net", here(kit)))
+    with pytest.raises(Refusal, match="too_many"):
+        kit.write(lambda tx: remedies.start_mailbox(tx, started.handle, "m9@example.net", here(kit)))
+
+
+@pytest.mark.covers("C17", "E2")
+def test_another_page_cannot_apply_the_remedy(make_kit: Make) -> None:
+    kit, tray = kit_of(make_kit)
+    by_phone(kit, tray)
+    theirs = ask(kit, "maya", journey="mailbox")
+    drain(kit)
+    waited(kit)
+    for act in (remedies.choose_mailbox, remedies.start_mailbox, remedies.confirm_mailbox):
+        with pytest.raises(Refusal):
+            kit.write(lambda tx, a=act: a(tx, theirs.handle, "x@example.net", here(kit)))
+    assert totp_now(kit)
