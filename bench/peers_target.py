@@ -1,6 +1,7 @@
 """Keyback as a target of the comparison with other products; the driver gives `peerlib`.
 
-One process of `keyback serve` with its worker, PostgreSQL, mail to the driver's sink, hashing at the default costs.
+One process of `keyback serve` with its worker (`keyback-accept`: without), PostgreSQL, mail to the driver's sink,
+hashing at the default costs.
 """
 
 import base64
@@ -97,4 +98,16 @@ class T(Target):
         return {"Idempotency-Key": hashlib.sha256(email.encode()).hexdigest()}
 
 
-TARGETS = {"keyback": T}
+class Accept(T):
+    """The same without its worker: what taking a request costs, and nothing behind it."""
+
+    name, port = "keyback-accept", 9201
+
+    def start(self) -> None:
+        self.spawn([KEYBACK, "serve", "--no-worker"], cwd=TMP, env=self.env())
+
+    def backlog(self) -> int:
+        return 0
+
+
+TARGETS = {"keyback": T, "keyback-accept": Accept}
