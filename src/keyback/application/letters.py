@@ -221,9 +221,7 @@ def _facts(
             p = prompts.get(str(body.pop("prompt")))
             if p is None or p.key_id not in seals.ids:
                 return None
-            body["stop_link"] = Secret(
-                f"{public_url}/l/{link_token(seals.derive('prompt', p.key_id), p.nonce + p.id.encode())}"
-            )
+            body["stop_link"] = Secret(f"{public_url}/l/{link_token(seals.derive('prompt', p.key_id), p.nonce)}")
         body["account_url"] = f"{public_url}/account"
     elif kind == "reminder":
         body["account_url"] = f"{public_url}{body['path']}"
