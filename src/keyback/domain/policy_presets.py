@@ -42,7 +42,7 @@ class Preset:
 
 
 # NIST names no figures for a wait; it wants the owner told in time to object (SP 800-63B-4 4.2.3, 4.6). These are ours.
-LEAST: Final = Holds(stranger=MINUTE, new_device=5 * MINUTE, privileged=HOUR, mailbox=HOUR, proofing=24 * HOUR)
+LEAST: Final[Holds] = Holds(stranger=MINUTE, new_device=5 * MINUTE, privileged=HOUR, mailbox=HOUR, proofing=24 * HOUR)
 # `classic` are rules from a time without waits; what an identity check or an administrator needs stays.
 LEAST_CLASSIC: Final = Holds(stranger=0, new_device=0, privileged=HOUR, mailbox=HOUR, proofing=24 * HOUR)
 PRESETS: Final[Mapping[PresetName, Preset]] = MappingProxyType(
