@@ -29,10 +29,10 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     real = prove._compare
 
-    def watch(tx: Any, handle: str, code: str, spent: frozenset[str]) -> bool:
+    def watch(tx: Any, handle: str, code: str, spent: frozenset[str], where: Any) -> bool:
         if not spent:
             seen.append(code)
-        return real(tx, handle, code, spent)
+        return real(tx, handle, code, spent, where)
 
     monkeypatch.setattr(prove, "_compare", watch)
     return seen
