@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import secrets
 import stat
 import threading
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
+from bench import seed
 from keyback.application.store import Intake, Job, StorageDown, StorageFull, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
@@ -588,6 +590,28 @@ def test_many_and_odd_identifiers_are_looked_up_at_once(database_url: str, opene
     nobody = [f"nobody{i}" for i in range(3000)]
     assert opened.read(db, lambda tx: tx.people.match([*nobody, *odd])).keys() == set(odd)
     assert not opened.read(db, lambda tx: tx.people.match([]))
+
+
+@pytest.mark.covers("L10")
+@pytest.mark.parametrize("name", [seed.known(7), "user00000007", seed.unknown(7)])
+def test_a_sign_in_reads_few_rows_of_many(opened: Opened, make_database: Callable[[str], str], name: str) -> None:
+    db = opened(make_database("postgres"))
+    opened.write(db, lambda tx: seed.people(tx.conn, 3000))
+    asked: list[tuple[str, Any]] = []
+
+    def note_it(_c: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        asked.append((statement, values))
+
+    def look(tx: Any) -> list[str]:
+        tx.conn.exec_driver_sql("ANALYZE")
+        event.listen(db.engine, "before_cursor_execute", note_it)
+        tx.people.sign_in_rows("builtin", name)
+        event.remove(db.engine, "before_cursor_execute", note_it)
+        ((statement, values),) = asked
+        return [r[0] for r in tx.conn.exec_driver_sql(f"EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF) {statement}", values)]
+
+    plan = "\n".join(opened.write(db, look))
+    assert max(int(n) for n in re.findall(r"(?:rows=|Removed by Filter: )(\d+)", plan)) <= 2, plan
 
 
 def test_a_plan_made_for_an_empty_table_goes_by_index(opened: Opened, make_database: Callable[[str], str]) -> None:

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, select, union, update
 
 from keyback.application.store import Imported, ImportResult, Match
 from keyback.domain.person import Account, Contact, Person, canonicalize
@@ -104,14 +104,17 @@ class PeopleStore(HashStore):
 
     def sign_in_rows(self, system: str, canonical: str) -> tuple[Account, Person, str | None] | None:
         """Account, person and hash for a sign-in, chosen as above, in one statement: a second one that only known
-        names need would show in the time (L10)."""
-        known = select(identifiers.c.person_id).where(identifiers.c.canonical == canonical)
-        mine = (accounts.c.system == system) & ((accounts.c.canonical == canonical) | accounts.c.person_id.in_(known))
+        names need would show in the time (L10). By index: an OR of name and person would read all accounts."""
+        here = accounts.c.system == system
+        by_name = select(accounts.c.id).where(here & (accounts.c.canonical == canonical))
+        theirs = identifiers.c.person_id == accounts.c.person_id
+        by_person = select(accounts.c.id).where(here & theirs & (identifiers.c.canonical == canonical))
+        mine = union(by_name, by_person).subquery()
         query = (
             select(*ACCOUNT, *(c.label(f"p_{c.name}") for c in PERSON), credentials.c.phc, accounts.c.canonical)
             .join_from(accounts, people)
             .join(credentials, credentials.c.account_id == accounts.c.id, isouter=True)
-            .where(mine)
+            .join(mine, mine.c.id == accounts.c.id)
         )
         rows = self._tx.conn.execute(query).all()
         exact = [r for r in rows if r.canonical == canonical]
