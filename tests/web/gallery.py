@@ -284,3 +284,11 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     chat = d.DemoText("2", AT, "maya.okafor", "im", said.partition("\n")[0], ("482719",))
     yield "demo-phone", d.DemoPhone((chat, text), "2"), demo
     yield "demo-phone-empty", d.DemoPhone(()), demo
+    apps = (
+        d.DemoApp("陈屿", "chenyu", "", "482719", 17),
+        d.DemoApp("Maya Okafor", "maya.okafor", "Old phone", "009104", 17, used=True),
+        d.DemoApp("Maya Okafor", "maya.okafor", "", "330127", 17, pending=True),
+    )
+    saved = d.DemoCodes("陈屿", "chenyu", (("K7QF2M-9X3B1T-ZZ81AC", True), ("M2QF2M-9X3B1T-ZZ81AC", False)))
+    yield "demo-authenticator", d.DemoAuthenticator(apps, (saved,), "a1"), demo
+    yield "demo-passkeys-not-here", d.DemoHome(people[:1], passkeys=False), demo

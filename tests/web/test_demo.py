@@ -21,7 +21,7 @@ from keyback.domain.password import PRESETS, Context, check
 from keyback.locale import catalog
 from tests.web.live import AGENT, live
 
-RUN = "import sys, pathlib; from keyback.demo import run; sys.exit(run(0, pathlib.Path(sys.argv[1])))"
+RUN = "import sys, pathlib; from keyback.demo import run; sys.exit(run(0, pathlib.Path(sys.argv[1]), *sys.argv[2:]))"
 NEW = "supper ladder teapot 7"
 
 
@@ -49,9 +49,9 @@ class Demo:
             self.process.stdout.close()
 
 
-def start(folder: Path) -> Demo:
+def start(folder: Path, *more: str) -> Demo:
     process = subprocess.Popen(
-        [sys.executable, "-c", RUN, str(folder)], stdout=subprocess.PIPE, text=True, cwd=folder.parent
+        [sys.executable, "-c", RUN, str(folder), *more], stdout=subprocess.PIPE, text=True, cwd=folder.parent
     )
     assert process.stdout is not None
     said = ""
@@ -59,7 +59,7 @@ def start(folder: Path) -> Demo:
         said += line
         if "Ctrl-C" in line:
             break
-    found = re.search(r"http://127\.0\.0\.1:\d+", said)
+    found = re.search(r"http://(127\.0\.0\.1|localhost):\d+", said)
     if not found:
         process.kill()
         process.wait()
@@ -111,7 +111,7 @@ def choose(client: httpx2.Client, page: str, password: str) -> str:
     assert submission
     fields = {"new_password": password, "new_password_again": password, "submission": submission[1]}
     assert client.post(f"{page}/password", data={**fields, "accounts": accounts}).status_code == 303
-    return str(until(lambda: (t := client.get(page).text) and "Changed," in t and t))
+    return str(until(lambda: "Changed," in (t := client.get(page).text) and 'data-state="working"' not in t and t))
 
 
 # ── the people ──────────────────────────────────────────────────────────────
@@ -150,7 +150,7 @@ def test_every_hint_is_there_in_chinese() -> None:
 
 
 def test_the_terminal_says_where_to_go_and_whom_to_try(demo: Demo) -> None:
-    for path in ("/", "/demo", "/demo/mailbox", "/demo/crm/sign-in"):
+    for path in ("/", "/demo", "/demo/mailbox", "/demo/authenticator", "/demo/crm/sign-in"):
         assert f"{demo.url}{path}\n" in demo.said
     for username in ("maya.okafor", "chenyu", "oliver.brandt"):
         assert username in demo.said
@@ -167,6 +167,13 @@ def test_people_json(demo: Demo) -> None:
     assert by_login["chenyu"]["systems"] == ["builtin", "demo", "guided"]
     assert by_login["zhoubo"]["enrolled"] == []
     assert by_login["maya.okafor"]["enrolled"] == ["email_link"]
+    assert by_login["oliver.brandt"]["enrolled"] == ["email_link", "totp", "recovery_codes"]
+    assert by_login["dingning"]["enrolled"] == ["email_link", "recovery_contact"]
+    assert by_login["yuki.tanabe"]["enrolled"] == ["email_link", "sms"]
+    assert by_login["huangjie"]["enrolled"] == ["email_link", "im"]
+    assert by_login["wangfang"]["enrolled"] == ["email_link"]  # nothing else is left
+    assert by_login["heming"]["tier"] == "privileged"
+    assert "totp" in by_login["heming"]["enrolled"]
 
 
 @pytest.mark.covers("E1")
@@ -272,11 +279,54 @@ def test_a_notice_reaches_the_phone_by_http(demo: Demo) -> None:
         assert "Everything here is invented" in shown
 
 
+def app_of(client: httpx2.Client, username: str) -> dict[str, Any]:
+    return next(a for a in client.get("/demo/authenticator.json").json()["apps"] if a["username"] == username)
+
+
+def test_an_app_and_a_saved_code_of_the_page_open_an_account(demo: Demo) -> None:
+    with demo.client() as client:
+        page = prove(client, "oliver.brandt", f"oliver.brandt@{DOMAIN}")
+        before = client.get("/demo/authenticator/status").json()["version"]
+        app = app_of(client, "oliver.brandt")
+        assert set(app) == {"name", "username", "label", "code", "seconds_left", "used", "pending"}
+        assert 0 < app["seconds_left"] <= 30
+        assert client.post(f"{page}/ways/totp").status_code == 303
+        assert client.post(f"{page}/ways/totp/answer", data={"code": app["code"]}).status_code == 303
+        saved = client.get("/demo/authenticator.json").json()["recovery_codes"]
+        codes = next(c["codes"] for c in saved if c["username"] == "oliver.brandt")
+        assert [c["used"] for c in codes] == [False] * 10
+        client.post(f"{page}/ways/recovery_code")
+        assert client.post(f"{page}/ways/recovery_code/answer", data={"code": codes[3]["code"]}).status_code == 200
+        html = client.get("/demo/authenticator").text
+        assert f'<s class="mono">{codes[3]["code"]}</s>' in html
+        assert html.count("<s class=") == 1
+        assert client.get("/demo/authenticator/status").json()["version"] != before
+        choose(client, page, NEW)  # three proofs: nothing to wait for
+        signed = client.post("/sign-in", data={"identifier": "oliver.brandt", "password": NEW})
+        assert signed.headers["location"] == "/sign-in/second"
+
+
+def test_under_a_name_browsers_make_passkeys(demo: Demo, tmp_path: Path) -> None:
+    with demo.client() as client:
+        assert "keyback demo --host localhost" in client.get("/demo").text
+    named = start(tmp_path / "named", "localhost")
+    try:
+        with named.client() as client:
+            assert named.url.startswith("http://localhost:")
+            assert "--host localhost" not in client.get("/demo").text
+            page = prove(client, "chenyu", f"chenyu@{DOMAIN}")
+            assert "Harbour CRM" in choose(client, page, NEW)  # the CRM has that address too
+    finally:
+        ended = named.end()
+    assert ended == 0
+
+
 def test_nothing_of_the_demo_exists_elsewhere(sqlite_url: str, tmp_path: Path) -> None:
     with live(sqlite_url, tmp_path) as site, site.client() as client:
         for path in (
             "/demo", "/demo/", "/demo/people.json", "/demo/mailbox", "/demo/mailbox.json", "/demo/mailbox/status",
             "/demo/phone", "/demo/phone.json", "/demo/phone/status",
+            "/demo/authenticator", "/demo/authenticator.json", "/demo/authenticator/status",
             "/demo/crm", "/demo/crm/sign-in", "/demo/crm/toggle", "/demo/crm/api/find",
         ):  # fmt: skip
             assert client.get(path).status_code == 404, path

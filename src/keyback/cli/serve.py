@@ -50,9 +50,16 @@ def worker() -> None:
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for its database and keys.",
 )
-def demo(port: int, data: Path) -> None:
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    type=click.Choice(["127.0.0.1", "localhost"]),
+    help="Name in its address; browsers make passkeys for localhost only.",
+)
+def demo(port: int, data: Path, host: str) -> None:
     """Run an invented company on this machine, with a mailbox to look into."""
-    sys.exit(_of("keyback.demo", "run")(port, data))
+    sys.exit(_of("keyback.demo", "run")(port, data, host))
 
 
 @click.command()

@@ -36,11 +36,17 @@ LOCKED = "Locked after too many tries; recovering unlocks as well."
 ELSEWHERE = "The password lives with another sign-in provider; the letter says so."
 TWO_MAILS = "Two addresses and a phone on record: the change is told to all three."
 MFA = "Needs more than one proof: a mail alone ends at the help desk."
+APP = "Has an authenticator app and recovery codes: a mail and one of them go together."
+PHONE = "Lost the mailbox, has a phone: a text message, then a day in which the mailbox can still say no."
+CHAT = "Lost the mailbox, has the work chat: a message there, then a day's wait."
+FRIEND = "Chose a colleague who vouches: their mail is in the mailbox, the four digits are on the page."
 ADMIN = "CRM administrator: a mail alone is never enough."
+ADMIN_APP = "CRM administrator with an app: mail and app, then somebody else has to say yes."
 LONG = "A long name, which has to fit everywhere."
 APOSTROPHE = "A name with an apostrophe, spelled right in page and mail."
 HINTS = (
-    ONE, THREE, TWO_NAMES, SHARED, NO_MAIL, LEFT, LOCKED, ELSEWHERE, TWO_MAILS, MFA, ADMIN, LONG, APOSTROPHE,
+    ONE, THREE, TWO_NAMES, SHARED, NO_MAIL, LEFT, LOCKED, ELSEWHERE, TWO_MAILS, MFA, APP, PHONE, CHAT, FRIEND, ADMIN,
+    ADMIN_APP, LONG, APOSTROPHE,
 )  # fmt: skip
 
 
@@ -51,6 +57,9 @@ class Staff:
     Args:
         username: login in every system, unless `crm_username` says otherwise.
         systems: names of the systems with an account of theirs.
+        phone: gets text messages; `chat` is a user id in the work chat.
+        app: has an authenticator app and recovery codes.
+        friend: user name of the colleague who vouches.
         hint: message id of what there is to try, or empty.
     """
 
@@ -66,6 +75,9 @@ class Staff:
     provider: str = ""
     crm_username: str = ""
     phone: str = ""
+    chat: str = ""
+    app: bool = False
+    friend: str = ""
     hint: str = ""
 
     def login(self, system: str) -> str:
@@ -75,6 +87,20 @@ class Staff:
     def identifiers(self) -> tuple[str, ...]:
         """Everything that may be typed to mean this person."""
         return tuple(dict.fromkeys([*(self.login(s) for s in self.systems), *self.mails]))
+
+    @property
+    def enrolled(self) -> tuple[str, ...]:
+        """What this person can prove with from the start."""
+        has = {
+            "email_link": self.mails,
+            "backup_email": self.mails[1:],
+            "sms": self.phone,
+            "im": self.chat,
+            "totp": self.app,
+            "recovery_codes": self.app,
+            "recovery_contact": self.friend,
+        }
+        return tuple(name for name, there in has.items() if there)
 
 
 FIRST = (
@@ -104,7 +130,7 @@ ALL, TWO, CRM, OWN = ("builtin", "demo", "guided"), ("builtin", "demo"), ("demo"
 ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
     ("maya.okafor", "Maya Okafor", OWN, {"hint": ONE}),
     ("chenyu", "陈雨", ALL, {"hint": THREE}),
-    ("oliver.brandt", "Oliver Brandt", TWO, {"tier": "mfa", "hint": MFA}),
+    ("oliver.brandt", "Oliver Brandt", TWO, {"tier": "mfa", "app": True, "hint": APP}),
     ("liwei", "李薇", OWN, {"hint": ONE}),
     ("priya.raman", "Priya Raman", ALL, {"hint": THREE}),
     ("zhaoyang", "赵阳", TWO, {"crm_username": "zhao.yang", "hint": TWO_NAMES}),
@@ -121,7 +147,7 @@ ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
         GRACE,
     ),
     ("wangfang", "王芳", TWO, {"tier": "mfa", "hint": MFA}),
-    ("heming", "何铭", ALL, {"tier": "privileged", "hint": ADMIN}),
+    ("heming", "何铭", ALL, {"tier": "privileged", "app": True, "hint": ADMIN_APP}),
     ("ruth.kessler", "Ruth Kessler", TWO, {"tier": "privileged", "hint": ADMIN}),
     ("siobhan.oneill", "Siobhán O’Neill", TWO, {"hint": APOSTROPHE}),
     ("pat.dangelo", "Pat D'Angelo", OWN, {"hint": APOSTROPHE}),
@@ -131,8 +157,8 @@ ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
     ("ouyangmingyuan", "欧阳明远", CRM, {}),
     ("sunli", "孙莉", CRM, {}),
     ("david.mensah", "David Mensah", CRM, {}),
-    ("huangjie", "黄杰", TWO, {}),
-    ("yuki.tanabe", "Yuki Tanabe", TWO, {}),
+    ("huangjie", "黄杰", TWO, {"chat": "huangjie", "hint": CHAT}),
+    ("yuki.tanabe", "Yuki Tanabe", TWO, {"phone": "+12025550143", "hint": PHONE}),
     ("xujing", "徐静", OWN, {}),
     ("lena.hoffmann", "Lena Hoffmann", ALL, {}),
     ("mahui", "马慧", ALL, {}),
@@ -147,7 +173,7 @@ ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
     ("peter.vandermeer", "Peter van der Meer", ALL, {}),
     ("songyan", "宋岩", CRM, {}),
     ("isla.mackay", "Isla Mackay", CRM, {}),
-    ("hanxue", "韩雪", TWO, {}),
+    ("hanxue", "韩雪", TWO, {"app": True, "hint": APP}),
     ("rafael.teixeira", "Rafael Teixeira", TWO, {}),
     ("caiming", "蔡明", OWN, {}),
     ("noor.haddad", "Noor Haddad", OWN, {}),
@@ -155,8 +181,8 @@ ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
     ("emil.kowalczyk", "Emil Kowalczyk", TWO, {"crm_username": "e.kowalczyk"}),
     ("yelin", "叶琳", ALL, {}),
     ("wambui.njoroge", "Wambui Njoroge", ALL, {}),
-    ("dingning", "丁宁", TWO, {}),
-    ("sara.lindqvist", "Sara Lindqvist", TWO, {}),
+    ("dingning", "丁宁", TWO, {"tier": "mfa", "friend": "jiangtao", "hint": FRIEND}),
+    ("sara.lindqvist", "Sara Lindqvist", TWO, {"tier": "mfa", "friend": "mei.kawahara", "hint": FRIEND}),
     ("fanbing", "范冰", CRM, {}),
     ("hugo.lefevre", "Hugo Lefèvre", OWN, {}),
     ("jiangtao", "江涛", TWO, {}),

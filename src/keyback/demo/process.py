@@ -8,6 +8,7 @@ import secrets
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import click
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
@@ -16,6 +17,7 @@ from starlette.types import ASGIApp
 from keyback import serving
 from keyback.bootstrap import build, close
 from keyback.demo import company
+from keyback.demo.enrolled import shown as enrolled
 from keyback.demo.seed import seed
 from keyback.observability import configure
 from keyback.settings import Im, InTwoLanguages, Limits, Mail, Password, Settings, Sms, System
@@ -31,7 +33,7 @@ PLENTY = 100_000  # a class room behind one address tries the demo at once
 TRY = (
     ("maya.okafor", "one login, one mail"),
     ("chenyu", "reads Chinese; three systems at once"),
-    ("oliver.brandt", "one mail is not enough for him"),
+    ("oliver.brandt", "a mail and his authenticator app"),
 )
 
 
@@ -50,24 +52,26 @@ class DemoSettings(Settings):
         return (init_settings,)
 
 
-def run(port: int = 8080, data: Path | None = None) -> int:
-    """Serves the demo on `http://127.0.0.1:PORT` until Ctrl-C.
+def run(port: int = 8080, data: Path | None = None, host: str = "127.0.0.1") -> int:
+    """Serves the demo on `http://HOST:PORT` until Ctrl-C.
 
     Args:
         port: 0 takes any free one.
+        host: what browsers call it; they make passkeys for `localhost` but for no bare address (WebAuthn level 3,
+            section 5.1.3). It listens on 127.0.0.1 in any case.
         data: folder whose state is used again next time; None takes a temporary one, gone at the end.
 
     Returns:
         0, or 1 when it could not start; the cause is one line on stderr.
     """
     configure("warning")
-    return serving.run(lambda: _demo(port, data))
+    return serving.run(lambda: _demo(port, data, host))
 
 
-async def _demo(port: int, data: Path | None) -> None:
+async def _demo(port: int, data: Path | None, host: str) -> None:
     sock = serving.bound(f"127.0.0.1:{port}", "--port")
     port = sock.getsockname()[1]
-    base = f"http://127.0.0.1:{port}"
+    base = f"http://{host}:{port}"
     with contextlib.ExitStack() as stack:
         stack.callback(sock.close)
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="keyback-demo-")))
@@ -88,7 +92,7 @@ async def _demo(port: int, data: Path | None) -> None:
                 assert isinstance(services.db, SqlDatabase)
                 await asyncio.to_thread(migrate, services.db.engine)
                 await seed(services, crm)
-                world = DemoWorld(shown(), mailbox, phone, crm, services.titles)
+                world = DemoWorld(shown(), mailbox, phone, crm, services.titles, lambda: enrolled(services))
 
                 def outer(app: ASGIApp) -> ASGIApp:
                     return WithCrm(app, crm, base)
@@ -136,7 +140,7 @@ def demo_settings(base: str, folder: Path, token: str, mailbox: Mailbox, phone: 
     return DemoSettings(
         demo=True,
         public_url=base,
-        listen=base.removeprefix("http://"),
+        listen=f"127.0.0.1:{urlsplit(base).port}",
         data_dir=folder,
         company=InTwoLanguages(**company.COMPANY),
         helpdesk=InTwoLanguages(**company.HELPDESK),
@@ -159,7 +163,7 @@ def shown() -> tuple[Shown, ...]:
             identifiers=s.identifiers,
             systems=s.systems,
             tier=s.tier,
-            enrolled=("email_link",) if s.mails else (),
+            enrolled=s.enrolled,
             password=s.password,
             hint=s.hint,
         )
@@ -175,6 +179,7 @@ def _greet(base: str, data: Path | None) -> None:
         f"  The people     {base}/demo",
         f"  Their mailbox  {base}/demo/mailbox",
         f"  Their phones   {base}/demo/phone",
+        f"  Their apps     {base}/demo/authenticator",
         f"  Their CRM      {base}/demo/crm/sign-in",
         "",
         "Forget the password of:",

@@ -7,7 +7,8 @@ import asyncio
 from keyback.application.services import Services
 from keyback.application.store import Imported, ImportedAccount, Tx
 from keyback.demo.company import STAFF, Staff
-from keyback.domain.person import Contact, canonicalize
+from keyback.demo.enrolled import enrol, new_codes
+from keyback.domain.person import canonicalize
 from keyback.domain.secret import Secret
 from keyback.testing.demo_crm import DemoCrm
 
@@ -37,6 +38,7 @@ async def seed(services: Services, crm: DemoCrm) -> bool:
     mine = [s for s in STAFF if "builtin" in s.systems and not s.provider]
     # argon2 lets go of the interpreter, so the gate's threads use every core.
     hashes = await asyncio.gather(*(services.gate.hash(Secret(s.password)) for s in mine))
+    codes = await new_codes(services)
     people = [_imported(n, s, crm_ids) for n, s in enumerate(STAFF)]
 
     def write(tx: Tx) -> None:
@@ -45,8 +47,7 @@ async def seed(services: Services, crm: DemoCrm) -> bool:
             account = tx.people.account_by_external_id("builtin", s.username)
             if account is not None:
                 tx.people.set_credential(account.id, phc, "")
-                if s.phone:
-                    tx.contacts.add(Contact(tx.new_id(), account.person_id, "sms", s.phone, "backup", origin="person"))
+        enrol(tx, codes)
 
     await services.db.write(write)
     return True

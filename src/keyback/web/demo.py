@@ -1,10 +1,14 @@
-"""Pages that exist in the demo only: its people, their mailbox and phones, and the demo CRM under the same address."""
+"""Pages that exist in the demo only: its people, their mailbox, phones and authenticator apps, and the demo CRM
+under the same address."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from ipaddress import ip_address
 from typing import Any
+from urllib.parse import urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,7 +20,17 @@ from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.phone import Phone
 from keyback.web.context import desk_of, see
-from keyback.web.demo_pages import DemoHome, DemoMailbox, DemoMessage, DemoPerson, DemoPhone, DemoText
+from keyback.web.demo_pages import (
+    DemoApp,
+    DemoAuthenticator,
+    DemoCodes,
+    DemoHome,
+    DemoMailbox,
+    DemoMessage,
+    DemoPerson,
+    DemoPhone,
+    DemoText,
+)
 from keyback.web.forms import read_form
 from keyback.web.front import Front
 
@@ -42,13 +56,19 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class DemoWorld:
-    """What the demo's pages show and switch. `titles`: system name to what people call it."""
+    """What the demo's pages show and switch.
+
+    Args:
+        titles: system name to what people call it.
+        enrolled: what authenticator apps show now, and the recovery codes that people put away.
+    """
 
     people: Sequence[Shown]
     mailbox: Mailbox
     phone: Phone
     crm: DemoCrm
     titles: Mapping[str, str]
+    enrolled: Callable[[], Awaitable[tuple[tuple[DemoApp, ...], tuple[DemoCodes, ...]]]]
 
 
 class WithCrm:
@@ -90,7 +110,8 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
             )
             for p in world.people
         )
-        return desk.page(request, DemoHome(people, world.crm.slow > 0, bool(world.crm.broken)))
+        named = not _is_address(urlsplit(desk.settings.public_url).hostname or "")
+        return desk.page(request, DemoHome(people, world.crm.slow > 0, bool(world.crm.broken), named))
 
     async def people_json(request: Request) -> Response:
         return JSONResponse([_person(p) for p in world.people])
@@ -121,6 +142,21 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
         messages = list(world.phone.messages)
         return JSONResponse({"version": messages[-1]["id"] if messages else "0"})
 
+    async def authenticator(request: Request) -> Response:
+        apps, codes = await world.enrolled()
+        return desk_of(request).page(request, DemoAuthenticator(apps, codes, _version(apps, codes)))
+
+    async def authenticator_json(request: Request) -> Response:
+        apps, codes = await world.enrolled()
+        saved = [
+            {"name": c.name, "username": c.username, "codes": [{"code": code, "used": used} for code, used in c.codes]}
+            for c in codes
+        ]
+        return JSONResponse({"apps": [asdict(a) for a in apps], "recovery_codes": saved})
+
+    async def authenticator_status(request: Request) -> Response:
+        return JSONResponse({"version": _version(*await world.enrolled())})
+
     async def toggle(request: Request) -> Response:
         values = await read_form(request, "slow", "broken")
         world.crm.slow = SLOW_S if values["slow"] == "1" else 0.0
@@ -136,6 +172,9 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
         Route("/demo/phone", phone, methods=["GET"]),
         Route("/demo/phone.json", phone_json, methods=["GET"]),
         Route("/demo/phone/status", phone_status, methods=["GET"]),
+        Route("/demo/authenticator", authenticator, methods=["GET"]),
+        Route("/demo/authenticator.json", authenticator_json, methods=["GET"]),
+        Route("/demo/authenticator/status", authenticator_status, methods=["GET"]),
         Route(f"{CRM}/toggle", toggle, methods=["POST"]),
     ]
 
@@ -154,3 +193,17 @@ def _person(p: Shown) -> dict[str, Any]:
 
 def _message(m: Mapping[str, Any], sequence: type[Iterable[str]]) -> dict[str, Any]:
     return {f: sequence(m[f]) if f in ("links", "codes") else m[f] for f in FIELDS}  # type: ignore[call-arg]
+
+
+def _version(apps: Sequence[DemoApp], codes: Sequence[DemoCodes]) -> str:
+    """Another one whenever the page would look different."""
+    seen = [(a.username, a.code, a.used, a.pending) for a in apps], [c.codes for c in codes]
+    return hashlib.sha256(repr(seen).encode()).hexdigest()[:16]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True

@@ -22,12 +22,17 @@ class DemoPerson:
 
 @dataclass(frozen=True, slots=True)
 class DemoHome(Page):
-    """`/demo`. Toggle form posts `slow` and `broken` (`1` when on) to `/demo/crm/toggle`."""
+    """`/demo`. Toggle form posts `slow` and `broken` (`1` when on) to `/demo/crm/toggle`.
+
+    Args:
+        passkeys: the address is a name, as browsers want it for passkeys.
+    """
 
     template: ClassVar[str] = "demo.html"
     people: tuple[DemoPerson, ...]
     slow: bool = False
     broken: bool = False
+    passkeys: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,4 +75,42 @@ class DemoPhone(Page):
 
     template: ClassVar[str] = "demo_phone.html"
     messages: tuple[DemoText, ...]
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DemoApp:
+    """An authenticator app as it stands now.
+
+    Args:
+        code: the six digits.
+        used: they were taken already; the next ones are needed.
+        pending: it is being set up, and waits for its first code.
+    """
+
+    name: str
+    username: str
+    label: str
+    code: str
+    seconds_left: int
+    used: bool = False
+    pending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DemoCodes:
+    """The recovery codes that somebody put away: (code, used)."""
+
+    name: str
+    username: str
+    codes: tuple[tuple[str, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DemoAuthenticator(Page):
+    """`/demo/authenticator`. `version` as in `/demo/authenticator/status`."""
+
+    template: ClassVar[str] = "demo_authenticator.html"
+    apps: tuple[DemoApp, ...]
+    codes: tuple[DemoCodes, ...]
     version: str = ""
