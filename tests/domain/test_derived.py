@@ -34,6 +34,7 @@ def test_links_and_codes_are_these() -> None:
     assert len(pr.link_token(KEY, NONCE)) == 22
     assert ch.mail_code(KEY, NONCE) == str(int(mac(b"code", NONCE)[:16].hex(), 16) % 10**8).rjust(8, "0")
     assert ch.holder_secret(KEY, HANDLE) == base64.urlsafe_b64encode(mac(b"holder", HANDLE.encode())[:24]).decode()
+    assert ch.match_number(KEY, HANDLE) == 10 + int(mac(b"number", HANDLE.encode())[:8].hex(), 16) % 90
     assert len({ch.link_token(KEY, NONCE), ch.stop_token(KEY, NONCE), pr.link_token(KEY, NONCE)}) == 3
 
 
@@ -48,3 +49,11 @@ def test_short_codes_are_these_with_their_zeros(digits: int) -> None:
         found.add(code[0])
     assert found == set("0123456789")
     assert pr.short_code(KEY, NONCE) == pr.short_code(KEY, NONCE, 6)
+
+
+def test_sameness_is_of_every_character_and_takes_any_text() -> None:
+    assert ch.same("1234", "1234")
+    assert not ch.same("1234", "1235")
+    assert not ch.same("1234", "123")
+    assert not ch.same("1234", "１２３４")
+    assert not ch.same("1234", "")
