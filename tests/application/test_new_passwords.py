@@ -16,7 +16,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from keyback.application import newpassword, reset, rotation, signin
+from keyback.application import newpassword, reset, rotation, signin, throttle
 from keyback.application.passwords import Busy
 from keyback.channels.mail import MailComposer
 from keyback.domain.password import DAY, PRESETS
@@ -455,7 +455,7 @@ def test_five_wrong_ones_lock_for_half_an_hour(database_url: str, make_kit: Call
     assert sign_in(kit, OLD) == slow
     kit.clock.now += 30 * MIN - 1
     assert [sign_in(kit, OLD), sign_in(kit, WRONG)] == [slow, slow]
-    kit.clock.now += 1 + signin.LOCK_STEP
+    kit.clock.now += 1 + throttle.LOCK_STEP
     assert isinstance(sign_in(kit, OLD), signin.SignedIn), "tries while it held did not prolong it"
 
 

@@ -229,6 +229,7 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     yield "sign-in", p.SignIn(), plain
     yield "sign-in-wrong", p.SignIn(error="wrong", identifier=username), plain
     yield "sign-in-slow", p.SignIn(error="slow_down", wait_seconds=75, identifier=username), plain
+    yield "sign-in-off", p.SignIn(error="off", identifier=username), plain
     yield "sign-in-busy", p.SignIn(error="busy"), plain
     yield "sign-in-due", p.SignIn(error="due", identifier=username), plain
     yield "sign-in-breached", p.SignIn(error="breached", identifier=username), plain

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from keyback.application import evidence
+from keyback.application import evidence, throttle
 from keyback.application.account import changed
 from keyback.application.enrolling import EnrolsApp
 from keyback.application.evidence import Here
@@ -113,7 +113,7 @@ def _unlocked(tx: Tx, handle: str, here: Here) -> None:
     for a in o.accounts:
         if a.state == "locked":
             tx.people.set_account_state(a.id, "active")
-        tx.counters.reset(f"pw/{a.id}")
+        throttle.renewed(tx, a.id, here.origin.source)
     _close(tx, o, handle, "unlocked", here)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from keyback.application import evidence
+from keyback.application import evidence, throttle
 from keyback.application.evidence import Here
 from keyback.application.identity import clean_agent, device_words
 from keyback.application.notices import tell_all
@@ -210,7 +210,7 @@ def _finish(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) ->
         account = tx.people.account(str(job.body["account"]))
         if account and account.state == "locked":  # a disabled one stays so
             tx.people.set_account_state(account.id, "active")
-        tx.counters.reset(f"pw/{job.body['account']}")
+        throttle.renewed(tx, str(job.body["account"]), str(job.body.get("source", "")))
         tx.sessions.end_all(case.person_id)
     if case.settled:
         accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}

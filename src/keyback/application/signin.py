@@ -6,30 +6,25 @@ Only a sign-in opens a session; a recovery never does (E1).
 from __future__ import annotations
 
 import base64
-import hashlib
 import os
 from collections.abc import Container
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application import stepup
-from keyback.application.identity import Origin, device_words, network_of
-from keyback.application.intake import subject_of
-from keyback.application.passwords import HashGate
+from keyback.application import stepup, throttle
+from keyback.application.identity import Origin, device_words
+from keyback.application.passwords import Busy, HashGate
 from keyback.application.store import Database, MustChange, Session, Tx
 from keyback.domain import challenge as ch
 from keyback.domain.errors import BadInput
 from keyback.domain.events import Note
-from keyback.domain.password import DAY, PRESETS, FixedLock, Rules, Unreadable, normalize
+from keyback.domain.password import DAY, PRESETS, Rules, Unreadable, normalize
 from keyback.domain.person import Account, Person, canonicalize
 from keyback.domain.prompt import SHORT_LIFE, Prompt
 from keyback.domain.secret import Secret
 
-SYSTEM = "builtin"
+SYSTEM = throttle.SYSTEM
 SESSION_LIFE = 12 * ch.HOUR
-TRIES_PER_SOURCE = 10  # wrong passwords for one name from one network in an hour
-TRIES_OF_SOURCE = 100  # from one network in an hour, whatever the names
-LOCK_STEP = 5 * ch.MINUTE  # a fixed lock ends up to this much later than the rules say, never sooner
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +46,10 @@ class SignedIn:
 
 @dataclass(frozen=True, slots=True)
 class NotSignedIn:
-    """`wrong` says nothing about why; `slow_down` comes with seconds to wait, for known and unknown names alike."""
+    """`wrong` says nothing about why; `slow_down` comes with seconds to wait, for known and unknown names alike. `off`
+    tells the owner's own browser that the password is off after too many wrong ones, until a recovery renews it."""
 
-    reason: Literal["wrong", "slow_down"]
+    reason: Literal["wrong", "slow_down", "off"]
     wait_s: int = 0
 
 
@@ -79,7 +75,7 @@ async def sign_in(
     rules: Rules = PRESETS["nist"],
     leaked: Container[str] = (),
 ) -> SignedIn | SecondStep | NotSignedIn:
-    """Checks a password of the built-in system and opens a session.
+    """Checks a password of the built-in system and opens a session, or asks for the second step of who has one.
 
     A password that is too old or in a public leak still opens one, so that nobody stands outside: `must_change` says
     that it is good for choosing a new password only (N-P5).
@@ -93,22 +89,37 @@ async def sign_in(
     except BadInput:
         canonical = "\0malformed"
     found = await db.read(lambda tx: _find(tx, canonical))
-    network = network_of(origin.source)
-    if not await db.write(lambda tx: _count(tx, found, canonical, network, rules)):
-        return NotSignedIn("slow_down", (rules.lock.minutes if rules.lock else 15) * 60)
-    phc = found[2] if found and _usable(found) else None
+    who = found[:2] if found else None
+    this = await db.write(lambda tx: throttle.begin(tx, who, canonical, password, origin, rules))
+    if isinstance(this, throttle.Wait):
+        return NotSignedIn("slow_down", this.seconds)
+    phc = found[2] if found and _usable(found) and not this.off else None
+    try:
+        ok, stale = await _fits(gate, phc, password)
+        if not ok or found is None:
+            previous = (await _fits(gate, this.replaced, password))[0] if this.looks_back else None
+            await db.write(lambda tx: _failed(tx, found, this, previous, origin))
+            return NotSignedIn("off" if this.off and this.may_know else "wrong")
+        fresh = await gate.hash(password) if stale else None
+    except Busy:
+        await db.write(lambda tx: throttle.undo(tx, this, rules))
+        raise
+    known = normalize(password.reveal()) in leaked
+    return await db.write(lambda tx: _open(tx, found, this, origin, fresh, rules, known) or NotSignedIn("wrong"))
+
+
+async def _fits(gate: HashGate, phc: str | None, password: Secret) -> tuple[bool, bool]:
+    """Whether a password fits, and whether its hash is stale."""
     try:
         checked = await gate.verify(phc, password)
-        ok, stale = checked.ok, checked.needs_rehash
     except Unreadable:
-        ok, stale = False, False
-    if not ok or found is None:
-        stream = found[1].id if found else "sign_in"
-        await db.write(lambda tx: tx.audit.record(stream, [_note("sign_in_failed", found, origin)]))
-        return NotSignedIn("wrong")
-    fresh = await gate.hash(password) if stale else None
-    known = normalize(password.reveal()) in leaked
-    return await db.write(lambda tx: _open(tx, found, origin, fresh, rules, known) or NotSignedIn("wrong"))
+        return False, False
+    return checked.ok, checked.needs_rehash
+
+
+def _failed(tx: Tx, found: Found | None, this: throttle.Try, previous: bool | None, origin: Origin) -> None:
+    throttle.wrong(tx, this, previous)
+    tx.audit.record(found[1].id if found else "sign_in", [_note("sign_in_failed", found, origin)])
 
 
 Found = tuple[Account, Person, str | None]
@@ -127,48 +138,8 @@ def usable(account: Account, person: Person) -> bool:
     return person.state == "active" and account.state == "active" and not account.provider
 
 
-def _count(tx: Tx, found: Found | None, canonical: str, network: str, rules: Rules) -> bool:
-    """Counts before anything is compared; False when this network has to wait, or the password is off (N-T4)."""
-    if rules.lock and _locked(tx, found, canonical, rules.lock):
-        return False
-    name = _name(tx, found, canonical)
-    keys = _keys(name, network)
-    counts = tx.counters.add(keys)
-    near, all_over, of_source = (counts[k] for k in keys)
-    if rules.lock and all_over.total % rules.lock.tries == 0:
-        tx.counters.add([_lock_key(tx, found, canonical, tx.now // LOCK_STEP)])  # taken back if this one is right
-    return near.hour <= TRIES_PER_SOURCE and of_source.hour <= TRIES_OF_SOURCE and all_over.total <= ch.HARD_CAP
-
-
-def _keys(name: str, network: str) -> tuple[str, str, str]:
-    """What one try counts under: the name from this network, the name, and this network."""
-    source = hashlib.sha256(network.encode()).hexdigest()[:16]
-    return f"{name}/{source}"[:80], name, f"pw/n/{source}"
-
-
-def _name(tx: Tx, found: Found | None, canonical: str) -> str:
-    return f"pw/{found[0].id}" if found else f"pw/g/{subject_of(tx.seals, canonical).hex()}"
-
-
-def _lock_key(tx: Tx, found: Found | None, canonical: str, step: int) -> str:
-    return f"{_name(tx, found, canonical)}/k{step}"
-
-
-def _locked(tx: Tx, found: Found | None, canonical: str, lock: FixedLock) -> bool:
-    """Whether the fixed lock of some presets holds, by name, known or not. A password set since ends it (D8): who
-    recovered is let in at once, and tries while it holds do not prolong it."""
-    since = tx.people.changed_at(found[0].id if found else "") or 0
-    steps = -(-lock.minutes * ch.MINUTE // LOCK_STEP)
-    last = tx.now // LOCK_STEP
-    return any(
-        tx.counters.get(_lock_key(tx, found, canonical, step)).total > 0
-        for step in range(last - steps, last + 1)
-        if step * LOCK_STEP >= since
-    )
-
-
 def _open(
-    tx: Tx, found: Found, origin: Origin, fresh: str | None, rules: Rules, known: bool
+    tx: Tx, found: Found, this: throttle.Try, origin: Origin, fresh: str | None, rules: Rules, known: bool
 ) -> SignedIn | SecondStep | None:
     again = _find(tx, canonicalize(found[0].username))
     if again is None or again[2] != found[2] or not _usable(again):
@@ -176,12 +147,7 @@ def _open(
     account, person, before = again
     if fresh and before:
         tx.people.rehash(account.id, before, fresh)
-    # Only wrong ones count: an office behind one address signs in every morning.
-    tx.counters.take_back(_keys(f"pw/{account.id}", network_of(origin.source)))
-    tx.counters.reset(f"pw/{account.id}")
-    if rules.lock:
-        for ago in (0, 1):  # counting and opening may lie in two steps
-            tx.counters.reset(_lock_key(tx, again, "", tx.now // LOCK_STEP - ago))
+    throttle.right(tx, this, rules)
     if stepup.has_second_step(tx.factors.of_person(person.id)):
         return _ask_second(tx, account, person, origin, known)
     return open_session(tx, account, person, origin, rules, leaked=known)

@@ -34,16 +34,17 @@ class FailureStore:
     def begin(self, failure: Failure) -> None:
         self._tx.conn.execute(t.insert().values({c.name: getattr(failure, c.name) for c in t.c}))
 
-    def settle(self, name: str, network: str, mark: bytes, tried: bytes, previous: bool | None = None) -> None:
-        """A try was wrong: its mark becomes what was tried, or is folded into the row that has that already."""
+    def settle(self, name: str, network: str, mark: bytes, tried: bytes, previous: bool | None = None) -> bool:
+        """A try was wrong: its mark becomes what was tried. True when it had a mark, but there is a row with the same
+        already, which it is folded into."""
         mine = (t.c.name == name) & (t.c.network == network)
         again = {"count": t.c.count + 1, "last_at": self._tx.now}
         if previous is not None:
             again["previous"] = previous
         if self._tx.conn.execute(update(t).where(mine & (t.c.tried == tried)).values(**again)).rowcount:
-            self._tx.conn.execute(t.delete().where(mine & (t.c.tried == mark)))
-        else:
-            self._tx.conn.execute(update(t).where(mine & (t.c.tried == mark)).values(tried=tried, **again))
+            return self._tx.conn.execute(t.delete().where(mine & (t.c.tried == mark))).rowcount > 0
+        self._tx.conn.execute(update(t).where(mine & (t.c.tried == mark)).values(tried=tried, **again))
+        return False
 
     def forget(self, name: str, network: str, mark: bytes, tried: bytes) -> None:
         """A try was right: nothing is kept of it, wherever it was tried before."""

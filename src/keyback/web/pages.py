@@ -270,7 +270,7 @@ class SignIn(Page):
     """
 
     template: ClassVar[str] = "sign_in.html"
-    error: Literal["wrong", "slow_down", "busy", "due", "breached", "passkey"] | None = None
+    error: Literal["wrong", "slow_down", "off", "busy", "due", "breached", "passkey"] | None = None
     wait_seconds: int = 0
     identifier: str = ""
     passkey_options: str = ""

@@ -27,7 +27,7 @@ async def sign_in(request: Request) -> Response:
     """POST `/sign-in`."""
     desk = desk_of(request)
     values = await read_form(request, "identifier", "password")
-    origin, s = desk.origin(request), desk.services
+    origin, s = desk.here(request).origin, desk.services
     typed = "".join(c for c in values["identifier"][:254] if c.isprintable())
     if not await desk.limiter.allows("sign_ins", origin.source):
         return desk.page(request, pages.SignIn("slow_down", 60, typed), 429)

@@ -1,0 +1,240 @@
+"""Counting wrong passwords of the built-in system before anything is compared (D1, N-T4, N-T5).
+
+Known and unknown names are counted by the same statements and answered alike. Whoever guesses sees only what their own
+network did, so that nothing the owner does shows in an answer (INV-I5, J5): a password that was switched off answers
+`wrong` to strangers, right or not, and says so to the owner's own browser alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+
+from keyback.application import devices
+from keyback.application.enrolled import Failure
+from keyback.application.identity import Origin, device_words, network_of
+from keyback.application.intake import subject_of
+from keyback.application.store import Seals, Tx
+from keyback.domain.challenge import MINUTE, token_digest
+from keyback.domain.password import PRESETS, FixedLock, Rules, Unreadable, normalize
+from keyback.domain.person import Account, Person
+from keyback.domain.secret import Secret
+from keyback.domain.throttle import BUDGET, OF_SOURCE, Side, seconds, wait_left
+
+SYSTEM = "builtin"
+LOCK_STEP = 5 * MINUTE  # a fixed lock ends up to this much later than the rules say, never sooner
+LONGEST_LOCK = max(p.lock.minutes for p in PRESETS.values() if p.lock) * MINUTE
+# Of a keyed digest: enough to tell whether the same was tried again, too little to find out what it was.
+TRIED_BYTES = 3
+LOOK_BACK_AT = 3  # how often the same is tried until we look whether it is the password before
+ALL = 10**6
+OWN = "b:"
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Nothing is compared for so many seconds; at least one."""
+
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Try:
+    """One try that was counted and may be compared now.
+
+    Args:
+        name: the counters' name of the account, or of a name that nobody has.
+        place: digest of the network, or of the browser or network that has a place of its own.
+        mark: stands for this try until it is known whether it was right.
+        again: the same wrong password came from there before; such a one does not count.
+        off: too many were wrong in a row: it is compared with nothing.
+        replaced: the hash before the current one, where `looks_back`; None for unknown names, for the same work.
+    """
+
+    name: str
+    place: str
+    side: Side
+    source: str
+    tried: bytes = field(repr=False)
+    mark: bytes = field(repr=False)
+    again: bool
+    off: bool
+    looks_back: bool
+    replaced: str | None = field(repr=False)
+
+    @property
+    def may_know(self) -> bool:
+        """Whether it comes from a browser that the owner signed in with, which may hear that the password is off."""
+        return self.place.startswith(OWN)
+
+    @property
+    def counted(self) -> list[str]:
+        """What counted this try, and no other thing than wrong ones."""
+        own = [_total(self.name, self.side)]
+        return [] if self.again else own if self.side == "browser" else [*own, _of(self.source)]
+
+
+def name_of(account_id: str) -> str:
+    """The counters' name of an account."""
+    return f"pw/{account_id}"
+
+
+def begin(
+    tx: Tx, found: tuple[Account, Person] | None, canonical: str, password: Secret, origin: Origin, rules: Rules
+) -> Try | Wait:
+    """Counts a try, unless this far end has to wait."""
+    name = name_of(found[0].id) if found else f"pw/g/{subject_of(tx.seals, canonical).hex()}"
+    if rules.lock and _locked(tx, found, name, rules.lock):
+        return Wait(rules.lock.minutes * 60)
+    source, tried = _digest(network_of(origin.source)), _tried(tx.seals, name, password)
+    side, place, since = _side(tx, name, found[1].id if found else "", source, origin)
+    near, locks = f"{name}/{place}", [_lock_count(name)] if rules.lock else []
+    counts = tx.counters.add([near, *locks])  # holds up whoever tries the same from there on another node
+    before = tx.failures.of(name, place)
+    left = wait_left([f.first_at for f in before], tx.now, since)
+    if left:
+        tx.counters.take_back([near, *locks])
+        return Wait(seconds(left))
+    same = next((f for f in before if f.tried == tried), None)
+    total = tx.counters.get(_total(name, side))
+    if same is None:
+        if side != "browser":
+            of_source = tx.counters.add([_of(source)])[_of(source)]
+            if of_source.hour > OF_SOURCE:
+                tx.counters.take_back([near, *locks])
+                return Wait(seconds(max(1, of_source.hour_ends - tx.now)))
+        total = tx.counters.add([_total(name, side)])[_total(name, side)]
+    if rules.lock and counts[locks[0]].day % rules.lock.tries == 0:
+        tx.counters.add([_lock_key(name, tx.now // LOCK_STEP)])  # taken back if this one is right
+    mark = tx.random(16)
+    if same is None:
+        words = device_words(origin.agent)[:120]
+        tx.failures.begin(Failure(name, place, mark, origin.source[:45], words, 0, tx.now, tx.now))
+    back = same is not None and same.count + 1 == LOOK_BACK_AT
+    replaced = tx.people.replaced(found[0].id if found else "") if back else None
+    off = total.total > BUDGET[side]
+    return Try(name, place, side, source, tried, mark, same is not None, off, back, replaced)
+
+
+def wrong(tx: Tx, this: Try, previous: bool | None = None) -> None:
+    """The try was wrong.
+
+    Args:
+        previous: whether it was the password before, where somebody looked.
+    """
+    folded = tx.failures.settle(this.name, this.place, this.mark, this.tried, previous)
+    if folded:
+        tx.counters.take_back(this.counted)  # the same was tried twice at once
+
+
+def right(tx: Tx, this: Try, rules: Rules) -> None:
+    """The try was right: it counts as none, and nothing is wrong in a row any more (N-T6)."""
+    tx.failures.forget(this.name, this.place, this.mark, this.tried)
+    tx.counters.take_back(this.counted)
+    _reset(tx, this.name)
+    near = f"{this.name}/{this.place}"
+    if rules.lock:
+        # Its own wrong ones only: those of others go on counting, for names that nobody has too.
+        tx.counters.take_back([_lock_count(this.name)], tx.counters.get(near).total)
+        tx.counters.take_back([_lock_key(this.name, tx.now // LOCK_STEP - ago) for ago in (0, 1)], ALL)
+    tx.counters.reset(near)
+
+
+def undo(tx: Tx, this: Try, rules: Rules) -> None:
+    """The try was not looked at after all."""
+    tx.failures.forget(this.name, this.place, this.mark, this.mark)
+    locks = [_lock_count(this.name)] if rules.lock else []
+    tx.counters.take_back([*this.counted, f"{this.name}/{this.place}", *locks])
+
+
+def renewed(tx: Tx, account_id: str, source: str = "") -> None:
+    """A recovery set a new password or opened a lock: nothing keeps the account from signing in.
+
+    Args:
+        source: network address that it was done from. There nobody waits for a day, whatever goes on elsewhere.
+    """
+    name = name_of(account_id)
+    _reset(tx, name)
+    last = tx.now // LOCK_STEP
+    steps = range(last - -(-LONGEST_LOCK // LOCK_STEP), last + 1)
+    tx.counters.take_back([_lock_count(name), *(_lock_key(name, step) for step in steps)], ALL)
+    if source:
+        tx.counters.add([_open_for(name, _digest(network_of(source)))])
+
+
+def unlock(tx: Tx, person_id: str, source: str = "") -> None:
+    """Opens whatever keeps a person from signing in to the built-in system, as `renewed` does."""
+    for account in tx.people.accounts([person_id]).get(person_id, ()):
+        if account.system == SYSTEM:
+            renewed(tx, account.id, source)
+
+
+# ── names and digests ───────────────────────────────────────────────────────
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _tried(seals: Seals, name: str, password: Secret) -> bytes:
+    """Bound to the name: what two people try is never comparable."""
+    try:
+        text = normalize(password.reveal())
+    except Unreadable:
+        text = password.reveal()
+    what = name.encode() + b"\0" + text.encode("utf-8", "surrogatepass")
+    return hmac.digest(seals.derive("tried"), what, hashlib.sha256)[:TRIED_BYTES]
+
+
+def _side(tx: Tx, name: str, person_id: str, source: str, origin: Origin) -> tuple[Side, str, int]:
+    """Which side a try comes from, its place there, and since when wrong ones count."""
+    own = devices.known(tx, person_id, origin.device, origin)
+    opened = tx.counters.get(_open_for(name, source)).day > 0
+    if own.device:
+        return "browser", f"{OWN}{token_digest(origin.device).hex()[:14]}", own.seen_at
+    if opened:
+        return "browser", f"r:{source[:14]}", 0
+    return ("network" if own.network else "stranger"), source, 0
+
+
+def _total(name: str, side: Side) -> str:
+    """Wrong ones in a row from one side; not among the keys that are purged after a while."""
+    return {"stranger": "pw", "network": "pwn", "browser": "pwb"}[side] + name[2:]
+
+
+def _reset(tx: Tx, name: str) -> None:
+    for side in BUDGET:
+        tx.counters.reset(_total(name, side))
+
+
+def _of(source: str) -> str:
+    return f"pw/n/{source}"
+
+
+def _open_for(name: str, source: str) -> str:
+    return f"{name}/o/{source}"
+
+
+# ── the fixed lock of some presets ──────────────────────────────────────────
+
+
+def _lock_count(name: str) -> str:
+    return f"{name}/f"
+
+
+def _lock_key(name: str, step: int) -> str:
+    return f"{name}/k{step}"
+
+
+def _locked(tx: Tx, found: tuple[Account, Person] | None, name: str, lock: FixedLock) -> bool:
+    """Whether it holds, by name, known or not. A password set since ends it (D8): who recovered is let in at once, and
+    tries while it holds do not prolong it."""
+    since = tx.people.changed_at(found[0].id if found else "") or 0
+    steps = -(-lock.minutes * MINUTE // LOCK_STEP)
+    last = tx.now // LOCK_STEP
+    return any(
+        tx.counters.get(_lock_key(name, step)).total > 0
+        for step in range(last - steps, last + 1)
+        if step * LOCK_STEP >= since
+    )
