@@ -11,11 +11,13 @@ from api_client import NEW, Client, Recovery
 
 from keyback.application.clock import wall_clock
 from keyback.application.store import Imported, ImportedAccount
+from keyback.domain import case as dc
 from keyback.testing.mailbox import Mailbox
 from keyback.web.api import recoveries
 from keyback.web.api.app import make_api
 from keyback.web.app import make_desk
 from keyback.web.problems import TITLES
+from tests.attacks.enrolled import add_codes
 from tests.conftest import Clock, Kit, person
 
 OTHER = "window pepper velvet 31"
@@ -252,9 +254,57 @@ def test_more_than_a_mail_is_asked(client: Client, mailbox: Mailbox) -> None:
     client.drain()
     code = mailbox.wait_for("olga@example.com")[0]["codes"][0]
     assert r.try_code(code).json() == {"state": "need_more"}
-    assert r.see()["state"] == "need_more"
+    seen = r.see()
+    assert (seen["state"], seen["reason"], seen["proofs"]) == ("need_more", "proof", [])
     body = is_problem(r.choose(), 409, "wrong_state")
     assert body["state"] == "need_more"
+
+
+@pytest.mark.covers("N-R11", "N-R3")
+def test_a_saved_code_after_the_mail_leads_through_the_wait(client: Client, mailbox: Mailbox) -> None:
+    client.people(person("olga", tier="mfa"))
+    codes = add_codes(client.kit, "olga")
+    r = Recovery(client, "olga")
+    is_problem(r.post("/proofs/nonsense"), 404, "not_found")
+    assert r.post("/proofs/recovery_code").status_code == 202  # the same before and after the first proof
+    r.prove(mailbox, "olga@example.com")
+    way = r.see()["proofs"][0]
+    assert way["proof"] == "recovery_code"
+    asked = r.post(f"/proofs/recovery_code?target={way['target']}")
+    assert (asked.status_code, "form" in asked.json()) == (202, False)
+    assert is_problem(r.post("/proofs/recovery_code/verify", {"code": "x"}), 422, "not_a_code")["tries_left"] == 4
+    proven = r.post("/proofs/recovery_code/verify", {"code": codes[0]}).json()
+    assert proven["state"] == "need_more"
+    assert proven["new_code"] not in (codes[0], "")
+    seen = r.see()
+    assert seen["reason"] == "hold"
+    assert seen["hold_until"]
+    is_problem(r.choose(), 409, "wrong_state")
+    client.kit.write(lambda tx: tx.cases.act(*released(tx)))
+    assert r.see()["state"] == "password_due"
+
+
+def released(tx: Any) -> Any:
+    """The one case of the test, and what lets it go on."""
+    case = tx.cases.listed(state="on_hold", limit=1)[0]
+    return case, dc.decide(case, dc.Release(), case.waiting[0][1])
+
+
+@pytest.mark.covers("A1", "W-6")
+def test_other_ways_answer_alike_for_everybody(client: Client) -> None:
+    client.people(person("olga", tier="mfa"))
+    add_codes(client.kit, "olga")
+    seen = []
+    for who in ("olga", "nobody"):
+        r = Recovery(client, who)
+        client.drain()
+        asked = [r.post(f"/proofs/{p}").json() for p in ("recovery_code", "recovery_contact", "totp")]
+        client.drain()
+        digits = asked[1].pop("form")["digits"]
+        assert len(digits) == 4
+        shapes = [sorted(a) for a in asked]
+        seen.append((shapes, [r.post("/proofs/totp/verify", {"code": "123456"}).json() for _ in range(6)]))
+    assert seen[0] == seen[1]
 
 
 def test_forgotten_user_names_are_mailed_and_nothing_more(client: Client, mailbox: Mailbox) -> None:

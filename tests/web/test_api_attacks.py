@@ -356,8 +356,8 @@ def test_where_no_body_is_due_none_is_taken(client: Client) -> None:
     for path in ("/proofs/email_link", "/cancel"):
         is_problem(r.post(path, {"identifier": "eve@example.com"}))
         is_problem(r.post(path, raw=b"x"))
-    is_problem(r.post("/proofs/sms_code"))
-    assert r.post("/proofs/sms_code").status_code == 404
+    assert r.post("/proofs/sms_code").status_code == 409  # this Keyback sends none
+    assert r.post("/proofs/nonsense").status_code == 404
     assert r.post("/proofs/email_link", {}).status_code == 202
     assert client.get("/nothing").json()["code"] == "not_found"
 

@@ -28,6 +28,7 @@ from keyback.web.problems import problem
 
 API_PATH = "/api/v1/recoveries"
 JOURNEYS = frozenset({"password", "locked", "second_factor", "mailbox", "username"})
+API_JOURNEYS = frozenset({"password", "locked", "username"})  # the others end on pages of their own
 KEY_LENGTH = range(16, 256)
 WRONG = {
     "empty": pages.IDENTIFIER_EMPTY,
@@ -76,7 +77,7 @@ async def _api(desk: Desk, scope: Scope, receive: Receive) -> bytes | Response:
     journey = one_string(values, "journey", required=False) or "password"
     system = one_string(values, "system", required=False)
     locale = one_string(values, "locale", required=False)
-    if journey not in JOURNEYS:
+    if journey not in API_JOURNEYS:
         raise BadForm(422, "unknown_journey", "journey")
     if system and system not in desk.services.titles:
         raise BadForm(422, "unknown_system", "system")

@@ -170,7 +170,7 @@ async def check_password(request: Request, given: m.Candidate) -> m.Judged:
     await limited(desk, request, "checks")
     context, with_factor = newpassword.public_context(s), False
     if handle is not None:
-        context, with_factor = personal(desk, await s.db.read(lambda tx: look(tx, handle, s.policy)))
+        context, with_factor = personal(desk, await s.db.read(lambda tx: look(tx, handle, s)))
     typed = given.password.get_secret_value()
     found = await judged(desk, desk.locale(request), typed, context, with_factor)
     violations = [

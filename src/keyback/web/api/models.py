@@ -37,8 +37,10 @@ class Start(Given):
     identifier: Annotated[str, StringConstraints(min_length=1, max_length=254)] = Field(
         description="Registered mail address or user name, as typed.", examples=["maya@example.com"]
     )
-    journey: Literal["password", "locked", "second_factor", "mailbox", "username"] | None = Field(
-        None, description="What was lost. `username` mails the logins and asks for nothing more. Default: `password`."
+    journey: Literal["password", "locked", "username"] | None = Field(
+        None,
+        description="What was lost. A lost phone or mailbox is replaced on the pages only. `username` mails the logins "
+        "and asks for nothing more. Default: `password`.",
     )
     system: str | None = Field(
         None, max_length=40, description="Only this system, by its name in the configuration.", examples=["crm"]
@@ -49,9 +51,11 @@ class Start(Given):
 
 
 class Code(Given):
-    """The code of the mail; spaces and hyphens in it do not count."""
+    """The code of the mail, or what answers another proof; spaces and hyphens in digits do not count."""
 
-    code: str = Field(max_length=100, examples=["40718263"])
+    code: str = Field(
+        max_length=8192, examples=["40718263"], description="For `passkey`: the credential as JSON, in a string."
+    )
 
 
 class NewPassword(Given):
@@ -156,10 +160,25 @@ class PasswordDue(BaseModel):
     results: list[Result] = Field(default_factory=list)
 
 
+class Way(BaseModel):
+    """A way to prove that this person has on record. `hint` is masked, and untrusted text."""
+
+    proof: str = Field(examples=["totp"])
+    target: str = Field(description="Send it to choose among several of a kind.")
+    hint: str = Field("", examples=["•••• 34"])
+
+
 class NeedMore(BaseModel):
-    """Proven by mail, but the policy asks for more: the help desk goes on from here."""
+    """Something is proven, but the policy asks for more: a further proof, a wait, or somebody at the help desk."""
 
     state: Literal["need_more"] = "need_more"
+    reason: Literal["proof", "hold", "review"] = Field(
+        "proof", description="`hold`: it goes on by itself at `hold_until`. `review`: a second operator has to approve."
+    )
+    hold_until: Instant | None = None
+    proofs: list[Way] = Field(
+        default_factory=list, description="What can be shown next; without any, only a person helps."
+    )
     expires_at: Instant
 
 
@@ -196,13 +215,20 @@ class Proven(BaseModel):
     """The code was right."""
 
     state: Literal["password_due", "need_more"]
+    new_code: str | None = Field(
+        None, description="For `recovery_code`: takes the place of the one that was used. Shown once."
+    )
 
 
 class Asked(BaseModel):
-    """Asked for a further mail; if it was too early, nothing is sent and the time stays as it was."""
+    """Asked; if it was too early, nothing is sent and the time stays as it was. The same for everybody."""
 
     state: Literal["waiting"] = "waiting"
     resend_at: Instant
+    form: dict[str, Any] | None = Field(
+        None,
+        description="What to show: `options` for `passkey`; `digits` to be read out, for `recovery_contact`.",
+    )
 
 
 MustChange = Annotated[

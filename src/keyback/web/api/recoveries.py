@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from keyback.application import newpassword, prove, reset
@@ -17,6 +17,7 @@ from keyback.domain.secret import Secret
 from keyback.locale import gettext
 from keyback.web import intake
 from keyback.web.api import models as m
+from keyback.web.api import other_ways
 from keyback.web.api.describing import problems
 from keyback.web.api.holding import RECOVERY_SECRET, Held, Holder, limited
 from keyback.web.api.strict import Stop, StrictRoute
@@ -24,7 +25,16 @@ from keyback.web.api.views import PREFIX, AnyRecovery, View, describe, look, per
 from keyback.web.context import desk_of
 
 WAIT_S = 8.0  # how long an answer waits for the systems before it says what is known
-Proof = Annotated[Literal["email_link"], Path(description="The way to prove who you are.")]
+Proof = Annotated[
+    Literal[
+        "email_link", "backup_email", "sms_code", "im_message", "recovery_code", "recovery_contact", "totp", "passkey"
+    ],
+    Path(description="The way to prove who you are."),
+]
+Target = Annotated[
+    str,
+    Query(max_length=22, description="Which address or factor, out of the recovery's `proofs`; default: the first."),
+]
 Key = Annotated[
     str | None,
     Header(
@@ -98,7 +108,7 @@ async def start_recovery(request: Request) -> Response:
 
 @router.get("", operation_id="getRecovery", summary="See where a recovery stands", response_model=m.Recovery)
 async def get_recovery(request: Request, held: Holder) -> AnyRecovery:
-    view = await held.desk.services.db.read(lambda tx: look(tx, held.handle, held.desk.services.policy))
+    view = await held.desk.services.db.read(lambda tx: look(tx, held.handle, held.desk.services))
     return describe(held.desk, held.desk.locale(request), view)
 
 
@@ -112,19 +122,23 @@ def _only_waiting(held: Held, view: View, *, to_prove: bool = False) -> None:
 @router.post(
     "/proofs/{proof}",
     operation_id="startProof",
-    summary="Ask for a further mail",
-    description="At most every two minutes. Too early, nothing changes. The answer is the same for everybody.",
+    summary="Ask for a further mail, or for another way to prove",
+    description="What is sent, is sent at most every two minutes. Too early, nothing changes. The answer is the same "
+    "for everybody until something was proven here.",
     status_code=202,
-    responses=problems({409: ["wrong_state"], 429: ["slow_down"]}, body=True),
+    response_model_exclude_none=True,
+    responses=problems({409: ["wrong_state"], 422: ["invalid"], 429: ["slow_down"]}),
 )
-async def start_proof(request: Request, held: Holder, proof: Proof) -> m.Asked:
+async def start_proof(request: Request, held: Holder, proof: Proof, target: Target = "") -> m.Asked:
     await limited(held.desk, request, "recoveries")
+    if proof != "email_link":
+        return await other_ways.start(held, request, proof, target)
     db = held.desk.services.db
-    _only_waiting(held, await db.read(lambda tx: look(tx, held.handle, held.desk.services.policy)))
+    _only_waiting(held, await db.read(lambda tx: look(tx, held.handle, held.desk.services)))
 
     def ask(tx: Tx) -> View:
         prove.ask_again(tx, held.handle)
-        return look(tx, held.handle, held.desk.services.policy)
+        return look(tx, held.handle, held.desk.services)
 
     view = await db.write(ask)
     _only_waiting(held, view)
@@ -138,15 +152,18 @@ def _gone() -> Any:
 @router.post(
     "/proofs/{proof}/verify",
     operation_id="verifyProof",
-    summary="Prove it with the mailed code",
+    summary="Prove it with the mailed code, or answer another proof",
+    response_model_exclude_none=True,
     responses=problems(
         {409: ["wrong_state"], 422: ["wrong_code", "not_a_code", "invalid"], 429: ["no_tries", "slow_down"]}, body=True
     ),
 )
 async def verify_proof(request: Request, held: Holder, proof: Proof, given: m.Code) -> m.Proven:
     await limited(held.desk, request, "proofs")
+    if proof != "email_link":
+        return await other_ways.verify(held, request, proof, given.code)
     db = held.desk.services.db
-    _only_waiting(held, await db.read(lambda tx: look(tx, held.handle, held.desk.services.policy)), to_prove=True)
+    _only_waiting(held, await db.read(lambda tx: look(tx, held.handle, held.desk.services)), to_prove=True)
     try:
         result, left = await prove.try_code(db, held.handle, given.code, held.desk.here(request))
     except Refusal:
@@ -155,7 +172,7 @@ async def verify_proof(request: Request, held: Holder, proof: Proof, given: m.Co
         raise Stop(429, "no_tries", tries_left=0)
     if result != "accepted":
         raise Stop(422, result, tries_left=left)
-    now = describe(held.desk, "en", await db.read(lambda tx: look(tx, held.handle, held.desk.services.policy)))
+    now = describe(held.desk, "en", await db.read(lambda tx: look(tx, held.handle, held.desk.services)))
     if isinstance(now, m.PasswordDue | m.NeedMore):
         return m.Proven(state=now.state)
     raise Stop(409, "wrong_state", state=now.state)  # it was stopped in between
@@ -189,7 +206,7 @@ async def choose_password(
     await limited(desk, request, "proofs")
     # Hashed here, because the digest looks at the first 200 characters of an id only.
     submission = newpassword.submission_digest(s.seals, hashlib.sha256(key.encode()).hexdigest() if key else "")
-    view = await s.db.read(lambda tx: look(tx, held.handle, held.desk.services.policy))
+    view = await s.db.read(lambda tx: look(tx, held.handle, held.desk.services))
     case = view.case
     if case is None or not case.submission:
         await _choose(held, request, view, given, submission)
@@ -240,7 +257,7 @@ async def _settled(held: Held, request: Request) -> AnyRecovery:
     until = loop.time() + WAIT_S
     db = held.desk.services.db
     while True:
-        view = await db.read(lambda tx: look(tx, held.handle, held.desk.services.policy))
+        view = await db.read(lambda tx: look(tx, held.handle, held.desk.services))
         now = describe(held.desk, held.desk.locale(request), view)
         if not isinstance(now, m.Applying) or view.case is None:
             return now
@@ -267,12 +284,12 @@ def _same(tx: Tx, seen: Case) -> bool:
 )
 async def cancel_recovery(held: Holder) -> m.Ended:
     def stop(tx: Tx) -> View:
-        view = look(tx, held.handle, held.desk.services.policy)
+        view = look(tx, held.handle, held.desk.services)
         before = describe(held.desk, "en", view)
         if isinstance(before, m.Applying | m.Done):
             raise Stop(409, "wrong_state", state=before.state)
         prove.stop_by_requester(tx, held.handle)
-        return look(tx, held.handle, held.desk.services.policy)
+        return look(tx, held.handle, held.desk.services)
 
     now = describe(held.desk, "en", await held.desk.services.db.write(stop))
     if not isinstance(now, m.Ended):

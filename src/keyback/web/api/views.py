@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from keyback.application import newpassword, prove, reset
+from keyback.application import newpassword, prove, reset, ways
 from keyback.application.ports import Means
+from keyback.application.services import Services
 from keyback.application.store import Intake, Tx
+from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
 from keyback.domain.password import requirements
 from keyback.domain.person import Account
-from keyback.domain.policy import Policy
 from keyback.locale import Locale, gettext
 from keyback.web.api import models as m
 from keyback.web.api.holding import instant
 from keyback.web.context import Desk
 
 PREFIX = "password_"
-UNPROVEN = frozenset({State.REQUESTED, State.PROVING, State.IN_REVIEW, State.ON_HOLD})
 ENDINGS: dict[State, Any] = {
     State.CANCELLED: "cancelled",
     State.EXPIRED: "expired",
@@ -38,22 +38,24 @@ class View:
     intake: Intake | None
     case: Case | None
     choice: reset.Choice | None
+    ways: tuple[ways.Way, ...]
     accounts: dict[str, Account]
     now: int
 
 
-def look(tx: Tx, handle: str, policy: Policy) -> View:
+def look(tx: Tx, handle: str, s: Services) -> View:
     """What is known of the recovery `handle`."""
     intake = tx.intakes.get(handle)
     case = tx.cases.get(intake.case_id) if intake and intake.case_id else None
     if case is None:
-        return View(intake, None, None, {}, tx.now)
+        return View(intake, None, None, (), {}, tx.now)
     try:
-        choice = reset.choice(tx, case.id, handle, policy)
+        choice = reset.choice(tx, case.id, handle, s.policy)
     except Refusal:
         choice = None
+    further = tuple(ways.open_ways(tx, s.proofs, s.policy, case, handle)) if choice is None else ()
     accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}
-    return View(intake, case, choice, accounts, tx.now)
+    return View(intake, case, choice, further, accounts, tx.now)
 
 
 def describe(desk: Desk, locale: Locale, view: View) -> AnyRecovery:
@@ -65,13 +67,25 @@ def describe(desk: Desk, locale: Locale, view: View) -> AnyRecovery:
     results = [_result(desk, locale, r, account) for r, account in known if account is not None]
     if case.state in (State.APPLYING, State.RECOVERED, State.CLOSED) and case.results:
         return m.Done(results=results) if case.settled else m.Applying(results=results)
-    if case.state in UNPROVEN and view.now < case.expires_at:
-        return m.NeedMore(expires_at=instant(case.expires_at))
+    open_here = view.intake is not None and case.open_to(view.intake.handle)
+    if case.state in dc.JOINABLE and view.now < case.expires_at and not open_here:
+        return _need_more(view, case)
     if view.choice is not None:
         return _due(desk, locale, view.choice, results)
     # An approved case without a choice: its time is over, or the person was disabled meanwhile.
     reason = ENDINGS.get(case.state, "expired" if view.now >= case.expires_at else "closed")
     return m.Ended(reason=reason, results=results)
+
+
+def _need_more(view: View, case: Case) -> m.NeedMore:
+    until = case.hold_of(view.intake.handle) if view.intake else 0
+    found = [m.Way(proof=w.proof, target=t.id, hint=t.hint) for w in view.ways for t in w.targets]
+    return m.NeedMore(
+        reason="hold" if until else "review" if case.state == State.IN_REVIEW else "proof",
+        hold_until=instant(until) if until else None,
+        proofs=[w for w in found if w.proof != "email_link"],
+        expires_at=instant(case.expires_at),
+    )
 
 
 def _before_proof(desk: Desk, view: View) -> m.Waiting | m.Ended:

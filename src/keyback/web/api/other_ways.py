@@ -1,0 +1,72 @@
+"""Other ways to prove than the mailed code, for API clients: the same rules as on the pages (`portal.ways`)."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from keyback.application import ways
+from keyback.application.passwords import Busy
+from keyback.application.ports import Proof
+from keyback.application.store import Tx
+from keyback.domain import challenge as ch
+from keyback.domain.errors import Refusal
+from keyback.web.api import models as m
+from keyback.web.api.holding import Held, instant
+from keyback.web.api.strict import Stop
+from keyback.web.api.views import View, describe, look
+
+CODES = {"wrong": "wrong_code", "replayed": "wrong_code", "not_a_code": "not_a_code"}
+
+
+async def _open(held: Held, name: str) -> tuple[View, Proof]:
+    """The recovery while there is something left to prove, and the proof, if the policy takes it.
+
+    Raises:
+        Stop: 409 `wrong_state`.
+    """
+    s = held.desk.services
+    view = await s.db.read(lambda tx: look(tx, held.handle, s))
+    now, proof = describe(held.desk, "en", view), s.proofs.get(name)
+    lost = isinstance(now, m.Waiting) and now.journey == "username"
+    if not isinstance(now, m.Waiting | m.NeedMore) or lost or proof is None or not s.policy.takes(name):
+        raise Stop(409, "wrong_state", state=now.state)
+    return view, proof
+
+
+async def start(held: Held, request: Request, name: str, target: str) -> m.Asked:
+    """Asks for a question to be put; the answer is the same for everybody until something was proven here."""
+    view, proof = await _open(held, name)
+    s, proven = held.desk.services, view.case is not None
+
+    def ask(tx: Tx) -> tuple[int, dict[str, object]]:
+        if ways.ask(tx, held.handle, proof, target if proven else "") and proven:
+            ways.resolve_wants(tx, s.proofs, s.policy)
+        want = next(w for w in tx.prompts.wanted(held.handle) if w.proof == name)
+        asked = ways.asked_now(tx, held.handle, proof) or [ways.stand_in(s.seals, want)]
+        return want.asked_at, dict(proof.form(asked, held.desk.locale(request)))
+
+    asked_at, form = await s.db.write(ask)
+    wait = ch.RESEND_AFTER + 999 if proof.carrier else 0
+    return m.Asked(resend_at=instant(asked_at + wait), form=form if name in ("passkey", "recovery_contact") else None)
+
+
+async def verify(held: Held, request: Request, name: str, typed: str) -> m.Proven:
+    """Takes an answer."""
+    _, proof = await _open(held, name)
+    s = held.desk.services
+    if name == "recovery_contact":
+        raise Stop(409, "wrong_state", state="need_more")  # the colleague answers, on the page of the mailed link
+    try:
+        code, left, new = await ways.answer(s.db, proof, held.handle, typed, held.desk.here(request))
+    except Refusal:
+        raise Stop(409, "wrong_state", state="ended") from None
+    except Busy:
+        raise Stop(503, "busy", retry_after=2) from None
+    if code == "no_tries":
+        raise Stop(429, "no_tries", tries_left=0)
+    if code != "accepted":
+        raise Stop(422, CODES[code], tries_left=left)
+    now = describe(held.desk, "en", await s.db.read(lambda tx: look(tx, held.handle, s)))
+    if isinstance(now, m.PasswordDue | m.NeedMore):
+        return m.Proven(state=now.state, new_code=new.reveal() if new else None)
+    raise Stop(409, "wrong_state", state=now.state)
