@@ -85,7 +85,7 @@ def begin(
 ) -> Try | Wait:
     """Counts a try, unless this far end has to wait."""
     name = name_of(found[0].id) if found else f"pw/g/{subject_of(tx.seals, canonical).hex()}"
-    if rules.lock and _locked(tx, found, name, rules.lock):
+    if rules.lock and _lock_step(tx, found[0].id if found else "", name, rules.lock) is not None:
         return Wait(rules.lock.minutes * 60)
     source, tried = _digest(network_of(origin.source)), _tried(tx.seals, name, password)
     side, place, since = _side(tx, name, found[1].id if found else "", source, origin)
@@ -170,6 +170,20 @@ def unlock(tx: Tx, person_id: str, source: str = "") -> None:
             renewed(tx, account.id, source)
 
 
+def off_for(tx: Tx, account_id: str) -> tuple[Side, ...]:
+    """From where the next different password is compared with nothing."""
+    name = name_of(account_id)
+    return tuple(side for side, most in BUDGET.items() if tx.counters.get(_total(name, side)).total >= most)
+
+
+def locked_until(tx: Tx, account_id: str, rules: Rules) -> int | None:
+    """When the fixed lock of an account ends, ms; None where there is none."""
+    if rules.lock is None:
+        return None
+    step = _lock_step(tx, account_id, name_of(account_id), rules.lock)
+    return None if step is None else (step + _steps(rules.lock) + 1) * LOCK_STEP
+
+
 # ── names and digests ───────────────────────────────────────────────────────
 
 
@@ -227,14 +241,14 @@ def _lock_key(name: str, step: int) -> str:
     return f"{name}/k{step}"
 
 
-def _locked(tx: Tx, found: tuple[Account, Person] | None, name: str, lock: FixedLock) -> bool:
-    """Whether it holds, by name, known or not. A password set since ends it (D8): who recovered is let in at once, and
-    tries while it holds do not prolong it."""
-    since = tx.people.changed_at(found[0].id if found else "") or 0
-    steps = -(-lock.minutes * MINUTE // LOCK_STEP)
+def _steps(lock: FixedLock) -> int:
+    return -(-lock.minutes * MINUTE // LOCK_STEP)
+
+
+def _lock_step(tx: Tx, account_id: str, name: str, lock: FixedLock) -> int | None:
+    """The latest step in which a lock began that still holds, by name, known or not. A password set since ends it (D8):
+    who recovered is let in at once, and tries while it holds do not prolong it."""
+    since = tx.people.changed_at(account_id) or 0
     last = tx.now // LOCK_STEP
-    return any(
-        tx.counters.get(_lock_key(name, step)).total > 0
-        for step in range(last - steps, last + 1)
-        if step * LOCK_STEP >= since
-    )
+    steps = [step for step in range(last, last - _steps(lock) - 1, -1) if step * LOCK_STEP >= since]
+    return next((step for step in steps if tx.counters.get(_lock_key(name, step)).total > 0), None)
