@@ -9,6 +9,7 @@ from typing import Literal
 import gallery_account
 from markupsafe import Markup
 
+from keyback.application.lockouts import Failing, Lock
 from keyback.web import demo_pages as d
 from keyback.web import pages as p
 from keyback.web import pages_link as pl
@@ -108,6 +109,12 @@ def ways(username: str) -> Iterator[tuple[str, p.Page]]:
     yield "new-code", w.NewCode(HANDLE, "K7QF2M-9X3B1T-ZZ81AC")
     yield "vouch", w.Vouch("陈伟", AT, "203.0.113.7", "Windows, Chrome", error="wrong", tries_left=2)
     yield "unlock", r.Unlock(HANDLE, username, ("Keyback", "Demo CRM"), ("Demo CRM",))
+    stale = Failing("203.0.113.7", "iOS, Mobile Safari", 17, AT - 86_400_000, AT, True)
+    why = (Lock("fixed", AT), Lock("off"), Lock("system"))
+    yield (
+        "unlock-failing",
+        r.Unlock(HANDLE, username, ("Keyback",), (), why, (stale, Failing("198.51.100.4", "", 3, AT, AT, False))),
+    )
     yield "unlock-none", r.Unlock(HANDLE, username, ())
     yield "replace-factor", r.ReplaceFactor(HANDLE, username, (("totp", "Pixel"), ("passkey", "")))
     yield "replace-factor-scan", r.ReplaceFactor(HANDLE, username, (), "JBSW Y3DP", Markup("<svg></svg>"), error=True)
@@ -129,7 +136,6 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     source = "203.0.113.24"
     device = "Windows电脑，Chrome" if zh else "Windows computer, Chrome"
     username = "chenyu" if zh else "maya.okafor"
-    name = "陈屿" if zh else "Maya Okafor"
 
     yield "triage", p.Triage(), plain
     yield "forgot", p.Forgot(systems=SYSTEMS), one
@@ -234,11 +240,10 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     yield "sign-in-due", p.SignIn(error="due", identifier=username), plain
     yield "sign-in-breached", p.SignIn(error="breached", identifier=username), plain
     inside = replace(plain, signed_in_as=username)
-    yield "account", p.Account(name, username, AT, 3, AT), inside
-    yield "account-new", p.Account(name, username, None, 1), inside
 
     yield "sign-in-passkey", p.SignIn(error="passkey", passkey_options="{}"), plain
     yield from ((f"account-{name}", page, plain) for name, page in gallery_account.second_steps())
+    yield from ((f"account-{name}", page, plain) for name, page in gallery_account.outside())
     yield from ((f"account-{name}", page, inside) for name, page in gallery_account.inside())
 
     yield "help", p.Help(), plain

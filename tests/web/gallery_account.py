@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from markupsafe import Markup
 
+from keyback.application.aftercare import STEPS
+from keyback.application.lockdown import Added
+from keyback.application.readiness import MISHAPS, Outlook
 from keyback.web import pages as p
 from keyback.web import pages_account as a
 
@@ -48,6 +52,86 @@ def factors() -> Iterator[tuple[str, p.Page]]:
     yield "codes-shown", a.Codes(CODES, 10, AT, "maya.okafor")
 
 
+LINES = (
+    a.ContactLine("c1", "mail", "maya.okafor@qingyu.example.com", "", "primary", "confirmed", 0),
+    a.ContactLine("c2", "mail", "maya@example.net", "", "backup", "confirmed", AT, AT, True),
+    a.ContactLine("c3", "sms", "+8613800138000", "", "backup", "pending", AT, 0, True),
+    a.ContactLine("c4", "helper", "wei@qingyu.example.com", "陈伟", "recovery", "pending", AT, 0, True),
+    a.ContactLine("c5", "im", "maya.okafor", "", "backup", "confirmed", AT, 0, True),
+)
+ADDED = (Added("f1", "passkey", "Work laptop", AT), Added("c2", "mail", "m•••@example.net", AT))
+EVENTS = (
+    a.Event("signed_in", AT, "203.0.113.24", "Windows, Chrome", "passkey"),
+    a.Event("sign_in_failed", AT, "203.0.113.24"),
+    a.Event("requested", AT),
+    a.Event("proof_accepted", AT, proof="email_link"),
+)
+KINDS = ("mail", "sms", "im", "helper")
+
+
+def contacts() -> Iterator[tuple[str, p.Page]]:
+    for done in ("", "confirmed", "removed", "invited"):
+        yield f"contacts-{done or 'plain'}", a.Contacts(LINES, KINDS, done, done == "")
+    errors = ("not_mail", "phone_not_understood", "not_im", "own_address")
+    for kind, error in zip(KINDS, errors, strict=True):
+        yield f"add-{kind}", a.AddContact(kind)
+        yield f"add-{kind}-{error}", a.AddContact(kind, error, "x y", "陈伟")
+    for error in ("known", "too_many", "too_often", "phone_without_messages", "no_name"):
+        yield f"add-{error}", a.AddContact("sms", error, "+86 1")
+    confirm = a.ConfirmContact("c3", "sms", "+8613800138000", 500, 90)
+    yield "confirm-contact", confirm
+    for error in ("wrong", "no_tries", "too_often"):
+        yield f"confirm-contact-{error}", replace(confirm, error=error, resend_in=0, seconds_left=0)
+    yield "remove-factor", a.RemoveOne("f1", "passkey", "Work laptop")
+    yield "remove-last", a.RemoveOne("f1", "passkey", "Work laptop", refused="last_one")
+    yield "remove-contact", a.RemoveOne("c2", "mail", "maya@example.net", contact=True)
+    yield "remove-imported", a.RemoveOne("c1", "mail", "maya.okafor@qingyu.example.com", True, "imported")
+
+
+def outside() -> Iterator[tuple[str, p.Page]]:
+    """Reached by mailed links."""
+    for problem in ("", "over", "accepted", "declined"):
+        yield f"invited-{problem or 'open'}", a.Invited(problem, "陈伟", AT)  # type: ignore[arg-type]
+    yield "wasnt-me", a.Lock("/wasnt-me", "", "maya.okafor", ADDED)
+    for problem in ("over", "broken", "done"):
+        yield f"wasnt-me-{problem}", a.Lock("/wasnt-me", problem, "maya.okafor")  # type: ignore[arg-type]
+
+
+def rest() -> Iterator[tuple[str, p.Page]]:
+    yield "lock", a.Lock("/account/lock", "", "maya.okafor")
+    sessions = (
+        a.SessionLine("s1", "Windows, Chrome", "203.0.113.24", AT, AT, "passkey", True),
+        a.SessionLine("s2", "", "198.51.100.7", AT, AT),
+    )
+    known = (a.DeviceLine("d1", "Windows, Chrome", "203.0.113.24", AT, AT, True),)
+    yield "devices", a.Devices(sessions, known, True)
+    yield "devices-one", a.Devices(sessions[:1], ())
+    yield "activity", a.Activity(EVENTS, 7)
+    yield "activity-none", a.Activity(())
+    bad = Outlook("phone", advice="recovery_codes")
+    mixed = (
+        Outlook("password", ("email_link",)),
+        bad,
+        Outlook("computer", ("email_link", "totp"), AT),
+        *(Outlook("mailbox", advice=x) for x in ("passkey", "totp", "mail", "helper", "")),
+    )
+    yield "overview", a.Overview("陈屿", "chenyu", mixed, EVENTS[:2], 9, True, True)
+    good = tuple(Outlook(x, ("email_link", "passkey")) for x in MISHAPS)
+    yield "overview-good", a.Overview("陈屿", "chenyu", good, due_in_days=1)
+    yield "overview-soon", a.Overview("陈屿", "chenyu", (Outlook("phone", ("email_link", "passkey"), AT),))
+    rules = (p.PasswordRule("too_short", "15+"),)
+    form = a.NewPassword("maya.okafor", 15, rules)
+    yield "password", form
+    yield "password-errors", replace(form, min_length=8, errors=(p.PasswordRule("breached", "?", "unmet", "?"),))
+    yield "password-mismatch", replace(form, mismatch=True)
+    yield "password-busy", replace(form, busy=True)
+    yield "password-done", replace(form, done=True)
+    yield "after", a.After(("contacts",), LINES, ADDED, EVENTS, "maya.okafor")
+    yield "after-done", a.After(STEPS, LINES, (), (), "maya.okafor")
+
+
 def inside() -> Iterator[tuple[str, p.Page]]:
     """All that a signed-in person sees."""
     yield from factors()
+    yield from contacts()
+    yield from rest()

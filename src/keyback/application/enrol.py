@@ -196,13 +196,13 @@ def may_remove(tx: Tx, person: Person, factor: Factor, policy: Policy) -> bool:
     return bool(others) or not (privileged or person.tier != "standard" or policy.floor != "standard")
 
 
-def remove(tx: Tx, session: Session, factor_id: str, policy: Policy, origin: Origin) -> Factor:
+def remove(tx: Tx, person_id: str, factor_id: str, policy: Policy, origin: Origin) -> Factor:
     """Takes a factor away at once (N-T3) and tells every contact.
 
     Raises:
         Refusal: `not_found`, or `last_one` for the last second step of somebody who must have one.
     """
-    factor, person = tx.factors.get(factor_id), tx.people.person(session.person_id)
+    factor, person = tx.factors.get(factor_id), tx.people.person(person_id)
     if factor is None or person is None or factor.person_id != person.id or factor.state != "active":
         raise Refusal("not_found")
     if not may_remove(tx, person, factor, policy):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from keyback.domain.factor import Device, Factor, FactorState, SavedCode
 from keyback.domain.person import Contact, ContactState, Person
@@ -21,6 +21,16 @@ class Everything:
     factors: tuple[Factor, ...] = ()
     codes: tuple[SavedCode, ...] = ()
     privileged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """An event as it stands in the audit log. `seq` is its place in the chain."""
+
+    seq: int
+    at: int
+    type: str
+    data: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from keyback.application import aftercare
 from keyback.application.ports import Channel, Letter, LetterKind, Receipt
 from keyback.application.store import Database, Job, Seals, Tx
 from keyback.domain import challenge as ch
@@ -146,7 +147,7 @@ def _letters(
             out[j.id] = BAD_LETTER
         if person is None or contact is None or contact.person_id != person.id:
             continue
-        if not _may_get(contact, j, prompts):
+        if not _may_get(contact, j, prompts) or not _still_due(tx, j):
             continue
         if tx.now >= j.expires_at:
             out[j.id] = TOO_LATE
@@ -158,6 +159,11 @@ def _letters(
         except (LookupError, TypeError, ValueError):  # one bad row never holds up the others (Q10)
             out[j.id] = BAD_LETTER
     return out
+
+
+def _still_due(tx: Tx, job: Job) -> bool:
+    """Whether a reminder has anything left to remind of."""
+    return job.body.get("what") != "aftercare" or bool(aftercare.open_steps(tx, str(job.body["person"])))
 
 
 def _may_get(contact: Contact, job: Job, prompts: Mapping[str, Prompt]) -> bool:

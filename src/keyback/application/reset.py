@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from keyback.application import evidence, throttle
+from keyback.application import aftercare, evidence, throttle
 from keyback.application.evidence import Here
 from keyback.application.identity import clean_agent, device_words
 from keyback.application.notices import tell_all
@@ -217,6 +217,7 @@ def _finish(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) ->
         systems = [[accounts[r.account_id].system, r.result] for r in case.results if r.account_id in accounts]
         where = {k: str(job.body.get(k, "")) for k in ("source", "device")}
         tell_all(tx, case.person_id, "changed", {"at": tx.now, "systems": systems, "case": case.id, **where})
+        aftercare.remind_later(tx, case.person_id)
     return result
 
 

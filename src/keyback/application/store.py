@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
-from keyback.application.enrolled import Contacts, Devices, Everybody, Factors, Failures, Prompts
+from keyback.application.enrolled import Contacts, Devices, Everybody, Factors, Failures, Happened, Prompts
 from keyback.domain.case import Case
 from keyback.domain.challenge import Challenge, Ending
 from keyback.domain.events import CaseEvent, Note
@@ -303,6 +303,10 @@ class Sessions(Protocol):
 class Audit(Protocol):
     def record(self, stream: str, events: Iterable[CaseEvent | Note]) -> None:
         """Adds to the hash chain when the transaction commits, or not at all."""
+        ...
+
+    def of_person(self, person_id: str, before: int, limit: int) -> Sequence[Happened]:
+        """What happened to a person, in their own stream and in their cases; the newest first, older than `before`."""
         ...
 
 

@@ -276,7 +276,7 @@ class MailComposer:
         f, tone = letter.facts, self._tone[locale][1]
         v.foreign("username", safe_login(f["username"]))
         before, _, after = tone[str(f["what"])].partition("{detail}")
-        detail = safe_name(f["detail"]) or "?"
+        detail = _detail(f["detail"])
         v.text["how"] = before + isolate(detail) + after if after else before
         v.html["how"] = f"{escape(before)}<bdi>{escape(detail)}</bdi>{escape(after)}" if after else str(escape(before))
         v.fixed("stop", self._own(_secret(f["stop_link"]) if "stop_link" in f else _plain(f["account_url"])))
@@ -324,6 +324,13 @@ class MailComposer:
         if asked is not None and datetime.fromtimestamp(asked // 1000, self._zone).date() == t.date():
             return clock
         return f"{t.month}月{t.day}日{clock}" if locale == "zh_CN" else f"{t.day} {_MONTHS[t.month - 1]}, {clock}"
+
+
+def _detail(value: object) -> str:
+    """A label, or an address of which only the first letter and the domain are told."""
+    head, mark, domain = str(value).partition("•••@")
+    plain = f"{head}@{domain}"
+    return str(value) if mark and safe_login(plain) == plain else safe_name(value) or "?"
 
 
 def _zone_name(timezone: str, locale: str) -> str:

@@ -96,6 +96,9 @@ CHANGES = {
     "helper_added": "A recovery contact was added to your account: {detail}.",
     "helper_removed": "A recovery contact was removed from your account: {detail}.",
     "password_changed": "The password of your account was changed in the security centre.",
+    "unlocked": "Your account was unlocked by a recovery. The password stayed as it was.",
+    "factor_replaced": "The second step of your account was replaced by a recovery. Earlier ones work no more.",
+    "mailbox_replaced": "The email of your account was replaced by a recovery: {detail}.",
     "locked_down": "Your account was locked: somebody said that a change was not yours. Sign-ins are ended. "
     "To open it again, choose a new password by the recovery page.",
 }

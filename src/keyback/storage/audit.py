@@ -9,13 +9,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from keyback.application.enrolled import Happened
 from keyback.domain.events import CaseEvent, Note, event_data, event_type
-from keyback.storage.schema import audit_head, events
+from keyback.storage.schema import audit_head, cases, events
 from keyback.storage.sql import insert_many
 
 if TYPE_CHECKING:
@@ -78,6 +79,13 @@ class AuditStore:
         """Events in order, oldest first, from behind `after`."""
         found = self._tx.conn.execute(select(events).where(events.c.seq > after).order_by(events.c.seq).limit(limit))
         return [{**r._mapping, "hash": bytes(r.hash)} for r in found]
+
+    def of_person(self, person_id: str, before: int, limit: int) -> Sequence[Happened]:
+        """Of the person's stream and of all their cases, the newest first."""
+        own = select(cases.c.id).where(cases.c.person_id == person_id)
+        mine = (events.c.stream == person_id) | events.c.stream.in_(own)
+        query = select(events).where(mine & (events.c.seq < before)).order_by(events.c.seq.desc()).limit(limit)
+        return [Happened(r.seq, r.at, r.type, json.loads(r.data)) for r in self._tx.conn.execute(query)]
 
     def of_stream(self, stream: str) -> Iterator[dict[str, Any]]:
         for r in self._tx.conn.execute(select(events).where(events.c.stream == stream).order_by(events.c.seq)):

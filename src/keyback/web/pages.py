@@ -277,23 +277,6 @@ class SignIn(Page):
 
 
 @dataclass(frozen=True, slots=True)
-class Account(Page):
-    """`/account`.
-
-    Args:
-        last_recovery_at: ms, None if there was none.
-        sessions: how many sign-ins are open, this one included.
-    """
-
-    template: ClassVar[str] = "account.html"
-    name: str
-    username: str
-    last_recovery_at: int | None
-    sessions: int
-    signed_in_at: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Help(Page):
     """`/help`. `handle` of this browser's open recovery, for the way back."""
 

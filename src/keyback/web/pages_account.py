@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from keyback.web.pages import Page
+from keyback.application.lockdown import Added
+from keyback.application.readiness import Outlook
+from keyback.web.pages import Page, PasswordRule
 
 StepError = Literal["", "wrong", "not_a_code", "replayed", "no_tries", "busy"]
 
@@ -112,3 +114,216 @@ class Codes(Page):
     made_at: int = 0
     username: str = ""
     busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ContactLine:
+    """A contact in a list. `ready_at`: when it may recover; 0 when it may. `own`: the person may remove it."""
+
+    id: str
+    kind: str
+    address: str
+    name: str
+    role: str
+    state: str
+    added_at: int
+    ready_at: int = 0
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts(Page):
+    """`/account/contacts`.
+
+    Args:
+        offered: kinds that can be added.
+        done: what was just done.
+        same_domain: a backup mailbox lies where the primary one does.
+    """
+
+    template: ClassVar[str] = "account/contacts.html"
+    lines: tuple[ContactLine, ...]
+    offered: tuple[str, ...]
+    done: str = ""
+    same_domain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddContact(Page):
+    """`/account/contacts/add/{kind}`. `error`: a code of `contacts.read_address` or `contacts.start`."""
+
+    template: ClassVar[str] = "account/add_contact.html"
+    kind: str
+    error: str = ""
+    address: str = ""
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmContact(Page):
+    """`/account/contacts/{id}`: the code that came to the new address. `resend_in`: 0 enables sending again."""
+
+    template: ClassVar[str] = "account/confirm_contact.html"
+    id: str
+    kind: str
+    address: str
+    seconds_left: int
+    resend_in: int
+    error: Literal["", "wrong", "not_a_code", "no_tries", "too_often"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveOne(Page):
+    """`/account/remove/{id}`. `refused`: why it cannot go: `last_one` or `imported`."""
+
+    template: ClassVar[str] = "account/remove.html"
+    id: str
+    kind: str
+    label: str
+    contact: bool = False
+    refused: Literal["", "last_one", "imported"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Invited(Page):
+    """`/invited`: somebody is asked to become a recovery contact."""
+
+    template: ClassVar[str] = "account/invited.html"
+    problem: Literal["", "over", "broken", "accepted", "declined"] = ""
+    person: str = ""
+    asked_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Lock(Page):
+    """`/wasnt-me` and `/account/lock`, which is `action`.
+
+    Args:
+        problem: `done` after it; else why the link does nothing.
+        recent: what would be taken back as well, if the owner says so.
+    """
+
+    template: ClassVar[str] = "account/lock.html"
+    action: str
+    problem: Literal["", "over", "broken", "done"] = ""
+    username: str = ""
+    recent: tuple[Added, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLine:
+    """A sign-in that is open."""
+
+    id: str
+    device: str
+    source: str
+    since: int
+    seen_at: int
+    proven: str = ""
+    this: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceLine:
+    """A browser that is known."""
+
+    id: str
+    words: str
+    source: str
+    added_at: int
+    seen_at: int
+    this: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Devices(Page):
+    """`/account/devices`."""
+
+    template: ClassVar[str] = "account/devices.html"
+    sessions: tuple[SessionLine, ...]
+    known: tuple[DeviceLine, ...]
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened; the words for `type` are in the template."""
+
+    type: str
+    at: int
+    source: str = ""
+    device: str = ""
+    proof: str = ""
+    by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Activity(Page):
+    """`/account/activity`. `older`: where the next page begins; 0 at the end."""
+
+    template: ClassVar[str] = "account/activity.html"
+    events: tuple[Event, ...]
+    older: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Overview(Page):
+    """`/account`.
+
+    Args:
+        outlook: what each mishap would mean.
+        sign_ins: the last ones, and tries.
+        due_in_days: days until the password is due; None where age is no reason.
+        after_recovery: steps after the last recovery are left.
+        privileged: a second operator approves each recovery without a passkey.
+    """
+
+    template: ClassVar[str] = "account/overview.html"
+    name: str
+    username: str
+    outlook: tuple[Outlook, ...]
+    sign_ins: tuple[Event, ...] = ()
+    due_in_days: int | None = None
+    after_recovery: bool = False
+    privileged: bool = False
+
+    @property
+    def good(self) -> int:
+        """Mishaps that the person could get over."""
+        return sum(bool(o.ways) for o in self.outlook)
+
+    @property
+    def phone(self) -> Outlook | None:
+        """What the loss of the phone would mean, which is told in a sentence."""
+        return next((o for o in self.outlook if o.mishap == "phone"), None)
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassword(Page):
+    """`/account/password`. A typed password is never sent back."""
+
+    template: ClassVar[str] = "account/password.html"
+    username: str
+    min_length: int
+    requirements: tuple[PasswordRule, ...]
+    errors: tuple[PasswordRule, ...] = ()
+    mismatch: bool = False
+    busy: bool = False
+    done: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class After(Page):
+    """`/account/after`.
+
+    Args:
+        ticked: steps that are done.
+        recent: what was added in the last 30 days.
+    """
+
+    template: ClassVar[str] = "account/after.html"
+    ticked: tuple[str, ...]
+    contacts: tuple[ContactLine, ...]
+    recent: tuple[Added, ...]
+    sign_ins: tuple[Event, ...]
+    username: str

@@ -8,10 +8,9 @@ from starlette.routing import Route
 
 from keyback.application import signin
 from keyback.application.passwords import Busy
-from keyback.application.store import Tx
 from keyback.domain.secret import Secret
 from keyback.web import pages
-from keyback.web.account import factors, second
+from keyback.web.account import contacts, devices, factors, lock, overview, second
 from keyback.web.context import desk_of, see
 from keyback.web.cookies import SESSION
 from keyback.web.forms import read_form
@@ -48,35 +47,6 @@ async def sign_in(request: Request) -> Response:
     return await second.let_in(desk, request, result)
 
 
-async def account(request: Request) -> Response:
-    """GET `/account`."""
-    desk = desk_of(request)
-    token = desk.cookies.get(request, SESSION)
-    found = await desk.services.db.write(lambda tx: _touch(tx, token)) if token else None
-    if found is None:
-        response = see("/sign-in")
-        desk.cookies.drop(response, SESSION)
-        return response
-    model, username = found
-    return desk.page(request, model, signed_in_as=username)
-
-
-def _touch(tx: Tx, token: str) -> tuple[pages.Account, str] | None:
-    live = signin.session_of(tx, token)
-    if live is None:
-        return None
-    session, person, account = live
-    tx.sessions.touch(session.digest)
-    model = pages.Account(
-        name=person.name,
-        username=account.username,
-        last_recovery_at=tx.cases.last_recovery(person.id),
-        sessions=len(tx.sessions.of_person(person.id)),
-        signed_in_at=session.created_at,
-    )
-    return model, account.username
-
-
 async def sign_out(request: Request) -> Response:
     """POST `/sign-out`."""
     desk = desk_of(request)
@@ -92,8 +62,11 @@ async def sign_out(request: Request) -> Response:
 ROUTES = [
     *second.ROUTES,
     *factors.ROUTES,
+    *contacts.ROUTES,
+    *devices.ROUTES,
+    *lock.ROUTES,
+    *overview.ROUTES,
     Route("/sign-in", show, methods=["GET"]),
     Route("/sign-in", sign_in, methods=["POST"]),
-    Route("/account", account, methods=["GET"]),
     Route("/sign-out", sign_out, methods=["POST"]),
 ]

@@ -1,0 +1,65 @@
+"""After a recovery: a few steps that make the next one easy and a stranger's hard (E7, design section 7).
+
+What was done is noted in the audit log; what was skipped comes back once by mail, three days later.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from keyback.application import stepup
+from keyback.application.lockdown import recent
+from keyback.application.notices import username_of
+from keyback.application.store import Job, Tx
+from keyback.domain.challenge import HOUR
+from keyback.domain.events import Note
+
+Care = Literal["contacts", "recent", "second_step", "manager", "activity"]
+STEPS: tuple[Care, ...] = get_args(Care)
+DAYS = 24 * HOUR
+LOOK_BACK = 30 * DAYS  # how long ago something may have been planted
+REMIND_AFTER = 3 * DAYS
+NOTE = "step_done"
+SEARCHED = 400  # events of a person that are looked at
+
+
+def done(tx: Tx, person_id: str) -> frozenset[str]:
+    """Steps that were ticked off since the last recovery; a second step counts where there is one."""
+    since = tx.cases.last_recovery(person_id) or 0
+    ticked = {
+        str(h.data.get("step"))
+        for h in tx.audit.of_person(person_id, 2**62, SEARCHED)
+        if h.type == NOTE and h.at >= since
+    }
+    if stepup.has_second_step(tx.factors.of_person(person_id)):
+        ticked.add("second_step")
+    if not recent(tx, person_id, tx.now - LOOK_BACK):
+        ticked.add("recent")
+    return frozenset(ticked)
+
+
+def open_steps(tx: Tx, person_id: str) -> tuple[Care, ...]:
+    ticked = done(tx, person_id)
+    return tuple(s for s in STEPS if s not in ticked)
+
+
+def tick(tx: Tx, person_id: str, step: str) -> None:
+    if step in STEPS:
+        tx.audit.record(person_id, [Note(NOTE, {"step": step})])
+
+
+def remind_later(tx: Tx, person_id: str) -> None:
+    """One mail in three days to the primary mailbox; nothing is sent if nothing is left by then."""
+    mails = [c for c in tx.people.contacts([person_id]).get(person_id, ()) if c.channel == "mail"]
+    if not mails:
+        return
+    body = {
+        "letter": "reminder",
+        "person": person_id,
+        "contact": mails[0].id,
+        "username": username_of(tx, person_id),
+        "what": "aftercare",
+        "path": "/account/after",
+    }
+    due = tx.now + REMIND_AFTER
+    tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, due + REMIND_AFTER, due_at=due)])

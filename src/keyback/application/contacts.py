@@ -1,0 +1,250 @@
+"""Contacts that a signed-in person keeps: a backup mailbox, a phone, a work chat, somebody who vouches.
+
+Nothing is used before it was confirmed: an address by the code sent to it (N-R7, F2), another person by their own word
+(N-R8). A confirmed one is told about everything at once and may recover after 72 hours (F1). Codes go to the stored
+address of the contact that the prompt names; no request ever carries an address to send to (F3).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from keyback.application.account import changed, masked
+from keyback.application.identity import Origin, device_words
+from keyback.application.notices import username_of
+from keyback.application.ports import Asked, Holder, Proof, Target
+from keyback.application.store import Database, Job, Tx
+from keyback.domain import challenge as ch
+from keyback.domain.errors import BadInput, Refusal
+from keyback.domain.events import Note
+from keyback.domain.factor import COOL_IN
+from keyback.domain.person import Contact, ContactChannel, Person, canonicalize
+from keyback.domain.phone import e164
+from keyback.domain.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt, link_token
+
+Kind = Literal["mail", "sms", "im", "helper"]
+PROOF_OF: Mapping[Kind, str] = {
+    "mail": "backup_email", "sms": "sms_code", "im": "im_message", "helper": "recovery_contact",
+}  # fmt: skip
+LETTER_OF: Mapping[Kind, str] = {"mail": "mail_code", "sms": "sms_code", "im": "im_code", "helper": "invited"}
+WORD_OF: Mapping[Kind, str] = {"mail": "mail", "sms": "phone", "im": "im", "helper": "helper"}
+MOST = 5  # of each kind
+IM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}\Z")
+INVITED = "recovery_contact"
+ConfirmAnswer = Literal["confirmed", "wrong", "not_a_code", "no_tries"]
+
+
+def kind_of(contact: Contact) -> Kind:
+    return "helper" if contact.role == "recovery" else contact.channel
+
+
+def read_address(kind: Kind, typed: str, region: str = "") -> str:
+    """The one form of an address.
+
+    Raises:
+        BadInput: `not_mail`, `phone_not_understood`, `phone_without_messages` or `not_im`.
+    """
+    from email_validator import EmailNotValidError, validate_email  # here: few ever need it, and it takes its time
+
+    text = typed.strip()
+    if kind == "sms":
+        return e164(text, region)
+    if kind == "im":
+        if not IM_ID.match(text):
+            raise BadInput("not_im")
+        return text
+    canonicalize(text)
+    try:
+        validate_email(text, check_deliverability=False)
+    except EmailNotValidError:
+        raise BadInput("not_mail") from None
+    return text
+
+
+def start(tx: Tx, person: Person, kind: Kind, address: str, name: str, origin: Origin) -> str:
+    """Writes a contact down and sends it what confirms it; the contact's id.
+
+    Args:
+        address: from `read_address`.
+        name: of somebody who is to vouch; empty otherwise.
+
+    Raises:
+        Refusal: `known`, `own_address`, `too_many`, or `too_often` when codes were asked for without end.
+    """
+    mine = tx.contacts.of_person(person.id, states=("confirmed", "pending"))
+    if sum(kind_of(c) == kind for c in mine if c.state == "confirmed") >= MOST:
+        raise Refusal("too_many")
+    own = {canonicalize(c.address) for c in mine if c.channel == "mail" and c.role != "recovery"}
+    if kind == "helper" and canonicalize(address) in own:
+        raise Refusal("own_address")  # nobody vouches for themselves
+    channel: ContactChannel = "mail" if kind == "helper" else kind
+    role: Literal["recovery", "backup"] = "recovery" if kind == "helper" else "backup"
+    contact = Contact(tx.new_id(), person.id, channel, address, role, "pending", "person", name, tx.now)
+    if not tx.contacts.add(contact):
+        raise Refusal("known")
+    send(tx, person, contact, origin)
+    return contact.id
+
+
+def send(tx: Tx, person: Person, contact: Contact, origin: Origin) -> None:
+    """A new code or invitation in place of the last.
+
+    Raises:
+        Refusal: `too_often`.
+    """
+    key = f"mail/new/{person.id}"
+    count = tx.counters.add([key])[key]
+    if count.hour > ch.MAILS_PER_HOUR * 2 or count.day > ch.MAILS_PER_DAY:
+        raise Refusal("too_often")
+    kind = kind_of(contact)
+    tx.prompts.end_where("replaced", person_id=person.id, target=contact.id, purpose="enrol")
+    life = CONTACT_LIFE if kind == "helper" else SHORT_LIFE
+    prompt = Prompt(
+        tx.new_id(), "enrol", PROOF_OF[kind], person.id, tx.random(32), person.security_version, tx.now, tx.now + life,
+        target=contact.id,
+    )  # fmt: skip
+    token = link_token(tx.seals.derive("prompt"), prompt.nonce)
+    tx.prompts.add(prompt, ch.token_digest(token) if kind == "helper" else None)
+    body = {
+        "letter": LETTER_OF[kind],
+        "person": person.id,
+        "contact": contact.id,
+        "prompt": prompt.id,
+        "purpose": "enrol",
+        "username": username_of(tx, person.id),
+        "person_name": person.name,
+        "asked_at": tx.now,
+        "source": origin.source[:45],
+        "device": device_words(origin.agent),
+    }
+    tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, prompt.expires_at)])
+
+
+def pending(tx: Tx, person_id: str, contact_id: str) -> tuple[Contact, Prompt | None] | None:
+    """A contact that waits to be confirmed, with the question that is out; None for anything else."""
+    c = tx.contacts.many([contact_id]).get(contact_id)
+    if c is None or c.person_id != person_id or c.state != "pending":
+        return None
+    live = [p for p in tx.prompts.live(person_id, "enrol") if p.target == c.id]
+    return c, live[-1] if live else None
+
+
+async def confirm(
+    db: Database, proofs: Mapping[str, Proof], person: Person, contact_id: str, typed: str, origin: Origin
+) -> ConfirmAnswer:
+    """Takes the code that came to a new address.
+
+    Raises:
+        Refusal: `over` when nothing waits for it.
+    """
+    asked = await db.write(lambda tx: _count(tx, person, contact_id))
+    if asked is None:
+        return "no_tries"
+    proof = proofs.get(asked.prompt.proof)
+    if proof is None or asked.prompt.proof == INVITED:
+        raise Refusal("over")
+    now = await db.read(lambda tx: tx.now)
+    verdict = await proof.judge([asked], typed[:64], now)
+    if verdict.right is None:
+        return "not_a_code" if verdict.code == "not_a_code" else "wrong"
+    await db.write(lambda tx: _confirm(tx, asked.prompt, origin))
+    return "confirmed"
+
+
+def _count(tx: Tx, person: Person, contact_id: str) -> Asked | None:
+    """Counts first (D1)."""
+    found = pending(tx, person.id, contact_id)
+    if found is None or found[1] is None:
+        raise Refusal("over")
+    contact, prompt = found[0], found[1]
+    key = f"enrol/{person.id}"
+    if tx.counters.add([key])[key].hour > ch.WINDOW_TRIES or prompt.key_id not in tx.seals.ids:
+        return None
+    now = tx.people.person(person.id) or person
+    key_of = tx.seals.derive("prompt", prompt.key_id)
+    return Asked(prompt, Holder(now, (contact,)), Target(contact.id, ""), key_of)
+
+
+def _confirm(tx: Tx, prompt: Prompt, origin: Origin) -> None:
+    person, contact = tx.people.person(prompt.person_id), tx.contacts.many([prompt.target]).get(prompt.target)
+    if person is None or contact is None or person.security_version != prompt.security_version:
+        raise Refusal("over")
+    if not tx.prompts.end(prompt.id, "used") or not tx.contacts.confirm(contact.id, tx.now + COOL_IN):
+        raise Refusal("over")
+    tx.counters.take_back([f"enrol/{person.id}"])
+    what, detail = f"{WORD_OF[kind_of(contact)]}_added", contact.name or masked(contact)
+    changed(tx, person.id, what, origin, detail=detail, but=contact.id, data={"contact": contact.id})
+
+
+def remove(tx: Tx, person_id: str, contact_id: str, origin: Origin) -> Contact:
+    """Takes a contact away; it hears about it like all others. What it was asked is void (N-R8).
+
+    Raises:
+        Refusal: `not_found`, or `imported` for one that the company keeps.
+    """
+    c = tx.contacts.many([contact_id]).get(contact_id)
+    if c is None or c.person_id != person_id or c.state == "removed":
+        raise Refusal("not_found")
+    if c.origin == "import" or c.role == "primary":
+        raise Refusal("imported")
+    was = c.state
+    if not tx.contacts.remove(c.id):
+        raise Refusal("not_found")
+    tx.prompts.end_where("stopped", target=c.id)
+    if was == "confirmed":
+        also = () if c.role == "recovery" else (c,)
+        detail = c.name or masked(c)
+        what = f"{WORD_OF[kind_of(c)]}_removed"
+        changed(tx, person_id, what, origin, detail=detail, also=also, data={"contact": c.id})
+    return c
+
+
+# ── the one who is asked to vouch ───────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What somebody who is asked to become a recovery contact may see."""
+
+    problem: Literal["", "over", "broken"]
+    person: str = ""
+    asked_at: int = 0
+
+
+def look_at_invitation(tx: Tx, token: str) -> Invitation:
+    """Reads; changes nothing, however often it is called (C5)."""
+    p = invitation(tx, token)
+    if p is None:
+        return Invitation("broken")
+    person, contact = tx.people.person(p.person_id), tx.contacts.many([p.target]).get(p.target)
+    live = p.ended is None and p.expires_at > tx.now and contact is not None and contact.state == "pending"
+    if not live or person is None or person.state != "active" or person.security_version != p.security_version:
+        return Invitation("over")
+    return Invitation("", person.name, p.created_at)
+
+
+def invitation(tx: Tx, token: str) -> Prompt | None:
+    p = tx.prompts.by_link(ch.token_digest(token)) if token else None
+    return p if p is not None and (p.purpose, p.proof) == ("enrol", INVITED) else None
+
+
+def accept(tx: Tx, token: str, origin: Origin) -> bool:
+    """The one who was asked agrees; False when it is over."""
+    p = invitation(tx, token)
+    if p is None or look_at_invitation(tx, token).problem:
+        return False
+    _confirm(tx, p, origin)
+    return True
+
+
+def decline(tx: Tx, token: str) -> bool:
+    """They do not; True if there was still something to decline."""
+    p = invitation(tx, token)
+    if p is None or not tx.prompts.end(p.id, "refused"):
+        return False
+    tx.contacts.remove(p.target)
+    tx.audit.record(p.person_id, [Note("helper_declined", {"contact": p.target})])
+    return True

@@ -1,0 +1,150 @@
+""" "This wasn't me": the owner ends everything at once, by the link in a notice or from inside (E7, E13, N-T3).
+
+Opening the link changes nothing; only a POST does. What was added in the last 72 hours goes as well if the owner says
+so. Signing in is off until a recovery: whoever got in knows the password.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from keyback.application import contacts, enrol, prove
+from keyback.application.account import DAYS_BACK, PROOF, changed, masked
+from keyback.application.identity import Origin
+from keyback.application.notices import username_of
+from keyback.application.store import Tx
+from keyback.domain import case as dc
+from keyback.domain.challenge import token_digest
+from keyback.domain.errors import Refusal
+from keyback.domain.person import Contact, Person
+from keyback.domain.policy import Policy
+from keyback.domain.prompt import Prompt, Purpose
+
+SYSTEM = "builtin"
+VOID: tuple[Purpose, ...] = ("recovery", "enrol", "step_up", "sign_in")
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """Something that was added lately. `what` is a kind of factor or contact, `label` masked or the giver's own."""
+
+    id: str
+    what: str
+    label: str
+    added_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What the reader of a notice may see."""
+
+    problem: Literal["", "over", "broken"]
+    username: str = ""
+    recent: tuple[Added, ...] = ()
+
+
+def notice(tx: Tx, token: str) -> Prompt | None:
+    """The prompt behind the link of a notice about a change."""
+    p = tx.prompts.by_link(token_digest(token)) if token else None
+    return p if p is not None and (p.purpose, p.proof) == ("cancel", PROOF) else None
+
+
+def look(tx: Tx, token: str) -> Notice:
+    """Reads; changes nothing, however often it is called."""
+    p = notice(tx, token)
+    if p is None:
+        return Notice("broken")
+    person = tx.people.person(p.person_id)
+    if p.ended is not None or p.expires_at <= tx.now or person is None or person.state != "active":
+        return Notice("over")
+    return Notice("", username_of(tx, p.person_id), recent(tx, p.person_id, tx.now - DAYS_BACK, hidden=True))
+
+
+def recent(tx: Tx, person_id: str, since: int, *, hidden: bool = False) -> tuple[Added, ...]:
+    """What was added by somebody who was signed in, since then, and is still there.
+
+    Args:
+        hidden: mask addresses; the reader has shown no more than a mailbox.
+    """
+    factors = [Added(f.id, f.kind, f.label, f.added_at) for f in tx.factors.of_person(person_id) if f.added_at > since]
+    addresses = [
+        Added(c.id, "helper" if c.role == "recovery" else c.channel, _shown(c, hidden), c.added_at)
+        for c in tx.contacts.of_person(person_id, states=("confirmed", "pending"))
+        if c.origin == "person" and c.added_at > since
+    ]
+    return tuple(sorted([*factors, *addresses], key=lambda a: -a.added_at))
+
+
+def _shown(c: Contact, hidden: bool) -> str:
+    return masked(c) if hidden else c.name or c.address
+
+
+def lock_by_link(tx: Tx, token: str, take_back: bool, origin: Origin) -> bool:
+    """Locks the account whose notice this is; True for exactly one caller."""
+    p = notice(tx, token)
+    if p is None or look(tx, token).problem or not tx.prompts.end(p.id, "used"):
+        return False
+    lock(tx, p.person_id, take_back, origin, by=p.target)
+    return True
+
+
+def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") -> None:
+    """Ends sessions, known browsers, pending questions and recoveries; switches sign-in off until a recovery.
+
+    Args:
+        take_back: also removes what was added in the last 72 hours.
+        by: id of the contact whose link it was; empty from inside.
+    """
+    added = recent(tx, person_id, tx.now - DAYS_BACK)
+    gone = take_away(tx, person_id, [a.id for a in added]) if take_back else []
+    tx.sessions.end_all(person_id)
+    tx.devices.forget(person_id)
+    for purpose in VOID:
+        tx.prompts.end_where("stopped", person_id=person_id, purpose=purpose)
+    tx.people.bump_security(person_id)
+    case = tx.cases.open_of([person_id]).get(person_id)
+    if case is not None and case.state in dc.STOPPABLE:
+        try:
+            prove.cancel(tx, case.id, "owner")
+        except Refusal:
+            pass  # it is being applied; the new password then is the owner's or is replaced by the next recovery
+    for account in tx.people.accounts([person_id]).get(person_id, ()):
+        if account.system == SYSTEM and account.state == "active":
+            tx.people.set_account_state(account.id, "locked")
+    changed(
+        tx,
+        person_id,
+        "locked_down",
+        origin,
+        also=gone,
+        data={"by": by, "taken_back": [a.id for a in added] if take_back else []},
+    )
+
+
+def drop(tx: Tx, person: Person, ids: Sequence[str], policy: Policy, origin: Origin) -> None:
+    """Removes what its owner does not know, and tells everybody; the last second step of who must have one stays."""
+    for item in ids:
+        factor = tx.factors.get(item)
+        try:
+            if factor is not None:
+                enrol.remove(tx, person.id, item, policy, origin)
+            else:
+                contacts.remove(tx, person.id, item, origin)
+        except Refusal:
+            continue  # not theirs, gone already, or not theirs to remove
+
+
+def take_away(tx: Tx, person_id: str, ids: Sequence[str]) -> list[Contact]:
+    """Removes factors and contacts of a person; the contacts among them, to be told. Ids of others are passed over."""
+    factors = {f.id for f in tx.factors.of_person(person_id)}
+    own = {c.id: c for c in tx.contacts.of_person(person_id, states=("confirmed", "pending"))}
+    out: list[Contact] = []
+    for item in ids:
+        tx.prompts.end_where("stopped", target=item)
+        if item in factors:
+            tx.factors.turn(item, "active", "removed")
+        elif item in own and own[item].origin == "person" and tx.contacts.remove(item):
+            out += [own[item]] if own[item].state == "confirmed" and own[item].role != "recovery" else []
+    return out

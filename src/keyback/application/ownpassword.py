@@ -1,0 +1,67 @@
+"""A signed-in person changes the password of the built-in system (A-6.2.2, A-6.2.3): same rules as everywhere (E8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from keyback.application import newpassword
+from keyback.application.account import changed
+from keyback.application.evidence import tier_of
+from keyback.application.identity import Origin
+from keyback.application.services import Services
+from keyback.application.store import Session, Tx
+from keyback.domain.errors import Refusal
+from keyback.domain.password import Context, Violation
+from keyback.domain.secret import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose password, and what it is judged by."""
+
+    context: Context
+    with_factor: bool
+
+
+def subject(tx: Tx, s: Services, session: Session) -> Subject:
+    person = tx.people.person(session.person_id)
+    if person is None:
+        raise Refusal("not_found")
+    accounts = tx.people.accounts([person.id]).get(person.id, ())
+    contacts = tx.people.contacts([person.id]).get(person.id, ())
+    base = newpassword.public_context(s)
+    context = Context(
+        companies=base.companies,
+        systems=base.systems,
+        usernames=tuple(a.username for a in accounts),
+        names=(person.name,),
+        mails=tuple(c.address for c in contacts if c.channel == "mail"),
+    )
+    return Subject(context, tier_of(tx, person, accounts, s.policy) != "standard")
+
+
+async def change(s: Services, session: Session, candidate: Secret, origin: Origin) -> tuple[Violation, ...]:
+    """Takes the new password if nothing speaks against it: all other sessions end, every contact is told.
+
+    Raises:
+        Busy: the hashing gate is full.
+        Refusal: `conflict` when the password was changed meanwhile.
+    """
+    who, before = await s.db.read(lambda tx: (subject(tx, s, session), tx.people.credential(session.account_id)))
+    broken = await newpassword.judge(s, candidate, who.context, who.with_factor, [session.account_id])
+    if broken:
+        return broken
+    phc = await s.gate.hash(candidate)
+    await s.db.write(lambda tx: _store(tx, s, session, before, phc, origin))
+    return ()
+
+
+def _store(tx: Tx, s: Services, session: Session, before: str | None, phc: str, origin: Origin) -> None:
+    if tx.people.credential(session.account_id) != before:
+        raise Refusal("conflict")
+    tx.people.set_credential(session.account_id, phc, tx.new_id(), keep=s.rules.history)
+    for other in tx.sessions.of_person(session.person_id):
+        if other.digest != session.digest:
+            tx.sessions.end(other.digest)
+    tx.people.bump_security(session.person_id)
+    changed(tx, session.person_id, "password_changed", origin, data={"account": session.account_id})

@@ -1,0 +1,141 @@
+"""How well somebody is prepared: for each mishap the easiest way back that is left, weighed as a recovery would be.
+
+Nothing here decides anything; it asks the same `suffices` that decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal
+
+from keyback.application.evidence import channel_of
+from keyback.application.ports import Holder, Proof
+from keyback.domain.factor import Factor
+from keyback.domain.person import Contact, Tier
+from keyback.domain.policy import PROOFS, Evidence, Policy, required_tier, suffices
+
+Mishap = Literal["password", "phone", "computer", "mailbox", "phone_mailbox", "everything"]
+Advice = Literal["", "passkey", "recovery_codes", "totp", "mail", "helper"]
+MISHAPS: tuple[Mishap, ...] = ("password", "phone", "computer", "mailbox", "phone_mailbox", "everything")
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What a mishap would mean.
+
+    Args:
+        ways: proofs that together get the person back in, the fewest; empty where none do.
+        from_at: ms when this way opens, because something in it is new; 0 when it is open.
+        advice: what to set up so that there is one.
+    """
+
+    mishap: Mishap
+    ways: tuple[str, ...] = ()
+    from_at: int = 0
+    advice: Advice = ""
+
+
+def outlook(holder: Holder, proofs: Mapping[str, Proof], policy: Policy, tier: Tier, now: int) -> tuple[Outlook, ...]:
+    """One line for each mishap.
+
+    Args:
+        holder: with everything that is confirmed and active, new or not.
+        tier: the one that counts.
+    """
+    return tuple(_one(m, holder, proofs, policy, tier, now) for m in MISHAPS)
+
+
+def _one(mishap: Mishap, holder: Holder, proofs: Mapping[str, Proof], policy: Policy, tier: Tier, now: int) -> Outlook:
+    left = _after(mishap, holder)
+    ready = replace(
+        left,
+        contacts=tuple(c for c in left.contacts if c.usable_from <= now),
+        factors=tuple(f for f in left.factors if f.usable_from <= now),
+    )
+    wanted = required_tier(tier, "second_factor") if mishap == "phone" and tier != "standard" else tier
+    ways = _fewest(_evidence(ready, proofs, policy, wanted), wanted, policy)
+    if ways:
+        return Outlook(mishap, ways)
+    later = _fewest(_evidence(left, proofs, policy, wanted), wanted, policy)
+    if later:
+        new = [*left.contacts, *left.factors]
+        return Outlook(mishap, later, max((x.usable_from for x in new if x.usable_from > now), default=0))
+    return Outlook(mishap, advice=_advice(left, proofs, policy, wanted))
+
+
+def _after(mishap: Mishap, h: Holder) -> Holder:
+    """What is left when it has happened. A passkey that is synced survives a device; saved codes survive all."""
+    lost: dict[Mishap, Callable[[Contact | Factor], bool]] = {
+        "password": lambda _: False,
+        "phone": _on_phone,
+        "computer": _on_device,
+        "mailbox": _primary_mail,
+        "phone_mailbox": lambda x: _on_phone(x) or _primary_mail(x),
+        "everything": lambda x: _on_phone(x) or _on_device(x) or _primary_mail(x),
+    }
+    gone = lost[mishap]
+    domains = {c.address.rpartition("@")[2].casefold() for c in h.contacts if gone(c) and _primary_mail(c)}
+    return replace(
+        h,
+        contacts=tuple(
+            c for c in h.contacts if not gone(c) and not (_own_mail(c) and _domain(c) in domains)
+        ),
+        factors=tuple(f for f in h.factors if not gone(f)),
+    )  # fmt: skip
+
+
+def _on_phone(x: Contact | Factor) -> bool:
+    return x.channel in ("sms", "im") if isinstance(x, Contact) else x.kind == "totp"
+
+
+def _on_device(x: Contact | Factor) -> bool:
+    return isinstance(x, Factor) and x.kind == "passkey" and not x.data.get("backed_up")
+
+
+def _own_mail(x: Contact) -> bool:
+    return x.channel == "mail" and x.role != "recovery"
+
+
+def _primary_mail(x: Contact | Factor) -> bool:
+    return isinstance(x, Contact) and x.channel == "mail" and x.role == "primary"
+
+
+def _domain(c: Contact) -> str:
+    return c.address.rpartition("@")[2].casefold()
+
+
+def _evidence(h: Holder, proofs: Mapping[str, Proof], policy: Policy, tier: Tier) -> list[Evidence]:
+    out = [
+        Evidence("email_link", "issued", channel_of(c, h.contacts), 0)
+        for c in h.contacts
+        if _primary_mail(c) and policy.takes("email_link", tier)
+    ]
+    for name, proof in proofs.items():
+        if policy.takes(name, tier) and PROOFS.get(name, "knowledge") != "knowledge":
+            out += [Evidence(name, proof.kind, t.channel, 0) for t in proof.targets(h)]
+    return out
+
+
+def _fewest(evidence: Iterable[Evidence], tier: Tier, policy: Policy) -> tuple[str, ...]:
+    have = list(evidence)
+    for size in (1, 2):
+        for some in combinations(have, size):
+            if suffices(some, tier, policy.loose):
+                return tuple(e.proof for e in some)
+    return ()
+
+
+def _advice(left: Holder, proofs: Mapping[str, Proof], policy: Policy, tier: Tier) -> Advice:
+    """The one thing that would open a way, the easiest first; tried out as if it were there."""
+    have = _evidence(left, proofs, policy, tier)
+    trial: tuple[tuple[Advice, str], ...] = (
+        ("recovery_codes", "recovery_code"), ("passkey", "passkey"), ("totp", "totp"), ("mail", "backup_email"),
+        ("helper", "recovery_contact"),
+    )  # fmt: skip
+    possible = [(a, p) for a, p in trial if p in proofs and policy.takes(p, tier)]
+    for advice, name in possible:
+        if _fewest([*have, Evidence(name, PROOFS[name], f"new:{name}", 0)], tier, policy):
+            return advice
+    return next((a for a, _ in possible), "")

@@ -1,0 +1,261 @@
+"""`/account/contacts`: added, confirmed, removed; and `/invited`, where somebody agrees to vouch."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from keyback.application import contacts, enrol
+from keyback.application.store import Tx
+from keyback.domain import challenge as ch
+from keyback.domain.errors import BadInput, Refusal
+from keyback.domain.person import Contact
+from keyback.domain.prompt import Prompt
+from keyback.web import pages
+from keyback.web.account.session import Me, confirmed, page, signed_in
+from keyback.web.context import Desk, desk_of, see
+from keyback.web.cookies import LINK
+from keyback.web.forms import read_form
+from keyback.web.pages_account import AddContact, ConfirmContact, ContactLine, Contacts, Invited, RemoveOne
+
+DONE = frozenset({"confirmed", "removed", "invited"})
+
+
+def offered(desk: Desk) -> tuple[contacts.Kind, ...]:
+    """Kinds that this Keyback can reach and its policy takes."""
+    s = desk.services
+    return tuple(k for k, proof in contacts.PROOF_OF.items() if proof in s.proofs and s.policy.takes(proof))
+
+
+def line(c: Contact, now: int) -> ContactLine:
+    """A contact as its owner sees it."""
+    ready = c.usable_from if c.state == "confirmed" and c.usable_from > now else 0
+    own = c.origin == "person" and c.role != "primary"
+    return ContactLine(c.id, contacts.kind_of(c), c.address, c.name, c.role, c.state, c.added_at, ready, own)
+
+
+def lines_of(tx: Tx, person_id: str) -> tuple[ContactLine, ...]:
+    found = tx.contacts.of_person(person_id, states=("confirmed", "pending"))
+    order = {"primary": 0, "backup": 1, "recovery": 2}
+    return tuple(line(c, tx.now) for c in sorted(found, key=lambda c: (order[c.role], c.added_at)))
+
+
+async def show(request: Request) -> Response:
+    """GET `/account/contacts`."""
+    me = await signed_in(request)
+    if isinstance(me, Response):
+        return me
+    desk, done = desk_of(request), request.query_params.get("done", "")
+    lines = await desk.services.db.read(lambda tx: lines_of(tx, me.person.id))
+    same = _same_domain(lines)
+    return page(desk, request, me, Contacts(lines, offered(desk), done if done in DONE else "", same))
+
+
+def _same_domain(lines: tuple[ContactLine, ...]) -> bool:
+    """Whether a backup mailbox lies where the primary one does: who loses one loses both (F7)."""
+    mails = [(x.role, x.address.rpartition("@")[2].casefold()) for x in lines if x.kind == "mail"]
+    own = {d for role, d in mails if role == "primary"}
+    return any(role == "backup" and d in own for role, d in mails)
+
+
+def _kind(request: Request, desk: Desk) -> contacts.Kind | None:
+    wanted: Any = request.path_params["kind"]
+    return wanted if wanted in get_args(contacts.Kind) and wanted in offered(desk) else None
+
+
+async def add(request: Request) -> Response:
+    """GET `/account/contacts/add/{kind}`."""
+    me, desk = await confirmed(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    kind = _kind(request, desk)
+    return page(desk, request, me, AddContact(kind)) if kind else see("/account/contacts")
+
+
+async def add_one(request: Request) -> Response:
+    """POST `/account/contacts/add/{kind}`."""
+    values = await read_form(request, "address", "name")
+    me, desk = await confirmed(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    kind, origin = _kind(request, desk), desk.origin(request)
+    if kind is None:
+        return see("/account/contacts")
+    name = enrol.clean_label(values["name"][:200]) if kind == "helper" else ""
+    try:
+        if kind == "helper" and not name:
+            raise BadInput("no_name")
+        region = "CN" if desk.locale(request) == "zh_CN" else ""
+        address = contacts.read_address(kind, values["address"][:254], region)
+        contact_id = await desk.services.db.write(
+            lambda tx: contacts.start(tx, me.person, kind, address, name, origin)
+        )  # fmt: skip
+    except (BadInput, Refusal) as e:
+        typed = "".join(c for c in values["address"][:254] if c.isprintable())
+        return page(desk, request, me, AddContact(kind, e.code, typed, name), 422)
+    return see("/account/contacts?done=invited" if kind == "helper" else f"/account/contacts/{contact_id}")
+
+
+async def one(request: Request) -> Response:
+    """GET `/account/contacts/{id}`: the code that came to the new address."""
+    me = await confirmed(request, "/account/contacts")
+    return me if isinstance(me, Response) else await _one(desk_of(request), request, me)
+
+
+async def _one(desk: Desk, request: Request, me: Me, status: int = 200, **over: Any) -> Response:
+    contact_id = request.path_params["id"]
+
+    def load(tx: Tx) -> tuple[Contact, Prompt | None, int] | None:
+        found = contacts.pending(tx, me.person.id, contact_id)
+        return (*found, tx.now) if found else None
+
+    found = await desk.services.db.read(load)
+    if found is None or found[0].role == "recovery":
+        return see("/account/contacts")
+    contact, prompt, now = found
+    left = max(0, (prompt.expires_at - now) // 1000) if prompt else 0
+    again = max(0, -(-(prompt.created_at + ch.RESEND_AFTER - now) // 1000)) if prompt else 0
+    model = ConfirmContact(contact.id, contacts.kind_of(contact), contact.address, left, again, **over)
+    return page(desk, request, me, model, status, path="/account/contacts")
+
+
+async def confirm_one(request: Request) -> Response:
+    """POST `/account/contacts/{id}` with the code."""
+    values = await read_form(request, "code")
+    me, desk = await confirmed(request, "/account/contacts"), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    origin, s, contact_id = desk.origin(request), desk.services, request.path_params["id"]
+    if not await desk.limiter.allows("proofs", origin.source):
+        return desk.page(request, pages.ErrorPage(429, 60, "/account/contacts"), 429)
+    try:
+        done = await contacts.confirm(s.db, s.proofs, me.person, contact_id, values["code"], origin)
+    except Refusal:
+        return await _one(desk, request, me, 410)
+    if done == "confirmed":
+        return see("/account/contacts?done=confirmed")
+    return await _one(desk, request, me, 422, error=done)
+
+
+async def again(request: Request) -> Response:
+    """POST `/account/contacts/{id}/again`: a new code or invitation, at most every two minutes."""
+    await read_form(request)
+    me, desk = await confirmed(request, "/account/contacts"), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    contact_id, origin = request.path_params["id"], desk.origin(request)
+
+    def act(tx: Tx) -> Contact | None:
+        found = contacts.pending(tx, me.person.id, contact_id)
+        if found is None:
+            return None
+        if found[1] is None or found[1].created_at + ch.RESEND_AFTER <= tx.now:
+            contacts.send(tx, tx.people.person(me.person.id) or me.person, found[0], origin)
+        return found[0]
+
+    try:
+        found = await desk.services.db.write(act)
+    except Refusal:
+        return await _one(desk, request, me, 429, error="too_often")
+    if found is None or found.role == "recovery":
+        return see("/account/contacts?done=invited" if found else "/account/contacts")
+    return see(f"/account/contacts/{contact_id}")
+
+
+# ── removing, of contacts and factors alike ─────────────────────────────────
+
+
+async def ask_remove(request: Request) -> Response:
+    """GET `/account/remove/{id}`: what would be removed."""
+    me, desk = await confirmed(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    item, policy = request.path_params["id"], desk.services.policy
+
+    def load(tx: Tx) -> RemoveOne | None:
+        f = tx.factors.get(item)
+        if f is not None and f.person_id == me.person.id and f.state == "active":
+            return RemoveOne(
+                f.id, f.kind, f.label, refused="" if enrol.may_remove(tx, me.person, f, policy) else "last_one"
+            )
+        c = tx.contacts.many([item]).get(item)
+        if c is None or c.person_id != me.person.id or c.state == "removed":
+            return None
+        kept = "imported" if c.origin == "import" or c.role == "primary" else ""
+        return RemoveOne(c.id, contacts.kind_of(c), c.name or c.address, contact=True, refused=kept)
+
+    model = await desk.services.db.read(load)
+    return page(desk, request, me, model) if model else see("/account")
+
+
+async def remove(request: Request) -> Response:
+    """POST `/account/remove/{id}`."""
+    await read_form(request)
+    me, desk = await confirmed(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    item, s, origin = request.path_params["id"], desk.services, desk.origin(request)
+
+    def act(tx: Tx) -> str:
+        if tx.factors.get(item) is not None:
+            enrol.remove(tx, me.person.id, item, s.policy, origin)
+            return "/account/ways"
+        contacts.remove(tx, me.person.id, item, origin)
+        return "/account/contacts"
+
+    try:
+        return see(f"{await s.db.write(act)}?done=removed")
+    except Refusal as e:
+        return see(f"/account/remove/{item}" if e.code != "not_found" else "/account")
+
+
+# ── the one who is asked to vouch ───────────────────────────────────────────
+
+
+async def invited(request: Request) -> Response:
+    """GET `/invited`: who asks, and what they would agree to. Changes nothing."""
+    desk = desk_of(request)
+    token = desk.cookies.get(request, LINK)
+    found = await desk.services.db.read(lambda tx: contacts.look_at_invitation(tx, token))
+    model = Invited(found.problem, found.person, found.asked_at)
+    return desk.page(request, model, 410 if found.problem else 200, path="/invited")
+
+
+async def answer(request: Request) -> Response:
+    """POST `/invited` with `answer` yes or no."""
+    desk = desk_of(request)
+    values = await read_form(request, "answer")
+    token, origin, yes = desk.cookies.get(request, LINK), desk.origin(request), values["answer"] == "yes"
+    seen = await desk.services.db.read(lambda tx: contacts.look_at_invitation(tx, token))
+    if not seen.problem:
+        act = contacts.accept if yes else _decline
+        try:
+            done = await desk.services.db.write(lambda tx: act(tx, token, origin))
+        except Refusal:
+            done = False
+        if done:
+            response = desk.page(request, Invited("accepted" if yes else "declined", seen.person), path="/invited")
+            desk.cookies.drop(response, LINK)
+            return response
+    return see("/invited")
+
+
+def _decline(tx: Tx, token: str, origin: Any) -> bool:
+    return contacts.decline(tx, token)
+
+
+ROUTES = [
+    Route("/account/contacts", show, methods=["GET"]),
+    Route("/account/contacts/add/{kind:str}", add, methods=["GET"]),
+    Route("/account/contacts/add/{kind:str}", add_one, methods=["POST"]),
+    Route("/account/contacts/{id:str}", one, methods=["GET"]),
+    Route("/account/contacts/{id:str}", confirm_one, methods=["POST"]),
+    Route("/account/contacts/{id:str}/again", again, methods=["POST"]),
+    Route("/account/remove/{id:str}", ask_remove, methods=["GET"]),
+    Route("/account/remove/{id:str}", remove, methods=["POST"]),
+    Route("/invited", invited, methods=["GET"]),
+    Route("/invited", answer, methods=["POST"]),
+]

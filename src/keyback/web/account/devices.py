@@ -1,0 +1,105 @@
+"""`/account/devices`: where somebody is signed in and which browsers are known; `/account/activity`: what happened."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from keyback.application.enrolled import Happened
+from keyback.application.identity import device_words
+from keyback.application.store import Session, Tx
+from keyback.domain.challenge import token_digest
+from keyback.domain.events import Note
+from keyback.domain.factor import Device
+from keyback.web.account.session import Me, page, signed_in
+from keyback.web.context import desk_of, see
+from keyback.web.cookies import DEVICE
+from keyback.web.forms import read_form
+from keyback.web.pages_account import Activity, DeviceLine, Devices, Event, SessionLine
+
+PER_PAGE = 30
+END_OF_LOG = 2**62
+HIDDEN = frozenset({"challenge_sent", "refreshed", "mail_withheld", "step_done", "account_settled", "closed"})
+"""Events that tell their person nothing."""
+
+
+def _session(s: Session, me: Me) -> SessionLine:
+    this = s.digest == me.session.digest
+    return SessionLine(s.digest.hex()[:32], s.device, s.source, s.created_at, s.seen_at, s.proven, this)
+
+
+def _device(d: Device, here: bytes) -> DeviceLine:
+    return DeviceLine(d.digest.hex()[:32], d.words, d.source, d.added_at, d.seen_at, d.digest == here)
+
+
+async def show(request: Request) -> Response:
+    """GET `/account/devices`."""
+    me, desk = await signed_in(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    here = token_digest(desk.cookies.get(request, DEVICE))
+
+    def load(tx: Tx) -> Devices:
+        sessions = [_session(s, me) for s in tx.sessions.of_person(me.person.id)]
+        known = [_device(d, here) for d in tx.devices.of_person(me.person.id)]
+        ordered = sorted(sessions, key=lambda s: (not s.this, -s.seen_at))
+        return Devices(tuple(ordered), tuple(known), request.query_params.get("done") == "ended")
+
+    return page(desk, request, me, await desk.services.db.read(load))
+
+
+async def end(request: Request) -> Response:
+    """POST `/account/devices`: ends one session or all others, or forgets one browser or all of them."""
+    values = await read_form(request, "session", "device")
+    me, desk = await signed_in(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    origin = desk.origin(request)
+    where = {"source": origin.source[:45], "device": device_words(origin.agent)}
+
+    def act(tx: Tx) -> None:
+        n = 0
+        for s in tx.sessions.of_person(me.person.id):
+            meant = values["session"] in ("others", s.digest.hex()[:32])
+            if meant and s.digest != me.session.digest:
+                tx.sessions.end(s.digest)
+                n += 1
+        forgotten = 0
+        for d in tx.devices.of_person(me.person.id):
+            if values["device"] in ("all", d.digest.hex()[:32]):
+                forgotten += tx.devices.forget(me.person.id, d.digest)
+        if n or forgotten:
+            kind = "sessions_ended" if n else "devices_forgotten"
+            tx.audit.record(me.person.id, [Note(kind, {"count": n or forgotten, **where})])
+
+    await desk.services.db.write(act)
+    return see("/account/devices?done=ended")
+
+
+def event(h: Happened) -> Event:
+    """An event in the shape that the page has words for."""
+    text = {k: str(v) for k, v in h.data.items() if isinstance(v, str | int)}
+    return Event(
+        h.type, h.at, text.get("source", ""), text.get("device", ""), text.get("proof", ""), text.get("by", "")
+    )
+
+
+async def activity(request: Request) -> Response:
+    """GET `/account/activity?before=…`."""
+    me, desk = await signed_in(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    asked = request.query_params.get("before", "")
+    before = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 19 else END_OF_LOG
+    rows = await desk.services.db.read(lambda tx: tx.audit.of_person(me.person.id, before, PER_PAGE + 1))
+    shown = rows[:PER_PAGE]
+    older = shown[-1].seq if len(rows) > PER_PAGE else 0
+    return page(desk, request, me, Activity(tuple(event(h) for h in shown if h.type not in HIDDEN), older))
+
+
+ROUTES = [
+    Route("/account/devices", show, methods=["GET"]),
+    Route("/account/devices", end, methods=["POST"]),
+    Route("/account/activity", activity, methods=["GET"]),
+]

@@ -1,0 +1,69 @@
+"""`/wasnt-me`, reached by the link of a notice, and `/account/lock` from inside."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from keyback.application import lockdown
+from keyback.application.account import DAYS_BACK
+from keyback.web.account.session import page, signed_in
+from keyback.web.context import desk_of
+from keyback.web.cookies import LINK, SESSION
+from keyback.web.forms import read_form
+from keyback.web.pages_account import Lock
+
+
+async def show(request: Request) -> Response:
+    """GET `/wasnt-me`: what a POST would do. Changes nothing (E13)."""
+    desk = desk_of(request)
+    token = desk.cookies.get(request, LINK)
+    found = await desk.services.db.read(lambda tx: lockdown.look(tx, token))
+    model = Lock("/wasnt-me", found.problem, found.username, found.recent)
+    return desk.page(request, model, 410 if found.problem else 200, path="/wasnt-me")
+
+
+async def lock(request: Request) -> Response:
+    """POST `/wasnt-me`."""
+    desk = desk_of(request)
+    values = await read_form(request, "take_back")
+    token, origin, back = desk.cookies.get(request, LINK), desk.origin(request), values["take_back"] == "yes"
+    seen = await desk.services.db.read(lambda tx: lockdown.look(tx, token))
+    done = await desk.services.db.write(lambda tx: lockdown.lock_by_link(tx, token, back, origin))
+    problem = "done" if done else seen.problem or "over"
+    response = desk.page(request, Lock("/wasnt-me", problem, seen.username), 200 if done else 410, path="/wasnt-me")
+    desk.cookies.drop(response, LINK)
+    return response
+
+
+async def show_inside(request: Request) -> Response:
+    """GET `/account/lock`."""
+    me, desk = await signed_in(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    found = await desk.services.db.read(lambda tx: lockdown.recent(tx, me.person.id, tx.now - DAYS_BACK))
+    # In an emergency nobody is asked for more; taking things back is for somebody who has just shown who they are.
+    model = Lock("/account/lock", "", me.account.username, found if me.fresh else ())
+    return page(desk, request, me, model)
+
+
+async def lock_inside(request: Request) -> Response:
+    """POST `/account/lock`."""
+    values = await read_form(request, "take_back")
+    me, desk = await signed_in(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    back, origin = values["take_back"] == "yes" and me.fresh, desk.origin(request)
+    await desk.services.db.write(lambda tx: lockdown.lock(tx, me.person.id, back, origin))
+    response = desk.page(request, Lock("/account/lock", "done", me.account.username), path="/account")
+    desk.cookies.drop(response, SESSION)
+    return response
+
+
+ROUTES = [
+    Route("/wasnt-me", show, methods=["GET"]),
+    Route("/wasnt-me", lock, methods=["POST"]),
+    Route("/account/lock", show_inside, methods=["GET"]),
+    Route("/account/lock", lock_inside, methods=["POST"]),
+]
