@@ -122,12 +122,12 @@ def proven(kit: Kit, tray: Tray, who: str = "maya") -> str:
     return case.id
 
 
-def set_password(kit: Kit, username: str, password: Secret = OLD) -> None:
+def set_password(kit: Kit, username: str, password: Secret = OLD, job_id: str = "seeded") -> None:
     phc = kit.run(kit.services.gate.hash(password))
 
     def fn(tx: Any) -> None:
         hit = tx.people.account_by_username("builtin", username)
-        tx.people.set_credential(hit[0].id, phc, "seeded")
+        tx.people.set_credential(hit[0].id, phc, job_id)
 
     kit.write(fn)
 

@@ -10,6 +10,7 @@ import pyotp
 import pytest
 
 from keyback.application import evidence, remedies, signin
+from keyback.application.identity import Origin
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.secret import Secret
 from tests.attacks.enrolled import (
@@ -22,7 +23,20 @@ from tests.attacks.enrolled import (
     person_id,
     totp_now,
 )
-from tests.attacks.steps import OLD, Tray, accept, ask, case_of, drain, fit, here, secrets_of, set_password, sign_in
+from tests.attacks.steps import (
+    NEW,
+    OLD,
+    Tray,
+    accept,
+    ask,
+    case_of,
+    drain,
+    fit,
+    here,
+    secrets_of,
+    set_password,
+    sign_in,
+)
 from tests.attacks.test_strangers import Browser
 from tests.conftest import Kit, person
 
@@ -72,6 +86,25 @@ def test_unlocking_leaves_the_password_as_it_is(make_kit: Make, database_url: st
     assert browser("POST", f"{at}/unlock").headers["location"] == at  # once is enough
     drain(kit)
     assert tray.letters[-1].facts["what"] == "unlocked"
+
+
+@pytest.mark.covers("J5", "J1")
+def test_what_keeps_failing_is_shown_to_who_has_proven_who_they_are(make_kit: Make) -> None:
+    kit, tray = kit_of(make_kit)
+    set_password(kit, "maya", OLD)
+    set_password(kit, "maya", NEW, "later")
+    for _ in range(4):
+        assert sign_in(kit, "maya", OLD, Origin("203.0.113.77", "ExampleSync/2.1")) == signin.NotSignedIn("wrong")
+    started = ask(kit, "maya", journey="locked")
+    drain(kit)
+    browser, at = Browser(kit, started), f"/r/{started.handle}"
+    assert "203.0.113.77" not in browser("GET", at).text
+    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    told = browser("GET", at).text
+    assert "203.0.113.77" in told
+    assert "previous password" in told
+    assert browser("POST", f"{at}/unlock").headers["location"] == at
+    assert isinstance(sign_in(kit, "maya", NEW), signin.SignedIn)
 
 
 def test_who_is_not_sure_chooses_a_new_password_instead(make_kit: Make) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from keyback.application.lockouts import Failing, Lock
 from keyback.web.pages import Page
 
 
@@ -15,6 +16,8 @@ class Unlock(Page):
     Args:
         systems: titles of the systems that can be unlocked as they are.
         failed: titles of those where the last try did not work.
+        locks: why signing in does not work just now, as far as Keyback itself holds the password.
+        failing: what keeps trying a wrong password.
     """
 
     template: ClassVar[str] = "unlock.html"
@@ -22,6 +25,8 @@ class Unlock(Page):
     username: str
     systems: tuple[str, ...]
     failed: tuple[str, ...] = ()
+    locks: tuple[Lock, ...] = ()
+    failing: tuple[Failing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

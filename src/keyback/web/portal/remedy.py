@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import remedies
+from keyback.application import lockouts, remedies
 from keyback.application.enrolling import EnrolsApp
 from keyback.application.store import Tx
 from keyback.domain.errors import BadInput, Refusal
@@ -19,6 +19,7 @@ from keyback.web.forms import read_form
 from keyback.web.pages_remedy import ReplaceFactor, ReplaceMailbox, Unlock
 from keyback.web.portal.view import View, held_by
 
+MOST_FAILING = 3
 JOURNEYS = ("locked", "second_factor", "mailbox")
 
 
@@ -35,7 +36,9 @@ async def page(desk: Desk, request: Request, view: View, status: int = 200, **ov
     def load(tx: Tx) -> Any:
         o = remedies.opened(tx, handle, here)
         if view.intake.journey == "locked":
-            return o, tuple(a.system for a in remedies.unlockable(o, desk.services.connectors))
+            can = tuple(a.system for a in remedies.unlockable(o, desk.services.connectors))
+            why = lockouts.locks(tx, o.person.id, desk.services.rules)
+            return o, can, why, lockouts.failing(tx, o.person.id)[:MOST_FAILING]
         if view.intake.journey == "second_factor":
             return o, remedies.bound_factors(tx, o.person.id), remedies.waiting_app(tx, o.person.id)
         return o, remedies.other_mailboxes(tx, o.person.id), remedies.waiting_mailbox(tx, handle)
@@ -48,7 +51,7 @@ async def page(desk: Desk, request: Request, view: View, status: int = 200, **ov
     model: pages.Page
     if view.intake.journey == "locked":
         titles = tuple(dict.fromkeys(desk.services.titles.get(s, s) for s in rest[0]))
-        model = Unlock(handle, view.username, titles, **over)
+        model = Unlock(handle, view.username, titles, locks=rest[1], failing=rest[2], **over)
     elif view.intake.journey == "second_factor":
         old = tuple((f.kind, f.label) for f in rest[0])
         model = ReplaceFactor(handle, view.username, old, *_shown(desk, view.username, rest[1], request), **over)
