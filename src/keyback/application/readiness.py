@@ -60,8 +60,8 @@ def _one(mishap: Mishap, holder: Holder, proofs: Mapping[str, Proof], policy: Po
         return Outlook(mishap, ways)
     later = _fewest(_evidence(left, proofs, policy, wanted), wanted, policy)
     if later:
-        new = [*left.contacts, *left.factors]
-        return Outlook(mishap, later, max((x.usable_from for x in new if x.usable_from > now), default=0))
+        from_when = [*(c.usable_from for c in left.contacts), *(f.usable_from for f in left.factors)]
+        return Outlook(mishap, later, max((at for at in from_when if at > now), default=0))
     return Outlook(mishap, advice=_advice(left, proofs, policy, wanted))
 
 

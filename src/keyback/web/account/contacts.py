@@ -184,8 +184,9 @@ async def ask_remove(request: Request) -> Response:
         c = tx.contacts.many([item]).get(item)
         if c is None or c.person_id != me.person.id or c.state == "removed":
             return None
-        kept = "imported" if c.origin == "import" or c.role == "primary" else ""
-        return RemoveOne(c.id, contacts.kind_of(c), c.name or c.address, contact=True, refused=kept)
+        kept = c.origin == "import" or c.role == "primary"
+        label = c.name or c.address
+        return RemoveOne(c.id, contacts.kind_of(c), label, contact=True, refused="imported" if kept else "")
 
     model = await desk.services.db.read(load)
     return page(desk, request, me, model) if model else see("/account")
