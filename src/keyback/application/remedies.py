@@ -63,7 +63,7 @@ def _close(
     tx: Tx, o: Opened, handle: str, what: What, here: Here, detail: str = "", also: Sequence[Contact] = ()
 ) -> None:
     """The end of a recovery that sets no password: nothing that was pending is good for anything any more (C17)."""
-    tx.cases.act(o.case, dc.decide(o.case, dc.Remedy(what, handle), tx.now))
+    tx.cases.act(o.case, dc.decide(o.case, dc.Remedy(what, handle, here.policy.loose), tx.now))
     tx.challenges.end_all([o.case.id], "used")
     tx.prompts.end_where("stopped", person_id=o.person.id)
     tx.people.bump_security(o.person.id)
