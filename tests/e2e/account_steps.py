@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pyotp
 from playwright.sync_api import BrowserContext, Page, expect
@@ -54,3 +55,10 @@ def authenticator(context: BrowserContext, page: Page) -> None:
         "automaticPresenceSimulation": True,
     }
     cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+
+
+def six(mail: dict[str, Any]) -> str:
+    """The six digits of a mail that confirms an address."""
+    found = re.search(r"^(\d{6})\r?$", mail["text"], re.M)
+    assert found, mail["text"]
+    return found[1]

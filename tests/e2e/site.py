@@ -164,12 +164,14 @@ class Site:
 
 
 @contextlib.contextmanager
-def running(folder: Path, systems: Mapping[str, Any] | None = None, **over: Any) -> Iterator[Site]:
-    """A site until the block ends; `systems` are added to the three that it has."""
+def running(
+    folder: Path, systems: Mapping[str, Any] | None = None, host: str = "127.0.0.1", **over: Any
+) -> Iterator[Site]:
+    """A site until the block ends; `systems` are added to the three that it has. Passkeys need `localhost` as host."""
     token = secrets.token_urlsafe(24)
     sock = bind("127.0.0.1:0")
     listen = f"127.0.0.1:{sock.getsockname()[1]}"
-    url = f"http://{listen}"
+    url = f"http://{host}:{listen.rpartition(':')[2]}"
     crm = DemoCrm(None, token)
     ring = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
     with Mailbox() as mailbox, served(crm) as crm_url:

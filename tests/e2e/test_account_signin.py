@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import BrowserContext, expect
 
-from tests.e2e.account_steps import add_totp, second_step, signed_in, totp
-from tests.e2e.site import OLD, Site
+from tests.e2e.account_steps import add_totp, authenticator, second_step, signed_in, totp
+from tests.e2e.site import OLD, Site, running
 from tests.e2e.steps import heading, sign_in
+
+
+@pytest.fixture(scope="module")
+def own_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with running(tmp_path_factory.mktemp("passkeys"), host="localhost") as site:
+        yield site
 
 
 @pytest.mark.covers("N-E2", "M5", "A-7.5.1")
@@ -36,3 +42,45 @@ def test_an_app_is_added_and_signs_in(
     expect(page.locator("[role=alert]")).to_be_visible()
     second_step(page, totp(site, seed))
     page.wait_for_url("**/account")
+
+
+@pytest.mark.covers("W-1", "N-T8", "N-E2")
+@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+def test_a_passkey_is_made_and_signs_in_alone(
+    own_site: Site, device: Callable[..., BrowserContext], locale: str
+) -> None:
+    site, lang = own_site, "zh_CN" if locale == "zh-CN" else "en"
+    who = site.person(lang)
+    context = device(locale, base_url=site.url)
+    page = context.new_page()
+    authenticator(context, page)
+    signed_in(page, who)
+    page.goto("/account/passkeys")
+    page.locator("form[action='/account/passkeys'] button").click()
+    page.locator("#label").fill("Work laptop")
+    page.locator("[data-passkey-button]").click()
+    page.wait_for_url("**/account/ways?done=passkey_added")
+    expect(page.locator(".items")).to_contain_text("Work laptop")
+
+    context.clear_cookies()
+    sign_in(page, who.key, OLD)  # the password first: then the passkey is the second step
+    page.wait_for_url("**/sign-in/second")
+    page.locator("[data-passkey-button]").click()
+    page.wait_for_url("**/account")
+
+    context.clear_cookies()
+    page.goto("/sign-in")
+    page.locator("[data-passkey-button]").click()
+    page.wait_for_url("**/account")
+    heading(page, lang, "Security centre")
+
+
+@pytest.mark.covers("W-6")
+def test_without_scripts_a_passkey_is_no_dead_end(own_site: Site, device: Callable[..., BrowserContext]) -> None:
+    page = device(java_script_enabled=False, base_url=own_site.url).new_page()
+    who = own_site.person()
+    signed_in(page, who)
+    page.goto("/account/passkeys")
+    expect(page.locator("noscript")).to_have_count(1)
+    page.goto("/sign-in")
+    expect(page.locator("[data-passkey-button]")).to_be_hidden()

@@ -89,7 +89,7 @@ def test_from_forgotten_to_signed_in(
     expect(page.locator("#password-error")).to_be_visible()
     sign_in(page, who.key, NEW)
     page.wait_for_url("**/account")
-    heading(page, locale, "You are signed in")
+    heading(page, locale, "Security centre")
 
 
 def weak_first(page: Page, locale: str, script: bool) -> None:
@@ -143,7 +143,7 @@ def test_by_keyboard_alone(site: Site, page: Page) -> None:
     tab_to(page, "#password")
     page.keyboard.type(NEW)
     page.keyboard.press("Enter")
-    heading(page, "en", "You are signed in")
+    heading(page, "en", "Security centre")
 
 
 FOCUS = """() => {

@@ -290,7 +290,7 @@ def test_going_back_changes_nothing(site: Site, page: Page) -> None:
     sign_in(page, who.key, "another kettle sings 12")
     expect(page.locator("#password-error")).to_be_visible()
     sign_in(page, who.key, NEW)
-    heading(page, "en", "You are signed in")
+    heading(page, "en", "Security centre")
 
 
 def test_after_it_is_done_the_page_stays_true(site: Site, page: Page) -> None:

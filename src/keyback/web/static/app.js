@@ -193,7 +193,7 @@
   each('[data-caps-for]', capsLock);
   each('form[data-password]', passwordForm);
   each('main[data-status-url]', watch);
-  each('form', once);
+  each('form:not([data-passkey])', once);  // a passkey's form is sent twice: to ask the device, then with its answer
   each('[data-focus]', (e) => e.focus());
   openTarget();
   addEventListener('hashchange', openTarget);
