@@ -88,6 +88,24 @@ def test_unlocking_leaves_the_password_as_it_is(make_kit: Make, database_url: st
     assert tray.letters[-1].facts["what"] == "unlocked"
 
 
+@pytest.mark.covers("J3", "J5")
+def test_nobody_unlocks_without_proof_or_with_somebody_elses(make_kit: Make) -> None:
+    kit, tray = kit_of(make_kit)
+    set_password(kit, "maya", OLD)
+    account = kit.read(lambda tx: tx.people.account_by_username("builtin", "maya"))[0].id
+    kit.write(lambda tx: tx.people.set_account_state(account, "locked"))
+    owner, stranger = begun(kit, tray, "locked"), ask(kit, "maya", journey="locked")
+    drain(kit)
+    other = ask(kit, "omar", journey="locked")
+    drain(kit)
+    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    for started in (stranger, other):
+        Browser(kit, started)("POST", f"/r/{started.handle}/unlock")
+        assert not isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+    Browser(kit, owner)("POST", f"/r/{owner.handle}/unlock")
+    assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+
+
 @pytest.mark.covers("J5", "J1")
 def test_what_keeps_failing_is_shown_to_who_has_proven_who_they_are(make_kit: Make) -> None:
     kit, tray = kit_of(make_kit)

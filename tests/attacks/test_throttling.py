@@ -210,7 +210,7 @@ def test_a_recovery_lets_the_owner_in_while_the_guessing_goes_on(make_kit: Make)
     assert isinstance(sign_in(kit, "maya", NEW), signin.SignedIn), "from where it was done"
 
 
-@pytest.mark.covers("J3")
+@pytest.mark.covers("C-2", "N-T4")
 def test_unlocking_opens_every_kind_of_lock(make_kit: Make) -> None:
     kit = owned(make_kit, password={"preset": "mlps2"})
     rules = kit.services.rules
