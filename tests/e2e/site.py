@@ -28,6 +28,7 @@ from keyback.storage.migrate import migrate
 from keyback.testing.connectors import served
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.mailbox import Mailbox
+from keyback.testing.phone import Phone
 from keyback.web.app import make_app, make_desk
 from keyback.web.context import Desk
 from keyback.web.server import bind, make_server
@@ -69,6 +70,7 @@ class Site:
     url: str
     folder: Path
     mailbox: Mailbox
+    phone: Phone
     crm: DemoCrm
     services: Services = field(repr=False)
     loop: asyncio.AbstractEventLoop = field(repr=False)
@@ -154,8 +156,9 @@ class Site:
         self.until(lambda: not self.sql(gone, handle), "looked up")
 
     def applied(self) -> None:
-        """Waits until every new password has its result, and every letter is on its way."""
-        self.until(lambda: not self.sql("SELECT 1 FROM outbox WHERE state = 'ready'"), "outbox empty")
+        """Waits until every new password has its result, and every letter is on its way but for later reminders."""
+        due = "SELECT 1 FROM outbox WHERE state = 'ready' AND body NOT LIKE '%\"letter\":\"reminder\"%'"
+        self.until(lambda: not self.sql(due), "outbox empty")
 
     def changes(self, handle: str) -> int:
         """How often a password was taken for the recovery `handle`."""
@@ -165,16 +168,17 @@ class Site:
 
 @contextlib.contextmanager
 def running(
-    folder: Path, systems: Mapping[str, Any] | None = None, host: str = "127.0.0.1", **over: Any
+    folder: Path, systems: Mapping[str, Any] | None = None, host: str = "localhost", **over: Any
 ) -> Iterator[Site]:
     """A site until the block ends; `systems` are added to the three that it has. Passkeys need `localhost` as host."""
     token = secrets.token_urlsafe(24)
     sock = bind("127.0.0.1:0")
     listen = f"127.0.0.1:{sock.getsockname()[1]}"
     url = f"http://{host}:{listen.rpartition(':')[2]}"
-    crm = DemoCrm(None, token)
+    clock = Clock()
+    crm, phone = DemoCrm(None, token), Phone(lambda: clock() / 1000)
     ring = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-    with Mailbox() as mailbox, served(crm) as crm_url:
+    with Mailbox() as mailbox, served(crm) as crm_url, phone.serving() as gateway:
         secret = folder / "crm-token"
         secret.touch(mode=0o600)
         secret.write_text(token)
@@ -185,6 +189,14 @@ def running(
             keyring=f"k1:{ring}",
             mail={"host": "127.0.0.1", "port": mailbox.port, "security": "plain", "sender": "keyback@example.com"},
             password={"argon2_t": 2, "argon2_m_kib": 19456, "memory_budget_mib": 64},
+            sms={
+                "kind": "http",
+                "url": gateway,
+                "secret": phone.secret,
+                "prefixes": ["+1"],
+                "daily_per_prefix": 100000,
+            },
+            im={"kind": "http", "url": gateway, "secret": phone.secret},
             limits={"recoveries": 10000, "proofs": 10000, "sign_ins": 10000, "checks": 10000},
             company={"en": "Qingyu Instruments", "zh_CN": "青屿仪器"},
             helpdesk={"en": "extension 8100, weekdays 8:30 to 18:00", "zh_CN": "公司分机8100，工作日8:30–18:00"},
@@ -207,9 +219,8 @@ def running(
         engine = make_engine(settings.database)
         migrate(engine)
         engine.dispose()
-        clock = Clock()
         with _serving(settings, sock, clock) as (services, loop):
-            yield Site(url, folder, mailbox, crm, services, loop, clock)
+            yield Site(url, folder, mailbox, phone, crm, services, loop, clock)
 
 
 @contextlib.contextmanager

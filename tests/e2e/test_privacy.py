@@ -118,7 +118,7 @@ def test_mail_alone_is_not_enough_for_some(site: Site, page: Page) -> None:
     handle = ask(page, who.mail)
     page.goto(recovery_link(site.mail(who)))
     page.locator("form[action='/link/accept'] button").click()
-    heading(page, "en", "One more step: the help desk")
+    heading(page, "en", "One more proof, please")
     assert page.url.endswith(handle)
     assert not page.locator("#new_password").count()
     page.locator("form[action$='/cancel'] button").click()

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 KEEP = 500
 _URL = re.compile(r"https?://[^\s<>\"'）】」]+")
-_CODE = re.compile(r"(?m)^\s*(\d{4}) ?(\d{4})\s*$")
+_CODE = re.compile(r"(?m)^\s*(\d{4} ?\d{4}|\d{3} ?\d{3})\s*$")  # of a recovery; of an address that is confirmed
 # Our messages are quoted-printable, so size stays small; the limit only bounds a broken client.
 _LIMIT = 4 << 20
 
@@ -350,7 +350,7 @@ def _message(number: int, to: str, content: bytes) -> Message:
         "subject": str(found["subject"] or ""),
         "text": text,
         "links": list(dict.fromkeys(_URL.findall(text))),
-        "codes": [a + b for a, b in _CODE.findall(text)],
+        "codes": [c.replace(" ", "") for c in _CODE.findall(text)],
         "message_id": str(found["message-id"] or ""),
         "html": rich.get_content() if rich else "",
     }

@@ -155,6 +155,8 @@ async def _one(desk: Desk, request: Request, view: View, proof: Proof, status: i
     want = next((w for w in wants if w.proof == proof.name), None)
     if want is None:
         return see(f"/r/{handle}/ways")
+    if view.case is not None and not asked and any(e.proof == proof.name for e in view.case.shown_by(handle)):
+        return see(f"/r/{handle}")  # it was answered, as by a colleague elsewhere: the page goes on by itself
     proven = view.case is not None
     left = max(0, (want.asked_at + proof.life_ms - view.now) // 1000)
     again = max(0, -(-(want.asked_at + ch.RESEND_AFTER - view.now) // 1000)) if proof.carrier else None
