@@ -351,7 +351,7 @@ def test_activity_tells_what_happened_and_pages(centre: Centre) -> None:
     centre.sign_in(password="wrong password here")
     centre.sign_in()
     page = centre.get("/account/activity").text
-    assert page.index("Signed in") < page.index("A password was wrong")
+    assert page.index("You signed in") < page.index("A password was wrong")
     for _ in range(35):
         centre.at.run(centre.at.services.db.write(lambda tx: tx.audit.record(centre_id(tx), [note()])))
     first = centre.get("/account/activity").text

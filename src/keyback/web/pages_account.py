@@ -289,8 +289,8 @@ class Overview(Page):
 
     @property
     def good(self) -> int:
-        """Mishaps that the person could get over."""
-        return sum(bool(o.ways) for o in self.outlook)
+        """Mishaps that the person could get over today."""
+        return sum(bool(o.ways) and not o.from_at for o in self.outlook)
 
     @property
     def phone(self) -> Outlook | None:

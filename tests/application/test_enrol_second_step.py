@@ -1,0 +1,168 @@
+"""The second step under parallel use, what readiness says, and what the feed of a person holds, on both databases."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from keyback.application import aftercare, evidence, readiness, secondstep, signin, stepup
+from keyback.application.ports import Holder
+from keyback.application.stepup import Step
+from keyback.domain import challenge as ch
+from keyback.domain.factor import COOL_IN
+from tests.attacks.enrolled import add_codes, add_contact, add_totp, person_id, totp_now
+from tests.attacks.steps import HERE, OLD, drain, fit, set_password
+from tests.conftest import Kit, person
+
+Make = Callable[..., Kit]
+
+
+def kit_of(make_kit: Make, url: str | None = None) -> Kit:
+    kit = make_kit(url=url)
+    kit.write(lambda tx: tx.people.save_imported([person("maya"), person("omar")]))
+    set_password(kit, "maya")
+    return kit
+
+
+def password(kit: Kit) -> Any:
+    return kit.run(signin.sign_in(kit.services.db, kit.services.gate, "maya", OLD, HERE))
+
+
+def second(kit: Kit, token: str, code: str, name: str = "totp") -> Any:
+    return kit.run(secondstep.take(kit.services.db, kit.services.proofs[name], token, code, HERE))
+
+
+@pytest.mark.covers("M1", "N-T1", "M13", "N-L2")
+@pytest.mark.parametrize("name", ["totp", "recovery_code"])
+def test_one_answer_opens_one_session_even_twenty_times_at_once(make_kit: Make, database_url: str, name: str) -> None:
+    kit = kit_of(make_kit, database_url)
+    add_totp(kit)
+    code = add_codes(kit)[0] if name == "recovery_code" else totp_now(kit)
+    asked = [password(kit) for _ in range(4)]
+    assert all(isinstance(a, signin.SecondStep) for a in asked)
+    proof, db = kit.services.proofs[name], kit.services.db
+
+    async def go() -> list[Any]:
+        return await asyncio.gather(*(secondstep.take(db, proof, a.token, code, HERE) for a in asked * 5))
+
+    found = kit.run(go())
+    assert sum(isinstance(x, signin.SignedIn) for x in found) == 1
+
+
+@pytest.mark.covers("N-T4", "N-L4")
+def test_a_hundred_wrong_answers_switch_the_app_off(make_kit: Make) -> None:
+    kit = kit_of(make_kit)
+    add_totp(kit)
+    pid = person_id(kit)
+    kit.write(lambda tx: tx.counters.add([f"totp/{pid}"] * ch.HARD_CAP))
+    answer = second(kit, password(kit).token, totp_now(kit))
+    assert answer == Step("no_tries")
+
+
+def test_wrong_answers_of_one_hour_make_it_wait_and_right_ones_do_not(make_kit: Make) -> None:
+    kit = kit_of(make_kit)
+    add_totp(kit)
+    for _ in range(ch.WINDOW_TRIES + 3):  # somebody who signs in all morning
+        assert isinstance(second(kit, password(kit).token, totp_now(kit)), signin.SignedIn)
+        kit.clock.forward(seconds=31)
+    token = password(kit).token
+    for _ in range(ch.WINDOW_TRIES):
+        assert second(kit, token, "000000") == Step("wrong")
+    assert second(kit, token, totp_now(kit)) == Step("no_tries")
+    kit.clock.forward(minutes=61)
+    assert isinstance(second(kit, password(kit).token, totp_now(kit)), signin.SignedIn)
+
+
+def test_a_waiting_sign_in_ends(make_kit: Make) -> None:
+    kit = kit_of(make_kit)
+    add_totp(kit)
+    asked = password(kit)
+    kit.clock.forward(minutes=10, seconds=1)
+    assert second(kit, asked.token, totp_now(kit)) == Step("over")
+    assert second(kit, "x" * 43, totp_now(kit)) == Step("over")
+    asked, pid = password(kit), person_id(kit)
+    kit.write(lambda tx: tx.people.bump_security(pid))
+    assert second(kit, asked.token, totp_now(kit)) == Step("over")
+
+
+@pytest.mark.covers("N-T1")
+def test_a_session_is_fresh_for_ten_minutes(make_kit: Make) -> None:
+    kit = kit_of(make_kit)
+    token = password(kit).token
+    session = kit.read(lambda tx: tx.sessions.get(ch.token_digest(token)))
+    now = kit.clock()
+    assert stepup.is_fresh(session, False, now)
+    assert not stepup.is_fresh(session, True, now), "the password alone is not enough where there is a second step"
+    assert not stepup.is_fresh(session, False, now + stepup.FRESH)
+    proven = replace(session, proven="totp", proven_at=now)
+    assert stepup.is_fresh(proven, True, now + stepup.FRESH - 1)
+    assert not stepup.is_fresh(proven, True, now + stepup.FRESH)
+
+
+def outlook(kit: Kit) -> dict[str, readiness.Outlook]:
+    def load(tx: Any) -> Any:
+        who = tx.people.person(pid)
+        factors = tuple(tx.factors.of_person(pid))
+        codes = tuple(tx.factors.codes([f.id for f in factors]))
+        tier = evidence.tier_of(tx, who, tx.people.accounts([pid]).get(pid, ()), kit.services.policy)
+        held = Holder(who, tuple(tx.contacts.of_person(pid)), factors, codes)
+        return readiness.outlook(held, kit.services.proofs, kit.services.policy, tier, tx.now)
+
+    pid = person_id(kit)
+    return {o.mishap: o for o in kit.read(load)}
+
+
+@pytest.mark.covers("N-R11", "F7")
+def test_readiness_says_what_a_recovery_would(make_kit: Make) -> None:
+    kit = kit_of(make_kit)
+    found = outlook(kit)
+    assert found["password"].ways == ("email_link",)
+    assert found["mailbox"] == readiness.Outlook("mailbox", advice="recovery_codes")
+    add_contact(kit, "mail", "maya.second@example.com")
+    assert not outlook(kit)["mailbox"].ways, "the same domain goes with the primary one"
+    add_contact(kit, "mail", "maya@example.net")
+    assert outlook(kit)["mailbox"].ways == ("backup_email",)
+    add_totp(kit)
+    assert set(outlook(kit)["password"].ways) == {"email_link", "totp"}
+    assert not outlook(kit)["phone"].ways, "two mails are one class"
+    add_codes(kit)
+    assert set(outlook(kit)["phone"].ways) == {"email_link", "recovery_code"}
+
+
+def test_readiness_tells_from_when_new_things_count(make_kit: Make) -> None:
+    kit = kit_of(make_kit)
+    ready = kit.clock() + COOL_IN
+    add_contact(kit, "mail", "maya@example.net", usable_from=ready)
+    assert outlook(kit)["mailbox"] == readiness.Outlook("mailbox", ("backup_email",), ready)
+
+
+def test_the_feed_holds_what_is_the_persons_and_nothing_else(make_kit: Make, database_url: str) -> None:
+    kit = kit_of(make_kit, database_url)
+    password(kit)
+    pid, other = person_id(kit), person_id(kit, "omar")
+    mine = kit.read(lambda tx: tx.audit.of_person(pid, 2**62, 10))
+    assert [h.type for h in mine] == ["signed_in"]
+    assert not kit.read(lambda tx: tx.audit.of_person(other, 2**62, 10))
+    assert not kit.read(lambda tx: tx.audit.of_person(pid, mine[0].seq, 10))
+
+
+def test_skipped_steps_come_back_once_and_done_ones_do_not(make_kit: Make) -> None:
+    kit = kit_of(make_kit)
+    tray, pid = fit(kit), person_id(kit)
+    kit.write(lambda tx: aftercare.remind_later(tx, pid))
+    drain(kit)
+    assert not tray.letters
+    kit.clock.forward(hours=73)
+    drain(kit)
+    assert [x.kind for x in tray.letters] == ["reminder"]
+    add_totp(kit)
+    for step in aftercare.STEPS:
+        kit.write(lambda tx, s=step: aftercare.tick(tx, pid, s))
+    kit.write(lambda tx: aftercare.remind_later(tx, pid))
+    kit.clock.forward(hours=73)
+    drain(kit)
+    assert len(tray.letters) == 1
