@@ -1,4 +1,4 @@
-"""Every page of the main job: accessible by axe's rules in both languages, light and dark, and nothing sticks out."""
+"""Every page, of the main job and of the other ways: axe finds nothing in either language, and nothing sticks out."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import BrowserContext, Page
 
+from tests.e2e import tour, ways_tour
 from tests.e2e.site import Site
 from tests.e2e.steps import fits
-from tests.e2e.tour import tour
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
 CONTRAST = {"runOnly": ["color-contrast"]}
@@ -34,10 +34,13 @@ def wrong(page: Page, **options: Any) -> list[str]:
 @pytest.mark.covers("X-8", "X-3")
 # The rules look at the same page twice: the Chinese tour is for `scripts/test -m slow`, which .ci/run runs too.
 @pytest.mark.parametrize("locale", ["en", pytest.param("zh_CN", marks=pytest.mark.slow)])
-def test_every_page(site: Site, device: Callable[..., BrowserContext], locale: str) -> None:
+@pytest.mark.parametrize(("walk", "many"), [(tour.tour, 30), (ways_tour.tour, 20)], ids=["main", "ways"])
+def test_every_page(
+    site: Site, device: Callable[..., BrowserContext], locale: str, walk: Callable[..., Any], many: int
+) -> None:
     faults: dict[str, list[Any]] = {}
     names = []
-    for name, page in tour(site, device, locale, 360):
+    for name, page in walk(site, device, locale, 360):
         names.append(name)
         if not page.evaluate("'axe' in window"):
             page.evaluate(AXE)
@@ -52,5 +55,5 @@ def test_every_page(site: Site, device: Callable[..., BrowserContext], locale: s
         fits(page)
         if found:
             faults[name] = found
-    assert len(names) > 30
+    assert len(names) > many
     assert faults == {}
