@@ -110,10 +110,11 @@ def test_sign_in_refuses_alike(client: Client, make_kit: Callable[..., Kit]) -> 
 
 
 def test_sign_in_slows_down_and_sheds(client: Client) -> None:
-    answers = [client.post("/sign-in", {"identifier": "maya", "password": "no"}) for _ in range(11)]
-    assert [a.status_code for a in answers] == [401] * 10 + [429]
+    words = [*["the same again"] * 4, *(f"no {n}" for n in range(5))]
+    answers = [client.post("/sign-in", {"identifier": "maya", "password": w}) for w in words]
+    assert [a.status_code for a in answers] == [401] * 8 + [429], "the fifth different one makes the next one wait"
     is_problem(answers[-1], 429, "slow_down")
-    assert answers[-1].headers["retry-after"] == "900"
+    assert 1 <= int(answers[-1].headers["retry-after"]) <= 30
 
 
 def test_a_full_gate_says_busy(make_kit: Callable[..., Kit]) -> None:
