@@ -9,7 +9,7 @@ from typing import Any
 import pyotp
 import pytest
 
-from keyback.application import evidence, remedies, signin
+from keyback.application import enrol, evidence, lockdown, prove, remedies, signin
 from keyback.application.identity import Origin
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.secret import Secret
@@ -24,6 +24,7 @@ from tests.attacks.enrolled import (
     totp_now,
 )
 from tests.attacks.steps import (
+    HERE,
     NEW,
     OLD,
     Tray,
@@ -265,3 +266,73 @@ def test_another_page_cannot_apply_the_remedy(make_kit: Make) -> None:
         with pytest.raises(Refusal):
             kit.write(lambda tx, a=act: a(tx, theirs.handle, "x@example.net", here(kit)))
     assert totp_now(kit)
+
+
+@pytest.mark.covers("F1", "M5")
+def test_a_seed_that_somebody_made_elsewhere_is_never_shown(make_kit: Make) -> None:
+    kit, tray = kit_of(make_kit)
+    add_totp(kit)
+    codes = add_codes(kit)
+    started = begun(kit, tray, "second_factor")
+    ask_way(kit, started.handle, "recovery_code")
+    answer_way(kit, started.handle, "recovery_code", codes[0])
+    waited(kit, 1)
+    pid = person_id(kit)
+    foreign = kit.write(lambda tx: enrol.start_totp(tx, app_of(kit), tx.people.person(pid)))
+    page = Browser(kit, started)("GET", f"/r/{started.handle}").text
+    assert "<svg" not in page.split("<main")[1].split("qr")[0] or "/factor/new" in page
+    assert kit.read(lambda tx: tx.factors.get(foreign)).data["seed"][:4] not in page
+    mine = kit.write(lambda tx: remedies.start_app(tx, app_of(kit), started.handle, here(kit)))
+    assert kit.read(lambda tx: enrol.pending_totp(tx, pid, mine)) is None
+    assert kit.read(lambda tx: tx.factors.get(mine)).usable_from > kit.clock() + 71 * 3_600_000
+
+
+@pytest.mark.covers("F1", "N-R12")
+def test_a_planted_contact_cannot_stop_the_owner(make_kit: Make) -> None:
+    kit, tray = kit_of(make_kit)
+    add_totp(kit)
+    planted = add_contact(kit, "mail", "thief@evil.example", usable_from=kit.clock() + 72 * 3_600_000)
+    old = add_contact(kit, "mail", "maya@home.example.net")
+    started = begun(kit, tray, "password")
+    ask_way(kit, started.handle, "totp")
+    assert answer_way(kit, started.handle, "totp", totp_now(kit)) == "accepted"
+    drain(kit)
+    told = {x.to: x for x in tray.letters if x.kind == "hold"}
+    assert sorted(told) == ["maya@example.com", "maya@home.example.net"]
+    link = told["maya@home.example.net"].facts["stop_link"]
+    assert isinstance(link, Secret)
+    token = link.reveal().rsplit("/", 1)[1]
+    kit.write(lambda tx: tx.contacts.remove(old))
+    assert kit.write(lambda tx: prove.stop_by_owner(tx, token)).problem == "used"  # taken off the record since
+    assert planted
+
+
+@pytest.mark.covers("J1", "N-T4")
+def test_wrong_answers_to_recoveries_do_not_use_up_the_cap_in_an_afternoon(make_kit: Make) -> None:
+    kit, _tray = kit_of(make_kit)
+    add_totp(kit)
+    for _ in range(21):
+        handle = ask(kit, "maya").handle
+        drain(kit)
+        ask_way(kit, handle, "totp")
+        for _ in range(5):
+            answer_way(kit, handle, "totp", "000000")
+    pid = person_id(kit)
+    assert kit.read(lambda tx: tx.counters.get(f"totp/{pid}")).total <= 10
+    kit.clock.forward(hours=2)
+    handle = ask(kit, "maya").handle
+    drain(kit)
+    ask_way(kit, handle, "totp")
+    assert answer_way(kit, handle, "totp", totp_now(kit)) == "accepted"
+
+
+@pytest.mark.covers("E13")
+def test_what_its_owner_locked_opens_with_a_new_password_only(make_kit: Make) -> None:
+    kit, tray = kit_of(make_kit)
+    set_password(kit, "maya", OLD)
+    pid = person_id(kit)
+    kit.write(lambda tx: lockdown.lock(tx, pid, False, HERE))
+    started = begun(kit, tray, "locked")
+    browser, at = Browser(kit, started), f"/r/{started.handle}"
+    assert browser("POST", f"{at}/unlock").headers["location"] == f"{at}?new=1"
+    assert not isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)

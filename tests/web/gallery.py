@@ -10,7 +10,6 @@ import gallery_account
 from markupsafe import Markup
 
 from keyback.application.lockouts import Failing, Lock
-from keyback.application.lockouts import Failing, Lock
 from keyback.web import demo_pages as d
 from keyback.web import pages as p
 from keyback.web import pages_link as pl
@@ -110,12 +109,6 @@ def ways(username: str) -> Iterator[tuple[str, p.Page]]:
     yield "new-code", w.NewCode(HANDLE, "K7QF2M-9X3B1T-ZZ81AC")
     yield "vouch", w.Vouch("陈伟", AT, "203.0.113.7", "Windows, Chrome", error="wrong", tries_left=2)
     yield "unlock", r.Unlock(HANDLE, username, ("Keyback", "Demo CRM"), ("Demo CRM",))
-    stale = Failing("203.0.113.7", "iOS, Mobile Safari", 17, AT - 86_400_000, AT, True)
-    why = (Lock("fixed", AT), Lock("off"), Lock("system"))
-    yield (
-        "unlock-failing",
-        r.Unlock(HANDLE, username, ("Keyback",), (), why, (stale, Failing("198.51.100.4", "", 3, AT, AT, False))),
-    )
     stale = Failing("203.0.113.7", "iOS, Mobile Safari", 17, AT - 86_400_000, AT, True)
     why = (Lock("fixed", AT), Lock("off"), Lock("system"))
     yield (

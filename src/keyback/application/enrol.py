@@ -64,7 +64,7 @@ def start_totp(tx: Tx, app: EnrolsApp, person: Person) -> str:
 def pending_totp(tx: Tx, person_id: str, factor_id: str) -> Factor | None:
     """The seed that waits. Once the app has shown that it has it, nobody sees it again (M5)."""
     f = tx.factors.get(factor_id)
-    if f is None or f.person_id != person_id or f.kind != "totp" or f.state != "pending":
+    if f is None or f.person_id != person_id or f.kind != "totp" or f.state != "pending" or "handle" in f.data:
         return None
     return f if tx.now < f.added_at + SETUP_LIFE else None
 

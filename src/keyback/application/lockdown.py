@@ -113,6 +113,7 @@ def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") 
     for account in tx.people.accounts([person_id]).get(person_id, ()):
         if account.system == SYSTEM and account.state == "active":
             tx.people.set_account_state(account.id, "locked")
+            tx.counters.add([f"lockdown/{account.id}"])  # until a new password: whoever got in knows the old one
     changed(
         tx,
         person_id,

@@ -40,6 +40,8 @@ def tell_all(
     contacts = [*tx.people.contacts([person_id]).get(person_id, ()), *also]
     jobs = []
     for c in contacts:
+        if cancels and c.usable_from > tx.now:
+            continue  # who planted a contact must not be able to stop the owner
         more = {"prompt": _cancel(tx, person_id, c.id, cancels, until)} if cancels else {}
         jobs.append(Job(tx.new_id(), "mail", {**body, "contact": c.id, **more}, tx.now, tx.now + LIFE))
     tx.outbox.put(jobs)

@@ -70,7 +70,9 @@ def _view(tx: Tx, c: Challenge | None, *, by_link: bool) -> LinkView:
 
 def _stop_view(tx: Tx, notice: Prompt) -> LinkView:
     case = tx.cases.get(notice.case_id)
-    if case is None or case.state not in dc.STOPPABLE:
+    contact = tx.contacts.many([notice.target]).get(notice.target)
+    over = notice.ended is not None or notice.expires_at <= tx.now
+    if case is None or case.state not in dc.STOPPABLE or over or contact is None or contact.state != "confirmed":
         return LinkView("stopped" if case and case.state == State.CANCELLED else "used")
     handle = next((h for h, _ in case.waiting), "") or next(iter(case.approved_for), "")
     intake = tx.intakes.get(handle)

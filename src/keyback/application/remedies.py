@@ -21,7 +21,7 @@ from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import Case
 from keyback.domain.errors import BadInput, Refusal
-from keyback.domain.factor import BOUND, Factor
+from keyback.domain.factor import BOUND, COOL_IN, Factor
 from keyback.domain.person import Account, Contact, Person, canonicalize
 from keyback.domain.prompt import SHORT_LIFE, Prompt, short_code
 
@@ -33,11 +33,16 @@ What = Literal["unlocked", "factor_replaced", "mailbox_replaced"]
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A recovery whose page may apply its remedy now."""
+    """A recovery whose page may apply its remedy now.
+
+    Args:
+        shut: accounts that their owner locked because somebody else got in: only a new password opens them.
+    """
 
     case: Case
     person: Person
     accounts: tuple[Account, ...]
+    shut: frozenset[str] = frozenset()
 
 
 def opened(tx: Tx, handle: str, here: Here) -> Opened:
@@ -56,7 +61,8 @@ def opened(tx: Tx, handle: str, here: Here) -> Opened:
         raise Refusal("not_enough_evidence")
     if tx.now >= case.expires_at:
         raise Refusal("expired")
-    return Opened(case, person, tuple(a for a in accounts if a.id in case.accounts and a.state != "disabled"))
+    live = tuple(a for a in accounts if a.id in case.accounts and a.state != "disabled")
+    return Opened(case, person, live, frozenset(a.id for a in live if tx.counters.get(f"lockdown/{a.id}").total))
 
 
 def _close(
@@ -76,9 +82,8 @@ def _close(
 
 def unlockable(o: Opened, connectors: Mapping[str, Connector]) -> tuple[Account, ...]:
     """The accounts that can be unlocked without a new password; the others take one."""
-    return tuple(
-        a for a in o.accounts if (c := connectors.get(a.system)) is not None and c.capabilities.unlock in CAN
-    )  # fmt: skip
+    can = {name for name, c in connectors.items() if c.capabilities.unlock in CAN}
+    return tuple(a for a in o.accounts if a.system in can and a.id not in o.shut)
 
 
 async def unlock(
@@ -111,6 +116,8 @@ async def unlock(
 def _unlocked(tx: Tx, handle: str, here: Here) -> None:
     o = opened(tx, handle, here)
     for a in o.accounts:
+        if a.id in o.shut:
+            continue
         if a.state == "locked":
             tx.people.set_account_state(a.id, "active")
         throttle.renewed(tx, a.id, here.origin.source)
@@ -134,16 +141,17 @@ def start_app(tx: Tx, app: EnrolsApp, handle: str, here: Here) -> str:
     o = opened(tx, handle, here)
     for old in tx.factors.of_person(o.person.id, states=("pending",)):
         tx.factors.turn(old.id, "pending", "removed")
-    factor = Factor(
-        tx.new_id(), o.person.id, "totp", "", "pending", {"seed": app.new_seed(tx.random(SEED_BYTES))}, added_at=tx.now
-    )
+    data = {"seed": app.new_seed(tx.random(SEED_BYTES)), "handle": handle}
+    until = tx.now + SETUP_LIFE + COOL_IN
+    factor = Factor(tx.new_id(), o.person.id, "totp", "", "pending", data, added_at=tx.now, usable_from=until)
     tx.factors.add(factor)
     return factor.id
 
 
-def waiting_app(tx: Tx, person_id: str) -> Factor | None:
-    """The seed that waits, for the QR code; nobody sees it again once it works (M5)."""
-    pending = tx.factors.of_person(person_id, states=("pending",))
+def waiting_app(tx: Tx, person_id: str, handle: str) -> Factor | None:
+    """The seed that waits, for the QR code; nobody sees it again once it works (M5). One that was made elsewhere, by
+    whoever sits in a session of the person's, is never shown here."""
+    pending = [f for f in tx.factors.of_person(person_id, states=("pending",)) if f.data.get("handle") == handle]
     return next((f for f in pending if f.kind == "totp" and tx.now < f.added_at + SETUP_LIFE), None)
 
 
@@ -154,7 +162,7 @@ def replace_factor(tx: Tx, app: EnrolsApp, handle: str, typed: str, here: Here) 
         Refusal: as `opened`; `over` when no seed waits any more.
     """
     o = opened(tx, handle, here)
-    new = waiting_app(tx, o.person.id)
+    new = waiting_app(tx, o.person.id, handle)
     if new is None:
         raise Refusal("over")
     key = f"enrol/{o.person.id}"

@@ -210,6 +210,7 @@ def _finish(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) ->
         account = tx.people.account(str(job.body["account"]))
         if account and account.state == "locked":  # a disabled one stays so
             tx.people.set_account_state(account.id, "active")
+        tx.counters.reset(f"lockdown/{job.body['account']}")
         throttle.renewed(tx, str(job.body["account"]), str(job.body.get("source", "")))
         tx.sessions.end_all(case.person_id)
     if case.settled:

@@ -119,7 +119,7 @@ async def _fits(gate: HashGate, phc: str | None, password: Secret) -> tuple[bool
 
 def _failed(tx: Tx, found: Found | None, this: throttle.Try, previous: bool | None, origin: Origin) -> None:
     throttle.wrong(tx, this, previous)
-    # Of names that nobody has, a keyed digest: as long as an id and as scattered, so that writing it takes as long (L10).
+    # Of names that nobody has, a keyed digest: as long as an id and as scattered, so that it takes as long (L10).
     stream = found[1].id if found else this.name.removeprefix("pw/")[:22]
     tx.audit.record(stream, [_note("sign_in_failed", found, origin)])
 

@@ -27,6 +27,7 @@ from keyback.domain.secret import Secret
 FRESH = 10 * ch.MINUTE  # how long a second step, or the password of somebody without one, lets things be changed
 PROOF_OF: dict[FactorKind, str] = {"passkey": "passkey", "totp": "totp", "recovery_codes": "recovery_code"}
 """Factors that can be a second step, the strongest first, with the proof that judges each."""
+CAP = ch.HARD_CAP // 2  # see `ways.CAP`
 FEW = 3  # saved codes left, from which on the owner is told
 StepAnswer = Literal["accepted", "wrong", "not_a_code", "replayed", "no_tries", "over"]
 REFUSED: dict[str, StepAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
@@ -127,7 +128,7 @@ def _count(tx: Tx, page: str, proof: Proof) -> tuple[list[Asked], bool]:
         return [], False
     counts = tx.counters.add(_keys(proof, live[0].prompt.person_id))
     total, window = (counts[k] for k in _keys(proof, live[0].prompt.person_id))
-    if total.total > ch.HARD_CAP or window.hour > ch.WINDOW_TRIES:
+    if total.total > CAP or window.hour > ch.WINDOW_TRIES:
         return live, True
     if proof.name == "passkey":
         live = [a for a in live if tx.prompts.end(a.prompt.id, "used")]
@@ -135,9 +136,9 @@ def _count(tx: Tx, page: str, proof: Proof) -> tuple[list[Asked], bool]:
 
 
 def _keys(proof: Proof, person_id: str) -> tuple[str, str]:
-    """The cap is one for sign-in and recovery; the hour is not, so that nobody's wrong answers to a recovery keep the
-    owner from signing in."""
-    return f"{proof.name}/{person_id}", f"{proof.name}/s/{person_id}"
+    """Counters of their own, the total and the hour: no wrong answers to a recovery keep the owner from signing in.
+    Together with those of recoveries the caps make the hundred of NIST SP 800-63B-4 3.2.2."""
+    return f"{proof.name}/s/{person_id}", f"h/{proof.name}/s/{person_id}"
 
 
 def _take(tx: Tx, page: str, proof: Proof, live: Sequence[Asked], verdict: Verdict, origin: Origin) -> Step:
@@ -165,6 +166,7 @@ def _take(tx: Tx, page: str, proof: Proof, live: Sequence[Asked], verdict: Verdi
     key, window = _keys(proof, person.id)
     tx.counters.take_back([key, window])  # only wrong ones count
     tx.counters.reset(key)
+    tx.counters.reset(f"{proof.name}/{person.id}")  # who can use it need not renew it
     if verdict.spent:
         _tell_few(tx, person, right)
     return Step("accepted", person.id, proof.name)

@@ -36,6 +36,7 @@ MOST_PEOPLE = 4  # as for the mailed link: more is a mailing list
 LIMIT = 500
 SHOWN = frozenset({"passkey", "recovery_contact", "totp", "recovery_code", "security_questions"})
 ONE_TRY = frozenset({"passkey"})  # a challenge is spent by the first answer to it, right or wrong (W-1, M8)
+CAP = ch.HARD_CAP // 2  # the other half is for signing in, which a stranger cannot reach without the password
 LETTERS = {"mail": "mail_code", "sms": "sms_code", "im": "im_code"}
 WayAnswer = Literal["accepted", "wrong", "no_tries", "not_a_code", "replayed"]
 REFUSED: dict[str, WayAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
@@ -86,6 +87,7 @@ def ask(tx: Tx, handle: str, proof: Proof, target: str = "") -> bool:
         target: id of the contact or factor that was chosen; only pages that have proven something choose.
     """
     wait = ch.RESEND_AFTER if proof.carrier else 0
+    target = target if target.isascii() and target.isprintable() else ""
     want = Want(handle, proof.name, tx.now, tx.now + INTAKE_LIFE, target[:22])
     return tx.prompts.want(want, tx.now - wait)
 
@@ -241,8 +243,11 @@ def _count(tx: Tx, handle: str, name: str) -> tuple[int | None, frozenset[str]]:
         return None, frozenset()
     people = sorted({p.person_id for p in _live(tx, handle, name)})
     keys = {f"{name}/{p}": p for p in people} or {f"{name}/g/{intake.subject.hex()}": ""}
-    counts = tx.counters.add(sorted(keys))
-    over = (p for k, p in keys.items() if counts[k].total > ch.HARD_CAP or counts[k].hour > ch.WINDOW_TRIES)
+    hours = tx.counters.add(sorted(f"h/{k}" for k in keys))
+    # What the hour does not allow is not compared, so it is no try: nobody uses up the cap in an afternoon.
+    looked = sorted(k for k in keys if hours[f"h/{k}"].hour <= ch.WINDOW_TRIES)
+    totals = tx.counters.add(looked)
+    over = (p for k, p in keys.items() if k not in totals or totals[k].total > CAP)
     return ch.TRIES_SHOWN - tries, frozenset(over)
 
 

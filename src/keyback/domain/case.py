@@ -358,7 +358,7 @@ def evolve(case: Case, event: ev.CaseEvent, at: int) -> Case:
             waited = any(h == event.intake_id for h, _ in case.waiting)
             until = at + (AFTER_HOLD if waited else PASSWORD_TIME)
             return then(
-                expires_at=max(until, case.expires_at) if case.approved_for else until,
+                expires_at=max(until, case.expires_at) if case.approved_for or len(case.waiting) > waited else until,
                 approved_for=(*case.approved_for, event.intake_id),
                 waiting=tuple(w for w in case.waiting if w[0] != event.intake_id),
             )

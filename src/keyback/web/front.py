@@ -139,6 +139,8 @@ class Front:
             return 421
         if scope["method"] not in METHODS:
             return 405
+        if "\0" in scope["path"]:
+            return 404  # no name of ours has one, and PostgreSQL takes none
         if scope["method"] == "POST" and not self._ours(scope["path"], origin, site, cookie):
             return 403
         return 0

@@ -40,7 +40,7 @@ async def page(desk: Desk, request: Request, view: View, status: int = 200, **ov
             why = lockouts.locks(tx, o.person.id, desk.services.rules)
             return o, can, why, lockouts.failing(tx, o.person.id)[:MOST_FAILING]
         if view.intake.journey == "second_factor":
-            return o, remedies.bound_factors(tx, o.person.id), remedies.waiting_app(tx, o.person.id)
+            return o, remedies.bound_factors(tx, o.person.id), remedies.waiting_app(tx, o.person.id, handle)
         return o, remedies.other_mailboxes(tx, o.person.id), remedies.waiting_mailbox(tx, handle)
 
     try:
