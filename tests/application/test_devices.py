@@ -40,6 +40,7 @@ def test_a_browser_is_known_by_its_cookie_wherever_it_is(make_kit: Make) -> None
     assert standing(kit, maya, cookie[:-1], AWAY) == Standing()
 
 
+@pytest.mark.covers("A-14.2.7")
 def test_networks_are_forgotten_after_30_days_and_browsers_after_180(make_kit: Make) -> None:
     kit = make_kit()
     maya = person_id(kit, person("maya"))

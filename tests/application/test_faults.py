@@ -67,7 +67,7 @@ def kill(kit: Kit, keyring: Any, point: str) -> None:
 # ── mail ────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.covers("K7")
+@pytest.mark.covers("K7", "R-6")
 def test_a_greylisted_mail_is_sent_later_and_the_same(make_kit: Make) -> None:
     with Mailbox() as mailbox:
         kit = make_kit(mail={"port": mailbox.port})
@@ -85,7 +85,7 @@ def test_a_greylisted_mail_is_sent_later_and_the_same(make_kit: Make) -> None:
         assert kit.read(lambda tx: tx.outbox.depth()) == {}
 
 
-@pytest.mark.covers("K7")
+@pytest.mark.covers("K7", "R-6")
 @pytest.mark.parametrize("asleep", [False, True])
 def test_after_its_time_a_mail_is_dropped_and_noted(make_kit: Make, asleep: bool) -> None:
     kit = make_kit()

@@ -172,6 +172,7 @@ def test_refused_settings(t: int, p: int, queue: int, pepper: bytes | None) -> N
         HashGate(64, t, M_KIB, p, queue, pepper)
 
 
+@pytest.mark.covers("R-1")
 def test_permits_come_from_the_budget() -> None:
     for mib, permits in ((1, 1), (19, 1), (38, 2), (100, 5)):
         made = HashGate(mib, T_COST, M_KIB, 1, 0)
@@ -343,7 +344,7 @@ async def until(true: Callable[[], bool]) -> None:
         await asyncio.sleep(0.001)
 
 
-@pytest.mark.covers("L2", "INV-I10")
+@pytest.mark.covers("L2", "INV-I10", "R-1")
 def test_500_with_half_of_them_leaving_never_exceed_the_permits(monkeypatch: pytest.MonkeyPatch) -> None:
     slow, gate = Slow(monkeypatch), make(permits=3, queue=400)
 

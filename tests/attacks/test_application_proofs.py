@@ -77,7 +77,7 @@ def test_a_mail_asked_for_again_voids_the_one_before(make_kit: Make) -> None:
     assert try_code(kit, handle, newer) == "accepted"
 
 
-@pytest.mark.covers("C15", "INV-I1")
+@pytest.mark.covers("C15", "INV-I1", "A-15.4.2", "O-F4")
 def test_fifty_uses_of_one_link_at_once(database_url: str, make_kit: Make) -> None:
     kit = make_kit(url=database_url)
     tray = fit(kit, person("maya"))
@@ -141,7 +141,7 @@ def test_a_mailbox_that_is_taken_away_after_the_proof_is_no_evidence_any_more(ma
     choose(kit, case_id)
 
 
-@pytest.mark.covers("C17", "N-R11")
+@pytest.mark.covers("C17", "N-R11", "A-8.3.2")
 def test_a_tier_that_rises_after_the_proof_counts(make_kit: Make) -> None:
     kit = make_kit()
     tray = fit(kit, person("maya"))
@@ -165,7 +165,7 @@ def test_mail_alone_is_not_enough_for_who_has_a_factor(make_kit: Make) -> None:
             choose(kit, case.id)
 
 
-@pytest.mark.covers("C17", "N-R5")
+@pytest.mark.covers("C17", "N-R5", "O-F4")
 def test_links_and_codes_end_with_their_time(make_kit: Make) -> None:
     kit = make_kit()
     tray = fit(kit, person("maya"))
@@ -249,7 +249,7 @@ def test_a_code_means_nothing_in_another_recovery(make_kit: Make) -> None:
     assert [h for h, *_ in mails[1:] if case_of(kit, h)] == []
 
 
-@pytest.mark.covers("D2", "D3", "D1")
+@pytest.mark.covers("D2", "D3", "D1", "A-6.6.3")
 def test_tries_count_for_the_person_over_all_recoveries_and_resends(make_kit: Make) -> None:
     kit = make_kit()
     tray = fit(kit, person("maya"))
@@ -293,7 +293,7 @@ def case_of_tx(tx: Any, handle: str) -> str:
     return str(tx.intakes.get(handle).case_id)
 
 
-@pytest.mark.covers("N-T4", "D4", "INV-I9")
+@pytest.mark.covers("N-T4", "D4", "INV-I9", "N-P12")
 def test_a_hundred_wrong_passwords_switch_it_off_and_recovery_stays_open(make_kit: Make) -> None:
     kit = make_kit()
     tray = fit(kit, person("maya"))
@@ -308,7 +308,7 @@ def test_a_hundred_wrong_passwords_switch_it_off_and_recovery_stays_open(make_ki
     assert isinstance(sign_in(kit, "maya", NEW), signin.SignedIn)
 
 
-@pytest.mark.covers("D13")
+@pytest.mark.covers("D13", "A-16.5.3")
 def test_without_the_database_nothing_is_accepted(make_kit: Make, make_database: Callable[[str], str]) -> None:
     url = make_database("postgres")
     kit = make_kit(url=url)
@@ -340,7 +340,7 @@ def test_without_the_database_nothing_is_accepted(make_kit: Make, make_database:
 # ── choosing ────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.covers("C15", "E15", "INV-I1", "INV-I6")
+@pytest.mark.covers("C15", "E15", "INV-I1", "INV-I6", "A-15.4.2")
 def test_fifty_different_passwords_at_once_and_one_wins(database_url: str, make_kit: Make) -> None:
     kit = make_kit(url=database_url)
     tray = fit(kit, person("maya"))
@@ -380,7 +380,7 @@ def test_the_same_form_twice_is_one_act(make_kit: Make) -> None:
     assert [x.kind for x in tray.letters].count("changed") == 1
 
 
-@pytest.mark.covers("E4", "E1", "INV-I6")
+@pytest.mark.covers("E4", "E1", "INV-I6", "O-F10")
 def test_every_session_is_dead_and_none_is_opened(make_kit: Make) -> None:
     kit = make_kit()
     tray = fit(kit, person("maya"), person("noor"))

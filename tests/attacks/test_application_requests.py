@@ -53,7 +53,7 @@ def ask_many(kit: Kit, identifier: str, n: int) -> list[str]:
 # ── flooding ────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.covers("A7", "INV-I10")
+@pytest.mark.covers("A7", "INV-I10", "O-F3")
 def test_five_hundred_requests_bring_three_mails(database_url: str, make_kit: Make) -> None:
     kit = make_kit(url=database_url)
     tray = fit(kit, person("maya"))
@@ -68,7 +68,7 @@ def test_five_hundred_requests_bring_three_mails(database_url: str, make_kit: Ma
     assert accept(kit, secrets_of(last)[0]) is None
 
 
-@pytest.mark.covers("A7")
+@pytest.mark.covers("A7", "O-F3")
 def test_a_flood_that_goes_on_brings_three_mails_an_hour_and_ten_a_day(make_kit: Make) -> None:
     kit = make_kit()
     tray = fit(kit, person("maya"), person("noor"))
@@ -101,7 +101,7 @@ def test_the_budget_is_there_again_later(make_kit: Make) -> None:
     assert len(tray.letters) == sent + 1
 
 
-@pytest.mark.covers("A11", "J1", "INV-I9")
+@pytest.mark.covers("A11", "J1", "INV-I9", "O-F2", "O-F11")
 def test_requests_change_nothing_for_who_signs_in(make_kit: Make) -> None:
     kit = make_kit()
     fit(kit, person("maya"))
@@ -255,7 +255,7 @@ def test_which_mail_each_state_gets(make_kit: Make, journey: str) -> None:
         assert (shown.state, shown.case_id, shown.tries) == ("done", None, 0)  # the same for every state
 
 
-@pytest.mark.covers("E16")
+@pytest.mark.covers("E16", "N-R14")
 def test_who_was_disabled_on_the_way_does_not_come_back(make_kit: Make) -> None:
     kit = make_kit()
     for stage in ("mailed", "proven", "chosen"):
@@ -351,7 +351,7 @@ def test_the_answer_to_a_request_hangs_on_nothing_but_chance(make_kit: Make) -> 
 # ── what lies in the database ───────────────────────────────────────────────
 
 
-@pytest.mark.covers("C9", "C12", "INV-I4")
+@pytest.mark.covers("C9", "C12", "INV-I4", "O-F4")
 def test_no_secret_of_a_recovery_lies_in_the_database(database_url: str, make_kit: Make) -> None:
     from tests.contracts.test_storage import dump
 
@@ -381,7 +381,7 @@ def test_no_secret_of_a_recovery_lies_in_the_database(database_url: str, make_ki
     assert case_of(kit, handle).state == State.CLOSED  # type: ignore[union-attr]
 
 
-@pytest.mark.covers("INV-I7", "N-R12")
+@pytest.mark.covers("INV-I7", "N-R12", "O-F9", "A-6.3.7")
 def test_every_contact_is_told_of_what_was_done(make_kit: Make) -> None:
     kit = make_kit()
     tray = fit(kit, person("maya", "maya@example.com", "maya@example.org"))

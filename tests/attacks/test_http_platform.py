@@ -243,7 +243,7 @@ def test_the_api_takes_json_as_json(site: Live, kind: str) -> None:
             assert (r.status_code, r.headers["content-type"]) == (415, "application/problem+json"), path
 
 
-@pytest.mark.covers("O6", "A-3.5.3")
+@pytest.mark.covers("O6", "A-3.5.3", "R-5")
 def test_head_is_get_without_its_body(site: Live) -> None:
     before = waiting(site)
     with site.client() as client:
@@ -311,7 +311,7 @@ FORWARDED = (
 )  # fmt: skip
 
 
-@pytest.mark.covers("C2", "C1", "A-4.1.3")
+@pytest.mark.covers("C2", "C1", "A-4.1.3", "O-F5")
 def test_headers_of_proxies_reach_no_link(secure: Live, mailbox: Mailbox) -> None:
     key = f"c2{time.monotonic_ns()}"
     add_person(secure, key)
@@ -357,7 +357,20 @@ ANSWERS = (
 )  # fmt: skip
 
 
-@pytest.mark.covers("A13", "A-3.4.1", "A-3.4.2", "A-3.4.3", "A-3.4.4", "A-3.4.5", "A-3.4.6", "A-3.4.8")
+@pytest.mark.covers(
+    "A13",
+    "A-3.4.1",
+    "A-3.4.2",
+    "A-3.4.3",
+    "A-3.4.4",
+    "A-3.4.5",
+    "A-3.4.6",
+    "A-3.4.8",
+    "A-14.3.2",
+    "O-F6",
+    "W-8",
+    "N-P15",
+)
 @pytest.mark.parametrize(("method", "path", "status"), ANSWERS)
 def test_every_answer_has_the_strict_headers_and_is_not_kept(secure: Live, method: str, path: str, status: int) -> None:
     with secure.client() as client:
@@ -385,7 +398,7 @@ def test_only_the_look_is_kept_and_for_ever(secure: Live) -> None:
             assert (stale.status_code, stale.headers["cache-control"]) == (404, "no-store")
 
 
-@pytest.mark.covers("K-1", "K-2")
+@pytest.mark.covers("K-1", "K-2", "R-9")
 def test_well_known_addresses(secure: Live) -> None:
     with secure.client() as client:
         r = client.get("/.well-known/change-password")
@@ -407,7 +420,7 @@ def started(client: httpx2.Client, identifier: str = "nobody@example.com") -> st
     return str(r.headers["location"])
 
 
-@pytest.mark.covers("O8", "N-S4")
+@pytest.mark.covers("O8", "N-S4", "A-3.3")
 def test_the_recovery_cookie_is_bound_to_this_host(secure: Live) -> None:
     with secure.client() as client:
         r = client.post("/forgot", data={"identifier": "nobody@example.com"})

@@ -63,7 +63,7 @@ def attack(kit: Kit, tries: int = HARD_CAP, who: str = "maya", start: int = 0) -
 # ── waiting ─────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.covers("N-T5", "B7")
+@pytest.mark.covers("N-T5", "B7", "N-P12", "A-6.3.1")
 def test_each_further_guess_from_a_network_waits_twice_as_long(database_url: str, make_kit: Make) -> None:
     kit = owned(make_kit, url=database_url)
     assert [sign_in(kit, "maya", guess(n)) for n in range(FREE)] == [WRONG] * FREE
@@ -107,7 +107,7 @@ def test_guesses_at_once_count_before_they_are_compared(database_url: str, make_
     assert {a.reason for a in answers} == {"wrong", "slow_down"}, "the right one came too late"
 
 
-@pytest.mark.covers("J1")
+@pytest.mark.covers("J1", "A-6.3.1")
 def test_one_network_guessing_at_many_names_waits_and_tells_how_long(make_kit: Make) -> None:
     kit = owned(make_kit)
     kit.clock.forward(minutes=1)

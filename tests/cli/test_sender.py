@@ -63,6 +63,7 @@ def ask(address: str, zone: Zone, *, mute: bool = False) -> tuple[dict[str, tupl
     return {f.name: (f.status, f.detail) for f in found}, asked
 
 
+@pytest.mark.covers("O-W1")
 def test_both_published_is_well_and_a_policy_above_counts() -> None:
     zone = {
         "mail.qingyu.corp": ['"v=spf1 ip4:192.0.2.1 " "include:relay.qingyu.corp -all"', '"some other text"'],

@@ -75,6 +75,7 @@ def test_a_right_one_leaves_nothing_behind(database_url: str, make_kit: Make) ->
     assert counts(kit, "n2") == {}
 
 
+@pytest.mark.covers("A-14.2.7")
 def test_failures_go_after_a_week_and_replaced_hashes_after_a_month(database_url: str, make_kit: Make) -> None:
     kit = make_kit(url=database_url)
     kit.write(lambda tx: tx.people.save_imported([person("maya"), person("noor")]))

@@ -21,7 +21,7 @@ def nonces(n: int, seed: int = 7) -> list[bytes]:
     return [r.randbytes(32) for _ in range(n)]
 
 
-@pytest.mark.covers("C12", "N-R4")
+@pytest.mark.covers("C12", "N-R4", "A-11.5.1", "O-F4", "O-W1")
 def test_tokens_carry_128_bits_and_are_never_alike_between_purposes() -> None:
     seen: set[str] = set()
     for nonce in nonces(500):

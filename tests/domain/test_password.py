@@ -43,7 +43,7 @@ def codes(password: str, rules: Rules = NIST, context: Context = OFFICE, with_fa
 # ── reading ─────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.covers("N-P9", "L6")
+@pytest.mark.covers("N-P9", "L6", "R-4")
 @given(TEXT)
 def test_normal_form_is_nfc_and_stays(text: str) -> None:
     once = normalize(text)
@@ -62,7 +62,7 @@ def test_spaces_at_the_ends_are_never_trimmed(before: str, text: str, after: str
     assert len(normalize(before + text + after)) == len(before) + len(normalize(text)) + len(after)
 
 
-@pytest.mark.covers("L6", "N-P9")
+@pytest.mark.covers("L6", "N-P9", "R-4")
 @pytest.mark.parametrize(
     ("one", "other", "same"),
     [
@@ -84,7 +84,7 @@ def test_only_canonical_twins_are_one(one: str, other: str, same: bool) -> None:
     assert (normalize(one) == normalize(other)) is same
 
 
-@pytest.mark.covers("L1")
+@pytest.mark.covers("L1", "R-4")
 @pytest.mark.parametrize(
     ("password", "code"),
     [
@@ -118,7 +118,7 @@ def test_reading_limits_are_inclusive_and_count_bytes_too() -> None:
 # ── length and classes ──────────────────────────────────────────────────────
 
 
-@pytest.mark.covers("N-P1")
+@pytest.mark.covers("N-P1", "A-6.2.1")
 def test_fifteen_alone_eight_with_a_factor() -> None:
     assert codes("walnut harbour") == ["too_short"]
     assert codes("walnut harbours") == []
@@ -239,7 +239,7 @@ def test_repeats_and_runs_are_refused_with_their_own_reason(password: str) -> No
     assert "repeats itself" in v.text
 
 
-@pytest.mark.covers("N-P10")
+@pytest.mark.covers("N-P10", "A-6.2.11")
 @pytest.mark.parametrize(
     "password",
     [

@@ -30,7 +30,7 @@ def broken(policy: Policy, name: PresetName = "nist", **more: Any) -> dict[str, 
     return {f.claim.id: [(p.tier, {str(e) for e in p.evidence}) for p in f.paths] for f in found}
 
 
-@pytest.mark.covers("N-R11", "N-R10", "INV-I2", "E2", "SD-D5", "SD-D1", "A-6.4.3", "A-6.4.4", "C-12")
+@pytest.mark.covers("N-R11", "N-R10", "INV-I2", "E2", "SD-D5", "SD-D1", "A-6.4.3", "A-6.4.4", "C-12", "O-W1")
 def test_no_path_breaks_the_default_policy_whatever_is_shown() -> None:
     result = search(of("nist"), NIST)
     assert [f.claim.id for f in result.broken()] == []

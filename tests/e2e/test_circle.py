@@ -49,7 +49,7 @@ def match_on_phone(page: Page, device: Device, link: str, locale: str, script: b
     heading(phone, locale, "Done here. Go on where you started")
 
 
-@pytest.mark.covers("C14", "E1")
+@pytest.mark.covers("C14", "E1", "X-1")
 @pytest.mark.parametrize(("way", "by", "locale", "width", "script"), WALKS)
 def test_from_forgotten_to_signed_in(
     site: Site, device: Device, way: str, by: str, locale: str, width: int, script: bool
@@ -175,7 +175,7 @@ def tab_to(page: Page, selector: str, most: int = 40) -> list[str]:
     raise AssertionError(f"{selector} is out of reach by Tab")
 
 
-@pytest.mark.covers("E1", "E4")
+@pytest.mark.covers("E1", "E4", "N-S5", "O-F7", "O-F10")
 def test_a_recovery_signs_nobody_in_and_everybody_out(site: Site, device: Device) -> None:
     who = site.person()
     thief = device().new_page()

@@ -29,7 +29,7 @@ Device = Callable[..., BrowserContext]
 SCANNER = "Mozilla/5.0 (compatible; ExampleMailGuard/4.1)"
 
 
-@pytest.mark.covers("C5")
+@pytest.mark.covers("C5", "R-5")
 def test_a_scanner_neither_uses_nor_spends_the_link(site: Site, page: Page, device: Device) -> None:
     who = site.person()
     handle = ask(page, who.mail)

@@ -14,7 +14,7 @@ from tests.e2e.steps import ask, choose, heading, recovery_link, sign_in, stop_l
 Device = Callable[..., BrowserContext]
 
 
-@pytest.mark.covers("C6", "INV-I4")
+@pytest.mark.covers("C6", "INV-I4", "A-14.2.1")
 def test_the_token_goes_nowhere(site: Site, context: BrowserContext, page: Page) -> None:
     who = site.person(crm=True, guided=True)
     requests: list[Request] = []
@@ -77,7 +77,7 @@ def look(page: Page) -> str:
     return re.sub(r"/r/[\w-]{22}", "/r/HANDLE", page.evaluate(PLAIN))
 
 
-@pytest.mark.covers("A1", "INV-I5")
+@pytest.mark.covers("A1", "INV-I5", "O-F1")
 @pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
 def test_nobody_can_tell_who_has_an_account(site: Site, device: Device, locale: str) -> None:
     """A person, nobody, and somebody whom mail alone is not enough for: the same pages to the last word."""

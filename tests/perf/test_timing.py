@@ -78,7 +78,7 @@ def _shape(value: Any) -> Any:
     return len(value) if isinstance(value, str | bytes) else type(value).__name__
 
 
-@pytest.mark.covers("A1", "A2", "A-6.3.8")
+@pytest.mark.covers("A1", "A2", "A-6.3.8", "O-F1")
 @pytest.mark.parametrize("make", [api, form], ids=["api", "form"])
 def test_known_and_unknown_cost_the_same_statements_and_bytes(kit: Kit, make: Callable[[int, str], bytes]) -> None:
     app = make_app(make_desk(kit.settings, kit.services))
@@ -101,7 +101,7 @@ def test_accepting_reads_no_table_of_people(kit: Kit) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.covers("A2", "A-6.3.8")
+@pytest.mark.covers("A2", "A-6.3.8", "O-F1")
 def test_time_tells_nothing_about_a_request(kit: Kit) -> None:
     app = make_app(make_desk(kit.settings, kit.services))
 

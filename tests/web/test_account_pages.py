@@ -155,6 +155,7 @@ def test_a_password_is_no_step_up_for_somebody_with_a_second_step(centre: Centre
     assert centre.post("/account/codes/file", codes="<b>").status_code == 303
 
 
+@pytest.mark.covers("A-3.7.2")
 def test_after_a_step_up_nobody_is_sent_elsewhere(centre: Centre) -> None:
     centre.sign_in()
     later(centre, 11)
@@ -163,7 +164,7 @@ def test_after_a_step_up_nobody_is_sent_elsewhere(centre: Centre) -> None:
         assert answer.headers["location"] == "/account"
 
 
-@pytest.mark.covers("N-T1", "N-T6", "M1", "N-O1")
+@pytest.mark.covers("N-T1", "N-T6", "M1", "N-O1", "A-6.3.6")
 def test_signing_in_asks_for_the_app_and_takes_each_step_once(centre: Centre) -> None:
     centre.sign_in()
     centre.add_app()
@@ -196,7 +197,7 @@ def test_a_saved_code_stands_in_for_the_app_once(centre: Centre) -> None:
         assert done.headers.get("location") == expected
 
 
-@pytest.mark.covers("F1", "F2", "N-R7", "N-E1")
+@pytest.mark.covers("F1", "F2", "N-R7", "N-E1", "A-6.3.7")
 def test_a_backup_mailbox_is_confirmed_told_about_and_cools_in(centre: Centre) -> None:
     centre.sign_in()
     where = centre.post("/account/contacts/add/mail", address="maya@example.net").headers["location"]
@@ -235,7 +236,7 @@ def test_a_code_goes_to_the_stored_address_of_ones_own_contact_only(centre: Cent
     assert centre.get(f"/account/remove/{theirs.rpartition('/')[2]}").headers["location"] == "/account"
 
 
-@pytest.mark.covers("W-7")
+@pytest.mark.covers("W-7", "A-6.3.3")
 def test_the_last_second_step_stays_where_one_is_wanted(centre: Centre) -> None:
     centre.sign_in("omar")
     centre.add_app()
@@ -245,7 +246,7 @@ def test_the_last_second_step_stays_where_one_is_wanted(centre: Centre) -> None:
     assert row(centre.get("/account/ways").text, "Authenticator app") == factor
 
 
-@pytest.mark.covers("N-T3", "N-R12")
+@pytest.mark.covers("N-T3", "N-R12", "A-6.3.7")
 def test_a_removed_app_signs_in_no_more(centre: Centre) -> None:
     centre.sign_in()
     centre.add_app()
@@ -331,7 +332,7 @@ def test_sessions_are_listed_and_ended(centre: Centre) -> None:
     assert "Signed out elsewhere" in centre.get("/account/activity").text
 
 
-@pytest.mark.covers("A-7.4.3", "E4", "E8")
+@pytest.mark.covers("A-7.4.3", "E4", "E8", "A-6.2.2", "A-6.3.7", "O-F8")
 def test_a_new_password_ends_the_other_sessions(centre: Centre) -> None:
     centre.sign_in()
     other = centre.another()
@@ -348,6 +349,7 @@ def test_a_new_password_ends_the_other_sessions(centre: Centre) -> None:
     assert "password" in centre.mails("maya@example.com", 1)[-1]["text"]
 
 
+@pytest.mark.covers("A-16.3.1")
 def test_activity_tells_what_happened_and_pages(centre: Centre) -> None:
     centre.sign_in(password="wrong password here")
     centre.sign_in()

@@ -69,7 +69,7 @@ CROWD = {
 }
 
 
-@pytest.mark.covers("A1", "J5", "C9")
+@pytest.mark.covers("A1", "J5", "C9", "N-P6")
 def test_every_answer_is_the_same_for_everybody(client: Client) -> None:
     client.people(*CROWD.values())
     names = {"known": "maya", "disabled": "dora", "locked": "luka", "no mail": "nils", "single sign-on": "sora"}
@@ -128,7 +128,7 @@ def test_no_secret_is_refused_alike_for_handles_that_exist_or_not(client: Client
         assert answers[0].json()["code"] == "unauthorized"
 
 
-@pytest.mark.covers("L9", "A-16.2.5")
+@pytest.mark.covers("L9", "A-16.2.5", "A-16.5.1", "A-16.5.4")
 def test_no_password_comes_back_or_into_the_log(
     client: Client, mailbox: Mailbox, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,7 +171,7 @@ def test_no_password_comes_back_or_into_the_log(
     assert {a.status_code for a in answers} <= {200, 400, 401, 409, 413, 422}
 
 
-@pytest.mark.covers("D13")
+@pytest.mark.covers("D13", "A-16.5.3")
 def test_no_storage_no_answer(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     r = Recovery(client)
 
@@ -217,7 +217,7 @@ WRONG = [
 ]  # fmt: skip
 
 
-@pytest.mark.covers("B1", "B13", "B15")
+@pytest.mark.covers("B1", "B13", "B15", "A-15.3.3", "A-15.3.5", "A-15.3.7")
 @pytest.mark.parametrize("path, field, rest", FIELDS, ids=[f"{p} {f}" for p, f, _ in FIELDS])
 def test_one_text_where_one_text_is_due(client: Client, mailbox: Mailbox, path: str, field: str, rest: Any) -> None:
     r = Recovery(client)

@@ -235,6 +235,7 @@ def test_a_typed_password_is_never_sent_back() -> None:
                     assert "value" not in a, name
 
 
+@pytest.mark.covers("N-P13", "A-6.2.7", "X-5")
 def test_fields_are_named_for_password_managers() -> None:
     samples = {name: (page, shell) for name, page, shell in gallery.samples("en")}
     wanted = {
@@ -248,6 +249,7 @@ def test_fields_are_named_for_password_managers() -> None:
         assert expected.items() <= found.items(), name
 
 
+@pytest.mark.covers("X-6")
 def test_errors_lead_to_their_field() -> None:
     samples = {name: (page, shell) for name, page, shell in gallery.samples("en")}
     for name in ("forgot-error-2", "find-error", "waiting-wrong", "sign-in-wrong"):

@@ -42,7 +42,7 @@ def settings(folder: Path, **over: Any) -> Settings:
 # ── starting ────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.covers("C8", "P1")
+@pytest.mark.covers("C8", "P1", "N-P15", "O-F5")
 @pytest.mark.parametrize(
     ("over", "says"),
     [

@@ -1,0 +1,202 @@
+"""Small requirements of their own: sessions and who may have one, what the API takes, where randomness comes from."""
+
+from __future__ import annotations
+
+import ast
+import base64
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+import keyback
+from keyback.application import signin
+from keyback.domain.challenge import HOUR, holder_secret, token_digest
+from keyback.settings import Password
+from keyback.storage.schema import accounts, credentials, people
+from keyback.web.app import make_app, make_desk, openapi
+from tests.attacks.steps import HERE, NEW, OLD, accept, begin, fit, set_password, sign_in
+from tests.attacks.test_sideways import call
+from tests.conftest import Kit, person
+
+Make = Callable[..., Kit]
+
+
+def owned(make_kit: Make) -> Kit:
+    kit = make_kit()
+    fit(kit, person("maya"))
+    set_password(kit, "maya")
+    return kit
+
+
+def who_is(kit: Kit, token: str) -> Any:
+    return kit.read(lambda tx: signin.session_of(tx, token))
+
+
+# ── sessions ────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.covers("N-S2", "A-7.2.1", "A-7.2.3", "A-7.2.4")
+def test_every_sign_in_has_a_token_of_its_own_that_the_server_looks_up(make_kit: Make) -> None:
+    kit = owned(make_kit)
+    tokens = [sign_in(kit, "maya", OLD).token for _ in range(5)]  # type: ignore[union-attr]
+    assert len(set(tokens)) == 5
+    assert {len(base64.urlsafe_b64decode(t + "=")) for t in tokens} == {32}
+    assert all(who_is(kit, t) for t in tokens)
+    for t in ("", "x" * 43, tokens[0][:-1], tokens[0] + "A", tokens[0].swapcase()):
+        assert who_is(kit, t) is None
+
+
+@pytest.mark.covers("A-7.2.2", "A-7.2.4")
+def test_a_planted_session_is_not_taken_over(make_kit: Make) -> None:
+    kit = owned(make_kit)
+    app = make_app(make_desk(kit.settings, kit.services))
+    planted = "A" * 43
+    names = ("keyback-session", "__Host-keyback-session")
+    headers = {"cookie": "; ".join(f"{n}={planted}" for n in names), "sec-fetch-site": "same-origin"}
+    form = {"identifier": "maya", "password": OLD.reveal()}
+    got = call(kit, app, "POST", "/sign-in", data=form, headers=headers)
+    assert (got.status_code, got.headers["location"]) == (303, "/account")
+    (cookie,) = [c for c in got.headers.get_list("set-cookie") if "session=" in c]
+    token = cookie.split(";")[0].partition("=")[2]
+    assert token != planted
+    assert who_is(kit, token) is not None
+    assert who_is(kit, planted) is None
+
+
+@pytest.mark.covers("A-7.3.2", "N-S1")
+def test_a_session_ends_after_its_time_however_much_it_is_used(make_kit: Make) -> None:
+    kit = owned(make_kit)
+    token = sign_in(kit, "maya", OLD).token  # type: ignore[union-attr]
+    for _ in range(23):
+        kit.clock.forward(minutes=30)
+        assert who_is(kit, token) is not None
+        kit.write(lambda tx: tx.sessions.touch(token_digest(token)))
+    kit.clock.now += HOUR // 2 - 1
+    assert who_is(kit, token) is not None
+    kit.clock.now += 1
+    assert who_is(kit, token) is None
+
+
+@pytest.mark.covers("A-7.3.1", "N-S1")
+def test_a_session_that_nobody_uses_ends_after_an_hour(make_kit: Make) -> None:
+    kit = owned(make_kit)
+    token = sign_in(kit, "maya", OLD).token  # type: ignore[union-attr]
+    kit.clock.now += HOUR - 1
+    assert who_is(kit, token) is not None
+    kit.clock.now += 1
+    assert who_is(kit, token) is None
+
+
+@pytest.mark.covers("A-7.4.2", "A-8.3.2", "N-R14")
+@pytest.mark.parametrize("what", ["person", "account"])
+def test_who_is_disabled_is_out_at_once(make_kit: Make, what: str) -> None:
+    kit = owned(make_kit)
+    token = sign_in(kit, "maya", OLD).token  # type: ignore[union-attr]
+    assert who_is(kit, token) is not None
+    one = person("maya")
+    off = replace(one.accounts[0], state="disabled")
+    gone = replace(one, state="disabled") if what == "person" else replace(one, accounts=(off,))
+    kit.write(lambda tx: tx.people.save_imported([gone]))
+    assert who_is(kit, token) is None
+    assert type(sign_in(kit, "maya", OLD)).__name__ == "NotSignedIn"
+
+
+@pytest.mark.covers("N-S5", "O-F7")
+def test_the_secret_of_a_proven_recovery_opens_no_account(make_kit: Make) -> None:
+    kit = make_kit()
+    tray = fit(kit, person("maya"))
+    handle, token, _, _ = begin(kit, tray)
+    assert accept(kit, token) is None
+    app = make_app(make_desk(kit.settings, kit.services))
+    held = holder_secret(kit.services.seals.derive("holder"), handle)
+    own = {"cookie": f"keyback-recovery={handle}.{held}"}
+    assert "new_password" in call(kit, app, "GET", f"/r/{handle}", headers=own).text
+    for value in (held, f"{handle}.{held}"):
+        names = ("keyback-session", "keyback-recovery", "__Host-keyback-session", "__Host-keyback-recovery")
+        headers = {"cookie": "; ".join(f"{n}={value}" for n in names)}
+        for path in ("/account", "/account/ways", "/account/contacts", "/account/password", "/account/devices"):
+            assert call(kit, app, "GET", path, headers=headers).headers["location"] == "/sign-in", path
+        bearer = {"authorization": f"Bearer {value}"}
+        assert call(kit, app, "GET", "/api/v1/session", headers=bearer).status_code == 401
+
+
+@pytest.mark.covers("A-6.3.2")
+def test_a_new_installation_has_nobody_in_it(make_kit: Make) -> None:
+    kit = make_kit()
+    assert (
+        kit.read(lambda tx: [tx.conn.execute(select(t)).first() for t in (people, accounts, credentials)]) == [None] * 3
+    )
+    for name in ("admin", "administrator", "root", "keyback", "demo", "test"):
+        for word in (name, "admin", "password", "keyback", NEW.reveal()):
+            kit.clock.forward(hours=2)
+            found = sign_in(kit, name, type(OLD)(word))
+            assert type(found).__name__ == "NotSignedIn"
+
+
+@pytest.mark.covers("A-16.2.1", "A-16.3.1")
+def test_sign_ins_good_and_bad_are_on_record_with_who_when_and_where(make_kit: Make) -> None:
+    kit = owned(make_kit)
+    sign_in(kit, "maya", NEW)
+    kit.clock.forward(minutes=1)
+    done = sign_in(kit, "maya", OLD)
+    rows = [r for r in kit.read(lambda tx: tx.audit.rows(limit=1000)) if r["type"] in ("sign_in_failed", "signed_in")]
+    assert [r["type"] for r in rows] == ["sign_in_failed", "signed_in"]
+    assert [r["at"] for r in rows] == [kit.clock.now - 60_000, kit.clock.now]
+    for r in rows:
+        assert done.person.id in str(r)  # type: ignore[union-attr]
+        assert HERE.source in str(r)
+
+
+# ── interfaces and source ───────────────────────────────────────────────────
+
+
+@pytest.mark.covers("A-6.4.6")
+def test_no_address_of_the_api_sets_a_password_but_those_of_its_owner() -> None:
+    takes = set()
+    doc = openapi()
+    for path, item in doc["paths"].items():
+        for method, operation in item.items():
+            body = operation.get("requestBody", {}) if isinstance(operation, dict) else {}
+            if any("password" in name for name in _fields(doc, body)):
+                takes.add(f"{method} {path.removeprefix('/api/v1')}")
+    assert takes == {"post /recoveries/{handle}/password", "post /sign-in", "post /passwords/check"}
+
+
+def _fields(doc: Any, node: Any) -> Iterator[str]:
+    """Names of all fields that a body may have."""
+    if isinstance(node, dict):
+        if "$ref" in node:
+            target = doc
+            for part in node["$ref"].removeprefix("#/").split("/"):
+                target = target[part]
+            yield from _fields(doc, target)
+        yield from node.get("properties", {})
+        for inner in node.values():
+            yield from _fields(doc, inner)
+    elif isinstance(node, list):
+        for inner in node:
+            yield from _fields(doc, inner)
+
+
+@pytest.mark.covers("N-T9", "A-6.5.3")
+def test_randomness_comes_from_the_system_everywhere_but_in_the_waits_of_the_worker() -> None:
+    root = Path(keyback.__file__).parent
+    users = set()
+    for file in root.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) and not node.level else []
+            if {"random", "numpy.random", "uuid"} & set(names):
+                users.add(file.relative_to(root).as_posix())
+    assert users == {"worker.py"}
+
+
+@pytest.mark.covers("R-1")
+def test_hashing_costs_what_is_recommended_unless_somebody_says_otherwise() -> None:
+    p = Password()
+    assert (p.argon2_t, p.argon2_m_kib, p.argon2_p) == (3, 64 * 1024, 1)
+    assert p.memory_budget_mib * 1024 >= p.argon2_m_kib
