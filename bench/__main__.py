@@ -7,12 +7,13 @@ import json
 import tempfile
 from pathlib import Path
 
+from bench.breach import breach
 from bench.complete import complete
 from bench.measures import MEASURES, Run
 from bench.report import Line, as_json, show
 from bench.stage import Stage
 
-ALL = {**MEASURES, "complete": complete}
+ALL = {**MEASURES, "complete": complete, "breach": breach}
 
 
 def main() -> None:

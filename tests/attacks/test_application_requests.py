@@ -53,7 +53,7 @@ def ask_many(kit: Kit, identifier: str, n: int) -> list[str]:
 # ── flooding ────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.covers("A7", "INV-I10", "O-F3")
+@pytest.mark.covers("A7", "INV-I10", "O-F3", "A-2.4.1")
 def test_five_hundred_requests_bring_three_mails(database_url: str, make_kit: Make) -> None:
     kit = make_kit(url=database_url)
     tray = fit(kit, person("maya"))

@@ -194,7 +194,7 @@ def test_headers_are_bounded(site: Live) -> None:
 # ── O6: methods and types ───────────────────────────────────────────────────
 
 
-@pytest.mark.covers("O6")
+@pytest.mark.covers("O6", "A-13.4.4")
 @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE", "TRACE", "CONNECT", "PROPFIND", "OPTIONS"])
 @pytest.mark.parametrize("path", ["/", "/forgot", "/link/accept", "/api/v1/recoveries"])
 def test_other_methods_do_nothing(site: Live, method: str, path: str) -> None:

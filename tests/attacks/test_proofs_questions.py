@@ -138,7 +138,7 @@ def test_answers_are_hashed_each_with_its_own_salt(real_gate: HashGate) -> None:
     assert "lilei" not in str(data).lower().replace(" ", "")
 
 
-@pytest.mark.covers("G1", "SD-D1", "A-6.4.2")
+@pytest.mark.covers("G1", "SD-D1", "A-6.4.2", "O-W2")
 def test_answers_never_decide_whoever_they_are_asked_of() -> None:
     proof = SecurityQuestions(PlainGate())
     channel = proof.targets(enrolled(proof))[0].channel

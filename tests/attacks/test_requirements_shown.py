@@ -4,22 +4,31 @@ from __future__ import annotations
 
 import ast
 import base64
+import hmac
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 import keyback
 from keyback.application import signin
-from keyback.domain.challenge import HOUR, holder_secret, token_digest
+from keyback.application.enrolling import EnrolsPasskey
+from keyback.application.intake import holds
+from keyback.application.upkeep import purge
+from keyback.domain.challenge import HOUR, holder_secret, same, token_digest
+from keyback.domain.policy import PROOFS, Evidence, suffices
 from keyback.domain.secret import Secret
 from keyback.settings import Password
 from keyback.storage.schema import accounts, credentials, people
+from keyback.testing.authenticator import Authenticator
 from keyback.web.app import make_app, make_desk, openapi
-from tests.attacks.steps import HERE, NEW, OLD, accept, begin, fit, set_password, sign_in
+from tests.attacks.enrolled import add_totp, answer_way, ask_way
+from tests.attacks.steps import HERE, NEW, OLD, accept, begin, drain, fit, set_password, sign_in, try_code
 from tests.attacks.test_sideways import call
 from tests.conftest import Kit, person
 
@@ -197,3 +206,137 @@ def test_hashing_costs_what_is_recommended_unless_somebody_says_otherwise() -> N
     p = Password()
     assert (p.argon2_t, p.argon2_m_kib, p.argon2_p) == (3, 64 * 1024, 1)
     assert p.memory_budget_mib * 1024 >= p.argon2_m_kib
+
+
+# ── passkeys and biometrics ─────────────────────────────────────────────────
+
+
+@pytest.mark.covers("N-T7", "A-6.5.7")
+def test_no_biometrics_reach_us_and_a_passkey_never_stands_alone_in_a_recovery(make_kit: Make) -> None:
+    kit = make_kit(public_url="http://localhost:8080")
+    assert not [p for p in PROOFS if any(w in p for w in ("face", "finger", "voice", "iris", "biometric"))]
+    device, proof = Authenticator("http://localhost:8080", "localhost"), kit.services.proofs["passkey"]
+    assert isinstance(proof, EnrolsPasskey)
+    challenge = b"c" * 32
+    options = proof.registration_options(challenge, b"h" * 32, "maya", "Maya", "Qingyu", ())
+    asked = json.loads(options)
+    assert asked["authenticatorSelection"]["userVerification"] == "required"
+    assert asked.get("attestation", "none") == "none"
+    made = proof.verify_registration(device.create(options), challenge, b"h" * 32)
+    assert made is not None
+    kept = json.dumps(made.data, default=str)
+    key = {"aaguid", "backed_up", "backup_eligible", "credential_id", "public_key", "transports", "user_handle"}
+    assert set(made.data) == key, "a key and what it is, no image of anybody"
+    assert len(kept) < 2000
+    passkey = Evidence("passkey", "bound", "factor:1", 0)
+    assert not any(suffices([passkey], tier) for tier in ("mfa", "privileged"))
+    shown = [Evidence(p, kind, f"{p}:1", 0) for p, kind in PROOFS.items() if p not in ("passkey", "id_document")]
+    for tier in ("standard", "mfa", "privileged"):
+        pairs = [(a.proof, b.proof) for a in shown for b in shown if suffices([a, b], tier)]  # type: ignore[arg-type]
+        assert ("email_link", "recovery_code") in pairs, "who cannot use biometrics has other ways"
+
+
+# ── secrets and statements ──────────────────────────────────────────────────
+
+
+@pytest.mark.covers("A-11.2.4")
+def test_codes_and_tokens_are_compared_by_the_one_comparison_that_takes_as_long(
+    make_kit: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With it rigged to say yes, everything wrong is right: so nothing else decides."""
+    kit = make_kit()
+    tray = fit(kit, person("maya", tier="mfa"))
+    add_totp(kit)
+    handle, _, code, _ = begin(kit, tray)
+    wrong = f"{(int(code) + 1) % 10**8:08}"
+    assert ask_way(kit, handle, "totp")
+    seals = kit.services.seals
+    assert try_code(kit, handle, wrong) == "wrong_code"
+    assert answer_way(kit, handle, "totp", "000000") == "wrong"
+    assert not holds(seals, handle, "x")
+    assert not same("1", "2")
+    monkeypatch.setattr(hmac, "compare_digest", lambda a, b: True)
+    assert holds(seals, handle, "x")
+    assert same("1", "2")
+    assert answer_way(kit, handle, "totp", "000000") == "accepted"
+    assert try_code(kit, handle, wrong) == "accepted"
+
+
+@pytest.mark.covers("A-1.2.4")
+def test_nothing_that_is_typed_becomes_part_of_a_statement(make_kit: Make, database_url: str) -> None:
+    kit = make_kit(url=database_url)
+    nasty = "x'); DROP TABLE people; --"
+    seen: list[str] = []
+    engine = kit.services.db.engine  # type: ignore[attr-defined]
+    event.listen(engine, "before_cursor_execute", lambda c, cur, statement, *_: seen.append(statement))
+    odd = replace(person("maya"), name=nasty, accounts=(replace(person("maya").accounts[0], username=nasty.lower()),))
+    tray = fit(kit, odd)
+    app = make_app(make_desk(kit.settings, kit.services))
+    handle, _, _, _ = begin(kit, tray, "maya@example.com")
+    held = f"keyback-recovery={handle}.{holder_secret(kit.services.seals.derive('holder'), handle)}"
+    for path, form in (
+        ("/forgot", {"identifier": nasty}),
+        ("/find", {"identifier": nasty, "system": nasty}),
+        ("/sign-in", {"identifier": nasty, "password": nasty}),
+        ("/sign-in/second", {"proof": nasty, "code": nasty}),
+        (f"/r/{handle}/code", {"code": nasty}),
+        (f"/r/{handle}/ways/totp", {"target": nasty}),
+        (f"/r/{handle}/password", {"new_password": nasty, "accounts": nasty, "submission": nasty}),
+        (f"/r/{nasty}/code", {"code": nasty}),
+    ):
+        headers = {"sec-fetch-site": "same-origin", "cookie": held, "user-agent": nasty}
+        assert call(kit, app, "POST", path, data=form, headers=headers).status_code < 500, path
+    drain(kit)
+    assert len(seen) > 30
+    assert [s for s in seen if "drop" in s.lower()] == []
+    assert kit.read(lambda tx: tx.people.match(["maya@example.com"]))["maya@example.com"][0].person.name == nasty
+
+
+@pytest.mark.covers("C-7")
+def test_the_audit_log_outlives_every_purge(make_kit: Make, database_url: str) -> None:
+    kit = make_kit(url=database_url)
+    fit(kit, person("maya"))
+    set_password(kit, "maya")
+    sign_in(kit, "maya", NEW)
+    sign_in(kit, "maya", OLD)
+    before = kit.read(lambda tx: tx.audit.rows(limit=1000))
+    assert len(before) >= 2
+    kit.clock.forward(hours=24 * 366 * 3)
+    while kit.write(purge):
+        pass
+    assert kit.read(lambda tx: tx.audit.rows(limit=1000)) == before
+
+
+# ── what answers tell ───────────────────────────────────────────────────────
+
+
+@pytest.mark.covers("A-13.4.2", "A-13.4.5", "A-13.4.6")
+def test_answers_name_no_version_and_there_is_nothing_to_debug_with(make_kit: Make, monkeypatch: Any) -> None:
+    kit = make_kit()
+    front: Any = make_app(make_desk(kit.settings, kit.services))
+    api = next(r.app for r in front._app.routes if getattr(r, "path", "") == "/api/v1")
+    assert (front._app.debug, api.debug, api.docs_url, api.redoc_url) == (False, False, None, None)
+    for path in (
+        "/docs",
+        "/redoc",
+        "/metrics",
+        "/openapi.json",
+        "/api/v1/docs",
+        "/api/v1/redoc",
+        "/debug",
+        "/.git/HEAD",
+    ):
+        assert call(kit, front, "GET", path).status_code == 404, path
+
+    def broken(*_: object) -> None:
+        raise RuntimeError("canary of the inside")
+
+    monkeypatch.setattr(signin, "session_of", broken)
+    headers = {"cookie": "keyback-session=" + "A" * 43, "authorization": "Bearer " + "A" * 43}
+    for path in ("/", "/account", "/none", "/healthz", "/readyz", "/api/v1/session", "/api/v1/none"):
+        got = call(kit, front, "GET", path, headers=headers)
+        told = got.text + str(got.headers)
+        for name in ("keyback", "fastapi", "starlette", "uvicorn", "sqlalchemy"):
+            assert version(name) not in told, (path, name)
+        assert "canary" not in told, path
+        assert "Traceback" not in told, path

@@ -135,7 +135,7 @@ def test_a_full_gate_costs_no_try(make_kit: Make, monkeypatch: pytest.MonkeyPatc
 # ── a hundred in a row ──────────────────────────────────────────────────────
 
 
-@pytest.mark.covers("N-T4", "D4", "J5")
+@pytest.mark.covers("N-T4", "D4", "J5", "SD-D8", "O-W2")
 def test_patient_strangers_are_compared_no_more_and_are_not_told(database_url: str, make_kit: Make) -> None:
     kit = owned(make_kit, url=database_url)
     verified: list[str | None] = []
@@ -156,7 +156,7 @@ def test_patient_strangers_are_compared_no_more_and_are_not_told(database_url: s
     assert sign_in(kit, "maya", OLD, somewhere(200)) == WRONG, "the right one looks like any other"
 
 
-@pytest.mark.covers("J1", "INV-I9", "N-T5")
+@pytest.mark.covers("J1", "INV-I9", "N-T5", "SD-D8")
 def test_a_stranger_cannot_keep_the_owner_out_of_a_known_browser_or_network(make_kit: Make) -> None:
     kit = owned(make_kit)
     browser = own_browser(kit)
@@ -196,7 +196,7 @@ def test_the_owners_own_browser_is_told_that_the_password_is_off(make_kit: Make)
     assert sign_in(kit, "noor", OLD, browser) == WRONG, "whoever else is named from there"
 
 
-@pytest.mark.covers("INV-I9", "N-T4")
+@pytest.mark.covers("INV-I9", "N-T4", "SD-D8")
 def test_a_recovery_lets_the_owner_in_while_the_guessing_goes_on(make_kit: Make) -> None:
     kit, tray = tray_and(make_kit)
     for n in range(FREE):
@@ -334,7 +334,7 @@ def _plain(sql: str, now: int) -> str:
     return sql
 
 
-@pytest.mark.covers("L10", "INV-I5", "A-6.3.8")
+@pytest.mark.covers("L10", "INV-I5", "A-6.3.8", "O-W2")
 @pytest.mark.parametrize("preset", ["nist", "mlps2"])
 def test_known_and_unknown_names_cost_the_same_statements_all_along(
     database_url: str, make_kit: Make, preset: str

@@ -185,7 +185,7 @@ def test_import_of_a_good_file_ends_well_and_of_a_workbook_does_not(place: Path,
 # ── case ────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.covers("P6")
+@pytest.mark.covers("P6", "A-1.3.3")
 def test_cases_are_listed_and_shown_without_anything_that_moves_the_terminal(case_id: str, keyback: Keyback) -> None:
     listed, shown = keyback("case", "list").output, keyback("case", "show", case_id).output
     for out in (listed, shown):
@@ -199,6 +199,11 @@ def test_cases_are_listed_and_shown_without_anything_that_moves_the_terminal(cas
     assert [e["type"] for e in data["events"]] == ["requested", "challenge_sent"]
     assert [c["id"] for c in json.loads(keyback("case", "list", "--json").output)] == [case_id]
     assert "There is none with this id." in keyback("case", "show", "nobody", code=1).output
+    hyphen = "-m" + "a" * 20  # as one id in 64 begins
+    for args in (["show", hyphen], ["show", hyphen, "--json"], ["show", "--", hyphen]):
+        assert "There is none with this id." in keyback("case", *args, code=1).output
+    assert "There is none" in keyback("case", "cancel", hyphen, "--reason", "A test", "--yes", code=1).output
+    assert "No such option" in keyback("case", "show", "-m", code=2).output
 
 
 def test_cancel_needs_a_reason_and_a_yes_and_tells_the_person(case_id: str, keyback: Keyback) -> None:

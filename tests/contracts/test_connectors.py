@@ -348,6 +348,7 @@ def test_unsafe_addresses_are_refused(url: str) -> None:
         Endpoint(url)
 
 
+@pytest.mark.covers("A-13.2.4", "A-1.3.6")
 @pytest.mark.anyio
 async def test_only_the_own_address_is_called() -> None:
     called: list[str] = []
@@ -455,6 +456,7 @@ async def test_faults_keep_nothing_of_the_request() -> None:
     assert fault(Step.GUARD, raised.value).status == "retry"
 
 
+@pytest.mark.covers("A-1.3.3")
 def test_vendor_text_is_one_clean_line() -> None:
     said = f"Bad\r\nSet-Cookie: a\x1b[31m\u202e «{NEW}» " + "long " * 200
     text = vendor_text(said, Secret(NEW), Secret(""))

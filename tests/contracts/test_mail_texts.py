@@ -35,6 +35,8 @@ FIXED = {  # the links of each kind, whatever the values are
     LetterKind.ROTATION: {f"{BASE}/forgot"},
     LetterKind.ACCOUNT_CHANGED: {STOP},
     LetterKind.INVITED: {LINK},
+    LetterKind.SIGNED_IN: {STOP},
+    LetterKind.TRIES: {f"{BASE}/account"},
     LetterKind.REMINDER: {f"{BASE}/account/after"},
 }
 KINDS = list(FIXED)
@@ -103,6 +105,16 @@ def letter(kind: LetterKind = LetterKind.RECOVERY, locale: str = "en", evil: str
             "link": Secret(LINK),
             "expires_at": ASKED + 3_600_000,
         },
+        LetterKind.SIGNED_IN: {
+            **who,
+            **seen,
+            "at": ASKED,
+            "what": "new_sign_in",
+            "detail": "",
+            "account_url": f"{BASE}/account",
+            "stop_link": Secret(STOP),
+        },
+        LetterKind.TRIES: {**who, **seen, "at": ASKED, "off": False, "account_url": f"{BASE}/account"},
         LetterKind.REMINDER: {**who, "what": "aftercare", "account_url": f"{BASE}/account/after"},
     }
     values: dict[str, Any] = {
@@ -361,6 +373,8 @@ def test_chinese_subjects_arrive(kind: LetterKind) -> None:
         LetterKind.ROTATION: "你在青屿仪器的密码该换了",
         LetterKind.ACCOUNT_CHANGED: "你在青屿仪器的账号，安全设置有变动",
         LetterKind.INVITED: "青屿仪器有位同事想请你做他的恢复联系人",
+        LetterKind.SIGNED_IN: "你在青屿仪器的账号，有一次来自新地方的登录",
+        LetterKind.TRIES: "有人在试你在青屿仪器的密码",
         LetterKind.REMINDER: "你在青屿仪器的账号，有件事等你看看",
     }[kind]
     m = parsed(letter(kind, "zh_CN", name="陈屿"))

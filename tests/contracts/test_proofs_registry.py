@@ -19,6 +19,7 @@ from keyback.proofs.totp.method import Totp
 class Badge(Totp):
     name = "{name}"
     kind = "{kind}"
+    life_ms = {life}
 
 def make(gate, public_url):
     return Badge()
@@ -51,11 +52,11 @@ def test_passkeys_need_a_host_name() -> None:
 
 
 @pytest.fixture
-def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, str], None]]:
+def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Installs a package that brings a proof under the name `door_badge`."""
 
-    def install(name: str, kind: str) -> None:
-        (tmp_path / "keyback_badge.py").write_text(BADGE.format(name=name, kind=kind), "utf-8")
+    def install(name: str, kind: str, life: int = 600_000) -> None:
+        (tmp_path / "keyback_badge.py").write_text(BADGE.format(name=name, kind=kind, life=life), "utf-8")
         info = tmp_path / "keyback_badge-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: keyback-badge\nVersion: 1.0\n", "utf-8")
@@ -67,7 +68,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callabl
     PROOFS.pop("door_badge", None)
 
 
-def test_a_package_brings_a_proof_once_the_settings_name_it(package: Callable[[str, str], None]) -> None:
+def test_a_package_brings_a_proof_once_the_settings_name_it(package: Callable[..., None]) -> None:
     package("door_badge", "bound")
     assert "door_badge" not in proofs_of()
     assert proofs_of(proofs=["door_badge"])[-1] == "door_badge"
@@ -81,9 +82,17 @@ def test_a_name_that_nobody_brings_stops_the_start() -> None:
 
 @pytest.mark.parametrize("name, kind", [("totp", "issued"), ("door", "bound"), ("door_badge", "magic")])
 def test_a_proof_under_a_false_name_or_class_stops_the_start(
-    package: Callable[[str, str], None], name: str, kind: str
+    package: Callable[..., None], name: str, kind: str
 ) -> None:
     package(name, kind)
     with pytest.raises(Unsafe, match="the package that brings door_badge"):
         proofs_of(proofs=["door_badge"])
     assert "door_badge" not in PROOFS
+
+
+@pytest.mark.covers("N-R5", "A-6.5.5")
+@pytest.mark.parametrize(("kind", "life"), [("bound", 600_001), ("issued", 0), ("contact", 24 * 3_600_000 + 1)])
+def test_a_question_that_would_wait_too_long_is_refused(package: Callable[..., None], kind: str, life: int) -> None:
+    package("door_badge", kind, life)
+    with pytest.raises(Unsafe, match=f"waits {life} ms"):
+        proofs_of(proofs=["door_badge"])

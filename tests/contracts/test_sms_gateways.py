@@ -14,7 +14,7 @@ import pytest
 from keyback.application.ports import Letter, LetterKind
 from keyback.bootstrap import IM, SMS
 from keyback.channels import sms_aliyun, sms_tencent, sms_twilio
-from keyback.channels.im_token import AccessToken
+from keyback.channels.im_application import AccessToken
 from keyback.channels.phone import PhoneChannel
 from keyback.channels.phone_texts import PhoneTexts
 from keyback.domain.secret import Secret

@@ -11,6 +11,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from keyback.application.ports import Channel, Letter, LetterKind, Receipt
 from keyback.channels import smtp
@@ -124,7 +125,7 @@ def test_what_arrives_is_what_was_written(box: Mailbox) -> None:
     assert found["text"].splitlines()[0] == ".，你好。"
 
 
-@pytest.mark.covers("K1")
+@pytest.mark.covers("K1", "A-1.3.11")
 @pytest.mark.parametrize("bad", ["a@example.com>\r\nRCPT TO:<b@example.com", "a b@example.com", ""])
 def test_a_bad_address_stops_its_own_letter_only(box: Mailbox, bad: str) -> None:
     receipts = sent(box, [letter(1), letter(2, to=bad), letter(3)])
@@ -377,13 +378,16 @@ def test_encrypted_and_signed_in(tls: str) -> None:
         assert [m["to"] for m in safe.messages()] == [to(1), to(2)]
 
 
+@pytest.mark.covers("A-12.3.2", "A-16.3.4")
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
 def test_a_certificate_nobody_vouches_for(tls: str) -> None:
-    with Mailbox(tls=tls) as safe:
-        assert codes(sent(safe, [letter()], security=tls)) == [("temporary", "tls_failed")]
+    with Mailbox(tls=tls) as safe, capture_logs() as logs:
+        assert codes(sent(safe, [letter(1), letter(2)], security=tls)) == [("temporary", "tls_failed")] * 2
         assert safe.messages() == []
+    assert logs == [{"event": "relay_refuses", "code": "tls_failed", "log_level": "warning"}]
 
 
+@pytest.mark.covers("A-12.3.2")
 @pytest.mark.parametrize("tls", ["starttls", "tls"])
 def test_a_certificate_for_another_name(tls: str, monkeypatch: pytest.MonkeyPatch) -> None:
     real = socket.getaddrinfo
@@ -398,9 +402,12 @@ def test_a_certificate_for_another_name(tls: str, monkeypatch: pytest.MonkeyPatc
         assert safe.messages() == []
 
 
+@pytest.mark.covers("A-12.3.2", "A-16.3.4")
 def test_never_in_clear_when_encryption_is_asked_for(box: Mailbox) -> None:
-    assert codes(sent(box, [letter(1), letter(2)], security="starttls")) == [("temporary", "no_starttls")] * 2
+    with capture_logs() as logs:
+        assert codes(sent(box, [letter(1), letter(2)], security="starttls")) == [("temporary", "no_starttls")] * 2
     assert box.messages() == []
+    assert [x["code"] for x in logs] == ["no_starttls"]
 
 
 @pytest.mark.covers("K1")

@@ -318,7 +318,7 @@ def test_a_full_disk_is_refused_whole_and_needs_no_repair(sqlite_url: str, opene
         assert conn.exec_driver_sql("PRAGMA integrity_check").scalar_one() == "ok"
 
 
-@pytest.mark.covers("P7", "A-16.5.3")
+@pytest.mark.covers("P7", "A-16.5.3", "C-6", "A-2.3.3")
 def test_what_cannot_be_audited_does_not_happen(database_url: str, opened: Opened) -> None:
     db = opened(database_url)
     with db.engine.begin() as conn:
@@ -483,7 +483,7 @@ def test_an_intake_of_a_key_that_is_gone_holds_up_no_other(sqlite_url: str, open
 # ── once, and counted ───────────────────────────────────────────────────────
 
 
-@pytest.mark.covers("C15", "INV-I1", "A-15.4.2")
+@pytest.mark.covers("C15", "INV-I1", "A-15.4.2", "A-2.3.4")
 def test_a_challenge_ends_for_exactly_one_of_fifty(database_url: str, opened: Opened) -> None:
     nodes = [opened(database_url), opened(database_url)]
     made = opened.write(nodes[0], lambda tx: new_challenge(tx, new_case(tx, someone(tx))))

@@ -97,12 +97,21 @@ def test_scan_wants_plain_strings(tmp_path: Path) -> None:
         conformance.scan(tmp_path)
 
 
+def test_what_is_shown_is_not_called_absent() -> None:
+    rows, shown = conformance.requirements(), {s.id for s in conformance.scan()}
+    assert [i for i, row in rows.items() if row.absent and i in shown] == []
+    assert [i for i, row in rows.items() if row.absent and not 12 < len(row.absent) <= 110] == []
+
+
 def test_page_names_what_no_test_shows() -> None:
     rows = {
         "A1": conformance.Requirement("A1", "same | answer", "S", "Asking"),
         "A2": conformance.Requirement("A2", "same time", "S", "Asking"),
+        "H1": conformance.Requirement("H1", "bombs", "S", "Documents", "No file is taken."),
+        "H2": conformance.Requirement("H2", "two formats", "S", "Documents", "No file is taken."),
     }
     text = conformance.page([conformance.Shown("A1", "tests/test_a.py", "test_a")], rows)
-    assert "1 of 2 are shown by a test." in text
+    assert "1 of 4 are shown by a test; 2 do not arise yet, or not at all." in text
     assert "| A1 | same \\| answer | S | [tests/test_a.py](../tests/test_a.py): `test_a` |" in text
-    assert "- Asking: A2" in text
+    assert "\n- Asking: A2\n" in text
+    assert text.endswith("\n- No file is taken: H1, H2\n")

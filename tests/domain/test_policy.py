@@ -10,6 +10,7 @@ from keyback.domain.person import Tier
 from keyback.domain.policy import (
     TIERS,
     Evidence,
+    Holds,
     Journey,
     Policy,
     Risk,
@@ -176,3 +177,21 @@ def test_whoever_has_a_bound_factor_is_of_tier_mfa_at_least() -> None:
     assert effective_tier("standard", ["totp"]) == effective_tier("standard", ["passkey"]) == "mfa"
     assert effective_tier("privileged", ["totp"], "mfa") == "privileged"
     assert effective_tier("standard", [], "mfa") == "mfa"
+
+
+@pytest.mark.covers("N-R13")
+def test_only_what_came_to_the_one_address_waits_longer() -> None:
+    mail, sms = PROOFS["mail"], PROOFS["sms"]
+    policy = Policy(holds=Holds(stranger=5, only_address=15))
+    alone = Risk(only_address="mail:c1")
+
+    def wait(*shown: Evidence, risk: Risk = alone) -> int:
+        return rule(shown, "standard", risk, policy).wait
+
+    assert [wait(mail), wait(sms), wait(mail, sms), wait(mail, risk=Risk())] == [15, 5, 0, 5]
+    assert wait(mail, risk=Risk(known_device=True, only_address="mail:c1")) == 0
+    longer = Policy(holds=Holds(stranger=20, only_address=15))
+    assert rule([mail], "standard", alone, longer).wait == 20, "never shorter than for others"
+    none = Policy(holds=Holds(stranger=0, only_address=15))
+    assert rule([mail], "standard", alone, none).kind == "hold"
+    assert rule([mail], "standard", Risk(), none).kind == "go"

@@ -157,7 +157,7 @@ def test_a_factor_on_the_channel_of_the_code_is_no_second_channel() -> None:
     assert rule(both, "standard", KNOWN, Policy(), "mailbox").reason == "mailbox"
 
 
-@pytest.mark.covers("C-12")
+@pytest.mark.covers("C-12", "A-2.3.5")
 @pytest.mark.parametrize(
     ("when", "evidence", "tier", "kind"),
     [

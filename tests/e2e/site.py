@@ -33,6 +33,7 @@ from keyback.web.app import make_app, make_desk
 from keyback.web.context import Desk
 from keyback.web.server import bind, make_server
 from keyback.worker import Worker
+from tests.cheaper import CHEAP, cheap_hashing
 
 T = TypeVar("T")
 OLD = "autumn kettle window 4"
@@ -188,7 +189,7 @@ def running(
             data_dir=folder,
             keyring=f"k1:{ring}",
             mail={"host": "127.0.0.1", "port": mailbox.port, "security": "plain", "sender": "keyback@example.com"},
-            password={"argon2_t": 2, "argon2_m_kib": 19456, "memory_budget_mib": 64},
+            password=CHEAP,
             sms={
                 "kind": "http",
                 "url": gateway,
@@ -232,7 +233,8 @@ def _serving(
     failed: list[BaseException] = []
 
     async def main() -> None:
-        services = build(settings, clock=clock)
+        with cheap_hashing():
+            services = build(settings, clock=clock)
 
         @contextlib.asynccontextmanager
         async def beside(desk: Desk) -> AsyncIterator[None]:

@@ -19,7 +19,7 @@ def own_site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 
 @pytest.mark.covers("N-E2", "M5", "A-7.5.1")
-@pytest.mark.parametrize(("locale", "scripts"), [("en-US", True), ("zh-CN", False)])
+@pytest.mark.parametrize(("locale", "scripts"), [pytest.param("en-US", True, marks=pytest.mark.slow), ("zh-CN", False)])
 def test_an_app_is_added_and_signs_in(
     site: Site, device: Callable[..., BrowserContext], locale: str, scripts: bool
 ) -> None:
@@ -45,7 +45,7 @@ def test_an_app_is_added_and_signs_in(
 
 
 @pytest.mark.covers("W-1", "N-T8", "N-E2")
-@pytest.mark.parametrize("locale", ["en-US", "zh-CN"])
+@pytest.mark.parametrize("locale", ["en-US", pytest.param("zh-CN", marks=pytest.mark.slow)])
 def test_a_passkey_is_made_and_signs_in_alone(
     own_site: Site, device: Callable[..., BrowserContext], locale: str
 ) -> None:

@@ -24,14 +24,15 @@ from tests.e2e.steps import (
 
 Device = Callable[..., BrowserContext]
 WEAK = "qingyu2026"
-# Every value meets every other one of its neighbours at least once.
+SLOW = pytest.mark.slow
+# Every value meets every other one of its neighbours at least once; each way once in the default run.
 WALKS = [
-    ("code", "mail", "en", 360, True),
+    pytest.param("code", "mail", "en", 360, True, marks=SLOW),
     ("code", "name", "zh_CN", 1280, False),
     ("link", "name", "en", 1280, True),
-    ("link", "mail", "zh_CN", 360, False),
+    pytest.param("link", "mail", "zh_CN", 360, False, marks=SLOW),
     ("number", "mail", "zh_CN", 1280, True),
-    ("number", "name", "en", 360, False),
+    pytest.param("number", "name", "en", 360, False, marks=SLOW),
 ]
 
 

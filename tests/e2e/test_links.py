@@ -26,6 +26,7 @@ from tests.e2e.steps import (
 )
 
 Device = Callable[..., BrowserContext]
+SLOW = pytest.mark.slow  # a second language; the other one is in the default run
 SCANNER = "Mozilla/5.0 (compatible; ExampleMailGuard/4.1)"
 
 
@@ -57,7 +58,7 @@ def ended(page: Page, locale: str, head: str, way_out: str) -> None:
 
 
 @pytest.mark.covers("X-4", "N-R5")
-@pytest.mark.parametrize("locale", ["en", "zh_CN"])
+@pytest.mark.parametrize("locale", [pytest.param("en", marks=SLOW), "zh_CN"])
 def test_an_expired_link_is_renewed_by_one_click(site: Site, device: Device, locale: str) -> None:
     who = site.person(locale)
     page = device("zh-CN" if locale == "zh_CN" else "en-US", 360).new_page()
@@ -113,7 +114,7 @@ def test_an_older_link_points_to_the_newer_mail(site: Site, page: Page) -> None:
 
 
 @pytest.mark.covers("INV-I9", "C16", "C20")
-@pytest.mark.parametrize("locale", ["en", "zh_CN"])
+@pytest.mark.parametrize("locale", ["en", pytest.param("zh_CN", marks=SLOW)])
 def test_a_strangers_mail_in_the_owners_browser_leads_back_to_their_own(
     site: Site, device: Device, locale: str
 ) -> None:
@@ -178,7 +179,7 @@ def test_a_wrong_number_ends_the_link(site: Site, page: Page, device: Device) ->
 
 
 @pytest.mark.covers("E13", "N-R12")
-@pytest.mark.parametrize("locale", ["en", "zh_CN"])
+@pytest.mark.parametrize("locale", [pytest.param("en", marks=SLOW), "zh_CN"])
 def test_it_was_not_me(site: Site, device: Device, locale: str) -> None:
     who = site.person(locale)
     words = "zh-CN" if locale == "zh_CN" else "en-US"
@@ -229,7 +230,7 @@ def logins(site: Site, who: Someone) -> str:
 
 
 @pytest.mark.covers("A1")
-@pytest.mark.parametrize("locale", ["en", "zh_CN"])
+@pytest.mark.parametrize("locale", ["en", pytest.param("zh_CN", marks=SLOW)])
 def test_find_my_user_name(site: Site, device: Device, locale: str) -> None:
     who = site.person(locale, crm=True)
     page = device("zh-CN" if locale == "zh_CN" else "en-US", 360).new_page()

@@ -156,6 +156,7 @@ def test_a_recorded_answer_is_worth_nothing_for_the_next_challenge(desk: tuple[D
     site, url = desk
     virtual(tab)
     press(tab, f"{url}/new")
+    expect(tab.get_by_role("heading", name="Kept")).to_be_visible()
     recorded: list[str] = []
     tab.on("request", lambda r: recorded.append(r.post_data or "") if r.method == "POST" else None)
     press(tab, f"{url}/prove")

@@ -1,4 +1,8 @@
-"""Every way back, in a browser: the right person gets through, after the right wait; the wrong one is stopped."""
+"""Every way back, in a browser: the right person gets through, after the right wait; the wrong one is stopped.
+
+Two journeys are in the default run. What the others decide is shown below the browser too (`test_ways.py`,
+`test_remedies.py` and `test_ways_pages.py` in `tests/attacks`), so they are slow.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from keyback.locale import gettext
-from tests.e2e.account_steps import second_step, signed_in, totp
+from tests.e2e.account_steps import authenticator, second_step, signed_in, totp
 from tests.e2e.site import NEW, OLD, Site, Someone
 from tests.e2e.steps import ask, choose, fits, heading, recovery_link, sign_in
 from tests.e2e.test_circle import tab_to
@@ -35,6 +39,7 @@ from tests.e2e.ways_steps import (
 
 Device = Callable[..., BrowserContext]
 MINUTES, DAY = 16, 24 * 60 + 1
+SLOW = pytest.mark.slow
 
 
 def stop_by_notice(page: Page, link: str) -> None:
@@ -50,7 +55,7 @@ def notice_link(text: str) -> str:
 
 
 @pytest.mark.covers("E2", "N-R11", "N-R12", "N-T1", "INV-I3")
-@pytest.mark.parametrize(("locale", "width"), [("en", 1280), ("zh_CN", 360)])
+@pytest.mark.parametrize(("locale", "width"), [pytest.param("en", 1280, marks=SLOW), ("zh_CN", 360)])
 def test_mail_and_an_app_then_a_short_wait(site: Site, device: Device, locale: str, width: int) -> None:
     who = site.person(locale, crm=True)
     seed, phone = add_app(site, who), add_phone(site, who)
@@ -86,6 +91,7 @@ def test_mail_and_an_app_then_a_short_wait(site: Site, device: Device, locale: s
     page.wait_for_url("**/sign-in/second")
 
 
+@SLOW
 @pytest.mark.covers("E2")
 def test_in_a_browser_that_signed_in_before_there_is_no_wait(site: Site, context: BrowserContext, page: Page) -> None:
     who = site.person()
@@ -99,6 +105,7 @@ def test_in_a_browser_that_signed_in_before_there_is_no_wait(site: Site, context
     expect(page.locator("#new_password")).to_be_visible()
 
 
+@SLOW
 @pytest.mark.covers("N-R10", "N-R12", "N-O2", "E2")
 @pytest.mark.parametrize("locale", ["en", "zh_CN"])
 def test_a_lost_mailbox_by_phone_waits_a_day_and_the_mailbox_can_stop_it(
@@ -145,6 +152,7 @@ def by_phone(page: Page, site: Site, who: Someone, phone: str, n: int) -> None:
     page.wait_for_url(re.compile(r"/r/[^/]+$"))
 
 
+@SLOW
 @pytest.mark.covers("N-R11")
 @pytest.mark.parametrize("locale", ["en", "zh_CN"])
 def test_nothing_else_on_record_ends_at_the_help_desk(site: Site, device: Device, locale: str) -> None:
@@ -158,6 +166,7 @@ def test_nothing_else_on_record_ends_at_the_help_desk(site: Site, device: Device
     fits(page)
 
 
+@SLOW
 @pytest.mark.covers("N-R11", "E2", "D1")
 def test_an_administrator_needs_a_second_person_or_a_passkey(site: Site, device: Device) -> None:
     context = device()
@@ -189,6 +198,7 @@ def test_an_administrator_needs_a_second_person_or_a_passkey(site: Site, device:
     page.wait_for_url("**/sign-in/second")
 
 
+@SLOW
 @pytest.mark.covers("N-R10", "J3")
 def test_a_locked_account_opens_with_the_password_it_had(site: Site, device: Device) -> None:
     page = device("zh-CN", 360).new_page()
@@ -210,6 +220,7 @@ def test_a_locked_account_opens_with_the_password_it_had(site: Site, device: Dev
     page.wait_for_url("**/account")
 
 
+@SLOW
 @pytest.mark.covers("N-R2", "N-R3", "N-R11", "E2", "M5")
 def test_a_lost_app_is_replaced_after_a_wait_and_the_old_one_is_void(site: Site, device: Device) -> None:
     page = device("en-US", 360).new_page()
@@ -244,8 +255,40 @@ def test_a_lost_app_is_replaced_after_a_wait_and_the_old_one_is_void(site: Site,
         page.wait_for_url("**/account")
 
 
-@pytest.mark.covers("N-R8", "E2")
+@pytest.mark.slow
+@pytest.mark.covers("O-M1", "W-1", "N-R11")
 @pytest.mark.parametrize("locale", ["en", "zh_CN"])
+def test_a_lost_app_is_replaced_by_a_passkey(site: Site, device: Device, locale: str) -> None:
+    context = device("zh-CN" if locale == "zh_CN" else "en-US", 360)
+    page = context.new_page()
+    authenticator(context, page)
+    who = site.person(locale)
+    add_app(site, who)
+    codes = add_codes(site, who)
+    ask(page, who.mail, "/forgot?journey=second_factor")
+    mail_code(page, site, who)
+    pick(page, "recovery_code")
+    answer(page, codes[0].lower())
+    page.locator("main a.button").click()
+    held(page, locale, short=True)
+    with site.later(minutes=MINUTES):
+        let_go(site, page)
+        first, then = (page.locator(f"form[action$='{path}'] button") for path in ("/passkey/new", "/passkey"))
+        expect(first).to_be_visible()
+        fits(page)
+        first.click()
+        expect(then).to_be_visible()
+        fits(page)
+        then.click()
+        heading(page, locale, "Your new second step works")
+        context.clear_cookies()
+        page.goto("/sign-in")
+        page.locator("[data-passkey-button]").click()
+        page.wait_for_url("**/account")
+
+
+@pytest.mark.covers("N-R8", "E2")
+@pytest.mark.parametrize("locale", ["en", pytest.param("zh_CN", marks=SLOW)])
 def test_a_colleague_vouches_with_the_digits_of_the_page(site: Site, device: Device, locale: str) -> None:
     words = "zh-CN" if locale == "zh_CN" else "en-US"
     page, friend = device(words).new_page(), device(words, 360).new_page()
@@ -275,6 +318,7 @@ def test_a_colleague_vouches_with_the_digits_of_the_page(site: Site, device: Dev
         expect(page.locator("#new_password")).to_be_visible()
 
 
+@SLOW
 @pytest.mark.covers("N-R8")
 def test_a_colleague_who_says_no_is_believed(site: Site, device: Device) -> None:
     page, friend = device().new_page(), device().new_page()
@@ -290,6 +334,7 @@ def test_a_colleague_who_says_no_is_believed(site: Site, device: Device) -> None
     heading(page, "en", "One more proof, please")
 
 
+@SLOW
 @pytest.mark.covers("X-8")
 def test_by_keyboard_alone(site: Site, page: Page) -> None:
     who = site.person()

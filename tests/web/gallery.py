@@ -10,6 +10,8 @@ import gallery_account
 from markupsafe import Markup
 
 from keyback.application.lockouts import Failing, Lock
+from keyback.locale import gettext
+from keyback.proofs.security_questions.questions import QUESTIONS
 from keyback.web import demo_pages as d
 from keyback.web import pages as p
 from keyback.web import pages_link as pl
@@ -96,17 +98,20 @@ def ways(username: str) -> Iterator[tuple[str, p.Page]]:
     yield "ways", w.Ways(HANDLE, False, "password", known)
     yield "ways-mailbox", w.Ways(HANDLE, False, "mailbox", known)
     yield "ways-more", w.Ways(HANDLE, True, "password", mine, ("email_link",), username, refused="too_early")
+    yield "ways-only-new", w.Ways(HANDLE, True, "second_factor", mine, ("email_link",), username, only_new=True)
     yield "ways-none", w.Ways(HANDLE, True, "password", (), ("email_link",), username)
     for proof in ("sms_code", "im_message", "backup_email", "totp", "recovery_code"):
         yield f"way-{proof}", w.OneWay(HANDLE, proof, False, seconds_left=500, resend_in_seconds=20)
     yield "way-known", w.OneWay(HANDLE, "sms_code", True, hint="•••• 34", seconds_left=40, error="wrong", tries_left=1)
     yield "way-passkey", w.OneWay(HANDLE, "passkey", False, {"options": "{}"}, error="wrong", tries_left=3)
+    yield "way-no-tries", w.OneWay(HANDLE, "sms_code", False, resend_in_seconds=0, error="no_tries", journey="mailbox")
     yield "way-contact", w.OneWay(HANDLE, "recovery_contact", False, {"digits": "4711"})
     yield "way-question", w.OneWay(HANDLE, "security_questions", True, {"question": "?"}, error="no_tries")
-    yield "held", w.Held(HANDLE, AT, "stranger", username, mine)
-    yield "held-long", w.Held(HANDLE, AT, "mailbox", username)
+    yield "held", w.Held(HANDLE, AT, "stranger", username, mine, seconds_left=290)
+    yield "held-long", w.Held(HANDLE, AT, "mailbox", username, seconds_left=86_100)
     yield "in-review", w.InReview(HANDLE, username, (w.WayOption("passkey", (("f2", "YubiKey"),)),))
-    yield "new-code", w.NewCode(HANDLE, "K7QF2M-9X3B1T-ZZ81AC")
+    yield "new-code", w.NewCode(f"/r/{HANDLE}", "K7QF2M-9X3B1T-ZZ81AC")
+    yield "new-code-due", w.NewCode("/forgot", "K7QF2M-9X3B1T-ZZ81AC", "due")
     yield "vouch", w.Vouch("陈伟", AT, "203.0.113.7", "Windows, Chrome", error="wrong", tries_left=2)
     yield "unlock", r.Unlock(HANDLE, username, ("Keyback", "Demo CRM"), ("Demo CRM",))
     stale = Failing("203.0.113.7", "iOS, Mobile Safari", 17, AT - 86_400_000, AT, True)
@@ -117,7 +122,9 @@ def ways(username: str) -> Iterator[tuple[str, p.Page]]:
     )
     yield "unlock-none", r.Unlock(HANDLE, username, ())
     yield "replace-factor", r.ReplaceFactor(HANDLE, username, (("totp", "Pixel"), ("passkey", "")))
-    yield "replace-factor-scan", r.ReplaceFactor(HANDLE, username, (), "JBSW Y3DP", Markup("<svg></svg>"), error=True)
+    yield "replace-factor-scan", r.ReplaceFactor(HANDLE, username, (), "JBSW Y3DP", Markup("<svg></svg>"), error="code")
+    yield "replace-factor-passkeys", r.ReplaceFactor(HANDLE, username, (("totp", ""),), passkeys=True, error="passkey")
+    yield "replace-factor-passkey", r.ReplaceFactor(HANDLE, username, (("totp", ""),), passkeys=True, options="{}")
     yield "replace-mailbox", r.ReplaceMailbox(HANDLE, username, (("c2", "m•••@example.net"),))
     waiting = r.ReplaceMailbox(HANDLE, username, (), "maya@example.net", error="wrong")
     yield "replace-mailbox-code", waiting
@@ -140,6 +147,8 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     yield "triage", p.Triage(), plain
     yield "forgot", p.Forgot(systems=SYSTEMS), one
     yield "forgot-locked", p.Forgot(systems=SYSTEMS[:1], journey="locked"), one
+    yield "forgot-second-factor", p.Forgot(systems=SYSTEMS, journey="second_factor"), one
+    yield "forgot-mailbox", p.Forgot(systems=SYSTEMS, journey="mailbox"), one
     for i, error in enumerate((p.IDENTIFIER_EMPTY, p.IDENTIFIER_LONG, p.IDENTIFIER_MALFORMED)):
         yield f"forgot-error-{i}", p.Forgot(SYSTEMS, error=error, identifier="a b", system="tryton"), one
     yield "find", p.Find(), plain
@@ -173,6 +182,7 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     yield "link-continue", pl.LinkContinue(HANDLE), one
     yield "stop", p.StopPage(username, AT, source, device), plain
     yield "stopped", p.Stopped(), plain
+    yield "stopped-waiting", p.Stopped(proven=True), plain
     yield "stopped-here", p.Stopped(by_mail=False), plain
     yield "not-yours", p.NotYours(), plain
     yield from ((name, page, one) for name, page in ways(username))
@@ -226,6 +236,8 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     yield "results-all-done", p.Results(HANDLE, rows[:1] * 2, True, built_in=False), three
     yield "results-refusals", p.Results(HANDLE, (*rows[:1], policy, *refused), True, can_retry=True), three
     yield "results-second", p.Results(HANDLE, rows[:2], False, ignored_second=True), three
+    planted = (("f1", "totp", "", AT), ("f2", "passkey", "Work laptop", AT))
+    yield "results-added", p.Results(HANDLE, rows[:1], True, added=planted), three
     live = ("waiting", "working", "unsure")
     for state in ("waiting", "working", "yours", "desk", "unsure", "refused"):
         yield f"results-{state}", p.Results(HANDLE, (p.SystemResult("Tryton", state),), state not in live), three
@@ -245,9 +257,13 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     yield from ((f"account-{name}", page, plain) for name, page in gallery_account.second_steps())
     yield from ((f"account-{name}", page, plain) for name, page in gallery_account.outside())
     yield from ((f"account-{name}", page, inside) for name, page in gallery_account.inside())
+    asked = tuple((key, gettext(locale, text)) for key, text in QUESTIONS.items())
+    yield from ((f"account-{name}", page, inside) for name, page in gallery_account.questions(asked))
 
     yield "help", p.Help(), plain
     yield "help-with-recovery", p.Help(HANDLE), plain
+    yield "help-with-questions", p.Help(questions=True), plain
+    yield "help-mail-only", p.Help(other_ways=False), plain
     yield "privacy", p.Privacy(), plain
     yield "accessibility", p.Accessibility(), plain
     for status in (400, 403, 404, 405, 413, 415, 422, 429, 500, 503):
@@ -268,7 +284,8 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
             "邮件不够，要找服务台" if zh else "Mail alone is not enough",
         ),
     )
-    yield "demo", d.DemoHome(people, slow=True), demo
+    yield "demo", d.DemoHome(people, slow=True, now=AT), demo
+    yield "demo-ahead", d.DemoHome(people[:1], now=AT, ahead=True), demo
     mail = d.DemoMessage(
         "m1",
         AT,
@@ -296,5 +313,6 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
         d.DemoApp("Maya Okafor", "maya.okafor", "", "330127", 17, pending=True),
     )
     saved = d.DemoCodes("陈屿", "chenyu", (("K7QF2M-9X3B1T-ZZ81AC", True), ("M2QF2M-9X3B1T-ZZ81AC", False)))
-    yield "demo-authenticator", d.DemoAuthenticator(apps, (saved,), "a1"), demo
-    yield "demo-passkeys-not-here", d.DemoHome(people[:1], passkeys=False), demo
+    key = d.DemoPasskey("Carlos Ibáñez", "carlos.ibanez", "localhost", "AAAA", "AAAA", "AAAA")
+    yield "demo-authenticator", d.DemoAuthenticator(apps, (saved,), "a1", (key,)), demo
+    yield "demo-passkeys-not-here", d.DemoHome(people[:1], passkeys=False, now=AT), demo

@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from keyback.application.aftercare import STEPS
 from keyback.application.lockdown import Added
+from keyback.application.lockouts import Failing
 from keyback.application.readiness import MISHAPS, Outlook
 from keyback.web import pages as p
 from keyback.web import pages_account as a
@@ -19,6 +20,7 @@ FACTORS = (
     a.FactorLine("f1", "passkey", "Work laptop", AT, AT),
     a.FactorLine("f2", "totp", "", AT, 0, AT),
     a.FactorLine("f3", "recovery_codes", "", AT, AT, 0, 1),
+    a.FactorLine("f5", "security_questions", "", AT, 0, AT),
 )
 
 
@@ -33,10 +35,10 @@ def second_steps() -> Iterator[tuple[str, p.Page]]:
 
 
 def factors() -> Iterator[tuple[str, p.Page]]:
-    every = ("passkey", "totp", "recovery_code")
+    every = ("passkey", "totp", "recovery_code", "security_questions")
     yield "factors", a.Factors(FACTORS, every, "totp_added")
     yield "factors-none", a.Factors((), every)
-    for done in ("passkey_added", "removed"):
+    for done in ("passkey_added", "questions_set", "removed"):
         yield f"factors-{done}", a.Factors(FACTORS, every, done)
     yield "totp-start", a.TotpStart()
     yield "totp-setup", a.TotpSetup("f4", Markup("<svg></svg>"), "JBSW Y3DP EHPK 3PXP")
@@ -50,6 +52,17 @@ def factors() -> Iterator[tuple[str, p.Page]]:
     yield "codes-some", a.Codes(left=3, made_at=AT)
     yield "codes-one", a.Codes(left=1, made_at=AT, busy=True)
     yield "codes-shown", a.Codes(CODES, 10, AT, "maya.okafor")
+
+
+def questions(texts: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, p.Page]]:
+    """All that can be wrong, three at a time."""
+    yield "questions", a.Questions(texts)
+    yield "questions-set", a.Questions(texts, set_at=AT)
+    yield "questions-busy", a.Questions(texts, ("toy", "sea", "pay"), busy=True)
+    wrong = ("no_question", "same_question", "too_short", "too_long", "too_easy", "about_you", "same_answer")
+    for i in range(0, len(wrong), 3):
+        some = dict(enumerate(wrong[i : i + 3]))
+        yield f"questions-{wrong[i]}", a.Questions(texts, ("toy", "toy", ""), some)
 
 
 LINES = (
@@ -76,6 +89,8 @@ def contacts() -> Iterator[tuple[str, p.Page]]:
     for kind, error in zip(KINDS, errors, strict=True):
         yield f"add-{kind}", a.AddContact(kind)
         yield f"add-{kind}-{error}", a.AddContact(kind, error, "x y", "陈伟")
+    yield "add-sms-last", a.AddContact("sms", stronger=("passkey", "totp"))
+    yield "add-sms-app-there", a.AddContact("sms", "known", "+86 1", stronger=("passkey",))
     for error in ("known", "too_many", "too_often", "phone_without_messages", "no_name"):
         yield f"add-{error}", a.AddContact("sms", error, "+86 1")
     confirm = a.ConfirmContact("c3", "sms", "+8613800138000", 500, 90)
@@ -91,7 +106,7 @@ def contacts() -> Iterator[tuple[str, p.Page]]:
 def outside() -> Iterator[tuple[str, p.Page]]:
     """Reached by mailed links."""
     for problem in ("", "over", "accepted", "declined"):
-        yield f"invited-{problem or 'open'}", a.Invited(problem, "陈伟", AT)  # type: ignore[arg-type]
+        yield f"invited-{problem or 'open'}", a.Invited("陈伟", AT, problem)  # type: ignore[arg-type]
     yield "wasnt-me", a.Lock("/wasnt-me", "", "maya.okafor", ADDED)
     for problem in ("over", "broken", "done"):
         yield f"wasnt-me-{problem}", a.Lock("/wasnt-me", problem, "maya.okafor")  # type: ignore[arg-type]
@@ -108,6 +123,8 @@ def rest() -> Iterator[tuple[str, p.Page]]:
     yield "devices-one", a.Devices(sessions[:1], ())
     yield "activity", a.Activity(EVENTS, 7)
     yield "activity-none", a.Activity(())
+    failing = (Failing("203.0.113.9", "Thunderbird", 41, AT, AT, True), Failing("2001:db8::7", "", 9, AT, AT, False))
+    yield "activity-failing", a.Activity(EVENTS, 0, failing)
     bad = Outlook("phone", advice="recovery_codes")
     mixed = (
         Outlook("password", ("email_link",)),
@@ -117,13 +134,16 @@ def rest() -> Iterator[tuple[str, p.Page]]:
     )
     yield "overview", a.Overview("陈屿", "chenyu", mixed, EVENTS[:2], 9, True, True)
     good = tuple(Outlook(x, ("email_link", "passkey")) for x in MISHAPS)
-    yield "overview-good", a.Overview("陈屿", "chenyu", good, due_in_days=1)
+    yield "overview-good", a.Overview("陈屿", "chenyu", good, due_in_days=1, one_address=True)
     yield "overview-soon", a.Overview("陈屿", "chenyu", (Outlook("phone", ("email_link", "passkey"), AT),))
     rules = (p.PasswordRule("too_short", "15+"),)
     form = a.NewPassword("maya.okafor", 15, rules)
     yield "password", form
     yield "password-errors", replace(form, min_length=8, errors=(p.PasswordRule("breached", "?", "unmet", "?"),))
     yield "password-mismatch", replace(form, mismatch=True)
+    both = (p.PasswordRule("too_short", "15+", "unmet", "?"),)
+    yield "password-current", replace(form, current="wrong", requirements=both, errors=both)
+    yield "password-tries", replace(form, current="no_tries")
     yield "password-busy", replace(form, busy=True)
     yield "password-done", replace(form, done=True)
     yield "after", a.After(("contacts",), LINES, ADDED, EVENTS, "maya.okafor")

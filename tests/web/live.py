@@ -26,6 +26,7 @@ from keyback.observability import configure
 from keyback.settings import Settings
 from keyback.storage.sealing import Keyring
 from keyback.web.server import Patience, bind
+from tests.cheaper import CHEAP, cheap_hashing
 from tests.conftest import person
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -105,7 +106,7 @@ def live(
         database_url=database_url,
         keyring=over.pop("keyring", None) or Keyring.fresh_line(),
         mail=mail,
-        password={"argon2_t": 2, "argon2_m_kib": 19456, "memory_budget_mib": 64},
+        password=CHEAP,
         limits=over.pop("limits", dict.fromkeys(("recoveries", "proofs", "sign_ins", "checks"), 100_000)),
         **over,
     )
@@ -115,7 +116,8 @@ def live(
 
     async def main() -> None:
         stop = asyncio.Event()
-        services = build(settings)
+        with cheap_hashing():
+            services = build(settings)
         held.extend((services, asyncio.get_running_loop(), stop))
         try:
             await serving.hold(

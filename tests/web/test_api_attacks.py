@@ -407,7 +407,7 @@ def do(r: Recovery, call: str) -> httpx2.Response:
             return r.post("/cancel")
 
 
-@pytest.mark.covers("C22")
+@pytest.mark.covers("C22", "A-2.3.1")
 @pytest.mark.parametrize("state", STATES)
 def test_no_step_can_be_skipped_or_repeated(client: Client, mailbox: Mailbox, state: str) -> None:
     for call, allowed in CALLS.items():

@@ -23,6 +23,7 @@ from tests.web.live import AGENT, live
 
 RUN = "import sys, pathlib; from keyback.demo import run; sys.exit(run(0, pathlib.Path(sys.argv[1]), *sys.argv[2:]))"
 NEW = "supper ladder teapot 7"
+PENDING = re.compile(r'data-state="(waiting|working)"')
 
 
 @dataclass
@@ -111,7 +112,7 @@ def choose(client: httpx2.Client, page: str, password: str) -> str:
     assert submission
     fields = {"new_password": password, "new_password_again": password, "submission": submission[1]}
     assert client.post(f"{page}/password", data={**fields, "accounts": accounts}).status_code == 303
-    return str(until(lambda: "Changed," in (t := client.get(page).text) and 'data-state="working"' not in t and t))
+    return str(until(lambda: "Changed," in (t := client.get(page).text) and not PENDING.search(t) and t))
 
 
 # ── the people ──────────────────────────────────────────────────────────────
@@ -146,6 +147,17 @@ def test_every_hint_is_there_in_chinese() -> None:
     assert [h for h in HINTS if h not in catalog("zh_CN")] == []
 
 
+def test_the_guides_name_the_same_people_by_what_they_have() -> None:
+    docs, rows = Path(__file__).parents[2] / "docs", []
+    for lang in ("en", "zh"):
+        lines = (docs / lang / "demo.md").read_text(encoding="utf-8").splitlines()
+        rows.append([set(re.findall(r"`([a-z.]+)`", x)) for x in lines if x.startswith("| `") and "/demo" not in x])
+    assert rows[0] == rows[1]
+    kinds = {s.username: (s.enrolled, s.tier == "privileged", s.locked) for s in STAFF}
+    for row in rows[0]:
+        assert len({kinds[username] for username in row}) == 1, row
+
+
 # ── the contract ────────────────────────────────────────────────────────────
 
 
@@ -170,6 +182,8 @@ def test_people_json(demo: Demo) -> None:
     assert by_login["oliver.brandt"]["enrolled"] == ["email_link", "totp", "recovery_codes"]
     assert by_login["dingning"]["enrolled"] == ["email_link", "recovery_contact"]
     assert by_login["yuki.tanabe"]["enrolled"] == ["email_link", "sms"]
+    assert by_login["guoqiang"]["enrolled"] == ["email_link", "sms", "passkey", "recovery_codes"]
+    assert by_login["xujing"]["enrolled"] == ["email_link", "backup_email"]
     assert by_login["huangjie"]["enrolled"] == ["email_link", "im"]
     assert by_login["wangfang"]["enrolled"] == ["email_link"]  # nothing else is left
     assert by_login["heming"]["tier"] == "privileged"
@@ -310,6 +324,30 @@ def test_an_app_and_a_saved_code_of_the_page_open_an_account(demo: Demo) -> None
         assert signed.headers["location"] == "/sign-in/second"
 
 
+def test_nobody_has_to_sit_out_a_wait(tmp_path: Path) -> None:
+    first = start(tmp_path / "kept")
+    with first.client() as client:
+        page = prove(client, "hanxue", f"hanxue@{DOMAIN}")
+        assert client.post(f"{page}/ways/totp").status_code == 303
+        code = app_of(client, "hanxue")["code"]
+        assert client.post(f"{page}/ways/totp/answer", data={"code": code}).status_code == 303
+        assert "Now a short wait" in client.get(page).text
+        (mail,) = until(lambda: mails(client, f"hanxue@{DOMAIN}")[1:])
+        for nothing in ("", "-16", "x", "1e3"):
+            assert client.post("/demo/clock", data={"minutes": nothing}).headers["location"] == "/demo"
+        assert app_of(client, "hanxue")["used"]
+        client.post("/demo/clock", data={"minutes": "16"})
+        assert until(lambda: "new_password" in client.get(page).text)
+        over = until(lambda: mails(client, f"hanxue@{DOMAIN}")[2:])[0]
+        assert 15 * 60_000 < over["at"] - mail["at"] < 30 * 60_000
+    assert first.end() == 0
+    again = start(tmp_path / "kept")  # time never goes back
+    with again.client() as client:
+        html = client.get("/demo").text
+        assert "It was set ahead" in html
+    assert again.end() == 0
+
+
 def test_under_a_name_browsers_make_passkeys(demo: Demo, tmp_path: Path) -> None:
     with demo.client() as client:
         assert "keyback demo --host localhost" in client.get("/demo").text
@@ -331,7 +369,7 @@ def test_nothing_of_the_demo_exists_elsewhere(sqlite_url: str, tmp_path: Path) -
             "/demo", "/demo/", "/demo/people.json", "/demo/mailbox", "/demo/mailbox.json", "/demo/mailbox/status",
             "/demo/phone", "/demo/phone.json", "/demo/phone/status",
             "/demo/authenticator", "/demo/authenticator.json", "/demo/authenticator/status",
-            "/demo/crm", "/demo/crm/sign-in", "/demo/crm/toggle", "/demo/crm/api/find",
+            "/demo/clock", "/demo/crm", "/demo/crm/sign-in", "/demo/crm/toggle", "/demo/crm/api/find",
         ):  # fmt: skip
             assert client.get(path).status_code == 404, path
             assert client.post(path, data={"broken": "1"}).status_code == 404, path

@@ -31,7 +31,8 @@ def test_passwords_are_hidden_and_have_a_button_that_shows_them(name: str) -> No
 def test_choosing_a_password_asks_for_nothing_else() -> None:
     for name in ("password", "password-errors", "account-password", "account-password-errors"):
         asked = {a["name"] for a in inputs(name) if a.get("type") not in ("checkbox", "radio")} - {"username"}
-        assert asked == {"new_password", "new_password_again"}, name
+        current = {"current_password"} if name.startswith("account-") else set()
+        assert asked == {"new_password", "new_password_again", *current}, name
 
 
 @pytest.mark.covers("X-2")
@@ -44,7 +45,7 @@ def test_who_one_is_is_asked_once() -> None:
     assert all(any(a.get("name") == "identifier" for a in inputs(n)) for n in ("forgot", "find", "sign-in"))
 
 
-@pytest.mark.covers("N-P13", "A-6.2.7", "X-1", "X-5")
+@pytest.mark.covers("N-P13", "A-6.2.7", "X-1", "X-5", "SD-D4")
 def test_codes_and_passwords_can_be_pasted() -> None:
     found = 0
     for name in SAMPLES:
@@ -67,3 +68,12 @@ def test_what_happened_is_announced() -> None:
         "account-password-errors", "account-second-wrong", "password-errors", "unlock-failing",
     ):  # fmt: skip
         assert {"status", "alert"} & {a.get("role") for _, a in Tree(draw(*SAMPLES[name])).tags}, name
+
+
+@pytest.mark.covers("SD-D4")
+def test_password_managers_are_recommended_after_a_recovery() -> None:
+    for locale, words in (("en", "password manager"), ("zh_CN", "密码管理器")):
+        told = {
+            name for name, page, shell in gallery.samples(locale) if words in " ".join(Tree(draw(page, shell)).texts)
+        }
+        assert any(name.startswith("after") or "-after" in name for name in told), sorted(told)

@@ -114,7 +114,7 @@ def test_page_is_sound(locale: str, page: pages.Page, shell: pages.Shell) -> Non
             assert a.get("href")
 
 
-@pytest.mark.covers("I4")
+@pytest.mark.covers("I4", "A-1.2.3")
 @pytest.mark.parametrize("locale, page, shell", SAMPLES)
 def test_nothing_is_inline(locale: str, page: pages.Page, shell: pages.Shell) -> None:
     tree = Tree(draw(page, shell))
@@ -195,7 +195,7 @@ def poisoned(value: Any, payload: str, keep: frozenset[str] = frozenset()) -> An
 OUR_SCRIPTS = {RENDERER.static_url(name) for name in ("account.js", "app.js", "passkey.js")}
 
 
-@pytest.mark.covers("I4")
+@pytest.mark.covers("I4", "A-1.2.1")
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_untrusted_text_never_becomes_markup(payload: str) -> None:
     for locale in ("zh_CN", "en"):
@@ -210,7 +210,7 @@ def test_untrusted_text_never_becomes_markup(payload: str) -> None:
             assert "49" not in "".join(dirty.texts).replace(payload, "") or "49" in "".join(clean.texts), name
 
 
-@pytest.mark.covers("I4")
+@pytest.mark.covers("I4", "A-1.2.2")
 def test_only_web_addresses_become_links() -> None:
     assert [
         safe_url(u) for u in ("javascript:alert(1)", "data:text/html,x", "//evil.example", "/\\evil.example", "")

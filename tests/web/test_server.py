@@ -42,7 +42,7 @@ def settings(folder: Path, **over: Any) -> Settings:
 # ── starting ────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.covers("C8", "P1", "N-P15", "O-F5")
+@pytest.mark.covers("C8", "P1", "N-P15", "O-F5", "A-12.2.1")
 @pytest.mark.parametrize(
     ("over", "says"),
     [
@@ -201,7 +201,7 @@ def test_sqlite_needs_no_listener(make_kit: Callable[..., Kit]) -> None:
 # ── metrics ─────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.covers("C8")
+@pytest.mark.covers("C8", "A-13.4.5")
 def test_metrics_count_by_pattern_and_stay_on_their_own_address(sqlite_url: str, tmp_path: Path) -> None:
     with bind("127.0.0.1:0") as free:
         address = f"127.0.0.1:{free.getsockname()[1]}"

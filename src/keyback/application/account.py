@@ -1,7 +1,8 @@
 """What changes about how an account is protected: recorded, and told to everybody who was a contact before (N-R12, F1).
 
 Each notice has a link of its own by which its reader locks the account ("this wasn't me"). A contact that was added
-lately has none: who planted it must not be able to undo what the owner does.
+lately has none: who planted it must not be able to undo what the owner does. One that was taken away has it for as long
+as what a thief changes can be taken back: it may have been the owner's, or that of somebody they no longer trust.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from keyback.application.notices import username_of
 from keyback.application.store import Job, Tx
 from keyback.domain.challenge import HOUR, token_digest
 from keyback.domain.events import Note
-from keyback.domain.person import Contact
+from keyback.domain.person import Contact, Person
 from keyback.domain.prompt import Prompt, link_token
 
 LETTER = "account_changed"
@@ -21,6 +22,7 @@ PROOF = "account"  # of the prompts behind these links
 LETTER_LIFE = 3 * 24 * HOUR
 LINK_LIFE = 7 * 24 * HOUR
 DAYS_BACK = 72 * HOUR  # what a lockdown may take back
+GONE_LINK_LIFE = DAYS_BACK  # of a contact that was taken away
 
 
 def changed(
@@ -53,7 +55,7 @@ def tell(
 ) -> None:
     """One letter to each contact, with a link that locks the account."""
     person = tx.people.person(person_id)
-    contacts = [*tx.people.contacts([person_id]).get(person_id, ()), *also]
+    contacts, gone = [*tx.people.contacts([person_id]).get(person_id, ()), *also], {c.id for c in also}
     if person is None:
         return
     body = {
@@ -71,21 +73,21 @@ def tell(
     for c in contacts:
         if c.id == but:
             continue
-        more = {"prompt": _link(tx, person_id, person.security_version, c.id)} if trusted(c, tx.now) else {}
+        life = GONE_LINK_LIFE if c.id in gone else LINK_LIFE
+        more = {"prompt": lock_link(tx, person, c.id, life)} if trusted(c, tx.now) else {}
         jobs.append(Job(tx.new_id(), "mail", {**body, "contact": c.id, **more}, tx.now, tx.now + LETTER_LIFE))
     tx.outbox.put(jobs)
 
 
 def trusted(contact: Contact, now: int) -> bool:
-    """Whether a contact has been there long enough to stop things."""
-    return contact.usable_from <= now
+    """Whether a contact was ever confirmed, and has been there long enough to stop things."""
+    return contact.state != "pending" and contact.usable_from <= now
 
 
-def _link(tx: Tx, person_id: str, version: int, contact_id: str) -> str:
-    nonce = tx.random(32)
-    prompt = Prompt(
-        tx.new_id(), "cancel", PROOF, person_id, nonce, version, tx.now, tx.now + LINK_LIFE, target=contact_id
-    )
+def lock_link(tx: Tx, person: Person, contact_id: str, life: int) -> str:
+    """A link by which the reader of one contact locks the account; the id of its prompt."""
+    nonce, version = tx.random(32), person.security_version
+    prompt = Prompt(tx.new_id(), "cancel", PROOF, person.id, nonce, version, tx.now, tx.now + life, target=contact_id)
     tx.prompts.add(prompt, token_digest(link_token(tx.seals.derive("prompt"), nonce)))
     return prompt.id
 

@@ -62,4 +62,4 @@ def remind_later(tx: Tx, person_id: str) -> None:
         "path": "/account/after",
     }
     due = tx.now + REMIND_AFTER
-    tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, due + REMIND_AFTER, due_at=due)])
+    tx.outbox.put([Job(tx.new_id(), "mail", body, due, due + REMIND_AFTER, due_at=due)])  # dated when it goes out

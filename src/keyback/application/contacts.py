@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from keyback.application import reminders
 from keyback.application.account import changed, masked
 from keyback.application.identity import Origin, device_words
 from keyback.application.notices import username_of
@@ -175,6 +176,8 @@ def _confirm(tx: Tx, prompt: Prompt, origin: Origin) -> None:
     if not tx.prompts.end(prompt.id, "used") or not tx.contacts.confirm(contact.id, tx.now + COOL_IN):
         raise Refusal("over")
     tx.counters.take_back([f"enrol/{person.id}"])
+    if contact.role == "recovery":
+        reminders.plan(tx, contact)
     what, detail = f"{WORD_OF[kind_of(contact)]}_added", contact.name or masked(contact)
     changed(tx, person.id, what, origin, detail=detail, but=contact.id, data={"contact": contact.id})
 

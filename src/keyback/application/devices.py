@@ -7,6 +7,7 @@ import ipaddress
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from keyback.application.identity import Origin, device_words, network_of
 from keyback.application.store import Tx
@@ -54,12 +55,14 @@ def known(tx: Tx, person_id: str, cookie: str, origin: Origin, networks: Sequenc
     own = tx.devices.of_person(person_id)
     digest, here = token_digest(cookie), network_of(origin.source)
     lately = {network_of(d.source) for d in own if d.seen_at > tx.now - NETWORK_LIFE}
-    near = here in lately - {"unknown"} or _within(origin.source, networks)
+    near = here in lately - {"unknown"} or within(origin.source, tuple(networks))
     this = next((d for d in own if d.digest == digest), None)
     return Standing(this is not None, near, this.seen_at if this else 0)
 
 
-def _within(source: str, networks: Sequence[str]) -> bool:
+@lru_cache(maxsize=4096)
+def within(source: str, networks: tuple[str, ...]) -> bool:
+    """Whether an address is in one of these networks (CIDRs)."""
     try:
         address = ipaddress.ip_address(source)
     except ValueError:

@@ -14,13 +14,15 @@ from keyback.domain.prompt import Prompt, PromptEnding, Purpose, Want
 @dataclass(frozen=True, slots=True)
 class Everything:
     """A person with all that is enrolled: confirmed contacts, active factors (without what proves them), one saved code
-    of each set that has good ones (without its hash). `privileged`: one of their accounts is."""
+    of each set that has good ones (without its hash). `privileged`: one of their accounts is. `removed`: factors that
+    were taken away lately (`domain.factor.LINGER`)."""
 
     person: Person
     contacts: tuple[Contact, ...] = ()
     factors: tuple[Factor, ...] = ()
     codes: tuple[SavedCode, ...] = ()
     privileged: bool = False
+    removed: tuple[Factor, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,11 @@ class Devices(Protocol):
 class Failures(Protocol):
     def of(self, name: str, network: str) -> Sequence[Failure]: ...
     def of_names(self, names: Sequence[str]) -> Sequence[Failure]: ...
+    def touched(self, kind: str, since: int, after: str, limit: int) -> Sequence[str]:
+        """Names of this kind for which something was tried in vain since then, in their order, behind `after`; not
+        those that nobody has."""
+        ...
+
     def begin(self, failure: Failure) -> None: ...
     def settle(self, name: str, network: str, mark: bytes, tried: bytes, previous: bool | None = None) -> bool: ...
     def forget(self, name: str, network: str, mark: bytes, tried: bytes) -> None: ...

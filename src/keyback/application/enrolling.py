@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from keyback.domain.factor import Factor
@@ -34,6 +34,19 @@ class MadePasskey(Protocol):
     def lookup(self) -> bytes: ...
     @property
     def counter(self) -> int: ...
+
+
+@runtime_checkable
+class EnrolsQuestions(Protocol):
+    """Knows its questions, judges answers before they are kept, and hashes them.
+
+    `questions` are English texts by key; a fault names the place, from 0, and a code.
+    """
+
+    @property
+    def questions(self) -> Mapping[str, str]: ...
+    def faults(self, chosen: Sequence[tuple[str, str]], about: Iterable[str] = ...) -> Sequence[tuple[int, str]]: ...
+    async def hashed(self, chosen: Sequence[tuple[str, str]]) -> Mapping[str, Any]: ...
 
 
 @runtime_checkable

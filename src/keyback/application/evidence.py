@@ -13,7 +13,8 @@ from keyback.domain import case as dc
 from keyback.domain import events as ev
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
-from keyback.domain.person import Account, Contact, Person, Tier
+from keyback.domain.factor import weighing
+from keyback.domain.person import Account, Contact, Person, Tier, one_domain
 from keyback.domain.policy import PROOFS, Evidence, Policy, Risk, effective_tier, required_tier, suffices
 
 
@@ -89,29 +90,40 @@ def _tell_hold(tx: Tx, case: Case, until: int, intake: Intake, *, over: bool) ->
 
 
 def tier_of(tx: Tx, person: Person, accounts: Sequence[Account], policy: Policy) -> Tier:
-    """The tier that counts for a person now."""
+    """The tier that counts for a person now; a factor that was added lately does not raise it yet (ADR 23)."""
     if any(a.privileged and a.state != "disabled" for a in accounts):
         return "privileged"
-    return effective_tier(person.tier, (f.kind for f in tx.factors.of_person(person.id)), policy.floor)
+    factors = tx.factors.of_person(person.id, states=("active", "removed"))
+    return effective_tier(person.tier, weighing(factors, tx.now), policy.floor)
 
 
 def risk_of(tx: Tx, person_id: str, origin: Origin, policy: Policy) -> Risk:
-    """Whether a person signed in with this browser, or from this network, before."""
+    """Whether a person signed in with this browser, or from this network, before; and whom else one could tell."""
     standing = devices.known(tx, person_id, origin.device, origin, policy.known_networks)
-    return Risk(known_device=standing.device, known_network=standing.network)
+    told = tx.people.contacts([person_id]).get(person_id, ())
+    return Risk(standing.device, standing.network, only_address(told, tx.now))
+
+
+def only_address(contacts: Sequence[Contact], now: int) -> str:
+    """The channel of the one contact that hears of a recovery in time to stop it; empty where there are more."""
+    told = [c for c in contacts if c.role != "recovery" and c.usable_from <= now]
+    return channel_of(told[0], told) if len(told) == 1 else ""
 
 
 def channel_of(contact: Contact, own: Sequence[Contact]) -> str:
-    """The identity under which a contact's evidence counts. A backup address at the same mail domain as the primary one
-    is the same channel: who runs that domain reads both."""
+    """The identity under which a contact's evidence counts.
+
+    Mailboxes at one mail domain, or at one below the other, fall together: whoever runs it, or takes it over, reads
+    them all. They are one channel, so that they count once (F7): the primary one's where it is among them.
+    """
     kind = {"mail": "mail", "sms": "phone", "im": "im"}[contact.channel]
     if contact.role == "recovery":
         return f"contact:{contact.id}"
     if contact.channel == "mail" and contact.role == "backup":
-        domain = contact.address.rpartition("@")[2].casefold()
-        for c in own:
-            if c.channel == "mail" and c.role == "primary" and c.address.rpartition("@")[2].casefold() == domain:
-                return f"mail:{c.id}"
+        mine = sorted(own, key=lambda c: (c.role != "primary", c.added_at, c.id))  # else the oldest of them
+        mails = (c for c in mine if c.channel == "mail" and c.role != "recovery")
+        found = (c.id for c in mails if one_domain(c.address, contact.address))
+        return f"mail:{next(found, contact.id)}"
     return f"{kind}:{contact.id}"
 
 

@@ -12,11 +12,13 @@ MAX_AGENT = 200
 @dataclass(frozen=True, slots=True)
 class Origin:
     """Where a request came from: the network address (after trusted proxies), the browser's own words, cut, and the
-    cookie by which it is known once somebody signed in with it (a secret)."""
+    cookie by which it is known once somebody signed in with it (a secret). `near`: from a network that the policy names
+    as known for everybody."""
 
     source: str
     agent: str = ""
     device: str = field(default="", repr=False)
+    near: bool = False
 
 
 def clean_agent(agent: str) -> str:

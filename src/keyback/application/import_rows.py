@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -28,6 +29,8 @@ TIERS: Mapping[str, Tier] = {
     **dict.fromkeys(("mfa", "2fa", "twofactor", "双因素", "两步验证"), "mfa"),
     **dict.fromkeys(("privileged", "admin", "administrator", "管理员", "特权"), "privileged"),
 }
+ORDER: tuple[Tier, ...] = ("standard", "mfa", "privileged")
+LISTED = re.compile("[;；、|]")
 LOCALES: Mapping[str, str] = {
     **dict.fromkeys(("zh", "zhcn", "zhhans", "zhhanscn", "chinese", "中文", "简体中文", "汉语"), "zh_CN"),
     **dict.fromkeys(("en", "enus", "engb", "english", "英文", "英语"), "en"),
@@ -67,7 +70,8 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A good row. `backups`: canonical to stored address. `left`: the person left the company."""
+    """A good row. `backups`: canonical to stored address. `left`: the person left the company. `groups`: those of
+    theirs that have a tier, as `group_name` writes them."""
 
     line: int
     name: str
@@ -80,6 +84,7 @@ class Row:
     tier: Tier
     left: bool
     record: tuple[str, ...]
+    groups: frozenset[str] = frozenset()
 
 
 class KnownSystems(Protocol):
@@ -89,6 +94,8 @@ class KnownSystems(Protocol):
     def default_locale(self) -> str: ...
     @property
     def known(self) -> tuple[str, ...]: ...
+    @property
+    def groups(self) -> Mapping[str, Tier]: ...
     def named(self, text: str) -> str | None: ...
 
 
@@ -138,7 +145,8 @@ def _row(record: Record, cells: Mapping[str, str], systems: KnownSystems) -> Row
             raise _Bad("no_system_id", "external_id")
         external_id = username_canonical
     state, left = _one_of(cells, "state", STATES, ("active", False))
-    tier = _one_of(cells, "tier", TIERS, "standard")
+    said = _one_of(cells, "tier", TIERS, "standard")
+    groups = frozenset(g for g in map(group_name, LISTED.split(cells.get("group", ""))) if g in systems.groups)
     return Row(
         line=record.line,
         name=name,
@@ -150,15 +158,21 @@ def _row(record: Record, cells: Mapping[str, str], systems: KnownSystems) -> Row
             external_id=external_id,
             username=username,
             state=state,
-            privileged=tier == "privileged",
+            privileged=said == "privileged",
             provider=_text(cells, "provider", 80, needed=False),
         ),
         username_canonical=username_canonical,
         locale=_one_of(cells, "locale", LOCALES, systems.default_locale),
-        tier=tier,
+        tier=max((said, *(systems.groups[g] for g in groups)), key=ORDER.index),
         left=left,
         record=record.cells,
+        groups=groups,
     )
+
+
+def group_name(text: str) -> str:
+    """The one form in which groups are compared: NFKC, case folded, each run of white space one space."""
+    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def _filled(cells: Mapping[str, str], column: str) -> str:

@@ -25,6 +25,7 @@ HEADINGS: Mapping[str, tuple[str, ...]] = {
     "locale": ("locale", "language", "lang", "语言"),
     "state": ("state", "status", "状态", "账号状态"),
     "tier": ("tier", "level", "级别", "等级", "安全级别"),
+    "group": ("group", "groups", "team", "department", "组", "群组", "用户组", "部门"),
     "provider": ("provider", "sso", "singlesignon", "单点登录", "单点登录来源"),
 }  # fmt: skip
 FIELD_OF = {name: field_ for field_, names in HEADINGS.items() for name in names}

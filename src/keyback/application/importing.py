@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from keyback.application.import_rows import BadRow, Row, read_row, row_key
+from keyback.application.import_rows import ORDER, BadRow, Row, group_name, read_row, row_key
 from keyback.application.import_table import Record, Table, Unreadable, digest
 from keyback.application.store import Database, Imported, ImportedAccount, ImportResult, Tx
 from keyback.domain.events import Note
@@ -21,7 +22,6 @@ from keyback.domain.person import Tier
 
 BATCH = 1000
 Progress = Callable[[int, int], None]
-TIERS: tuple[Tier, ...] = ("standard", "mfa", "privileged")
 __all__ = ["BadRow", "ImportedPart", "Report", "Systems", "Unreadable", "import_people"]
 
 
@@ -31,21 +31,32 @@ class ImportedPart(Imported):
 
     Args:
         systems: systems that the file speaks for; accounts elsewhere are left alone.
-        given: what the file has columns for, of `locale`, `tier`, `state`, `backup`, `provider`; the rest is left as it
-            is for people who are there already.
+        given: what the file has columns for, of `locale`, `tier`, `privileged`, `state`, `backup`, `provider`; the rest
+            is left as it is for people who are there already.
     """
 
     systems: frozenset[str] = frozenset()
     given: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Systems:
-    """The configured systems. `ids`: those whose accounts need the system's own number, the column `external_id`."""
+    """What a file may speak of.
+
+    Args:
+        titles: name and title of the configured systems.
+        ids: those whose accounts need the system's own number, the column `external_id`.
+        tiers: the tier that the members of a group have at least, by its name (`policy.groups`).
+    """
 
     titles: Mapping[str, str]
     ids: frozenset[str] = frozenset()
     default_locale: str = "en"
+    tiers: Mapping[str, Tier] = field(default_factory=dict)
+
+    @cached_property
+    def groups(self) -> Mapping[str, Tier]:
+        return {group_name(name): tier for name, tier in self.tiers.items()}
 
     @property
     def known(self) -> tuple[str, ...]:
@@ -61,7 +72,8 @@ class Systems:
 
 @dataclass(slots=True)
 class Report:
-    """What an import came to. `added`, `changed`, `same` count people; `rows` and `bad` count rows."""
+    """What an import came to. `added`, `changed`, `same` count people; `rows` and `bad` count rows; `empty_groups`
+    have a tier and no member in the file, perhaps because of a slip in their name."""
 
     sha256: str = ""
     encoding: str = ""
@@ -72,6 +84,7 @@ class Report:
     bad: int = 0
     unused: tuple[str, ...] = ()
     dry_run: bool = False
+    empty_groups: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -104,7 +117,9 @@ async def import_people(
     """
     table = Table.of(path)
     _fits(table, systems)
-    report = Report(table.sha256, table.encoding, unused=table.unused, dry_run=dry_run)
+    column = table.fields.get("group")
+    unused = table.unused if column is None or systems.groups else (*table.unused, table.heading[column])
+    report = Report(table.sha256, table.encoding, unused=unused, dry_run=dry_run)
     last, scope = _survey(table, systems)
     reader = _Reader(table, systems, last, scope, report, on_bad)
     total = table.records
@@ -124,6 +139,8 @@ async def import_people(
             progress(report.rows, total)
     if progress:
         progress(total, total)
+    if "group" in table.fields:
+        report.empty_groups = tuple(g for g in systems.tiers if group_name(g) not in reader.groups)
     if not dry_run:
         counts = {k: getattr(report, k) for k in ("added", "changed", "same", "bad")}
         await db.write(
@@ -193,6 +210,11 @@ class _Reader:
         self._report, self._on_bad = report, on_bad
         self._names: dict[bytes, int] = {}  # user names and external ids of this file, and their lines
         self._given = frozenset({"locale", "tier", "state", "backup", "provider"} & table.fields.keys())
+        if "tier" in self._given:  # of the account, too; a group speaks for its people only
+            self._given |= {"privileged"}
+        elif "group" in table.fields and systems.groups:
+            self._given |= {"tier"}
+        self.groups: set[str] = set()
 
     def reject(self, bad: BadRow) -> None:
         self._report.bad += 1
@@ -212,6 +234,7 @@ class _Reader:
                 self.reject(row)
             else:
                 group.rows.append(row)
+                self.groups |= row.groups
             if key and self._last[name] == n:
                 del open_[name]
                 if group.rows:
@@ -250,7 +273,7 @@ class _Reader:
             key=key,
             name=first.name,
             locale=first.locale,
-            tier=max((r.tier for r in rows), key=TIERS.index),
+            tier=max((r.tier for r in rows), key=ORDER.index),
             state=state,
             mails=tuple(mails.values()),
             accounts=accounts,

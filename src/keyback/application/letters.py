@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from keyback.application import aftercare
+from keyback.application import aftercare, attempts
 from keyback.application.ports import Channel, Letter, LetterKind, Receipt
 from keyback.application.store import Database, Job, Seals, Tx
 from keyback.domain import challenge as ch
@@ -162,7 +162,9 @@ def _letters(
 
 
 def _still_due(tx: Tx, job: Job) -> bool:
-    """Whether a reminder has anything left to remind of."""
+    """Whether a letter that was planned still has anything to tell."""
+    if "sign_in" in job.body:
+        return not attempts.taken(tx, str(job.body["sign_in"]))
     return job.body.get("what") != "aftercare" or bool(aftercare.open_steps(tx, str(job.body["person"])))
 
 
@@ -222,14 +224,14 @@ def _facts(
             return None
         token = link_token(seals.derive("prompt", p.key_id), p.nonce)
         body["stop_link"] = Secret(f"{public_url}/l/{token}")
-    elif kind == "account_changed":
+    elif kind in ("account_changed", "signed_in"):
         if "prompt" in body:
             p = prompts.get(str(body.pop("prompt")))
             if p is None or p.key_id not in seals.ids:
                 return None
             body["stop_link"] = Secret(f"{public_url}/l/{link_token(seals.derive('prompt', p.key_id), p.nonce)}")
         body["account_url"] = f"{public_url}/account"
-    elif kind == "reminder":
+    elif kind in ("reminder", "tries"):
         body["account_url"] = f"{public_url}{body['path']}"
     elif kind in ("vouch", "invited"):
         p = prompts.get(str(body.pop("prompt")))

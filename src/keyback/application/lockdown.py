@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application import contacts, enrol, prove
-from keyback.application.account import DAYS_BACK, PROOF, changed, masked
+from keyback.application import attempts, contacts, enrol, prove
+from keyback.application.account import DAYS_BACK, GONE_LINK_LIFE, PROOF, changed, masked
 from keyback.application.identity import Origin
 from keyback.application.notices import username_of
 from keyback.application.store import Tx
@@ -59,6 +59,9 @@ def look(tx: Tx, token: str) -> Notice:
     person = tx.people.person(p.person_id)
     if p.ended is not None or p.expires_at <= tx.now or person is None or person.state != "active":
         return Notice("over")
+    reader = tx.contacts.many([p.target]).get(p.target)
+    if reader is not None and reader.state == "removed" and reader.ended_at + GONE_LINK_LIFE <= tx.now:
+        return Notice("over")
     return Notice("", username_of(tx, p.person_id), recent(tx, p.person_id, tx.now - DAYS_BACK, hidden=True))
 
 
@@ -101,6 +104,7 @@ def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") 
     gone = take_away(tx, person_id, [a.id for a in added]) if take_back else []
     tx.sessions.end_all(person_id)
     tx.devices.forget(person_id)
+    attempts.locked(tx, person_id)
     for purpose in VOID:
         tx.prompts.end_where("stopped", person_id=person_id, purpose=purpose)
     tx.people.bump_security(person_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keyback.application import newpassword
+from keyback.application import newpassword, stepup
 from keyback.application.account import changed
 from keyback.application.evidence import tier_of
 from keyback.application.identity import Origin
@@ -40,20 +40,40 @@ def subject(tx: Tx, s: Services, session: Session) -> Subject:
     return Subject(context, tier_of(tx, person, accounts, s.policy) != "standard")
 
 
-async def change(s: Services, session: Session, candidate: Secret, origin: Origin) -> tuple[Violation, ...]:
-    """Takes the new password if nothing speaks against it: all other sessions end, every contact is told.
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What speaks against a change.
+
+    Args:
+        current: what is wrong with the password that was typed as the current one.
+        broken: everything that speaks against the new one.
+    """
+
+    current: stepup.Fault = ""
+    broken: tuple[Violation, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.current or self.broken)
+
+
+async def change(s: Services, session: Session, current: Secret, candidate: Secret, origin: Origin) -> Faults:
+    """Takes the new password from whoever knows the current one, if nothing speaks against it: all other sessions end,
+    every contact is told.
 
     Raises:
         Busy: the hashing gate is full.
         Refusal: `conflict` when the password was changed meanwhile.
     """
-    who, before = await s.db.read(lambda tx: (subject(tx, s, session), tx.people.credential(session.account_id)))
+    who = await s.db.read(lambda tx: subject(tx, s, session))
+    fault, before = await stepup.knows(s.db, s.gate, session, current, origin)
+    if fault:  # whether it was used before is for those to hear who know the current one
+        return Faults(fault, newpassword.judge_alone(s, candidate.reveal(), who.context, who.with_factor))
     broken = await newpassword.judge(s, candidate, who.context, who.with_factor, [session.account_id])
     if broken:
-        return broken
+        return Faults(broken=broken)
     phc = await s.gate.hash(candidate)
     await s.db.write(lambda tx: _store(tx, s, session, before, phc, origin))
-    return ()
+    return Faults()
 
 
 def _store(tx: Tx, s: Services, session: Session, before: str | None, phc: str, origin: Origin) -> None:

@@ -12,8 +12,10 @@ from functools import partial
 from typing import Final, Literal
 
 from keyback.application.enrolled import Everything
+from keyback.application.evidence import only_address
 from keyback.application.ports import Holder, Proof
 from keyback.application.store import Database, Tx
+from keyback.domain.factor import weighing
 from keyback.domain.person import Tier
 from keyback.domain.policy import PROOFS, Evidence, Policy, Risk, effective_tier, rule
 
@@ -33,13 +35,15 @@ class Stranded:
 
 @dataclass(slots=True)
 class Census:
-    """How people would get back in. `lost`: those whom a draft takes the last way from, who have one now."""
+    """How people would get back in. `lost`: those whom a draft takes the last way from, who have one now.
+    `one_address`: those of whom one address alone hears what happens to their account (N-R13)."""
 
     people: int = 0
     ways: dict[Way, int] = field(default_factory=lambda: {"alone": 0, "operator": 0, "none": 0})
     stranded: list[Stranded] = field(default_factory=list)
     lost: int = 0
     losers: list[Stranded] = field(default_factory=list)
+    one_address: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +74,11 @@ def _mailed(e: Everything, now: int) -> list[Evidence]:
     ]
 
 
-def tier_under(e: Everything, policy: Policy) -> Tier:
-    """The tier that counts for somebody under this policy."""
+def tier_under(e: Everything, policy: Policy, now: int) -> Tier:
+    """The tier that counts for somebody under this policy at `now` (ms)."""
     if e.privileged:
         return "privileged"
-    return effective_tier(e.person.tier, (f.kind for f in e.factors), policy.floor)
+    return effective_tier(e.person.tier, weighing([*e.factors, *e.removed], now), policy.floor)
 
 
 def way_back(shown: Sequence[Evidence], tier: Tier, policy: Policy) -> Way:
@@ -113,15 +117,16 @@ def _page(tx: Tx, after: str) -> tuple[int, Sequence[Everything]]:
 
 
 def _count(out: Census, e: Everything, offer: Offer, now_offer: Offer | None, now: int, listed: int) -> None:
-    tier = tier_under(e, offer.policy)
+    tier = tier_under(e, offer.policy, now)
     way = _way(e, tier, offer, now)
     out.people += 1
+    out.one_address += bool(only_address(e.contacts, now))
     out.ways[way] += 1
     if way != "none":
         return
     had: Way = "none"
     if now_offer is not None:
-        had = _way(e, tier_under(e, now_offer.policy), now_offer, now)
+        had = _way(e, tier_under(e, now_offer.policy, now), now_offer, now)
     someone = Stranded(e.person.id, e.person.name, tier, had)
     if len(out.stranded) < listed:
         out.stranded.append(someone)

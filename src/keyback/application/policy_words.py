@@ -156,7 +156,7 @@ class _Teller:
 
     def standard(self) -> Section:
         one = self._taken("standard", "issued", "saved", "contact")
-        wait = self._policy.holds.stranger
+        wait, only = self._policy.holds.stranger, self._policy.holds.only_address
         return self._section(
             "standard",
             TIER_NAMES["standard"],
@@ -169,6 +169,12 @@ class _Teller:
                 wait=self._span(wait),
             )
             if wait
+            else "",
+            self._(
+                N_("Who can be told at no other address than the one that the proof came to waits {wait}."),
+                wait=self._span(only),
+            )
+            if only > wait
             else "",
         )
 

@@ -36,6 +36,8 @@ class LetterKind(StrEnum):
     IM_CODE = "im_code"  # a code for an account with a message service
     ACCOUNT_CHANGED = "account_changed"  # how an account is protected was changed; told to every contact
     INVITED = "invited"  # somebody is asked to become a recovery contact
+    SIGNED_IN = "signed_in"  # a sign-in that may not be the owner's
+    TRIES = "tries"  # wrong passwords pile up
     REMINDER = "reminder"  # something in the security centre waits to be looked at
 
 

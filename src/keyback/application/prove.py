@@ -21,6 +21,7 @@ from keyback.domain.case import State
 from keyback.domain.challenge import Challenge
 from keyback.domain.errors import Refusal
 from keyback.domain.events import Note
+from keyback.domain.policy import Journey
 from keyback.domain.prompt import Prompt
 
 Problem = Literal["expired", "used", "replaced", "overtaken", "broken", "stopped", "wrong_number"]
@@ -38,6 +39,7 @@ class LinkView:
     source: str = ""
     agent: str = ""
     handle: str = ""
+    journey: Journey = "password"
 
 
 def look_at_link(tx: Tx, token: str) -> LinkView:
@@ -65,6 +67,7 @@ def _view(tx: Tx, c: Challenge | None, *, by_link: bool) -> LinkView:
         source=intake.source if intake else "",
         agent=intake.agent if intake else "",
         handle=c.intake_id,
+        journey=intake.journey if intake else "password",
     )
 
 

@@ -12,8 +12,8 @@ from typing import Literal
 
 from keyback.application.evidence import channel_of
 from keyback.application.ports import Holder, Proof
-from keyback.domain.factor import Factor
-from keyback.domain.person import Contact, Tier
+from keyback.domain.factor import BOUND, Factor
+from keyback.domain.person import Contact, Tier, one_domain
 from keyback.domain.policy import PROOFS, Evidence, Policy, required_tier, suffices
 
 Mishap = Literal["password", "phone", "computer", "mailbox", "phone_mailbox", "everything"]
@@ -54,7 +54,8 @@ def _one(mishap: Mishap, holder: Holder, proofs: Mapping[str, Proof], policy: Po
         contacts=tuple(c for c in left.contacts if c.usable_from <= now),
         factors=tuple(f for f in left.factors if f.usable_from <= now),
     )
-    wanted = required_tier(tier, "second_factor") if mishap == "phone" and tier != "standard" else tier
+    asked = tier != "standard" or any(f.kind in BOUND for f in holder.factors)  # signing in asks for a new one, too
+    wanted = required_tier(tier, "second_factor") if mishap == "phone" and asked else tier
     ways = _fewest(_evidence(ready, proofs, policy, wanted), wanted, policy)
     if ways:
         return Outlook(mishap, ways)
@@ -76,11 +77,12 @@ def _after(mishap: Mishap, h: Holder) -> Holder:
         "everything": lambda x: _on_phone(x) or _on_device(x) or _primary_mail(x),
     }
     gone = lost[mishap]
-    domains = {c.address.rpartition("@")[2].casefold() for c in h.contacts if gone(c) and _primary_mail(c)}
+    lost_mails = [c.address for c in h.contacts if gone(c) and _primary_mail(c)]
     return replace(
         h,
         contacts=tuple(
-            c for c in h.contacts if not gone(c) and not (_own_mail(c) and _domain(c) in domains)
+            c for c in h.contacts
+            if not gone(c) and not (_own_mail(c) and any(one_domain(c.address, x) for x in lost_mails))
         ),
         factors=tuple(f for f in h.factors if not gone(f)),
     )  # fmt: skip
@@ -100,10 +102,6 @@ def _own_mail(x: Contact) -> bool:
 
 def _primary_mail(x: Contact | Factor) -> bool:
     return isinstance(x, Contact) and x.channel == "mail" and x.role == "primary"
-
-
-def _domain(c: Contact) -> str:
-    return c.address.rpartition("@")[2].casefold()
 
 
 def _evidence(h: Holder, proofs: Mapping[str, Proof], policy: Policy, tier: Tier) -> list[Evidence]:

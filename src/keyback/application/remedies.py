@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from keyback.application import evidence, throttle
+from keyback.application import evidence, stepup, throttle
 from keyback.application.account import changed
 from keyback.application.enrolling import EnrolsApp
 from keyback.application.evidence import Here
@@ -27,6 +27,10 @@ from keyback.domain.prompt import SHORT_LIFE, Prompt, short_code
 
 SETUP_LIFE = 20 * ch.MINUTE
 SEED_BYTES = 20
+AFTERWARDS = ch.HOUR
+OVERTAKE = frozenset({"locked_down", "password_chosen", "password_changed", "factor_replaced"})
+NEWEST = 1 << 62
+DONE = (dc.State.RECOVERED, dc.State.CLOSED)
 CAN = (Means.NATIVE, Means.COMPOSED)
 What = Literal["unlocked", "factor_replaced", "mailbox_replaced"]
 
@@ -141,6 +145,7 @@ def start_app(tx: Tx, app: EnrolsApp, handle: str, here: Here) -> str:
     o = opened(tx, handle, here)
     for old in tx.factors.of_person(o.person.id, states=("pending",)):
         tx.factors.turn(old.id, "pending", "removed")
+    tx.prompts.end_where("replaced", handle=handle, proof="new_passkey")  # the page shows one of the two
     data = {"seed": app.new_seed(tx.random(SEED_BYTES)), "handle": handle}
     until = tx.now + SETUP_LIFE + COOL_IN
     factor = Factor(tx.new_id(), o.person.id, "totp", "", "pending", data, added_at=tx.now, usable_from=until)
@@ -171,14 +176,71 @@ def replace_factor(tx: Tx, app: EnrolsApp, handle: str, typed: str, here: Here) 
     step = app.first_step(str(new.data["seed"]), typed, tx.now)
     if step is None:
         return False
-    for old in bound_factors(tx, o.person.id):
-        tx.factors.turn(old.id, "active", "removed")
     if not tx.factors.turn(new.id, "pending", "active") or not tx.factors.advance(new.id, step):
         raise Refusal("over")
-    tx.counters.reset(f"totp/{o.person.id}")
+    put_in_place(tx, o, new.id, handle, here)
+    stepup.renewed(tx, o.person.id, "totp")
+    return True
+
+
+def put_in_place(tx: Tx, o: Opened, factor_id: str, handle: str, here: Here) -> None:
+    """Removes every second step but the new one, forgets all browsers, and ends the recovery."""
+    for old in bound_factors(tx, o.person.id):
+        if old.id != factor_id:
+            tx.factors.turn(old.id, "active", "removed")
     tx.devices.forget(o.person.id)
     _close(tx, o, handle, "factor_replaced", here)
-    return True
+
+
+def only_new(tx: Tx, person_id: str) -> bool:
+    """Whether signing in asks for nothing but what is too new to count in a recovery."""
+    found = bound_factors(tx, person_id)
+    return bool(found) and all(tx.now < f.usable_from for f in found)
+
+
+def lately_added(tx: Tx, handle: str) -> tuple[Factor, ...]:
+    """Second steps that signing in asks for although they were too new to count, for an hour after a new password from
+    this page. Only those from before it proved anything, so that nobody takes away what the owner adds afterwards."""
+    intake = tx.intakes.get(handle)
+    case = tx.cases.get(intake.case_id) if intake and intake.case_id else None
+    shown = case.shown_by(handle) if case else ()
+    if case is None or not shown or case.state not in DONE or handle not in case.approved_for:
+        return ()
+    done = max((r.at for r in case.results if r.result == "done"), default=0)
+    if tx.now >= done + AFTERWARDS or _overtaken(tx, case.person_id, done):
+        return ()
+    before = min(e.accepted_at for e in shown)
+    return tuple(f for f in bound_factors(tx, case.person_id) if f.added_at < before and tx.now < f.usable_from)
+
+
+def _overtaken(tx: Tx, person_id: str, since: int) -> bool:
+    """Whether the person locked the account or has another password since: this page was not theirs, or is over."""
+    before = NEWEST
+    while found := tx.audit.of_person(person_id, before, 100):
+        for h in found:
+            if h.at <= since:
+                return False
+            if h.type in OVERTAKE:
+                return True
+        before = found[-1].seq
+    return False
+
+
+def take_away(tx: Tx, handle: str, factor_ids: Sequence[str], here: Here) -> int:
+    """Removes those of `lately_added` that the owner does not know, so that they can sign in; how many there were.
+
+    The link in the notice about each does the same (`lockdown.lock_by_link`) for whoever reads the same mailbox.
+    Whoever signed in by them meanwhile, as a passkey does alone, is out.
+    """
+    gone = [f for f in lately_added(tx, handle) if f.id in factor_ids and tx.factors.turn(f.id, "active", "removed")]
+    for f in gone:
+        tx.prompts.end_where("stopped", target=f.id)
+        tx.people.bump_security(f.person_id)
+        tx.sessions.end_all(f.person_id)
+        tx.devices.forget(f.person_id)
+        what = "passkey_removed" if f.kind == "passkey" else "totp_removed"
+        changed(tx, f.person_id, what, here.origin, detail=f.label, data={"factor": f.id})
+    return len(gone)
 
 
 # ── a lost mailbox ──────────────────────────────────────────────────────────

@@ -10,10 +10,10 @@ import base64
 import hashlib
 import hmac
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from keyback.application import signin, stepup
-from keyback.application.identity import Origin, device_words
+from keyback.application import devices, signin, stepup
+from keyback.application.identity import Origin, device_words, network_of
 from keyback.application.ports import Asked, Holder, Proof, Target, Verdict
 from keyback.application.signin import NotSignedIn, SecondStep, SignedIn
 from keyback.application.stepup import Step
@@ -68,7 +68,8 @@ async def take(
     step = await stepup.answer(db, proof, pending.page, typed, origin)
     if step.code != "accepted":
         return step
-    return await db.write(lambda tx: _finish(tx, token, step, origin, rules)) or Step("over")
+    entered = await db.write(lambda tx: _finish(tx, token, step, origin, rules))
+    return replace(entered, new_code=step.new_code) if entered else Step("over")
 
 
 def _finish(tx: Tx, token: str, step: Step, origin: Origin, rules: Rules) -> SignedIn | None:
@@ -121,35 +122,49 @@ async def by_passkey(
         ticket: of the page, from its cookie.
         lookup: digest of the credential that answers; None where the answer cannot be read.
     """
-    live = await db.write(lambda tx: _meant(tx, ticket, lookup))
+    live, counted = await db.write(lambda tx: _meant(tx, ticket, lookup, origin))
     now = await db.read(lambda tx: tx.now)
     verdict = await proof.judge(live, typed[:8192], now)
-    return await db.write(lambda tx: _admit(tx, live, verdict, origin, rules)) or NotSignedIn("wrong")
+    return await db.write(lambda tx: _admit(tx, live, verdict, counted, origin, rules)) or NotSignedIn("wrong")
 
 
-def _meant(tx: Tx, ticket: str, lookup: bytes | None) -> list[Asked]:
-    """Uses the ticket up, whatever comes of it (M8), and counts a try at the passkey that is named (N-T4)."""
+def _tries(tx: Tx, person_id: str, origin: Origin) -> str:
+    """The counter of tries at a person's passkeys from one network, or from one browser that they signed in with.
+
+    A signature is no secret that many tries could guess, so a count over all networks would protect nothing and let
+    whoever knows the id of a credential, which is none, switch its owner's sign-in off (INV-I9, ADR 22).
+    """
+    own = devices.known(tx, person_id, origin.device, origin).device
+    place = origin.device if own else network_of(origin.source)
+    return f"pw/p/{person_id}/{hashlib.sha256(place.encode()).hexdigest()[:16]}"  # purged like those of passwords
+
+
+def _meant(tx: Tx, ticket: str, lookup: bytes | None, origin: Origin) -> tuple[list[Asked], str]:
+    """Uses the ticket up, whatever comes of it (M8), and counts a try at the passkey that is named (N-T4); with the
+    name of what counted it."""
     made_at = _made_at(ticket)
     if not 0 < made_at <= tx.now < made_at + SHORT_LIFE:
-        return []
+        return [], ""
     used = f"pw/k/{hashlib.sha256(ticket.encode()).hexdigest()[:32]}"
     factor = tx.factors.by_lookup(lookup) if lookup else None
-    keys = [used, *([f"passkey/{factor.person_id}"] if factor else [])]
-    counts = tx.counters.add(keys)
-    if counts[used].total != 1 or factor is None or counts[keys[1]].total > ch.HARD_CAP or factor.state != "active":
-        return []
+    tries = _tries(tx, factor.person_id, origin) if factor else ""
+    counts = tx.counters.add([used, *([tries] if tries else [])])
+    if counts[used].total != 1 or factor is None or factor.state != "active":
+        return [], tries
+    if counts[tries].total > ch.HARD_CAP or counts[tries].hour > ch.WINDOW_TRIES:
+        return [], tries
     person = tx.people.person(factor.person_id)
     if person is None or person.state != "active":
-        return []
+        return [], tries
     nonce = challenge_of(tx.seals, ticket)
     prompt = Prompt(
         "", "sign_in", "passkey", person.id, nonce, person.security_version, made_at, made_at + SHORT_LIFE,
         target=factor.id,
     )  # fmt: skip
-    return [Asked(prompt, Holder(person, (), (factor,)), Target(factor.id, ""), b"")]
+    return [Asked(prompt, Holder(person, (), (factor,)), Target(factor.id, ""), b"")], tries
 
 
-def _admit(tx: Tx, live: list[Asked], verdict: Verdict, origin: Origin, rules: Rules) -> SignedIn | None:
+def _admit(tx: Tx, live: list[Asked], verdict: Verdict, counted: str, origin: Origin, rules: Rules) -> SignedIn | None:
     if not live:
         return None
     person = live[0].holder.person
@@ -167,7 +182,9 @@ def _admit(tx: Tx, live: list[Asked], verdict: Verdict, origin: Origin, rules: R
     taken = tx.factors.touch(factor_id) if verdict.counter is None else tx.factors.advance(factor_id, verdict.counter)
     if not taken:
         return None
-    tx.counters.reset(f"passkey/{person.id}")
+    tx.counters.take_back([counted])  # only wrong ones count
+    tx.counters.reset(counted)
+    tx.counters.reset(f"passkey/{person.id}")  # who can use it need not renew it
     return signin.open_session(tx, account, fresh, origin, rules, proven="passkey")
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import os
 from collections.abc import Container
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-from keyback.application import stepup, throttle
+from keyback.application import attempts, stepup, throttle
 from keyback.application.identity import Origin, device_words
 from keyback.application.passwords import Busy, HashGate
 from keyback.application.store import Database, MustChange, Session, Tx
@@ -34,6 +34,7 @@ class SignedIn:
     Args:
         password_due_in_days: whole days that begin until the password must be replaced; None where age is no reason.
         must_change: why this session is good for nothing but choosing a new password; empty for a full one.
+        new_code: takes the place of the saved code that was the second step, to be shown once.
     """
 
     token: str
@@ -42,6 +43,7 @@ class SignedIn:
     expires_at: int
     password_due_in_days: int | None = None
     must_change: MustChange = ""
+    new_code: Secret | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ async def sign_in(
     try:
         canonical = canonicalize(identifier)
     except BadInput:
-        canonical = "\0malformed"
+        canonical = "\1malformed"  # nobody's, and of characters that every database takes
     found = await db.read(lambda tx: _find(tx, canonical))
     who = found[:2] if found else None
     this = await db.write(lambda tx: throttle.begin(tx, who, canonical, password, origin, rules))
@@ -164,6 +166,7 @@ def _ask_second(tx: Tx, account: Account, person: Person, origin: Origin, leaked
         tx.now, tx.now + SHORT_LIFE, handle=page, target=account.id,
     )  # fmt: skip
     tx.prompts.add(waits, ch.token_digest(token))
+    attempts.half_way(tx, account, person, origin, waits)
     tx.audit.record(person.id, [_note("second_step_asked", (account, person, None), origin)])
     return SecondStep(token, proofs, waits.expires_at)
 
@@ -193,6 +196,7 @@ def open_session(
     tx.sessions.add(
         Session(digest, person.id, account.id, tx.now, tx.now, expires_at, source, device, must_change, proven, at)
     )
+    attempts.signed_in(tx, account, person, origin)
     tx.audit.record(person.id, [_note("signed_in", (account, person, None), origin, proven)])
     return SignedIn(token, person, account, expires_at, days, must_change)
 
@@ -217,7 +221,7 @@ def session_of(tx: Tx, token: str, *, limited: bool = False) -> tuple[Session, P
     if session is None or person is None or person.state != "active":
         return None
     account = next((a for a in tx.people.accounts([person.id]).get(person.id, ()) if a.id == session.account_id), None)
-    if account is None or account.state == "disabled":
+    if account is None or account.state != "active":  # a lockdown on another node may have missed the newest session
         return None
     return session, person, account
 

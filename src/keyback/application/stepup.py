@@ -8,18 +8,20 @@ the factor that was used and of no other (N-T6).
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from keyback.application import throttle
 from keyback.application.account import tell
 from keyback.application.identity import Origin, device_words
-from keyback.application.passwords import HashGate
-from keyback.application.ports import Asked, Holder, Proof, Target, Verdict
+from keyback.application.passwords import Busy, HashGate
+from keyback.application.ports import Asked, Holder, MakesCodes, Proof, Target, Verdict
 from keyback.application.store import Database, Session, Tx
 from keyback.domain import challenge as ch
 from keyback.domain.events import Note
-from keyback.domain.factor import BOUND, Factor, FactorKind
+from keyback.domain.factor import BOUND, Factor, FactorKind, SavedCode
 from keyback.domain.person import Person
 from keyback.domain.prompt import SHORT_LIFE, Prompt, Purpose
 from keyback.domain.secret import Secret
@@ -30,16 +32,19 @@ PROOF_OF: dict[FactorKind, str] = {"passkey": "passkey", "totp": "totp", "recove
 CAP = ch.HARD_CAP // 2  # see `ways.CAP`
 FEW = 3  # saved codes left, from which on the owner is told
 StepAnswer = Literal["accepted", "wrong", "not_a_code", "replayed", "no_tries", "over"]
+Fault = Literal["", "wrong", "no_tries"]
 REFUSED: dict[str, StepAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What an answer came to. `person_id` and `proof` of the one who answered rightly."""
+    """What an answer came to. `person_id` and `proof` of the one who answered rightly; `new_code` takes the place of
+    the saved code that was used, to be shown once."""
 
     code: StepAnswer
     person_id: str = ""
     proof: str = ""
+    new_code: Secret | None = field(default=None, repr=False)
 
 
 def has_second_step(factors: Sequence[Factor]) -> bool:
@@ -118,7 +123,22 @@ async def answer(db: Database, proof: Proof, page: str, typed: str, origin: Orig
         return Step("no_tries" if spent else "over")
     now = await db.read(lambda tx: tx.now)
     verdict = await proof.judge(live, typed[:8192], now)
-    return await db.write(lambda tx: _take(tx, page, proof, live, verdict, origin))
+    text, new = await instead(proof, verdict)
+    step = await db.write(lambda tx: _take(tx, page, proof, live, verdict, origin, new))
+    return replace(step, new_code=text) if step.code == "accepted" else step
+
+
+async def instead(proof: Proof, verdict: Verdict) -> tuple[Secret | None, SavedCode | None]:
+    """A saved code for the place of the one that was used: its text, to be shown once, and what to keep of it.
+
+    Raises:
+        Busy: the hashing gate is full.
+    """
+    if not (verdict.spent and verdict.right and isinstance(proof, MakesCodes)):
+        return None, None
+    fresh = proof.new_codes(os.urandom, 1, {c.slot for c in verdict.right.holder.codes})[0]
+    kept = SavedCode("", verdict.right.target.id, fresh.slot, await proof.hashed(fresh.secret))
+    return Secret(fresh.text), kept
 
 
 def _count(tx: Tx, page: str, proof: Proof) -> tuple[list[Asked], bool]:
@@ -141,7 +161,15 @@ def _keys(proof: Proof, person_id: str) -> tuple[str, str]:
     return f"{proof.name}/s/{person_id}", f"h/{proof.name}/s/{person_id}"
 
 
-def _take(tx: Tx, page: str, proof: Proof, live: Sequence[Asked], verdict: Verdict, origin: Origin) -> Step:
+def renewed(tx: Tx, person_id: str, proof: str) -> None:
+    """A new factor took the place of the old ones: wrong answers to those count for nothing any more (N-T6)."""
+    for key in (f"{proof}/{person_id}", f"{proof}/s/{person_id}"):
+        tx.counters.reset(key)
+
+
+def _take(
+    tx: Tx, page: str, proof: Proof, live: Sequence[Asked], verdict: Verdict, origin: Origin, new: SavedCode | None
+) -> Step:
     meant, right = live[0].prompt, verdict.right
     where = {"proof": proof.name, "source": origin.source[:45], "device": device_words(origin.agent)}
     if verdict.suspicious:
@@ -167,6 +195,8 @@ def _take(tx: Tx, page: str, proof: Proof, live: Sequence[Asked], verdict: Verdi
     tx.counters.take_back([key, window])  # only wrong ones count
     tx.counters.reset(key)
     tx.counters.reset(f"{proof.name}/{person.id}")  # who can use it need not renew it
+    if new is not None:
+        tx.factors.put_codes([replace(new, id=tx.new_id(), added_at=tx.now)])
     if verdict.spent:
         _tell_few(tx, person, right)
     return Step("accepted", person.id, proof.name)
@@ -189,21 +219,47 @@ def _use_up(tx: Tx, factor_id: str, verdict: Verdict) -> bool:
     return tx.factors.touch(factor_id)
 
 
-async def by_password(
-    db: Database, gate: HashGate, session: Session, password: Secret, origin: Origin
-) -> Literal["", "wrong", "no_tries"]:
+async def by_password(db: Database, gate: HashGate, session: Session, password: Secret, origin: Origin) -> Fault:
     """Takes the password once more, for somebody without a second step.
 
     Raises:
         Busy: the hashing gate is full.
         StorageDown: nothing was compared.
     """
-    key = f"step_up/{session.person_id}"
+    fault, phc = await knows(db, gate, session, password, origin)
+    return fault or await db.write(lambda tx: _again_in(tx, session, phc))
+
+
+async def knows(
+    db: Database, gate: HashGate, session: Session, password: Secret, origin: Origin
+) -> tuple[Fault, str | None]:
+    """Whether somebody who is signed in knows their password: what is wrong, else the hash that it fits. Counted before
+    it is compared, for each account and whatever it is asked for.
+
+    Raises:
+        Busy: the hashing gate is full; it counts for nothing.
+        StorageDown: nothing was compared.
+    """
+    key = throttle.known_key(session.account_id)
     allowed, phc = await db.write(lambda tx: (_counted(tx, key), tx.people.credential(session.account_id)))
     if not allowed:
-        return "no_tries"
-    ok = (await gate.verify(phc, password)).ok
-    return await db.write(lambda tx: _again_in(tx, session, key, phc if ok else None, origin))
+        return "no_tries", None
+    try:
+        ok = (await gate.verify(phc, password)).ok
+    except Busy:
+        await db.write(lambda tx: tx.counters.take_back([key]))
+        raise
+    await db.write(lambda tx: _compared(tx, session, key, ok, origin))
+    return ("", phc) if ok else ("wrong", None)
+
+
+def _compared(tx: Tx, session: Session, key: str, ok: bool, origin: Origin) -> None:
+    if ok:
+        tx.counters.take_back([key])
+        tx.counters.reset(key)
+        return
+    where = {"proof": "password", "source": origin.source[:45], "device": device_words(origin.agent)}
+    tx.audit.record(session.person_id, [Note("second_step_refused", {**where, "reason": "wrong"})])
 
 
 def _counted(tx: Tx, key: str) -> bool:
@@ -211,17 +267,9 @@ def _counted(tx: Tx, key: str) -> bool:
     return count.total <= ch.HARD_CAP and count.hour <= ch.WINDOW_TRIES
 
 
-def _again_in(tx: Tx, session: Session, key: str, phc: str | None, origin: Origin) -> Literal["", "wrong"]:
-    if (
-        phc is None
-        or tx.people.credential(session.account_id) != phc
-        or has_second_step(tx.factors.of_person(session.person_id))
-    ):
-        where = {"proof": "password", "source": origin.source[:45], "device": device_words(origin.agent)}
-        tx.audit.record(session.person_id, [Note("second_step_refused", {**where, "reason": "wrong"})])
+def _again_in(tx: Tx, session: Session, phc: str | None) -> Literal["", "wrong"]:
+    if tx.people.credential(session.account_id) != phc or has_second_step(tx.factors.of_person(session.person_id)):
         return "wrong"
-    tx.counters.take_back([key])
-    tx.counters.reset(key)
     tx.sessions.prove(session.digest, session.proven)
     return ""
 

@@ -87,7 +87,7 @@ class Job:
     """A row of the outbox. `fence` is the lease's number; only its holder may finish it."""
 
     id: str
-    kind: Literal["mail", "apply"]
+    kind: Literal["mail", "apply", "remind"]
     body: Mapping[str, Any]
     created_at: int
     expires_at: int
@@ -297,6 +297,8 @@ class Sessions(Protocol):
     def prove(self, digest: bytes, proven: str) -> None: ...
     def end(self, digest: bytes) -> Session | None: ...
     def end_all(self, person_id: str) -> int: ...
+    def people(self) -> int: ...
+    def next_people(self, after: str, limit: int) -> Sequence[str]: ...
     def of_person(self, person_id: str) -> Sequence[Session]: ...
 
 
@@ -374,6 +376,7 @@ class Tx(Protocol):
         counters_before: int,
         failures_before: int = 0,
         replaced_before: int = 0,
+        seen_before: int = 0,
     ) -> int: ...
 
 

@@ -29,7 +29,7 @@ LONGEST_LOCK = max(p.lock.minutes for p in PRESETS.values() if p.lock) * MINUTE
 TRIED_BYTES = 3
 LOOK_BACK_AT = 3  # how often the same is tried until we look whether it is the password before
 ALL = 10**6
-OWN = "b:"
+OWN, RECOVERED = "b:", "r:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +80,11 @@ def name_of(account_id: str) -> str:
     return f"pw/{account_id}"
 
 
+def known_key(account_id: str) -> str:
+    """The counter of wrong answers to "your password, once more" from whoever is signed in."""
+    return f"step_up/{account_id}"
+
+
 def begin(
     tx: Tx, found: tuple[Account, Person] | None, canonical: str, password: Secret, origin: Origin, rules: Rules
 ) -> Try | Wait:
@@ -87,7 +92,7 @@ def begin(
     name = name_of(found[0].id) if found else f"pw/g/{subject_of(tx.seals, canonical).hex()}"
     if rules.lock and _lock_step(tx, found[0].id if found else "", name, rules.lock) is not None:
         return Wait(rules.lock.minutes * 60)
-    source, tried = _digest(network_of(origin.source)), _tried(tx.seals, name, password)
+    source, tried = place_of(origin.source), _tried(tx.seals, name, password)
     side, place, since = _side(tx, name, found[1].id if found else "", source, origin)
     near, locks = f"{name}/{place}", [_lock_count(name)] if rules.lock else []
     counts = tx.counters.add([near, *locks])  # holds up whoever tries the same from there on another node
@@ -158,9 +163,9 @@ def renewed(tx: Tx, account_id: str, source: str = "") -> None:
     _reset(tx, name)
     last = tx.now // LOCK_STEP
     steps = range(last - -(-LONGEST_LOCK // LOCK_STEP), last + 1)
-    tx.counters.take_back([_lock_count(name), *(_lock_key(name, step) for step in steps)], ALL)
+    tx.counters.take_back([_lock_count(name), known_key(account_id), *(_lock_key(name, n) for n in steps)], ALL)
     if source:
-        tx.counters.add([_open_for(name, _digest(network_of(source)))])
+        tx.counters.add([_open_for(name, place_of(source))])
 
 
 def unlock(tx: Tx, person_id: str, source: str = "") -> None:
@@ -168,6 +173,21 @@ def unlock(tx: Tx, person_id: str, source: str = "") -> None:
     for account in tx.people.accounts([person_id]).get(person_id, ()):
         if account.system == SYSTEM:
             renewed(tx, account.id, source)
+
+
+def recovered_from(tx: Tx, account_id: str, source: str) -> bool:
+    """Whether a recovery ended from this network today."""
+    return tx.counters.get(_open_for(name_of(account_id), place_of(source))).day > 0
+
+
+def place_of(source: str) -> str:
+    """Stands for a network."""
+    return _digest(network_of(source))
+
+
+def is_own(place: str) -> bool:
+    """Whether a place is a browser that the owner signed in with, or where they have just recovered."""
+    return place.startswith((OWN, RECOVERED))
 
 
 def off_for(tx: Tx, account_id: str) -> tuple[Side, ...]:
@@ -208,7 +228,7 @@ def _side(tx: Tx, name: str, person_id: str, source: str, origin: Origin) -> tup
     if own.device:
         return "browser", f"{OWN}{token_digest(origin.device).hex()[:14]}", own.seen_at
     if opened:
-        return "browser", f"r:{source[:14]}", 0
+        return "browser", f"{RECOVERED}{source[:14]}", 0
     return ("network" if own.network else "stranger"), source, 0
 
 

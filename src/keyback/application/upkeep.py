@@ -12,6 +12,7 @@ KEEP_DEAD_LETTERS = 30 * DAY
 KEEP_COUNTERS = 2 * DAY  # those of people keep their consecutive total
 KEEP_FAILURES = 7 * DAY  # after the same wrong password was tried last
 KEEP_REPLACED = 30 * DAY  # the hash before the current one, to name what still signs in with it
+KEEP_SEEN = 30 * DAY  # networks that somebody signed in from, after the last time
 
 
 def purge(tx: Tx) -> int:
@@ -23,4 +24,5 @@ def purge(tx: Tx) -> int:
         counters_before=tx.now - KEEP_COUNTERS,
         failures_before=tx.now - KEEP_FAILURES,
         replaced_before=tx.now - KEEP_REPLACED,
+        seen_before=tx.now - KEEP_SEEN,
     )

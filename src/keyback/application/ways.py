@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from keyback.application import evidence
+from keyback.application import evidence, stepup
 from keyback.application.evidence import Here
 from keyback.application.identity import device_words
 from keyback.application.intake import INTAKE_LIFE, join
 from keyback.application.notices import username_of
-from keyback.application.ports import Asked, Holder, MakesCodes, Proof, Target, Verdict
+from keyback.application.ports import Asked, Holder, Proof, Target, Verdict
 from keyback.application.store import Database, Intake, Job, Match, Seals, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
@@ -52,7 +51,8 @@ def holder_of(tx: Tx, person: Person) -> Holder:
     """The person with what may recover now: confirmed, active and cooled in."""
     contacts = tuple(c for c in tx.contacts.of_person(person.id) if c.usable_from <= tx.now)
     factors = tuple(f for f in tx.factors.of_person(person.id) if f.usable_from <= tx.now)
-    return Holder(person, contacts, factors, tuple(tx.factors.codes([f.id for f in factors])))
+    codes = tx.factors.codes([f.id for f in factors] or [""])  # asked for all alike, whatever they have (A3)
+    return Holder(person, contacts, factors, tuple(codes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,10 +74,20 @@ def open_ways(tx: Tx, proofs: Mapping[str, Proof], policy: Policy, case: Case, h
     for name, proof in proofs.items():
         if not policy.takes(name, case.tier) or (intake.journey == "mailbox" and name == "email_link"):
             continue
+        if not may_ask(proof, case, handle):
+            continue
         targets = tuple(t for t in proof.targets(holder) if t.channel not in used)
         if targets:
             out.append(Way(name, targets))
     return out
+
+
+def may_ask(proof: Proof, case: Case | None, handle: str) -> bool:
+    """Whether a page may put a question of this kind: what only knowledge answers comes after the mailed link, so that
+    nobody else learns what is asked, or that somebody is asked (O-Q1)."""
+    if proof.kind != "knowledge":
+        return True
+    return case is not None and any(e.proof == "email_link" for e in case.shown_by(handle))
 
 
 def ask(tx: Tx, handle: str, proof: Proof, target: str = "") -> bool:
@@ -118,6 +128,8 @@ def resolve_wants(tx: Tx, proofs: Mapping[str, Proof], policy: Policy, limit: in
         if intake is None or proof is None or not policy.takes(want.proof):
             continue
         if intake.state == "stopped" or (intake.expires_at <= tx.now and not intake.case_id):
+            continue
+        if not may_ask(proof, tx.cases.get(intake.case_id) if intake.case_id else None, intake.handle):
             continue
         for match in _meant(tx, intake):
             _put(tx, intake, match, proof, want)
@@ -198,7 +210,7 @@ def _send(tx: Tx, prompt: Prompt, intake: Intake, proof: Proof, person_name: str
 async def answer(
     db: Database, proof: Proof, handle: str, typed: str, here: Here, *, only: str = ""
 ) -> tuple[WayAnswer, int, Secret | None]:
-    """Takes an answer. The same work, in the same statements, for a page that is about nobody.
+    """Takes an answer. A wrong one costs the same statements where the page is about one person and about nobody.
 
     Args:
         only: id of the one prompt that is answered, where it came by a link of its own; somebody else than the person
@@ -219,12 +231,7 @@ async def answer(
     asked, now = await db.read(lambda tx: (_asked(tx, handle, proof, spent), tx.now))
     asked = [a for a in asked if only in ("", a.prompt.id)]
     verdict = await proof.judge(asked, typed[:8192], now)
-    new, text = None, None
-    if verdict.spent and verdict.right and isinstance(proof, MakesCodes):
-        taken = {c.slot for c in verdict.right.holder.codes}
-        fresh = proof.new_codes(os.urandom, 1, taken)[0]
-        new = SavedCode("", verdict.right.target.id, fresh.slot, await proof.hashed(fresh.secret))
-        text = Secret(fresh.text)
+    text, new = await stepup.instead(proof, verdict)
     code = await db.write(lambda tx: _take(tx, handle, proof, verdict, here, new, "number" if only else ""))
     return code, left, text if code == "accepted" else None
 
@@ -252,18 +259,25 @@ def _count(tx: Tx, handle: str, name: str) -> tuple[int | None, frozenset[str]]:
 
 
 def _asked(tx: Tx, handle: str, proof: Proof, spent: frozenset[str]) -> list[Asked]:
+    live = _live(tx, handle, proof.name)
+    # Each person once, however much they have; nobody's rows where the page is about nobody: as many statements.
+    people = {i: _look_up(tx, i) for i in dict.fromkeys(p.person_id for p in live) or ("",)}
     out: list[Asked] = []
-    for prompt in _live(tx, handle, proof.name):
-        person = tx.people.person(prompt.person_id)
+    for prompt in live:
+        person, holder = people[prompt.person_id]
         if person is None or person.state != "active" or person.security_version != prompt.security_version:
             continue
         if person.id in spent or prompt.key_id not in tx.seals.ids:
             continue
-        holder = holder_of(tx, person)
         target = next((t for t in proof.targets(holder) if t.id == prompt.target), None)
         if target is not None:
             out.append(Asked(prompt, holder, target, tx.seals.derive("prompt", prompt.key_id)))
     return out
+
+
+def _look_up(tx: Tx, person_id: str) -> tuple[Person | None, Holder]:
+    person = tx.people.person(person_id)
+    return person, holder_of(tx, person or Person("", "", "en", "standard", "active"))
 
 
 def asked_now(tx: Tx, handle: str, proof: Proof) -> list[Asked]:

@@ -8,18 +8,17 @@ once a day, so a repeat after a lost answer does not ring twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from pydantic import model_validator
 
 from keyback.application.ports import Receipt
 from keyback.channels import phone
-from keyback.channels.im_token import AccessToken
+from keyback.channels.im_application import ChatApplication
 from keyback.channels.phone import GatewayOptions, Verdict, receipt
 from keyback.channels.phone_texts import ShortMessage
 from keyback.domain.secret import Secret
-from keyback.outbound.http import Endpoint, NotDone, Reply
+from keyback.outbound.http import NotDone, Reply
 
 BAD_TOKEN = frozenset({"40001", "40014", "42001", "InvalidAuthentication"})
 # Of both interfaces: numbers of the older one, words of the newer.
@@ -53,36 +52,21 @@ class DingTalkOptions(GatewayOptions):
         return self
 
 
-class DingTalkIm:
-    """Sends as one application; people are known by their user id in the company.
+class DingTalkIm(ChatApplication[DingTalkOptions]):
+    """Sends as one application; people are known by their user id in the company."""
 
-    Args:
-        options: the section's keys.
-        secret: the application's.
-    """
+    Options = DingTalkOptions
 
     def __init__(self, options: DingTalkOptions, secret: Secret) -> None:
-        self._o, self._secret = options, secret
-        self._api = Endpoint(options.url, ca_file=options.ca_file, timeout=options.timeout_s)
-        self._notices = Endpoint(options.notices_url, ca_file=options.ca_file, timeout=options.timeout_s)
-        self._token = AccessToken(self._fetch)
-
-    @classmethod
-    def from_options(cls, options: Mapping[str, Any], clock: Callable[[], int]) -> DingTalkIm:  # noqa: ARG003
-        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
-        o = DingTalkOptions.model_validate(options)
-        return cls(o, o.read_secret())
+        super().__init__(options, secret)
+        self._notices = self._endpoint(options.notices_url)
 
     async def deliver(self, message: ShortMessage) -> Receipt:
         send = self._robot if self._o.robot_code else self._notice
         return await self._token.use(lambda token: send(message, token))
 
-    async def check(self) -> None:
-        """Raises `Unavailable` when our credentials get no access token."""
-        await self._token.check()
-
     async def close(self) -> None:
-        await self._api.close()
+        await super().close()
         await self._notices.close()
 
     async def _notice(self, message: ShortMessage, token: Secret) -> Receipt | None:
@@ -108,7 +92,7 @@ class DingTalkIm:
             "msgParam": json.dumps({"content": message.text}, ensure_ascii=False),
         }
         headers = {"x-acs-dingtalk-access-token": token}
-        reply = await self._api.call("POST", "v1.0/robot/oToMessages/batchSend", json=body, headers=headers)
+        reply = await self._http.call("POST", "v1.0/robot/oToMessages/batchSend", json=body, headers=headers)
         answer = reply.json()
         if reply.status < 300:
             if answer.get("invalidStaffIdList"):
@@ -120,7 +104,7 @@ class DingTalkIm:
 
     async def _fetch(self) -> tuple[Secret, float]:
         body = {"appKey": self._o.app_key, "appSecret": self._secret.reveal()}
-        reply = await self._api.call("POST", "v1.0/oauth2/accessToken", json=body, repeatable=True)
+        reply = await self._http.call("POST", "v1.0/oauth2/accessToken", json=body, repeatable=True)
         answer = reply.json()
         if reply.status < 300:
             return Secret(str(answer["accessToken"])), float(answer["expireIn"])

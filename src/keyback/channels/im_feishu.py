@@ -7,16 +7,16 @@ with the same `uuid` within an hour.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Literal
 
 from keyback.application.ports import Receipt
 from keyback.channels import phone
-from keyback.channels.im_token import AccessToken
+from keyback.channels.im_application import ChatApplication
 from keyback.channels.phone import GatewayOptions, Verdict, receipt
 from keyback.channels.phone_texts import ShortMessage
 from keyback.domain.secret import Secret
-from keyback.outbound.http import Endpoint, NotDone
+from keyback.outbound.http import NotDone
 
 BAD_TOKEN = frozenset({99991661, 99991663, 99991664, 99991665, 99991668, 99991677})
 CODES: Mapping[int, Verdict] = {
@@ -36,24 +36,10 @@ class FeishuOptions(GatewayOptions):
     address: Literal["open_id", "user_id", "union_id"] = "open_id"
 
 
-class FeishuIm:
-    """Sends as one application.
+class FeishuIm(ChatApplication[FeishuOptions]):
+    """Sends as one application."""
 
-    Args:
-        options: the section's keys.
-        secret: the application's.
-    """
-
-    def __init__(self, options: FeishuOptions, secret: Secret) -> None:
-        self._o, self._secret = options, secret
-        self._http = Endpoint(options.url, ca_file=options.ca_file, timeout=options.timeout_s)
-        self._token = AccessToken(self._fetch)
-
-    @classmethod
-    def from_options(cls, options: Mapping[str, Any], clock: Callable[[], int]) -> FeishuIm:  # noqa: ARG003
-        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
-        o = FeishuOptions.model_validate(options)
-        return cls(o, o.read_secret())
+    Options = FeishuOptions
 
     async def deliver(self, message: ShortMessage) -> Receipt:
         body = {
@@ -75,13 +61,6 @@ class FeishuIm:
             return receipt(phone.OK if code == 0 else CODES.get(code, phone.REFUSES_US), code=f"code {code}")
 
         return await self._token.use(send)
-
-    async def check(self) -> None:
-        """Raises `Unavailable` when our credentials get no access token."""
-        await self._token.check()
-
-    async def close(self) -> None:
-        await self._http.close()
 
     async def _fetch(self) -> tuple[Secret, float]:
         body = {"app_id": self._o.app_id, "app_secret": self._secret.reveal()}

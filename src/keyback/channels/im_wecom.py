@@ -6,16 +6,15 @@ marked confidential (`safe`), so that it cannot be passed on, and WeCom drops a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from keyback.application.ports import Receipt
 from keyback.channels import phone
-from keyback.channels.im_token import AccessToken
+from keyback.channels.im_application import ChatApplication
 from keyback.channels.phone import GatewayOptions, Verdict, receipt
 from keyback.channels.phone_texts import ShortMessage
 from keyback.domain.secret import Secret
-from keyback.outbound.http import Endpoint, NotDone
+from keyback.outbound.http import NotDone
 
 BAD_TOKEN = frozenset({40014, 41001, 42001})
 CODES: Mapping[int, Verdict] = {
@@ -34,24 +33,10 @@ class WeComOptions(GatewayOptions):
     agent_id: int
 
 
-class WeComIm:
-    """Sends as one application; people are known by their WeCom user id.
+class WeComIm(ChatApplication[WeComOptions]):
+    """Sends as one application; people are known by their WeCom user id."""
 
-    Args:
-        options: the section's keys.
-        secret: the application's.
-    """
-
-    def __init__(self, options: WeComOptions, secret: Secret) -> None:
-        self._o, self._secret = options, secret
-        self._http = Endpoint(options.url, ca_file=options.ca_file, timeout=options.timeout_s)
-        self._token = AccessToken(self._fetch)
-
-    @classmethod
-    def from_options(cls, options: Mapping[str, Any], clock: Callable[[], int]) -> WeComIm:  # noqa: ARG003
-        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
-        o = WeComOptions.model_validate(options)
-        return cls(o, o.read_secret())
+    Options = WeComOptions
 
     async def deliver(self, message: ShortMessage) -> Receipt:
         body = {
@@ -78,13 +63,6 @@ class WeComIm:
             return receipt(phone.OK if code == 0 else CODES.get(code, phone.REFUSES_US), code=f"errcode {code}")
 
         return await self._token.use(send)
-
-    async def check(self) -> None:
-        """Raises `Unavailable` when our credentials get no access token."""
-        await self._token.check()
-
-    async def close(self) -> None:
-        await self._http.close()
 
     async def _fetch(self) -> tuple[Secret, float]:
         query = {"corpid": self._o.corp_id, "corpsecret": self._secret.reveal()}

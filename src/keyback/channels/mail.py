@@ -119,6 +119,8 @@ class MailComposer:
             LetterKind.VOUCH: self._vouch,
             LetterKind.ACCOUNT_CHANGED: self._account_changed,
             LetterKind.INVITED: self._vouch,
+            LetterKind.SIGNED_IN: self._account_changed,
+            LetterKind.TRIES: self._tries,
             LetterKind.REMINDER: self._reminder,
         }
 
@@ -280,6 +282,13 @@ class MailComposer:
         v.text["how"] = before + isolate(detail) + after if after else before
         v.html["how"] = f"{escape(before)}<bdi>{escape(detail)}</bdi>{escape(after)}" if after else str(escape(before))
         v.fixed("stop", self._own(_secret(f["stop_link"]) if "stop_link" in f else _plain(f["account_url"])))
+        self._asked(f, locale, v, "at")
+
+    def _tries(self, letter: Letter, locale: str, v: _Values) -> None:
+        f = letter.facts
+        v.foreign("username", safe_login(f["username"]))
+        v.fixed("how", self._tone[locale][1]["tries_off" if f["off"] else "tries"])
+        v.fixed("account_url", self._own(_plain(f["account_url"])))
         self._asked(f, locale, v, "at")
 
     def _reminder(self, letter: Letter, locale: str, v: _Values) -> None:

@@ -15,6 +15,8 @@ Facts by kind (`Secret` where named so, instants in ms):
     account_changed  username, what: a key of CHANGES, detail, at, source, device, account_url, stop_link: Secret, or
                absent where the reader cannot stop anything
     invited    person_name, link: Secret, expires_at, asked_at, source, device
+    signed_in  as account_changed, with what: a key of SIGN_INS
+    tries      username, at, off: whether unknown browsers get in no more, source, device, account_url
     reminder   username, what: a key of REMINDERS, account_url
 """
 
@@ -35,6 +37,8 @@ PLACES = {
     LetterKind.VOUCH: ("person", "link", "until", *ASKED),
     LetterKind.ACCOUNT_CHANGED: ("username", "how", "stop", *ASKED),
     LetterKind.INVITED: ("person", "link", "until", *ASKED),
+    LetterKind.SIGNED_IN: ("username", "how", "stop", *ASKED),
+    LetterKind.TRIES: ("username", "how", "account_url", *ASKED),
     LetterKind.REMINDER: ("username", "how", "account_url"),
 }
 SUBJECTS = {
@@ -49,6 +53,8 @@ SUBJECTS = {
     LetterKind.VOUCH: "A colleague at {company} asks you to vouch for them",
     LetterKind.ACCOUNT_CHANGED: "Your {company} account is protected differently now",
     LetterKind.INVITED: "A colleague at {company} asks you to be their recovery contact",
+    LetterKind.SIGNED_IN: "A sign-in to your {company} account from somewhere new",
+    LetterKind.TRIES: "Wrong passwords were tried for your {company} account",
     LetterKind.REMINDER: "Your {company} account: something waits for you",
 }
 STATES = {
@@ -102,8 +108,19 @@ CHANGES = {
     "locked_down": "Your account was locked: somebody said that a change was not yours. Sign-ins are ended. "
     "To open it again, choose a new password by the recovery page.",
 }
+SIGN_INS = {
+    "new_sign_in": "Somebody signed in to your account, from a browser and a network that are new to it.",
+    "half_way": "Somebody gave the right password of your account, from a browser and a network that are new to it, "
+    "and did not pass the second step. They are not in, but they know your password.",
+}
+TRIES = {
+    "tries": "Somebody tried several wrong passwords for your account. Not one of them opened it.",
+    "tries_off": "Somebody tried so many wrong passwords for your account that from a browser that is not known "
+    "it takes no password any more, not even the right one. In a browser that you have used before you sign in as "
+    "ever; a recovery opens it everywhere.",
+}
 REMINDERS = {
     "aftercare": "After your recovery a few steps are left that make the next one easy, and a stranger's hard.",
     "helpers": "Once a year: look whether the people who may vouch for you are still the right ones.",
 }
-WORDS = STATES | STOPPED_BY | HOLD | OF_AGE | PURPOSES | CHANGES | REMINDERS
+WORDS = STATES | STOPPED_BY | HOLD | OF_AGE | PURPOSES | CHANGES | SIGN_INS | TRIES | REMINDERS

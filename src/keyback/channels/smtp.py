@@ -18,12 +18,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
+import structlog
+
 from keyback.application.ports import Letter, Receipt
 from keyback.channels.mail import LOOPBACK, ComposedMail, MailComposer
 from keyback.channels.mime import BadLetter
 from keyback.channels.smtp_replies import Down, after_content, clean, refused, why
 from keyback.domain.secret import Secret
 
+log = structlog.get_logger("keyback.channels")
+OURS = frozenset({"tls_failed", "no_starttls", "relay_refuses_us"})  # no letter's fault, and none goes out until mended
 IDLE_S = 30.0  # relays drop idle clients after minutes; well before that we do
 CHUNK = 32  # letters for which a second connection is worth its start
 LOSSES = 3  # connections lost one after another before a batch is given up
@@ -158,7 +162,10 @@ class SmtpChannel:
             )
         )
         missing = batch.down or Receipt("temporary", "unreachable")
-        return [r or missing for r in batch.receipts]
+        receipts = [r or missing for r in batch.receipts]
+        for code in sorted({r.code for r in receipts} & OURS):
+            log.warning("relay_refuses", code=code)  # without its words, which may name who was written to
+        return receipts
 
     async def check(self) -> Receipt:
         """Connect, encrypt, sign in and say NOOP. `sent` means that the relay would take mail from us."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -13,7 +12,7 @@ from rich.cells import cell_len
 from keyback.application.auditing import log_of
 from keyback.application.prove import cancel
 from keyback.application.store import Tx
-from keyback.cli.common import at, echo_json, load, run, safe, storage, usable
+from keyback.cli.common import TakesId, at, echo_json, load, reason_of, run, safe, storage, sure, usable
 from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
 
@@ -57,7 +56,7 @@ def list_(state: str | None, limit: int, as_json: bool) -> None:
     _columns([heading, *rows]) if rows else click.echo("None.")
 
 
-@case.command("show")
+@case.command("show", cls=TakesId)
 @click.argument("case_id", metavar="ID")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def show(case_id: str, as_json: bool) -> None:
@@ -90,19 +89,14 @@ def show(case_id: str, as_json: bool) -> None:
     _columns([(at(e["at"]), event_words(e)) for e in events])
 
 
-@case.command("cancel")
+@case.command("cancel", cls=TakesId)
 @click.argument("case_id", metavar="ID")
 @click.option("--reason", required=True, help="Why; kept in the audit log.")
 @click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
 def cancel_(case_id: str, reason: str, yes: bool) -> None:
     """Stop a recovery. Its links and codes end, and every contact of the person is told."""
-    reason = " ".join(reason.split())
-    if not reason or len(reason) > 200 or not reason.isprintable():
-        raise click.UsageError("--reason must be 1 to 200 printable characters.")
-    if not yes:
-        if not sys.stdin.isatty():
-            raise click.UsageError("Nobody can be asked here; give --yes.")
-        click.confirm("Its links and codes end, and every contact is told. Cancel it?", abort=True)
+    reason = reason_of(reason)
+    sure("Its links and codes end, and every contact is told. Cancel it?", yes)
     _with_db(lambda tx: cancel(tx, case_id, "operator", reason), write=True)
     click.echo("Cancelled. Every contact of the person will be told.")
 

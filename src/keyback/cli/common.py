@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import json
 import os
+import re
 import sys
 import tomllib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -28,6 +29,7 @@ from keyback.storage.database import SqlDatabase, make_engine
 from keyback.storage.migrate import HERE, current, head
 
 T = TypeVar("T")
+ID = re.compile(r"-[A-Za-z0-9_-]{21}")
 Told = Callable[[int, int], None]
 BAD_URL = "database_url cannot be used ({}). Give postgresql://user@host/name, or leave it out for SQLite."
 REFUSALS = {
@@ -55,6 +57,14 @@ class Keyback(click.Group):
             raise click.ClickException(text) from None
         except OSError as e:
             raise click.ClickException(f"{e.filename or 'a file'}: {e.strerror or type(e).__name__}") from None
+
+
+class TakesId(click.Command):
+    """A command whose argument may be an id; one in 64 begins with a hyphen, which is no option for that."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ids = [a for a in args if ID.fullmatch(a)] if "--" not in args else []
+        return super().parse_args(ctx, [*(a for a in args if a not in ids), *(["--", *ids] if ids else ())])
 
 
 def load() -> Settings:
@@ -155,6 +165,31 @@ async def storage(s: Settings) -> AsyncIterator[SqlDatabase]:
 
 def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
+
+
+def reason_of(text: str) -> str:
+    """A reason for the audit log, on one line.
+
+    Raises:
+        click.UsageError: it is empty, too long, or not only text.
+    """
+    reason = " ".join(text.split())
+    if not reason or len(reason) > 200 or not reason.isprintable():
+        raise click.UsageError("--reason must be 1 to 200 printable characters.")
+    return reason
+
+
+def sure(question: str, yes: bool) -> None:
+    """Asks on a terminal.
+
+    Raises:
+        click.UsageError: nobody can be asked.
+    """
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError("Nobody can be asked here; give --yes.")
+    click.confirm(question, abort=True)
 
 
 def echo_json(data: object) -> None:

@@ -41,6 +41,11 @@ TEMPLATE = """\
 {company}
 {company_zh}
 
+# Whom people may turn to; pages and mails name it.
+# [helpdesk]
+# en = "the IT desk, extension 4357"
+# zh_CN = "信息部，内线4357"
+
 # The company's mail relay. Without one Keyback does not start.
 [mail]
 {mail_host}

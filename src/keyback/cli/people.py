@@ -1,4 +1,4 @@
-"""`keyback people import`."""
+"""`keyback people import`, `sign-out`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,22 @@ import click
 
 from keyback.application.auditing import plain_cell
 from keyback.application.importing import BadRow, Report, Systems, Unreadable, import_people
-from keyback.cli.common import Told, create_private, echo_json, load, progress, run, safe, storage, usable
+from keyback.application.signouts import SignedOut, named, sign_all_out, sign_out
+from keyback.application.store import Tx
+from keyback.cli.common import (
+    TakesId,
+    Told,
+    create_private,
+    echo_json,
+    load,
+    progress,
+    reason_of,
+    run,
+    safe,
+    storage,
+    sure,
+    usable,
+)
 from keyback.settings import Settings
 
 SHOWN = 20  # bad rows named on the terminal
@@ -22,7 +37,7 @@ OWN_NUMBER = frozenset({"builtin", "guided"})  # kinds that need no external id
 
 @click.group()
 def people() -> None:
-    """Bring in people and their accounts."""
+    """Bring in people and their accounts, and sign them out."""
 
 
 @people.command("import")
@@ -39,8 +54,8 @@ def import_(file: Path, errors: Path | None, dry_run: bool, as_json: bool) -> No
 
     One row is one account. UTF-8 or GB18030; comma, semicolon or tab; the first line names the columns, in English
     or Chinese: name (姓名), email (邮箱), backup_email (备用邮箱), username (用户名), system (系统),
-    external_id (外部编号), locale (语言), state (状态), tier (级别), key (工号), provider (单点登录). Only name and
-    email are needed.
+    external_id (外部编号), locale (语言), state (状态), tier (级别), group (部门), key (工号), provider
+    (单点登录). Only name and email are needed. A group has the tier that `policy.groups` gives it.
 
     Rows with the same key, or without that column the same email, are one person. What the file has no column for
     is left as it is. In a file with keys, accounts that a person no longer has there are switched off, in the systems
@@ -75,7 +90,7 @@ def import_(file: Path, errors: Path | None, dry_run: bool, as_json: bool) -> No
 async def _import(s: Settings, file: Path, on_bad: object, dry_run: bool, tell: Told) -> Report:
     titles = {name: system.title for name, system in s.systems.items()}
     ids = frozenset(name for name, system in s.systems.items() if system.kind not in OWN_NUMBER)
-    systems = Systems(titles, ids, s.default_locale)
+    systems = Systems(titles, ids, s.default_locale, s.policy.groups)
     async with storage(s) as db:
         return await import_people(db, file, systems, on_bad=on_bad, dry_run=dry_run, progress=tell)  # type: ignore[arg-type]
 
@@ -88,6 +103,9 @@ def _show(report: Report, bad: list[BadRow], errors: Path | None) -> None:
         click.echo(f"and {report.bad - SHOWN} more. {more}", err=True)
     if report.unused:
         click.echo(f"Columns that were not used: {', '.join(safe(u) for u in report.unused)}")
+    if report.empty_groups:
+        names = ", ".join(safe(g) for g in report.empty_groups)
+        click.echo(f"Nobody here is in these groups of policy.groups; are they spelt alike? {names}")
     verb = "Would be" if report.dry_run else "People"
     click.echo(f"{report.rows} rows read as {report.encoding.removesuffix('-sig').upper()}.")
     click.echo(f"{verb}: {report.added} added, {report.changed} changed, {report.same} unchanged.")
@@ -116,3 +134,52 @@ class _ErrorFile:
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
+
+
+@people.command("sign-out", cls=TakesId)
+@click.argument("name", required=False)
+@click.option("--all", "everybody", is_flag=True, help="Everybody, in place of one person.")
+@click.option("--reason", required=True, help="Why; kept in the audit log.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+def sign_out_(name: str | None, everybody: bool, reason: str, yes: bool, as_json: bool) -> None:
+    """End the sessions of one person, by user name, email or id, or of everybody.
+
+    Sign-ins that wait for their second step end as well. Passwords stay, so whoever knows one can sign in again: where
+    that may be somebody else, the person locks the account ("this wasn't me") or recovers it.
+    """
+    if bool(name) == everybody:
+        raise click.UsageError("Give one person, or --all.")
+    reason = reason_of(reason)
+    s = load()
+    usable(s)
+    if name:
+        sure(f"Every session of {safe(name)} ends. Go on?", yes)
+        done = run(_sign_out(s, name, reason))
+    else:
+        sure("Every session of everybody ends. Go on?", yes)
+        with progress("Signing out") as tell:
+            done = run(_sign_all_out(s, reason, tell))
+    if as_json:
+        echo_json(dataclasses.asdict(done))
+    else:
+        click.echo(f"{done.sessions} sessions of {done.people} people have ended.")
+
+
+async def _sign_out(s: Settings, name: str, reason: str) -> SignedOut:
+    def fn(tx: Tx) -> SignedOut | int:
+        found = named(tx, name)
+        return SignedOut(1, sign_out(tx, found[0].id, reason)) if len(found) == 1 else len(found)
+
+    async with storage(s) as db:
+        done = await db.write(fn)
+    if isinstance(done, SignedOut):
+        return done
+    if done:
+        raise click.ClickException(f"{done} people share this address. Give the user name or id of one.")
+    raise click.ClickException("Nobody is known by this name.")
+
+
+async def _sign_all_out(s: Settings, reason: str, tell: Told) -> SignedOut:
+    async with storage(s) as db:
+        return await sign_all_out(db, reason, tell)

@@ -39,14 +39,17 @@ MFA = "Needs more than one proof: a mail alone ends at the help desk."
 APP = "Has an authenticator app and recovery codes: a mail and one of them go together."
 PHONE = "Lost the mailbox, has a phone: a text message, then a day in which the mailbox can still say no."
 CHAT = "Lost the mailbox, has the work chat: a message there, then a day's wait."
+PRIVATE = "Has a private mailbox as a backup: lost the work mail, the private one gets a code, then a day's wait."
+KEY = "Has a passkey and recovery codes; a virtual authenticator can hold the passkey."
 FRIEND = "Chose a colleague who vouches: their mail is in the mailbox, the four digits are on the page."
 ADMIN = "CRM administrator: a mail alone is never enough."
 ADMIN_APP = "CRM administrator with an app: mail and app, then somebody else has to say yes."
+ADMIN_KEY = "CRM administrator with a passkey: mail and passkey, and nobody else has to say yes."
 LONG = "A long name, which has to fit everywhere."
 APOSTROPHE = "A name with an apostrophe, spelled right in page and mail."
 HINTS = (
     ONE, THREE, TWO_NAMES, SHARED, NO_MAIL, LEFT, LOCKED, ELSEWHERE, TWO_MAILS, MFA, APP, PHONE, CHAT, FRIEND, ADMIN,
-    ADMIN_APP, LONG, APOSTROPHE,
+    ADMIN_APP, ADMIN_KEY, PRIVATE, KEY, LONG, APOSTROPHE,
 )  # fmt: skip
 
 
@@ -58,7 +61,7 @@ class Staff:
         username: login in every system, unless `crm_username` says otherwise.
         systems: names of the systems with an account of theirs.
         phone: gets text messages; `chat` is a user id in the work chat.
-        app: has an authenticator app and recovery codes.
+        app: has an authenticator app; `passkey`, a passkey. Either comes with recovery codes.
         friend: user name of the colleague who vouches.
         hint: message id of what there is to try, or empty.
     """
@@ -77,11 +80,17 @@ class Staff:
     phone: str = ""
     chat: str = ""
     app: bool = False
+    passkey: bool = False
     friend: str = ""
     hint: str = ""
 
     def login(self, system: str) -> str:
         return self.crm_username if system == "demo" and self.crm_username else self.username
+
+    @property
+    def saved(self) -> bool:
+        """Whether there are recovery codes in a drawer."""
+        return self.app or self.passkey
 
     @property
     def identifiers(self) -> tuple[str, ...]:
@@ -97,7 +106,8 @@ class Staff:
             "sms": self.phone,
             "im": self.chat,
             "totp": self.app,
-            "recovery_codes": self.app,
+            "passkey": self.passkey,
+            "recovery_codes": self.saved,
             "recovery_contact": self.friend,
         }
         return tuple(name for name, there in has.items() if there)
@@ -124,7 +134,7 @@ def _passphrase(n: int) -> str:
 
 
 GRACE: dict[str, object] = {
-    "mails": ("grace.adeyemi", "g.adeyemi.private"), "phone": "+447400123456", "hint": TWO_MAILS,
+    "mails": ("grace.adeyemi", "g.adeyemi@post.example.net"), "phone": "+447400123456", "hint": TWO_MAILS,
 }  # fmt: skip
 ALL, TWO, CRM, OWN = ("builtin", "demo", "guided"), ("builtin", "demo"), ("demo",), ("builtin",)
 ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
@@ -159,11 +169,11 @@ ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
     ("david.mensah", "David Mensah", CRM, {}),
     ("huangjie", "黄杰", TWO, {"chat": "huangjie", "hint": CHAT}),
     ("yuki.tanabe", "Yuki Tanabe", TWO, {"phone": "+12025550143", "hint": PHONE}),
-    ("xujing", "徐静", OWN, {}),
-    ("lena.hoffmann", "Lena Hoffmann", ALL, {}),
+    ("xujing", "徐静", OWN, {"mails": ("xujing", "xujing@post.example.net"), "hint": PRIVATE}),
+    ("lena.hoffmann", "Lena Hoffmann", ALL, {"mails": ("lena.hoffmann", "lena@post.example.net"), "hint": PRIVATE}),
     ("mahui", "马慧", ALL, {}),
-    ("carlos.ibanez", "Carlos Ibáñez", TWO, {}),
-    ("guoqiang", "郭强", TWO, {}),
+    ("carlos.ibanez", "Carlos Ibáñez", TWO, {"passkey": True, "phone": "+447400654321", "hint": KEY}),
+    ("guoqiang", "郭强", TWO, {"passkey": True, "phone": "+8613800138144", "hint": KEY}),
     ("amina.diallo", "Amina Diallo", CRM, {}),
     ("luxin", "陆欣", OWN, {}),
     ("jonas.bergstrom", "Jonas Bergström", OWN, {}),
@@ -174,11 +184,11 @@ ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
     ("songyan", "宋岩", CRM, {}),
     ("isla.mackay", "Isla Mackay", CRM, {}),
     ("hanxue", "韩雪", TWO, {"app": True, "hint": APP}),
-    ("rafael.teixeira", "Rafael Teixeira", TWO, {}),
+    ("rafael.teixeira", "Rafael Teixeira", TWO, {"chat": "rafael.teixeira", "hint": CHAT}),
     ("caiming", "蔡明", OWN, {}),
-    ("noor.haddad", "Noor Haddad", OWN, {}),
-    ("pengfei", "彭飞", TWO, {}),
-    ("emil.kowalczyk", "Emil Kowalczyk", TWO, {"crm_username": "e.kowalczyk"}),
+    ("noor.haddad", "Noor Haddad", OWN, {"tier": "mfa", "hint": MFA}),
+    ("pengfei", "彭飞", TWO, {"phone": "+8613800138143", "hint": PHONE}),
+    ("emil.kowalczyk", "Emil Kowalczyk", TWO, {"crm_username": "e.kowalczyk", "locked": True, "hint": LOCKED}),
     ("yelin", "叶琳", ALL, {}),
     ("wambui.njoroge", "Wambui Njoroge", ALL, {}),
     ("dingning", "丁宁", TWO, {"tier": "mfa", "friend": "jiangtao", "hint": FRIEND}),
@@ -191,8 +201,8 @@ ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
     ("anton.petrov", "Anton Petrov", CRM, {}),
     ("qianrong", "钱蓉", TWO, {}),
     ("leila.farouk", "Leila Farouk", ALL, {}),
-    ("yaogang", "姚刚", TWO, {}),
-    ("joseph.achterberg", "Joseph Achterberg", TWO, {}),
+    ("yaogang", "姚刚", TWO, {"tier": "privileged", "passkey": True, "hint": ADMIN_KEY}),
+    ("joseph.achterberg", "Joseph Achterberg", TWO, {"tier": "privileged", "passkey": True, "hint": ADMIN_KEY}),
 )
 
 
@@ -200,7 +210,7 @@ def _staff(n: int, username: str, name: str, systems: tuple[str, ...], more: dic
     locale: Literal["zh_CN", "en"] = "en" if name.isascii() or any("A" <= c <= "z" for c in name) else "zh_CN"
     local_parts = more.pop("mails", (username,))
     assert isinstance(local_parts, tuple)
-    mails = tuple(f"{part}@{DOMAIN}" for part in local_parts)
+    mails = tuple(part if "@" in part else f"{part}@{DOMAIN}" for part in local_parts)
     return Staff(username, name, locale, systems, mails, _passphrase(n), **more)  # type: ignore[arg-type]
 
 

@@ -1,4 +1,5 @@
-"""What the invented people have enrolled: contacts, authenticator apps, recovery codes. Its secrets are no secrets."""
+"""What the invented people have enrolled: contacts, authenticator apps, passkeys, recovery codes. Its secrets are no
+secrets."""
 
 from __future__ import annotations
 
@@ -14,9 +15,10 @@ from keyback.application.ports import MakesCodes
 from keyback.application.services import Services
 from keyback.application.store import Tx
 from keyback.demo.company import STAFF, Staff
+from keyback.demo.passkeys import kept_of, passkey_of
 from keyback.domain.factor import CODES, Factor, SavedCode
 from keyback.domain.person import Contact, canonicalize
-from keyback.web.demo_pages import DemoApp, DemoCodes
+from keyback.web.demo_pages import DemoApp, DemoCodes, DemoPasskey
 
 STEP_S = 30
 SEEDED = {"demo": True}  # tells the codes of the demo from those that somebody made later
@@ -68,7 +70,7 @@ async def new_codes(services: Services) -> Mapping[str, Sequence[Saved]]:
         kept = await asyncio.gather(*(proof.hashed(c.secret) for c in made))
         return [Saved(c.text, c.slot, phc) for c, phc in zip(made, kept, strict=True)]
 
-    return {s.username: await of(s) for s in STAFF if s.app}
+    return {s.username: await of(s) for s in STAFF if s.saved}
 
 
 def enrol(tx: Tx, codes: Mapping[str, Sequence[Saved]]) -> None:
@@ -88,9 +90,18 @@ def enrol(tx: Tx, codes: Mapping[str, Sequence[Saved]]) -> None:
         if s.app:
             seed = {"seed": seed_of(s.username)}
             tx.factors.add(Factor(new(), person, "totp", "", "active", seed, added_at=tx.now))
+        if s.passkey:
+            data, lookup = kept_of(s.username)
+            tx.factors.add(Factor(new(), person, "passkey", "", "active", data, added_at=tx.now, lookup=lookup))
+        if s.saved:
             kept = Factor(new(), person, "recovery_codes", "", "active", SEEDED, added_at=tx.now)
             tx.factors.add(kept)
             tx.factors.put_codes([SavedCode(new(), kept.id, c.slot, c.phc, tx.now) for c in codes[s.username]])
+
+
+def passkeys() -> tuple[DemoPasskey, ...]:
+    """The passkeys that people have from the start."""
+    return tuple(passkey_of(s.username, s.name) for s in STAFF if s.passkey)
 
 
 def ids(tx: Tx) -> dict[str, str]:

@@ -15,8 +15,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from starlette.types import ASGIApp
 
 from keyback import serving
+from keyback.application.evidence import release
 from keyback.bootstrap import build, close
 from keyback.demo import company
+from keyback.demo.clock import DemoClock
+from keyback.demo.enrolled import passkeys
 from keyback.demo.enrolled import shown as enrolled
 from keyback.demo.seed import seed
 from keyback.observability import configure
@@ -80,19 +83,30 @@ async def _demo(port: int, data: Path | None, host: str) -> None:
         except OSError as e:
             raise serving.Refused(f"cannot use {folder}: {e.strerror}. Give another --data.") from None
         token = secrets.token_urlsafe(24)
+        clock = DemoClock(folder / "ahead")
         crm = DemoCrm(folder / "crm.json", token)
-        phone = Phone()
+        phone = Phone(lambda: clock() / 1000)
         gateway = stack.enter_context(phone.serving())
-        async with _mailbox() as mailbox:
+        async with _mailbox(clock) as mailbox:
             settings = demo_settings(base, folder, token, mailbox, phone, gateway)
             if not settings.keyring_path.exists():
                 Keyring.create(settings.keyring_path)
-            services = build(settings)
+            services = build(settings, clock=clock)
             try:
                 assert isinstance(services.db, SqlDatabase)
                 await asyncio.to_thread(migrate, services.db.engine)
                 await seed(services, crm)
-                world = DemoWorld(shown(), mailbox, phone, crm, services.titles, lambda: enrolled(services))
+                world = DemoWorld(
+                    people=shown(),
+                    mailbox=mailbox,
+                    phone=phone,
+                    crm=crm,
+                    titles=services.titles,
+                    enrolled=lambda: enrolled(services),
+                    passkeys=passkeys(),
+                    clock=clock,
+                    catch_up=lambda: services.db.write(release),
+                )
 
                 def outer(app: ASGIApp) -> ASGIApp:
                     return WithCrm(app, crm, base)
@@ -111,8 +125,8 @@ async def _demo(port: int, data: Path | None, host: str) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _mailbox() -> AsyncIterator[Mailbox]:
-    mailbox = await Mailbox().astart()
+async def _mailbox(clock: DemoClock) -> AsyncIterator[Mailbox]:
+    mailbox = await Mailbox(clock=clock).astart()
     try:
         yield mailbox
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -12,6 +12,8 @@ FactorKind = Literal["totp", "passkey", "recovery_codes", "security_questions"]
 FactorState = Literal["pending", "active", "removed"]
 BOUND: frozenset[FactorKind] = frozenset({"totp", "passkey"})
 COOL_IN = 72 * HOUR  # what was added last cannot recover before the owner had time to see the notice
+LINGER = COOL_IN + HOUR  # the hour: what takes its place may have waited to be shown to work for as long
+NEVER = 1 << 62
 CODES = 10  # saved recovery codes at a time
 
 
@@ -64,3 +66,25 @@ class Device:
     added_at: int
     seen_at: int
     expires_at: int
+
+
+def weighing(factors: Iterable[Factor], now: int) -> tuple[FactorKind, ...]:
+    """Kinds of the bound factors that ask their owner for more at a recovery.
+
+    A new one does so once it could itself recover, so that whoever plants one shuts nobody out; one that was added
+    while another did, does so at once; one that was removed goes on for as long as a new one waits, so that a recovery
+    is never easier after a change than it was before (ADR 23).
+
+    Args:
+        factors: active and removed ones; those that stopped more than twice `LINGER` ago may be missing.
+    """
+    spans: list[tuple[int, int, FactorKind]] = []
+    for f in sorted((f for f in factors if f.kind in BOUND), key=lambda f: f.added_at):
+        active = f.state == "active"
+        if not active and f.kind == "totp" and not f.used_at:
+            continue  # it never worked, as a pending one, which never ended
+        instead = any(since <= f.added_at < until for since, until, _ in spans)
+        since = f.added_at if instead else f.usable_from
+        if active or since <= f.ended_at:
+            spans.append((since, NEVER if active else f.ended_at + LINGER, f.kind))
+    return tuple(dict.fromkeys(kind for since, until, kind in spans if since <= now < until))

@@ -115,3 +115,9 @@ def canonicalize(identifier: str) -> str:
     if len(out) > MAX_IDENTIFIER:  # an A-label is longer than what it stands for
         raise BadInput("too_long")
     return out
+
+
+def one_domain(one: str, other: str) -> bool:
+    """Whether two mail addresses lie at the same domain, or at one below the other."""
+    a, b = (x.rpartition("@")[2].casefold().rstrip(".") for x in (one, other))
+    return a == b or a.endswith(f".{b}") or b.endswith(f".{a}")

@@ -54,10 +54,15 @@ class Evidence:
 
 @dataclass(frozen=True, slots=True)
 class Risk:
-    """What is known about the browser that asks: one that the person signed in with, a network where they did."""
+    """What is known about the browser that asks: one that the person signed in with, a network where they did.
+
+    Args:
+        only_address: channel of the one address by which the person can be told; empty where there are several.
+    """
 
     known_device: bool = False
     known_network: bool = False
+    only_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,7 @@ class Holds:
 
     Args:
         stranger: tier `standard` from an unknown device and an unknown network, on one proof.
+        only_address: the same at least, where the proof came to the one address by which the owner can be told (N-R13).
         new_device: tier `mfa` from a browser that is not known, or without a bound factor.
         privileged: the same for CRM administrators.
         mailbox: changing the address that mail goes to.
@@ -73,6 +79,7 @@ class Holds:
     """
 
     stranger: int = 5 * MINUTE
+    only_address: int = 0
     new_device: int = 15 * MINUTE
     privileged: int = 24 * HOUR
     mailbox: int = 24 * HOUR
@@ -210,9 +217,11 @@ def _hold(shown: list[Evidence], tier: Tier, risk: Risk, policy: Policy, journey
 def _price(shown: list[Evidence], tier: Tier, risk: Risk, holds: Holds, journey: Journey) -> tuple[int, str]:
     independent = len({e.channel for e in shown})
     bound = any(e.kind == "bound" for e in shown)
+    nowhere_else = bool(risk.only_address) and {e.channel for e in shown} == {risk.only_address}
     if tier == "standard":
         known = risk.known_device or risk.known_network
-        wait, reason = (0, "") if known or independent > 1 else (holds.stranger, "stranger")
+        strange = max(holds.stranger, holds.only_address if nowhere_else else 0)
+        wait, reason = (0, "") if known or independent > 1 or not strange else (strange, "stranger")
     elif independent > 2 or (bound and risk.known_device):
         wait, reason = 0, ""
     else:

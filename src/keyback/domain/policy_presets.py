@@ -33,11 +33,13 @@ class Preset:
 
     Args:
         floor: everybody's least tier (C-4).
+        only_address: ms of `Holds.only_address` where a company sets none.
         least: holds that may not be shorter, in ms.
     """
 
     name: PresetName
     floor: Tier = "standard"
+    only_address: int = 15 * MINUTE
     least: Holds = field(default_factory=lambda: LEAST)
 
 
@@ -50,7 +52,7 @@ PRESETS: Final[Mapping[PresetName, Preset]] = MappingProxyType(
         "nist": Preset("nist"),
         "mlps2": Preset("mlps2"),
         "mlps3": Preset("mlps3", floor="mfa"),
-        "classic": Preset("classic", least=LEAST_CLASSIC),
+        "classic": Preset("classic", only_address=0, least=LEAST_CLASSIC),
     }
 )
 HOLDS: Final = ("stranger", "new_device", "privileged", "mailbox", "proofing")

@@ -32,7 +32,10 @@ from keyback.domain.prompt import CONTACT_LIFE, SHORT_LIFE
 Rule = Callable[..., Ruling]
 Progress = Callable[[int, int], None]
 JOURNEYS: Final[tuple[Journey, ...]] = ("password", "username", "locked", "second_factor", "mailbox")
-RISKS: Final = tuple(Risk(d, n) for d in (False, True) for n in (False, True))
+RISKS: Final = (
+    *(Risk(d, n) for d in (False, True) for n in (False, True)),
+    Risk(only_address="mail:primary"),
+)
 SHOWN: Final = 3  # smallest sets of evidence named for a claim and tier
 DEPTH: Final = 3  # pieces of evidence up to which waits are tried; more evidence only shortens them, which is a claim
 

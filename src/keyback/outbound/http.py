@@ -28,6 +28,7 @@ from keyback.domain.secret import Secret
 BREAK_AFTER = 5  # connection failures in a row
 BREAK_SECONDS = 30.0
 MAX_REPLY = 1 << 20
+CONNECTIONS = 20
 NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 SLOW = (httpx2.TimeoutException, TimeoutError)
 
@@ -99,7 +100,7 @@ def new_client(ca_file: Path | None = None) -> httpx2.AsyncClient:
         ca_file: PEM file of the company's own certificate authority; without it the usual ones count.
     """
     verify = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
-    limits = httpx2.Limits(max_connections=20, max_keepalive_connections=4, keepalive_expiry=5)
+    limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=4, keepalive_expiry=5)
     return httpx2.AsyncClient(verify=verify, follow_redirects=False, trust_env=False, limits=limits)
 
 

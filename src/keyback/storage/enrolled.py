@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy import func, select
 
 from keyback.application.enrolled import Everything
-from keyback.domain.factor import Factor, SavedCode
+from keyback.domain.factor import LINGER, Factor, SavedCode
 from keyback.domain.person import Contact, Person
 from keyback.storage.people import PERSON
 from keyback.storage.schema import accounts, contacts, factors, people, saved_codes
@@ -25,8 +25,9 @@ class EverybodyStore:
         self._tx = tx
 
     def page(self, after: str, limit: int) -> Sequence[Everything]:
-        """The next `limit` active people behind `after` by id, with confirmed contacts and active factors. What proves
-        a factor stays sealed; of the saved codes that are good one of each set stands for all."""
+        """The next `limit` active people behind `after` by id, with confirmed contacts, active factors, and those that
+        were removed lately. What proves a factor stays sealed; of the saved codes that are good one of each set stands
+        for all."""
         run = self._tx.conn.execute
         rows = run(
             select(*PERSON)
@@ -43,9 +44,11 @@ class EverybodyStore:
             Contact(**r._mapping)
             for r in run(select(contacts).where(c.person_id.between(low, high) & (c.state == "confirmed")))
         )
-        light = select(f.id, f.person_id, f.kind, f.label, f.state, f.added_at, f.usable_from)
-        bound = _by_person(
-            Factor(**r._mapping) for r in run(light.where(f.person_id.between(low, high) & (f.state == "active")))
+        light = select(f.id, f.person_id, f.kind, f.label, f.state, f.added_at, f.usable_from, f.used_at, f.ended_at)
+        lately = (f.state == "removed") & (f.ended_at > self._tx.now - 2 * LINGER)
+        found = _by_person(
+            Factor(**r._mapping)
+            for r in run(light.where(f.person_id.between(low, high) & ((f.state == "active") | lately)))
         )
         good = (
             select(func.min(s.id).label("id"), s.factor_id, f.person_id)
@@ -62,9 +65,10 @@ class EverybodyStore:
             Everything(
                 Person(**r._mapping),
                 tuple(mine.get(r.id, ())),
-                tuple(bound.get(r.id, ())),
+                tuple(x for x in found.get(r.id, ()) if x.state == "active"),
                 tuple(codes.get(r.id, ())),
                 r.id in privileged,
+                tuple(x for x in found.get(r.id, ()) if x.state == "removed"),
             )
             for r in rows
         ]

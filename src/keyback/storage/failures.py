@@ -27,6 +27,14 @@ class FailureStore:
         """What was tried in vain for these names, from everywhere, the last first."""
         return sorted(self._load(among(t.c.name, names)), key=lambda f: (-f.last_at, f.network, f.tried))
 
+    def touched(self, kind: str, since: int, after: str, limit: int) -> Sequence[str]:
+        """Names of accounts for which something was tried in vain since then, in their order."""
+        mine = (t.c.last_at > since) & (t.c.name > after) & (t.c.count > 0)
+        mine &= t.c.name.like(f"{kind}%") & t.c.name.not_like(f"{kind}g/%")
+        return list(
+            self._tx.conn.execute(select(t.c.name).where(mine).distinct().order_by(t.c.name).limit(limit)).scalars()
+        )
+
     def _load(self, where: object) -> list[Failure]:
         rows = self._tx.conn.execute(select(t).where(where))  # type: ignore[arg-type]
         return [Failure(**{**r._mapping, "tried": bytes(r.tried)}) for r in rows]

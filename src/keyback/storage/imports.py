@@ -138,7 +138,7 @@ def _completed(p: ImportedPart, mine: dict[str, Any]) -> Imported:
             replace(
                 a,
                 state=a.state if "state" in p.given else was.state,
-                privileged=a.privileged if "tier" in p.given else was.privileged,
+                privileged=a.privileged if "privileged" in p.given else was.privileged,
                 provider=a.provider if "provider" in p.given else was.provider,
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger("keyback.storage")
 PURPOSE = "intake"
-CLAIM = """UPDATE intakes SET state = 'done' WHERE handle {pick} AND state = 'new' RETURNING *"""
+# By name: a node of the version before meets a table that has one column more.
+COLUMNS = [intakes.c[f.name] for f in dataclasses.fields(Intake)]
+CLAIM = f"""UPDATE intakes SET state = 'done' WHERE handle {{pick}} AND state = 'new'
+ RETURNING {", ".join(c.name for c in COLUMNS)}"""  # noqa: S608 - our own names
 PICK_PG = """= ANY(ARRAY(SELECT handle FROM intakes WHERE state = 'new' ORDER BY asked_at LIMIT :n
  FOR UPDATE SKIP LOCKED))"""
 PICK_SQLITE = "IN (SELECT handle FROM intakes WHERE state = 'new' ORDER BY asked_at LIMIT :n)"
@@ -61,7 +65,7 @@ class IntakeStore:
         return Intake(**{**values, "identifier": plain.decode(), "subject": bytes(values["subject"])})
 
     def get(self, handle: str, *, lock: bool = False) -> Intake | None:
-        query = select(intakes).where(intakes.c.handle == handle)
+        query = select(*COLUMNS).where(intakes.c.handle == handle)
         row = self._tx.conn.execute(query.with_for_update() if lock else query).first()
         return self._load(row) if row else None
 

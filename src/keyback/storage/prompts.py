@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx
 
 COLUMNS = [prompts.c[f.name] for f in dataclasses.fields(Prompt)]
-CLAIM = """UPDATE wants SET state = 'done' WHERE (handle, proof) {pick} AND state = 'new' RETURNING *"""
+WANTED = [wants.c[f.name] for f in dataclasses.fields(Want)]
+CLAIM = f"""UPDATE wants SET state = 'done' WHERE (handle, proof) {{pick}} AND state = 'new'
+ RETURNING {", ".join(c.name for c in WANTED)}"""  # noqa: S608 - our own names
 PICK = "IN (SELECT handle, proof FROM wants WHERE state = 'new' ORDER BY asked_at LIMIT :n{lock})"
 
 

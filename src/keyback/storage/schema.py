@@ -315,7 +315,7 @@ outbox = Table(
     "outbox",
     metadata,
     Column("id", ID, primary_key=True),
-    Column("kind", String(12), nullable=False),  # mail | apply
+    Column("kind", String(12), nullable=False),  # mail | apply | remind
     Column("state", String(8), nullable=False),  # ready | dead
     Column("body", Text, nullable=False),  # ids and plain facts, never a secret
     Column("sealed", LargeBinary),

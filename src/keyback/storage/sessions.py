@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from keyback.application.store import Session
 from keyback.storage.schema import sessions
@@ -59,6 +59,15 @@ class SessionStore:
 
     def end_all(self, person_id: str) -> int:
         return self._tx.conn.execute(sessions.delete().where(sessions.c.person_id == person_id)).rowcount
+
+    def people(self) -> int:
+        """How many people have a session."""
+        return self._tx.conn.execute(select(func.count(sessions.c.person_id.distinct()))).scalar() or 0
+
+    def next_people(self, after: str, limit: int) -> Sequence[str]:
+        """The next people with a session behind this id, in the order of ids."""
+        mine = select(sessions.c.person_id).where(sessions.c.person_id > after).distinct()
+        return list(self._tx.conn.execute(mine.order_by(sessions.c.person_id).limit(limit)).scalars())
 
     def of_person(self, person_id: str) -> Sequence[Session]:
         live = (sessions.c.person_id == person_id) & (sessions.c.expires_at > self._tx.now)

@@ -95,6 +95,7 @@ class SqlTx:
         counters_before: int,
         failures_before: int = 0,
         replaced_before: int = 0,
+        seen_before: int = 0,
     ) -> int:
         """Deletes old rows, a bounded number of each table."""
         # Consecutive totals of people stay; those of ghosts, networks, and pairs of account and network go.
@@ -111,6 +112,7 @@ class SqlTx:
             (contacts, contacts.c.id, (contacts.c.state == "pending") & (contacts.c.added_at < challenges_before)),
             (factors, factors.c.id, (factors.c.state == "pending") & (factors.c.added_at < challenges_before)),
             (counters, counters.c.key, (counters.c.day_from < counters_before) & ghosts),
+            (counters, counters.c.key, (counters.c.day_from < seen_before) & counters.c.key.like("seen/%")),
         )
         gone = 0
         for table, key, old in rules:

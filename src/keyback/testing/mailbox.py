@@ -15,6 +15,7 @@ import tempfile
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ class Mailbox:
         login: user name and password that AUTH must give.
         pipelining: whether EHLO offers PIPELINING.
         utf8: whether EHLO offers SMTPUTF8.
+        clock: ms since 1970; for those who move it.
 
     `connections` and `stalled` count what there was of each so far.
     Failures: `refuse`, `greylist`, `stall`, `cut_after_data`, `reject_sender`, `drop`.
@@ -57,8 +59,9 @@ class Mailbox:
         login: tuple[str, str] | None = None,
         pipelining: bool = True,
         utf8: bool = False,
+        clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
     ) -> None:
-        self.port = port
+        self.port, self._clock = port, clock
         self.ca_file: str | None = None
         self.connections = self.stalled = 0
         self._tls, self._login, self._pipelining, self._utf8 = tls, login, pipelining, utf8
@@ -280,7 +283,7 @@ class Mailbox:
         with self._lock:
             for to in envelope.rcpt_tos:
                 self._count += 1
-                self._messages.append(_message(self._count, to, content))
+                self._messages.append(_message(self._count, self._clock(), to, content))
             self._lock.notify_all()
         if self._cuts > 0:
             self._cuts -= 1
@@ -339,13 +342,13 @@ def _abort(one: SMTP) -> None:
         one.transport.abort()
 
 
-def _message(number: int, to: str, content: bytes) -> Message:
+def _message(number: int, at: int, to: str, content: bytes) -> Message:
     found = email.message_from_bytes(content, policy=email.policy.default)
     plain, rich = found.get_body(("plain",)), found.get_body(("html",))
     text = plain.get_content().replace("\r\n", "\n") if plain else ""
     return {
         "id": str(number),
-        "at": time.time_ns() // 1_000_000,
+        "at": at,
         "to": to,
         "subject": str(found["subject"] or ""),
         "text": text,

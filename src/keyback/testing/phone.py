@@ -58,8 +58,9 @@ class Phone(Service):
         if m["id"] not in {kept["message_id"] for kept in self.messages}:
             number = int(self.messages[-1]["id"]) + 1 if self.messages else 1
             self.keep(
-                str(number), m["to"], m["text"], channel=m["channel"], message_id=m["id"], kind=m["kind"],
-                params=m["params"], codes=list(dict.fromkeys(_CODE.findall(m["text"]))), links=_LINK.findall(m["text"]),
+                str(number), m["to"], m["text"], at=int(self._clock() * 1000), channel=m["channel"],
+                message_id=m["id"], kind=m["kind"], params=m["params"],
+                codes=list(dict.fromkeys(_CODE.findall(m["text"]))), links=_LINK.findall(m["text"]),
             )  # fmt: skip
         return self.taken({"ok": True})
 

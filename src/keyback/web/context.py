@@ -10,6 +10,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from keyback.application.devices import within
 from keyback.application.evidence import Here
 from keyback.application.identity import Origin
 from keyback.application.services import Services
@@ -20,6 +21,7 @@ from keyback.web.limits import Limiter
 from keyback.web.pages import Page, Shell
 from keyback.web.proxies import Proxies
 from keyback.web.rendering import Renderer
+from keyback.web.watch import REFUSED
 
 LANGUAGE = "language"
 
@@ -47,7 +49,9 @@ class Desk:
         return chosen(wanted[:40], request.headers.get("accept-language", "")[:200], self.settings.default_locale)
 
     def origin(self, request: Request) -> Origin:
-        return Origin(self.proxies.source(request.scope), request.headers.get("user-agent", ""))
+        source = self.proxies.source(request.scope)
+        near = within(source, self.services.policy.known_networks)
+        return Origin(source, request.headers.get("user-agent", ""), near=near)
 
     def here(self, request: Request) -> Here:
         """Where an answer comes from, and the rules it is weighed by."""
@@ -85,6 +89,11 @@ chosen = lru_cache(maxsize=256)(choose)  # (wanted, Accept-Language, default): f
 
 def desk_of(request: Request) -> Desk:
     return request.app.state.desk  # type: ignore[no-any-return]
+
+
+def note_refusal(request: Request, why: str) -> None:
+    """Has the log line of this request say why it was refused, where its status does not (A-16.3.2)."""
+    request.scope[REFUSED] = why
 
 
 def see(path: str) -> Response:

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from keyback.domain.challenge import MINUTE
 from keyback.locale import gettext
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.mailbox import Mailbox
@@ -27,6 +28,7 @@ from keyback.web.demo_pages import (
     DemoHome,
     DemoMailbox,
     DemoMessage,
+    DemoPasskey,
     DemoPerson,
     DemoPhone,
     DemoText,
@@ -54,6 +56,16 @@ class Shown:
     hint: str = ""
 
 
+class Time(Protocol):
+    """The demo's time; see `demo.clock`."""
+
+    ahead: int
+
+    def __call__(self) -> int: ...
+
+    def pass_by(self, ms: int) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class DemoWorld:
     """What the demo's pages show and switch.
@@ -61,6 +73,9 @@ class DemoWorld:
     Args:
         titles: system name to what people call it.
         enrolled: what authenticator apps show now, and the recovery codes that people put away.
+        passkeys: with their private keys, for browsers that a program drives.
+        clock: the demo's time, which its visitors may set ahead.
+        catch_up: does at once what the worker does every few seconds when time has come.
     """
 
     people: Sequence[Shown]
@@ -69,6 +84,9 @@ class DemoWorld:
     crm: DemoCrm
     titles: Mapping[str, str]
     enrolled: Callable[[], Awaitable[tuple[tuple[DemoApp, ...], tuple[DemoCodes, ...]]]]
+    passkeys: tuple[DemoPasskey, ...]
+    clock: Time
+    catch_up: Callable[[], Awaitable[object]]
 
 
 class WithCrm:
@@ -111,7 +129,8 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
             for p in world.people
         )
         named = not _is_address(urlsplit(desk.settings.public_url).hostname or "")
-        return desk.page(request, DemoHome(people, world.crm.slow > 0, bool(world.crm.broken), named))
+        now, ahead = world.clock(), world.clock.ahead > 0
+        return desk.page(request, DemoHome(people, world.crm.slow > 0, bool(world.crm.broken), named, now, ahead))
 
     async def people_json(request: Request) -> Response:
         return JSONResponse([_person(p) for p in world.people])
@@ -144,7 +163,7 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
 
     async def authenticator(request: Request) -> Response:
         apps, codes = await world.enrolled()
-        return desk_of(request).page(request, DemoAuthenticator(apps, codes, _version(apps, codes)))
+        return desk_of(request).page(request, DemoAuthenticator(apps, codes, _version(apps, codes), world.passkeys))
 
     async def authenticator_json(request: Request) -> Response:
         apps, codes = await world.enrolled()
@@ -152,7 +171,8 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
             {"name": c.name, "username": c.username, "codes": [{"code": code, "used": used} for code, used in c.codes]}
             for c in codes
         ]
-        return JSONResponse({"apps": [asdict(a) for a in apps], "recovery_codes": saved})
+        passkeys = [asdict(p) for p in world.passkeys]
+        return JSONResponse({"apps": [asdict(a) for a in apps], "recovery_codes": saved, "passkeys": passkeys})
 
     async def authenticator_status(request: Request) -> Response:
         return JSONResponse({"version": _version(*await world.enrolled())})
@@ -161,6 +181,13 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
         values = await read_form(request, "slow", "broken")
         world.crm.slow = SLOW_S if values["slow"] == "1" else 0.0
         world.crm.broken = "refuse" if values["broken"] == "1" else ""
+        return see("/demo")
+
+    async def clock(request: Request) -> Response:
+        minutes = (await read_form(request, "minutes"))["minutes"]
+        if minutes.isascii() and minutes.isdecimal():
+            world.clock.pass_by(int(minutes[:6]) * MINUTE)
+            await world.catch_up()
         return see("/demo")
 
     return [
@@ -176,6 +203,7 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
         Route("/demo/authenticator.json", authenticator_json, methods=["GET"]),
         Route("/demo/authenticator/status", authenticator_status, methods=["GET"]),
         Route(f"{CRM}/toggle", toggle, methods=["POST"]),
+        Route("/demo/clock", clock, methods=["POST"]),
     ]
 
 

@@ -22,10 +22,12 @@ class DemoPerson:
 
 @dataclass(frozen=True, slots=True)
 class DemoHome(Page):
-    """`/demo`. Toggle form posts `slow` and `broken` (`1` when on) to `/demo/crm/toggle`.
+    """`/demo`. Toggle form posts `slow` and `broken` (`1` when on) to `/demo/crm/toggle`, the others `minutes` to
+    `/demo/clock`.
 
     Args:
         passkeys: the address is a name, as browsers want it for passkeys.
+        now: the demo's time, in ms; `ahead` says that it was set ahead.
     """
 
     template: ClassVar[str] = "demo.html"
@@ -33,6 +35,8 @@ class DemoHome(Page):
     slow: bool = False
     broken: bool = False
     passkeys: bool = True
+    now: int = 0
+    ahead: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,19 @@ class DemoCodes:
 
 
 @dataclass(frozen=True, slots=True)
+class DemoPasskey:
+    """A passkey with its private key (PKCS #8), all in base64url: what WebDriver and DevTools take to add a credential
+    to a virtual authenticator. It counts no signatures and cannot be copied elsewhere (not backup eligible)."""
+
+    name: str
+    username: str
+    rp_id: str
+    credential_id: str
+    user_handle: str
+    private_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class DemoAuthenticator(Page):
     """`/demo/authenticator`. `version` as in `/demo/authenticator/status`."""
 
@@ -114,3 +131,4 @@ class DemoAuthenticator(Page):
     apps: tuple[DemoApp, ...]
     codes: tuple[DemoCodes, ...]
     version: str = ""
+    passkeys: tuple[DemoPasskey, ...] = ()

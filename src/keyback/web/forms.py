@@ -10,6 +10,8 @@ from urllib.parse import parse_qsl
 from starlette.requests import ClientDisconnect, Request
 
 MOST_FIELDS = 40
+JUDGED = frozenset({"identifier", "password", "current_password", "new_password", "new_password_again"})
+"""Fields whose own rules refuse a NUL byte, in better words."""
 MOST_DEPTH = 20
 FLAT = frozenset({str, int, float, bool, type(None)})
 
@@ -29,13 +31,17 @@ async def read_form(request: Request, *single: str, many: Sequence[str] = ()) ->
     newline, which no identifier contains.
 
     Raises:
-        BadForm: wrong type, unknown or repeated field, or not text.
+        BadForm: wrong type, unknown or repeated field, or not text: a NUL byte, which PostgreSQL keeps in none (B15).
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     body = await request.body()
     if kind != "application/x-www-form-urlencoded" and (kind or body):
         raise BadForm(415, "unsupported_media_type")
-    return parse_form(body, single, many)
+    values = parse_form(body, single, many)
+    for name, value in values.items():
+        if "\0" in value and name not in JUDGED:
+            raise BadForm(422, "not_text", name)
+    return values
 
 
 def parse_form(body: bytes, single: Sequence[str], many: Sequence[str] = ()) -> dict[str, str]:

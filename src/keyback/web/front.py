@@ -14,6 +14,8 @@ import structlog
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from keyback.web.watch import REFUSED
+
 log = structlog.get_logger("keyback.web")
 MOST_BODY = 64 * 1024
 BODY_TIME_S = 15.0
@@ -94,6 +96,8 @@ class Front:
         try:
             status = self._refuse(scope)
             if status:
+                if status == 403:
+                    scope[REFUSED] = "cross_site"
                 await self._answer(scope, status)(scope, receive, guarded)
                 return
             reader = _Body(scope, receive)

@@ -116,6 +116,7 @@ class Waiting(Page):
     version: str = ""
     resent: bool = False
     other_ways: bool = False
+    journey: str = "password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,10 +132,16 @@ class StopPage(Page):
 
 @dataclass(frozen=True, slots=True)
 class Stopped(Page):
-    """After stopping. `by_mail`: from a mailed link (the owner); else from the page where it was started."""
+    """After stopping.
+
+    Args:
+        by_mail: from a mailed link (the owner); else from the page where it was started.
+        proven: what was stopped had been proven and waited.
+    """
 
     template: ClassVar[str] = "stopped.html"
     by_mail: bool = True
+    proven: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,36 +173,45 @@ class AccountChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Password(Page):
-    """`/r/{handle}`, step 2. Form to `/r/{handle}/password`. A typed password is never sent back.
+class PasswordForm(Page):
+    """What every page has that takes a new password (`new_password.html`). A typed one is never sent back.
 
     Args:
-        minutes_left: for this step.
         min_length: the policy's minimum in code points, for the check in the browser.
         requirements: listed before typing.
         errors: everything that was wrong with the last try.
         mismatch: the two fields differed.
+        busy: the server was too busy to hash; nothing was lost.
+    """
+
+    username: str
+    min_length: int
+    requirements: tuple[PasswordRule, ...]
+    errors: tuple[PasswordRule, ...] = ()
+    mismatch: bool = False
+    busy: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Password(PasswordForm):
+    """`/r/{handle}`, step 2. Form to `/r/{handle}/password`.
+
+    Args:
+        minutes_left: for this step.
         strength: 0 to 4 of the last try, or None.
         accounts: shown as boxes when there is more than one; one alone is sent hidden.
         none_chosen: the last try had no box ticked.
         submission: opaque, makes a repeated press harmless.
-        busy: the server was too busy to hash; nothing was lost.
     """
 
     template: ClassVar[str] = "password.html"
     handle: str
     display_name: str
-    username: str
     minutes_left: int
-    min_length: int
-    requirements: tuple[PasswordRule, ...]
     accounts: tuple[AccountChoice, ...]
     submission: str
-    errors: tuple[PasswordRule, ...] = ()
-    mismatch: bool = False
     none_chosen: bool = False
     strength: int | None = None
-    busy: bool = False
 
 
 SystemState = Literal["waiting", "working", "done", "yours", "desk", "unsure", "refused"]
@@ -236,6 +252,7 @@ class Results(Page):
         can_retry: a system refused the password itself: link to `/r/{handle}?again=1`, which shows step 2 for those.
         version: as in `Waiting`.
         built_in: whether signing in at `/sign-in` is possible with one of the accounts.
+        added: (id, kind, label, ms) of second steps that signing in asks for and that were too new to count here.
     """
 
     template: ClassVar[str] = "results.html"
@@ -246,6 +263,7 @@ class Results(Page):
     can_retry: bool = False
     version: str = ""
     built_in: bool = True
+    added: tuple[tuple[str, str, str, int], ...] = ()
 
     @property
     def done(self) -> int:
@@ -278,10 +296,18 @@ class SignIn(Page):
 
 @dataclass(frozen=True, slots=True)
 class Help(Page):
-    """`/help`. `handle` of this browser's open recovery, for the way back."""
+    """`/help`.
+
+    Args:
+        handle: of this browser's open recovery, for the way back.
+        other_ways: whether there is any way but the mailed link.
+        questions: whether the policy has security questions.
+    """
 
     template: ClassVar[str] = "help.html"
     handle: str | None = None
+    other_ways: bool = True
+    questions: bool = False
 
 
 @dataclass(frozen=True, slots=True)

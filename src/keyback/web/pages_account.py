@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from keyback.application.lockdown import Added
+from keyback.application.lockouts import Failing
 from keyback.application.readiness import Outlook
-from keyback.web.pages import Page, PasswordRule
+from keyback.web.pages import Page, PasswordForm
+from keyback.web.pages_ways import ForColleague
 
 StepError = Literal["", "wrong", "not_a_code", "replayed", "no_tries", "busy"]
 
@@ -117,6 +119,25 @@ class Codes(Page):
 
 
 @dataclass(frozen=True, slots=True)
+class Questions(Page):
+    """`/account/questions`. An answer is never sent back.
+
+    Args:
+        texts: key and text of every question.
+        chosen: keys as they were sent.
+        faults: what is wrong, a code of the proof by place from 0.
+        set_at: when the present ones were answered; 0 where there are none.
+    """
+
+    template: ClassVar[str] = "account/questions.html"
+    texts: tuple[tuple[str, str], ...]
+    chosen: tuple[str, ...] = ("", "", "")
+    faults: Mapping[int, str] = field(default_factory=dict)
+    set_at: int = 0
+    busy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class ContactLine:
     """A contact in a list. `ready_at`: when it may recover; 0 when it may. `own`: the person may remove it."""
 
@@ -150,13 +171,19 @@ class Contacts(Page):
 
 @dataclass(frozen=True, slots=True)
 class AddContact(Page):
-    """`/account/contacts/add/{kind}`. `error`: a code of `contacts.read_address` or `contacts.start`."""
+    """`/account/contacts/add/{kind}`.
+
+    Args:
+        error: a code of `contacts.read_address` or `contacts.start`.
+        stronger: for a phone, the factors that are offered before it: those that can be added and are not there yet.
+    """
 
     template: ClassVar[str] = "account/add_contact.html"
     kind: str
     error: str = ""
     address: str = ""
     name: str = ""
+    stronger: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,13 +212,11 @@ class RemoveOne(Page):
 
 
 @dataclass(frozen=True, slots=True)
-class Invited(Page):
+class Invited(ForColleague):
     """`/invited`: somebody is asked to become a recovery contact."""
 
     template: ClassVar[str] = "account/invited.html"
     problem: Literal["", "over", "broken", "accepted", "declined"] = ""
-    person: str = ""
-    asked_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,11 +284,17 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Activity(Page):
-    """`/account/activity`. `older`: where the next page begins; 0 at the end."""
+    """`/account/activity`.
+
+    Args:
+        older: where the next page begins; 0 at the end.
+        failing: what keeps trying a wrong password; on the first page.
+    """
 
     template: ClassVar[str] = "account/activity.html"
     events: tuple[Event, ...]
     older: int = 0
+    failing: tuple[Failing, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +307,7 @@ class Overview(Page):
         due_in_days: days until the password is due; None where age is no reason.
         after_recovery: steps after the last recovery are left.
         privileged: a second operator approves each recovery without a passkey.
+        one_address: there is no other address than the one that the code goes to, so nobody else could stop a recovery.
     """
 
     template: ClassVar[str] = "account/overview.html"
@@ -286,6 +318,7 @@ class Overview(Page):
     due_in_days: int | None = None
     after_recovery: bool = False
     privileged: bool = False
+    one_address: bool = False
 
     @property
     def good(self) -> int:
@@ -299,17 +332,12 @@ class Overview(Page):
 
 
 @dataclass(frozen=True, slots=True)
-class NewPassword(Page):
-    """`/account/password`. A typed password is never sent back."""
+class NewPassword(PasswordForm):
+    """`/account/password`. `current`: what is wrong with the one that was typed as the current one."""
 
     template: ClassVar[str] = "account/password.html"
-    username: str
-    min_length: int
-    requirements: tuple[PasswordRule, ...]
-    errors: tuple[PasswordRule, ...] = ()
-    mismatch: bool = False
-    busy: bool = False
     done: bool = False
+    current: Literal["", "wrong", "no_tries"] = ""
 
 
 @dataclass(frozen=True, slots=True)

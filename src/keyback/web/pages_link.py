@@ -66,6 +66,7 @@ class LinkProblem(Page):
     handle: str | None = None
     own: str = ""
     can_fetch: bool = False
+    journey: Journey = "password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +91,4 @@ class LinkContinue(Page):
 
     template: ClassVar[str] = "link_continue.html"
     handle: str
+    journey: Journey = "password"

@@ -21,6 +21,7 @@ class Unlock(Page):
     """
 
     template: ClassVar[str] = "unlock.html"
+    journey: ClassVar[str] = "locked"
     handle: str
     username: str
     systems: tuple[str, ...]
@@ -37,16 +38,21 @@ class ReplaceFactor(Page):
         old: (kind, label) of what stops working.
         seed: of the new app, in groups of four; empty before it was asked for.
         qr: the QR code, `Markup` of an `<svg>`.
-        error: the last code was wrong.
+        passkeys: whether a passkey can be made here instead.
+        options: JSON for the browser that makes one, once it was asked for.
+        error: the last code was wrong; `passkey` for what a browser sent.
     """
 
     template: ClassVar[str] = "replace_factor.html"
+    journey: ClassVar[str] = "second_factor"
     handle: str
     username: str
     old: tuple[tuple[str, str], ...]
     seed: str = ""
     qr: str = ""
-    error: bool = False
+    passkeys: bool = False
+    options: str = ""
+    error: Literal["", "code", "passkey"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,7 @@ class ReplaceMailbox(Page):
     """
 
     template: ClassVar[str] = "replace_mailbox.html"
+    journey: ClassVar[str] = "mailbox"
     handle: str
     username: str
     others: tuple[tuple[str, str], ...]
@@ -74,3 +81,7 @@ class Remedied(Page):
 
     template: ClassVar[str] = "remedied.html"
     what: Literal["unlocked", "factor_replaced", "mailbox_replaced"]
+
+    @property
+    def journey(self) -> str:
+        return {"unlocked": "locked", "factor_replaced": "second_factor"}.get(self.what, "mailbox")

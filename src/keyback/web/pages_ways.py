@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from keyback.application.store import MustChange
 from keyback.domain.policy import Journey
 from keyback.web.pages import Page
 
@@ -29,6 +30,7 @@ class Ways(Page):
         username: the account, once something is proven.
         waiting_until: ms until when a hold lasts that a further proof would end; 0 without one.
         refused: the last request came too early or was for something that is not there.
+        only_new: every second step of the person is too new to count; somebody else may have added it.
     """
 
     template: ClassVar[str] = "ways.html"
@@ -40,6 +42,7 @@ class Ways(Page):
     username: str = ""
     version: str = ""
     refused: Literal["", "too_early"] = ""
+    only_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,7 @@ class OneWay(Page):
     error: Literal["wrong", "no_tries", "not_a_code", "replayed", "busy"] | None = None
     tries_left: int = 0
     version: str = ""
+    journey: Journey = "password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,7 @@ class Held(Page):
         until: ms.
         reason: `stranger`, `new_device`, `privileged`, `mailbox` or `proofing`.
         options: further proofs that would end the wait.
+        seconds_left: until then.
     """
 
     template: ClassVar[str] = "held.html"
@@ -86,6 +91,8 @@ class Held(Page):
     username: str
     options: tuple[WayOption, ...] = ()
     version: str = ""
+    seconds_left: int = 0
+    journey: Journey = "password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,30 +104,43 @@ class InReview(Page):
     username: str
     options: tuple[WayOption, ...] = ()
     version: str = ""
+    journey: Journey = "password"
 
 
 @dataclass(frozen=True, slots=True)
 class NewCode(Page):
-    """A saved recovery code was used up; here is the one that takes its place, shown once (N-R3)."""
+    """A saved recovery code was used up; here is the one that takes its place, shown once (N-R3).
+
+    Args:
+        onward: a path of ours, where it goes on.
+        must_change: why the sign-in that used it up opens nothing before there is a new password.
+    """
 
     template: ClassVar[str] = "new_code.html"
-    handle: str
+    onward: str
     code: str
+    must_change: MustChange = ""
+    journey: Journey = "password"
 
 
 @dataclass(frozen=True, slots=True)
-class Vouch(Page):
+class ForColleague(Page):
+    """What pages have that a recovery contact opens by a mailed link. `person`: name of whom it is about."""
+
+    person: str = ""
+    asked_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Vouch(ForColleague):
     """`/vouch`: a recovery contact is asked to vouch.
 
     Args:
-        person: name of whom it is about.
         problem: why nothing can be done here (any more).
         error: what was wrong with the digits.
     """
 
     template: ClassVar[str] = "vouch.html"
-    person: str = ""
-    asked_at: int = 0
     source: str = ""
     device: str = ""
     problem: Literal["", "over", "broken", "done", "refused"] = ""

@@ -1,13 +1,14 @@
 """The outermost layer: counts every answer and logs it, as one JSON line, by the route's pattern.
 
 A line never holds path, query, handle, token, address or anything else that a client chose (C8, P6, A-16.2.5). Requests
-of the intake are only counted: they are many, and none of them says anything that the counters do not.
+of the intake are only counted: they are many, and none of them says anything that the counters do not. A request that
+was refused is a warning that says why (A-16.3.2, A-16.3.3); of the intake's, one a second for each reason.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import structlog
 from starlette.routing import Mount, Route
@@ -19,6 +20,12 @@ log = structlog.get_logger("keyback.access")
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT"})
 UNMATCHED = "unmatched"
 CUT = 499  # the connection ended before there was an answer
+REFUSED = "keyback.refused"  # in the scope: why, where the status does not say it; empty where it only seems to
+BY_STATUS = {
+    401: "unauthorized", 403: "unauthorized", 405: "method", 410: "over", 413: "too_large", 421: "other_host",
+    429: "slow_down",
+}  # fmt: skip
+EVERY_S = 1.0
 
 
 class Watch:
@@ -28,12 +35,17 @@ class Watch:
         app: with its front.
         metrics: where answers are counted.
         hot: paths whose POST is counted and not logged.
+        clock: seconds, for how often refusals of those are logged.
     """
 
-    def __init__(self, app: ASGIApp, metrics: Metrics, hot: Collection[str]) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: Metrics, hot: Collection[str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._hot = frozenset(hot)
+        self._clock = clock
+        self._told: dict[str, tuple[float, int]] = {}  # why: (when last, how many since)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -56,14 +68,32 @@ class Watch:
         finally:
             seconds = time.perf_counter() - begun
             method = method if method in METHODS else "other"
+            why = scope.get(REFUSED, BY_STATUS.get(status, ""))
             if path in self._hot and method == "POST":
                 self._metrics.count(method, path, status, seconds)
+                self._refused(path, status, why)
             else:
                 route = route_of(scope)
                 self._metrics.count(method, route, status, seconds)
                 ms = round(seconds * 1000, 1)
                 size = sent if method != "HEAD" else 0
-                log.info("request", method=method, route=route, status=status, ms=ms, bytes=size)
+                said = {"method": method, "route": route, "status": status, "ms": ms, "bytes": size}
+                if why:
+                    log.warning("request", **said, refused=why)
+                else:
+                    log.info("request", **said)
+
+    def _refused(self, path: str, status: int, why: str) -> None:
+        """Logs a refusal of the intake, unless the last one for the same reason was just now."""
+        if not why:
+            return
+        last, more = self._told.get(why, (-EVERY_S, 0))
+        now = self._clock()
+        if now - last < EVERY_S:
+            self._told[why] = last, more + 1
+            return
+        self._told[why] = now, 0
+        log.warning("request", method="POST", route=path, status=status, refused=why, more=more)
 
 
 def route_of(scope: Scope) -> str:

@@ -12,9 +12,11 @@ from keyback.application import contacts, enrol
 from keyback.application.store import Tx
 from keyback.domain import challenge as ch
 from keyback.domain.errors import BadInput, Refusal
-from keyback.domain.person import Contact
+from keyback.domain.factor import BOUND
+from keyback.domain.person import Contact, one_domain
 from keyback.domain.prompt import Prompt
 from keyback.web import pages
+from keyback.web.account import factors
 from keyback.web.account.session import Me, confirmed, page, signed_in
 from keyback.web.context import Desk, desk_of, see
 from keyback.web.cookies import LINK
@@ -56,9 +58,9 @@ async def show(request: Request) -> Response:
 
 def _same_domain(lines: tuple[ContactLine, ...]) -> bool:
     """Whether a backup mailbox lies where the primary one does: who loses one loses both (F7)."""
-    mails = [(x.role, x.address.rpartition("@")[2].casefold()) for x in lines if x.kind == "mail"]
-    own = {d for role, d in mails if role == "primary"}
-    return any(role == "backup" and d in own for role, d in mails)
+    mails = [(x.role, x.address) for x in lines if x.kind == "mail"]
+    own = [address for role, address in mails if role == "primary"]
+    return any(role == "backup" and one_domain(address, x) for role, address in mails for x in own)
 
 
 def _kind(request: Request, desk: Desk) -> contacts.Kind | None:
@@ -72,7 +74,17 @@ async def add(request: Request) -> Response:
     if isinstance(me, Response):
         return me
     kind = _kind(request, desk)
-    return page(desk, request, me, AddContact(kind)) if kind else see("/account/contacts")
+    if kind is None:
+        return see("/account/contacts")
+    return page(desk, request, me, AddContact(kind, stronger=_stronger(desk, me, kind)))
+
+
+def _stronger(desk: Desk, me: Me, kind: contacts.Kind) -> tuple[str, ...]:
+    """What is offered before a phone number, unless it is there already: nobody reads it along (A-6.6.1)."""
+    if kind != "sms":
+        return ()
+    have = {f.kind for f in me.factors}
+    return tuple(k for k in factors.offered(desk) if k in BOUND and k not in have)
 
 
 async def add_one(request: Request) -> Response:
@@ -95,7 +107,7 @@ async def add_one(request: Request) -> Response:
         )  # fmt: skip
     except (BadInput, Refusal) as e:
         typed = "".join(c for c in values["address"][:254] if c.isprintable())
-        return page(desk, request, me, AddContact(kind, e.code, typed, name), 422)
+        return page(desk, request, me, AddContact(kind, e.code, typed, name, _stronger(desk, me, kind)), 422)
     return see("/account/contacts?done=invited" if kind == "helper" else f"/account/contacts/{contact_id}")
 
 
@@ -221,7 +233,7 @@ async def invited(request: Request) -> Response:
     desk = desk_of(request)
     token = desk.cookies.get(request, LINK)
     found = await desk.services.db.read(lambda tx: contacts.look_at_invitation(tx, token))
-    model = Invited(found.problem, found.person, found.asked_at)
+    model = Invited(found.person, found.asked_at, found.problem)
     return desk.page(request, model, 410 if found.problem else 200, path="/invited")
 
 
@@ -238,7 +250,8 @@ async def answer(request: Request) -> Response:
         except Refusal:
             done = False
         if done:
-            response = desk.page(request, Invited("accepted" if yes else "declined", seen.person), path="/invited")
+            answered = Invited(seen.person, problem="accepted" if yes else "declined")
+            response = desk.page(request, answered, path="/invited")
             desk.cookies.drop(response, LINK)
             return response
     return see("/invited")

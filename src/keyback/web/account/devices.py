@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from keyback.application import lockouts
 from keyback.application.enrolled import Happened
 from keyback.application.identity import device_words
 from keyback.application.store import Session, Tx
@@ -19,6 +22,7 @@ from keyback.web.forms import read_form
 from keyback.web.pages_account import Activity, DeviceLine, Devices, Event, SessionLine
 
 PER_PAGE = 30
+MOST_FAILING = 3
 END_OF_LOG = 2**62
 HIDDEN = frozenset({"challenge_sent", "refreshed", "mail_withheld", "step_done", "account_settled", "closed"})
 """Events that tell their person nothing."""
@@ -92,10 +96,16 @@ async def activity(request: Request) -> Response:
         return me
     asked = request.query_params.get("before", "")
     before = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 19 else END_OF_LOG
-    rows = await desk.services.db.read(lambda tx: tx.audit.of_person(me.person.id, before, PER_PAGE + 1))
+
+    def load(tx: Tx) -> tuple[Sequence[Happened], tuple[lockouts.Failing, ...]]:
+        found = lockouts.failing(tx, me.person.id)[:MOST_FAILING] if before == END_OF_LOG else ()
+        return tx.audit.of_person(me.person.id, before, PER_PAGE + 1), found
+
+    rows, failing = await desk.services.db.read(load)
     shown = rows[:PER_PAGE]
     older = shown[-1].seq if len(rows) > PER_PAGE else 0
-    return page(desk, request, me, Activity(tuple(event(h) for h in shown if h.type not in HIDDEN), older))
+    events = tuple(event(h) for h in shown if h.type not in HIDDEN)
+    return page(desk, request, me, Activity(events, older, failing))
 
 
 ROUTES = [

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from keyback.application import enrol
+from keyback.application import enrol, questions
 from keyback.application.enrolling import EnrolsApp, EnrolsPasskey
 from keyback.application.passwords import Busy
 from keyback.application.ports import MakesCodes
@@ -23,7 +23,7 @@ from keyback.web.context import Desk, desk_of, see
 from keyback.web.forms import read_form
 from keyback.web.pages_account import Codes, FactorLine, Factors, PasskeySetup, TotpSetup, TotpStart
 
-DONE = frozenset({"totp_added", "passkey_added", "removed"})
+DONE = frozenset({"totp_added", "passkey_added", "questions_set", "removed"})
 BUSY_S = "2"
 CODE = re.compile(r"[0-9A-Z]{4,6}(-[0-9A-Z]{4,6}){2,4}\Z")
 
@@ -46,6 +46,7 @@ def offered(desk: Desk) -> tuple[str, ...]:
         "passkey": isinstance(s.proofs.get("passkey"), EnrolsPasskey),
         "totp": isinstance(s.proofs.get("totp"), EnrolsApp),
         "recovery_code": isinstance(s.proofs.get("recovery_code"), MakesCodes),
+        questions.KIND: questions.maker_of(s) is not None,
     }
     return tuple(n for n, there in able.items() if there and s.policy.takes(n))
 

@@ -1,28 +1,21 @@
-"""`/account`: how well somebody is prepared and what to do next; the password; the steps after a recovery."""
+"""`/account`: how well somebody is prepared and what to do next; the steps after a recovery."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import aftercare, evidence, lockdown, ownpassword, readiness
-from keyback.application.passwords import Busy
+from keyback.application import aftercare, evidence, lockdown, readiness
 from keyback.application.ports import Holder
 from keyback.application.store import Tx
-from keyback.domain.errors import Refusal
-from keyback.domain.password import DAY, requirements
-from keyback.domain.secret import Secret
-from keyback.locale import gettext
-from keyback.web import pages
+from keyback.domain.password import DAY
 from keyback.web.account.contacts import lines_of
 from keyback.web.account.devices import END_OF_LOG, event
-from keyback.web.account.session import Me, confirmed, page, signed_in
+from keyback.web.account.session import Me, page, signed_in
 from keyback.web.context import Desk, desk_of, see
 from keyback.web.forms import read_form
-from keyback.web.pages_account import After, NewPassword, Overview
+from keyback.web.pages_account import After, Overview
 
 SIGN_INS = frozenset({"signed_in", "sign_in_failed", "second_step_asked", "second_step_refused"})
 MOST = 40  # events that are searched for sign-ins
@@ -52,55 +45,8 @@ def _overview(tx: Tx, desk: Desk, me: Me) -> Overview:
         due_in_days=None if due_at is None else max(0, -(-(due_at - tx.now) // DAY)),
         after_recovery=bool(tx.cases.last_recovery(person.id)) and bool(aftercare.open_steps(tx, person.id)),
         privileged=tier == "privileged",
+        one_address=bool(evidence.only_address(contacts, tx.now)),
     )
-
-
-# ── the password ────────────────────────────────────────────────────────────
-
-
-async def password(request: Request) -> Response:
-    """GET `/account/password`."""
-    me = await confirmed(request)
-    return me if isinstance(me, Response) else await _password(desk_of(request), request, me)
-
-
-async def _password(desk: Desk, request: Request, me: Me, status: int = 200, **over: Any) -> Response:
-    s, locale = desk.services, desk.locale(request)
-    who = await s.db.read(lambda tx: ownpassword.subject(tx, s, me.session))
-    rules = tuple(
-        pages.PasswordRule(r.code, gettext(locale, r.text, **r.values))
-        for r in requirements(s.rules, who.with_factor, bool(s.leaked))
-    )
-    model = NewPassword(me.account.username, s.rules.shortest(who.with_factor), rules, **over)
-    return page(desk, request, me, model, status)
-
-
-async def password_change(request: Request) -> Response:
-    """POST `/account/password`."""
-    values = await read_form(request, "username", "new_password", "new_password_again")
-    me, desk = await confirmed(request), desk_of(request)
-    if isinstance(me, Response):
-        return me
-    s, typed, locale = desk.services, values["new_password"], desk.locale(request)
-    if typed != values["new_password_again"]:
-        return await _password(desk, request, me, 422, mismatch=True)
-    try:
-        broken = await ownpassword.change(s, me.session, Secret(typed), desk.origin(request))
-    except Refusal:
-        return see("/account/password")
-    except Busy:
-        response = await _password(desk, request, me, 503, busy=True)
-        response.headers["retry-after"] = "2"
-        return response
-    if not broken:
-        return await _password(desk, request, me, done=True)
-    errors = tuple(
-        pages.PasswordRule(
-            v.code, gettext(locale, v.text, **v.values), "unmet", gettext(locale, v.suggestion, **v.values)
-        )
-        for v in broken
-    )
-    return await _password(desk, request, me, 422, errors=errors)
 
 
 # ── after a recovery ────────────────────────────────────────────────────────
@@ -143,8 +89,6 @@ async def after_step(request: Request) -> Response:
 
 ROUTES = [
     Route("/account", show, methods=["GET"]),
-    Route("/account/password", password, methods=["GET"]),
-    Route("/account/password", password_change, methods=["POST"]),
     Route("/account/after", after, methods=["GET"]),
     Route("/account/after", after_step, methods=["POST"]),
 ]

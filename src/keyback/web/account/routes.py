@@ -10,7 +10,8 @@ from keyback.application import signin
 from keyback.application.passwords import Busy
 from keyback.domain.secret import Secret
 from keyback.web import pages
-from keyback.web.account import contacts, devices, factors, lock, overview, second
+from keyback.web.account import contacts, devices, factors, lock, overview, questions, second
+from keyback.web.account import password as own_password
 from keyback.web.context import desk_of, see
 from keyback.web.cookies import SESSION
 from keyback.web.forms import read_form
@@ -61,7 +62,9 @@ async def sign_out(request: Request) -> Response:
 
 ROUTES = [
     *second.ROUTES,
+    *own_password.ROUTES,
     *factors.ROUTES,
+    *questions.ROUTES,
     *contacts.ROUTES,
     *devices.ROUTES,
     *lock.ROUTES,

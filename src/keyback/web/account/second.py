@@ -22,6 +22,7 @@ from keyback.web.context import Desk, desk_of, see
 from keyback.web.cookies import DEVICE, SESSION
 from keyback.web.forms import read_form
 from keyback.web.pages_account import SecondStep
+from keyback.web.pages_ways import NewCode
 
 WAITING = "second"  # finds the sign-in that waits for its second step
 TICKET = "ticket"  # of the challenge on the sign-in page
@@ -30,13 +31,16 @@ MINUTES_10 = 600
 
 async def let_in(desk: Desk, request: Request, result: signin.SignedIn) -> Response:
     """Hands out the session's cookie and the one by which this browser is known again."""
+    new = result.new_code.reveal() if result.new_code else ""
     if result.must_change:
         # Nothing behind the sign-in is open to this session yet, so its cookie is not handed out at all.
         await desk.services.db.write(lambda tx: signin.sign_out(tx, result.token))
+        if new:
+            return desk.page(request, NewCode("/forgot", new, result.must_change), path="/sign-in")
         return desk.page(request, pages.SignIn(result.must_change, 0, result.account.username), path="/sign-in")
     origin = desk.here(request).origin
     cookie = await desk.services.db.write(lambda tx: devices.remember(tx, result.person.id, origin))
-    response = see("/account")
+    response = desk.page(request, NewCode("/account", new), path="/account") if new else see("/account")
     desk.cookies.put(response, SESSION, result.token)
     desk.cookies.put(response, DEVICE, cookie, max_age=devices.LIFE // 1000)
     desk.cookies.drop(response, WAITING)
@@ -140,7 +144,7 @@ async def by_passkey(request: Request) -> Response:
     """POST `/sign-in/passkey`."""
     desk = desk_of(request)
     values = await read_form(request, "assertion")
-    origin, s = desk.origin(request), desk.services
+    origin, s = desk.here(request).origin, desk.services
     now = await s.db.read(lambda tx: tx.now)
     if not await desk.limiter.allows("sign_ins", origin.source):
         return sign_in_page(desk, request, pages.SignIn("slow_down", 60), now, 429)
@@ -214,6 +218,8 @@ async def confirm_by(request: Request) -> Response:
                 await s.db.write(lambda tx: tx.sessions.prove(me.session.digest, done.proof))
     except Busy:
         return _busy(await _confirm(desk, request, me, following, name, 503, error="busy"))
+    if done.code == "accepted" and done.new_code:
+        return page(desk, request, me, NewCode(following, done.new_code.reveal()), path=following)
     if done.code == "accepted":
         return see(following)
     if done.code == "over":

@@ -13,7 +13,7 @@ from keyback.application import signin, stepup
 from keyback.application.store import Session, Tx
 from keyback.domain.factor import Factor
 from keyback.domain.person import Account, Person
-from keyback.web.context import Desk, desk_of, see
+from keyback.web.context import Desk, desk_of, note_refusal, see
 from keyback.web.cookies import SESSION
 from keyback.web.pages import Page
 
@@ -46,6 +46,7 @@ async def signed_in(request: Request) -> Me | Response:
     me = await desk.services.db.write(lambda tx: _touch(tx, token)) if token else None
     if me is not None:
         return me
+    note_refusal(request, "unauthorized")
     response = see("/sign-in")
     desk.cookies.drop(response, SESSION)
     return response
@@ -69,6 +70,7 @@ async def confirmed(request: Request, back: str = "") -> Me | Response:
     me = await signed_in(request)
     if isinstance(me, Response) or me.fresh:
         return me
+    note_refusal(request, "step_up")
     return see(f"/account/confirm?next={back or request.url.path}")
 
 

@@ -104,6 +104,7 @@ def _signed_in(result: signin.SignedIn) -> m.SignedIn:
         expires_at=instant(result.expires_at),
         password_due_in_days=result.password_due_in_days,
         must_change=result.must_change or None,
+        new_code=result.new_code.reveal() if result.new_code else None,
     )
 
 

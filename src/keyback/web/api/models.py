@@ -249,6 +249,9 @@ class SignedIn(BaseModel):
         None, description="Days until a new password is due, 0 when it is; null where age is no reason for one."
     )
     must_change: MustChange = None
+    new_code: str | None = Field(
+        None, description="Takes the place of the saved code that was the second step. Show it once; nobody can again."
+    )
 
 
 class SecondStepNeeded(BaseModel):

@@ -15,6 +15,7 @@ from starlette.responses import Response
 from keyback.application.passwords import Busy
 from keyback.application.store import StorageDown
 from keyback.domain.errors import Refusal
+from keyback.web.context import note_refusal
 from keyback.web.forms import BadForm, parse_json
 from keyback.web.front import TooLong, TooSlow
 from keyback.web.problems import problem
@@ -34,6 +35,7 @@ CODES = {
     "too_short": "empty",
     "string_pattern_mismatch": "malformed",
 }
+EXPECTED = frozenset({"second_factor_required"})  # says how to go on
 CHALLENGE = {"www-authenticate": 'Bearer realm="keyback"'}
 
 
@@ -109,12 +111,17 @@ async def answer(request: Request, e: Exception) -> Response:
     """The problem for an exception that says what is wrong."""
     match e:
         case Stop():
+            if e.code in EXPECTED:
+                note_refusal(request, "")
+            elif e.code == "wrong_state":
+                note_refusal(request, e.code)
             return e.response()
         case BadForm():
             return problem(e.status, e.code, field=e.field)
         case RequestValidationError():
             return _invalid(e)
         case Refusal():
+            note_refusal(request, e.code)
             return problem(409, e.code)
         case StorageDown():
             log.warning("storage_down", path=_template(request))

@@ -15,6 +15,7 @@ from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
 from keyback.domain.password import requirements
 from keyback.domain.person import Account
+from keyback.domain.policy import PROOFS
 from keyback.locale import Locale, gettext
 from keyback.web.api import models as m
 from keyback.web.api.holding import instant
@@ -83,7 +84,7 @@ def _need_more(view: View, case: Case) -> m.NeedMore:
     return m.NeedMore(
         reason="hold" if until else "review" if case.state == State.IN_REVIEW else "proof",
         hold_until=instant(until) if until else None,
-        proofs=[w for w in found if w.proof != "email_link"],
+        proofs=[w for w in found if w.proof != "email_link" and PROOFS.get(w.proof) != "knowledge"],
         expires_at=instant(case.expires_at),
     )
 

@@ -5,6 +5,7 @@ The token leaves the address bar at once: it moves into a cookie and the page li
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from starlette.requests import Request
@@ -78,6 +79,7 @@ async def _problem(
     # A wrong number is not renewed: whoever was told one over the phone must not be one press away from the next mail.
     # Nor is a link that belongs to somebody else's request, as far as this browser knows.
     model = LinkProblem(reason, (over or reason == "expired") and not own, handle if over else None, own, can_fetch)
+    model = replace(model, journey=view.journey) if view else model
     return desk.page(request, model, status, step=1, path="/link")
 
 
@@ -108,7 +110,7 @@ async def _shown(desk: Desk, request: Request, view: prove.LinkView, *, error: b
     if own:
         return desk.page(request, LinkOther(**_facts(view), own=own, can_fetch=can_fetch), path="/link")
     held = view.handle in _handles(desk, request)
-    model = LinkPage(**_facts(view), same_browser=held, error=error)
+    model = LinkPage(**_facts(view), same_browser=held, journey=view.journey, error=error)
     return desk.page(request, model, 422 if error else 200, step=1, path="/link")
 
 
@@ -133,7 +135,7 @@ async def accept(request: Request) -> Response:
         return await _problem(desk, request, view.problem, view)
     response = see(f"/r/{view.handle}")
     if not held:  # this device has shown the mail and the number: it may go on as well
-        response = desk.page(request, LinkContinue(view.handle), step=1, path="/link")
+        response = desk.page(request, LinkContinue(view.handle, view.journey), step=1, path="/link")
         desk.cookies.hold(request, response, view.handle, ch.holder_secret(seals.derive("holder"), view.handle))
     desk.cookies.drop(response, LINK)
     return response
@@ -150,7 +152,7 @@ async def again(request: Request) -> Response:
     if done is None:
         return see("/forgot")
     handle, wait = done
-    response = desk.page(request, LinkRenewed(handle if handle in held else None, wait), step=1, path="/link")
+    response = desk.page(request, LinkRenewed(handle if handle in held else None, wait), path="/link")
     if not wait:
         desk.cookies.drop(response, LINK)
     return response
@@ -181,7 +183,7 @@ async def fetch(request: Request) -> Response:
     own = await db.read(lambda tx: fetching.own_request(tx, held))
     if not own or not token or not await db.write(lambda tx: fetching.fetch(tx, token, own)):
         return see("/link")  # which says what can still be done
-    response = desk.page(request, LinkRenewed(own, fetched=True), step=1, path="/link")
+    response = desk.page(request, LinkRenewed(own, fetched=True), path="/link")
     desk.cookies.drop(response, LINK)
     return response
 
@@ -210,7 +212,8 @@ async def stop(request: Request) -> Response:
         view = await desk.services.db.write(lambda tx: prove.stop_by_owner(tx, token, held))
     if view.problem not in (None, "stopped"):
         return await _problem(desk, request, view.problem)
-    response = desk.page(request, pages.Stopped(by_mail=True), path="/stop")
+    waited = view.problem is None and view.challenge is None  # the link of a notice, not of a mail that asks for proof
+    response = desk.page(request, pages.Stopped(by_mail=True, proven=waited), path="/stop")
     desk.cookies.drop(response, LINK)
     return response
 

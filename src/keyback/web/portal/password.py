@@ -11,17 +11,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from keyback.application import newpassword, reset
+from keyback.application import newpassword, remedies, reset
 from keyback.application.passwords import STRENGTH, strength
 from keyback.application.ports import Connector, Means
 from keyback.application.store import Tx
 from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
-from keyback.domain.password import Context, state_of
+from keyback.domain.factor import Factor
+from keyback.domain.password import Context, RequirementState, Violation, state_of
+from keyback.domain.person import Account
 from keyback.domain.secret import Secret
-from keyback.locale import gettext
+from keyback.locale import Locale, gettext
 from keyback.web import pages
-from keyback.web.context import Desk, desk_of, see
+from keyback.web.context import Desk, desk_of, note_refusal, see
 from keyback.web.forms import BadForm, one_string, parse_json
 from keyback.web.problems import problem
 
@@ -43,15 +45,12 @@ async def password_page(
     except Refusal as e:
         # Something about the person or the case changed since the proof: say so, never lead in a circle.
         reason: Any = "expired" if e.code == "expired" else "closed"
-        return desk.page(request, pages.Ended(reason), step=1, path=f"/r/{handle}")
+        return desk.page(request, pages.Ended(reason), path=f"/r/{handle}")
     intake = await desk.services.db.read(lambda tx: tx.intakes.get(handle))
     locale, s = desk.locale(request), desk.services
     context = newpassword.context_of(s, choice)
     with_factor = choice.tier != "standard"
-    rules = [
-        pages.PasswordRule(r.requirement.code, gettext(locale, r.requirement.text, **r.requirement.values), r.state)
-        for r in state_of(typed, s.rules, context, s.blocklist, with_factor, s.leaked)
-    ]
+    rules = rules_of(state_of(typed, s.rules, context, s.blocklist, with_factor, s.leaked), locale)
     wanted = set(chosen) if chosen is not None else {
         a.id for a in choice.accounts if intake is None or intake.system in ("", a.system)
     }  # fmt: skip
@@ -61,7 +60,7 @@ async def password_page(
         username=choice.accounts[0].username if choice.accounts else "",
         minutes_left=max(1, choice.seconds_left // 60),
         min_length=s.rules.shortest(with_factor),
-        requirements=tuple(rules),
+        requirements=rules,
         accounts=tuple(
             pages.AccountChoice(
                 a.id, s.titles.get(a.system, a.system), a.username, _hint(s.connectors.get(a.system)), a.id in wanted
@@ -72,6 +71,24 @@ async def password_page(
         **over,
     )
     return desk.page(request, model, status, step=2, path=f"/r/{handle}")
+
+
+def rules_of(states: Sequence[RequirementState], locale: Locale) -> tuple[pages.PasswordRule, ...]:
+    """Each rule in the reader's language, with where the last try stands."""
+    return tuple(
+        pages.PasswordRule(r.requirement.code, gettext(locale, r.requirement.text, **r.requirement.values), r.state)
+        for r in states
+    )
+
+
+def reasons_of(broken: Sequence[Violation], locale: Locale) -> tuple[pages.PasswordRule, ...]:
+    """What speaks against a password, in the reader's language."""
+    return tuple(
+        pages.PasswordRule(
+            v.code, gettext(locale, v.text, **v.values), "unmet", gettext(locale, v.suggestion, **v.values)
+        )
+        for v in broken
+    )
 
 
 def _hint(connector: Connector | None) -> Any:
@@ -96,13 +113,7 @@ async def take_password(desk: Desk, request: Request, handle: str, case: Case, v
     broken = await newpassword.judge(s, Secret(typed), context, with_factor, ids)
     mismatch = typed != values["new_password_again"]
     if broken or mismatch or not chosen:
-        errors = tuple(
-            pages.PasswordRule(
-                v.code, gettext(locale, v.text, **v.values), "unmet", gettext(locale, v.suggestion, **v.values)
-            )
-            for v in broken
-        )
-        over = {"errors": errors, "mismatch": mismatch, "none_chosen": not chosen}
+        over = {"errors": reasons_of(broken, locale), "mismatch": mismatch, "none_chosen": not chosen}
         return await password_page(desk, request, handle, case, typed=typed, chosen=chosen, status=422, **over)
     here = desk.here(request)
     try:
@@ -117,6 +128,8 @@ async def _refused(desk: Desk, request: Request, handle: str, case: Case, e: Ref
         now = await desk.services.db.read(lambda tx: tx.cases.get(case.id))
         if now is not None and now.submission != submission:
             return await results_page(desk, request, handle, now, f"c{now.version}", ignored_second=True, status=409)
+    else:
+        note_refusal(request, e.code)
     return see(f"/r/{handle}")
 
 
@@ -133,10 +146,11 @@ async def results_page(
     """Each system with its own result, as far as it is confirmed."""
     s, locale = desk.services, desk.locale(request)
 
-    def load(tx: Tx) -> list[Any]:
-        return list(tx.people.accounts([case.person_id]).get(case.person_id, ()))
+    def load(tx: Tx) -> tuple[Sequence[Account], Sequence[Factor]]:
+        return tx.people.accounts([case.person_id]).get(case.person_id, ()), remedies.lately_added(tx, handle)
 
-    accounts = {a.id: a for a in await s.db.read(load)}
+    logins, added = await s.db.read(load)
+    accounts = {a.id: a for a in logins}
     systems, built_in = [], False
     for r in case.results:
         account = accounts.get(r.account_id)
@@ -168,6 +182,7 @@ async def results_page(
         can_retry=case.state == State.APPROVED,
         version=version,
         built_in=built_in,
+        added=tuple((f.id, f.kind, f.label, f.added_at) for f in added) if built_in else (),
     )
     return desk.page(request, model, status, step=3, path=f"/r/{handle}")
 

@@ -18,7 +18,7 @@ from keyback.domain import challenge as ch
 from keyback.domain.case import State
 from keyback.domain.errors import Refusal
 from keyback.web import pages
-from keyback.web.context import Desk, see
+from keyback.web.context import Desk, note_refusal, see
 from keyback.web.forms import read_form
 from keyback.web.pages_remedy import Remedied
 from keyback.web.portal import remedy, ways
@@ -76,6 +76,7 @@ def _waiting(desk: Desk, view: View, **over: Any) -> pages.Waiting:
         kind="username" if by_name else "password",
         version=view.version,
         other_ways=bool(offered(desk.services.proofs, desk.services.policy, i.journey)),
+        journey=i.journey,
         **over,
     )
 
@@ -149,6 +150,7 @@ async def password(request: Request) -> Response:
     if not await desk.limiter.allows("proofs", desk.origin(request).source):
         return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
     if view is None or view.case is None:
+        note_refusal(request, "wrong_state")
         return see(f"/r/{handle}")
     return await take_password(desk, request, handle, view.case, values)
 

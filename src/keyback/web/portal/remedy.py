@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 from markupsafe import Markup
@@ -9,12 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import lockouts, remedies
-from keyback.application.enrolling import EnrolsApp
+from keyback.application import lockouts, newpasskey, remedies
+from keyback.application.enrolling import EnrolsApp, EnrolsPasskey
+from keyback.application.evidence import Here
 from keyback.application.store import Tx
 from keyback.domain.errors import BadInput, Refusal
+from keyback.domain.policy import Journey
 from keyback.web import pages
-from keyback.web.context import Desk, see
+from keyback.web.context import Desk, note_refusal, see
 from keyback.web.forms import read_form
 from keyback.web.pages_remedy import ReplaceFactor, ReplaceMailbox, Unlock
 from keyback.web.portal.view import View, held_by
@@ -32,6 +37,7 @@ def masked(address: str) -> str:
 async def page(desk: Desk, request: Request, view: View, status: int = 200, **over: Any) -> Response:
     """What this journey's page shows once it may go on."""
     handle, here = view.intake.handle, desk.here(request)
+    company = desk.services.company[desk.locale(request)]
 
     def load(tx: Tx) -> Any:
         o = remedies.opened(tx, handle, here)
@@ -40,21 +46,24 @@ async def page(desk: Desk, request: Request, view: View, status: int = 200, **ov
             why = lockouts.locks(tx, o.person.id, desk.services.rules)
             return o, can, why, lockouts.failing(tx, o.person.id)[:MOST_FAILING]
         if view.intake.journey == "second_factor":
-            return o, remedies.bound_factors(tx, o.person.id), remedies.waiting_app(tx, o.person.id, handle)
+            maker, challenge = _maker(desk), newpasskey.waiting(tx, handle)
+            asked = newpasskey.options(tx, maker, o, challenge, view.username, company) if maker and challenge else ""
+            old = tuple((f.kind, f.label) for f in remedies.bound_factors(tx, o.person.id))
+            return o, old, remedies.waiting_app(tx, o.person.id, handle), asked
         return o, remedies.other_mailboxes(tx, o.person.id), remedies.waiting_mailbox(tx, handle)
 
     try:
         _, *rest = await desk.services.db.read(load)
     except Refusal as e:
         reason: Any = "expired" if e.code == "expired" else "closed"
-        return desk.page(request, pages.Ended(reason), status, step=1, path=f"/r/{handle}")
+        return desk.page(request, pages.Ended(reason), status, path=f"/r/{handle}")
     model: pages.Page
     if view.intake.journey == "locked":
         titles = tuple(dict.fromkeys(desk.services.titles.get(s, s) for s in rest[0]))
         model = Unlock(handle, view.username, titles, locks=rest[1], failing=rest[2], **over)
     elif view.intake.journey == "second_factor":
-        old = tuple((f.kind, f.label) for f in rest[0])
-        model = ReplaceFactor(handle, view.username, old, *_shown(desk, view.username, rest[1], request), **over)
+        shown = _shown(desk, view.username, rest[1], request)
+        model = ReplaceFactor(handle, view.username, rest[0], *shown, _maker(desk) is not None, rest[2], **over)
     else:
         others = tuple((c.id, masked(c.address)) for c in rest[0])
         model = ReplaceMailbox(handle, view.username, others, rest[1].address if rest[1] else "", **over)
@@ -68,6 +77,12 @@ def _app(desk: Desk) -> EnrolsApp:
     return app
 
 
+def _maker(desk: Desk) -> EnrolsPasskey | None:
+    """What makes passkeys; None where the address can have none, or the policy takes none."""
+    found = desk.services.proofs.get("passkey")
+    return found if isinstance(found, EnrolsPasskey) and desk.services.policy.takes("passkey") else None
+
+
 def _shown(desk: Desk, username: str, new: Any, request: Request) -> tuple[str, str]:
     if new is None:
         return "", ""
@@ -77,121 +92,153 @@ def _shown(desk: Desk, username: str, new: Any, request: Request) -> tuple[str, 
     return groups, Markup(app.qr_svg(app.uri(seed, username, company)))  # noqa: S704 - of our own making, no text in it
 
 
-async def _open(request: Request, journey: str) -> tuple[Desk, str, View] | Response:
-    held = await held_by(request)
-    if isinstance(held, Response):
-        return held
-    desk, handle, view = held
-    if not await desk.limiter.allows("proofs", desk.origin(request).source):
-        return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
-    if view is None or view.case is None or not view.case.open_to(handle) or view.intake.journey != journey:
-        return see(f"/r/{handle}")
-    return desk, handle, view
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A form that came from a page which may go on."""
+
+    desk: Desk
+    handle: str
+    here: Here
+    values: Mapping[str, str]
 
 
-async def unlock(request: Request) -> Response:
+Act = Callable[[Sent], Awaitable[dict[str, Any]]]
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def _form(journey: Journey, *fields: str, refused: str = "") -> Callable[[Act], Handler]:
+    """Makes the handler of one form of a journey's page from what the form does.
+
+    What that returns is what the page has to say about it; nothing, and the page is loaded anew.
+
+    Args:
+        fields: what the form holds.
+        refused: query of the page to go to where the recovery refuses.
+    """
+
+    def of(act: Act) -> Handler:
+        @wraps(act)
+        async def handler(request: Request) -> Response:
+            held = await held_by(request)
+            if isinstance(held, Response):
+                return held
+            desk, handle, view = held
+            at = f"/r/{handle}"
+            if not await desk.limiter.allows("proofs", desk.origin(request).source):
+                return desk.page(request, pages.ErrorPage(429, 60, at), 429)
+            if view is None or view.case is None or not view.case.open_to(handle) or view.intake.journey != journey:
+                note_refusal(request, "wrong_state")
+                return see(at)
+            values = await read_form(request, *fields)
+            try:
+                over = await act(Sent(desk, handle, desk.here(request), values))
+            except Refusal as e:
+                note_refusal(request, e.code)
+                return see(at + refused)
+            return await page(desk, request, view, 422 if "error" in over else 200, **over) if over else see(at)
+
+        return handler
+
+    return of
+
+
+@_form("locked", refused="?new=1")
+async def unlock(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/unlock`."""
-    found = await _open(request, "locked")
-    if isinstance(found, Response):
-        return found
-    desk, handle, view = found
-    await read_form(request)
-    s = desk.services
-    try:
-        results = await remedies.unlock(s.db, s.connectors, handle, desk.here(request))
-    except Refusal:
-        return see(f"/r/{handle}?new=1")
+    s = sent.desk.services
+    results = await remedies.unlock(s.db, s.connectors, sent.handle, sent.here)
     failed = tuple(s.titles.get(a.system, a.system) for a, o in results if o.status != "done")
-    return await page(desk, request, view, 200, failed=failed) if failed else see(f"/r/{handle}")
+    return {"failed": failed} if failed else {}
 
 
-async def new_factor(request: Request) -> Response:
+@_form("second_factor")
+async def new_factor(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/factor/new`: a seed to scan."""
-    found = await _open(request, "second_factor")
-    if isinstance(found, Response):
-        return found
-    desk, handle, _ = found
-    await read_form(request)
-    here = desk.here(request)
-    try:
-        app = _app(desk)
-        await desk.services.db.write(lambda tx: remedies.start_app(tx, app, handle, here))
-    except Refusal:
-        pass
-    return see(f"/r/{handle}")
+    app = _app(sent.desk)
+    await sent.desk.services.db.write(lambda tx: remedies.start_app(tx, app, sent.handle, sent.here))
+    return {}
 
 
-async def factor(request: Request) -> Response:
+@_form("second_factor", "code")
+async def factor(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/factor`: the first code of the new app."""
-    found = await _open(request, "second_factor")
-    if isinstance(found, Response):
-        return found
-    desk, handle, view = found
-    values = await read_form(request, "code")
-    here = desk.here(request)
-    try:
-        app = _app(desk)
-        done = await desk.services.db.write(lambda tx: remedies.replace_factor(tx, app, handle, values["code"], here))
-    except Refusal:
-        return see(f"/r/{handle}")
-    return see(f"/r/{handle}") if done else await page(desk, request, view, 422, error=True)
+    app, code = _app(sent.desk), sent.values["code"]
+    done = await sent.desk.services.db.write(lambda tx: remedies.replace_factor(tx, app, sent.handle, code, sent.here))
+    return {} if done else {"error": "code"}
 
 
-async def mailbox(request: Request) -> Response:
+@_form("second_factor")
+async def new_passkey(sent: Sent) -> dict[str, Any]:
+    """POST `/r/{handle}/passkey/new`: a challenge for the browser."""
+    if _maker(sent.desk) is not None:
+        await sent.desk.services.db.write(lambda tx: newpasskey.start(tx, sent.handle, sent.here))
+    return {}
+
+
+@_form("second_factor", "assertion")
+async def passkey(sent: Sent) -> dict[str, Any]:
+    """POST `/r/{handle}/passkey`: what the browser made."""
+    maker, typed = _maker(sent.desk), sent.values["assertion"]
+    if maker is None:
+        return {}
+    done = await sent.desk.services.db.write(lambda tx: newpasskey.replace(tx, maker, sent.handle, typed, sent.here))
+    return {} if done == "done" else {"error": "passkey"}
+
+
+@_form("mailbox", "contact")
+async def mailbox(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/mailbox`: an address that was confirmed long ago."""
-    found = await _open(request, "mailbox")
-    if isinstance(found, Response):
-        return found
-    desk, handle, _ = found
-    values = await read_form(request, "contact")
-    here = desk.here(request)
-    try:
-        await desk.services.db.write(lambda tx: remedies.choose_mailbox(tx, handle, values["contact"], here))
-    except Refusal:
-        pass
-    return see(f"/r/{handle}")
+    contact = sent.values["contact"]
+    await sent.desk.services.db.write(lambda tx: remedies.choose_mailbox(tx, sent.handle, contact, sent.here))
+    return {}
 
 
-async def new_mailbox(request: Request) -> Response:
+@_form("mailbox", "address")
+async def new_mailbox(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/mailbox/new`: a code to a new address."""
-    found = await _open(request, "mailbox")
-    if isinstance(found, Response):
-        return found
-    desk, handle, view = found
-    values = await read_form(request, "address")
-    typed, here = values["address"][:254], desk.here(request)
-    error = ""
+    typed = sent.values["address"][:254]
     try:
-        await desk.services.db.write(lambda tx: remedies.start_mailbox(tx, handle, typed, here))
+        await sent.desk.services.db.write(lambda tx: remedies.start_mailbox(tx, sent.handle, typed, sent.here))
     except BadInput:
         error = "not_mail"
     except Refusal as e:
-        error = e.code if e.code in ("known", "too_many") else ""
-    if error:
-        shown = "".join(c for c in typed if c.isprintable())
-        return await page(desk, request, view, 422, error=error, typed=shown)
+        if e.code not in ("known", "too_many"):
+            raise
+        error = e.code
+    else:
+        return {}
+    return {"error": error, "typed": "".join(c for c in typed if c.isprintable())}
+
+
+@_form("mailbox", "code")
+async def mailbox_code(sent: Sent) -> dict[str, Any]:
+    """POST `/r/{handle}/mailbox/code`."""
+    code = sent.values["code"]
+    done = await sent.desk.services.db.write(lambda tx: remedies.confirm_mailbox(tx, sent.handle, code, sent.here))
+    return {} if done else {"error": "wrong"}
+
+
+async def planted(request: Request) -> Response:
+    """POST `/r/{handle}/factors/remove`: after a new password, second steps that are not the owner's."""
+    held = await held_by(request)
+    if isinstance(held, Response):
+        return held
+    desk, handle, _ = held
+    ids = (await read_form(request, many=("remove",)))["remove"].split("\n")
+    if not await desk.limiter.allows("proofs", desk.origin(request).source):
+        return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
+    here = desk.here(request)
+    await desk.services.db.write(lambda tx: remedies.take_away(tx, handle, ids, here))
     return see(f"/r/{handle}")
 
 
-async def mailbox_code(request: Request) -> Response:
-    """POST `/r/{handle}/mailbox/code`."""
-    found = await _open(request, "mailbox")
-    if isinstance(found, Response):
-        return found
-    desk, handle, view = found
-    values = await read_form(request, "code")
-    here = desk.here(request)
-    try:
-        done = await desk.services.db.write(lambda tx: remedies.confirm_mailbox(tx, handle, values["code"], here))
-    except Refusal:
-        return see(f"/r/{handle}")
-    return see(f"/r/{handle}") if done else await page(desk, request, view, 422, error="wrong")
-
-
 ROUTES = [
+    Route("/r/{handle:str}/factors/remove", planted, methods=["POST"]),
     Route("/r/{handle:str}/unlock", unlock, methods=["POST"]),
     Route("/r/{handle:str}/factor/new", new_factor, methods=["POST"]),
     Route("/r/{handle:str}/factor", factor, methods=["POST"]),
+    Route("/r/{handle:str}/passkey/new", new_passkey, methods=["POST"]),
+    Route("/r/{handle:str}/passkey", passkey, methods=["POST"]),
     Route("/r/{handle:str}/mailbox", mailbox, methods=["POST"]),
     Route("/r/{handle:str}/mailbox/new", new_mailbox, methods=["POST"]),
     Route("/r/{handle:str}/mailbox/code", mailbox_code, methods=["POST"]),

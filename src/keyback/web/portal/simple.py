@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from keyback.application import ways
 from keyback.application.clock import wall_clock
 from keyback.web import pages
 from keyback.web.context import desk_of
@@ -36,7 +37,10 @@ async def help_page(request: Request) -> Response:
     desk = desk_of(request)
     held = desk.cookies.held(request)
     good = held and desk.cookies.holds(request, desk.services.seals, held[0][0])
-    return desk.page(request, pages.Help(held[0][0] if good else None))
+    proofs, policy = desk.services.proofs, desk.services.policy
+    other_ways = bool(ways.offered(proofs, policy, "mailbox"))
+    questions = "security_questions" in proofs and policy.takes("security_questions")
+    return desk.page(request, pages.Help(held[0][0] if good else None, other_ways, questions))
 
 
 async def privacy(request: Request) -> Response:

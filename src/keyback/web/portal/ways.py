@@ -13,16 +13,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import ways
+from keyback.application import evidence, remedies, ways
 from keyback.application.passwords import Busy
 from keyback.application.ports import Proof
 from keyback.application.store import Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
-from keyback.domain.case import Case, State
+from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
+from keyback.domain.policy import PROOFS, TIERS, Risk, Ruling, rule
 from keyback.web import pages
-from keyback.web.context import Desk, see
+from keyback.web.context import Desk, note_refusal, see
 from keyback.web.forms import read_form
 from keyback.web.pages_ways import Held, InReview, NewCode, OneWay, WayOption, Ways
 from keyback.web.portal.view import View, held_by, look
@@ -43,6 +44,10 @@ async def _options(desk: Desk, view: View) -> tuple[WayOption, ...]:
 async def more_page(desk: Desk, request: Request, view: View, status: int = 200, refused: Any = "") -> Response:
     """The list of ways."""
     handle, case = view.intake.handle, view.case
+    only_new = False
+    if case is not None and view.intake.journey == "second_factor":
+        person_id = case.person_id
+        only_new = await desk.services.db.read(lambda tx: remedies.only_new(tx, person_id))
     model = Ways(
         handle=handle,
         proven=case is not None,
@@ -52,33 +57,33 @@ async def more_page(desk: Desk, request: Request, view: View, status: int = 200,
         username=view.username,
         version=view.version,
         refused=refused,
+        only_new=only_new,
     )
     return desk.page(request, model, status, step=1, path=f"/r/{handle}/ways")
 
 
-async def waiting_page(desk: Desk, request: Request, view: View, case: Case) -> Response:
+async def waiting_page(desk: Desk, request: Request, view: View, ruling: Ruling) -> Response:
     """A hold or a review, with what would spare it."""
     handle = view.intake.handle
-    options = await _options(desk, view)
-    until = case.hold_of(handle)
+    options = tuple(o for o in await _options(desk, view) if PROOFS.get(o.proof) != "knowledge")  # shortens no wait
+    until = view.case.hold_of(handle) if view.case else 0
     if until:
-        reason = await desk.services.db.read(lambda tx: _reason(tx, case, handle, desk))
-        model: pages.Page = Held(handle, until, reason, view.username, options, view.version)
+        left = max(0, until - view.now) // 1000
+        reason = ruling.reason or "new_device"
+        model: pages.Page = Held(handle, until, reason, view.username, options, view.version, left, view.intake.journey)
     else:
         passkeys = tuple(o for o in options if o.proof == "passkey")
-        model = InReview(handle, view.username, passkeys, view.version)
+        model = InReview(handle, view.username, passkeys, view.version, view.intake.journey)
     return desk.page(request, model, step=1, path=f"/r/{handle}")
 
 
-def _reason(tx: Tx, case: Case, handle: str, desk: Desk) -> str:
-    """The word for the hold, as it was when it began: told again from what is known, never from the request."""
-    intake = tx.intakes.get(handle)
-    if intake is not None and intake.journey == "mailbox":
-        return "mailbox"
-    if any(e.kind == "proofing" for e in case.shown_by(handle)):
-        return "proofing"
-    wait = case.hold_of(handle) - max((e.accepted_at for e in case.shown_by(handle)), default=0)
-    return "privileged" if wait > desk.services.policy.holds.new_device else "new_device"
+def _ruling(tx: Tx, desk: Desk, view: View, case: Case) -> Ruling:
+    """What this page's own evidence comes to, in a browser that is not known: a known one would hardly wait."""
+    person, policy, intake = tx.people.person(case.person_id), desk.services.policy, view.intake
+    accounts = tx.people.accounts([case.person_id]).get(case.person_id, ())
+    now = evidence.tier_of(tx, person, accounts, policy) if person else case.tier
+    tier, held = max(case.tier, now, key=TIERS.index), case.hold_of(intake.handle) > 0
+    return rule(case.shown_by(intake.handle), tier, Risk(), policy, intake.journey, approved=held)
 
 
 async def show(request: Request) -> Response:
@@ -111,8 +116,9 @@ async def begin(request: Request) -> Response:
     values = await read_form(request, "target")
     if not await desk.limiter.allows("recoveries", desk.origin(request).source):
         return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
-    proof = _proof(desk, request)
+    proof = _proof(desk, request, view)
     if view is None or proof is None or not _may_go_on(view):
+        note_refusal(request, "wrong_state")
         return see(f"/r/{handle}")
     target = values["target"] if view.case is not None else ""
     queued = await desk.services.db.write(lambda tx: _ask(tx, desk, view, proof, target))
@@ -130,9 +136,12 @@ def _ask(tx: Tx, desk: Desk, view: View, proof: Proof, target: str) -> bool:
     return queued
 
 
-def _proof(desk: Desk, request: Request) -> Proof | None:
+def _proof(desk: Desk, request: Request, view: View | None) -> Proof | None:
     name = request.path_params["proof"]
-    return desk.services.proofs.get(name) if desk.services.policy.takes(name) else None
+    proof = desk.services.proofs.get(name) if desk.services.policy.takes(name) else None
+    if proof is None or view is None:
+        return None
+    return proof if ways.may_ask(proof, view.case, view.intake.handle) else None
 
 
 async def one(request: Request) -> Response:
@@ -141,7 +150,7 @@ async def one(request: Request) -> Response:
     if isinstance(held, Response):
         return held
     desk, handle, view = held
-    proof = _proof(desk, request)
+    proof = _proof(desk, request, view)
     if view is None or proof is None or not _may_go_on(view):
         return see(f"/r/{handle}")
     return await _one(desk, request, view, proof)
@@ -168,8 +177,10 @@ async def _one(desk: Desk, request: Request, view: View, proof: Proof, status: i
         hint=asked[0].target.hint if proven and asked else "",
         seconds_left=left,
         resend_in_seconds=again,
+        error="no_tries" if want.tries >= ch.TRIES_SHOWN else None,
         tries_left=max(0, ch.TRIES_SHOWN - want.tries),
         version=view.version,
+        journey=view.intake.journey,
     )
     model = replace(model, **over)
     return desk.page(request, model, status, step=1, path=f"/r/{handle}/ways/{proof.name}")
@@ -184,20 +195,25 @@ async def answer(request: Request) -> Response:
     values = await read_form(request, "code", "assertion")
     if not await desk.limiter.allows("proofs", desk.origin(request).source):
         return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
-    proof = _proof(desk, request)
+    proof = _proof(desk, request, view)
     if view is None or proof is None or proof.name == "recovery_contact" or not _may_go_on(view):
+        note_refusal(request, "wrong_state")
         return see(f"/r/{handle}")
     typed = values["assertion"] or values["code"]
     try:
         code, left, new = await ways.answer(desk.services.db, proof, handle, typed[:MOST_ANSWER], desk.here(request))
-    except Refusal:
+    except Refusal as e:
+        note_refusal(request, e.code)
         return see(f"/r/{handle}")
     except Busy:
         response = await _one(desk, request, view, proof, 503, error="busy")
         response.headers["retry-after"] = "2"
         return response
     if code == "accepted":
-        return desk.page(request, NewCode(handle, new.reveal()), path=f"/r/{handle}") if new else see(f"/r/{handle}")
+        if new is None:
+            return see(f"/r/{handle}")
+        at = f"/r/{handle}"
+        return desk.page(request, NewCode(at, new.reveal(), journey=view.intake.journey), path=at)
     fresh = await desk.services.db.read(lambda tx: look(tx, handle))
     if fresh is None:
         return see(f"/r/{handle}")
@@ -206,9 +222,9 @@ async def answer(request: Request) -> Response:
 
 async def further(desk: Desk, request: Request, view: View, case: Case) -> Response:
     """What a page shows whose proofs are not enough yet, or have to wait."""
-    handle = view.intake.handle
-    if case.hold_of(handle) or (case.state == State.IN_REVIEW and case.shown_by(handle)):
-        return await waiting_page(desk, request, view, case)
+    ruling = await desk.services.db.read(lambda tx: _ruling(tx, desk, view, case))
+    if case.hold_of(view.intake.handle) or ruling.kind == "review":
+        return await waiting_page(desk, request, view, ruling)
     return await more_page(desk, request, view)
 
 

@@ -154,14 +154,22 @@
      news is quick, then every three seconds, then less and less. */
   const watch = (main) => {
     let pause = 700;
+    let leaving = false;  // what a pressed button leads to changes the version, and must not be overtaken by a reload
+    addEventListener('submit', (event) => {
+      if (event.defaultPrevented) return;
+      leaving = true;
+      setTimeout(() => { leaving = false; }, 10000);
+    });
     const look = async () => {
       if (document.hidden) return void document.addEventListener('visibilitychange', look, { once: true });
       try {
         const response = await fetch(main.dataset.statusUrl, { headers: { Accept: 'application/json' }, cache: 'no-store' });
         if (!response.ok) throw new Error(String(response.status));
         const { version } = await response.json();
-        if (main.dataset.version && version !== main.dataset.version) return void location.replace(location.pathname);
-        main.dataset.version = version;
+        if (!leaving) {
+          if (main.dataset.version && version !== main.dataset.version) return void location.replace(location.pathname);
+          main.dataset.version = version;
+        }
         pause = pause < 3000 ? Math.min(3000, pause * 1.5) : Math.min(15000, pause * 1.02);
       } catch {
         pause = Math.min(60000, pause * 2);

@@ -1,4 +1,5 @@
-/* Passkeys on forms: <form data-passkey="get|create" data-options="JSON"> with a hidden input `assertion`. */
+/* Passkeys on forms: <form data-passkey="get|create" data-options="JSON"> with a hidden input `assertion`. One with
+   data-passkey="start" only asks for the options; like the others it shows its button where passkeys are possible. */
 'use strict';
 
 (() => {
@@ -44,6 +45,7 @@
       return;
     }
     button.hidden = false;
+    if (!read[how]) return;
     form.addEventListener('submit', async (event) => {
       if (field.value) return;
       event.preventDefault();

@@ -1,20 +1,23 @@
-"""Access tokens of chat services: fetched when needed, kept until shortly before their end, fetched anew once when one
-is refused."""
+"""What applications in chat services have in common: an access token, fetched when needed, kept until shortly before
+its end, fetched anew once when one is refused."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from keyback.application.ports import Unavailable
+from keyback.channels.phone import GatewayOptions
 from keyback.domain.secret import Secret
-from keyback.outbound.http import NotDone
+from keyback.outbound.http import Endpoint, NotDone
 
 EARLY_S = 300.0  # the services hand out a new one in the last minutes, and both then work
 QUIET_S = 30.0  # after our credentials were turned away, so that we do not lock them by trying on
 R = TypeVar("R")
+OptionsT = TypeVar("OptionsT", bound=GatewayOptions)
 
 
 class AccessToken:
@@ -72,3 +75,39 @@ class AccessToken:
                 raise
             self._token, self._until = token, now + max(life - EARLY_S, life / 2)
             return token
+
+
+class ChatApplication(ABC, Generic[OptionsT]):
+    """A company's own application in a chat service, which sends to people by the ids that they have there.
+
+    Args:
+        options: the section's keys.
+        secret: the application's.
+    """
+
+    Options: ClassVar[type[GatewayOptions]]
+
+    def __init__(self, options: OptionsT, secret: Secret) -> None:
+        self._o, self._secret = options, secret
+        self._http = self._endpoint(options.url)
+        self._token = AccessToken(self._fetch)
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], clock: Callable[[], int]) -> Self:  # noqa: ARG003
+        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
+        o: Any = cls.Options.model_validate(options)
+        return cls(o, o.read_secret())
+
+    async def check(self) -> None:
+        """Raises `Unavailable` when our credentials get no access token."""
+        await self._token.check()
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    def _endpoint(self, url: str) -> Endpoint:
+        return Endpoint(url, ca_file=self._o.ca_file, timeout=self._o.timeout_s)
+
+    @abstractmethod
+    async def _fetch(self) -> tuple[Secret, float]:
+        """A new access token and its life in seconds."""

@@ -1,0 +1,147 @@
+"""Telling people of sign-ins that may not be theirs (OWASP ASVS 5.0 6.3.5).
+
+A letter goes to each of their mailboxes when somebody signed in from a browser and a network that are new to them; when
+somebody gave the right password there and went no further than the second step; and once a day at most when wrong
+passwords pile up. The last is looked for by upkeep, never by a request: guessing a name that nobody has takes as long.
+"""
+
+from __future__ import annotations
+
+from keyback.application import devices, throttle
+from keyback.application.account import LETTER_LIFE, LINK_LIFE, lock_link, trusted
+from keyback.application.enrolled import Failure
+from keyback.application.identity import Origin, device_words
+from keyback.application.store import Job, Tx
+from keyback.domain.events import Note
+from keyback.domain.person import Account, Person
+from keyback.domain.prompt import Prompt
+from keyback.domain.throttle import BUDGET, FREE, WINDOW
+
+SIGNED_IN, HALF_WAY, TRIES = "new_sign_in", "half_way", "tries"
+MOST_A_DAY = 5  # letters about sign-ins from new places, whoever makes them
+NAMES = "pw/"
+
+
+# ── the right password ──────────────────────────────────────────────────────
+
+
+def signed_in(tx: Tx, account: Account, person: Person, origin: Origin) -> None:
+    """Tells of a sign-in from a new browser and a new network; from now on the network is known for a month."""
+    seen = _seen(tx, person, origin)
+    if _strange(tx, account, person, origin) and tx.counters.add([seen])[seen].total == 1:
+        _tell(tx, account, person, SIGNED_IN, origin)
+
+
+def half_way(tx: Tx, account: Account, person: Person, origin: Origin, waits: Prompt) -> None:
+    """Plans a letter for the time when a sign-in's second step can no longer be taken; dropped if it was (`taken`).
+
+    Args:
+        waits: the sign-in.
+    """
+    if _strange(tx, account, person, origin) and tx.counters.get(_seen(tx, person, origin)).total == 0:
+        _tell(tx, account, person, HALF_WAY, origin, waits)
+
+
+def taken(tx: Tx, sign_in: str) -> bool:
+    """Whether the second step of a sign-in was taken after all."""
+    p = tx.prompts.get(sign_in)
+    return p is None or p.ended == "used"
+
+
+def locked(tx: Tx, person_id: str) -> None:
+    """The account was locked by its owner: the networks that it was signed in from are new again."""
+    tx.counters.add([_epoch(person_id)])
+
+
+def _strange(tx: Tx, account: Account, person: Person, origin: Origin) -> bool:
+    if origin.near or throttle.recovered_from(tx, account.id, origin.source):
+        return False  # the company's own network, or where a recovery that everybody was told of has just ended
+    standing = devices.known(tx, person.id, origin.device, origin)
+    return not (standing.device or standing.network)
+
+
+def _seen(tx: Tx, person: Person, origin: Origin) -> str:
+    return f"seen/{person.id}/{tx.counters.get(_epoch(person.id)).total}/{throttle.place_of(origin.source)}"
+
+
+def _epoch(person_id: str) -> str:
+    return f"lockdowns/{person_id}"
+
+
+def _tell(tx: Tx, account: Account, person: Person, what: str, origin: Origin, waits: Prompt | None = None) -> None:
+    count = f"mail/in/{person.id}"
+    if tx.counters.add([count])[count].day > MOST_A_DAY:
+        return
+    at = waits.expires_at if waits else tx.now
+    body = {
+        "letter": "signed_in",
+        "person": person.id,
+        "username": account.username,
+        "what": what,
+        "at": tx.now,
+        "detail": "",
+        "source": origin.source[:45],
+        "device": device_words(origin.agent),
+        **({"sign_in": waits.id} if waits else {}),
+    }
+    jobs = []
+    for c in tx.people.contacts([person.id]).get(person.id, ()):
+        if c.channel == "mail":
+            more = {"prompt": lock_link(tx, person, c.id, LINK_LIFE)} if trusted(c, tx.now) else {}
+            jobs.append(Job(tx.new_id(), "mail", {**body, "contact": c.id, **more}, at, at + LETTER_LIFE, due_at=at))
+    tx.outbox.put(jobs)
+
+
+# ── wrong ones ──────────────────────────────────────────────────────────────
+
+
+def look(tx: Tx, since: int, after: str = "", limit: int = 200) -> tuple[int, str]:
+    """Tells the owners of accounts for which wrong passwords pile up. For upkeep; costs by the accounts that something
+    was tried for lately.
+
+    Args:
+        since: ms; only accounts that something was tried for since then are looked at.
+        after: the name to go on behind.
+
+    Returns:
+        The number of letters, and where to go on; empty at the end.
+    """
+    names = tx.failures.touched(NAMES, since, after, limit)
+    accounts = {name: tx.people.account(name.removeprefix(NAMES)) for name in names}
+    letters = sum(_look_at(tx, name, a) for name, a in accounts.items() if a is not None)
+    return letters, names[-1] if len(names) == limit else ""
+
+
+def _look_at(tx: Tx, name: str, account: Account) -> int:
+    told = f"mail/tries/{account.person_id}"
+    person = tx.people.person(account.person_id)
+    if person is None or person.state != "active" or account.state == "disabled" or tx.counters.get(told).day:
+        return 0
+    failures = [f for f in tx.failures.of_names([name]) if f.count and f.last_at > tx.now - WINDOW]
+    foreign = [f for f in failures if not throttle.is_own(f.network)]
+    off = set(throttle.off_for(tx, account.id)) - {"browser"}
+    if not foreign or not (off or _piled(foreign)) or tx.counters.add([told])[told].day > 1:
+        return 0
+    last = max(foreign, key=lambda f: f.last_at)
+    body = {
+        "letter": TRIES,
+        "person": person.id,
+        "username": account.username,
+        "off": bool(off),
+        "at": last.last_at,
+        "source": last.source,
+        "device": last.device,
+        "path": "/account",
+    }
+    mails = [c for c in tx.people.contacts([person.id]).get(person.id, ()) if c.channel == "mail"]
+    tx.outbox.put([Job(tx.new_id(), "mail", {**body, "contact": c.id}, tx.now, tx.now + LETTER_LIFE) for c in mails])
+    tx.audit.record(person.id, [Note("tries_told", {"account": account.id, "different": len(foreign)})])
+    return len(mails)
+
+
+def _piled(foreign: list[Failure]) -> bool:
+    """Whether one far end tried so many that it has to wait, or all together as many as switch a password off."""
+    by_place: dict[str, int] = {}
+    for f in foreign:
+        by_place[f.network] = by_place.get(f.network, 0) + 1
+    return max(by_place.values()) >= FREE or len(foreign) >= BUDGET["stranger"]

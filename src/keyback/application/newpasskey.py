@@ -1,0 +1,86 @@
+"""A passkey in place of a lost second step, made on the recovery's own page (WebAuthn level 3, section 7.1).
+
+As for an app (`remedies.replace_factor`): everything that signed in as a second step goes in the moment in which the
+new one is there, and every answer of a browser is looked at once.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from keyback.application import enrol, remedies, stepup
+from keyback.application.enrolling import EnrolsPasskey
+from keyback.application.evidence import Here
+from keyback.application.identity import device_words
+from keyback.application.store import Tx
+from keyback.domain.errors import Refusal
+from keyback.domain.factor import COOL_IN, Factor
+from keyback.domain.prompt import SHORT_LIFE, Prompt
+
+PROOF = "new_passkey"  # of the prompt: not `passkey`, which is a question to those who have one
+
+
+def start(tx: Tx, handle: str, here: Here) -> None:
+    """Puts a challenge, in place of an older one of this page.
+
+    Raises:
+        Refusal: as `remedies.opened`.
+    """
+    o = remedies.opened(tx, handle, here)
+    tx.prompts.end_where("replaced", handle=handle, proof=PROOF)
+    tx.prompts.add(
+        Prompt(
+            id=tx.new_id(),
+            purpose="enrol",
+            proof=PROOF,
+            person_id=o.person.id,
+            nonce=tx.random(32),
+            security_version=o.person.security_version,
+            created_at=tx.now,
+            expires_at=tx.now + SHORT_LIFE,
+            handle=handle,
+            case_id=o.case.id,
+        )
+    )
+
+
+def waiting(tx: Tx, handle: str) -> Prompt | None:
+    """The challenge that this page waits to have answered."""
+    live = [p for p in tx.prompts.asked(handle, PROOF) if p.ended is None and p.expires_at > tx.now]
+    return live[-1] if live and live[-1].key_id in tx.seals.ids else None
+
+
+def options(tx: Tx, maker: EnrolsPasskey, o: remedies.Opened, prompt: Prompt, username: str, company: str) -> str:
+    """JSON for the browser. No device is left out: what it holds is being replaced."""
+    known = tx.factors.of_person(o.person.id)
+    handle = enrol.user_handle(tx, maker, prompt, known)
+    return maker.registration_options(prompt.nonce, handle, username, o.person.name, company, ())
+
+
+def replace(tx: Tx, maker: EnrolsPasskey, handle: str, typed: str, here: Here) -> Literal["done", "wrong"]:
+    """Takes the browser's answer, once: right or wrong, the challenge is over (W-1).
+
+    Raises:
+        Refusal: as `remedies.opened`; `over` when no challenge waits any more.
+    """
+    o = remedies.opened(tx, handle, here)
+    prompt = waiting(tx, handle)
+    if prompt is None or not tx.prompts.end(prompt.id, "used"):
+        raise Refusal("over")
+    person_id, known = o.person.id, tx.factors.of_person(o.person.id, states=("pending", "active"))
+    of_person = enrol.user_handle(tx, maker, prompt, [f for f in known if f.state == "active"])
+    made = maker.verify_registration(typed, prompt.nonce, of_person)
+    if made is None or tx.factors.by_lookup(made.lookup) is not None:
+        return "wrong"
+    label = enrol.clean_label(device_words(here.origin.agent), "Passkey")
+    new = Factor(
+        tx.new_id(), person_id, "passkey", label, "active", made.data, made.counter, tx.now, tx.now + COOL_IN,
+        lookup=made.lookup,
+    )  # fmt: skip
+    tx.factors.add(new)
+    for seed in known:
+        if seed.state == "pending":
+            tx.factors.turn(seed.id, "pending", "removed")
+    remedies.put_in_place(tx, o, new.id, handle, here)
+    stepup.renewed(tx, person_id, "passkey")
+    return "done"

@@ -1,0 +1,72 @@
+"""Security questions of a signed-in person: chosen, replaced, and removed like any factor (`enrol.remove`).
+
+Callers make sure that the person has just shown who they are (O-Q2). Answers are judged by the proof's own rules,
+hashed, and never given back (G5). A new choice voids the old one at once; every contact is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from keyback.application import ownpassword
+from keyback.application.account import changed
+from keyback.application.enrolling import EnrolsQuestions
+from keyback.application.identity import Origin
+from keyback.application.services import Services
+from keyback.application.store import Session, Tx
+from keyback.domain.errors import Refusal
+from keyback.domain.factor import COOL_IN, Factor
+
+KIND: Final = "security_questions"
+ASKED = 3
+
+Chosen = Sequence[tuple[str, str]]
+
+
+def maker_of(s: Services) -> EnrolsQuestions | None:
+    """What enrols questions, where the policy has them on."""
+    found = s.proofs.get(KIND)
+    return found if isinstance(found, EnrolsQuestions) and s.policy.takes(KIND) else None
+
+
+async def choose(
+    s: Services, maker: EnrolsQuestions, session: Session, chosen: Chosen, origin: Origin
+) -> tuple[tuple[int, str], ...]:
+    """Keeps a choice that has no faults, in place of the last one; else all that is wrong with it, by place from 0.
+
+    Args:
+        chosen: (key of the question, answer as typed), `ASKED` of them.
+
+    Raises:
+        Busy: the hashing gate is full; nothing was changed.
+        Refusal: `over` when the account changed meanwhile, such as by a lockdown.
+    """
+    about, version = await s.db.read(lambda tx: _known(tx, s, session))
+    faults = tuple(maker.faults(chosen, about))
+    if faults:
+        return faults
+    data = dict(await maker.hashed(chosen))
+    await s.db.write(lambda tx: _replace(tx, session, version, data, origin))
+    return ()
+
+
+def _known(tx: Tx, s: Services, session: Session) -> tuple[list[str], int]:
+    """What others know of the person, so that it is no answer."""
+    person = tx.people.person(session.person_id)
+    if person is None:
+        raise Refusal("over")
+    c = ownpassword.subject(tx, s, session).context
+    return [*c.companies, *c.systems, *c.usernames, *c.names, *c.mails], person.security_version
+
+
+def _replace(tx: Tx, session: Session, version: int, data: dict[str, object], origin: Origin) -> None:
+    person = tx.people.person(session.person_id)
+    if person is None or person.security_version != version:
+        raise Refusal("over")
+    for old in tx.factors.of_person(person.id):
+        if old.kind == KIND and tx.factors.turn(old.id, "active", "removed"):
+            tx.prompts.end_where("stopped", target=old.id)
+    factor = Factor(tx.new_id(), person.id, KIND, "", "active", data, 0, tx.now, tx.now + COOL_IN)
+    tx.factors.add(factor)
+    changed(tx, person.id, "questions_set", origin, data={"factor": factor.id})

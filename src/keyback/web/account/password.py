@@ -1,0 +1,74 @@
+"""`/account/password`: a new password for somebody who knows the current one (A-6.2.3)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from keyback.application import ownpassword
+from keyback.application.passwords import Busy
+from keyback.domain.errors import Refusal
+from keyback.domain.password import state_of
+from keyback.domain.secret import Secret
+from keyback.web import pages
+from keyback.web.account.session import Me, confirmed, page, signed_in
+from keyback.web.context import Desk, desk_of, see
+from keyback.web.forms import read_form
+from keyback.web.pages_account import NewPassword
+from keyback.web.portal.password import reasons_of, rules_of
+
+
+async def _may(request: Request) -> Me | Response:
+    """The person, after a second step where there is one; who has none shows the password in the form itself."""
+    me = await signed_in(request)
+    return me if isinstance(me, Response) or not me.second_step else await confirmed(request)
+
+
+async def show(request: Request) -> Response:
+    """GET `/account/password`."""
+    me = await _may(request)
+    return me if isinstance(me, Response) else await _page(desk_of(request), request, me)
+
+
+async def _page(desk: Desk, request: Request, me: Me, status: int = 200, typed: str = "", **over: Any) -> Response:
+    s = desk.services
+    who = await s.db.read(lambda tx: ownpassword.subject(tx, s, me.session))
+    states = state_of(typed, s.rules, who.context, s.blocklist, who.with_factor, s.leaked)
+    rules = rules_of(states, desk.locale(request))
+    model = NewPassword(me.account.username, s.rules.shortest(who.with_factor), rules, **over)
+    return page(desk, request, me, model, status)
+
+
+async def change(request: Request) -> Response:
+    """POST `/account/password`."""
+    values = await read_form(request, "username", "current_password", "new_password", "new_password_again")
+    me, desk = await _may(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    origin, typed = desk.origin(request), values["new_password"]
+    if not await desk.limiter.allows("sign_ins", origin.source):
+        return desk.page(request, pages.ErrorPage(429, 60, "/account/password"), 429)
+    if typed != values["new_password_again"]:
+        return await _page(desk, request, me, 422, typed, mismatch=True)
+    current = Secret(values["current_password"])
+    try:
+        faults = await ownpassword.change(desk.services, me.session, current, Secret(typed), origin)
+    except Refusal:
+        return see("/account/password")
+    except Busy:
+        response = await _page(desk, request, me, 503, busy=True)
+        response.headers["retry-after"] = "2"
+        return response
+    if not faults:
+        return await _page(desk, request, me, done=True)
+    locale = desk.locale(request)
+    return await _page(desk, request, me, 422, typed, current=faults.current, errors=reasons_of(faults.broken, locale))
+
+
+ROUTES = [
+    Route("/account/password", show, methods=["GET"]),
+    Route("/account/password", change, methods=["POST"]),
+]

@@ -1,0 +1,73 @@
+"""`/account/questions`: three of fifteen fixed questions, where the policy has them on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from keyback.application import questions
+from keyback.application.enrolling import EnrolsQuestions
+from keyback.application.passwords import Busy
+from keyback.domain.errors import Refusal
+from keyback.locale import gettext
+from keyback.web import pages
+from keyback.web.account.session import Me, confirmed, page
+from keyback.web.context import Desk, desk_of, see
+from keyback.web.forms import read_form
+from keyback.web.pages_account import Questions
+
+PLACES = range(1, questions.ASKED + 1)
+FIELDS = [f"{name}_{i}" for i in PLACES for name in ("question", "answer")]
+
+
+async def show(request: Request) -> Response:
+    """GET `/account/questions`."""
+    me, desk = await confirmed(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    maker = questions.maker_of(desk.services)
+    return _page(desk, request, me, maker) if maker else see("/account/ways")
+
+
+def _page(desk: Desk, request: Request, me: Me, maker: EnrolsQuestions, status: int = 200, **over: Any) -> Response:
+    """The form. What was answered is on it in no state, neither before nor after (G5)."""
+    locale = desk.locale(request)
+    texts = tuple((key, gettext(locale, text)) for key, text in maker.questions.items())
+    old = next((f for f in me.factors if f.kind == questions.KIND), None)
+    return page(desk, request, me, Questions(texts, set_at=old.added_at if old else 0, **over), status)
+
+
+async def choose(request: Request) -> Response:
+    """POST `/account/questions` with three questions and their answers."""
+    values = await read_form(request, *FIELDS)
+    me, desk = await confirmed(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    s, origin = desk.services, desk.origin(request)
+    maker = questions.maker_of(s)
+    if maker is None:
+        return see("/account/ways")
+    if not await desk.limiter.allows("proofs", origin.source):
+        return desk.page(request, pages.ErrorPage(429, 60, "/account/questions"), 429)
+    chosen = [(values[f"question_{i}"], values[f"answer_{i}"]) for i in PLACES]
+    keys = tuple(key for key, _ in chosen)
+    try:
+        faults = await questions.choose(s, maker, me.session, chosen, origin)
+    except Refusal:
+        return see("/account/questions")
+    except Busy:
+        response = _page(desk, request, me, maker, 503, chosen=keys, busy=True)
+        response.headers["retry-after"] = "2"
+        return response
+    if faults:
+        return _page(desk, request, me, maker, 422, chosen=keys, faults=dict(faults))
+    return see("/account/ways?done=questions_set")
+
+
+ROUTES = [
+    Route("/account/questions", show, methods=["GET"]),
+    Route("/account/questions", choose, methods=["POST"]),
+]

@@ -1,0 +1,124 @@
+"""What the source does not do, so that whole kinds of faults cannot arise; and that what is called absent is absent."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from keyback.settings import Mail, Password, Settings
+from tests import conformance
+from tests.docs import reach
+
+Node = tuple[str, ast.AST]
+ALIKE = {"jinja2", "mako", "chevron", "django"}
+
+
+def nodes() -> Iterator[Node]:
+    """Every node of what we ship, with its file; without the suites for tests and the demo."""
+    for file in sorted(reach.SOURCE.rglob("*.py")):
+        name = file.relative_to(reach.SOURCE).as_posix()
+        if not name.startswith(("testing/", "demo/")):
+            yield from ((name, node) for node in ast.walk(ast.parse(file.read_text("utf-8"))))
+
+
+def imported() -> set[tuple[str, str]]:
+    """(file, module) of everything that is imported."""
+    found = set()
+    for name, node in nodes():
+        if isinstance(node, ast.Import):
+            found |= {(name, a.name) for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found |= {(name, node.module or "")} | {(name, f"{node.module}.{a.name}") for a in node.names}
+    return found
+
+
+def called(*names: str) -> set[str]:
+    """Files that call something whose last name is one of these."""
+    found = set()
+    for name, node in nodes():
+        if isinstance(node, ast.Call):
+            last = getattr(node.func, "attr", getattr(node.func, "id", ""))
+            if last in names:
+                found.add(name)
+    return found
+
+
+@pytest.mark.covers("A-1.2.5")
+def test_no_command_is_run() -> None:
+    assert not {x for x in imported() if x[1].partition(".")[0] in ("subprocess", "pty", "commands", "sh", "pexpect")}
+    runs = {"system", "popen", "execv", "execve", "execvp", "spawnl", "spawnv", "posix_spawn"}
+    assert not called(*runs, "create_subprocess_exec", "create_subprocess_shell")
+
+
+@pytest.mark.covers("A-1.3.7")
+def test_no_template_and_no_program_is_made_of_text() -> None:
+    assert not called("from_string", "Template", "eval", "exec", "compile_expression", "__import__")
+    assert {f for f, m in imported() if m.partition(".")[0] in ALIKE} == {"channels/mail.py", "web/rendering.py"}
+    assert not {m for _, m in imported() if m.partition(".")[0] in ("pickle", "marshal", "shelve", "dill", "yaml")}
+
+
+# What a reason in `requirements.toml` says is absent would need one of these.
+NEEDED = {
+    "No XML is read.": {"xml", "lxml", "defusedxml", "xmltodict", "html5lib"},
+    "There is no connector for a directory.": {"ldap", "ldap3", "bonsai", "msldap"},
+    "No token names an algorithm": {"jwt", "jose", "authlib", "itsdangerous", "paseto", "joserfc"},
+    "No identity provider is trusted": {"authlib", "oauthlib", "saml2", "onelogin", "requests_oauthlib"},
+    "No identity document": {"PIL", "cv2", "pytesseract", "fitz", "pypdf", "wand"},
+    "No file is taken": {
+        "multipart",
+        "python_multipart",
+        "aiofiles",
+        "zipfile",
+        "tarfile",
+        "shutil",
+        "magic",
+        "filetype",
+    },
+}
+
+
+@pytest.mark.parametrize("reason", NEEDED)
+def test_what_is_called_absent_is_absent(reason: str) -> None:
+    reasons = {row.absent for row in conformance.requirements().values() if row.absent}
+    assert any(r.startswith(reason) for r in reasons), "nothing gives this reason any more"
+    used = {(f, m) for f, m in imported() if m.partition(".")[0] in NEEDED[reason]}
+    assert {x for x in used if not x[0].startswith(("cli/", "storage/copying"))} == set()
+
+
+def test_no_form_is_read_by_what_takes_files() -> None:
+    """`request.form()` would; a proof's `form(…)` draws one, and is given what to draw."""
+    for _, node in nodes():
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "form":
+            assert node.args
+
+
+@pytest.mark.covers("A-5.4.1", "A-5.4.2")
+def test_the_one_download_has_a_name_of_ours() -> None:
+    found: list[tuple[str, Any]] = []
+    for name, node in nodes():
+        if isinstance(node, ast.Dict):
+            for key, value in zip(node.keys, node.values, strict=True):
+                if isinstance(key, ast.Constant) and str(key.value).lower() == "content-disposition":
+                    found.append((name, getattr(value, "value", None)))
+    assert found == [("web/account/factors.py", 'attachment; filename="recovery-codes.txt"')]
+    assert not called("FileResponse", "StaticFiles")
+
+
+@pytest.mark.covers("A-13.2.3", "A-13.3.1")
+def test_no_setting_has_a_secret_before_somebody_gives_it_one() -> None:
+    secret = []
+    for model in (Settings, Mail, Password):
+        for name, f in model.model_fields.items():
+            if SecretStr in (f.annotation, *getattr(f.annotation, "__args__", ())) or name in (
+                "username",
+                "pepper_file",
+            ):
+                secret.append(name)
+                assert not f.default, name
+    assert {"keyring", "password", "username", "pepper_file"} <= set(secret)
+    assert "@" not in Settings.model_fields["database_url"].default
+    assert Settings.model_fields["valkey_url"].default == ""

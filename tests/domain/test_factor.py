@@ -1,0 +1,68 @@
+"""From when and until when a second step asks for more at a recovery (ADR 23)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from keyback.domain.challenge import HOUR
+from keyback.domain.factor import COOL_IN, LINGER, Factor, weighing
+
+DAY = 24 * HOUR
+
+
+def factor(added: int, *, gone: int = 0, kind: Any = "totp", **more: Any) -> Factor:
+    """Added at an instant, and removed at another one."""
+    more = {"state": "removed" if gone else "active", **more}
+    times = {"added_at": added, "usable_from": added + COOL_IN, "used_at": added + 1, "ended_at": gone}
+    return Factor(f"{kind}{added}", "p", kind, "", **{**times, **more})
+
+
+@pytest.mark.covers("F1", "N-R11")
+@pytest.mark.parametrize("kind", ["totp", "passkey"])
+def test_a_first_one_weighs_once_it_could_recover_and_for_a_while_after_it_went(kind: Any) -> None:
+    first = factor(0, kind=kind)
+    assert weighing([first], COOL_IN - 1) == ()
+    assert weighing([first], COOL_IN) == weighing([first], 1000 * DAY) == (kind,)
+    gone = factor(0, kind=kind, gone=10 * DAY)
+    assert weighing([gone], 10 * DAY + LINGER - 1) == (kind,)
+    assert weighing([gone], 10 * DAY + LINGER) == ()
+    assert weighing([factor(0, kind=kind, gone=COOL_IN - 1)], COOL_IN - 1) == (), "it went before it weighed"
+
+
+@pytest.mark.covers("N-R11")
+def test_one_in_place_of_another_leaves_no_gap_however_often() -> None:
+    chain = [factor(0, gone=10 * DAY), factor(10 * DAY - 1, gone=12 * DAY), factor(12 * DAY), factor(14 * DAY)]
+    for now in range(COOL_IN, 20 * DAY, HOUR):
+        known = [f for f in chain if f.added_at <= now]
+        assert weighing(known, now), now
+    assert weighing([factor(0, gone=10 * DAY), factor(10 * DAY + 2 * HOUR)], 10 * DAY + LINGER + HOUR)
+    at_once = [factor(0), factor(COOL_IN, kind="passkey")]
+    assert weighing(at_once, COOL_IN) == ("totp", "passkey"), "added in the moment in which the first one begins"
+    assert weighing([factor(0, gone=COOL_IN)], COOL_IN) == ("totp",), "and removed in it"
+    late = [factor(0, gone=10 * DAY), factor(10 * DAY + LINGER)]
+    assert not weighing(late, 10 * DAY + LINGER), "it is a first one again"
+
+
+@pytest.mark.covers("F1")
+def test_many_new_ones_weigh_no_sooner_than_the_first() -> None:
+    new = [factor(n * HOUR, kind=kind) for n in range(20) for kind in ("totp", "passkey")]
+    assert weighing(new, COOL_IN - 1) == ()
+    assert set(weighing(new[::-1], COOL_IN)) == {"totp", "passkey"}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        factor(0, kind="recovery_codes"),
+        factor(0, kind="security_questions"),
+        factor(0, state="pending"),
+        factor(0, gone=30 * DAY, used_at=0),
+    ],
+    ids=lambda f: f"{f.kind}-{f.state}",
+)
+def test_what_is_no_second_step_or_never_worked_weighs_nothing(other: Factor) -> None:
+    assert weighing([other], 30 * DAY) == ()
+    assert weighing([other, factor(29 * DAY)], 30 * DAY) == ()
+    assert weighing([other, factor(DAY)], 30 * DAY) == ("totp",), "and hides no other"
