@@ -31,16 +31,22 @@ def main() -> None:
             print(f"{name:10} {(measure.__doc__ or '').splitlines()[0]}")
         return
     lines: list[Line] = []
+    failed: list[str] = []
     with tempfile.TemporaryDirectory(prefix="keyback-bench-") as folder:
         Path(folder).chmod(0o711)  # the embedded PostgreSQL runs as a user of its own
         with Stage(Path(folder)) as stage:
             run = Run(stage, args.quick, args.people)
             for name in args.only or ALL:
                 print(f"measuring {name} …", flush=True)
-                lines += ALL[name](run)
+                try:
+                    lines += ALL[name](run)
+                except SystemExit as e:  # the other figures are not lost with it
+                    failed.append(f"{name}: {e}")
     show(lines, run.noise())
     if args.json:
         args.json.write_text(json.dumps({"lines": as_json(lines), "speeds_ms": run.speeds}, indent=1), encoding="utf-8")
+    if failed:
+        raise SystemExit("not measured: " + "; ".join(failed))
 
 
 if __name__ == "__main__":

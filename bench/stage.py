@@ -22,12 +22,14 @@ from sqlalchemy import Connection, text
 
 from bench import seed
 from bench.machine import parent
+from keyback.application.clock import wall_clock
 from keyback.storage.database import make_engine
 from keyback.storage.migrate import migrate
 from keyback.storage.sealing import Keyring
 
 ROOT = Path(__file__).parent.parent
 SENDER = "keyback@example.com"
+HOUR_MS = 3_600_000
 
 
 def free_port() -> int:
@@ -55,10 +57,15 @@ class Base:
             engine.dispose()
 
     def backlog(self) -> int:
-        """Accepted work that is still waiting: intakes, and letters or passwords in the outbox."""
+        """Accepted work that is still waiting: intakes, and letters or passwords in the outbox.
+
+        What is planned for a time to come, as letters of the next days are, is not; tries again follow within an hour.
+        """
+        soon = {"at": wall_clock() + HOUR_MS}
         with self.connect() as conn:
             new = conn.execute(text("SELECT count(*) FROM intakes WHERE state = 'new'")).scalar_one()
-            ready = conn.execute(text("SELECT count(*) FROM outbox WHERE state = 'ready'")).scalar_one()
+            count = text("SELECT count(*) FROM outbox WHERE state = 'ready' AND due_at <= :at")
+            ready = conn.execute(count, soon).scalar_one()
         return int(new + ready)
 
     def clear(self) -> None:
