@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import csv
 import json
+import re
 import stat
 from collections.abc import Callable
 from pathlib import Path
@@ -18,13 +19,15 @@ from keyback.application.identity import Origin
 from keyback.application.store import Tx
 from keyback.bootstrap import build, close
 from keyback.cli.common import safe
+from keyback.cli.examples import left_over
 from keyback.domain.events import Note
-from keyback.settings import Settings
+from keyback.settings import Mail, Settings
 from keyback.storage.database import make_engine
 from keyback.storage.migrate import head
 from keyback.testing.mailbox import Mailbox
 from tests.cli.conftest import Keyback
 from tests.conftest import person
+from tests.docs.house import ROOT
 
 
 def on_services(work: Callable[[Any], Any]) -> Any:
@@ -120,7 +123,8 @@ def test_check_is_content_with_a_whole_keyback(place: Path, keyback: Keyback, mo
         found = json.loads(keyback("check", "--json").output)
         assert mailbox.messages() == [], "nobody is mailed"
     status = {c["name"]: c["status"] for c in found["checks"]}
-    names = ["settings", "keyring", "database", "writing", "clock", "mail", "system builtin", "hashing"]
+    left = ["company.en", "company.zh_CN", "helpdesk.en", "helpdesk.zh_CN", "public_url", "mail.sender"]
+    names = ["settings", *left, "keyring", "database", "writing", "clock", "mail", "system builtin", "hashing"]
     assert list(status) == names
     assert found["ok"] is True
     assert set(status.values()) <= {"ok", "warn"}
@@ -149,6 +153,32 @@ def test_check_names_everything_that_is_bad_at_once(
     assert "t0ken" not in result.output
 
 
+EXAMPLES = {"company.en", "company.zh_CN", "helpdesk.en", "helpdesk.zh_CN", "public_url", "mail.host", "mail.sender"}
+
+
+def test_check_names_what_is_still_the_example_of_init(
+    empty_place: Path, keyback: Keyback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def named() -> set[str]:
+        found = [c for c in json.loads(keyback("check", "--json", code=1).stdout)["checks"] if c["name"] in EXAMPLES]
+        assert [c["name"] for c in found if (c["status"], bool(c["next"])) != ("warn", True)] == []
+        return {c["name"] for c in found}
+
+    keyback("init")
+    assert named() == EXAMPLES - {"mail.host", "mail.sender"}
+    # A relay that does not answer; nobody looks further than the names.
+    for name, value in {"HOST": "127.0.0.1", "PORT": "1", "SECURITY": "plain", "SENDER": "it@example.com"}.items():
+        monkeypatch.setenv(f"KEYBACK_MAIL__{name}", value)
+    assert named() == EXAMPLES - {"mail.host"}
+    assert {name for name, *_ in left_over(Settings(mail=Mail(host="smtp.example.com")))} >= {"mail.host"}
+    monkeypatch.setenv("KEYBACK_MAIL__SENDER", "it@qingyu.test")
+    monkeypatch.setenv("KEYBACK_PUBLIC_URL", "https://recover.qingyu.test")
+    for section, name in (("COMPANY", "Qingyu Instruments"), ("HELPDESK", "the IT desk, extension 4357")):
+        for language in ("EN", "ZH_CN"):
+            monkeypatch.setenv(f"KEYBACK_{section}__{language}", name)
+    assert named() == set()
+
+
 def test_check_says_that_the_database_is_empty(empty_place: Path, keyback: Keyback) -> None:
     assert "bad   database: the database is empty. Run: keyback migrate" in keyback("check", code=1).output
     assert not (empty_place / "keyback-data").exists(), "looking makes no file"
@@ -164,13 +194,22 @@ def test_import_reports_bad_rows_and_writes_them_for_a_spreadsheet(place: Path, 
     result = keyback("people", "import", "people.csv", "--errors", "bad.csv", code=1)
     assert "line 3: email is not a mail address" in result.stderr
     assert "1 added, 0 changed, 0 unchanged" in result.stdout
-    assert "部门" in result.stdout
+    assert "Columns that were not used: 部门" in result.stdout
+    assert "The column 部门 counts only where policy.groups gives" in result.stdout
     rows = list(csv.reader((place / "bad.csv").read_text("utf-8-sig").splitlines()))
     assert rows[1] == ["3", "email is not a mail address", "'=cmd()", "nothing", "x"]
     again = json.loads(keyback("people", "import", "people.csv", "--json", code=1).stdout)
     assert (again["added"], again["same"], again["bad"]) == (0, 1, 1)
     assert again["bad_rows"][0]["line"] == 3
     assert "new file" in keyback("people", "import", "people.csv", "--errors", "bad.csv", code=2).output
+
+
+@pytest.mark.parametrize("page", ["README.md", "README.zh.md"])
+def test_the_people_of_the_readme_are_imported(place: Path, keyback: Keyback, page: str) -> None:
+    [example] = re.findall(r"```csv\n(.*?)```", (ROOT / page).read_text("utf-8"), re.S)
+    (place / "people.csv").write_text(example, "utf-8")
+    report = json.loads(keyback("people", "import", "people.csv", "--json").stdout)
+    assert (report["added"], report["bad"], len(report["unused"])) == (2, 0, 1)  # no group has a tier yet
 
 
 def test_import_of_a_good_file_ends_well_and_of_a_workbook_does_not(place: Path, keyback: Keyback) -> None:

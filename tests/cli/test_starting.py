@@ -7,13 +7,17 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
+import click
 import pytest
 
 from keyback.application.passwords import HashGate
 from keyback.bootstrap import make_connector
+from keyback.cli import main
+from keyback.cli.common import READER_GONE
 from keyback.settings import System, Unsafe
 from keyback.storage.database import SqlDatabase
 from keyback.storage.sealing import Keyring
@@ -36,7 +40,10 @@ def clean(place: Path, **extra: str) -> dict[str, str]:
 
 def run(place: Path, *args: str, **extra: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "keyback.cli", *args]
-    return subprocess.run(command, cwd=place, env=clean(place, **extra), capture_output=True, text=True, timeout=120)
+    nobody = subprocess.DEVNULL
+    return subprocess.run(
+        command, cwd=place, env=clean(place, **extra), stdin=nobody, capture_output=True, text=True, timeout=120
+    )
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +152,73 @@ def test_exit_codes(place: Path) -> None:
     assert run(place, "case", "show", "nobody").returncode == 1
     wrong = run(place, "case", "list", "--limit", "0")
     assert (wrong.returncode, "Usage:" in wrong.stderr) == (2, True)
+
+
+def test_whoever_starts_without_a_file_of_settings_is_told_so_first(
+    keyback: Keyback, empty_place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = f"No settings file was found: {empty_place / 'keyback.toml'} is not there"
+    for command in ("serve", "worker"):
+        said = keyback(command, code=1).stderr
+        assert said.startswith(f"Error: {first}, and KEYBACK_CONFIG names none. Run keyback init to make one.\n")
+        assert "mail.host is not set" in said
+    assert f"bad   settings: {first}" in keyback("check", code=1).stdout
+    monkeypatch.setenv("KEYBACK_TIMEZONE", "Mars/Base")
+    assert first in keyback("serve", code=1).stderr
+    (empty_place / "keyback.toml").touch()
+    assert "No settings file" not in keyback("serve", code=1).stderr
+
+
+LOOKED_AT_BRIEFLY = (["--help"], ["case", "--help"], ["openapi"], ["case", "list"], ["audit", "export"], ["check"])
+
+
+@pytest.mark.parametrize("command", LOOKED_AT_BRIEFLY, ids=" ".join)
+def test_a_pipe_that_nobody_reads_any_more_ends_a_command_without_a_word(place: Path, command: list[str]) -> None:
+    read, write = os.pipe()
+    os.close(read)  # as `head` does, only sooner
+    process = subprocess.run(
+        [sys.executable, "-m", "keyback.cli", *command],
+        cwd=place, env=clean(place), stdout=write, stderr=subprocess.PIPE, text=True, timeout=120,
+    )  # fmt: skip
+    os.close(write)
+    said = [x for x in process.stderr.splitlines() if not x.startswith("Exporting: ")]  # how far it is
+    assert (process.returncode, said) == (READER_GONE, [])
+
+
+def test_a_connection_that_breaks_is_no_pipe_of_ours(keyback: Keyback, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**_: object) -> None:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    monkeypatch.setattr(main.commands["check"], "callback", broken)
+    assert "Broken pipe" in keyback("check", "--json", code=1).stderr
+
+
+ASKS = (
+    ["restore"],
+    ["case", "cancel", "0123456789abcdefghijkl", "--reason", "INC-4711"],
+    ["people", "sign-out", "maya.okafor", "--reason", "INC-4711"],
+    ["people", "sign-out", "--all", "--reason", "INC-4711"],
+)
+
+
+@pytest.mark.parametrize("command", ASKS, ids=" ".join)
+def test_what_asks_first_says_what_a_script_has_to_give(place: Path, command: list[str]) -> None:
+    before = run(place, "audit", "verify").stdout  # counts its rows
+    done = run(place, *command)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "standard input is no terminal. To go on unasked, give --yes." in done.stderr
+    assert run(place, "audit", "verify").stdout == before
+
+
+def test_every_command_that_takes_yes_is_asked_here() -> None:
+    def paths(group: click.Group, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+        for name, command in group.commands.items():
+            if isinstance(command, click.Group):
+                yield from paths(command, (*path, name))
+            elif any("--yes" in p.opts for p in command.params):
+                yield (*path, name)
+
+    assert set(paths(main, ())) == {tuple(a[: 1 if a[0] == "restore" else 2]) for a in ASKS}
 
 
 @pytest.mark.parametrize("wrong", [["frobnicate"], ["case", "show"], ["serve", "--port"], ["people", "import"]])

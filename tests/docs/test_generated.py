@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+from pydantic import ValidationError
 
 from keyback.cli.docs import pages
 from keyback.settings import Settings
@@ -22,6 +26,20 @@ def test_every_setting_says_what_it_means() -> None:
     assert [r[0] for r in rows if not r[-1].rstrip(" |")] == []
     parts = PAGES["docs/settings.md"].split("\n## ")[1:]
     assert [p.split("\n")[0] for p in parts if not p.split("\n")[2].strip()] == []
+
+
+def test_what_the_page_calls_required_is_and_nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = PAGES["docs/settings.md"]
+    required = set(re.findall(r"^\| `([\w.]+)` .* \| required \|", page, re.M))
+    assert required == {"systems.NAME.kind", "systems.NAME.title"}
+    whole = Settings()
+    for section in ("company", "helpdesk"):
+        for language in ("en", "zh_CN"):
+            assert f"| text | `{getattr(getattr(whole, section), language)}` |" in page
+            with pytest.raises(ValidationError, match="Field required"):  # set one, and both are needed
+                Settings.model_validate({section: {language: "x"}})
+    assert page.count("Set one, and all of them are needed.") == 2
 
 
 def test_every_setting_and_command_is_on_its_page() -> None:

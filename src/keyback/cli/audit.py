@@ -120,6 +120,7 @@ def export_(after: int, out: Path | None, form: str) -> None:
 def _target(out: Path | None) -> Iterator[TextIO]:
     if out is None:
         yield sys.stdout
+        sys.stdout.flush()  # here, where a pipe without a reader is met with calm
         return
     try:
         f = out.open("x", encoding="utf-8", newline="")  # an earlier export is evidence

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from pathlib import Path
 from typing import cast
 
 import click
 
-from keyback.cli.common import echo_json, load, run, sqlite_file, storage, usable
+from keyback.cli.common import echo_json, load, run, sqlite_file, storage, sure, usable
 from keyback.cli.init import migrate_now
 from keyback.settings import Settings
 from keyback.storage import copying, resealing, restoring
@@ -54,7 +53,7 @@ def backup(out: Path) -> None:
 
 @click.command()
 @click.argument("copy", metavar="[FILE]", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+@click.option("--yes", is_flag=True, help="Do not ask; scripts need it.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def restore(copy: Path | None, yes: bool, as_json: bool) -> None:
     """Put a backup back, and end everything that may have been used since it was made.
@@ -69,10 +68,7 @@ def restore(copy: Path | None, yes: bool, as_json: bool) -> None:
     file = sqlite_file(s)
     if copy is not None and file is None:
         raise click.ClickException(NOT_SQLITE.format(PUT_BACK))
-    if not yes:
-        if not sys.stdin.isatty():
-            raise click.UsageError("Nobody can be asked here; give --yes.")
-        click.confirm("Everybody is signed out and saved recovery codes end. Go on?", abort=True)
+    sure("Everybody is signed out and saved recovery codes end. Go on?", yes)
     aside = None
     if copy is not None and file is not None:
         aside = _put_back(copy, file)

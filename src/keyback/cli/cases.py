@@ -92,7 +92,7 @@ def show(case_id: str, as_json: bool) -> None:
 @case.command("cancel", cls=TakesId)
 @click.argument("case_id", metavar="ID")
 @click.option("--reason", required=True, help="Why; kept in the audit log.")
-@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+@click.option("--yes", is_flag=True, help="Do not ask; scripts need it.")
 def cancel_(case_id: str, reason: str, yes: bool) -> None:
     """Stop a recovery. Its links and codes end, and every contact of the person is told."""
     reason = reason_of(reason)

@@ -18,7 +18,8 @@ from keyback.application.passwords import HashGate
 from keyback.application.ports import Connector, Means, Unavailable
 from keyback.application.store import StorageDown, Tx
 from keyback.bootstrap import load_keyring, make_channel, make_connector, make_gate, make_phone
-from keyback.cli.common import echo_json, load, revision, run, safe, schema_problem
+from keyback.cli.common import echo_json, load, no_settings, revision, run, safe, schema_problem
+from keyback.cli.examples import left_over
 from keyback.cli.sender import look
 from keyback.domain.secret import Secret
 from keyback.settings import Settings, Unsafe, refuse_unsafe
@@ -61,7 +62,7 @@ def check(as_json: bool) -> None:
 
 
 async def _all(s: Settings) -> list[Result]:
-    results = [_settings(s)]
+    results = [_settings(s), *(Result(name, "warn", detail, step) for name, detail, step in left_over(s))]
     keyring: Keyring | None = None
     try:
         keyring = load_keyring(s)
@@ -97,7 +98,7 @@ def _settings(s: Settings) -> Result:
         refuse_unsafe(s)
         make_policy(s)
     except Unsafe as e:
-        return Result("settings", "bad", str(e))
+        return Result("settings", "bad", f"{no_settings()} {e}".strip())
     return Result("settings", "ok", f"for {s.public_url}")
 
 

@@ -7,12 +7,13 @@ import datetime
 import json
 import os
 import re
+import select
 import sys
 import tomllib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import click
 from pydantic import ValidationError
@@ -31,6 +32,10 @@ from keyback.storage.migrate import HERE, current, head
 T = TypeVar("T")
 ID = re.compile(r"-[A-Za-z0-9_-]{21}")
 Told = Callable[[int, int], None]
+READER_GONE = 141  # 128 + SIGPIPE, as shells say of `cat … | head`
+NO_SETTINGS = (
+    "No settings file was found: {} is not there, and KEYBACK_CONFIG names none. Run keyback init to make one."
+)
 BAD_URL = "database_url cannot be used ({}). Give postgresql://user@host/name, or leave it out for SQLite."
 REFUSALS = {
     "not_found": "There is none with this id.",
@@ -42,12 +47,19 @@ REFUSALS = {
 class Keyback(click.Group):
     """Turns what we refuse and what can fail into one sentence and exit code 1."""
 
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        try:
+            return super().make_context(*args, **extra)  # writes the help
+        except BrokenPipeError:
+            _leave()
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             configure("error")
             return super().invoke(ctx)
         except Unsafe as e:
-            raise click.ClickException(str(e)) from None
+            missing = "" if ctx.invoked_subcommand == "demo" else no_settings()
+            raise click.ClickException("\n".join(filter(None, (missing, str(e))))) from None
         except Refusal as e:
             raise click.ClickException(REFUSALS.get(e.code, e.code)) from None
         except StorageFull:
@@ -56,7 +68,25 @@ class Keyback(click.Group):
             text = f"The database cannot be used ({e}). See that it runs and that database_url is right."
             raise click.ClickException(text) from None
         except OSError as e:
+            if isinstance(e, BrokenPipeError) and _nobody_reads():
+                _leave()
             raise click.ClickException(f"{e.filename or 'a file'}: {e.strerror or type(e).__name__}") from None
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output or error is a pipe whose reader has gone, as with `| head`."""
+    poll = select.poll()  # a broken connection raises the same, and is a failure
+    for fd in (1, 2):
+        poll.register(fd, 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _leave() -> NoReturn:
+    """Ends without a word: whoever read has seen enough. What Python still wants to write at its end goes nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for fd in (1, 2):
+        os.dup2(nowhere, fd)
+    raise SystemExit(READER_GONE)
 
 
 class TakesId(click.Command):
@@ -84,6 +114,11 @@ def load() -> Settings:
         raise Unsafe(f"{path} is not TOML: {e}") from None
     except SettingsError as e:
         raise Unsafe(f"the settings cannot be read: {e}") from None
+
+
+def no_settings() -> str:
+    """Where a file of settings was looked for and not found, and what to do; empty where there is one."""
+    return "" if config_path() else NO_SETTINGS.format(Path("keyback.toml").absolute())
 
 
 def wrong_settings(e: ValidationError) -> str:
@@ -188,7 +223,7 @@ def sure(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("Nobody can be asked here; give --yes.")
+        raise click.UsageError("Nobody can be asked here: standard input is no terminal. To go on unasked, give --yes.")
     click.confirm(question, abort=True)
 
 

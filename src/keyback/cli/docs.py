@@ -121,17 +121,23 @@ def settings_page() -> str:
         heading = f"{name}.NAME" if many else name
         what = (field.description or part.__doc__ or "").split()
         lines += ["", f"## {heading}", "", " ".join(what), ""]
-        lines += _table(part, f"{heading}.", f"KEYBACK_{heading.upper().replace('.', '__')}__")
+        whole = field.default if isinstance(field.default, BaseModel) else None
+        rows = _table(part, f"{heading}.", f"KEYBACK_{heading.upper().replace('.', '__')}__", whole)
+        if whole is not None and any(f.is_required() for f in part.model_fields.values()):
+            lines[-1:] = ["", "The defaults count where none of these is set. Set one, and all of them are needed.", ""]
+        lines += rows
     return "\n".join(lines) + "\n"
 
 
-def _table(model: type[BaseModel], prefix: str, env: str) -> list[str]:
+def _table(model: type[BaseModel], prefix: str, env: str, whole: BaseModel | None = None) -> list[str]:
+    """A row for each setting. `whole`: what stands for the section where it is left out."""
     rows = ["| name | environment | kind | default | meaning |", "|---|---|---|---|---|"]
     for name, field in model.model_fields.items():
         if _part(field.annotation) is None:
             what = _cell(field.description or "")
             kind = _cell(_kind(field.annotation))
-            rows.append(f"| `{prefix}{name}` | `{env}{name.upper()}` | {kind} | {_default(field)} | {what} |")
+            default = f"`{getattr(whole, name)}`" if whole and field.is_required() else _default(field)
+            rows.append(f"| `{prefix}{name}` | `{env}{name.upper()}` | {kind} | {default} | {what} |")
     return rows
 
 

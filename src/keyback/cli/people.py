@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from keyback.application.auditing import plain_cell
+from keyback.application.import_table import FIELD_OF
 from keyback.application.importing import BadRow, Report, Systems, Unreadable, import_people
 from keyback.application.signouts import SignedOut, named, sign_all_out, sign_out
 from keyback.application.store import Tx
@@ -103,6 +104,9 @@ def _show(report: Report, bad: list[BadRow], errors: Path | None) -> None:
         click.echo(f"and {report.bad - SHOWN} more. {more}", err=True)
     if report.unused:
         click.echo(f"Columns that were not used: {', '.join(safe(u) for u in report.unused)}")
+    if groups := [u for u in report.unused if FIELD_OF.get("".join(u.casefold().split())) == "group"]:
+        words = 'counts only where policy.groups gives groups a tier, such as groups.Finance = "mfa" under [policy].'
+        click.echo(f"The column {safe(groups[0])} {words}")
     if report.empty_groups:
         names = ", ".join(safe(g) for g in report.empty_groups)
         click.echo(f"Nobody here is in these groups of policy.groups; are they spelt alike? {names}")
@@ -140,7 +144,7 @@ class _ErrorFile:
 @click.argument("name", required=False)
 @click.option("--all", "everybody", is_flag=True, help="Everybody, in place of one person.")
 @click.option("--reason", required=True, help="Why; kept in the audit log.")
-@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+@click.option("--yes", is_flag=True, help="Do not ask; scripts need it.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def sign_out_(name: str | None, everybody: bool, reason: str, yes: bool, as_json: bool) -> None:
     """End the sessions of one person, by user name, email or id, or of everybody.
