@@ -35,6 +35,10 @@ class among(FunctionElement[bool]):
     def __init__(self, column: ColumnElement[Any], values: Sequence[str]) -> None:
         super().__init__(column, bindparam(None, list(values), type_=_Texts()))
 
+    def self_group(self, against: Any = None) -> Any:
+        """Itself: SQLite would be asked for `column IN (…) = 1`, and reads the whole table for that."""
+        return self
+
 
 @compiles(among, "postgresql")
 def _any(element: among, compiler: Any, **kw: Any) -> str:

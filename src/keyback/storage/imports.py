@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, select, tuple_, update
+from sqlalchemy import bindparam, select, update
 
 from keyback.application.importing import ImportedPart
 from keyback.application.store import Imported, ImportedAccount, ImportResult
 from keyback.domain.person import canonicalize
+from keyback.storage.among import among
 from keyback.storage.schema import accounts, contacts, identifiers, people
-from keyback.storage.sql import chunks, insert_many
+from keyback.storage.sql import insert_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx
@@ -120,11 +121,14 @@ def _owners(tx: SqlTx, new: Sequence[Imported]) -> dict[Claim, str]:
     """Whose the user names and external ids are now, by the person's key."""
     out: dict[Claim, str] = {}
     for claim, column in ((_name, accounts.c.canonical), (_number, accounts.c.external_id)):
-        wanted = sorted({claim(a)[1:] for p in new for a in p.accounts})
-        query = select(accounts.c.system, column, people.c.key).join(people)
-        for some in chunks(wanted, 2000):
-            for system, value, key in tx.conn.execute(query.where(tuple_(accounts.c.system, column).in_(some))):
-                out["username" if claim is _name else "external_id", system, value] = key
+        which = "username" if claim is _name else "external_id"
+        wanted: dict[str, set[str]] = {}
+        for _, system, value in {claim(a) for p in new for a in p.accounts}:
+            wanted.setdefault(system, set()).add(value)
+        for system, values in sorted(wanted.items()):
+            query = select(column, people.c.key).join(people).where(accounts.c.system == system)
+            for value, key in tx.conn.execute(query.where(among(column, sorted(values)))):
+                out[which, system, value] = key
     return out
 
 

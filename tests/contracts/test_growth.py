@@ -1,0 +1,86 @@
+"""No cost may grow with the number of people: whatever recoveries, sign-ins and the worker ask for has an index."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from keyback.application import prove, signin, ways
+from keyback.domain.secret import Secret
+from keyback.storage.schema import metadata
+from tests.attacks.steps import NEW, OLD, ask, begin, choose, drain, fit, page_of, proven, set_password, sign_in
+from tests.conftest import Kit, person
+
+# Small whatever happens: one row, or what is still to do.
+SMALL = {"audit_head", "outbox"}
+TABLES = set(metadata.tables)
+PARTIAL = {
+    i.name for t in metadata.tables.values() for i in t.indexes if i.dialect_options["sqlite"]["where"] is not None
+}
+
+
+@contextlib.contextmanager
+def plans(kit: Kit) -> Iterator[list[str]]:
+    """Collects the tables that statements inside read from end to end: `table: statement`."""
+    engine, pg = kit.services.db.engine, kit.services.db.engine.name == "postgresql"  # type: ignore[attr-defined]
+    asked: dict[str, Any] = {}
+
+    def note(conn: Any, cursor: Any, statement: str, values: Any, context: Any, many: bool) -> None:
+        if not many and statement.split()[0] in ("SELECT", "UPDATE", "DELETE", "WITH"):
+            asked.setdefault(statement, values)
+
+    found: list[str] = []
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert asked
+    with engine.connect() as conn:
+        if pg:  # small tables are read from end to end anyway, unless that is made dear
+            conn.exec_driver_sql("SET enable_seqscan = off")
+        for statement, values in asked.items():
+            rows = conn.exec_driver_sql(("EXPLAIN " if pg else "EXPLAIN QUERY PLAN ") + statement, values)
+            lines = [r[0] if pg else r[3] for r in rows]
+            for line in lines:
+                whole = re.search(r"Seq Scan on (\w+)(.*)" if pg else r"^SCAN (\w+)(?:.* INDEX (\w+))?", line)
+                if whole and whole[1] in TABLES - SMALL and whole[2] not in PARTIAL:
+                    found.append(f"{whole[1]}: {' '.join(statement.split())}")
+        conn.rollback()
+
+
+def everyday(kit: Kit) -> None:
+    """A recovery to its end, one stopped, one about nobody, a sign-in, a wrong one, and what is done by itself."""
+    tray = fit(kit, *(person(name) for name in ("maya", "noor", "anna")))
+    for name in ("maya", "noor", "anna"):
+        set_password(kit, name)
+    ask(kit, "nobody@example.com")
+    handle = begin(kit, tray, "noor")[0]
+    kit.write(lambda tx: prove.stop_by_requester(tx, handle))
+    case_id = proven(kit, tray)
+    begun = kit.read(lambda tx: page_of(tx, case_id))
+    for proof in kit.services.proofs.values():
+        kit.write(lambda tx, p=proof: ways.ask(tx, begun, p))
+    drain(kit)
+    choose(kit, case_id)
+    drain(kit)
+    done = sign_in(kit, "maya", NEW)
+    assert isinstance(done, signin.SignedIn)
+    assert kit.read(lambda tx: signin.session_of(tx, done.token)) is not None
+    sign_in(kit, "anna", Secret("not the one"))
+    sign_in(kit, "nobody", OLD)
+    kit.write(lambda tx: (tx.cases.overdue(100), tx.cases.holding(100), tx.cases.counts()))
+    drain(kit)
+
+
+@pytest.mark.covers("INV-I10")
+def test_nothing_of_every_day_reads_a_table_from_end_to_end(make_kit: Callable[..., Kit], database_url: str) -> None:
+    kit = make_kit(url=database_url)
+    with plans(kit) as whole:
+        everyday(kit)
+    assert whole == []
