@@ -273,8 +273,8 @@ class Counters(Protocol):
         """Undoes so many `add` for each key, for what was counted beforehand and then did not happen."""
         ...
 
-    def reset(self, key: CounterKey) -> None:
-        """Sets the consecutive total to zero; hours and days stay."""
+    def reset(self, *keys: CounterKey) -> None:
+        """Sets the consecutive totals to zero; hours and days stay."""
         ...
 
     def get(self, key: CounterKey) -> Count: ...

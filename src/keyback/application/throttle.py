@@ -238,8 +238,7 @@ def _total(name: str, side: Side) -> str:
 
 
 def _reset(tx: Tx, name: str) -> None:
-    for side in BUDGET:
-        tx.counters.reset(_total(name, side))
+    tx.counters.reset(*(_total(name, side) for side in BUDGET))
 
 
 def _of(source: str) -> str:

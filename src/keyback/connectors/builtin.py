@@ -87,13 +87,14 @@ class BuiltinConnector:
         done: list[Outcome] = []
         step = Step.GUARD
         try:
-            refused = await self._guard(plan)
+            refused, locked = await self._guard(plan)
             if refused:
                 return [Outcome(step, "refused", refused)]
             done.append(Outcome(step, "done"))
 
             step = Step.UNLOCK
-            await self._store.unlock(plan.external_id)
+            if locked:
+                await self._store.unlock(plan.external_id)
             done.append(Outcome(step, "done"))
             if plan.new_password is None:
                 return done
@@ -120,10 +121,11 @@ class BuiltinConnector:
     async def close(self) -> None:
         return None
 
-    async def _guard(self, plan: Plan) -> str:
+    async def _guard(self, plan: Plan) -> tuple[str, bool]:
+        """What speaks against it, and whether the account is locked."""
         accounts = [a for a in await self._store.find(plan.username) if a.external_id == plan.external_id]
         if not accounts:
-            return "not_found"
+            return "not_found", False
         if accounts[0].privileged and not plan.allow_privileged:
-            return "privileged_target"
-        return "not_permitted" if accounts[0].state == "disabled" else ""
+            return "privileged_target", False
+        return "not_permitted" if accounts[0].state == "disabled" else "", accounts[0].state == "locked"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import case, select
 
 from keyback.application.store import Count
+from keyback.storage.among import among
 from keyback.storage.schema import counters
 from keyback.storage.sql import chunks
 
@@ -54,10 +55,11 @@ class CounterStore:
     def take_back(self, keys: Sequence[str], times: int = 1) -> None:
         less = {n: case((counters.c[n] > times, counters.c[n] - times), else_=0) for n in ("total", "hour", "day")}
         for part in chunks(sorted(keys), 500):
-            self._tx.conn.execute(counters.update().where(counters.c.key.in_(part)).values(**less))
+            self._tx.conn.execute(counters.update().where(among(counters.c.key, part)).values(**less))
 
-    def reset(self, key: str) -> None:
-        self._tx.conn.execute(counters.update().where(counters.c.key == key).values(total=0))
+    def reset(self, *keys: str) -> None:
+        for part in chunks(sorted(keys), 500):
+            self._tx.conn.execute(counters.update().where(among(counters.c.key, part)).values(total=0))
 
     def get(self, key: str) -> Count:
         row = self._tx.conn.execute(select(counters).where(counters.c.key == key)).first()

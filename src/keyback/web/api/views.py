@@ -50,11 +50,13 @@ def look(tx: Tx, handle: str, s: Services) -> View:
     case = tx.cases.get(intake.case_id) if intake and intake.case_id else None
     if case is None:
         return View(intake, None, None, (), {}, tx.now)
-    try:
-        choice = reset.choice(tx, case.id, handle, s.policy)
-    except Refusal:
-        choice = None
-    further = tuple(ways.open_ways(tx, s.proofs, s.policy, case, handle)) if choice is None else ()
+    choice: reset.Choice | None = None
+    further: tuple[ways.Way, ...] = ()
+    if not case.submission:  # afterwards there are results only, for which many wait
+        try:
+            choice = reset.choice(tx, case.id, handle, s.policy)
+        except Refusal:
+            further = tuple(ways.open_ways(tx, s.proofs, s.policy, case, handle))
     accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}
     return View(intake, case, choice, further, accounts, tx.now)
 
