@@ -93,7 +93,9 @@ async def portal(client: Client, r: Recovery, path: str, **body: Any) -> httpx2.
 
 
 @pytest.mark.covers("E8", "A-6.3.4", "A-6.2.12", "N-P11", "O-F8", "A-6.2.11")
-@pytest.mark.parametrize("preset", sorted(PRESETS))
+@pytest.mark.parametrize(
+    "preset", ["mlps3", *(pytest.param(p, marks=pytest.mark.slow) for p in sorted(PRESETS) if p != "mlps3")]
+)
 def test_four_doors_judge_thirty_passwords_alike(make_kit: Callable[..., Kit], leak: Path, preset: str) -> None:
     with Mailbox() as mailbox:
         limits = {"proofs": 10_000, "checks": 10_000}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ DRAWN = """async () => {
   await new Promise(requestAnimationFrame);
   await Promise.all(document.getAnimations().filter(a => a instanceof CSSTransition).map(a => a.finished));
 }"""
+BEGINNING = 12  # pages of the main job that the default run looks at
 WALKS = [
     pytest.param(tour.tour, 30, id="main"),
-    pytest.param(ways_tour.tour, 20, id="ways", marks=pytest.mark.slow),
+    pytest.param(ways_tour.tour, 20, id="ways"),
 ]
 SMALL = """() => [...document.querySelectorAll('main a, main button, main input, main select, main summary')]
   .filter(e => e.checkVisibility() && e.type !== 'hidden' && !e.closest('p, dd, small'))
@@ -35,17 +37,27 @@ def wrong(page: Page, **options: Any) -> list[str]:
     return [f"{v['id']}: {n['html']}" for v in found["violations"] for n in v["nodes"]]
 
 
+# Whole tours are for `scripts/test -m slow`, which .ci/run runs too.
+@pytest.mark.slow
 @pytest.mark.covers("X-8", "X-3")
-# The Chinese tour shows the rules the same pages again, and both of the other ways take their time: they are for
-# `scripts/test -m slow`, which .ci/run runs too.
-@pytest.mark.parametrize("locale", ["en", pytest.param("zh_CN", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("locale", ["en", "zh_CN"])
 @pytest.mark.parametrize(("walk", "many"), WALKS)
 def test_every_page(
     site: Site, device: Callable[..., BrowserContext], locale: str, walk: Callable[..., Any], many: int
 ) -> None:
+    assert len(look_at(walk(site, device, locale, 360), locale)) > many
+
+
+@pytest.mark.covers("X-8", "X-3")
+def test_the_first_pages(site: Site, device: Callable[..., BrowserContext]) -> None:
+    assert len(look_at(islice(tour.tour(site, device, "en", 360), BEGINNING), "en")) == BEGINNING
+
+
+def look_at(pages: Iterable[tuple[str, Page]], locale: str) -> list[str]:
+    """The names of all pages; a page with a fault fails."""
     faults: dict[str, list[Any]] = {}
     names = []
-    for name, page in walk(site, device, locale, 360):
+    for name, page in pages:
         names.append(name)
         if not page.evaluate("'axe' in window"):
             page.evaluate(AXE)
@@ -60,5 +72,5 @@ def test_every_page(
         fits(page)
         if found:
             faults[name] = found
-    assert len(names) > many
     assert faults == {}
+    return names

@@ -25,6 +25,7 @@ def state(page: Page, title: str) -> str | None:
     return page.locator(".system", has_text=title).get_attribute("data-state")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I12", "N12")
 def test_a_system_that_is_down_is_shown_as_such_until_it_is_done(site: Site, page: Page, mended: None) -> None:
     who = site.person(crm=True, guided=True)

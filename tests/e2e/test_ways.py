@@ -54,8 +54,9 @@ def notice_link(text: str) -> str:
     return next(link for link in re.findall(r"https?://\S+", text) if "/l/" in link)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("E2", "N-R11", "N-R12", "N-T1", "INV-I3")
-@pytest.mark.parametrize(("locale", "width"), [pytest.param("en", 1280, marks=SLOW), ("zh_CN", 360)])
+@pytest.mark.parametrize(("locale", "width"), [("en", 1280), ("zh_CN", 360)])
 def test_mail_and_an_app_then_a_short_wait(site: Site, device: Device, locale: str, width: int) -> None:
     who = site.person(locale, crm=True)
     seed, phone = add_app(site, who), add_phone(site, who)
@@ -288,7 +289,8 @@ def test_a_lost_app_is_replaced_by_a_passkey(site: Site, device: Device, locale:
 
 
 @pytest.mark.covers("N-R8", "E2")
-@pytest.mark.parametrize("locale", ["en", pytest.param("zh_CN", marks=SLOW)])
+@pytest.mark.slow
+@pytest.mark.parametrize("locale", ["en", "zh_CN"])
 def test_a_colleague_vouches_with_the_digits_of_the_page(site: Site, device: Device, locale: str) -> None:
     words = "zh-CN" if locale == "zh_CN" else "en-US"
     page, friend = device(words).new_page(), device(words, 360).new_page()

@@ -265,6 +265,7 @@ def test_the_pages_speak_both_languages(demo: Demo) -> None:
 # ── its ends ────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 def test_a_kept_folder_goes_on_where_it_was_left(tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     first = start(folder)
@@ -324,6 +325,7 @@ def test_an_app_and_a_saved_code_of_the_page_open_an_account(demo: Demo) -> None
         assert signed.headers["location"] == "/sign-in/second"
 
 
+@pytest.mark.slow
 def test_nobody_has_to_sit_out_a_wait(tmp_path: Path) -> None:
     first = start(tmp_path / "kept")
     with first.client() as client:
@@ -348,6 +350,7 @@ def test_nobody_has_to_sit_out_a_wait(tmp_path: Path) -> None:
     assert again.end() == 0
 
 
+@pytest.mark.slow
 def test_under_a_name_browsers_make_passkeys(demo: Demo, tmp_path: Path) -> None:
     with demo.client() as client:
         assert "keyback demo --host localhost" in client.get("/demo").text
