@@ -147,6 +147,7 @@ def test_what_mails_nobody_and_asks_no_system_runs_without_their_settings(
     assert "not random" in keyback(*command, code=1).stderr
 
 
+@pytest.mark.slow
 def test_exit_codes(place: Path) -> None:
     assert run(place, "audit", "verify").returncode == 0
     assert run(place, "case", "show", "nobody").returncode == 1
@@ -201,6 +202,7 @@ ASKS = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ASKS, ids=" ".join)
 def test_what_asks_first_says_what_a_script_has_to_give(place: Path, command: list[str]) -> None:
     before = run(place, "audit", "verify").stdout  # counts its rows

@@ -176,6 +176,7 @@ def tab_to(page: Page, selector: str, most: int = 40) -> list[str]:
     raise AssertionError(f"{selector} is out of reach by Tab")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("E1", "E4", "N-S5", "O-F7", "O-F10")
 def test_a_recovery_signs_nobody_in_and_everybody_out(site: Site, device: Device) -> None:
     who = site.person()

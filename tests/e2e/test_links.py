@@ -30,6 +30,7 @@ SLOW = pytest.mark.slow  # a second language; the other one is in the default ru
 SCANNER = "Mozilla/5.0 (compatible; ExampleMailGuard/4.1)"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C5", "R-5")
 def test_a_scanner_neither_uses_nor_spends_the_link(site: Site, page: Page, device: Device) -> None:
     who = site.person()
@@ -78,6 +79,7 @@ def test_an_expired_link_is_renewed_by_one_click(site: Site, device: Device, loc
         heading(page, locale, "Choose a new password")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C14", "INV-I1")
 def test_a_used_link_leads_on_in_its_browser_and_nowhere_else(site: Site, page: Page, device: Device) -> None:
     who = site.person()
@@ -98,6 +100,7 @@ def test_a_used_link_leads_on_in_its_browser_and_nowhere_else(site: Site, page: 
     assert len(site.mailbox.messages(who.mail)) == 2, "the letter about the change, and no third one"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C16")
 def test_an_older_link_points_to_the_newer_mail(site: Site, page: Page) -> None:
     who = site.person()
@@ -143,6 +146,7 @@ def test_a_strangers_mail_in_the_owners_browser_leads_back_to_their_own(
     heading(stranger, "en", "Check your email")  # they see nothing of all this
 
 
+@pytest.mark.slow
 def test_a_broken_link_says_so(page: Page) -> None:
     for path in ("/l/abc", "/l/" + "A" * 22):
         page.goto(path)
@@ -154,6 +158,7 @@ def test_a_broken_link_says_so(page: Page) -> None:
     ended(page, "en", "No link is open here", "Start again")
 
 
+@pytest.mark.slow
 def test_a_wrong_number_ends_the_link(site: Site, page: Page, device: Device) -> None:
     who = site.person()
     ask(page, who.mail)
@@ -274,6 +279,7 @@ def test_pressing_twice_changes_it_once(site: Site, page: Page) -> None:
     assert len(site.mailbox.messages(who.mail)) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.covers("E15")
 def test_going_back_changes_nothing(site: Site, page: Page) -> None:
     who = site.person()
@@ -294,6 +300,7 @@ def test_going_back_changes_nothing(site: Site, page: Page) -> None:
     heading(page, "en", "Security centre")
 
 
+@pytest.mark.slow
 def test_after_it_is_done_the_page_stays_true(site: Site, page: Page) -> None:
     who = site.person()
     handle = to_result(page, site, who)

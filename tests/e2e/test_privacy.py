@@ -77,6 +77,7 @@ def look(page: Page) -> str:
     return re.sub(r"/r/[\w-]{22}", "/r/HANDLE", page.evaluate(PLAIN))
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A1", "INV-I5", "O-F1")
 @pytest.mark.parametrize("locale", ["en-US", pytest.param("zh-CN", marks=pytest.mark.slow)])
 def test_nobody_can_tell_who_has_an_account(site: Site, device: Device, locale: str) -> None:
@@ -103,6 +104,7 @@ def test_nobody_can_tell_who_has_an_account(site: Site, device: Device, locale: 
     same(pages)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A1")
 def test_finding_a_user_name_tells_nothing_either(site: Site, device: Device) -> None:
     known = site.person()

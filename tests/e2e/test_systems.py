@@ -45,6 +45,7 @@ def test_a_system_that_is_down_is_shown_as_such_until_it_is_done(site: Site, pag
     assert not site.crm.sign_in(who.key, OLD)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I12")
 def test_a_system_that_refuses_gives_its_reason_and_another_try(site: Site, page: Page, mended: None) -> None:
     who = site.person(crm=True)
