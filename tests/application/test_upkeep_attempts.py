@@ -125,6 +125,18 @@ def test_who_has_many_networks_fills_no_mailbox(make_kit: Make) -> None:
 
 
 @pytest.mark.covers("A-6.3.5")
+def test_many_new_places_do_not_hide_a_right_password_without_the_second_step(make_kit: Make) -> None:
+    kit, tray = kit_of(make_kit)
+    for n in range(attempts.MOST_A_DAY + 4):
+        sign_in(kit, "maya", OLD, replace(THERE, source=f"198.51.100.{n + 30}"))
+    add_totp(kit)
+    sign_in(kit, "maya", OLD, replace(THERE, source="203.0.113.200"))
+    kit.clock.forward(hours=1)
+    drain(kit)
+    assert [x.facts["what"] for x in tray.letters].count("half_way") == 1
+
+
+@pytest.mark.covers("A-6.3.5")
 @pytest.mark.parametrize("goes_on", [False, True])
 def test_a_right_password_without_the_second_step_is_told(make_kit: Make, database_url: str, goes_on: bool) -> None:
     kit, tray = kit_of(make_kit, database_url)

@@ -13,7 +13,7 @@ from keyback.domain.challenge import HOUR
 from keyback.domain.factor import COOL_IN
 from keyback.domain.secret import Secret
 from tests.attacks.enrolled import add_contact, person_id
-from tests.attacks.steps import HERE, OLD, Tray, drain, fit, set_password, sign_in
+from tests.attacks.steps import HERE, NEW, OLD, Tray, choose, drain, fit, proven, set_password, sign_in
 from tests.conftest import Kit, person
 
 Make = Callable[..., Kit]
@@ -61,6 +61,30 @@ def test_a_removed_contact_can_lock_the_account_for_three_days(make_kit: Make, d
     if late:
         kit.clock.now += LINK_LIFE - GONE_LINK_LIFE - 1
         assert locks(kit, own), "the address that stayed has its week"
+
+
+@pytest.mark.covers("E13", "INV-I10")
+def test_locking_what_is_locked_is_told_once(make_kit: Make, database_url: str) -> None:
+    kit, tray = kit_of(make_kit, database_url)
+    pid, tokens = person_id(kit), []
+    for _ in range(3):
+        kit.write(lambda tx: changed(tx, pid, "codes_made", HERE))
+        drain(kit)
+        tokens.append(token_of(tray, "maya@example.com"))
+    before = len(tray.letters)
+    assert [locks(kit, t) for t in tokens] == [True, True, True]
+    drain(kit)
+    assert [x.facts["what"] for x in tray.letters[before:]] == ["locked_down"]
+    noted = [h.type for h in kit.read(lambda tx: tx.audit.of_person(pid, 2**62, 50))]
+    assert noted.count("locked_down") == 3
+    assert not opens(kit)
+    choose(kit, proven(kit, tray), NEW)  # after a recovery it is news again
+    kit.write(lambda tx: changed(tx, pid, "codes_made", HERE))
+    drain(kit)
+    before = len(tray.letters)
+    assert locks(kit, token_of(tray, "maya@example.com"))
+    drain(kit)
+    assert [x.facts["what"] for x in tray.letters[before:]] == ["locked_down"]
 
 
 @pytest.mark.covers("F1")

@@ -45,9 +45,17 @@ def changed(
         but: id of a contact that is not told, such as the one just added.
         data: more for the audit log.
     """
-    where = {"source": origin.source[:45], "device": device_words(origin.agent)}
-    tx.audit.record(person_id, [Note(what, {**(data or {}), **where})])
+    where = record(tx, person_id, what, origin, data)
     tell(tx, person_id, what, {**where, "detail": detail}, also=also, but=but)
+
+
+def record(
+    tx: Tx, person_id: str, what: str, origin: Origin, data: dict[str, object] | None = None
+) -> dict[str, object]:
+    """Records a change without telling anybody; where it was made, in words for a letter."""
+    where: dict[str, object] = {"source": origin.source[:45], "device": device_words(origin.agent)}
+    tx.audit.record(person_id, [Note(what, {**(data or {}), **where})])
+    return where
 
 
 def tell(

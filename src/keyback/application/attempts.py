@@ -18,7 +18,7 @@ from keyback.domain.prompt import Prompt
 from keyback.domain.throttle import BUDGET, FREE, WINDOW
 
 SIGNED_IN, HALF_WAY, TRIES = "new_sign_in", "half_way", "tries"
-MOST_A_DAY = 5  # letters about sign-ins from new places, whoever makes them
+MOST_A_DAY = 5  # letters of each kind about sign-ins from new places, whoever makes them
 NAMES = "pw/"
 
 
@@ -69,7 +69,7 @@ def _epoch(person_id: str) -> str:
 
 
 def _tell(tx: Tx, account: Account, person: Person, what: str, origin: Origin, waits: Prompt | None = None) -> None:
-    count = f"mail/in/{person.id}"
+    count = f"mail/in/{what}/{person.id}"  # apart: one kind must not use up what the other may be told with
     if tx.counters.add([count])[count].day > MOST_A_DAY:
         return
     at = waits.expires_at if waits else tx.now

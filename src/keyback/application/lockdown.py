@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from keyback.application import attempts, contacts, enrol, prove
-from keyback.application.account import DAYS_BACK, GONE_LINK_LIFE, PROOF, changed, masked
+from keyback.application.account import DAYS_BACK, GONE_LINK_LIFE, PROOF, changed, masked, record
 from keyback.application.identity import Origin
 from keyback.application.notices import username_of
 from keyback.application.store import Tx
@@ -96,6 +96,9 @@ def lock_by_link(tx: Tx, token: str, take_back: bool, origin: Origin) -> bool:
 def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") -> None:
     """Ends sessions, known browsers, pending questions and recoveries; switches sign-in off until a recovery.
 
+    Every contact hears of it once: locking what is locked already is noted, and told only where something was taken
+    back with it, so that nobody fills mailboxes with the links of earlier notices.
+
     Args:
         take_back: also removes what was added in the last 72 hours.
         by: id of the contact whose link it was; empty from inside.
@@ -114,18 +117,18 @@ def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") 
             prove.cancel(tx, case.id, "owner")
         except Refusal:
             pass  # it is being applied; the new password then is the owner's or is replaced by the next recovery
-    for account in tx.people.accounts([person_id]).get(person_id, ()):
-        if account.system == SYSTEM and account.state == "active":
+    own = [a for a in tx.people.accounts([person_id]).get(person_id, ()) if a.system == SYSTEM]
+    again = any(tx.counters.get(f"lockdown/{a.id}").total for a in own)
+    for account in own:
+        if account.state == "active":
             tx.people.set_account_state(account.id, "locked")
             tx.counters.add([f"lockdown/{account.id}"])  # until a new password: whoever got in knows the old one
-    changed(
-        tx,
-        person_id,
-        "locked_down",
-        origin,
-        also=gone,
-        data={"by": by, "taken_back": [a.id for a in added] if take_back else []},
-    )
+            again = False
+    data: dict[str, object] = {"by": by, "taken_back": [a.id for a in added] if take_back else []}
+    if again and not (take_back and added):
+        record(tx, person_id, "locked_down", origin, data)
+    else:
+        changed(tx, person_id, "locked_down", origin, also=gone, data=data)
 
 
 def drop(tx: Tx, person: Person, ids: Sequence[str], policy: Policy, origin: Origin) -> None:

@@ -12,6 +12,7 @@ from keyback.web.account.session import page, signed_in
 from keyback.web.context import desk_of
 from keyback.web.cookies import LINK, SESSION
 from keyback.web.forms import read_form
+from keyback.web.pages import ErrorPage
 from keyback.web.pages_account import Lock
 
 
@@ -29,6 +30,9 @@ async def lock(request: Request) -> Response:
     desk = desk_of(request)
     values = await read_form(request, "take_back")
     token, origin, back = desk.cookies.get(request, LINK), desk.origin(request), values["take_back"] == "yes"
+    # A limit for comfort: in an emergency it is no obstacle when its store is away.
+    if not await desk.limiter.allows("recoveries", origin.source):
+        return desk.page(request, ErrorPage(429, 60, "/wasnt-me"), 429)
     seen = await desk.services.db.read(lambda tx: lockdown.look(tx, token))
     done = await desk.services.db.write(lambda tx: lockdown.lock_by_link(tx, token, back, origin))
     problem = "done" if done else seen.problem or "over"
