@@ -9,12 +9,14 @@ from typing import Any
 import pyotp
 
 from keyback.application import ways
+from keyback.application.evidence import Here
+from keyback.application.identity import Origin
 from keyback.application.ports import MakesCodes
 from keyback.application.store import Tx
 from keyback.domain.factor import Factor, SavedCode
 from keyback.domain.person import Contact
 from keyback.domain.policy import Policy
-from tests.attacks.steps import drain, here
+from tests.attacks.steps import HERE, drain
 from tests.conftest import Kit
 
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -77,9 +79,9 @@ def ask_way(kit: Kit, handle: str, name: str, target: str = "") -> bool:
     return queued
 
 
-def answer_way(kit: Kit, handle: str, name: str, typed: str) -> str:
+def answer_way(kit: Kit, handle: str, name: str, typed: str, origin: Origin = HERE) -> str:
     proof = kit.services.proofs[name]
-    return kit.run(ways.answer(kit.services.db, proof, handle, typed, here(kit)))[0]
+    return kit.run(ways.answer(kit.services.db, proof, handle, typed, Here(origin, kit.services.policy)))[0]
 
 
 def policy_of(kit: Kit) -> Policy:

@@ -81,8 +81,8 @@ def begin(kit: Kit, tray: Tray, who: str = "maya") -> tuple[str, str, str, str]:
     return (started.handle, *secrets_of(tray.letters[-1]))
 
 
-def try_code(kit: Kit, handle: str, code: str) -> str:
-    return str(kit.run(prove.try_code(kit.services.db, handle, code, here(kit)))[0])
+def try_code(kit: Kit, handle: str, code: str, origin: Origin = HERE) -> str:
+    return str(kit.run(prove.try_code(kit.services.db, handle, code, Here(origin, kit.services.policy)))[0])
 
 
 def accept(kit: Kit, token: str, *, held: bool = True, number: int | None = None) -> str | None:

@@ -11,8 +11,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application import evidence
+from keyback.application import evidence, guesses
 from keyback.application.evidence import Here, channel_of
+from keyback.application.identity import Origin
 from keyback.application.notices import tell_all, username_of
 from keyback.application.store import Database, Intake, Seals, Tx
 from keyback.domain import case as dc
@@ -163,7 +164,7 @@ def _accept(tx: Tx, c: Challenge, how: str, here: Here) -> bool:
     channel = channel_of(contact, tx.people.contacts([c.person_id]).get(c.person_id, ()))
     tx.challenges.end_all([case.id], "overtaken")
     evidence.add(tx, case, "email_link", channel, c.id, intake, here, how)
-    tx.counters.reset(f"code/{c.person_id}")
+    guesses.forget(tx, "code", c.person_id)
     return True
 
 
@@ -180,7 +181,7 @@ async def try_code(db: Database, handle: str, typed: str, here: Here) -> tuple[C
     code = ch.clean_code(typed)
     if code is None:
         return "not_a_code", await db.read(lambda tx: _left(tx, handle))
-    left, spent = await db.write(lambda tx: _count(tx, handle))
+    left, spent = await db.write(lambda tx: _count(tx, handle, here.origin))
     if left is None:
         return "no_tries", 0
     if await db.write(lambda tx: _compare(tx, handle, code, spent, here)):
@@ -193,7 +194,7 @@ def _left(tx: Tx, handle: str) -> int:
     return max(0, ch.TRIES_SHOWN - intake.tries) if intake else 0
 
 
-def _count(tx: Tx, handle: str) -> tuple[int | None, frozenset[str]]:
+def _count(tx: Tx, handle: str, origin: Origin) -> tuple[int | None, frozenset[str]]:
     """First transaction: counts. Returns tries left on the page and the people whose hidden limits are used up."""
     tries = tx.intakes.count_try(handle, ch.TRIES_SHOWN)
     intake = tx.intakes.get(handle)
@@ -202,9 +203,9 @@ def _count(tx: Tx, handle: str) -> tuple[int | None, frozenset[str]]:
     if tries is None:
         return None, frozenset()
     people = {c.person_id for c in tx.challenges.of_intake(handle) if c.ended is None}
-    keys = {f"code/{p}": p for p in people} or {f"code/g/{intake.subject.hex()}": ""}
+    keys = guesses.counted_at(tx, "code", people, intake.subject.hex(), origin)
     counts = tx.counters.add(sorted(keys))
-    over = (p for k, p in keys.items() if counts[k].total > ch.HARD_CAP or counts[k].hour > ch.WINDOW_TRIES)
+    over = (p for k, p in keys.items() if counts[k].total > guesses.cap("code", k) or counts[k].hour > ch.WINDOW_TRIES)
     return ch.TRIES_SHOWN - tries, frozenset(over)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from keyback.application import throttle
+from keyback.application import guesses, throttle
 from keyback.application.account import tell
 from keyback.application.identity import Origin, device_words
 from keyback.application.passwords import Busy, HashGate
@@ -29,7 +29,7 @@ from keyback.domain.secret import Secret
 FRESH = 10 * ch.MINUTE  # how long a second step, or the password of somebody without one, lets things be changed
 PROOF_OF: dict[FactorKind, str] = {"passkey": "passkey", "totp": "totp", "recovery_codes": "recovery_code"}
 """Factors that can be a second step, the strongest first, with the proof that judges each."""
-CAP = ch.HARD_CAP // 2  # see `ways.CAP`
+CAP = ch.HARD_CAP // 2  # the other half is for recoveries: `guesses`
 FEW = 3  # saved codes left, from which on the owner is told
 StepAnswer = Literal["accepted", "wrong", "not_a_code", "replayed", "no_tries", "over"]
 Fault = Literal["", "wrong", "no_tries"]
@@ -163,8 +163,8 @@ def _keys(proof: Proof, person_id: str) -> tuple[str, str]:
 
 def renewed(tx: Tx, person_id: str, proof: str) -> None:
     """A new factor took the place of the old ones: wrong answers to those count for nothing any more (N-T6)."""
-    for key in (f"{proof}/{person_id}", f"{proof}/s/{person_id}"):
-        tx.counters.reset(key)
+    tx.counters.reset(f"{proof}/s/{person_id}")
+    guesses.forget(tx, proof, person_id)
 
 
 def _take(
@@ -194,7 +194,7 @@ def _take(
     key, window = _keys(proof, person.id)
     tx.counters.take_back([key, window])  # only wrong ones count
     tx.counters.reset(key)
-    tx.counters.reset(f"{proof.name}/{person.id}")  # who can use it need not renew it
+    guesses.forget(tx, proof.name, person.id)  # who can use it need not renew it
     if new is not None:
         tx.factors.put_codes([replace(new, id=tx.new_id(), added_at=tx.now)])
     if verdict.spent:

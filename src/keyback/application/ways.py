@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from keyback.application import evidence, stepup
+from keyback.application import evidence, guesses, stepup
 from keyback.application.evidence import Here
-from keyback.application.identity import device_words
+from keyback.application.identity import Origin, device_words
 from keyback.application.intake import INTAKE_LIFE, join
 from keyback.application.notices import username_of
 from keyback.application.ports import Asked, Holder, Proof, Target, Verdict
@@ -35,7 +35,6 @@ MOST_PEOPLE = 4  # as for the mailed link: more is a mailing list
 LIMIT = 500
 SHOWN = frozenset({"passkey", "recovery_contact", "totp", "recovery_code", "security_questions"})
 ONE_TRY = frozenset({"passkey"})  # a challenge is spent by the first answer to it, right or wrong (W-1, M8)
-CAP = ch.HARD_CAP // 2  # the other half is for signing in, which a stranger cannot reach without the password
 LETTERS = {"mail": "mail_code", "sms": "sms_code", "im": "im_code"}
 WayAnswer = Literal["accepted", "wrong", "no_tries", "not_a_code", "replayed"]
 REFUSED: dict[str, WayAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
@@ -225,7 +224,7 @@ async def answer(
         Busy: the hashing gate is full.
         StorageDown: nothing was compared; it fails closed (D13).
     """
-    left, spent = await db.write(lambda tx: _count(tx, handle, proof.name))
+    left, spent = await db.write(lambda tx: _count(tx, handle, proof.name, here.origin))
     if left is None:
         return "no_tries", 0, None
     asked, now = await db.read(lambda tx: (_asked(tx, handle, proof, spent), tx.now))
@@ -240,7 +239,7 @@ def _live(tx: Tx, handle: str, name: str) -> list[Prompt]:
     return [p for p in tx.prompts.asked(handle, name) if p.ended is None and p.expires_at > tx.now]
 
 
-def _count(tx: Tx, handle: str, name: str) -> tuple[int | None, frozenset[str]]:
+def _count(tx: Tx, handle: str, name: str, origin: Origin) -> tuple[int | None, frozenset[str]]:
     """First transaction: counts, per page and per person and proof, whatever was asked how often (N-O3, N-T4)."""
     tries = tx.prompts.count_try(handle, name, ch.TRIES_SHOWN)
     intake = tx.intakes.get(handle)
@@ -248,13 +247,12 @@ def _count(tx: Tx, handle: str, name: str) -> tuple[int | None, frozenset[str]]:
         raise Refusal("not_found")
     if tries is None:
         return None, frozenset()
-    people = sorted({p.person_id for p in _live(tx, handle, name)})
-    keys = {f"{name}/{p}": p for p in people} or {f"{name}/g/{intake.subject.hex()}": ""}
+    keys = guesses.counted_at(tx, name, {p.person_id for p in _live(tx, handle, name)}, intake.subject.hex(), origin)
     hours = tx.counters.add(sorted(f"h/{k}" for k in keys))
     # What the hour does not allow is not compared, so it is no try: nobody uses up the cap in an afternoon.
     looked = sorted(k for k in keys if hours[f"h/{k}"].hour <= ch.WINDOW_TRIES)
     totals = tx.counters.add(looked)
-    over = (p for k, p in keys.items() if k not in totals or totals[k].total > CAP)
+    over = (p for k, p in keys.items() if k not in totals or totals[k].total > guesses.cap(name, k))
     return ch.TRIES_SHOWN - tries, frozenset(over)
 
 
@@ -312,7 +310,7 @@ def _take(
     if verdict.suspicious:
         tx.audit.record(case.id, [Note("proof_suspicious", {"proof": proof.name, "reason": verdict.suspicious})])
     evidence.add(tx, case, proof.name, right.target.channel, prompt.id, intake, here, how)
-    tx.counters.reset(f"{proof.name}/{person.id}")
+    guesses.forget(tx, proof.name, person.id)
     return "accepted"
 
 

@@ -1,0 +1,110 @@
+"""Wrong answers by strangers use up the part of strangers: who sits at their own browser goes on (J1, INV-I9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from keyback.application import devices, guesses, stepup
+from keyback.application.identity import Origin
+from keyback.domain import challenge as ch
+from tests.attacks.enrolled import add_totp, answer_way, ask_way, person_id, totp_now
+from tests.attacks.steps import HERE, Tray, ask, begin, drain, fit, statements, try_code
+from tests.conftest import Kit, person
+
+Make = Callable[..., Kit]
+STRANGER = replace(HERE, source="198.51.100.20", agent="curl/8")
+
+
+def kit_of(make_kit: Make, url: str | None = None) -> tuple[Kit, Tray, Origin]:
+    """With somebody who has an app, and the browser that they signed in with."""
+    kit = make_kit(url=url)
+    tray = fit(kit, person("maya"), person("noor"))
+    add_totp(kit)
+    pid = person_id(kit)
+    return kit, tray, replace(HERE, device=kit.write(lambda tx: devices.remember(tx, pid, HERE)))
+
+
+def page(kit: Kit) -> str:
+    handle = ask(kit, "maya").handle
+    drain(kit)
+    ask_way(kit, handle, "totp")
+    return handle
+
+
+def wrong_digits(kit: Kit) -> str:
+    return f"{(int(totp_now(kit)) + 500_000) % 10**6:06}"
+
+
+def flood(kit: Kit, origin: Origin, times: int) -> None:
+    """So many wrong digits, as many on each page as it takes."""
+    for n in range(times):
+        if n % (ch.TRIES_SHOWN - 1) == 0:
+            handle = page(kit)
+        assert answer_way(kit, handle, "totp", wrong_digits(kit), origin) == "wrong"
+
+
+def test_the_parts_are_within_the_hundred() -> None:
+    assert guesses.CODE + guesses.OWN <= ch.HARD_CAP
+    assert guesses.PROOF + guesses.OWN + stepup.CAP <= ch.HARD_CAP <= 100
+    assert guesses.OWN >= ch.TRIES_SHOWN
+
+
+@pytest.mark.covers("J1", "INV-I9", "N-T4")
+def test_a_strangers_wrong_digits_do_not_switch_off_the_owners(make_kit: Make, database_url: str) -> None:
+    kit, _, mine = kit_of(make_kit, database_url)
+    flood(kit, STRANGER, ch.WINDOW_TRIES + 2)
+    there = page(kit)
+    assert answer_way(kit, there, "totp", totp_now(kit), STRANGER) == "wrong", "the strangers' hour is used up"
+    assert answer_way(kit, there, "totp", totp_now(kit), replace(mine, device="of somebody else")) == "wrong"
+    assert answer_way(kit, page(kit), "totp", totp_now(kit), mine) == "accepted"
+
+
+@pytest.mark.covers("J1", "INV-I9", "N-T4")
+def test_a_strangers_wrong_mailed_codes_do_not_either(make_kit: Make, database_url: str) -> None:
+    kit, tray, mine = kit_of(make_kit, database_url)
+    handle, _, code, _ = begin(kit, tray)
+    wrong = f"{(int(code) + 1) % 10**8:08}"
+    for n in range(ch.WINDOW_TRIES + 2):
+        if n % ch.TRIES_SHOWN == 0:
+            other = ask(kit, "maya").handle
+            drain(kit)
+        assert try_code(kit, other, wrong, STRANGER) == "wrong_code"
+    assert try_code(kit, handle, code, STRANGER) == "wrong_code"
+    assert try_code(kit, handle, code, mine) == "accepted"
+
+
+@pytest.mark.covers("D1", "D2", "N-T4")
+@pytest.mark.parametrize("own", [False, True])
+def test_each_part_has_its_end(make_kit: Make, database_url: str, own: bool) -> None:
+    kit, _, mine = kit_of(make_kit, database_url)
+    there, allowed = (mine, guesses.OWN) if own else (STRANGER, guesses.PROOF)
+    for _ in range(-(-allowed // ch.WINDOW_TRIES)):
+        flood(kit, there, min(ch.WINDOW_TRIES, allowed))
+        kit.clock.forward(hours=1, minutes=1)
+    assert answer_way(kit, page(kit), "totp", totp_now(kit), there) == "wrong"
+    kit.clock.forward(hours=400)
+    assert answer_way(kit, page(kit), "totp", totp_now(kit), there) == "wrong", "off until it is used or renewed"
+    other = STRANGER if own else mine
+    assert answer_way(kit, page(kit), "totp", totp_now(kit), other) == "accepted"
+    kit.clock.forward(minutes=1)
+    assert answer_way(kit, page(kit), "totp", totp_now(kit), there) == "accepted", "and then for all of them"
+
+
+@pytest.mark.covers("A3", "INV-I5")
+def test_whose_browser_it_is_costs_and_shows_nothing(make_kit: Make, database_url: str) -> None:
+    kit, _, mine = kit_of(make_kit, database_url)
+    seen = []
+    for who, origin in (("maya", mine), ("maya", STRANGER), ("nobody at all", mine), ("nobody at all", STRANGER)):
+        handle = ask(kit, who).handle
+        drain(kit)
+        with statements(kit) as run:
+            answer = try_code(kit, handle, "00000000", origin)
+        seen.append((answer, run[:]))
+    # A page about somebody reads what was mailed as one about nobody does.
+    assert [s[0] for s in seen] == ["wrong_code"] * 4
+    assert seen[0][1] == seen[1][1]
+    assert seen[2][1] == seen[3][1]
+    assert len(seen[0][1]) == len(seen[2][1])
