@@ -9,7 +9,7 @@ from typing import Any
 import pyotp
 import pytest
 
-from keyback.application import enrol, evidence, lockdown, prove, remedies, signin
+from keyback.application import enrol, evidence, lockdown, newpasskey, prove, remedies, signin
 from keyback.application.identity import Origin
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.secret import Secret
@@ -65,6 +65,29 @@ def app_of(kit: Kit) -> Any:
 def waited(kit: Kit, hours: float = 25) -> None:
     kit.clock.forward(hours=hours)
     kit.write(evidence.release)
+
+
+# ── which page may do what ──────────────────────────────────────────────────
+
+
+@pytest.mark.covers("INV-I2", "A-2.3.1")
+@pytest.mark.parametrize("journey", ["password", "locked"])
+def test_what_was_asked_for_is_all_that_can_be_done(make_kit: Make, journey: str) -> None:
+    kit, tray = kit_of(make_kit)
+    handle = begun(kit, tray, journey).handle
+    at = here(kit)
+    assert kit.read(lambda tx: remedies.opened(tx, handle, at)).person.id == person_id(kit)
+    acts: list[Callable[[Any], Any]] = [
+        lambda tx: remedies.start_app(tx, app_of(kit), handle, at),
+        lambda tx: remedies.replace_factor(tx, app_of(kit), handle, "000000", at),
+        lambda tx: newpasskey.start(tx, handle, at),
+        lambda tx: remedies.start_mailbox(tx, handle, "thief@example.org", at),
+        lambda tx: remedies.confirm_mailbox(tx, handle, "00000000", at),
+        lambda tx: remedies.choose_mailbox(tx, handle, "none", at),
+    ]
+    for act in acts:
+        with pytest.raises(Refusal, match="wrong_state"):
+            kit.write(act)
 
 
 # ── locked ──────────────────────────────────────────────────────────────────

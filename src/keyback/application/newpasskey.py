@@ -26,7 +26,7 @@ def start(tx: Tx, handle: str, here: Here) -> None:
     Raises:
         Refusal: as `remedies.opened`.
     """
-    o = remedies.opened(tx, handle, here)
+    o = remedies.opened(tx, handle, here, "second_factor")
     tx.prompts.end_where("replaced", handle=handle, proof=PROOF)
     tx.prompts.add(
         Prompt(
@@ -63,7 +63,7 @@ def replace(tx: Tx, maker: EnrolsPasskey, handle: str, typed: str, here: Here) -
     Raises:
         Refusal: as `remedies.opened`; `over` when no challenge waits any more.
     """
-    o = remedies.opened(tx, handle, here)
+    o = remedies.opened(tx, handle, here, "second_factor")
     prompt = waiting(tx, handle)
     if prompt is None or not tx.prompts.end(prompt.id, "used"):
         raise Refusal("over")

@@ -23,6 +23,7 @@ from keyback.domain.case import Case
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.factor import BOUND, COOL_IN, Factor
 from keyback.domain.person import Account, Contact, Person, canonicalize
+from keyback.domain.policy import Journey
 from keyback.domain.prompt import SHORT_LIFE, Prompt, short_code
 
 SETUP_LIFE = 20 * ch.MINUTE
@@ -49,13 +50,18 @@ class Opened:
     shut: frozenset[str] = frozenset()
 
 
-def opened(tx: Tx, handle: str, here: Here) -> Opened:
+def opened(tx: Tx, handle: str, here: Here, journey: Journey | None = None) -> Opened:
     """The recovery of a page that may go on.
 
+    Args:
+        journey: what the page must have been asked for; None where it does not matter.
+
     Raises:
-        Refusal: `not_found`, `not_enough_evidence` or `expired`.
+        Refusal: `not_found`, `wrong_state` for another journey, `not_enough_evidence` or `expired`.
     """
     intake = tx.intakes.get(handle)
+    if intake is not None and journey not in (None, intake.journey):
+        raise Refusal("wrong_state")
     case = tx.cases.get(intake.case_id) if intake and intake.case_id else None
     person = tx.people.person(case.person_id) if case else None
     if case is None or person is None or person.state != "active":
@@ -103,7 +109,7 @@ async def unlock(
     Raises:
         Refusal: as `opened`; `no_accounts` where only a new password helps.
     """
-    o = await db.read(lambda tx: opened(tx, handle, here))
+    o = await db.read(lambda tx: opened(tx, handle, here, "locked"))
     accounts = unlockable(o, connectors)
     if not accounts:
         raise Refusal("no_accounts")
@@ -118,7 +124,7 @@ async def unlock(
 
 
 def _unlocked(tx: Tx, handle: str, here: Here) -> None:
-    o = opened(tx, handle, here)
+    o = opened(tx, handle, here, "locked")
     for a in o.accounts:
         if a.id in o.shut:
             continue
@@ -142,7 +148,7 @@ def start_app(tx: Tx, app: EnrolsApp, handle: str, here: Here) -> str:
     Raises:
         Refusal: as `opened`.
     """
-    o = opened(tx, handle, here)
+    o = opened(tx, handle, here, "second_factor")
     for old in tx.factors.of_person(o.person.id, states=("pending",)):
         tx.factors.turn(old.id, "pending", "removed")
     tx.prompts.end_where("replaced", handle=handle, proof="new_passkey")  # the page shows one of the two
@@ -166,7 +172,7 @@ def replace_factor(tx: Tx, app: EnrolsApp, handle: str, typed: str, here: Here) 
     Raises:
         Refusal: as `opened`; `over` when no seed waits any more.
     """
-    o = opened(tx, handle, here)
+    o = opened(tx, handle, here, "second_factor")
     new = waiting_app(tx, o.person.id, handle)
     if new is None:
         raise Refusal("over")
@@ -261,7 +267,7 @@ def start_mailbox(tx: Tx, handle: str, address: str, here: Here) -> str:
     """
     from email_validator import EmailNotValidError, validate_email  # here: few ever need it, and it takes its time
 
-    o = opened(tx, handle, here)
+    o = opened(tx, handle, here, "mailbox")
     canonicalize(address)  # what cannot be an identifier is no address either
     try:
         validate_email(address.strip(), check_deliverability=False)
@@ -314,7 +320,7 @@ def confirm_mailbox(tx: Tx, handle: str, typed: str, here: Here) -> bool:
     Raises:
         Refusal: as `opened`; `over` when no code is waited for.
     """
-    o = opened(tx, handle, here)
+    o = opened(tx, handle, here, "mailbox")
     live = [p for p in tx.prompts.asked(handle, "new_mailbox") if p.ended is None and p.expires_at > tx.now]
     key = f"new_mailbox/{o.person.id}"
     if not live or tx.counters.add([key])[key].hour > ch.WINDOW_TRIES:
@@ -335,7 +341,7 @@ def choose_mailbox(tx: Tx, handle: str, contact_id: str, here: Here) -> None:
     Raises:
         Refusal: as `opened`; `not_found` for an address that is not the person's.
     """
-    o = opened(tx, handle, here)
+    o = opened(tx, handle, here, "mailbox")
     if contact_id not in {c.id for c in other_mailboxes(tx, o.person.id)}:
         raise Refusal("not_found")
     _move(tx, o, handle, contact_id, here)
