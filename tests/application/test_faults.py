@@ -129,6 +129,7 @@ def test_a_reply_that_is_lost_brings_the_same_mail_again(make_kit: Make) -> None
         assert len({(m["message_id"], m["text"], m["html"], m["subject"]) for m in found}) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q1", "Q2", "K9")
 @pytest.mark.parametrize("point", ["claimed", "sent"])
 def test_a_worker_that_is_killed_loses_no_mail_and_changes_none(

@@ -88,6 +88,7 @@ STALLS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.covers("O2")
 @pytest.mark.parametrize("how", STALLS)
 def test_stalling_clients_hold_up_nobody_and_are_cut_off(sqlite_url: str, tmp_path: Path, how: str) -> None:
@@ -104,6 +105,7 @@ def test_stalling_clients_hold_up_nobody_and_are_cut_off(sqlite_url: str, tmp_pa
             s.close()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("O2")
 def test_dripping_bytes_buy_no_time(sqlite_url: str, tmp_path: Path) -> None:
     with live(sqlite_url, tmp_path, patience=HASTY) as site, socket.create_connection(("127.0.0.1", site.port)) as s:
@@ -596,6 +598,7 @@ SERVE = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q18")
 def test_a_stop_under_load_loses_nothing_that_was_answered(tmp_path: Path) -> None:
     url = fresh(tmp_path / "q18.sqlite")

@@ -156,6 +156,7 @@ def test_patient_strangers_are_compared_no_more_and_are_not_told(database_url: s
     assert sign_in(kit, "maya", OLD, somewhere(200)) == WRONG, "the right one looks like any other"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("J1", "INV-I9", "N-T5", "SD-D8")
 def test_a_stranger_cannot_keep_the_owner_out_of_a_known_browser_or_network(make_kit: Make) -> None:
     kit = owned(make_kit)

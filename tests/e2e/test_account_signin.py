@@ -44,6 +44,7 @@ def test_an_app_is_added_and_signs_in(
     page.wait_for_url("**/account")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("W-1", "N-T8", "N-E2")
 @pytest.mark.parametrize("locale", ["en-US", pytest.param("zh-CN", marks=pytest.mark.slow)])
 def test_a_passkey_is_made_and_signs_in_alone(

@@ -116,6 +116,7 @@ def test_an_older_link_points_to_the_newer_mail(site: Site, page: Page) -> None:
         prove_by_link(page, newer)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I9", "C16", "C20")
 @pytest.mark.parametrize("locale", ["en", pytest.param("zh_CN", marks=SLOW)])
 def test_a_strangers_mail_in_the_owners_browser_leads_back_to_their_own(
@@ -183,6 +184,7 @@ def test_a_wrong_number_ends_the_link(site: Site, page: Page, device: Device) ->
     heading(page, "en", "This recovery was stopped")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("E13", "N-R12")
 @pytest.mark.parametrize("locale", [pytest.param("en", marks=SLOW), "zh_CN"])
 def test_it_was_not_me(site: Site, device: Device, locale: str) -> None:
@@ -253,6 +255,7 @@ def test_find_my_user_name(site: Site, device: Device, locale: str) -> None:
     heading(page, locale, "Sign in")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("E15", "C15")
 def test_pressing_twice_changes_it_once(site: Site, page: Page) -> None:
     who = site.person()

@@ -14,6 +14,7 @@ from tests.e2e.steps import ask, choose, heading, recovery_link, sign_in, stop_l
 Device = Callable[..., BrowserContext]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C6", "INV-I4", "A-14.2.1")
 def test_the_token_goes_nowhere(site: Site, context: BrowserContext, page: Page) -> None:
     who = site.person(crm=True, guided=True)

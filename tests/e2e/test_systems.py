@@ -63,6 +63,7 @@ def test_a_system_that_refuses_gives_its_reason_and_another_try(site: Site, page
     assert site.crm.sign_in(who.key, "another kettle sings 12")
 
 
+@pytest.mark.slow
 def test_only_the_systems_that_were_ticked(site: Site, page: Page) -> None:
     who = site.person(crm=True)
     to_password(page, site, who)
