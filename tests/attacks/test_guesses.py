@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from keyback.application import devices, guesses, stepup
+from keyback.application import devices, guesses, prove, stepup
 from keyback.application.identity import Origin
 from keyback.domain import challenge as ch
 from tests.attacks.enrolled import add_totp, answer_way, ask_way, person_id, totp_now
@@ -91,6 +91,33 @@ def test_each_part_has_its_end(make_kit: Make, database_url: str, own: bool) -> 
     assert answer_way(kit, page(kit), "totp", totp_now(kit), other) == "accepted"
     kit.clock.forward(minutes=1)
     assert answer_way(kit, page(kit), "totp", totp_now(kit), there) == "accepted", "and then for all of them"
+
+
+@pytest.mark.covers("J1", "D1")
+def test_what_the_hour_does_not_allow_uses_up_nothing(make_kit: Make) -> None:
+    kit, tray, _ = kit_of(make_kit)
+    for n in range(guesses.CODE):
+        if n % ch.TRIES_SHOWN == 0:
+            handle = ask(kit, "maya").handle
+            drain(kit)
+        assert try_code(kit, handle, "00000000", STRANGER) == "wrong_code"
+    kit.clock.forward(hours=25)  # in which there are mails again
+    handle, _, code, _ = begin(kit, tray)
+    assert try_code(kit, handle, code, STRANGER) == "accepted"
+
+
+@pytest.mark.covers("A3", "INV-I5")
+def test_several_people_behind_one_address_cost_no_more_than_one(make_kit: Make, database_url: str) -> None:
+    kit, _, mine = kit_of(make_kit, database_url)
+    kit.write(lambda tx: tx.people.save_imported([person(n, "team@example.com") for n in ("ada", "bo", "cy")]))
+    costs = []
+    for who in ("team@example.com", "maya", "nobody at all"):
+        handle = ask(kit, who).handle
+        drain(kit)
+        with statements(kit) as run:
+            kit.write(lambda tx, h=handle: prove._count(tx, h, mine))
+        costs.append(run[:])
+    assert costs[0] == costs[1] == costs[2]
 
 
 @pytest.mark.covers("A3", "INV-I5")

@@ -7,36 +7,37 @@ within the hundred of NIST SP 800-63B-4 section 3.2.2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Final
 
-from keyback.application import devices
 from keyback.application.identity import Origin
 from keyback.application.store import Tx
-from keyback.domain.challenge import HARD_CAP
+from keyback.domain.challenge import HARD_CAP, WINDOW_TRIES, token_digest
 
 OWN: Final = 10  # wrong answers in a row from browsers that the person signed in with
 CODE: Final = HARD_CAP - OWN  # wrong mailed codes in a row from anywhere else
 PROOF: Final = HARD_CAP // 2 - OWN  # of any other proof; half is for signing in, which needs the password first
 
 
-def counted_at(tx: Tx, name: str, people: Iterable[str], ghost: str, origin: Origin) -> Mapping[str, str]:
-    """The counter that an answer from there counts at, with its person, for each; one with nobody where there is none.
+def count(tx: Tx, name: str, people: Iterable[str], ghost: str, origin: Origin) -> frozenset[str]:
+    """Counts an answer before it is compared; the people with whom it is not to be compared (D1, N-T4).
 
-    Costs one statement a person, and one for nobody (A3).
+    What the hour does not allow is not compared, so it is no guess: nobody uses up the rest in an afternoon. Costs the
+    same statements for one person, for several and for nobody (A3).
 
     Args:
         name: of the proof; `code` for the mailed one.
         ghost: stands for what was typed, where that is nobody's.
     """
-    out = {}
-    for person in sorted(set(people)) or [""]:
-        own = devices.known(tx, person, origin.device, origin).device
-        out[f"{name}/{'o/' if own else ''}{person}" if person else f"{name}/g/{ghost}"] = person
-    return out
+    own = tx.devices.owners(token_digest(origin.device))
+    keys = {f"{name}/{'o/' if p in own else ''}{p}": p for p in people} or {f"{name}/g/{ghost}": ""}
+    hours = tx.counters.add([f"h/{k}" for k in keys])
+    looked = [k for k in keys if hours[f"h/{k}"].hour <= WINDOW_TRIES]
+    totals = tx.counters.add(looked)
+    return frozenset(p for k, p in keys.items() if k not in totals or totals[k].total > _cap(name, k))
 
 
-def cap(name: str, key: str) -> int:
+def _cap(name: str, key: str) -> int:
     """How many in a row a counter allows."""
     return OWN if key.startswith(f"{name}/o/") else CODE if name == "code" else PROOF
 

@@ -203,10 +203,8 @@ def _count(tx: Tx, handle: str, origin: Origin) -> tuple[int | None, frozenset[s
     if tries is None:
         return None, frozenset()
     people = {c.person_id for c in tx.challenges.of_intake(handle) if c.ended is None}
-    keys = guesses.counted_at(tx, "code", people, intake.subject.hex(), origin)
-    counts = tx.counters.add(sorted(keys))
-    over = (p for k, p in keys.items() if counts[k].total > guesses.cap("code", k) or counts[k].hour > ch.WINDOW_TRIES)
-    return ch.TRIES_SHOWN - tries, frozenset(over)
+    over = guesses.count(tx, "code", people, intake.subject.hex(), origin)
+    return ch.TRIES_SHOWN - tries, over
 
 
 def _compare(tx: Tx, handle: str, code: str, spent: frozenset[str], here: Here) -> bool:

@@ -12,7 +12,7 @@ import hmac
 import os
 from dataclasses import dataclass, replace
 
-from keyback.application import devices, signin, stepup
+from keyback.application import devices, guesses, signin, stepup
 from keyback.application.identity import Origin, device_words, network_of
 from keyback.application.ports import Asked, Holder, Proof, Target, Verdict
 from keyback.application.signin import NotSignedIn, SecondStep, SignedIn
@@ -184,7 +184,7 @@ def _admit(tx: Tx, live: list[Asked], verdict: Verdict, counted: str, origin: Or
         return None
     tx.counters.take_back([counted])  # only wrong ones count
     tx.counters.reset(counted)
-    tx.counters.reset(f"passkey/{person.id}")  # who can use it need not renew it
+    guesses.forget(tx, "passkey", person.id)  # who can use it need not renew it
     return signin.open_session(tx, account, fresh, origin, rules, proven="passkey")
 
 

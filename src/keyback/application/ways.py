@@ -247,13 +247,9 @@ def _count(tx: Tx, handle: str, name: str, origin: Origin) -> tuple[int | None, 
         raise Refusal("not_found")
     if tries is None:
         return None, frozenset()
-    keys = guesses.counted_at(tx, name, {p.person_id for p in _live(tx, handle, name)}, intake.subject.hex(), origin)
-    hours = tx.counters.add(sorted(f"h/{k}" for k in keys))
-    # What the hour does not allow is not compared, so it is no try: nobody uses up the cap in an afternoon.
-    looked = sorted(k for k in keys if hours[f"h/{k}"].hour <= ch.WINDOW_TRIES)
-    totals = tx.counters.add(looked)
-    over = (p for k, p in keys.items() if k not in totals or totals[k].total > guesses.cap(name, k))
-    return ch.TRIES_SHOWN - tries, frozenset(over)
+    people = {p.person_id for p in _live(tx, handle, name)}
+    over = guesses.count(tx, name, people, intake.subject.hex(), origin)
+    return ch.TRIES_SHOWN - tries, over
 
 
 def _asked(tx: Tx, handle: str, proof: Proof, spent: frozenset[str]) -> list[Asked]:

@@ -118,6 +118,10 @@ class DeviceStore:
         rows = self._tx.conn.execute(select(devices).where(live).order_by(devices.c.seen_at.desc()))
         return [Device(**{**r._mapping, "digest": bytes(r.digest)}) for r in rows]
 
+    def owners(self, digest: bytes) -> frozenset[str]:
+        live = (devices.c.digest == digest) & (devices.c.expires_at > self._tx.now)
+        return frozenset(self._tx.conn.execute(select(devices.c.person_id).where(live)).scalars())
+
     def forget(self, person_id: str, digest: bytes | None = None) -> int:
         """Forgets one browser, or all of a person; how many there were."""
         mine = devices.c.person_id == person_id
