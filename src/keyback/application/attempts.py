@@ -71,6 +71,7 @@ def _epoch(person_id: str) -> str:
 def _tell(tx: Tx, account: Account, person: Person, what: str, origin: Origin, waits: Prompt | None = None) -> None:
     count = f"mail/in/{what}/{person.id}"  # apart: one kind must not use up what the other may be told with
     if tx.counters.add([count])[count].day > MOST_A_DAY:
+        tx.counters.take_back([count])  # what is not sent counts for nothing
         return
     at = waits.expires_at if waits else tx.now
     body = {

@@ -162,7 +162,10 @@ def _count(tx: Tx, person: Person, contact_id: str) -> Asked | None:
         raise Refusal("over")
     contact, prompt = found[0], found[1]
     key = f"enrol/{person.id}"
-    if tx.counters.add([key])[key].hour > ch.WINDOW_TRIES or prompt.key_id not in tx.seals.ids:
+    if tx.counters.add([key])[key].hour > ch.WINDOW_TRIES:
+        tx.counters.take_back([key])  # not compared, so no try
+        return None
+    if prompt.key_id not in tx.seals.ids:
         return None
     now = tx.people.person(person.id) or person
     key_of = tx.seals.derive("prompt", prompt.key_id)

@@ -33,6 +33,7 @@ def count(tx: Tx, name: str, people: Iterable[str], ghost: str, origin: Origin) 
     keys = {f"{name}/{'o/' if p in own else ''}{p}": p for p in people} or {f"{name}/g/{ghost}": ""}
     hours = tx.counters.add([f"h/{k}" for k in keys])
     looked = [k for k in keys if hours[f"h/{k}"].hour <= WINDOW_TRIES]
+    tx.counters.take_back([f"h/{k}" for k in keys if k not in looked])
     totals = tx.counters.add(looked)
     return frozenset(p for k, p in keys.items() if k not in totals or totals[k].total > _cap(name, k))
 

@@ -88,7 +88,8 @@ def _count(
             continue
         keys = names(letter.to, str(job.body["person"]), spend)
         counts = tx.counters.add(keys)
-        why = ruling([counts[k].day for k in keys], spend)
+        # One person's are counted in full, a prefix's flow all day and are weighed.
+        why = ruling([counts[keys[0]].day_even, counts[keys[1]].day] if keys else [], spend)
         if why is None:
             counted[job.id] = keys
         else:

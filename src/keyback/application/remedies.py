@@ -178,6 +178,7 @@ def replace_factor(tx: Tx, app: EnrolsApp, handle: str, typed: str, here: Here) 
         raise Refusal("over")
     key = f"enrol/{o.person.id}"
     if tx.counters.add([key])[key].hour > ch.WINDOW_TRIES * 2:
+        tx.counters.take_back([key])  # not compared, so no try
         return False
     step = app.first_step(str(new.data["seed"]), typed, tx.now)
     if step is None:

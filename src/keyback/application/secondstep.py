@@ -152,6 +152,7 @@ def _meant(tx: Tx, ticket: str, lookup: bytes | None, origin: Origin) -> tuple[l
     if counts[used].total != 1 or factor is None or factor.state != "active":
         return [], tries
     if counts[tries].total > ch.HARD_CAP or counts[tries].hour > ch.WINDOW_TRIES:
+        tx.counters.take_back([tries])  # not compared, so no try
         return [], tries
     person = tx.people.person(factor.person_id)
     if person is None or person.state != "active":

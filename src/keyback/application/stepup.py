@@ -146,9 +146,11 @@ def _count(tx: Tx, page: str, proof: Proof) -> tuple[list[Asked], bool]:
     live = asked(tx, page, proof)
     if not live:
         return [], False
-    counts = tx.counters.add(_keys(proof, live[0].prompt.person_id))
-    total, window = (counts[k] for k in _keys(proof, live[0].prompt.person_id))
+    keys = _keys(proof, live[0].prompt.person_id)
+    counts = tx.counters.add(keys)
+    total, window = (counts[k] for k in keys)
     if total.total > CAP or window.hour > ch.WINDOW_TRIES:
+        tx.counters.take_back(keys)  # not compared, so no try
         return live, True
     if proof.name == "passkey":
         live = [a for a in live if tx.prompts.end(a.prompt.id, "used")]
@@ -264,7 +266,10 @@ def _compared(tx: Tx, session: Session, key: str, ok: bool, origin: Origin) -> N
 
 def _counted(tx: Tx, key: str) -> bool:
     count = tx.counters.add([key])[key]
-    return count.total <= ch.HARD_CAP and count.hour <= ch.WINDOW_TRIES
+    if count.total <= ch.HARD_CAP and count.hour <= ch.WINDOW_TRIES:
+        return True
+    tx.counters.take_back([key])  # not compared, so no try
+    return False
 
 
 def _again_in(tx: Tx, session: Session, phc: str | None) -> Literal["", "wrong"]:

@@ -70,15 +70,17 @@ class Match:
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What was counted: since the last reset, in the hour and in the day that are under way.
+    """What was counted: since the last reset, in the last hour and in the last day, never too few (D15).
 
     Args:
-        hour_ends: when that hour is over; 0 where none was begun.
+        day_even: the likely number of the last day if they came evenly; for what flows all day, and is no guess.
+        hour_ends: when those of the hour, but for the last, are an hour old; 0 where there are none.
     """
 
     total: int
     hour: int
     day: int
+    day_even: int = 0
     hour_ends: int = 0
 
 
@@ -278,6 +280,7 @@ class Counters(Protocol):
         ...
 
     def get(self, key: CounterKey) -> Count: ...
+    def many(self, keys: Sequence[CounterKey]) -> Mapping[CounterKey, Count]: ...  # without those that never were
 
 
 class Outbox(Protocol):

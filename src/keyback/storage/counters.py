@@ -41,19 +41,19 @@ class CounterStore:
 
     def _add(self, keys: Sequence[str]) -> dict[str, Count]:
         now, mark = self._tx.now, "%s" if self._tx.pg else "?"
-        values = ", ".join([f"({mark}, 1, {now}, 1, {now}, 1)"] * len(keys))
-        sql = f"""INSERT INTO counters (key, total, hour_from, hour, day_from, day) VALUES {values}
+        values = ", ".join([f"({mark}, 1, {now}, 1, {now}, 1, {now})"] * len(keys))
+        sql = f"""INSERT INTO counters (key, total, hour_from, hour, day_from, day, last_at) VALUES {values}
           ON CONFLICT (key) DO UPDATE SET total = counters.total + 1,
-            hour = CASE WHEN counters.hour_from <= {now - HOUR} THEN 1 ELSE counters.hour + 1 END,
-            hour_from = CASE WHEN counters.hour_from <= {now - HOUR} THEN {now} ELSE counters.hour_from END,
-            day = CASE WHEN counters.day_from <= {now - DAY} THEN 1 ELSE counters.day + 1 END,
-            day_from = CASE WHEN counters.day_from <= {now - DAY} THEN {now} ELSE counters.day_from END
-          RETURNING key, total, hour, day, hour_from"""  # noqa: S608 - integers of our own and marks
+            {_window("hour", now, HOUR)}, {_window("day", now, DAY)},
+            prior_at = counters.last_at, last_at = {now}
+          RETURNING {", ".join(c.name for c in counters.c)}"""  # noqa: S608 - integers of our own and marks
         found: Any = self._tx.conn.exec_driver_sql(sql, tuple(keys))
-        return {key: Count(total, hour, day, begun + HOUR) for key, total, hour, day, begun in found}
+        return {row.key: _count(row, now) for row in found}
 
     def take_back(self, keys: Sequence[str], times: int = 1) -> None:
-        less = {n: case((counters.c[n] > times, counters.c[n] - times), else_=0) for n in ("total", "hour", "day")}
+        less: dict[str, Any] = {n: _less(counters.c[n], times) for n in ("total", "hour", "day")}
+        # What was counted just now and is taken back did not happen, so it is not the last thing that did.
+        less["last_at"] = case((counters.c.last_at == self._tx.now, counters.c.prior_at), else_=counters.c.last_at)
         for part in chunks(sorted(keys), 500):
             self._tx.conn.execute(counters.update().where(among(counters.c.key, part)).values(**less))
 
@@ -62,9 +62,45 @@ class CounterStore:
             self._tx.conn.execute(counters.update().where(among(counters.c.key, part)).values(total=0))
 
     def get(self, key: str) -> Count:
-        row = self._tx.conn.execute(select(counters).where(counters.c.key == key)).first()
-        if row is None:
-            return Count(0, 0, 0)
-        now = self._tx.now
-        hour, day = row.hour_from > now - HOUR, row.day_from > now - DAY
-        return Count(row.total, hour and row.hour, day and row.day, row.hour_from + HOUR if hour else 0)
+        return self.many([key]).get(key, Count(0, 0, 0))
+
+    def many(self, keys: Sequence[str]) -> Mapping[str, Count]:
+        """What was counted under these keys; those that never were are left out."""
+        rows = self._tx.conn.execute(select(counters).where(among(counters.c.key, keys)))
+        return {row.key: _count(row, self._tx.now) for row in rows}
+
+
+def _window(name: str, now: int, length: int) -> str:
+    """SQL that counts one in a window; one that is over becomes the window before (`_last`)."""
+    over = f"counters.{name}_from <= {now - length}"
+    lately = f"CASE WHEN counters.last_at > {now - length} THEN counters.{name} ELSE 0 END"
+    return f"""{name}_before = CASE WHEN {over} THEN {lately} ELSE counters.{name}_before END,
+            {name}_until = CASE WHEN {over} THEN counters.last_at + {length} ELSE counters.{name}_until END,
+            {name} = CASE WHEN {over} THEN 1 ELSE counters.{name} + 1 END,
+            {name}_from = CASE WHEN {over} THEN {now} ELSE counters.{name}_from END"""
+
+
+def _less(column: Any, times: int) -> Any:
+    return case((column > times, column - times), else_=0)
+
+
+def _count(row: Any, now: int) -> Count:
+    hour, _ = _last(row.hour_from, row.hour, row.hour_before, row.hour_until, row.last_at, now, HOUR)
+    day, even = _last(row.day_from, row.day, row.day_before, row.day_until, row.last_at, now, DAY)
+    return Count(row.total, hour, day, even, row.prior_at + HOUR if hour else 0)
+
+
+def _last(begun: int, n: int, before: int, until: int, last_at: int, now: int, length: int) -> tuple[int, int]:
+    """How many there were in the last hour or day: never too few, and the likely number if they came evenly.
+
+    A window begins with the first that is counted in it. What came in the one before counts in full until its last is
+    an hour or a day old, so that nobody gets twice as many on both sides of a boundary (D15).
+    """
+    if begun <= now - length:
+        begun, before, n, until = now, n, 0, last_at + length
+        before = before if last_at > now - length else 0
+    if not before or until <= now:
+        return n, n
+    gone = now - begun  # the window before was as long, and ended where this one began
+    spread = max(1, until - begun)  # from its beginning to its last
+    return n + before, n + -(-before * max(0, spread - gone) // spread)

@@ -308,6 +308,13 @@ counters = Table(
     Column("hour", Integer, nullable=False),
     Column("day_from", BigInteger, nullable=False),
     Column("day", Integer, nullable=False),
+    # Of the window before: how many, and until when they count (`storage.counters`).
+    Column("hour_before", Integer, nullable=False, server_default="0"),
+    Column("hour_until", BigInteger, nullable=False, server_default="0"),
+    Column("day_before", Integer, nullable=False, server_default="0"),
+    Column("day_until", BigInteger, nullable=False, server_default="0"),
+    Column("last_at", BigInteger, nullable=False, server_default="0"),  # when something was counted last
+    Column("prior_at", BigInteger, nullable=False, server_default="0"),  # and the time before
     Index("ix_counters_day_from", "day_from"),
 )
 
