@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keyback.application import newpassword, stepup
+from keyback.application import newpassword, stepup, throttle
 from keyback.application.account import changed
 from keyback.application.evidence import tier_of
 from keyback.application.identity import Origin
@@ -84,4 +84,5 @@ def _store(tx: Tx, s: Services, session: Session, before: str | None, phc: str, 
         if other.digest != session.digest:
             tx.sessions.end(other.digest)
     tx.people.bump_security(session.person_id)
+    throttle.renewed(tx, session.account_id)  # what was guessed about the one before says nothing about this one
     changed(tx, session.person_id, "password_changed", origin, data={"account": session.account_id})

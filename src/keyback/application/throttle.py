@@ -90,14 +90,13 @@ def begin(
 ) -> Try | Wait:
     """Counts a try, unless this far end has to wait."""
     name = name_of(found[0].id) if found else f"pw/g/{subject_of(tx.seals, canonical).hex()}"
-    if rules.lock and _lock_step(tx, found[0].id if found else "", name, rules.lock) is not None:
-        return Wait(rules.lock.minutes * 60)
     source, tried = place_of(origin.source), _tried(tx.seals, name, password)
     side, place, since = _side(tx, name, found[1].id if found else "", source, origin)
     near, locks = f"{name}/{place}", [_lock_count(name)] if rules.lock else []
     counts = tx.counters.add([near, *locks])  # holds up whoever tries the same from there on another node
+    locked = _lock_left(tx, name, rules.lock) if rules.lock else 0  # behind the count, so that nobody slips past it
     before = tx.failures.of(name, place)
-    left = wait_left([f.first_at for f in before], tx.now, since)
+    left = locked or wait_left([f.first_at for f in before], tx.now, since)
     if left:
         tx.counters.take_back([near, *locks])
         return Wait(seconds(left))
@@ -107,10 +106,10 @@ def begin(
         if side != "browser":
             of_source = tx.counters.add([_of(source)])[_of(source)]
             if of_source.hour > OF_SOURCE:
-                tx.counters.take_back([near, *locks])
+                tx.counters.take_back([near, *locks, _of(source)])
                 return Wait(seconds(max(1, of_source.hour_ends - tx.now)))
         total = tx.counters.add([_total(name, side)])[_total(name, side)]
-    if rules.lock and counts[locks[0]].day % rules.lock.tries == 0:
+    if rules.lock and counts[locks[0]].total % rules.lock.tries == 0:
         tx.counters.add([_lock_key(name, tx.now // LOCK_STEP)])  # taken back if this one is right
     mark = tx.random(16)
     if same is None:
@@ -198,10 +197,7 @@ def off_for(tx: Tx, account_id: str) -> tuple[Side, ...]:
 
 def locked_until(tx: Tx, account_id: str, rules: Rules) -> int | None:
     """When the fixed lock of an account ends, ms; None where there is none."""
-    if rules.lock is None:
-        return None
-    step = _lock_step(tx, account_id, name_of(account_id), rules.lock)
-    return None if step is None else (step + _steps(rules.lock) + 1) * LOCK_STEP
+    return (_lock_end(tx, name_of(account_id), rules.lock) or None) if rules.lock else None
 
 
 # ── names and digests ───────────────────────────────────────────────────────
@@ -264,10 +260,18 @@ def _steps(lock: FixedLock) -> int:
     return -(-lock.minutes * MINUTE // LOCK_STEP)
 
 
-def _lock_step(tx: Tx, account_id: str, name: str, lock: FixedLock) -> int | None:
-    """The latest step in which a lock began that still holds, by name, known or not. A password set since ends it (D8):
-    who recovered is let in at once, and tries while it holds do not prolong it."""
-    since = tx.people.changed_at(account_id) or 0
+def _lock_left(tx: Tx, name: str, lock: FixedLock) -> int:
+    """Milliseconds to tell whoever tries a locked name: what the rules say, at the end what is left of it."""
+    return max(0, min(lock.minutes * MINUTE, _lock_end(tx, name, lock) - tx.now))
+
+
+def _lock_end(tx: Tx, name: str, lock: FixedLock) -> int:
+    """When the lock of a name ends, known or not, ms; 0 where it has none. Tries while it holds do not prolong it.
+
+    A new password ends it by taking the counts back (`renewed`, D8), not by its time: that is exact, and these steps
+    are not (E27).
+    """
     last = tx.now // LOCK_STEP
-    steps = [step for step in range(last, last - _steps(lock) - 1, -1) if step * LOCK_STEP >= since]
-    return next((step for step in steps if tx.counters.get(_lock_key(name, step)).total > 0), None)
+    keys = {_lock_key(name, step): step for step in range(last - _steps(lock), last + 1)}
+    steps = [keys[key] for key, count in tx.counters.many(list(keys)).items() if count.total > 0]
+    return (max(steps) + _steps(lock) + 1) * LOCK_STEP if steps else 0
