@@ -440,7 +440,7 @@ def test_packaged_list_holds_the_common_ones() -> None:
     assert [w for w in FREQUENCY_LISTS["passwords"] if w not in listed] == []
     assert all(w in listed for w in ("woaini1314", "1qaz@WSX", "P@ssw0rd123!", "我爱你", "Welcome1"))
     assert "walnut harbours sing" not in listed
-    assert len(listed) > 30_000
+    assert len(listed) > 29_000  # read alike, some are one
 
 
 @pytest.mark.parametrize(

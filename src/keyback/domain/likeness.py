@@ -1,4 +1,4 @@
-"""How close a password is to something that others know: lists, names, repetitions, runs along the keyboard. Pure.
+"""How close a password is to something that others know: common passwords, and names around the account. Pure.
 
 Sources: NIST SP 800-63B-4 section 3.1.1.2 (N-P10), OWASP ASVS 5.0 6.2.4 and 6.2.11.
 """
@@ -6,10 +6,12 @@ Sources: NIST SP 800-63B-4 section 3.1.1.2 (N-P10), OWASP ASVS 5.0 6.2.4 and 6.2
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
+
+from keyback.domain.folding import alnum, fold, letters, readings, squeeze, unleet
+from keyback.domain.monotony import period
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,40 +25,20 @@ class Context:
     mails: tuple[str, ...] = ()
 
 
-_LEET: Final = {
-    "0": "o", "1": "i", "3": "e", "4": "a", "5": "s", "7": "t", "8": "b", "9": "g",
-    "@": "a", "$": "s", "!": "i", "+": "t", "(": "c", "€": "e", "|": "l",
-}  # fmt: skip
-_AS_I: Final = str.maketrans(_LEET)
-_AS_L: Final = str.maketrans({**_LEET, "1": "l", "!": "l"})
-_WALKS: Final = (
-    "1234567890", "abcdefghijklmnopqrstuvwxyz", "qwertyuiop", "asdfghjkl", "zxcvbnm",
-    "1234567890qwertyuiopasdfghjklzxcvbnm", "qazwsxedcrfvtgbyhnujmikolp",
-    "1qaz2wsx3edc4rfv5tgb6yhn7ujm8ik9ol0p", "1q2w3e4r5t6y7u8i9o0p", "a1b2c3d4e5f6g7h8i9j0",
-)  # fmt: skip
 _FILLERS: Final = (
     *("my", "our", "the", "is", "pass", "password", "passwd", "pwd", "login", "admin", "user", "welcome", "hello"),
+    *("at", "dot", "com", "net", "org", "cn", "www", "http", "https", "mail", "email"),
     *("我的", "我们的", "密码", "登录", "账号", "管理员", "欢迎", "你好"),
 )
+_BOTH_WAYS: Final = frozenset(unleet(form) for f in _FILLERS for form in (f, f[::-1]))
 _DOMAIN_NOISE: Final = frozenset({"com", "co", "org", "net", "gov", "edu", "www", "mail"})
 _KEPT: Final = 4  # padding that may belong to the word, as in abc1234 or $ecret
 _WORDS_CAP: Final = 200
-_LIKENESS_CAP: Final = 128
-
-
-def squeeze(text: str) -> str:
-    """Compatibility forms and case folded, separators out: only ever for comparing, never for hashing."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return "".join(c for c in folded if c.isalnum() or c in _LEET)
-
-
-def _periods(text: str) -> Iterator[str]:
-    """Each unit of which `text` is a repetition, the last one perhaps cut off."""
-    return (text[:p] for p in range(1, len(text) // 2 + 1) if text[p:] == text[:-p])
+_NAME_CAP: Final = 128
 
 
 class Blocklist:
-    """Passwords that are guessed first: in any case, with usual substitutions, repeated, or with padding around.
+    """Passwords that are guessed first: in any case, with usual substitutions, backwards, repeated, or padded.
 
     The candidate is compared as a whole: a listed word inside a longer phrase is no hit (N-P10).
 
@@ -67,78 +49,106 @@ class Blocklist:
     __slots__ = ("_words",)
 
     def __init__(self, words: Iterable[str]) -> None:
-        self._words = frozenset(squeezed for w in words if (squeezed := squeeze(w)))
+        self._words = frozenset(unleet(squeezed) for w in words if (squeezed := squeeze(fold(w))))
 
     def __len__(self) -> int:
         return len(self._words)
 
     def __contains__(self, candidate: str) -> bool:
-        plain = squeeze(candidate)
-        forms = (form for whole in (plain, *_periods(plain)) for form in _forms(whole))
-        return any(
-            form in self._words or any(len(unit) > 3 and unit in self._words for unit in _periods(form))
-            for form in forms
-        )
+        for reading in readings(candidate):
+            for whole in {reading, reading[: period(reading)]}:
+                if any(self._listed(form) for form in _forms(whole)):
+                    return True
+        return False
+
+    def _listed(self, form: str) -> bool:
+        unit = form[: period(form)]
+        candidates = (form, form[::-1], unit, unit[::-1]) if len(unit) > 3 else (form, form[::-1])
+        return not self._words.isdisjoint(candidates)
 
 
 def _forms(plain: str) -> Iterator[str]:
-    variants = (plain, plain.translate(_AS_I), plain.translate(_AS_L))
-    yield from variants
-    letters = [i for i, c in enumerate(plain) if c.isalpha()]
-    if not letters:
+    """The text itself, and what is left without digits and signs around its letters; substitutions undone."""
+    read = unleet(plain)
+    yield read
+    found = [i for i, c in enumerate(plain) if c.isalpha()]
+    if not found:
         return
-    first, end = letters[0], letters[-1] + 1
+    first, end = found[0], found[-1] + 1
     for start in range(max(0, first - _KEPT), first + 1):
         for stop in range(end, min(len(plain), end + _KEPT) + 1):
             if stop - start > 3:
-                yield from (v[start:stop] for v in variants)
-
-
-def runs(plain: str) -> bool:
-    """Whether a squeezed text repeats a unit of up to four characters or runs along keyboard or alphabet."""
-    # ASCII only: a repeated ideograph or emoji is no key held down, and N-P3 wants fifteen of them accepted.
-    if len(plain) < 6 or not plain.isascii():
-        return False
-    if any(len(unit) <= 4 for unit in _periods(plain)):
-        return True
-    return any(plain in (line := walk * (len(plain) // len(walk) + 2)) or plain in line[::-1] for walk in _WALKS)
+                yield read[start:stop]
 
 
 def context_words(context: Context) -> frozenset[str]:
     """The words that count as known: whole names, their parts in either order, logins, and the parts of addresses."""
     out: set[str] = set()
     for text in (*context.companies, *context.systems, *context.usernames, *context.names):
-        out |= _known(text[:_LIKENESS_CAP])
+        out |= _known(text[:_NAME_CAP])
     for mail in context.mails:
-        local, _, domain = mail[:_LIKENESS_CAP].rpartition("@")
-        out |= _known(local) | {squeeze(mail[:_LIKENESS_CAP])}
-        out |= {squeeze(label) for label in domain.casefold().split(".")[:-1] if label not in _DOMAIN_NOISE}
-    long_enough = sorted((w for w in out if len(w) > (2 if w.isascii() else 1)), key=len)
+        local, _, domain = mail[:_NAME_CAP].rpartition("@")
+        out |= _known(local) | {_plain(mail[:_NAME_CAP]), _plain(domain)}
+        out |= {_plain(label) for label in domain.casefold().split(".") if label not in _DOMAIN_NOISE}
+    long_enough = sorted((w for w in out if _counts(w)), key=len)
     return frozenset(long_enough[:_WORDS_CAP])
 
 
 def _known(text: str) -> set[str]:
     parts = re.findall(r"[^\W_]+", text)
     words = {text, *parts, "".join(reversed(parts)), text.strip("0123456789"), *(p.strip("0123456789") for p in parts)}
-    return {squeeze(w) for w in words}
+    return {_plain(w) for w in words}
 
 
-def only_context(plain: str, words: frozenset[str]) -> bool:
-    """Whether nothing is left but digits, signs and fillers once known words are taken out, and there was one."""
-    size = len(plain)
-    if not words or size > _LIKENESS_CAP:
-        return False
-    variants = (plain, plain.translate(_AS_I), plain.translate(_AS_L))
-    bare, named = [False] * (size + 1), [False] * (size + 1)  # reached without, with a known word so far
-    bare[0] = True
-    for i in range(size):
-        if not (bare[i] or named[i]):
-            continue
-        steps = [len(f) for f in _FILLERS if plain.startswith(f, i)]
-        for step in [*steps, *([] if plain[i].isalpha() else [1])]:
-            bare[i + step] |= bare[i]
-            named[i + step] |= named[i]
-        for word in words:
-            if any(v.startswith(word, i) for v in variants):
-                named[i + len(word)] = True
-    return named[size]
+def _plain(text: str) -> str:
+    return squeeze(fold(text))
+
+
+def _counts(word: str) -> bool:
+    return len(word) > (2 if word.isascii() else 1)
+
+
+def only_context(text: str, words: frozenset[str]) -> bool:
+    """Whether nothing is left but digits, signs and fillers once known words are taken out, and there was one.
+
+    A known word counts forwards and backwards, with usual substitutions, with anything but letters in between, and cut
+    off where the text begins or ends.
+
+    Args:
+        text: in normal form, as typed.
+        words: from `context_words`.
+    """
+    read = {unleet(form) for w in words for form in (w, alnum(w), letters(w)) if _counts(form)}
+    known = _Words(read | {w[::-1] for w in read})
+    return any(known.cover(reading) for reading in readings(text))
+
+
+class _Words:
+    """Known words, found by their length, so that a look costs the same however many there are."""
+
+    def __init__(self, words: set[str]) -> None:
+        self._words = words
+        self._lengths = sorted({len(w) for w in words})
+
+    def cover(self, plain: str) -> bool:
+        """Whether the text is made of known words, fillers, digits and signs, and has a known word in it."""
+        read, size = unleet(plain), len(plain)
+        bare, named = [False] * (size + 1), [False] * (size + 1)  # reached without, with a known word so far
+        for i in range(min(size, _NAME_CAP)):
+            bare[i] = any(w.endswith(read[:i]) for w in self._words)
+        for i in range(size):
+            if not (bare[i] or named[i]):
+                continue
+            if named[i] and self._begins(read[i:]):
+                return True
+            steps = [len(f) for f in _BOTH_WAYS if read.startswith(f, i)]
+            for step in [*steps, *([] if plain[i].isalpha() else [1])]:
+                bare[i + step] |= bare[i]
+                named[i + step] |= named[i]
+            for length in self._lengths:
+                if i + length <= size and read[i : i + length] in self._words:
+                    named[i + length] = True
+        return named[size]
+
+    def _begins(self, rest: str) -> bool:
+        return len(rest) <= _NAME_CAP and any(w.startswith(rest) for w in self._words)

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
-from keyback.domain.likeness import Blocklist, Context, context_words, only_context, runs, squeeze
+from keyback.domain.likeness import Blocklist, Context, context_words, only_context
+from keyback.domain.monotony import monotonous
 
 __all__ = [
     "PRESETS", "READ_BYTES", "READ_CODE_POINTS", "USED_BEFORE", "Blocklist", "Code", "Context", "FixedLock",
@@ -271,14 +272,13 @@ def check(
     if rules.classes_required:
         out += [v for code, v in _MISSING.items() if not _has_class(text, code)]
     if 0 < count <= rules.max_length:
-        plain = squeeze(text)
-        if runs(plain):
+        if monotonous(text):
             out.append(_REPEATS)
         elif text in blocklist:
             out.append(_COMMON)
         if text in leaked:
             out.append(_BREACHED)
-        if only_context(plain, context_words(context)):
+        if only_context(text, context_words(context)):
             out.append(_CONTEXT)
     return tuple(out)
 
