@@ -112,6 +112,8 @@ def make_channel(s: Settings, clock: Callable[[], int]) -> Channel:
         password = s.mail_password()
     except OSError as e:
         raise Unsafe(f"mail.password_file cannot be read: {e.strerror}. Check the path and who may read it.") from None
+    except ValueError as e:
+        raise Unsafe(f"mail.password_file: {e}.") from None
     try:
         composer = MailComposer(words, m.sender or "keyback@localhost.localdomain", desk, s.timezone, s.public_url)
         settings = SmtpSettings(

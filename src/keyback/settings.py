@@ -5,6 +5,7 @@ Every name, type and default here is what `docs/settings.md` lists; that page is
 
 from __future__ import annotations
 
+import codecs
 import os
 import re
 from pathlib import Path
@@ -43,7 +44,7 @@ class Mail(Part):
     ca_file: Path | None = Field(None, description="PEM file of authorities to trust instead of the system's.")
     timeout_s: float = Field(20.0, gt=0, le=120, description="Seconds to wait for connecting and for each answer.")
     pool: int = Field(2, ge=1, le=20, description="Connections at most.")
-    local_hostname: str = Field("", description="Name to say hello with; empty: this machine's own.")
+    local_hostname: str = Field("", description="Host name sent in EHLO; empty: this machine's own.")
 
 
 class Password(Part):
@@ -161,6 +162,21 @@ class System(Part):
         return dict(self.__pydantic_extra__ or {})
 
 
+def read_secret(path: Path) -> str:
+    """A secret that an editor of any system has written into a file: without byte order mark and line end.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no text.
+    """
+    raw = path.read_bytes()
+    encoding = "utf-16" if raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8-sig"
+    try:
+        return raw.decode(encoding).strip()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8 text. Save it as UTF-8") from None
+
+
 class Settings(BaseSettings):
     """All settings of a Keyback."""
 
@@ -235,7 +251,7 @@ class Settings(BaseSettings):
 
     def mail_password(self) -> str | None:
         if self.mail.password_file:
-            return self.mail.password_file.read_text(encoding="utf-8").strip()
+            return read_secret(self.mail.password_file)
         return self.mail.password.get_secret_value() if self.mail.password else None
 
     @classmethod

@@ -103,6 +103,8 @@ class Worker:
         for why, n in done.withheld.items():
             self.tally.texts_withheld[why] = self.tally.texts_withheld.get(why, 0) + n
             log.warning("sms_withheld", reason=why, count=n)
+        for why, n in done.lost.items():
+            log.warning("message_dropped", reason=why, count=n)
         for kind in ("sent", "again", "dropped"):
             self.tally.letters[kind] += getattr(done, kind)
         return done.sent + done.again + done.dropped

@@ -37,6 +37,7 @@ class Sent:
     again: int = 0
     dropped: int = 0
     withheld: Mapping[str, int] = field(default_factory=dict)  # SMS by the budget that was used up
+    lost: Mapping[str, int] = field(default_factory=dict)  # those dropped, by reason
 
 
 async def send_some(
@@ -113,7 +114,8 @@ def _mark(
         tx.counters.take_back(keys)
     over = [*void, *(j for j, r in answered if r.status == "sent")]
     tx.outbox.done(over)
-    again = dropped = 0
+    again = 0
+    lost: Counter[str] = Counter()
     for job, r in answered:
         if r.status == "sent":
             continue
@@ -122,10 +124,11 @@ def _mark(
             again += tx.outbox.again(job, tx.now + wait, r.code)
             continue
         if tx.outbox.dead(job, r.code):
-            dropped += 1
+            lost[r.code] += 1
             facts = {"letter": job.body.get("letter"), "contact": job.body.get("contact"), "code": r.code}
             tx.audit.record(str(job.body.get("person", "outbox")), [Note("letter_dropped", facts)])
-    return Sent(len(answered) - again - dropped, again, dropped)
+    dropped = lost.total()
+    return Sent(len(answered) - again - dropped, again, dropped, lost=dict(lost))
 
 
 def _letters(

@@ -124,6 +124,11 @@ class MailComposer:
             LetterKind.REMINDER: self._reminder,
         }
 
+    @property
+    def sender(self) -> str:
+        """The envelope's sender."""
+        return self._sender.spec
+
     def compose(self, letter: Letter) -> ComposedMail:
         """The message of a letter; the same letter gives the same bytes.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import smtplib
-import socket
 import ssl
 import threading
 import time
@@ -23,11 +22,15 @@ import structlog
 from keyback.application.ports import Letter, Receipt
 from keyback.channels.mail import LOOPBACK, ComposedMail, MailComposer
 from keyback.channels.mime import BadLetter
-from keyback.channels.smtp_replies import Down, after_content, clean, refused, why
+from keyback.channels.smtp_replies import Down, after_content, clean, fault_of, refused, why
+from keyback.channels.smtp_session import greet, host_name, own_name, sign_in
 from keyback.domain.secret import Secret
 
 log = structlog.get_logger("keyback.channels")
 OURS = frozenset({"tls_failed", "no_starttls", "relay_refuses_us"})  # no letter's fault, and none goes out until mended
+OUTSIDE = (
+    "postmaster@example.com"  # nobody's (RFC 2606); named to see whether a relay carries mail out, never written to
+)
 IDLE_S = 30.0  # relays drop idle clients after minutes; well before that we do
 CHUNK = 32  # letters for which a second connection is worth its start
 LOSSES = 3  # connections lost one after another before a batch is given up
@@ -142,7 +145,7 @@ class SmtpChannel:
         self._composer = composer
         self._settings = settings
         self._clock = clock
-        self._hostname = settings.local_hostname or socket.gethostname()
+        self._host, self._hostname = host_name(settings.host), own_name(settings.local_hostname)
         self._tls = None if settings.security == "plain" else ssl.create_default_context(cafile=settings.ca_file)
         self._idle: list[_Line] = []
         self._lock = threading.Lock()
@@ -168,7 +171,8 @@ class SmtpChannel:
         return receipts
 
     async def check(self) -> Receipt:
-        """Connect, encrypt, sign in and say NOOP. `sent` means that the relay would take mail from us."""
+        """Connect, encrypt, sign in, name the sender and two recipients, and take it all back. `sent` means that the
+        relay would take mail from us; its detail says for which addresses it would not."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._check)
 
     async def close(self) -> None:
@@ -304,18 +308,18 @@ class SmtpChannel:
         smtp: smtplib.SMTP | None = None
         try:
             if s.security == "tls":
-                smtp = smtplib.SMTP_SSL(s.host, s.port, self._hostname, timeout=s.timeout_s, context=self._tls)
+                smtp = smtplib.SMTP_SSL(self._host, s.port, self._hostname, timeout=s.timeout_s, context=self._tls)
             else:
-                smtp = smtplib.SMTP(s.host, s.port, self._hostname, timeout=s.timeout_s)
-            smtp.ehlo()
+                smtp = smtplib.SMTP(self._host, s.port, self._hostname, timeout=s.timeout_s)
+            greet(smtp)
             if s.security == "starttls":
                 if not smtp.has_extn("starttls"):
                     raise Down(Receipt("temporary", "no_starttls", "the relay does not offer STARTTLS"))
                 smtp.starttls(context=self._tls)
-                smtp.ehlo()
+                greet(smtp)
             if s.password is not None:
-                smtp.login(s.username, s.password.reveal())
-        except (OSError, smtplib.SMTPException, Down) as e:
+                sign_in(smtp, s.username, s.password.reveal())
+        except (OSError, ValueError, smtplib.SMTPException, Down) as e:
             if smtp is not None:
                 smtp.close()
             raise e if isinstance(e, Down) else Down(why(e)) from None
@@ -326,8 +330,7 @@ class SmtpChannel:
         line: _Line | None = None
         try:
             line = self._open()
-            line.write(b"NOOP\r\n")
-            code, text = line.reply()
+            refusal = self._rehearse(line)
         except Down as e:
             return e.receipt
         except _Lost as e:
@@ -335,9 +338,25 @@ class SmtpChannel:
         finally:
             if line is not None:
                 line.close()
-        if code >= 400:
-            return Receipt("temporary", "relay_refuses_us", f"{code} {text}")
-        return Receipt("sent", "ok", f"{self._settings.security}{', pipelining' if line.pipelined else ''}")
+        if refusal:
+            return refusal
+        lacks = "" if line.utf8 else "; it takes no addresses with letters beyond ASCII before the @ (SMTPUTF8)"
+        return Receipt("sent", "ok", f"{self._settings.security}{', pipelining' if line.pipelined else ''}{lacks}")
+
+    def _rehearse(self, line: _Line) -> Receipt | None:
+        """MAIL and RCPT as for a letter, inside and outside, without content: many relays refuse us only there. What it
+        says of the recipients themselves is no matter."""
+        sender = self._composer.sender
+        for recipient in dict.fromkeys((sender, OUTSIDE)):
+            for stage, command in enumerate((f"MAIL FROM:<{sender}>\r\n", f"RCPT TO:<{recipient}>\r\n")):
+                line.write(command.encode())
+                code, text = line.reply()
+                if code >= 500 and fault_of(stage, code, text) == "ours":
+                    return Receipt("temporary", "relay_refuses_us", f"{command.split()[0]}: {code} {text}")
+                if code >= 400:
+                    break
+            line.rset()
+        return None
 
     def _shutdown(self) -> None:
         self._threads.shutdown(wait=True)

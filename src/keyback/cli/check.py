@@ -15,7 +15,7 @@ import click
 
 from keyback.application.clock import wall_clock
 from keyback.application.passwords import HashGate
-from keyback.application.ports import Connector, Means, Unavailable
+from keyback.application.ports import Connector, Means, Receipt, Unavailable
 from keyback.application.store import StorageDown, Tx
 from keyback.bootstrap import load_keyring, make_channel, make_connector, make_gate, make_phone
 from keyback.cli.common import echo_json, load, no_settings, revision, run, safe, schema_problem
@@ -152,9 +152,21 @@ async def _mail(s: Settings) -> Result:
     finally:
         await channel.close()
     if receipt is None or receipt.status == "sent":
-        return Result("mail", "ok", f"{where} takes mail by {s.mail.security}")
+        return Result("mail", "ok", f"{where} takes mail by {receipt.detail if receipt else s.mail.security}")
     words = f"{where}: {receipt.code} {receipt.detail}".strip()
-    return Result("mail", "bad", words, "See mail.host, mail.port, mail.security and the user name and password.")
+    return Result("mail", "bad", words, _mail_step(receipt))
+
+
+def _mail_step(receipt: Receipt) -> str:
+    """Which settings to look at, by what the relay refused."""
+    said = receipt.detail
+    if said.startswith("EHLO"):
+        return "Set mail.local_hostname to this machine's full host name."
+    if said.startswith("MAIL"):
+        return "Have the relay accept mail from mail.sender, or change mail.sender."
+    if said.startswith("RCPT"):
+        return "Have the relay accept mail from this machine to addresses inside and outside the company."
+    return "Check mail.host, mail.port, mail.security, mail.username and mail.password_file."
 
 
 async def _phone(s: Settings, name: Literal["sms", "im"]) -> Result:
