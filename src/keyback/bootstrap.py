@@ -46,7 +46,7 @@ from keyback.settings import Settings, System, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
 from keyback.storage.breach import BadBreachFile, BreachFile
 from keyback.storage.credentials import CredentialRows
-from keyback.storage.database import SqlDatabase
+from keyback.storage.database import PATIENCE_S, SqlDatabase
 from keyback.storage.sealing import Keyring, KeyringError
 
 
@@ -282,7 +282,7 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
     keyring = load_keyring(s)
     if s.database.startswith("sqlite:///"):
         Path(s.database.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
-    db = SqlDatabase(s.database, keyring, clock=clock)
+    db = SqlDatabase(s.database, keyring, clock=clock, patience_s=PATIENCE_S)
     gate = make_gate(s)
     rules = PRESETS[s.password.preset]
     connectors = {name: make_connector(name, system, db, gate, rules.history) for name, system in s.systems.items()}

@@ -27,7 +27,7 @@ from keyback.observability import configure
 from keyback.settings import Settings, Unsafe
 from keyback.storage import restoring
 from keyback.storage.database import SqlDatabase
-from keyback.storage.health import Backlog, backlog, schema_of
+from keyback.storage.health import Backlog, backlog, probe, schema_of
 from keyback.storage.restoring import MarkFile
 from keyback.storage.tx import SqlTx
 from keyback.web.app import make_app, make_desk
@@ -256,7 +256,9 @@ def _readiness(services: Services, worker: Worker | None) -> Readiness:
     async def fits() -> bool:
         return await _schema(services) in ("current", "newer")
 
-    return Readiness(_beat_age(worker), fits)
+    db = services.db
+    assert isinstance(db, SqlDatabase)
+    return Readiness(_beat_age(worker), fits, lambda: probe(db))
 
 
 def _metrics(services: Services, worker: Worker | None) -> Metrics:

@@ -123,7 +123,7 @@ def running(name: str) -> tuple[Any, bool]:
             value = value.model_fields[part].default
         else:
             value = value[part] if hasattr(value, "keys") else getattr(value, part)
-    return value, parts[0] in ("web", "outbound")
+    return value, parts[0] in ("web", "outbound") or parts[-1].endswith("_S")
 
 
 def said(cell: str) -> tuple[float, bool]:
@@ -280,7 +280,7 @@ REACHES_OUT = {
     "limits.storage", "psycopg", "requests", "smtplib", "socket", "sqlalchemy", "telnetlib", "urllib.request",
     "urllib3", "websockets",
 }  # fmt: skip
-LISTENS_OR_TESTS = {"web/server.py", "serving.py", "cli/init.py", "demo/process.py"}
+LISTENS_OR_TESTS = {"outbound/watchdog.py", "web/server.py", "serving.py", "cli/init.py", "demo/process.py"}
 
 
 @pytest.mark.covers("A-13.1.1")

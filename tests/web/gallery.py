@@ -269,6 +269,8 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     for status in (400, 403, 404, 405, 413, 415, 422, 429, 500, 503):
         wait = 95 if status in (429, 503) else 0
         yield f"error-{status}", p.ErrorPage(status, wait, "/forgot" if status == 429 else "/"), plain
+    yield "error-503-away", p.ErrorPage(503, 5, why="away"), plain
+    yield "error-503-unsure", p.ErrorPage(503, 5, why="unsure"), plain
 
     demo = replace(plain, demo=True, path="/demo")
     people = (

@@ -11,6 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeVar
 
 from keyback.application.enrolled import Contacts, Devices, Everybody, Factors, Failures, Happened, Prompts
+from keyback.application.outages import StorageDown as StorageDown
+from keyback.application.outages import StorageFull as StorageFull
+from keyback.application.outages import StorageUnsure as StorageUnsure
 from keyback.domain.case import Case
 from keyback.domain.challenge import Challenge, Ending
 from keyback.domain.events import CaseEvent, Note
@@ -19,14 +22,6 @@ from keyback.domain.policy import Journey
 
 T = TypeVar("T")
 CounterKey = str
-
-
-class StorageDown(Exception):
-    """The database did not take a transaction; nothing is known to have happened. Faces answer 503."""
-
-
-class StorageFull(StorageDown):
-    """The same, because there is no room left."""
 
 
 @dataclass(frozen=True, slots=True)

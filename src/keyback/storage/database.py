@@ -8,19 +8,23 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import Connection, Engine, create_engine, event, text
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.pool import QueuePool
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from keyback.application.store import Intake, StorageDown, StorageFull, Tx
+from keyback.application.store import Intake, StorageDown, StorageFull, StorageUnsure, Tx
+from keyback.outbound.watchdog import Watchdog
+from keyback.storage import faults
+from keyback.storage.engine import READERS, stale
+from keyback.storage.engine import make_engine as make_engine
 from keyback.storage.sealing import Keyring
-from keyback.storage.sql import plan_by_index
 from keyback.storage.tx import SqlTx
 from keyback.storage.wake import Listener
+from keyback.storage.writes import Stage, Write, fail, give_up, resolve
 
 T = TypeVar("T")
 Clock = Callable[[], int]
@@ -28,48 +32,8 @@ log = structlog.get_logger("keyback.storage")
 # Under load a commit waits this long for company: a fifth less CPU a request; one that comes alone waits for nobody.
 GATHER_S = 0.004
 MOST_IN_ONE_COMMIT = 128
-READERS = 4
-
-
-@dataclass(slots=True)
-class _Write:
-    fn: Callable[[Tx], Any]
-    future: asyncio.Future[Any]
-    loop: asyncio.AbstractEventLoop
-    result: Any = None
-    error: BaseException | None = None
-
-
-def make_engine(url: str, *, readers: int = READERS) -> Engine:
-    """An engine with explicit transactions, for `sqlite:///path` or `postgresql://…`."""
-    if url.startswith(("postgresql://", "postgres://")):
-        url = "postgresql+psycopg://" + url.split("://", 1)[1]
-    if url.startswith("sqlite"):
-        engine = create_engine(
-            url,
-            poolclass=QueuePool,
-            pool_size=readers + 2,
-            connect_args={"check_same_thread": False, "timeout": 10},
-            hide_parameters=True,
-        )
-
-        @event.listens_for(engine, "connect")
-        def _pragmas(dbapi: Any, _record: Any) -> None:
-            dbapi.isolation_level = None  # we say BEGIN ourselves
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
-                dbapi.execute(f"PRAGMA {pragma}").close()
-
-        @event.listens_for(engine, "begin")
-        def _begin(conn: Connection) -> None:
-            conn.exec_driver_sql("BEGIN IMMEDIATE" if conn.get_execution_options().get("writes") else "BEGIN")
-
-        return engine
-    # Errors must not quote what was to be stored (INV-I4), hence hide_parameters.
-    engine = create_engine(
-        url, pool_size=readers + 2, pool_pre_ping=True, connect_args={"connect_timeout": 5}, hide_parameters=True
-    )
-    event.listen(engine, "connect", plan_by_index)
-    return engine
+PATIENCE_S = 10.0  # for the database, where somebody waits for an answer
+STALLED = 1.2  # times that, until a connection that does not answer is given up
 
 
 class SqlDatabase:
@@ -79,18 +43,27 @@ class SqlDatabase:
         url: `sqlite:///file` or `postgresql://…`.
         keyring: opens and seals what must not lie in clear.
         clock: ms since 1970; None takes the database's own time, so that nodes with skewed clocks agree (Q14).
+        patience_s: seconds after which a caller is told that the database does not answer, whatever it waits for;
+            None for commands, which may take as long as their work does.
+
+    Attributes:
+        full: whether a write found no room, and none as large as `storage.health.probe` writes has since.
     """
 
-    def __init__(self, url: str, keyring: Keyring, *, clock: Clock | None = None) -> None:
+    def __init__(
+        self, url: str, keyring: Keyring, *, clock: Clock | None = None, patience_s: float | None = None
+    ) -> None:
         self.url = url
-        self.engine = make_engine(url)
+        self._patience = patience_s
+        self._watchdog = Watchdog(patience_s * STALLED) if patience_s is not None else None
+        self.engine = make_engine(url, watchdog=self._watchdog)
         self.sqlite = self.engine.dialect.name == "sqlite"
         self.keyring = keyring
         self._clock = clock
         self._offset = 0.0
         self._offset_at = float("-inf")
-        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
-        self._swift: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
+        self._swift: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="keyback-read")
         self._threads: list[threading.Thread] = []
         self._counting = threading.Lock()
@@ -102,6 +75,7 @@ class SqlDatabase:
         self.commits = 0
         self.writes = 0
         self.errors = 0
+        self.full = False
 
     # ── public ──────────────────────────────────────────────────────────────
 
@@ -109,11 +83,19 @@ class SqlDatabase:
         """Runs `fn` in the next commit; its exception undoes its own changes only.
 
         Raises:
-            StorageDown: the commit failed or the database cannot be reached.
+            StorageDown: the commit failed or the database cannot be reached; nothing was changed.
+            StorageUnsure: it was on its way when the connection broke or time ran out.
         """
-        return await self._put(fn)  # type: ignore[no-any-return]
+        w = self._put(fn)
+        if self._patience is None:
+            return await w.future  # type: ignore[no-any-return]
+        late = w.loop.call_later(self._patience, give_up, w)
+        try:
+            return await w.future  # type: ignore[no-any-return]
+        finally:
+            late.cancel()
 
-    def _put(self, fn: Callable[[Tx], Any], *, at_once: bool = False) -> asyncio.Future[Any]:
+    def _put(self, fn: Callable[[Tx], Any], *, at_once: bool = False) -> Write:
         if self._closed:
             raise StorageDown("closed")
         if not self._threads:
@@ -124,22 +106,34 @@ class SqlDatabase:
             for thread in self._threads:
                 thread.start()
         loop = asyncio.get_running_loop()
-        w = _Write(fn, loop.create_future(), loop)
+        w = Write(fn, loop.create_future(), loop)
         (self._swift if at_once else self._queue).put(w)
-        return w.future
+        return w
 
     async def read(self, fn: Callable[[Tx], T]) -> T:
         """Runs `fn` on a snapshot. Raises StorageDown when the database cannot be reached."""
+        if self._closed:
+            raise StorageDown("closed")
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self._read, fn)
+        try:
+            async with asyncio.timeout(self._patience):
+                return await loop.run_in_executor(self._readers, self._read, fn)
+        except TimeoutError:
+            raise StorageDown("timeout") from None
 
     async def write_down(self, intake: Intake) -> None:
         """Makes one intake durable. All that arrive while a commit is under way share the next one."""
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
         self._pending.append((intake, done))
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush())
-        await done
+        late = loop.call_later(self._patience, fail, done, StorageUnsure("timeout")) if self._patience else None
+        try:
+            await done
+        finally:
+            if late is not None:
+                late.cancel()
 
     def waker(self) -> asyncio.Event:
         """An event that is set after every commit that left work for the worker: of this process, and on PostgreSQL of
@@ -166,6 +160,8 @@ class SqlDatabase:
             q.put(None)
             await asyncio.to_thread(thread.join)
         self._readers.shutdown(wait=True)
+        if self._watchdog is not None:
+            self._watchdog.close()
         self.engine.dispose()
 
     def now(self, conn: Connection) -> int:
@@ -188,13 +184,16 @@ class SqlDatabase:
             if len(self._pending) > 1:
                 await asyncio.sleep(GATHER_S)
             batch, self._pending = self._pending[:1000], self._pending[1000:]
+            batch = [(intake, done) for intake, done in batch if not done.done()]  # the others waited too long
+            if not batch:
+                continue
             intakes = [i for i, _ in batch]
             try:
                 if self.sqlite:
-                    await self._put(lambda tx, intakes=intakes: tx.intakes.add(intakes))  # type: ignore[misc]
+                    await self._put(lambda tx, intakes=intakes: tx.intakes.add(intakes)).future  # type: ignore[misc]
                 else:
                     add = lambda tx, intakes=intakes: tx.intakes.add(intakes, notify=True)  # noqa: E731
-                    await self._put(add, at_once=True)
+                    await self._put(add, at_once=True).future
             except Exception as e:
                 if len(batch) > 1 and not isinstance(e, StorageDown):
                     await self._one_by_one(batch)  # one that cannot be stored must not take the others along
@@ -218,14 +217,33 @@ class SqlDatabase:
                 if not done.done():
                     done.set_result(None)
 
-    def _read(self, fn: Callable[[Tx], T]) -> T:
+    def _read(self, fn: Callable[[Tx], T], *, again: bool = False) -> T:
         try:
-            with self.engine.connect() as raw:
+            with self._bounded(), self.engine.connect() as raw:
                 conn = raw if self.sqlite else raw.execution_options(isolation_level="REPEATABLE READ")
                 with conn.begin():
                     return fn(SqlTx(conn, self.now(conn), self.keyring, writes=False))
         except DBAPIError as e:
-            raise _down(e) from None
+            if not faults.lost(e) or again:
+                raise faults.down(e) from None
+        except PoolTimeout:
+            raise StorageDown("pool") from None
+        return self._read(fn, again=True)  # over a connection that was dead already, as after a restart
+
+    def _bounded(self) -> AbstractContextManager[None]:
+        return self._watchdog.holding() if self._watchdog is not None else nullcontext()
+
+    def _resumed(self, conn: Connection) -> Connection | None:
+        """A connection that was kept, watched from here on; None when it was ended meanwhile."""
+        if self.sqlite:
+            return conn
+        dbapi: Any = conn.connection.dbapi_connection
+        if dbapi is None or stale(dbapi):
+            faults.drop(conn)
+            return None
+        if self._watchdog is not None:
+            self._watchdog.attach(dbapi.fileno())
+        return conn
 
     def _run(self) -> None:
         conn: Connection | None = None
@@ -243,35 +261,55 @@ class SqlDatabase:
                     stop = True
                     break
                 batch.append(more)
-            conn, woke = self._carry_out(conn, batch)
-            self._answer(batch, woke)
+            batch = [w for w in batch if w.take()]
+            if batch:
+                with self._bounded():
+                    conn, woke = self._carry_out(conn and self._resumed(conn), batch)
+                self._answer(batch, woke)
             if stop:
                 break
-        _drop(conn)
+        faults.drop(conn)
 
     def _run_swift(self) -> None:
         """Writes intakes down over a connection of their own, so that they never wait behind the worker (A4)."""
         conn: Connection | None = None
         while (w := self._swift.get()) is not None:
-            conn = self._at_once(conn, w)
+            with self._bounded():
+                conn = self._at_once(conn and self._resumed(conn), w)
             self._answer([w], w.error is None)
-        _drop(conn)
+        faults.drop(conn)
 
-    def _at_once(self, conn: Connection | None, w: _Write) -> Connection | None:
-        """Runs one statement that is a transaction by itself: one way to the database and back instead of four."""
+    def _at_once(self, conn: Connection | None, w: Write) -> Connection | None:
+        """Runs one statement that is a transaction by itself: one way to the database and back instead of four.
+        It may be repeated: a handle that is there already is left as it is."""
+        kept = conn is not None
         try:
             conn = conn or self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             w.result = w.fn(SqlTx(conn, self.now(conn), self.keyring))
             conn.commit()  # the engine's own bookkeeping; the database has committed already
         except BaseException as e:
-            _drop(conn)
-            lost = isinstance(e, DBAPIError) and (e.connection_invalidated or isinstance(e, OperationalError))
-            w.error = _down(e) if lost else e
-            self.errors += 1
-            log.warning("commit_failed", error=type(e).__name__, writes=1)
+            faults.drop(conn)
+            if kept and faults.lost(e):
+                return self._at_once(None, w)
+            failed = self._failed(e, 1)
+            # What cannot be stored keeps its error: those who share the statement are then tried one by one.
+            w.error = e if faults.refused(e) else StorageUnsure("commit") if faults.lost(e) else failed
             return None
         self._count(1)
         return conn
+
+    def _failed(self, e: BaseException, writes: int) -> BaseException:
+        """Takes note of a commit that failed; what its callers hear."""
+        self.errors += 1
+        log.warning("commit_failed", error=type(e).__name__, writes=writes)
+        if isinstance(e, PoolTimeout):
+            return StorageDown("pool")
+        return self._told(e) if isinstance(e, DBAPIError) else e
+
+    def _told(self, e: DBAPIError) -> StorageDown:
+        found = faults.down(e)
+        self.full = self.full or isinstance(found, StorageFull)
+        return found
 
     def _count(self, writes: int) -> None:
         with self._counting:
@@ -279,34 +317,40 @@ class SqlDatabase:
             self.writes += writes
 
     def _carry_out(
-        self, conn: Connection | None, batch: list[_Write], *, again: int = 0
+        self, conn: Connection | None, batch: list[Write], *, again: int = 0
     ) -> tuple[Connection | None, bool]:
-        """Commits a batch; after a deadlock, which undid all of it, each on its own, up to three times.
+        """Commits a batch; after a deadlock, which undid all of it, each on its own, up to three times. A connection
+        that was kept and turns out to be dead is replaced once, unless the commit may have got through.
 
         Returns:
             The connection if it can still be used, and whether there is work for the worker.
         """
+        kept, stage = conn is not None, Stage()
         try:
             conn = conn or self.engine.connect().execution_options(writes=True)
-            return conn, self._commit(conn, batch)
+            return conn, self._commit(conn, batch, stage)
         except BaseException as e:
-            _drop(conn)
-            conn, woke = None, False
-            if _undone(e) and again < 3:
+            faults.drop(conn)
+            conn, woke, lost = None, False, faults.lost(e)
+            if lost and kept and not stage.committing:
+                return self._carry_out(None, batch, again=again)
+            if faults.undone(e) and again < 3:
                 for w in batch:
                     w.error = None
                     conn, one = self._carry_out(conn, [w], again=again + 1)
                     woke = woke or one
                 return conn, woke
-            failure = _down(e) if isinstance(e, DBAPIError) else e
+            failure = self._failed(e, len(batch))
+            if lost and stage.committing:
+                failure = StorageUnsure("commit")
             for w in batch:
                 w.error = w.error or failure
-            self.errors += 1
-            log.warning("commit_failed", error=type(e).__name__, writes=len(batch))
             return None, False
 
-    def _commit(self, conn: Connection, batch: list[_Write]) -> bool:
+    def _commit(self, conn: Connection, batch: list[Write], stage: Stage) -> bool:
         alone = len(batch) == 1
+        for w in batch:
+            w.error = None
         with conn.begin() as transaction:
             tx = SqlTx(conn, self.now(conn), self.keyring)
             for w in batch:
@@ -315,10 +359,10 @@ class SqlDatabase:
                 try:
                     w.result = w.fn(tx)
                 except Exception as e:
-                    if isinstance(e, DBAPIError) and (e.connection_invalidated or isinstance(e, OperationalError)):
+                    if faults.broken(e):
                         raise
                     # A driver's own error quotes rows (ASVS 5.0 16.2.5): only its kind leaves this package.
-                    w.error = _down(e) if isinstance(e, DBAPIError) else e
+                    w.error = self._told(e) if isinstance(e, DBAPIError) else e
                     tx.forget()
                     if alone:
                         transaction.rollback()
@@ -331,16 +375,17 @@ class SqlDatabase:
             tx.flush()
             if tx.wakes and not self.sqlite:
                 conn.exec_driver_sql("NOTIFY keyback")
+            stage.committing = True
         self._count(len(batch))
         return tx.wakes
 
-    def _answer(self, batch: list[_Write], woke: bool) -> None:
-        loops: dict[asyncio.AbstractEventLoop, list[_Write]] = {}
+    def _answer(self, batch: list[Write], woke: bool) -> None:
+        loops: dict[asyncio.AbstractEventLoop, list[Write]] = {}
         for w in batch:
             loops.setdefault(w.loop, []).append(w)
         for loop, writes in loops.items():
             try:
-                loop.call_soon_threadsafe(_resolve, writes)
+                loop.call_soon_threadsafe(resolve, writes)
             except RuntimeError:
                 continue  # its loop was closed meanwhile
         if woke:
@@ -352,38 +397,3 @@ class SqlDatabase:
                 loop.call_soon_threadsafe(ev.set)
             except RuntimeError:
                 continue
-
-
-def _resolve(writes: list[_Write]) -> None:
-    for w in writes:
-        if w.future.done():
-            continue
-        if w.error is not None:
-            w.future.set_exception(w.error)
-        else:
-            w.future.set_result(w.result)
-
-
-def _undone(e: BaseException) -> bool:
-    """Whether the database itself undid the transaction so that somebody else could go on."""
-    return getattr(getattr(e, "orig", None), "sqlstate", None) in ("40P01", "40001")
-
-
-def _down(e: BaseException) -> StorageDown:
-    words = str(getattr(e, "orig", e)).lower()
-    if (
-        "disk is full" in words
-        or "no space left" in words
-        or "diskfull" in type(getattr(e, "orig", e)).__name__.lower()
-    ):
-        return StorageFull("no room left")
-    return StorageDown(type(e).__name__)
-
-
-def _drop(conn: Connection | None) -> None:
-    if conn is not None:
-        try:
-            conn.invalidate()
-            conn.close()
-        except Exception:
-            log.debug("connection_lost")

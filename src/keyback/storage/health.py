@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, select, update
 from sqlalchemy.exc import DBAPIError
 
 from keyback.application.store import StorageDown, Tx
 from keyback.storage import migrate
-from keyback.storage.schema import outbox
+from keyback.storage.database import SqlDatabase
+from keyback.storage.schema import installation, outbox
+from keyback.storage.sql import insert_many
 from keyback.storage.tx import SqlTx
 
+PROBE = "probe"
+PROBE_BYTES, LARGE_BYTES = 16, 256 * 1024
 Schema = Literal["current", "older", "newer", "empty"]
 
 
@@ -52,3 +57,24 @@ def backlog(tx: Tx) -> Backlog:
         first = tx.conn.execute(select(func.min(outbox.c.created_at)).where(outbox.c.state == "ready")).scalar()
         oldest = max(0, tx.now - first) if first is not None else 0
     return Backlog(dict(tx.outbox.depth()), oldest, tx.intakes.waiting())
+
+
+async def probe(db: SqlDatabase) -> None:
+    """Writes a row for real, as small as can be. After a write that found no room it has to be a large one: a small one
+    may still fit where the next recovery does not.
+
+    Raises:
+        StorageFull: there is no room. `StorageDown`: the database takes no write, for whatever reason.
+    """
+    full = db.full
+    await db.write(lambda tx: _put(cast(SqlTx, tx), LARGE_BYTES if full else PROBE_BYTES))
+    if full:
+        await db.write(lambda tx: _put(cast(SqlTx, tx), PROBE_BYTES))
+        db.full = False
+
+
+def _put(tx: SqlTx, size: int) -> None:
+    # Random bytes, which no compression makes small again.
+    values = {"value": os.urandom(size), "at": tx.now}
+    if not tx.conn.execute(update(installation).where(installation.c.name == PROBE).values(**values)).rowcount:
+        insert_many(tx.conn, installation, [{"name": PROBE, **values}], ignore=True)

@@ -37,7 +37,9 @@ LASTING = (
 # Sealed for minutes: not worth sealing anew, but a key is needed as long as one of them is there.
 PASSING = (s.outbox.c.sealed,)
 # Digests, random bytes, and what says by `key_id` which key it needs.
-OPEN = frozenset({"lookup", "digest", "nonce", "tried", "network", "subject", "link_digest", "stop_digest", "hash"})
+OPEN = frozenset(
+    {"lookup", "digest", "nonce", "tried", "network", "subject", "link_digest", "stop_digest", "hash", "value"}
+)
 
 
 @dataclass(frozen=True, slots=True)

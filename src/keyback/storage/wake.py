@@ -12,9 +12,13 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy import Engine
 
+from keyback.outbound.watchdog import Watchdog
+from keyback.storage.engine import lively
+
 log = structlog.get_logger("keyback.storage")
 CHANNEL = "keyback"
 LOOK_UP_S = 1.0  # how long stopping may take
+LISTEN_S = 10.0  # for the answer to the one statement there is
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
 
 
@@ -27,7 +31,9 @@ class Listener:
     """
 
     def __init__(self, engine: Engine, wake: Callable[[], None]) -> None:
-        self._args, self._values = engine.dialect.create_connect_args(engine.url)
+        self._args, values = engine.dialect.create_connect_args(engine.url)
+        self._values = {**values, **lively(engine.url.render_as_string(hide_password=False)), "autocommit": True}
+        self._watchdog = Watchdog(LISTEN_S)
         self._wake = wake
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="keyback-listen", daemon=True)
@@ -40,6 +46,7 @@ class Listener:
         """Ends the thread and its connection; waits for both."""
         self._stopping.set()
         self._thread.join()
+        self._watchdog.close()
 
     def _run(self) -> None:
         import psycopg  # an extra that SQLite does without
@@ -47,10 +54,10 @@ class Listener:
         pause = FIRST_PAUSE_S
         while not self._stopping.is_set():
             try:
-                with psycopg.connect(
-                    *self._args, **{**self._values, "connect_timeout": 5, "autocommit": True}
-                ) as connection:
-                    connection.execute(f"LISTEN {CHANNEL}")
+                with psycopg.connect(*self._args, **self._values) as connection:
+                    with self._watchdog.holding():
+                        self._watchdog.attach(connection.fileno())
+                        connection.execute(f"LISTEN {CHANNEL}")
                     self.connections += 1
                     pause = FIRST_PAUSE_S
                     self._wake()

@@ -27,7 +27,7 @@ from keyback.web.forms import BadForm
 from keyback.web.front import Front, TooLong, TooSlow
 from keyback.web.limits import Limiter
 from keyback.web.portal import link, password, recovery, remedy, simple, vouch, ways
-from keyback.web.problems import problem
+from keyback.web.problems import Why, problem, why_down
 from keyback.web.proxies import Proxies
 from keyback.web.rendering import Renderer
 
@@ -98,15 +98,15 @@ CODES = {
 }
 
 
-def _error(request: Request, status: int, retry_after: int = 0) -> Response:
-    return draw_error(desk_of(request), request, status, retry_after)
+def _error(request: Request, status: int, retry_after: int = 0, why: Why = "busy") -> Response:
+    return draw_error(desk_of(request), request, status, retry_after, why)
 
 
-def draw_error(desk: Desk, request: Request, status: int, retry_after: int = 0) -> Response:
+def draw_error(desk: Desk, request: Request, status: int, retry_after: int = 0, why: Why = "busy") -> Response:
     """An error as a page in the reader's language, or as a problem for the API."""
     if request.url.path.startswith("/api/"):
         return problem(status, CODES.get(status, "error"), retry_after=retry_after)
-    response = desk.page(request, pages.ErrorPage(status, retry_after), status, path="/")
+    response = desk.page(request, pages.ErrorPage(status, retry_after, why=why), status, path="/")
     if retry_after:
         response.headers["retry-after"] = str(retry_after)
     return response
@@ -131,7 +131,7 @@ async def _too_long(request: Request, e: Exception) -> Response:
 
 async def _down(request: Request, e: Exception) -> Response:
     log.warning("storage_down", path=_template(request))
-    return _error(request, 503, 5)
+    return _error(request, 503, 5, why_down(e))
 
 
 async def _busy(request: Request, e: Exception) -> Response:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from keyback.application.store import StorageDown
+from keyback.application.store import StorageDown, StorageFull
 from keyback.web.context import Desk, desk_of
 
 PATIENCE_S = 5.0
@@ -24,11 +24,13 @@ class Readiness:
     Args:
         beat_age: seconds since the worker's last round; None where no worker runs.
         schema_fits: whether the database's schema can be used; may raise StorageDown.
+        probe: writes something small for real; raises StorageDown.
         beat_limit: seconds after which a worker counts as stuck. Its longest pause is 10 s.
     """
 
     beat_age: Callable[[], float] | None = None
     schema_fits: Callable[[], Awaitable[bool]] | None = None
+    probe: Callable[[], Awaitable[None]] | None = None
     beat_limit: float = 30.0
 
 
@@ -37,7 +39,7 @@ async def healthz(request: Request) -> Response:
 
 
 async def readyz(request: Request) -> Response:
-    """200 when a transaction can be written, the schema fits and the worker lives; else 503 naming what does not.
+    """200 when something was just written, the schema fits and the worker lives; else 503 naming what does not.
 
     `degraded`, still 200: Valkey is away. Requests are written down and mailed as ever, but nothing that checks a
     secret is done. It is away from all nodes alike, so taking this one out of service would help nobody.
@@ -56,9 +58,11 @@ async def _parts(desk: Desk) -> dict[str, str]:
     parts = {"database": "ok"}
     try:
         async with asyncio.timeout(PATIENCE_S):
-            await desk.services.db.write(lambda tx: tx.now)
+            await (asked.probe() if asked.probe is not None else desk.services.db.write(lambda tx: tx.now))
             if asked.schema_fits is not None:
                 parts["schema"] = "ok" if await asked.schema_fits() else "outdated"
+    except StorageFull:
+        parts["database"] = "full"
     except (StorageDown, TimeoutError):
         parts["database"] = "down"
     if asked.beat_age is not None:

@@ -24,7 +24,7 @@ from keyback.domain.errors import BadInput
 from keyback.web import pages
 from keyback.web.context import Desk, chosen, see
 from keyback.web.forms import BadForm, one_string, parse_form, parse_json
-from keyback.web.problems import problem
+from keyback.web.problems import Why, down, problem, why_down
 
 API_PATH = "/api/v1/recoveries"
 JOURNEYS = frozenset({"password", "locked", "second_factor", "mailbox", "username"})
@@ -50,8 +50,8 @@ def api_intake(desk: Desk) -> ASGIApp:
             await problem(e.status, e.code, field=e.field)(scope, receive, send)
         except BadInput as e:
             await problem(422, f"identifier_{e.code}", field="identifier")(scope, receive, send)
-        except StorageDown:
-            await problem(503, "unavailable", retry_after=5)(scope, receive, send)
+        except StorageDown as e:
+            await down(e)(scope, receive, send)
         else:
             if isinstance(answer, Response):
                 await answer(scope, receive, send)
@@ -186,8 +186,8 @@ async def _form(desk: Desk, request: Request, receive: Receive, journey: str) ->
     except BadInput as e:
         text = pages.MAIL_MALFORMED if e.code == "not_mail" else WRONG[e.code]
         return _again(desk, request, journey, values, text)
-    except StorageDown:
-        return _error(desk, request, 503, 5)
+    except StorageDown as e:
+        return _error(desk, request, 503, 5, why_down(e))
     response = see(f"/r/{started.handle}")
     desk.cookies.hold(request, response, started.handle, started.secret)
     return response
@@ -209,8 +209,8 @@ def _again(desk: Desk, request: Request, journey: str, values: dict[str, str], e
     return desk.page(request, model, 422, step=None if journey == "username" else 1)
 
 
-def _error(desk: Desk, request: Request, status: int, retry_after: int = 0) -> Response:
-    model = pages.ErrorPage(status, retry_after, request.url.path)
+def _error(desk: Desk, request: Request, status: int, retry_after: int = 0, why: Why = "busy") -> Response:
+    model = pages.ErrorPage(status, retry_after, request.url.path, why)
     response = desk.page(request, model, status)
     if retry_after:
         response.headers["retry-after"] = str(retry_after)

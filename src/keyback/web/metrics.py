@@ -24,6 +24,7 @@ class Commits(Protocol):
     commits: int
     writes: int
     errors: int
+    full: bool
 
 
 class Done(Protocol):
@@ -112,6 +113,7 @@ class Metrics:
         yield CounterMetricFamily("keyback_db_commits", "Commits.", d.commits)
         yield CounterMetricFamily("keyback_db_writes", "Writes; many share one commit.", d.writes)
         yield CounterMetricFamily("keyback_db_errors", "Commits that failed.", d.errors)
+        yield GaugeMetricFamily("keyback_db_full", "Whether a write found no room, and none has since.", d.full)
         if self._ask is not None:
             yield GaugeMetricFamily(
                 "keyback_db_up", "Whether the database answered just now.", self._backlog is not None

@@ -334,9 +334,11 @@ class ErrorPage(Page):
         status: 400, 403, 404, 405, 413, 415, 422, 429, 500, 503 …
         retry_after: seconds, for 429 and 503; 0 says nothing.
         back: path to start again from.
+        why: of a 503: `busy`, the database is `away`, or `unsure` whether it took the change.
     """
 
     template: ClassVar[str] = "error.html"
     status: int
     retry_after: int = 0
     back: str = "/"
+    why: Literal["busy", "away", "unsure"] = "busy"

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Literal
 
 from starlette.responses import Response
+
+from keyback.application.store import StorageDown, StorageUnsure
+
+Why = Literal["busy", "away", "unsure"]
+RETRY_S = 5  # after which a database that was away may be tried again
 
 TITLES = {
     400: "This cannot be read",
@@ -37,3 +42,13 @@ def problem(status: int, code: str, *, field: str = "", retry_after: int = 0, **
         body["field"] = field
     headers = {"retry-after": str(retry_after)} if retry_after else {}
     return Response(json.dumps(body, ensure_ascii=False), status, headers, "application/problem+json")
+
+
+def why_down(e: Exception) -> Why:
+    """How a page words a 503: nothing was done, or nobody knows."""
+    return "unsure" if isinstance(e, StorageUnsure) else "away"
+
+
+def down(e: StorageDown) -> Response:
+    """The problem for a database that did not answer."""
+    return problem(503, "unconfirmed" if isinstance(e, StorageUnsure) else "unavailable", retry_after=RETRY_S)

@@ -37,10 +37,12 @@ WORDS = {
     "over": "This sign-in waits no more; start it again.",
     "slow_down": "Wait for the seconds of Retry-After.",
     "busy": "Many are signing in; try again in a moment.",
-    "unavailable": "Nothing is known to have happened; try again.",
+    "unavailable": "Nothing was changed; try again.",
+    "unconfirmed": "The change may or may not have been saved. Read the state before you repeat it; a request with an "
+    "idempotency key can be sent again as it is.",
     "error": "A fault of ours.",
 }
-EVERYWHERE = {500: ["error"], 503: ["unavailable"]}
+EVERYWHERE = {500: ["error"], 503: ["unavailable", "unconfirmed"]}
 WITH_BODY = {400: ["not_json"], 408: ["too_slow"], 413: ["too_long"], 415: ["unsupported_media_type"]}
 MORE: dict[str, dict[str, Any]] = {
     "wrong_state": {"state": "waiting"},

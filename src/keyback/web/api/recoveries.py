@@ -193,7 +193,7 @@ async def verify_proof(request: Request, held: Holder, proof: Proof, given: m.Co
                 409: ["wrong_state", "already_chosen"],
                 422: ["password_refused", "no_accounts", "invalid"],
                 429: ["slow_down"],
-                503: ["busy", "unavailable"],
+                503: ["busy", "unavailable", "unconfirmed"],
             },
             body=True,
         ),

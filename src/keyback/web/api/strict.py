@@ -18,7 +18,7 @@ from keyback.domain.errors import Refusal
 from keyback.web.context import note_refusal
 from keyback.web.forms import BadForm, parse_json
 from keyback.web.front import TooLong, TooSlow
-from keyback.web.problems import problem
+from keyback.web.problems import down, problem
 
 log = structlog.get_logger("keyback.api")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -125,7 +125,7 @@ async def answer(request: Request, e: Exception) -> Response:
             return problem(409, e.code)
         case StorageDown():
             log.warning("storage_down", path=_template(request))
-            return problem(503, "unavailable", retry_after=5)
+            return down(e)
         case Busy():
             return problem(503, "busy", retry_after=2)
         case TooLong() | TooSlow():
