@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from keyback.application import attempts, evidence, intake, letters, reminders, reset, rotation, ways
+from keyback.application import attempts, evidence, intake, letters, moving, reminders, reset, rotation, ways
 from keyback.application.services import Services
 from keyback.application.store import StorageDown
 from keyback.application.upkeep import purge
@@ -186,10 +186,11 @@ class Worker:
             try:
                 released = await self.services.db.write(evidence.release)
                 ended = await self.services.db.write(reset.give_up)
+                moved = await self.services.db.write(moving.take_places)
                 gone = await self.services.db.write(purge)
                 told = await self._remind()
-                if released or ended or gone or told:
-                    log.info("upkeep", released=released, ended=ended, purged=gone, reminded=told)
+                if released or ended or moved or gone or told:
+                    log.info("upkeep", released=released, ended=ended, moved=moved, purged=gone, reminded=told)
             except StorageDown:
                 log.warning("storage_down", step="upkeep")
             except Exception as e:

@@ -302,3 +302,19 @@ def test_openapi_is_written_as_json(empty_place: Path, keyback: Keyback) -> None
 def test_safe_text_keeps_words_and_drops_what_acts() -> None:
     assert safe("陈美雅 O'Neil") == "陈美雅 O'Neil"
     assert safe("a\x1b[31m\r\n\u202eb") == "a�[31m���b"
+
+
+@pytest.mark.covers("H11")
+def test_addresses_that_change_are_shown_and_moving_all_is_asked(place: Path, keyback: Keyback) -> None:
+    head = "key,name,email,username\n"
+    (place / "people.csv").write_text(head + "1,Maya\x1b[31m Okafor,maya@old.example,maya\n2,Ola,ola@old.example,ola\n")
+    keyback("people", "import", "people.csv", code=1)
+    (place / "people.csv").write_text(head + "1,Maya,maya@old.example,maya\n2,Ola,ola@old.example,ola\n")
+    keyback("people", "import", "people.csv")
+    (place / "people.csv").write_text(head + "1,Maya,maya@new.example,maya\n2,Ola,ola@new.example,ola\n")
+    shown = keyback("people", "import", "people.csv", "--dry-run").output
+    assert "Addresses: 2 changed. A new one can recover in 72 hours" in shown
+    assert "Ola: o•••@old.example becomes o•••@new.example" in shown
+    keyback("people", "import", "people.csv", "--addresses-moved", code=2)  # nobody can be asked here
+    report = json.loads(keyback("people", "import", "people.csv", "--addresses-moved", "--yes", "--json").stdout)
+    assert (report["addresses"], [x["kind"] for x in report["lines"]]) == (2, ["moved", "moved"])

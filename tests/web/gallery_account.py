@@ -113,6 +113,11 @@ def outside() -> Iterator[tuple[str, p.Page]]:
 
 
 def rest() -> Iterator[tuple[str, p.Page]]:
+    moving = ("r•••@example.net", "m•••@example.com", True, AT)
+    yield "new-address", a.NewAddress("", *moving)
+    yield "new-address-backup", a.NewAddress("", "r•••@example.net", until=AT)
+    for problem in ("done", "over", "broken"):
+        yield f"new-address-{problem}", a.NewAddress(problem, *moving)  # type: ignore[arg-type]
     yield "lock", a.Lock("/account/lock", "", "maya.okafor")
     sessions = (
         a.SessionLine("s1", "Windows, Chrome", "203.0.113.24", AT, AT, "passkey", True),

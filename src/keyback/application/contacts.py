@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application import reminders
+from keyback.application import moving, reminders
 from keyback.application.account import changed, masked
 from keyback.application.identity import Origin, device_words
 from keyback.application.notices import username_of
@@ -189,11 +189,15 @@ def remove(tx: Tx, person_id: str, contact_id: str, origin: Origin) -> Contact:
     """Takes a contact away; it hears about it like all others. What it was asked is void (N-R8).
 
     Raises:
-        Refusal: `not_found`, or `imported` for one that the company keeps.
+        Refusal: `not_found`, or `imported` for one that the company keeps and that is no longer new.
     """
     c = tx.contacts.many([contact_id]).get(contact_id)
     if c is None or c.person_id != person_id or c.state == "removed":
         raise Refusal("not_found")
+    if moving.refusable(c, tx.now):
+        if moving.refuse(tx, c.id, origin) is None:
+            raise Refusal("not_found")
+        return c
     if c.origin == "import" or c.role == "primary":
         raise Refusal("imported")
     was = c.state

@@ -14,13 +14,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+from keyback.application import moving
+from keyback.application.account import masked
 from keyback.application.import_rows import ORDER, BadRow, Row, group_name, read_row, row_key
 from keyback.application.import_table import Record, Table, Unreadable, digest
 from keyback.application.store import Database, Imported, ImportedAccount, ImportResult, Tx
+from keyback.domain.addresses import AddressChange
 from keyback.domain.events import Note
 from keyback.domain.person import Tier
 
 BATCH = 1000
+MOST_LINES = 10_000
 Progress = Callable[[int, int], None]
 __all__ = ["BadRow", "ImportedPart", "Report", "Systems", "Unreadable", "import_people"]
 
@@ -70,10 +74,24 @@ class Systems:
         return text if text in self.titles else hits.pop() if len(hits) == 1 else None
 
 
+@dataclass(frozen=True, slots=True)
+class AddressLine:
+    """An address that changes, masked. `kind`: see `domain.addresses.AddressChange`. `until`: when the new one counts
+    (ms); 0 where it does already, or never will."""
+
+    name: str
+    kind: str
+    new: str
+    old: str = ""
+    until: int = 0
+
+
 @dataclass(slots=True)
 class Report:
     """What an import came to. `added`, `changed`, `same` count people; `rows` and `bad` count rows; `empty_groups`
-    have a tier and no member in the file, perhaps because of a slip in their name."""
+    have a tier and no member in the file, perhaps because of a slip in their name. `addresses` counts those of people
+    who were there already that change; `refused` those that their owners refused or gave up, so that they stay out;
+    `lines` names both, masked, up to `MOST_LINES`."""
 
     sha256: str = ""
     encoding: str = ""
@@ -85,6 +103,9 @@ class Report:
     unused: tuple[str, ...] = ()
     dry_run: bool = False
     empty_groups: tuple[str, ...] = ()
+    addresses: int = 0
+    refused: int = 0
+    lines: list[AddressLine] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -102,6 +123,7 @@ async def import_people(
     *,
     on_bad: Callable[[BadRow], None],
     dry_run: bool = False,
+    moved: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Imports a CSV file; a second time it changes nothing.
@@ -109,6 +131,7 @@ async def import_people(
     Args:
         on_bad: told every row that was left out, roughly in the order of the file.
         dry_run: does all the work, undoes every transaction and records nothing.
+        moved: the company moved its addresses: those that changed count at once. Everybody is told all the same.
         progress: told (rows done, rows in all).
 
     Raises:
@@ -124,11 +147,12 @@ async def import_people(
     reader = _Reader(table, systems, last, scope, report, on_bad)
     total = table.records
     if not dry_run:
-        facts = {"file": table.sha256, "rows": total}
+        facts = {"file": table.sha256, "rows": total, **({"addresses_moved": True} if moved else {})}
         await db.write(lambda tx: tx.audit.record("import", [Note("people_import_started", facts)]))
     people = reader.people()
     while batch := list(islice(people, BATCH)):
-        results = await _save(db, [p for p, _ in batch], dry_run=dry_run)
+        results, lines = await _save(db, [p for p, _ in batch], dry_run=dry_run, moved=moved)
+        _count(report, lines)
         for (_, rows), result in zip(batch, results, strict=True):
             if result == "username_taken":
                 for row in rows:
@@ -143,28 +167,51 @@ async def import_people(
         report.empty_groups = tuple(g for g in systems.tiers if group_name(g) not in reader.groups)
     if not dry_run:
         counts = {k: getattr(report, k) for k in ("added", "changed", "same", "bad")}
+        counts |= {k: n for k in ("addresses", "refused") if (n := getattr(report, k))}
         await db.write(
             lambda tx: tx.audit.record("import", [Note("people_imported", {"file": table.sha256, **counts})])
         )
     return report
 
 
+Saved = tuple[Sequence[ImportResult], Sequence[AddressLine]]
+
+
 class _Undo(Exception):
-    def __init__(self, results: Sequence[ImportResult]) -> None:
-        self.results = results
+    def __init__(self, saved: Saved) -> None:
+        self.saved = saved
 
 
-async def _save(db: Database, people: Sequence[Imported], *, dry_run: bool) -> Sequence[ImportResult]:
-    def fn(tx: Tx) -> Sequence[ImportResult]:
-        results = tx.people.save_imported(people)
+async def _save(db: Database, people: Sequence[Imported], *, dry_run: bool, moved: bool) -> Saved:
+    def fn(tx: Tx) -> Saved:
+        results, changes = tx.people.import_batch(people, at_once=moved)
+        moving.tell(tx, changes)
+        saved = results, _lines(tx, changes)
         if dry_run:
-            raise _Undo(results)
-        return results
+            raise _Undo(saved)
+        return saved
 
     try:
         return await db.write(fn)
     except _Undo as undone:
-        return undone.results
+        return undone.saved
+
+
+def _lines(tx: Tx, changes: Sequence[AddressChange]) -> list[AddressLine]:
+    people = tx.people.people(sorted({c.new.person_id for c in changes}))
+    out = []
+    for c in changes:
+        until = c.new.usable_from if c.kind in ("moving", "added") and c.new.usable_from > tx.now else 0
+        name = people[c.new.person_id].name
+        out.append(AddressLine(name, c.kind, masked(c.new), masked(c.old) if c.old else "", until))
+    return out
+
+
+def _count(report: Report, lines: Sequence[AddressLine]) -> None:
+    refused = sum(line.kind == "refused" for line in lines)
+    report.refused += refused
+    report.addresses += len(lines) - refused
+    report.lines += lines[: MOST_LINES - len(report.lines)]
 
 
 def _fits(table: Table, systems: Systems) -> None:

@@ -228,7 +228,7 @@ def _facts(
             return None
         token = link_token(seals.derive("prompt", p.key_id), p.nonce)
         body["stop_link"] = Secret(f"{public_url}/l/{token}")
-    elif kind in ("account_changed", "signed_in"):
+    elif kind in ("account_changed", "signed_in", "moving"):
         if "prompt" in body:
             p = prompts.get(str(body.pop("prompt")))
             if p is None or p.key_id not in seals.ids:

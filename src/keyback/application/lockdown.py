@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application import attempts, contacts, enrol, prove
+from keyback.application import attempts, contacts, enrol, moving, prove
 from keyback.application.account import DAYS_BACK, GONE_LINK_LIFE, PROOF, changed, masked, record
 from keyback.application.identity import Origin
 from keyback.application.notices import username_of
@@ -75,7 +75,7 @@ def recent(tx: Tx, person_id: str, since: int, *, hidden: bool = False) -> tuple
     addresses = [
         Added(c.id, "helper" if c.role == "recovery" else c.channel, _shown(c, hidden), c.added_at)
         for c in tx.contacts.of_person(person_id, states=("confirmed", "pending"))
-        if c.origin == "person" and c.added_at > since
+        if (c.origin == "person" and c.added_at > since) or moving.refusable(c, tx.now)
     ]
     return tuple(sorted([*factors, *addresses], key=lambda a: -a.added_at))
 
@@ -153,6 +153,8 @@ def take_away(tx: Tx, person_id: str, ids: Sequence[str]) -> list[Contact]:
         tx.prompts.end_where("stopped", target=item)
         if item in factors:
             tx.factors.turn(item, "active", "removed")
+        elif item in own and moving.refusable(own[item], tx.now):
+            out += [c] if (c := tx.contacts.refuse(item)) else []
         elif item in own and own[item].origin == "person" and tx.contacts.remove(item):
             out += [own[item]] if own[item].state == "confirmed" and own[item].role != "recovery" else []
     return out

@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from keyback.application.enrolled import Contacts, Devices, Everybody, Factors, Failures, Happened, Prompts
+from keyback.application.imported import Imported as Imported
+from keyback.application.imported import ImportedAccount as ImportedAccount
+from keyback.application.imported import ImportResult as ImportResult
 from keyback.application.outages import StorageDown as StorageDown
 from keyback.application.outages import StorageFull as StorageFull
 from keyback.application.outages import StorageUnsure as StorageUnsure
+from keyback.domain.addresses import AddressChange
 from keyback.domain.case import Case
 from keyback.domain.challenge import Challenge, Ending
 from keyback.domain.events import CaseEvent, Note
@@ -124,32 +128,6 @@ class Credential:
     reminded: int
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
-    """A person as an import or a seed brings them."""
-
-    key: str
-    name: str
-    locale: str
-    tier: Literal["standard", "mfa", "privileged"]
-    state: Literal["active", "disabled"]
-    mails: tuple[str, ...]
-    accounts: tuple[ImportedAccount, ...] = field(default=())
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedAccount:
-    system: str
-    external_id: str
-    username: str
-    state: Literal["active", "disabled", "locked"] = "active"
-    privileged: bool = False
-    provider: str = ""
-
-
-ImportResult = Literal["added", "changed", "same", "username_taken"]
-
-
 class People(Protocol):
     def match(self, canonicals: Sequence[str]) -> Mapping[str, Sequence[Match]]: ...
     def person(self, person_id: str) -> Person | None: ...
@@ -158,6 +136,12 @@ class People(Protocol):
     def accounts(self, person_ids: Sequence[str]) -> Mapping[str, Sequence[Account]]: ...
     def bump_security(self, person_id: str) -> None: ...
     def save_imported(self, people: Sequence[Imported]) -> Sequence[ImportResult]:
+        """For seeds: all counts at once, and nobody is told."""
+        ...
+
+    def import_batch(
+        self, people: Sequence[Imported], *, at_once: bool = False
+    ) -> tuple[Sequence[ImportResult], Sequence[AddressChange]]:
         """Writes people by their keys, one result for each; a second time it finds everything `same`."""
         ...
 

@@ -118,6 +118,7 @@ class MailComposer:
             LetterKind.MAIL_CODE: self._mail_code,
             LetterKind.VOUCH: self._vouch,
             LetterKind.ACCOUNT_CHANGED: self._account_changed,
+            LetterKind.MOVING: self._moving,
             LetterKind.INVITED: self._vouch,
             LetterKind.SIGNED_IN: self._account_changed,
             LetterKind.TRIES: self._tries,
@@ -279,13 +280,23 @@ class MailComposer:
         asked = self._asked(f, locale, v)
         v.fixed("until", self._time(_ms(f["expires_at"]), locale, asked))
 
-    def _account_changed(self, letter: Letter, locale: str, v: _Values) -> None:
-        f, tone = letter.facts, self._tone[locale][1]
+    def _how_changed(self, f: Mapping[str, object], locale: str, v: _Values) -> None:
         v.foreign("username", safe_login(f["username"]))
-        before, _, after = tone[str(f["what"])].partition("{detail}")
+        before, _, after = self._tone[locale][1][str(f["what"])].partition("{detail}")
         detail = _detail(f["detail"])
         v.text["how"] = before + isolate(detail) + after if after else before
         v.html["how"] = f"{escape(before)}<bdi>{escape(detail)}</bdi>{escape(after)}" if after else str(escape(before))
+
+    def _moving(self, letter: Letter, locale: str, v: _Values) -> None:
+        f = letter.facts
+        self._how_changed(f, locale, v)
+        v.fixed("when", self._when(_ms(f["at"]), locale))
+        v.fixed("until", self._when(_ms(f["until"]), locale))
+        v.fixed("stop_link", self._own(_secret(f["stop_link"])))
+
+    def _account_changed(self, letter: Letter, locale: str, v: _Values) -> None:
+        f = letter.facts
+        self._how_changed(f, locale, v)
         v.fixed("stop", self._own(_secret(f["stop_link"]) if "stop_link" in f else _plain(f["account_url"])))
         self._asked(f, locale, v, "at")
 

@@ -14,6 +14,7 @@ Facts by kind (`Secret` where named so, instants in ms):
     vouch      person_name, link: Secret, expires_at, asked_at, source, device
     account_changed  username, what: a key of CHANGES, detail, at, source, device, account_url, stop_link: Secret, or
                absent where the reader cannot stop anything
+    moving     username, what: a key of CHANGES, detail, at, until, stop_link: Secret
     invited    person_name, link: Secret, expires_at, asked_at, source, device
     signed_in  as account_changed, with what: a key of SIGN_INS
     tries      username, at, off: whether unknown browsers get in no more, source, device, account_url
@@ -36,6 +37,7 @@ PLACES = {
     LetterKind.MAIL_CODE: ("username", "how", "code", "until", *ASKED),
     LetterKind.VOUCH: ("person", "link", "until", *ASKED),
     LetterKind.ACCOUNT_CHANGED: ("username", "how", "stop", *ASKED),
+    LetterKind.MOVING: ("username", "how", "until", "stop_link", "when"),
     LetterKind.INVITED: ("person", "link", "until", *ASKED),
     LetterKind.SIGNED_IN: ("username", "how", "stop", *ASKED),
     LetterKind.TRIES: ("username", "how", "account_url", *ASKED),
@@ -52,6 +54,7 @@ SUBJECTS = {
     LetterKind.MAIL_CODE: "A code for your {company} account",
     LetterKind.VOUCH: "A colleague at {company} asks you to vouch for them",
     LetterKind.ACCOUNT_CHANGED: "Your {company} account is protected differently now",
+    LetterKind.MOVING: "Your {company} account is about to get another email address",
     LetterKind.INVITED: "A colleague at {company} asks you to be their recovery contact",
     LetterKind.SIGNED_IN: "A sign-in to your {company} account from somewhere new",
     LetterKind.TRIES: "Wrong passwords were tried for your {company} account",
@@ -95,6 +98,13 @@ CHANGES = {
     "questions_removed": "The security questions of your account were removed.",
     "mail_added": "A backup email was added to your account: {detail}.",
     "mail_removed": "A backup email was removed from your account: {detail}.",
+    "mail_moving": "Your company's records have a new email address for your account: {detail}. In three days it "
+    "replaces your current one.",
+    "backup_moving": "Your company's records have a backup email address for your account: {detail}. In three days it "
+    "can be used for recovery.",
+    "mail_moved": "The email address of your account is now {detail}, as in your company's records.",
+    "mail_kept": "Your company's records name your earlier email address again. {detail} isn't used.",
+    "mail_refused": "An email address from your company's records was refused and isn't used: {detail}.",
     "phone_added": "A phone number was added to your account: {detail}.",
     "phone_removed": "A phone number was removed from your account: {detail}.",
     "im_added": "A work chat was added to your account: {detail}.",

@@ -7,6 +7,7 @@ import dataclasses
 import io
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -33,6 +34,13 @@ from keyback.settings import Settings
 
 SHOWN = 20  # bad rows named on the terminal
 LISTED = 10_000  # and in the JSON
+ADDRESS_WORDS = {
+    "moving": "{old} becomes {new}",
+    "moved": "{old} is now {new}",
+    "added": "{new} is added",
+    "removed": "{new} is removed",
+    "kept": "{old} stays after all, {new} does not come",
+}
 OWN_NUMBER = frozenset({"builtin", "guided"})  # kinds that need no external id
 
 
@@ -49,8 +57,14 @@ def people() -> None:
     help="Write the rows that were left out to this new CSV file, each with its line and the reason.",
 )
 @click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
+@click.option(
+    "--addresses-moved",
+    is_flag=True,
+    help="The company moved its addresses, to another domain for example: those that changed count at once.",
+)
+@click.option("--yes", is_flag=True, help="Do not ask; scripts need it with --addresses-moved.")
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
-def import_(file: Path, errors: Path | None, dry_run: bool, as_json: bool) -> None:
+def import_(file: Path, errors: Path | None, dry_run: bool, addresses_moved: bool, yes: bool, as_json: bool) -> None:
     """Import people from a CSV file; a second time it changes nothing.
 
     One row is one account. UTF-8 or GB18030; comma, semicolon or tab; the first line names the columns, in English
@@ -60,10 +74,17 @@ def import_(file: Path, errors: Path | None, dry_run: bool, as_json: bool) -> No
 
     Rows with the same key, or without that column the same email, are one person. What the file has no column for
     is left as it is. In a file with keys, accounts that a person no longer has there are switched off, in the systems
-    that the file is about. Rows that cannot be taken are reported and left out; the exit code is 1 then.
+    that the file is about.
+
+    A mail address that changes for somebody who is there already can recover after 72 hours. Until then the old one
+    does; it is told, and can refuse the new one. A refused one stays out and is reported each time.
+
+    Rows that cannot be taken are reported and left out; the exit code is 1 then.
     """
     s = load()
     usable(s)
+    if addresses_moved and not dry_run:
+        sure(f"Every address that differs in {file.name} counts at once, without the wait of 72 hours. Go on?", yes)
     bad: list[BadRow] = []
     with ExitStack() as stack:
         write = stack.enter_context(_ErrorFile(errors)).add if errors else None
@@ -76,7 +97,7 @@ def import_(file: Path, errors: Path | None, dry_run: bool, as_json: bool) -> No
                 bad.append(row)
 
         try:
-            report = run(_import(s, file, on_bad, dry_run, tell))
+            report = run(_import(s, file, on_bad, dry_run, addresses_moved, tell))
         except Unreadable as e:
             raise click.ClickException(f"{file}: {e}.") from None
     if as_json:
@@ -88,12 +109,13 @@ def import_(file: Path, errors: Path | None, dry_run: bool, as_json: bool) -> No
         raise click.exceptions.Exit(1)
 
 
-async def _import(s: Settings, file: Path, on_bad: object, dry_run: bool, tell: Told) -> Report:
+async def _import(s: Settings, file: Path, on_bad: object, dry_run: bool, moved: bool, tell: Told) -> Report:
     titles = {name: system.title for name, system in s.systems.items()}
     ids = frozenset(name for name, system in s.systems.items() if system.kind not in OWN_NUMBER)
     systems = Systems(titles, ids, s.default_locale, s.policy.groups)
     async with storage(s) as db:
-        return await import_people(db, file, systems, on_bad=on_bad, dry_run=dry_run, progress=tell)  # type: ignore[arg-type]
+        args: Any = {"on_bad": on_bad, "dry_run": dry_run, "moved": moved, "progress": tell}
+        return await import_people(db, file, systems, **args)
 
 
 def _show(report: Report, bad: list[BadRow], errors: Path | None) -> None:
@@ -113,8 +135,27 @@ def _show(report: Report, bad: list[BadRow], errors: Path | None) -> None:
     verb = "Would be" if report.dry_run else "People"
     click.echo(f"{report.rows} rows read as {report.encoding.removesuffix('-sig').upper()}.")
     click.echo(f"{verb}: {report.added} added, {report.changed} changed, {report.same} unchanged.")
+    _show_addresses(report)
     if report.bad:
         click.echo(f"{report.bad} rows were left out. Correct them and import the file again.")
+
+
+def _show_addresses(report: Report) -> None:
+    """Addresses that change, and those that their owners refused."""
+    if report.addresses:
+        waits = any(line.until for line in report.lines)
+        how = "A new one can recover in 72 hours; the old one is told, and can refuse it." if waits else "All are told."
+        click.echo(f"Addresses: {report.addresses} changed. {how}")
+    shown = sorted(report.lines, key=lambda line: line.kind == "refused")
+    for line in [x for x in shown if x.kind != "refused"][:SHOWN]:
+        click.echo(f"  {safe(line.name)}: {ADDRESS_WORDS[line.kind].format(new=safe(line.new), old=safe(line.old))}")
+    if report.refused:
+        click.echo(
+            f"{report.refused} addresses stay out: their owners refused them or gave them up. Correct them where the "
+            "file comes from; whoever wants such an address adds it in the security centre."
+        )
+    for line in [x for x in shown if x.kind == "refused"][:SHOWN]:
+        click.echo(f"  {safe(line.name)}: {safe(line.new)}")
 
 
 class _ErrorFile:

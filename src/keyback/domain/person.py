@@ -42,6 +42,8 @@ class Contact:
         origin: an import keeps what it brought up to date; what the person added is theirs.
         name: of a recovery contact.
         usable_from: ms; a new one is told about everything at once but cannot recover before.
+        ended_by: `import` where a file no longer names it; empty where its owner put it aside.
+        replaces: id of the contact whose place it takes at `usable_from`; empty for none.
     """
 
     id: str
@@ -55,6 +57,8 @@ class Contact:
     added_at: int = 0
     usable_from: int = 0
     ended_at: int = 0
+    ended_by: Literal["", "import"] = ""
+    replaces: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +119,17 @@ def canonicalize(identifier: str) -> str:
     if len(out) > MAX_IDENTIFIER:  # an A-label is longer than what it stands for
         raise BadInput("too_long")
     return out
+
+
+def same_mailbox(one: str, other: str) -> bool:
+    """Whether two addresses are one mailbox for certain: they differ by nothing but case, or by how the domain is
+    written. What only looks alike after folding (`K`, the Kelvin sign) may be somebody else's."""
+    if one == other:
+        return True
+    mine, yours = (x.rpartition("@")[0] for x in (one, other))
+    if mine != yours and not (mine.isascii() and yours.isascii() and mine.lower() == yours.lower()):
+        return False
+    return canonicalize(one) == canonicalize(other)
 
 
 def one_domain(one: str, other: str) -> bool:

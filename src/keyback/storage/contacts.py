@@ -1,4 +1,5 @@
-"""Contacts that people keep themselves: added, confirmed, removed. An import has its own way (`imports`)."""
+"""Contacts that people keep themselves: added, confirmed, removed; and what becomes of addresses that an import brought
+(it writes them itself, see `imports`)."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
+from keyback.domain.addresses import leads_to, take_place
 from keyback.domain.person import Contact, ContactState, canonicalize
 from keyback.storage.among import among
 from keyback.storage.schema import contacts, identifiers
@@ -66,7 +68,61 @@ class ContactStore:
         insert_many(self._tx.conn, identifiers, [mine], ignore=True)
 
     def remove(self, contact_id: str) -> bool:
-        """It can do nothing any more but hear about its removal."""
+        """It can do nothing any more but hear about its removal. What was to take its place takes nobody's."""
         mine = (contacts.c.id == contact_id) & (contacts.c.state != "removed")
-        values = {"state": "removed", "ended_at": self._tx.now}
-        return self._tx.conn.execute(update(contacts).where(mine).values(**values)).rowcount == 1
+        values = {"state": "removed", "ended_at": self._tx.now, "replaces": ""}
+        if self._tx.conn.execute(update(contacts).where(mine).values(**values)).rowcount != 1:
+            return False
+        self._let_go(contact_id)
+        return True
+
+    def _let_go(self, contact_id: str) -> None:
+        heir = (contacts.c.replaces != "") & (contacts.c.replaces == contact_id)
+        self._tx.conn.execute(update(contacts).where(heir).values(replaces=""))
+
+    # ── addresses that an import changed ────────────────────────────────────
+
+    def refuse(self, contact_id: str) -> Contact | None:
+        """Removes what an import brought and what may not recover yet; None when it may, or is gone. For one caller."""
+        c = contacts.c
+        mine = (c.id == contact_id) & (c.state == "confirmed") & (c.origin == "import") & (c.usable_from > self._tx.now)
+        values = {"state": "removed", "ended_at": self._tx.now, "ended_by": "", "replaces": ""}
+        row = self._tx.conn.execute(update(contacts).where(mine).values(**values).returning(*c)).first()
+        if row is None:
+            return None
+        self._let_go(contact_id)
+        self._identify(row.person_id)
+        return Contact(**row._mapping)
+
+    def take_places(self, limit: int) -> Sequence[tuple[Contact, Contact | None]]:
+        """Puts up to `limit` addresses whose wait is over where an import wants them; each with what it replaced."""
+        c = contacts.c
+        due = (c.replaces != "") & (c.usable_from <= self._tx.now) & (c.role == "backup")
+        query = select(contacts).where(due).order_by(c.usable_from).limit(limit)
+        if self._tx.pg:
+            query = query.with_for_update(skip_locked=True)
+        found = [Contact(**r._mapping) for r in self._tx.conn.execute(query)]
+        mine = self.of_people([n.person_id for n in found])
+        out = []
+        for new in found:
+            own = {x.id: x for x in mine.get(new.person_id, ()) if x.role != "recovery"}
+            old = own.get(new.replaces)
+            alone = not any(x.role == "primary" for x in own.values())
+            new, gone = take_place(new, old, self._tx.now, alone=alone)
+            for x in (new, gone):
+                if x is not None:
+                    values = {n: getattr(x, n) for n in ("role", "state", "ended_at", "ended_by", "replaces")}
+                    self._tx.conn.execute(update(contacts).where(c.id == x.id).values(**values))
+            self._identify(new.person_id)
+            out.append((new, gone))
+        return out
+
+    def _identify(self, person_id: str) -> None:
+        """Has a person found by the addresses that they have now."""
+        query = select(contacts).where(contacts.c.person_id == person_id)
+        mine = [Contact(**r._mapping) for r in self._tx.conn.execute(query)]
+        known = {canonicalize(c.address) for c in mine if leads_to(c)}
+        own = (identifiers.c.person_id == person_id) & (identifiers.c.account_id == "")
+        self._tx.conn.execute(identifiers.delete().where(own))
+        rows = [{"canonical": k, "person_id": person_id, "account_id": ""} for k in sorted(known)]
+        insert_many(self._tx.conn, identifiers, rows)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,12 @@ from sqlalchemy import bindparam, select, update
 
 from keyback.application.importing import ImportedPart
 from keyback.application.store import Imported, ImportedAccount, ImportResult
-from keyback.domain.person import canonicalize
+from keyback.domain import addresses
+from keyback.domain.addresses import AddressChange, Outcome, leads_to
+from keyback.domain.person import Contact, canonicalize
 from keyback.storage.among import among
 from keyback.storage.schema import accounts, contacts, identifiers, people
-from keyback.storage.sql import insert_many
+from keyback.storage.sql import insert_many, update_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx
@@ -22,18 +25,24 @@ if TYPE_CHECKING:
 Known = dict[str, dict[str, Any]]
 
 
-def save_imported(tx: SqlTx, new: Sequence[Imported]) -> list[ImportResult]:
+def save_imported(
+    tx: SqlTx, new: Sequence[Imported], *, at_once: bool = False
+) -> tuple[list[ImportResult], list[AddressChange]]:
     """Adds or updates people; for a batch of up to a few thousand.
 
     A person whose user name or external id belongs to somebody else in the same system is left out (`username_taken`).
-    Changed mail addresses, states and accounts end that person's pending links. An `ImportedPart` leaves alone what it
-    does not speak for.
+    Changed mail addresses, states and accounts end that person's pending links. An `ImportedPart` leaves alone
+    what it does not speak for. Addresses that changed wait (`domain.addresses`); people who are new have them at once.
+
+    Args:
+        at_once: the company moved its addresses: none of them waits.
     """
     before = _known(tx, [p.key for p in new])
     taken = _owners(tx, new)
     results: list[ImportResult] = []
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    changed: list[tuple[Imported, dict[str, Any]]] = []
+    changed: list[tuple[Imported, dict[str, Any], Outcome]] = []
+    changes: list[AddressChange] = []
     for given in new:
         mine = before.get(given.key)
         p = _completed(given, mine) if mine and isinstance(given, ImportedPart) else given
@@ -44,19 +53,43 @@ def save_imported(tx: SqlTx, new: Sequence[Imported]) -> list[ImportResult]:
         taken.update(dict.fromkeys(names, p.key))
         if mine is None:
             pid = tx.new_id()
-            before[p.key] = {"id": pid, **_shape(p)}
+            before[p.key] = {"id": pid, "rows": [], "mails": (), **_shape(p)}
             rows["people"].append(_person_row(p, pid, tx.now))
-            _fill(tx, rows, p, pid, {})
+            own = _first_contacts(tx, p, pid)
+            rows["contacts"] += [_contact_row(c) for c in own]
+            _fill(tx, rows, p, pid, {}, own)
             results.append("added")
-        elif _differs(mine, _shape(p)):
-            changed.append((p, mine))
+            continue
+        outcome = _addresses(tx, p, mine, at_once)
+        changes += outcome.changes
+        if _differs(mine, _shape(p)) or outcome.rows != {c.id: c for c in mine["rows"]}:
+            changed.append((p, mine, outcome))
             results.append("changed")
         else:
             results.append("same")
     _replace(tx, rows, changed)
     for table in (people, contacts, accounts, identifiers):
         insert_many(tx.conn, table, rows[table.name])
-    return results
+    return results, changes
+
+
+def _addresses(tx: SqlTx, p: Imported, mine: dict[str, Any], at_once: bool) -> Outcome:
+    """The mail contacts as the file wants them; as they are where it names what the last one named."""
+    old: list[Contact] = mine["rows"]
+    if not at_once and mine["mails"] == (*p.mails[:1], *sorted(p.mails[1:])):
+        return Outcome({c.id: c for c in old}, ())
+    return addresses.settle(old, p.mails, mine["id"], tx.now, tx.new_id, at_once)
+
+
+def _first_contacts(tx: SqlTx, p: Imported, pid: str) -> list[Contact]:
+    return [
+        Contact(tx.new_id(), pid, "mail", mail, "backup" if n else "primary", added_at=tx.now)
+        for n, mail in enumerate(p.mails)
+    ]
+
+
+def _contact_row(c: Contact) -> dict[str, Any]:
+    return {f.name: getattr(c, f.name) for f in dataclasses.fields(c)}
 
 
 def _shape(p: Imported) -> dict[str, Any]:
@@ -65,7 +98,6 @@ def _shape(p: Imported) -> dict[str, Any]:
         "locale": p.locale,
         "tier": p.tier,
         "state": p.state,
-        "mails": (*p.mails[:1], *sorted(p.mails[1:])),
         "accounts": frozenset(
             (a.system, a.external_id, a.username, a.state, a.privileged, a.provider) for a in p.accounts
         ),
@@ -76,17 +108,17 @@ def _differs(mine: dict[str, Any], shape: dict[str, Any]) -> bool:
     wanted = {a[:2] for a in shape["accounts"]}
     # An account that an earlier import no longer had is kept, switched off; it is no difference.
     live = frozenset(a for a in mine["accounts"] if a[:2] in wanted or a[3] != "disabled")
-    return live != shape["accounts"] or any(mine[k] != shape[k] for k in ("name", "locale", "tier", "state", "mails"))
+    return live != shape["accounts"] or any(mine[k] != shape[k] for k in ("name", "locale", "tier", "state"))
 
 
 def _known(tx: SqlTx, keys: Sequence[str]) -> Known:
     found = {r.key: r for r in tx.conn.execute(select(people).where(people.c.key.in_(keys)))}
     ids = {r.id: key for key, r in found.items()}
-    mails: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    mails: dict[str, list[Contact]] = defaultdict(list)
     logins: dict[str, list[Any]] = defaultdict(list)
     if ids:
-        for c in tx.conn.execute(select(contacts).where(contacts.c.person_id.in_(ids), contacts.c.origin == "import")):
-            mails[ids[c.person_id]].append((c.role, c.address))
+        for c in tx.conn.execute(select(contacts).where(contacts.c.person_id.in_(ids), contacts.c.channel == "mail")):
+            mails[ids[c.person_id]].append(Contact(**c._mapping))
         for a in tx.conn.execute(select(accounts).where(accounts.c.person_id.in_(ids))):
             logins[ids[a.person_id]].append(a)
     return {
@@ -96,7 +128,8 @@ def _known(tx: SqlTx, keys: Sequence[str]) -> Known:
             "locale": r.locale,
             "tier": r.tier,
             "state": r.state,
-            "mails": tuple(m for _, m in sorted(mails[key], key=lambda x: (x[0] != "primary", x[1]))),
+            "rows": mails[key],
+            "mails": _named(mails[key]),
             "accounts": frozenset(
                 (a.system, a.external_id, a.username, a.state, bool(a.privileged), a.provider) for a in logins[key]
             ),
@@ -104,6 +137,11 @@ def _known(tx: SqlTx, keys: Sequence[str]) -> Known:
         }
         for key, r in found.items()
     }
+
+
+def _named(rows: Sequence[Contact]) -> tuple[str | None, ...]:
+    first, rest = addresses.named(rows)
+    return first, *rest
 
 
 Claim = tuple[str, str, str]  # what may have one owner only: (which, system, value)
@@ -148,7 +186,7 @@ def _completed(p: ImportedPart, mine: dict[str, Any]) -> Imported:
         )
     wanted = {(a.system, a.external_id) for a in p.accounts}
     merged += [a for k, a in old.items() if k not in wanted and a.system not in p.systems and a.state != "disabled"]
-    backups = p.mails[1:] if "backup" in p.given else mine["mails"][1:]
+    backups = p.mails[1:] if "backup" in p.given else mine["mails"][1:]  # the first is the primary one, or None
     return replace(
         p,
         locale=p.locale if "locale" in p.given else mine["locale"],
@@ -166,14 +204,14 @@ def _person_row(p: Imported, pid: str, now: int) -> dict[str, Any]:
 
 
 def _fill(
-    tx: SqlTx, rows: dict[str, list[dict[str, Any]]], p: Imported, pid: str, kept: dict[tuple[str, str], str]
+    tx: SqlTx,
+    rows: dict[str, list[dict[str, Any]]],
+    p: Imported,
+    pid: str,
+    kept: dict[tuple[str, str], str],
+    own: Iterable[Contact],
 ) -> None:
-    canonicals: set[tuple[str, str]] = set()
-    for n, mail in enumerate(p.mails):
-        role = "primary" if n == 0 else "backup"
-        row = {"id": tx.new_id(), "person_id": pid, "channel": "mail", "address": mail, "role": role}
-        rows["contacts"].append(row)
-        canonicals.add((canonicalize(mail), ""))
+    canonicals = {(canonicalize(c.address), "") for c in own if leads_to(c)}
     for a in p.accounts:
         aid = kept.get((a.system, a.external_id)) or tx.new_id()
         canonical = canonicalize(a.username)
@@ -186,17 +224,20 @@ def _fill(
     rows["identifiers"] += [{"canonical": c, "person_id": pid, "account_id": a} for c, a in sorted(canonicals)]
 
 
-def _replace(tx: SqlTx, rows: dict[str, list[dict[str, Any]]], changed: list[tuple[Imported, dict[str, Any]]]) -> None:
-    """Brings people up to date in place: accounts keep their ids, since hashes and cases hang on them."""
+def _replace(
+    tx: SqlTx, rows: dict[str, list[dict[str, Any]]], changed: list[tuple[Imported, dict[str, Any], Outcome]]
+) -> None:
+    """Brings people up to date in place: accounts and contacts keep their ids, since hashes, cases and evidence hang on
+    them."""
     if not changed:
         return
-    ids = [mine["id"] for _, mine in changed]
-    # What people added themselves stays; an address that the file has as well is the file's from now on.
-    mails = sorted({m for p, _ in changed for m in p.mails})
-    its = (contacts.c.origin == "import") | (contacts.c.channel == "mail") & contacts.c.address.in_(mails)
-    tx.conn.execute(contacts.delete().where(contacts.c.person_id.in_(ids), its))
+    ids = [mine["id"] for _, mine, _ in changed]
     tx.conn.execute(identifiers.delete().where(identifiers.c.person_id.in_(ids)))
-    for p, mine in changed:
+    moved: list[dict[str, Any]] = []
+    for p, mine, outcome in changed:
+        old = {c.id: c for c in mine["rows"]}
+        moved += [_contact_row(c) for c in outcome.rows.values() if c.id in old and c != old[c.id]]
+        rows["contacts"] += [_contact_row(c) for c in outcome.rows.values() if c.id not in old]
         person = update(people).where(people.c.id == bindparam("pid"))
         raised = people.c.security_version + 1
         values = {"name": p.name, "locale": p.locale, "tier": p.tier, "state": p.state, "security_version": raised}
@@ -215,4 +256,5 @@ def _replace(tx: SqlTx, rows: dict[str, list[dict[str, Any]]], changed: list[tup
                     provider=a.provider,
                 )
             )  # fmt: skip
-        _fill(tx, rows, p, mine["id"], kept)
+        _fill(tx, rows, p, mine["id"], kept, outcome.rows.values())
+    update_many(tx.conn, contacts, moved, [{"id": c["id"]} for c in moved])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Row, select, union, update
 
 from keyback.application.store import Imported, ImportResult, Match
+from keyback.domain.addresses import AddressChange
 from keyback.domain.person import Account, Contact, Person, canonicalize
 from keyback.storage.among import among
 from keyback.storage.hashes import HashStore
@@ -81,7 +82,12 @@ class PeopleStore(HashStore):
         self._tx.conn.execute(update(people).where(people.c.id == person_id).values(security_version=raised))
 
     def save_imported(self, new: Sequence[Imported]) -> Sequence[ImportResult]:
-        return save_imported(self._tx, new)
+        return self.import_batch(new, at_once=True)[0]
+
+    def import_batch(
+        self, new: Sequence[Imported], *, at_once: bool = False
+    ) -> tuple[Sequence[ImportResult], Sequence[AddressChange]]:
+        return save_imported(self._tx, new, at_once=at_once)
 
     def set_account_state(self, account_id: str, state: str) -> None:
         self._tx.conn.execute(update(accounts).where(accounts.c.id == account_id).values(state=state))

@@ -11,6 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from keyback.domain.prompt import Prompt, PromptEnding, Purpose, Want
 from keyback.storage.schema import prompts, wants
+from keyback.storage.sql import insert_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx
@@ -36,9 +37,15 @@ class PromptStore:
         Args:
             digest: SHA-256 of the token of a link that goes with it.
         """
+        self._tx.conn.execute(prompts.insert().values(self._values(prompt, digest)))
+
+    def add_many(self, new: Sequence[tuple[Prompt, bytes | None]]) -> None:
+        """`add` for many, in one statement."""
+        insert_many(self._tx.conn, prompts, [self._values(p, digest) for p, digest in new])
+
+    def _values(self, prompt: Prompt, digest: bytes | None) -> dict[str, Any]:
         values = {c.name: getattr(prompt, c.name) for c in COLUMNS}
-        values |= {"key_id": prompt.key_id or self._tx.seals.primary, "digest": digest}
-        self._tx.conn.execute(prompts.insert().values(values))
+        return values | {"key_id": prompt.key_id or self._tx.seals.primary, "digest": digest}
 
     def get(self, prompt_id: str) -> Prompt | None:
         row = self._tx.conn.execute(select(*COLUMNS).where(prompts.c.id == prompt_id)).first()

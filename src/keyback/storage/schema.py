@@ -72,7 +72,15 @@ contacts = Table(
     Column("added_at", BigInteger, nullable=False, server_default="0"),
     Column("usable_from", BigInteger, nullable=False, server_default="0"),  # new ones cool in before they can recover
     Column("ended_at", BigInteger, nullable=False, server_default="0"),
+    Column("ended_by", String(10), nullable=False, server_default=""),  # import: its file took it away; else the person
+    Column("replaces", String(22), nullable=False, server_default=""),  # whose place it takes once it may recover
     UniqueConstraint("person_id", "channel", "address"),
+    Index(
+        "ix_contacts_replaces",
+        "usable_from",
+        postgresql_where=text("replaces <> ''"),
+        sqlite_where=text("replaces <> ''"),
+    ),
 )
 
 # What is enrolled besides contacts. `sealed` holds what must not be read from a stolen database.

@@ -101,6 +101,8 @@ class SqlTx:
         # Consecutive totals of people stay; those of ghosts, networks, and pairs of account and network go.
         ghosts = counters.c.key.like("code/g/%") | counters.c.key.like("pw/%/%") | (counters.c.total == 0)
         ghosts |= counters.c.key.like("mail/%")
+        # What its owner refused or gave up stays, so that the next import does not bring it back.
+        gone_long = (contacts.c.state == "removed") & ((contacts.c.origin != "import") | (contacts.c.ended_by != ""))
         rules = (
             (intakes, intakes.c.handle, intakes.c.expires_at < intakes_before),
             (challenges, challenges.c.id, challenges.c.created_at < challenges_before),
@@ -108,7 +110,7 @@ class SqlTx:
             (sessions, sessions.c.digest, sessions.c.expires_at < self.now),
             (wants, wants.c.handle, wants.c.expires_at < intakes_before),
             (prompts, prompts.c.id, prompts.c.expires_at < challenges_before),
-            (contacts, contacts.c.id, (contacts.c.state == "removed") & (contacts.c.ended_at < challenges_before)),
+            (contacts, contacts.c.id, gone_long & (contacts.c.ended_at < challenges_before)),
             (contacts, contacts.c.id, (contacts.c.state == "pending") & (contacts.c.added_at < challenges_before)),
             (factors, factors.c.id, (factors.c.state == "pending") & (factors.c.added_at < challenges_before)),
             (counters, counters.c.key, (counters.c.day_from < counters_before) & ghosts),

@@ -236,6 +236,24 @@ class Lock(Page):
 
 
 @dataclass(frozen=True, slots=True)
+class NewAddress(Page):
+    """`/new-address`: an address from the company's records, which its owner may refuse.
+
+    Args:
+        problem: `done` after it; else why the link does nothing.
+        address, old: masked; `old` is what stays, empty where it replaces nothing.
+        primary: whether it is to become the one that mail goes to.
+    """
+
+    template: ClassVar[str] = "account/new_address.html"
+    problem: Literal["", "over", "broken", "done"] = ""
+    address: str = ""
+    old: str = ""
+    primary: bool = False
+    until: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class SessionLine:
     """A sign-in that is open."""
 

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import contacts, enrol
+from keyback.application import contacts, enrol, moving
 from keyback.application.store import Tx
 from keyback.domain import challenge as ch
 from keyback.domain.errors import BadInput, Refusal
@@ -35,7 +35,7 @@ def offered(desk: Desk) -> tuple[contacts.Kind, ...]:
 def line(c: Contact, now: int) -> ContactLine:
     """A contact as its owner sees it."""
     ready = c.usable_from if c.state == "confirmed" and c.usable_from > now else 0
-    own = c.origin == "person" and c.role != "primary"
+    own = (c.origin == "person" and c.role != "primary") or moving.refusable(c, now)
     return ContactLine(c.id, contacts.kind_of(c), c.address, c.name, c.role, c.state, c.added_at, ready, own)
 
 

@@ -10,7 +10,7 @@ from keyback.application import signin
 from keyback.application.passwords import Busy
 from keyback.domain.secret import Secret
 from keyback.web import pages
-from keyback.web.account import contacts, devices, factors, lock, overview, questions, second
+from keyback.web.account import contacts, devices, factors, lock, moving, overview, questions, second
 from keyback.web.account import password as own_password
 from keyback.web.context import desk_of, see
 from keyback.web.cookies import SESSION
@@ -68,6 +68,7 @@ ROUTES = [
     *contacts.ROUTES,
     *devices.ROUTES,
     *lock.ROUTES,
+    *moving.ROUTES,
     *overview.ROUTES,
     Route("/sign-in", show, methods=["GET"]),
     Route("/sign-in", sign_in, methods=["POST"]),

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import contacts, fetching, lockdown, prove, vouching
+from keyback.application import contacts, fetching, lockdown, moving, prove, vouching
 from keyback.application.identity import device_words
 from keyback.application.intake import holds
 from keyback.application.store import Tx
@@ -39,6 +39,8 @@ def _page_for(tx: Tx, token: str) -> str:
     """Where a token leads: tokens of one form stop a recovery or a change, vouch for somebody, or prove by mail."""
     if lockdown.notice(tx, token) is not None:
         return "/wasnt-me"
+    if moving.notice(tx, token) is not None:
+        return "/new-address"
     if contacts.invitation(tx, token) is not None:
         return "/invited"
     if prove.look_at_stop(tx, token).problem != "broken":

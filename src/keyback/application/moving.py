@@ -1,0 +1,187 @@
+"""Addresses that an import changes: told at once to everybody who was a contact before, and refused by a link (ADR 25).
+
+The link goes to contacts that could stop a recovery too. Opening it changes nothing; only a POST does. Refusing takes
+back the new address alone: nobody has to be locked out because of a slip in the company's records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from keyback.application import account
+from keyback.application.account import changed, masked, trusted
+from keyback.application.identity import Origin
+from keyback.application.store import Job, Tx
+from keyback.domain.addresses import AddressChange
+from keyback.domain.challenge import token_digest
+from keyback.domain.events import Note
+from keyback.domain.person import Account, Contact, Person
+from keyback.domain.prompt import Prompt, link_token
+
+PROOF: Final = "address"  # of the prompts behind these links; their `handle` is the contact that was told
+LETTER: Final = "moving"
+RECORDS: Final = Origin("", "")  # nobody's browser: the company's records
+
+_SAID: Final = {"moving": "backup_moving", "added": "backup_moving", "kept": "mail_kept", "removed": "mail_removed"}
+
+
+def said(change: AddressChange, now: int) -> str:
+    """The word for a change, in the audit log and in letters; empty for what nobody is told."""
+    old, new = change.old, change.new
+    if change.kind == "refused":
+        return ""
+    if change.kind == "moved":
+        return "mail_moved"
+    if change.kind == "added" and new.usable_from <= now:
+        return "mail_added"
+    if change.kind in ("moving", "added") and (new.role == "primary" or (old is not None and old.role == "primary")):
+        return "mail_moving"
+    return _SAID[change.kind]
+
+
+def tell(tx: Tx, changes: Sequence[AddressChange]) -> None:
+    """Records changes and tells the contacts of whom they concern; in as many statements for many as for one."""
+    told = [(c, what) for c in changes if (what := said(c, tx.now))]
+    ids = sorted({c.new.person_id for c, _ in told})
+    people, contacts, accounts = tx.people.people(ids), tx.people.contacts(ids), tx.people.accounts(ids)
+    prompts: list[tuple[Prompt, bytes | None]] = []
+    jobs: list[Job] = []
+    for c, what in told:
+        person = people.get(c.new.person_id)
+        if person is None:
+            continue
+        data = {"contact": c.new.id, "old": c.old.id if c.old else "", "until": c.new.usable_from}
+        tx.audit.record(person.id, [Note(what, data)])
+        # A new address is told of itself once it counts: it may be a stranger's.
+        readers = {x.id: x for x in contacts.get(person.id, ()) if x.id != c.new.id or what == "mail_moved"}
+        gone = c.new if c.kind == "removed" else c.old
+        readers |= {gone.id: gone} if gone is not None else {}
+        for reader in readers.values():
+            prompt = _link(tx, person, c.new, reader, what)
+            prompts += [(prompt, token_digest(link_token(tx.seals.derive("prompt"), prompt.nonce)))] if prompt else []
+            jobs.append(_letter(tx, person, accounts.get(person.id, ()), c, what, reader, prompt))
+    tx.prompts.add_many(prompts)
+    tx.outbox.put(jobs)
+
+
+def _link(tx: Tx, person: Person, new: Contact, reader: Contact, what: str) -> Prompt | None:
+    """Of what waits, the link that refuses it; of what has happened, the one that locks the account."""
+    if not trusted(reader, tx.now):
+        return None
+    until = new.usable_from
+    proof, target, handle = PROOF, new.id, reader.id
+    if not _waits(what):
+        proof, target, handle = account.PROOF, reader.id, ""
+        until = tx.now + (account.GONE_LINK_LIFE if reader.state == "removed" else account.LINK_LIFE)
+    return Prompt(
+        tx.new_id(), "cancel", proof, person.id, tx.random(32), person.security_version, tx.now, until,
+        target=target, handle=handle,
+    )  # fmt: skip
+
+
+def _waits(what: str) -> bool:
+    return what in ("mail_moving", "backup_moving")
+
+
+def _letter(
+    tx: Tx,
+    person: Person,
+    accounts: Sequence[Account],
+    c: AddressChange,
+    what: str,
+    reader: Contact,
+    prompt: Prompt | None,
+) -> Job:
+    own = [a.username for a in accounts if not a.provider] or [a.username for a in accounts]
+    # Texts for phones have one form for all that changes; without a link there is nothing to refuse by.
+    letter = LETTER if _waits(what) and prompt is not None and reader.channel == "mail" else account.LETTER
+    body = {
+        "letter": letter,
+        "person": person.id,
+        "contact": reader.id,
+        "username": own[0] if own else "",
+        "what": what,
+        "at": tx.now,
+        "until": c.new.usable_from,
+        "detail": masked(c.new),
+        "source": "",
+        "device": "",
+    } | ({"prompt": prompt.id} if prompt else {})
+    return Job(tx.new_id(), "mail", body, tx.now, tx.now + account.LETTER_LIFE)
+
+
+# ── refusing ────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class Moving:
+    """What the reader of such a notice may see. `until`: when the new address counts (ms)."""
+
+    problem: Literal["", "over", "broken"]
+    address: str = ""
+    old: str = ""
+    primary: bool = False
+    until: int = 0
+
+
+def notice(tx: Tx, token: str) -> Prompt | None:
+    """The prompt behind the link of a notice about an address."""
+    p = tx.prompts.by_link(token_digest(token)) if token else None
+    return p if p is not None and (p.purpose, p.proof) == ("cancel", PROOF) else None
+
+
+def look(tx: Tx, token: str) -> Moving:
+    """Reads; changes nothing, however often it is called."""
+    p = notice(tx, token)
+    if p is None:
+        return Moving("broken")
+    found = tx.contacts.many([p.target])
+    new = found.get(p.target)
+    if p.ended is not None or p.expires_at <= tx.now or new is None or not refusable(new, tx.now):
+        return Moving("over")
+    old = tx.contacts.many([new.replaces]).get(new.replaces) if new.replaces else None
+    primary = new.role == "primary" or (old is not None and old.role == "primary")
+    return Moving("", masked(new), masked(old) if old else "", primary, new.usable_from)
+
+
+def refusable(c: Contact, now: int) -> bool:
+    """Whether an import brought this contact, and it may not recover yet."""
+    return c.origin == "import" and c.state == "confirmed" and c.usable_from > now
+
+
+def refuse_by_link(tx: Tx, token: str, origin: Origin) -> bool:
+    """Takes back the address whose notice this is; True for exactly one caller."""
+    p = notice(tx, token)
+    if p is None or look(tx, token).problem or not tx.prompts.end(p.id, "used"):
+        return False
+    return refuse(tx, p.target, origin, by=p.handle) is not None
+
+
+def refuse(tx: Tx, contact_id: str, origin: Origin, by: str = "") -> Contact | None:
+    """Takes back what an import brought and may not recover yet, and tells everybody. What it was to replace stays. The
+    next import of the same address leaves it out and reports it.
+
+    Args:
+        by: id of the contact whose link it was; empty from inside.
+    """
+    gone = tx.contacts.refuse(contact_id)
+    if gone is not None:
+        tx.prompts.end_where("stopped", target=gone.id)
+        data: dict[str, object] = {"contact": gone.id, "by": by}
+        changed(tx, gone.person_id, "mail_refused", origin, detail=masked(gone), data=data)
+    return gone
+
+
+# ── upkeep ──────────────────────────────────────────────────────────────────
+
+
+def take_places(tx: Tx, limit: int = 200) -> int:
+    """Lets addresses whose wait is over take their place, and tells everybody once more; how many there were."""
+    done = tx.contacts.take_places(limit)
+    for new, _ in done:
+        tx.prompts.end_where("stopped", target=new.id, proof=PROOF)
+        tx.people.bump_security(new.person_id)
+    tell(tx, [AddressChange("moved" if new.role == "primary" else "added", new, old) for new, old in done])
+    return len(done)
