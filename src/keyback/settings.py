@@ -6,13 +6,17 @@ Every name, type and default here is what `docs/settings.md` lists; that page is
 from __future__ import annotations
 
 import codecs
+import ipaddress
 import os
 import re
+import tomllib
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import idna
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
@@ -162,6 +166,10 @@ class System(Part):
         return dict(self.__pydantic_extra__ or {})
 
 
+class Unsafe(Exception):
+    """A configuration that Keyback refuses to start on; the text names the cause and the way out."""
+
+
 def read_secret(path: Path) -> str:
     """A secret that an editor of any system has written into a file: without byte order mark and line end.
 
@@ -175,6 +183,42 @@ def read_secret(path: Path) -> str:
         return raw.decode(encoding).strip()
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8 text. Save it as UTF-8") from None
+
+
+def plain_origin(value: str) -> str:
+    """The origin of a URL as browsers write it: lower case, A-labels, no default port (RFC 6454, RFC 5891).
+
+    Raises:
+        ValueError: it is none, or says more than an origin.
+    """
+    wrong = ValueError("public_url must be like https://recover.example.com, without a path")
+    try:
+        parts = urlsplit(value.strip())
+        host, port = parts.hostname or "", parts.port
+        if not host.isascii():
+            host = idna.encode(host, uts46=True).decode("ascii")
+    except ValueError:  # of the port, of the brackets, or of IDNA
+        raise wrong from None
+    if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
+        raise wrong
+    if parts.path.strip("/") or parts.query or parts.fragment:
+        raise wrong
+    shown = f"[{host}]" if ":" in host else host
+    return f"{parts.scheme}://{shown}" + ("" if port in (None, 443 if parts.scheme == "https" else 80) else f":{port}")
+
+
+class _TomlFile(TomlConfigSettingsSource):
+    """The settings file, whatever an editor put before its first line."""
+
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
+        raw = file_path.read_bytes()
+        utf16 = raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+        try:
+            return tomllib.loads(raw.decode("utf-16" if utf16 else "utf-8-sig"))
+        except UnicodeDecodeError as e:
+            line = raw.count(b"\n", 0, e.start) + 1
+            words = f"{file_path} is not UTF-8: see line {line}. Open it in an editor and save it as UTF-8."
+            raise Unsafe(words) from None
 
 
 class Settings(BaseSettings):
@@ -216,10 +260,27 @@ class Settings(BaseSettings):
     @field_validator("public_url")
     @classmethod
     def _plain_base(cls, value: str) -> str:
-        parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
-            raise ValueError("public_url must be like https://recover.example.com, without a path")
-        return value.rstrip("/")
+        return plain_origin(value)
+
+    @field_validator("listen", "metrics_listen")
+    @classmethod
+    def _address_and_port(cls, value: str) -> str:
+        host, colon, port = value.strip().rpartition(":")
+        if value and not (colon and host and port.isascii() and port.isdigit() and int(port) <= 65535):
+            raise ValueError("must be address:port, such as 127.0.0.1:8080; 0.0.0.0:8080 listens on every address")
+        return value.strip()
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, value: list[str]) -> list[str]:
+        for entry in value:
+            try:
+                ipaddress.ip_network(entry, strict=False)
+            except ValueError:
+                raise ValueError(
+                    f"{entry!r} is not an address or a network; give one such as 10.0.0.7 or 10.0.0.0/24, not a name"
+                ) from None
+        return value
 
     @field_validator("timezone")
     @classmethod
@@ -263,7 +324,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        toml = TomlConfigSettingsSource(settings_cls, toml_file=config_path())
+        toml = _TomlFile(settings_cls, toml_file=config_path())
         return init_settings, env_settings, toml
 
 
@@ -274,10 +335,6 @@ def config_path() -> Path | None:
         return Path(named)
     here = Path("keyback.toml")
     return here if here.exists() else None
-
-
-class Unsafe(Exception):
-    """A configuration that Keyback refuses to start on; the text names the cause and the way out."""
 
 
 def refuse_unsafe(s: Settings) -> None:

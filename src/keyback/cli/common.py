@@ -27,7 +27,8 @@ from keyback.domain.errors import Refusal
 from keyback.observability import configure
 from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe
 from keyback.storage.database import SqlDatabase, make_engine
-from keyback.storage.migrate import HERE, current, head
+from keyback.storage.health import unfit
+from keyback.storage.migrate import current, head, knows
 
 T = TypeVar("T")
 ID = re.compile(r"-[A-Za-z0-9_-]{21}")
@@ -135,7 +136,7 @@ def revision(s: Settings) -> str | None:
     """The revision of the database's schema; None when it is empty or, for SQLite, not there.
 
     Raises:
-        StorageDown: it cannot be reached.
+        StorageDown: it cannot be reached. `Unsafe`: it could never do.
     """
     file = sqlite_file(s)
     if file is not None and not file.exists():
@@ -145,7 +146,13 @@ def revision(s: Settings) -> str | None:
     except Exception as e:
         raise Unsafe(BAD_URL.format(type(e).__name__)) from None
     try:
-        return current(engine)
+        found = current(engine)
+        problem = unfit(engine, to_migrate=found is None or (knows(found) and found != head()))
+        if problem:
+            raise Unsafe(problem)
+        return found
+    except (Unsafe, StorageDown):
+        raise
     except Exception as e:  # whatever the driver raises
         raise StorageDown(type(e).__name__) from None
     finally:
@@ -158,8 +165,7 @@ def schema_problem(found: str | None) -> tuple[str, str]:
         return "ok", f"revision {found}"
     if found is None:
         return "bad", "the database is empty. Run: keyback migrate"
-    known = {p.name.split("_")[0] for p in (HERE / "versions").glob("*.py")}
-    if found in known:
+    if knows(found):
         return "bad", f"the database is at revision {found}, this version needs {head()}. Run: keyback migrate"
     return "warn", f"the database is at revision {found}, newer than {head()}: a newer Keyback migrated it"
 

@@ -16,6 +16,8 @@ from keyback.bootstrap import load_keyring
 from keyback.cli.common import BAD_URL, create_private, echo_json, load, sqlite_file, wrong_settings
 from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe
 from keyback.storage.database import make_engine
+from keyback.storage.health import unfit
+from keyback.storage.migrate import head, knows
 from keyback.storage.migrate import migrate as run_migrations
 from keyback.storage.sealing import Keyring
 
@@ -197,7 +199,12 @@ def migrate_now(s: Settings) -> tuple[str | None, str]:
     except Exception as e:
         raise Unsafe(BAD_URL.format(type(e).__name__)) from None
     try:
+        problem = unfit(engine, to_migrate=True)
+        if problem:
+            raise Unsafe(problem)
         return run_migrations(engine)
+    except (Unsafe, StorageDown):
+        raise
     except Exception as e:  # whatever the driver raises; its text may hold the address with its password
         raise StorageDown(type(e).__name__) from None
     finally:
@@ -211,6 +218,8 @@ def migrate(as_json: bool) -> None:
     before, after = migrate_now(load())
     if as_json:
         echo_json({"before": before, "after": after, "changed": before != after})
+    elif not knows(after):
+        click.echo(f"Revision {after}, newer than {head()}: a later Keyback made it, and this one runs beside it.")
     elif before == after:
         click.echo(f"Revision {after} already.")
     else:

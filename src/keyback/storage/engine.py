@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import QueuePool
 
@@ -48,7 +48,7 @@ def lively(url: str) -> dict[str, int]:
 
 def _sqlite(url: str, readers: int) -> Engine:
     engine = create_engine(
-        url,
+        URL.create("sqlite", database=url.removeprefix("sqlite:///")),  # a path is a path: `?` asks for nothing
         poolclass=QueuePool,
         pool_size=readers + 2,
         connect_args={"check_same_thread": False, "timeout": 10},

@@ -6,8 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, func, select, update
+from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.exc import DBAPIError
 
 from keyback.application.store import StorageDown, Tx
@@ -19,6 +18,14 @@ from keyback.storage.tx import SqlTx
 
 PROBE = "probe"
 PROBE_BYTES, LARGE_BYTES = 16, 256 * 1024
+ENCODING = (
+    "the database's encoding is {}, which cannot hold every name. "
+    "Make one with: createdb --encoding=UTF8 --template=template0 NAME"
+)
+RIGHTS = (
+    "the database user {user} may not create tables. As the database's owner run: "
+    'GRANT USAGE, CREATE ON SCHEMA {schema} TO "{user}"'
+)
 Schema = Literal["current", "older", "newer", "empty"]
 
 
@@ -37,8 +44,29 @@ def schema_of(engine: Engine) -> Schema:
         return "empty"
     if found == migrate.head():
         return "current"
-    known = {r.revision for r in ScriptDirectory(str(migrate.HERE)).walk_revisions()}
-    return "older" if found in known else "newer"
+    return "older" if migrate.knows(found) else "newer"
+
+
+def unfit(engine: Engine, *, to_migrate: bool) -> str | None:
+    """Why a database will not do, whatever is in it: its encoding, or what its user may do; None if it will.
+
+    Args:
+        to_migrate: tables are still to be made.
+
+    Raises:
+        StorageDown: the database cannot be asked.
+    """
+    if engine.dialect.name != "postgresql":
+        return None
+    asked = "SELECT current_setting('server_encoding'), current_user, s, has_schema_privilege(s, 'CREATE')"
+    try:
+        with engine.connect() as conn:
+            encoding, user, schema, may = conn.execute(text(f"{asked} FROM current_schema() AS s")).one()
+    except DBAPIError as e:
+        raise StorageDown(type(e.orig).__name__) from None
+    if encoding != "UTF8":
+        return ENCODING.format(encoding)
+    return None if may or not to_migrate else RIGHTS.format(user=user, schema=schema or "public")
 
 
 @dataclass(frozen=True, slots=True)

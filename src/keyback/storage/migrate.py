@@ -32,12 +32,20 @@ def current(engine: Engine) -> str | None:
         return MigrationContext.configure(conn).get_current_revision()
 
 
+def knows(revision: str | None) -> bool:
+    """Whether this version knows a revision; it runs beside later ones that it does not know."""
+    return revision is None or revision in {r.revision for r in ScriptDirectory(str(HERE)).walk_revisions()}
+
+
 def migrate(engine: Engine) -> tuple[str | None, str]:
-    """Runs what is missing, in one transaction; (revision before, revision after)."""
+    """Runs what is missing, in one transaction; (revision before, revision after). A schema that a later version has
+    made is left as it is."""
     with engine.connect().execution_options(writes=True) as conn, conn.begin():
         if conn.dialect.name == "postgresql":
             conn.execute(text("SELECT pg_advisory_xact_lock(:k)"), {"k": LOCK})
         before = MigrationContext.configure(conn).get_current_revision()
+        if before is not None and not knows(before):
+            return before, before
         command.upgrade(_config(conn), "head")
     return before, head()
 

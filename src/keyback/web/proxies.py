@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Sequence
 
 from starlette.types import Scope
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+_WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d{1,5})?|(\d+\.\d+\.\d+\.\d+):\d{1,5}")
+
+
+def address_in(hop: str) -> str | None:
+    """The address in one entry of X-Forwarded-For, None where there is none.
+
+    Some proxies add the port, brackets or quotes. IPv4 within IPv6 is IPv4.
+    """
+    bare = hop.strip().strip('"')
+    found = _WITH_PORT.fullmatch(bare)
+    try:
+        ip = ipaddress.ip_address((found[1] or found[2]) if found else bare)
+    except ValueError:
+        return None
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return str(mapped or ip)
 
 
 class Proxies:
@@ -24,15 +43,13 @@ class Proxies:
     def source(self, scope: Scope) -> str:
         """The network address of the client: the last one in X-Forwarded-For that is not a trusted proxy's."""
         client = scope.get("client")
-        peer = client[0] if client else ""
+        peer = address_in(client[0]) or client[0] if client else ""
         if not self._trusted or not self._trusts(peer):
             return peer
         hops = [v for k, v in scope["headers"] if k == b"x-forwarded-for"]
         for raw in reversed(b",".join(hops).decode("latin-1").split(",")[-20:]):
-            hop = raw.strip()
-            try:
-                ipaddress.ip_address(hop)
-            except ValueError:
+            hop = address_in(raw)
+            if hop is None:
                 return peer
             if not self._trusts(hop):
                 return hop
