@@ -127,6 +127,12 @@ def channel_of(contact: Contact, own: Sequence[Contact]) -> str:
     return f"{kind}:{contact.id}"
 
 
+def shown(tx: Tx, intake: Intake, proof: str) -> int:
+    """How often a page has shown a proof. Costs nothing where it has shown none at all."""
+    case = tx.cases.get(intake.case_id) if intake.case_id else None
+    return sum(e.proof == proof for e in case.shown_by(intake.handle)) if case else 0
+
+
 def still_holds(tx: Tx, case: Case, handle: str) -> list[Evidence]:
     """What a page proved and what is still true: a mailbox or factor that was taken away since is no evidence."""
     contacts = tx.contacts.of_person(case.person_id)

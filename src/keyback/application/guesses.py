@@ -29,13 +29,23 @@ def count(tx: Tx, name: str, people: Iterable[str], ghost: str, origin: Origin) 
         name: of the proof; `code` for the mailed one.
         ghost: stands for what was typed, where that is nobody's.
     """
-    own = tx.devices.owners(token_digest(origin.device))
-    keys = {f"{name}/{'o/' if p in own else ''}{p}": p for p in people} or {f"{name}/g/{ghost}": ""}
+    keys = _keys(tx, name, people, ghost, origin)
     hours = tx.counters.add([f"h/{k}" for k in keys])
     looked = [k for k in keys if hours[f"h/{k}"].hour <= WINDOW_TRIES]
     tx.counters.take_back([f"h/{k}" for k in keys if k not in looked])
     totals = tx.counters.add(looked)
     return frozenset(p for k, p in keys.items() if k not in totals or totals[k].total > _cap(name, k))
+
+
+def take_back(tx: Tx, name: str, people: Iterable[str], ghost: str, origin: Origin) -> None:
+    """An answer that `count` counted was no guess: the same one had been accepted just before (R11)."""
+    keys = list(_keys(tx, name, people, ghost, origin))
+    tx.counters.take_back([*keys, *(f"h/{k}" for k in keys)])
+
+
+def _keys(tx: Tx, name: str, people: Iterable[str], ghost: str, origin: Origin) -> dict[str, str]:
+    own = tx.devices.owners(token_digest(origin.device))
+    return {f"{name}/{'o/' if p in own else ''}{p}": p for p in people} or {f"{name}/g/{ghost}": ""}
 
 
 def _cap(name: str, key: str) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application import evidence, guesses
+from keyback.application import evidence, guesses, together
 from keyback.application.evidence import Here, channel_of
 from keyback.application.identity import Origin
 from keyback.application.notices import tell_all, username_of
@@ -26,7 +26,8 @@ from keyback.domain.policy import Journey
 from keyback.domain.prompt import Prompt
 
 Problem = Literal["expired", "used", "replaced", "overtaken", "broken", "stopped", "wrong_number"]
-CodeAnswer = Literal["accepted", "wrong_code", "no_tries", "not_a_code"]
+CodeAnswer = Literal["accepted", "done", "wrong_code", "no_tries", "not_a_code"]
+LINK = "email_link"
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +173,8 @@ async def try_code(db: Database, handle: str, typed: str, here: Here) -> tuple[C
     """Takes a typed code as proof. The same work, in the same statements, for a handle that matched nobody.
 
     Returns:
-        The answer and how many tries this page has left.
+        The answer and how many tries this page has left. `done` says that the page had a code accepted already: this
+        one was not looked at and counts for nothing.
 
     Raises:
         Refusal: `not_found` for a handle that does not exist or is over.
@@ -181,12 +183,30 @@ async def try_code(db: Database, handle: str, typed: str, here: Here) -> tuple[C
     code = ch.clean_code(typed)
     if code is None:
         return "not_a_code", await db.read(lambda tx: _left(tx, handle))
-    left, spent = await db.write(lambda tx: _count(tx, handle, here.origin))
-    if left is None:
+    key = together.key_of(db, LINK, handle, answer=code)
+    (answer, left), again = await together.first(
+        key, lambda: _try_code(db, handle, code, here), lambda found: found[0] == "accepted"
+    )
+    return ("done" if again else answer), left
+
+
+async def _try_code(db: Database, handle: str, code: str, here: Here) -> tuple[CodeAnswer, int]:
+    counted = await db.write(lambda tx: _count(tx, handle, here.origin))
+    if counted is None:
+        return "done", await db.read(lambda tx: _left(tx, handle))
+    if counted.left is None:
         return "no_tries", 0
-    if await db.write(lambda tx: _compare(tx, handle, code, spent, here)):
-        return "accepted", left
-    return "wrong_code", left
+    return await db.write(lambda tx: _compare(tx, handle, code, counted, here)), counted.left
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """A code that was counted: tries left on the page (None: there was none left), who may be meant, and whose hidden
+    limits are used up."""
+
+    left: int | None
+    people: frozenset[str] = frozenset()
+    over: frozenset[str] = frozenset()
 
 
 def _left(tx: Tx, handle: str) -> int:
@@ -194,23 +214,29 @@ def _left(tx: Tx, handle: str) -> int:
     return max(0, ch.TRIES_SHOWN - intake.tries) if intake else 0
 
 
-def _count(tx: Tx, handle: str, origin: Origin) -> tuple[int | None, frozenset[str]]:
-    """First transaction: counts. Returns tries left on the page and the people whose hidden limits are used up."""
-    tries = tx.intakes.count_try(handle, ch.TRIES_SHOWN)
+def _count(tx: Tx, handle: str, origin: Origin) -> _Counted | None:
+    """First transaction: counts; None where this page had a code or its link accepted already."""
     intake = tx.intakes.get(handle)
     if intake is None or intake.expires_at <= tx.now:
         raise Refusal("not_found")
+    if evidence.shown(tx, intake, LINK):
+        return None
+    tries = tx.intakes.count_try(handle, ch.TRIES_SHOWN)
     if tries is None:
-        return None, frozenset()
-    people = {c.person_id for c in tx.challenges.of_intake(handle) if c.ended is None}
+        return _Counted(None)
+    people = frozenset(c.person_id for c in tx.challenges.of_intake(handle) if c.ended is None)
     over = guesses.count(tx, "code", people, intake.subject.hex(), origin)
-    return ch.TRIES_SHOWN - tries, over
+    return _Counted(ch.TRIES_SHOWN - tries, people, over)
 
 
-def _compare(tx: Tx, handle: str, code: str, spent: frozenset[str], here: Here) -> bool:
+def _compare(tx: Tx, handle: str, code: str, counted: _Counted, here: Here) -> CodeAnswer:
     """Second transaction: compares with every live code of this handle, in constant time each."""
     right: Challenge | None = None
-    _lock(tx, handle, None)
+    intake = tx.intakes.get(handle, lock=True)
+    if intake is not None and evidence.shown(tx, intake, LINK):
+        tx.intakes.give_try_back(handle)
+        guesses.take_back(tx, "code", counted.people - counted.over, intake.subject.hex(), here.origin)
+        return "done"
     mailed = tx.challenges.of_intake(handle)
     key_ids = tx.challenges.key_ids([c.id for c in mailed])  # asked for ghosts too: the same statements for all
     for c in mailed:
@@ -219,12 +245,12 @@ def _compare(tx: Tx, handle: str, code: str, spent: frozenset[str], here: Here) 
         key = tx.seals.derive("challenge", key_ids[c.id])
         same = hmac.compare_digest(ch.mail_code(key, c.nonce).encode(), code.encode())
         # What follows is asked for the right code only, so a wrong one costs the same for every handle.
-        if same and tx.now < c.code_expires_at and c.person_id not in spent and _problem(tx, c) is None:
+        if same and tx.now < c.code_expires_at and c.person_id not in counted.over and _problem(tx, c) is None:
             right = c
     if right is not None and _accept(tx, right, "code", here):
-        return True
+        return "accepted"
     tx.audit.record(handle, [Note("proof_refused", {"proof": "email_link", "reason": "wrong_code"})])
-    return False
+    return "wrong_code"
 
 
 def ask_again(tx: Tx, handle: str) -> bool:

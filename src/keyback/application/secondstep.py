@@ -62,14 +62,20 @@ async def take(
         Busy: the hashing gate is full.
         StorageDown: nothing was compared.
     """
-    pending = await db.read(lambda tx: look(tx, token))
+    pending, taken = await db.read(lambda tx: (look(tx, token), _taken(tx, token)))
     if pending is None:
-        return Step("over")
+        return Step("done" if taken else "over")
     step = await stepup.answer(db, proof, pending.page, typed, origin)
     if step.code != "accepted":
         return step
     entered = await db.write(lambda tx: _finish(tx, token, step, origin, rules))
     return replace(entered, new_code=step.new_code) if entered else Step("over")
+
+
+def _taken(tx: Tx, token: str) -> bool:
+    """Whether a sign-in has had its second step."""
+    root = tx.prompts.by_link(ch.token_digest(token)) if token else None
+    return root is not None and (root.purpose, root.ended) == ("sign_in", "used")
 
 
 def _finish(tx: Tx, token: str, step: Step, origin: Origin, rules: Rules) -> SignedIn | None:
@@ -149,6 +155,8 @@ def _meant(tx: Tx, ticket: str, lookup: bytes | None, origin: Origin) -> tuple[l
     factor = tx.factors.by_lookup(lookup) if lookup else None
     tries = _tries(tx, factor.person_id, origin) if factor else ""
     counts = tx.counters.add([used, *([tries] if tries else [])])
+    if counts[used].total != 1 and tries:
+        tx.counters.take_back([tries])  # the same ticket again: nothing is compared, so it is no try
     if counts[used].total != 1 or factor is None or factor.state != "active":
         return [], tries
     if counts[tries].total > ch.HARD_CAP or counts[tries].hour > ch.WINDOW_TRIES:

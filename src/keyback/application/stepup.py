@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
-from keyback.application import guesses, throttle
+from keyback.application import guesses, throttle, together
 from keyback.application.account import tell
 from keyback.application.identity import Origin, device_words
 from keyback.application.passwords import Busy, HashGate
@@ -31,7 +31,7 @@ PROOF_OF: dict[FactorKind, str] = {"passkey": "passkey", "totp": "totp", "recove
 """Factors that can be a second step, the strongest first, with the proof that judges each."""
 CAP = ch.HARD_CAP // 2  # the other half is for recoveries: `guesses`
 FEW = 3  # saved codes left, from which on the owner is told
-StepAnswer = Literal["accepted", "wrong", "not_a_code", "replayed", "no_tries", "over"]
+StepAnswer = Literal["accepted", "done", "wrong", "not_a_code", "replayed", "no_tries", "over"]
 Fault = Literal["", "wrong", "no_tries"]
 REFUSED: dict[str, StepAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
 
@@ -39,7 +39,7 @@ REFUSED: dict[str, StepAnswer] = {"not_a_code": "not_a_code", "replayed": "repla
 @dataclass(frozen=True, slots=True)
 class Step:
     """What an answer came to. `person_id` and `proof` of the one who answered rightly; `new_code` takes the place of
-    the saved code that was used, to be shown once."""
+    the saved code that was used, to be shown once. `done`: the same was accepted just before; it counts for nothing."""
 
     code: StepAnswer
     person_id: str = ""
@@ -118,9 +118,17 @@ async def answer(db: Database, proof: Proof, page: str, typed: str, origin: Orig
         Busy: the hashing gate is full; nothing was compared.
         StorageDown: nothing was compared; it fails closed (D13).
     """
-    live, spent = await db.write(lambda tx: _count(tx, page, proof))
-    if spent or not live:
-        return Step("no_tries" if spent else "over")
+    key = together.key_of(db, "step", proof.name, page, answer=typed)
+    step, again = await together.first(
+        key, lambda: _answer(db, proof, page, typed, origin), lambda found: found.code == "accepted"
+    )
+    return replace(step, code="done") if again else step
+
+
+async def _answer(db: Database, proof: Proof, page: str, typed: str, origin: Origin) -> Step:
+    live, code = await db.write(lambda tx: _count(tx, page, proof))
+    if code:
+        return Step(code)
     now = await db.read(lambda tx: tx.now)
     verdict = await proof.judge(live, typed[:8192], now)
     text, new = await instead(proof, verdict)
@@ -141,20 +149,29 @@ async def instead(proof: Proof, verdict: Verdict) -> tuple[Secret | None, SavedC
     return Secret(fresh.text), kept
 
 
-def _count(tx: Tx, page: str, proof: Proof) -> tuple[list[Asked], bool]:
+def _count(tx: Tx, page: str, proof: Proof) -> tuple[list[Asked], StepAnswer | None]:
     """Counts first. A WebAuthn challenge is over with the first answer, right or wrong (W-1, M8)."""
     live = asked(tx, page, proof)
     if not live:
-        return [], False
+        return [], "done" if _answered(tx, page, proof) else "over"
     keys = _keys(proof, live[0].prompt.person_id)
     counts = tx.counters.add(keys)
     total, window = (counts[k] for k in keys)
     if total.total > CAP or window.hour > ch.WINDOW_TRIES:
         tx.counters.take_back(keys)  # not compared, so no try
-        return live, True
+        return live, "no_tries"
     if proof.name == "passkey":
         live = [a for a in live if tx.prompts.end(a.prompt.id, "used")]
-    return live, False
+        if not live:
+            tx.counters.take_back(keys)  # another node is looking at the same answer
+            return [], "done"
+    return live, None
+
+
+def _answered(tx: Tx, page: str, proof: Proof) -> bool:
+    """Whether the last question of a page was answered, and waits no more."""
+    found = tx.prompts.asked(page, proof.name)
+    return bool(found) and found[-1].ended == "used"
 
 
 def _keys(proof: Proof, person_id: str) -> tuple[str, str]:
@@ -181,11 +198,12 @@ def _take(
         if proof.name == "passkey":
             _again(tx, page, live)
         return Step(REFUSED.get(verdict.code, "wrong"))
+    if proof.name != "passkey" and not tx.prompts.end(right.prompt.id, "used"):
+        tx.counters.take_back(_keys(proof, meant.person_id))  # the same was accepted just before: no try
+        return Step("done")
     person = tx.people.person(meant.person_id)
     if person is None or person.state != "active" or person.security_version != meant.security_version:
         return Step("over")
-    if proof.name != "passkey" and not tx.prompts.end(right.prompt.id, "used"):
-        return Step("replayed")
     if not _use_up(tx, right.prompt.target, verdict):
         tx.audit.record(person.id, [Note("second_step_refused", {**where, "reason": "replayed"})])
         if proof.name == "passkey":

@@ -51,6 +51,13 @@ def look(tx: Tx, token: str) -> Plea:
     return Plea("", person.name, intake.asked_at, intake.source, device, prompt.handle, prompt.id)
 
 
+def given(tx: Tx, token: str) -> str:
+    """The name of whom this link vouched for already; empty where it did not."""
+    prompt = _prompt(tx, token)
+    person = tx.people.person(prompt.person_id) if prompt is not None and prompt.ended == "used" else None
+    return person.name if person else ""
+
+
 def _prompt(tx: Tx, token: str) -> Prompt | None:
     found = tx.prompts.by_link(token_digest(token)) if token else None
     return found if found is not None and (found.purpose, found.proof) == ("recovery", PROOF) else None
@@ -62,9 +69,9 @@ async def vouch(db: Database, proof: Proof, token: str, digits: str, here: Here)
     Raises:
         Refusal: `not_found` when the request is over.
     """
-    plea = await db.read(lambda tx: look(tx, token))
+    plea, name = await db.read(lambda tx: (look(tx, token), given(tx, token)))
     if plea.problem:
-        return "wrong", 0
+        return "done" if name else "wrong", 0
     code, left, _ = await ways.answer(
         db, proof, plea.handle, f"confirm:{STATEMENT}:{digits[:16]}", here, only=plea.prompt_id
     )

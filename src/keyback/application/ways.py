@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from keyback.application import evidence, guesses, stepup
+from keyback.application import evidence, guesses, stepup, together
 from keyback.application.evidence import Here
 from keyback.application.identity import Origin, device_words
 from keyback.application.intake import INTAKE_LIFE, join
@@ -36,7 +36,7 @@ LIMIT = 500
 SHOWN = frozenset({"passkey", "recovery_contact", "totp", "recovery_code", "security_questions"})
 ONE_TRY = frozenset({"passkey"})  # a challenge is spent by the first answer to it, right or wrong (W-1, M8)
 LETTERS = {"mail": "mail_code", "sms": "sms_code", "im": "im_code"}
-WayAnswer = Literal["accepted", "wrong", "no_tries", "not_a_code", "replayed"]
+WayAnswer = Literal["accepted", "done", "wrong", "no_tries", "not_a_code", "replayed"]
 REFUSED: dict[str, WayAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
 
 
@@ -217,39 +217,73 @@ async def answer(
 
     Returns:
         The word for it, the tries that are left on this page, and the saved code that takes the place of the one that
-        was used, to be shown once.
+        was used, to be shown once. `done` says that the page has shown it already, as when the same answer came twice
+        at once: this one counts for nothing.
 
     Raises:
         Refusal: `not_found` for a handle that does not exist or is over.
         Busy: the hashing gate is full.
         StorageDown: nothing was compared; it fails closed (D13).
     """
-    left, spent = await db.write(lambda tx: _count(tx, handle, proof.name, here.origin))
-    if left is None:
+    key = together.key_of(db, proof.name, handle, only, answer=typed)
+    (code, left, text), again = await together.first(
+        key, lambda: _answer(db, proof, handle, typed, here, only), lambda found: found[0] == "accepted"
+    )
+    return ("done" if again else code), left, text
+
+
+async def _answer(
+    db: Database, proof: Proof, handle: str, typed: str, here: Here, only: str
+) -> tuple[WayAnswer, int, Secret | None]:
+    counted = await db.write(lambda tx: _count(tx, handle, proof.name, here.origin))
+    if counted is None:
+        return "done", ch.TRIES_SHOWN, None
+    if counted.left is None:
         return "no_tries", 0, None
-    asked, now = await db.read(lambda tx: (_asked(tx, handle, proof, spent), tx.now))
+    asked, now = await db.read(lambda tx: (_asked(tx, handle, proof, counted.over), tx.now))
     asked = [a for a in asked if only in ("", a.prompt.id)]
     verdict = await proof.judge(asked, typed[:8192], now)
     text, new = await stepup.instead(proof, verdict)
-    code = await db.write(lambda tx: _take(tx, handle, proof, verdict, here, new, "number" if only else ""))
-    return code, left, text if code == "accepted" else None
+    code = await db.write(lambda tx: _take(tx, handle, proof, verdict, here, counted, new, "number" if only else ""))
+    return code, counted.left, text if code == "accepted" else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """An answer that was counted.
+
+    Args:
+        left: tries on the page; None where there was none left, and nothing was counted.
+        people: who may be meant.
+        over: those of them with whom it is not compared.
+        shown: how often the page had shown this proof before.
+    """
+
+    left: int | None
+    people: frozenset[str] = frozenset()
+    over: frozenset[str] = frozenset()
+    shown: int = 0
 
 
 def _live(tx: Tx, handle: str, name: str) -> list[Prompt]:
     return [p for p in tx.prompts.asked(handle, name) if p.ended is None and p.expires_at > tx.now]
 
 
-def _count(tx: Tx, handle: str, name: str, origin: Origin) -> tuple[int | None, frozenset[str]]:
-    """First transaction: counts, per page and per person and proof, whatever was asked how often (N-O3, N-T4)."""
-    tries = tx.prompts.count_try(handle, name, ch.TRIES_SHOWN)
+def _count(tx: Tx, handle: str, name: str, origin: Origin) -> _Counted | None:
+    """First transaction: counts, per page and per person and proof, whatever was asked how often (N-O3, N-T4); None
+    where the page has shown it already and asks for nothing more of the kind."""
     intake = tx.intakes.get(handle)
     if intake is None:
         raise Refusal("not_found")
+    shown = evidence.shown(tx, intake, name)
+    if shown and not _live(tx, handle, name):
+        return None
+    tries = tx.prompts.count_try(handle, name, ch.TRIES_SHOWN)
     if tries is None:
-        return None, frozenset()
-    people = {p.person_id for p in _live(tx, handle, name)}
+        return _Counted(None)
+    people = frozenset(p.person_id for p in _live(tx, handle, name))
     over = guesses.count(tx, name, people, intake.subject.hex(), origin)
-    return ch.TRIES_SHOWN - tries, over
+    return _Counted(ch.TRIES_SHOWN - tries, people, over, shown)
 
 
 def _asked(tx: Tx, handle: str, proof: Proof, spent: frozenset[str]) -> list[Asked]:
@@ -280,11 +314,15 @@ def asked_now(tx: Tx, handle: str, proof: Proof) -> list[Asked]:
 
 
 def _take(
-    tx: Tx, handle: str, proof: Proof, verdict: Verdict, here: Here, new: SavedCode | None = None, how: str = ""
+    tx: Tx, handle: str, proof: Proof, verdict: Verdict, here: Here, counted: _Counted, new: SavedCode | None, how: str
 ) -> WayAnswer:
     """Second transaction: uses up what was answered, once, and adds the evidence."""
     right = verdict.right
     intake = tx.intakes.get(handle, lock=True)
+    if intake is not None and evidence.shown(tx, intake, proof.name) > counted.shown:
+        tx.prompts.give_try_back(handle, proof.name)
+        guesses.take_back(tx, proof.name, counted.people - counted.over, intake.subject.hex(), here.origin)
+        return "done"
     if right is None or intake is None:
         if proof.name in ONE_TRY and intake is not None:
             tx.prompts.end_where("spent", handle=handle, proof=proof.name)

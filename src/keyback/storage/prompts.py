@@ -143,3 +143,7 @@ class PromptStore:
         ok &= wants.c.expires_at > self._tx.now
         q = update(wants).where(ok).values(tries=wants.c.tries + 1).returning(wants.c.tries)
         return self._tx.conn.execute(q).scalar()
+
+    def give_try_back(self, handle: str, proof: str) -> None:
+        mine = (wants.c.handle == handle) & (wants.c.proof == proof) & (wants.c.tries > 0)
+        self._tx.conn.execute(update(wants).where(mine).values(tries=wants.c.tries - 1))

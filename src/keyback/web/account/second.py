@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import devices, secondstep, signin, stepup
+from keyback.application import devices, secondstep, signin, stepup, together
 from keyback.application.enrolling import FindsPasskey
 from keyback.application.passwords import Busy
 from keyback.application.ports import Asked, Proof
@@ -106,13 +106,23 @@ async def take(request: Request) -> Response:
     proof, token = s.proofs.get(name), desk.cookies.get(request, WAITING)
     if proof is None or not token or name not in stepup.PROOF_OF.values():
         return see("/sign-in/second")
+    typed = _typed(values)
+    # Pressed twice at once, a browser keeps the second answer only: both open the one session that there is.
+    key = together.key_of(s.db, "second", name, token, origin.source, origin.agent, answer=typed)
     try:
-        done = await secondstep.take(s.db, proof, token, _typed(values), origin, s.rules)
+        done, _ = await together.first(key, lambda: secondstep.take(s.db, proof, token, typed, origin, s.rules), _is_in)
     except Busy:
         return _busy(await _second(desk, request, name, 503, error="busy"))
     if isinstance(done, signin.SignedIn):
         return await let_in(desk, request, done)
+    if done.code == "done":
+        waits = await s.db.read(lambda tx: secondstep.look(tx, token))
+        return see("/sign-in/second" if waits else "/account")
     return see("/sign-in") if done.code == "over" else await _second(desk, request, name, 422, error=done.code)
+
+
+def _is_in(done: object) -> bool:
+    return isinstance(done, signin.SignedIn)
 
 
 def _typed(values: dict[str, str]) -> str:
@@ -152,7 +162,11 @@ async def by_passkey(request: Request) -> Response:
     if not isinstance(proof, FindsPasskey) or not ticket:
         return see("/sign-in")
     typed = values["assertion"][:8192]
-    done = await secondstep.by_passkey(s.db, proof, ticket, proof.lookup(typed), typed, origin, s.rules)
+    key = together.key_of(s.db, "passkey", ticket, origin.source, origin.agent, answer=typed)
+    lookup = proof.lookup(typed)
+    done, _ = await together.first(
+        key, lambda: secondstep.by_passkey(s.db, proof, ticket, lookup, typed, origin, s.rules), _is_in
+    )
     if isinstance(done, signin.SignedIn):
         return await let_in(desk, request, done)
     return sign_in_page(desk, request, pages.SignIn("passkey"), now, 401)
@@ -218,10 +232,10 @@ async def confirm_by(request: Request) -> Response:
                 await s.db.write(lambda tx: tx.sessions.prove(me.session.digest, done.proof))
     except Busy:
         return _busy(await _confirm(desk, request, me, following, name, 503, error="busy"))
-    if done.code == "accepted" and done.new_code:
-        return page(desk, request, me, NewCode(following, done.new_code.reveal()), path=following)
-    if done.code == "accepted":
-        return see(following)
+    if done.code in ("accepted", "done"):
+        if done.new_code:
+            return page(desk, request, me, NewCode(following, done.new_code.reveal()), path=following)
+        return see(following)  # which asks again where nothing was shown yet
     if done.code == "over":
         return see(f"/account/confirm?next={following}")
     return await _confirm(desk, request, me, following, name, 422, error=done.code)

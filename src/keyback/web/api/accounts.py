@@ -76,6 +76,7 @@ def _asked(tx: Tx, token: str, proof: Proof) -> list[Asked]:
     responses=problems(
         {
             401: ["wrong_second_step", "replayed", "over"],
+            409: ["wrong_state"],
             422: ["invalid"],
             429: ["slow_down"],
             503: ["busy", "unavailable", "unconfirmed"],
@@ -94,6 +95,8 @@ async def second_step(request: Request, given: m.SecondStep) -> m.SignedIn:
     if not isinstance(done, signin.SignedIn):
         if done.code == "no_tries":
             raise Stop(429, "slow_down", retry_after=3600)
+        if done.code == "done":
+            raise Stop(409, "wrong_state", state="signed_in")
         raise Stop(401, done.code if done.code in ("replayed", "over") else "wrong_second_step")
     return _signed_in(done)
 

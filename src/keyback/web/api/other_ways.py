@@ -64,9 +64,9 @@ async def verify(held: Held, request: Request, name: str, typed: str) -> m.Prove
         raise Stop(503, "busy", retry_after=2) from None
     if code == "no_tries":
         raise Stop(429, "no_tries", tries_left=0)
-    if code != "accepted":
+    if code not in ("accepted", "done"):
         raise Stop(422, CODES[code], tries_left=left)
     now = describe(held.desk, "en", await s.db.read(lambda tx: look(tx, held.handle, s)))
-    if isinstance(now, m.PasswordDue | m.NeedMore):
+    if code == "accepted" and isinstance(now, m.PasswordDue | m.NeedMore):
         return m.Proven(state=now.state, new_code=new.reveal() if new else None)
     raise Stop(409, "wrong_state", state=now.state)

@@ -170,12 +170,12 @@ async def verify_proof(request: Request, held: Holder, proof: Proof, given: m.Co
         return _gone()  # type: ignore[no-any-return]
     if result == "no_tries":
         raise Stop(429, "no_tries", tries_left=0)
-    if result != "accepted":
+    if result not in ("accepted", "done"):
         raise Stop(422, result, tries_left=left)
     now = describe(held.desk, "en", await db.read(lambda tx: look(tx, held.handle, held.desk.services)))
-    if isinstance(now, m.PasswordDue | m.NeedMore):
+    if result == "accepted" and isinstance(now, m.PasswordDue | m.NeedMore):
         return m.Proven(state=now.state)
-    raise Stop(409, "wrong_state", state=now.state)  # it was stopped in between
+    raise Stop(409, "wrong_state", state=now.state)  # it was stopped in between, or proven by another request
 
 
 @router.post(

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import contacts, fetching, lockdown, moving, prove, vouching
+from keyback.application import contacts, fetching, lockdown, moving, prove, together, vouching
 from keyback.application.identity import device_words
 from keyback.application.intake import holds
 from keyback.application.store import Tx
@@ -132,7 +132,16 @@ async def accept(request: Request) -> Response:
     if not held and (number is None or (await _own(desk, request, view))[0]):
         return await _shown(desk, request, view, error=True)
     here = desk.here(request)
-    view = await db.write(lambda tx: prove.accept_link(tx, token, held=held, number=number, here=here))
+
+    async def once() -> prove.LinkView:
+        return await db.write(lambda tx: prove.accept_link(tx, token, held=held, number=number, here=here))
+
+    # Pressed twice at once, both answers are the page that comes next: a browser shows the second one only.
+    where = (here.origin.source, here.origin.agent, str(held), str(number))
+    key = together.key_of(db, "link", *where, answer=token)
+    view, _ = await together.first(key, once, lambda found: found.problem is None)
+    if held and view.challenge is not None and view.challenge.ended == "used":
+        return see(f"/r/{view.handle}")
     if view.problem is not None:
         return await _problem(desk, request, view.problem, view)
     response = see(f"/r/{view.handle}")

@@ -105,11 +105,11 @@ async def code(request: Request) -> Response:
         answer, left = await prove.try_code(desk.services.db, handle, values["code"], desk.here(request))
     except Refusal:
         return see(f"/r/{handle}")
-    if answer == "accepted":
+    if answer in ("accepted", "done"):
         return see(f"/r/{handle}")
     view = await desk.services.db.read(lambda tx: look(tx, handle))
     if view is not None and view.case is not None:
-        return see(f"/r/{handle}")  # the same code was sent twice, and the other one was taken
+        return see(f"/r/{handle}")  # it was proven in another way meanwhile
     return await _page(desk, request, handle, view, 422, error=answer, tries_left=left)
 
 

@@ -40,13 +40,15 @@ async def vouch(request: Request) -> Response:
     plea = await db.read(lambda tx: vouching.look(tx, token))
     # In the browser that asks there is nobody to talk to: who reads the contact's mail there is not the contact.
     own = bool(plea.handle) and desk.cookies.holds(request, desk.services.seals, plea.handle)
+    if plea.problem and (name := await db.read(lambda tx: vouching.given(tx, token))):
+        return desk.page(request, Vouch(name, problem="done"), path="/vouch")  # the button was pressed twice
     if plea.problem or proof is None or own:
         return _page(desk, request, vouching.Plea(plea.problem or "over"))
     try:
         code, left = await vouching.vouch(db, proof, token, values["code"], desk.here(request))
     except Refusal:
         return see("/vouch")
-    if code == "accepted":
+    if code in ("accepted", "done"):
         response = desk.page(request, Vouch(plea.person, problem="done"), path="/vouch")
         desk.cookies.drop(response, LINK)
         return response

@@ -209,7 +209,7 @@ async def answer(request: Request) -> Response:
         response = await _one(desk, request, view, proof, 503, error="busy")
         response.headers["retry-after"] = "2"
         return response
-    if code == "accepted":
+    if code in ("accepted", "done"):
         if new is None:
             return see(f"/r/{handle}")
         at = f"/r/{handle}"
