@@ -8,6 +8,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -111,6 +112,17 @@ def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ca
 
     yield make
     for base, name in dropped:
+        _admin(base, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def empty_postgres(base: str) -> Iterator[str]:
+    """URL of a database without any table, dropped afterwards."""
+    name = f"kb_{secrets.token_hex(6)}"
+    _admin(base, f"CREATE DATABASE {name}")
+    try:
+        yield with_database(base, name)
+    finally:
         _admin(base, f"DROP DATABASE {name} WITH (FORCE)")
 
 
