@@ -54,10 +54,9 @@ def locked(tx: Tx, person_id: str) -> None:
 
 
 def _strange(tx: Tx, account: Account, person: Person, origin: Origin) -> bool:
-    if origin.near or throttle.recovered_from(tx, account.id, origin.source):
-        return False  # the company's own network, or where a recovery that everybody was told of has just ended
-    standing = devices.known(tx, person.id, origin.device, origin)
-    return not (standing.device or standing.network)
+    if throttle.recovered_from(tx, account.id, origin.source):
+        return False  # where a recovery that everybody was told of has just ended
+    return devices.standing(tx, person.id, origin).somewhere_new
 
 
 def _seen(tx: Tx, person: Person, origin: Origin) -> str:

@@ -27,20 +27,33 @@ class Standing:
     device: bool = False
     network: bool = False
     seen_at: int = field(default=0, compare=False)  # when they last signed in with this browser
+    near: bool = field(default=False, compare=False)  # a network that the policy knows for everybody
+
+    @property
+    def somewhere_new(self) -> bool:
+        """Whether nothing of it is known."""
+        return not (self.device or self.network or self.near)
 
 
 def remember(tx: Tx, person_id: str, origin: Origin) -> str:
-    """Notes that a person signed in fully with this browser; the value for its cookie.
+    """Notes that a person signed in fully with this browser; the value for its cookie, a new one each time.
+
+    What the browser had before is good for nothing any more, for nobody: whoever sat there earlier may have kept it,
+    and must not be taken for the one who signs in now, nor the other way round (E6).
 
     Args:
-        origin: with the cookie that the browser has already. One browser may belong to several people.
+        origin: with the cookie that the browser has already.
     """
-    good = len(origin.device) == LENGTH
-    cookie = origin.device if good else base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
+    cookie = base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
     words, source = device_words(origin.agent)[:120], origin.source[:45]
-    digest = token_digest(cookie)
-    tx.devices.remember(Device(digest, person_id, words, source, tx.now, tx.now, tx.now + LIFE))
+    new = Device(token_digest(cookie), person_id, words, source, tx.now, tx.now, tx.now + LIFE)
+    tx.devices.remember(new, token_digest(origin.device) if len(origin.device) == LENGTH else b"")
     return cookie
+
+
+def standing(tx: Tx, person_id: str, origin: Origin, networks: Sequence[str] = ()) -> Standing:
+    """What is known of where a request about a person comes from: one answer for waits, holds and warnings (K15)."""
+    return known(tx, person_id, origin.device, origin, networks)
 
 
 def known(tx: Tx, person_id: str, cookie: str, origin: Origin, networks: Sequence[str] = ()) -> Standing:
@@ -57,7 +70,7 @@ def known(tx: Tx, person_id: str, cookie: str, origin: Origin, networks: Sequenc
     lately = {network_of(d.source) for d in own if d.seen_at > tx.now - NETWORK_LIFE}
     near = here in lately - {"unknown"} or within(origin.source, tuple(networks))
     this = next((d for d in own if d.digest == digest), None)
-    return Standing(this is not None, near, this.seen_at if this else 0)
+    return Standing(this is not None, near, this.seen_at if this else 0, origin.near)
 
 
 @lru_cache(maxsize=4096)

@@ -99,7 +99,7 @@ def tier_of(tx: Tx, person: Person, accounts: Sequence[Account], policy: Policy)
 
 def risk_of(tx: Tx, person_id: str, origin: Origin, policy: Policy) -> Risk:
     """Whether a person signed in with this browser, or from this network, before; and whom else one could tell."""
-    standing = devices.known(tx, person_id, origin.device, origin, policy.known_networks)
+    standing = devices.standing(tx, person_id, origin, policy.known_networks)
     told = tx.people.contacts([person_id]).get(person_id, ())
     return Risk(standing.device, standing.network, only_address(told, tx.now))
 

@@ -140,7 +140,7 @@ def _tries(tx: Tx, person_id: str, origin: Origin) -> str:
     A signature is no secret that many tries could guess, so a count over all networks would protect nothing and let
     whoever knows the id of a credential, which is none, switch its owner's sign-in off (INV-I9, ADR 22).
     """
-    own = devices.known(tx, person_id, origin.device, origin).device
+    own = devices.standing(tx, person_id, origin).device
     place = origin.device if own else network_of(origin.source)
     return f"pw/p/{person_id}/{hashlib.sha256(place.encode()).hexdigest()[:16]}"  # purged like those of passwords
 

@@ -219,7 +219,7 @@ def _tried(seals: Seals, name: str, password: Secret) -> bytes:
 
 def _side(tx: Tx, name: str, person_id: str, source: str, origin: Origin) -> tuple[Side, str, int]:
     """Which side a try comes from, its place there, and since when wrong ones count."""
-    own = devices.known(tx, person_id, origin.device, origin)
+    own = devices.standing(tx, person_id, origin)
     opened = tx.counters.get(_open_for(name, source)).day > 0
     if own.device:
         return "browser", f"{OWN}{token_digest(origin.device).hex()[:14]}", own.seen_at

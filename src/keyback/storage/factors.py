@@ -105,12 +105,15 @@ class DeviceStore:
     def __init__(self, tx: SqlTx) -> None:
         self._tx = tx
 
-    def remember(self, device: Device) -> None:
-        """Adds a browser, or moves its time on if it is known."""
-        mine = (devices.c.digest == device.digest) & (devices.c.person_id == device.person_id)
-        seen = {"seen_at": device.seen_at, "expires_at": device.expires_at, "source": device.source}
-        if self._tx.conn.execute(update(devices).where(mine).values(**seen)).rowcount == 0:
-            self._tx.conn.execute(devices.insert().values({c.name: getattr(device, c.name) for c in devices.c}))
+    def remember(self, device: Device, before: bytes = b"") -> None:
+        """Adds a browser. The row of its cookie before becomes this one, and those of others with that cookie go."""
+        old = devices.c.digest == (before or device.digest)
+        values = {c.name: getattr(device, c.name) for c in devices.c if c.name != "added_at"}
+        mine = update(devices).where(old & (devices.c.person_id == device.person_id))
+        if self._tx.conn.execute(mine.values(**values)).rowcount == 0:
+            self._tx.conn.execute(devices.insert().values(**values, added_at=device.added_at))
+        if before:
+            self._tx.conn.execute(devices.delete().where(old))
 
     def of_person(self, person_id: str) -> Sequence[Device]:
         """Those that are still trusted, the last used first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote
@@ -51,12 +51,11 @@ class Desk:
     def origin(self, request: Request) -> Origin:
         source = self.proxies.source(request.scope)
         near = within(source, self.services.policy.known_networks)
-        return Origin(source, request.headers.get("user-agent", ""), near=near)
+        return Origin(source, request.headers.get("user-agent", ""), self.cookies.get(request, DEVICE), near)
 
     def here(self, request: Request) -> Here:
         """Where an answer comes from, and the rules it is weighed by."""
-        device = self.cookies.get(request, DEVICE)
-        return Here(replace(self.origin(request), device=device), self.services.policy)
+        return Here(self.origin(request), self.services.policy)
 
     def shell(self, request: Request, *, step: Any = None, path: str = "", signed_in_as: str | None = None) -> Shell:
         locale = self.locale(request)
