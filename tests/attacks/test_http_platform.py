@@ -278,6 +278,19 @@ def test_a_body_with_two_ends_is_refused(site: Live, framing: tuple[str, ...]) -
     assert b'"status"' not in said
 
 
+@pytest.mark.covers("O3", "O5")
+@pytest.mark.parametrize(
+    ("length", "statuses"),
+    [
+        ("0" * 4400 + "14", {303}), ("9" * 4400, {400, 413}), ("1" * 20, {400, 413}), ("+14", {400}), ("1_4", {400}),
+        ("\u0661\u0664", {400}), ("14.0", {400}),
+    ],
+)  # fmt: skip
+def test_a_length_of_any_number_of_digits_is_no_fault_of_ours(site: Live, length: str, statuses: set[int]) -> None:
+    said = site.raw(request("POST /forgot", site.host, FORM, OURS, f"Content-Length: {length}", body=b"identifier=abc"))
+    assert status_of(said) in statuses
+
+
 # ── C1, C2: names of hosts ──────────────────────────────────────────────────
 
 

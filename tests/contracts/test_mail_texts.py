@@ -62,7 +62,7 @@ MAIL = composer()
 def letter(kind: LetterKind = LetterKind.RECOVERY, locale: str = "en", evil: str = "", **over: Any) -> Letter:
     """A letter of this kind; `evil` takes the place of every value that a stranger could choose."""
     who = {"username": evil or "maya.okafor"}
-    seen = {"source": evil or "203.0.113.7", "device": evil or "Windows computer, Chrome"}
+    seen = {"source": evil or "203.0.113.7", "device": evil or "Windows, Chrome"}
     facts: dict[LetterKind, dict[str, object]] = {
         LetterKind.RECOVERY: {
             **who,
@@ -364,10 +364,14 @@ def test_user_names_can_be_typed_again(given: str, shown: str) -> None:
     assert safe_login(given) == shown
 
 
+@pytest.mark.covers("K5")
 def test_sources() -> None:
     assert safe_source("203.0.113.7") == "203.0.113.7"
     assert safe_source("2001:db8::1") == "2001:db8::1"
-    assert safe_source("evil.com") == "evil com"
+    assert safe_source("2001:DB8:0::1") == "2001:db8::1"
+    for other in ("evil.com", "203.0.113.7 evil.com", "203.0.113.7/24", "", None):
+        assert safe_source(other) == ""
+    assert safe_source("fe80::1%call-010-5551234") == "fe80::1"
 
 
 @pytest.mark.covers("K12")
@@ -452,8 +456,24 @@ def test_quoted_lines_leave_room_for_a_soft_break(char: str) -> None:
 @pytest.mark.covers("K3")
 def test_values_are_escaped_whatever_the_cleaning_lets_through() -> None:
     assert "<bdi>O&#39;Brien</bdi>" in body(parsed(letter(name="O'Brien")), "html")
-    device = body(parsed(letter(facts={"device": "Maya's phone"})), "html")
-    assert "<bdi>Maya&#39;s phone</bdi>" in device
+    label = body(
+        parsed(letter(LetterKind.ACCOUNT_CHANGED, facts={"what": "passkey_added", "detail": "Maya's phone"})), "html"
+    )
+    assert "<bdi>Maya&#39;s phone</bdi>" in label
+
+
+@pytest.mark.covers("K5", "K3")
+@pytest.mark.parametrize("device", [
+    "Your account is locked. Call 010-5551234 or go to evil-qingyu.com/login/1.1, CFNetwork",
+    "evil.example", "Maya's phone", "Windows, Chrome. Call 010-5551234", "请致电 010-5551234",
+])  # fmt: skip
+def test_a_device_that_is_on_no_list_is_not_named(device: str) -> None:
+    for locale, unknown in (("en", "Not known"), ("zh_CN", "不清楚")):
+        text = body(parsed(letter(LetterKind.SIGNED_IN, locale, facts={"device": device})), "plain")
+        shown = next(line for line in text.splitlines() if line.strip().startswith(("Device", "设备")))
+        assert shown.split()[-1] in (unknown.split()[-1], "Windows")
+        assert "010" not in text
+        assert "evil" not in text
 
 
 @pytest.mark.covers("K12")
@@ -503,9 +523,7 @@ def test_voice_and_form(kind: LetterKind, locale: str) -> None:
         timeless = kind == LetterKind.REMINDER
         if locale == "zh_CN":
             assert timeless or "11月24日14:02（北京时间）" in text
-            left = re.sub(
-                r"https?://\S+|Zoho CRM|Tryton|Windows computer|Chrome|Entra ID|maya.okafor|[Mm]aya", "", text
-            )
+            left = re.sub(r"https?://\S+|Zoho CRM|Tryton|Windows|Chrome|Entra ID|maya.okafor|[Mm]aya", "", text)
             assert not re.search(r"[A-Za-z]{2,}", left), left
         else:
             assert timeless or "24 November, 14:02 (China time)" in text

@@ -266,7 +266,7 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     yield "help-mail-only", p.Help(other_ways=False), plain
     yield "privacy", p.Privacy(), plain
     yield "accessibility", p.Accessibility(), plain
-    for status in (400, 403, 404, 405, 413, 415, 422, 429, 500, 503):
+    for status in (400, 403, 404, 405, 413, 414, 415, 422, 429, 500, 503):
         wait = 95 if status in (429, 503) else 0
         yield f"error-{status}", p.ErrorPage(status, wait, "/forgot" if status == 429 else "/"), plain
     yield "error-503-away", p.ErrorPage(503, 5, why="away"), plain

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keyback.application.identity import Origin, device_words
+from keyback.application.identity import Origin
 from keyback.application.notices import username_of
 from keyback.application.store import Job, Tx
 from keyback.domain.challenge import HOUR, token_digest
@@ -53,7 +53,7 @@ def record(
     tx: Tx, person_id: str, what: str, origin: Origin, data: dict[str, object] | None = None
 ) -> dict[str, object]:
     """Records a change without telling anybody; where it was made, in words for a letter."""
-    where: dict[str, object] = {"source": origin.source[:45], "device": device_words(origin.agent)}
+    where: dict[str, object] = {"source": origin.source[:45], "device": origin.agent}
     tx.audit.record(person_id, [Note(what, {**(data or {}), **where})])
     return where
 

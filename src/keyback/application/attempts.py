@@ -10,7 +10,7 @@ from __future__ import annotations
 from keyback.application import devices, throttle
 from keyback.application.account import LETTER_LIFE, LINK_LIFE, lock_link, trusted
 from keyback.application.enrolled import Failure
-from keyback.application.identity import Origin, device_words
+from keyback.application.identity import Origin
 from keyback.application.store import Job, Tx
 from keyback.domain.events import Note
 from keyback.domain.person import Account, Person
@@ -81,7 +81,7 @@ def _tell(tx: Tx, account: Account, person: Person, what: str, origin: Origin, w
         "at": tx.now,
         "detail": "",
         "source": origin.source[:45],
-        "device": device_words(origin.agent),
+        "device": origin.agent,
         **({"sign_in": waits.id} if waits else {}),
     }
     jobs = []

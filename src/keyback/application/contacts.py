@@ -14,7 +14,7 @@ from typing import Literal
 
 from keyback.application import moving, reminders
 from keyback.application.account import changed, masked
-from keyback.application.identity import Origin, device_words
+from keyback.application.identity import Origin
 from keyback.application.notices import username_of
 from keyback.application.ports import Asked, Holder, Proof, Target
 from keyback.application.store import Database, Job, Tx
@@ -119,7 +119,7 @@ def send(tx: Tx, person: Person, contact: Contact, origin: Origin) -> None:
         "person_name": person.name,
         "asked_at": tx.now,
         "source": origin.source[:45],
-        "device": device_words(origin.agent),
+        "device": origin.agent,
     }
     tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, prompt.expires_at)])
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from keyback.application.identity import Origin, device_words, network_of
+from keyback.application.identity import Origin, network_of
 from keyback.application.store import Tx
 from keyback.domain.challenge import HOUR, token_digest
 from keyback.domain.factor import Device
@@ -45,7 +45,7 @@ def remember(tx: Tx, person_id: str, origin: Origin) -> str:
         origin: with the cookie that the browser has already.
     """
     cookie = base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
-    words, source = device_words(origin.agent)[:120], origin.source[:45]
+    words, source = origin.agent, origin.source[:45]
     new = Device(token_digest(cookie), person_id, words, source, tx.now, tx.now, tx.now + LIFE)
     tx.devices.remember(new, token_digest(origin.device) if len(origin.device) == LENGTH else b"")
     return cookie

@@ -6,34 +6,108 @@ import ipaddress
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-MAX_AGENT = 200
+MAX_AGENT = 200  # characters of a User-Agent header that are looked at
+LONGEST_ADDRESS = 45  # an IPv4 address written as an IPv6 one
+
+# What may be said of a browser, and by what it is known, in lower case; the first that is found counts. Programs that
+# pretend to be others come before those, and in-app browsers before the browser that they are made of (ADR 26).
+SYSTEMS = {
+    "HarmonyOS": ("harmonyos", "openharmony"),
+    "iOS": ("iphone", "ipod"),
+    "iPadOS": ("ipad",),
+    "Android": ("android",),
+    "ChromeOS": ("cros ",),
+    "Windows": ("windows",),
+    "macOS": ("macintosh", "mac os x"),
+    "Linux": ("linux",),
+}
+BROWSERS = {
+    "WeCom": ("wxwork/",),
+    "WeChat": ("micromessenger/",),
+    "DingTalk": ("dingtalk",),
+    "Feishu": ("feishu", "lark/"),
+    "QQ": (" qq/",),
+    "QQ Browser": ("qqbrowser/",),
+    "UC Browser": ("ucbrowser/",),
+    "Quark": ("quark/",),
+    "Baidu": ("baiduboxapp/", "bidubrowser/"),
+    "360": ("qihoobrowser/", "360se", "360ee"),
+    "Huawei Browser": ("huaweibrowser/",),
+    "Mi Browser": ("miuibrowser/",),
+    "OPPO Browser": ("heytapbrowser/",),
+    "vivo Browser": ("vivobrowser/",),
+    "Samsung Internet": ("samsungbrowser/",),
+    "Vivaldi": ("vivaldi/",),
+    "Yandex": ("yabrowser/",),
+    "Opera": ("opr/", "opt/", "opera/"),
+    "Edge": ("edg/", "edga/", "edgios/", "edge/"),
+    "Firefox": ("firefox/", "fxios/"),
+    "Chrome": ("chrome/", "crios/", "chromium/"),
+    "Internet Explorer": ("msie ", "trident/"),
+    "Safari": ("safari/",),
+}
+DEVICES = frozenset({*SYSTEMS, *BROWSERS, *(f"{s}, {b}" for s in SYSTEMS for b in BROWSERS)})
+"""All that is ever stored, mailed or shown of what a browser says about itself."""
+_EARLIER = {  # words of the versions that kept those of a parser
+    "Mac OS X": "macOS", "Chrome OS": "ChromeOS", "Ubuntu": "Linux", "Debian": "Linux", "Fedora": "Linux",
+    "Mobile Safari": "Safari", "Mobile Safari UI/WKWebView": "Safari", "Chrome Mobile": "Chrome",
+    "Chrome Mobile WebView": "Chrome", "Chrome Mobile iOS": "Chrome", "HeadlessChrome": "Chrome",
+    "Chromium": "Chrome", "Firefox Mobile": "Firefox", "Firefox iOS": "Firefox", "Edge Mobile": "Edge",
+    "Opera Mobile": "Opera", "IE": "Internet Explorer", "QQ Browser Mobile": "QQ Browser",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a request came from: the network address (after trusted proxies), the browser's own words, cut, and the
-    cookie by which it is known once somebody signed in with it (a secret). `near`: from a network that the policy names
-    as known for everybody."""
+    """Where a request came from: the network address (after trusted proxies), what the browser is, and the cookie by
+    which it is known once somebody signed in with it (a secret). `near`: from a network that the policy names as known
+    for everybody.
+
+    Args:
+        agent: a User-Agent header, or what `device_words` made of one; only the latter is kept.
+    """
 
     source: str
     agent: str = ""
     device: str = field(default="", repr=False)
     near: bool = False
 
+    def __post_init__(self) -> None:
+        # Here, so that nothing else meets the header, least of all within a transaction (O5, K5).
+        object.__setattr__(self, "agent", device_words(self.agent))
 
-def clean_agent(agent: str) -> str:
-    """Printable ASCII only, at most 200 characters."""
-    return "".join(c for c in agent[: MAX_AGENT * 2] if " " <= c <= "~")[:MAX_AGENT]
+
+def device_words(said: str) -> str:
+    """`Windows, Chrome`: one of `DEVICES`, or empty for a browser that we have no name for.
+
+    Args:
+        said: a User-Agent header, of which the first 200 characters count, or words that were made of one before.
+    """
+    if said in DEVICES or not said:
+        return said
+    if len(said) <= MAX_AGENT // 2:
+        earlier = ", ".join(_EARLIER.get(w, w) for w in said.split(", "))
+        if earlier in DEVICES:
+            return earlier
+    low = said[:MAX_AGENT].lower()
+    found = [next((name for name, marks in names.items() if any(m in low for m in marks)), "") for names in _TABLES]
+    return ", ".join(w for w in found if w)
 
 
-@lru_cache(maxsize=4096)
-def device_words(agent: str) -> str:
-    """`Windows, Chrome` out of a user agent; empty when it tells nothing. Only names from the parser's own list."""
-    from ua_parser import parse_os, parse_user_agent
+_TABLES = (SYSTEMS, BROWSERS)
 
-    system, browser = parse_os(agent), parse_user_agent(agent)
-    words = [w.family for w in (system, browser) if w and w.family and w.family != "Other"]
-    return ", ".join(w for w in words if all(c.isalnum() or c in " .+-/" for c in w))[:60]
+
+def plain_address(text: str) -> str:
+    """A network address in its usual spelling, without a zone, which may be any text; empty when it is none. An IPv4
+    address that a socket for both kinds writes as an IPv6 one is an IPv4 address."""
+    address = text.partition("%")[0]
+    if len(address) > LONGEST_ADDRESS:
+        return ""
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return ""
+    return str(getattr(ip, "ipv4_mapped", None) or ip)
 
 
 @lru_cache(maxsize=4096)

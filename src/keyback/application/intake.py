@@ -13,11 +13,10 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 from keyback.application.budget import Ask, Budget
-from keyback.application.identity import Origin, clean_agent, device_words
+from keyback.application.identity import Origin, device_words
 from keyback.application.store import Database, Intake, Job, Match, Seals, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
@@ -73,15 +72,12 @@ async def write_down(
         system=system,
         locale=locale,
         source=origin.source[:45],
-        agent=_agent(origin.agent[:1000]),
+        agent=origin.agent,
         asked_at=now,
         expires_at=now + INTAKE_LIFE,
     )
     await db.write_down(intake)
     return Started(handle, ch.holder_secret(seals.derive("holder"), handle), now + INTAKE_LIFE)
-
-
-_agent = lru_cache(maxsize=1024)(clean_agent)  # few browsers make most requests
 
 
 def new_handle() -> str:

@@ -11,7 +11,6 @@ from typing import Literal
 from keyback.application import enrol, remedies, stepup
 from keyback.application.enrolling import EnrolsPasskey
 from keyback.application.evidence import Here
-from keyback.application.identity import device_words
 from keyback.application.store import Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import COOL_IN, Factor
@@ -72,7 +71,7 @@ def replace(tx: Tx, maker: EnrolsPasskey, handle: str, typed: str, here: Here) -
     made = maker.verify_registration(typed, prompt.nonce, of_person)
     if made is None or tx.factors.by_lookup(made.lookup) is not None:
         return "wrong"
-    label = enrol.clean_label(device_words(here.origin.agent), "Passkey")
+    label = enrol.clean_label(here.origin.agent, "Passkey")
     new = Factor(
         tx.new_id(), person_id, "passkey", label, "active", made.data, made.counter, tx.now, tx.now + COOL_IN,
         lookup=made.lookup,

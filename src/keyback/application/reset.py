@@ -13,7 +13,6 @@ import structlog
 
 from keyback.application import aftercare, evidence, throttle
 from keyback.application.evidence import Here
-from keyback.application.identity import clean_agent, device_words
 from keyback.application.notices import tell_all
 from keyback.application.ports import Connector, Outcome, Plan, Step
 from keyback.application.store import Database, Job, StorageDown, Tx
@@ -100,7 +99,7 @@ def choose(
     if not wanted or any(a not in possible for a in wanted):
         raise Refusal("no_accounts")
     jobs, chosen = [], []
-    where = {"source": here.origin.source[:45], "device": device_words(clean_agent(here.origin.agent))}
+    where = {"source": here.origin.source[:45], "device": here.origin.agent}
     for account_id in wanted:
         job_id = tx.new_id()
         sealed = tx.seals.seal(password.reveal().encode(), f"{PURPOSE}/{case_id}", job_id)

@@ -13,7 +13,7 @@ import os
 from dataclasses import dataclass, replace
 
 from keyback.application import devices, guesses, signin, stepup
-from keyback.application.identity import Origin, device_words, network_of
+from keyback.application.identity import Origin, network_of
 from keyback.application.ports import Asked, Holder, Proof, Target, Verdict
 from keyback.application.signin import NotSignedIn, SecondStep, SignedIn
 from keyback.application.stepup import Step
@@ -177,7 +177,7 @@ def _admit(tx: Tx, live: list[Asked], verdict: Verdict, counted: str, origin: Or
     if not live:
         return None
     person = live[0].holder.person
-    where = {"proof": "passkey", "source": origin.source[:45], "device": device_words(origin.agent)}
+    where = {"proof": "passkey", "source": origin.source[:45], "device": origin.agent}
     if verdict.suspicious:
         tx.audit.record(person.id, [Note("proof_suspicious", {**where, "reason": verdict.suspicious})])
     right = verdict.right

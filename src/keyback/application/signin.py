@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from keyback.application import attempts, stepup, throttle
-from keyback.application.identity import Origin, device_words
+from keyback.application.identity import Origin
 from keyback.application.passwords import Busy, HashGate
 from keyback.application.store import Database, MustChange, Session, Tx
 from keyback.domain import challenge as ch
@@ -185,7 +185,7 @@ def open_session(
         proven: the second step that was taken.
     """
     token = _token()
-    source, device = origin.source[:45], device_words(origin.agent)
+    source, device = origin.source[:45], origin.agent
     due_at = rules.due_at(tx.people.changed_at(account.id) or tx.now)
     days = None if due_at is None else max(0, -(-(due_at - tx.now) // DAY))
     must_change: MustChange = "breached" if leaked else "due" if days == 0 else ""
@@ -205,7 +205,7 @@ def _note(kind: str, found: Found | None, origin: Origin, proof: str = "") -> No
     who = {"account": found[0].id, "person": found[1].id} if found else {}
     if proof:
         who["proof"] = proof
-    return Note(kind, {**who, "source": origin.source[:45], "device": device_words(origin.agent)})
+    return Note(kind, {**who, "source": origin.source[:45], "device": origin.agent})
 
 
 def session_of(tx: Tx, token: str, *, limited: bool = False) -> tuple[Session, Person, Account] | None:

@@ -15,7 +15,7 @@ from typing import Literal
 
 from keyback.application import guesses, throttle, together
 from keyback.application.account import tell
-from keyback.application.identity import Origin, device_words
+from keyback.application.identity import Origin
 from keyback.application.passwords import Busy, HashGate
 from keyback.application.ports import Asked, Holder, MakesCodes, Proof, Target, Verdict
 from keyback.application.store import Database, Session, Tx
@@ -190,7 +190,7 @@ def _take(
     tx: Tx, page: str, proof: Proof, live: Sequence[Asked], verdict: Verdict, origin: Origin, new: SavedCode | None
 ) -> Step:
     meant, right = live[0].prompt, verdict.right
-    where = {"proof": proof.name, "source": origin.source[:45], "device": device_words(origin.agent)}
+    where = {"proof": proof.name, "source": origin.source[:45], "device": origin.agent}
     if verdict.suspicious:
         tx.audit.record(meant.person_id, [Note("proof_suspicious", {**where, "reason": verdict.suspicious})])
     if right is None:
@@ -278,7 +278,7 @@ def _compared(tx: Tx, session: Session, key: str, ok: bool, origin: Origin) -> N
         tx.counters.take_back([key])
         tx.counters.reset(key)
         return
-    where = {"proof": "password", "source": origin.source[:45], "device": device_words(origin.agent)}
+    where = {"proof": "password", "source": origin.source[:45], "device": origin.agent}
     tx.audit.record(session.person_id, [Note("second_step_refused", {**where, "reason": "wrong"})])
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from keyback.application import devices
 from keyback.application.enrolled import Failure
-from keyback.application.identity import Origin, device_words, network_of
+from keyback.application.identity import Origin, network_of
 from keyback.application.intake import subject_of
 from keyback.application.store import Seals, Tx
 from keyback.domain.challenge import MINUTE, token_digest
@@ -113,7 +113,7 @@ def begin(
         tx.counters.add([_lock_key(name, tx.now // LOCK_STEP)])  # taken back if this one is right
     mark = tx.random(16)
     if same is None:
-        words = device_words(origin.agent)[:120]
+        words = origin.agent
         tx.failures.begin(Failure(name, place, mark, origin.source[:45], words, 0, tx.now, tx.now))
     back = same is not None and same.count + 1 == LOOK_BACK_AT
     replaced = tx.people.replaced(found[0].id if found else "") if back else None

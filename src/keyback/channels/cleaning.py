@@ -6,10 +6,10 @@ in a display name from becoming a link under our letterhead.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import unicodedata
-from functools import lru_cache
+
+from keyback.application.identity import plain_address
 
 URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:[/?#][A-Za-z0-9\-._~:/?#@!$&()*+,;=%]*)?\Z")
 
@@ -55,13 +55,9 @@ def safe_login(text: object) -> str:
     return safe_name(text, 128) or "?"
 
 
-@lru_cache(maxsize=4096)
 def safe_source(text: object) -> str:
-    """A network address as it stands; any other text as `safe_name`."""
-    try:
-        return str(ipaddress.ip_address(str(text)))
-    except ValueError:
-        return safe_name(text)
+    """A network address; empty for any other text."""
+    return plain_address(str(text))
 
 
 def isolate(text: str) -> str:

@@ -18,6 +18,7 @@ from babel.dates import get_timezone_name
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import escape
 
+from keyback.application.identity import device_words
 from keyback.application.ports import Letter, LetterKind
 from keyback.channels import mime
 from keyback.channels.cleaning import URL, isolate, safe_login, safe_name, safe_source
@@ -318,7 +319,7 @@ class MailComposer:
         asked = _ms(facts[at])
         v.fixed("when", self._when(asked, locale))
         v.foreign("source", safe_source(facts["source"]) or unknown)
-        v.foreign("device", safe_name(facts["device"]) or unknown)
+        v.foreign("device", device_words(str(facts["device"])) or unknown)
         return asked
 
     def _table(self, rows: Iterable[tuple[str, str]], locale: str, v: _Values) -> None:

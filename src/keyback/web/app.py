@@ -89,11 +89,13 @@ def make_app(desk: Desk, *, more: list[BaseRoute] | None = None, lifespan: Lifes
 
 
 CODES = {
+    400: "malformed",
     403: "cross_site",
     404: "not_found",
     405: "method_not_allowed",
     408: "too_slow",
     413: "too_large",
+    414: "too_large",
     415: "unsupported_media_type",
 }
 

@@ -16,14 +16,12 @@ from keyback.application.identity import Origin
 from keyback.application.services import Services
 from keyback.locale import Locale, choose
 from keyback.settings import Settings
-from keyback.web.cookies import DEVICE, Cookies
+from keyback.web.cookies import DEVICE, LANGUAGE, Cookies
 from keyback.web.limits import Limiter
 from keyback.web.pages import Page, Shell
 from keyback.web.proxies import Proxies
 from keyback.web.rendering import Renderer
 from keyback.web.watch import REFUSED
-
-LANGUAGE = "language"
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class Desk:
     def locale(self, request: Request) -> Locale:
         """An explicit `?lang=`, else the kept choice, else what the browser asks for."""
         asked = request.query_params.get("lang") if request.scope["query_string"] else None
-        wanted = asked or request.cookies.get(self.cookies.name(LANGUAGE)) or ""
+        wanted = asked or self.cookies.get(request, LANGUAGE)
         return chosen(wanted[:40], request.headers.get("accept-language", "")[:200], self.settings.default_locale)
 
     def origin(self, request: Request) -> Origin:

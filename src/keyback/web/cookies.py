@@ -6,7 +6,8 @@ On plain http, which only loopback may use, browsers refuse the prefix; there th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +19,11 @@ HOLDS = "recovery"  # handle.secret of up to three recoveries that this browser 
 LINK = "link"  # a mailed link's token, moved out of the address bar
 SESSION = "session"
 DEVICE = "device"  # by which a browser is known that somebody signed in with
+WAITING = "second"  # finds the sign-in that waits for its second step
+TICKET = "ticket"  # of the challenge on the sign-in page
+LANGUAGE = "language"
+ALL = (HOLDS, LINK, SESSION, DEVICE, WAITING, TICKET, LANGUAGE)
+READ = "keyback.cookies"  # in the scope: our cookies of this request, read once
 MOST_HELD = 3
 MOST_LENGTH = 300
 VALUE = re.compile(r"[A-Za-z0-9._~-]*\Z")  # of RFC 6265 section 4.1.1 what ours are made of; nothing needs quoting
@@ -28,6 +34,10 @@ class Cookies:
     """Reads and writes cookies; `secure` is whether people reach us by https."""
 
     secure: bool
+    _ours: Mapping[str, str] = field(init=False, repr=False)  # what a browser calls one of ours: what we call it
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_ours", {self.name(what): what for what in ALL})
 
     def name(self, what: str) -> str:
         return f"__Host-keyback-{what}" if self.secure else f"keyback-{what}"
@@ -50,8 +60,24 @@ class Cookies:
         response.delete_cookie(self.name(what), path="/", secure=self.secure, httponly=True, samesite="lax")
 
     def get(self, request: Request, what: str) -> str:
-        value = request.cookies.get(self.name(what), "")
-        return value if len(value) <= MOST_LENGTH and value.isascii() else ""
+        """The value of one of our cookies; empty where there is none that could be ours."""
+        given: dict[str, str] | None = request.scope.get(READ)
+        if given is None:
+            header = next((v for k, v in request.scope["headers"] if k == b"cookie"), b"")
+            given = request.scope[READ] = self.read(header)
+        return given.get(what, "")
+
+    def read(self, header: bytes) -> dict[str, str]:
+        """Our cookies in a Cookie header, by what we call them: those with exactly our names and values that could be
+        ours (O8). Of two with one name the last counts."""
+        out: dict[str, str] = {}
+        for pair in header.split(b";"):
+            name, sign, value = pair.partition(b"=")
+            what = self._ours.get(name.strip(b" \t").decode("latin-1")) if sign else None
+            if what is not None:
+                text = value.strip(b" \t").decode("latin-1")
+                out[what] = text if len(text) <= MOST_LENGTH and VALUE.match(text) else ""
+        return out
 
     # ── held recoveries ─────────────────────────────────────────────────────
 

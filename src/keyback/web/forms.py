@@ -9,6 +9,8 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 
+from keyback.web import bounds
+
 MOST_FIELDS = 40
 JUDGED = frozenset({"identifier", "password", "current_password", "new_password", "new_password_again"})
 """Fields whose own rules refuse a NUL byte, in better words."""
@@ -45,7 +47,7 @@ async def read_form(request: Request, *single: str, many: Sequence[str] = ()) ->
 
 
 def parse_form(body: bytes, single: Sequence[str], many: Sequence[str] = ()) -> dict[str, str]:
-    """As `read_form`, from the body's bytes."""
+    """As `read_form`, from the body's bytes. Each field is cut to what its reader has use for."""
     try:
         text = body.decode("ascii")
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
@@ -56,14 +58,14 @@ def parse_form(body: bytes, single: Sequence[str], many: Sequence[str] = ()) -> 
     lists: dict[str, list[str]] = {name: [] for name in many}
     for name, value in pairs:
         if name in lists:
-            lists[name].append(value)
+            lists[name].append(bounds.field(name, value))
         elif name not in out:
             raise BadForm(422, "unknown_field")
         elif name in seen:
             raise BadForm(422, "repeated_field", name)
         else:
             seen.add(name)
-            out[name] = value
+            out[name] = bounds.field(name, value)
     return {**out, **{name: "\n".join(values) for name, values in lists.items()}}
 
 

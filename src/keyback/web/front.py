@@ -1,7 +1,7 @@
 """The outermost layer: who may talk to us and how. Plain ASGI, so that the intake costs next to nothing.
 
-Host names other than ours are refused (C1), bodies are bounded in size and time before anything reads them (O2, O3),
-unsafe methods must come from our own pages (CSRF), and every answer carries the same strict headers.
+Headers, address and body are bounded before anything reads them (O2, O3, O5; `bounds`), host names other than ours are
+refused (C1), unsafe methods must come from our own pages (CSRF), and every answer carries the same strict headers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import structlog
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from keyback.web import bounds
+from keyback.web.cookies import Cookies
 from keyback.web.watch import REFUSED
 
 log = structlog.get_logger("keyback.web")
@@ -55,6 +57,7 @@ class Front:
         self._app = app
         self._error = error or (lambda _, status: PlainTextResponse(f"{status}\n", status))
         self._hot = hot or {}
+        self._cookies = Cookies(parts.scheme == "https")
         self._hosts = {parts.netloc.lower().encode()}
         if parts.hostname in ("127.0.0.1", "localhost"):
             self._hosts |= {f"{h}:{parts.port or 80}".encode() for h in ("127.0.0.1", "localhost")}
@@ -94,7 +97,7 @@ class Front:
             await send(message)
 
         try:
-            status = self._refuse(scope)
+            status = bounds.cut(scope) or self._refuse(scope)
             if status:
                 if status == 403:
                     scope[REFUSED] = "cross_site"
@@ -137,8 +140,10 @@ class Front:
                 cookie = v
             elif k == b"content-encoding":
                 return 415  # nothing that we would have to inflate (O3)
-            elif k == b"content-length" and (not v.isdigit() or int(v) > MOST_BODY):
-                return 413
+            elif k == b"content-length":
+                length = bounds.size(v, MOST_BODY)
+                if length is None or length > MOST_BODY:
+                    return 400 if length is None else 413
         if hosts != 1 or host not in self._hosts:
             return 421
         if scope["method"] not in METHODS:
@@ -157,7 +162,7 @@ class Front:
         if origin == b"null":
             # Browsers before 2023 lack Sec-Fetch-Site, and under no-referrer they hide the origin. What is asked for
             # here either changes nothing for anybody known, or needs a SameSite cookie that no foreign page can send.
-            return path in self._hot or b"keyback-" in cookie
+            return path in self._hot or bool(self._cookies.read(cookie))
         if origin:
             return origin.lower() in self._origins
         return path.startswith("/api/")

@@ -331,7 +331,7 @@ class ErrorPage(Page):
     """Any error status; those without words of their own read like 400 (4xx) or 500 (5xx).
 
     Args:
-        status: 400, 403, 404, 405, 413, 415, 422, 429, 500, 503 …
+        status: 400, 403, 404, 405, 413, 414, 415, 422, 429, 500, 503 …
         retry_after: seconds, for 429 and 503; 0 says nothing.
         back: path to start again from.
         why: of a 503: `busy`, the database is `away`, or `unsure` whether it took the change.

@@ -21,6 +21,7 @@ TITLES = {
     409: "Not now",
     410: "Over",
     413: "Too much",
+    414: "Too much",
     415: "Send JSON",
     422: "Something in it does not fit",
     429: "Slow down",

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from starlette.types import Scope
 
+from keyback.application.identity import plain_address
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -17,16 +19,13 @@ _WITH_PORT = re.compile(r"\[([^\]]+)\](?::\d{1,5})?|(\d+\.\d+\.\d+\.\d+):\d{1,5}
 def address_in(hop: str) -> str | None:
     """The address in one entry of X-Forwarded-For, None where there is none.
 
-    Some proxies add the port, brackets or quotes. IPv4 within IPv6 is IPv4.
+    Some proxies add the port, brackets or quotes. IPv4 within IPv6 is IPv4. An address with a zone is none of the
+    internet's, and a zone may hold any text.
     """
     bare = hop.strip().strip('"')
     found = _WITH_PORT.fullmatch(bare)
-    try:
-        ip = ipaddress.ip_address((found[1] or found[2]) if found else bare)
-    except ValueError:
-        return None
-    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
-    return str(mapped or ip)
+    address = (found[1] or found[2]) if found else bare
+    return None if "%" in address else plain_address(address) or None
 
 
 class Proxies:
@@ -43,7 +42,7 @@ class Proxies:
     def source(self, scope: Scope) -> str:
         """The network address of the client: the last one in X-Forwarded-For that is not a trusted proxy's."""
         client = scope.get("client")
-        peer = address_in(client[0]) or client[0] if client else ""
+        peer = plain_address(client[0]) if client else ""
         if not self._trusted or not self._trusts(peer):
             return peer
         hops = [v for k, v in scope["headers"] if k == b"x-forwarded-for"]

@@ -21,6 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
+from keyback.application.identity import device_words, plain_address
 from keyback.locale import gettext
 from keyback.web.pages import Page, Shell
 
@@ -114,6 +115,8 @@ class Renderer:
         env.filters["iso"] = lambda at: datetime.fromtimestamp(at / 1000, self.zone).isoformat(timespec="seconds")
         env.filters["span"] = pass_context(lambda context, seconds: span(_locale(context), seconds))
         env.filters["safe_url"] = safe_url
+        env.filters["device"] = device_words  # what was stored before there was a list is held against it, too
+        env.filters["address"] = plain_address
 
     def static_url(self, name: str) -> str:
         """`/static/<hash>/<name>`. Raises KeyError for a file that does not exist."""

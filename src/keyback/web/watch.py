@@ -22,8 +22,8 @@ UNMATCHED = "unmatched"
 CUT = 499  # the connection ended before there was an answer
 REFUSED = "keyback.refused"  # in the scope: why, where the status does not say it; empty where it only seems to
 BY_STATUS = {
-    401: "unauthorized", 403: "unauthorized", 405: "method", 410: "over", 413: "too_large", 421: "other_host",
-    429: "slow_down",
+    401: "unauthorized", 403: "unauthorized", 405: "method", 410: "over", 413: "too_large", 414: "too_large",
+    421: "other_host", 429: "slow_down",
 }  # fmt: skip
 EVERY_S = 1.0
 

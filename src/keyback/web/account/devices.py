@@ -10,7 +10,6 @@ from starlette.routing import Route
 
 from keyback.application import lockouts
 from keyback.application.enrolled import Happened
-from keyback.application.identity import device_words
 from keyback.application.store import Session, Tx
 from keyback.domain.challenge import token_digest
 from keyback.domain.events import Note
@@ -60,7 +59,7 @@ async def end(request: Request) -> Response:
     if isinstance(me, Response):
         return me
     origin = desk.origin(request)
-    where = {"source": origin.source[:45], "device": device_words(origin.agent)}
+    where = {"source": origin.source[:45], "device": origin.agent}
 
     def act(tx: Tx) -> None:
         n = 0

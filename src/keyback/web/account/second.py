@@ -19,13 +19,11 @@ from keyback.domain.secret import Secret
 from keyback.web import pages
 from keyback.web.account.session import Me, own_path, page, signed_in
 from keyback.web.context import Desk, desk_of, see
-from keyback.web.cookies import DEVICE, SESSION
+from keyback.web.cookies import DEVICE, SESSION, TICKET, WAITING
 from keyback.web.forms import read_form
 from keyback.web.pages_account import SecondStep
 from keyback.web.pages_ways import NewCode
 
-WAITING = "second"  # finds the sign-in that waits for its second step
-TICKET = "ticket"  # of the challenge on the sign-in page
 MINUTES_10 = 600
 
 
