@@ -35,7 +35,7 @@ from keyback.web.context import Desk
 from keyback.web.health import READINESS, Readiness
 from keyback.web.intake import API_PATH
 from keyback.web.metrics import Metrics, metrics_app
-from keyback.web.server import Patience, Server, bind, make_server
+from keyback.web.server import Doorkeeper, Patience, Server, bind, make_server
 from keyback.web.watch import Watch
 from keyback.worker import Worker
 
@@ -205,7 +205,8 @@ async def hold(
     desk.extras[READINESS] = _readiness(services, the_worker)
     app = make_app(desk, more=more, lifespan=_beside(the_worker))
     app = Watch(outer(app) if outer else app, metrics, HOT)
-    server = make_server(app, patience)
+    door = Doorkeeper(settings.connections_per_address, desk.proxies.trusts)
+    server = make_server(app, patience, door=door)
     sock = sock or bound(settings.listen, "listen")
 
     def tell() -> None:

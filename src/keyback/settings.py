@@ -243,6 +243,9 @@ class Settings(BaseSettings):
     default_locale: Literal["zh_CN", "en"] = Field("en", description="Language where a person's own is not known.")
     timezone: str = Field("Asia/Shanghai", description="Times on pages and in mails are shown in it (an IANA name).")
     trusted_proxies: list[str] = Field(default_factory=list, description="Addresses whose X-Forwarded-For counts.")
+    connections_per_address: int = Field(
+        200, ge=10, le=4000, description="At the same time, from one IPv4 address or IPv6 /64; trusted proxies aside."
+    )
     valkey_url: str = Field(
         "", description="`valkey://…` for limits shared by several nodes; empty: each counts for itself."
     )

@@ -43,21 +43,22 @@ class Proxies:
         """The network address of the client: the last one in X-Forwarded-For that is not a trusted proxy's."""
         client = scope.get("client")
         peer = plain_address(client[0]) if client else ""
-        if not self._trusted or not self._trusts(peer):
+        if not self.trusts(peer):
             return peer
         hops = [v for k, v in scope["headers"] if k == b"x-forwarded-for"]
         for raw in reversed(b",".join(hops).decode("latin-1").split(",")[-20:]):
             hop = address_in(raw)
             if hop is None:
                 return peer
-            if not self._trusts(hop):
+            if not self.trusts(hop):
                 return hop
             peer = hop
         return peer
 
-    def _trusts(self, address: str) -> bool:
-        try:
-            ip = ipaddress.ip_address(address)
-        except ValueError:
+    def trusts(self, address: str) -> bool:
+        """Whether an address is a trusted proxy's."""
+        plain = plain_address(address) if self._trusted else ""
+        if not plain:
             return False
+        ip = ipaddress.ip_address(plain)
         return any(ip in net for net in self._trusted)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+import structlog
 import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import (
@@ -20,12 +23,17 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
+from keyback.application.identity import network_of, plain_address
+
+log = structlog.get_logger("keyback.server")
 GRACE_S = 20
+TELL_S = 60.0
 BACKLOG = 2048
 MOST_HEADER = 32 * 1024
 MOST_UNREAD = 128 * 1024  # what the kernel holds for a client that does not read; answers are smaller
 SPECIAL = frozenset({b"connection", b"transfer-encoding"})
 TELLING = frozenset({b"location", b"set-cookie"})
+FULL = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 
 
@@ -91,10 +99,51 @@ class Answer(RequestResponseCycle):
         return b"".join(lines)
 
 
+class Doorkeeper:
+    """Counts the connections of each address, so that nobody holds them all (O2). Says so in the log, once a minute.
+
+    Args:
+        most: so many of one IPv4 address or IPv6 /64.
+        exempt: whether an address is a proxy's, which speaks for many.
+        clock: seconds.
+    """
+
+    def __init__(
+        self, most: int, exempt: Callable[[str], bool] = lambda _: False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._most = most
+        self._exempt = exempt
+        self._clock = clock
+        self._held: Counter[str] = Counter()
+        self._refused, self._told_at = 0, -TELL_S
+
+    def enter(self, address: str) -> str | None:
+        """The name to leave by, empty for whoever is not counted; None when there are too many of this address."""
+        if not address or self._exempt(address):
+            return ""
+        network = network_of(plain_address(address))
+        if self._held[network] >= self._most:
+            self._refused += 1
+            if self._clock() - self._told_at >= TELL_S:
+                log.warning("address_full", connections=self._refused)
+                self._refused, self._told_at = 0, self._clock()
+            return None
+        self._held[network] += 1
+        return network
+
+    def leave(self, network: str) -> None:
+        self._held[network] -= 1
+        if self._held[network] <= 0:
+            del self._held[network]
+
+
 class PatientProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, but a client that stalls in headers, body or reading is cut off, and headers are bounded."""
+    """uvicorn's protocol, but a client that stalls in headers, body or reading is cut off, headers are bounded, and so
+    are the connections of one address."""
 
     patience = Patience()
+    door: Doorkeeper | None = None
+    _network: str | None = ""
     _due: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     _in_header = True
@@ -103,9 +152,16 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
+        self._network = self.door.enter(self.client[0]) if self.door and self.client else ""
+        if self._network is None:
+            transport.write(FULL)
+            transport.close()
+            return
         self._expect(self.patience.header)
 
     def data_received(self, data: bytes) -> None:
+        if self._network is None:
+            return
         self._chunk = len(data)
         super().data_received(data)
         if not self._in_header:
@@ -156,6 +212,9 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._rest()
+        if self._network and self.door:
+            self.door.leave(self._network)
+            self._network = ""
         self.resume_writing()
         super().connection_lost(exc)
 
@@ -187,12 +246,14 @@ class Server(uvicorn.Server):
         yield
 
 
-def make_server(app: ASGIApp, patience: Patience | None = None, *, lifespan: bool = True) -> Server:
-    """A server for `app`; run it with `await server.serve([bind(…)])`."""
+def make_server(
+    app: ASGIApp, patience: Patience | None = None, *, lifespan: bool = True, door: Doorkeeper | None = None
+) -> Server:
+    """A server for `app`; run it with `await server.serve([bind(…)])`. Without a `door` nobody counts by address."""
     patience = patience or Patience()
     config = uvicorn.Config(
         app,
-        http=type("Protocol", (PatientProtocol,), {"patience": patience}),
+        http=type("Protocol", (PatientProtocol,), {"patience": patience, "door": door}),
         ws="none",
         lifespan="on" if lifespan else "off",
         access_log=False,

@@ -40,7 +40,7 @@ Key = Annotated[
     Header(
         alias="Idempotency-Key",
         pattern="^[ -~]{16,255}$",
-        description="Names this act, 16 to 255 printable ASCII characters of your own. The same key again gets the "
+        description="Names this act: 16 to 255 printable ASCII characters, random. The same key again gets the "
         "same result, whatever the body; another key, or none, gets 409 once a password was chosen.",
     ),
 ]
@@ -96,7 +96,8 @@ class _HandedOn(Response):
                 "in": "header",
                 "required": False,
                 "schema": {"type": "string", "pattern": "^[ -~]{16,255}$"},
-                "description": "Yours, 16 to 255 printable ASCII characters.",
+                "description": "16 to 255 printable ASCII characters, random with 128 bits or more, such as a "
+                "version 4 UUID. Keep it secret: the same key and body from the same network give the same `secret`.",
             }
         ],
     },
