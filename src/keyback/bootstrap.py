@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 from pydantic import ValidationError
 
 from keyback.application.clock import wall_clock
-from keyback.application.passwords import Busy, HashGate, Verified, load_blocklist
+from keyback.application.passwords import Busy, HashGate, Verified, load_blocklist, pepper_id
 from keyback.application.ports import Channel, Connector, Proof, Unavailable
 from keyback.application.services import Services
 from keyback.channels.im_dingtalk import DingTalkIm
@@ -47,6 +47,7 @@ from keyback.settings_policy import make_policy
 from keyback.storage.breach import BadBreachFile, BreachFile
 from keyback.storage.credentials import CredentialRows
 from keyback.storage.database import PATIENCE_S, SqlDatabase
+from keyback.storage.fitting import Peppers
 from keyback.storage.sealing import Keyring, KeyringError
 
 
@@ -84,6 +85,17 @@ def make_gate(s: Settings) -> HashGate:
         return HashGate(p.memory_budget_mib, p.argon2_t, p.argon2_m_kib, p.argon2_p, p.queue, now, old_peppers=old)
     except ValueError as e:
         raise Unsafe(f"password: {e}") from None
+
+
+def named_peppers(s: Settings) -> list[str]:
+    """Ids of the peppers that the settings name. Raises OSError: a file cannot be read."""
+    files = [*([s.password.pepper_file] if s.password.pepper_file else []), *s.password.old_pepper_files]
+    return [pepper_id(f.read_bytes()) for f in files]
+
+
+def peppers_of(gate: HashGate) -> Peppers:
+    """What `storage.fitting` compares with the database."""
+    return Peppers(gate.check_values(), gate.pepper)
 
 
 def load_leaked(s: Settings) -> Container[str]:

@@ -22,10 +22,10 @@ from starlette.types import ASGIApp
 
 from keyback.application.services import Services
 from keyback.application.store import StorageDown
-from keyback.bootstrap import build, close
+from keyback.bootstrap import build, close, peppers_of
 from keyback.observability import configure
 from keyback.settings import Settings, Unsafe
-from keyback.storage import restoring
+from keyback.storage import fitting, restoring
 from keyback.storage.database import SqlDatabase
 from keyback.storage.health import Backlog, backlog, probe, schema_of
 from keyback.storage.restoring import MarkFile
@@ -122,12 +122,22 @@ async def parts(settings: Settings) -> AsyncIterator[Services]:
             log.warning("schema_newer")
         elif state != "current":
             raise Refused(f"the database's schema is {state}. Run: keyback migrate")
+        await _fit(services)
         async with _marking(MarkFile(settings.data_dir / restoring.NAME), services):
             yield services
     except StorageDown as e:
         raise Refused(f"the database cannot be reached ({e}). Check database_url and that it runs.") from None
     finally:
         await close(services)
+
+
+async def _fit(services: Services) -> None:
+    """Raises Refused when keyring or peppers are not those that this database was written with (Q22, L11)."""
+    db, peppers = services.db, peppers_of(services.gate)
+    assert isinstance(db, SqlDatabase)
+    found = await db.write(lambda tx: fitting.settle(cast(SqlTx, tx), peppers))
+    if found:
+        raise Refused(" ".join(map(str, found)))
 
 
 @asynccontextmanager

@@ -199,6 +199,7 @@ ASKS = (
     ["case", "cancel", "0123456789abcdefghijkl", "--reason", "INC-4711"],
     ["people", "sign-out", "maya.okafor", "--reason", "INC-4711"],
     ["people", "sign-out", "--all", "--reason", "INC-4711"],
+    ["keys", "forget", "1a2b3c4d", "--reason", "INC-4711"],
 )
 
 

@@ -124,6 +124,15 @@ class HashGate:
     def waiting(self) -> int:
         return len(self._pending)
 
+    @property
+    def pepper(self) -> str:
+        """Id of the pepper that new hashes are made with; empty for none."""
+        return self._pepper
+
+    def check_values(self) -> dict[str, bytes]:
+        """By id of every pepper there is a MAC that tells it from others and says nothing about it."""
+        return {pid: hmac.digest(p, b"keyback pepper check value", "sha256") for pid, p in self._peppers.items()}
+
     def close(self) -> None:
         """Drop who waits, let the running work end. The gate takes no more."""
         with self._lock:

@@ -73,7 +73,7 @@ def restore(copy: Path | None, yes: bool, as_json: bool) -> None:
     if copy is not None and file is not None:
         aside = _put_back(copy, file)
     migrate_now(s)
-    usable(s)
+    usable(s, fitting=False)
     ended, unreadable = run(_make_safe(s))
     if as_json:
         echo_json({"aside": str(aside) if aside else None, "ended": ended, "unreadable": unreadable})

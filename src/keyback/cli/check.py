@@ -17,7 +17,7 @@ from keyback.application.clock import wall_clock
 from keyback.application.passwords import HashGate
 from keyback.application.ports import Connector, Means, Receipt, Unavailable
 from keyback.application.store import StorageDown, Tx
-from keyback.bootstrap import load_keyring, make_channel, make_connector, make_gate, make_phone
+from keyback.bootstrap import load_keyring, make_channel, make_connector, make_gate, make_phone, peppers_of
 from keyback.cli.common import echo_json, load, no_settings, revision, run, safe, schema_problem
 from keyback.cli.examples import left_over
 from keyback.cli.sender import look
@@ -25,6 +25,7 @@ from keyback.domain.secret import Secret
 from keyback.settings import Settings, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
 from keyback.storage.database import SqlDatabase
+from keyback.storage.fitting import misfits
 from keyback.storage.sealing import Keyring
 from keyback.web.limits import Limiter
 
@@ -71,6 +72,7 @@ async def _all(s: Settings) -> list[Result]:
         results.append(Result("keyring", "bad", str(e)))
     results.append(_schema(s))
     migrated = results[-1].status != "bad"
+    results += _fitting(s, keyring) if migrated and keyring else []
     # A key for the moment lets the rest be looked at while the real one is missing; nothing is sealed with it.
     db = SqlDatabase(s.database, keyring or Keyring({"none": secrets.token_bytes(32)})) if migrated else None
     try:
@@ -91,6 +93,19 @@ async def _all(s: Settings) -> list[Result]:
         if db:
             await db.close()
     return results
+
+
+def _fitting(s: Settings, ring: Keyring) -> list[Result]:
+    """Whether keys and peppers are this database's, and whose accounts the settings no longer know."""
+    gate = _gate(s)
+    try:
+        found = misfits(s.database, ring, None if isinstance(gate, Result) else peppers_of(gate))
+    except StorageDown:
+        return []  # told by what comes next
+    finally:
+        if not isinstance(gate, Result):
+            gate.close()
+    return [Result("fit", "bad", f.words, f.next) for f in found]
 
 
 def _settings(s: Settings) -> Result:

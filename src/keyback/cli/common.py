@@ -27,8 +27,10 @@ from keyback.domain.errors import Refusal
 from keyback.observability import configure
 from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe
 from keyback.storage.database import SqlDatabase, make_engine
+from keyback.storage.fitting import misfits
 from keyback.storage.health import unfit
 from keyback.storage.migrate import current, head, knows
+from keyback.storage.sealing import Keyring
 
 T = TypeVar("T")
 ID = re.compile(r"-[A-Za-z0-9_-]{21}")
@@ -180,18 +182,29 @@ def ready(s: Settings) -> None:
     usable(s)
 
 
-def usable(s: Settings) -> None:
+def usable(s: Settings, *, fitting: bool = True) -> None:
     """The part of `ready` that commands need which send nothing and ask no system: keys, and this version's schema.
+
+    Args:
+        fitting: whether the keys have to be those that the database was written with.
 
     Raises:
         Unsafe: naming the cause and the way out.
     """
-    load_keyring(s)
+    ring = load_keyring(s)
     status, words = schema_problem(revision(s))
     if status == "bad":
         raise Unsafe(words)
     if status == "warn":
         click.echo(f"Warning: {words}.", err=True)
+    if fitting:
+        _fit(s, ring)
+
+
+def _fit(s: Settings, ring: Keyring) -> None:
+    found = misfits(s.database, ring)
+    if found:
+        raise Unsafe("\n".join(map(str, found)))
 
 
 @asynccontextmanager

@@ -10,11 +10,11 @@ import click
 from keyback.application.auditing import log_of
 from keyback.application.intake import INTAKE_LIFE
 from keyback.application.passwords import pepper_id
-from keyback.bootstrap import load_keyring
-from keyback.cli.common import Told, at, echo_json, load, progress, run, storage, usable
+from keyback.bootstrap import load_keyring, named_peppers
+from keyback.cli.common import Told, at, echo_json, load, progress, reason_of, run, storage, sure, usable
 from keyback.domain.events import Note
 from keyback.settings import Settings, Unsafe
-from keyback.storage import resealing
+from keyback.storage import fitting, resealing
 from keyback.storage.keyfile import KeyFile
 from keyback.storage.tx import SqlTx
 
@@ -62,8 +62,16 @@ def _changed(s: Settings, file: KeyFile, kind: str, change: Callable[[], str]) -
         raise click.ClickException(f"{words} Delete it if nobody does, then run this again.") from None
     except KeyError as e:
         raise click.ClickException(f"There is no key {e.args[0]}. See them with: keyback keys list") from None
-    _in_tx(s, lambda tx: tx.audit.record(STREAM, [Note(kind, {"key": kid})]))
+    _in_tx(s, lambda tx: _noted(tx, kind, kid))
     return kid
+
+
+def _noted(tx: SqlTx, kind: str, kid: str) -> None:
+    if kind == "key_retired":
+        fitting.drop_key(tx, kid)
+    elif kind == "key_added" or fitting.fits(tx, kid) is not False:
+        fitting.note_key(tx, kid)
+    tx.audit.record(STREAM, [Note(kind, {"key": kid})])
 
 
 @keys.command("list")
@@ -192,6 +200,34 @@ def retire(kid: str, at_once: bool) -> None:
     click.echo(
         f"{kid} is retired. Copy the keyring to every node, restart Keyback's processes, destroy old copies of it."
     )
+
+
+@keys.command()
+@click.argument("which", metavar="ID")
+@click.option("--reason", required=True, help="Why, for the audit log: a ticket or a sentence.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def forget(which: str, reason: str, yes: bool) -> None:
+    """Start without a key or pepper that is lost for good. ID is the one that `keyback check` names.
+
+    What it sealed can never be opened again, and passwords that were hashed with it no longer match: their owners
+    choose new ones by a recovery. Refuses while the settings still have it.
+    """
+    s, why = load(), reason_of(reason)
+    usable(s, fitting=False)
+    if which in load_keyring(s).ids or which in named_peppers(s):
+        raise click.ClickException(f"{which} is not lost: the settings have it. Nothing was changed.")
+    sure(f"What was made with {which} is lost for good. Go on?", yes)
+
+    def work(tx: SqlTx) -> int | None:
+        lost = fitting.forget(tx, which)
+        if lost is not None:
+            tx.audit.record(STREAM, [Note("key_forgotten", {"key": which, "lost": lost, "reason": why})])
+        return lost
+
+    lost = _in_tx(s, work)
+    if lost is None:
+        raise click.ClickException(f"Nothing here was made with a key or pepper {which}. See: keyback check")
+    click.echo(f"{which} is forgotten; {lost} rows or passwords are lost with it.")
 
 
 def _needed(tx: SqlTx, kid: str, primary: str, at_once: bool) -> str:
