@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 from pydantic import ValidationError
 
 from keyback.application.clock import wall_clock
+from keyback.application.mail_quota import InstallationQuota
 from keyback.application.passwords import Busy, HashGate, Verified, load_blocklist, pepper_id
 from keyback.application.ports import Channel, Connector, Proof, Unavailable
 from keyback.application.services import Services
@@ -313,7 +314,14 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         leaked=load_leaked(s),
         policy=make_policy(s),
         proofs=make_proofs(s, gate),
-        spend=SpendRules(tuple(s.sms.prefixes), s.sms.daily_per_prefix, s.sms.daily_per_person),
+        mail_quota=InstallationQuota(s.mail.hourly, s.mail.daily),
+        spend=SpendRules(
+            tuple(s.sms.prefixes),
+            s.sms.daily_per_prefix,
+            s.sms.daily_per_person,
+            s.sms.hourly_per_prefix,
+            s.sms.hourly_per_person,
+        ),
     )
 
 

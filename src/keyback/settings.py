@@ -49,6 +49,12 @@ class Mail(Part):
     timeout_s: float = Field(20.0, gt=0, le=120, description="Seconds to wait for connecting and for each answer.")
     pool: int = Field(2, ge=1, le=20, description="Connections at most.")
     local_hostname: str = Field("", description="Host name sent in EHLO; empty: this machine's own.")
+    hourly: int = Field(
+        2000,
+        ge=0,
+        description="Mails in an hour that requests of strangers may cause, whoever they go to; 0: no limit.",
+    )
+    daily: int = Field(20_000, ge=0, description="The same in 24 hours.")
 
 
 class Password(Part):
@@ -125,10 +131,14 @@ class Sms(Carrier):
 
     kind: str = Field("", description="`aliyun`, `tencent`, `twilio`, `http`, or what a package brings; empty: no SMS.")
     prefixes: list[str] = Field(
-        default_factory=list, description="Where SMS may go, such as `+86`; `!+1876` shuts a part of `+1`."
+        default_factory=list, description="Where SMS may go, such as `+86`; `!+1876` shuts the country it names."
     )
     daily_per_prefix: int = Field(1000, ge=1, description="SMS in 24 hours to one prefix; more are held back.")
-    daily_per_person: int = Field(10, ge=1, description="SMS in 24 hours to one person; more are held back.")
+    daily_per_person: int = Field(
+        10, ge=1, description="SMS in 24 hours to one person, and to one number; more are held back."
+    )
+    hourly_per_prefix: int = Field(250, ge=1, description="SMS in an hour to one prefix.")
+    hourly_per_person: int = Field(3, ge=1, description="SMS in an hour to one person, and to one number.")
 
     @field_validator("prefixes")
     @classmethod

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
 
-from keyback.application import attempts, evidence, intake, letters, moving, reminders, reset, rotation, ways
+from keyback.application import attempts, evidence, intake, issuing, letters, moving, reminders, reset, rotation
+from keyback.application.mail_quota import Reason
 from keyback.application.services import Services
 from keyback.application.store import StorageDown
 from keyback.application.upkeep import purge
@@ -25,6 +26,7 @@ LETTERS = 100  # in one batch: what a slow relay takes within a lease
 LOOK_AGAIN_S = 0.1  # for further passwords while some are under way
 IDLE_S = 0.5  # how long work of another process may lie when no wake-up reaches us
 UPKEEP_S = 15.0
+LATE = ch.MINUTE  # a request that nobody has looked up after so long is told of
 WATCH_AGAIN = ch.MINUTE  # what was being written down during the last look
 WATCH_BACK = ch.HOUR  # after a start
 
@@ -35,11 +37,21 @@ class Tally:
 
     intakes: int = 0
     ghosts: int = 0
-    withheld: int = 0
+    mails_withheld: dict[str, int] = field(default_factory=lambda: {"person": 0, "address": 0, "installation": 0})
     letters: dict[str, int] = field(default_factory=lambda: {"sent": 0, "again": 0, "dropped": 0})
     texts_withheld: dict[str, int] = field(default_factory=dict)
     applies: dict[str, int] = field(default_factory=dict)
     failures: int = 0
+
+    @property
+    def withheld(self) -> int:
+        return sum(self.mails_withheld.values())
+
+    def withhold(self, counts: Mapping[Reason, int]) -> None:
+        for why, n in counts.items():
+            self.mails_withheld[why] += n
+        if counts.get("installation"):
+            log.warning("mail_quota_spent", withheld=counts["installation"])
 
 
 class Worker:
@@ -89,13 +101,16 @@ class Worker:
     # ── one round each: how much it did ─────────────────────────────────────
 
     async def _resolve(self) -> int:
-        done = await self.services.db.write(lambda tx: intake.resolve(tx, self._batch))
+        s = self.services
+        done = await s.db.write(lambda tx: intake.resolve(tx, self._batch, s.mail_quota))
         self.tally.intakes += done.intakes
         self.tally.ghosts += done.ghosts
-        self.tally.withheld += done.withheld
-        s = self.services
-        wants = await s.db.write(lambda tx: ways.resolve_wants(tx, s.proofs, s.policy)) if s.proofs else 0
-        return done.intakes + wants
+        self.tally.withhold(done.withheld)
+        if not s.proofs:
+            return done.intakes
+        put = await s.db.write(lambda tx: issuing.resolve_wants(tx, s.proofs, s.policy, whole=s.mail_quota))
+        self.tally.withhold(put.withheld)
+        return done.intakes + put.wants
 
     async def _send(self) -> int:
         s = self.services
@@ -181,6 +196,14 @@ class Worker:
         self._watched = now
         return told
 
+    async def _look_at_queue(self) -> None:
+        """Alarms when requests wait to be looked up for long: a flood, or too little of something."""
+        oldest, waiting, now = await self.services.db.read(
+            lambda tx: (tx.intakes.oldest(), tx.intakes.waiting(), tx.now)
+        )
+        if oldest is not None and now - oldest > LATE:
+            log.warning("intakes_late", oldest_seconds=(now - oldest) // 1000, waiting=waiting)
+
     async def _keep_up(self) -> None:
         while not self._stopping.is_set():
             try:
@@ -189,6 +212,7 @@ class Worker:
                 moved = await self.services.db.write(moving.take_places)
                 gone = await self.services.db.write(purge)
                 told = await self._remind()
+                await self._look_at_queue()
                 if released or ended or moved or gone or told:
                     log.info("upkeep", released=released, ended=ended, moved=moved, purged=gone, reminded=told)
             except StorageDown:

@@ -15,6 +15,7 @@ from typing import Literal
 from keyback.application import moving, reminders
 from keyback.application.account import changed, masked
 from keyback.application.identity import Origin
+from keyback.application.mail_quota import Ask, may_send
 from keyback.application.notices import username_of
 from keyback.application.ports import Asked, Holder, Proof, Target
 from keyback.application.store import Database, Job, Tx
@@ -91,14 +92,14 @@ def start(tx: Tx, person: Person, kind: Kind, address: str, name: str, origin: O
 
 
 def send(tx: Tx, person: Person, contact: Contact, origin: Origin) -> None:
-    """A new code or invitation in place of the last.
+    """A new code or invitation in place of the last. An address that got too many, whoever had them sent, gets no
+    further one, and nothing tells so.
 
     Raises:
         Refusal: `too_often`.
     """
-    key = f"mail/new/{person.id}"
-    count = tx.counters.add([key])[key]
-    if count.hour > ch.MAILS_PER_HOUR * 2 or count.day > ch.MAILS_PER_DAY:
+    allowed = may_send(tx, Ask(person.id, contact, "proven", code=True, typed=True))
+    if allowed == "person":
         raise Refusal("too_often")
     kind = kind_of(contact)
     tx.prompts.end_where("replaced", person_id=person.id, target=contact.id, purpose="enrol")
@@ -111,6 +112,7 @@ def send(tx: Tx, person: Person, contact: Contact, origin: Origin) -> None:
     tx.prompts.add(prompt, ch.token_digest(token) if kind == "helper" else None)
     body = {
         "letter": LETTER_OF[kind],
+        "asker": "proven",
         "person": person.id,
         "contact": contact.id,
         "prompt": prompt.id,
@@ -121,7 +123,8 @@ def send(tx: Tx, person: Person, contact: Contact, origin: Origin) -> None:
         "source": origin.source[:45],
         "device": origin.agent,
     }
-    tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, prompt.expires_at)])
+    if allowed == "yes":
+        tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, prompt.expires_at)])
 
 
 def pending(tx: Tx, person_id: str, contact_id: str) -> tuple[Contact, Prompt | None] | None:

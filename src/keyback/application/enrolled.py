@@ -104,6 +104,10 @@ class Devices(Protocol):
         """Whoever signed in with this browser, and trusts it still."""
         ...
 
+    def pairs(self, digests: Sequence[bytes]) -> frozenset[tuple[bytes, str]]:
+        """Each of these browsers with everybody who signed in with it and trusts it still."""
+        ...
+
     def forget(self, person_id: str, digest: bytes | None = None) -> int: ...
 
 

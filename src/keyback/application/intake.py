@@ -11,12 +11,14 @@ import hashlib
 import hmac
 import os
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from keyback.application.budget import Ask, Budget
+from keyback.application.devices import LENGTH
+from keyback.application.fairness import behind
 from keyback.application.identity import Origin, device_words
+from keyback.application.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
 from keyback.application.store import Database, Intake, Job, Match, Seals, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
@@ -25,6 +27,7 @@ from keyback.domain.errors import Refusal
 from keyback.domain.events import CaseEvent, Note
 from keyback.domain.person import Account, Contact, Person, canonicalize
 from keyback.domain.policy import Journey
+from keyback.domain.spend import Asker
 
 INTAKE_LIFE = 24 * ch.HOUR
 MOST_PEOPLE = 4  # behind one identifier; more is a mailing list, and nobody is told
@@ -75,6 +78,7 @@ async def write_down(
         agent=origin.agent,
         asked_at=now,
         expires_at=now + INTAKE_LIFE,
+        device=ch.token_digest(origin.device) if len(origin.device) == LENGTH else None,
     )
     await db.write_down(intake)
     return Started(handle, ch.holder_secret(seals.derive("holder"), handle), now + INTAKE_LIFE)
@@ -109,12 +113,12 @@ def holds(seals: Seals, handle: str, secret: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Counts of one batch. `letters` were put into the outbox, `withheld` were over a person's mail budget."""
+    """Counts of one batch. `letters` were put into the outbox, `withheld` were over a quota, by what it protects."""
 
     intakes: int = 0
     letters: int = 0
     ghosts: int = 0
-    withheld: int = 0
+    withheld: Mapping[Reason, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -125,10 +129,19 @@ class _Wish:
     match: Match
     accounts: tuple[Account, ...]
     contact: Contact
+    asker: Asker = "stranger"
+
+    def ask(self, *, plain: bool) -> Ask:
+        person_id = self.match.person.id
+        fetched = self.intake.fetched_for == person_id
+        return Ask(person_id, self.contact, self.asker, plain=plain, fetched=fetched)
 
 
-def resolve(tx: Tx, limit: int = 500) -> Resolved:
+def resolve(tx: Tx, limit: int = 500, whole: InstallationQuota = NO_LIMIT) -> Resolved:
     """Claims up to `limit` intakes, finds whom they mean, opens or joins cases and puts letters into the outbox.
+
+    Args:
+        whole: mails that may be asked for in the whole installation.
 
     All in one transaction: a crash leaves either everything or nothing of a batch.
     """
@@ -160,22 +173,27 @@ def resolve(tx: Tx, limit: int = 500) -> Resolved:
                 wishes.append(wish)
             elif mine:
                 elsewhere.append(wish)
-    jobs, withheld = _letters(tx, wishes, elsewhere)
+    jobs, withheld = _letters(tx, wishes, elsewhere, whole)
     tx.outbox.put(jobs)
     counts = Resolved(len(claimed), len(jobs), ghosts, withheld)
     tx.audit.record("intake", [Note("intakes_resolved", {"count": len(claimed), "unmatched": ghosts})])
     return counts
 
 
-def _letters(tx: Tx, wishes: Sequence[_Wish], elsewhere: Sequence[_Wish]) -> tuple[list[Job], int]:
+def _letters(
+    tx: Tx, wishes: Sequence[_Wish], elsewhere: Sequence[_Wish], whole: InstallationQuota
+) -> tuple[list[Job], Mapping[Reason, int]]:
     everybody = [(w, w.intake.journey == "username") for w in wishes] + [(w, True) for w in elsewhere]
     if not everybody:
-        return [], 0
-    asks = {id(w): Ask(w.match.person.id, plain, w.intake.fetched_for == w.match.person.id) for w, plain in everybody}
-    budget = Budget(tx, list(asks.values()))
+        return [], {}
+    known = tx.devices.pairs([w.intake.device for w, _ in everybody if w.intake.device])
+    for w, _ in everybody:
+        w.asker = "known" if (w.intake.device, w.match.person.id) in known else "stranger"
+    asks = {id(w): w.ask(plain=plain) for w, plain in everybody}
+    quota = MailQuota(tx, list(asks.values()), whole)
     jobs: list[Job] = []
     for w in elsewhere:
-        if budget.allows(asks[id(w)]):
+        if quota.allows(asks[id(w)]):
             a = w.accounts[0]
             jobs.append(_mail(tx, "elsewhere", w, {"username": a.username, "provider": a.provider}, 24 * ch.HOUR))
     cases = _Cases(tx, wishes)
@@ -185,7 +203,7 @@ def _letters(tx: Tx, wishes: Sequence[_Wish], elsewhere: Sequence[_Wish]) -> tup
         c = None if _turned_down(tx, w) else cases.for_person(w)
         if c is None:
             continue
-        if not budget.allows(asks[id(w)]):
+        if not quota.allows(asks[id(w)]):
             cases.act(c, dc.WithholdMail(w.intake.handle))
         elif w.intake.journey == "username":
             cases.act(c, dc.SendLogins(w.intake.handle, w.contact.id))
@@ -209,8 +227,8 @@ def _letters(tx: Tx, wishes: Sequence[_Wish], elsewhere: Sequence[_Wish]) -> tup
             (ch.token_digest(ch.link_token(key, c.nonce)), ch.token_digest(ch.stop_token(key, c.nonce))) for c in new
         ]
         tx.challenges.add(new, tx.seals.primary, digests)
-    budget.settle()
-    return jobs, budget.withheld
+    quota.settle()
+    return jobs, quota.withheld
 
 
 def _turned_down(tx: Tx, w: _Wish) -> bool:
@@ -239,6 +257,7 @@ def _challenge(tx: Tx, case_id: str, w: _Wish) -> ch.Challenge:
 def _mail(tx: Tx, kind: str, w: _Wish, facts: dict[str, Any], life: int) -> Job:
     body = {
         "letter": kind,
+        "asker": w.asker,
         "contact": w.contact.id,
         "person": w.match.person.id,
         "asked_at": w.intake.asked_at,
@@ -246,7 +265,8 @@ def _mail(tx: Tx, kind: str, w: _Wish, facts: dict[str, Any], life: int) -> Job:
         "device": device_words(w.intake.agent),
         **facts,
     }
-    return Job(tx.new_id(), "mail", body, tx.now, tx.now + life)
+    turn = behind(w.intake.asked_at, w.intake.turn, tx.now) if w.asker == "stranger" else tx.now
+    return Job(tx.new_id(), "mail", body, tx.now, tx.now + life, turn=turn)
 
 
 def join(tx: Tx, intake: Intake, match: Match) -> Case | None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keyback.application import aftercare, attempts
+from keyback.application.mail_quota import asker_of, lately
 from keyback.application.ports import Channel, Letter, LetterKind, Receipt
 from keyback.application.store import Database, Job, Seals, Tx
 from keyback.domain import challenge as ch
@@ -19,7 +20,7 @@ from keyback.domain.events import Note
 from keyback.domain.person import Contact, Person
 from keyback.domain.prompt import Prompt, link_token, short_code
 from keyback.domain.secret import Secret
-from keyback.domain.spend import SpendRules, names, ruling
+from keyback.domain.spend import SpendRules, quotas, ruling
 
 LEASE = 2 * ch.MINUTE
 BACKOFF = (5_000, 15_000, 45_000, 120_000, 300_000, 600_000)
@@ -87,10 +88,10 @@ def _count(
     for job, letter in ready:
         if letter.channel != "sms":
             continue
-        keys = names(letter.to, str(job.body["person"]), spend)
+        limits = quotas(letter.to, str(job.body["person"]), spend, asker_of(job.body))
+        keys = [q.key for q in limits]
         counts = tx.counters.add(keys)
-        # One person's are counted in full, a prefix's flow all day and are weighed.
-        why = ruling([counts[keys[0]].day_even, counts[keys[1]].day] if keys else [], spend)
+        why = ruling([(q, *lately(counts[q.key], flow=q.why == "prefix_spent")) for q in limits])
         if why is None:
             counted[job.id] = keys
         else:

@@ -14,6 +14,7 @@ from keyback.application import evidence, stepup, throttle
 from keyback.application.account import changed
 from keyback.application.enrolling import EnrolsApp
 from keyback.application.evidence import Here
+from keyback.application.mail_quota import Ask, may_send
 from keyback.application.notices import username_of
 from keyback.application.ports import Connector, Means, Outcome, Plan
 from keyback.application.store import Database, Job, Tx
@@ -264,7 +265,8 @@ def start_mailbox(tx: Tx, handle: str, address: str, here: Here) -> str:
 
     Raises:
         BadInput: it cannot be a mail address.
-        Refusal: as `opened`; `known` for one that is on record already, `too_many` codes.
+        Refusal: as `opened`; `known` for one that is on record already, `too_many` codes. An address that got too many,
+            whoever had them sent, gets no further one, and nothing tells so.
     """
     from email_validator import EmailNotValidError, validate_email  # here: few ever need it, and it takes its time
 
@@ -274,10 +276,10 @@ def start_mailbox(tx: Tx, handle: str, address: str, here: Here) -> str:
         validate_email(address.strip(), check_deliverability=False)
     except EmailNotValidError:
         raise BadInput("not_mail") from None
-    key = f"mail/new/{o.person.id}"
-    if tx.counters.add([key])[key].hour > ch.MAILS_PER_HOUR:
-        raise Refusal("too_many")
     contact = Contact(tx.new_id(), o.person.id, "mail", address.strip(), "backup", "pending", "person", added_at=tx.now)
+    allowed = may_send(tx, Ask(o.person.id, contact, "proven", code=True, typed=True))
+    if allowed == "person":
+        raise Refusal("too_many")
     if not tx.contacts.add(contact):
         raise Refusal("known")
     tx.prompts.end_where("replaced", person_id=o.person.id, proof="new_mailbox")
@@ -297,6 +299,7 @@ def start_mailbox(tx: Tx, handle: str, address: str, here: Here) -> str:
     tx.prompts.add(prompt)
     body = {
         "letter": "mail_code",
+        "asker": "proven",
         "person": o.person.id,
         "contact": contact.id,
         "prompt": prompt.id,
@@ -305,7 +308,8 @@ def start_mailbox(tx: Tx, handle: str, address: str, here: Here) -> str:
         "source": here.origin.source[:45],
         "device": "",
     }
-    tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, prompt.expires_at)])
+    if allowed == "yes":
+        tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, prompt.expires_at)])
     return prompt.id
 
 

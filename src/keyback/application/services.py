@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
+from keyback.application.mail_quota import NO_LIMIT, InstallationQuota
 from keyback.application.passwords import HashGate
 from keyback.application.ports import Channel, Connector, Proof
 from keyback.application.store import Database, Seals
@@ -25,6 +26,7 @@ class Services:
         proofs: ways to prove who one is, by name, in the order in which pages offer them.
         leaked: passwords known from public leaks; empty when no breach file is set.
         spend: where SMS may go and how many.
+        mail_quota: how many mails may be asked for, whoever they go to.
     """
 
     db: Database
@@ -42,3 +44,4 @@ class Services:
     policy: Policy = field(default_factory=Policy)
     proofs: Mapping[str, Proof] = field(default_factory=dict)
     spend: SpendRules = field(default_factory=lambda: SpendRules(()))
+    mail_quota: InstallationQuota = NO_LIMIT

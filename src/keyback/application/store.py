@@ -25,7 +25,6 @@ from keyback.domain.person import Account, Contact, Person
 from keyback.domain.policy import Journey
 
 T = TypeVar("T")
-CounterKey = str
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,9 @@ class Intake:
         agent: the browser's own words, cut; only reduced forms are ever shown.
         state: `new` waits for the worker, `done` was looked up (found or not), `stopped` by its requester.
         tries: wrong codes typed here; the page shows what is left of them.
-        fetched_for: the person whose mailbox's reader asked for the mail that is due, beside the budget.
+        fetched_for: the person whose mailbox's reader asked for the mail that is due, beside the quota.
+        device: digest of the cookie by which the browser says it is known; whether it is shows a look-up.
+        turn: when it is its turn (ms): later than `asked_at` where its network asks for a lot (`application.fairness`).
     """
 
     handle: str
@@ -55,6 +56,8 @@ class Intake:
     sends: int = 1
     case_id: str | None = None
     fetched_for: str | None = None
+    device: bytes | None = None
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ class Count:
 
     Args:
         day_even: the likely number of the last day if they came evenly; for what flows all day, and is no guess.
+        hour_even: the same of the hour.
         hour_ends: when those of the hour, but for the last, are an hour old; 0 where there are none.
     """
 
@@ -81,6 +85,7 @@ class Count:
     day: int
     day_even: int = 0
     hour_ends: int = 0
+    hour_even: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ class Job:
     due_at: int = 0
     attempts: int = 0
     fence: int = 0
+    turn: int = 0  # ms; what is due is taken in this order; 0: when it is due
 
 
 # Why a session is good for nothing but choosing a new password: its age, or a public leak. Empty: it is a full one.
@@ -192,11 +198,11 @@ class Intakes(Protocol):
     def ask_again(self, handle: str, asked_before: int) -> bool: ...
     def fetch(self, handle: str, person_id: str) -> bool:
         """Queues it again for a person who showed that the mailbox is theirs; False when it is proven or over."""
-        ...
 
     def stop(self, handle: str) -> bool: ...
     def bind(self, handle: str, case_id: str) -> None: ...
     def waiting(self) -> int: ...
+    def oldest(self) -> int | None: ...
 
 
 class Cases(Protocol):
@@ -246,20 +252,20 @@ class Challenges(Protocol):
 
 
 class Counters(Protocol):
-    def add(self, keys: Sequence[CounterKey]) -> Mapping[CounterKey, Count]:
+    def add(self, keys: Sequence[str]) -> Mapping[str, Count]:
         """Counts one for each key in one statement each and gives the new counts."""
         ...
 
-    def take_back(self, keys: Sequence[CounterKey], times: int = 1) -> None:
+    def take_back(self, keys: Sequence[str], times: int = 1) -> None:
         """Undoes so many `add` for each key, for what was counted beforehand and then did not happen."""
         ...
 
-    def reset(self, *keys: CounterKey) -> None:
+    def reset(self, *keys: str) -> None:
         """Sets the consecutive totals to zero; hours and days stay."""
         ...
 
-    def get(self, key: CounterKey) -> Count: ...
-    def many(self, keys: Sequence[CounterKey]) -> Mapping[CounterKey, Count]: ...  # without those that never were
+    def get(self, key: str) -> Count: ...
+    def many(self, keys: Sequence[str]) -> Mapping[str, Count]: ...  # without those that never were
 
 
 class Outbox(Protocol):

@@ -9,17 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from keyback.application import evidence, guesses, stepup, together
 from keyback.application.evidence import Here
-from keyback.application.identity import Origin, device_words
-from keyback.application.intake import INTAKE_LIFE, join
-from keyback.application.notices import username_of
+from keyback.application.identity import Origin
+from keyback.application.intake import INTAKE_LIFE
 from keyback.application.ports import Asked, Holder, Proof, Target, Verdict
-from keyback.application.store import Database, Intake, Job, Match, Seals, Tx
+from keyback.application.store import Database, Seals, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import Case
@@ -28,14 +27,11 @@ from keyback.domain.events import Note
 from keyback.domain.factor import SavedCode
 from keyback.domain.person import Contact, Person
 from keyback.domain.policy import PROOFS, Journey, Policy
-from keyback.domain.prompt import Prompt, Want, link_token
+from keyback.domain.prompt import Prompt, Want
 from keyback.domain.secret import Secret
 
-MOST_PEOPLE = 4  # as for the mailed link: more is a mailing list
-LIMIT = 500
 SHOWN = frozenset({"passkey", "recovery_contact", "totp", "recovery_code", "security_questions"})
 ONE_TRY = frozenset({"passkey"})  # a challenge is spent by the first answer to it, right or wrong (W-1, M8)
-LETTERS = {"mail": "mail_code", "sms": "sms_code", "im": "im_code"}
 WayAnswer = Literal["accepted", "done", "wrong", "no_tries", "not_a_code", "replayed"]
 REFUSED: dict[str, WayAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
 
@@ -113,94 +109,6 @@ def stand_in(seals: Seals, want: Want) -> Asked:
     nobody = Person("", "", "en", "standard", "active")
     prompt = Prompt("", "recovery", want.proof, "", nonce_for(seals, want), 0, want.asked_at, want.expires_at)
     return Asked(prompt, Holder(nobody), Target("", ""), seals.derive("prompt"))
-
-
-# ── the worker's side ───────────────────────────────────────────────────────
-
-
-def resolve_wants(tx: Tx, proofs: Mapping[str, Proof], policy: Policy, limit: int = LIMIT) -> int:
-    """Puts the questions that pages asked for; the number of wishes that were looked at."""
-    wants = tx.prompts.claim_wants(limit)
-    for want in wants:
-        intake = tx.intakes.get(want.handle)
-        proof = proofs.get(want.proof)
-        if intake is None or proof is None or not policy.takes(want.proof):
-            continue
-        if intake.state == "stopped" or (intake.expires_at <= tx.now and not intake.case_id):
-            continue
-        if not may_ask(proof, tx.cases.get(intake.case_id) if intake.case_id else None, intake.handle):
-            continue
-        for match in _meant(tx, intake):
-            _put(tx, intake, match, proof, want)
-    return len(wants)
-
-
-def _meant(tx: Tx, intake: Intake) -> Sequence[Match]:
-    """Whom a page is about: the person that was proven there, else whoever the identifier fits."""
-    if intake.case_id:
-        case = tx.cases.get(intake.case_id)
-        person = tx.people.person(case.person_id) if case else None
-        if person is None:
-            return ()
-        found: tuple[Match, ...] = (Match("", person, (), tuple(tx.people.accounts([person.id]).get(person.id, ()))),)
-    else:
-        found = tuple(tx.people.match([intake.identifier]).get(intake.identifier, ()))
-    return [m for m in found if m.person.state == "active"] if len(found) <= MOST_PEOPLE else ()
-
-
-def _put(tx: Tx, intake: Intake, match: Match, proof: Proof, want: Want) -> None:
-    targets = [t for t in proof.targets(holder_of(tx, match.person)) if want.target in ("", t.id)]
-    if proof.carrier:
-        targets = targets[:1]  # one message at a time, to the address that was chosen
-    case = join(tx, intake, match) if targets else None
-    if case is None:
-        return
-    for old in tx.prompts.asked(intake.handle, proof.name):
-        if old.person_id == match.person.id and old.ended is None:
-            tx.prompts.end(old.id, "replaced")  # a newer code overwrites the older one (O-M2)
-    for target in targets:
-        prompt = Prompt(
-            id=tx.new_id(),
-            purpose="recovery",
-            proof=proof.name,
-            person_id=match.person.id,
-            # Where a message carries a secret, every message has its own.
-            nonce=nonce_for(tx.seals, want) if proof.name in SHOWN else tx.random(32),
-            security_version=match.person.security_version,
-            created_at=tx.now,
-            expires_at=tx.now + proof.life_ms,
-            handle=intake.handle,
-            case_id=case.id,
-            target=target.id,
-        )
-        sent = dc.SendChallenge(
-            prompt.id, intake.handle, target.id, source=intake.source, device=device_words(intake.agent)
-        )
-        try:
-            happened = dc.decide(case, sent, tx.now)
-        except Refusal:
-            return
-        case = tx.cases.act(case, happened)
-        token = link_token(tx.seals.derive("prompt"), prompt.nonce + prompt.id.encode())  # two people may share a nonce
-        tx.prompts.add(prompt, ch.token_digest(token) if proof.name == "recovery_contact" else None)
-        if proof.carrier:
-            _send(tx, prompt, intake, proof, match.person.name)
-
-
-def _send(tx: Tx, prompt: Prompt, intake: Intake, proof: Proof, person_name: str) -> None:
-    body = {
-        "letter": "vouch" if proof.name == "recovery_contact" else LETTERS[proof.carrier],
-        "person": prompt.person_id,
-        "contact": prompt.target,
-        "prompt": prompt.id,
-        "purpose": "recovery",
-        "username": username_of(tx, prompt.person_id),
-        "person_name": person_name,
-        "asked_at": intake.asked_at,
-        "source": intake.source,
-        "device": device_words(intake.agent),
-    }
-    tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, prompt.expires_at)])
 
 
 # ── answering ───────────────────────────────────────────────────────────────

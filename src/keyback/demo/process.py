@@ -160,7 +160,9 @@ def demo_settings(base: str, folder: Path, token: str, mailbox: Mailbox, phone: 
         helpdesk=InTwoLanguages(**company.HELPDESK),
         mail=Mail(host=mailbox.host, port=mailbox.port, security="plain", sender=f"keyback@{company.DOMAIN}"),
         password=Password(argon2_t=2, argon2_m_kib=19456, memory_budget_mib=48, queue=200),
-        sms=Sms.model_validate({**service, "prefixes": ["+86", "+1", "+44", "+49"], "daily_per_person": 100}),
+        sms=Sms.model_validate(
+            {**service, "prefixes": ["+86", "+1", "+44", "+49"], "daily_per_person": 100, "hourly_per_person": 100}
+        ),
         im=Im.model_validate(service),
         limits=Limits(recoveries=PLENTY, proofs=PLENTY, sign_ins=PLENTY, checks=PLENTY),
         systems=systems,

@@ -85,9 +85,9 @@ def _less(column: Any, times: int) -> Any:
 
 
 def _count(row: Any, now: int) -> Count:
-    hour, _ = _last(row.hour_from, row.hour, row.hour_before, row.hour_until, row.last_at, now, HOUR)
+    hour, hour_even = _last(row.hour_from, row.hour, row.hour_before, row.hour_until, row.last_at, now, HOUR)
     day, even = _last(row.day_from, row.day, row.day_before, row.day_until, row.last_at, now, DAY)
-    return Count(row.total, hour, day, even, row.prior_at + HOUR if hour else 0)
+    return Count(row.total, hour, day, even, row.prior_at + HOUR if hour else 0, hour_even)
 
 
 def _last(begun: int, n: int, before: int, until: int, last_at: int, now: int, length: int) -> tuple[int, int]:

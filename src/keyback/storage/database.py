@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from keyback.application.fairness import Turns
 from keyback.application.store import Intake, StorageDown, StorageFull, StorageUnsure, Tx
 from keyback.outbound.watchdog import Watchdog
 from keyback.storage import faults
@@ -60,8 +61,8 @@ class SqlDatabase:
         self.sqlite = self.engine.dialect.name == "sqlite"
         self.keyring = keyring
         self._clock = clock
-        self._offset = 0.0
-        self._offset_at = float("-inf")
+        self._turns = Turns()
+        self._offset, self._offset_at = 0.0, float("-inf")
         self._queue: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
         self._swift: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="keyback-read")
@@ -285,7 +286,7 @@ class SqlDatabase:
         kept = conn is not None
         try:
             conn = conn or self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            w.result = w.fn(SqlTx(conn, self.now(conn), self.keyring))
+            w.result = w.fn(SqlTx(conn, self.now(conn), self.keyring, turns=self._turns))
             conn.commit()  # the engine's own bookkeeping; the database has committed already
         except BaseException as e:
             faults.drop(conn)
@@ -352,7 +353,7 @@ class SqlDatabase:
         for w in batch:
             w.error = None
         with conn.begin() as transaction:
-            tx = SqlTx(conn, self.now(conn), self.keyring)
+            tx = SqlTx(conn, self.now(conn), self.keyring, turns=self._turns)
             for w in batch:
                 if not alone:
                     conn.exec_driver_sql("SAVEPOINT w")

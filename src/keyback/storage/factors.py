@@ -125,6 +125,14 @@ class DeviceStore:
         live = (devices.c.digest == digest) & (devices.c.expires_at > self._tx.now)
         return frozenset(self._tx.conn.execute(select(devices.c.person_id).where(live)).scalars())
 
+    def pairs(self, digests: Sequence[bytes]) -> frozenset[tuple[bytes, str]]:
+        """Each of these browsers with everybody who signed in with it."""
+        if not digests:
+            return frozenset()
+        live = devices.c.digest.in_(digests) & (devices.c.expires_at > self._tx.now)
+        rows = self._tx.conn.execute(select(devices.c.digest, devices.c.person_id).where(live))
+        return frozenset((bytes(digest), person_id) for digest, person_id in rows)
+
     def forget(self, person_id: str, digest: bytes | None = None) -> int:
         """Forgets one browser, or all of a person; how many there were."""
         mine = devices.c.person_id == person_id

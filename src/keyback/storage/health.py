@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from keyback.application.mail_quota import ALL, ALL_OWN
 from keyback.application.store import StorageDown, Tx
 from keyback.storage import migrate
 from keyback.storage.database import SqlDatabase
@@ -71,11 +73,14 @@ def unfit(engine: Engine, *, to_migrate: bool) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """`jobs` of the outbox by kind and state (`mail/ready`), age of the oldest waiting one, intakes not looked up."""
+    """`jobs` of the outbox by kind and state (`mail/ready`), age of the oldest waiting one, intakes not looked up and
+    the age of the oldest, and mails asked for in the hour under way, by whom."""
 
     jobs: dict[str, int]
     oldest_ms: int
     intakes: int
+    oldest_intake_ms: int = 0
+    mails_asked: Mapping[str, int] = field(default_factory=dict)
 
 
 def backlog(tx: Tx) -> Backlog:
@@ -84,7 +89,10 @@ def backlog(tx: Tx) -> Backlog:
     if isinstance(tx, SqlTx):
         first = tx.conn.execute(select(func.min(outbox.c.created_at)).where(outbox.c.state == "ready")).scalar()
         oldest = max(0, tx.now - first) if first is not None else 0
-    return Backlog(dict(tx.outbox.depth()), oldest, tx.intakes.waiting())
+    asked = tx.intakes.oldest()
+    late = max(0, tx.now - asked) if asked is not None else 0
+    mails = {asker: tx.counters.get(key).hour_even for asker, key in (("stranger", ALL), ("own", ALL_OWN))}
+    return Backlog(dict(tx.outbox.depth()), oldest, tx.intakes.waiting(), late, mails)
 
 
 async def probe(db: SqlDatabase) -> None:

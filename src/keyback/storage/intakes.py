@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import ColumnElement, Row, func, select, text, update
+from sqlalchemy import ColumnElement, Row, case, func, select, text, update
 
+from keyback.application.fairness import FRESH
 from keyback.application.store import Intake
 from keyback.storage.schema import intakes
 from keyback.storage.sealing import Unsealable
-from keyback.storage.sql import insert_many
+from keyback.storage.sql import in_order, insert_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx
@@ -21,11 +22,15 @@ log = structlog.get_logger("keyback.storage")
 PURPOSE = "intake"
 # By name: a node of the version before meets a table that has one column more.
 COLUMNS = [intakes.c[f.name] for f in dataclasses.fields(Intake)]
-CLAIM = f"""UPDATE intakes SET state = 'done' WHERE handle {{pick}} AND state = 'new'
+# Not `AND state = 'new'` once more: that would invite to read all that wait, and the picks have made sure of it.
+CLAIM = f"""UPDATE intakes SET state = 'done' WHERE handle {{pick}}
  RETURNING {", ".join(c.name for c in COLUMNS)}"""  # noqa: S608 - our own names
-PICK_PG = """= ANY(ARRAY(SELECT handle FROM intakes WHERE state = 'new' ORDER BY asked_at LIMIT :n
- FOR UPDATE SKIP LOCKED))"""
-PICK_SQLITE = "IN (SELECT handle FROM intakes WHERE state = 'new' ORDER BY asked_at LIMIT :n)"
+# Most by turn, some of the newest; where few wait these are the same ones. Each pick goes along an index.
+NEXT = "SELECT handle FROM intakes WHERE state = 'new' ORDER BY turn LIMIT :n"
+NEWEST = "SELECT handle FROM intakes WHERE state = 'new' ORDER BY asked_at DESC LIMIT :newest"
+LOCK = "FOR UPDATE SKIP LOCKED"
+PICK_PG = f"= ANY(ARRAY({NEXT} {LOCK}) || ARRAY({NEWEST} {LOCK}))"
+PICK_SQLITE = f"IN (SELECT * FROM ({NEXT}) UNION SELECT * FROM ({NEWEST}))"  # noqa: S608 - our own words
 
 
 class IntakeStore:
@@ -53,6 +58,8 @@ class IntakeStore:
                 "asked_at": self._tx.now,
                 "expires_at": self._tx.now + i.expires_at - i.asked_at,
                 "state": i.state,
+                "device": i.device,
+                "turn": self._tx.turns.take(i.source, self._tx.now),
             }
             for i, identifier in zip(new, sealed, strict=True)
         ]
@@ -62,7 +69,8 @@ class IntakeStore:
     def _load(self, row: Row[Any]) -> Intake:
         values = dict(row._mapping)
         plain = self._tx.seals.open(bytes(values["identifier"]), PURPOSE, values["handle"])
-        return Intake(**{**values, "identifier": plain.decode(), "subject": bytes(values["subject"])})
+        device = bytes(values["device"]) if values["device"] is not None else None
+        return Intake(**{**values, "identifier": plain.decode(), "subject": bytes(values["subject"]), "device": device})
 
     def get(self, handle: str, *, lock: bool = False) -> Intake | None:
         query = select(*COLUMNS).where(intakes.c.handle == handle)
@@ -70,12 +78,14 @@ class IntakeStore:
         return self._load(row) if row else None
 
     def claim(self, limit: int) -> Sequence[Intake]:
-        """Takes up to `limit` new ones, oldest first; no other node gets them. The plan must not be one that was made
-        for an empty queue, hence `= ANY(ARRAY(…))` (design, section 13)."""
-        if not self._tx.pg and not self.waiting():
+        """Takes up to `limit` new ones by their turn, with some of the newest among them; no other node gets them. The
+        plan must not be one that was made for an empty queue, hence `= ANY(ARRAY(…))` (design, section 13)."""
+        if not self._tx.pg and self.oldest() is None:
             return []
         sql = CLAIM.format(pick=PICK_PG if self._tx.pg else PICK_SQLITE)
-        rows = self._tx.conn.execute(text(sql), {"n": limit}).all()
+        newest = limit // FRESH
+        with in_order(self._tx.conn):
+            rows = self._tx.conn.execute(text(sql), {"n": limit - newest, "newest": newest}).all()
         return [i for r in rows if (i := self._load_if_readable(r)) is not None]
 
     def _load_if_readable(self, row: Row[Any]) -> Intake | None:
@@ -106,7 +116,14 @@ class IntakeStore:
         return self._queue(ok & (intakes.c.expires_at > self._tx.now), person_id)
 
     def _queue(self, ok: ColumnElement[bool], fetched_for: str | None) -> bool:
-        again = {"state": "new", "asked_at": self._tx.now, "sends": intakes.c.sends + 1, "fetched_for": fetched_for}
+        late = intakes.c.turn - intakes.c.asked_at  # as far behind as before: it is the same network
+        again = {
+            "state": "new",
+            "asked_at": self._tx.now,
+            "turn": self._tx.now + case((late > 0, late), else_=0),
+            "sends": intakes.c.sends + 1,
+            "fetched_for": fetched_for,
+        }
         done = self._tx.conn.execute(update(intakes).where(ok).values(**again)).rowcount == 1
         self._tx.wakes = self._tx.wakes or done
         return done
@@ -117,6 +134,11 @@ class IntakeStore:
 
     def bind(self, handle: str, case_id: str) -> None:
         self._tx.conn.execute(update(intakes).where(intakes.c.handle == handle).values(case_id=case_id))
+
+    def oldest(self) -> int | None:
+        """When the oldest that waits was asked for (ms); None where none waits."""
+        query = select(intakes.c.asked_at).where(intakes.c.state == "new").order_by(intakes.c.asked_at).limit(1)
+        return self._tx.conn.execute(query).scalar()
 
     def waiting(self) -> int:
         return int(self._tx.conn.execute(select(func.count()).where(intakes.c.state == "new")).scalar_one())

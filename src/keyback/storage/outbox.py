@@ -13,17 +13,23 @@ from sqlalchemy import Row, bindparam, func, select, text, update
 
 from keyback.application.store import Job
 from keyback.storage.schema import outbox
-from keyback.storage.sql import insert_many
+from keyback.storage.sql import in_order, insert_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx
 
 CLAIM = """UPDATE outbox SET due_at = :until, attempts = attempts + 1, fence = fence + 1
- WHERE id {pick} RETURNING id, kind, body, sealed, created_at, expires_at, due_at, attempts, fence"""
-DUE = "SELECT id FROM outbox WHERE kind = :kind AND state = 'ready' AND due_at <= :now ORDER BY due_at LIMIT :n"
+ WHERE id {pick} RETURNING id, kind, body, sealed, created_at, expires_at, due_at, attempts, fence, turn"""
+# What is due by turn; then, in what room is left, what is due before its turn. A turn is never earlier than the job is
+# due, but while it is leased, so neither pick reads much more than it takes.
+DUE = """WITH by_turn AS (SELECT id FROM outbox WHERE kind = :kind AND state = 'ready' AND turn <= :now
+ AND due_at <= :now ORDER BY turn LIMIT :n{lock}), early AS (SELECT id FROM outbox WHERE kind = :kind
+ AND state = 'ready' AND due_at <= :now AND turn > :now ORDER BY due_at
+ LIMIT (SELECT CASE WHEN count(*) < :n THEN :n - count(*) ELSE 0 END FROM by_turn){lock})
+ SELECT id FROM by_turn UNION ALL SELECT id FROM early"""
 DONE_PG = """DELETE FROM outbox o USING unnest(%s::text[], %s::int[]) AS d(id, fence)
  WHERE o.id = d.id AND o.fence = d.fence"""
-LOAD = ("id", "kind", "body", "sealed", "created_at", "expires_at", "due_at", "attempts", "fence")
+LOAD = ("id", "kind", "body", "sealed", "created_at", "expires_at", "due_at", "attempts", "fence", "turn")
 
 
 class OutboxStore:
@@ -41,6 +47,7 @@ class OutboxStore:
                 "created_at": j.created_at,
                 "due_at": j.due_at or self._tx.now,
                 "expires_at": j.expires_at,
+                "turn": max(j.turn, j.due_at or self._tx.now),
             }
             for j in jobs
         ]
@@ -49,9 +56,11 @@ class OutboxStore:
 
     def claim(self, kind: str, limit: int, lease_ms: int) -> Sequence[Job]:
         """Leases up to `limit` due jobs for `lease_ms`; a lease that ran out is claimed again with a higher fence."""
-        pick = f"= ANY(ARRAY({DUE} FOR UPDATE SKIP LOCKED))" if self._tx.pg else f"IN ({DUE})"
+        due = DUE.format(lock=" FOR UPDATE SKIP LOCKED" if self._tx.pg else "")
+        pick = f"= ANY(ARRAY({due}))" if self._tx.pg else f"IN ({due})"
         values = {"kind": kind, "now": self._tx.now, "n": limit, "until": self._tx.now + lease_ms}
-        rows = self._tx.conn.execute(text(CLAIM.format(pick=pick)), values).all()
+        with in_order(self._tx.conn):
+            rows = self._tx.conn.execute(text(CLAIM.format(pick=pick)), values).all()
         return sorted((_job(r) for r in rows), key=lambda j: j.created_at)
 
     def done(self, jobs: Sequence[Job]) -> None:
@@ -65,7 +74,7 @@ class OutboxStore:
             self._tx.conn.execute(outbox.delete().where(mine), [{"i": j.id, "f": j.fence} for j in jobs])
 
     def again(self, job: Job, due_at: int, code: str) -> bool:
-        return self._mark(job, due_at=due_at, last_code=code)
+        return self._mark(job, due_at=due_at, turn=max(due_at, job.turn), last_code=code)
 
     def dead(self, job: Job, code: str) -> bool:
         """Takes the job out of the way for good; what it had sealed is erased."""

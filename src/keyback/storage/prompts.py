@@ -6,21 +6,25 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
-from sqlalchemy import Row, select, text, update
+from sqlalchemy import Row, case, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from keyback.application.fairness import FRESH
 from keyback.domain.prompt import Prompt, PromptEnding, Purpose, Want
-from keyback.storage.schema import prompts, wants
-from keyback.storage.sql import insert_many
+from keyback.storage.schema import intakes, prompts, wants
+from keyback.storage.sql import in_order, insert_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx
 
 COLUMNS = [prompts.c[f.name] for f in dataclasses.fields(Prompt)]
 WANTED = [wants.c[f.name] for f in dataclasses.fields(Want)]
-CLAIM = f"""UPDATE wants SET state = 'done' WHERE (handle, proof) {{pick}} AND state = 'new'
+CLAIM = f"""UPDATE wants SET state = 'done' WHERE {{key}} IN ({{pick}})
  RETURNING {", ".join(c.name for c in WANTED)}"""  # noqa: S608 - our own names
-PICK = "IN (SELECT handle, proof FROM wants WHERE state = 'new' ORDER BY asked_at LIMIT :n{lock})"
+# Most by turn, some of the newest, as of the requests themselves.
+PICK = """SELECT * FROM (SELECT {key} FROM wants WHERE state = 'new' ORDER BY turn LIMIT :n{lock}) AS next
+ UNION SELECT * FROM (SELECT {key} FROM wants WHERE state = 'new' ORDER BY asked_at DESC
+ LIMIT :newest{lock}) AS newest"""
 
 
 def _prompt(row: Row[Any]) -> Prompt:
@@ -110,13 +114,17 @@ class PromptStore:
     def want(self, want: Want, asked_before: int) -> bool:
         """Queues a wish, or one more of the same; False when the last is younger than `asked_before` (ms). Tries that
         were counted stay counted (N-O3)."""
-        insert = (postgresql if self._tx.pg else sqlite).insert(wants).values(**dataclasses.asdict(want))
+        late = intakes.c.turn - intakes.c.asked_at  # as far behind as its request was
+        behind = select(case((late > 0, late), else_=0)).where(intakes.c.handle == want.handle).scalar_subquery()
+        turn = self._tx.now + func.coalesce(behind, 0)
+        insert = (postgresql if self._tx.pg else sqlite).insert(wants).values(**dataclasses.asdict(want), turn=turn)
         again = {
             "state": "new",
             "target": want.target,
             "asked_at": want.asked_at,
             "expires_at": want.expires_at,
             "sends": wants.c.sends + 1,
+            "turn": insert.excluded.turn,
         }
         old = wants.c.asked_at <= asked_before
         done = insert.on_conflict_do_update(index_elements=["handle", "proof"], set_=again, where=old)
@@ -126,15 +134,19 @@ class PromptStore:
 
     def wanted(self, handle: str) -> Sequence[Want]:
         """All wishes of a page, the newest last."""
-        rows = self._tx.conn.execute(select(wants).where(wants.c.handle == handle).order_by(wants.c.asked_at))
+        rows = self._tx.conn.execute(select(*WANTED).where(wants.c.handle == handle).order_by(wants.c.asked_at))
         return [Want(**r._mapping) for r in rows]
 
     def claim_wants(self, limit: int) -> Sequence[Want]:
-        """Takes up to `limit` new ones, oldest first; no other node gets them."""
+        """Takes up to `limit` new ones by their turn, with some of the newest among them; no other node gets them."""
         if self._tx.conn.execute(select(wants.c.handle).where(wants.c.state == "new").limit(1)).first() is None:
             return []
-        pick = PICK.format(lock=" FOR UPDATE SKIP LOCKED" if self._tx.pg else "")
-        rows = self._tx.conn.execute(text(CLAIM.format(pick=pick)), {"n": limit}).all()
+        key = "handle, proof" if self._tx.pg else "rowid"  # SQLite finds no index for pairs of a query
+        pick = PICK.format(key=key, lock=" FOR UPDATE SKIP LOCKED" if self._tx.pg else "")
+        newest = limit // FRESH
+        values = {"n": limit - newest, "newest": newest}
+        with in_order(self._tx.conn):
+            rows = self._tx.conn.execute(text(CLAIM.format(key=f"({key})", pick=pick)), values).all()
         return [Want(**r._mapping) for r in sorted(rows, key=lambda r: (r.asked_at, r.handle))]
 
     def count_try(self, handle: str, proof: str, limit: int) -> int | None:

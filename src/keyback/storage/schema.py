@@ -140,7 +140,9 @@ wants = Table(
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("tries", SmallInteger, nullable=False, server_default="0"),
     Column("sends", SmallInteger, nullable=False, server_default="1"),
+    Column("turn", BigInteger, nullable=False, server_default="0"),  # in which order they are looked up
     Index("ix_wants_new", "asked_at", postgresql_where=text("state = 'new'"), sqlite_where=text("state = 'new'")),
+    Index("ix_wants_turn", "turn", postgresql_where=text("state = 'new'"), sqlite_where=text("state = 'new'")),
 )
 
 # One question put to one person: by SMS, by an authenticator, at enrolment, at step-up, or a link that cancels a hold.
@@ -257,7 +259,10 @@ intakes = Table(
     Column("sends", SmallInteger, nullable=False, server_default="1"),
     Column("case_id", String(22)),  # set by the proof that was accepted here
     Column("fetched_for", ID),  # the person whose mailbox's reader asked for the mail that is due
+    Column("device", LargeBinary(32)),  # digest of the cookie by which the browser says it is known
+    Column("turn", BigInteger, nullable=False, server_default="0"),  # in which order they are looked up
     Index("ix_intakes_new", "asked_at", postgresql_where=text("state = 'new'"), sqlite_where=text("state = 'new'")),
+    Index("ix_intakes_turn", "turn", postgresql_where=text("state = 'new'"), sqlite_where=text("state = 'new'")),
 )
 
 cases = Table(
@@ -340,10 +345,18 @@ outbox = Table(
     Column("attempts", SmallInteger, nullable=False, server_default="0"),
     Column("fence", Integer, nullable=False, server_default="0"),
     Column("last_code", String(40), nullable=False, server_default=""),
+    Column("turn", BigInteger, nullable=False, server_default="0"),  # in which order what is due is taken
     Index(
         "ix_outbox_due",
         "kind",
         "due_at",
+        postgresql_where=text("state = 'ready'"),
+        sqlite_where=text("state = 'ready'"),
+    ),
+    Index(
+        "ix_outbox_turn",
+        "kind",
+        "turn",
         postgresql_where=text("state = 'ready'"),
         sqlite_where=text("state = 'ready'"),
     ),

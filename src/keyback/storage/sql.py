@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -63,6 +64,18 @@ def plan_by_index(dbapi: Any, _record: object = None) -> None:
     dbapi.autocommit = True
     dbapi.execute("SET enable_seqscan = off; SET jit = off")
     dbapi.autocommit = False
+
+
+@contextlib.contextmanager
+def in_order(conn: Connection) -> Iterator[None]:
+    """Has PostgreSQL go along an index for `ORDER BY … LIMIT`, in this block of a transaction. Where many rows came a
+    moment ago, it thinks that there are few, and would read and sort all that wait."""
+    if conn.dialect.name != "postgresql":
+        yield
+        return
+    conn.exec_driver_sql("SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off")
+    yield
+    conn.exec_driver_sql("SET LOCAL enable_sort = on; SET LOCAL enable_bitmapscan = on")
 
 
 def insert_many(conn: Connection, table: Table, rows: Sequence[Row], *, ignore: bool = False, notify: str = "") -> None:

@@ -7,6 +7,7 @@ import os
 
 from sqlalchemy import Column, Connection, select, update
 
+from keyback.application.fairness import Turns
 from keyback.storage.audit import AuditStore
 from keyback.storage.cases import CaseStore, ChallengeStore
 from keyback.storage.contacts import ContactStore
@@ -42,11 +43,14 @@ class SqlTx:
     `wakes` says that the commit leaves work for the worker.
     """
 
-    def __init__(self, conn: Connection, now: int, seals: Keyring, *, writes: bool = True) -> None:
+    def __init__(
+        self, conn: Connection, now: int, seals: Keyring, *, writes: bool = True, turns: Turns | None = None
+    ) -> None:
         self.conn = conn
         self.now = now
         self.seals = seals
         self.writes = writes
+        self.turns = turns or Turns()
         self.pg = conn.dialect.name == "postgresql"
         self.wakes = False
         self._kept_wake = False
@@ -100,7 +104,7 @@ class SqlTx:
         """Deletes old rows, a bounded number of each table."""
         # Consecutive totals of people stay; those of ghosts, networks, and pairs of account and network go.
         ghosts = counters.c.key.like("code/g/%") | counters.c.key.like("pw/%/%") | (counters.c.total == 0)
-        ghosts |= counters.c.key.like("mail/%")
+        ghosts |= counters.c.key.like("mail/%") | counters.c.key.like("sms/%")
         # What its owner refused or gave up stays, so that the next import does not bring it back.
         gone_long = (contacts.c.state == "removed") & ((contacts.c.origin != "import") | (contacts.c.ended_by != ""))
         rules = (

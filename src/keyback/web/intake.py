@@ -23,6 +23,7 @@ from keyback.application.store import StorageDown
 from keyback.domain.errors import BadInput
 from keyback.web import pages
 from keyback.web.context import Desk, chosen, see
+from keyback.web.cookies import DEVICE
 from keyback.web.forms import BadForm, one_string, parse_form, parse_json
 from keyback.web.problems import Why, down, problem, why_down
 
@@ -155,7 +156,8 @@ def form_intake(desk: Desk, journey: str) -> ASGIApp:
 
 async def _form(desk: Desk, request: Request, receive: Receive, journey: str) -> Response:
     head = _head(request.scope)
-    origin = Origin(desk.proxies.source(request.scope), head.get(b"user-agent", b"").decode("latin-1"))
+    device = desk.cookies.get(request, DEVICE)
+    origin = Origin(desk.proxies.source(request.scope), head.get(b"user-agent", b"").decode("latin-1"), device)
     if not await desk.limiter.allows("recoveries", origin.source):
         return _error(desk, request, 429, 60)
     if _kind(head) != b"application/x-www-form-urlencoded":

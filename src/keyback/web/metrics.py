@@ -32,7 +32,7 @@ class Done(Protocol):
 
     intakes: int
     ghosts: int
-    withheld: int
+    mails_withheld: dict[str, int]
     letters: dict[str, int]
     texts_withheld: dict[str, int]
     applies: dict[str, int]
@@ -48,6 +48,10 @@ class Backlog(Protocol):
     def oldest_ms(self) -> int: ...
     @property
     def intakes(self) -> int: ...
+    @property
+    def oldest_intake_ms(self) -> int: ...
+    @property
+    def mails_asked(self) -> Mapping[str, int]: ...
 
 
 class Metrics:
@@ -134,14 +138,20 @@ class Metrics:
         yield jobs
         yield GaugeMetricFamily("keyback_outbox_oldest_seconds", "Age of the oldest waiting job.", b.oldest_ms / 1000)
         yield GaugeMetricFamily("keyback_intakes_waiting", "Requests not looked up yet.", b.intakes)
+        age = b.oldest_intake_ms / 1000
+        yield GaugeMetricFamily("keyback_intakes_oldest_seconds", "Age of the oldest request not looked up yet.", age)
+        asked = GaugeMetricFamily("keyback_mails_asked", "Mails asked for in the hour under way.", labels=("asker",))
+        for asker, n in b.mails_asked.items():
+            asked.add_metric([asker], n)
+        yield asked
 
     def _work(self, t: Done) -> Iterator[Metric]:
         yield CounterMetricFamily("keyback_intakes_resolved", "Requests looked up.", t.intakes)
         yield CounterMetricFamily("keyback_intakes_unmatched", "Of these, such that matched nobody.", t.ghosts)
-        yield CounterMetricFamily("keyback_mails_withheld", "Mails over a person's budget.", t.withheld)
         yield CounterMetricFamily("keyback_worker_failures", "Rounds and jobs that broke.", t.failures)
         for name, words, counts in (
             ("keyback_letters", "Letters by result.", t.letters),
+            ("keyback_mails_withheld", "Messages asked for beyond a quota, by what it protects.", t.mails_withheld),
             ("keyback_sms_withheld", "SMS that would have cost more than allowed, by budget.", t.texts_withheld),
             ("keyback_applies", "Passwords carried to systems, by result.", t.applies),
         ):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from keyback.application import ways
+from keyback.application import issuing, ways
 from keyback.application.passwords import Busy
 from keyback.application.ports import Proof
 from keyback.application.store import Tx
@@ -40,7 +40,7 @@ async def start(held: Held, request: Request, name: str, target: str) -> m.Asked
 
     def ask(tx: Tx) -> tuple[int, dict[str, object]]:
         if ways.ask(tx, held.handle, proof, target if proven else "") and proven:
-            ways.resolve_wants(tx, s.proofs, s.policy)
+            issuing.resolve_wants(tx, s.proofs, s.policy, whole=s.mail_quota)
         want = next(w for w in tx.prompts.wanted(held.handle) if w.proof == name)
         asked = ways.asked_now(tx, held.handle, proof) or [ways.stand_in(s.seals, want)]
         return want.asked_at, dict(proof.form(asked, held.desk.locale(request)))

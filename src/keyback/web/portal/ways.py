@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import evidence, remedies, ways
+from keyback.application import evidence, issuing, remedies, ways
 from keyback.application.passwords import Busy
 from keyback.application.ports import Proof
 from keyback.application.store import Tx
@@ -132,7 +132,8 @@ async def begin(request: Request) -> Response:
 def _ask(tx: Tx, desk: Desk, view: View, proof: Proof, target: str) -> bool:
     queued = ways.ask(tx, view.intake.handle, proof, target)
     if queued and view.case is not None:  # nothing to hide any more, so nobody has to wait for the worker
-        ways.resolve_wants(tx, desk.services.proofs, desk.services.policy)
+        s = desk.services
+        issuing.resolve_wants(tx, s.proofs, s.policy, whole=s.mail_quota)
     return queued
 
 

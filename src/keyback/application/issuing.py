@@ -1,0 +1,177 @@
+"""Puts the questions that pages asked for: the worker finds whom each page is about, and what they have enrolled.
+
+What a message carries is counted before it is written down (`mail_quota`); beyond a quota no question is put.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from keyback.application.fairness import behind
+from keyback.application.identity import device_words
+from keyback.application.intake import join
+from keyback.application.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
+from keyback.application.notices import username_of
+from keyback.application.ports import Holder, Proof, Target
+from keyback.application.store import Intake, Job, Match, Tx
+from keyback.application.ways import SHOWN, holder_of, may_ask, nonce_for
+from keyback.domain import case as dc
+from keyback.domain import challenge as ch
+from keyback.domain.errors import Refusal
+from keyback.domain.policy import Policy
+from keyback.domain.prompt import Prompt, Want, link_token
+from keyback.domain.spend import Asker
+
+MOST_PEOPLE = 4  # as for the mailed link: more is a mailing list
+LIMIT = 500
+LETTERS = {"mail": "mail_code", "sms": "sms_code", "im": "im_code"}
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Counts of one batch: wishes that were looked at, and messages that were over a quota, by what it protects."""
+
+    wants: int = 0
+    withheld: Mapping[Reason, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """One question to one person; `ask` where a message carries it."""
+
+    want: Want
+    intake: Intake
+    match: Match
+    proof: Proof
+    targets: tuple[Target, ...]
+    ask: Ask | None
+
+
+def resolve_wants(
+    tx: Tx, proofs: Mapping[str, Proof], policy: Policy, limit: int = LIMIT, whole: InstallationQuota = NO_LIMIT
+) -> Put:
+    """Puts the questions that pages asked for.
+
+    Args:
+        whole: mails that may be asked for in the whole installation.
+    """
+    wants = tx.prompts.claim_wants(limit)
+    wishes = _wishes(tx, wants, proofs, policy)
+    asks = [w.ask for w in wishes if w.ask is not None]
+    if not asks:
+        for w in wishes:
+            _put(tx, w, None)
+        return Put(len(wants))
+    quota = MailQuota(tx, asks, whole)
+    for w in wishes:
+        _put(tx, w, quota)
+    quota.settle()
+    return Put(len(wants), quota.withheld)
+
+
+def _wishes(tx: Tx, wants: Sequence[Want], proofs: Mapping[str, Proof], policy: Policy) -> list[_Wish]:
+    out: list[_Wish] = []
+    for want in wants:
+        intake = tx.intakes.get(want.handle)
+        proof = proofs.get(want.proof)
+        if intake is None or proof is None or not policy.takes(want.proof):
+            continue
+        if intake.state == "stopped" or (intake.expires_at <= tx.now and not intake.case_id):
+            continue
+        if not may_ask(proof, tx.cases.get(intake.case_id) if intake.case_id else None, intake.handle):
+            continue
+        for match in _meant(tx, intake):
+            holder = holder_of(tx, match.person)
+            targets = tuple(t for t in proof.targets(holder) if want.target in ("", t.id))
+            if proof.carrier:
+                targets = targets[:1]  # one message at a time, to the address that was chosen
+            ask = _asks(tx, intake, holder, targets[0]) if proof.carrier and targets else None
+            out.append(_Wish(want, intake, match, proof, targets, ask))
+    return out
+
+
+def _asks(tx: Tx, intake: Intake, holder: Holder, target: Target) -> Ask | None:
+    contact = next((c for c in holder.contacts if c.id == target.id), None)
+    if contact is None:
+        return None
+    asker: Asker = "stranger"
+    if intake.device and (intake.device, holder.person.id) in tx.devices.pairs([intake.device]):
+        asker = "known"
+    case = tx.cases.get(intake.case_id) if intake.case_id else None
+    if case is not None and case.person_id == holder.person.id and case.shown_by(intake.handle):
+        asker = "proven"
+    return Ask(holder.person.id, contact, asker, plain=True, code=True)
+
+
+def _meant(tx: Tx, intake: Intake) -> Sequence[Match]:
+    """Whom a page is about: the person that was proven there, else whoever the identifier fits."""
+    if intake.case_id:
+        case = tx.cases.get(intake.case_id)
+        person = tx.people.person(case.person_id) if case else None
+        if person is None:
+            return ()
+        found: tuple[Match, ...] = (Match("", person, (), tuple(tx.people.accounts([person.id]).get(person.id, ()))),)
+    else:
+        found = tuple(tx.people.match([intake.identifier]).get(intake.identifier, ()))
+    return [m for m in found if m.person.state == "active"] if len(found) <= MOST_PEOPLE else ()
+
+
+def _put(tx: Tx, w: _Wish, quota: MailQuota | None) -> None:
+    intake, match, proof, want, targets = w.intake, w.match, w.proof, w.want, w.targets
+    case = join(tx, intake, match) if targets else None
+    if case is None or (proof.carrier and w.ask is None):
+        return
+    if w.ask is not None and quota is not None and not quota.allows(w.ask):
+        with contextlib.suppress(Refusal):
+            tx.cases.act(case, dc.decide(case, dc.WithholdMail(intake.handle), tx.now))
+        return  # what was sent before stays good
+    for old in tx.prompts.asked(intake.handle, proof.name):
+        if old.person_id == match.person.id and old.ended is None:
+            tx.prompts.end(old.id, "replaced")  # a newer code overwrites the older one (O-M2)
+    for target in targets:
+        prompt = Prompt(
+            id=tx.new_id(),
+            purpose="recovery",
+            proof=proof.name,
+            person_id=match.person.id,
+            # Where a message carries a secret, every message has its own.
+            nonce=nonce_for(tx.seals, want) if proof.name in SHOWN else tx.random(32),
+            security_version=match.person.security_version,
+            created_at=tx.now,
+            expires_at=tx.now + proof.life_ms,
+            handle=intake.handle,
+            case_id=case.id,
+            target=target.id,
+        )
+        sent = dc.SendChallenge(
+            prompt.id, intake.handle, target.id, source=intake.source, device=device_words(intake.agent)
+        )
+        try:
+            happened = dc.decide(case, sent, tx.now)
+        except Refusal:
+            return
+        case = tx.cases.act(case, happened)
+        token = link_token(tx.seals.derive("prompt"), prompt.nonce + prompt.id.encode())  # two people may share a nonce
+        tx.prompts.add(prompt, ch.token_digest(token) if proof.name == "recovery_contact" else None)
+        if w.ask is not None:
+            _send(tx, prompt, intake, proof, match.person.name, w.ask.asker)
+
+
+def _send(tx: Tx, prompt: Prompt, intake: Intake, proof: Proof, person_name: str, asker: Asker) -> None:
+    body = {
+        "asker": asker,
+        "letter": "vouch" if proof.name == "recovery_contact" else LETTERS[proof.carrier],
+        "person": prompt.person_id,
+        "contact": prompt.target,
+        "prompt": prompt.id,
+        "purpose": "recovery",
+        "username": username_of(tx, prompt.person_id),
+        "person_name": person_name,
+        "asked_at": intake.asked_at,
+        "source": intake.source,
+        "device": device_words(intake.agent),
+    }
+    turn = behind(intake.asked_at, intake.turn, tx.now) if asker == "stranger" else tx.now
+    tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, prompt.expires_at, turn=turn)])
