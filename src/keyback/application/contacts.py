@@ -8,7 +8,7 @@ address of the contact that the prompt names; no request ever carries an address
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -76,9 +76,9 @@ def start(tx: Tx, person: Person, kind: Kind, address: str, name: str, origin: O
     Raises:
         Refusal: `known`, `own_address`, `too_many`, or `too_often` when codes were asked for without end.
     """
+    tx.people.lock(person.id)
     mine = tx.contacts.of_person(person.id, states=("confirmed", "pending"))
-    if sum(kind_of(c) == kind for c in mine if c.state == "confirmed") >= MOST:
-        raise Refusal("too_many")
+    _room(mine, kind)
     own = {canonicalize(c.address) for c in mine if c.channel == "mail" and c.role != "recovery"}
     if kind == "helper" and canonicalize(address) in own:
         raise Refusal("own_address")  # nobody vouches for themselves
@@ -91,6 +91,11 @@ def start(tx: Tx, person: Person, kind: Kind, address: str, name: str, origin: O
     return contact.id
 
 
+def _room(mine: Sequence[Contact], kind: Kind) -> None:
+    if sum(kind_of(c) == kind and c.state == "confirmed" for c in mine) >= MOST:
+        raise Refusal("too_many")
+
+
 def send(tx: Tx, person: Person, contact: Contact, origin: Origin) -> None:
     """A new code or invitation in place of the last. An address that got too many, whoever had them sent, gets no
     further one, and nothing tells so.
@@ -98,6 +103,7 @@ def send(tx: Tx, person: Person, contact: Contact, origin: Origin) -> None:
     Raises:
         Refusal: `too_often`.
     """
+    tx.people.lock(person.id)
     allowed = may_send(tx, Ask(person.id, contact, "proven", code=True, typed=True))
     if allowed == "person":
         raise Refusal("too_often")
@@ -142,7 +148,7 @@ async def confirm(
     """Takes the code that came to a new address.
 
     Raises:
-        Refusal: `over` when nothing waits for it.
+        Refusal: `over` when nothing waits for it, `too_many` when others were confirmed first.
     """
     asked = await db.write(lambda tx: _count(tx, person, contact_id))
     if asked is None:
@@ -176,9 +182,10 @@ def _count(tx: Tx, person: Person, contact_id: str) -> Asked | None:
 
 
 def _confirm(tx: Tx, prompt: Prompt, origin: Origin) -> None:
-    person, contact = tx.people.person(prompt.person_id), tx.contacts.many([prompt.target]).get(prompt.target)
+    person, contact = tx.people.lock(prompt.person_id), tx.contacts.many([prompt.target]).get(prompt.target)
     if person is None or contact is None or person.security_version != prompt.security_version:
         raise Refusal("over")
+    _room(tx.contacts.of_person(person.id), kind_of(contact))  # many may have been waiting for their codes
     if not tx.prompts.end(prompt.id, "used") or not tx.contacts.confirm(contact.id, tx.now + COOL_IN):
         raise Refusal("over")
     tx.counters.take_back([f"enrol/{person.id}"])
@@ -194,6 +201,7 @@ def remove(tx: Tx, person_id: str, contact_id: str, origin: Origin) -> Contact:
     Raises:
         Refusal: `not_found`, or `imported` for one that the company keeps and that is no longer new.
     """
+    tx.people.lock(person_id)
     c = tx.contacts.many([contact_id]).get(contact_id)
     if c is None or c.person_id != person_id or c.state == "removed":
         raise Refusal("not_found")
@@ -245,9 +253,16 @@ def invitation(tx: Tx, token: str) -> Prompt | None:
 
 
 def accept(tx: Tx, token: str, origin: Origin) -> bool:
-    """The one who was asked agrees; False when it is over."""
+    """The one who was asked agrees; False when it is over.
+
+    Raises:
+        Refusal: `over`, or `too_many` where others were quicker and there is no room left.
+    """
     p = invitation(tx, token)
-    if p is None or look_at_invitation(tx, token).problem:
+    if p is None:
+        return False
+    tx.people.lock(p.person_id)
+    if look_at_invitation(tx, token).problem:
         return False
     _confirm(tx, p, origin)
     return True
@@ -256,7 +271,10 @@ def accept(tx: Tx, token: str, origin: Origin) -> bool:
 def decline(tx: Tx, token: str) -> bool:
     """They do not; True if there was still something to decline."""
     p = invitation(tx, token)
-    if p is None or not tx.prompts.end(p.id, "refused"):
+    if p is None:
+        return False
+    tx.people.lock(p.person_id)
+    if not tx.prompts.end(p.id, "refused"):
         return False
     tx.contacts.remove(p.target)
     tx.audit.record(p.person_id, [Note("helper_declined", {"contact": p.target})])

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from keyback.application import locking
 from keyback.application.account import changed
 from keyback.application.enrolling import EnrolsApp, EnrolsPasskey
 from keyback.application.identity import Origin
@@ -51,6 +52,7 @@ def start_totp(tx: Tx, app: EnrolsApp, person: Person) -> str:
     Raises:
         Refusal: `too_many`.
     """
+    tx.people.lock(person.id)
     _room(tx, person.id, "totp")
     for old in tx.factors.of_person(person.id, states=("pending",)):
         if old.kind == "totp":
@@ -73,14 +75,16 @@ def finish_totp(tx: Tx, app: EnrolsApp, session: Session, factor_id: str, typed:
     """Takes the first code of a new app; False for a wrong one.
 
     Raises:
-        Refusal: `over` when nothing waits any more.
+        Refusal: `over` when nothing waits any more, or `too_many`.
     """
+    locking.own(tx, session)
     f = pending_totp(tx, session.person_id, factor_id)
     if f is None:
         raise Refusal("over")
     step = app.first_step(str(f.data["seed"]), typed, tx.now)
     if step is None:
         return False
+    _room(tx, session.person_id, "totp")
     if not tx.factors.turn(f.id, "pending", "active") or not tx.factors.advance(f.id, step):
         raise Refusal("over")
     tx.sessions.prove(session.digest, "totp")
@@ -97,6 +101,7 @@ def start_passkey(tx: Tx, person: Person) -> str:
     Raises:
         Refusal: `too_many`.
     """
+    tx.people.lock(person.id)
     _room(tx, person.id, "passkey")
     tx.prompts.end_where("replaced", person_id=person.id, proof="passkey", purpose="enrol")
     now, version = tx.now, person.security_version
@@ -128,9 +133,9 @@ def finish_passkey(
     Raises:
         Refusal: `over`, or `too_many`.
     """
-    person = tx.people.person(session.person_id)
-    prompt = open_passkey(tx, person, prompt_id) if person else None
-    if person is None or prompt is None or not tx.prompts.end(prompt.id, "used"):
+    person = locking.own(tx, session)
+    prompt = open_passkey(tx, person, prompt_id)
+    if prompt is None or not tx.prompts.end(prompt.id, "used"):
         raise Refusal("over")
     _room(tx, person.id, "passkey")
     known = tx.factors.of_person(person.id)
@@ -165,6 +170,7 @@ async def make_codes(db: Database, maker: MakesCodes, session: Session, origin: 
 
     Raises:
         Busy: the hashing gate is full; nothing was changed.
+        Refusal: `over` when the session ended meanwhile.
     """
     new = maker.new_codes(os.urandom, CODES)
     rows = [SavedCode("", "", c.slot, await maker.hashed(c.secret)) for c in new]
@@ -173,7 +179,7 @@ async def make_codes(db: Database, maker: MakesCodes, session: Session, origin: 
 
 
 def _replace_codes(tx: Tx, session: Session, rows: Sequence[SavedCode], origin: Origin) -> None:
-    pid = session.person_id
+    pid = locking.own(tx, session).id
     for old in tx.factors.of_person(pid):
         if old.kind == "recovery_codes":
             tx.factors.turn(old.id, "active", "removed")
@@ -202,7 +208,8 @@ def remove(tx: Tx, person_id: str, factor_id: str, policy: Policy, origin: Origi
     Raises:
         Refusal: `not_found`, or `last_one` for the last second step of somebody who must have one.
     """
-    factor, person = tx.factors.get(factor_id), tx.people.person(person_id)
+    person = tx.people.lock(person_id)
+    factor = tx.factors.get(factor_id)
     if factor is None or person is None or factor.person_id != person.id or factor.state != "active":
         raise Refusal("not_found")
     if not may_remove(tx, person, factor, policy):

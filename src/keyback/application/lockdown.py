@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application import attempts, contacts, enrol, moving, prove
+from keyback.application import attempts, contacts, enrol, locking, moving, prove
 from keyback.application.account import DAYS_BACK, GONE_LINK_LIFE, PROOF, changed, masked, record
 from keyback.application.identity import Origin
 from keyback.application.notices import username_of
@@ -87,7 +87,10 @@ def _shown(c: Contact, hidden: bool) -> str:
 def lock_by_link(tx: Tx, token: str, take_back: bool, origin: Origin) -> bool:
     """Locks the account whose notice this is; True for exactly one caller."""
     p = notice(tx, token)
-    if p is None or look(tx, token).problem or not tx.prompts.end(p.id, "used"):
+    if p is None:
+        return False
+    locking.with_case(tx, p.person_id)
+    if look(tx, token).problem or not tx.prompts.end(p.id, "used"):
         return False
     lock(tx, p.person_id, take_back, origin, by=p.target)
     return True
@@ -103,6 +106,7 @@ def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") 
         take_back: also removes what was added in the last 72 hours.
         by: id of the contact whose link it was; empty from inside.
     """
+    locking.with_case(tx, person_id)
     added = recent(tx, person_id, tx.now - DAYS_BACK)
     gone = take_away(tx, person_id, [a.id for a in added]) if take_back else []
     tx.sessions.end_all(person_id)
@@ -133,6 +137,7 @@ def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") 
 
 def drop(tx: Tx, person: Person, ids: Sequence[str], policy: Policy, origin: Origin) -> None:
     """Removes what its owner does not know, and tells everybody; the last second step of who must have one stays."""
+    tx.people.lock(person.id)
     for item in ids:
         factor = tx.factors.get(item)
         try:

@@ -154,7 +154,10 @@ def refusable(c: Contact, now: int) -> bool:
 def refuse_by_link(tx: Tx, token: str, origin: Origin) -> bool:
     """Takes back the address whose notice this is; True for exactly one caller."""
     p = notice(tx, token)
-    if p is None or look(tx, token).problem or not tx.prompts.end(p.id, "used"):
+    if p is None:
+        return False
+    tx.people.lock(p.person_id)
+    if look(tx, token).problem or not tx.prompts.end(p.id, "used"):
         return False
     return refuse(tx, p.target, origin, by=p.handle) is not None
 

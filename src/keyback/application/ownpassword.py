@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keyback.application import newpassword, stepup, throttle
+from keyback.application import locking, newpassword, stepup, throttle
 from keyback.application.account import changed
 from keyback.application.evidence import tier_of
 from keyback.application.identity import Origin
@@ -62,7 +62,7 @@ async def change(s: Services, session: Session, current: Secret, candidate: Secr
 
     Raises:
         Busy: the hashing gate is full.
-        Refusal: `conflict` when the password was changed meanwhile.
+        Refusal: `conflict` when the password was changed meanwhile, `over` when the session ended.
     """
     who = await s.db.read(lambda tx: subject(tx, s, session))
     fault, before = await stepup.knows(s.db, s.gate, session, current, origin)
@@ -77,6 +77,7 @@ async def change(s: Services, session: Session, current: Secret, candidate: Secr
 
 
 def _store(tx: Tx, s: Services, session: Session, before: str | None, phc: str, origin: Origin) -> None:
+    locking.own(tx, session)
     if tx.people.credential(session.account_id) != before:
         raise Refusal("conflict")
     tx.people.set_credential(session.account_id, phc, tx.new_id(), keep=s.rules.history)

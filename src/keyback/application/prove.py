@@ -150,7 +150,7 @@ def accept_link(tx: Tx, token: str, *, held: bool, number: int | None, here: Her
 
 
 def _lock(tx: Tx, handle: str, case_id: str | None) -> None:
-    """Intake, then case, then challenge: all acts lock in this order, so that nodes do not wait for each other."""
+    """In the order of `locking`."""
     tx.intakes.get(handle, lock=True)
     if case_id:
         tx.cases.get(case_id)
@@ -305,6 +305,8 @@ def stop_by_owner(tx: Tx, token: str, held: Collection[str] = ()) -> LinkView:
             cancel(tx, notice.case_id, "owner")
         return view
     c = tx.challenges.by_stop(digest) or tx.challenges.by_link(digest)
+    if c is not None:
+        _lock(tx, c.intake_id, c.case_id)
     view = _view(tx, c, by_link=False)
     if view.problem is not None or c is None:
         return view
@@ -329,6 +331,7 @@ def cancel(tx: Tx, case_id: str, by: Literal["owner", "operator"], reason: str =
     case = tx.cases.get(case_id)
     if case is None:
         raise Refusal("not_found")
+    tx.people.lock(case.person_id)
     tx.cases.act(case, dc.decide(case, dc.Cancel(by, reason), tx.now))
     tx.challenges.end_all([case.id], "stopped")
     tx.prompts.end_where("stopped", case_id=case.id)

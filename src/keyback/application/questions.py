@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from keyback.application import ownpassword
+from keyback.application import locking, ownpassword
 from keyback.application.account import changed
 from keyback.application.enrolling import EnrolsQuestions
 from keyback.application.identity import Origin
@@ -61,8 +61,8 @@ def _known(tx: Tx, s: Services, session: Session) -> tuple[list[str], int]:
 
 
 def _replace(tx: Tx, session: Session, version: int, data: dict[str, object], origin: Origin) -> None:
-    person = tx.people.person(session.person_id)
-    if person is None or person.security_version != version:
+    person = locking.own(tx, session)
+    if person.security_version != version:
         raise Refusal("over")
     for old in tx.factors.of_person(person.id):
         if old.kind == KIND and tx.factors.turn(old.id, "active", "removed"):

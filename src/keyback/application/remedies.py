@@ -64,7 +64,7 @@ def opened(tx: Tx, handle: str, here: Here, journey: Journey | None = None) -> O
     if intake is not None and journey not in (None, intake.journey):
         raise Refusal("wrong_state")
     case = tx.cases.get(intake.case_id) if intake and intake.case_id else None
-    person = tx.people.person(case.person_id) if case else None
+    person = tx.people.lock(case.person_id) if case else None
     if case is None or person is None or person.state != "active":
         raise Refusal("not_found")
     accounts = tuple(tx.people.accounts([person.id]).get(person.id, ()))
@@ -240,7 +240,10 @@ def take_away(tx: Tx, handle: str, factor_ids: Sequence[str], here: Here) -> int
     The link in the notice about each does the same (`lockdown.lock_by_link`) for whoever reads the same mailbox.
     Whoever signed in by them meanwhile, as a passkey does alone, is out.
     """
-    gone = [f for f in lately_added(tx, handle) if f.id in factor_ids and tx.factors.turn(f.id, "active", "removed")]
+    found = lately_added(tx, handle)
+    if found:
+        tx.people.lock(found[0].person_id)
+    gone = [f for f in found if f.id in factor_ids and tx.factors.turn(f.id, "active", "removed")]
     for f in gone:
         tx.prompts.end_where("stopped", target=f.id)
         tx.people.bump_security(f.person_id)

@@ -51,7 +51,7 @@ def choice(tx: Tx, case_id: str, handle: str, policy: Policy) -> Choice:
         Refusal: `not_found`, `wrong_state`, `not_enough_evidence`, `already_chosen` or `expired`.
     """
     case = tx.cases.get(case_id)
-    person = tx.people.person(case.person_id) if case else None
+    person = tx.people.lock(case.person_id) if case else None
     if case is None or person is None or person.state != "active":
         raise Refusal("not_found")
     if case.submission:

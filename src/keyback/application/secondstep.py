@@ -19,6 +19,7 @@ from keyback.application.signin import NotSignedIn, SecondStep, SignedIn
 from keyback.application.stepup import Step
 from keyback.application.store import Database, Seals, Tx
 from keyback.domain import challenge as ch
+from keyback.domain.errors import Refusal
 from keyback.domain.events import Note
 from keyback.domain.password import PRESETS, Rules
 from keyback.domain.person import Account, Person
@@ -54,22 +55,36 @@ def look(tx: Tx, token: str) -> Pending | None:
 
 
 async def take(
-    db: Database, proof: Proof, token: str, typed: str, origin: Origin, rules: Rules = PRESETS["nist"]
+    db: Database,
+    proof: Proof,
+    token: str,
+    typed: str,
+    origin: Origin,
+    rules: Rules = PRESETS["nist"],
+    *,
+    browser: bool = False,
 ) -> SignedIn | Step:
-    """Takes the second step and opens the session.
+    """Takes the second step and opens the session: what was shown is used up with the session that it opens, and what
+    takes its place is kept with it, or nothing of all that happens (M14).
+
+    Args:
+        browser: as for `signin.sign_in`.
 
     Raises:
         Busy: the hashing gate is full.
-        StorageDown: nothing was compared.
+        StorageDown: nothing was compared, or nothing came of it.
     """
     pending, taken = await db.read(lambda tx: (look(tx, token), _taken(tx, token)))
     if pending is None:
         return Step("done" if taken else "over")
-    step = await stepup.answer(db, proof, pending.page, typed, origin)
-    if step.code != "accepted":
-        return step
-    entered = await db.write(lambda tx: _finish(tx, token, step, origin, rules))
-    return replace(entered, new_code=step.new_code) if entered else Step("over")
+    try:
+        return await stepup.answer(
+            db, proof, pending.page, typed, origin, lambda tx, step: _finish(tx, token, step, origin, rules, browser)
+        )
+    except Refusal as e:
+        if e.code != "over":
+            raise
+        return Step("over")
 
 
 def _taken(tx: Tx, token: str) -> bool:
@@ -78,14 +93,15 @@ def _taken(tx: Tx, token: str) -> bool:
     return root is not None and (root.purpose, root.ended) == ("sign_in", "used")
 
 
-def _finish(tx: Tx, token: str, step: Step, origin: Origin, rules: Rules) -> SignedIn | None:
+def _finish(tx: Tx, token: str, step: Step, origin: Origin, rules: Rules, browser: bool) -> SignedIn:
     pending = look(tx, token)
     root = tx.prompts.by_link(ch.token_digest(token), lock=True)
     if pending is None or root is None or pending.person.id != step.person_id or not tx.prompts.end(root.id, "used"):
-        return None
-    return signin.open_session(
-        tx, pending.account, pending.person, origin, rules, leaked=pending.leaked, proven=step.proof
+        raise Refusal("over")
+    entered = signin.open_session(
+        tx, pending.account, pending.person, origin, rules, leaked=pending.leaked, proven=step.proof, browser=browser
     )
+    return replace(entered, new_code=step.new_code)
 
 
 # ── a passkey alone ─────────────────────────────────────────────────────────
@@ -119,19 +135,28 @@ def _made_at(ticket: str) -> int:
 
 
 async def by_passkey(
-    db: Database, proof: Proof, ticket: str, lookup: bytes | None, typed: str, origin: Origin,
+    db: Database,
+    proof: Proof,
+    ticket: str,
+    lookup: bytes | None,
+    typed: str,
+    origin: Origin,
     rules: Rules = PRESETS["nist"],
-) -> SignedIn | NotSignedIn:  # fmt: skip
+    *,
+    browser: bool = False,
+) -> SignedIn | NotSignedIn:
     """Signs in whoever's passkey answers the challenge of the sign-in page.
 
     Args:
         ticket: of the page, from its cookie.
         lookup: digest of the credential that answers; None where the answer cannot be read.
+        browser: as for `signin.sign_in`.
     """
     live, counted = await db.write(lambda tx: _meant(tx, ticket, lookup, origin))
     now = await db.read(lambda tx: tx.now)
     verdict = await proof.judge(live, typed[:8192], now)
-    return await db.write(lambda tx: _admit(tx, live, verdict, counted, origin, rules)) or NotSignedIn("wrong")
+    admit = lambda tx: _admit(tx, ticket, live, verdict, counted, origin, rules, browser)  # noqa: E731
+    return await db.write(admit) or NotSignedIn("wrong")
 
 
 def _tries(tx: Tx, person_id: str, origin: Origin) -> str:
@@ -146,18 +171,16 @@ def _tries(tx: Tx, person_id: str, origin: Origin) -> str:
 
 
 def _meant(tx: Tx, ticket: str, lookup: bytes | None, origin: Origin) -> tuple[list[Asked], str]:
-    """Uses the ticket up, whatever comes of it (M8), and counts a try at the passkey that is named (N-T4); with the
-    name of what counted it."""
-    made_at = _made_at(ticket)
-    if not 0 < made_at <= tx.now < made_at + SHORT_LIFE:
+    """Counts a try at the passkey that is named (N-T4); with the name of what counted it."""
+    if not _fresh(tx, ticket):
         return [], ""
-    used = f"pw/k/{hashlib.sha256(ticket.encode()).hexdigest()[:32]}"
+    used, made_at = tx.counters.get(_used(ticket)).total, _made_at(ticket)
     factor = tx.factors.by_lookup(lookup) if lookup else None
     tries = _tries(tx, factor.person_id, origin) if factor else ""
-    counts = tx.counters.add([used, *([tries] if tries else [])])
-    if counts[used].total != 1 and tries:
+    counts = tx.counters.add([tries] if tries else [])
+    if used and tries:
         tx.counters.take_back([tries])  # the same ticket again: nothing is compared, so it is no try
-    if counts[used].total != 1 or factor is None or factor.state != "active":
+    if used or factor is None or factor.state != "active":
         return [], tries
     if counts[tries].total > ch.HARD_CAP or counts[tries].hour > ch.WINDOW_TRIES:
         tx.counters.take_back([tries])  # not compared, so no try
@@ -173,8 +196,31 @@ def _meant(tx: Tx, ticket: str, lookup: bytes | None, origin: Origin) -> tuple[l
     return [Asked(prompt, Holder(person, (), (factor,)), Target(factor.id, ""), b"")], tries
 
 
-def _admit(tx: Tx, live: list[Asked], verdict: Verdict, counted: str, origin: Origin, rules: Rules) -> SignedIn | None:
-    if not live:
+def _fresh(tx: Tx, ticket: str) -> bool:
+    made_at = _made_at(ticket)
+    return 0 < made_at <= tx.now < made_at + SHORT_LIFE
+
+
+def _used(ticket: str) -> str:
+    return f"pw/k/{hashlib.sha256(ticket.encode()).hexdigest()[:32]}"
+
+
+def _admit(
+    tx: Tx,
+    ticket: str,
+    live: list[Asked],
+    verdict: Verdict,
+    counted: str,
+    origin: Origin,
+    rules: Rules,
+    browser: bool,
+) -> SignedIn | None:
+    """Uses the ticket up, whatever comes of it (M8), and opens the session with it."""
+    fresh = tx.people.lock(live[0].holder.person.id if live else "")
+    again = _fresh(tx, ticket) and tx.counters.add([_used(ticket)])[_used(ticket)].total > 1
+    if again and live:
+        tx.counters.take_back([counted])  # another node took the same answer just before: no try
+    if again or not live:
         return None
     person = live[0].holder.person
     where = {"proof": "passkey", "source": origin.source[:45], "device": origin.agent}
@@ -183,7 +229,6 @@ def _admit(tx: Tx, live: list[Asked], verdict: Verdict, counted: str, origin: Or
     right = verdict.right
     accounts = tx.people.accounts([person.id]).get(person.id, ())
     account = next((a for a in accounts if a.system == signin.SYSTEM and signin.usable(a, person)), None)
-    fresh = tx.people.person(person.id)
     if right is None or account is None or fresh is None or fresh.security_version != person.security_version:
         tx.audit.record(person.id, [Note("second_step_refused", {**where, "reason": verdict.code})])
         return None
@@ -194,7 +239,7 @@ def _admit(tx: Tx, live: list[Asked], verdict: Verdict, counted: str, origin: Or
     tx.counters.take_back([counted])  # only wrong ones count
     tx.counters.reset(counted)
     guesses.forget(tx, "passkey", person.id)  # who can use it need not renew it
-    return signin.open_session(tx, account, fresh, origin, rules, proven="passkey")
+    return signin.open_session(tx, account, fresh, origin, rules, proven="passkey", browser=browser)
 
 
 __all__ = ["Pending", "SecondStep", "by_passkey", "challenge_of", "look", "new_ticket", "stand_in", "take"]

@@ -11,7 +11,7 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Literal
 
-from keyback.application import attempts, stepup, throttle
+from keyback.application import attempts, devices, stepup, throttle
 from keyback.application.identity import Origin
 from keyback.application.passwords import Busy, HashGate
 from keyback.application.store import Database, MustChange, Session, Tx
@@ -35,6 +35,7 @@ class SignedIn:
         password_due_in_days: whole days that begin until the password must be replaced; None where age is no reason.
         must_change: why this session is good for nothing but choosing a new password; empty for a full one.
         new_code: takes the place of the saved code that was the second step, to be shown once.
+        device: value of the cookie by which the browser is known again; empty where none was asked for.
     """
 
     token: str
@@ -44,6 +45,7 @@ class SignedIn:
     password_due_in_days: int | None = None
     must_change: MustChange = ""
     new_code: Secret | None = field(default=None, repr=False)
+    device: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +78,17 @@ async def sign_in(
     origin: Origin,
     rules: Rules = PRESETS["nist"],
     leaked: Container[str] = (),
+    *,
+    browser: bool = False,
 ) -> SignedIn | SecondStep | NotSignedIn:
     """Checks a password of the built-in system and opens a session, or asks for the second step of who has one.
 
     A password that is too old or in a public leak still opens one, so that nobody stands outside: `must_change` says
     that it is good for choosing a new password only (N-P5).
+
+    Args:
+        browser: a browser signs in: it is known from now on, and a session that is good for a new password only is
+            not kept, for nothing in the browser is open to it.
 
     Raises:
         Busy: the hashing gate is full; answer 503.
@@ -107,7 +115,9 @@ async def sign_in(
         await db.write(lambda tx: throttle.undo(tx, this, rules))
         raise
     known = normalize(password.reveal()) in leaked
-    return await db.write(lambda tx: _open(tx, found, this, origin, fresh, rules, known) or NotSignedIn("wrong"))
+    return await db.write(
+        lambda tx: _open(tx, found, this, origin, fresh, rules, known, browser) or NotSignedIn("wrong")
+    )
 
 
 async def _fits(gate: HashGate, phc: str | None, password: Secret) -> tuple[bool, bool]:
@@ -143,8 +153,16 @@ def usable(account: Account, person: Person) -> bool:
 
 
 def _open(
-    tx: Tx, found: Found, this: throttle.Try, origin: Origin, fresh: str | None, rules: Rules, known: bool
+    tx: Tx,
+    found: Found,
+    this: throttle.Try,
+    origin: Origin,
+    fresh: str | None,
+    rules: Rules,
+    known: bool,
+    browser: bool,
 ) -> SignedIn | SecondStep | None:
+    tx.people.lock(found[1].id)
     again = _find(tx, canonicalize(found[0].username))
     if again is None or again[2] != found[2] or not _usable(again):
         return None  # it was changed while we hashed
@@ -154,7 +172,7 @@ def _open(
     throttle.right(tx, this, rules)
     if stepup.has_second_step(tx.factors.of_person(person.id)):
         return _ask_second(tx, account, person, origin, known)
-    return open_session(tx, account, person, origin, rules, leaked=known)
+    return open_session(tx, account, person, origin, rules, leaked=known, browser=browser)
 
 
 def _ask_second(tx: Tx, account: Account, person: Person, origin: Origin, leaked: bool) -> SecondStep:
@@ -176,13 +194,22 @@ def _token() -> str:
 
 
 def open_session(
-    tx: Tx, account: Account, person: Person, origin: Origin, rules: Rules, *, leaked: bool = False, proven: str = ""
+    tx: Tx,
+    account: Account,
+    person: Person,
+    origin: Origin,
+    rules: Rules,
+    *,
+    leaked: bool = False,
+    proven: str = "",
+    browser: bool = False,
 ) -> SignedIn:
-    """Opens a session for somebody who has shown enough.
+    """Opens a session for somebody who has shown enough. Callers have locked the person.
 
     Args:
         leaked: the password is in a public leak.
         proven: the second step that was taken.
+        browser: as for `sign_in`.
     """
     token = _token()
     source, device = origin.source[:45], origin.agent
@@ -198,7 +225,12 @@ def open_session(
     )
     attempts.signed_in(tx, account, person, origin)
     tx.audit.record(person.id, [_note("signed_in", (account, person, None), origin, proven)])
-    return SignedIn(token, person, account, expires_at, days, must_change)
+    cookie = ""
+    if browser and must_change:
+        sign_out(tx, token)
+    elif browser:
+        cookie = devices.remember(tx, person.id, origin)
+    return SignedIn(token, person, account, expires_at, days, must_change, device=cookie)
 
 
 def _note(kind: str, found: Found | None, origin: Origin, proof: str = "") -> Note:

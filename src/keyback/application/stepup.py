@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeVar
 
 from keyback.application import guesses, throttle, together
 from keyback.application.account import tell
@@ -26,6 +26,7 @@ from keyback.domain.person import Person
 from keyback.domain.prompt import SHORT_LIFE, Prompt, Purpose
 from keyback.domain.secret import Secret
 
+T = TypeVar("T")
 FRESH = 10 * ch.MINUTE  # how long a second step, or the password of somebody without one, lets things be changed
 PROOF_OF: dict[FactorKind, str] = {"passkey": "passkey", "totp": "totp", "recovery_codes": "recovery_code"}
 """Factors that can be a second step, the strongest first, with the proof that judges each."""
@@ -111,29 +112,64 @@ def asked(tx: Tx, page: str, proof: Proof) -> list[Asked]:
     return out
 
 
-async def answer(db: Database, proof: Proof, page: str, typed: str, origin: Origin) -> Step:
+async def answer(
+    db: Database, proof: Proof, page: str, typed: str, origin: Origin, then: Callable[[Tx, Step], T] | None = None
+) -> T | Step:
     """Takes an answer to a page's question, once.
+
+    Args:
+        then: what a right answer brings about, in the commit that uses it up (M14).
+
+    Returns:
+        What `then` made of a right answer, else what the answer came to.
 
     Raises:
         Busy: the hashing gate is full; nothing was compared.
-        StorageDown: nothing was compared; it fails closed (D13).
+        StorageDown: nothing was compared, or nothing came of it: what was to be used up is still good.
     """
     key = together.key_of(db, "step", proof.name, page, answer=typed)
-    step, again = await together.first(
-        key, lambda: _answer(db, proof, page, typed, origin), lambda found: found.code == "accepted"
-    )
-    return replace(step, code="done") if again else step
+    found, again = await together.first(key, lambda: _answer(db, proof, page, typed, origin, then), _is_right)
+    if again:
+        return replace(found, code="done") if isinstance(found, Step) else Step("done")
+    return found
 
 
-async def _answer(db: Database, proof: Proof, page: str, typed: str, origin: Origin) -> Step:
+def _is_right(found: object) -> bool:
+    return not isinstance(found, Step) or found.code == "accepted"
+
+
+async def _answer(
+    db: Database, proof: Proof, page: str, typed: str, origin: Origin, then: Callable[[Tx, Step], T] | None
+) -> T | Step:
     live, code = await db.write(lambda tx: _count(tx, page, proof))
     if code:
         return Step(code)
     now = await db.read(lambda tx: tx.now)
     verdict = await proof.judge(live, typed[:8192], now)
     text, new = await instead(proof, verdict)
-    step = await db.write(lambda tx: _take(tx, page, proof, live, verdict, origin, new))
-    return replace(step, new_code=text) if step.code == "accepted" else step
+
+    def take(tx: Tx) -> T | Step:
+        step = _take(tx, page, proof, live, verdict, origin, new)
+        if step.code != "accepted":
+            return step
+        step = replace(step, new_code=text)
+        return then(tx, step) if then else step
+
+    return await db.write(take)
+
+
+async def once_more(db: Database, proof: Proof, session: Session, typed: str, origin: Origin) -> Step:
+    """Takes the second step once more in a session; what it opens, it opens with what was used up.
+
+    Raises:
+        As `answer`.
+    """
+
+    def prove(tx: Tx, step: Step) -> Step:
+        tx.sessions.prove(session.digest, step.proof)
+        return step
+
+    return await answer(db, proof, page_of(session), typed, origin, prove)
 
 
 async def instead(proof: Proof, verdict: Verdict) -> tuple[Secret | None, SavedCode | None]:
@@ -150,7 +186,7 @@ async def instead(proof: Proof, verdict: Verdict) -> tuple[Secret | None, SavedC
 
 
 def _count(tx: Tx, page: str, proof: Proof) -> tuple[list[Asked], StepAnswer | None]:
-    """Counts first. A WebAuthn challenge is over with the first answer, right or wrong (W-1, M8)."""
+    """Counts first; what is used up, is used up with its effect."""
     live = asked(tx, page, proof)
     if not live:
         return [], "done" if _answered(tx, page, proof) else "over"
@@ -160,11 +196,6 @@ def _count(tx: Tx, page: str, proof: Proof) -> tuple[list[Asked], StepAnswer | N
     if total.total > CAP or window.hour > ch.WINDOW_TRIES:
         tx.counters.take_back(keys)  # not compared, so no try
         return live, "no_tries"
-    if proof.name == "passkey":
-        live = [a for a in live if tx.prompts.end(a.prompt.id, "used")]
-        if not live:
-            tx.counters.take_back(keys)  # another node is looking at the same answer
-            return [], "done"
     return live, None
 
 
@@ -190,6 +221,7 @@ def _take(
     tx: Tx, page: str, proof: Proof, live: Sequence[Asked], verdict: Verdict, origin: Origin, new: SavedCode | None
 ) -> Step:
     meant, right = live[0].prompt, verdict.right
+    person = tx.people.lock(meant.person_id)
     where = {"proof": proof.name, "source": origin.source[:45], "device": origin.agent}
     if verdict.suspicious:
         tx.audit.record(meant.person_id, [Note("proof_suspicious", {**where, "reason": verdict.suspicious})])
@@ -198,10 +230,9 @@ def _take(
         if proof.name == "passkey":
             _again(tx, page, live)
         return Step(REFUSED.get(verdict.code, "wrong"))
-    if proof.name != "passkey" and not tx.prompts.end(right.prompt.id, "used"):
+    if not tx.prompts.end(right.prompt.id, "used"):
         tx.counters.take_back(_keys(proof, meant.person_id))  # the same was accepted just before: no try
         return Step("done")
-    person = tx.people.person(meant.person_id)
     if person is None or person.state != "active" or person.security_version != meant.security_version:
         return Step("over")
     if not _use_up(tx, right.prompt.target, verdict):
@@ -223,9 +254,9 @@ def _take(
 
 
 def _again(tx: Tx, page: str, live: Sequence[Asked]) -> None:
-    """The same questions with a new challenge."""
+    """The same questions with a new challenge: one is over with the first answer to it, right or wrong (W-1, M8)."""
     nonce = tx.random(32)
-    for a in live:
+    for a in [a for a in live if tx.prompts.end(a.prompt.id, "used")]:
         p = a.prompt
         tx.prompts.add(_prompt(tx, a.holder.person, p.purpose, page, p.proof, p.target, nonce))
 
@@ -291,6 +322,7 @@ def _counted(tx: Tx, key: str) -> bool:
 
 
 def _again_in(tx: Tx, session: Session, phc: str | None) -> Literal["", "wrong"]:
+    tx.people.lock(session.person_id)
     if tx.people.credential(session.account_id) != phc or has_second_step(tx.factors.of_person(session.person_id)):
         return "wrong"
     tx.sessions.prove(session.digest, session.proven)

@@ -25,7 +25,7 @@ from keyback.storage.engine import make_engine as make_engine
 from keyback.storage.sealing import Keyring
 from keyback.storage.tx import SqlTx
 from keyback.storage.wake import Listener
-from keyback.storage.writes import Stage, Write, fail, give_up, resolve
+from keyback.storage.writes import Stage, Write, fail, give_up, resolve, run
 
 T = TypeVar("T")
 Clock = Callable[[], int]
@@ -329,7 +329,7 @@ class SqlDatabase:
         kept, stage = conn is not None, Stage()
         try:
             conn = conn or self.engine.connect().execution_options(writes=True)
-            return conn, self._commit(conn, batch, stage)
+            woke, rest = self._commit(conn, batch, stage)
         except BaseException as e:
             faults.drop(conn)
             conn, woke, lost = None, False, faults.lost(e)
@@ -347,38 +347,29 @@ class SqlDatabase:
             for w in batch:
                 w.error = w.error or failure
             return None, False
+        for part in (rest[:1], rest[1:]):
+            if part:
+                conn, one = self._carry_out(conn, part)
+                woke = woke or one
+        return conn, woke
 
-    def _commit(self, conn: Connection, batch: list[Write], stage: Stage) -> bool:
+    def _commit(self, conn: Connection, batch: list[Write], stage: Stage) -> tuple[bool, list[Write]]:
+        """Whether there is work for the worker, and what is left: the first of it has to be run by itself."""
         alone = len(batch) == 1
         for w in batch:
             w.error = None
         with conn.begin() as transaction:
-            tx = SqlTx(conn, self.now(conn), self.keyring, turns=self._turns)
-            for w in batch:
-                if not alone:
-                    conn.exec_driver_sql("SAVEPOINT w")
-                try:
-                    w.result = w.fn(tx)
-                except Exception as e:
-                    if faults.broken(e):
-                        raise
-                    # A driver's own error quotes rows (ASVS 5.0 16.2.5): only its kind leaves this package.
-                    w.error = self._told(e) if isinstance(e, DBAPIError) else e
-                    tx.forget()
-                    if alone:
-                        transaction.rollback()
-                        return False
-                    conn.exec_driver_sql("ROLLBACK TO SAVEPOINT w")
-                else:
-                    tx.keep()
-                if not alone:
-                    conn.exec_driver_sql("RELEASE SAVEPOINT w")
+            tx = SqlTx(conn, self.now(conn), self.keyring, turns=self._turns, shared=not alone)
+            rest = run(tx, batch, self._told)
+            if alone and batch[0].error is not None:
+                transaction.rollback()
+                return False, []
             tx.flush()
             if tx.wakes and not self.sqlite:
                 conn.exec_driver_sql("NOTIFY keyback")
             stage.committing = True
-        self._count(len(batch))
-        return tx.wakes
+        self._count(len(batch) - len(rest))
+        return tx.wakes, rest
 
     def _answer(self, batch: list[Write], woke: bool) -> None:
         loops: dict[asyncio.AbstractEventLoop, list[Write]] = {}

@@ -73,6 +73,8 @@ class IntakeStore:
         return Intake(**{**values, "identifier": plain.decode(), "subject": bytes(values["subject"]), "device": device})
 
     def get(self, handle: str, *, lock: bool = False) -> Intake | None:
+        if lock:
+            self._tx.alone()
         query = select(*COLUMNS).where(intakes.c.handle == handle)
         row = self._tx.conn.execute(query.with_for_update() if lock else query).first()
         return self._load(row) if row else None

@@ -51,6 +51,16 @@ class PeopleStore(HashStore):
     def person(self, person_id: str) -> Person | None:
         return self.people([person_id]).get(person_id)
 
+    def lock(self, person_id: str) -> Person | None:
+        """The person, whose row stays locked until the commit: whoever counts or changes what is theirs comes after.
+
+        `FOR NO KEY UPDATE`, so that new rows which only refer to the person wait for nobody.
+        """
+        self._tx.alone()
+        query = select(*PERSON).where(people.c.id == person_id)
+        row = self._tx.conn.execute(query.with_for_update(key_share=True) if self._tx.writes else query).first()
+        return Person(**row._mapping) if row else None
+
     def people(self, person_ids: Sequence[str]) -> Mapping[str, Person]:
         if not person_ids:
             return {}
@@ -78,6 +88,7 @@ class PeopleStore(HashStore):
 
     def bump_security(self, person_id: str) -> None:
         """Ends every pending link and code of this person (C17)."""
+        self._tx.alone()
         raised = people.c.security_version + 1
         self._tx.conn.execute(update(people).where(people.c.id == person_id).values(security_version=raised))
 

@@ -37,6 +37,10 @@ from keyback.storage.sealing import Keyring
 from keyback.storage.sessions import SessionStore
 
 
+class Alone(BaseException):
+    """What runs needs a commit of its own: it is undone and run again by itself. No `Exception`: nobody catches it."""
+
+
 class SqlTx:
     """What a transaction function gets (the `Tx` protocol of `application.store`).
 
@@ -44,7 +48,14 @@ class SqlTx:
     """
 
     def __init__(
-        self, conn: Connection, now: int, seals: Keyring, *, writes: bool = True, turns: Turns | None = None
+        self,
+        conn: Connection,
+        now: int,
+        seals: Keyring,
+        *,
+        writes: bool = True,
+        turns: Turns | None = None,
+        shared: bool = False,
     ) -> None:
         self.conn = conn
         self.now = now
@@ -53,6 +64,7 @@ class SqlTx:
         self.turns = turns or Turns()
         self.pg = conn.dialect.name == "postgresql"
         self.wakes = False
+        self._shared = shared
         self._kept_wake = False
         self.audit = AuditStore(self)
         self.people = PeopleStore(self)
@@ -75,6 +87,13 @@ class SqlTx:
 
     def random(self, n: int) -> bytes:
         return os.urandom(n)
+
+    def alone(self) -> None:
+        """Called before an intake's or a person's row is locked. Functions that share a commit would hold those of
+        several people in any order, and nodes would wait for each other in a circle (ADR 28); SQLite's writers take
+        turns anyway."""
+        if self._shared and self.pg:
+            raise Alone
 
     def keep(self) -> None:
         """The function that ran last is part of the commit."""

@@ -8,7 +8,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy.exc import DBAPIError
+
 from keyback.application.store import StorageDown, StorageUnsure, Tx
+from keyback.storage import faults
+from keyback.storage.tx import Alone, SqlTx
 
 
 @dataclass(slots=True)
@@ -32,6 +36,43 @@ class Stage:
     """How far a batch has got: once its commit is on its way, a broken connection says nothing about it."""
 
     committing: bool = False
+
+
+def run(tx: SqlTx, batch: list[Write], told: Callable[[DBAPIError], BaseException]) -> list[Write]:
+    """Runs what shares a commit; a function's exception undoes its own changes only.
+
+    Args:
+        told: what callers are told of a driver's error.
+
+    Returns:
+        What is left; the first of it has to be run by itself.
+
+    Raises:
+        DBAPIError: the connection is of no use any more.
+    """
+    conn, shared = tx.conn, len(batch) > 1
+    for i, w in enumerate(batch):
+        if shared:
+            conn.exec_driver_sql("SAVEPOINT w")
+        try:
+            w.result = w.fn(tx)
+        except Alone:
+            tx.forget()
+            conn.exec_driver_sql("ROLLBACK TO SAVEPOINT w")
+            return batch[i:]
+        except Exception as e:
+            if faults.broken(e):
+                raise
+            # A driver's own error quotes rows (ASVS 5.0 16.2.5): only its kind leaves this package.
+            w.error = told(e) if isinstance(e, DBAPIError) else e
+            tx.forget()
+            if shared:
+                conn.exec_driver_sql("ROLLBACK TO SAVEPOINT w")
+        else:
+            tx.keep()
+        if shared:
+            conn.exec_driver_sql("RELEASE SAVEPOINT w")
+    return []
 
 
 def resolve(writes: Sequence[Write]) -> None:

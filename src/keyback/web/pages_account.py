@@ -196,7 +196,7 @@ class ConfirmContact(Page):
     address: str
     seconds_left: int
     resend_in: int
-    error: Literal["", "wrong", "not_a_code", "no_tries", "too_often"] = ""
+    error: Literal["", "wrong", "not_a_code", "no_tries", "too_often", "too_many"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +216,7 @@ class Invited(ForColleague):
     """`/invited`: somebody is asked to become a recovery contact."""
 
     template: ClassVar[str] = "account/invited.html"
-    problem: Literal["", "over", "broken", "accepted", "declined"] = ""
+    problem: Literal["", "over", "broken", "accepted", "declined", "full"] = ""
 
 
 @dataclass(frozen=True, slots=True)

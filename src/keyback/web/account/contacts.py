@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import contacts, enrol, moving
+from keyback.application import contacts, enrol, locking, moving
 from keyback.application.store import Tx
 from keyback.domain import challenge as ch
 from keyback.domain.errors import BadInput, Refusal
@@ -103,9 +103,11 @@ async def add_one(request: Request) -> Response:
         region = "CN" if desk.locale(request) == "zh_CN" else ""
         address = contacts.read_address(kind, values["address"][:254], region)
         contact_id = await desk.services.db.write(
-            lambda tx: contacts.start(tx, me.person, kind, address, name, origin)
-        )  # fmt: skip
+            lambda tx: contacts.start(tx, locking.own(tx, me.session), kind, address, name, origin)
+        )
     except (BadInput, Refusal) as e:
+        if e.code == "over":
+            return see("/account/contacts")
         typed = "".join(c for c in values["address"][:254] if c.isprintable())
         return page(desk, request, me, AddContact(kind, e.code, typed, name, _stronger(desk, me, kind)), 422)
     return see("/account/contacts?done=invited" if kind == "helper" else f"/account/contacts/{contact_id}")
@@ -145,8 +147,8 @@ async def confirm_one(request: Request) -> Response:
         return desk.page(request, pages.ErrorPage(429, 60, "/account/contacts"), 429)
     try:
         done = await contacts.confirm(s.db, s.proofs, me.person, contact_id, values["code"], origin)
-    except Refusal:
-        return await _one(desk, request, me, 410)
+    except Refusal as e:
+        return await _one(desk, request, me, 410, **({"error": "too_many"} if e.code == "too_many" else {}))
     if done == "confirmed":
         return see("/account/contacts?done=confirmed")
     return await _one(desk, request, me, 422, error=done)
@@ -161,16 +163,19 @@ async def again(request: Request) -> Response:
     contact_id, origin = request.path_params["id"], desk.origin(request)
 
     def act(tx: Tx) -> Contact | None:
+        person = locking.own(tx, me.session)
         found = contacts.pending(tx, me.person.id, contact_id)
         if found is None:
             return None
         if found[1] is None or found[1].created_at + ch.RESEND_AFTER <= tx.now:
-            contacts.send(tx, tx.people.person(me.person.id) or me.person, found[0], origin)
+            contacts.send(tx, person, found[0], origin)
         return found[0]
 
     try:
         found = await desk.services.db.write(act)
-    except Refusal:
+    except Refusal as e:
+        if e.code == "over":
+            return see("/account/contacts")
         return await _one(desk, request, me, 429, error="too_often")
     if found is None or found.role == "recovery":
         return see("/account/contacts?done=invited" if found else "/account/contacts")
@@ -213,6 +218,7 @@ async def remove(request: Request) -> Response:
     item, s, origin = request.path_params["id"], desk.services, desk.origin(request)
 
     def act(tx: Tx) -> str:
+        locking.own(tx, me.session)
         if tx.factors.get(item) is not None:
             enrol.remove(tx, me.person.id, item, s.policy, origin)
             return "/account/ways"
@@ -222,7 +228,7 @@ async def remove(request: Request) -> Response:
     try:
         return see(f"{await s.db.write(act)}?done=removed")
     except Refusal as e:
-        return see(f"/account/remove/{item}" if e.code != "not_found" else "/account")
+        return see(f"/account/remove/{item}" if e.code not in ("not_found", "over") else "/account")
 
 
 # ── the one who is asked to vouch ───────────────────────────────────────────
@@ -247,7 +253,9 @@ async def answer(request: Request) -> Response:
         act = contacts.accept if yes else _decline
         try:
             done = await desk.services.db.write(lambda tx: act(tx, token, origin))
-        except Refusal:
+        except Refusal as e:
+            if e.code == "too_many":
+                return desk.page(request, Invited(seen.person, problem="full"), 410, path="/invited")
             done = False
         if done:
             answered = Invited(seen.person, problem="accepted" if yes else "declined")

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from keyback.application import enrol, questions
+from keyback.application import enrol, locking, questions
 from keyback.application.enrolling import EnrolsApp, EnrolsPasskey
 from keyback.application.passwords import Busy
 from keyback.application.ports import MakesCodes
@@ -85,7 +85,7 @@ async def totp_start(request: Request) -> Response:
     if app is None:
         return see("/account/ways")
     try:
-        factor_id = await desk.services.db.write(lambda tx: enrol.start_totp(tx, app, me.person))
+        factor_id = await desk.services.db.write(lambda tx: enrol.start_totp(tx, app, locking.own(tx, me.session)))
     except Refusal:
         return see("/account/ways")
     return see(f"/account/totp/{factor_id}")
@@ -155,7 +155,7 @@ async def passkey_start(request: Request) -> Response:
     if _maker(desk) is None:
         return see("/account/ways")
     try:
-        prompt_id = await desk.services.db.write(lambda tx: enrol.start_passkey(tx, me.person))
+        prompt_id = await desk.services.db.write(lambda tx: enrol.start_passkey(tx, locking.own(tx, me.session)))
     except Refusal:
         return see("/account/ways")
     return see(f"/account/passkeys/{prompt_id}")
@@ -237,6 +237,8 @@ async def codes_make(request: Request) -> Response:
         return see("/account/ways")
     try:
         sheet = await enrol.make_codes(s.db, maker, me.session, desk.origin(request))
+    except Refusal:
+        return see("/account/codes")
     except Busy:
         response = page(desk, request, me, await _codes(desk, me, busy=True), 503)
         response.headers["retry-after"] = BUSY_S

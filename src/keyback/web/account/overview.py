@@ -6,9 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import aftercare, evidence, lockdown, readiness
+from keyback.application import aftercare, evidence, lockdown, locking, readiness
 from keyback.application.ports import Holder
 from keyback.application.store import Tx
+from keyback.domain.errors import Refusal
 from keyback.domain.password import DAY
 from keyback.web.account.contacts import lines_of
 from keyback.web.account.devices import END_OF_LOG, event
@@ -80,10 +81,13 @@ async def after_step(request: Request) -> Response:
 
     def act(tx: Tx) -> None:
         if ids:
-            lockdown.drop(tx, me.person, ids, desk.services.policy, origin)
+            lockdown.drop(tx, locking.own(tx, me.session), ids, desk.services.policy, origin)
         aftercare.tick(tx, me.person.id, values["step"][:20])
 
-    await desk.services.db.write(act)
+    try:
+        await desk.services.db.write(act)
+    except Refusal:
+        return see("/account")
     return see("/account/after")
 
 

@@ -33,7 +33,7 @@ async def sign_in(request: Request) -> Response:
         return desk.page(request, pages.SignIn("slow_down", 60, typed), 429)
     try:
         result = await signin.sign_in(
-            s.db, s.gate, values["identifier"], Secret(values["password"]), origin, s.rules, s.leaked
+            s.db, s.gate, values["identifier"], Secret(values["password"]), origin, s.rules, s.leaked, browser=True
         )
     except Busy:
         response = desk.page(request, pages.SignIn("busy", 0, typed), 503)
@@ -45,7 +45,7 @@ async def sign_in(request: Request) -> Response:
         return second.sign_in_page(desk, request, pages.SignIn(result.reason, result.wait_s, typed), now, status)
     if isinstance(result, signin.SecondStep):
         return second.to_second(desk, result)
-    return await second.let_in(desk, request, result)
+    return second.let_in(desk, request, result)
 
 
 async def sign_out(request: Request) -> Response:

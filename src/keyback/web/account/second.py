@@ -27,20 +27,16 @@ from keyback.web.pages_ways import NewCode
 MINUTES_10 = 600
 
 
-async def let_in(desk: Desk, request: Request, result: signin.SignedIn) -> Response:
+def let_in(desk: Desk, request: Request, result: signin.SignedIn) -> Response:
     """Hands out the session's cookie and the one by which this browser is known again."""
     new = result.new_code.reveal() if result.new_code else ""
     if result.must_change:
-        # Nothing behind the sign-in is open to this session yet, so its cookie is not handed out at all.
-        await desk.services.db.write(lambda tx: signin.sign_out(tx, result.token))
         if new:
             return desk.page(request, NewCode("/forgot", new, result.must_change), path="/sign-in")
         return desk.page(request, pages.SignIn(result.must_change, 0, result.account.username), path="/sign-in")
-    origin = desk.here(request).origin
-    cookie = await desk.services.db.write(lambda tx: devices.remember(tx, result.person.id, origin))
     response = desk.page(request, NewCode("/account", new), path="/account") if new else see("/account")
     desk.cookies.put(response, SESSION, result.token)
-    desk.cookies.put(response, DEVICE, cookie, max_age=devices.LIFE // 1000)
+    desk.cookies.put(response, DEVICE, result.device, max_age=devices.LIFE // 1000)
     desk.cookies.drop(response, WAITING)
     desk.cookies.drop(response, TICKET)
     return response
@@ -98,7 +94,7 @@ async def take(request: Request) -> Response:
     """POST `/sign-in/second`."""
     desk = desk_of(request)
     values = await read_form(request, "proof", "code", "assertion")
-    origin, s, name = desk.origin(request), desk.services, values["proof"][:20]
+    origin, s, name = desk.here(request).origin, desk.services, values["proof"][:20]
     if not await desk.limiter.allows("sign_ins", origin.source):
         return desk.page(request, pages.ErrorPage(429, 60, "/sign-in/second"), 429)
     proof, token = s.proofs.get(name), desk.cookies.get(request, WAITING)
@@ -108,11 +104,13 @@ async def take(request: Request) -> Response:
     # Pressed twice at once, a browser keeps the second answer only: both open the one session that there is.
     key = together.key_of(s.db, "second", name, token, origin.source, origin.agent, answer=typed)
     try:
-        done, _ = await together.first(key, lambda: secondstep.take(s.db, proof, token, typed, origin, s.rules), _is_in)
+        done, _ = await together.first(
+            key, lambda: secondstep.take(s.db, proof, token, typed, origin, s.rules, browser=True), _is_in
+        )
     except Busy:
         return _busy(await _second(desk, request, name, 503, error="busy"))
     if isinstance(done, signin.SignedIn):
-        return await let_in(desk, request, done)
+        return let_in(desk, request, done)
     if done.code == "done":
         waits = await s.db.read(lambda tx: secondstep.look(tx, token))
         return see("/sign-in/second" if waits else "/account")
@@ -163,10 +161,10 @@ async def by_passkey(request: Request) -> Response:
     key = together.key_of(s.db, "passkey", ticket, origin.source, origin.agent, answer=typed)
     lookup = proof.lookup(typed)
     done, _ = await together.first(
-        key, lambda: secondstep.by_passkey(s.db, proof, ticket, lookup, typed, origin, s.rules), _is_in
+        key, lambda: secondstep.by_passkey(s.db, proof, ticket, lookup, typed, origin, s.rules, browser=True), _is_in
     )
     if isinstance(done, signin.SignedIn):
-        return await let_in(desk, request, done)
+        return let_in(desk, request, done)
     return sign_in_page(desk, request, pages.SignIn("passkey"), now, 401)
 
 
@@ -225,9 +223,7 @@ async def confirm_by(request: Request) -> Response:
             proof: Proof | None = s.proofs.get(name) if name in stepup.PROOF_OF.values() else None
             if proof is None:
                 return see(f"/account/confirm?next={following}")
-            done = await stepup.answer(s.db, proof, stepup.page_of(me.session), _typed(values), origin)
-            if done.code == "accepted":
-                await s.db.write(lambda tx: tx.sessions.prove(me.session.digest, done.proof))
+            done = await stepup.once_more(s.db, proof, me.session, _typed(values), origin)
     except Busy:
         return _busy(await _confirm(desk, request, me, following, name, 503, error="busy"))
     if done.code in ("accepted", "done"):
