@@ -155,12 +155,18 @@ class Im(Carrier):
 
 
 class Limits(Part):
-    """Requests from one network (an IPv4 address or an IPv6 /64) in a minute."""
+    """Requests from one network (an IPv4 address or an IPv6 /64) in a minute. A whole office may sit behind one, so
+    these keep the machine usable; what protects people is counted by name, person and page."""
 
-    recoveries: int = Field(60, ge=1, description="Recoveries and forgotten user names asked for, new mails included.")
-    proofs: int = Field(60, ge=1, description="Links, codes and other proofs shown.")
-    sign_ins: int = Field(60, ge=1, description="Sign-ins tried.")
-    checks: int = Field(240, ge=1, description="Looks at a password that is being typed.")
+    recoveries: int = Field(600, ge=1, description="Recoveries and forgotten user names asked for, new mails included.")
+    proofs: int = Field(600, ge=1, description="Links, codes and other proofs shown.")
+    sign_ins: int = Field(600, ge=1, description="Sign-ins tried.")
+    checks: int = Field(2400, ge=1, description="Looks at a password that is being typed.")
+    times_56: int = Field(4, ge=1, description="So many times as much from the IPv6 /56 around a network.")
+    times_48: int = Field(16, ge=1, description="So many times as much from the /48 around it.")
+    own_browser: int = Field(
+        60, ge=1, description="Of each, beside the network's, from a browser that somebody signed in with."
+    )
 
 
 class System(Part):

@@ -122,3 +122,17 @@ def network_of(source: str) -> str:
             return str(ip.ipv4_mapped)
         return str(ipaddress.ip_network((ip, 64), strict=False))
     return str(ip)
+
+
+@lru_cache(maxsize=4096)
+def networks_of(source: str) -> tuple[tuple[int, str], ...]:
+    """The networks that a source is limited by, from narrow to wide: (length of the prefix, name).
+
+    Who rents one machine gets a /56 or a /48 of IPv6 with it, so a /64 alone bounds nobody (D7).
+    """
+    name = network_of(source)
+    if ":" not in name:
+        return ((32, name),)
+    ip = ipaddress.ip_address(source)
+    wider = ((length, str(ipaddress.ip_network((ip, length), strict=False))) for length in (56, 48))
+    return ((64, name), *wider)

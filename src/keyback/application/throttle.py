@@ -13,14 +13,14 @@ from dataclasses import dataclass, field
 
 from keyback.application import devices
 from keyback.application.enrolled import Failure
-from keyback.application.identity import Origin, network_of
+from keyback.application.identity import Origin, network_of, networks_of
 from keyback.application.intake import subject_of
 from keyback.application.store import Seals, Tx
 from keyback.domain.challenge import MINUTE, token_digest
 from keyback.domain.password import PRESETS, FixedLock, Rules, Unreadable, normalize
 from keyback.domain.person import Account, Person
 from keyback.domain.secret import Secret
-from keyback.domain.throttle import BUDGET, OF_SOURCE, Side, seconds, wait_left
+from keyback.domain.throttle import BUDGET, OF_SOURCE, OF_WIDER, Side, seconds, wait_left
 
 SYSTEM = "builtin"
 LOCK_STEP = 5 * MINUTE  # a fixed lock ends up to this much later than the rules say, never sooner
@@ -46,6 +46,7 @@ class Try:
     Args:
         name: the counters' name of the account, or of a name that nobody has.
         place: digest of the network, or of the browser or network that has a place of its own.
+        sources: counters of its network and of those around it.
         mark: stands for this try until it is known whether it was right.
         again: the same wrong password came from there before; such a one does not count.
         off: too many were wrong in a row: it is compared with nothing.
@@ -55,7 +56,7 @@ class Try:
     name: str
     place: str
     side: Side
-    source: str
+    sources: tuple[str, ...]
     tried: bytes = field(repr=False)
     mark: bytes = field(repr=False)
     again: bool
@@ -72,7 +73,7 @@ class Try:
     def counted(self) -> list[str]:
         """What counted this try, and no other thing than wrong ones."""
         own = [_total(self.name, self.side)]
-        return [] if self.again else own if self.side == "browser" else [*own, _of(self.source)]
+        return [] if self.again else own if self.side == "browser" else [*own, *self.sources]
 
 
 def name_of(account_id: str) -> str:
@@ -92,6 +93,7 @@ def begin(
     name = name_of(found[0].id) if found else f"pw/g/{subject_of(tx.seals, canonical).hex()}"
     source, tried = place_of(origin.source), _tried(tx.seals, name, password)
     side, place, since = _side(tx, name, found[1].id if found else "", source, origin)
+    sources = _of(origin.source)
     near, locks = f"{name}/{place}", [_lock_count(name)] if rules.lock else []
     counts = tx.counters.add([near, *locks])  # holds up whoever tries the same from there on another node
     locked = _lock_left(tx, name, rules.lock) if rules.lock else 0  # behind the count, so that nobody slips past it
@@ -104,10 +106,11 @@ def begin(
     total = tx.counters.get(_total(name, side))
     if same is None:
         if side != "browser":
-            of_source = tx.counters.add([_of(source)])[_of(source)]
-            if of_source.hour > OF_SOURCE:
-                tx.counters.take_back([near, *locks, _of(source)])
-                return Wait(seconds(max(1, of_source.hour_ends - tx.now)))
+            seen = tx.counters.add(list(sources))
+            ends = [seen[key].hour_ends for key, most in sources.items() if seen[key].hour > most]
+            if ends:
+                tx.counters.take_back([near, *locks, *sources])
+                return Wait(seconds(max(1, max(ends) - tx.now)))
         total = tx.counters.add([_total(name, side)])[_total(name, side)]
     if rules.lock and counts[locks[0]].total % rules.lock.tries == 0:
         tx.counters.add([_lock_key(name, tx.now // LOCK_STEP)])  # taken back if this one is right
@@ -118,7 +121,7 @@ def begin(
     back = same is not None and same.count + 1 == LOOK_BACK_AT
     replaced = tx.people.replaced(found[0].id if found else "") if back else None
     off = total.total > BUDGET[side]
-    return Try(name, place, side, source, tried, mark, same is not None, off, back, replaced)
+    return Try(name, place, side, tuple(sources), tried, mark, same is not None, off, back, replaced)
 
 
 def wrong(tx: Tx, this: Try, previous: bool | None = None) -> None:
@@ -237,8 +240,10 @@ def _reset(tx: Tx, name: str) -> None:
     tx.counters.reset(*(_total(name, side) for side in BUDGET))
 
 
-def _of(source: str) -> str:
-    return f"pw/n/{source}"
+def _of(source: str) -> dict[str, int]:
+    """Counters of a network and of those around it, each with its most in an hour."""
+    wider = {f"pw/n/{_digest(name)}": OF_WIDER.get(length, OF_SOURCE) for length, name in networks_of(source)}
+    return dict(sorted(wider.items()))
 
 
 def _open_for(name: str, source: str) -> str:

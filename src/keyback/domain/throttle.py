@@ -17,6 +17,8 @@ FIRST_WAIT = MINUTE // 2
 LONGEST_WAIT = HOUR
 WINDOW = DAY  # what is older makes nobody wait
 OF_SOURCE = 100  # wrong passwords from one network in an hour, whatever the names
+OF_56, OF_48 = 400, 1600  # the same from the IPv6 /56 and /48 around it
+OF_WIDER = {56: OF_56, 48: OF_48}
 
 Side = Literal["stranger", "network", "browser"]
 """Where a try comes from, for one account: a browser that its owner signed in with, or recovered with today; a network

@@ -10,14 +10,15 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from keyback.application.devices import within
+from keyback.application.devices import LENGTH, within
 from keyback.application.evidence import Here
 from keyback.application.identity import Origin
 from keyback.application.services import Services
+from keyback.domain.challenge import token_digest
 from keyback.locale import Locale, choose
 from keyback.settings import Settings
 from keyback.web.cookies import DEVICE, LANGUAGE, Cookies
-from keyback.web.limits import Limiter
+from keyback.web.limits import Limiter, What
 from keyback.web.pages import Page, Shell
 from keyback.web.proxies import Proxies
 from keyback.web.rendering import Renderer
@@ -54,6 +55,29 @@ class Desk:
     def here(self, request: Request) -> Here:
         """Where an answer comes from, and the rules it is weighed by."""
         return Here(self.origin(request), self.services.policy)
+
+    async def allows(self, what: What, request: Request) -> bool:
+        """Counts one request of this network, else of this browser.
+
+        Raises:
+            StorageDown: Valkey is away and a secret would be checked.
+        """
+        source = self.proxies.source(request.scope)
+        return await self.limiter.allows(what, source) or await self.has_share(what, request)
+
+    async def has_share(self, what: What, request: Request) -> bool:
+        """Counts one request where a network has used up its minute: browsers that somebody signed in with have a share
+        of their own, which strangers behind the same address cannot use up (D8).
+
+        Raises:
+            StorageDown: as `allows`.
+        """
+        device = self.cookies.get(request, DEVICE)
+        if len(device) != LENGTH:
+            return False
+        digest = token_digest(device)
+        known = await self.services.db.read(lambda tx: bool(tx.devices.owners(digest)))
+        return known and await self.limiter.allows_browser(what, digest.hex()[:32])
 
     def shell(self, request: Request, *, step: Any = None, path: str = "", signed_in_as: str | None = None) -> Shell:
         locale = self.locale(request)

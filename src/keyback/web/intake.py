@@ -158,7 +158,7 @@ async def _form(desk: Desk, request: Request, receive: Receive, journey: str) ->
     head = _head(request.scope)
     device = desk.cookies.get(request, DEVICE)
     origin = Origin(desk.proxies.source(request.scope), head.get(b"user-agent", b"").decode("latin-1"), device)
-    if not await desk.limiter.allows("recoveries", origin.source):
+    if not await desk.limiter.allows("recoveries", origin.source) and not await desk.has_share("recoveries", request):
         return _error(desk, request, 429, 60)
     if _kind(head) != b"application/x-www-form-urlencoded":
         return _error(desk, request, 415)

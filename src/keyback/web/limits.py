@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, Literal
 
 import structlog
-from limits import RateLimitItemPerMinute
-from limits.aio.storage import MemoryStorage, Storage
+from limits.aio.storage import Storage
 from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
 
-from keyback.application.identity import network_of
+from keyback.application.identity import networks_of
 from keyback.application.store import StorageDown
 from keyback.settings import Limits, Unsafe
 
@@ -25,31 +26,58 @@ log = structlog.get_logger("keyback.limits")
 What = Literal["recoveries", "proofs", "sign_ins", "checks"]
 CHECKS_A_SECRET = frozenset({"proofs", "sign_ins"})
 WAIT_S = 60
-SWEEP_S = 60.0
 PATIENCE_S = 0.5  # with Valkey, for an answer that usually takes less than a millisecond
 
 
-class OneProcess(MemoryStorage):
-    """The library's memory, but for its cleaning: that starts a task with every hit which walks over all networks. Here
-    the window of a key begins anew when it is over, and others are swept out once in a while."""
+class OneProcess:
+    """Counts in this process the hits of the last minute, by the time of each: as many as are answered in a minute."""
 
-    _swept = 0.0
+    def __init__(self) -> None:
+        self.hits: dict[str, deque[float]] = {}
+        self._swept = 0.0
 
-    async def incr(self, key: str, expiry: float, amount: int = 1) -> int:
+    async def take(self, key: str, most: int) -> bool:
+        """Counts one; False, and nothing counted, when there were as many in the last minute."""
         now = time.time()
-        if now - self._swept > SWEEP_S:
+        if now - self._swept > WAIT_S:
             self._swept = now
-            for old in [k for k, until in self.expirations.items() if until <= now]:
-                del self.expirations[old], self.storage[old]
-        if self.expirations.get(key, 0) <= now:
-            self.expirations[key], self.storage[key] = now + expiry, 0
-        self.storage[key] += amount
-        return self.storage[key]
+            self.hits = {k: v for k, v in self.hits.items() if v[-1] > now - WAIT_S}
+        hits = self.hits.get(key)
+        if hits is None:
+            self.hits[key] = deque((now,))
+            return True
+        while hits and hits[0] <= now - WAIT_S:
+            hits.popleft()
+        if len(hits) >= most:
+            return False
+        hits.append(now)
+        return True
+
+    async def check(self) -> bool:
+        return True
+
+
+class Shared:
+    """Counts in Valkey, for all nodes.
+
+    Args:
+        storage: of the library, which keeps the time of each hit as `OneProcess` does.
+    """
+
+    def __init__(self, storage: Storage) -> None:
+        self.storage: Any = storage
+
+    async def take(self, key: str, most: int) -> bool:
+        async with asyncio.timeout(PATIENCE_S):
+            return bool(await self.storage.acquire_entry(key, most, WAIT_S, 1))
+
+    async def check(self) -> bool:
+        return bool(await self.storage.check())
 
 
 class Limiter:
     """Args:
-    limits: how many of each in a minute from one network.
+    limits: how many of each in a minute from one network, from those around it, and from a known browser.
     valkey_url: `valkey://…` (`redis://…` is the same); empty counts in this process.
 
     Raises:
@@ -57,25 +85,33 @@ class Limiter:
     """
 
     def __init__(self, limits: Limits, valkey_url: str = "") -> None:
-        storage: Storage = _valkey(valkey_url) if valkey_url else OneProcess()
         self.shared = bool(valkey_url)
-        # What FixedWindowRateLimiter does; it would put the key together anew for every hit.
-        self._storage = storage
-        self._key = lru_cache(maxsize=4096)(self._name)
-        self._items = {what: RateLimitItemPerMinute(getattr(limits, what)) for what in Limits.model_fields}
+        self._storage = Shared(_valkey(valkey_url)) if valkey_url else OneProcess()
+        self._limits = limits
+        self._keys = lru_cache(maxsize=4096)(self._names)
 
     async def allows(self, what: What, source: str) -> bool:
-        """Counts one; False when this network has to wait up to a minute.
+        """Counts one; False when this network, or one of the wider ones around it, has to wait up to a minute.
 
         Raises:
             StorageDown: Valkey is away and a secret would be checked.
         """
-        item, key = self._items[what], self._key(what, source)
+        return await self._take(what, self._keys(what, source))
+
+    async def allows_browser(self, what: What, name: str) -> bool:
+        """The share that a browser has of its own once its network's is used up; the caller knows that it is known.
+
+        Raises:
+            StorageDown: as `allows`.
+        """
+        return await self._take(what, ((f"LIMITS/{what}/b/{name}", self._limits.own_browser),))
+
+    async def _take(self, what: What, keys: Sequence[tuple[str, int]]) -> bool:
         try:
-            if not self.shared:
-                return await self._storage.incr(key, item.get_expiry()) <= item.amount
-            async with asyncio.timeout(PATIENCE_S):
-                return await self._storage.incr(key, item.get_expiry()) <= item.amount
+            for key, most in keys:
+                if not await self._storage.take(key, most):
+                    return False
+            return True
         except Exception as e:
             log.error("limits_down", error=type(e).__name__)
             if what in CHECKS_A_SECRET:
@@ -93,11 +129,12 @@ class Limiter:
     async def close(self) -> None:
         """Lets go of the connections to Valkey."""
         if self.shared:
-            client: Any = self._storage.bridge.storage  # type: ignore[attr-defined]
+            client: Any = self._storage.storage.bridge.storage  # type: ignore[union-attr]
             await client.aclose()
 
-    def _name(self, what: What, source: str) -> str:
-        return self._items[what].key_for(what, network_of(source))
+    def _names(self, what: What, source: str) -> tuple[tuple[str, int], ...]:
+        most, times = getattr(self._limits, what), {56: self._limits.times_56, 48: self._limits.times_48}
+        return tuple((f"LIMITS/{what}/{name}", most * times.get(n, 1)) for n, name in networks_of(source))
 
 
 def _valkey(url: str) -> Storage:

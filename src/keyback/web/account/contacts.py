@@ -143,7 +143,7 @@ async def confirm_one(request: Request) -> Response:
     if isinstance(me, Response):
         return me
     origin, s, contact_id = desk.origin(request), desk.services, request.path_params["id"]
-    if not await desk.limiter.allows("proofs", origin.source):
+    if not await desk.allows("proofs", request):
         return desk.page(request, pages.ErrorPage(429, 60, "/account/contacts"), 429)
     try:
         done = await contacts.confirm(s.db, s.proofs, me.person, contact_id, values["code"], origin)

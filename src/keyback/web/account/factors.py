@@ -118,7 +118,7 @@ async def totp_finish(request: Request) -> Response:
     app, factor_id, origin = _app(desk), request.path_params["id"], desk.origin(request)
     if app is None:
         return see("/account/ways")
-    if not await desk.limiter.allows("proofs", origin.source):
+    if not await desk.allows("proofs", request):
         return desk.page(request, pages.ErrorPage(429, 60, "/account/ways"), 429)
     typed = values["code"][:64]
     try:

@@ -31,7 +31,7 @@ async def lock(request: Request) -> Response:
     values = await read_form(request, "take_back")
     token, origin, back = desk.cookies.get(request, LINK), desk.origin(request), values["take_back"] == "yes"
     # A limit for comfort: in an emergency it is no obstacle when its store is away.
-    if not await desk.limiter.allows("recoveries", origin.source):
+    if not await desk.allows("recoveries", request):
         return desk.page(request, ErrorPage(429, 60, "/wasnt-me"), 429)
     seen = await desk.services.db.read(lambda tx: lockdown.look(tx, token))
     done = await desk.services.db.write(lambda tx: lockdown.lock_by_link(tx, token, back, origin))

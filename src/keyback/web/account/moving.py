@@ -34,7 +34,7 @@ async def refuse(request: Request) -> Response:
     await read_form(request)
     token, origin = desk.cookies.get(request, LINK), desk.origin(request)
     # A limit for comfort: in an emergency it is no obstacle when its store is away.
-    if not await desk.limiter.allows("recoveries", origin.source):
+    if not await desk.allows("recoveries", request):
         return desk.page(request, ErrorPage(429, 60, PATH), 429)
     seen = await desk.services.db.read(lambda tx: moving.look(tx, token))
     done = await desk.services.db.write(lambda tx: moving.refuse_by_link(tx, token, origin))

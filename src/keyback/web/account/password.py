@@ -49,7 +49,7 @@ async def change(request: Request) -> Response:
     if isinstance(me, Response):
         return me
     origin, typed = desk.origin(request), values["new_password"]
-    if not await desk.limiter.allows("sign_ins", origin.source):
+    if not await desk.allows("sign_ins", request):
         return desk.page(request, pages.ErrorPage(429, 60, "/account/password"), 429)
     if typed != values["new_password_again"]:
         return await _page(desk, request, me, 422, typed, mismatch=True)

@@ -50,7 +50,7 @@ async def choose(request: Request) -> Response:
     maker = questions.maker_of(s)
     if maker is None:
         return see("/account/ways")
-    if not await desk.limiter.allows("proofs", origin.source):
+    if not await desk.allows("proofs", request):
         return desk.page(request, pages.ErrorPage(429, 60, "/account/questions"), 429)
     chosen = [(values[f"question_{i}"], values[f"answer_{i}"]) for i in PLACES]
     keys = tuple(key for key, _ in chosen)

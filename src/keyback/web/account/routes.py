@@ -29,7 +29,7 @@ async def sign_in(request: Request) -> Response:
     values = await read_form(request, "identifier", "password")
     origin, s = desk.here(request).origin, desk.services
     typed = "".join(c for c in values["identifier"][:254] if c.isprintable())
-    if not await desk.limiter.allows("sign_ins", origin.source):
+    if not await desk.allows("sign_ins", request):
         return desk.page(request, pages.SignIn("slow_down", 60, typed), 429)
     try:
         result = await signin.sign_in(

@@ -94,8 +94,8 @@ async def take(request: Request) -> Response:
     """POST `/sign-in/second`."""
     desk = desk_of(request)
     values = await read_form(request, "proof", "code", "assertion")
-    origin, s, name = desk.here(request).origin, desk.services, values["proof"][:20]
-    if not await desk.limiter.allows("sign_ins", origin.source):
+    origin, s, name = desk.origin(request), desk.services, values["proof"][:20]
+    if not await desk.allows("sign_ins", request):
         return desk.page(request, pages.ErrorPage(429, 60, "/sign-in/second"), 429)
     proof, token = s.proofs.get(name), desk.cookies.get(request, WAITING)
     if proof is None or not token or name not in stepup.PROOF_OF.values():
@@ -152,7 +152,7 @@ async def by_passkey(request: Request) -> Response:
     values = await read_form(request, "assertion")
     origin, s = desk.here(request).origin, desk.services
     now = await s.db.read(lambda tx: tx.now)
-    if not await desk.limiter.allows("sign_ins", origin.source):
+    if not await desk.allows("sign_ins", request):
         return sign_in_page(desk, request, pages.SignIn("slow_down", 60), now, 429)
     proof, ticket = s.proofs.get("passkey"), desk.cookies.get(request, TICKET)
     if not isinstance(proof, FindsPasskey) or not ticket:
@@ -212,7 +212,7 @@ async def confirm_by(request: Request) -> Response:
     if isinstance(me, Response):
         return me
     origin, following = desk.origin(request), own_path(values["next"])
-    if not await desk.limiter.allows("sign_ins", origin.source):
+    if not await desk.allows("sign_ins", request):
         return desk.page(request, pages.ErrorPage(429, 60, "/account"), 429)
     name = values["proof"][:20]
     try:

@@ -67,7 +67,7 @@ async def limited(desk: Desk, request: Request, what: What) -> None:
     Raises:
         Stop: 429 when it has to wait.
     """
-    if not await desk.limiter.allows(what, desk.origin(request).source):
+    if not await desk.allows(what, request):
         raise Stop(429, "slow_down", retry_after=WAIT_S)
 
 

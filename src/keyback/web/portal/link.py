@@ -120,7 +120,7 @@ async def accept(request: Request) -> Response:
     """POST `/link/accept`, with the `number` that was typed on another device."""
     desk = desk_of(request)
     values = await read_form(request, "number")
-    if not await desk.limiter.allows("proofs", desk.origin(request).source):
+    if not await desk.allows("proofs", request):
         return desk.page(request, pages.ErrorPage(429, 60, "/link"), 429)
     token = _token(desk, request)
     if not token:
@@ -156,7 +156,7 @@ async def again(request: Request) -> Response:
     """POST `/link/again`: a new mail to the same stored address, unless the last one is too young."""
     desk = desk_of(request)
     await read_form(request)
-    if not await desk.limiter.allows("recoveries", desk.origin(request).source):
+    if not await desk.allows("recoveries", request):
         return desk.page(request, pages.ErrorPage(429, 60, "/link"), 429)
     token, held = _token(desk, request), _handles(desk, request)
     done = await desk.services.db.write(lambda tx: _renew(tx, token, held)) if token else None
@@ -188,7 +188,7 @@ async def fetch(request: Request) -> Response:
     """POST `/link/fetch`: one mail for the request that this browser waits for, once for each mailed link."""
     desk = desk_of(request)
     await read_form(request)
-    if not await desk.limiter.allows("recoveries", desk.origin(request).source):
+    if not await desk.allows("recoveries", request):
         return desk.page(request, pages.ErrorPage(429, 60, "/link"), 429)
     token, held, db = _token(desk, request), _handles(desk, request), desk.services.db
     own = await db.read(lambda tx: fetching.own_request(tx, held))

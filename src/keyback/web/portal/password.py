@@ -193,7 +193,7 @@ async def live_check(request: Request) -> Response:
     desk = desk_of(request)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         return problem(415, "unsupported_media_type")
-    if not await desk.limiter.allows("checks", desk.origin(request).source):
+    if not await desk.allows("checks", request):
         return problem(429, "slow_down", retry_after=60)
     try:
         values = parse_json(await request.body())

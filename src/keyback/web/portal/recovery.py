@@ -97,7 +97,7 @@ async def code(request: Request) -> Response:
         return held
     desk, handle, view = held
     values = await read_form(request, "code")
-    if not await desk.limiter.allows("proofs", desk.origin(request).source):
+    if not await desk.allows("proofs", request):
         return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
     if view is None or view.case is not None or view.intake.state == "stopped" or view.intake.journey == "username":
         return see(f"/r/{handle}")
@@ -120,7 +120,7 @@ async def again(request: Request) -> Response:
         return held
     desk, handle, view = held
     await read_form(request)
-    if not await desk.limiter.allows("recoveries", desk.origin(request).source):
+    if not await desk.allows("recoveries", request):
         return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
     if view is not None and view.case is None and await desk.services.db.write(lambda tx: prove.ask_again(tx, handle)):
         view = await desk.services.db.read(lambda tx: look(tx, handle))
@@ -147,7 +147,7 @@ async def password(request: Request) -> Response:
     desk, handle, view = held
     names = ("new_password", "new_password_again", "submission", "username")
     values = await read_form(request, *names, many=("accounts",))
-    if not await desk.limiter.allows("proofs", desk.origin(request).source):
+    if not await desk.allows("proofs", request):
         return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
     if view is None or view.case is None:
         note_refusal(request, "wrong_state")

@@ -124,7 +124,7 @@ def _form(journey: Journey, *fields: str, refused: str = "") -> Callable[[Act], 
                 return held
             desk, handle, view = held
             at = f"/r/{handle}"
-            if not await desk.limiter.allows("proofs", desk.origin(request).source):
+            if not await desk.allows("proofs", request):
                 return desk.page(request, pages.ErrorPage(429, 60, at), 429)
             if view is None or view.case is None or not view.case.open_to(handle) or view.intake.journey != journey:
                 note_refusal(request, "wrong_state")
@@ -225,7 +225,7 @@ async def planted(request: Request) -> Response:
         return held
     desk, handle, _ = held
     ids = (await read_form(request, many=("remove",)))["remove"].split("\n")
-    if not await desk.limiter.allows("proofs", desk.origin(request).source):
+    if not await desk.allows("proofs", request):
         return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
     here = desk.here(request)
     await desk.services.db.write(lambda tx: remedies.take_away(tx, handle, ids, here))

@@ -33,7 +33,7 @@ async def vouch(request: Request) -> Response:
     """POST `/vouch` with the four digits."""
     desk = desk_of(request)
     values = await read_form(request, "code")
-    if not await desk.limiter.allows("proofs", desk.origin(request).source):
+    if not await desk.allows("proofs", request):
         return desk.page(request, pages.ErrorPage(429, 60, "/vouch"), 429)
     db, token = desk.services.db, desk.cookies.get(request, LINK)
     proof = desk.services.proofs.get(vouching.PROOF)

@@ -114,7 +114,7 @@ async def begin(request: Request) -> Response:
         return held
     desk, handle, view = held
     values = await read_form(request, "target")
-    if not await desk.limiter.allows("recoveries", desk.origin(request).source):
+    if not await desk.allows("recoveries", request):
         return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
     proof = _proof(desk, request, view)
     if view is None or proof is None or not _may_go_on(view):
@@ -194,7 +194,7 @@ async def answer(request: Request) -> Response:
         return held
     desk, handle, view = held
     values = await read_form(request, "code", "assertion")
-    if not await desk.limiter.allows("proofs", desk.origin(request).source):
+    if not await desk.allows("proofs", request):
         return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
     proof = _proof(desk, request, view)
     if view is None or proof is None or proof.name == "recovery_contact" or not _may_go_on(view):
