@@ -13,6 +13,7 @@ from keyback.application.mail_quota import InstallationQuota
 from keyback.application.passwords import Busy, HashGate, Verified, load_blocklist, pepper_id
 from keyback.application.ports import Channel, Connector, Proof, Unavailable
 from keyback.application.services import Services
+from keyback.application.spraying import Thresholds
 from keyback.channels.im_dingtalk import DingTalkIm
 from keyback.channels.im_feishu import FeishuIm
 from keyback.channels.im_wecom import WeComIm
@@ -314,6 +315,7 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         leaked=load_leaked(s),
         policy=make_policy(s),
         proofs=make_proofs(s, gate),
+        alarms=Thresholds(s.limits.failing_names, s.limits.locked_names),
         mail_quota=InstallationQuota(s.mail.hourly, s.mail.daily),
         spend=SpendRules(
             tuple(s.sms.prefixes),

@@ -164,6 +164,8 @@ class Limits(Part):
     checks: int = Field(2400, ge=1, description="Looks at a password that is being typed.")
     times_56: int = Field(4, ge=1, description="So many times as much from the IPv6 /56 around a network.")
     times_48: int = Field(16, ge=1, description="So many times as much from the /48 around it.")
+    failing_names: int = Field(100, ge=1, description="Names with wrong passwords in an hour; more raise an alarm.")
+    locked_names: int = Field(20, ge=1, description="Names locked or switched off in an hour; more raise an alarm.")
     own_browser: int = Field(
         60, ge=1, description="Of each, beside the network's, from a browser that somebody signed in with."
     )

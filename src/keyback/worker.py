@@ -10,7 +10,18 @@ from functools import partial
 
 import structlog
 
-from keyback.application import attempts, evidence, intake, issuing, letters, moving, reminders, reset, rotation
+from keyback.application import (
+    attempts,
+    evidence,
+    intake,
+    issuing,
+    letters,
+    moving,
+    reminders,
+    reset,
+    rotation,
+    spraying,
+)
 from keyback.application.mail_quota import Reason
 from keyback.application.services import Services
 from keyback.application.store import StorageDown
@@ -42,6 +53,7 @@ class Tally:
     texts_withheld: dict[str, int] = field(default_factory=dict)
     applies: dict[str, int] = field(default_factory=dict)
     failures: int = 0
+    names: dict[str, int] = field(default_factory=lambda: {"failing": 0, "locked": 0})
 
     @property
     def withheld(self) -> int:
@@ -194,6 +206,12 @@ class Worker:
             letters, name = await db.write(partial(attempts.look, since=since, after=name))
             told, more = told + letters, bool(name)
         self._watched = now
+        seen = await db.write(lambda tx: spraying.look(tx, self.services.alarms))
+        self.tally.names = {"failing": seen.failing, "locked": seen.locked}
+        if seen.many_failing:
+            log.warning("many_failing", names=seen.failing)
+        if seen.many_locked:
+            log.warning("many_locked", names=seen.locked)
         return told
 
     async def _look_at_queue(self) -> None:

@@ -20,6 +20,7 @@ from keyback.domain.throttle import BUDGET, FREE, WINDOW
 SIGNED_IN, HALF_WAY, TRIES = "new_sign_in", "half_way", "tries"
 MOST_A_DAY = 5  # letters of each kind about sign-ins from new places, whoever makes them
 NAMES = "pw/"
+TOLD, MOST_TOLD = "alarm/told", 50  # people who are told of wrong passwords in an hour; beyond it is an attack on all
 
 
 # ── the right password ──────────────────────────────────────────────────────
@@ -120,7 +121,12 @@ def _look_at(tx: Tx, name: str, account: Account) -> int:
     failures = [f for f in tx.failures.of_names([name]) if f.count and f.last_at > tx.now - WINDOW]
     foreign = [f for f in failures if not throttle.is_own(f.network)]
     off = set(throttle.off_for(tx, account.id)) - {"browser"}
-    if not foreign or not (off or _piled(foreign)) or tx.counters.add([told])[told].day > 1:
+    if not foreign or not (off or _piled(foreign)):
+        return 0
+    if tx.counters.add([TOLD])[TOLD].hour > MOST_TOLD:
+        tx.counters.take_back([TOLD])  # many at once are the administrator's to hear of, by one alarm (J2)
+        return 0
+    if tx.counters.add([told])[told].day > 1:
         return 0
     last = max(foreign, key=lambda f: f.last_at)
     body = {

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from keyback.application.mail_quota import NO_LIMIT, InstallationQuota
 from keyback.application.passwords import HashGate
 from keyback.application.ports import Channel, Connector, Proof
+from keyback.application.spraying import Thresholds
 from keyback.application.store import Database, Seals
 from keyback.domain.password import Blocklist, Rules
 from keyback.domain.policy import Policy
@@ -27,6 +28,7 @@ class Services:
         leaked: passwords known from public leaks; empty when no breach file is set.
         spend: where SMS may go and how many.
         mail_quota: how many mails may be asked for, whoever they go to.
+        alarms: how much guessing is still no alarm.
     """
 
     db: Database
@@ -45,3 +47,4 @@ class Services:
     proofs: Mapping[str, Proof] = field(default_factory=dict)
     spend: SpendRules = field(default_factory=lambda: SpendRules(()))
     mail_quota: InstallationQuota = NO_LIMIT
+    alarms: Thresholds = field(default_factory=Thresholds)

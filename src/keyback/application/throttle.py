@@ -11,7 +11,7 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 
-from keyback.application import devices
+from keyback.application import devices, spraying
 from keyback.application.enrolled import Failure
 from keyback.application.identity import Origin, network_of, networks_of
 from keyback.application.intake import subject_of
@@ -112,8 +112,11 @@ def begin(
                 tx.counters.take_back([near, *locks, *sources])
                 return Wait(seconds(max(1, max(ends) - tx.now)))
         total = tx.counters.add([_total(name, side)])[_total(name, side)]
+        if side == "stranger" and total.total == BUDGET[side]:
+            spraying.note_lock(tx)
     if rules.lock and counts[locks[0]].total % rules.lock.tries == 0:
         tx.counters.add([_lock_key(name, tx.now // LOCK_STEP)])  # taken back if this one is right
+        spraying.note_lock(tx)
     mark = tx.random(16)
     if same is None:
         words = origin.agent

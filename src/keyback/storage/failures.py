@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from keyback.application.enrolled import Failure
 from keyback.storage.among import among
@@ -26,6 +26,11 @@ class FailureStore:
     def of_names(self, names: Sequence[str]) -> Sequence[Failure]:
         """What was tried in vain for these names, from everywhere, the last first."""
         return sorted(self._load(among(t.c.name, names)), key=lambda f: (-f.last_at, f.network, f.tried))
+
+    def names(self, kind: str, since: int) -> int:
+        """For how many names, of somebody or nobody, something was tried in vain since then."""
+        mine = (t.c.last_at > since) & (t.c.count > 0) & t.c.name.like(f"{kind}%")
+        return int(self._tx.conn.execute(select(func.count(t.c.name.distinct())).where(mine)).scalar_one())
 
     def touched(self, kind: str, since: int, after: str, limit: int) -> Sequence[str]:
         """Names of accounts for which something was tried in vain since then, in their order."""

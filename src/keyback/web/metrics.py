@@ -37,6 +37,7 @@ class Done(Protocol):
     texts_withheld: dict[str, int]
     applies: dict[str, int]
     failures: int
+    names: dict[str, int]
 
 
 class Backlog(Protocol):
@@ -149,6 +150,10 @@ class Metrics:
         yield CounterMetricFamily("keyback_intakes_resolved", "Requests looked up.", t.intakes)
         yield CounterMetricFamily("keyback_intakes_unmatched", "Of these, such that matched nobody.", t.ghosts)
         yield CounterMetricFamily("keyback_worker_failures", "Rounds and jobs that broke.", t.failures)
+        names = GaugeMetricFamily("keyback_sign_in_names", "Names in the last hour, by trouble.", labels=("trouble",))
+        for trouble, n in t.names.items():
+            names.add_metric([trouble], n)
+        yield names
         for name, words, counts in (
             ("keyback_letters", "Letters by result.", t.letters),
             ("keyback_mails_withheld", "Messages asked for beyond a quota, by what it protects.", t.mails_withheld),
