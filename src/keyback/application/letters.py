@@ -1,7 +1,7 @@
 """Sending what the outbox holds: letters in batches, retried until they expire; SMS within their budgets.
 
 A crash between commit and sending loses nothing (the row is there), one between sending and marking sends the same
-bytes again under the same Message-ID (Q1, Q2, K9).
+bytes again under the same Message-ID (Q1, Q2, K9). Whoever was stopped past the end of its lease sends no more (Q24).
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keyback.application import aftercare, attempts
+from keyback.application.leases import BatchLease, steady_clock
 from keyback.application.mail_quota import asker_of, lately
-from keyback.application.ports import Channel, Letter, LetterKind, Receipt
+from keyback.application.ports import LEASE_OVER, Channel, Letter, LetterKind, Receipt
 from keyback.application.store import Database, Job, Seals, Tx
 from keyback.domain import challenge as ch
 from keyback.domain.events import Note
@@ -49,6 +50,7 @@ async def send_some(
     jitter: Callable[[], float],
     limit: int = 100,
     spend: SpendRules = NO_SMS,
+    clock: Callable[[], float] = steady_clock,
 ) -> Sent:
     """Claims up to `limit` letters, hands them to the channel, marks each by its receipt.
 
@@ -56,14 +58,16 @@ async def send_some(
         titles: system name to what people call it.
         jitter: 0 to 1, spreads retries.
         spend: where SMS may go and how many; what is over is dropped, which no page shows.
+        clock: seconds, by which leases end.
     """
+    lease = BatchLease(clock(), LEASE, clock)
     jobs = await db.write(lambda tx: tx.outbox.claim("mail", limit, LEASE))
     if not jobs:
         return Sent()
     letters = await db.read(lambda tx: _letters(tx, jobs, titles, public_url))
     void = [j for j in jobs if letters[j.id] is None]
     over = [(j, r) for j in jobs if isinstance(r := letters[j.id], Receipt)]
-    ready = [(j, letter) for j in jobs if isinstance(letter := letters[j.id], Letter)]
+    ready = [(j, replace(letter, lease=lease)) for j in jobs if isinstance(letter := letters[j.id], Letter)]
     counted: dict[str, Sequence[str]] = {}
     withheld: dict[str, int] = {}
     if any(letter.channel == "sms" for _, letter in ready):
@@ -71,11 +75,23 @@ async def send_some(
         over += [(j, dear[j.id]) for j, _ in ready if j.id in dear]
         ready = [(j, letter) for j, letter in ready if j.id not in dear]
         withheld = dict(Counter(r.code for r in dear.values()))
-    receipts = await channel.send([letter for _, letter in ready])
+    receipts = await _send(db, channel, lease, jobs, [letter for _, letter in ready])
     answered = [*over, *zip((j for j, _ in ready), receipts, strict=True)]
     unspent = [counted[j.id] for j, r in answered if j.id in counted and _cost_nothing(r)]
     done = await db.write(lambda tx: _mark(tx, answered, void, jitter, unspent))
     return replace(done, withheld=withheld)
+
+
+async def _send(
+    db: Database, channel: Channel, lease: BatchLease, jobs: Sequence[Job], ready: Sequence[Letter]
+) -> Sequence[Receipt]:
+    """Sends what is still ours, and keeps it so meanwhile."""
+    if lease.old():
+        await lease.renew(db, jobs, LEASE)
+    if lease.over():
+        return [LEASE_OVER] * len(ready)
+    async with lease.kept(db, jobs, LEASE):
+        return await channel.send(ready)
 
 
 def _count(

@@ -42,6 +42,12 @@ class LetterKind(StrEnum):
     REMINDER = "reminder"  # something in the security centre waits to be looked at
 
 
+class Lease(Protocol):
+    """Whether a batch is still ours to send. Whoever sends asks right before a message can no longer be held back."""
+
+    def over(self) -> bool: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Letter:
     """One message to one stored address.
@@ -57,6 +63,8 @@ class Letter:
         facts: values for the text, by kind (see `channels/mail.py`, and `channels/phone_texts.py` for SMS and
             messages). Secrets among them are `Secret`.
         channel: how it travels; `to` is an address of that kind.
+        lease: for how long it is ours; None: nobody else sends it. One that is over is not sent: somebody else may have
+            it in hand. The receipt is `LEASE_OVER` then.
     """
 
     id: str
@@ -68,6 +76,11 @@ class Letter:
     expires_at: int
     facts: Mapping[str, object] = field(default_factory=dict)
     channel: Literal["mail", "sms", "im"] = "mail"
+    lease: Lease | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def ours(self) -> bool:
+        return self.lease is None or not self.lease.over()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,9 @@ class Receipt:
     status: Literal["sent", "temporary", "permanent"]
     code: str = "ok"
     detail: str = ""
+
+
+LEASE_OVER = Receipt("temporary", "lease_over")
 
 
 class Channel(Protocol):

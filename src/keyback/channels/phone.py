@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import structlog
 from pydantic import Field
 
-from keyback.application.ports import Letter, Receipt, Unavailable
+from keyback.application.ports import LEASE_OVER, Letter, Receipt, Unavailable
 from keyback.channels.mime import BadLetter
 from keyback.channels.phone_texts import PhoneTexts, ShortMessage
 from keyback.outbound.http import HttpOptions, MaybeDone, vendor_text
@@ -135,6 +135,8 @@ class PhoneChannel:
         except BadLetter as e:
             return Receipt("permanent", "bad_letter", str(e))
         begun = time.monotonic()
+        if not letter.ours:
+            return LEASE_OVER
         if silent.faults >= FAULTS or begun < self._quiet_until:
             return Receipt("temporary", "unreachable", "no answer a moment ago")
         try:

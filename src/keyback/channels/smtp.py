@@ -19,7 +19,7 @@ from typing import Literal
 
 import structlog
 
-from keyback.application.ports import Letter, Receipt
+from keyback.application.ports import LEASE_OVER, Letter, Receipt
 from keyback.channels.mail import LOOPBACK, ComposedMail, MailComposer
 from keyback.channels.mime import BadLetter
 from keyback.channels.smtp_replies import Down, after_content, clean, fault_of, refused, why
@@ -226,6 +226,8 @@ class SmtpChannel:
             if content:
                 index, data = content
                 content = None
+                if not batch.letters[index].ours:  # without its last dot the relay drops it
+                    raise Down(LEASE_OVER)
                 try:
                     line.write(data + ahead)
                     batch.receipts[index] = after_content(*line.reply())
@@ -251,6 +253,9 @@ class SmtpChannel:
         """The next message that can go; letters that never can get their receipt here."""
         while todo and not batch.down:
             letter = batch.letters[todo[0]]
+            if not letter.ours:
+                batch.down = LEASE_OVER  # all of a batch have one
+                return None
             if letter.expires_at <= self._clock():
                 receipt = Receipt("permanent", "expired")
             else:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Row, bindparam, func, select, text, update
 
 from keyback.application.store import Job
+from keyback.storage.among import among
 from keyback.storage.schema import outbox
 from keyback.storage.sql import in_order, insert_many
 
@@ -83,6 +84,16 @@ class OutboxStore:
     def _mark(self, job: Job, **values: Any) -> bool:
         mine = (outbox.c.id == job.id) & (outbox.c.fence == job.fence)
         return self._tx.conn.execute(update(outbox).where(mine).values(**values)).rowcount == 1
+
+    def renew(self, jobs: Sequence[Job], lease_ms: int) -> bool:
+        """Leases of these jobs from now on; False, and nothing changed, when one is no longer ours."""
+        for j in sorted(jobs, key=lambda j: j.id):
+            if not self.holds(j):
+                return False
+        until = self._tx.now + lease_ms
+        ids = among(outbox.c.id, [j.id for j in jobs])
+        self._tx.conn.execute(update(outbox).where(ids).values(due_at=until))
+        return True
 
     def holds(self, job: Job) -> bool:
         """Whether the lease is still ours; the row stays locked until the commit."""
