@@ -281,7 +281,8 @@ def start_mailbox(tx: Tx, handle: str, address: str, here: Here) -> str:
         raise BadInput("not_mail") from None
     contact = Contact(tx.new_id(), o.person.id, "mail", address.strip(), "backup", "pending", "person", added_at=tx.now)
     allowed = may_send(tx, Ask(o.person.id, contact, "proven", code=True, typed=True))
-    if allowed == "person":
+    # Fewer than whoever is signed in gets: a recovery needs one.
+    if allowed == "person" or tx.counters.get(f"mail/new/{o.person.id}").hour > ch.MAILS_PER_HOUR:
         raise Refusal("too_many")
     if not tx.contacts.add(contact):
         raise Refusal("known")

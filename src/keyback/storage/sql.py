@@ -73,9 +73,9 @@ def in_order(conn: Connection) -> Iterator[None]:
     if conn.dialect.name != "postgresql":
         yield
         return
-    conn.exec_driver_sql("SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off")
+    conn.exec_driver_sql("SET LOCAL enable_sort = off")
     yield
-    conn.exec_driver_sql("SET LOCAL enable_sort = on; SET LOCAL enable_bitmapscan = on")
+    conn.exec_driver_sql("SET LOCAL enable_sort = on")
 
 
 def insert_many(conn: Connection, table: Table, rows: Sequence[Row], *, ignore: bool = False, notify: str = "") -> None:
