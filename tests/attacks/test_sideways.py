@@ -31,6 +31,7 @@ from tests.attacks.steps import (
 )
 from tests.conftest import Kit, person
 from tests.web.api_client import Client
+from tests.web.live import drawn_for
 
 Make = Callable[..., Kit]
 
@@ -146,6 +147,8 @@ def call(kit: Kit, app: Any, method: str, path: str, **more: Any) -> httpx2.Resp
     async def go() -> httpx2.Response:
         transport = httpx2.ASGITransport(app=app, client=(HERE.source, 40000))
         async with httpx2.AsyncClient(transport=transport, base_url=kit.settings.public_url) as http:
+            if method == "POST" and "content" not in more:
+                more["data"] = drawn_for(path, (more.get("headers") or {}).get("cookie", ""), more.get("data"))
             return await http.request(method, path, **more)
 
     return kit.run(go())  # type: ignore[no-any-return]

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
@@ -32,6 +33,7 @@ from tests.attacks.steps import (
     types,
 )
 from tests.conftest import Kit, person
+from tests.web.live import drawn_for
 
 Make = Callable[..., Kit]
 
@@ -47,11 +49,14 @@ class Browser:
         async def go() -> httpx2.Response:
             transport = httpx2.ASGITransport(app=self.app, client=(HERE.source, 40000))
             headers = {"cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.items())}
+            sent = body
             if method == "POST":
+                whose = drawn_for(path, headers["cookie"], None)
+                sent = "&".join(filter(None, (body, urlencode(whose or {}))))
                 headers["origin"] = self.kit.settings.public_url
                 headers["content-type"] = "application/x-www-form-urlencoded"
             async with httpx2.AsyncClient(transport=transport, base_url=self.kit.settings.public_url) as http:
-                return await http.request(method, path, headers=headers, content=body.encode())
+                return await http.request(method, path, headers=headers, content=sent.encode())
 
         got: httpx2.Response = self.kit.run(go())
         for line in got.headers.get_list("set-cookie"):

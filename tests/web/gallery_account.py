@@ -40,6 +40,7 @@ def factors() -> Iterator[tuple[str, p.Page]]:
     yield "factors-none", a.Factors((), every)
     for done in ("passkey_added", "questions_set", "removed"):
         yield f"factors-{done}", a.Factors(FACTORS, every, done)
+    yield "stale-form", a.StaleForm("/account/password")
     yield "totp-start", a.TotpStart()
     yield "totp-setup", a.TotpSetup("f4", Markup("<svg></svg>"), "JBSW Y3DP EHPK 3PXP")
     yield "totp-wrong", a.TotpSetup("f4", Markup("<svg></svg>"), "JBSW Y3DP EHPK 3PXP", "wrong")
@@ -88,6 +89,7 @@ def contacts() -> Iterator[tuple[str, p.Page]]:
     errors = ("not_mail", "phone_not_understood", "not_im", "own_address")
     for kind, error in zip(KINDS, errors, strict=True):
         yield f"add-{kind}", a.AddContact(kind)
+        yield f"add-{kind}-again", a.AddContact(kind, "stale_form", "wei@example.net", "Wei")
         yield f"add-{kind}-{error}", a.AddContact(kind, error, "x y", "陈伟")
     yield "add-sms-last", a.AddContact("sms", stronger=("passkey", "totp"))
     yield "add-sms-app-there", a.AddContact("sms", "known", "+86 1", stronger=("passkey",))

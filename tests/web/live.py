@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import io
 import logging
+import re
 import secrets
 import socket
 import threading
@@ -25,11 +26,29 @@ from keyback.bootstrap import build, close
 from keyback.observability import configure
 from keyback.settings import Settings
 from keyback.storage.sealing import Keyring
+from keyback.web.account.session import form_token
 from keyback.web.server import Patience, bind
 from tests.cheaper import CHEAP, cheap_hashing
 from tests.conftest import person
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+def drawn_for(path: str, cookies: str, data: Any) -> Any:
+    """A form's fields with what the page would have put into it for the session of these cookies."""
+    found = re.search(r"keyback-session=([\w-]+)", cookies)
+    if found and path.startswith(("/account", "/sign-out")) and (data is None or isinstance(data, dict)):
+        return {"form_token": form_token(found[1]), **(data or {})}
+    return data
+
+
+class Browser(httpx2.Client):
+    """Sends forms as the pages that it would have them from draw them."""
+
+    def post(self, url: Any, *, data: Any = None, **more: Any) -> httpx2.Response:
+        jar = "; ".join(f"{c.name}={c.value}" for c in self.cookies.jar)
+        given = {**self.headers, **(more.get("headers") or {})}.get("cookie", "")
+        return super().post(url, data=drawn_for(str(url), f"{jar}; {given}", data), **more)
 
 
 @dataclass
@@ -55,7 +74,7 @@ class Live:
     def client(self, **headers: str) -> httpx2.Client:
         """A client that sends what a browser on our own page would."""
         own = {"host": self.host, "sec-fetch-site": "same-origin", "user-agent": AGENT, **headers}
-        return httpx2.Client(base_url=self.url, headers=own, timeout=10, trust_env=False)
+        return Browser(base_url=self.url, headers=own, timeout=10, trust_env=False)
 
     def raw(self, data: bytes, *, seconds: float = 10.0) -> bytes:
         """Everything that comes back for these bytes until the server closes the connection."""

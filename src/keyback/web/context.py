@@ -79,7 +79,15 @@ class Desk:
         known = await self.services.db.read(lambda tx: bool(tx.devices.owners(digest)))
         return known and await self.limiter.allows_browser(what, digest.hex()[:32])
 
-    def shell(self, request: Request, *, step: Any = None, path: str = "", signed_in_as: str | None = None) -> Shell:
+    def shell(
+        self,
+        request: Request,
+        *,
+        step: Any = None,
+        path: str = "",
+        signed_in_as: str | None = None,
+        form_token: str = "",
+    ) -> Shell:
         locale = self.locale(request)
         return Shell(
             locale=locale,
@@ -90,6 +98,7 @@ class Desk:
             step=step,
             demo=self.settings.demo,
             signed_in_as=signed_in_as,
+            form_token=form_token,
         )
 
     def page(

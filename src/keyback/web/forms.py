@@ -15,6 +15,8 @@ MOST_FIELDS = 40
 JUDGED = frozenset({"identifier", "password", "current_password", "new_password", "new_password_again"})
 """Fields whose own rules refuse a NUL byte, in better words."""
 MOST_DEPTH = 20
+FORM_TOKEN = "form_token"  # noqa: S105 - a name
+"""A field that any form may hold: which session it was drawn for. Kept in the scope, under the same name."""
 FLAT = frozenset({str, int, float, bool, type(None)})
 
 
@@ -39,7 +41,8 @@ async def read_form(request: Request, *single: str, many: Sequence[str] = ()) ->
     body = await request.body()
     if kind != "application/x-www-form-urlencoded" and (kind or body):
         raise BadForm(415, "unsupported_media_type")
-    values = parse_form(body, single, many)
+    values = parse_form(body, (*single, FORM_TOKEN), many)
+    request.scope[FORM_TOKEN] = values.pop(FORM_TOKEN)
     for name, value in values.items():
         if "\0" in value and name not in JUDGED:
             raise BadForm(422, "not_text", name)

@@ -6,7 +6,7 @@ template. Errors are codes; the words for them live in the templates, so that on
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from keyback.domain.policy import Journey
@@ -34,6 +34,7 @@ class Shell:
         step: 1 prove, 2 new password, 3 done; None where no recovery is under way.
         demo: whether to show the demo strip.
         signed_in_as: user name of the session, for the sign-out button.
+        form_token: what forms of this session carry; empty where there is none.
     """
 
     locale: Literal["zh_CN", "en"]
@@ -44,6 +45,7 @@ class Shell:
     step: Literal[1, 2, 3] | None = None
     demo: bool = False
     signed_in_as: str | None = None
+    form_token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

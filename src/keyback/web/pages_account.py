@@ -170,11 +170,19 @@ class Contacts(Page):
 
 
 @dataclass(frozen=True, slots=True)
+class StaleForm(Page):
+    """The answer to a form that was not drawn for this session. `back`: the page to open again."""
+
+    template: ClassVar[str] = "account/stale_form.html"
+    back: str = "/account"
+
+
+@dataclass(frozen=True, slots=True)
 class AddContact(Page):
     """`/account/contacts/add/{kind}`.
 
     Args:
-        error: a code of `contacts.read_address` or `contacts.start`.
+        error: a code of `contacts.read_address` or `contacts.start`, or `stale_form`.
         stronger: for a phone, the factors that are offered before it: those that can be added and are not there yet.
     """
 

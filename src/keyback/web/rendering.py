@@ -109,6 +109,7 @@ class Renderer:
             cache_size=-1,
         )
         env.globals["_"] = pass_context(_translate)
+        env.globals["form_token"] = pass_context(_form_token)
         env.globals["static_url"] = self.static_url
         env.globals["zone_name"] = pass_context(lambda context: self._zone_names[_locale(context)])
         env.filters["moment"] = pass_context(lambda context, at: moment(_locale(context), at, self.zone))
@@ -143,6 +144,12 @@ def _zone_name(zone: ZoneInfo, locale: str) -> str:
 def _locale(context: Context) -> str:
     shell = context["shell"]
     return str(shell.locale)
+
+
+def _form_token(context: Context) -> Markup:
+    """The field by which a form of the security centre shows that it was drawn for this session."""
+    token = context["shell"].form_token
+    return Markup('<input type="hidden" name="form_token" value="{}">').format(token) if token else Markup("")
 
 
 def _translate(context: Context, message: str, /, **values: object) -> Markup:

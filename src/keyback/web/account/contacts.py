@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from starlette.requests import Request
@@ -17,7 +18,7 @@ from keyback.domain.person import Contact, one_domain
 from keyback.domain.prompt import Prompt
 from keyback.web import pages
 from keyback.web.account import factors
-from keyback.web.account.session import Me, confirmed, page, signed_in
+from keyback.web.account.session import Me, Stale, confirmed, page, signed_in
 from keyback.web.context import Desk, desk_of, see
 from keyback.web.cookies import LINK
 from keyback.web.forms import read_form
@@ -91,6 +92,8 @@ async def add_one(request: Request) -> Response:
     """POST `/account/contacts/add/{kind}`."""
     values = await read_form(request, "address", "name")
     me, desk = await confirmed(request), desk_of(request)
+    if isinstance(me, Stale):
+        return _typed_again(desk, request, me, values)
     if isinstance(me, Response):
         return me
     kind, origin = _kind(request, desk), desk.origin(request)
@@ -111,6 +114,17 @@ async def add_one(request: Request) -> Response:
         typed = "".join(c for c in values["address"][:254] if c.isprintable())
         return page(desk, request, me, AddContact(kind, e.code, typed, name, _stronger(desk, me, kind)), 422)
     return see("/account/contacts?done=invited" if kind == "helper" else f"/account/contacts/{contact_id}")
+
+
+def _typed_again(desk: Desk, request: Request, stale: Stale, values: Mapping[str, str]) -> Response:
+    """The form as it was typed, to be sent from this session; for somebody who may send it."""
+    kind = _kind(request, desk)
+    if kind is None or not stale.me.fresh:
+        return stale
+    typed = "".join(c for c in values["address"][:254] if c.isprintable())
+    name = enrol.clean_label(values["name"][:200]) if kind == "helper" else ""
+    model = AddContact(kind, "stale_form", typed, name, _stronger(desk, stale.me, kind))
+    return page(desk, request, stale.me, model, 403)
 
 
 async def one(request: Request) -> Response:

@@ -12,6 +12,7 @@ from keyback.domain.secret import Secret
 from keyback.web import pages
 from keyback.web.account import contacts, devices, factors, lock, moving, overview, questions, second
 from keyback.web.account import password as own_password
+from keyback.web.account.session import Stale, signed_in
 from keyback.web.context import desk_of, see
 from keyback.web.cookies import SESSION
 from keyback.web.forms import read_form
@@ -52,6 +53,9 @@ async def sign_out(request: Request) -> Response:
     """POST `/sign-out`."""
     desk = desk_of(request)
     await read_form(request)
+    me = await signed_in(request)
+    if isinstance(me, Stale):
+        return me
     token = desk.cookies.get(request, SESSION)
     if token:
         await desk.services.db.write(lambda tx: signin.sign_out(tx, token))

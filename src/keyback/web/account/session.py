@@ -1,7 +1,10 @@
-"""Who is signed in, and whether they have just shown it again (ASVS 5.0 7.5)."""
+"""Who is signed in, whether they have just shown it again (ASVS 5.0 7.5), and whether a form is theirs (E11)."""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import hmac
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +18,9 @@ from keyback.domain.factor import Factor
 from keyback.domain.person import Account, Person
 from keyback.web.context import Desk, desk_of, note_refusal, see
 from keyback.web.cookies import SESSION
+from keyback.web.forms import FORM_TOKEN
 from keyback.web.pages import Page
+from keyback.web.pages_account import StaleForm
 
 OWN_PATH = re.compile(r"/account(/[A-Za-z0-9_-]{1,40}){0,3}\Z")
 
@@ -39,17 +44,44 @@ class Me:
         return stepup.is_fresh(self.session, self.second_step, self.now)
 
 
+class Stale(Response):
+    """The answer to a form that was not drawn for this session: nothing is done. `me` is whose session it is."""
+
+    def __init__(self, me: Me, drawn: Response) -> None:
+        super().__init__(drawn.body, drawn.status_code)
+        self.raw_headers = drawn.raw_headers
+        self.me = me
+
+
+def form_token(session: str) -> str:
+    """What every form of the security centre carries: a digest of the session's token, so that it changes with the
+    session and nobody else can know it. A SameSite cookie alone is not sent by browsers that know no such thing."""
+    digest = hashlib.blake2b(session.encode(), digest_size=18, person=b"keyback-form").digest()
+    return base64.urlsafe_b64encode(digest).decode()
+
+
 async def signed_in(request: Request) -> Me | Response:
-    """The person, or the way to the sign-in page."""
+    """The person, or the way to the sign-in page; for a form that was read and not drawn for this session, `Stale`."""
     desk = desk_of(request)
     token = desk.cookies.get(request, SESSION)
     me = await desk.services.db.write(lambda tx: _touch(tx, token)) if token else None
     if me is not None:
-        return me
+        return me if request.method != "POST" or _fits(request, token) else _stale(desk, request, me)
     note_refusal(request, "unauthorized")
     response = see("/sign-in")
     desk.cookies.drop(response, SESSION)
     return response
+
+
+def _fits(request: Request, session: str) -> bool:
+    given = str(request.scope.get(FORM_TOKEN, ""))
+    return hmac.compare_digest(given.encode(), form_token(session).encode())
+
+
+def _stale(desk: Desk, request: Request, me: Me) -> Stale:
+    note_refusal(request, "cross_site")
+    back = own_path(request.url.path.removesuffix("/again").removesuffix("/file"))
+    return Stale(me, page(desk, request, me, StaleForm(back), 403, path=back))
 
 
 def _touch(tx: Tx, token: str) -> Me | None:
@@ -82,4 +114,5 @@ def own_path(path: str) -> str:
 def page(desk: Desk, request: Request, me: Me, model: Page, status: int = 200, *, path: str = "") -> Response:
     """A page of the security centre."""
     over: dict[str, Any] = {"path": path} if path else {}
+    over["form_token"] = form_token(desk.cookies.get(request, SESSION))
     return desk.page(request, model, status, signed_in_as=me.account.username, **over)
