@@ -42,10 +42,10 @@ async def read_form(request: Request, *single: str, many: Sequence[str] = ()) ->
     if kind != "application/x-www-form-urlencoded" and (kind or body):
         raise BadForm(415, "unsupported_media_type")
     values = parse_form(body, (*single, FORM_TOKEN), many)
-    request.scope[FORM_TOKEN] = values.pop(FORM_TOKEN)
     for name, value in values.items():
         if "\0" in value and name not in JUDGED:
             raise BadForm(422, "not_text", name)
+    request.scope[FORM_TOKEN] = values.pop(FORM_TOKEN)
     return values
 
 
