@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -38,14 +39,25 @@ from tests.web.live import drawn_for
 Make = Callable[..., Kit]
 
 
+HIDDEN = re.compile(r'<input type="hidden" name="(of|own)" value="([^"]*)">')
+NAMED = re.compile(r"[?&](of)=([\w-]+)")
+OF_LINKS = ("/link/", "/stop", "/vouch", "/invited", "/wasnt-me", "/new-address")
+
+
 class Browser:
     """A browser with cookies of its own, without the network between."""
 
     def __init__(self, kit: Kit, *held: Started) -> None:
         self.kit, self.app = kit, make_app(make_desk(kit.settings, kit.services))
         self.cookies = {"keyback-recovery": "~".join(f"{s.handle}.{s.secret}" for s in held)} if held else {}
+        self.hidden: dict[str, str] = {}  # of the link that was shown last
 
     def __call__(self, method: str, path: str, body: str = "") -> httpx2.Response:
+        if method == "POST" and path.startswith(OF_LINKS):
+            names = ("of", "own") if path == "/link/fetch" else ("of",)
+            sent = [f"{n}={self.hidden[n]}" for n in names if n in self.hidden and f"{n}=" not in body]
+            body = "&".join([*([body] if body else []), *sent])
+
         async def go() -> httpx2.Response:
             transport = httpx2.ASGITransport(app=self.app, client=(HERE.source, 40000))
             headers = {"cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.items())}
@@ -62,11 +74,12 @@ class Browser:
         for line in got.headers.get_list("set-cookie"):
             name, _, value = line.split(";")[0].partition("=")
             self.cookies[name] = value.strip('"')
+        found = [*HIDDEN.findall(got.text), *NAMED.findall(got.headers.get("location", ""))]
+        self.hidden |= dict(found)
         return got
 
     def open(self, token: str) -> httpx2.Response:
-        self("GET", f"/l/{token}")
-        return self("GET", "/link")
+        return self("GET", self("GET", f"/l/{token}").headers["location"])
 
 
 def mailed(kit: Kit, tray: Tray, handle: str) -> str:

@@ -274,18 +274,20 @@ def test_this_was_not_me_locks_takes_back_and_leads_to_a_recovery(centre: Centre
     link = notice_link(centre.mails("maya@example.com", 1)[0])
     owner = centre.another()
     for _ in range(3):
-        assert owner.get(f"/l/{link}").headers["location"] == "/wasnt-me"
-        assert "Authenticator app" in owner.get("/wasnt-me").text
+        at = owner.get(f"/l/{link}").headers["location"]
+        assert at.startswith("/wasnt-me?of=")
+        assert "Authenticator app" in owner.get(at).text
     assert centre.get("/account").status_code == 200, "opening the link changed nothing"
-    done = owner.post("/wasnt-me", data={"take_back": "yes"})
+    sent = {"take_back": "yes", "of": at.partition("of=")[2]}
+    done = owner.post("/wasnt-me", data=sent)
     assert done.status_code == 200
     assert centre.get("/account").headers["location"] == "/sign-in"
     assert centre.sign_in() == "401", "who knows the password is out"
     pid = centre.who().id
     assert not centre.at.read(lambda tx: tx.factors.of_person(pid))
     assert "locked" in centre.mails("maya@example.com", 2)[-1]["text"]
-    assert owner.get(f"/l/{link}").headers["location"] == "/wasnt-me"
-    assert owner.post("/wasnt-me", data={"take_back": "yes"}).status_code == 410, "once"
+    assert owner.get(f"/l/{link}").headers["location"] == at
+    assert owner.post("/wasnt-me", data=sent).status_code == 410, "once"
     started = owner.post("/forgot", data={"identifier": "maya", "system": "", "journey": "password"})
     assert started.headers["location"].startswith("/r/")
 
@@ -309,14 +311,15 @@ def test_a_recovery_contact_agrees_by_a_post_and_can_be_removed(centre: Centre) 
     assert asked.headers["location"] == "/account/contacts?done=invited"
     mail = centre.mails("wei@example.com", 1)[0]
     link, colleague, pid = notice_link(mail), centre.another(), centre.who().id
-    assert colleague.get(f"/l/{link}").headers["location"] == "/invited"
-    assert colleague.get("/invited").status_code == 200
+    at = colleague.get(f"/l/{link}").headers["location"]
+    assert at.startswith("/invited?of=")
+    assert colleague.get(at).status_code == 200
     assert centre.at.read(lambda tx: [c.role for c in tx.contacts.of_person(pid)]) == ["primary"]
-    assert colleague.post("/invited", data={"answer": "yes"}).status_code == 200
+    assert colleague.post("/invited", data={"answer": "yes", "of": at.partition("of=")[2]}).status_code == 200
     helper = next(c for c in centre.at.read(lambda tx: tx.contacts.of_person(pid)) if c.role == "recovery")
     assert helper.usable_from > centre.at.read(lambda tx: tx.now)
-    assert colleague.get(f"/l/{link}").headers["location"] == "/invited"
-    assert colleague.get("/invited").status_code == 410
+    assert colleague.get(f"/l/{link}").headers["location"] == at
+    assert colleague.get(at).status_code == 410
     centre.post(f"/account/remove/{row(centre.get('/account/contacts').text, 'Wei Chen')}")
     assert centre.at.read(lambda tx: [c.role for c in tx.contacts.of_person(pid)]) == ["primary"]
 

@@ -17,7 +17,7 @@ from keyback.application.services import Services
 from keyback.domain.challenge import token_digest
 from keyback.locale import Locale, choose
 from keyback.settings import Settings
-from keyback.web.cookies import DEVICE, LANGUAGE, Cookies
+from keyback.web.cookies import DEVICE, LANGUAGE, SHOWN, Cookies
 from keyback.web.limits import Limiter, What
 from keyback.web.pages import Page, Shell
 from keyback.web.proxies import Proxies
@@ -99,6 +99,7 @@ class Desk:
             demo=self.settings.demo,
             signed_in_as=signed_in_as,
             form_token=form_token,
+            of=request.scope.get(SHOWN, ""),
         )
 
     def page(

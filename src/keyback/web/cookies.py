@@ -16,7 +16,7 @@ from keyback.application.intake import holds
 from keyback.application.store import Seals
 
 HOLDS = "recovery"  # handle.secret of up to three recoveries that this browser holds
-LINK = "link"  # a mailed link's token, moved out of the address bar
+LINK = "link"  # tokens of up to five mailed links, moved out of the address bar (`links`)
 SESSION = "session"
 DEVICE = "device"  # by which a browser is known that somebody signed in with
 WAITING = "second"  # finds the sign-in that waits for its second step
@@ -24,6 +24,7 @@ TICKET = "ticket"  # of the challenge on the sign-in page
 LANGUAGE = "language"
 ALL = (HOLDS, LINK, SESSION, DEVICE, WAITING, TICKET, LANGUAGE)
 READ = "keyback.cookies"  # in the scope: our cookies of this request, read once
+SHOWN = "keyback.shown"  # in the scope: names the mailed link that a page is about
 MOST_HELD = 3
 MOST_LENGTH = 300
 VALUE = re.compile(r"[A-Za-z0-9._~-]*\Z")  # of RFC 6265 section 4.1.1 what ours are made of; nothing needs quoting

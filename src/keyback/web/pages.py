@@ -35,6 +35,7 @@ class Shell:
         demo: whether to show the demo strip.
         signed_in_as: user name of the session, for the sign-out button.
         form_token: what forms of this session carry; empty where there is none.
+        of: names the mailed link that the page is about; its forms carry it (`links`).
     """
 
     locale: Literal["zh_CN", "en"]
@@ -46,6 +47,7 @@ class Shell:
     demo: bool = False
     signed_in_as: str | None = None
     form_token: str = field(default="", repr=False)
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,10 @@ from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.factor import BOUND
 from keyback.domain.person import Contact, one_domain
 from keyback.domain.prompt import Prompt
-from keyback.web import pages
+from keyback.web import links, pages
 from keyback.web.account import factors
 from keyback.web.account.session import Me, Stale, confirmed, page, signed_in
 from keyback.web.context import Desk, desk_of, see
-from keyback.web.cookies import LINK
 from keyback.web.forms import read_form
 from keyback.web.pages_account import AddContact, ConfirmContact, ContactLine, Contacts, Invited, RemoveOne
 
@@ -251,7 +250,7 @@ async def remove(request: Request) -> Response:
 async def invited(request: Request) -> Response:
     """GET `/invited`: who asks, and what they would agree to. Changes nothing."""
     desk = desk_of(request)
-    token = desk.cookies.get(request, LINK)
+    token = links.shown(desk, request)
     found = await desk.services.db.read(lambda tx: contacts.look_at_invitation(tx, token))
     model = Invited(found.person, found.asked_at, found.problem)
     return desk.page(request, model, 410 if found.problem else 200, path="/invited")
@@ -260,8 +259,11 @@ async def invited(request: Request) -> Response:
 async def answer(request: Request) -> Response:
     """POST `/invited` with `answer` yes or no."""
     desk = desk_of(request)
-    values = await read_form(request, "answer")
-    token, origin, yes = desk.cookies.get(request, LINK), desk.origin(request), values["answer"] == "yes"
+    values = await read_form(request, "answer", links.FIELD)
+    token, origin = links.sent(desk, request, values[links.FIELD]), desk.origin(request)
+    yes = values["answer"] == "yes"
+    if not token:
+        return links.stale(request, "/invited", values[links.FIELD])
     seen = await desk.services.db.read(lambda tx: contacts.look_at_invitation(tx, token))
     if not seen.problem:
         act = contacts.accept if yes else _decline
@@ -274,9 +276,9 @@ async def answer(request: Request) -> Response:
         if done:
             answered = Invited(seen.person, problem="accepted" if yes else "declined")
             response = desk.page(request, answered, path="/invited")
-            desk.cookies.drop(response, LINK)
+            links.drop(desk, request, response, token)
             return response
-    return see("/invited")
+    return links.stale(request, "/invited", values[links.FIELD])
 
 
 def _decline(tx: Tx, token: str, origin: Any) -> bool:

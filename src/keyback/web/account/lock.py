@@ -8,9 +8,10 @@ from starlette.routing import Route
 
 from keyback.application import lockdown
 from keyback.application.account import DAYS_BACK
+from keyback.web import links
 from keyback.web.account.session import page, signed_in
 from keyback.web.context import desk_of
-from keyback.web.cookies import LINK, SESSION
+from keyback.web.cookies import SESSION
 from keyback.web.forms import read_form
 from keyback.web.pages import ErrorPage
 from keyback.web.pages_account import Lock
@@ -19,7 +20,7 @@ from keyback.web.pages_account import Lock
 async def show(request: Request) -> Response:
     """GET `/wasnt-me`: what a POST would do. Changes nothing (E13)."""
     desk = desk_of(request)
-    token = desk.cookies.get(request, LINK)
+    token = links.shown(desk, request)
     found = await desk.services.db.read(lambda tx: lockdown.look(tx, token))
     model = Lock("/wasnt-me", found.problem, found.username, found.recent)
     return desk.page(request, model, 410 if found.problem else 200, path="/wasnt-me")
@@ -28,16 +29,19 @@ async def show(request: Request) -> Response:
 async def lock(request: Request) -> Response:
     """POST `/wasnt-me`."""
     desk = desk_of(request)
-    values = await read_form(request, "take_back")
-    token, origin, back = desk.cookies.get(request, LINK), desk.origin(request), values["take_back"] == "yes"
+    values = await read_form(request, "take_back", links.FIELD)
+    token, origin = links.sent(desk, request, values[links.FIELD]), desk.origin(request)
+    back = values["take_back"] == "yes"
     # A limit for comfort: in an emergency it is no obstacle when its store is away.
     if not await desk.allows("recoveries", request):
         return desk.page(request, ErrorPage(429, 60, "/wasnt-me"), 429)
+    if not token:
+        return links.stale(request, "/wasnt-me", values[links.FIELD])
     seen = await desk.services.db.read(lambda tx: lockdown.look(tx, token))
     done = await desk.services.db.write(lambda tx: lockdown.lock_by_link(tx, token, back, origin))
     problem = "done" if done else seen.problem or "over"
     response = desk.page(request, Lock("/wasnt-me", problem, seen.username), 200 if done else 410, path="/wasnt-me")
-    desk.cookies.drop(response, LINK)
+    links.drop(desk, request, response, token)
     return response
 
 

@@ -7,8 +7,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application import moving
+from keyback.web import links
 from keyback.web.context import desk_of
-from keyback.web.cookies import LINK
 from keyback.web.forms import read_form
 from keyback.web.pages import ErrorPage
 from keyback.web.pages_account import NewAddress
@@ -19,7 +19,7 @@ PATH = "/new-address"
 async def show(request: Request) -> Response:
     """GET `/new-address`: what a POST would do. Changes nothing."""
     desk = desk_of(request)
-    token = desk.cookies.get(request, LINK)
+    token = links.shown(desk, request)
     found = await desk.services.db.read(lambda tx: moving.look(tx, token))
     return desk.page(request, _page(found), 410 if found.problem else 200, path=PATH)
 
@@ -31,16 +31,18 @@ def _page(found: moving.Moving) -> NewAddress:
 async def refuse(request: Request) -> Response:
     """POST `/new-address`: it is not mine."""
     desk = desk_of(request)
-    await read_form(request)
-    token, origin = desk.cookies.get(request, LINK), desk.origin(request)
+    mark, origin = (await read_form(request, links.FIELD))[links.FIELD], desk.origin(request)
+    token = links.sent(desk, request, mark)
     # A limit for comfort: in an emergency it is no obstacle when its store is away.
     if not await desk.allows("recoveries", request):
         return desk.page(request, ErrorPage(429, 60, PATH), 429)
+    if not token:
+        return links.stale(request, PATH, mark)
     seen = await desk.services.db.read(lambda tx: moving.look(tx, token))
     done = await desk.services.db.write(lambda tx: moving.refuse_by_link(tx, token, origin))
     model = NewAddress("done" if done else seen.problem or "over", seen.address, seen.old, seen.primary)
     response = desk.page(request, model, 200 if done else 410, path=PATH)
-    desk.cookies.drop(response, LINK)
+    links.drop(desk, request, response, token)
     return response
 
 

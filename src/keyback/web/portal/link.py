@@ -17,22 +17,20 @@ from keyback.application.identity import device_words
 from keyback.application.intake import holds
 from keyback.application.store import Tx
 from keyback.domain import challenge as ch
-from keyback.web import pages
+from keyback.web import links, pages
 from keyback.web.context import Desk, desk_of, see
-from keyback.web.cookies import LINK
 from keyback.web.forms import read_form
 from keyback.web.pages_link import LinkContinue, LinkOther, LinkPage, LinkProblem, LinkRenewed
 
-TOKEN_LENGTH = 22
+BROKEN = "-"  # in place of a name: what was opened cannot be a link
 
 
 async def enter(request: Request) -> Response:
     """GET `/l/{token}`: the token into a cookie, the reader to the page that it is for."""
     desk, token = desk_of(request), request.path_params["token"]
-    good = len(token) == TOKEN_LENGTH and token.isascii() and all(c.isalnum() or c in "-_" for c in token)
-    response = see(await desk.services.db.read(lambda tx: _page_for(tx, token)) if good else "/link")
-    desk.cookies.put(response, LINK, token if good else "-", max_age=3600)
-    return response
+    if not links.readable(token):
+        return see(f"/link?{links.FIELD}={BROKEN}")
+    return links.enter(desk, request, token, await desk.services.db.read(lambda tx: _page_for(tx, token)))
 
 
 def _page_for(tx: Tx, token: str) -> str:
@@ -46,11 +44,6 @@ def _page_for(tx: Tx, token: str) -> str:
     if prove.look_at_stop(tx, token).problem != "broken":
         return "/stop"
     return "/vouch" if vouching.look(tx, token).problem != "broken" else "/link"
-
-
-def _token(desk: Desk, request: Request) -> str:
-    token = desk.cookies.get(request, LINK)
-    return token if len(token) == TOKEN_LENGTH else ""
 
 
 def _handles(desk: Desk, request: Request) -> list[str]:
@@ -98,10 +91,10 @@ async def show(request: Request) -> Response:
     """GET `/link`: who asked, when, from where. In the browser that asked one button, in another a field for the number
     shown there; neither in one that waits for the mail of another request (ADR 18)."""
     desk = desk_of(request)
-    token = _token(desk, request)
+    token = links.shown(desk, request)
     if not token:
-        missing = not desk.cookies.get(request, LINK)
-        return await _problem(desk, request, "no_link" if missing else "broken", status=404)
+        broken = request.query_params.get(links.FIELD) == BROKEN
+        return await _problem(desk, request, "broken" if broken else "no_link", status=404)
     return await _shown(desk, request, await desk.services.db.read(lambda tx: prove.look_at_link(tx, token)))
 
 
@@ -119,12 +112,12 @@ async def _shown(desk: Desk, request: Request, view: prove.LinkView, *, error: b
 async def accept(request: Request) -> Response:
     """POST `/link/accept`, with the `number` that was typed on another device."""
     desk = desk_of(request)
-    values = await read_form(request, "number")
+    values = await read_form(request, "number", links.FIELD)
     if not await desk.allows("proofs", request):
         return desk.page(request, pages.ErrorPage(429, 60, "/link"), 429)
-    token = _token(desk, request)
+    token = links.sent(desk, request, values[links.FIELD])
     if not token:
-        return see("/link")
+        return links.stale(request, "/link", values[links.FIELD])
     seals, db = desk.services.seals, desk.services.db
     view = await db.read(lambda tx: prove.look_at_link(tx, token))
     held = view.handle in _handles(desk, request)
@@ -148,24 +141,26 @@ async def accept(request: Request) -> Response:
     if not held:  # this device has shown the mail and the number: it may go on as well
         response = desk.page(request, LinkContinue(view.handle, view.journey), step=1, path="/link")
         desk.cookies.hold(request, response, view.handle, ch.holder_secret(seals.derive("holder"), view.handle))
-    desk.cookies.drop(response, LINK)
+    links.drop(desk, request, response, token)
     return response
 
 
 async def again(request: Request) -> Response:
     """POST `/link/again`: a new mail to the same stored address, unless the last one is too young."""
     desk = desk_of(request)
-    await read_form(request)
+    values = await read_form(request, links.FIELD)
     if not await desk.allows("recoveries", request):
         return desk.page(request, pages.ErrorPage(429, 60, "/link"), 429)
-    token, held = _token(desk, request), _handles(desk, request)
-    done = await desk.services.db.write(lambda tx: _renew(tx, token, held)) if token else None
+    token, held = links.sent(desk, request, values[links.FIELD]), _handles(desk, request)
+    if not token:
+        return links.stale(request, "/link", values[links.FIELD])
+    done = await desk.services.db.write(lambda tx: _renew(tx, token, held))
     if done is None:
         return see("/forgot")
     handle, wait = done
     response = desk.page(request, LinkRenewed(handle if handle in held else None, wait), path="/link")
     if not wait:
-        desk.cookies.drop(response, LINK)
+        links.drop(desk, request, response, token)
     return response
 
 
@@ -187,22 +182,24 @@ def _renew(tx: Tx, token: str, held: list[str]) -> tuple[str, int] | None:
 async def fetch(request: Request) -> Response:
     """POST `/link/fetch`: one mail for the request that this browser waits for, once for each mailed link."""
     desk = desk_of(request)
-    await read_form(request)
+    values = await read_form(request, links.FIELD, "own")
     if not await desk.allows("recoveries", request):
         return desk.page(request, pages.ErrorPage(429, 60, "/link"), 429)
-    token, held, db = _token(desk, request), _handles(desk, request), desk.services.db
+    mark, held, db = values[links.FIELD], _handles(desk, request), desk.services.db
+    token = links.sent(desk, request, mark)
     own = await db.read(lambda tx: fetching.own_request(tx, held))
-    if not own or not token or not await db.write(lambda tx: fetching.fetch(tx, token, own)):
-        return see("/link")  # which says what can still be done
+    meant = own and own == values["own"] and token
+    if not meant or not await db.write(lambda tx: fetching.fetch(tx, token, own)):
+        return links.stale(request, "/link", mark)  # which says what can still be done
     response = desk.page(request, LinkRenewed(own, fetched=True), path="/link")
-    desk.cookies.drop(response, LINK)
+    links.drop(desk, request, response, token)
     return response
 
 
 async def look_at_stop(request: Request) -> Response:
     """GET `/stop`: what a POST would stop."""
     desk = desk_of(request)
-    token = _token(desk, request)
+    token = links.shown(desk, request)
     view = await desk.services.db.read(lambda tx: _stoppable(tx, token)) if token else prove.LinkView("broken")
     if view.problem is not None:
         return await _problem(desk, request, view.problem)
@@ -216,16 +213,16 @@ def _stoppable(tx: Tx, token: str) -> prove.LinkView:
 async def stop(request: Request) -> Response:
     """POST `/stop` or `/link/stop`: it wasn't me."""
     desk = desk_of(request)
-    await read_form(request)
-    token, held = _token(desk, request), _handles(desk, request)
-    view = prove.LinkView("broken")
-    if token:
-        view = await desk.services.db.write(lambda tx: prove.stop_by_owner(tx, token, held))
+    mark, held = (await read_form(request, links.FIELD))[links.FIELD], _handles(desk, request)
+    token = links.sent(desk, request, mark)
+    if not token:
+        return links.stale(request, "/stop" if request.url.path == "/stop" else "/link", mark)
+    view = await desk.services.db.write(lambda tx: prove.stop_by_owner(tx, token, held))
     if view.problem not in (None, "stopped"):
         return await _problem(desk, request, view.problem)
     waited = view.problem is None and view.challenge is None  # the link of a notice, not of a mail that asks for proof
     response = desk.page(request, pages.Stopped(by_mail=True, proven=waited), path="/stop")
-    desk.cookies.drop(response, LINK)
+    links.drop(desk, request, response, token)
     return response
 
 

@@ -8,9 +8,8 @@ from starlette.routing import Route
 
 from keyback.application import vouching
 from keyback.domain.errors import Refusal
-from keyback.web import pages
+from keyback.web import links, pages
 from keyback.web.context import Desk, desk_of, see
-from keyback.web.cookies import LINK
 from keyback.web.forms import read_form
 from keyback.web.pages_ways import Vouch
 
@@ -25,17 +24,19 @@ def _page(desk: Desk, request: Request, plea: vouching.Plea, status: int = 200, 
 async def show(request: Request) -> Response:
     """GET `/vouch`: who asks, when, from where. Changes nothing."""
     desk = desk_of(request)
-    token = desk.cookies.get(request, LINK)
+    token = links.shown(desk, request)
     return _page(desk, request, await desk.services.db.read(lambda tx: vouching.look(tx, token)))
 
 
 async def vouch(request: Request) -> Response:
     """POST `/vouch` with the four digits."""
     desk = desk_of(request)
-    values = await read_form(request, "code")
+    values = await read_form(request, "code", links.FIELD)
     if not await desk.allows("proofs", request):
         return desk.page(request, pages.ErrorPage(429, 60, "/vouch"), 429)
-    db, token = desk.services.db, desk.cookies.get(request, LINK)
+    db, token = desk.services.db, links.sent(desk, request, values[links.FIELD])
+    if not token:
+        return links.stale(request, "/vouch", values[links.FIELD])
     proof = desk.services.proofs.get(vouching.PROOF)
     plea = await db.read(lambda tx: vouching.look(tx, token))
     # In the browser that asks there is nobody to talk to: who reads the contact's mail there is not the contact.
@@ -50,7 +51,7 @@ async def vouch(request: Request) -> Response:
         return see("/vouch")
     if code in ("accepted", "done"):
         response = desk.page(request, Vouch(plea.person, problem="done"), path="/vouch")
-        desk.cookies.drop(response, LINK)
+        links.drop(desk, request, response, token)
         return response
     fault = "no_tries" if code == "no_tries" or not left else "wrong"
     return _page(desk, request, plea, 422, error=fault, tries_left=left)
@@ -59,11 +60,13 @@ async def vouch(request: Request) -> Response:
 async def refuse(request: Request) -> Response:
     """POST `/vouch/refuse`."""
     desk = desk_of(request)
-    await read_form(request)
-    token = desk.cookies.get(request, LINK)
+    mark = (await read_form(request, links.FIELD))[links.FIELD]
+    token = links.sent(desk, request, mark)
+    if not token:
+        return links.stale(request, "/vouch", mark)
     done = await desk.services.db.write(lambda tx: vouching.refuse(tx, token))
     response = desk.page(request, Vouch(problem="refused" if done else "over"), path="/vouch")
-    desk.cookies.drop(response, LINK)
+    links.drop(desk, request, response, token)
     return response
 
 
