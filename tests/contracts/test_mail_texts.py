@@ -365,6 +365,27 @@ def test_user_names_can_be_typed_again(given: str, shown: str) -> None:
 
 
 @pytest.mark.covers("K5")
+@pytest.mark.parametrize(
+    "number",
+    [
+        "010-5551234",
+        "+86 138 0013 8000",
+        "(010) 5551 234",
+        "400 820 8820",
+        "1‑800‑555‑0134",
+        "１３８００１３８０００",
+        "010.555.1234",
+    ],
+)
+def test_no_name_or_label_holds_a_number_to_call(number: str) -> None:
+    for text in (f"Call {number} now", f"请致电{number}", number):
+        assert sum(c.isdigit() for c in safe_name(text)) == 0
+    assert safe_name("Laptop 2024, room 12") == "Laptop 2024, room 12"
+    shown = letter(LetterKind.ACCOUNT_CHANGED, facts={"what": "passkey_added", "detail": f"Locked, call {number}"})
+    assert "Locked, call …" in body(parsed(shown), "plain")
+
+
+@pytest.mark.covers("K5")
 def test_sources() -> None:
     assert safe_source("203.0.113.7") == "203.0.113.7"
     assert safe_source("2001:db8::1") == "2001:db8::1"

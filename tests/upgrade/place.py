@@ -25,6 +25,7 @@ from keyback.testing.phone import Phone
 from keyback.web import intake
 from keyback.web.app import make_app, make_desk
 from keyback.worker import Worker
+from tests.web.live import drawn_for
 
 T = TypeVar("T")
 HERE = Path(__file__).parent
@@ -110,6 +111,7 @@ class Browser:
                 "sec-fetch-site": "same-origin",
                 "content-type": "application/x-www-form-urlencoded",
             }
+            values = drawn_for(path, headers["cookie"], values)
         answer = self.place.send(method, path, urlencode(values).encode(), headers, self.source)
         for line in answer.headers.get_list("set-cookie"):
             name, _, value = line.split(";")[0].partition("=")

@@ -21,6 +21,7 @@ _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff
 _LINKS = re.compile(r"(?i)\b[a-z][a-z0-9+-]*:/+\S*|\bwww[.．。｡]\S*|https?|mailto")
 _MARKS = re.compile(r"[<>\"\\`{}|^\[\]@/:;=&?#%＠／：]+")
 _DOTS = re.compile(r"[.．。｡․‧]+(?=[\u200c\u200d]*\w[\u200c\u200d]*\w)")
+_NUMBER = re.compile(r"[+(]*\d(?:[ ()\-\u2010-\u2015.]{0,2}\d){6,}")  # whatever somebody could call
 _SPACE = re.compile(r"\s+")
 # Two letters after a dot are mostly family names in user names; these are what a mail reader links for sure.
 _TOPS = "com|net|org|info|biz|xyz|top|vip|club|online|site|shop|store|app|dev|link|click|cn|io|co|ru|tk|cc|ly|xn--\\S+"
@@ -31,14 +32,15 @@ def safe_name(text: object, longest: int = 64) -> str:
     """A person's or a thing's name as known-safe text of at most `longest` characters; may come out empty.
 
     Controls, line ends, bidi controls and other invisible characters go; addresses, `http` and dots between words
-    become spaces (attack case K3). Letters of every script, emoji and combining marks stay.
+    become spaces, telephone numbers an ellipsis (attack cases K3, K5). Letters of every script, emoji and combining
+    marks stay.
     """
     if not isinstance(text, str):
         return ""
     if len(text) <= longest and _PLAIN.match(text) and "http" not in text.lower() and "mailto" not in text.lower():
         return text
     clean = _visible(text[:2048])
-    clean = _DOTS.sub(" ", _MARKS.sub(" ", _LINKS.sub(" ", clean)))
+    clean = _NUMBER.sub("…", _DOTS.sub(" ", _MARKS.sub(" ", _LINKS.sub(" ", clean))))
     return _SPACE.sub(" ", clean).strip()[:longest].strip()
 
 
