@@ -28,14 +28,40 @@ from tests.cheaper import CHEAP, cheap_hashing, compile_once, in_memory
 pytest_plugins = ["tests.conformance", "tests.noskip"]
 T = TypeVar("T")
 BACKENDS = ("sqlite", "postgres")
+LONGEST = frozenset({"test_policy_search", "test_policy_table"})  # one file each, and nothing but arithmetic
 LONG = ("e2e", "web", "attacks", "application", "perf", "contracts")
+# Where PostgreSQL may differ from SQLite: what storage promises, what commands do with a database, and races. All other
+# tests that ask for a database run on it only with --both, as the checks before landing do.
+BOTH = frozenset({"contracts", "cli", "upgrade", "perf"})
+RACES = frozenset(
+    {
+        *("test_enrol_parallel", "test_faults", "test_guesses", "test_passkey_tries", "test_proofs_parallel"),
+        *("test_throttling", "test_twice_at_once"),
+    }
+)
 compile_once()
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Folders with long files first, so that no worker is left alone with one at the end."""
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--both", action="store_true", help="every test of a database on PostgreSQL too")
+
+
+def _spared(item: pytest.Item) -> bool:
+    """Whether a test repeats on PostgreSQL what it showed on SQLite, and nothing in it depends on which it is."""
+    params = item.callspec.params if hasattr(item, "callspec") else {}
+    return (
+        params.get("database_url") == "postgres" and item.path.parent.name not in BOTH and item.path.stem not in RACES
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Long files and folders with long files first, so that no worker is left alone with one at the end."""
+    if not config.getoption("--both"):
+        spared = [item for item in items if _spared(item)]
+        items[:] = [item for item in items if not _spared(item)]
+        config.hook.pytest_deselected(items=spared)
     ranks = {name: rank for rank, name in enumerate(LONG)}
-    items.sort(key=lambda item: ranks.get(item.path.parent.name, len(LONG)))
+    items.sort(key=lambda item: -1 if item.path.stem in LONGEST else ranks.get(item.path.parent.name, len(LONG)))
 
 
 @pytest.fixture(scope="session")

@@ -20,6 +20,7 @@ from keyback.channels.cleaning import isolate, safe_login, safe_name, safe_sourc
 from keyback.channels.mail import MailComposer
 from keyback.channels.mime import BadLetter
 from keyback.domain.secret import Secret
+from tests.each import each
 
 BASE = "https://id.qingyu.example.com"
 LINK, STOP = f"{BASE}/l/5pQxw2tEJm9RkA0cVb7dNs", f"{BASE}/l/9cTz7uWbKe4HqY1nXfs8Ld"
@@ -237,8 +238,8 @@ HOSTILE = [
 
 
 @pytest.mark.covers("K1")
-@pytest.mark.parametrize("kind, locale", EACH)
-@pytest.mark.parametrize("evil", INJECTIONS)
+@each("kind, locale", EACH)
+@each("evil", INJECTIONS)
 def test_a_value_never_becomes_a_header(kind: LetterKind, locale: str, evil: str) -> None:
     m = parsed(letter(kind, locale, evil))
     assert set(m.keys()) == HEADERS
@@ -249,7 +250,7 @@ def test_a_value_never_becomes_a_header(kind: LetterKind, locale: str, evil: str
 
 
 @pytest.mark.covers("K1")
-@pytest.mark.parametrize(
+@each(
     "to",
     [
         "a@example.com\r\nBcc: b@example.com",
@@ -279,7 +280,7 @@ def test_an_address_that_is_none_is_refused(to: str) -> None:
 
 
 @pytest.mark.covers("B4")
-@pytest.mark.parametrize("to", ["mike@example.com", "MIKE@Example.COM", "m+x_y=z'{}@example.com"])
+@each("to", ["mike@example.com", "MIKE@Example.COM", "m+x_y=z'{}@example.com"])
 def test_the_envelope_has_the_stored_address_byte_for_byte(to: str) -> None:
     mail = MAIL.compose(letter(to=to))
     assert mail.envelope_to == to
@@ -297,8 +298,8 @@ def test_foreign_letters_in_an_address() -> None:
 
 
 @pytest.mark.covers("K3")
-@pytest.mark.parametrize("kind, locale", EACH)
-@pytest.mark.parametrize("evil", HOSTILE)
+@each("kind, locale", EACH)
+@each("evil", HOSTILE)
 def test_links_are_ours_whatever_people_are_called(kind: LetterKind, locale: str, evil: str) -> None:
     m = parsed(letter(kind, locale, evil))
     html, text = Links(body(m, "html")), body(m, "plain")
@@ -316,7 +317,7 @@ def test_the_autolink_net_of_these_tests_catches() -> None:
 
 
 @pytest.mark.covers("K3")
-@pytest.mark.parametrize(
+@each(
     "given, shown",
     [
         ("Maya Okafor", "Maya Okafor"),
@@ -346,7 +347,7 @@ def test_stacks_of_marks_are_cut() -> None:
 
 
 @pytest.mark.covers("K3")
-@pytest.mark.parametrize(
+@each(
     "given, shown",
     [
         ("maya.okafor", "maya.okafor"),
@@ -396,7 +397,7 @@ def test_sources() -> None:
 
 
 @pytest.mark.covers("K12")
-@pytest.mark.parametrize("kind", KINDS)
+@each("kind", KINDS)
 def test_chinese_subjects_arrive(kind: LetterKind) -> None:
     subject = {
         LetterKind.RECOVERY: "找回你在青屿仪器的账号",
@@ -423,10 +424,8 @@ def test_chinese_subjects_arrive(kind: LetterKind) -> None:
 
 
 @pytest.mark.covers("K12")
-@pytest.mark.parametrize("locale", LOCALES)
-@pytest.mark.parametrize(
-    "company", ["青屿仪器" * 12, "Société 🎉 Générale", "Ampersand & Sons <Ltd>", "=?utf-8?q?x?=", "C" * 90]
-)
+@each("locale", LOCALES)
+@each("company", ["青屿仪器" * 12, "Société 🎉 Générale", "Ampersand & Sons <Ltd>", "=?utf-8?q?x?=", "C" * 90])
 def test_long_and_odd_company_names_arrive(locale: str, company: str) -> None:
     by = composer(company={"en": company, "zh_CN": company})
     one = letter(locale=locale)
@@ -440,9 +439,7 @@ def test_long_and_odd_company_names_arrive(locale: str, company: str) -> None:
 
 
 @pytest.mark.covers("K12")
-@pytest.mark.parametrize(
-    "name", ["مايا أوكافور", "מאיה", "Maya 👩🏽‍💻🎉", "𠮷野家", "Zoë", 'Maya "M" O', "a" * 200, "陈" * 200]
-)
+@each("name", ["مايا أوكافور", "מאיה", "Maya 👩🏽‍💻🎉", "𠮷野家", "Zoë", 'Maya "M" O', "a" * 200, "陈" * 200])
 def test_names_of_all_scripts_arrive(name: str) -> None:
     m = parsed(letter(name=name))
     clean = safe_name(name)
@@ -452,9 +449,7 @@ def test_names_of_all_scripts_arrive(name: str) -> None:
 
 
 @pytest.mark.covers("K1", "K12")
-@pytest.mark.parametrize(
-    "text", ["A\r\nBcc: b", "A\n\nB", "A\u2028B\x00", "陈\r\n屿", "x" * 200, "陈" * 200, "=?utf-8?q?x?="]
-)
+@each("text", ["A\r\nBcc: b", "A\n\nB", "A\u2028B\x00", "陈\r\n屿", "x" * 200, "陈" * 200, "=?utf-8?q?x?="])
 def test_header_texts_are_one_folded_value(text: str) -> None:
     made = mime.words(text)
     assert all(line and line.isprintable() and len(line) <= 76 for line in re.split("\r\n ", made))
@@ -463,7 +458,7 @@ def test_header_texts_are_one_folded_value(text: str) -> None:
 
 
 @pytest.mark.covers("K12")
-@pytest.mark.parametrize("char", ["x", "=", "é", "陈", "👩", " "])
+@each("char", ["x", "=", "é", "陈", "👩", " "])
 def test_quoted_lines_leave_room_for_a_soft_break(char: str) -> None:
     for n in range(90):
         text = "x" * n + char
@@ -505,15 +500,15 @@ def test_only_right_to_left_text_is_isolated() -> None:
     assert not set(overridden) & set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
-@pytest.mark.parametrize("locale", LOCALES)
+@each("locale", LOCALES)
 def test_the_first_address_in_the_text_is_the_recovery_link(locale: str) -> None:
     text = body(parsed(letter(locale=locale)), "plain")
     assert re.findall(r"https?://\S+", text) == [LINK, STOP]
     assert re.search(r"(?m)^4827 1905$", text)
 
 
-@pytest.mark.parametrize("locale", LOCALES)
-@pytest.mark.parametrize("length", [20, 60, 71, 72, 73, 74, 75, 76, 77, 78, 160])
+@each("locale", LOCALES)
+@each("length", [20, 60, 71, 72, 73, 74, 75, 76, 77, 78, 160])
 def test_links_of_any_length_come_through_whole(locale: str, length: int) -> None:
     link = f"{BASE}/l/".ljust(length, "=")
     one = letter(locale=locale, facts={"link": Secret(link)})
@@ -523,8 +518,8 @@ def test_links_of_any_length_come_through_whole(locale: str, length: int) -> Non
     assert max(map(len, MAIL.compose(one).data.split(b"\r\n"))) <= 76
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("locale", LOCALES)
+@each("kind", KINDS)
+@each("locale", LOCALES)
 def test_no_secret_where_a_locked_phone_would_show_it(kind: LetterKind, locale: str) -> None:
     m = parsed(letter(kind, locale))
     text, page = body(m, "plain"), body(m, "html")
@@ -534,8 +529,8 @@ def test_no_secret_where_a_locked_phone_would_show_it(kind: LetterKind, locale: 
     assert "Maya Okafor" in text
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("locale", LOCALES)
+@each("kind", KINDS)
+@each("locale", LOCALES)
 def test_voice_and_form(kind: LetterKind, locale: str) -> None:
     m = parsed(letter(kind, locale, name="陈屿" if locale == "zh_CN" else "Maya"))
     for text in (body(m, "plain"), Links(body(m, "html").split("</style>")[1]).text):
@@ -554,7 +549,7 @@ def test_voice_and_form(kind: LetterKind, locale: str) -> None:
 
 
 @pytest.mark.covers("K9")
-@pytest.mark.parametrize("kind", KINDS)
+@each("kind", KINDS)
 def test_the_same_letter_gives_the_same_bytes(kind: LetterKind) -> None:
     once, again = MAIL.compose(letter(kind)), composer().compose(letter(kind))
     assert once == again
@@ -565,7 +560,7 @@ def test_the_same_letter_gives_the_same_bytes(kind: LetterKind) -> None:
 
 
 @pytest.mark.covers("K1")
-@pytest.mark.parametrize("odd", ["a b", "<x>", "a\r\nBcc: b", "", "é", "a" * 300])
+@each("odd", ["a b", "<x>", "a\r\nBcc: b", "", "é", "a" * 300])
 def test_odd_letter_ids_are_hashed(odd: str) -> None:
     m = parsed(letter(id=odd))
     assert re.fullmatch(r"<[0-9a-f]{40}@qingyu\.example\.com>", str(m["message-id"]))
@@ -573,7 +568,7 @@ def test_odd_letter_ids_are_hashed(odd: str) -> None:
 
 
 @pytest.mark.covers("C4")
-@pytest.mark.parametrize(
+@each(
     "facts",
     [
         {"link": Secret("http://id.qingyu.example.com/l/x")},
@@ -607,7 +602,7 @@ def test_the_sign_in_page_of_logins_is_https() -> None:
 
 
 @pytest.mark.covers("C4")
-@pytest.mark.parametrize(
+@each(
     "over",
     [
         {"public_url": "http://id.qingyu.example.com"},
@@ -627,14 +622,14 @@ def test_a_composer_that_could_not_write_safely_is_not_made(over: dict[str, Any]
         composer(**over)
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8080", "http://localhost:8080/", "http://[::1]:8080"])
+@each("url", ["http://127.0.0.1:8080", "http://localhost:8080/", "http://[::1]:8080"])
 def test_plain_http_on_loopback(url: str) -> None:
     link = url.rstrip("/") + "/l/abc"
     facts = {"link": Secret(link), "stop_link": Secret(link + "d")}
     assert link in body(parsed(letter(facts=facts), composer(public_url=url)), "plain")
 
 
-@pytest.mark.parametrize(
+@each(
     "zone, en, zh",
     [
         ("Europe/London", "24 November, 06:02 (UK time)", "11月24日06:02（英国时间）"),
@@ -656,7 +651,7 @@ def test_a_link_that_works_past_midnight_says_the_day() -> None:
     assert "works until 23:58" in text
 
 
-@pytest.mark.parametrize("locale", LOCALES)
+@each("locale", LOCALES)
 def test_every_state_has_its_own_words(locale: str) -> None:
     states = ("done", "working", "desk", "yours", "refused", "unsure")
     texts = {

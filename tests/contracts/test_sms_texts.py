@@ -13,6 +13,7 @@ from keyback.channels.mime import BadLetter
 from keyback.channels.phone_texts import PhoneTexts
 from keyback.domain.secret import Secret
 from keyback.testing.channels import BASE, CODE, COMPANY, NOW, short_letter
+from tests.each import each
 
 TEXTS = PhoneTexts(COMPANY, "Asia/Shanghai", BASE)
 GSM = set("@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ÄÖÑÜ§¿äöñüà")
@@ -38,7 +39,7 @@ def notice(kind: LetterKind, locale: str, channel: str = "sms", **facts: Any) ->
     return code_letter(locale, channel, kind=kind, facts=NOTICES[kind] | facts)
 
 
-@pytest.mark.parametrize("purpose", ["recovery", "enrol", "step_up", "sign_in"])
+@each("purpose", ["recovery", "enrol", "step_up", "sign_in"])
 def test_a_code_fits_one_sms(purpose: str) -> None:
     english, chinese = text(code_letter("en", purpose=purpose)), text(code_letter("zh_CN", purpose=purpose))
     assert set(english) <= GSM
@@ -69,7 +70,7 @@ def test_the_minutes_are_those_that_are_left() -> None:
     assert "for 1 minutes" in text(code_letter(), NOW + 599_000)
 
 
-@pytest.mark.parametrize("kind", list(NOTICES))
+@each("kind", list(NOTICES))
 def test_notices_are_short_and_name_nobody(kind: LetterKind) -> None:
     english, chinese = text(notice(kind, "en")), text(notice(kind, "zh_CN"))
     assert set(english) <= GSM
@@ -100,7 +101,7 @@ def test_a_message_shows_neither_code_nor_address() -> None:
     assert "138" not in shown
 
 
-@pytest.mark.parametrize(
+@each(
     "channel, to",
     [
         ("sms", "13800138000"),
@@ -124,7 +125,7 @@ def test_an_address_that_means_something_else_is_refused(channel: str, to: str) 
     assert not to or to not in str(raised.value)
 
 
-@pytest.mark.parametrize(
+@each(
     "facts",
     [
         {"code": Secret("12345678"), "expires_at": NOW, "purpose": "recovery"},
@@ -147,7 +148,7 @@ def test_a_link_that_is_not_ours_is_refused() -> None:
             text(notice(LetterKind.HOLD, "en", stop_link=Secret(url)))
 
 
-@pytest.mark.parametrize("kind", [LetterKind.RECOVERY, LetterKind.LOGINS, LetterKind.ROTATION, LetterKind.ELSEWHERE])
+@each("kind", [LetterKind.RECOVERY, LetterKind.LOGINS, LetterKind.ROTATION, LetterKind.ELSEWHERE])
 def test_what_is_for_mail_is_not_sent_to_phones(kind: LetterKind) -> None:
     with pytest.raises(BadLetter):
         text(replace(code_letter(), kind=kind))

@@ -19,6 +19,7 @@ from keyback.domain.secret import Secret
 from keyback.settings import read_secret
 from keyback.testing.mailbox import Mailbox
 from tests.contracts.test_smtp import HELLO, checked, codes, letter, script, sent, to
+from tests.each import each
 
 OURS = """\
 553 5.7.1 Sender address rejected: not owned by user keyback
@@ -68,14 +69,14 @@ def judged(stage: int, reply: str) -> Receipt:
     return refused(stage, int(reply[:3]), reply[4:])
 
 
-@pytest.mark.parametrize("stage", [RCPT, CONTENT])
+@each("stage", [RCPT, CONTENT])
 def test_what_is_held_against_us_never_drops_a_mail(stage: int) -> None:
     wrong = {r: found for r in OURS if (found := judged(stage, r)).code != "relay_refuses_us"}
     assert not wrong
     assert {judged(stage, r).status for r in OURS} == {"temporary"}
 
 
-@pytest.mark.parametrize("stage", [RCPT, CONTENT])
+@each("stage", [RCPT, CONTENT])
 def test_what_is_wrong_with_the_address_is_told_so(stage: int) -> None:
     wrong = {r: found for r in THEIRS if (found := judged(stage, r)).code != "refused_recipient"}
     assert not wrong
@@ -89,7 +90,7 @@ def test_a_sender_that_is_refused_stops_all_mails_and_a_bad_form_its_own() -> No
     assert judged(CONTENT, "554 5.6.0 Malformed").code == "refused_message"
 
 
-@pytest.mark.parametrize(
+@each(
     "reply, code",
     [
         ("450 4.7.1 Client host rejected: cannot find your hostname", "relay_refuses_us"),
@@ -105,7 +106,7 @@ def test_temporary_refusals_that_are_about_us_are_told_too(reply: str, code: str
     assert (found.status, found.code) == ("temporary", code)
 
 
-@pytest.mark.parametrize("reply", ["553 5.7.1 Sender address rejected: not owned by user", "550 5.7.60 send as"])
+@each("reply", ["553 5.7.1 Sender address rejected: not owned by user", "550 5.7.60 send as"])
 def test_mails_that_a_relay_holds_against_us_wait_and_are_warned_of(reply: str) -> None:
     with Mailbox() as box, capture_logs() as logs:
         box.refuse(to(1), reply)
@@ -120,7 +121,7 @@ def test_mails_that_a_relay_holds_against_us_wait_and_are_warned_of(reply: str) 
 GOOD = b"250 ok\r\n"
 
 
-@pytest.mark.parametrize(
+@each(
     "replies, said",
     [
         ([b"501 5.5.4 Invalid domain name\r\n"], "EHLO"),
@@ -154,7 +155,7 @@ def test_a_relay_without_ehlo_is_greeted_the_old_way() -> None:
 PASSWORD = "Pässwort-密码"
 
 
-@pytest.mark.parametrize("ways", [b"PLAIN LOGIN", b"LOGIN", b"CRAM-MD5"])
+@each("ways", [b"PLAIN LOGIN", b"LOGIN", b"CRAM-MD5"])
 def test_user_names_and_passwords_may_be_any_text(ways: bytes) -> None:
     hello = b"250-relay\r\n250 AUTH " + ways + b"\r\n"
     steps = [b"334 VXNlcm5hbWU6\r\n", b"235 in\r\n"] if ways == b"LOGIN" else [b"235 in\r\n"]

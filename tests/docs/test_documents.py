@@ -10,12 +10,13 @@ import pytest
 
 from tests.docs import house
 from tests.docs.house import ROOT
+from tests.each import each
 
 ADRS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
 ADR_PARTS = ["Context", "Decision", "Consequences", "What would change it", "How to check"]
 
 
-@pytest.mark.parametrize("path", house.pages(), ids=lambda p: p.relative_to(ROOT).as_posix())
+@each("path", house.pages())
 def test_links_lead_somewhere(path: Path) -> None:
     text = path.read_text("utf-8")
     broken = []
@@ -49,7 +50,7 @@ def test_guides_are_in_both_languages(folder: str) -> None:
         assert house.commands(path.read_text("utf-8")) == house.commands(twin.read_text("utf-8"))
 
 
-@pytest.mark.parametrize("path", house.pages(), ids=lambda p: p.relative_to(ROOT).as_posix())
+@each("path", house.pages())
 def test_scripts_named_on_a_page_exist(path: Path) -> None:
     for name in set(re.findall(r"(?<![\w/])scripts/(\w+)", path.read_text("utf-8"))):
         assert (ROOT / "scripts" / name).exists(), f"scripts/{name}"
@@ -60,7 +61,7 @@ def test_decisions_are_numbered_without_gaps() -> None:
     assert len(ADRS) >= 12
 
 
-@pytest.mark.parametrize("path", ADRS, ids=lambda p: p.stem)
+@each("path", ADRS)
 def test_decision_is_in_the_index_under_its_title(path: Path) -> None:
     title = re.match(r"# (\d+)\. (.+)\n", path.read_text("utf-8"))
     assert title, "begins with '# N. Title'"
@@ -68,7 +69,7 @@ def test_decision_is_in_the_index_under_its_title(path: Path) -> None:
     assert f"[{title[2]}]({path.name})" in (path.parent / "README.md").read_text("utf-8")
 
 
-@pytest.mark.parametrize("path", ADRS, ids=lambda p: p.stem)
+@each("path", ADRS)
 def test_decision_has_all_parts_on_one_page(path: Path) -> None:
     text = path.read_text("utf-8")
     assert re.findall(r"^## (.+)$", text, re.M) == ADR_PARTS

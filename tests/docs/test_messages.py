@@ -12,6 +12,7 @@ from babel.messages.pofile import read_po
 
 from keyback.locale import catalog
 from tests.docs.house import ROOT
+from tests.each import each
 
 SRC = ROOT / "src" / "keyback"
 CATALOGS = sorted((SRC / "locale" / "zh_CN").glob("*.po"))
@@ -78,11 +79,11 @@ def test_one_english_text_has_one_chinese_text() -> None:
     assert {en: zh for en, zh in seen.items() if len(zh) > 1} == {}
 
 
-@pytest.mark.parametrize("word", ["您", "温馨提示", "抱歉", "！", "!"])
+@each("word", ["您", "温馨提示", "抱歉", "！", "!"])
 def test_chinese_keeps_the_voice(word: str) -> None:
     assert [(f, zh) for f, _en, zh in entries() if word in zh] == []
 
 
-@pytest.mark.parametrize("word", ["oops", "sorry", "invalid", "!", "please be patient"])
+@each("word", ["oops", "sorry", "invalid", "!", "please be patient"])
 def test_english_keeps_the_voice(word: str) -> None:
     assert [(f, en) for f, en, _zh in entries() if word in en.lower()] == []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import pytest
@@ -17,12 +17,12 @@ Node = tuple[str, ast.AST]
 ALIKE = {"jinja2", "mako", "chevron", "django"}
 
 
-def nodes() -> Iterator[Node]:
+@cache
+def nodes() -> tuple[Node, ...]:
     """Every node of what we ship, with its file; without the suites for tests and the demo."""
-    for file in sorted(reach.SOURCE.rglob("*.py")):
-        name = file.relative_to(reach.SOURCE).as_posix()
-        if not name.startswith(("testing/", "demo/")):
-            yield from ((name, node) for node in ast.walk(ast.parse(file.read_text("utf-8"))))
+    files = [(f.relative_to(reach.SOURCE).as_posix(), f) for f in sorted(reach.SOURCE.rglob("*.py"))]
+    ours = [(name, f) for name, f in files if not name.startswith(("testing/", "demo/"))]
+    return tuple((name, node) for name, f in ours for node in ast.walk(ast.parse(f.read_text("utf-8"))))
 
 
 def imported() -> set[tuple[str, str]]:

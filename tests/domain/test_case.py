@@ -15,6 +15,7 @@ from keyback.domain import events as ev
 from keyback.domain.case import ENDED, STOPPABLE, TRANSITIONS, AccountResult, Case, State, decide, evolve, fold
 from keyback.domain.errors import Refusal
 from keyback.domain.policy import Evidence, Policy, Risk, suffices
+from tests.each import each
 
 T0 = 1_795_000_000_000
 ACCOUNTS = ("a1", "a2", "a3")
@@ -255,8 +256,8 @@ def case_in(state: State) -> Case:
 
 
 @pytest.mark.covers("C22")
-@pytest.mark.parametrize("name", ONE_OF_EACH)
-@pytest.mark.parametrize("state", State)
+@each("name", ONE_OF_EACH)
+@each("state", State)
 def test_every_pair_of_state_and_command(state: State, name: str) -> None:
     expected = TAKES[state].get(name)
     if expected is None:
@@ -267,7 +268,7 @@ def test_every_pair_of_state_and_command(state: State, name: str) -> None:
 
 
 @pytest.mark.covers("C22")
-@pytest.mark.parametrize("state", State)
+@each("state", State)
 def test_after_its_time_a_case_only_ends_or_finishes_what_was_begun(state: State) -> None:
     late = T0 + 1000
     case = case_in(state)
@@ -351,7 +352,7 @@ def test_a_refused_password_gives_one_more_chance_for_that_account_only() -> Non
     assert case.state == S.CLOSED
 
 
-@pytest.mark.parametrize(
+@each(
     ("results", "state"),
     [
         (("done", "done"), S.CLOSED),
@@ -379,9 +380,7 @@ def test_a_repeated_choice_is_told_from_another_one() -> None:
 
 
 @pytest.mark.covers("C22", "C20")
-@pytest.mark.parametrize(
-    "jobs", [(), (("foreign", "j1"),), (("a1", "j1"), ("a1", "j2")), (("a1", "j1"), ("foreign", "j2"))]
-)
+@each("jobs", [(), (("foreign", "j1"),), (("a1", "j1"), ("a1", "j2")), (("a1", "j1"), ("foreign", "j2"))])
 def test_a_choice_names_own_accounts_once_each(jobs: tuple[tuple[str, str], ...]) -> None:
     with pytest.raises(Refusal, match="no_accounts"):
         decide(case_in(S.APPROVED), dc.ChoosePassword(jobs, "s1", "h1"), T0)

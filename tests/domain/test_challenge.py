@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyback.domain import challenge as ch
+from tests.each import each
 
 KEY = bytes(range(32))
 
@@ -59,15 +60,13 @@ def test_codes_have_eight_digits_spread_evenly() -> None:
     assert len(set(codes)) > 3990
 
 
-@pytest.mark.parametrize(
-    "typed", ["12345678", "1234 5678", " 1234-5678 ", "1234\u00a05678", "12 34 56 78", "12345678\n"]
-)
+@each("typed", ["12345678", "1234 5678", " 1234-5678 ", "1234\u00a05678", "12 34 56 78", "12345678\n"])
 def test_codes_are_read_as_people_type_them(typed: str) -> None:
     assert ch.clean_code(typed) == "12345678"
 
 
 @pytest.mark.covers("B13", "B15")
-@pytest.mark.parametrize(
+@each(
     "typed",
     [
         "",
@@ -102,7 +101,7 @@ def test_the_number_stays_with_its_request_and_each_of_ninety_is_as_likely() -> 
     assert max(numbers.values()) < 150
 
 
-@pytest.mark.parametrize("typed", ["", "4", "047", "4 7", "-4", "4.", "４７", "٤٧", "4a", "4\n7", "47" * 4000])
+@each("typed", ["", "4", "047", "4 7", "-4", "4.", "４７", "٤٧", "4a", "4\n7", "47" * 4000])
 def test_what_cannot_be_the_number(typed: str) -> None:
     assert ch.clean_number(typed) is None
 

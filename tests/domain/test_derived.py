@@ -10,6 +10,7 @@ import pytest
 
 from keyback.domain import challenge as ch
 from keyback.domain import prompt as pr
+from tests.each import each
 
 KEY, NONCE, HANDLE = bytes(range(32)), bytes(range(100, 132)), "AAAAAAAAAAAAAAAAAAAAAA"
 
@@ -39,7 +40,7 @@ def test_links_and_codes_are_these() -> None:
 
 
 @pytest.mark.covers("N-O3", "N-R4")
-@pytest.mark.parametrize("digits", [4, 6, 8])
+@each("digits", [4, 6, 8])
 def test_short_codes_are_these_with_their_zeros(digits: int) -> None:
     found = set()
     for n in range(400):

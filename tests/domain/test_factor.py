@@ -8,6 +8,7 @@ import pytest
 
 from keyback.domain.challenge import HOUR
 from keyback.domain.factor import COOL_IN, LINGER, Factor, weighing
+from tests.each import each
 
 DAY = 24 * HOUR
 
@@ -20,7 +21,7 @@ def factor(added: int, *, gone: int = 0, kind: Any = "totp", **more: Any) -> Fac
 
 
 @pytest.mark.covers("F1", "N-R11")
-@pytest.mark.parametrize("kind", ["totp", "passkey"])
+@each("kind", ["totp", "passkey"])
 def test_a_first_one_weighs_once_it_could_recover_and_for_a_while_after_it_went(kind: Any) -> None:
     first = factor(0, kind=kind)
     assert weighing([first], COOL_IN - 1) == ()

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 
 from keyback.domain.errors import BadInput
 from keyback.domain.person import MAX_IDENTIFIER, canonicalize
+from tests.each import each
 
 
 @pytest.mark.covers("B6", "B7")
-@pytest.mark.parametrize(
+@each(
     ("typed", "canonical"),
     [
         ("maya", "maya"),
@@ -45,7 +46,7 @@ def test_what_falls_together(typed: str, canonical: str) -> None:
 
 
 @pytest.mark.covers("B4", "B5", "B6")
-@pytest.mark.parametrize(
+@each(
     ("one", "other"),
     [
         ("mıke@example.com", "mike@example.com"),  # dotless i
@@ -73,7 +74,7 @@ def test_what_stays_apart(one: str, other: str) -> None:
 
 
 @pytest.mark.covers("B6", "B15")
-@pytest.mark.parametrize(
+@each(
     "typed",
     [
         "ad\u200bmin",  # zero-width space
@@ -108,14 +109,14 @@ def test_what_is_no_text(typed: str) -> None:
 
 
 @pytest.mark.covers("B15")
-@pytest.mark.parametrize("typed", ["", " ", "\t\r\n", "\u3000", "\u00a0\u2003"])
+@each("typed", ["", " ", "\t\r\n", "\u3000", "\u00a0\u2003"])
 def test_nothing_is_nobody(typed: str) -> None:
     with pytest.raises(BadInput, match="empty"):
         canonicalize(typed)
 
 
 @pytest.mark.covers("B15")
-@pytest.mark.parametrize(
+@each(
     "typed",
     [
         "a" * 255,

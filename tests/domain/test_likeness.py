@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from keyback.domain import folding, likeness, monotony
 from keyback.domain.password import PRESETS, Blocklist, Context, Rules, check
+from tests.each import each
 
 NIST = PRESETS["nist"]
 JUDGES = {folding.__file__, likeness.__file__, monotony.__file__}
@@ -184,7 +185,7 @@ def test_known_names_are_refused_in_every_disguise() -> None:
 
 
 @pytest.mark.covers("D27", "D07", "SD-D3")
-@pytest.mark.parametrize("rules", PRESETS.values(), ids=PRESETS)
+@each("rules", PRESETS.values(), ids=PRESETS)
 def test_every_preset_judges_alike(rules: Rules) -> None:
     assert wrong([*SEPARATORS, *REPEATED, *RUNS, *LISTED], "blocklisted", rules) == []
     assert wrong(NAMES, "context_word", rules) == []

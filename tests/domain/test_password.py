@@ -23,6 +23,7 @@ from keyback.domain.password import (
     requirements,
     state_of,
 )
+from tests.each import each
 
 NIST, CLASSIC = PRESETS["nist"], PRESETS["classic"]
 COMMON = Blocklist(["password", "dragon", "abc123", "letmein", "P@ssw0rd!", "woaini1314", "123456"])
@@ -63,7 +64,7 @@ def test_spaces_at_the_ends_are_never_trimmed(before: str, text: str, after: str
 
 
 @pytest.mark.covers("L6", "N-P9", "R-4")
-@pytest.mark.parametrize(
+@each(
     ("one", "other", "same"),
     [
         ("caf\u00e9", "cafe\u0301", True),
@@ -85,7 +86,7 @@ def test_only_canonical_twins_are_one(one: str, other: str, same: bool) -> None:
 
 
 @pytest.mark.covers("L1", "R-4")
-@pytest.mark.parametrize(
+@each(
     ("password", "code"),
     [
         ("a" * (READ_CODE_POINTS + 1), "too_long_to_read"),
@@ -134,7 +135,7 @@ def test_too_short_says_how_many_there_are() -> None:
 
 
 @pytest.mark.covers("N-P3", "L6")
-@pytest.mark.parametrize("unit", ["中", "😀"])
+@each("unit", ["中", "😀"])
 def test_one_code_point_is_one_character(unit: str) -> None:
     assert codes(unit * 15) == []
     assert codes(unit * 14) == ["too_short"]
@@ -147,8 +148,8 @@ def test_a_letter_and_its_accent_are_one_character() -> None:
 
 
 @pytest.mark.covers("N-P2", "A-6.2.9")
-@pytest.mark.parametrize("rules", PRESETS.values(), ids=PRESETS)
-@pytest.mark.parametrize("length", [64, 128, 256])
+@each("rules", PRESETS.values(), ids=PRESETS)
+@each("length", [64, 128, 256])
 def test_long_ones_are_welcome(rules: Rules, length: int) -> None:
     unlike = "".join(chr(0x4E00 + i) for i in range(length - 4)) + "aB3-"
     assert codes(unlike, rules) == []
@@ -161,7 +162,7 @@ def test_nist_asks_for_no_classes() -> None:
 
 
 @pytest.mark.covers("D3")
-@pytest.mark.parametrize(
+@each(
     ("password", "missing"),
     [
         ("walnut", ["too_short", "class_upper", "class_digit", "class_symbol"]),
@@ -186,7 +187,7 @@ def test_presets_say_what_they_break() -> None:
 
 
 @pytest.mark.covers("D3", "N-P2")
-@pytest.mark.parametrize(
+@each(
     "change",
     [
         {"max_length": 63},
@@ -208,8 +209,8 @@ def test_rules_no_preset_may_have(change: dict[str, int]) -> None:
 
 
 @pytest.mark.covers("N-P10", "N-P11", "A-6.2.4", "D3")
-@pytest.mark.parametrize("rules", PRESETS.values(), ids=PRESETS)
-@pytest.mark.parametrize(
+@each("rules", PRESETS.values(), ids=PRESETS)
+@each(
     "password",
     [
         "Password-2026!!!",
@@ -228,7 +229,7 @@ def test_common_ones_in_disguise_are_refused_in_every_preset(password: str, rule
 
 
 @pytest.mark.covers("N-P10")
-@pytest.mark.parametrize(
+@each(
     "password",
     [
         "aaaaaaaaaaaaaaa",
@@ -246,7 +247,7 @@ def test_repeats_and_runs_are_refused_with_their_own_reason(password: str) -> No
 
 
 @pytest.mark.covers("N-P10", "A-6.2.11")
-@pytest.mark.parametrize(
+@each(
     "password",
     [
         "Salesforce2026!",
@@ -270,7 +271,7 @@ def test_names_around_the_account_are_refused(password: str) -> None:
 
 
 @pytest.mark.covers("N-P10")
-@pytest.mark.parametrize(
+@each(
     "password",
     [
         "the crm keeps a walnut in its harbour",
@@ -286,7 +287,7 @@ def test_a_listed_word_inside_a_phrase_is_no_hit(password: str) -> None:
 
 
 @pytest.mark.covers("L9", "I4", "N-P11")
-@pytest.mark.parametrize("password", ["Salesforce2026!", "password", "x" * 2000, "Canary\tCanary", "Canary-"])
+@each("password", ["Salesforce2026!", "password", "x" * 2000, "Canary\tCanary", "Canary-"])
 def test_violations_never_hold_the_password(password: str) -> None:
     found = check(password, CLASSIC, OFFICE, COMMON)
     assert found

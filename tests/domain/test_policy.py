@@ -19,6 +19,7 @@ from keyback.domain.policy import (
     rule,
     suffices,
 )
+from tests.each import each
 
 # One of each kind that there is, among them two mails to one mailbox, two of one kind and a number read by SMS.
 PROOFS = {
@@ -57,7 +58,7 @@ def enough_by_the_book(names: frozenset[str], tier: Tier) -> bool:
 
 
 @pytest.mark.covers("E2", "N-R10", "N-R11", "INV-I3", "G1", "F7")
-@pytest.mark.parametrize("tier", ["standard", "mfa", "privileged"])
+@each("tier", ["standard", "mfa", "privileged"])
 def test_every_subset_of_proofs(tier: Tier) -> None:
     wrong = []
     for n in range(len(PROOFS) + 1):
@@ -68,7 +69,7 @@ def test_every_subset_of_proofs(tier: Tier) -> None:
 
 
 @pytest.mark.covers("E2")
-@pytest.mark.parametrize("tier", ["standard", "mfa", "privileged"])
+@each("tier", ["standard", "mfa", "privileged"])
 def test_order_and_repetition_weigh_nothing(tier: Tier) -> None:
     for names in combinations(PROOFS, 3):
         found = {suffices([PROOFS[x] for x in order], tier) for order in permutations(names)}
@@ -77,8 +78,8 @@ def test_order_and_repetition_weigh_nothing(tier: Tier) -> None:
 
 
 @pytest.mark.covers("E2", "INV-I3")
-@pytest.mark.parametrize("tier", ["mfa", "privileged"])
-@pytest.mark.parametrize("name", PROOFS)
+@each("tier", ["mfa", "privileged"])
+@each("name", PROOFS)
 def test_no_single_proof_is_enough_where_a_factor_is_enrolled(name: str, tier: Tier) -> None:
     assert not suffices([PROOFS[name]] * 5, tier)
 
@@ -107,7 +108,7 @@ def test_only_a_passkey_spares_an_administrator_the_second_operator() -> None:
 KNOWN, STRANGE = Risk(known_device=True), Risk()
 
 
-@pytest.mark.parametrize(
+@each(
     ("names", "tier", "risk", "journey", "kind", "reason"),
     [
         ((), "standard", KNOWN, "password", "more", ""),

@@ -16,6 +16,7 @@ from keyback.domain.policy import PROOFS, TIERS, Evidence, Holds, Journey, Polic
 from keyback.domain.policy_claims import CLAIMS, PIECES, every_set
 from keyback.domain.policy_presets import DEVIATIONS, PRESETS, PresetName, not_accepted, weaker
 from keyback.domain.policy_search import search, ways_in
+from tests.each import each
 
 NIST = PRESETS["nist"]
 LOOSE = frozenset({"two_issued_codes"})
@@ -40,14 +41,14 @@ def test_no_path_breaks_the_default_policy_whatever_is_shown() -> None:
 
 
 @pytest.mark.covers("C-4")
-@pytest.mark.parametrize("name", PRESETS)
+@each("name", PRESETS)
 def test_no_path_breaks_a_preset_with_questions_on_neither(name: PresetName) -> None:
     assert broken(replace(of(name), off=frozenset()), name, most=4) == {}
 
 
-@pytest.mark.parametrize("tier", TIERS)
-@pytest.mark.parametrize("risk", [Risk(), Risk(known_device=True)])
-@pytest.mark.parametrize(
+@each("tier", TIERS)
+@each("risk", [Risk(), Risk(known_device=True)])
+@each(
     "holds",
     [Holds(1, 2, 3, 4, 5), Holds(5, 4, 3, 2, 1), Holds(2, 9, 4, 30, 7)],
 )
@@ -71,7 +72,7 @@ def test_mail_and_sms_for_people_with_a_second_step_are_named() -> None:
     assert all(len(shown) == 2 for _, shown in paths["two_issued_codes"])
 
 
-@pytest.mark.parametrize(
+@each(
     ("weak", "name", "first"),
     [
         ({"loose": frozenset({"sms_for_privileged"})}, "nist", "sms_code (phone:1)"),
@@ -143,7 +144,7 @@ def _planted(fault: str) -> Any:
 
 
 @pytest.mark.covers("INV-I2", "G1")
-@pytest.mark.parametrize(
+@each(
     ("fault", "claim"),
     [
         ("mailbox_alone", "mailbox_alone"),

@@ -13,6 +13,7 @@ from keyback.domain.person import Tier
 from keyback.domain.policy import TIERS, Evidence, Holds, Journey, Policy, Risk, Ruling, rule
 from keyback.domain.policy_claims import PIECES, Piece, every_set
 from keyback.domain.policy_presets import PRESETS, PresetName
+from tests.each import each
 
 HOUR, MINUTE = 3_600_000, 60_000
 SHORT = {
@@ -86,7 +87,7 @@ def test_the_table_knows_every_piece() -> None:
 
 
 @pytest.mark.covers("E2", "N-R10", "N-R11", "INV-I3", "G1", "F7", "SD-D5", "C-4")
-@pytest.mark.parametrize("preset", PRESETS)
+@each("preset", PRESETS)
 def test_every_set_of_evidence_in_every_preset(preset: PresetName) -> None:
     policy = Policy(off=frozenset(), floor=PRESETS[preset].floor)
     for tier in {max(t, policy.floor, key=TIERS.index) for t in TIERS}:
@@ -112,7 +113,7 @@ HELD = Holds(stranger=1, new_device=2, privileged=30, mailbox=4, proofing=5)
 KNOWN, STRANGE = Risk(known_device=True), Risk()
 
 
-@pytest.mark.parametrize(
+@each(
     ("evidence", "tier", "risk", "journey", "holds", "expected"),
     [
         # Knowledge is no second proof, neither for opening nor for the wait.
@@ -158,7 +159,7 @@ def test_a_factor_on_the_channel_of_the_code_is_no_second_channel() -> None:
 
 
 @pytest.mark.covers("C-12", "A-2.3.5")
-@pytest.mark.parametrize(
+@each(
     ("when", "evidence", "tier", "kind"),
     [
         ("without_passkey", "mail app", "privileged", "review"),

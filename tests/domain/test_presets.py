@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyback.domain.password import DAY, PRESETS, Blocklist, Context, FixedLock, Rules, check, requirements, state_of
+from tests.each import each
 
 LISTED = Blocklist(["password", "dragon"])
 NOBODY = Context()
@@ -24,7 +25,7 @@ def codes(password: str, rules: Rules, **over: object) -> list[str]:
 
 
 @pytest.mark.covers("C-1")
-@pytest.mark.parametrize(
+@each(
     ("name", "alone", "classes", "history", "days"),
     [("nist", 15, 0, 0, None), ("mlps2", 8, 4, 5, 180), ("mlps3", 10, 4, 5, 90), ("classic", 8, 4, 5, 180)],
 )
@@ -115,7 +116,7 @@ def test_nist_passwords_never_come_of_age(changed_at: int) -> None:
     assert PRESETS["nist"].due_at(changed_at) is None
 
 
-@pytest.mark.parametrize("lock", [FixedLock(2, 30), FixedLock(5, 0)])
+@each("lock", [FixedLock(2, 30), FixedLock(5, 0)])
 def test_a_lock_that_a_slip_of_the_finger_sets_off_is_no_preset(lock: FixedLock) -> None:
     with pytest.raises(ValueError, match="lock"):
         replace(PRESETS["mlps2"], lock=lock)

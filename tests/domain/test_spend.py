@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from keyback.domain.errors import BadInput
 from keyback.domain.phone import e164, is_e164, shown
 from keyback.domain.spend import Asker, SpendRules, prefix_of, quotas, ruling
+from tests.each import each
 
 RULES = SpendRules(
     ("+86", "+852", "+1", "!+1876", "+1242"),
@@ -19,7 +20,7 @@ RULES = SpendRules(
 )
 
 
-@pytest.mark.parametrize(
+@each(
     "typed, region, number",
     [
         ("138 0013 8000", "CN", "+8613800138000"),
@@ -34,7 +35,7 @@ def test_one_form_of_a_number(typed: str, region: str, number: str) -> None:
     assert is_e164(number)
 
 
-@pytest.mark.parametrize(
+@each(
     "typed, code",
     [
         ("13800138000", "phone_not_understood"),  # no country
@@ -81,7 +82,7 @@ def test_a_hint_shows_country_and_two_digits() -> None:
 
 
 @pytest.mark.covers("INV-I10")
-@pytest.mark.parametrize(
+@each(
     "number, prefix",
     [
         ("+8613800138000", "+86"),
@@ -99,7 +100,7 @@ def test_the_longest_prefix_counts(number: str, prefix: str | None) -> None:
 
 
 @pytest.mark.covers("A9", "INV-I10")
-@pytest.mark.parametrize(
+@each(
     "allowed, number, prefix",
     [
         # A calling code that several countries share is the main one.
@@ -137,7 +138,7 @@ def test_a_prefix_reaches_the_country_that_it_names(allowed: tuple[str, ...], nu
 
 
 @pytest.mark.covers("INV-I10", "A9")
-@pytest.mark.parametrize(
+@each(
     "hours, days, why",
     [
         ((1, 1, 1), (1, 1, 1), None),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from html.parser import HTMLParser
 from typing import Any
 
@@ -18,6 +19,7 @@ from keyback.locale import HERE as LOCALES
 from keyback.locale import catalog
 from keyback.web import pages
 from keyback.web.rendering import HERE, Renderer, moment, safe_url, span, translate
+from tests.each import each
 
 VOID = {"meta", "link", "input", "br", "hr", "img", "path", "circle"}
 RENDERER = Renderer(time_zone="Asia/Shanghai")
@@ -26,6 +28,7 @@ SAMPLES = [
     for locale in ("zh_CN", "en")
     for name, page, shell in gallery.samples(locale)
 ]
+EVERY = [pytest.param(sample.values[0], index, id=sample.id) for index, sample in enumerate(SAMPLES)]
 PAYLOADS = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(1)>',
@@ -85,11 +88,17 @@ def draw(page: pages.Page, shell: pages.Shell) -> str:
     return RENDERER.page(page, shell).decode()
 
 
-@pytest.mark.parametrize("locale, page, shell", SAMPLES)
-def test_page_is_sound(locale: str, page: pages.Page, shell: pages.Shell) -> None:
-    html = draw(page, shell)
+@cache
+def drawn(index: int) -> tuple[str, Tree]:
+    """The HTML of a sample and what is in it."""
+    html = draw(*SAMPLES[index].values[1:])
+    return html, Tree(html)
+
+
+@each("locale, index", EVERY)
+def test_page_is_sound(locale: str, index: int) -> None:
+    html, tree = drawn(index)
     assert html.startswith("<!DOCTYPE html>\n<html lang=")
-    tree = Tree(html)
 
     assert tree.all("html") == [{"lang": "zh-CN" if locale == "zh_CN" else "en"}]
     assert len(tree.all("h1")) == 1
@@ -115,9 +124,9 @@ def test_page_is_sound(locale: str, page: pages.Page, shell: pages.Shell) -> Non
 
 
 @pytest.mark.covers("I4", "A-1.2.3")
-@pytest.mark.parametrize("locale, page, shell", SAMPLES)
-def test_nothing_is_inline(locale: str, page: pages.Page, shell: pages.Shell) -> None:
-    tree = Tree(draw(page, shell))
+@each("locale, index", EVERY)
+def test_nothing_is_inline(locale: str, index: int) -> None:
+    _, tree = drawn(index)
     assert [t for t, a in tree.tags if t == "style" or (t == "script" and not a.get("src"))] == []
     for tag, attributes in tree.tags:
         assert "style" not in attributes, tag
@@ -126,20 +135,18 @@ def test_nothing_is_inline(locale: str, page: pages.Page, shell: pages.Shell) ->
             assert attributes.get("src", attributes.get("href", "")).startswith("/static/")
 
 
-@pytest.mark.parametrize("locale, page, shell", SAMPLES)
-def test_every_form_can_be_sent(locale: str, page: pages.Page, shell: pages.Shell) -> None:
-    for form in Tree(draw(page, shell)).forms:
+@each("locale, index", EVERY)
+def test_every_form_can_be_sent(locale: str, index: int) -> None:
+    for form in drawn(index)[1].forms:
         head = form[0][1]
         assert head["method"] == "post"
         assert head["action"].startswith("/")
         assert [a for tag, a in form if tag == "button" and a["type"] == "submit"], head
 
 
-@pytest.mark.parametrize(
-    "page, shell", [pytest.param(*p.values[1:], id=p.id) for p in SAMPLES if p.values[0] == "zh_CN"]
-)
-def test_chinese_pages_hold_no_english_sentence(page: pages.Page, shell: pages.Shell) -> None:
-    text = "\n".join(Tree(draw(page, shell)).texts)
+@each("locale, index", [p for p in EVERY if p.values[0] == "zh_CN"])
+def test_chinese_pages_hold_no_english_sentence(locale: str, index: int) -> None:
+    text = "\n".join(drawn(index)[1].texts)
     allowed = {"copper lantern orchard"}
     assert [m for m in LATIN_WORDS.findall(text) if m not in allowed] == []
 
@@ -196,18 +203,17 @@ OUR_SCRIPTS = {RENDERER.static_url(name) for name in ("account.js", "app.js", "p
 
 
 @pytest.mark.covers("I4", "A-1.2.1")
-@pytest.mark.parametrize("payload", PAYLOADS)
+@each("payload", PAYLOADS)
 def test_untrusted_text_never_becomes_markup(payload: str) -> None:
-    for locale in ("zh_CN", "en"):
-        for name, page, shell in gallery.samples(locale):
-            clean = Tree(draw(page, shell))
-            bad = poisoned(page, payload)
-            dirty = Tree(draw(bad, replace(shell, company=payload, helpdesk=payload, sender=payload)))
-            for tag, attributes in dirty.tags:
-                assert not [a for a in attributes if a.startswith("on")], (name, tag)
-                assert not attributes.get("href", "").startswith("javascript:"), name
-            assert {a.get("src", "") for t, a in dirty.tags if t == "script"} <= OUR_SCRIPTS, name
-            assert "49" not in "".join(dirty.texts).replace(payload, "") or "49" in "".join(clean.texts), name
+    for index, sample in enumerate(SAMPLES):
+        name, page, shell = sample.id, *sample.values[1:]
+        _, clean = drawn(index)
+        dirty = Tree(draw(poisoned(page, payload), replace(shell, company=payload, helpdesk=payload, sender=payload)))
+        for tag, attributes in dirty.tags:
+            assert not [a for a in attributes if a.startswith("on")], (name, tag)
+            assert not attributes.get("href", "").startswith("javascript:"), name
+        assert {a.get("src", "") for t, a in dirty.tags if t == "script"} <= OUR_SCRIPTS, name
+        assert "49" not in "".join(dirty.texts).replace(payload, "") or "49" in "".join(clean.texts), name
 
 
 @pytest.mark.covers("I4", "A-1.2.2")
@@ -228,11 +234,10 @@ def test_a_waiting_page_says_the_same_to_everybody() -> None:
 
 
 def test_a_typed_password_is_never_sent_back() -> None:
-    for locale in ("zh_CN", "en"):
-        for name, page, shell in gallery.samples(locale):
-            for a in Tree(draw(page, shell)).all("input"):
-                if a.get("type") == "password":
-                    assert "value" not in a, name
+    for index, sample in enumerate(SAMPLES):
+        for a in drawn(index)[1].all("input"):
+            if a.get("type") == "password":
+                assert "value" not in a, sample.id
 
 
 @pytest.mark.covers("N-P13", "A-6.2.7", "X-5")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
 from keyback.web.proxies import Proxies
+from tests.each import each
 
 
 def source(header: str, peer: str = "10.0.0.7", *trusted: str) -> str:
@@ -14,7 +13,7 @@ def source(header: str, peer: str = "10.0.0.7", *trusted: str) -> str:
     return Proxies(trusted or ("10.0.0.0/8",)).source(scope)
 
 
-@pytest.mark.parametrize(
+@each(
     "header, found",
     [
         ("203.0.113.9", "203.0.113.9"),
