@@ -7,12 +7,14 @@ finishes its round, then the database lets go.
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
+import resource
 import signal
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
 
 import structlog
@@ -46,6 +48,7 @@ WENT_BACK = (
     "the database is older than what this node has seen: row {} of the audit log is not in it. "
     "After putting back a backup, run: keyback restore"
 )
+PR_SET_DUMPABLE = 4
 YOUNG = 5000  # new objects between two looks for garbage; a batch of requests keeps about as many alive
 
 
@@ -60,13 +63,22 @@ def serve(settings: Settings, worker: bool = True) -> int:
         worker: whether to run the worker in this process too.
     """
     configure(settings.log_level)
+    keep_memory_private()
     return run(lambda: _serve(settings, worker))
 
 
 def work(settings: Settings) -> int:
     """Runs only the worker, and metrics if they are switched on; returns as `serve`."""
     configure(settings.log_level)
+    keep_memory_private()
     return run(lambda: _work(settings))
+
+
+def keep_memory_private() -> None:
+    """Keys are in this process's memory: no core dump, and no other process of the same user may look into it."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with suppress(Exception):  # where there is no prctl
+        ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def run(main: Callable[[], Coroutine[Any, Any, None]]) -> int:

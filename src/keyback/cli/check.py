@@ -24,6 +24,7 @@ from keyback.cli.sender import look
 from keyback.domain.secret import Secret
 from keyback.settings import Settings, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
+from keyback.settings_safety import open_to_others, wide_proxies
 from keyback.storage.database import SqlDatabase
 from keyback.storage.fitting import misfits
 from keyback.storage.sealing import Keyring
@@ -64,6 +65,10 @@ def check(as_json: bool) -> None:
 
 async def _all(s: Settings) -> list[Result]:
     results = [_settings(s), *(Result(name, "warn", detail, step) for name, detail, step in left_over(s))]
+    results += [Result("trusted_proxies", *found) for found in wide_proxies(s)]
+    for words in open_to_others(s):
+        what, _, step = words.partition(". ")
+        results.append(Result("files", "bad", what, step))
     keyring: Keyring | None = None
     try:
         keyring = load_keyring(s)

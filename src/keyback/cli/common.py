@@ -26,6 +26,7 @@ from keyback.bootstrap import load_keyring
 from keyback.domain.errors import Refusal
 from keyback.observability import configure
 from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe
+from keyback.settings_safety import open_to_others
 from keyback.storage.database import SqlDatabase, make_engine
 from keyback.storage.fitting import misfits
 from keyback.storage.health import unfit
@@ -179,6 +180,8 @@ def ready(s: Settings) -> None:
         Unsafe: naming the cause and the way out.
     """
     refuse_unsafe(s)
+    for words in open_to_others(s):
+        raise Unsafe(words)
     usable(s)
 
 

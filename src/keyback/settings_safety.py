@@ -1,0 +1,107 @@
+"""Files that others on the machine can read, and proxies that anybody can be: what settings alone do not show."""
+
+from __future__ import annotations
+
+import ipaddress
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from keyback.settings import Settings, config_path
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+OTHERS, NOT_OWNER = 0o007, 0o077
+SECRETS = frozenset({"password", "keyring", "secret", "token", "private_key"})
+# Public addresses that count as proxies: so many are nobody's own (bad), and more than one network (worth a look).
+ANYBODYS = {4: 2**24, 6: 2**108}
+MANY = {4: 2**16, 6: 2**96}
+
+
+def open_to_others(s: Settings, settings_file: Path | None = None) -> list[str]:
+    """What others on this machine can read, each with the command that closes it.
+
+    The data folder, the keyring and the database are Keyback's own and nobody else's. Files of secrets, and settings
+    that hold some, may be shared with a group, as the service's unit does.
+
+    Args:
+        settings_file: None takes the one in use.
+    """
+    database = Path(s.database.removeprefix("sqlite:///")) if s.database.startswith("sqlite:///") else None
+    keyring = s.keyring_path if s.keyring is None else None
+    own = [p.absolute() for p in (database, keyring) if p is not None]
+    out = []
+    folder = s.data_dir.absolute()
+    if any(p.is_relative_to(folder) for p in own) and _mode(folder) & NOT_OWNER:
+        out.append(f"{s.data_dir} can be read by others. Run: chmod 700 {s.data_dir}")
+    out += [_words(p, "600") for p in own if not p.is_relative_to(folder) and _reached(p, NOT_OWNER)]
+    secret = [s.mail.password_file, s.password.pepper_file, *s.password.old_pepper_files]
+    options = [s.sms.options, s.im.options, *(system.options for system in s.systems.values())]
+    secret += [
+        Path(value) for o in options for name, value in o.items() if name.endswith("_file") and name != "ca_file"
+    ]
+    settings_file = settings_file or config_path()
+    if settings_file is not None and _holds_secrets(settings_file):
+        secret.append(settings_file)
+    return out + [_words(p, "o-rwx") for p in secret if p is not None and _reached(p, OTHERS)]
+
+
+def wide_proxies(s: Settings) -> Iterator[tuple[Literal["warn", "bad"], str, str]]:
+    """Networks in `trusted_proxies` that reach beyond one's own: how bad, what it means, and what to do."""
+    nets: list[Network] = []
+    for text in s.trusted_proxies:
+        try:
+            nets.append(ipaddress.ip_network(text, strict=False))
+        except ValueError:
+            continue  # told where settings are read
+    next_ = "Name only the addresses of your own reverse proxies."
+    for version in (4, 6):
+        mine = ipaddress.collapse_addresses(n for n in nets if n.version == version)  # type: ignore[type-var]
+        public = [n for n in mine if not n.is_private]
+        total = sum(n.num_addresses for n in public)
+        if total >= ANYBODYS[version]:
+            names = ", ".join(map(str, public[:4])) + (" …" if len(public) > 4 else "")
+            words = f"{names}: almost anybody may say where a request comes from, so limits by network stop nobody"
+            yield "bad", words, next_
+            continue
+        for n in public:
+            if n.num_addresses > MANY[version]:
+                yield "warn", f"{n}: whoever has one of its addresses may say where a request comes from", next_
+
+
+def _words(path: Path, mode: str) -> str:
+    return f"{path} can be read by others. Run: chmod {mode} {path}"
+
+
+def _mode(path: Path) -> int:
+    """Its permission bits; none where there is nothing."""
+    try:
+        return path.stat().st_mode & 0o777
+    except OSError:
+        return 0
+
+
+def _reached(path: Path, who: int) -> bool:
+    """Whether these classes may read a file: its own bits, and those of its folder, which they must pass."""
+    passes = (_mode(path.absolute().parent) & who & 0o011) * 0o7  # of each class its three bits, if it may pass
+    return bool(_mode(path) & who & passes & 0o066)
+
+
+def _holds_secrets(path: Path) -> bool:
+    try:
+        return _secret_in(tomllib.loads(path.read_text("utf-8")))
+    except (OSError, ValueError):
+        return False
+
+
+def _secret_in(values: Mapping[str, Any]) -> bool:
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            if _secret_in(value):
+                return True
+        elif isinstance(value, str) and value:
+            ends = name in SECRETS or name.endswith(("_secret", "_token", "_key"))
+            if ends or (name.endswith("_url") and urlsplit(value).password):
+                return True
+    return False
