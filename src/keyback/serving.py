@@ -28,6 +28,7 @@ from keyback.bootstrap import build, close, peppers_of
 from keyback.observability import configure
 from keyback.settings import Settings, Unsafe
 from keyback.storage import fitting, restoring
+from keyback.storage.clock import JUMP_MS
 from keyback.storage.database import SqlDatabase
 from keyback.storage.health import Backlog, backlog, probe, schema_of
 from keyback.storage.restoring import MarkFile
@@ -49,6 +50,10 @@ WENT_BACK = (
     "After putting back a backup, run: keyback restore"
 )
 PR_SET_DUMPABLE = 4
+CLOCK_BEHIND = (
+    "the database's clock is {} seconds behind the newest row of the audit log. Set it right. "
+    "If it is right, it was wrong when that row was written: run keyback clock repair"
+)
 YOUNG = 5000  # new objects between two looks for garbage; a batch of requests keeps about as many alive
 
 
@@ -150,6 +155,8 @@ async def _fit(services: Services) -> None:
     found = await db.write(lambda tx: fitting.settle(cast(SqlTx, tx), peppers))
     if found:
         raise Refused(" ".join(map(str, found)))
+    if db.clock.behind_ms > JUMP_MS:
+        raise Refused(CLOCK_BEHIND.format(db.clock.behind_ms // 1000))
 
 
 @asynccontextmanager

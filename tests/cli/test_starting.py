@@ -200,6 +200,7 @@ ASKS = (
     ["people", "sign-out", "maya.okafor", "--reason", "INC-4711"],
     ["people", "sign-out", "--all", "--reason", "INC-4711"],
     ["keys", "forget", "1a2b3c4d", "--reason", "INC-4711"],
+    ["clock", "repair", "--reason", "INC-4711"],
 )
 
 

@@ -10,6 +10,7 @@ from keyback.cli.backup import backup, restore
 from keyback.cli.breach import breach
 from keyback.cli.cases import case
 from keyback.cli.check import check
+from keyback.cli.clock import clock
 from keyback.cli.common import Keyback
 from keyback.cli.init import init, migrate
 from keyback.cli.keys import keys
@@ -44,6 +45,7 @@ COMMANDS = (
     case,
     audit,
     breach,
+    clock,
     keys,
     backup,
     restore,

@@ -25,6 +25,7 @@ from keyback.domain.secret import Secret
 from keyback.settings import Settings, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
 from keyback.settings_safety import open_to_others, wide_proxies
+from keyback.storage.clock import JUMP_MS
 from keyback.storage.database import SqlDatabase
 from keyback.storage.fitting import misfits
 from keyback.storage.sealing import Keyring
@@ -143,6 +144,11 @@ async def _database(db: SqlDatabase) -> list[Result]:
     skew = abs(theirs - ours)
     status: Literal["ok", "warn", "bad"] = "ok" if skew < SKEW_WARN_MS else "warn" if skew < SKEW_BAD_MS else "bad"
     words = f"{skew / 1000:.1f} s between this machine and the database"
+    if db.clock.behind_ms > SKEW_WARN_MS:
+        status = "bad" if db.clock.behind_ms > JUMP_MS else "warn"
+        words = f"{db.clock.behind_ms / 1000:.0f} s behind the newest row of the audit log"
+        next_ = "Set the database's clock right. If it is right, run: keyback clock repair"
+        return [Result("writing", "ok", "a write was kept"), Result("clock", status, words, next_)]
     return [
         Result("writing", "ok", "a write was kept"),
         Result("clock", status, words, "" if status == "ok" else "Keep both clocks right with NTP."),

@@ -20,6 +20,7 @@ from keyback.application.fairness import Turns
 from keyback.application.store import Intake, StorageDown, StorageFull, StorageUnsure, Tx
 from keyback.outbound.watchdog import Watchdog
 from keyback.storage import faults
+from keyback.storage.clock import DatabaseClock, steady_ms
 from keyback.storage.engine import READERS, stale
 from keyback.storage.engine import make_engine as make_engine
 from keyback.storage.sealing import Keyring
@@ -48,6 +49,7 @@ class SqlDatabase:
             None for commands, which may take as long as their work does.
 
     Attributes:
+        clock: the time of transactions.
         full: whether a write found no room, and none as large as `storage.health.probe` writes has since.
     """
 
@@ -62,6 +64,7 @@ class SqlDatabase:
         self.keyring = keyring
         self._clock = clock
         self._turns = Turns()
+        self.clock = DatabaseClock(self._raw, steady_ms if clock is None else None)
         self._offset, self._offset_at = 0.0, float("-inf")
         self._queue: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
         self._swift: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
@@ -137,8 +140,7 @@ class SqlDatabase:
                 late.cancel()
 
     def waker(self) -> asyncio.Event:
-        """An event that is set after every commit that left work for the worker: of this process, and on PostgreSQL of
-        every other."""
+        """An event that is set after commits that leave work for the worker, on PostgreSQL of other processes too."""
         ev = asyncio.Event()
         self._wakers.append((asyncio.get_running_loop(), ev))
         self.listen()
@@ -165,8 +167,8 @@ class SqlDatabase:
             self._watchdog.close()
         self.engine.dispose()
 
-    def now(self, conn: Connection) -> int:
-        """Database time in ms; asked again once a second, in between carried on by the monotonic clock."""
+    def _raw(self, conn: Connection) -> int:
+        """The clock to go by, ms. PostgreSQL's is asked once a second, in between carried on by the monotonic clock."""
         if self._clock is not None:
             return self._clock()
         if self.sqlite:
@@ -223,7 +225,7 @@ class SqlDatabase:
             with self._bounded(), self.engine.connect() as raw:
                 conn = raw if self.sqlite else raw.execution_options(isolation_level="REPEATABLE READ")
                 with conn.begin():
-                    return fn(SqlTx(conn, self.now(conn), self.keyring, writes=False))
+                    return fn(SqlTx(conn, self.clock.now(conn, writes=False), self.keyring, writes=False))
         except DBAPIError as e:
             if not faults.lost(e) or again:
                 raise faults.down(e) from None
@@ -281,12 +283,11 @@ class SqlDatabase:
         faults.drop(conn)
 
     def _at_once(self, conn: Connection | None, w: Write) -> Connection | None:
-        """Runs one statement that is a transaction by itself: one way to the database and back instead of four.
-        It may be repeated: a handle that is there already is left as it is."""
+        """Runs one statement that is a transaction by itself; repeated, it leaves what is there as it is."""
         kept = conn is not None
         try:
             conn = conn or self.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            w.result = w.fn(SqlTx(conn, self.now(conn), self.keyring, turns=self._turns))
+            w.result = w.fn(SqlTx(conn, self.clock.now(conn, writes=True), self.keyring, turns=self._turns))
             conn.commit()  # the engine's own bookkeeping; the database has committed already
         except BaseException as e:
             faults.drop(conn)
@@ -359,7 +360,7 @@ class SqlDatabase:
         for w in batch:
             w.error = None
         with conn.begin() as transaction:
-            tx = SqlTx(conn, self.now(conn), self.keyring, turns=self._turns, shared=not alone)
+            tx = SqlTx(conn, self.clock.now(conn, writes=True), self.keyring, turns=self._turns, shared=not alone)
             rest = run(tx, batch, self._told)
             if alone and batch[0].error is not None:
                 transaction.rollback()

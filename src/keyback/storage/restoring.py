@@ -81,6 +81,15 @@ def make_safe(tx: SqlTx, before: Mark | None) -> dict[str, int]:
     Args:
         before: the last mark, noted in the audit log.
     """
+    ended = end_all(tx)
+    head = tx.audit.head()[0]
+    tx.audit.record(STREAM, [Note(KIND, {"at_row": head, "known_row": before.seq if before else 0, **ended})])
+    return ended
+
+
+def end_all(tx: SqlTx) -> dict[str, int]:
+    """Ends links, codes, questions, recoveries under way, sessions, known browsers, waiting mail and passwords, and
+    saved recovery codes; how many of each."""
     now, run = tx.now, tx.conn.execute
     live = s.challenges.c.ended.is_(None) & (s.challenges.c.link_expires_at > now)
     asked = s.prompts.c.ended.is_(None) & (s.prompts.c.expires_at > now)
@@ -95,6 +104,4 @@ def make_safe(tx: SqlTx, before: Mark | None) -> dict[str, int]:
         "saved_codes": run(update(s.saved_codes).where(s.saved_codes.c.used_at.is_(None)).values(used_at=now)).rowcount,
     }
     run(update(s.wants).where(s.wants.c.expires_at > now).values(expires_at=now))
-    head = tx.audit.head()[0]
-    tx.audit.record(STREAM, [Note(KIND, {"at_row": head, "known_row": before.seq if before else 0, **ended})])
     return ended

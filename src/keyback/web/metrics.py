@@ -18,6 +18,13 @@ PATIENCE_S = 3.0
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 
 
+class Clock(Protocol):
+    """What a database's clock tells."""
+
+    behind_ms: int
+    jumps: int
+
+
 class Commits(Protocol):
     """What a database counts."""
 
@@ -25,6 +32,9 @@ class Commits(Protocol):
     writes: int
     errors: int
     full: bool
+
+    @property
+    def clock(self) -> Clock: ...
 
 
 class Done(Protocol):
@@ -119,6 +129,9 @@ class Metrics:
         yield CounterMetricFamily("keyback_db_writes", "Writes; many share one commit.", d.writes)
         yield CounterMetricFamily("keyback_db_errors", "Commits that failed.", d.errors)
         yield GaugeMetricFamily("keyback_db_full", "Whether a write found no room, and none has since.", d.full)
+        words = "How far the database's clock is behind the time that counts."
+        yield GaugeMetricFamily("keyback_clock_behind_seconds", words, d.clock.behind_ms / 1000)
+        yield CounterMetricFamily("keyback_clock_jumps", "Leaps of the clock ahead that were noticed.", d.clock.jumps)
         if self._ask is not None:
             yield GaugeMetricFamily(
                 "keyback_db_up", "Whether the database answered just now.", self._backlog is not None

@@ -1,0 +1,52 @@
+"""`keyback clock repair`."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import click
+
+from keyback.cli.common import at, load, reason_of, run, storage, sure, usable
+from keyback.settings import Settings
+from keyback.storage import clock as clocks
+from keyback.storage import repairing
+from keyback.storage.tx import SqlTx
+
+
+@click.group()
+def clock() -> None:
+    """Put the database's time right after a clock was wrong."""
+
+
+@clock.command()
+@click.option("--reason", required=True, help="Why, for the audit log: a ticket or a sentence.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+def repair(reason: str, yes: bool) -> None:
+    """Go back to the real time when the newest row of the audit log lies ahead of it.
+
+    Keyback's time never goes below that row, so a clock that was once set ahead keeps it there. First set the clock
+    right and stop every Keyback. As after a restore, everybody is signed out, and links, codes, recoveries under way,
+    known browsers and saved recovery codes end.
+    """
+    s, why = load(), reason_of(reason)
+    usable(s)
+    newest, now = run(_times(s))
+    if newest - now <= clocks.BACK_MS:
+        click.echo("Nothing to repair: the newest row of the audit log does not lie ahead.")
+        return
+    click.echo(f"The newest row is of {at(newest)}, and the database's clock says {at(now)}.")
+    sure("Is the clock right? Everybody is signed out and saved recovery codes end. Go on?", yes)
+    run(_repair(s, newest, why))
+    click.echo("Repaired. Start Keyback again.")
+
+
+async def _times(s: Settings) -> tuple[int, int]:
+    async with storage(s) as db:
+        db.clock.floored = False
+        return await db.read(lambda tx: (clocks.newest(cast(SqlTx, tx).conn), tx.now))
+
+
+async def _repair(s: Settings, newest: int, why: str) -> None:
+    async with storage(s) as db:
+        db.clock.floored = False
+        await db.write(lambda tx: repairing.repair(cast(SqlTx, tx), newest, why))
