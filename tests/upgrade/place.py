@@ -130,8 +130,14 @@ class Browser:
         return self("POST", action, **{**{k: unescape(v) for k, v in hidden}, **values})
 
     def open(self, link: str) -> str:
-        """Opens a mailed link; the path it leads to."""
+        """Opens a mailed link; where it leads to."""
         return str(self.get(urlsplit(link).path).headers["location"])
+
+    def follow(self, link: str, page: str, action: str = "", **values: str) -> httpx2.Response:
+        """Opens a mailed link, which has to lead to `page`, and sends the form there that goes to `action`."""
+        where = self.open(link)
+        assert urlsplit(where).path == page, where
+        return self.press(where, action or page, **values)
 
 
 def link_in(mail: dict[str, Any], start: str = "/l/") -> str:

@@ -204,19 +204,17 @@ def test_who_guessed_still_waits_and_the_owner_does_not(place: Place) -> None:
 def test_a_mailed_link_and_a_mailed_code_are_good(place: Place) -> None:
     link, code = KNOWN["link"], KNOWN["code"]
     browser = Browser(place, link["cookies"])
-    assert browser.open(link["links"][0]) == "/link"
-    assert browser.press("/link", "/link/accept").headers["location"] == f"/r/{link['handle']}"
+    done = browser.follow(link["links"][0], "/link", "/link/accept")
+    assert done.headers["location"] == f"/r/{link['handle']}"
     assert place.state(link)["state"] == "need_more"  # it waits, as from an unknown place
     assert verify(place, code, code["code"]) == "password_due"
 
 
 def test_a_link_that_stops_a_recovery_stops_it(place: Place) -> None:
     held, browser = KNOWN["stop"], Browser(place)
-    assert browser.open(held["links"][1]) == "/stop"
-    assert browser.press("/stop", "/stop").status_code == 200
+    assert browser.follow(held["links"][1], "/stop").status_code == 200
     again = Browser(place, held["cookies"])
-    again.open(held["links"][0])
-    assert "/link/accept" not in again.get("/link").text
+    assert "/link/accept" not in again.get(again.open(held["links"][0])).text
 
 
 def test_codes_that_were_sent_are_good(place: Place) -> None:
@@ -232,8 +230,7 @@ def test_a_colleague_who_was_asked_confirms(place: Place) -> None:
     shown = Browser(place, held["cookies"]).get(f"/r/{held['handle']}/ways/recovery_contact").text
     assert held["digits"] in shown
     colleague = Browser(place)
-    assert colleague.open(held["link"]) == "/vouch"
-    assert colleague.press("/vouch", "/vouch", code=held["digits"]).status_code == 200
+    assert colleague.follow(held["link"], "/vouch", code=held["digits"]).status_code == 200
     assert place.state(held)["state"] != "waiting"
 
 
@@ -244,8 +241,7 @@ def test_what_is_in_review_stays_so(place: Place) -> None:
 def test_a_hold_is_cancelled_by_the_link_that_was_mailed(place: Place) -> None:
     held, browser = KNOWN["cancel"], Browser(place)
     assert place.state(held)["reason"] == "hold"
-    where = browser.open(held["mails"][-1][-1])
-    assert browser.press(where, where).status_code == 200
+    assert browser.follow(held["mails"][-1][-1], "/stop").status_code == 200
     assert place.state(held)["state"] == "ended"
 
 
@@ -282,8 +278,7 @@ def test_what_was_being_enrolled_is_finished(place: Place) -> None:
     done = browser.press(known["app"], known["app"], code=app_code(place, seed[1].replace(" ", "")))
     assert done.headers["location"] == "/account/ways?done=totp_added"
     friend = Browser(place)
-    assert friend.open(known["invitation"]) == "/invited"
-    assert friend.press("/invited", "/invited", answer="yes").status_code == 200
+    assert friend.follow(known["invitation"], "/invited", answer="yes").status_code == 200
     assert "Juno Park" in browser.get("/account/contacts").text
 
 
@@ -311,8 +306,7 @@ def passkey() -> Authenticator:
 
 def test_the_link_that_locks_an_account_locks_it(place: Place) -> None:
     browser = Browser(place)
-    assert browser.open(KNOWN["centre"]["lock"]) == "/wasnt-me"
-    assert browser.press("/wasnt-me", "/wasnt-me").status_code == 200
+    assert browser.follow(KNOWN["centre"]["lock"], "/wasnt-me").status_code == 200
     assert Browser(place, KNOWN["centre"]["cookies"]).get("/account").headers["location"] == "/sign-in"
 
 
