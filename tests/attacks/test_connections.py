@@ -81,6 +81,21 @@ def test_what_counts_as_one_address(addresses: list[str], same: bool) -> None:
     assert door.enter(addresses[0]) == first
 
 
+@pytest.mark.covers("O2", "D7")
+@pytest.mark.parametrize(
+    ("pattern", "most"),
+    [("2001:db8:0:{:x}::1", 20), ("2001:db8:0:{:x}00::1", 40), ("2001:db8:{:x}::1", 500), ("203.0.113.{}", 250)],
+)
+def test_networks_around_an_ipv6_address_count_too(pattern: str, most: int) -> None:
+    door = Doorkeeper(MOST)
+    entered = [door.enter(pattern.format(n % 250)) for n in range(500)]
+    held = [name for name in entered if name is not None]
+    assert len(held) == (500 if most >= 250 else most)
+    for name in held:
+        door.leave(name)
+    assert door.enter(pattern.format(1)), "who left makes room, in the networks around too"
+
+
 def test_whoever_has_no_address_or_is_a_proxy_is_not_counted() -> None:
     exempt: Callable[[str], bool] = Proxies(["10.0.0.0/8", "2001:db8::/32"]).trusts
     door = Doorkeeper(1, exempt)

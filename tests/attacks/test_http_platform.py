@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -22,7 +23,8 @@ from keyback.storage.migrate import migrate
 from keyback.storage.sealing import Keyring
 from keyback.testing.mailbox import Mailbox
 from keyback.web.front import MOST_BODY
-from keyback.web.server import MOST_HEADER, Patience
+from keyback.web.rendering import load_static
+from keyback.web.server import MOST_AHEAD, MOST_HEADER, Patience
 from tests.web.live import AGENT, Live, add_person, canary, live, logged, read_all, request, status_of
 
 FORM = "Content-Type: application/x-www-form-urlencoded"
@@ -84,7 +86,7 @@ STALLS = {
     "nothing": b"",
     "body": request("POST /forgot", "{host}", FORM, OURS, "Content-Length: 1000", body=b"identifier="),
     "body nobody reads": ON.replace(b"/help", b"/none").replace(b"\r\n\r\n", b"\r\nContent-Length: 1000\r\n\r\nx"),
-    "pipelined, unread": ON * 200,
+    "pipelined, unread": ON.replace(b"/help", load_static()["parts.css"].url.encode()) * MOST_AHEAD,
 }  # fmt: skip
 
 
@@ -92,7 +94,7 @@ STALLS = {
 @pytest.mark.covers("O2")
 @pytest.mark.parametrize("how", STALLS)
 def test_stalling_clients_hold_up_nobody_and_are_cut_off(sqlite_url: str, tmp_path: Path, how: str) -> None:
-    with live(sqlite_url, tmp_path, patience=HASTY) as site, site.client() as client:
+    with live(sqlite_url, tmp_path, patience=HASTY, connections_per_address=300) as site, site.client() as client:
         crowd = [_stalled(site, STALLS[how]) for _ in range(5 if "unread" in how else 250)]
         assert client.get("/help").status_code == 200
         assert client.post("/api/v1/recoveries", json={"identifier": "maya"}).status_code == 202
@@ -101,7 +103,7 @@ def test_stalling_clients_hold_up_nobody_and_are_cut_off(sqlite_url: str, tmp_pa
         for s in crowd:
             s.settimeout(15)
             got = read_all(s)  # ends only when the server has closed; a time-out here fails the test
-            assert got.count(b"HTTP/1.1 200") < 200  # cut off half-way, not served to the end
+            assert got.count(b"HTTP/1.1 200") < MOST_AHEAD  # cut off half-way, not served to the end
             s.close()
 
 
@@ -191,6 +193,46 @@ def test_headers_are_bounded(site: Live) -> None:
     assert status_of(site.raw(long_path)) in (0, 400, 431)
     with site.client() as client:
         assert client.get("/help").status_code == 200
+
+
+CHUNKED = "Transfer-Encoding: chunked"
+FORM = "Content-Type: application/x-www-form-urlencoded"
+
+
+@pytest.mark.covers("O3", "O5")
+@pytest.mark.parametrize(
+    "behind",
+    [
+        b"".join(b"a%d: %s\r\n" % (n, b"b" * 20) for n in range(40_000)),  # many fields behind the body
+        b"a: " + b"b" * 2**20,  # one that never ends
+        b"a" * 2**20,  # a name that never ends
+    ],
+)
+def test_what_comes_behind_a_body_is_bounded(site: Live, behind: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", site.port), timeout=10) as s:
+        s.sendall(request("POST /forgot", site.host, CHUNKED, FORM, "Sec-Fetch-Site: same-origin", body=b"0\r\n"))
+        with contextlib.suppress(ConnectionError):
+            s.sendall(behind)
+            s.sendall(b"\r\n\r\n")
+        assert status_of(read_all(s)) in (0, 400, 431)  # 0: cut off while we were still sending
+    with site.client() as client:
+        assert client.get("/help").status_code == 200
+
+
+@pytest.mark.covers("O5")
+def test_a_body_in_small_pieces_with_a_field_behind_it_is_read(site: Live) -> None:
+    pieces = b"".join(b"1;x=%d\r\n%c\r\n" % (n, c) for n, c in enumerate(b"identifier=someone%40example.com"))
+    head = ("POST /forgot", site.host, CHUNKED, FORM, "Sec-Fetch-Site: same-origin", "Trailer: x-sum")
+    answer = site.raw(request(*head, body=pieces + b"0\r\nx-sum: 1\r\ncookie: keyback-session=a\r\n\r\n"))
+    assert status_of(answer) == 303
+
+
+@pytest.mark.covers("O2", "O5")
+def test_few_requests_of_one_connection_wait_for_others(site: Live) -> None:
+    one = f"GET /healthz HTTP/1.1\r\nHost: {site.host}\r\n\r\n".encode()
+    last = request("GET /healthz", site.host)
+    assert site.raw(one * 9 + last).count(b"HTTP/1.1 200") == 10
+    assert site.raw(one * 500 + last).count(b"HTTP/1.1 200") < 100
 
 
 # ── O6: methods and types ───────────────────────────────────────────────────

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -23,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from keyback.application.identity import network_of, plain_address
+from keyback.application.identity import networks_of, plain_address
 
 log = structlog.get_logger("keyback.server")
 GRACE_S = 20
@@ -31,6 +32,7 @@ TELL_S = 60.0
 BACKLOG = 2048
 MOST_HEADER = 32 * 1024
 MOST_UNREAD = 128 * 1024  # what the kernel holds for a client that does not read; answers are smaller
+MOST_AHEAD = 16  # requests on one connection that wait for the answer before theirs
 SPECIAL = frozenset({b"connection", b"transfer-encoding"})
 TELLING = frozenset({b"location", b"set-cookie"})
 FULL = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -103,10 +105,13 @@ class Doorkeeper:
     """Counts the connections of each address, so that nobody holds them all (O2). Says so in the log, once a minute.
 
     Args:
-        most: so many of one IPv4 address or IPv6 /64.
+        most: so many of one IPv4 address or IPv6 /64; twice as many of the /56 around it, four times of the /48.
         exempt: whether an address is a proxy's, which speaks for many.
         clock: seconds.
     """
+
+    OF_56, OF_48 = 2, 4  # times as many
+    TIMES = MappingProxyType({56: OF_56, 48: OF_48})
 
     def __init__(
         self, most: int, exempt: Callable[[str], bool] = lambda _: False, clock: Callable[[], float] = time.monotonic
@@ -121,20 +126,22 @@ class Doorkeeper:
         """The name to leave by, empty for whoever is not counted; None when there are too many of this address."""
         if not address or self._exempt(address):
             return ""
-        network = network_of(plain_address(address))
-        if self._held[network] >= self._most:
+        plain = plain_address(address)
+        around = networks_of(plain)
+        if any(self._held[name] >= self._most * self.TIMES.get(length, 1) for length, name in around):
             self._refused += 1
             if self._clock() - self._told_at >= TELL_S:
                 log.warning("address_full", connections=self._refused)
                 self._refused, self._told_at = 0, self._clock()
             return None
-        self._held[network] += 1
-        return network
+        self._held.update(name for _, name in around)
+        return plain or address
 
-    def leave(self, network: str) -> None:
-        self._held[network] -= 1
-        if self._held[network] <= 0:
-            del self._held[network]
+    def leave(self, address: str) -> None:
+        for _, name in networks_of(plain_address(address)):
+            self._held[name] -= 1
+            if self._held[name] <= 0:
+                del self._held[name]
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -143,28 +150,29 @@ class PatientProtocol(HttpToolsProtocol):
 
     patience = Patience()
     door: Doorkeeper | None = None
-    _network: str | None = ""
+    _entered: str | None = ""
     _due: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
     _in_header = True
+    _in_trailer = False  # or at the head of a chunk, which is as short
     _header_bytes = 0
     _chunk = 0
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._network = self.door.enter(self.client[0]) if self.door and self.client else ""
-        if self._network is None:
+        self._entered = self.door.enter(self.client[0]) if self.door and self.client else ""
+        if self._entered is None:
             transport.write(FULL)
             transport.close()
             return
         self._expect(self.patience.header)
 
     def data_received(self, data: bytes) -> None:
-        if self._network is None:
+        if self._entered is None:
             return
-        self._chunk = len(data)
+        self._chunk, in_trailer = len(data), self._in_trailer
         super().data_received(data)
-        if not self._in_header:
+        if not self._in_header and not (in_trailer and self._in_trailer):
             self._header_bytes = 0
             return
         self._header_bytes += len(data)
@@ -178,7 +186,20 @@ class PatientProtocol(HttpToolsProtocol):
             self._in_header = True
             self._expect(self.patience.header)
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_header:  # fields behind a body are read by nobody, and would be kept with the request
+            super().on_header(name, value)
+
+    def on_chunk_header(self) -> None:
+        self._in_trailer = True
+
+    def on_body(self, body: bytes) -> None:
+        self._in_trailer = False
+        super().on_body(body)
+
     def on_headers_complete(self) -> None:
+        if len(self.pipeline) >= MOST_AHEAD:
+            raise ValueError("too many requests ahead")
         self._in_header = False
         self._expect(self.patience.body)
         # Only what came in large pieces can hold large headers, so that others need not be added up.
@@ -190,6 +211,7 @@ class PatientProtocol(HttpToolsProtocol):
         self.cycle.__class__ = Answer  # uvicorn has no setting for it; nothing of the cycle has run yet
 
     def on_message_complete(self) -> None:
+        self._in_trailer = False
         self._rest()
         super().on_message_complete()
 
@@ -212,9 +234,9 @@ class PatientProtocol(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._rest()
-        if self._network and self.door:
-            self.door.leave(self._network)
-            self._network = ""
+        if self._entered and self.door:
+            self.door.leave(self._entered)
+            self._entered = ""
         self.resume_writing()
         super().connection_lost(exc)
 
