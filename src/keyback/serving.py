@@ -171,12 +171,17 @@ async def _marking(file: MarkFile, services: Services) -> AsyncIterator[None]:
         before = None
     if before is not None and await db.read(lambda tx: restoring.went_back(cast(SqlTx, tx), before)):
         raise Refused(WENT_BACK.format(before.seq))
-    stopping, last = asyncio.Event(), None
+    stopping, last, peppers = asyncio.Event(), None, peppers_of(services.gate)
 
     async def keep() -> None:
         nonlocal last
+        told: list[fitting.Misfit] = []
         while True:
             try:
+                found = await db.read(lambda tx: fitting.find(cast(SqlTx, tx), peppers, deep=False))
+                for misfit in [f for f in found if f not in told]:
+                    log.error("misfit", what=misfit.words, next=misfit.next)
+                told = found
                 mark = await db.read(lambda tx: restoring.mark_of(cast(SqlTx, tx)))
                 if last is None or mark.seq != last.seq:
                     await asyncio.to_thread(file.write, mark)

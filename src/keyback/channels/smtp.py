@@ -12,7 +12,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
@@ -22,9 +22,11 @@ import structlog
 from keyback.application.ports import LEASE_OVER, Letter, Receipt
 from keyback.channels.mail import LOOPBACK, ComposedMail, MailComposer
 from keyback.channels.mime import BadLetter
+from keyback.channels.smtp_connect import connect
 from keyback.channels.smtp_replies import Down, after_content, clean, fault_of, refused, why
 from keyback.channels.smtp_session import greet, host_name, own_name, sign_in
 from keyback.domain.secret import Secret
+from keyback.outbound.watchdog import Watchdog
 
 log = structlog.get_logger("keyback.channels")
 OURS = frozenset({"tls_failed", "no_starttls", "relay_refuses_us"})  # no letter's fault, and none goes out until mended
@@ -95,25 +97,36 @@ class _Line:
     smtp: smtplib.SMTP
     pipelined: bool
     utf8: bool
+    watchdog: Watchdog
     used: float = 0.0
     proved: bool = True
 
     def write(self, data: bytes) -> None:
         try:
-            self.smtp.send(data)
+            with self._bounded():
+                self.smtp.send(data)
         except smtplib.SMTPServerDisconnected as e:
             raise _Lost(slow=isinstance(e.__context__, TimeoutError)) from None
 
     def reply(self) -> tuple[int, str]:
         """Code and words of the next reply, without anything that could tell on a person."""
         try:
-            code, text = self.smtp.getreply()
+            with self._bounded():
+                code, text = self.smtp.getreply()
         except smtplib.SMTPException as e:
             raise _Lost(slow=isinstance(e.__context__, TimeoutError)) from None
         self.proved = True
         if code == 421 or not 200 <= code <= 599:
             raise _Lost(told=code == 421)
         return code, clean(text)
+
+    @contextlib.contextmanager
+    def _bounded(self) -> Iterator[None]:
+        """The socket's own time-out begins anew with every byte; this one does not."""
+        with self.watchdog.holding():
+            if self.smtp.sock is not None:
+                self.watchdog.attach(self.smtp.sock.fileno())
+            yield
 
     def rset(self) -> None:
         self.write(b"RSET\r\n")
@@ -149,6 +162,7 @@ class SmtpChannel:
         self._tls = None if settings.security == "plain" else ssl.create_default_context(cafile=settings.ca_file)
         self._idle: list[_Line] = []
         self._lock = threading.Lock()
+        self._watchdog = Watchdog(settings.timeout_s)
         self._threads = ThreadPoolExecutor(settings.pool, thread_name_prefix="smtp")
 
     async def send(self, letters: Sequence[Letter]) -> Sequence[Receipt]:
@@ -309,13 +323,15 @@ class SmtpChannel:
 
     def _open(self) -> _Line:
         """Connect, encrypt and sign in. Raises `Down`; never goes on in clear where encryption is asked for."""
+        with self._watchdog.holding():
+            return self._opened()
+
+    def _opened(self) -> _Line:
         s = self._settings
         smtp: smtplib.SMTP | None = None
         try:
-            if s.security == "tls":
-                smtp = smtplib.SMTP_SSL(self._host, s.port, self._hostname, timeout=s.timeout_s, context=self._tls)
-            else:
-                smtp = smtplib.SMTP(self._host, s.port, self._hostname, timeout=s.timeout_s)
+            tls = self._tls if s.security == "tls" else None
+            smtp = connect(self._watchdog, self._host, s.port, self._hostname, s.timeout_s, tls)
             greet(smtp)
             if s.security == "starttls":
                 if not smtp.has_extn("starttls"):
@@ -329,7 +345,7 @@ class SmtpChannel:
                 smtp.close()
             raise e if isinstance(e, Down) else Down(why(e)) from None
         # Later replies come from a server that had its say in the hello; nothing else of it is kept.
-        return _Line(smtp, smtp.has_extn("pipelining"), smtp.has_extn("smtputf8"))
+        return _Line(smtp, smtp.has_extn("pipelining"), smtp.has_extn("smtputf8"), self._watchdog)
 
     def _check(self) -> Receipt:
         line: _Line | None = None
@@ -365,6 +381,7 @@ class SmtpChannel:
 
     def _shutdown(self) -> None:
         self._threads.shutdown(wait=True)
+        self._watchdog.close()
         with self._lock:
             idle, self._idle = self._idle, []
         for line in idle:

@@ -30,12 +30,12 @@ def repair(reason: str, yes: bool) -> None:
     """
     s, why = load(), reason_of(reason)
     usable(s)
+    sure("Is the clock right now? Everybody is signed out and saved recovery codes end. Go on?", yes)
     newest, now = run(_times(s))
     if newest - now <= clocks.BACK_MS:
         click.echo("Nothing to repair: the newest row of the audit log does not lie ahead.")
         return
     click.echo(f"The newest row is of {at(newest)}, and the database's clock says {at(now)}.")
-    sure("Is the clock right? Everybody is signed out and saved recovery codes end. Go on?", yes)
     run(_repair(s, newest, why))
     click.echo("Repaired. Start Keyback again.")
 
