@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
+from keyback.domain.ages import DAY, LATE, Ages
 from keyback.domain.challenge import HOUR, MINUTE
 from keyback.domain.person import Tier
 from keyback.domain.policy import PROOFS, Holds, Loose, Policy
@@ -45,6 +46,9 @@ def make_policy(s: Settings, *, strict: bool = True) -> Policy:
         mailbox=p.hold_mailbox_hours * HOUR,
         proofing=p.hold_proofing_hours * HOUR,
     )
+    if p.contacts_void_days < p.contacts_remind_days + 60:
+        raise Unsafe("policy.contacts_void_days has to be 60 days more than policy.contacts_remind_days at least.")
+    remind = p.contacts_remind_days * DAY
     loose: dict[Loose, bool] = {"two_issued_codes": p.two_issued_codes, "sms_for_privileged": p.sms_for_privileged}
     off_for: frozenset[tuple[Tier, str]] = frozenset((t, _proof(n, s)) for t, names in p.off_for.items() for n in names)
     questions = frozenset() if p.security_questions else frozenset({"security_questions"})
@@ -62,6 +66,7 @@ def make_policy(s: Settings, *, strict: bool = True) -> Policy:
         second_operator=p.second_operator,
         loose=frozenset(k for k, on in loose.items() if on),
         accepted=tuple(sorted(p.accepted.items())),
+        ages=Ages(remind, remind + LATE, p.contacts_void_days * DAY),
     )
     short = not_accepted(policy, preset)
     if strict and short:

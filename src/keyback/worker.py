@@ -193,6 +193,8 @@ class Worker:
     async def _remind(self) -> int:
         rules, db = self.services.rules, self.services.db
         told = await db.write(reminders.remind)
+        ages = self.services.policy.ages
+        told += await db.write(lambda tx: reminders.ask_about_contacts(tx, ages))
         told += await self._watch()
         return told + (await db.write(lambda tx: rotation.remind(tx, rules)) if rules.max_age_days else 0)
 

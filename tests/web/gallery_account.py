@@ -60,7 +60,16 @@ def questions(texts: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, p.Page]
     yield "questions", a.Questions(texts)
     yield "questions-set", a.Questions(texts, set_at=AT)
     yield "questions-busy", a.Questions(texts, ("toy", "sea", "pay"), busy=True)
-    wrong = ("no_question", "same_question", "too_short", "too_long", "too_easy", "about_you", "same_answer")
+    wrong = (
+        "no_question",
+        "same_question",
+        "too_short",
+        "too_long",
+        "too_easy",
+        "about_you",
+        "same_answer",
+        "own_password",
+    )
     for i in range(0, len(wrong), 3):
         some = dict(enumerate(wrong[i : i + 3]))
         yield f"questions-{wrong[i]}", a.Questions(texts, ("toy", "toy", ""), some)
@@ -68,6 +77,10 @@ def questions(texts: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, p.Page]
 
 LINES = (
     a.ContactLine("c1", "mail", "maya.okafor@qingyu.example.com", "", "primary", "confirmed", 0),
+    *(
+        a.ContactLine(f"a{n}", "sms", "+8613800138000", "", "backup", "confirmed", AT, 0, True, age)  # type: ignore[arg-type]
+        for n, age in enumerate(("due", "aged", "over"))
+    ),
     a.ContactLine("c2", "mail", "maya@example.net", "", "backup", "confirmed", AT, AT, True),
     a.ContactLine("c3", "sms", "+8613800138000", "", "backup", "pending", AT, 0, True),
     a.ContactLine("c4", "helper", "wei@qingyu.example.com", "陈伟", "recovery", "pending", AT, 0, True),

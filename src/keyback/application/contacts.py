@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application import moving, reminders
+from keyback.application import account, moving, reminders
 from keyback.application.account import changed, masked
 from keyback.application.identity import Origin
 from keyback.application.mail_quota import Ask, may_send
@@ -221,6 +221,18 @@ def remove(tx: Tx, person_id: str, contact_id: str, origin: Origin) -> Contact:
         what = f"{WORD_OF[kind_of(c)]}_removed"
         changed(tx, person_id, what, origin, detail=detail, also=also, data={"contact": c.id})
     return c
+
+
+def still_mine(tx: Tx, person_id: str, contact_id: str, origin: Origin) -> None:
+    """Its owner, who has just shown who they are, says that a contact is still right: it weighs fully again.
+
+    Raises:
+        Refusal: `not_found`.
+    """
+    c = tx.contacts.many([contact_id]).get(contact_id)
+    if c is None or c.person_id != person_id or c.role == "primary" or not tx.contacts.renew(contact_id):
+        raise Refusal("not_found")
+    account.record(tx, person_id, "contact_confirmed", origin, {"contact": contact_id})
 
 
 # ── the one who is asked to vouch ───────────────────────────────────────────

@@ -11,6 +11,7 @@ from keyback.application.notices import tell_all
 from keyback.application.store import Intake, Tx
 from keyback.domain import case as dc
 from keyback.domain import events as ev
+from keyback.domain.ages import age_of
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import weighing
@@ -27,12 +28,22 @@ class Here:
 
 
 def add(
-    tx: Tx, case: Case, proof: str, channel: str, challenge_id: str, intake: Intake, here: Here, how: str = ""
+    tx: Tx,
+    case: Case,
+    proof: str,
+    channel: str,
+    challenge_id: str,
+    intake: Intake,
+    here: Here,
+    how: str = "",
+    contact: Contact | None = None,
 ) -> Case:
     """Adds one proof to a case, for the page `intake`; tells everybody when a hold begins.
 
     Args:
         how: `number` says that another browser answered: its being known says nothing about the one that asked.
+        contact: the one that was asked, if any. Answering confirms it, unless it is aged: only its owner knows whether
+            it is still theirs, and whoever answers may be its next one.
 
     Raises:
         Refusal: `wrong_state`, `expired`; or `wrong_state` for a proof that the policy does not take.
@@ -40,6 +51,9 @@ def add(
     person = tx.people.person(case.person_id)
     if person is None or not here.policy.takes(proof):
         raise Refusal("wrong_state")
+    age = age_of(contact, tx.now, here.policy.ages) if contact else "fresh"
+    if contact is not None and contact.role != "primary" and age == "fresh":
+        tx.contacts.renew(contact.id)
     asker = Origin(intake.source, intake.agent) if how == "number" else here.origin
     command = dc.AcceptProof(
         proof,
@@ -52,6 +66,7 @@ def add(
         intake.journey,
         risk_of(tx, person.id, asker, here.policy),
         here.policy,
+        age != "fresh",
     )
     happened = dc.decide(case, command, tx.now)
     case = tx.cases.act(case, happened)

@@ -48,6 +48,25 @@ def _keys(tx: Tx, name: str, people: Iterable[str], ghost: str, origin: Origin) 
     return {f"{name}/{'o/' if p in own else ''}{p}": p for p in people} or {f"{name}/g/{ghost}": ""}
 
 
+ANSWERS_PER_QUESTION: Final = 3  # in a day
+ANSWERS_PER_DAY: Final = 10  # over all questions of a person
+
+
+def count_answer(tx: Tx, person: str, question: str) -> bool:
+    """Counts an answer to a question of a person before it is compared; whether it may be compared. Asking again,
+    another page and another browser change nothing: answers are short, and found in fewer guesses than codes (G2).
+
+    Args:
+        question: another word for each question that is asked.
+    """
+    keys = [f"ask/{person}", f"ask/{person}/{question}"]
+    counts = tx.counters.add(keys)
+    fine = counts[keys[0]].day <= ANSWERS_PER_DAY and counts[keys[1]].day <= ANSWERS_PER_QUESTION
+    if not fine:
+        tx.counters.take_back(keys)  # what is not compared is no guess
+    return fine
+
+
 def _cap(name: str, key: str) -> int:
     """How many in a row a counter allows."""
     return OWN if key.startswith(f"{name}/o/") else CODE if name == "code" else PROOF

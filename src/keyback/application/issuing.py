@@ -83,7 +83,7 @@ def _wishes(tx: Tx, wants: Sequence[Want], proofs: Mapping[str, Proof], policy: 
         if not may_ask(proof, tx.cases.get(intake.case_id) if intake.case_id else None, intake.handle):
             continue
         for match in _meant(tx, intake):
-            holder = holder_of(tx, match.person)
+            holder = holder_of(tx, match.person, policy.ages)
             targets = tuple(t for t in proof.targets(holder) if want.target in ("", t.id))
             if proof.carrier:
                 targets = targets[:1]  # one message at a time, to the address that was chosen

@@ -15,6 +15,7 @@ from keyback.application.enrolled import Everything
 from keyback.application.evidence import only_address
 from keyback.application.ports import Holder, Proof
 from keyback.application.store import Database, Tx
+from keyback.domain.ages import aged_ids, living
 from keyback.domain.factor import weighing
 from keyback.domain.person import Tier
 from keyback.domain.policy import PROOFS, Evidence, Policy, Risk, effective_tier, rule
@@ -56,13 +57,15 @@ class Offer:
 
 def evidence_of(e: Everything, offer: Offer, now: int) -> list[Evidence]:
     """All that this person could show at `now` (ms), if nothing were lost but the password."""
-    contacts = tuple(c for c in e.contacts if c.usable_from <= now)
+    ages = offer.policy.ages
+    contacts = living((c for c in e.contacts if c.usable_from <= now), now, ages)
+    aged = aged_ids(contacts, now, ages)
     factors = tuple(f for f in e.factors if f.usable_from <= now)
     holder = Holder(e.person, contacts, factors, e.codes)
     shown = _mailed(e, now)
     for name, proof in offer.proofs.items():
         if proof.kind != "knowledge" and offer.policy.takes(name):
-            shown += [Evidence(name, PROOFS[name], t.channel, now) for t in proof.targets(holder)]
+            shown += [Evidence(name, PROOFS[name], t.channel, now, aged=t.id in aged) for t in proof.targets(holder)]
     return shown
 
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from keyback.domain.ages import DAY
 from keyback.domain.challenge import HOUR, MINUTE
 from keyback.domain.person import Tier
 from keyback.domain.policy import PROOFS, Policy
@@ -52,6 +53,7 @@ CLAIM_WORDS: Final[Mapping[str, str]] = {
     "more_is_more": N_("More evidence never counts for less and never waits longer."),
     "low_floor": N_("Nobody is below the tier that the preset asks of everybody, nor below that of their own factors."),
     "planted": N_("What was added less than 72 hours ago cannot recover."),
+    "aged": N_("A contact that was not confirmed for long never opens an account alone, and never shortens a wait."),
     "lifetimes": N_("Links and codes end in time: by SMS after 10 minutes, by mail within 24 hours."),
     "alternatives": N_("For every tier there is a way besides SMS."),
     "phishing_resistant": N_("Passkeys are taken."),
@@ -149,6 +151,15 @@ class _Teller:
             self._(N_("Answers to security questions open nothing; they are asked in addition, after another proof."))
             if self._policy.takes("security_questions")
             else "",
+            self._(
+                N_(
+                    "Phones, backup addresses and colleagues have to be confirmed once in {remind} days. Those that "
+                    "were not weigh less after {less} days, and nothing after {nothing}."
+                ),
+                remind=str(self._policy.ages.remind // DAY),
+                less=str(self._policy.ages.less // DAY),
+                nothing=str(self._policy.ages.nothing // DAY),
+            ),
             self._(N_("Everybody needs a second step, so nobody gets in by one proof."))
             if self._policy.floor != "standard"
             else "",

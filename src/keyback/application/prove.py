@@ -164,7 +164,7 @@ def _accept(tx: Tx, c: Challenge, how: str, here: Here) -> bool:
         return False
     channel = channel_of(contact, tx.people.contacts([c.person_id]).get(c.person_id, ()))
     tx.challenges.end_all([case.id], "overtaken")
-    evidence.add(tx, case, "email_link", channel, c.id, intake, here, how)
+    evidence.add(tx, case, "email_link", channel, c.id, intake, here, how, contact)
     guesses.forget(tx, "code", c.person_id)
     return True
 

@@ -6,7 +6,9 @@ hashed, and never given back (G5). A new choice voids the old one at once; every
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
+from itertools import product
 from typing import Final
 
 from keyback.application import locking, ownpassword
@@ -17,6 +19,7 @@ from keyback.application.services import Services
 from keyback.application.store import Session, Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import COOL_IN, Factor
+from keyback.domain.secret import Secret
 
 KIND: Final = "security_questions"
 ASKED = 3
@@ -43,12 +46,37 @@ async def choose(
         Refusal: `over` when the account changed meanwhile, such as by a lockdown.
     """
     about, version = await s.db.read(lambda tx: _known(tx, s, session))
-    faults = tuple(maker.faults(chosen, about))
+    faults = tuple(maker.faults(chosen, about)) or await _passwords(s, session, chosen)
     if faults:
         return faults
     data = dict(await maker.hashed(chosen))
     await s.db.write(lambda tx: _replace(tx, session, version, data, origin))
     return ()
+
+
+async def _passwords(s: Services, session: Session, chosen: Chosen) -> tuple[tuple[int, str], ...]:
+    """Answers that are passwords: common ones, which guessers try first, and the person's own, which must not be kept
+    in a second place, nor typed where answers are (G8)."""
+    out = [(i, "too_easy") for i, (_, answer) in enumerate(chosen) if any(f in s.blocklist for f in _forms(answer))]
+    hashes = [] if out else await s.db.read(lambda tx: _hashes(tx, session))
+    for i, (_, answer) in enumerate(chosen):
+        for form, phc in product(_forms(answer), hashes):
+            if (await s.gate.verify(phc, Secret(form))).ok:
+                out.append((i, "own_password"))
+                break
+    return tuple(out)
+
+
+def _forms(answer: str) -> tuple[str, ...]:
+    """An answer as it may be a password: as typed, and with what does not count in answers left out."""
+    text = unicodedata.normalize("NFKC", answer).strip()
+    bare = "".join(c for c in text.casefold() if unicodedata.category(c)[0] in "LNM")
+    return tuple(dict.fromkeys(f for f in (answer, text, text.casefold(), bare) if f))
+
+
+def _hashes(tx: Tx, session: Session) -> Sequence[str]:
+    own = tx.people.accounts([session.person_id]).get(session.person_id, ())
+    return tx.people.hashes([a.id for a in own], 0)
 
 
 def _known(tx: Tx, s: Services, session: Session) -> tuple[list[str], int]:

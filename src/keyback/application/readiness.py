@@ -12,6 +12,7 @@ from typing import Literal
 
 from keyback.application.evidence import channel_of
 from keyback.application.ports import Holder, Proof
+from keyback.domain.ages import aged_ids, living
 from keyback.domain.factor import BOUND, Factor
 from keyback.domain.person import Contact, Tier, one_domain
 from keyback.domain.policy import PROOFS, Evidence, Policy, required_tier, suffices
@@ -44,6 +45,7 @@ def outlook(holder: Holder, proofs: Mapping[str, Proof], policy: Policy, tier: T
         holder: with everything that is confirmed and active, new or not.
         tier: the one that counts.
     """
+    holder = replace(holder, contacts=living(holder.contacts, now, policy.ages))
     return tuple(_one(m, holder, proofs, policy, tier, now) for m in MISHAPS)
 
 
@@ -56,14 +58,14 @@ def _one(mishap: Mishap, holder: Holder, proofs: Mapping[str, Proof], policy: Po
     )
     asked = tier != "standard" or any(f.kind in BOUND for f in holder.factors)  # signing in asks for a new one, too
     wanted = required_tier(tier, "second_factor") if mishap == "phone" and asked else tier
-    ways = _fewest(_evidence(ready, proofs, policy, wanted), wanted, policy)
+    ways = _fewest(_evidence(ready, proofs, policy, wanted, now), wanted, policy)
     if ways:
         return Outlook(mishap, ways)
-    later = _fewest(_evidence(left, proofs, policy, wanted), wanted, policy)
+    later = _fewest(_evidence(left, proofs, policy, wanted, now), wanted, policy)
     if later:
         from_when = [*(c.usable_from for c in left.contacts), *(f.usable_from for f in left.factors)]
         return Outlook(mishap, later, max((at for at in from_when if at > now), default=0))
-    return Outlook(mishap, advice=_advice(left, proofs, policy, wanted))
+    return Outlook(mishap, advice=_advice(left, proofs, policy, wanted, now))
 
 
 def _after(mishap: Mishap, h: Holder) -> Holder:
@@ -104,7 +106,8 @@ def _primary_mail(x: Contact | Factor) -> bool:
     return isinstance(x, Contact) and x.channel == "mail" and x.role == "primary"
 
 
-def _evidence(h: Holder, proofs: Mapping[str, Proof], policy: Policy, tier: Tier) -> list[Evidence]:
+def _evidence(h: Holder, proofs: Mapping[str, Proof], policy: Policy, tier: Tier, now: int) -> list[Evidence]:
+    aged = aged_ids(h.contacts, now, policy.ages)
     out = [
         Evidence("email_link", "issued", channel_of(c, h.contacts), 0)
         for c in h.contacts
@@ -112,7 +115,7 @@ def _evidence(h: Holder, proofs: Mapping[str, Proof], policy: Policy, tier: Tier
     ]
     for name, proof in proofs.items():
         if policy.takes(name, tier) and PROOFS.get(name, "knowledge") != "knowledge":
-            out += [Evidence(name, proof.kind, t.channel, 0) for t in proof.targets(h)]
+            out += [Evidence(name, proof.kind, t.channel, 0, aged=t.id in aged) for t in proof.targets(h)]
     return out
 
 
@@ -125,9 +128,9 @@ def _fewest(evidence: Iterable[Evidence], tier: Tier, policy: Policy) -> tuple[s
     return ()
 
 
-def _advice(left: Holder, proofs: Mapping[str, Proof], policy: Policy, tier: Tier) -> Advice:
+def _advice(left: Holder, proofs: Mapping[str, Proof], policy: Policy, tier: Tier, now: int) -> Advice:
     """The one thing that would open a way, the easiest first; tried out as if it were there."""
-    have = _evidence(left, proofs, policy, tier)
+    have = _evidence(left, proofs, policy, tier, now)
     trial: tuple[tuple[Advice, str], ...] = (
         ("recovery_codes", "recovery_code"), ("passkey", "passkey"), ("totp", "totp"), ("mail", "backup_email"),
         ("helper", "recovery_contact"),

@@ -1,4 +1,5 @@
-"""Once a year people are asked to look at who may vouch for them (NIST SP 800-63B-4 section 4.2.1.3, N-R8).
+"""Once a year people are asked to look at who may vouch for them (NIST SP 800-63B-4 section 4.2.1.3, N-R8), and at
+their phones and backup addresses (F4).
 
 For each recovery contact a job waits in the outbox until the anniversary of its being added. Doing it plans the next
 one in the same transaction, so that a crash neither loses nor repeats a year. Only the oldest one's writes a letter.
@@ -10,6 +11,7 @@ from typing import Final
 
 from keyback.application.notices import username_of
 from keyback.application.store import Job, Tx
+from keyback.domain.ages import Ages
 from keyback.domain.challenge import HOUR
 from keyback.domain.events import Note
 from keyback.domain.person import Contact
@@ -45,6 +47,39 @@ def remind(tx: Tx, limit: int = 200) -> int:
     return letters
 
 
+def ask_about_contacts(tx: Tx, ages: Ages, limit: int = 200) -> int:
+    """Asks owners of contacts that were not confirmed for long whether they still are theirs; the number of letters.
+    One for each person, whatever they have; a call costs by what is due."""
+    letters = 0
+    for step, age in reversed(tuple(enumerate(ages.steps, 1))):
+        due = tx.contacts.take_up(step, tx.now - age, limit)
+        for person_id in dict.fromkeys(c.person_id for c in due):
+            letters += _ask(tx, person_id, "contacts" if step == 1 else "contacts_last")
+    return letters
+
+
+def _ask(tx: Tx, person_id: str, what: str) -> int:
+    person = tx.people.person(person_id)
+    mails = [c for c in tx.people.contacts([person_id]).get(person_id, ()) if c.channel == "mail"]
+    if person is None or person.state != "active" or not mails:
+        return 0
+    _letter(tx, person_id, mails[0].id, what)
+    return 1
+
+
+def _letter(tx: Tx, person_id: str, contact_id: str, what: str) -> None:
+    body = {
+        "letter": "reminder",
+        "person": person_id,
+        "contact": contact_id,
+        "username": username_of(tx, person_id),
+        "what": what,
+        "path": "/account/contacts",
+    }
+    tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, tx.now + LETTER_LIFE)])
+    tx.audit.record(person_id, [Note("contacts_reminded", {"contact": contact_id})])
+
+
 def _tell(tx: Tx, helper: Contact) -> int:
     """A letter to the person whose oldest recovery contact this is; 0 where it is a younger one's turn, or nobody's."""
     person = tx.people.person(helper.person_id)
@@ -52,14 +87,5 @@ def _tell(tx: Tx, helper: Contact) -> int:
     mails = [c for c in tx.people.contacts([helper.person_id]).get(helper.person_id, ()) if c.channel == "mail"]
     if person is None or person.state != "active" or not mails or own[0].id != helper.id:
         return 0
-    body = {
-        "letter": "reminder",
-        "person": person.id,
-        "contact": mails[0].id,
-        "username": username_of(tx, person.id),
-        "what": "helpers",
-        "path": "/account/contacts",
-    }
-    tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, tx.now + LETTER_LIFE)])
-    tx.audit.record(person.id, [Note("contacts_reminded", {"contact": mails[0].id})])
+    _letter(tx, person.id, mails[0].id, "helpers")
     return 1

@@ -21,15 +21,17 @@ from keyback.application.ports import Asked, Holder, Proof, Target, Verdict
 from keyback.application.store import Database, Seals, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
+from keyback.domain.ages import Ages, living
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
 from keyback.domain.events import Note
-from keyback.domain.factor import SavedCode
+from keyback.domain.factor import NEVER, SavedCode
 from keyback.domain.person import Contact, Person
 from keyback.domain.policy import PROOFS, Journey, Policy
 from keyback.domain.prompt import Prompt, Want
 from keyback.domain.secret import Secret
 
+ANY_AGE = Ages(NEVER, NEVER, NEVER)  # what was asked may be answered; evidence says what it weighs by then
 SHOWN = frozenset({"passkey", "recovery_contact", "totp", "recovery_code", "security_questions"})
 ONE_TRY = frozenset({"passkey"})  # a challenge is spent by the first answer to it, right or wrong (W-1, M8)
 WayAnswer = Literal["accepted", "done", "wrong", "no_tries", "not_a_code", "replayed"]
@@ -42,9 +44,9 @@ def offered(proofs: Mapping[str, Proof], policy: Policy, journey: Journey) -> tu
     return () if journey == "username" else tuple(names)
 
 
-def holder_of(tx: Tx, person: Person) -> Holder:
-    """The person with what may recover now: confirmed, active and cooled in."""
-    contacts = tuple(c for c in tx.contacts.of_person(person.id) if c.usable_from <= tx.now)
+def holder_of(tx: Tx, person: Person, ages: Ages) -> Holder:
+    """The person with what may recover now: confirmed, active, cooled in, and not too long ago."""
+    contacts = living((c for c in tx.contacts.of_person(person.id) if c.usable_from <= tx.now), tx.now, ages)
     factors = tuple(f for f in tx.factors.of_person(person.id) if f.usable_from <= tx.now)
     codes = tx.factors.codes([f.id for f in factors] or [""])  # asked for all alike, whatever they have (A3)
     return Holder(person, contacts, factors, tuple(codes))
@@ -64,7 +66,7 @@ def open_ways(tx: Tx, proofs: Mapping[str, Proof], policy: Policy, case: Case, h
     intake = tx.intakes.get(handle)
     if person is None or intake is None:
         return []
-    holder, used = holder_of(tx, person), {e.channel for e in case.shown_by(handle)}
+    holder, used = holder_of(tx, person, policy.ages), {e.channel for e in case.shown_by(handle)}
     out = []
     for name, proof in proofs.items():
         if not policy.takes(name, case.tier) or (intake.journey == "mailbox" and name == "email_link"):
@@ -189,9 +191,18 @@ def _count(tx: Tx, handle: str, name: str, origin: Origin) -> _Counted | None:
     tries = tx.prompts.count_try(handle, name, ch.TRIES_SHOWN)
     if tries is None:
         return _Counted(None)
-    people = frozenset(p.person_id for p in _live(tx, handle, name))
+    live = _live(tx, handle, name)
+    people = frozenset(p.person_id for p in live)
     over = guesses.count(tx, name, people, intake.subject.hex(), origin)
+    if PROOFS.get(name) == "knowledge":
+        over |= {p.person_id for p in live if not guesses.count_answer(tx, p.person_id, _question(tx, p))}
     return _Counted(ch.TRIES_SHOWN - tries, people, over, shown)
+
+
+def _question(tx: Tx, prompt: Prompt) -> str:
+    """Which question a prompt asks: another one after each right answer (`proofs.security_questions`)."""
+    factor = tx.factors.get(prompt.target)
+    return hashlib.sha256(f"{prompt.target}/{factor.used_at if factor else 0}".encode()).hexdigest()[:16]
 
 
 def _asked(tx: Tx, handle: str, proof: Proof, spent: frozenset[str]) -> list[Asked]:
@@ -213,7 +224,7 @@ def _asked(tx: Tx, handle: str, proof: Proof, spent: frozenset[str]) -> list[Ask
 
 def _look_up(tx: Tx, person_id: str) -> tuple[Person | None, Holder]:
     person = tx.people.person(person_id)
-    return person, holder_of(tx, person or Person("", "", "en", "standard", "active"))
+    return person, holder_of(tx, person or Person("", "", "en", "standard", "active"), ANY_AGE)
 
 
 def asked_now(tx: Tx, handle: str, proof: Proof) -> list[Asked]:
@@ -251,7 +262,8 @@ def _take(
         tx.factors.put_codes([replace(new, id=tx.new_id(), added_at=tx.now)])
     if verdict.suspicious:
         tx.audit.record(case.id, [Note("proof_suspicious", {"proof": proof.name, "reason": verdict.suspicious})])
-    evidence.add(tx, case, proof.name, right.target.channel, prompt.id, intake, here, how)
+    contact = tx.contacts.many([prompt.target]).get(prompt.target)
+    evidence.add(tx, case, proof.name, right.target.channel, prompt.id, intake, here, how, contact)
     guesses.forget(tx, proof.name, person.id)
     return "accepted"
 

@@ -149,9 +149,8 @@ class _Book:
         if c is None or c.state != "confirmed" or c.role == "recovery":
             cid = c.id if c else self._new_id()
             self._came.add(cid)
-            return self._put(
-                Contact(cid, self._person, "mail", mail, "backup", added_at=self._now, usable_from=ready)
-            )  # fmt: skip
+            new = Contact(cid, self._person, "mail", mail, "backup", added_at=self._now, usable_from=ready)
+            return self._put(replace(new, confirmed_at=self._now))
         taken = any(o.address == mail and o.id != c.id for o in alike)
         c = replace(c, origin="import", address=c.address if taken else mail)
         return self._put(replace(c, usable_from=min(c.usable_from, ready)))

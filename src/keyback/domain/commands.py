@@ -52,6 +52,7 @@ class AcceptProof:
     journey: Journey = "password"  # of the page
     risk: Risk = field(default_factory=Risk)
     policy: Policy = field(default_factory=Policy)
+    aged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

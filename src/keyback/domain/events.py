@@ -56,6 +56,7 @@ class ProofAccepted:
     intake_id: str
     sufficient: bool
     how: str = ""
+    aged: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,8 @@ class Contact:
         usable_from: ms; a new one is told about everything at once but cannot recover before.
         ended_by: `import` where a file no longer names it; empty where its owner put it aside.
         replaces: id of the contact whose place it takes at `usable_from`; empty for none.
+        confirmed_at: ms; when it was last shown to be theirs; 0: when it was added.
+        reminded: how often its owner was asked whether it still is, since then.
     """
 
     id: str
@@ -59,6 +61,8 @@ class Contact:
     ended_at: int = 0
     ended_by: Literal["", "import"] = ""
     replaces: str = ""
+    confirmed_at: int = 0
+    reminded: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
+from keyback.domain.ages import Ages
 from keyback.domain.challenge import HOUR, MINUTE
 from keyback.domain.person import Tier
 
@@ -43,6 +44,7 @@ class Evidence:
         accepted_at: ms.
         handle: the page that it was shown to. Evidence weighs only for the page that gathered it: somebody else who
             asks for the same person must not go on with what the person proved.
+        aged: its contact was not confirmed for so long that it weighs less (`domain.ages`).
     """
 
     proof: str
@@ -50,6 +52,7 @@ class Evidence:
     channel: str
     accepted_at: int
     handle: str = ""
+    aged: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,7 @@ class Policy:
         off_for: (tier, proof) of those that are not taken for one tier.
         second_operator: when somebody else than the first operator has to approve what a `privileged` person showed.
         loose: where the predicate itself is loosened.
+        ages: for how long contacts weigh without being confirmed.
         accepted: (what the policy breaks, the written reason for it).
     """
 
@@ -109,6 +113,7 @@ class Policy:
     second_operator: Literal["always", "without_passkey", "never"] = "without_passkey"
     loose: frozenset[Loose] = frozenset()
     accepted: tuple[tuple[str, str], ...] = ()
+    ages: Ages = field(default_factory=Ages)
 
     def takes(self, proof: str, tier: Tier | None = None) -> bool:
         """Whether this proof is known and not switched off, for everybody or for this tier."""
@@ -141,19 +146,23 @@ def suffices(evidence: Iterable[Evidence], tier: Tier, loose: frozenset[Loose] =
     classes and different channels; or one of them and a bound factor; or identity proofing and one issued proof
     (N-R11). `privileged`: as `mfa`, without SMS; see `needs_approval` for what else it wants.
 
+    What is aged counts half: two of it, by different channels, are one proof for `standard`; elsewhere one of two has
+    to be fresh (F4).
+
     Args:
         loose: what a company gave up of this: with `two_issued_codes`, two that travel differently (mail and SMS, not
             two mails) do for `mfa` and `privileged`; with `sms_for_privileged`, SMS counts there.
     """
     weighing = _weighing(evidence, tier, loose)
     codes = [e for e in weighing if e.kind in ("issued", "saved", "contact")]
+    fresh = [e for e in codes if not e.aged]
     if tier == "standard":
-        return bool(codes)
+        return bool(fresh) or len({e.channel for e in codes}) > 1
     return (
-        any(a.kind != b.kind and a.channel != b.channel for a in codes for b in codes)
-        or ("two_issued_codes" in loose and len({e.channel.partition(":")[0] for e in codes}) > 1)
+        any(a.kind != b.kind and a.channel != b.channel for a in fresh for b in codes)
+        or ("two_issued_codes" in loose and bool(fresh) and len({e.channel.partition(":")[0] for e in codes}) > 1)
         or any(e.kind == "bound" and c.channel != e.channel for e in weighing for c in codes)
-        or (any(e.kind == "proofing" for e in weighing) and any(c.kind == "issued" for c in codes))
+        or (any(e.kind == "proofing" for e in weighing) and any(c.kind == "issued" for c in fresh))
     )
 
 
@@ -215,7 +224,7 @@ def _hold(shown: list[Evidence], tier: Tier, risk: Risk, policy: Policy, journey
 
 
 def _price(shown: list[Evidence], tier: Tier, risk: Risk, holds: Holds, journey: Journey) -> tuple[int, str]:
-    independent = len({e.channel for e in shown})
+    independent = len({e.channel for e in shown if not e.aged})
     bound = any(e.kind == "bound" for e in shown)
     nowhere_else = bool(risk.only_address) and {e.channel for e in shown} == {risk.only_address}
     if tier == "standard":

@@ -126,6 +126,7 @@ CLAIMS: Final = {
         "more_is_more": ("E2",),
         "low_floor": ("N-R11", "C-4", "A-6.3.3"),
         "planted": ("F1", "E7"),
+        "aged": ("F4",),
         "lifetimes": ("N-R5", "N-O2", "SD-D9", "A-6.5.5"),
         "alternatives": ("N-O4", "N-R1"),
         "phishing_resistant": ("N-T8",),

@@ -8,6 +8,7 @@ but the channel's name, sets are taken once (`Piece.second`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations, product
 from typing import Final
 
@@ -37,6 +38,7 @@ RISKS: Final = (
     Risk(only_address="mail:primary"),
 )
 SHOWN: Final = 3  # smallest sets of evidence named for a claim and tier
+AGEING: Final = frozenset({"backup_email", "sms_code", "im_message", "recovery_contact"})
 DEPTH: Final = 3  # pieces of evidence up to which waits are tried; more evidence only shortens them, which is a claim
 
 
@@ -53,6 +55,7 @@ def search(
     hunt = _Hunt(policy, preset, ruling, progress or (lambda _done, _of: None))
     hunt.openings(most)
     hunt.waits(most)
+    hunt.aged(most)
     hunt.settings()
     found = []
     for c in CLAIMS.values():
@@ -220,6 +223,27 @@ class _Hunt:
         if len(channels) > 2 or (bound and risk.known_device):
             return wait
         return max(wait, least.privileged if tier == "privileged" else least.new_device)
+
+    # ── what was not confirmed for long ─────────────────────────────────────
+
+    def aged(self, most: int) -> None:
+        """Small sets with some contacts aged: never better than fresh, and alone no more than one fresh proof."""
+        some: tuple[Journey, ...] = ("password", "second_factor", "mailbox")
+        for tier, journey in product(TIERS, some):
+            for pieces in every_set(min(DEPTH, most)):
+                can = [p for p in pieces if p.proof in AGEING]
+                if not can:
+                    continue
+                fresh = self.rule(pieces, tier, journey)
+                for old in (frozenset(s) for n in range(len(can)) for s in combinations(can, n + 1)):
+                    shown = [replace(p.evidence, aged=p in old) for p in pieces]
+                    r = self._rule(shown, tier, RISKS[0], self.policy, journey)
+                    self.asked += 1
+                    weak = {p.channel for p in pieces if _kind(p) != "knowledge"}
+                    alone = old >= {p for p in pieces if _kind(p) != "knowledge"}
+                    opens = alone and (len(weak) < 2 or required_tier(tier, journey) != "standard")
+                    if _worse(r, fresh) or (opens and r.kind != "more"):
+                        self.broke("aged", pieces, tier, journey, r, RISKS[0])
 
     # ── what is not about a path ────────────────────────────────────────────
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, func, select, text, update
@@ -30,7 +31,8 @@ def _dump(case: Case) -> str:
     body = {
         "tier": case.tier,
         "accounts": case.accounts,
-        "evidence": [dataclasses.astuple(e) for e in case.evidence],
+        "evidence": [dataclasses.astuple(e)[:5] for e in case.evidence],  # as the version before reads it
+        "aged": [e.aged for e in case.evidence],
         "results": [dataclasses.astuple(r) for r in case.results],
         "submission": case.submission,
         "approved_for": case.approved_for,
@@ -50,7 +52,10 @@ def _load(row: Row[Any]) -> Case:
         state=dc.State(row.state),
         version=row.version,
         accounts=tuple(body["accounts"]),
-        evidence=tuple(Evidence(*e) for e in body["evidence"]),
+        evidence=tuple(
+            dataclasses.replace(Evidence(*e), aged=bool(a))
+            for e, a in zip_longest(body["evidence"], body.get("aged", ()))
+        ),
         results=tuple(dc.AccountResult(*r) for r in body["results"]),
         submission=body["submission"],
         opened_at=row.opened_at,

@@ -57,8 +57,29 @@ class ContactStore:
     def confirm(self, contact_id: str, usable_from: int) -> bool:
         """Pending to confirmed; True for exactly one caller (N-R7)."""
         mine = (contacts.c.id == contact_id) & (contacts.c.state == "pending")
-        values = {"state": "confirmed", "usable_from": usable_from}
+        values = {"state": "confirmed", "usable_from": usable_from, "confirmed_at": self._tx.now, "reminded": 0}
         return self._tx.conn.execute(update(contacts).where(mine).values(**values)).rowcount == 1
+
+    def renew(self, contact_id: str) -> bool:
+        """It was shown to be its owner's, now."""
+        mine = (contacts.c.id == contact_id) & (contacts.c.state == "confirmed")
+        values = {"confirmed_at": self._tx.now, "reminded": 0}
+        return self._tx.conn.execute(update(contacts).where(mine).values(**values)).rowcount == 1
+
+    def take_up(self, step: int, before: int, limit: int) -> Sequence[Contact]:
+        """Backup contacts confirmed at or before an instant (ms) whose owner was asked fewer than `step` times since,
+        oldest first; each is taken up by one caller, with the others of its person."""
+        c = contacts.c
+        due = (c.role == "backup") & (c.reminded < step) & (c.confirmed_at <= before) & (c.confirmed_at > 0)
+        some = select(c.person_id).where(due, c.state == "confirmed").order_by(c.confirmed_at).limit(limit)
+        if self._tx.pg:
+            some = some.with_for_update(skip_locked=True)
+        people = sorted({r.person_id for r in self._tx.conn.execute(some)})
+        if not people:
+            return []
+        mine = due & (c.state == "confirmed") & among(c.person_id, people)
+        rows = self._tx.conn.execute(update(contacts).where(mine).values(reminded=step).returning(*c))
+        return [Contact(**r._mapping) for r in rows]
 
     def make_primary(self, contact_id: str) -> None:
         """It takes the place of the primary address, and its person is found by it from now on."""

@@ -83,7 +83,7 @@ def _addresses(tx: SqlTx, p: Imported, mine: dict[str, Any], at_once: bool) -> O
 
 def _first_contacts(tx: SqlTx, p: Imported, pid: str) -> list[Contact]:
     return [
-        Contact(tx.new_id(), pid, "mail", mail, "backup" if n else "primary", added_at=tx.now)
+        Contact(tx.new_id(), pid, "mail", mail, "backup" if n else "primary", added_at=tx.now, confirmed_at=tx.now)
         for n, mail in enumerate(p.mails)
     ]
 

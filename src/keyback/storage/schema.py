@@ -74,12 +74,21 @@ contacts = Table(
     Column("ended_at", BigInteger, nullable=False, server_default="0"),
     Column("ended_by", String(10), nullable=False, server_default=""),  # import: its file took it away; else the person
     Column("replaces", String(22), nullable=False, server_default=""),  # whose place it takes once it may recover
+    Column("confirmed_at", BigInteger, nullable=False, server_default="0"),  # last shown to be theirs; 0: when added
+    Column("reminded", SmallInteger, nullable=False, server_default="0"),  # how often its owner was asked since
     UniqueConstraint("person_id", "channel", "address"),
     Index(
         "ix_contacts_replaces",
         "usable_from",
         postgresql_where=text("replaces <> ''"),
         sqlite_where=text("replaces <> ''"),
+    ),
+    Index(
+        "ix_contacts_reminded",
+        "reminded",
+        "confirmed_at",
+        postgresql_where=text("role = 'backup'"),
+        sqlite_where=text("role = 'backup'"),
     ),
 )
 

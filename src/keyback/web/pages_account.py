@@ -139,7 +139,8 @@ class Questions(Page):
 
 @dataclass(frozen=True, slots=True)
 class ContactLine:
-    """A contact in a list. `ready_at`: when it may recover; 0 when it may. `own`: the person may remove it."""
+    """A contact in a list. `ready_at`: when it may recover; 0 when it may. `own`: the person may remove it.
+    `age`: how much it weighs, `due` where it is about to weigh less; empty where nothing has to be done."""
 
     id: str
     kind: str
@@ -150,6 +151,7 @@ class ContactLine:
     added_at: int
     ready_at: int = 0
     own: bool = False
+    age: Literal["", "due", "aged", "over"] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Literal
 
+from keyback.locale import gettext
+
 ASKED: Final = 3  # how many are enrolled
 SHORTEST, LONGEST = 2, 100  # characters of an answer that count; people are called Li
 VERSION: Final = 1  # of `normal`; stored, since an answer only fits a hash that was made the same way
@@ -81,6 +83,12 @@ def _fault(key: str, answer: str, known: set[str], before: Sequence[tuple[str, s
         return "too_long"
     if text in known:
         return "about_you"
-    if text in _EASY or len(set(text)) == 1 or (text.isdigit() and len(text) < 4) or text in normal(QUESTIONS[key]):
+    asked = (QUESTIONS[key], gettext("zh_CN", QUESTIONS[key]))
+    if (
+        text in _EASY
+        or len(set(text)) == 1
+        or (text.isdigit() and len(text) < 4)
+        or any(text in normal(q) for q in asked)
+    ):
         return "too_easy"
     return "same_answer" if any(text == normal(a) for _, a in before) else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,6 +12,7 @@ from starlette.routing import Route
 from keyback.application import contacts, enrol, locking, moving
 from keyback.application.store import Tx
 from keyback.domain import challenge as ch
+from keyback.domain.ages import DAY, Ages, age_of
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.factor import BOUND
 from keyback.domain.person import Contact, one_domain
@@ -23,7 +24,8 @@ from keyback.web.context import Desk, desk_of, see
 from keyback.web.forms import read_form
 from keyback.web.pages_account import AddContact, ConfirmContact, ContactLine, Contacts, Invited, RemoveOne
 
-DONE = frozenset({"confirmed", "removed", "invited"})
+DONE = frozenset({"confirmed", "removed", "invited", "kept"})
+AHEAD = 60 * DAY  # so long before it weighs less a contact can be confirmed
 
 
 def offered(desk: Desk) -> tuple[contacts.Kind, ...]:
@@ -32,17 +34,27 @@ def offered(desk: Desk) -> tuple[contacts.Kind, ...]:
     return tuple(k for k, proof in contacts.PROOF_OF.items() if proof in s.proofs and s.policy.takes(proof))
 
 
-def line(c: Contact, now: int) -> ContactLine:
+def line(c: Contact, now: int, ages: Ages) -> ContactLine:
     """A contact as its owner sees it."""
     ready = c.usable_from if c.state == "confirmed" and c.usable_from > now else 0
     own = (c.origin == "person" and c.role != "primary") or moving.refusable(c, now)
-    return ContactLine(c.id, contacts.kind_of(c), c.address, c.name, c.role, c.state, c.added_at, ready, own)
+    return ContactLine(
+        c.id, contacts.kind_of(c), c.address, c.name, c.role, c.state, c.added_at, ready, own, _age(c, now, ages)
+    )
 
 
-def lines_of(tx: Tx, person_id: str) -> tuple[ContactLine, ...]:
+def _age(c: Contact, now: int, ages: Ages) -> Literal["", "due", "aged", "over"]:
+    age = age_of(c, now, ages) if c.state == "confirmed" else "fresh"
+    if age != "fresh":
+        return age
+    soon = c.state == "confirmed" and age_of(c, now + AHEAD, ages) != "fresh"
+    return "due" if soon else ""
+
+
+def lines_of(tx: Tx, person_id: str, ages: Ages) -> tuple[ContactLine, ...]:
     found = tx.contacts.of_person(person_id, states=("confirmed", "pending"))
     order = {"primary": 0, "backup": 1, "recovery": 2}
-    return tuple(line(c, tx.now) for c in sorted(found, key=lambda c: (order[c.role], c.added_at)))
+    return tuple(line(c, tx.now, ages) for c in sorted(found, key=lambda c: (order[c.role], c.added_at)))
 
 
 async def show(request: Request) -> Response:
@@ -51,7 +63,7 @@ async def show(request: Request) -> Response:
     if isinstance(me, Response):
         return me
     desk, done = desk_of(request), request.query_params.get("done", "")
-    lines = await desk.services.db.read(lambda tx: lines_of(tx, me.person.id))
+    lines = await desk.services.db.read(lambda tx: lines_of(tx, me.person.id, desk.services.policy.ages))
     same = _same_domain(lines)
     return page(desk, request, me, Contacts(lines, offered(desk), done if done in DONE else "", same))
 
@@ -244,6 +256,20 @@ async def remove(request: Request) -> Response:
         return see(f"/account/remove/{item}" if e.code not in ("not_found", "over") else "/account")
 
 
+async def keep(request: Request) -> Response:
+    """POST `/account/contacts/{id}/keep`: it is still mine."""
+    await read_form(request)
+    me, desk = await confirmed(request), desk_of(request)
+    if isinstance(me, Response):
+        return me
+    item, origin = request.path_params["id"], desk.origin(request)
+    try:
+        await desk.services.db.write(lambda tx: contacts.still_mine(tx, me.person.id, item, origin))
+    except Refusal:
+        return see("/account/contacts")
+    return see("/account/contacts?done=kept")
+
+
 # ── the one who is asked to vouch ───────────────────────────────────────────
 
 
@@ -292,6 +318,7 @@ ROUTES = [
     Route("/account/contacts/{id:str}", one, methods=["GET"]),
     Route("/account/contacts/{id:str}", confirm_one, methods=["POST"]),
     Route("/account/contacts/{id:str}/again", again, methods=["POST"]),
+    Route("/account/contacts/{id:str}/keep", keep, methods=["POST"]),
     Route("/account/remove/{id:str}", ask_remove, methods=["GET"]),
     Route("/account/remove/{id:str}", remove, methods=["POST"]),
     Route("/invited", invited, methods=["GET"]),

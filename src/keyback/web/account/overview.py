@@ -63,7 +63,13 @@ async def after(request: Request) -> Response:
         ticked = aftercare.done(tx, me.person.id)
         added = lockdown.recent(tx, me.person.id, tx.now - aftercare.LOOK_BACK)
         events = [event(h) for h in tx.audit.of_person(me.person.id, END_OF_LOG, MOST) if h.type in SIGN_INS]
-        return After(tuple(ticked), lines_of(tx, me.person.id), added, tuple(events[:5]), me.account.username)
+        return After(
+            tuple(ticked),
+            lines_of(tx, me.person.id, desk.services.policy.ages),
+            added,
+            tuple(events[:5]),
+            me.account.username,
+        )
 
     return page(desk, request, me, await desk.services.db.read(load))
 
