@@ -95,6 +95,9 @@ class PolicyPart(Part):
     hold_new_device_minutes: int = Field(15, ge=0, le=10080, description="Two proofs, device not known.")
     hold_privileged_hours: int = Field(24, ge=0, le=336, description="CRM administrators on a device not known.")
     hold_mailbox_hours: int = Field(24, ge=0, le=336, description="Changing the address that mail goes to.")
+    people_per_colleague: int = Field(
+        10, ge=1, le=10_000, description="For how many people one person may be a recovery contact."
+    )
     contacts_remind_days: int = Field(
         365, ge=30, le=1825, description="Age at which owners are asked about contacts; 30 days later these weigh less."
     )

@@ -66,6 +66,7 @@ def make_policy(s: Settings, *, strict: bool = True) -> Policy:
         second_operator=p.second_operator,
         loose=frozenset(k for k, on in loose.items() if on),
         accepted=tuple(sorted(p.accepted.items())),
+        per_colleague=p.people_per_colleague,
         ages=Ages(remind, remind + LATE, p.contacts_void_days * DAY),
     )
     short = not_accepted(policy, preset)

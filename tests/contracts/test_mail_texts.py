@@ -35,6 +35,7 @@ FIXED = {  # the links of each kind, whatever the values are
     LetterKind.STOPPED: {f"{BASE}/forgot"},
     LetterKind.ROTATION: {f"{BASE}/forgot"},
     LetterKind.ACCOUNT_CHANGED: {STOP},
+    LetterKind.ASKED: {STOP},
     LetterKind.MOVING: {STOP},
     LetterKind.INVITED: {LINK},
     LetterKind.SIGNED_IN: {STOP},
@@ -100,6 +101,7 @@ def letter(kind: LetterKind = LetterKind.RECOVERY, locale: str = "en", evil: str
             "account_url": f"{BASE}/account",
             "stop_link": Secret(STOP),
         },
+        LetterKind.ASKED: {**who, **seen, "at": ASKED, "what": "helper_asked", "stop_link": Secret(STOP)},
         LetterKind.MOVING: {
             **who,
             "at": ASKED,
@@ -407,6 +409,7 @@ def test_chinese_subjects_arrive(kind: LetterKind) -> None:
         LetterKind.STOPPED: "青屿仪器账号的找回已停掉",
         LetterKind.ROTATION: "你在青屿仪器的密码该换了",
         LetterKind.ACCOUNT_CHANGED: "你在青屿仪器的账号，安全设置有变动",
+        LetterKind.ASKED: "有人正在找回你在青屿仪器的账号",
         LetterKind.MOVING: "你在青屿仪器的账号即将更换邮箱",
         LetterKind.INVITED: "青屿仪器有位同事想请你做他的恢复联系人",
         LetterKind.SIGNED_IN: "你在青屿仪器的账号，有一次来自新地方的登录",

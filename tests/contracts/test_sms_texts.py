@@ -22,8 +22,12 @@ LINK = f"{BASE}/l/abcdefghijklmnopqrstuv"
 NOTICES = {
     LetterKind.CHANGED: {"at": NOW, "help_url": f"{BASE}/help#stop", "username": "maya"},
     LetterKind.STOPPED: {"at": NOW, "by": "owner", "username": "maya"},
+    LetterKind.ASKED: {"at": NOW, "stop_link": Secret(LINK), "what": "helper_asked"},
     LetterKind.HOLD: {"at": NOW, "until": NOW + 3_600_000, "stop_link": Secret(LINK), "over": False},
 }
+
+
+LONG = (LetterKind.HOLD, LetterKind.ASKED)
 
 
 def text(letter: Letter, now: int = NOW) -> str:
@@ -74,8 +78,8 @@ def test_the_minutes_are_those_that_are_left() -> None:
 def test_notices_are_short_and_name_nobody(kind: LetterKind) -> None:
     english, chinese = text(notice(kind, "en")), text(notice(kind, "zh_CN"))
     assert set(english) <= GSM
-    assert len(english) <= 160 if kind is not LetterKind.HOLD else len(english) <= 306  # two SMS: the link is long
-    assert len(chinese) <= (67 * 2 if kind is LetterKind.HOLD else 70)
+    assert len(english) <= 160 if kind not in LONG else len(english) <= 306  # two SMS: the link is long
+    assert len(chinese) <= (67 * 2 if kind in LONG else 70)
     for said in (english, chinese):
         assert "Maya" not in said
         assert "maya" not in said

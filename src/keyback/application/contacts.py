@@ -7,13 +7,14 @@ address of the contact that the prompt names; no request ever carries an address
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-from keyback.application import account, moving, reminders
-from keyback.application.account import changed, masked
+from keyback.application import moving, reminders
+from keyback.application.account import changed, masked, record
 from keyback.application.identity import Origin
 from keyback.application.mail_quota import Ask, may_send
 from keyback.application.notices import username_of
@@ -25,6 +26,7 @@ from keyback.domain.events import Note
 from keyback.domain.factor import COOL_IN
 from keyback.domain.person import Contact, ContactChannel, Person, canonicalize
 from keyback.domain.phone import e164
+from keyback.domain.policy import Policy
 from keyback.domain.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt, link_token
 
 Kind = Literal["mail", "sms", "im", "helper"]
@@ -34,6 +36,7 @@ PROOF_OF: Mapping[Kind, str] = {
 LETTER_OF: Mapping[Kind, str] = {"mail": "mail_code", "sms": "sms_code", "im": "im_code", "helper": "invited"}
 WORD_OF: Mapping[Kind, str] = {"mail": "mail", "sms": "phone", "im": "im", "helper": "helper"}
 MOST = 5  # of each kind
+PER_COLLEAGUE: Final = Policy().per_colleague
 IM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}\Z")
 INVITED = "recovery_contact"
 ConfirmAnswer = Literal["confirmed", "wrong", "not_a_code", "no_tries"]
@@ -66,7 +69,9 @@ def read_address(kind: Kind, typed: str, region: str = "") -> str:
     return text
 
 
-def start(tx: Tx, person: Person, kind: Kind, address: str, name: str, origin: Origin) -> str:
+def start(
+    tx: Tx, person: Person, kind: Kind, address: str, name: str, origin: Origin, per_colleague: int = PER_COLLEAGUE
+) -> str:
     """Writes a contact down and sends it what confirms it; the contact's id.
 
     Args:
@@ -74,7 +79,8 @@ def start(tx: Tx, person: Person, kind: Kind, address: str, name: str, origin: O
         name: of somebody who is to vouch; empty otherwise.
 
     Raises:
-        Refusal: `known`, `own_address`, `too_many`, or `too_often` when codes were asked for without end.
+        Refusal: `known`, `own_address`, `too_many`, `too_many_people` for somebody who confirms for many already, or
+            `too_often` when codes were asked for without end.
     """
     tx.people.lock(person.id)
     mine = tx.contacts.of_person(person.id, states=("confirmed", "pending"))
@@ -82,6 +88,8 @@ def start(tx: Tx, person: Person, kind: Kind, address: str, name: str, origin: O
     own = {canonicalize(c.address) for c in mine if c.channel == "mail" and c.role != "recovery"}
     if kind == "helper" and canonicalize(address) in own:
         raise Refusal("own_address")  # nobody vouches for themselves
+    if kind == "helper" and tx.contacts.vouched_by(address, person.id) >= per_colleague:
+        raise Refusal("too_many_people")
     channel: ContactChannel = "mail" if kind == "helper" else kind
     role: Literal["recovery", "backup"] = "recovery" if kind == "helper" else "backup"
     contact = Contact(tx.new_id(), person.id, channel, address, role, "pending", "person", name, tx.now)
@@ -232,7 +240,7 @@ def still_mine(tx: Tx, person_id: str, contact_id: str, origin: Origin) -> None:
     c = tx.contacts.many([contact_id]).get(contact_id)
     if c is None or c.person_id != person_id or c.role == "primary" or not tx.contacts.renew(contact_id):
         raise Refusal("not_found")
-    account.record(tx, person_id, "contact_confirmed", origin, {"contact": contact_id})
+    record(tx, person_id, "contact_confirmed", origin, {"contact": contact_id})
 
 
 # ── the one who is asked to vouch ───────────────────────────────────────────
@@ -264,8 +272,8 @@ def invitation(tx: Tx, token: str) -> Prompt | None:
     return p if p is not None and (p.purpose, p.proof) == ("enrol", INVITED) else None
 
 
-def accept(tx: Tx, token: str, origin: Origin) -> bool:
-    """The one who was asked agrees; False when it is over.
+def accept(tx: Tx, token: str, origin: Origin, per_colleague: int = PER_COLLEAGUE) -> bool:
+    """The one who was asked agrees; False when it is over, or they confirm for as many people as they may (F11).
 
     Raises:
         Refusal: `over`, or `too_many` where others were quicker and there is no room left.
@@ -275,6 +283,11 @@ def accept(tx: Tx, token: str, origin: Origin) -> bool:
         return False
     tx.people.lock(p.person_id)
     if look_at_invitation(tx, token).problem:
+        return False
+    address = tx.contacts.many([p.target])[p.target].address
+    # Counting locks the row: of several who agree at once, on whatever node, each sees the ones before.
+    tx.counters.add([f"mail/helper/{hashlib.sha256(canonicalize(address).encode()).hexdigest()[:32]}"])
+    if tx.contacts.vouched_by(address, p.person_id) >= per_colleague:
         return False
     _confirm(tx, p, origin)
     return True

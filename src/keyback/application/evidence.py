@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from keyback.application import devices
 from keyback.application.identity import Origin, device_words
-from keyback.application.notices import tell_all
+from keyback.application.notices import tell_all, tell_asked
 from keyback.application.store import Intake, Tx
 from keyback.domain import case as dc
 from keyback.domain import events as ev
@@ -17,6 +17,8 @@ from keyback.domain.errors import Refusal
 from keyback.domain.factor import weighing
 from keyback.domain.person import Account, Contact, Person, Tier, one_domain
 from keyback.domain.policy import PROOFS, Evidence, Policy, Risk, effective_tier, required_tier, suffices
+
+SILENT = frozenset({"saved", "bound", "contact", "knowledge"})  # no message to the owner came before these
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +76,8 @@ def add(
     for e in happened:
         if isinstance(e, ev.HoldStarted):
             _tell_hold(tx, case, e.until, intake, over=False)
+        if isinstance(e, ev.ProofAccepted) and not e.sufficient and PROOFS[proof] in SILENT:
+            tell_asked(tx, person.id, "part_shown", case.id, case.expires_at, intake)
     return case
 
 

@@ -13,7 +13,7 @@ from keyback.application.fairness import behind
 from keyback.application.identity import device_words
 from keyback.application.intake import join
 from keyback.application.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
-from keyback.application.notices import username_of
+from keyback.application.notices import tell_asked, username_of
 from keyback.application.ports import Holder, Proof, Target
 from keyback.application.store import Intake, Job, Match, Tx
 from keyback.application.ways import SHOWN, holder_of, may_ask, nonce_for
@@ -157,6 +157,8 @@ def _put(tx: Tx, w: _Wish, quota: MailQuota | None) -> None:
         tx.prompts.add(prompt, ch.token_digest(token) if proof.name == "recovery_contact" else None)
         if w.ask is not None:
             _send(tx, prompt, intake, proof, match.person.name, w.ask.asker)
+        if proof.kind == "contact":
+            tell_asked(tx, match.person.id, "helper_asked", case.id, prompt.expires_at, intake)
 
 
 def _send(tx: Tx, prompt: Prompt, intake: Intake, proof: Proof, person_name: str, asker: Asker) -> None:

@@ -239,7 +239,7 @@ def _facts(
         body["stop_link"] = Secret(f"{public_url}/l/{ch.stop_token(key, c.nonce)}")
         body["code"] = Secret(ch.mail_code(key, c.nonce))
         body["link_expires_at"], body["code_expires_at"] = c.link_expires_at, c.code_expires_at
-    elif kind == "hold":
+    elif kind in ("hold", "asked"):
         p = prompts.get(str(body.pop("prompt")))
         if p is None or p.ended is not None or p.key_id not in seals.ids:
             return None

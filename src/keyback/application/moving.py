@@ -169,6 +169,10 @@ def refuse(tx: Tx, contact_id: str, origin: Origin, by: str = "") -> Contact | N
     Args:
         by: id of the contact whose link it was; empty from inside.
     """
+    c = tx.contacts.many([contact_id]).get(contact_id)
+    if c is None:
+        return None
+    tx.people.lock(c.person_id)  # an import may be about to write them
     gone = tx.contacts.refuse(contact_id)
     if gone is not None:
         tx.prompts.end_where("stopped", target=gone.id)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from keyback.application.store import Job, Tx
-from keyback.domain.challenge import HOUR
+from keyback.application.identity import device_words
+from keyback.application.store import Intake, Job, Tx
+from keyback.domain.challenge import HOUR, MAILS_PER_DAY, MAILS_PER_HOUR
+from keyback.domain.events import Note
 from keyback.domain.person import Contact
 from keyback.domain.prompt import Prompt, link_token
 
@@ -45,6 +47,28 @@ def tell_all(
         more = {"prompt": _cancel(tx, person_id, c.id, cancels, until)} if cancels else {}
         jobs.append(Job(tx.new_id(), "mail", {**body, "contact": c.id, **more}, tx.now, tx.now + LIFE))
     tx.outbox.put(jobs)
+
+
+def tell_asked(tx: Tx, person_id: str, what: str, case_id: str, until: int, intake: Intake) -> None:
+    """Tells the owner at once of a recovery that gets along without a message to them (F8), with a link that stops it.
+    As often as recovery mails go out at most: what strangers start must not fill mailboxes.
+
+    Args:
+        what: `helper_asked`, `part_shown`.
+        until: ms until when that link works.
+    """
+    key = f"mail/told/{person_id}"
+    count = tx.counters.add([key])[key]
+    if count.hour > MAILS_PER_HOUR or count.day > MAILS_PER_DAY:
+        return
+    facts: dict[str, object] = {
+        "what": what,
+        "at": tx.now,
+        "source": intake.source,
+        "device": device_words(intake.agent),
+    }
+    tell_all(tx, person_id, "asked", facts, cancels=case_id, until=until)
+    tx.audit.record(case_id, [Note("owner_told", {"what": what, "intake_id": intake.handle})])
 
 
 def _cancel(tx: Tx, person_id: str, contact_id: str, case_id: str, until: int) -> str:

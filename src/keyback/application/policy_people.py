@@ -36,8 +36,13 @@ class Stranded:
 
 @dataclass(slots=True)
 class Census:
-    """How people would get back in. `lost`: those whom a draft takes the last way from, who have one now.
-    `one_address`: those of whom one address alone hears what happens to their account (N-R13)."""
+    """How people would get back in.
+
+    Args:
+        lost: those whom a draft takes the last way from, who have one now.
+        one_address: those of whom one address alone hears what happens to their account (N-R13).
+        colleagues: mailboxes that confirm for more people than the policy allows, with their number (F11).
+    """
 
     people: int = 0
     ways: dict[Way, int] = field(default_factory=lambda: {"alone": 0, "operator": 0, "none": 0})
@@ -45,6 +50,7 @@ class Census:
     lost: int = 0
     losers: list[Stranded] = field(default_factory=list)
     one_address: int = 0
+    colleagues: list[tuple[str, int]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +112,7 @@ async def census(db: Database, offer: Offer, now_offer: Offer | None = None, *, 
         listed: how many of the stranded, and of those who lose, to name.
     """
     out, after = Census(), ""
+    out.colleagues = list(await db.read(lambda tx: tx.contacts.colleagues(offer.policy.per_colleague, listed)))
     while True:
         now, page = await db.read(partial(_page, after=after))
         for e in page:

@@ -132,6 +132,9 @@ def people_words(c: Census, locale: str) -> list[str]:
     if c.one_address:
         text = N_("{n} people can be told of a recovery at one address only. Ask them to add a second one.")
         lines += ["", _(text, n=c.one_address)]
+    if c.colleagues:
+        text = N_("These colleagues confirm for more people than policy.people_per_colleague allows:")
+        lines += ["", _(text), *(f"    {address} – {n}" for address, n in c.colleagues)]
     if c.lost:
         lines += ["", _(N_("The draft takes the last way back from {n} people."), n=c.lost), *named(c.losers, c.lost)]
     return lines

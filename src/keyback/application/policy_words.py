@@ -160,6 +160,9 @@ class _Teller:
                 less=str(self._policy.ages.less // DAY),
                 nothing=str(self._policy.ages.nothing // DAY),
             ),
+            self._(N_("One colleague confirms for {n} people at most."), n=str(self._policy.per_colleague))
+            if self._policy.takes("recovery_contact")
+            else "",
             self._(N_("Everybody needs a second step, so nobody gets in by one proof."))
             if self._policy.floor != "standard"
             else "",

@@ -35,6 +35,7 @@ class LetterKind(StrEnum):
     SMS_CODE = "sms_code"  # a code for a phone number
     IM_CODE = "im_code"  # a code for an account with a message service
     ACCOUNT_CHANGED = "account_changed"  # how an account is protected was changed; told to every contact
+    ASKED = "asked"  # somebody recovers the account by what no message to its owner was needed for; told at once
     MOVING = "moving"  # an import brings another address, which counts after a wait; told to whoever may refuse it
     INVITED = "invited"  # somebody is asked to become a recovery contact
     SIGNED_IN = "signed_in"  # a sign-in that may not be the owner's

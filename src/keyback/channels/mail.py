@@ -22,9 +22,9 @@ from keyback.application.identity import device_words
 from keyback.application.ports import Letter, LetterKind
 from keyback.channels import mime
 from keyback.channels.cleaning import URL, isolate, safe_login, safe_name, safe_source
+from keyback.channels.mail_facts import instant, pairs, plain, secret
 from keyback.channels.mail_kinds import PLACES, SUBJECTS, WORDS
 from keyback.channels.mime import BadLetter, Skeleton, place
-from keyback.domain.secret import Secret
 from keyback.locale import LOCALES, gettext
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -114,6 +114,7 @@ class MailComposer:
             LetterKind.ELSEWHERE: self._elsewhere,
             LetterKind.CHANGED: self._changed,
             LetterKind.HOLD: self._hold,
+            LetterKind.ASKED: self._asked_for,
             LetterKind.STOPPED: self._stopped,
             LetterKind.ROTATION: self._rotation,
             LetterKind.MAIL_CODE: self._mail_code,
@@ -212,24 +213,24 @@ class MailComposer:
 
     def _recovery(self, letter: Letter, locale: str, v: _Values) -> None:
         f = letter.facts
-        code = _secret(f["code"])
+        code = secret(f["code"])
         if not (len(code) == 8 and code.isascii() and code.isdigit()):
             raise BadLetter("the code is not eight digits")
         v.foreign("username", safe_login(f["username"]))
-        v.fixed("link", self._own(_secret(f["link"])))
-        v.fixed("stop_link", self._own(_secret(f["stop_link"])))
+        v.fixed("link", self._own(secret(f["link"])))
+        v.fixed("stop_link", self._own(secret(f["stop_link"])))
         v.text["code"], v.html["code"] = f"{code[:4]} {code[4:]}", f"{code[:4]}&nbsp;{code[4:]}"
         asked = self._asked(f, locale, v)
-        v.fixed("link_until", self._time(_ms(f["link_expires_at"]), locale, asked))
-        v.fixed("code_until", self._time(_ms(f["code_expires_at"]), locale, asked))
+        v.fixed("link_until", self._time(instant(f["link_expires_at"]), locale, asked))
+        v.fixed("code_until", self._time(instant(f["code_expires_at"]), locale, asked))
 
     def _logins(self, letter: Letter, locale: str, v: _Values) -> None:
         f = letter.facts
-        url = _plain(f["sign_in_url"])
+        url = plain(f["sign_in_url"])
         if not _safe_url(url):
             raise BadLetter("the sign-in address is not https")
         v.fixed("sign_in_url", url)
-        self._table(((t, safe_login(u)) for t, u in _pairs(f["logins"])), locale, v)
+        self._table(((t, safe_login(u)) for t, u in pairs(f["logins"])), locale, v)
         self._asked(f, locale, v)
 
     def _elsewhere(self, letter: Letter, locale: str, v: _Values) -> None:
@@ -240,46 +241,53 @@ class MailComposer:
     def _changed(self, letter: Letter, locale: str, v: _Values) -> None:
         f, tone = letter.facts, self._tone[locale][1]
         v.foreign("username", safe_login(f["username"]))
-        v.fixed("help_url", self._own(_plain(f["help_url"])))
-        self._table(((t, tone[s]) for t, s in _pairs(f["systems"])), locale, v)
+        v.fixed("help_url", self._own(plain(f["help_url"])))
+        self._table(((t, tone[s]) for t, s in pairs(f["systems"])), locale, v)
         self._asked(f, locale, v, "at")
 
     def _hold(self, letter: Letter, locale: str, v: _Values) -> None:
         f = letter.facts
         v.foreign("username", safe_login(f["username"]))
-        v.fixed("stop_link", self._own(_secret(f["stop_link"])))
+        v.fixed("stop_link", self._own(secret(f["stop_link"])))
         v.fixed("how", self._tone[locale][1]["over" if f["over"] else "begun"])
         asked = self._asked(f, locale, v, "at")
-        v.fixed("until", self._time(_ms(f["until"]), locale, asked))
+        v.fixed("until", self._time(instant(f["until"]), locale, asked))
+
+    def _asked_for(self, letter: Letter, locale: str, v: _Values) -> None:
+        f = letter.facts
+        v.foreign("username", safe_login(f["username"]))
+        v.fixed("how", self._tone[locale][1][str(f["what"])])
+        v.fixed("stop_link", self._own(secret(f["stop_link"])))
+        self._asked(f, locale, v, "at")
 
     def _stopped(self, letter: Letter, locale: str, v: _Values) -> None:
         v.foreign("username", safe_login(letter.facts["username"]))
         v.fixed("how", self._tone[locale][1][str(letter.facts["by"])])
-        v.fixed("when", self._when(_ms(letter.facts["at"]), locale))
+        v.fixed("when", self._when(instant(letter.facts["at"]), locale))
 
     def _rotation(self, letter: Letter, locale: str, v: _Values) -> None:
-        due_at = _ms(letter.facts["due_at"])
+        due_at = instant(letter.facts["due_at"])
         v.foreign("username", safe_login(letter.facts["username"]))
         v.fixed("when", self._when(due_at, locale))
         v.fixed("how", self._tone[locale][1]["ahead" if letter.written_at < due_at else "past"])
 
     def _mail_code(self, letter: Letter, locale: str, v: _Values) -> None:
         f = letter.facts
-        code = _secret(f["code"])
+        code = secret(f["code"])
         if not (len(code) == 6 and code.isascii() and code.isdigit()):
             raise BadLetter("the code is not six digits")
         v.text["code"], v.html["code"] = code, f"{code[:3]}&nbsp;{code[3:]}"
         v.foreign("username", safe_login(f["username"]))
         v.fixed("how", self._tone[locale][1][str(f["purpose"])])
         asked = self._asked(f, locale, v)
-        v.fixed("until", self._time(_ms(f["expires_at"]), locale, asked))
+        v.fixed("until", self._time(instant(f["expires_at"]), locale, asked))
 
     def _vouch(self, letter: Letter, locale: str, v: _Values) -> None:
         f = letter.facts
         v.foreign("person", safe_name(f["person_name"]) or "?")
-        v.fixed("link", self._own(_secret(f["link"])))
+        v.fixed("link", self._own(secret(f["link"])))
         asked = self._asked(f, locale, v)
-        v.fixed("until", self._time(_ms(f["expires_at"]), locale, asked))
+        v.fixed("until", self._time(instant(f["expires_at"]), locale, asked))
 
     def _how_changed(self, f: Mapping[str, object], locale: str, v: _Values) -> None:
         v.foreign("username", safe_login(f["username"]))
@@ -291,32 +299,32 @@ class MailComposer:
     def _moving(self, letter: Letter, locale: str, v: _Values) -> None:
         f = letter.facts
         self._how_changed(f, locale, v)
-        v.fixed("when", self._when(_ms(f["at"]), locale))
-        v.fixed("until", self._when(_ms(f["until"]), locale))
-        v.fixed("stop_link", self._own(_secret(f["stop_link"])))
+        v.fixed("when", self._when(instant(f["at"]), locale))
+        v.fixed("until", self._when(instant(f["until"]), locale))
+        v.fixed("stop_link", self._own(secret(f["stop_link"])))
 
     def _account_changed(self, letter: Letter, locale: str, v: _Values) -> None:
         f = letter.facts
         self._how_changed(f, locale, v)
-        v.fixed("stop", self._own(_secret(f["stop_link"]) if "stop_link" in f else _plain(f["account_url"])))
+        v.fixed("stop", self._own(secret(f["stop_link"]) if "stop_link" in f else plain(f["account_url"])))
         self._asked(f, locale, v, "at")
 
     def _tries(self, letter: Letter, locale: str, v: _Values) -> None:
         f = letter.facts
         v.foreign("username", safe_login(f["username"]))
         v.fixed("how", self._tone[locale][1]["tries_off" if f["off"] else "tries"])
-        v.fixed("account_url", self._own(_plain(f["account_url"])))
+        v.fixed("account_url", self._own(plain(f["account_url"])))
         self._asked(f, locale, v, "at")
 
     def _reminder(self, letter: Letter, locale: str, v: _Values) -> None:
         f = letter.facts
         v.foreign("username", safe_login(f["username"]))
         v.fixed("how", self._tone[locale][1][str(f["what"])])
-        v.fixed("account_url", self._own(_plain(f["account_url"])))
+        v.fixed("account_url", self._own(plain(f["account_url"])))
 
     def _asked(self, facts: Mapping[str, object], locale: str, v: _Values, at: str = "asked_at") -> int:
         unknown = "不清楚" if locale == "zh_CN" else "Not known"
-        asked = _ms(facts[at])
+        asked = instant(facts[at])
         v.fixed("when", self._when(asked, locale))
         v.foreign("source", safe_source(facts["source"]) or unknown)
         v.foreign("device", device_words(str(facts["device"])) or unknown)
@@ -371,29 +379,3 @@ def _safe_url(url: str) -> bool:
         return False
     parts = urlsplit(url)
     return bool(parts.hostname) and (parts.scheme == "https" or parts.hostname in LOOPBACK)
-
-
-def _secret(value: object) -> str:
-    if isinstance(value, Secret):
-        return value.reveal()
-    raise TypeError("not a Secret")
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, str):
-        return value
-    return _secret(value)
-
-
-def _ms(value: object) -> int:
-    if isinstance(value, int):
-        return value
-    raise TypeError("not an instant")
-
-
-def _pairs(value: object) -> Iterable[tuple[str, str]]:
-    if not isinstance(value, (tuple, list)):
-        raise TypeError("not a list of pairs")
-    for pair in value:
-        first, second = pair
-        yield str(first), str(second)

@@ -7,6 +7,7 @@ Facts by kind (`Secret` where named so, instants in ms):
     elsewhere  username, provider, asked_at, source, device
     changed    username, at, systems: ((system title, state), …), source, device, help_url
     hold       username, at, until, stop_link: Secret, source, device, over: whether the wait is over
+    asked      username, at, what: a key of ASKED_FOR, stop_link: Secret, source, device
     stopped    username, at, by: owner | operator
     rotation   username, due_at
     mail_code  username, code: Secret (6 digits), expires_at, purpose: recovery | enrol | step_up | sign_in, asked_at,
@@ -32,6 +33,7 @@ PLACES = {
     LetterKind.ELSEWHERE: ("username", "provider", *ASKED),
     LetterKind.CHANGED: ("username", "rows", "help_url", *ASKED),
     LetterKind.HOLD: ("username", "how", "until", "stop_link", *ASKED),
+    LetterKind.ASKED: ("username", "how", "stop_link", *ASKED),
     LetterKind.STOPPED: ("username", "how", "when"),
     LetterKind.ROTATION: ("username", "how", "when"),
     LetterKind.MAIL_CODE: ("username", "how", "code", "until", *ASKED),
@@ -49,6 +51,7 @@ SUBJECTS = {
     LetterKind.ELSEWHERE: "Where to recover your {company} password",
     LetterKind.CHANGED: "A recovery of your {company} account is through",
     LetterKind.HOLD: "A recovery of your {company} account is waiting",
+    LetterKind.ASKED: "Someone is recovering your {company} account",
     LetterKind.STOPPED: "The recovery of your {company} account was stopped",
     LetterKind.ROTATION: "Your {company} password is due for a change",
     LetterKind.MAIL_CODE: "A code for your {company} account",
@@ -75,6 +78,12 @@ STOPPED_BY = {
 HOLD = {
     "begun": "Somebody proved to be you well enough, and nobody knew the device. So it waits before it goes on.",
     "over": "The wait is over. Whoever asked can go on now, on the page where they started.",
+}
+ASKED_FOR = {
+    "helper_asked": "Someone is recovering your account and asked one of your recovery contacts to confirm that it's "
+    "you.",
+    "part_shown": "Someone is recovering your account and passed one step of it, with a recovery code, an "
+    "authenticator app, a passkey, or the word of a recovery contact. More is needed before anything changes.",
 }
 OF_AGE = {
     "ahead": "Until that day your password works as before.",
@@ -137,4 +146,4 @@ REMINDERS = {
     "In 30 days they can no longer be used for recovery. Confirm or replace them.",
     "helpers": "Once a year: look whether the people who may vouch for you are still the right ones.",
 }
-WORDS = STATES | STOPPED_BY | HOLD | OF_AGE | PURPOSES | CHANGES | SIGN_INS | TRIES | REMINDERS
+WORDS = STATES | STOPPED_BY | HOLD | ASKED_FOR | OF_AGE | PURPOSES | CHANGES | SIGN_INS | TRIES | REMINDERS

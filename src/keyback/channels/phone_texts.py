@@ -5,6 +5,7 @@ Facts by kind (`Secret` where named so, instants in ms):
     changed            at, help_url
     stopped            at
     hold               until, stop_link: Secret, over: whether the wait is over
+    asked              at, stop_link: Secret
     account_changed    at, account_url, stop_link: Secret where the reader can lock the account
 
 No name and no user name is in them: a phone lies on the table. The last line of an SMS with a code binds it to our
@@ -79,6 +80,7 @@ class PhoneTexts:
             LetterKind.CHANGED: self._changed,
             LetterKind.STOPPED: self._stopped,
             LetterKind.HOLD: self._hold,
+            LetterKind.ASKED: self._asked_for,
             LetterKind.ACCOUNT_CHANGED: self._account_changed,
         }
 
@@ -165,6 +167,16 @@ class PhoneTexts:
             text = _("{company}: a recovery of your account has waited and can go on. Not yours? Stop it: {link}")
         else:
             text = _("{company}: a recovery of your account waits until {when}. Not yours? Stop it: {link}")
+        return text, {"when": when, "token": link.rpartition("/")[2]}
+
+    def _asked_for(self, letter: Letter, now: int, locale: str) -> tuple[str, dict[str, str]]:
+        f = letter.facts
+        when, link = self._when(f["at"], locale), self._own(_secret(f["stop_link"]))
+        text = gettext(
+            locale,
+            "{company}: someone started recovering your account on {when}. Not you? Stop it: {link}",
+            company=self._company[locale], when=when, link=link,
+        )  # fmt: skip
         return text, {"when": when, "token": link.rpartition("/")[2]}
 
     def _account_changed(self, letter: Letter, now: int, locale: str) -> tuple[str, dict[str, str]]:

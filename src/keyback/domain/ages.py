@@ -1,7 +1,7 @@
 """How old the last confirmation of a contact may be. Pure.
 
 Numbers and mailboxes are given up and handed to somebody else, and nobody tells us. So a contact that its owner has not
-confirmed for a year weighs less, and later nothing (F4, ADR 26). It hears of everything all the same.
+confirmed for a year weighs less, and later nothing (F4, ADR 30). It hears of everything all the same.
 """
 
 from __future__ import annotations

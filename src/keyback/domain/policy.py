@@ -102,6 +102,8 @@ class Policy:
         second_operator: when somebody else than the first operator has to approve what a `privileged` person showed.
         loose: where the predicate itself is loosened.
         ages: for how long contacts weigh without being confirmed.
+        per_colleague: for how many people one person may be a recovery contact: whoever takes over their mailbox is
+            asked about all of them.
         accepted: (what the policy breaks, the written reason for it).
     """
 
@@ -114,6 +116,7 @@ class Policy:
     loose: frozenset[Loose] = frozenset()
     accepted: tuple[tuple[str, str], ...] = ()
     ages: Ages = field(default_factory=Ages)
+    per_colleague: int = 10
 
     def takes(self, proof: str, tier: Tier | None = None) -> bool:
         """Whether this proof is known and not switched off, for everybody or for this tier."""

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
 from keyback.domain.addresses import leads_to, take_place
 from keyback.domain.person import Contact, ContactState, canonicalize
@@ -80,6 +80,26 @@ class ContactStore:
         mine = due & (c.state == "confirmed") & among(c.person_id, people)
         rows = self._tx.conn.execute(update(contacts).where(mine).values(reminded=step).returning(*c))
         return [Contact(**r._mapping) for r in rows]
+
+    def vouched_by(self, address: str, person_id: str) -> int:
+        """For how many others than this person whoever has this mailbox is a recovery contact; all mail addresses of
+        people who are found by it count as theirs."""
+        c, canonical = contacts.c, canonicalize(address)
+        query = select(identifiers.c.person_id).where(identifiers.c.canonical == canonical)
+        ids = [r.person_id for r in self._tx.conn.execute(query)]
+        own = [x for xs in self.of_people(ids).values() for x in xs if x.channel == "mail" and x.role != "recovery"]
+        mine = sorted({canonical, *(canonicalize(x.address) for x in own)})
+        helpers = (c.role == "recovery") & (c.state == "confirmed") & (c.person_id != person_id)
+        rows = select(c.person_id).distinct().where(helpers, among(func.lower(c.address), mine))
+        return len(self._tx.conn.execute(rows).all())
+
+    def colleagues(self, over: int, limit: int) -> Sequence[tuple[str, int]]:
+        """Mailboxes that confirm for more than so many people, with their number; the most first."""
+        c = contacts.c
+        address, n = func.lower(c.address), func.count(c.person_id.distinct())
+        mine = (c.role == "recovery") & (c.state == "confirmed")
+        query = select(address, n).where(mine).group_by(address).having(n > over).order_by(n.desc(), address)
+        return [(r[0], r[1]) for r in self._tx.conn.execute(query.limit(limit))]
 
     def make_primary(self, contact_id: str) -> None:
         """It takes the place of the primary address, and its person is found by it from now on."""

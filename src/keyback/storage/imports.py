@@ -112,7 +112,9 @@ def _differs(mine: dict[str, Any], shape: dict[str, Any]) -> bool:
 
 
 def _known(tx: SqlTx, keys: Sequence[str]) -> Known:
-    found = {r.key: r for r in tx.conn.execute(select(people).where(people.c.key.in_(keys)))}
+    query = select(people).where(people.c.key.in_(keys)).order_by(people.c.id)
+    # What owners refuse meanwhile waits until this is written, or is seen.
+    found = {r.key: r for r in tx.conn.execute(query.with_for_update() if tx.pg else query)}
     ids = {r.id: key for key, r in found.items()}
     mails: dict[str, list[Contact]] = defaultdict(list)
     logins: dict[str, list[Any]] = defaultdict(list)

@@ -84,6 +84,12 @@ contacts = Table(
         sqlite_where=text("replaces <> ''"),
     ),
     Index(
+        "ix_contacts_colleagues",
+        "address",
+        postgresql_where=text("role = 'recovery'"),
+        sqlite_where=text("role = 'recovery'"),
+    ),
+    Index(
         "ix_contacts_reminded",
         "reminded",
         "confirmed_at",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Literal, get_args
 
 from starlette.requests import Request
@@ -117,7 +118,9 @@ async def add_one(request: Request) -> Response:
         region = "CN" if desk.locale(request) == "zh_CN" else ""
         address = contacts.read_address(kind, values["address"][:254], region)
         contact_id = await desk.services.db.write(
-            lambda tx: contacts.start(tx, locking.own(tx, me.session), kind, address, name, origin)
+            lambda tx: contacts.start(
+                tx, locking.own(tx, me.session), kind, address, name, origin, desk.services.policy.per_colleague
+            )
         )
     except (BadInput, Refusal) as e:
         if e.code == "over":
@@ -292,7 +295,7 @@ async def answer(request: Request) -> Response:
         return links.stale(request, "/invited", values[links.FIELD])
     seen = await desk.services.db.read(lambda tx: contacts.look_at_invitation(tx, token))
     if not seen.problem:
-        act = contacts.accept if yes else _decline
+        act = partial(contacts.accept, per_colleague=desk.services.policy.per_colleague) if yes else _decline
         try:
             done = await desk.services.db.write(lambda tx: act(tx, token, origin))
         except Refusal as e:

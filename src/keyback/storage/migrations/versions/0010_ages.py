@@ -31,6 +31,8 @@ def upgrade() -> None:
         f"UPDATE contacts SET confirmed_at = CASE WHEN added_at > {oldest} THEN added_at ELSE {oldest} END"  # noqa: S608
         " WHERE role <> 'primary'"
     )
+    others = sa.text("role = 'recovery'")
+    op.create_index("ix_contacts_colleagues", "contacts", ["address"], postgresql_where=others, sqlite_where=others)
     some = sa.text("role = 'backup'")
     op.create_index(
         "ix_contacts_reminded", "contacts", ["reminded", "confirmed_at"], postgresql_where=some, sqlite_where=some

@@ -1,0 +1,152 @@
+"""What happens without a message to the owner: they hear of it at once, by every other contact; and nobody confirms for
+everybody."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from keyback.application import contacts
+from keyback.application.policy_people import Offer, census
+from keyback.application.policy_report import people_words
+from keyback.domain.errors import Refusal
+from keyback.domain.secret import Secret
+from tests.attacks.enrolled import SMS, add_codes, add_contact, answer_way, ask_way, person_id
+from tests.attacks.steps import HERE, Tray, ask, case_of, drain, fit
+from tests.attacks.test_strangers import Browser
+from tests.conftest import Kit, person
+
+Make = Callable[..., Kit]
+OWN = {"maya@example.com", "maya@home.example.net", "+8613800138000"}
+
+
+def kit_of(make_kit: Make, url: str | None = None, **over: Any) -> tuple[Kit, Tray]:
+    kit = make_kit(url=url, sms=SMS, **over)
+    tray = fit(kit, person("maya"), *(person(f"p{n}") for n in range(3)))
+    return kit, tray
+
+
+def told(tray: Tray) -> set[str]:
+    return {x.to for x in tray.letters if x.kind == "asked"}
+
+
+@pytest.mark.covers("F8")
+@pytest.mark.parametrize("journey", ["mailbox", "password", "second_factor", "locked"])
+def test_when_a_colleague_is_asked_the_owner_hears_of_it_at_once(
+    make_kit: Make, database_url: str, journey: str
+) -> None:
+    kit, tray = kit_of(make_kit, database_url)
+    add_contact(kit, "mail", "maya@home.example.net")
+    add_contact(kit, "sms", "+8613800138000")
+    add_contact(kit, "mail", "friend@example.org", "recovery", name="Wei")
+    started = ask(kit, "maya", journey=journey)
+    drain(kit)
+    ask_way(kit, started.handle, "recovery_contact")
+    assert [x.to for x in tray.letters if x.kind == "vouch"] == ["friend@example.org"]
+    assert told(tray) == OWN
+    link = next(x.facts["stop_link"] for x in tray.letters if x.kind == "asked")
+    assert isinstance(link, Secret)
+    owner = Browser(kit)
+    assert owner("GET", f"/l/{link.reveal().rpartition('/')[2]}").headers["location"] == "/stop"
+    assert owner("GET", "/stop").status_code == 200
+    assert owner("POST", "/stop").status_code == 200
+    [vouch] = [x.facts["link"] for x in tray.letters if x.kind == "vouch"]
+    assert isinstance(vouch, Secret)
+    colleague = Browser(kit)
+    colleague("GET", f"/l/{vouch.reveal().rpartition('/')[2]}")
+    assert "confirm:1" not in colleague("GET", "/vouch").text
+    assert kit.read(lambda tx: [c.state.value for c in tx.cases.listed(state=None, limit=9)]) == ["cancelled"]
+
+
+@pytest.mark.covers("F8")
+def test_half_a_recovery_by_a_saved_code_is_told(make_kit: Make, database_url: str) -> None:
+    kit, tray = kit_of(make_kit, database_url, policy={"floor": "mfa"})
+    add_contact(kit, "mail", "maya@home.example.net")
+    code = add_codes(kit)[0]
+    started = ask(kit, "maya")
+    drain(kit)
+    ask_way(kit, started.handle, "recovery_code")
+    assert told(tray) == set()
+    assert answer_way(kit, started.handle, "recovery_code", code) == "accepted"
+    drain(kit)
+    case = case_of(kit, started.handle)
+    assert case is not None
+    assert case.state.value == "proving"
+    assert told(tray) == {"maya@example.com", "maya@home.example.net"}
+
+
+@pytest.mark.covers("F8", "A7")
+def test_strangers_fill_no_mailbox_with_it(make_kit: Make) -> None:
+    kit, tray = kit_of(make_kit)
+    add_contact(kit, "mail", "friend@example.org", "recovery", name="Wei")
+    for _ in range(20):
+        started = ask(kit, "maya")
+        drain(kit)
+        ask_way(kit, started.handle, "recovery_contact")
+    assert len([x for x in tray.letters if x.kind == "asked"]) == 3
+
+
+def invite(kit: Kit, who: str, address: str) -> str:
+    """Asks a colleague; the token of the invitation."""
+    pid, tray = person_id(kit, who), kit.services.channel
+    assert isinstance(tray, Tray)
+    kit.write(lambda tx: contacts.start(tx, tx.people.person(pid), "helper", address, "Wei", HERE))  # type: ignore[arg-type]
+    drain(kit)
+    found = tray.letters[-1].facts["link"]
+    assert isinstance(found, Secret)
+    return found.reveal().rpartition("/")[2]
+
+
+@pytest.mark.covers("F11")
+def test_nobody_confirms_for_more_people_than_the_cap(make_kit: Make, database_url: str) -> None:
+    kit, _ = kit_of(make_kit, database_url)
+    tokens = [invite(kit, who, "wei@example.com") for who in ("maya", "p0", "p1")]
+    assert [kit.write(lambda tx, t=t: contacts.accept(tx, t, HERE, 2)) for t in tokens] == [True, True, False]
+    pid = person_id(kit, "p2")
+
+    def start(tx: Any, address: str = "WEI@example.com") -> str:
+        return contacts.start(tx, tx.people.person(pid), "helper", address, "Wei", HERE, 2)
+
+    with pytest.raises(Refusal, match="too_many_people"):
+        kit.write(start)
+    assert kit.write(lambda tx: start(tx, "omar@example.org"))
+
+
+@pytest.mark.covers("F11")
+def test_other_addresses_of_the_same_colleague_count_as_theirs(make_kit: Make) -> None:
+    kit, _ = kit_of(make_kit)
+    add_contact(kit, "mail", "p0@home.example.net", who="p0")
+    for who in ("p1", "p2"):
+        add_contact(kit, "mail", "p0@home.example.net", "recovery", who=who, name="P")
+    pid = person_id(kit)
+    with pytest.raises(Refusal, match="too_many_people"):
+        kit.write(lambda tx: contacts.start(tx, tx.people.person(pid), "helper", "p0@example.com", "P", HERE, 2))  # type: ignore[arg-type]
+
+
+@pytest.mark.covers("F11", "D1")
+def test_of_many_who_are_agreed_to_at_once_no_more_than_the_cap_come_in(make_kit: Make, database_url: str) -> None:
+    kit, _ = kit_of(make_kit, database_url)
+    tokens = [invite(kit, who, "wei@example.com") for who in ("maya", "p0", "p1", "p2")]
+
+    async def all_at_once() -> list[bool]:
+        db = kit.services.db
+        return await asyncio.gather(*(db.write(lambda tx, t=t: contacts.accept(tx, t, HERE, 2)) for t in tokens))
+
+    assert sum(kit.run(all_at_once())) == 2
+
+
+@pytest.mark.covers("F11")
+def test_the_census_names_who_confirms_for_too_many(make_kit: Make, database_url: str) -> None:
+    kit, _ = kit_of(make_kit, database_url, policy={"people_per_colleague": 2})
+    for who in ("maya", "p0", "p1"):
+        add_contact(
+            kit, "mail", "Wei@example.com" if who == "p0" else "wei@example.com", "recovery", who=who, name="Wei"
+        )
+    add_contact(kit, "mail", "ana@example.com", "recovery", who="p2", name="Ana")
+    found = kit.run(census(kit.services.db, Offer(kit.services.policy, kit.services.proofs)))
+    assert found.colleagues == [("wei@example.com", 3)]
+    assert any("wei@example.com – 3" in line for line in people_words(found, "en"))
+    assert any("wei@example.com – 3" in line for line in people_words(found, "zh_CN"))
