@@ -65,11 +65,13 @@ def test_what_was_enrolled_long_ago_recovers_less_then_nothing(
     if state == "proving":
         assert case is not None
         assert case.evidence[0].aged
+        kit.clock.forward(hours=25)  # strangers' messages have a quota
         again = shows(kit, tray, name, cid)
         assert again is not None
         assert again.state.value == "proving", "answering does not make it young: its next owner would do so"
     pid = person_id(kit)
     kit.write(lambda tx: contacts.still_mine(tx, pid, cid, HERE))
+    kit.clock.forward(hours=25)
     fresh = shows(kit, tray, name, cid)
     assert fresh is not None
     assert fresh.state.value == "approved", "its owner, signed in, says that it is still theirs"
@@ -177,6 +179,7 @@ def test_an_upgrade_leaves_everybody_time_to_confirm(make_kit: Make, database_ur
     engine = make_engine(database_url)
     with engine.begin() as conn:
         conn.execute(text("DROP INDEX ix_contacts_reminded"))
+        conn.execute(text("DROP INDEX ix_contacts_colleagues"))
         conn.execute(text("ALTER TABLE contacts DROP COLUMN confirmed_at"))
         conn.execute(text("ALTER TABLE contacts DROP COLUMN reminded"))
         conn.execute(text("UPDATE contacts SET added_at = 0 WHERE role = 'backup'"))
