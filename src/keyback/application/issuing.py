@@ -155,10 +155,10 @@ def _put(tx: Tx, w: _Wish, quota: MailQuota | None) -> None:
         case = tx.cases.act(case, happened)
         token = link_token(tx.seals.derive("prompt"), prompt.nonce + prompt.id.encode())  # two people may share a nonce
         tx.prompts.add(prompt, ch.token_digest(token) if proof.name == "recovery_contact" else None)
-        if w.ask is not None:
-            _send(tx, prompt, intake, proof, match.person.name, w.ask.asker)
         if proof.kind == "contact":
             tell_asked(tx, match.person.id, "helper_asked", case.id, prompt.expires_at, intake)
+        if w.ask is not None:
+            _send(tx, prompt, intake, proof, match.person.name, w.ask.asker)
 
 
 def _send(tx: Tx, prompt: Prompt, intake: Intake, proof: Proof, person_name: str, asker: Asker) -> None:

@@ -31,6 +31,7 @@ from keyback.domain.policy import PROOFS, Journey, Policy
 from keyback.domain.prompt import Prompt, Want
 from keyback.domain.secret import Secret
 
+DEFAULT_AGES = Ages()
 ANY_AGE = Ages(NEVER, NEVER, NEVER)  # what was asked may be answered; evidence says what it weighs by then
 SHOWN = frozenset({"passkey", "recovery_contact", "totp", "recovery_code", "security_questions"})
 ONE_TRY = frozenset({"passkey"})  # a challenge is spent by the first answer to it, right or wrong (W-1, M8)
@@ -44,7 +45,7 @@ def offered(proofs: Mapping[str, Proof], policy: Policy, journey: Journey) -> tu
     return () if journey == "username" else tuple(names)
 
 
-def holder_of(tx: Tx, person: Person, ages: Ages) -> Holder:
+def holder_of(tx: Tx, person: Person, ages: Ages = DEFAULT_AGES) -> Holder:
     """The person with what may recover now: confirmed, active, cooled in, and not too long ago."""
     contacts = living((c for c in tx.contacts.of_person(person.id) if c.usable_from <= tx.now), tx.now, ages)
     factors = tuple(f for f in tx.factors.of_person(person.id) if f.usable_from <= tx.now)
