@@ -229,7 +229,7 @@ async def ask_remove(request: Request) -> Response:
         c = tx.contacts.many([item]).get(item)
         if c is None or c.person_id != me.person.id or c.state == "removed":
             return None
-        kept = c.origin == "import" or c.role == "primary"
+        kept = (c.origin == "import" or c.role == "primary") and not moving.refusable(c, tx.now)
         label = c.name or c.address
         return RemoveOne(c.id, contacts.kind_of(c), label, contact=True, refused="imported" if kept else "")
 
@@ -266,8 +266,12 @@ async def keep(request: Request) -> Response:
     if isinstance(me, Response):
         return me
     item, origin = request.path_params["id"], desk.origin(request)
+
+    def act(tx: Tx) -> None:
+        contacts.still_mine(tx, locking.own(tx, me.session).id, item, origin)
+
     try:
-        await desk.services.db.write(lambda tx: contacts.still_mine(tx, me.person.id, item, origin))
+        await desk.services.db.write(act)
     except Refusal:
         return see("/account/contacts")
     return see("/account/contacts?done=kept")
