@@ -50,7 +50,7 @@ def test_when_a_colleague_is_asked_the_owner_hears_of_it_at_once(
     link = next(x.facts["stop_link"] for x in tray.letters if x.kind == "asked")
     assert isinstance(link, Secret)
     owner = Browser(kit)
-    assert owner("GET", f"/l/{link.reveal().rpartition('/')[2]}").headers["location"] == "/stop"
+    assert owner("GET", f"/l/{link.reveal().rpartition('/')[2]}").headers["location"].startswith("/stop")
     assert owner("GET", "/stop").status_code == 200
     assert owner("POST", "/stop").status_code == 200
     [vouch] = [x.facts["link"] for x in tray.letters if x.kind == "vouch"]

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from keyback.application import moving, reminders
-from keyback.application.account import changed, masked, record
-from keyback.application.identity import Origin
+from keyback.application.account import changed, masked
+from keyback.application.identity import Origin, device_words
 from keyback.application.mail_quota import Ask, may_send
 from keyback.application.notices import username_of
 from keyback.application.ports import Asked, Holder, Proof, Target
@@ -240,7 +240,8 @@ def still_mine(tx: Tx, person_id: str, contact_id: str, origin: Origin) -> None:
     c = tx.contacts.many([contact_id]).get(contact_id)
     if c is None or c.person_id != person_id or c.role == "primary" or not tx.contacts.renew(contact_id):
         raise Refusal("not_found")
-    record(tx, person_id, "contact_confirmed", origin, {"contact": contact_id})
+    where = {"source": origin.source[:45], "device": device_words(origin.agent)}
+    tx.audit.record(person_id, [Note("contact_confirmed", {"contact": contact_id, **where})])
 
 
 # ── the one who is asked to vouch ───────────────────────────────────────────

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -28,6 +30,12 @@ metadata = MetaData(
     }
 )
 ID = String(22)
+
+
+def _where(rows: str) -> dict[str, Any]:
+    """Of a partial index: its rows."""
+    return {"postgresql_where": text(rows), "sqlite_where": text(rows)}
+
 
 people = Table(
     "people",
@@ -77,25 +85,9 @@ contacts = Table(
     Column("confirmed_at", BigInteger, nullable=False, server_default="0"),  # last shown to be theirs; 0: when added
     Column("reminded", SmallInteger, nullable=False, server_default="0"),  # how often its owner was asked since
     UniqueConstraint("person_id", "channel", "address"),
-    Index(
-        "ix_contacts_replaces",
-        "usable_from",
-        postgresql_where=text("replaces <> ''"),
-        sqlite_where=text("replaces <> ''"),
-    ),
-    Index(
-        "ix_contacts_colleagues",
-        "address",
-        postgresql_where=text("role = 'recovery'"),
-        sqlite_where=text("role = 'recovery'"),
-    ),
-    Index(
-        "ix_contacts_reminded",
-        "reminded",
-        "confirmed_at",
-        postgresql_where=text("role = 'backup'"),
-        sqlite_where=text("role = 'backup'"),
-    ),
+    Index("ix_contacts_replaces", "usable_from", **_where("replaces <> ''")),
+    Index("ix_contacts_colleagues", "address", **_where("role = 'recovery'")),
+    Index("ix_contacts_reminded", "reminded", "confirmed_at", **_where("role = 'backup'")),
 )
 
 # What is enrolled besides contacts. `sealed` holds what must not be read from a stolen database.
