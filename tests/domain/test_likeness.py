@@ -116,6 +116,17 @@ NAMES = [
     "keyback" * 30,
     "crm-mrc-crm-mrc-1",
 ]
+NEW_KINDS = [
+    "20261128202611282026",  # a unit of eight, with the last one cut off
+    "hunter42hunter42",
+    "Vp7#kQ2!zVp7#kQ2!z",
+    "teapot-ladder/TEAPOT-LADDER",  # as long as its unit: fourteen, where fifteen are asked for
+    "112233445566778899",
+    "aabbccddeeffgghhii",
+    "qqqwwweeerrrtttyyy",
+    "раsswоrdраsswоrd",  # Cyrillic а, о, р
+    "kuоraf kuоraf kuo",
+]
 GOOD = [
     "walnut harbours",
     "correct horse cutlery staple",
@@ -177,6 +188,19 @@ def test_runs_are_seen_through_shift_separators_and_scripts() -> None:
 @pytest.mark.covers("D27", "N-P10", "A-6.2.4")
 def test_listed_ones_are_refused_backwards_interleaved_and_cut_off() -> None:
     assert wrong(LISTED, "blocklisted") == []
+
+
+@pytest.mark.covers("D27", "N-P1", "N-P10")
+def test_a_repetition_holds_as_long_as_its_unit() -> None:
+    assert wrong(NEW_KINDS, "blocklisted") == []
+    assert codes("hunter42hunter42", Rules("eight", 8, 8)) == set(), "where eight are enough"
+    assert codes("teapot ladder nine teapot ladder nine") == set(), "a unit of eighteen is long enough"
+
+
+@pytest.mark.covers("D07", "N-P10", "A-6.2.11")
+def test_names_in_letters_that_look_alike_are_known() -> None:
+    for name in ("Kеybасk Kеybасk", "qіngуu-qіngуu-2026", "青屿仪器2026年新密码", "КЕYВАСК 2026 2027"):
+        assert "context_word" in codes(name), name
 
 
 @pytest.mark.covers("D07", "N-P10", "A-6.2.11")

@@ -10,7 +10,9 @@ _LEET: Final = {
     "0": "o", "1": "i", "2": "z", "3": "e", "4": "a", "5": "s", "6": "g", "7": "t", "8": "b", "9": "g",
     "@": "a", "$": "s", "!": "i", "+": "t", "(": "c", "<": "c", "|": "i", "€": "e", "¢": "c", "£": "i", "¥": "y",
 }  # fmt: skip
-_AS_READ: Final = str.maketrans({**_LEET, "l": "i"})
+# Letters of other scripts that look like Latin ones, after folding: a word of theirs is read so on both sides.
+_ALIKE: Final = dict(zip("авеһікмнорсԛтуԝхѕјԁԍαβεικμνορτυχ", "abehikmhopcqtywxsjdgabeikmvoptux", strict=True))
+_AS_READ: Final = str.maketrans({**_LEET, **_ALIKE, "l": "i"})
 _UNSEEN: Final = frozenset("\u115f\u1160\u2800")  # letters and a sign in name, blanks to the eye
 _LONGEST: Final = 1024  # a few characters fold to eighteen
 

@@ -27,8 +27,8 @@ class Context:
 
 _FILLERS: Final = (
     *("my", "our", "the", "is", "pass", "password", "passwd", "pwd", "login", "admin", "user", "welcome", "hello"),
-    *("at", "dot", "com", "net", "org", "cn", "www", "http", "https", "mail", "email"),
-    *("我的", "我们的", "密码", "登录", "账号", "管理员", "欢迎", "你好"),
+    *("at", "dot", "com", "net", "org", "cn", "www", "http", "https", "mail", "email", "new", "year", "for", "and"),
+    *("我的", "我们的", "密码", "登录", "账号", "管理员", "欢迎", "你好", "新", "年", "月", "日", "公司"),
 )
 _BOTH_WAYS: Final = frozenset(unleet(form) for f in _FILLERS for form in (f, f[::-1]))
 _DOMAIN_NOISE: Final = frozenset({"com", "co", "org", "net", "gov", "edu", "www", "mail"})

@@ -5,6 +5,7 @@ Judged is the text as typed, with its separators, and then what is left without 
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -22,6 +23,7 @@ _JUDGED_FROM: Final = 6  # shorter ones are refused for that
 _UNIT: Final = 7  # a repetition holds as long as its unit, and no preset takes fewer than eight characters
 _PADDING: Final = 4
 _DIFFERENT: Final = 4
+_RUN: Final = re.compile(r"(.)\1+")
 _WEIGHT: Final = 6
 
 
@@ -33,10 +35,14 @@ def _steps() -> frozenset[str]:
 _STEPS: Final = _steps()  # every three neighbours, in either direction
 
 
-def monotonous(text: str) -> bool:
+def monotonous(text: str, shortest: int = _UNIT + 1) -> bool:
     """Whether a password in normal form is little more than a repetition, separators, or runs along a keyboard.
 
     Costs at most some passes over 1,024 code points.
+
+    Args:
+        shortest: the least characters of a password; what is a repetition of fewer, and of nothing else, holds no more
+            than those.
     """
     if len(text) < _JUDGED_FROM:
         return False
@@ -50,6 +56,11 @@ def monotonous(text: str) -> bool:
     plain = alnum(seen)
     if any(_repeats(t) or _walks(t) for t in {seen, typed, squeeze(seen), plain}):
         return True
+    if any(period(t) < min(shortest, len(t) // 2 + 1) for t in (seen, plain) if t):
+        return True
+    once = _RUN.sub(r"\1", plain)
+    if _JUDGED_FROM <= len(once) <= len(plain) // 2 and (_repeats(once) or _walks(once)):
+        return True  # aabbccddeeff
     kinds = [k for k in (letters(plain), "".join(c for c in plain if not c.isalpha())) if len(k) > _PADDING]
     return bool(kinds) and all(_repeats(k) or _walks(k) for k in kinds)
 

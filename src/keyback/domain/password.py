@@ -272,7 +272,7 @@ def check(
     if rules.classes_required:
         out += [v for code, v in _MISSING.items() if not _has_class(text, code)]
     if 0 < count <= rules.max_length:
-        if monotonous(text):
+        if monotonous(text, shortest):
             out.append(_REPEATS)
         elif text in blocklist:
             out.append(_COMMON)
