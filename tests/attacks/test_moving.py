@@ -231,6 +231,27 @@ def test_case_alone_is_no_change(company: Company, mail: str, waits: bool) -> No
     assert before in company.ids().values()
 
 
+@pytest.mark.covers("H11", "B4")
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("maya@strasse.example", "maya@straße.example", False),  # both can be registered (RFC 5894 section 1.5.3)
+        ("maya@βολος.example", "maya@βολοσ.example", False),
+        ("maya@straße.example", "maya@xn--strae-oqa.example", True),
+        ("maya@bücher.example", "MAYA@BÜCHER.example", True),
+        ("maya@bücher.example", "maya@xn--bcher-kva.example", True),
+        ("maya@e\u0301cole.example", "maya@école.example", True),
+        ("ma\u0131a@example.com", "maia@example.com", False),
+    ],
+)
+def test_a_domain_that_can_be_somebody_elses_is_another(company: Company, one: str, other: str, same: bool) -> None:
+    company.load_text(f"{HEAD}1,Maya,{OLD},,maya\n2,Nora,{one},,nora\n")
+    company.tray.letters.clear()
+    company.load_text(f"{HEAD}1,Maya,{OLD},,maya\n2,Nora,{other},,nora\n")
+    assert company.told() == ([] if same else [(one, "moving", "mail_moving")])
+    assert company.asked("nora") == (other if same else one)
+
+
 @pytest.mark.covers("H11")
 def test_backup_addresses_are_contacts_too(company: Company) -> None:
     company.load(OLD, BACKUP)

@@ -127,13 +127,25 @@ def canonicalize(identifier: str) -> str:
 
 def same_mailbox(one: str, other: str) -> bool:
     """Whether two addresses are one mailbox for certain: they differ by nothing but case, or by how the domain is
-    written. What only looks alike after folding (`K`, the Kelvin sign) may be somebody else's."""
+    written. What only looks alike after folding (`K`, the Kelvin sign) may be somebody else's, and so is a domain that
+    may be registered beside the other (`straße.example` and `strasse.example`)."""
     if one == other:
         return True
-    mine, yours = (x.rpartition("@")[0] for x in (one, other))
+    (mine, _, here), (yours, _, there) = one.rpartition("@"), other.rpartition("@")
     if mine != yours and not (mine.isascii() and yours.isascii() and mine.lower() == yours.lower()):
         return False
-    return canonicalize(one) == canonicalize(other)
+    label = _a_label(here)
+    return label is not None and label == _a_label(there)
+
+
+def _a_label(domain: str) -> str | None:
+    """A domain as mail to it looks it up, which folds less than `canonicalize`; None where there can be none such."""
+    if domain.isascii():
+        return domain.lower()
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        return None
 
 
 def one_domain(one: str, other: str) -> bool:
