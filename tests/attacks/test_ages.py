@@ -23,7 +23,8 @@ from keyback.settings_policy import make_policy
 from keyback.storage.database import make_engine
 from keyback.storage.migrate import migrate
 from tests.attacks.enrolled import SMS, add_contact, answer_way, ask_way, person_id
-from tests.attacks.steps import HERE, Tray, ask, case_of, drain, fit
+from tests.attacks.steps import HERE, OLD, Tray, ask, case_of, drain, fit, set_password
+from tests.attacks.test_strangers import Browser
 from tests.conftest import Kit, person
 
 Make = Callable[..., Kit]
@@ -201,3 +202,25 @@ def test_an_upgrade_leaves_everybody_time_to_confirm(make_kit: Make, database_ur
     case = shows(kit, tray, "sms_code", cid)
     assert case is not None
     assert case.state.value == "approved", "89 days after the upgrade it still weighs fully"
+
+
+@pytest.mark.covers("F4")
+def test_the_owner_presses_still_mine(make_kit: Make) -> None:
+    kit = make_kit(sms=SMS)
+    fit(kit, person("maya"))
+    cid = add_contact(kit, "sms", PHONE)
+    set_password(kit, "maya")
+    at = f"/account/contacts/{cid}/keep"
+    kit.clock.forward(hours=24 * 400)
+    assert Browser(kit)("POST", at).headers["location"].startswith("/sign-in")
+    browser = Browser(kit)
+    browser("POST", "/sign-in", f"identifier=maya&password={OLD.reveal().replace(' ', '+')}")
+    page = browser("GET", "/account/contacts").text
+    assert "Counts for less" in page
+    assert f'action="{at}"' in page
+    assert browser("POST", at).headers["location"] == "/account/contacts?done=kept"
+    assert at not in browser("GET", "/account/contacts").text
+    pid = person_id(kit)
+    assert "contact_confirmed" in [h.type for h in kit.read(lambda tx: tx.audit.of_person(pid, 1 << 62, 20))]
+    kit.clock.forward(minutes=11)
+    assert browser("POST", at).headers["location"].startswith("/account/confirm")
