@@ -193,7 +193,7 @@ def test_listed_ones_are_refused_backwards_interleaved_and_cut_off() -> None:
 @pytest.mark.covers("D27", "N-P1", "N-P10")
 def test_a_repetition_holds_as_long_as_its_unit() -> None:
     assert wrong(NEW_KINDS, "blocklisted") == []
-    assert codes("Vp7kQ2zLvVp7kQ2zLv", Rules("eight", 8, 8)) == set(), "where eight are enough"
+    assert codes("walnutharbourwalnutharbour", Rules("eight", 8, 8)) == set(), "where eight are enough"
     assert codes("teapot ladder nine teapot ladder nine") == set(), "a unit of eighteen is long enough"
 
 
