@@ -22,6 +22,7 @@ from keyback.domain.secret import Secret
 from keyback.settings_policy import make_policy
 from keyback.storage.database import make_engine
 from keyback.storage.migrate import migrate
+from keyback.storage.schema import contacts as contacts_table
 from tests.attacks.enrolled import SMS, add_contact, answer_way, ask_way, person_id
 from tests.attacks.steps import HERE, OLD, Tray, ask, case_of, drain, fit, set_password
 from tests.attacks.test_strangers import Browser
@@ -224,3 +225,18 @@ def test_the_owner_presses_still_mine(make_kit: Make) -> None:
     assert "contact_confirmed" in [h.type for h in kit.read(lambda tx: tx.audit.of_person(pid, 1 << 62, 20))]
     kit.clock.forward(minutes=11)
     assert browser("POST", at).headers["location"].startswith("/account/confirm")
+
+
+@pytest.mark.covers("F4")
+@pytest.mark.parametrize("added", [True, False])
+def test_a_contact_without_a_date_gets_one(make_kit: Make, database_url: str, added: bool) -> None:
+    """As a node of the version before writes it beside us."""
+    kit, _ = kit_of(make_kit, database_url)
+    cid = add_contact(kit, "sms", PHONE)
+    was = kit.clock.now
+    bare: dict[str, int] = {"confirmed_at": 0, **({} if added else {"added_at": 0})}
+    kit.write(lambda tx: tx.conn.execute(contacts_table.update().where(contacts_table.c.id == cid).values(**bare)))
+    kit.clock.forward(hours=24)
+    kit.write(lambda tx: reminders.ask_about_contacts(tx, Ages()))
+    row = kit.read(lambda tx: tx.contacts.many([cid])[cid])
+    assert row.confirmed_at == (was if added else kit.clock.now)

@@ -13,6 +13,7 @@ from keyback.application import contacts as own_contacts
 from keyback.application import lockdown, moving
 from keyback.application.auditing import log_of
 from keyback.application.importing import Report, Systems, import_people
+from keyback.domain.ages import DAY, Ages, age_of
 from keyback.domain.errors import Refusal
 from keyback.domain.secret import Secret
 from keyback.storage.schema import contacts, outbox
@@ -394,3 +395,20 @@ def test_a_large_import_costs_no_statement_for_whom_it_does_not_change(
     assert several - one <= 100 * 3, "of those that change, the person, the account; letters and links go together"
     jobs = kit.read(lambda tx: tx.conn.execute(select(outbox.c.id)).all())
     assert len(jobs) == 1 + 100
+
+
+@pytest.mark.covers("F4", "H11")
+def test_a_primary_address_that_becomes_a_backup_begins_to_age_then(company: Company) -> None:
+    company.kit.clock.forward(hours=24 * 800)
+    company.load(OLD, BACKUP)
+    company.kit.clock.forward(hours=73)
+    company.load(BACKUP, OLD)  # at once: both could recover
+    company.load(NEW, f"{BACKUP};{OLD}")
+    company.kit.clock.forward(hours=73)
+    assert company.kit.write(moving.take_places) == 1
+    pid = company.kit.read(lambda tx: tx.people.match(["maya"]))["maya"][0].person.id
+    rows = company.kit.read(lambda tx: list(tx.contacts.of_person(pid)))
+    now = company.kit.clock.now
+    assert {c.address: age_of(c, now, Ages()) for c in rows} == dict.fromkeys((OLD, NEW, BACKUP), "fresh")
+    later = now + 400 * DAY
+    assert {c.address for c in rows if age_of(c, later, Ages()) == "aged"} == {OLD, BACKUP}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application import contacts
+from keyback.application import contacts, notices
 from keyback.application.policy_people import Offer, census
 from keyback.application.policy_report import people_words
 from keyback.domain.errors import Refusal
@@ -126,6 +126,48 @@ def test_other_addresses_of_the_same_colleague_count_as_theirs(make_kit: Make) -
     pid = person_id(kit)
     with pytest.raises(Refusal, match="too_many_people"):
         kit.write(lambda tx: contacts.start(tx, tx.people.person(pid), "helper", "p0@example.com", "P", HERE, 2))  # type: ignore[arg-type]
+
+
+@pytest.mark.covers("F11")
+@pytest.mark.parametrize(
+    "others",
+    [
+        ("wei+a@example.com", "Wei+b@Example.com", "wei@example.com"),
+        ("wei@bücher.example", "WEI@BÜCHER.example", "wei+x@xn--bcher-kva.example"),
+        ("łucja@example.org", "Łucja@example.org", "łucja+1@example.org"),
+        ("w_i@example.com", "w_i+1@example.com", "W_I@example.com"),
+    ],
+)
+def test_one_mailbox_is_one_however_its_address_is_written(
+    make_kit: Make, database_url: str, others: tuple[str, str, str]
+) -> None:
+    kit, _ = kit_of(make_kit, database_url)
+    for who, address in zip(("p0", "p1"), others, strict=False):
+        add_contact(kit, "mail", address, "recovery", who=who, name="Wei")
+    add_contact(kit, "mail", "wxi@example.com", "recovery", who="p2", name="Somebody else")
+    pid = person_id(kit)
+    assert kit.read(lambda tx: tx.contacts.vouched_by(others[2], pid)) == 2
+    assert kit.read(lambda tx: [n for _, n in tx.contacts.colleagues(1, 9)]) == [2]
+    with pytest.raises(Refusal, match="too_many_people"):
+        kit.write(lambda tx: contacts.start(tx, tx.people.person(pid), "helper", others[2], "Wei", HERE, 2))  # type: ignore[arg-type]
+
+
+@pytest.mark.covers("F8", "A7", "INV-I9")
+def test_who_goes_on_asking_does_not_keep_the_owner_from_hearing(make_kit: Make) -> None:
+    kit, tray = kit_of(make_kit)
+    add_contact(kit, "mail", "friend@example.org", "recovery", name="Wei")
+    started, pid = ask(kit, "maya"), person_id(kit)
+    drain(kit)
+    ask_way(kit, started.handle, "recovery_contact")
+    intake = kit.read(lambda tx: tx.intakes.get(started.handle))
+    [case] = kit.read(lambda tx: tx.cases.listed(state=None, limit=9))
+    assert intake is not None
+    for _ in range(3 * 60):
+        until = kit.clock.now + 86_400_000
+        kit.write(lambda tx, until=until: notices.tell_asked(tx, pid, "helper_asked", case.id, until, intake))
+        kit.clock.forward(minutes=1)
+    drain(kit)
+    assert len([x for x in tray.letters if x.kind == "asked"]) == 9, "three an hour, for three hours"
 
 
 @pytest.mark.covers("F11", "D1")

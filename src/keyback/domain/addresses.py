@@ -102,8 +102,14 @@ def take_place(new: Contact, old: Contact | None, now: int, *, alone: bool) -> t
     if old is None or old.state != "confirmed":
         return new, old
     if old.origin == "person" or old.replaces == new.id:  # theirs, not the file's to take away; or named as well
-        return new, replace(old, role="backup", replaces="")
+        return new, demoted(old, now)
     return new, _removed(old, now)
+
+
+def demoted(c: Contact, now: int) -> Contact:
+    """A primary address that goes on as a backup one. Only these age (`domain.ages`), and this one begins to: until now
+    everything went there."""
+    return replace(c, role="backup", replaces="", confirmed_at=now, reminded=0)
 
 
 def _removed(c: Contact, now: int) -> Contact:
@@ -173,7 +179,7 @@ class _Book:
             self._put(replace(new, role="primary", replaces=""))
             if old is not None:
                 stays = old.id in keep or old.origin == "person"
-                self._put(replace(old, role="backup", replaces="") if stays else _removed(old, self._now))
+                self._put(demoted(old, self._now) if stays else _removed(old, self._now))
             self.changes.append(AddressChange("moved" if old else "added", self.rows[cid], old))
         else:
             self._replace(cid, old)

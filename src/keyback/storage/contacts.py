@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import func, select, update
+from sqlalchemy import case, func, or_, select, update
 
 from keyback.domain.addresses import leads_to, take_place
 from keyback.domain.person import Contact, ContactState, canonicalize
@@ -17,6 +17,9 @@ from keyback.storage.sql import insert_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx
+
+PLACED = ("role", "state", "ended_at", "ended_by", "replaces", "confirmed_at", "reminded")
+WILD = str.maketrans({c: f"\\{c}" for c in "\\%_"})
 
 
 class ContactStore:
@@ -70,6 +73,11 @@ class ContactStore:
         """Backup contacts confirmed at or before an instant (ms) whose owner was asked fewer than `step` times since,
         oldest first; each is taken up by one caller, with the others of its person."""
         c = contacts.c
+        undated = (
+            (c.role == "backup") & (c.reminded == 0) & (c.confirmed_at == 0)
+        )  # as a node of the version before does
+        since = case((c.added_at > 0, c.added_at), else_=self._tx.now)
+        self._tx.conn.execute(update(contacts).where(undated).values(confirmed_at=since))
         due = (c.role == "backup") & (c.reminded < step) & (c.confirmed_at <= before) & (c.confirmed_at > 0)
         some = select(c.person_id).where(due, c.state == "confirmed").order_by(c.confirmed_at).limit(limit)
         if self._tx.pg:
@@ -83,23 +91,27 @@ class ContactStore:
 
     def vouched_by(self, address: str, person_id: str) -> int:
         """For how many others than this person whoever has this mailbox is a recovery contact; all mail addresses of
-        people who are found by it count as theirs."""
-        c, canonical = contacts.c, canonicalize(address)
-        query = select(identifiers.c.person_id).where(identifiers.c.canonical == canonical)
-        ids = [r.person_id for r in self._tx.conn.execute(query)]
+        people who are found by it count as theirs, and so does what they add to one behind a plus sign."""
+        canonical = {canonicalize(address), whose(address)}
+        query = select(identifiers.c.person_id).where(among(identifiers.c.canonical, sorted(canonical)))
+        ids = sorted({r.person_id for r in self._tx.conn.execute(query)})
         own = [x for xs in self.of_people(ids).values() for x in xs if x.channel == "mail" and x.role != "recovery"]
-        mine = sorted({canonical, *(canonicalize(x.address) for x in own)})
+        mine = {whose(address), *(whose(x.address) for x in own)}
+        c = contacts.c
         helpers = (c.role == "recovery") & (c.state == "confirmed") & (c.person_id != person_id)
-        rows = select(c.person_id).distinct().where(helpers, among(func.lower(c.address), mine))
-        return len(self._tx.conn.execute(rows).all())
+        near = or_(*(func.lower(c.address).like(start, escape="\\") for start in sorted(map(_begins, mine))))
+        rows = self._tx.conn.execute(select(c.person_id, c.address).where(helpers, near))
+        return len({r.person_id for r in rows if whose(r.address) in mine})
 
     def colleagues(self, over: int, limit: int) -> Sequence[tuple[str, int]]:
         """Mailboxes that confirm for more than so many people, with their number; the most first."""
         c = contacts.c
-        address, n = func.lower(c.address), func.count(c.person_id.distinct())
+        found: dict[str, set[str]] = defaultdict(set)
         mine = (c.role == "recovery") & (c.state == "confirmed")
-        query = select(address, n).where(mine).group_by(address).having(n > over).order_by(n.desc(), address)
-        return [(r[0], r[1]) for r in self._tx.conn.execute(query.limit(limit))]
+        for r in self._tx.conn.execute(select(c.address, c.person_id).where(mine)):
+            found[whose(r.address)].add(r.person_id)
+        many = sorted((-len(people), address) for address, people in found.items() if len(people) > over)
+        return [(address, -n) for n, address in many[:limit]]
 
     def make_primary(self, contact_id: str) -> None:
         """It takes the place of the primary address, and its person is found by it from now on."""
@@ -152,7 +164,7 @@ class ContactStore:
             new, gone = take_place(new, old, self._tx.now, alone=alone)
             for x in (new, gone):
                 if x is not None:
-                    values = {n: getattr(x, n) for n in ("role", "state", "ended_at", "ended_by", "replaces")}
+                    values = {n: getattr(x, n) for n in PLACED}
                     self._tx.conn.execute(update(contacts).where(c.id == x.id).values(**values))
             self._identify(new.person_id)
             out.append((new, gone))
@@ -167,3 +179,17 @@ class ContactStore:
         self._tx.conn.execute(identifiers.delete().where(own))
         rows = [{"canonical": k, "person_id": person_id, "account_id": ""} for k in sorted(known)]
         insert_many(self._tx.conn, identifiers, rows)
+
+
+def whose(address: str) -> str:
+    """The mailbox that an address leads to, as far as anybody can tell from outside: without what stands behind a plus
+    sign, which most servers leave to its owner."""
+    local, at, domain = canonicalize(address).rpartition("@")
+    return f"{local.partition('+')[0] or local}{at}{domain}"
+
+
+def _begins(mailbox: str) -> str:
+    """A pattern for how addresses of this mailbox may begin in lower case: databases fold no more than ASCII alike."""
+    local = mailbox.rpartition("@")[0]
+    plain = next((local[:i] for i, char in enumerate(local) if not char.isascii()), local)
+    return f"{plain.translate(WILD)}%"
