@@ -19,12 +19,15 @@ _RTL = re.compile("[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc\U00010800-\U00010fff
 # `scheme:` and `www.` with what hangs on them, then the bare words, then dots (IDNA's four and look-alikes) that
 # would join two words into a host name.
 _LINKS = re.compile(r"(?i)\b[a-z][a-z0-9+-]*:/+\S*|\bwww[.．。｡]\S*|https?|mailto")
-_MARKS = re.compile(r"[<>\"\\`{}|^\[\]@/:;=&?#%＠／：]+")
-_DOTS = re.compile(r"[.．。｡․‧]+(?=[\u200c\u200d]*\w[\u200c\u200d]*\w)")
-_NUMBER = re.compile(r"[+(]*\d(?:[ ()\-\u2010-\u2015.]{0,2}\d){6,}")  # whatever somebody could call
+_MARKS = re.compile(r"[<>\"\\`{}|^\[\]@/:;=&?#%＠／：﹕﹫⁄∕⧸]+")
+_DOTS = re.compile(r"[.．。｡․‧﹒]+(?=[\u200c\u200d]*\w[\u200c\u200d]*\w)")
+# Whatever somebody could call: seven digits and more, in any script or as Chinese numerals, whatever separates them.
+_DIGIT = "[\\d⓪①-⑨⓿❶-❾➀-➈➊-➒〇零一二三四五六七八九幺壹贰叁肆伍陆柒捌玖]"
+_NUMBER = re.compile(rf"[+＋(（]*{_DIGIT}(?:[\W_]{{0,3}}{_DIGIT}){{6,}}")
 _SPACE = re.compile(r"\s+")
 # Two letters after a dot are mostly family names in user names; these are what a mail reader links for sure.
 _TOPS = "com|net|org|info|biz|xyz|top|vip|club|online|site|shop|store|app|dev|link|click|cn|io|co|ru|tk|cc|ly|xn--\\S+"
+_TOPS += "|中国|中國|公司|网络|網絡|网址|在线|рф|онлайн"
 _HOST = re.compile(rf"(?i)\.(?=(?:{_TOPS})(?:\.|\Z))")
 
 
@@ -38,7 +41,7 @@ def safe_name(text: object, longest: int = 64) -> str:
     if not isinstance(text, str):
         return ""
     if len(text) <= longest and _PLAIN.match(text) and "http" not in text.lower() and "mailto" not in text.lower():
-        return text
+        return text if text.isascii() else _NUMBER.sub("…", text)
     clean = _visible(text[:2048])
     clean = _NUMBER.sub("…", _DOTS.sub(" ", _MARKS.sub(" ", _LINKS.sub(" ", clean))))
     return _SPACE.sub(" ", clean).strip()[:longest].strip()
