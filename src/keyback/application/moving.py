@@ -185,8 +185,14 @@ def refuse(tx: Tx, contact_id: str, origin: Origin, by: str = "") -> Contact | N
 
 
 def take_places(tx: Tx, limit: int = 200) -> int:
-    """Lets addresses whose wait is over take their place, and tells everybody once more; how many there were."""
-    done = tx.contacts.take_places(limit)
+    """Lets addresses whose wait is over take their place, and tells everybody once more; how many there were.
+
+    The people are locked before their contacts are looked at, in one order on every node (ADR 28).
+    """
+    whose = sorted(tx.contacts.due_places(limit))
+    for person_id in whose:
+        tx.people.lock(person_id)
+    done = tx.contacts.take_places(whose) if whose else []
     for new, _ in done:
         tx.prompts.end_where("stopped", target=new.id, proof=PROOF)
         tx.people.bump_security(new.person_id)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from sqlalchemy import case, func, or_, select, update
+from sqlalchemy import ColumnElement, case, func, or_, select, update
 
 from keyback.domain.addresses import leads_to, take_place
 from keyback.domain.person import Contact, ContactState, canonicalize
@@ -147,13 +147,22 @@ class ContactStore:
         self._identify(row.person_id)
         return Contact(**row._mapping)
 
-    def take_places(self, limit: int) -> Sequence[tuple[Contact, Contact | None]]:
-        """Puts up to `limit` addresses whose wait is over where an import wants them; each with what it replaced."""
+    def due_places(self, limit: int) -> Sequence[str]:
+        """People of whom up to `limit` addresses have waited long enough to take another's place."""
         c = contacts.c
-        due = (c.replaces != "") & (c.usable_from <= self._tx.now) & (c.role == "backup")
-        query = select(contacts).where(due).order_by(c.usable_from).limit(limit)
+        query = select(c.person_id).where(self._due()).order_by(c.usable_from).limit(limit)
+        return list(dict.fromkeys(self._tx.conn.execute(query).scalars()))
+
+    def _due(self) -> ColumnElement[bool]:
+        c = contacts.c
+        return (c.replaces != "") & (c.usable_from <= self._tx.now) & (c.role == "backup")
+
+    def take_places(self, person_ids: Sequence[str]) -> Sequence[tuple[Contact, Contact | None]]:
+        """Puts these people's addresses whose wait is over where an import wants them; each with what it replaced."""
+        c = contacts.c
+        query = select(contacts).where(self._due() & among(c.person_id, person_ids)).order_by(c.usable_from, c.id)
         if self._tx.pg:
-            query = query.with_for_update(skip_locked=True)
+            query = query.with_for_update()
         found = [Contact(**r._mapping) for r in self._tx.conn.execute(query)]
         mine = self.of_people([n.person_id for n in found])
         out = []
