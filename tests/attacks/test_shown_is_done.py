@@ -39,7 +39,8 @@ class Tab:
         self.forms = {a: {k: html.unescape(v) for k, v in INPUT.findall(f)} for a, f in FORM.findall(self.text)}
 
     def press(self, action: str, **typed: str) -> object:
-        return self.browser("POST", action, urlencode({**self.forms[action], **typed}))
+        drawn = {k: v for k, v in self.forms[action].items() if k != "form_token"}  # which the browser puts in
+        return self.browser("POST", action, urlencode({**drawn, **typed}))
 
 
 def opened(browser: Browser, token: str) -> Tab:

@@ -26,7 +26,7 @@ FACTORS = (
 
 def second_steps() -> Iterator[tuple[str, p.Page]]:
     """Seen before somebody is signed in, and before something is changed."""
-    yield "second-passkey", a.SecondStep("passkey", ("totp", "recovery_code"), {"options": "{}"})
+    yield "second-passkey", a.SecondStep("passkey", ("totp", "recovery_code"), {"options": "{}"}, username="chenyu")
     for error in ("wrong", "not_a_code", "replayed", "no_tries", "busy"):
         yield f"second-{error}", a.SecondStep("totp", ("recovery_code",), {"digits": 6}, error)  # type: ignore[arg-type]
     yield "second-code", a.SecondStep("recovery_code", ("totp",), {"digits": 18}, "wrong")

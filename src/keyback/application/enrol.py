@@ -18,6 +18,7 @@ from keyback.application.account import changed
 from keyback.application.enrolling import EnrolsApp, EnrolsPasskey
 from keyback.application.identity import Origin
 from keyback.application.ports import MakesCodes
+from keyback.application.showing import Fits, anything
 from keyback.application.store import Database, Session, Tx
 from keyback.domain.challenge import MINUTE
 from keyback.domain.errors import Refusal
@@ -36,6 +37,11 @@ def clean_label(typed: str, otherwise: str = "") -> str:
     """A name for something enrolled: printable, one line, at most 60 characters."""
     text = "".join(c for c in " ".join(typed.split()) if c.isprintable())[:LONGEST_LABEL].strip()
     return text or otherwise[:LONGEST_LABEL]
+
+
+def present(factors: Sequence[Factor], kind: FactorKind) -> str:
+    """The id of the one factor of a kind that there is one of at most; empty where there is none."""
+    return next((f.id for f in factors if f.kind == kind), "")
 
 
 def _room(tx: Tx, person_id: str, kind: FactorKind) -> None:
@@ -165,22 +171,30 @@ class CodeSheet:
     texts: tuple[str, ...] = field(repr=False)
 
 
-async def make_codes(db: Database, maker: MakesCodes, session: Session, origin: Origin) -> CodeSheet:
+async def make_codes(
+    db: Database, maker: MakesCodes, session: Session, origin: Origin, fits: Fits = anything
+) -> CodeSheet:
     """A new set in place of the old one, which is void from now on (N-R2, N-L1).
+
+    Args:
+        fits: whether the old set, by its id, is the one that was shown; empty where there is none.
 
     Raises:
         Busy: the hashing gate is full; nothing was changed.
-        Refusal: `over` when the session ended meanwhile.
+        Refusal: `over` when the session ended meanwhile, `wrong_state` when another set was made.
     """
     new = maker.new_codes(os.urandom, CODES)
     rows = [SavedCode("", "", c.slot, await maker.hashed(c.secret)) for c in new]
-    await db.write(lambda tx: _replace_codes(tx, session, rows, origin))
+    await db.write(lambda tx: _replace_codes(tx, session, rows, origin, fits))
     return CodeSheet(tuple(c.text for c in new))
 
 
-def _replace_codes(tx: Tx, session: Session, rows: Sequence[SavedCode], origin: Origin) -> None:
+def _replace_codes(tx: Tx, session: Session, rows: Sequence[SavedCode], origin: Origin, fits: Fits = anything) -> None:
     pid = locking.own(tx, session).id
-    for old in tx.factors.of_person(pid):
+    mine = tx.factors.of_person(pid)
+    if not fits(present(mine, "recovery_codes")):
+        raise Refusal("wrong_state")
+    for old in mine:
         if old.kind == "recovery_codes":
             tx.factors.turn(old.id, "active", "removed")
     factor = Factor(tx.new_id(), pid, "recovery_codes", "", "active", {}, 0, tx.now, tx.now + COOL_IN)

@@ -11,6 +11,7 @@ from typing import Literal
 from keyback.application import enrol, remedies, stepup
 from keyback.application.enrolling import EnrolsPasskey
 from keyback.application.evidence import Here
+from keyback.application.showing import Fits, anything
 from keyback.application.store import Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import COOL_IN, Factor
@@ -56,14 +57,21 @@ def options(tx: Tx, maker: EnrolsPasskey, o: remedies.Opened, prompt: Prompt, us
     return maker.registration_options(prompt.nonce, handle, username, o.person.name, company, ())
 
 
-def replace(tx: Tx, maker: EnrolsPasskey, handle: str, typed: str, here: Here) -> Literal["done", "wrong"]:
+def replace(
+    tx: Tx, maker: EnrolsPasskey, handle: str, typed: str, here: Here, fits: Fits = anything
+) -> Literal["done", "wrong"]:
     """Takes the browser's answer, once: right or wrong, the challenge is over (W-1).
 
+    Args:
+        fits: whether the challenge that waits, by its prompt's id, is the one that was shown.
+
     Raises:
-        Refusal: as `remedies.opened`; `over` when no challenge waits any more.
+        Refusal: as `remedies.opened`; `over` when no challenge waits any more, `wrong_state` when it is another one.
     """
     o = remedies.opened(tx, handle, here, "second_factor")
     prompt = waiting(tx, handle)
+    if prompt is not None and not fits(prompt.id):
+        raise Refusal("wrong_state")
     if prompt is None or not tx.prompts.end(prompt.id, "used"):
         raise Refusal("over")
     person_id, known = o.person.id, tx.factors.of_person(o.person.id, states=("pending", "active"))

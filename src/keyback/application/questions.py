@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Final
 
-from keyback.application import locking, ownpassword
+from keyback.application import enrol, locking, ownpassword
 from keyback.application.account import changed
 from keyback.application.enrolling import EnrolsQuestions
 from keyback.application.identity import Origin
 from keyback.application.services import Services
+from keyback.application.showing import Fits, anything
 from keyback.application.store import Session, Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import COOL_IN, Factor
@@ -34,23 +35,24 @@ def maker_of(s: Services) -> EnrolsQuestions | None:
 
 
 async def choose(
-    s: Services, maker: EnrolsQuestions, session: Session, chosen: Chosen, origin: Origin
+    s: Services, maker: EnrolsQuestions, session: Session, chosen: Chosen, origin: Origin, fits: Fits = anything
 ) -> tuple[tuple[int, str], ...]:
     """Keeps a choice that has no faults, in place of the last one; else all that is wrong with it, by place from 0.
 
     Args:
         chosen: (key of the question, answer as typed), `ASKED` of them.
+        fits: whether the last choice, by its id, is the one that was shown; empty where there is none.
 
     Raises:
         Busy: the hashing gate is full; nothing was changed.
-        Refusal: `over` when the account changed meanwhile, such as by a lockdown.
+        Refusal: `over` when the account changed meanwhile, such as by a lockdown, `wrong_state` when the choice did.
     """
     about, version = await s.db.read(lambda tx: _known(tx, s, session))
     faults = tuple(maker.faults(chosen, about)) or await _passwords(s, session, chosen)
     if faults:
         return faults
     data = dict(await maker.hashed(chosen))
-    await s.db.write(lambda tx: _replace(tx, session, version, data, origin))
+    await s.db.write(lambda tx: _replace(tx, session, version, data, origin, fits))
     return ()
 
 
@@ -88,11 +90,16 @@ def _known(tx: Tx, s: Services, session: Session) -> tuple[list[str], int]:
     return [*c.companies, *c.systems, *c.usernames, *c.names, *c.mails], person.security_version
 
 
-def _replace(tx: Tx, session: Session, version: int, data: dict[str, object], origin: Origin) -> None:
+def _replace(
+    tx: Tx, session: Session, version: int, data: dict[str, object], origin: Origin, fits: Fits = anything
+) -> None:
     person = locking.own(tx, session)
     if person.security_version != version:
         raise Refusal("over")
-    for old in tx.factors.of_person(person.id):
+    mine = tx.factors.of_person(person.id)
+    if not fits(enrol.present(mine, KIND)):
+        raise Refusal("wrong_state")
+    for old in mine:
         if old.kind == KIND and tx.factors.turn(old.id, "active", "removed"):
             tx.prompts.end_where("stopped", target=old.id)
     factor = Factor(tx.new_id(), person.id, KIND, "", "active", data, 0, tx.now, tx.now + COOL_IN)

@@ -17,6 +17,7 @@ from keyback.application.evidence import Here
 from keyback.application.mail_quota import Ask, may_send
 from keyback.application.notices import username_of
 from keyback.application.ports import Connector, Means, Outcome, Plan
+from keyback.application.showing import Fits, anything
 from keyback.application.store import Database, Job, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
@@ -167,16 +168,21 @@ def waiting_app(tx: Tx, person_id: str, handle: str) -> Factor | None:
     return next((f for f in pending if f.kind == "totp" and tx.now < f.added_at + SETUP_LIFE), None)
 
 
-def replace_factor(tx: Tx, app: EnrolsApp, handle: str, typed: str, here: Here) -> bool:
+def replace_factor(tx: Tx, app: EnrolsApp, handle: str, typed: str, here: Here, fits: Fits = anything) -> bool:
     """Puts the new app in place of every second step there was, all at once; False for a wrong code (O-M1).
 
+    Args:
+        fits: whether the seed that waits, by its factor's id, is the one that was shown.
+
     Raises:
-        Refusal: as `opened`; `over` when no seed waits any more.
+        Refusal: as `opened`; `over` when no seed waits any more, `wrong_state` when it is another one.
     """
     o = opened(tx, handle, here, "second_factor")
     new = waiting_app(tx, o.person.id, handle)
     if new is None:
         raise Refusal("over")
+    if not fits(new.id):
+        raise Refusal("wrong_state")
     key = f"enrol/{o.person.id}"
     if tx.counters.add([key])[key].hour > ch.WINDOW_TRIES * 2:
         tx.counters.take_back([key])  # not compared, so no try
@@ -323,15 +329,21 @@ def waiting_mailbox(tx: Tx, handle: str) -> Contact | None:
     return tx.contacts.many([live[-1].target]).get(live[-1].target) if live else None
 
 
-def confirm_mailbox(tx: Tx, handle: str, typed: str, here: Here) -> bool:
+def confirm_mailbox(tx: Tx, handle: str, typed: str, here: Here, fits: Fits = anything) -> bool:
     """Takes the code of the new address and puts it in place of the lost one; False for a wrong code.
 
+    Args:
+        fits: whether the address whose code is waited for is the one that was shown.
+
     Raises:
-        Refusal: as `opened`; `over` when no code is waited for.
+        Refusal: as `opened`; `over` when no code is waited for, `wrong_state` when it is that of another address.
     """
     o = opened(tx, handle, here, "mailbox")
     live = [p for p in tx.prompts.asked(handle, "new_mailbox") if p.ended is None and p.expires_at > tx.now]
     key = f"new_mailbox/{o.person.id}"
+    new = tx.contacts.many([live[-1].target]).get(live[-1].target) if live else None
+    if new is not None and not fits(new.address):
+        raise Refusal("wrong_state")
     if not live or tx.counters.add([key])[key].hour > ch.WINDOW_TRIES:
         raise Refusal("over")
     p = live[-1]

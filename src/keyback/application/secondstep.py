@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from keyback.application import devices, guesses, signin, stepup
 from keyback.application.identity import Origin, network_of
 from keyback.application.ports import Asked, Holder, Proof, Target, Verdict
+from keyback.application.showing import Fits, anything
 from keyback.application.signin import NotSignedIn, SecondStep, SignedIn
 from keyback.application.stepup import Step
 from keyback.application.store import Database, Seals, Tx
@@ -63,12 +64,14 @@ async def take(
     rules: Rules = PRESETS["nist"],
     *,
     browser: bool = False,
+    fits: Fits = anything,
 ) -> SignedIn | Step:
     """Takes the second step and opens the session: what was shown is used up with the session that it opens, and what
     takes its place is kept with it, or nothing of all that happens (M14).
 
     Args:
         browser: as for `signin.sign_in`.
+        fits: as for `stepup.answer`.
 
     Raises:
         Busy: the hashing gate is full.
@@ -78,9 +81,8 @@ async def take(
     if pending is None:
         return Step("done" if taken else "over")
     try:
-        return await stepup.answer(
-            db, proof, pending.page, typed, origin, lambda tx, step: _finish(tx, token, step, origin, rules, browser)
-        )
+        finish = lambda tx, step: _finish(tx, token, step, origin, rules, browser)  # noqa: E731
+        return await stepup.answer(db, proof, pending.page, typed, origin, finish, fits)
     except Refusal as e:
         if e.code != "over":
             raise

@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
-from keyback.application import guesses, throttle, together
+from keyback.application import guesses, showing, throttle, together
 from keyback.application.account import tell
 from keyback.application.identity import Origin
 from keyback.application.passwords import Busy, HashGate
 from keyback.application.ports import Asked, Holder, MakesCodes, Proof, Target, Verdict
+from keyback.application.showing import Fits, anything
 from keyback.application.store import Database, Session, Tx
 from keyback.domain import challenge as ch
 from keyback.domain.events import Note
@@ -32,7 +33,7 @@ PROOF_OF: dict[FactorKind, str] = {"passkey": "passkey", "totp": "totp", "recove
 """Factors that can be a second step, the strongest first, with the proof that judges each."""
 CAP = ch.HARD_CAP // 2  # the other half is for recoveries: `guesses`
 FEW = 3  # saved codes left, from which on the owner is told
-StepAnswer = Literal["accepted", "done", "wrong", "not_a_code", "replayed", "no_tries", "over"]
+StepAnswer = Literal["accepted", "done", "wrong", "not_a_code", "replayed", "no_tries", "over", "stale"]
 Fault = Literal["", "wrong", "no_tries"]
 REFUSED: dict[str, StepAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
 
@@ -40,7 +41,8 @@ REFUSED: dict[str, StepAnswer] = {"not_a_code": "not_a_code", "replayed": "repla
 @dataclass(frozen=True, slots=True)
 class Step:
     """What an answer came to. `person_id` and `proof` of the one who answered rightly; `new_code` takes the place of
-    the saved code that was used, to be shown once. `done`: the same was accepted just before; it counts for nothing."""
+    the saved code that was used, to be shown once. `done`: the same was accepted just before. `stale`: another
+    question waits than the one that was shown. Neither of these counts for anything."""
 
     code: StepAnswer
     person_id: str = ""
@@ -113,12 +115,19 @@ def asked(tx: Tx, page: str, proof: Proof) -> list[Asked]:
 
 
 async def answer(
-    db: Database, proof: Proof, page: str, typed: str, origin: Origin, then: Callable[[Tx, Step], T] | None = None
+    db: Database,
+    proof: Proof,
+    page: str,
+    typed: str,
+    origin: Origin,
+    then: Callable[[Tx, Step], T] | None = None,
+    fits: Fits = anything,
 ) -> T | Step:
     """Takes an answer to a page's question, once.
 
     Args:
         then: what a right answer brings about, in the commit that uses it up (M14).
+        fits: whether the question that waits (`showing.question`) is the one that was shown.
 
     Returns:
         What `then` made of a right answer, else what the answer came to.
@@ -128,7 +137,7 @@ async def answer(
         StorageDown: nothing was compared, or nothing came of it: what was to be used up is still good.
     """
     key = together.key_of(db, "step", proof.name, page, answer=typed)
-    found, again = await together.first(key, lambda: _answer(db, proof, page, typed, origin, then), _is_right)
+    found, again = await together.first(key, lambda: _answer(db, proof, page, typed, origin, then, fits), _is_right)
     if again:
         return replace(found, code="done") if isinstance(found, Step) else Step("done")
     return found
@@ -139,9 +148,15 @@ def _is_right(found: object) -> bool:
 
 
 async def _answer(
-    db: Database, proof: Proof, page: str, typed: str, origin: Origin, then: Callable[[Tx, Step], T] | None
+    db: Database,
+    proof: Proof,
+    page: str,
+    typed: str,
+    origin: Origin,
+    then: Callable[[Tx, Step], T] | None,
+    fits: Fits,
 ) -> T | Step:
-    live, code = await db.write(lambda tx: _count(tx, page, proof))
+    live, code = await db.write(lambda tx: _count(tx, page, proof, fits))
     if code:
         return Step(code)
     now = await db.read(lambda tx: tx.now)
@@ -158,7 +173,9 @@ async def _answer(
     return await db.write(take)
 
 
-async def once_more(db: Database, proof: Proof, session: Session, typed: str, origin: Origin) -> Step:
+async def once_more(
+    db: Database, proof: Proof, session: Session, typed: str, origin: Origin, fits: Fits = anything
+) -> Step:
     """Takes the second step once more in a session; what it opens, it opens with what was used up.
 
     Raises:
@@ -169,7 +186,7 @@ async def once_more(db: Database, proof: Proof, session: Session, typed: str, or
         tx.sessions.prove(session.digest, step.proof)
         return step
 
-    return await answer(db, proof, page_of(session), typed, origin, prove)
+    return await answer(db, proof, page_of(session), typed, origin, prove, fits)
 
 
 async def instead(proof: Proof, verdict: Verdict) -> tuple[Secret | None, SavedCode | None]:
@@ -185,11 +202,13 @@ async def instead(proof: Proof, verdict: Verdict) -> tuple[Secret | None, SavedC
     return Secret(fresh.text), kept
 
 
-def _count(tx: Tx, page: str, proof: Proof) -> tuple[list[Asked], StepAnswer | None]:
+def _count(tx: Tx, page: str, proof: Proof, fits: Fits) -> tuple[list[Asked], StepAnswer | None]:
     """Counts first; what is used up, is used up with its effect."""
     live = asked(tx, page, proof)
     if not live:
         return [], "done" if _answered(tx, page, proof) else "over"
+    if not fits(showing.question(proof, live)):
+        return live, "stale"
     keys = _keys(proof, live[0].prompt.person_id)
     counts = tx.counters.add(keys)
     total, window = (counts[k] for k in keys)

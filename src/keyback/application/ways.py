@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from keyback.application import evidence, guesses, stepup, together
+from keyback.application import evidence, guesses, showing, stepup, together
 from keyback.application.evidence import Here
 from keyback.application.identity import Origin
 from keyback.application.intake import INTAKE_LIFE
 from keyback.application.ports import Asked, Holder, Proof, Target, Verdict
+from keyback.application.showing import Fits
 from keyback.application.store import Database, Seals, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
@@ -103,8 +104,12 @@ def ask(tx: Tx, handle: str, proof: Proof, target: str = "") -> bool:
 def nonce_for(seals: Seals, want: Want) -> bytes:
     """The nonce of what a page shows itself, such as a WebAuthn challenge: known before anybody looks up whether the
     page is about somebody, so that it is there for everybody (W-6)."""
+    return _nonce(seals.derive("prompt"), want)
+
+
+def _nonce(key: bytes, want: Want) -> bytes:
     seed = f"{want.handle}/{want.proof}/{want.sends}".encode()
-    return hmac.digest(seals.derive("prompt"), b"shown\0" + seed, hashlib.sha256)
+    return hmac.digest(key, b"shown\0" + seed, hashlib.sha256)
 
 
 def stand_in(seals: Seals, want: Want) -> Asked:
@@ -114,17 +119,37 @@ def stand_in(seals: Seals, want: Want) -> Asked:
     return Asked(prompt, Holder(nobody), Target("", ""), seals.derive("prompt"))
 
 
+def on_page(seals: Seals, want: Want, proof: Proof, asked: Sequence[Asked]) -> list[Asked]:
+    """What a page shows of its question: the newest, also while the worker has not put it yet. What a message carried
+    stays good where a further one is withheld."""
+    newest = [a for a in asked if proof.carrier or a.prompt.nonce == _nonce(a.key, want)]
+    return newest or [stand_in(seals, want)]
+
+
+def question(seals: Seals, want: Want, proof: Proof, asked: Sequence[Asked]) -> str:
+    """Words for what a page shows of a question, for its form: to what it was put, and what has to be answered."""
+    return f"{want.target}\0{showing.question(proof, on_page(seals, want, proof, asked))}"
+
+
 # ── answering ───────────────────────────────────────────────────────────────
 
 
 async def answer(
-    db: Database, proof: Proof, handle: str, typed: str, here: Here, *, only: str = ""
+    db: Database,
+    proof: Proof,
+    handle: str,
+    typed: str,
+    here: Here,
+    *,
+    only: str = "",
+    fits: Fits | None = None,
 ) -> tuple[WayAnswer, int, Secret | None]:
     """Takes an answer. A wrong one costs the same statements where the page is about one person and about nobody.
 
     Args:
         only: id of the one prompt that is answered, where it came by a link of its own; somebody else than the person
             answers then, in another browser.
+        fits: whether the question that waits (`question`) is the one that was shown; None where no page did.
 
     Returns:
         The word for it, the tries that are left on this page, and the saved code that takes the place of the one that
@@ -132,21 +157,22 @@ async def answer(
         at once: this one counts for nothing.
 
     Raises:
-        Refusal: `not_found` for a handle that does not exist or is over.
+        Refusal: `not_found` for a handle that does not exist or is over; `wrong_state` where another question waits,
+            and no try was spent.
         Busy: the hashing gate is full.
         StorageDown: nothing was compared; it fails closed (D13).
     """
     key = together.key_of(db, proof.name, handle, only, answer=typed)
     (code, left, text), again = await together.first(
-        key, lambda: _answer(db, proof, handle, typed, here, only), lambda found: found[0] == "accepted"
+        key, lambda: _answer(db, proof, handle, typed, here, only, fits), lambda found: found[0] == "accepted"
     )
     return ("done" if again else code), left, text
 
 
 async def _answer(
-    db: Database, proof: Proof, handle: str, typed: str, here: Here, only: str
+    db: Database, proof: Proof, handle: str, typed: str, here: Here, only: str, fits: Fits | None
 ) -> tuple[WayAnswer, int, Secret | None]:
-    counted = await db.write(lambda tx: _count(tx, handle, proof.name, here.origin))
+    counted = await db.write(lambda tx: _count(tx, handle, proof, here.origin, fits))
     if counted is None:
         return "done", ch.TRIES_SHOWN, None
     if counted.left is None:
@@ -180,15 +206,17 @@ def _live(tx: Tx, handle: str, name: str) -> list[Prompt]:
     return [p for p in tx.prompts.asked(handle, name) if p.ended is None and p.expires_at > tx.now]
 
 
-def _count(tx: Tx, handle: str, name: str, origin: Origin) -> _Counted | None:
+def _count(tx: Tx, handle: str, proof: Proof, origin: Origin, fits: Fits | None) -> _Counted | None:
     """First transaction: counts, per page and per person and proof, whatever was asked how often (N-O3, N-T4); None
     where the page has shown it already and asks for nothing more of the kind."""
-    intake = tx.intakes.get(handle)
+    intake, name = tx.intakes.get(handle), proof.name
     if intake is None:
         raise Refusal("not_found")
     shown = evidence.shown(tx, intake, name)
     if shown and not _live(tx, handle, name):
         return None
+    if fits is not None and not _still(tx, handle, proof, fits):
+        raise Refusal("wrong_state")
     tries = tx.prompts.count_try(handle, name, ch.TRIES_SHOWN)
     if tries is None:
         return _Counted(None)
@@ -204,6 +232,13 @@ def _question(tx: Tx, prompt: Prompt) -> str:
     """Which question a prompt asks: another one after each right answer (`proofs.security_questions`)."""
     factor = tx.factors.get(prompt.target)
     return hashlib.sha256(f"{prompt.target}/{factor.used_at if factor else 0}".encode()).hexdigest()[:16]
+
+
+def _still(tx: Tx, handle: str, proof: Proof, fits: Fits) -> bool:
+    """Whether a page's question is the one that a form was drawn for; as many statements for nobody."""
+    want = next((w for w in tx.prompts.wanted(handle) if w.proof == proof.name), None)
+    asked = asked_now(tx, handle, proof)
+    return want is None or fits(question(tx.seals, want, proof, asked))
 
 
 def _asked(tx: Tx, handle: str, proof: Proof, spent: frozenset[str]) -> list[Asked]:

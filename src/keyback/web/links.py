@@ -1,62 +1,66 @@
-"""Mailed links that a browser has open, several side by side. A form acts on the link that its page showed, or on none
-(C24): it carries a keyed digest of the token, which is worth nothing without the cookie.
+"""What a browser has open side by side, in several tabs: mailed links, half sign-ins, challenges of the sign-in page.
+
+A form acts on the one that its page showed, or on none (C24): it carries a digest of the token (`shown`), which is
+worth nothing without the cookie.
 """
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-
 from starlette.requests import Request
 from starlette.responses import Response
 
-from keyback.application.store import Seals
 from keyback.web.context import Desk, note_refusal, see
-from keyback.web.cookies import LINK, SHOWN
+from keyback.web.cookies import LINK, SHOWN, TICKET, WAITING
+from keyback.web.shown import FIELD as FIELD
+from keyback.web.shown import mark_of, same
 
-FIELD = "of"
 LENGTH = 22
+LENGTHS = {LINK: LENGTH, WAITING: 43, TICKET: 32}
+LIFE_S = {LINK: 3600, WAITING: 600, TICKET: 600}
 MOST = 5
-LIFE_S = 3600
 
 
-def readable(token: str) -> bool:
+def readable(token: str, cookie: str = LINK) -> bool:
     """Whether something can be a token at all."""
-    return len(token) == LENGTH and token.isascii() and all(c.isalnum() or c in "-_" for c in token)
+    return len(token) == LENGTHS[cookie] and token.isascii() and all(c.isalnum() or c in "-_" for c in token)
 
 
-def mark_of(seals: Seals, token: str) -> str:
-    """Names a token to a form and in an address: 96 bits, of no use to whoever reads them."""
-    digest = hmac.digest(seals.derive("shown"), token.encode(), hashlib.sha256)
-    return base64.urlsafe_b64encode(digest)[:16].decode()
-
-
-def _open(desk: Desk, request: Request) -> list[str]:
+def _open(desk: Desk, request: Request, cookie: str) -> list[str]:
     """The tokens of this browser, the one that was opened last first."""
-    return [t for t in desk.cookies.get(request, LINK).split("~")[:MOST] if readable(t)]
+    return [t for t in desk.cookies.get(request, cookie).split("~")[:MOST] if readable(t, cookie)]
+
+
+def others(desk: Desk, request: Request, cookie: str) -> bool:
+    """Whether another tab has something of the kind open."""
+    return bool(_open(desk, request, cookie))
+
+
+def keep(desk: Desk, request: Request, response: Response, token: str, cookie: str = LINK) -> None:
+    """Puts a token beside those of other tabs; the oldest falls out."""
+    before = [t for t in _open(desk, request, cookie) if t != token]
+    desk.cookies.put(response, cookie, "~".join([token, *before][:MOST]), max_age=LIFE_S[cookie])
 
 
 def enter(desk: Desk, request: Request, token: str, path: str) -> Response:
-    """Moves a token out of the address bar: into the cookie, beside those of other tabs; the oldest falls out."""
+    """Moves a token out of the address bar into the cookie."""
     response = see(f"{path}?{FIELD}={mark_of(desk.services.seals, token)}")
-    others = [t for t in _open(desk, request) if t != token]
-    desk.cookies.put(response, LINK, "~".join([token, *others][:MOST]), max_age=LIFE_S)
+    keep(desk, request, response, token)
     return response
 
 
-def shown(desk: Desk, request: Request) -> str:
+def shown(desk: Desk, request: Request, cookie: str = LINK) -> str:
     """The token that a page is about: the one that its address names, else the newest; empty where there is none."""
-    mark, tokens = request.query_params.get(FIELD, ""), _open(desk, request)
+    mark, tokens = request.query_params.get(FIELD, ""), _open(desk, request, cookie)
     token = _named(desk, tokens, mark) if mark else next(iter(tokens), "")
     _remember(desk, request, token)
     return token
 
 
-def sent(desk: Desk, request: Request, mark: str) -> str:
+def sent(desk: Desk, request: Request, mark: str, cookie: str = LINK) -> str:
     """The token that a form was shown for; empty where this browser has it open no more."""
-    token = _named(desk, _open(desk, request), mark)
-    _remember(desk, request, token)
+    token = _named(desk, _open(desk, request, cookie), mark)
+    if cookie != TICKET:  # whose page never shows the same one again
+        _remember(desk, request, token)
     return token
 
 
@@ -67,19 +71,17 @@ def stale(request: Request, path: str, mark: str) -> Response:
     return see(f"{path}?{FIELD}={mark}" if good else path)
 
 
-def drop(desk: Desk, request: Request, response: Response, token: str) -> None:
-    """The link is done with; those of other tabs stay."""
-    left = [t for t in _open(desk, request) if t != token]
+def drop(desk: Desk, request: Request, response: Response, token: str, cookie: str = LINK) -> None:
+    """The token is done with; those of other tabs stay."""
+    left = [t for t in _open(desk, request, cookie) if t != token]
     if left:
-        desk.cookies.put(response, LINK, "~".join(left), max_age=LIFE_S)
+        desk.cookies.put(response, cookie, "~".join(left), max_age=LIFE_S[cookie])
     else:
-        desk.cookies.drop(response, LINK)
+        desk.cookies.drop(response, cookie)
 
 
 def _named(desk: Desk, tokens: list[str], mark: str) -> str:
-    seals = desk.services.seals
-    wanted = mark.encode("utf-8", "replace")
-    return next((t for t in tokens if hmac.compare_digest(mark_of(seals, t).encode(), wanted)), "")
+    return next((t for t in tokens if same(desk.services.seals, mark, t)), "")
 
 
 def _remember(desk: Desk, request: Request, token: str) -> None:

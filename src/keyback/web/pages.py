@@ -289,6 +289,7 @@ class SignIn(Page):
 
     Args:
         passkey_options: JSON for the browser, for signing in by passkey alone; empty where there can be none.
+        of: names the challenge in it (`shown`).
     """
 
     template: ClassVar[str] = "sign_in.html"
@@ -296,6 +297,7 @@ class SignIn(Page):
     wait_seconds: int = 0
     identifier: str = ""
     passkey_options: str = ""
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

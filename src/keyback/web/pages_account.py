@@ -24,6 +24,8 @@ class SecondStep(Page):
         others: further proofs that would do.
         form: what the proof wants shown, see `ports.Proof.form`.
         next: path to go on to after a step-up; empty at sign-in.
+        username: who signs in; empty at a step-up.
+        of: names the question, for the form (`shown`).
     """
 
     template: ClassVar[str] = "account/second_step.html"
@@ -32,6 +34,8 @@ class SecondStep(Page):
     form: Mapping[str, object] = field(default_factory=dict, repr=False)
     error: StepError = ""
     next: str = ""
+    username: str = ""
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,7 @@ class Codes(Page):
     Args:
         texts: the new ones, shown this once; empty before they are made.
         left: how many of the present set are good; None where there is none.
+        of: names the set that a new one takes the place of (`shown`).
     """
 
     template: ClassVar[str] = "account/codes.html"
@@ -116,6 +121,7 @@ class Codes(Page):
     made_at: int = 0
     username: str = ""
     busy: bool = False
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +133,7 @@ class Questions(Page):
         chosen: keys as they were sent.
         faults: what is wrong, a code of the proof by place from 0.
         set_at: when the present ones were answered; 0 where there are none.
+        of: names those that a new choice takes the place of (`shown`).
     """
 
     template: ClassVar[str] = "account/questions.html"
@@ -135,6 +142,7 @@ class Questions(Page):
     faults: Mapping[int, str] = field(default_factory=dict)
     set_at: int = 0
     busy: bool = False
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

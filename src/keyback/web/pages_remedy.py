@@ -41,6 +41,7 @@ class ReplaceFactor(Page):
         passkeys: whether a passkey can be made here instead.
         options: JSON for the browser that makes one, once it was asked for.
         error: the last code was wrong; `passkey` for what a browser sent.
+        of: names the seed or the challenge (`shown`).
     """
 
     template: ClassVar[str] = "replace_factor.html"
@@ -53,6 +54,7 @@ class ReplaceFactor(Page):
     passkeys: bool = False
     options: str = ""
     error: Literal["", "code", "passkey"] = ""
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,7 @@ class ReplaceMailbox(Page):
         others: (id, masked address) of confirmed addresses that could take its place.
         waiting: the new address, as it was typed here, whose code is waited for.
         error: what was wrong with the last form.
+        of: names the address that is waited for (`shown`).
     """
 
     template: ClassVar[str] = "replace_mailbox.html"
@@ -73,6 +76,7 @@ class ReplaceMailbox(Page):
     waiting: str = ""
     typed: str = ""
     error: Literal["", "not_mail", "known", "too_many", "wrong"] = ""
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ class OneWay(Page):
         resend_in_seconds: 0 enables sending again; None where nothing is sent.
         error: what was wrong with the last answer.
         version: as in `pages.Waiting`.
+        of: names the question (`shown`).
     """
 
     template: ClassVar[str] = "way.html"
@@ -71,6 +72,7 @@ class OneWay(Page):
     tries_left: int = 0
     version: str = ""
     journey: Journey = "password"
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

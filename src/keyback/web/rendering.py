@@ -110,6 +110,7 @@ class Renderer:
         )
         env.globals["_"] = pass_context(_translate)
         env.globals["form_token"] = pass_context(_form_token)
+        env.globals["shown"] = pass_context(_shown)
         env.globals["static_url"] = self.static_url
         env.globals["zone_name"] = pass_context(lambda context: self._zone_names[_locale(context)])
         env.filters["moment"] = pass_context(lambda context, at: moment(_locale(context), at, self.zone))
@@ -150,6 +151,12 @@ def _form_token(context: Context) -> Markup:
     """The field by which a form of the security centre shows that it was drawn for this session."""
     token = context["shell"].form_token
     return Markup('<input type="hidden" name="form_token" value="{}">').format(token) if token else Markup("")
+
+
+def _shown(context: Context) -> Markup:
+    """The field by which a form names what its page showed: which token, which question, or both (`shown`)."""
+    mark = ".".join(filter(None, (context["shell"].of, getattr(context["page"], "of", ""))))
+    return Markup('<input type="hidden" name="of" value="{}">').format(mark) if mark else Markup("")
 
 
 def _translate(context: Context, message: str, /, **values: object) -> Markup:

@@ -10,16 +10,16 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from keyback.application import enrol, locking, questions
+from keyback.application import enrol, locking, questions, together
 from keyback.application.enrolling import EnrolsApp, EnrolsPasskey
 from keyback.application.passwords import Busy
 from keyback.application.ports import MakesCodes
 from keyback.application.store import Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import CODES, Factor, SavedCode
-from keyback.web import pages
+from keyback.web import pages, shown
 from keyback.web.account.session import Me, confirmed, page, signed_in
-from keyback.web.context import Desk, desk_of, see
+from keyback.web.context import Desk, desk_of, note_refusal, see
 from keyback.web.forms import read_form
 from keyback.web.pages_account import Codes, FactorLine, Factors, PasskeySetup, TotpSetup, TotpStart
 
@@ -223,12 +223,16 @@ async def codes(request: Request) -> Response:
 async def _codes(desk: Desk, me: Me, **over: Any) -> Codes:
     lines = await desk.services.db.read(lambda tx: lines_of(tx, me))
     old = next((x for x in lines if x.kind == "recovery_codes"), None)
-    return Codes(left=old.left if old else None, made_at=old.added_at if old else 0, **over)
+    return Codes(left=old.left if old else None, made_at=old.added_at if old else 0, of=_set(desk, me), **over)
+
+
+def _set(desk: Desk, me: Me) -> str:
+    return shown.mark_of(desk.services.seals, enrol.present(me.factors, "recovery_codes"))
 
 
 async def codes_make(request: Request) -> Response:
     """POST `/account/codes`: the only page that ever shows them."""
-    await read_form(request)
+    mark = (await read_form(request, shown.FIELD))[shown.FIELD]
     me, desk = await confirmed(request), desk_of(request)
     if isinstance(me, Response):
         return me
@@ -236,8 +240,14 @@ async def codes_make(request: Request) -> Response:
     if not isinstance(maker, MakesCodes) or "recovery_code" not in offered(desk):
         return see("/account/ways")
     try:
-        sheet = await enrol.make_codes(s.db, maker, me.session, desk.origin(request))
-    except Refusal:
+        # Pressed twice at once, a browser keeps the second answer only: both show the one set that there is.
+        key = together.key_of(s.db, "codes", me.session.digest.hex(), answer=mark)
+        fits = shown.fits(s.seals, mark)
+        sheet, _ = await together.first(
+            key, lambda: enrol.make_codes(s.db, maker, me.session, desk.origin(request), fits), lambda _: True
+        )
+    except Refusal as e:
+        note_refusal(request, e.code)
         return see("/account/codes")
     except Busy:
         response = page(desk, request, me, await _codes(desk, me, busy=True), 503)

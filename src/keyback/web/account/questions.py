@@ -8,14 +8,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import questions
+from keyback.application import enrol, questions
 from keyback.application.enrolling import EnrolsQuestions
 from keyback.application.passwords import Busy
 from keyback.domain.errors import Refusal
 from keyback.locale import gettext
-from keyback.web import pages
+from keyback.web import pages, shown
 from keyback.web.account.session import Me, confirmed, page
-from keyback.web.context import Desk, desk_of, see
+from keyback.web.context import Desk, desk_of, note_refusal, see
 from keyback.web.forms import read_form
 from keyback.web.pages_account import Questions
 
@@ -37,12 +37,13 @@ def _page(desk: Desk, request: Request, me: Me, maker: EnrolsQuestions, status: 
     locale = desk.locale(request)
     texts = tuple((key, gettext(locale, text)) for key, text in maker.questions.items())
     old = next((f for f in me.factors if f.kind == questions.KIND), None)
-    return page(desk, request, me, Questions(texts, set_at=old.added_at if old else 0, **over), status)
+    of = shown.mark_of(desk.services.seals, enrol.present(me.factors, questions.KIND))
+    return page(desk, request, me, Questions(texts, set_at=old.added_at if old else 0, of=of, **over), status)
 
 
 async def choose(request: Request) -> Response:
     """POST `/account/questions` with three questions and their answers."""
-    values = await read_form(request, *FIELDS)
+    values = await read_form(request, *FIELDS, shown.FIELD)
     me, desk = await confirmed(request), desk_of(request)
     if isinstance(me, Response):
         return me
@@ -55,8 +56,10 @@ async def choose(request: Request) -> Response:
     chosen = [(values[f"question_{i}"], values[f"answer_{i}"]) for i in PLACES]
     keys = tuple(key for key, _ in chosen)
     try:
-        faults = await questions.choose(s, maker, me.session, chosen, origin)
-    except Refusal:
+        fits = shown.fits(s.seals, values[shown.FIELD])
+        faults = await questions.choose(s, maker, me.session, chosen, origin, fits)
+    except Refusal as e:
+        note_refusal(request, e.code)
         return see("/account/questions")
     except Busy:
         response = _page(desk, request, me, maker, 503, chosen=keys, busy=True)

@@ -45,7 +45,7 @@ async def sign_in(request: Request) -> Response:
         now = await s.db.read(lambda tx: tx.now)
         return second.sign_in_page(desk, request, pages.SignIn(result.reason, result.wait_s, typed), now, status)
     if isinstance(result, signin.SecondStep):
-        return second.to_second(desk, result)
+        return second.to_second(desk, request, result)
     return second.let_in(desk, request, result)
 
 

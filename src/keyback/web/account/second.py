@@ -9,26 +9,30 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import devices, secondstep, signin, stepup, together
+from keyback.application import devices, secondstep, showing, signin, stepup, together
 from keyback.application.enrolling import FindsPasskey
 from keyback.application.passwords import Busy
 from keyback.application.ports import Asked, Proof
 from keyback.application.stepup import Step
 from keyback.application.store import Tx
 from keyback.domain.secret import Secret
-from keyback.web import pages
+from keyback.web import links, pages, shown
 from keyback.web.account.session import Me, own_path, page, signed_in
-from keyback.web.context import Desk, desk_of, see
+from keyback.web.context import Desk, desk_of, note_refusal, see
 from keyback.web.cookies import DEVICE, SESSION, TICKET, WAITING
 from keyback.web.forms import read_form
 from keyback.web.pages_account import SecondStep
 from keyback.web.pages_ways import NewCode
 
-MINUTES_10 = 600
+AT = "/sign-in/second"
 
 
-def let_in(desk: Desk, request: Request, result: signin.SignedIn) -> Response:
-    """Hands out the session's cookie and the one by which this browser is known again."""
+def let_in(desk: Desk, request: Request, result: signin.SignedIn, token: str = "") -> Response:
+    """Hands out the session's cookie and the one by which this browser is known again.
+
+    Args:
+        token: of the half sign-in that is whole now; those of other tabs stay.
+    """
     new = result.new_code.reveal() if result.new_code else ""
     if result.must_change:
         if new:
@@ -37,14 +41,19 @@ def let_in(desk: Desk, request: Request, result: signin.SignedIn) -> Response:
     response = desk.page(request, NewCode("/account", new), path="/account") if new else see("/account")
     desk.cookies.put(response, SESSION, result.token)
     desk.cookies.put(response, DEVICE, result.device, max_age=devices.LIFE // 1000)
-    desk.cookies.drop(response, WAITING)
+    if token:
+        links.drop(desk, request, response, token, WAITING)
+    else:
+        desk.cookies.drop(response, WAITING)
     desk.cookies.drop(response, TICKET)
     return response
 
 
-def to_second(desk: Desk, step: signin.SecondStep) -> Response:
-    response = see("/sign-in/second")
-    desk.cookies.put(response, WAITING, step.token, max_age=MINUTES_10)
+def to_second(desk: Desk, request: Request, step: signin.SecondStep) -> Response:
+    """The page of a half sign-in; named in the address where other tabs have others."""
+    mark = shown.mark_of(desk.services.seals, step.token)
+    response = see(f"{AT}?{shown.FIELD}={mark}" if links.others(desk, request, WAITING) else AT)
+    links.keep(desk, request, response, step.token, WAITING)
     return response
 
 
@@ -59,7 +68,8 @@ def _draw(
     name = wanted if wanted in names else next(iter(names), "")
     proof = desk.services.proofs.get(name)
     form = proof.form(asked.get(name, []), desk.locale(request)) if proof else {}
-    model = SecondStep(name, tuple(n for n in names if n != name), form)
+    of = shown.mark_of(desk.services.seals, showing.question(proof, asked.get(name, []))) if proof else ""
+    model = SecondStep(name, tuple(n for n in names if n != name), form, of=of)
     return replace(model, **over), name
 
 
@@ -68,11 +78,15 @@ def _draw(
 
 async def show(request: Request) -> Response:
     """GET `/sign-in/second`."""
-    return await _second(desk_of(request), request, request.query_params.get("with", "")[:20])
+    desk = desk_of(request)
+    token = links.shown(desk, request, WAITING)
+    if not token and links.others(desk, request, WAITING):
+        return see(AT)
+    return await _second(desk, request, token, request.query_params.get("with", "")[:20])
 
 
-async def _second(desk: Desk, request: Request, wanted: str, status: int = 200, **over: Any) -> Response:
-    token, proofs = desk.cookies.get(request, WAITING), desk.services.proofs
+async def _second(desk: Desk, request: Request, token: str, wanted: str, status: int = 200, **over: Any) -> Response:
+    proofs = desk.services.proofs
 
     def load(tx: Tx) -> tuple[secondstep.Pending, dict[str, list[Asked]]] | None:
         pending = secondstep.look(tx, token)
@@ -83,38 +97,50 @@ async def _second(desk: Desk, request: Request, wanted: str, status: int = 200, 
     found = await desk.services.db.read(load) if token else None
     if found is None:
         response = see("/sign-in")
-        desk.cookies.drop(response, WAITING)
+        links.drop(desk, request, response, token, WAITING)
         return response
     pending, asked = found
+    over["username"] = pending.account.username
     model, _ = _draw(desk, request, _usable(desk, pending.proofs), wanted, asked, **over)
-    return desk.page(request, model, status, path="/sign-in/second")
+    return desk.page(request, model, status, path=AT)
 
 
 async def take(request: Request) -> Response:
     """POST `/sign-in/second`."""
     desk = desk_of(request)
-    values = await read_form(request, "proof", "code", "assertion")
+    values = await read_form(request, "proof", "code", "assertion", shown.FIELD)
     origin, s, name = desk.origin(request), desk.services, values["proof"][:20]
     if not await desk.allows("sign_ins", request):
-        return desk.page(request, pages.ErrorPage(429, 60, "/sign-in/second"), 429)
-    proof, token = s.proofs.get(name), desk.cookies.get(request, WAITING)
-    if proof is None or not token or name not in stepup.PROOF_OF.values():
-        return see("/sign-in/second")
-    typed = _typed(values)
+        return desk.page(request, pages.ErrorPage(429, 60, AT), 429)
+    mark, _, question = values[shown.FIELD].partition(".")
+    proof, token = s.proofs.get(name), _sent(desk, request, mark, WAITING)
+    if not token:
+        return links.stale(request, AT, mark)
+    if proof is None or name not in stepup.PROOF_OF.values():
+        return see(AT)
+    typed, fits = _typed(values), shown.fits(s.seals, question)
     # Pressed twice at once, a browser keeps the second answer only: both open the one session that there is.
     key = together.key_of(s.db, "second", name, token, origin.source, origin.agent, answer=typed)
     try:
         done, _ = await together.first(
-            key, lambda: secondstep.take(s.db, proof, token, typed, origin, s.rules, browser=True), _is_in
+            key, lambda: secondstep.take(s.db, proof, token, typed, origin, s.rules, browser=True, fits=fits), _is_in
         )
     except Busy:
-        return _busy(await _second(desk, request, name, 503, error="busy"))
+        return _busy(await _second(desk, request, token, name, 503, error="busy"))
     if isinstance(done, signin.SignedIn):
-        return let_in(desk, request, done)
+        return let_in(desk, request, done, token)
+    if done.code == "stale":
+        note_refusal(request, "wrong_state")
+        return see(f"{AT}?{shown.FIELD}={shown.mark_of(s.seals, token)}&with={name}")
     if done.code == "done":
         waits = await s.db.read(lambda tx: secondstep.look(tx, token))
-        return see("/sign-in/second" if waits else "/account")
-    return see("/sign-in") if done.code == "over" else await _second(desk, request, name, 422, error=done.code)
+        return see(AT if waits else "/account")
+    return see("/sign-in") if done.code == "over" else await _second(desk, request, token, name, 422, error=done.code)
+
+
+def _sent(desk: Desk, request: Request, mark: str, cookie: str) -> str:
+    """The token that a form names; the newest for one of the version before, which names none."""
+    return links.sent(desk, request, mark, cookie) if mark else links.shown(desk, request, cookie)
 
 
 def _is_in(done: object) -> bool:
@@ -141,21 +167,23 @@ def sign_in_page(desk: Desk, request: Request, model: pages.SignIn, now: int, st
     ticket = secondstep.new_ticket(now)
     form = proof.form([secondstep.stand_in(desk.services.seals, ticket)], desk.locale(request))
     options = str(form["options"])
-    response = desk.page(request, replace(model, passkey_options=options), status, path="/sign-in")
-    desk.cookies.put(response, TICKET, ticket.rstrip("="), max_age=MINUTES_10)
+    of = shown.mark_of(desk.services.seals, ticket)
+    response = desk.page(request, replace(model, passkey_options=options, of=of), status, path="/sign-in")
+    links.keep(desk, request, response, ticket, TICKET)
     return response
 
 
 async def by_passkey(request: Request) -> Response:
     """POST `/sign-in/passkey`."""
     desk = desk_of(request)
-    values = await read_form(request, "assertion")
+    values = await read_form(request, "assertion", shown.FIELD)
     origin, s = desk.here(request).origin, desk.services
     now = await s.db.read(lambda tx: tx.now)
     if not await desk.allows("sign_ins", request):
         return sign_in_page(desk, request, pages.SignIn("slow_down", 60), now, 429)
-    proof, ticket = s.proofs.get("passkey"), desk.cookies.get(request, TICKET)
+    proof, ticket = s.proofs.get("passkey"), _sent(desk, request, values[shown.FIELD], TICKET)
     if not isinstance(proof, FindsPasskey) or not ticket:
+        note_refusal(request, "wrong_state")
         return see("/sign-in")
     typed = values["assertion"][:8192]
     key = together.key_of(s.db, "passkey", ticket, origin.source, origin.agent, answer=typed)
@@ -207,7 +235,7 @@ async def _confirm(
 async def confirm_by(request: Request) -> Response:
     """POST `/account/confirm`."""
     desk, s = desk_of(request), desk_of(request).services
-    values = await read_form(request, "proof", "code", "assertion", "password", "next")
+    values = await read_form(request, "proof", "code", "assertion", "password", "next", shown.FIELD)
     me = await signed_in(request)
     if isinstance(me, Response):
         return me
@@ -223,15 +251,17 @@ async def confirm_by(request: Request) -> Response:
             proof: Proof | None = s.proofs.get(name) if name in stepup.PROOF_OF.values() else None
             if proof is None:
                 return see(f"/account/confirm?next={following}")
-            done = await stepup.once_more(s.db, proof, me.session, _typed(values), origin)
+            fits = shown.fits(s.seals, values[shown.FIELD])
+            done = await stepup.once_more(s.db, proof, me.session, _typed(values), origin, fits)
     except Busy:
         return _busy(await _confirm(desk, request, me, following, name, 503, error="busy"))
     if done.code in ("accepted", "done"):
         if done.new_code:
             return page(desk, request, me, NewCode(following, done.new_code.reveal()), path=following)
         return see(following)  # which asks again where nothing was shown yet
-    if done.code == "over":
-        return see(f"/account/confirm?next={following}")
+    if done.code in ("over", "stale"):
+        note_refusal(request, "wrong_state")
+        return see(f"/account/confirm?next={following}" + (f"&with={name}" if done.code == "stale" else ""))
     return await _confirm(desk, request, me, following, name, 422, error=done.code)
 
 

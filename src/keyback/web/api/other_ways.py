@@ -42,7 +42,7 @@ async def start(held: Held, request: Request, name: str, target: str) -> m.Asked
         if ways.ask(tx, held.handle, proof, target if proven else "") and proven:
             issuing.resolve_wants(tx, s.proofs, s.policy, whole=s.mail_quota)
         want = next(w for w in tx.prompts.wanted(held.handle) if w.proof == name)
-        asked = ways.asked_now(tx, held.handle, proof) or [ways.stand_in(s.seals, want)]
+        asked = ways.on_page(s.seals, want, proof, ways.asked_now(tx, held.handle, proof))
         return want.asked_at, dict(proof.form(asked, held.desk.locale(request)))
 
     asked_at, form = await s.db.write(ask)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any
 
@@ -15,10 +15,11 @@ from starlette.routing import Route
 from keyback.application import lockouts, newpasskey, remedies
 from keyback.application.enrolling import EnrolsApp, EnrolsPasskey
 from keyback.application.evidence import Here
+from keyback.application.showing import Fits
 from keyback.application.store import Tx
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.policy import Journey
-from keyback.web import pages
+from keyback.web import pages, shown
 from keyback.web.context import Desk, note_refusal, see
 from keyback.web.forms import read_form
 from keyback.web.pages_remedy import ReplaceFactor, ReplaceMailbox, Unlock
@@ -49,7 +50,8 @@ async def page(desk: Desk, request: Request, view: View, status: int = 200, **ov
             maker, challenge = _maker(desk), newpasskey.waiting(tx, handle)
             asked = newpasskey.options(tx, maker, o, challenge, view.username, company) if maker and challenge else ""
             old = tuple((f.kind, f.label) for f in remedies.bound_factors(tx, o.person.id))
-            return o, old, remedies.waiting_app(tx, o.person.id, handle), asked
+            of = challenge.id if asked and challenge else ""
+            return o, old, remedies.waiting_app(tx, o.person.id, handle), asked, of
         return o, remedies.other_mailboxes(tx, o.person.id), remedies.waiting_mailbox(tx, handle)
 
     try:
@@ -62,12 +64,18 @@ async def page(desk: Desk, request: Request, view: View, status: int = 200, **ov
         titles = tuple(dict.fromkeys(desk.services.titles.get(s, s) for s in rest[0]))
         model = Unlock(handle, view.username, titles, locks=rest[1], failing=rest[2], **over)
     elif view.intake.journey == "second_factor":
-        shown = _shown(desk, view.username, rest[1], request)
-        model = ReplaceFactor(handle, view.username, rest[0], *shown, _maker(desk) is not None, rest[2], **over)
+        seed = _shown(desk, view.username, rest[1], request)
+        model = ReplaceFactor(handle, view.username, rest[0], *seed, _maker(desk) is not None, rest[2], **over)
+        model = replace(model, of=_mark(desk, rest[3] or (rest[1].id if rest[1] else "")))
     else:
         others = tuple((c.id, masked(c.address)) for c in rest[0])
-        model = ReplaceMailbox(handle, view.username, others, rest[1].address if rest[1] else "", **over)
+        waiting = rest[1].address if rest[1] else ""
+        model = ReplaceMailbox(handle, view.username, others, waiting, of=_mark(desk, waiting), **over)
     return desk.page(request, model, status, step=2, path=f"/r/{handle}")
+
+
+def _mark(desk: Desk, what: str) -> str:
+    return shown.mark_of(desk.services.seals, what) if what else ""
 
 
 def _app(desk: Desk) -> EnrolsApp:
@@ -101,6 +109,11 @@ class Sent:
     here: Here
     values: Mapping[str, str]
 
+    @property
+    def fits(self) -> Fits:
+        """Whether something is what the page showed."""
+        return shown.fits(self.desk.services.seals, self.values[shown.FIELD])
+
 
 Act = Callable[[Sent], Awaitable[dict[str, Any]]]
 Handler = Callable[[Request], Awaitable[Response]]
@@ -129,7 +142,7 @@ def _form(journey: Journey, *fields: str, refused: str = "") -> Callable[[Act], 
             if view is None or view.case is None or not view.case.open_to(handle) or view.intake.journey != journey:
                 note_refusal(request, "wrong_state")
                 return see(at)
-            values = await read_form(request, *fields)
+            values = await read_form(request, *fields, shown.FIELD)
             try:
                 over = await act(Sent(desk, handle, desk.here(request), values))
             except Refusal as e:
@@ -163,7 +176,9 @@ async def new_factor(sent: Sent) -> dict[str, Any]:
 async def factor(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/factor`: the first code of the new app."""
     app, code = _app(sent.desk), sent.values["code"]
-    done = await sent.desk.services.db.write(lambda tx: remedies.replace_factor(tx, app, sent.handle, code, sent.here))
+    done = await sent.desk.services.db.write(
+        lambda tx: remedies.replace_factor(tx, app, sent.handle, code, sent.here, sent.fits)
+    )
     return {} if done else {"error": "code"}
 
 
@@ -181,7 +196,9 @@ async def passkey(sent: Sent) -> dict[str, Any]:
     maker, typed = _maker(sent.desk), sent.values["assertion"]
     if maker is None:
         return {}
-    done = await sent.desk.services.db.write(lambda tx: newpasskey.replace(tx, maker, sent.handle, typed, sent.here))
+    done = await sent.desk.services.db.write(
+        lambda tx: newpasskey.replace(tx, maker, sent.handle, typed, sent.here, sent.fits)
+    )
     return {} if done == "done" else {"error": "passkey"}
 
 
@@ -214,7 +231,9 @@ async def new_mailbox(sent: Sent) -> dict[str, Any]:
 async def mailbox_code(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/mailbox/code`."""
     code = sent.values["code"]
-    done = await sent.desk.services.db.write(lambda tx: remedies.confirm_mailbox(tx, sent.handle, code, sent.here))
+    done = await sent.desk.services.db.write(
+        lambda tx: remedies.confirm_mailbox(tx, sent.handle, code, sent.here, sent.fits)
+    )
     return {} if done else {"error": "wrong"}
 
 

@@ -22,7 +22,7 @@ from keyback.domain import challenge as ch
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
 from keyback.domain.policy import PROOFS, TIERS, Risk, Ruling, rule
-from keyback.web import pages
+from keyback.web import pages, shown
 from keyback.web.context import Desk, note_refusal, see
 from keyback.web.forms import read_form
 from keyback.web.pages_ways import Held, InReview, NewCode, OneWay, WayOption, Ways
@@ -158,7 +158,7 @@ async def one(request: Request) -> Response:
 
 
 async def _one(desk: Desk, request: Request, view: View, proof: Proof, status: int = 200, **over: Any) -> Response:
-    handle = view.intake.handle
+    handle, seals = view.intake.handle, desk.services.seals
     wants, asked = await desk.services.db.read(
         lambda tx: (tx.prompts.wanted(handle), ways.asked_now(tx, handle, proof))
     )  # fmt: skip
@@ -174,7 +174,7 @@ async def _one(desk: Desk, request: Request, view: View, proof: Proof, status: i
         handle=handle,
         proof=proof.name,
         proven=proven,
-        form=proof.form(asked or [ways.stand_in(desk.services.seals, want)], desk.locale(request)),
+        form=proof.form(ways.on_page(seals, want, proof, asked), desk.locale(request)),
         hint=asked[0].target.hint if proven and asked else "",
         seconds_left=left,
         resend_in_seconds=again,
@@ -182,6 +182,7 @@ async def _one(desk: Desk, request: Request, view: View, proof: Proof, status: i
         tries_left=max(0, ch.TRIES_SHOWN - want.tries),
         version=view.version,
         journey=view.intake.journey,
+        of=shown.mark_of(seals, ways.question(seals, want, proof, asked)),
     )
     model = replace(model, **over)
     return desk.page(request, model, status, step=1, path=f"/r/{handle}/ways/{proof.name}")
@@ -193,19 +194,20 @@ async def answer(request: Request) -> Response:
     if isinstance(held, Response):
         return held
     desk, handle, view = held
-    values = await read_form(request, "code", "assertion")
+    values = await read_form(request, "code", "assertion", shown.FIELD)
     if not await desk.allows("proofs", request):
         return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
     proof = _proof(desk, request, view)
     if view is None or proof is None or proof.name == "recovery_contact" or not _may_go_on(view):
         note_refusal(request, "wrong_state")
         return see(f"/r/{handle}")
-    typed = values["assertion"] or values["code"]
+    typed, mark = (values["assertion"] or values["code"])[:MOST_ANSWER], values[shown.FIELD]
+    fits = shown.fits(desk.services.seals, mark) if mark else None
     try:
-        code, left, new = await ways.answer(desk.services.db, proof, handle, typed[:MOST_ANSWER], desk.here(request))
+        code, left, new = await ways.answer(desk.services.db, proof, handle, typed, desk.here(request), fits=fits)
     except Refusal as e:
         note_refusal(request, e.code)
-        return see(f"/r/{handle}")
+        return see(f"/r/{handle}/ways/{proof.name}" if e.code == "wrong_state" else f"/r/{handle}")
     except Busy:
         response = await _one(desk, request, view, proof, 503, error="busy")
         response.headers["retry-after"] = "2"
