@@ -198,6 +198,26 @@ def test_a_passkey_for_an_older_challenge_is_no_try_for_anybody(make_kit: Make) 
         assert goes(got) == (f"/r/{started.handle}" if who == "maya" else "422"), who
 
 
+@pytest.mark.covers("A3", "C24")
+def test_the_digits_for_a_colleague_stay_for_everybody_however_often_they_are_asked_for(make_kit: Make) -> None:
+    kit = make_kit()
+    fit(kit, person("maya"))
+    add_contact(kit, "mail", "omar@home.example.net", "recovery", name="Omar")
+    for who in ("maya", "nobody"):
+        started = ask(kit, who)
+        drain(kit)
+        browser, at = Browser(kit, started), f"/r/{started.handle}/ways/recovery_contact"
+        found = []
+        for _ in range(5):  # more than a stranger may have sent
+            browser("POST", at)
+            for _ in range(2):
+                found += re.findall(r"<b>(\d{4})</b>", browser("GET", at).text)
+                drain(kit)
+            kit.clock.forward(minutes=3)
+        assert len(found) == 10, who
+        assert len(set(found)) == 1, who
+
+
 # ── signing in ──────────────────────────────────────────────────────────────
 
 
