@@ -16,6 +16,7 @@ from keyback.application import intake
 from keyback.application.identity import Origin
 from keyback.application.passwords import pepper_id
 from keyback.bootstrap import peppers_of
+from keyback.domain.factor import Factor
 from keyback.domain.secret import Secret
 from keyback.settings import Settings
 from keyback.storage import fitting
@@ -248,7 +249,7 @@ def test_a_pepper_that_passwords_need_is_missed_at_the_start(
         assert f"pepper/{pid}" in noted()
     pepper(now)
     said = started()
-    assert f"1 passwords and recovery codes are hashed with a pepper (id {pid})" in said
+    assert f"1 passwords, recovery codes and answers are hashed with a pepper (id {pid})" in said
     assert "password.old_pepper_files" in said
     assert f"id {pid}" in keyback("check", code=1).output
     if now:
@@ -270,6 +271,28 @@ def test_a_pepper_may_come_later_and_go_once_nothing_needs_it(used: Path, pepper
     sql("DELETE FROM credentials")  # everybody has signed in meanwhile, say
     pepper(second)
     assert started() == ""
+
+
+@pytest.mark.covers("L11", "G5")
+def test_a_pepper_that_only_answers_need_is_missed_too(used: Path, pepper: Callable[..., str]) -> None:
+    first, second = secrets.token_bytes(32), secrets.token_bytes(32)
+    pid = pepper(first)
+
+    async def enrol(s: Any) -> None:
+        phc = await s.gate.hash(Secret("a tin frog"))
+
+        def fn(tx: Any) -> None:
+            [match] = tx.people.match(["maya"])["maya"]
+            data = {"version": 1, "answers": [{"question": "toy", "phc": phc}]}
+            tx.factors.add(Factor(tx.new_id(), match.person.id, "security_questions", "", "active", data))
+
+        await s.db.write(fn)
+
+    on_services(enrol)
+    pepper(second, first)
+    assert started() == ""
+    pepper(second)
+    assert f"1 passwords, recovery codes and answers are hashed with a pepper (id {pid})" in started()
 
 
 @pytest.mark.covers("L11")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from keyback.storage import resealing
 from keyback.storage import schema as s
 from keyback.storage.audit import GENESIS, PURPOSE, row_hash
 from keyback.storage.engine import make_engine
+from keyback.storage.factors import PURPOSE as FACTOR
 from keyback.storage.faults import down
 from keyback.storage.sealing import Keyring, Unsealable
 from keyback.storage.sql import insert_many
@@ -210,7 +212,7 @@ def _peppers(tx: SqlTx, known: Mapping[str, bytes], named: Peppers, deep: bool) 
             continue
         if deep and not n and settled:
             continue  # it was replaced by the one in use, and nothing needs it any more
-        words = f"{n} passwords and recovery codes are" if n else "this database's passwords are"
+        words = f"{n} passwords, recovery codes and answers are" if n else "this database's passwords are"
         yield Misfit(
             f"{words} hashed with a pepper (id {pid}) that the settings do not name: right passwords would be refused",
             "Name its file in password.pepper_file, or in password.old_pepper_files if another one is in use. "
@@ -219,7 +221,7 @@ def _peppers(tx: SqlTx, known: Mapping[str, bytes], named: Peppers, deep: bool) 
 
 
 def _hashed(tx: SqlTx) -> dict[str, int]:
-    """How many passwords and unused recovery codes need which pepper."""
+    """How many passwords, unused recovery codes and answers to questions need which pepper."""
     out: dict[str, int] = {}
     unused = s.saved_codes.c.used_at.is_(None)
     wheres: tuple[tuple[ColumnElement[str], ColumnElement[bool]], ...] = (
@@ -230,7 +232,22 @@ def _hashed(tx: SqlTx) -> dict[str, int]:
         pid = func.substr(phc, len(PEPPERED) + 1, ID_LENGTH, type_=Text())
         for name, n in tx.conn.execute(select(pid, func.count()).where(mine).group_by(pid)):
             out[name.partition("$")[0]] = out.get(name.partition("$")[0], 0) + int(n)
+    for phc in _answers(tx):
+        if phc.startswith(PEPPERED):
+            name = phc[len(PEPPERED) :].partition("$")[0]
+            out[name] = out.get(name, 0) + 1
     return out
+
+
+def _answers(tx: SqlTx) -> Iterator[str]:
+    """Hashes of answers to questions, as far as the ring opens them."""
+    mine = (s.factors.c.kind == "security_questions") & (s.factors.c.state == "active")
+    for fid, sealed in tx.conn.execute(select(s.factors.c.id, s.factors.c.sealed).where(mine)):
+        try:
+            data = json.loads(tx.seals.open(bytes(sealed), FACTOR, fid))
+        except (Unsealable, ValueError):
+            continue
+        yield from (str(answer.get("phc", "")) for answer in data.get("answers", ()))
 
 
 # ── check values ────────────────────────────────────────────────────────────
