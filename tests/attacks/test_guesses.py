@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from keyback.application import devices, guesses, prove, stepup
+from keyback.application import devices, guesses, prove, stepup, upkeep
 from keyback.application.identity import Origin
 from keyback.domain import challenge as ch
 from tests.attacks.enrolled import add_totp, answer_way, ask_way, person_id, totp_now
@@ -135,3 +135,25 @@ def test_whose_browser_it_is_costs_and_shows_nothing(make_kit: Make, database_ur
     assert seen[0][1] == seen[1][1]
     assert seen[2][1] == seen[3][1]
     assert len(seen[0][1]) == len(seen[2][1])
+
+
+@pytest.mark.covers("O5", "INV-I10")
+@pytest.mark.parametrize("name", ["totp", "recovery_code", "code"])
+def test_what_strangers_typed_for_nobody_is_forgotten(make_kit: Make, name: str) -> None:
+    """Of people the wrong answers in a row stay; of names that nobody has nothing does."""
+    kit, _, _ = kit_of(make_kit)
+    for who in ("maya", "nobody", "nobody at all"):
+        handle = ask(kit, who).handle
+        drain(kit)
+        if name == "code":
+            try_code(kit, handle, "1234-5678")
+        else:
+            ask_way(kit, handle, name)
+            answer_way(kit, handle, name, "123456")
+    kit.clock.forward(hours=24 * 10)
+    for _ in range(3):
+        kit.write(upkeep.purge)
+    pid = person_id(kit)
+    left = kit.read(lambda tx: [r[0] for r in tx.conn.exec_driver_sql("SELECT key FROM counters")])
+    assert [k for k in left if not k.endswith(f"/{pid}")] == []
+    assert not [k for k in left if k.startswith("h/")]

@@ -122,8 +122,9 @@ class SqlTx:
     ) -> int:
         """Deletes old rows, a bounded number of each table."""
         # Consecutive totals of people stay; those of ghosts, networks, and pairs of account and network go.
-        ghosts = counters.c.key.like("code/g/%") | counters.c.key.like("pw/%/%") | (counters.c.total == 0)
-        ghosts |= counters.c.key.like("mail/%") | counters.c.key.like("sms/%") | counters.c.key.like("ask/%")
+        ghosts = counters.c.key.like("%/g/%") | counters.c.key.like("pw/%/%") | (counters.c.total == 0)
+        for begins in ("h/", "mail/", "sms/", "ask/"):  # of which only the hour or the day counts
+            ghosts |= counters.c.key.like(f"{begins}%")
         # What its owner refused or gave up stays, so that the next import does not bring it back.
         gone_long = (contacts.c.state == "removed") & ((contacts.c.origin != "import") | (contacts.c.ended_by != ""))
         rules = (
