@@ -104,7 +104,7 @@ def test_a_body_that_is_longer_or_shorter_than_said_is_no_answer() -> None:
 @pytest.mark.covers("A7")
 def test_a_network_waits_for_its_window_and_others_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
-    monkeypatch.setattr(limits_module.time, "time", lambda: now[0])
+    monkeypatch.setattr(limits_module.time, "monotonic", lambda: now[0])
 
     async def go() -> None:
         limiter = Limiter(Limits(recoveries=2, proofs=1, sign_ins=1, checks=1))
@@ -118,6 +118,24 @@ def test_a_network_waits_for_its_window_and_others_do_not(monkeypatch: pytest.Mo
         now[0] += 2
         assert await limiter.allows("recoveries", "192.0.2.1")
         assert len(memory.hits) == 1  # those that are over were swept out
+
+    asyncio.run(go())
+
+
+@pytest.mark.covers("D7", "O5")
+def test_refused_requests_count_for_nothing_and_are_not_remembered() -> None:
+    async def go() -> None:
+        limiter = Limiter(Limits(recoveries=2, times_56=2, times_48=3))
+        memory = limiter._storage
+        assert isinstance(memory, OneProcess)
+        answers = [await limiter.allows("recoveries", f"2001:db8:0:{n:x}::1") for n in range(200)]
+        assert sum(answers) == 4
+        assert len(memory.hits) == 4 + 1 + 1, "of networks that were refused nothing is kept"
+        busy = [await limiter.allows("recoveries", "2001:db8:1::1") for _ in range(50)]
+        assert sum(busy) == 2
+        assert await limiter.allows("recoveries", "2001:db8:1:1::1"), (
+            "what one network was refused is not its neighbours'"
+        )
 
     asyncio.run(go())
 

@@ -232,9 +232,9 @@ def _hashed(tx: SqlTx) -> dict[str, int]:
         pid = func.substr(phc, len(PEPPERED) + 1, ID_LENGTH, type_=Text())
         for name, n in tx.conn.execute(select(pid, func.count()).where(mine).group_by(pid)):
             out[name.partition("$")[0]] = out.get(name.partition("$")[0], 0) + int(n)
-    for phc in _answers(tx):
-        if phc.startswith(PEPPERED):
-            name = phc[len(PEPPERED) :].partition("$")[0]
+    for answer in _answers(tx):
+        if answer.startswith(PEPPERED):
+            name = answer[len(PEPPERED) :].partition("$")[0]
             out[name] = out.get(name, 0) + 1
     return out
 
