@@ -90,19 +90,29 @@ def device_words(said: str) -> str:
         if earlier in DEVICES:
             return earlier
     low = said[:MAX_AGENT].lower()
-    found = [next((name for name, marks in names.items() if any(m in low for m in marks)), "") for names in _TABLES]
-    return ", ".join(w for w in found if w)
+    return ", ".join(filter(None, (_first_of(_SYSTEM_MARKS, low), _first_of(_BROWSER_MARKS, low))))
 
 
-_TABLES = (SYSTEMS, BROWSERS)
+def _first_of(marks: tuple[tuple[str, str], ...], low: str) -> str:
+    for mark, name in marks:  # asked for every request: a plain loop costs a tenth of generators
+        if mark in low:
+            return name
+    return ""
+
+
+_SYSTEM_MARKS = tuple((m, name) for name, marks in SYSTEMS.items() for m in marks)
+_BROWSER_MARKS = tuple((m, name) for name, marks in BROWSERS.items() for m in marks)
 
 
 def plain_address(text: str) -> str:
     """A network address in its usual spelling, without a zone, which may be any text; empty when it is none. An IPv4
     address that a socket for both kinds writes as an IPv6 one is an IPv4 address."""
     address = text.partition("%")[0]
-    if len(address) > LONGEST_ADDRESS:
-        return ""
+    return _plain(address) if len(address) <= LONGEST_ADDRESS else ""
+
+
+@lru_cache(maxsize=4096)
+def _plain(address: str) -> str:
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
