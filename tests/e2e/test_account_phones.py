@@ -134,15 +134,15 @@ def test_it_is_confirmed_by_its_code_and_removed(
     assert state_of(home, contact_id)[0] == "pending"
 
     # A newer code takes the place of the one that was mistyped; it may be typed with a space.
-    with home.later(minutes=3):
-        press(page, f"form[action='/account/contacts/{contact_id}/again'] button", "Space")
-        newer = text_code(home, kind.address, 2)
-        page.wait_for_url(f"**/account/contacts/{contact_id}")
-        if first != newer:
-            retype(page, "#code", first)
-            expect(page.locator("#code-error")).to_be_visible()
-        retype(page, "#code", f"{newer[:3]} {newer[3:]}")
-        page.wait_for_url("**/account/contacts?done=confirmed")
+    home.later(minutes=3)
+    press(page, f"form[action='/account/contacts/{contact_id}/again'] button", "Space")
+    newer = text_code(home, kind.address, 2)
+    page.wait_for_url(f"**/account/contacts/{contact_id}")
+    if first != newer:
+        retype(page, "#code", first)
+        expect(page.locator("#code-error")).to_be_visible()
+    retype(page, "#code", f"{newer[:3]} {newer[3:]}")
+    page.wait_for_url("**/account/contacts?done=confirmed")
     state, usable_from = state_of(home, contact_id)
     assert state == "confirmed"
     assert usable_from > home.clock() + 71 * 3_600_000, "it recovers nothing yet"

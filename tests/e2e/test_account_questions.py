@@ -52,18 +52,18 @@ def test_they_are_chosen_and_asked(home: Site, device: Callable[..., BrowserCont
 
     home.applied()
     notices = len(home.mailbox.messages(who.mail))
-    with home.later(minutes=73 * 60):
-        later = device(locale, 360, base_url=home.url).new_page()
-        ask(later, who.key)
-        mail_code(later, home, who, notices + 1)
-        later.goto(later.url)  # it may have been loading itself anew
-        expect(later.locator("h1")).to_have_text(gettext(who.locale, "One more proof, please"))
-        pick(later, "security_questions")
-        asked = {key: gettext(who.locale, text) for key, text in QUESTIONS.items()}
-        label = later.locator("label[for='code']").text_content()
-        looked_at(later)
-        [key] = [k for k, text in asked.items() if text == label]
-        answer(later, ANSWERS[key].upper())
-        later.wait_for_url(lambda url: "/ways" not in url)
-        expect(later.locator("#new_password")).to_have_count(0)
-        expect(later.locator("form[action$='/ways/totp']")).to_have_count(1)
+    home.later(minutes=73 * 60)
+    later = device(locale, 360, base_url=home.url).new_page()
+    ask(later, who.key)
+    mail_code(later, home, who, notices + 1)
+    later.goto(later.url)  # it may have been loading itself anew
+    expect(later.locator("h1")).to_have_text(gettext(who.locale, "One more proof, please"))
+    pick(later, "security_questions")
+    asked = {key: gettext(who.locale, text) for key, text in QUESTIONS.items()}
+    label = later.locator("label[for='code']").text_content()
+    looked_at(later)
+    [key] = [k for k, text in asked.items() if text == label]
+    answer(later, ANSWERS[key].upper())
+    later.wait_for_url(lambda url: "/ways" not in url)
+    expect(later.locator("#new_password")).to_have_count(0)
+    expect(later.locator("form[action$='/ways/totp']")).to_have_count(1)
