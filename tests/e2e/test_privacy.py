@@ -31,10 +31,10 @@ def test_the_token_goes_nowhere(site: Site, context: BrowserContext, page: Page)
         assert not [s for s in secrets if s in seen]
 
     page.goto(stop_link(mail))
-    assert page.url == f"{site.url}/stop"
+    assert MARK.sub("", page.url) == f"{site.url}/stop"
     clean()
     page.goto(recovery_link(mail))
-    assert page.url == f"{site.url}/link"
+    assert MARK.sub("", page.url) == f"{site.url}/link"
     clean()
     page.locator("form[action='/link/accept'] button").click()
     page.locator("#new_password").fill(NEW)
@@ -56,6 +56,7 @@ def test_the_token_goes_nowhere(site: Site, context: BrowserContext, page: Page)
         assert OLD not in r.url
 
 
+MARK = re.compile(r"\?of=[\w-]{16}$")  # names the token to the page and is worth nothing (ADR 29)
 PLAIN = """() => {
   const body = document.body.cloneNode(true);
   body.querySelectorAll('time').forEach(e => { e.textContent = 'TIME'; e.setAttribute('data-countdown', '0');
