@@ -12,7 +12,7 @@ import pytest
 
 from keyback.application import contacts, devices, letters, notices, remedies, ways
 from keyback.application.identity import Origin
-from keyback.application.mail_quota import QUOTA_OF, InstallationQuota, asker_of
+from keyback.application.mail_quota import QUOTA_OF, InstallationQuota, asker_of, reason_of
 from keyback.application.ports import LetterKind
 from keyback.application.store import Job, Tx
 from keyback.domain.errors import Refusal
@@ -61,7 +61,7 @@ WRITTEN = {
     "application.moving._letter": "notice: once for each address that an import changes",
     "application.rotation._tell": "notice: each step once",
     "application.aftercare.remind_later": "notice: once after a recovery",
-    "application.reminders._tell": "notice: once a year",
+    "application.reminders._letter": "notice: once a year",
 }
 
 
@@ -109,7 +109,10 @@ def test_sixty_requests_by_whatever_method_send_three_messages(
         if n % 3 == 0:
             drain(kit)
     drain(kit)
-    assert len(tray.letters) == 3
+    told = [x for x in tray.letters if x.kind == LetterKind.ASKED]
+    assert len(told) <= 3 * 4, "three notices, to each contact, where a colleague was asked"
+    assert bool(told) == any(x.kind == LetterKind.VOUCH for x in tray.letters)
+    assert len(tray.letters) - len(told) == 3
     assert any(x.kind == LetterKind.RECOVERY for x in tray.letters), "a flood always leaves a link in the mailbox"
     assert types(kit).count("mail_withheld") == 60 * (1 + len(methods)) - 3
 
@@ -191,6 +194,7 @@ def test_a_browser_that_is_known_and_a_page_that_has_proven_have_quotas_of_their
     for name in METHODS:
         kit.write(lambda tx, m=name: ways.ask(tx, handle, kit.services.proofs[m]))
     drain(kit)
+    tray.letters[:] = [x for x in tray.letters if x.kind != LetterKind.ASKED]  # the owner hears of the colleague
     assert len(tray.letters) == 4 + len(METHODS)
     for _ in range(20):
         kit.clock.forward(minutes=2)
@@ -272,6 +276,10 @@ def _prove_and_start(tx: Tx, handle: str, address: str, at: Any) -> str:
         return remedies.start_mailbox(tx, handle, address, at)
 
 
+def from_network(n: int) -> Origin:
+    return replace(HERE, source=f"198.51.{n}.7")
+
+
 # ── all mail together ───────────────────────────────────────────────────────
 
 
@@ -284,8 +292,8 @@ def test_all_mail_together_is_bounded_and_owners_and_notices_come_first(
     names = [f"p{n}" for n in range(40)]
     kit.write(lambda tx: tx.people.save_imported([person(n) for n in names]))
     cookie = kit.write(lambda tx: devices.remember(tx, person_id_of(tx, "maya"), HERE))
-    for name in names:
-        ask(kit, name)
+    for n, name in enumerate(names):
+        ask(kit, name, origin=from_network(n))
     worker = drain(kit)
     assert len(tray.letters) == 20
     assert worker.tally.mails_withheld["installation"] == 20
@@ -298,10 +306,35 @@ def test_all_mail_together_is_bounded_and_owners_and_notices_come_first(
     assert len(tray.to("maya@example.com")) == 1
     assert not tray.to("noor@example.com"), "a stranger's request is over the limit"
     kit.clock.forward(minutes=61)
-    for name in names[20:]:
-        ask(kit, name)
+    for n, name in enumerate(names[20:]):
+        ask(kit, name, origin=from_network(n))
     drain(kit)
     assert sum(x.kind == LetterKind.RECOVERY for x in tray.letters) == 30 + 1, "a day has its limit, too"
+
+
+@pytest.mark.covers("A8", "A9", "INV-I9")
+@pytest.mark.parametrize(
+    ("flood", "others"),
+    [("203.0.113.9", "198.51.100.{}"), ("2001:db8:7:{:x}::1", "2001:db8:{:x}::1"), ("203.0.113.9", "2001:db8:{:x}::1")],
+)
+def test_one_network_does_not_use_up_the_mails_of_all(
+    database_url: str, make_kit: Make, flood: str, others: str
+) -> None:
+    """Whoever asks for everybody once leaves half to others; those who ask for a few are not told from them before."""
+    kit, tray = kit_of(make_kit, database_url, mail={"hourly": 40, "daily": 400})
+    kit.write(lambda tx: tx.people.save_imported([person(f"p{n}") for n in range(80)]))
+    for n in range(60):
+        ask(kit, f"p{n}", origin=replace(HERE, source=flood.format(n)))
+        if n % 7 == 0:
+            drain(kit)
+    worker = drain(kit)
+    assert len(tray.letters) == 20
+    for n in range(60, 80):
+        ask(kit, f"p{n}", origin=replace(HERE, source=others.format(n)))
+    drain(kit)
+    assert {x.to for x in tray.letters[20:]} == {f"p{n}@example.com" for n in range(60, 80)}
+    assert worker.tally.mails_withheld["installation"] > 0, "which raises the alarm"
+    assert reason_of("mail/net/0123") == "installation"
 
 
 # ── SMS ─────────────────────────────────────────────────────────────────────

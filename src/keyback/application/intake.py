@@ -134,7 +134,7 @@ class _Wish:
     def ask(self, *, plain: bool) -> Ask:
         person_id = self.match.person.id
         fetched = self.intake.fetched_for == person_id
-        return Ask(person_id, self.contact, self.asker, plain=plain, fetched=fetched)
+        return Ask(person_id, self.contact, self.asker, plain=plain, fetched=fetched, source=self.intake.source)
 
 
 def resolve(tx: Tx, limit: int = 500, whole: InstallationQuota = NO_LIMIT) -> Resolved:

@@ -102,7 +102,7 @@ def _asks(tx: Tx, intake: Intake, holder: Holder, target: Target) -> Ask | None:
     case = tx.cases.get(intake.case_id) if intake.case_id else None
     if case is not None and case.person_id == holder.person.id and case.shown_by(intake.handle):
         asker = "proven"
-    return Ask(holder.person.id, contact, asker, plain=True, code=True)
+    return Ask(holder.person.id, contact, asker, plain=True, code=True, source=intake.source)
 
 
 def _meant(tx: Tx, intake: Intake) -> Sequence[Match]:

@@ -8,6 +8,7 @@ A10), and which of them a stranger cannot use up (ADR 18, I9).
 | `mail/to/{address}` | 8 | 24 | the same for an address, whoever it belongs to |
 | `mail/to/codes/{address}` | 3 | 10 | of these, codes and messages to recovery contacts |
 | `mail/all` | setting | setting | mails that strangers ask for, in the whole installation |
+| `mail/net/{network}` | a twentieth | a twentieth | of these, once half is gone: what one network may have had |
 | `mail/fetched/{person}` | 3 | 5 | mails that such a link fetched; only a reader of the mailbox has one |
 | `mail/known/{person}` | 3 | 10 | messages asked for by a browser that the person signed in with |
 | `mail/proven/{person}` | 6 | 15 | messages asked for by a page that has proven something of the person's |
@@ -27,6 +28,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from keyback.application.identity import networks_of
 from keyback.application.ports import LetterKind
 from keyback.application.store import Count, Tx
 from keyback.domain import challenge as ch
@@ -44,7 +46,8 @@ LIMITS: Mapping[str, tuple[int, int]] = {
     "mail/new": (ch.TYPED_PER_HOUR, ch.TYPED_PER_DAY),
     "mail/own/codes": (ch.TYPED_PER_HOUR, ch.TYPED_PER_DAY),
 }
-ALL, ALL_OWN = "mail/all", "mail/all/own"
+ALL, ALL_OWN, NETWORK = "mail/all", "mail/all/own", "mail/net/"
+SHARE = 20  # one network alone uses up half of `mail/all` at most; then a twentieth is the most that it may have had
 # Every kind of message: `asked` was asked for by somebody and is counted before it is written down; `notice` tells of
 # something that only its owner, or an operator, can make happen, or is bounded where it is written.
 QUOTA_OF: Mapping[LetterKind, Literal["asked", "notice"]] = {
@@ -58,6 +61,7 @@ QUOTA_OF: Mapping[LetterKind, Literal["asked", "notice"]] = {
     LetterKind.INVITED: "asked",
     LetterKind.CHANGED: "notice",
     LetterKind.HOLD: "notice",
+    LetterKind.ASKED: "notice",  # as many as recovery mails at most (`notices.tell_asked`)
     LetterKind.STOPPED: "notice",
     LetterKind.ROTATION: "notice",
     LetterKind.MOVING: "notice",
@@ -105,6 +109,7 @@ class Ask:
         code: a code, or a message to somebody else than the person.
         fetched: somebody who reads the mailbox asked for it.
         typed: the address was typed just now, and is not confirmed.
+        source: network address that asked.
     """
 
     person_id: str
@@ -114,6 +119,7 @@ class Ask:
     code: bool = False
     fetched: bool = False
     typed: bool = False
+    source: str = ""
 
     def ways(self, address: str) -> list[list[str]]:
         """Counters that may pay, all of one line together; the first line that can does.
@@ -123,7 +129,7 @@ class Ask:
         """
         p, mail = self.person_id, self.contact.channel == "mail"
         stranger = [f"mail/{p}", *([f"mail/plain/{p}"] if self.plain else []), f"mail/to/{address}"]
-        stranger += [*([f"mail/to/codes/{address}"] if self.code else []), *([ALL] if mail else [])]
+        stranger += [*([f"mail/to/codes/{address}"] if self.code else []), *(self._whole() if mail else [])]
         own = [*([f"mail/own/codes/{address}"] if self.code else []), *([ALL_OWN] if mail else [])]
         if self.typed:
             return [[f"mail/new/{p}", *own]]
@@ -134,10 +140,17 @@ class Ask:
             lines.append([f"mail/known/{p}", *own])
         return [*lines, stranger]
 
+    def _whole(self) -> list[str]:
+        """Counters of the whole installation for what a stranger asks for."""
+        if not self.source:
+            return [ALL]
+        network = networks_of(self.source)[-1][1]
+        return [ALL, f"{NETWORK}{hashlib.sha256(network.encode()).hexdigest()[:16]}"]
+
 
 def reason_of(key: str) -> Reason:
     """What a counter that is used up protects."""
-    if key in (ALL, ALL_OWN):
+    if key in (ALL, ALL_OWN) or key.startswith(NETWORK):
         return "installation"
     return "address" if key.startswith(("mail/to/", "mail/own/")) else "person"
 
@@ -160,7 +173,7 @@ class MailQuota:
         keys = sorted({key for ask in self.asks for line in self._ways(ask) for key in line})
         # Counting one beforehand tells, and keeps other nodes waiting until `settle` has put it right.
         for key, count in self.tx.counters.add(keys).items():
-            hour, day = lately(count, flow=key in (ALL, ALL_OWN))
+            hour, day = lately(count, flow=reason_of(key) == "installation")
             most_hour, most_day = self._limit(key)
             self._left[key] = min(most_hour - (hour - 1), most_day - (day - 1))
 
@@ -170,13 +183,16 @@ class MailQuota:
     def _limit(self, key: str) -> tuple[float, float]:
         if key in (ALL, ALL_OWN):
             return self.whole.hour or float("inf"), self.whole.day or float("inf")
+        if key.startswith(NETWORK):
+            hour, day = self._limit(ALL)
+            return max(1, hour / SHARE), max(1, day / SHARE)
         return LIMITS[key.rpartition("/")[0]]
 
     def allows(self, ask: Ask) -> bool:
         """Whether this message may go; it is counted then."""
         spent: list[str] = []
         for line in self._ways(ask):
-            spent = [key for key in line if self._left[key] <= 0]
+            spent = [key for key in line if self._left[key] <= 0 and not (key.startswith(NETWORK) and self._plenty())]
             if not spent:
                 for key in line:
                     self._left[key] -= 1
@@ -184,6 +200,10 @@ class MailQuota:
                 return True
         self.withheld[reason_of(spent[0])] += 1
         return False
+
+    def _plenty(self) -> bool:
+        """Whether half of what strangers may ask for is left, so that no network has to leave it to others."""
+        return self._left[ALL] > min(self._limit(ALL)) / 2
 
     def settle(self) -> None:
         """Leaves as many counted as may go."""
