@@ -17,7 +17,7 @@ from bench.stage import SENDER, Base, Stage
 from keyback.application import intake, prove
 from keyback.application.clock import wall_clock
 from keyback.application.evidence import Here
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.application.store import Tx
 from keyback.bootstrap import build, close
 from keyback.domain import challenge as ch

@@ -12,10 +12,10 @@ import structlog
 
 from keyback.application import (
     attempts,
+    delivery,
     evidence,
     intake,
     issuing,
-    letters,
     moving,
     reminders,
     reset,
@@ -23,9 +23,9 @@ from keyback.application import (
     spraying,
 )
 from keyback.application.mail_quota import Reason
+from keyback.application.retention import purge
 from keyback.application.services import Services
 from keyback.application.store import StorageDown
-from keyback.application.upkeep import purge
 from keyback.domain import challenge as ch
 
 log = structlog.get_logger("keyback.worker")
@@ -126,7 +126,7 @@ class Worker:
 
     async def _send(self) -> int:
         s = self.services
-        done = await letters.send_some(s.db, s.channel, s.titles, s.public_url, random.random, LETTERS, s.spend)
+        done = await delivery.send_some(s.db, s.channel, s.titles, s.public_url, random.random, LETTERS, s.spend)
         for why, n in done.withheld.items():
             self.tally.texts_withheld[why] = self.tally.texts_withheld.get(why, 0) + n
             log.warning("sms_withheld", reason=why, count=n)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from keyback.application.auditing import (
+from keyback.application.audit_log import (
     Exported,
     Finding,
     NotAHead,
@@ -62,7 +62,7 @@ def sql(kit: Kit, *statements: str, **values: Any) -> None:
 
 @pytest.fixture
 def kit(database_url: str, make_kit: Callable[..., Kit], monkeypatch: pytest.MonkeyPatch) -> Kit:
-    monkeypatch.setattr("keyback.application.auditing.BATCH", 100)
+    monkeypatch.setattr("keyback.application.audit_log.BATCH", 100)
     kit = make_kit(url=database_url)
     fill(kit, ROWS)
     return kit

@@ -8,7 +8,7 @@ import pytest
 
 from keyback.application import intake, prove, reset, signin
 from keyback.application.evidence import Here
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.domain.secret import Secret
 from keyback.testing.mailbox import Mailbox
 from keyback.worker import Worker

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from keyback.application.identity import BROWSERS, DEVICES, MAX_AGENT, SYSTEMS, Origin, device_words, plain_address
+from keyback.application.origin import BROWSERS, DEVICES, MAX_AGENT, SYSTEMS, Origin, device_words, plain_address
 
 MOZILLA = "Mozilla/5.0 "
 REAL = {

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from keyback.application import devices
-from keyback.application.devices import Standing
-from keyback.application.identity import Origin
+from keyback.application import known_devices
+from keyback.application.known_devices import Standing
+from keyback.application.origin import Origin
 from keyback.application.store import Imported
 from tests.conftest import Kit, person
 
@@ -24,7 +24,7 @@ def person_id(kit: Kit, who: Imported) -> str:
 
 
 def standing(kit: Kit, pid: str, cookie: str, origin: Origin, *networks: str) -> Standing:
-    return kit.read(lambda tx: devices.known(tx, pid, cookie, origin, networks))
+    return kit.read(lambda tx: known_devices.known(tx, pid, cookie, origin, networks))
 
 
 @pytest.mark.covers("N-T5")
@@ -32,7 +32,7 @@ def test_a_browser_is_known_by_its_cookie_wherever_it_is(make_kit: Make) -> None
     kit = make_kit()
     maya, noor = person_id(kit, person("maya")), person_id(kit, person("noor"))
     assert standing(kit, maya, "", HOME) == Standing()
-    cookie = kit.write(lambda tx: devices.remember(tx, maya, HOME))
+    cookie = kit.write(lambda tx: known_devices.remember(tx, maya, HOME))
     assert standing(kit, maya, cookie, AWAY) == Standing(device=True)
     assert standing(kit, maya, "", HOME) == Standing(network=True)
     assert standing(kit, noor, cookie, HOME) == Standing(), "it says nothing about other people"
@@ -44,11 +44,11 @@ def test_a_browser_is_known_by_its_cookie_wherever_it_is(make_kit: Make) -> None
 def test_networks_are_forgotten_after_30_days_and_browsers_after_180(make_kit: Make) -> None:
     kit = make_kit()
     maya = person_id(kit, person("maya"))
-    cookie = kit.write(lambda tx: devices.remember(tx, maya, HOME))
+    cookie = kit.write(lambda tx: known_devices.remember(tx, maya, HOME))
     kit.clock.forward(hours=30 * DAYS)
     assert standing(kit, maya, cookie, HOME) == Standing(device=True)
     kit.clock.forward(hours=149 * DAYS)
-    again = kit.write(lambda tx: devices.remember(tx, maya, Origin(AWAY.source, FIREFOX, cookie)))
+    again = kit.write(lambda tx: known_devices.remember(tx, maya, Origin(AWAY.source, FIREFOX, cookie)))
     known = kit.read(lambda tx: tx.devices.of_person(maya))
     assert [d.added_at for d in known] == [kit.clock() - 179 * DAYS * 3_600_000], "it is the same browser"
     kit.clock.forward(hours=179 * DAYS)
@@ -61,10 +61,10 @@ def test_networks_are_forgotten_after_30_days_and_browsers_after_180(make_kit: M
 def test_every_sign_in_gives_a_new_cookie_and_the_one_before_is_nobodys(database_url: str, make_kit: Make) -> None:
     kit = make_kit(url=database_url)
     maya, noor = person_id(kit, person("maya")), person_id(kit, person("noor"))
-    seen = [kit.write(lambda tx: devices.remember(tx, maya, HOME))]
+    seen = [kit.write(lambda tx: known_devices.remember(tx, maya, HOME))]
     for who in (noor, noor, maya, noor):  # one browser in the canteen
         shared = Origin(AWAY.source, FIREFOX, seen[-1])
-        seen.append(kit.write(lambda tx, w=who, o=shared: devices.remember(tx, w, o)))
+        seen.append(kit.write(lambda tx, w=who, o=shared: known_devices.remember(tx, w, o)))
         for pid in (maya, noor):
             known = [standing(kit, pid, c, Origin("203.0.113.9")).device for c in seen]
             assert known == [False] * (len(seen) - 1) + [pid == who]
@@ -76,7 +76,7 @@ def test_every_sign_in_gives_a_new_cookie_and_the_one_before_is_nobodys(database
 def test_what_somebody_put_into_the_browser_becomes_nobodys(make_kit: Make, kept: str) -> None:
     kit = make_kit()
     maya = person_id(kit, person("maya"))
-    given = kit.write(lambda tx: devices.remember(tx, maya, Origin(HOME.source, FIREFOX, kept)))
+    given = kit.write(lambda tx: known_devices.remember(tx, maya, Origin(HOME.source, FIREFOX, kept)))
     assert given != kept
     assert not standing(kit, maya, kept, AWAY).device
     assert standing(kit, maya, given, AWAY).device
@@ -87,9 +87,9 @@ def test_what_is_stored_is_no_cookie(make_kit: Make) -> None:
     kit = make_kit()
     maya = person_id(kit, person("maya"))
     origins = (HOME, Origin(HOME.source, FIREFOX, "x"))
-    made = {kit.write(lambda tx, o=o: devices.remember(tx, maya, o)) for o in origins}
+    made = {kit.write(lambda tx, o=o: known_devices.remember(tx, maya, o)) for o in origins}
     assert len(made) == 2
-    assert {len(c) for c in made} == {devices.LENGTH}
+    assert {len(c) for c in made} == {known_devices.LENGTH}
     for device in kit.read(lambda tx: tx.devices.of_person(maya)):
         assert not any(c.encode() in device.digest or c in device.words for c in made)
         assert device.words == "Linux, Firefox"
@@ -98,8 +98,8 @@ def test_what_is_stored_is_no_cookie(make_kit: Make) -> None:
 def test_networks_are_one_ipv4_address_or_one_ipv6_network(make_kit: Make) -> None:
     kit = make_kit()
     maya = person_id(kit, person("maya"))
-    kit.write(lambda tx: devices.remember(tx, maya, Origin("2001:db8:1:2::3", FIREFOX)))
-    kit.write(lambda tx: devices.remember(tx, maya, Origin("not an address", FIREFOX)))
+    kit.write(lambda tx: known_devices.remember(tx, maya, Origin("2001:db8:1:2::3", FIREFOX)))
+    kit.write(lambda tx: known_devices.remember(tx, maya, Origin("not an address", FIREFOX)))
     assert standing(kit, maya, "", Origin("2001:db8:1:2:ffff::9")).network
     assert not standing(kit, maya, "", Origin("2001:db8:1:3::3")).network
     assert not standing(kit, maya, "", Origin("another one")).network

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application import letters
+from keyback.application import delivery
 from keyback.application.clock import wall_clock
 from keyback.application.leases import MARGIN_S, BatchLease
 from keyback.application.ports import LEASE_OVER, Channel, Letter, Receipt
@@ -19,7 +19,7 @@ from tests.conftest import Clock, Kit, person
 from tests.contracts.test_smtp import letter, sent
 
 Make = Callable[..., Kit]
-LEASE_S = letters.LEASE / 1000
+LEASE_S = delivery.LEASE / 1000
 
 
 @dataclass
@@ -66,7 +66,7 @@ class Countdown:
 
 def send(kit: Kit, channel: Channel, steady: Steady) -> Any:
     s = kit.services
-    return letters.send_some(s.db, channel, s.titles, s.public_url, lambda: 0.5, clock=steady)
+    return delivery.send_some(s.db, channel, s.titles, s.public_url, lambda: 0.5, clock=steady)
 
 
 @pytest.mark.covers("Q24", "Q12")
@@ -112,18 +112,18 @@ def test_a_lease_that_was_given_to_somebody_else_is_not_renewed(database_url: st
         ask(kit, f"p{n}")
     kit.write(lambda tx: letters_waiting(tx))
     steady = Steady()
-    lease, db = BatchLease(steady(), letters.LEASE, steady), kit.services.db
-    jobs = kit.write(lambda tx: tx.outbox.claim("mail", 10, letters.LEASE))
+    lease, db = BatchLease(steady(), delivery.LEASE, steady), kit.services.db
+    jobs = kit.write(lambda tx: tx.outbox.claim("mail", 10, delivery.LEASE))
     steady.now += 40
     kit.clock.forward(seconds=40)
     assert lease.old()
-    assert kit.run(lease.renew(db, jobs, letters.LEASE))
+    assert kit.run(lease.renew(db, jobs, delivery.LEASE))
     assert lease.until == steady.now + LEASE_S - MARGIN_S
     kit.clock.forward(seconds=LEASE_S - 1)
-    assert kit.write(lambda tx: tx.outbox.claim("mail", 10, letters.LEASE)) == [], "renewed in the database, too"
+    assert kit.write(lambda tx: tx.outbox.claim("mail", 10, delivery.LEASE)) == [], "renewed in the database, too"
     kit.clock.forward(seconds=1)
-    [one] = kit.write(lambda tx: tx.outbox.claim("mail", 1, letters.LEASE))
-    assert not kit.run(lease.renew(db, jobs, letters.LEASE))
+    [one] = kit.write(lambda tx: tx.outbox.claim("mail", 1, delivery.LEASE))
+    assert not kit.run(lease.renew(db, jobs, delivery.LEASE))
     assert lease.over()
     assert kit.write(lambda tx: tx.outbox.holds(one)), "nothing of the other's was touched"
 
@@ -131,7 +131,7 @@ def test_a_lease_that_was_given_to_somebody_else_is_not_renewed(database_url: st
 @pytest.mark.covers("Q24", "Q14")
 def test_a_clock_that_is_set_back_makes_no_lease_longer(make_kit: Make) -> None:
     steady = Steady()
-    lease = BatchLease(steady(), letters.LEASE, steady)
+    lease = BatchLease(steady(), delivery.LEASE, steady)
     steady.now += LEASE_S - MARGIN_S - 0.001
     assert not lease.over()
     steady.now += 0.001

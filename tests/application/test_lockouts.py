@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from keyback.application import lockouts, signin, throttle
-from keyback.application.identity import Origin
 from keyback.application.lockouts import Failing, Lock
+from keyback.application.origin import Origin
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import BUDGET
 from tests.attacks.enrolled import person_id
@@ -77,7 +77,7 @@ def test_what_fails_is_forgotten_after_a_week(make_kit: Make) -> None:
 
 
 def upkeep(tx: Any) -> int:
-    from keyback.application.upkeep import purge
+    from keyback.application.retention import purge
 
     return purge(tx)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from keyback.application import letters, notices
+from keyback.application import delivery, notices
 from keyback.application.clock import wall_clock
 from keyback.application.store import Job
 from keyback.domain.person import Contact
@@ -200,7 +200,7 @@ def test_workers_side_by_side_spend_one_budget(kit: Kit, phone: Phone) -> None:
     s = kit.services
 
     async def all_at_once() -> None:
-        rounds = (letters.send_some(s.db, s.channel, {}, s.public_url, lambda: 0.5, 5, s.spend) for _ in range(10))
+        rounds = (delivery.send_some(s.db, s.channel, {}, s.public_url, lambda: 0.5, 5, s.spend) for _ in range(10))
         await asyncio.gather(*rounds)
 
     kit.run(all_at_once())

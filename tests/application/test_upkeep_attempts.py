@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from keyback.application import attempts, devices, lockdown, secondstep, signin
-from keyback.application.identity import Origin
-from keyback.application.upkeep import KEEP_SEEN, purge
+from keyback.application import attempts, known_devices, lockdown, secondstep, signin
+from keyback.application.origin import Origin
+from keyback.application.retention import KEEP_SEEN, purge
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import BUDGET, FREE
 from keyback.worker import Worker
@@ -32,7 +32,7 @@ def kit_of(make_kit: Make, url: str | None = None) -> tuple[Kit, Tray]:
 def known(kit: Kit, origin: Origin = HERE) -> Origin:
     """As the browser is after a sign-in: with its cookie."""
     pid = person_id(kit)
-    return replace(origin, device=kit.write(lambda tx: devices.remember(tx, pid, origin)))
+    return replace(origin, device=kit.write(lambda tx: known_devices.remember(tx, pid, origin)))
 
 
 def told(kit: Kit, tray: Tray, kind: str = "signed_in") -> list[str]:

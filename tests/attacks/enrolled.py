@@ -10,7 +10,7 @@ import pyotp
 
 from keyback.application import ways
 from keyback.application.evidence import Here
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.application.ports import MakesCodes
 from keyback.application.store import Tx
 from keyback.domain.factor import Factor, SavedCode

@@ -11,7 +11,7 @@ from sqlalchemy import event
 
 from keyback.application import intake, prove, reset, signin
 from keyback.application.evidence import Here
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.application.ports import Letter, Receipt
 from keyback.application.store import Tx
 from keyback.domain.case import Case

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from keyback.application import signin, throttle
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.domain.secret import Secret
 from tests.attacks.steps import HERE, NEW, OLD, choose, drain, proven, set_password
 from tests.attacks.test_throttling import WRONG, guess, owned, person_id, somewhere, tray_and

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from keyback.application import intake, issuing, letters, ways
+from keyback.application import delivery, intake, issuing, ways
 from keyback.application.fairness import AHEAD, MOST, Turns, networks
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.application.store import Intake, Tx
 from tests.attacks.enrolled import add_contact
 from tests.attacks.steps import HERE, ask, drain, fit
@@ -81,7 +81,7 @@ def test_a_person_behind_twenty_thousand_ghosts_is_found_among_the_first(
     assert batches_until(kit, handle) <= 2
     assert kit.read(lambda tx: tx.intakes.waiting()) >= FLOOD - 1000, "and most of the flood waits"
     s = kit.services
-    kit.run(letters.send_some(s.db, s.channel, s.titles, s.public_url, lambda: 0.5))
+    kit.run(delivery.send_some(s.db, s.channel, s.titles, s.public_url, lambda: 0.5))
     assert len(tray.to("maya@example.com")) == 1
 
 
@@ -129,7 +129,7 @@ def test_other_methods_take_turns_as_their_requests_did(database_url: str, make_
     put = kit.write(lambda tx: issuing.resolve_wants(tx, kit.services.proofs, kit.services.policy, 100))
     assert put.wants == 100
     s = kit.services
-    kit.run(letters.send_some(s.db, s.channel, s.titles, s.public_url, lambda: 0.5))
+    kit.run(delivery.send_some(s.db, s.channel, s.titles, s.public_url, lambda: 0.5))
     assert len(tray.to("maya@home.example", "mail_code")) == 1
 
 
@@ -148,7 +148,7 @@ def test_mails_for_one_network_do_not_queue_before_all_others(database_url: str,
     s = kit.services
 
     def send() -> Any:
-        return kit.run(letters.send_some(s.db, s.channel, s.titles, s.public_url, lambda: 0.5))
+        return kit.run(delivery.send_some(s.db, s.channel, s.titles, s.public_url, lambda: 0.5))
 
     send()
     assert len(tray.to("maya@example.com")) == 1
@@ -163,7 +163,7 @@ def test_a_mail_that_is_planned_or_tried_again_is_not_taken_before_it_is_due(mak
     tray = fit(kit, person("maya"))
     ask(kit, "maya")
     kit.write(intake.resolve)
-    tray.answer = letters.Receipt("temporary", "busy")
+    tray.answer = delivery.Receipt("temporary", "busy")
     drain(kit)
     drain(kit)
     assert len(tray.letters) == 1

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from keyback.application import devices, guesses, prove, stepup, upkeep
-from keyback.application.identity import Origin
+from keyback.application import guesses, known_devices, prove, retention, stepup
+from keyback.application.origin import Origin
 from keyback.domain import challenge as ch
 from tests.attacks.enrolled import add_totp, answer_way, ask_way, person_id, totp_now
 from tests.attacks.steps import HERE, Tray, ask, begin, drain, fit, statements, try_code
@@ -24,7 +24,7 @@ def kit_of(make_kit: Make, url: str | None = None) -> tuple[Kit, Tray, Origin]:
     tray = fit(kit, person("maya"), person("noor"))
     add_totp(kit)
     pid = person_id(kit)
-    return kit, tray, replace(HERE, device=kit.write(lambda tx: devices.remember(tx, pid, HERE)))
+    return kit, tray, replace(HERE, device=kit.write(lambda tx: known_devices.remember(tx, pid, HERE)))
 
 
 def page(kit: Kit) -> str:
@@ -152,7 +152,7 @@ def test_what_strangers_typed_for_nobody_is_forgotten(make_kit: Make, name: str)
             answer_way(kit, handle, name, "123456")
     kit.clock.forward(hours=24 * 10)
     for _ in range(3):
-        kit.write(upkeep.purge)
+        kit.write(retention.purge)
     pid = person_id(kit)
     left = kit.read(lambda tx: [r[0] for r in tx.conn.exec_driver_sql("SELECT key FROM counters")])
     assert [k for k in left if not k.endswith(f"/{pid}")] == []

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from keyback.application import contacts, devices, letters, notices, remedies, ways
-from keyback.application.identity import Origin
+from keyback.application import contacts, delivery, known_devices, notices, remedies, ways
 from keyback.application.mail_quota import QUOTA_OF, InstallationQuota, asker_of, reason_of
+from keyback.application.origin import Origin
 from keyback.application.ports import LetterKind
 from keyback.application.store import Job, Tx
 from keyback.domain.errors import Refusal
@@ -178,8 +178,8 @@ def test_a_browser_that_is_known_and_a_page_that_has_proven_have_quotas_of_their
     kit, tray = kit_of(make_kit, database_url)
     enroll(kit, *METHODS)
     me = person_id(kit)
-    cookie = kit.write(lambda tx: devices.remember(tx, me, HERE))
-    other = kit.write(lambda tx: devices.remember(tx, person_id_of(tx, "noor"), HERE))
+    cookie = kit.write(lambda tx: known_devices.remember(tx, me, HERE))
+    other = kit.write(lambda tx: known_devices.remember(tx, person_id_of(tx, "noor"), HERE))
     for _ in range(20):  # a stranger, and a colleague who has a known browser, too: their own
         ask(kit, "maya")
         handle = ask(kit, "maya", origin=replace(HERE, device=other)).handle
@@ -291,7 +291,7 @@ def test_all_mail_together_is_bounded_and_owners_and_notices_come_first(
     assert kit.services.mail_quota == InstallationQuota(20, 30)
     names = [f"p{n}" for n in range(40)]
     kit.write(lambda tx: tx.people.save_imported([person(n) for n in names]))
-    cookie = kit.write(lambda tx: devices.remember(tx, person_id_of(tx, "maya"), HERE))
+    cookie = kit.write(lambda tx: known_devices.remember(tx, person_id_of(tx, "maya"), HERE))
     for n, name in enumerate(names):
         ask(kit, name, origin=from_network(n))
     worker = drain(kit)
@@ -353,7 +353,7 @@ def texts(kit: Kit, tray: Tray, spend: SpendRules, *jobs: tuple[str, str | None]
     kit.write(write)
     s = kit.services
     while (
-        kit.run(letters.send_some(s.db, s.channel, s.titles, s.public_url, lambda: 0.5, 100, spend)) != letters.Sent()
+        kit.run(delivery.send_some(s.db, s.channel, s.titles, s.public_url, lambda: 0.5, 100, spend)) != delivery.Sent()
     ):
         pass
     return Counter(x.kind.value for x in tray.letters[before:])
@@ -414,7 +414,7 @@ def test_whoever_asks_is_the_only_one_who_counts_as_known(make_kit: Make) -> Non
     """A cookie of another length, of nobody, or one that was forgotten makes nobody known."""
     kit, tray = kit_of(make_kit)
     me = person_id(kit)
-    cookie = kit.write(lambda tx: devices.remember(tx, me, HERE))
+    cookie = kit.write(lambda tx: known_devices.remember(tx, me, HERE))
     kit.write(lambda tx: tx.devices.forget(me))
     for device in ("", "x" * 43, "x" * 300, cookie):
         for _ in range(2):

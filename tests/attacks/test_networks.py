@@ -9,7 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from keyback.application.identity import Origin, networks_of
+from keyback.application.origin import Origin, networks_of
 from keyback.domain.throttle import OF_SOURCE, OF_WIDER
 from keyback.settings import Limits
 from keyback.web import limits as limits_module

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from keyback.application import devices, secondstep, signin
-from keyback.application.identity import Origin
+from keyback.application import known_devices, secondstep, signin
+from keyback.application.origin import Origin
 from keyback.domain import challenge as ch
 from keyback.domain.factor import Factor
 from keyback.testing.authenticator import Authenticator
@@ -62,7 +62,7 @@ def test_a_stranger_with_the_id_of_a_passkey_keeps_its_owner_from_nothing(make_k
 def test_the_owners_browser_is_not_kept_out_by_its_own_network(make_kit: Make, database_url: str) -> None:
     kit, key = owner(make_kit, database_url)
     pid = person_id(kit)
-    mine = replace(STRANGER, device=kit.write(lambda tx: devices.remember(tx, pid, STRANGER)))
+    mine = replace(STRANGER, device=kit.write(lambda tx: known_devices.remember(tx, pid, STRANGER)))
     for _ in range(ch.WINDOW_TRIES):
         show(kit, key, STRANGER, forged=True)
     assert show(kit, key, STRANGER) == signin.NotSignedIn("wrong")

@@ -10,7 +10,7 @@ import pyotp
 import pytest
 
 from keyback.application import enrol, evidence, lockdown, newpasskey, prove, remedies, signin
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.secret import Secret
 from tests.attacks.enrolled import (

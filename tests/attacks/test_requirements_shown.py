@@ -19,7 +19,7 @@ import keyback
 from keyback.application import signin
 from keyback.application.enrolling import EnrolsPasskey
 from keyback.application.intake import holds
-from keyback.application.upkeep import purge
+from keyback.application.retention import purge
 from keyback.domain.challenge import HOUR, holder_secret, same, token_digest
 from keyback.domain.policy import PROOFS, Evidence, suffices
 from keyback.domain.secret import Secret

@@ -9,7 +9,7 @@ import httpx2
 import pytest
 
 from keyback.application import newpassword, prove, signin
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.application.store import Imported, ImportedAccount
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import FREE, OF_SOURCE

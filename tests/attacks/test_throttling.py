@@ -11,8 +11,8 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import event, text
 
-from keyback.application import devices, signin, throttle
-from keyback.application.identity import Origin
+from keyback.application import known_devices, signin, throttle
+from keyback.application.origin import Origin
 from keyback.application.passwords import Busy
 from keyback.application.store import Tx
 from keyback.domain.challenge import HARD_CAP, HOUR
@@ -52,7 +52,7 @@ def tray_and(make_kit: Make, **over: Any) -> tuple[Kit, Tray]:
 
 def own_browser(kit: Kit, origin: Origin = HERE) -> Origin:
     """A browser that Maya signed in with."""
-    return replace(origin, device=kit.write(lambda tx: devices.remember(tx, person_id_in(tx), origin)))
+    return replace(origin, device=kit.write(lambda tx: known_devices.remember(tx, person_id_in(tx), origin)))
 
 
 def attack(kit: Kit, tries: int = HARD_CAP, who: str = "maya", start: int = 0) -> list[Any]:

@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import text
 
 from keyback.application import intake
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.application.store import Tx
 from keyback.bootstrap import build, close
 from keyback.cli.common import safe

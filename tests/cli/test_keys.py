@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from keyback.application import intake, signin
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.domain.secret import Secret
 from keyback.storage.keyfile import KeyFile
 from tests.cli.conftest import Keyback

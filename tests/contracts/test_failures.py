@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from keyback.application.enrolled import Failure
+from keyback.application.retention import purge
 from keyback.application.store import Tx
-from keyback.application.upkeep import purge
 from keyback.domain.factor import Device
 from keyback.domain.password import DAY
 from tests.conftest import Kit, person

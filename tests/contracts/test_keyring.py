@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import LargeBinary
 
 from keyback.application import intake
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.domain.factor import Factor
 from keyback.storage import resealing
 from keyback.storage.database import SqlDatabase

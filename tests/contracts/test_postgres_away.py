@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from keyback.application.auditing import verify
+from keyback.application.audit_log import verify
 from keyback.storage.audit import row_hash
 from keyback.storage.database import make_engine
 from keyback.storage.migrate import migrate

@@ -724,7 +724,7 @@ def test_equal_key_ids_twice_are_refused() -> None:
 
 
 def test_counters_of_networks_and_ghosts_go_and_those_of_people_stay(database_url: str, opened: Opened) -> None:
-    from keyback.application.upkeep import purge
+    from keyback.application.retention import purge
 
     clock = Clock()
     db = opened(database_url, clock)

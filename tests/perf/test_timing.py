@@ -16,7 +16,7 @@ from bench import seed
 from bench.report import auc
 from bench.traffic import api, form
 from keyback.application import signin
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.domain.secret import Secret
 from keyback.storage.database import SqlDatabase
 from keyback.web.app import make_app, make_desk

@@ -13,7 +13,7 @@ import pyotp
 import pytest
 
 from keyback.application import stepup
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.application.store import Tx
 from keyback.domain.factor import COOL_IN
 from keyback.domain.secret import Secret

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keyback.application.identity import Origin
 from keyback.application.notices import username_of
+from keyback.application.origin import Origin
 from keyback.application.store import Job, Tx
 from keyback.domain.challenge import HOUR, token_digest
 from keyback.domain.events import Note

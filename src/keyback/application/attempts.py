@@ -7,10 +7,10 @@ passwords pile up. The last is looked for by upkeep, never by a request: guessin
 
 from __future__ import annotations
 
-from keyback.application import devices, throttle
+from keyback.application import known_devices, throttle
 from keyback.application.account import LETTER_LIFE, LINK_LIFE, lock_link, trusted
 from keyback.application.enrolled import Failure
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.application.store import Job, Tx
 from keyback.domain.events import Note
 from keyback.domain.person import Account, Person
@@ -57,7 +57,7 @@ def locked(tx: Tx, person_id: str) -> None:
 def _strange(tx: Tx, account: Account, person: Person, origin: Origin) -> bool:
     if throttle.recovered_from(tx, account.id, origin.source):
         return False  # where a recovery that everybody was told of has just ended
-    return devices.standing(tx, person.id, origin).somewhere_new
+    return known_devices.standing(tx, person.id, origin).somewhere_new
 
 
 def _seen(tx: Tx, person: Person, origin: Origin) -> str:

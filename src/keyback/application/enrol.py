@@ -16,7 +16,7 @@ from typing import Literal
 from keyback.application import locking
 from keyback.application.account import changed
 from keyback.application.enrolling import EnrolsApp, EnrolsPasskey
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.application.ports import MakesCodes
 from keyback.application.showing import Fits, anything
 from keyback.application.store import Database, Session, Tx

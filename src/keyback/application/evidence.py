@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from keyback.application import devices
-from keyback.application.identity import Origin, device_words
+from keyback.application import known_devices
 from keyback.application.notices import tell_all, tell_asked
+from keyback.application.origin import Origin, device_words
 from keyback.application.store import Intake, Tx
 from keyback.domain import case as dc
 from keyback.domain import events as ev
@@ -118,7 +118,7 @@ def tier_of(tx: Tx, person: Person, accounts: Sequence[Account], policy: Policy)
 
 def risk_of(tx: Tx, person_id: str, origin: Origin, policy: Policy) -> Risk:
     """Whether a person signed in with this browser, or from this network, before; and whom else one could tell."""
-    standing = devices.standing(tx, person_id, origin, policy.known_networks)
+    standing = known_devices.standing(tx, person_id, origin, policy.known_networks)
     told = tx.people.contacts([person_id]).get(person_id, ())
     return Risk(standing.device, standing.network, only_address(told, tx.now))
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.application.store import Tx
 from keyback.domain.challenge import HARD_CAP, WINDOW_TRIES, token_digest
 

@@ -15,10 +15,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from keyback.application.devices import LENGTH
 from keyback.application.fairness import behind
-from keyback.application.identity import Origin, device_words
+from keyback.application.known_devices import LENGTH
 from keyback.application.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
+from keyback.application.origin import Origin, device_words
 from keyback.application.store import Database, Intake, Job, Match, Seals, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from keyback.application.fairness import behind
-from keyback.application.identity import device_words
 from keyback.application.intake import join
 from keyback.application.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
 from keyback.application.notices import tell_asked, username_of
+from keyback.application.origin import device_words
 from keyback.application.ports import Holder, Proof, Target
 from keyback.application.store import Intake, Job, Match, Tx
 from keyback.application.ways import SHOWN, holder_of, may_ask, nonce_for

@@ -12,8 +12,8 @@ from typing import Literal
 
 from keyback.application import attempts, contacts, enrol, locking, moving, prove
 from keyback.application.account import DAYS_BACK, GONE_LINK_LIFE, PROOF, changed, masked, record
-from keyback.application.identity import Origin
 from keyback.application.notices import username_of
+from keyback.application.origin import Origin
 from keyback.application.store import Tx
 from keyback.domain import case as dc
 from keyback.domain.challenge import token_digest

@@ -28,7 +28,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from keyback.application.identity import networks_of
+from keyback.application.origin import networks_of
 from keyback.application.ports import LetterKind
 from keyback.application.store import Count, Tx
 from keyback.domain import challenge as ch

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from keyback.application import account
 from keyback.application.account import changed, masked, trusted
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.application.store import Job, Tx
 from keyback.domain.addresses import AddressChange
 from keyback.domain.challenge import token_digest

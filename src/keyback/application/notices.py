@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from keyback.application.identity import device_words
+from keyback.application.origin import device_words
 from keyback.application.store import Intake, Job, Tx
 from keyback.domain.challenge import HOUR, MAILS_PER_DAY, MAILS_PER_HOUR
 from keyback.domain.events import Note

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from keyback.application import locking, newpassword, stepup, throttle
 from keyback.application.account import changed
 from keyback.application.evidence import tier_of
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.application.services import Services
 from keyback.application.store import Session, Tx
 from keyback.domain.errors import Refusal

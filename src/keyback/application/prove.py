@@ -13,8 +13,8 @@ from typing import Literal
 
 from keyback.application import evidence, guesses, together
 from keyback.application.evidence import Here, channel_of
-from keyback.application.identity import Origin
 from keyback.application.notices import tell_all, username_of
+from keyback.application.origin import Origin
 from keyback.application.store import Database, Intake, Seals, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch

@@ -14,7 +14,7 @@ from typing import Final
 from keyback.application import enrol, locking, ownpassword
 from keyback.application.account import changed
 from keyback.application.enrolling import EnrolsQuestions
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.application.services import Services
 from keyback.application.showing import Fits, anything
 from keyback.application.store import Session, Tx

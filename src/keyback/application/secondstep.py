@@ -12,8 +12,8 @@ import hmac
 import os
 from dataclasses import dataclass, replace
 
-from keyback.application import devices, guesses, signin, stepup
-from keyback.application.identity import Origin, network_of
+from keyback.application import guesses, known_devices, signin, stepup
+from keyback.application.origin import Origin, network_of
 from keyback.application.ports import Asked, Holder, Proof, Target, Verdict
 from keyback.application.showing import Fits, anything
 from keyback.application.signin import NotSignedIn, SecondStep, SignedIn
@@ -167,7 +167,7 @@ def _tries(tx: Tx, person_id: str, origin: Origin) -> str:
     A signature is no secret that many tries could guess, so a count over all networks would protect nothing and let
     whoever knows the id of a credential, which is none, switch its owner's sign-in off (INV-I9, ADR 22).
     """
-    own = devices.standing(tx, person_id, origin).device
+    own = known_devices.standing(tx, person_id, origin).device
     place = origin.device if own else network_of(origin.source)
     return f"pw/p/{person_id}/{hashlib.sha256(place.encode()).hexdigest()[:16]}"  # purged like those of passwords
 

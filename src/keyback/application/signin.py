@@ -11,8 +11,8 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Literal
 
-from keyback.application import attempts, devices, stepup, throttle
-from keyback.application.identity import Origin
+from keyback.application import attempts, known_devices, stepup, throttle
+from keyback.application.origin import Origin
 from keyback.application.passwords import Busy, HashGate
 from keyback.application.store import Database, MustChange, Session, Tx
 from keyback.domain import challenge as ch
@@ -229,7 +229,7 @@ def open_session(
     if browser and must_change:
         sign_out(tx, token)
     elif browser:
-        cookie = devices.remember(tx, person.id, origin)
+        cookie = known_devices.remember(tx, person.id, origin)
     return SignedIn(token, person, account, expires_at, days, must_change, device=cookie)
 
 

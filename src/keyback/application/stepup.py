@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 
 from keyback.application import guesses, showing, throttle, together
 from keyback.application.account import tell
-from keyback.application.identity import Origin
+from keyback.application.origin import Origin
 from keyback.application.passwords import Busy, HashGate
 from keyback.application.ports import Asked, Holder, MakesCodes, Proof, Target, Verdict
 from keyback.application.showing import Fits, anything

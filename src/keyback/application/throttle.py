@@ -11,10 +11,10 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 
-from keyback.application import devices, spraying
+from keyback.application import known_devices, spraying
 from keyback.application.enrolled import Failure
-from keyback.application.identity import Origin, network_of, networks_of
 from keyback.application.intake import subject_of
+from keyback.application.origin import Origin, network_of, networks_of
 from keyback.application.store import Seals, Tx
 from keyback.domain.challenge import MINUTE, token_digest
 from keyback.domain.password import PRESETS, FixedLock, Rules, Unreadable, normalize
@@ -225,7 +225,7 @@ def _tried(seals: Seals, name: str, password: Secret) -> bytes:
 
 def _side(tx: Tx, name: str, person_id: str, source: str, origin: Origin) -> tuple[Side, str, int]:
     """Which side a try comes from, its place there, and since when wrong ones count."""
-    own = devices.standing(tx, person_id, origin)
+    own = known_devices.standing(tx, person_id, origin)
     opened = tx.counters.get(_open_for(name, source)).day > 0
     if own.device:
         return "browser", f"{OWN}{token_digest(origin.device).hex()[:14]}", own.seen_at

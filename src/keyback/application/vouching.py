@@ -11,7 +11,7 @@ from typing import Literal
 
 from keyback.application import ways
 from keyback.application.evidence import Here
-from keyback.application.identity import device_words
+from keyback.application.origin import device_words
 from keyback.application.ports import Proof
 from keyback.application.store import Database, Tx
 from keyback.domain.challenge import token_digest

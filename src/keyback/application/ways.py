@@ -15,8 +15,8 @@ from typing import Literal
 
 from keyback.application import evidence, guesses, showing, stepup, together
 from keyback.application.evidence import Here
-from keyback.application.identity import Origin
 from keyback.application.intake import INTAKE_LIFE
+from keyback.application.origin import Origin
 from keyback.application.ports import Asked, Holder, Proof, Target, Verdict
 from keyback.application.showing import Fits
 from keyback.application.store import Database, Seals, Tx

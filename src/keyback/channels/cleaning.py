@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from keyback.application.identity import plain_address
+from keyback.application.origin import plain_address
 
 URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:[/?#][A-Za-z0-9\-._~:/?#@!$&()*+,;=%]*)?\Z")
 

@@ -18,7 +18,7 @@ from babel.dates import get_timezone_name
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import escape
 
-from keyback.application.identity import device_words
+from keyback.application.origin import device_words
 from keyback.application.ports import Letter, LetterKind
 from keyback.channels import mime
 from keyback.channels.cleaning import URL, isolate, safe_login, safe_name, safe_source

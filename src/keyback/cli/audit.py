@@ -13,7 +13,7 @@ from typing import Any, TextIO
 
 import click
 
-from keyback.application.auditing import (
+from keyback.application.audit_log import (
     COLUMNS,
     Exported,
     NotAHead,

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import click
 from rich.cells import cell_len
 
-from keyback.application.auditing import log_of
+from keyback.application.audit_log import log_of
 from keyback.application.prove import cancel
 from keyback.application.store import Tx
 from keyback.cli.common import TakesId, at, echo_json, load, reason_of, run, safe, storage, sure, usable

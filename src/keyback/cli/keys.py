@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
-from keyback.application.auditing import log_of
+from keyback.application.audit_log import log_of
 from keyback.application.intake import INTAKE_LIFE
 from keyback.application.passwords import pepper_id
 from keyback.bootstrap import load_keyring, named_peppers

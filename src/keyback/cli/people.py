@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from keyback.application.auditing import plain_cell
+from keyback.application.audit_log import plain_cell
 from keyback.application.import_table import FIELD_OF
 from keyback.application.importing import BadRow, Report, Systems, Unreadable, import_people
 from keyback.application.signouts import SignedOut, named, sign_all_out, sign_out

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from starlette.types import Scope
 
-from keyback.application.identity import MAX_AGENT
+from keyback.application.origin import MAX_AGENT
 
 PATH = 512  # characters; ours are under 100
 QUERY = 1024  # bytes; ours are under 100, but links collect what campaigns hang on them

@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from keyback.application import intake
 from keyback.application.clock import wall_clock
-from keyback.application.identity import Origin, network_of
+from keyback.application.origin import Origin, network_of
 from keyback.application.store import StorageDown
 from keyback.domain.errors import BadInput
 from keyback.web import pages

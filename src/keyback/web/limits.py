@@ -19,7 +19,7 @@ from limits.aio.storage import Storage
 from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
 
-from keyback.application.identity import networks_of
+from keyback.application.origin import networks_of
 from keyback.application.store import StorageDown
 from keyback.settings import Limits, Unsafe
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from starlette.types import Scope
 
-from keyback.application.identity import plain_address
+from keyback.application.origin import plain_address
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -21,7 +21,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
-from keyback.application.identity import device_words, plain_address
+from keyback.application.origin import device_words, plain_address
 from keyback.locale import gettext
 from keyback.web.pages import Page, Shell
 

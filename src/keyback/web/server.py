@@ -24,7 +24,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from keyback.application.identity import networks_of, plain_address
+from keyback.application.origin import networks_of, plain_address
 
 log = structlog.get_logger("keyback.server")
 GRACE_S = 20

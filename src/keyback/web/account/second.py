@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import devices, secondstep, showing, signin, stepup, together
+from keyback.application import known_devices, secondstep, showing, signin, stepup, together
 from keyback.application.enrolling import FindsPasskey
 from keyback.application.passwords import Busy
 from keyback.application.ports import Asked, Proof
@@ -40,7 +40,7 @@ def let_in(desk: Desk, request: Request, result: signin.SignedIn, token: str = "
         return desk.page(request, pages.SignIn(result.must_change, 0, result.account.username), path="/sign-in")
     response = desk.page(request, NewCode("/account", new), path="/account") if new else see("/account")
     desk.cookies.put(response, SESSION, result.token)
-    desk.cookies.put(response, DEVICE, result.device, max_age=devices.LIFE // 1000)
+    desk.cookies.put(response, DEVICE, result.device, max_age=known_devices.LIFE // 1000)
     if token:
         links.drop(desk, request, response, token, WAITING)
     else:

@@ -13,8 +13,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application import contacts, fetching, lockdown, moving, prove, together, vouching
-from keyback.application.identity import device_words
 from keyback.application.intake import holds
+from keyback.application.origin import device_words
 from keyback.application.store import Tx
 from keyback.domain import challenge as ch
 from keyback.web import links, pages
