@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from keyback.application import delivery, intake, issuing, ways
+from keyback.application import delivery, handles, intake, issuing, ways
 from keyback.application.fairness import AHEAD, MOST, Turns, networks
 from keyback.application.origin import Origin
 from keyback.application.store import Intake, Tx
@@ -37,8 +37,8 @@ def flood(kit: Kit, sources: Iterable[str], names: Iterable[str] = (), *, a_seco
 
 def _intake(kit: Kit, source: str, name: str) -> Intake:
     now = kit.clock()
-    subject = intake.subject_of(kit.services.seals, name)
-    return Intake(intake.new_handle(), name, subject, "password", "", "en", source, "", now, now + 3_600_000)
+    subject = handles.subject_of(kit.services.seals, name)
+    return Intake(handles.new_handle(), name, subject, "password", "", "en", source, "", now, now + 3_600_000)
 
 
 def batches_until(kit: Kit, handle: str, most: int = 3) -> int:

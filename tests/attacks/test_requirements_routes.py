@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from keyback.application import account, contacts, enrol, intake, lockdown, prove, secondstep, signin
+from keyback.application import account, contacts, enrol, handles, lockdown, prove, secondstep, signin
 from keyback.application.store import Tx
 from keyback.domain.challenge import HOUR, LINK_LIFE, holder_secret
 from keyback.domain.secret import Secret
@@ -262,7 +262,7 @@ def opens(kit: Kit, token: str) -> set[str]:
             "lock": not lockdown.look(tx, token).problem,
             "link": prove.look_at_link(tx, token).problem is None,
             "stop": prove.look_at_stop(tx, token).problem is None,
-            "page": intake.holds(kit.services.seals, handle, secret or token),
+            "page": handles.holds(kit.services.seals, handle, secret or token),
             "invitation": not contacts.look_at_invitation(tx, token).problem,
         }
         return {kind for kind, yes in taken.items() if yes}

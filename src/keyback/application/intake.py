@@ -6,16 +6,13 @@ addresses only, never by the page that asked.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from keyback.application.fairness import behind
+from keyback.application.handles import new_handle, subject_of
 from keyback.application.known_devices import LENGTH
 from keyback.application.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
 from keyback.application.origin import Origin, device_words
@@ -82,30 +79,6 @@ async def write_down(
     )
     await db.write_down(intake)
     return Started(handle, ch.holder_secret(seals.derive("holder"), handle), now + INTAKE_LIFE)
-
-
-def new_handle() -> str:
-    """128 random bits, the public name of a recovery."""
-    return base64.urlsafe_b64encode(os.urandom(16))[:22].decode()
-
-
-def handle_for_key(seals: Seals, key: str, network: str, fingerprint: str) -> str:
-    """The handle that an idempotency key leads to, always the same for the same caller and request."""
-    mac = hmac.digest(seals.derive("idempotency"), "\0".join((key, network, fingerprint)).encode(), hashlib.sha256)
-    return base64.urlsafe_b64encode(mac[:16])[:22].decode()
-
-
-def subject_of(seals: Seals, canonical: str) -> bytes:
-    """A keyed digest of an identifier: limits count by it without knowing whom it means."""
-    return hmac.digest(seals.derive("subject"), canonical.encode(), hashlib.sha256)[:16]
-
-
-def holds(seals: Seals, handle: str, secret: str) -> bool:
-    """Whether `secret` is the one that was given out with `handle`; any key of the ring counts."""
-    given = secret.encode()
-    return any(
-        hmac.compare_digest(ch.holder_secret(seals.derive("holder", kid), handle).encode(), given) for kid in seals.ids
-    )
 
 
 # ── the worker's side ───────────────────────────────────────────────────────

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import secrets
 from collections.abc import Sequence
 
 from keyback.application.reset import Choice
 from keyback.application.services import Services
-from keyback.application.store import Seals
 from keyback.domain.password import USED_BEFORE, Context, Violation, check
 from keyback.domain.secret import Secret
 
@@ -58,10 +54,3 @@ async def judge(
         if (await s.gate.verify(phc, candidate)).ok:
             return (USED_BEFORE,)
     return ()
-
-
-def submission_digest(seals: Seals, form_id: str) -> str:
-    """A keyed digest of the id that a form or a client gave its submission; an empty id is like no other."""
-    if not form_id:
-        return secrets.token_hex(16)
-    return hmac.digest(seals.derive("submission"), form_id[:200].encode(), hashlib.sha256).hex()[:32]

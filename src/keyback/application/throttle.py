@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from keyback.application import known_devices, spraying
 from keyback.application.enrolled import Failure
-from keyback.application.intake import subject_of
+from keyback.application.handles import subject_of
 from keyback.application.origin import Origin, network_of, networks_of
 from keyback.application.store import Seals, Tx
 from keyback.domain.challenge import MINUTE, token_digest

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from keyback.application.intake import holds
+from keyback.application.handles import holds
 from keyback.application.store import Seals
 
 HOLDS = "recovery"  # handle.secret of up to three recoveries that this browser holds

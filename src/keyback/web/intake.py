@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from keyback.application import intake
+from keyback.application import handles, intake
 from keyback.application.clock import wall_clock
 from keyback.application.origin import Origin, network_of
 from keyback.application.store import StorageDown
@@ -138,7 +138,7 @@ def _handle_for_key(desk: Desk, key: str, source: str, values: dict[str, object]
     if len(key) not in KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise BadForm(400, "bad_idempotency_key")
     fingerprint = hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-    return intake.handle_for_key(desk.services.seals, key, network_of(source), fingerprint)
+    return handles.handle_for_key(desk.services.seals, key, network_of(source), fingerprint)
 
 
 def form_intake(desk: Desk, journey: str) -> ASGIApp:

@@ -7,7 +7,7 @@ import json
 from fastapi import APIRouter, Depends, Request, Response
 
 from keyback.application import newpassword, secondstep, signin, stepup
-from keyback.application.intake import holds
+from keyback.application.handles import holds
 from keyback.application.ports import Asked, Proof
 from keyback.application.store import Tx
 from keyback.domain.secret import Secret

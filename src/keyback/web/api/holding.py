@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Request
 from fastapi.security import HTTPBearer
 
-from keyback.application.intake import holds
+from keyback.application.handles import holds
 from keyback.web.api.models import HANDLE
 from keyback.web.api.strict import Stop
 from keyback.web.context import Desk, desk_of

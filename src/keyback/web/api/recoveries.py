@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from keyback.application import newpassword, prove, reset
+from keyback.application import handles, newpassword, prove, reset
 from keyback.application.store import Tx
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
@@ -206,7 +206,7 @@ async def choose_password(
     desk, s = held.desk, held.desk.services
     await limited(desk, request, "proofs")
     # Hashed here, because the digest looks at the first 200 characters of an id only.
-    submission = newpassword.submission_digest(s.seals, hashlib.sha256(key.encode()).hexdigest() if key else "")
+    submission = handles.submission_digest(s.seals, hashlib.sha256(key.encode()).hexdigest() if key else "")
     view = await s.db.read(lambda tx: look(tx, held.handle, held.desk.services))
     case = view.case
     if case is None or not case.submission:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application import contacts, fetching, lockdown, moving, prove, together, vouching
-from keyback.application.intake import holds
+from keyback.application.handles import holds
 from keyback.application.origin import device_words
 from keyback.application.store import Tx
 from keyback.domain import challenge as ch

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from keyback.application import newpassword, remedies, reset
+from keyback.application import handles, newpassword, remedies, reset
 from keyback.application.passwords import STRENGTH, strength
 from keyback.application.ports import Connector, Means
 from keyback.application.store import Tx
@@ -101,7 +101,7 @@ async def take_password(desk: Desk, request: Request, handle: str, case: Case, v
     """Judges and takes the new password; every fault is shown at once, nothing typed is lost but the passwords."""
     s, typed = desk.services, values["new_password"]
     chosen = [a for a in values["accounts"].split("\n") if a]
-    submission = newpassword.submission_digest(s.seals, values["submission"])
+    submission = handles.submission_digest(s.seals, values["submission"])
     locale = desk.locale(request)
     try:
         choice = await s.db.read(lambda tx: reset.choice(tx, case.id, handle, s.policy))
