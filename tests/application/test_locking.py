@@ -29,8 +29,8 @@ from keyback.application import (
     reset,
     signin,
 )
-from keyback.application.account import LINK_LIFE, lock_link
 from keyback.application.evidence import Here
+from keyback.application.notifications.account_changes import LINK_LIFE, lock_link
 from keyback.application.store import Session, Tx
 from keyback.domain.challenge import token_digest
 from keyback.domain.errors import Refusal

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from keyback.application import delivery, notices
+from keyback.application import delivery
 from keyback.application.clock import wall_clock
+from keyback.application.notifications import notify
 from keyback.application.store import Job
 from keyback.domain.person import Contact
 from keyback.domain.prompt import Prompt, short_code
@@ -134,10 +135,8 @@ def test_everybody_hears_of_a_hold_on_the_phone_too(kit: Kit, phone: Phone) -> N
     def write(tx: Any) -> None:
         contact(tx, me)
         at = {"at": tx.now, "until": tx.now + 60_000, "over": False, "source": "192.0.2.1", "device": "Firefox"}
-        notices.tell_all(tx, me, "hold", at, cancels="case", until=tx.now + 60_000)
-        notices.tell_all(
-            tx, me, "changed", {"at": tx.now, "systems": [["builtin", "done"]], "source": "", "device": ""}
-        )
+        notify.tell_all(tx, me, "hold", at, cancels="case", until=tx.now + 60_000)
+        notify.tell_all(tx, me, "changed", {"at": tx.now, "systems": [["builtin", "done"]], "source": "", "device": ""})
 
     kit.write(write)
     drain(kit)
@@ -229,6 +228,6 @@ def test_mail_goes_out_while_the_gateway_is_down(kit: Kit, phone: Phone) -> None
     me = people(kit)[0]
     phone.trouble = "hang"
     kit.write(lambda tx: contact(tx, me))
-    kit.write(lambda tx: notices.tell_all(tx, me, "stopped", {"at": tx.now, "by": "owner"}))
+    kit.write(lambda tx: notify.tell_all(tx, me, "stopped", {"at": tx.now, "by": "owner"}))
     worker = drain(kit)
     assert worker.tally.letters["again"] == 2

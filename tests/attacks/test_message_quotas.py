@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from keyback.application import contacts, delivery, known_devices, notices, remedies, ways
+from keyback.application import contacts, delivery, known_devices, remedies, ways
 from keyback.application.mail_quota import QUOTA_OF, InstallationQuota, asker_of, reason_of
+from keyback.application.notifications import notify
 from keyback.application.origin import Origin
 from keyback.application.ports import LetterKind
 from keyback.application.store import Job, Tx
@@ -54,8 +55,10 @@ WRITTEN = {
     "application.issuing._send": "asked: MailQuota",
     "application.contacts.send": "asked: may_send",
     "application.remedies.start_mailbox": "asked: may_send",
-    "application.notices.tell_all": "notice: a case changed, by evidence, its owner's link or an operator",
-    "application.account.tell": "notice: whoever is signed in, or has recovered, changed something",
+    "application.notifications.notify.tell_all": "notice: a case changed, by evidence, its owner's link or an operator",
+    "application.notifications.account_changes.tell": (
+        "notice: whoever is signed in, or has recovered, changed something"
+    ),
     "application.attempts._tell": "notice: a right password, five a day of each kind",
     "application.attempts._look_at": "notice: once a day",
     "application.moving._letter": "notice: once for each address that an import changes",
@@ -300,7 +303,7 @@ def test_all_mail_together_is_bounded_and_owners_and_notices_come_first(
     ask(kit, "noor")
     ask(kit, "maya", origin=replace(HERE, device=cookie))
     me = person_id(kit)
-    kit.write(lambda tx: notices.tell_all(tx, me, "stopped", {"at": tx.now, "by": "owner"}))
+    kit.write(lambda tx: notify.tell_all(tx, me, "stopped", {"at": tx.now, "by": "owner"}))
     drain(kit)
     assert [x.kind.value for x in tray.letters[20:]].count("stopped") == 1
     assert len(tray.to("maya@example.com")) == 1

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from keyback.application import account, contacts, enrol, handles, lockdown, prove, secondstep, signin
+from keyback.application import contacts, enrol, handles, lockdown, prove, secondstep, signin
+from keyback.application.notifications import account_changes
 from keyback.application.store import Tx
 from keyback.domain.challenge import HOUR, LINK_LIFE, holder_secret
 from keyback.domain.secret import Secret
@@ -241,7 +242,7 @@ def every_token(kit: Kit, tray: Tray) -> dict[str, str]:
     waits = sign_in(kit, "maya", OLD)
     assert isinstance(waits, signin.SecondStep)
     pid = person_id(kit)
-    kit.write(lambda tx: account.changed(tx, pid, "totp_removed", HERE))
+    kit.write(lambda tx: account_changes.changed(tx, pid, "totp_removed", HERE))
     drain(kit)
     notice = next(x for x in reversed(tray.letters) if x.kind == "account_changed").facts["stop_link"]
     assert isinstance(notice, Secret)

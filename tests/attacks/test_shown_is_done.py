@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from keyback.application import contacts
-from keyback.application.account import LINK_LIFE, lock_link
+from keyback.application.notifications.account_changes import LINK_LIFE, lock_link
 from keyback.application.store import Tx
 from keyback.domain.prompt import link_token
 from keyback.domain.secret import Secret

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from keyback.application import contacts, notices
+from keyback.application import contacts
+from keyback.application.notifications import notify
 from keyback.application.policy_people import Offer, census
 from keyback.application.policy_report import people_words
 from keyback.domain.errors import Refusal
@@ -164,7 +165,7 @@ def test_who_goes_on_asking_does_not_keep_the_owner_from_hearing(make_kit: Make)
     assert intake is not None
     for _ in range(3 * 60):
         until = kit.clock.now + 86_400_000
-        kit.write(lambda tx, until=until: notices.tell_asked(tx, pid, "helper_asked", case.id, until, intake))
+        kit.write(lambda tx, until=until: notify.tell_asked(tx, pid, "helper_asked", case.id, until, intake))
         kit.clock.forward(minutes=1)
     drain(kit)
     assert len([x for x in tray.letters if x.kind == "asked"]) == 9, "three an hour, for three hours"

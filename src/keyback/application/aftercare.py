@@ -9,7 +9,7 @@ from typing import Literal, get_args
 
 from keyback.application import stepup
 from keyback.application.lockdown import recent
-from keyback.application.notices import username_of
+from keyback.application.notifications.notify import username_of
 from keyback.application.store import Job, Tx
 from keyback.domain.challenge import HOUR
 from keyback.domain.events import Note

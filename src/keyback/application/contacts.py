@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from keyback.application import moving, reminders
-from keyback.application.account import changed, masked
 from keyback.application.mail_quota import Ask, may_send
-from keyback.application.notices import username_of
+from keyback.application.notifications.account_changes import changed, masked
+from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin, device_words
 from keyback.application.ports import Asked, Holder, Proof, Target
 from keyback.application.store import Database, Job, Tx

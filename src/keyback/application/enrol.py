@@ -14,8 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from keyback.application import locking
-from keyback.application.account import changed
 from keyback.application.enrolling import EnrolsApp, EnrolsPasskey
+from keyback.application.notifications.account_changes import changed
 from keyback.application.origin import Origin
 from keyback.application.ports import MakesCodes
 from keyback.application.showing import Fits, anything

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keyback.application import known_devices
-from keyback.application.notices import tell_all, tell_asked
+from keyback.application.notifications.notify import tell_all, tell_asked
 from keyback.application.origin import Origin, device_words
 from keyback.application.store import Intake, Tx
 from keyback.domain import case as dc

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Literal
 
 from keyback.application import moving
-from keyback.application.account import masked
 from keyback.application.import_rows import ORDER, BadRow, Row, group_name, read_row, row_key
 from keyback.application.import_table import Record, Table, Unreadable, digest
+from keyback.application.notifications.account_changes import masked
 from keyback.application.store import Database, Imported, ImportedAccount, ImportResult, Tx
 from keyback.domain.addresses import AddressChange
 from keyback.domain.events import Note

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from keyback.application.fairness import behind
 from keyback.application.intake import join
 from keyback.application.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
-from keyback.application.notices import tell_asked, username_of
+from keyback.application.notifications.notify import tell_asked, username_of
 from keyback.application.origin import device_words
 from keyback.application.ports import Holder, Proof, Target
 from keyback.application.store import Intake, Job, Match, Tx

@@ -11,8 +11,15 @@ from dataclasses import dataclass
 from typing import Literal
 
 from keyback.application import attempts, contacts, enrol, locking, moving, prove
-from keyback.application.account import DAYS_BACK, GONE_LINK_LIFE, PROOF, changed, masked, record
-from keyback.application.notices import username_of
+from keyback.application.notifications.account_changes import (
+    DAYS_BACK,
+    GONE_LINK_LIFE,
+    PROOF,
+    changed,
+    masked,
+    record,
+)
+from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
 from keyback.application.store import Tx
 from keyback.domain import case as dc

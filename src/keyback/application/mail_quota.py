@@ -61,7 +61,7 @@ QUOTA_OF: Mapping[LetterKind, Literal["asked", "notice"]] = {
     LetterKind.INVITED: "asked",
     LetterKind.CHANGED: "notice",
     LetterKind.HOLD: "notice",
-    LetterKind.ASKED: "notice",  # as many as recovery mails at most (`notices.tell_asked`)
+    LetterKind.ASKED: "notice",  # as many as recovery mails at most (`notify.tell_asked`)
     LetterKind.STOPPED: "notice",
     LetterKind.ROTATION: "notice",
     LetterKind.MOVING: "notice",

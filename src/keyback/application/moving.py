@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from keyback.application import account
-from keyback.application.account import changed, masked, trusted
+from keyback.application.notifications import account_changes
+from keyback.application.notifications.account_changes import changed, masked, trusted
 from keyback.application.origin import Origin
 from keyback.application.store import Job, Tx
 from keyback.domain.addresses import AddressChange
@@ -73,8 +73,8 @@ def _link(tx: Tx, person: Person, new: Contact, reader: Contact, what: str) -> P
     until = new.usable_from
     proof, target, handle = PROOF, new.id, reader.id
     if not _waits(what):
-        proof, target, handle = account.PROOF, reader.id, ""
-        until = tx.now + (account.GONE_LINK_LIFE if reader.state == "removed" else account.LINK_LIFE)
+        proof, target, handle = account_changes.PROOF, reader.id, ""
+        until = tx.now + (account_changes.GONE_LINK_LIFE if reader.state == "removed" else account_changes.LINK_LIFE)
     return Prompt(
         tx.new_id(), "cancel", proof, person.id, tx.random(32), person.security_version, tx.now, until,
         target=target, handle=handle,
@@ -96,7 +96,7 @@ def _letter(
 ) -> Job:
     own = [a.username for a in accounts if not a.provider] or [a.username for a in accounts]
     # Texts for phones have one form for all that changes; without a link there is nothing to refuse by.
-    letter = LETTER if _waits(what) and prompt is not None and reader.channel == "mail" else account.LETTER
+    letter = LETTER if _waits(what) and prompt is not None and reader.channel == "mail" else account_changes.LETTER
     body = {
         "letter": letter,
         "person": person.id,
@@ -109,7 +109,7 @@ def _letter(
         "source": "",
         "device": "",
     } | ({"prompt": prompt.id} if prompt else {})
-    return Job(tx.new_id(), "mail", body, tx.now, tx.now + account.LETTER_LIFE)
+    return Job(tx.new_id(), "mail", body, tx.now, tx.now + account_changes.LETTER_LIFE)
 
 
 # ── refusing ────────────────────────────────────────────────────────────────

@@ -13,7 +13,7 @@ from typing import Literal
 
 from keyback.application import evidence, guesses, together
 from keyback.application.evidence import Here, channel_of
-from keyback.application.notices import tell_all, username_of
+from keyback.application.notifications.notify import tell_all, username_of
 from keyback.application.origin import Origin
 from keyback.application.store import Database, Intake, Seals, Tx
 from keyback.domain import case as dc

@@ -12,8 +12,8 @@ from itertools import product
 from typing import Final
 
 from keyback.application import enrol, locking, ownpassword
-from keyback.application.account import changed
 from keyback.application.enrolling import EnrolsQuestions
+from keyback.application.notifications.account_changes import changed
 from keyback.application.origin import Origin
 from keyback.application.services import Services
 from keyback.application.showing import Fits, anything

@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from keyback.application import evidence, stepup, throttle
-from keyback.application.account import changed
 from keyback.application.enrolling import EnrolsApp
 from keyback.application.evidence import Here
 from keyback.application.mail_quota import Ask, may_send
-from keyback.application.notices import username_of
+from keyback.application.notifications.account_changes import changed
+from keyback.application.notifications.notify import username_of
 from keyback.application.ports import Connector, Means, Outcome, Plan
 from keyback.application.showing import Fits, anything
 from keyback.application.store import Database, Job, Tx

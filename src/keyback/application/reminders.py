@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from keyback.application.notices import username_of
+from keyback.application.notifications.notify import username_of
 from keyback.application.store import Job, Tx
 from keyback.domain.ages import Ages
 from keyback.domain.challenge import HOUR

@@ -13,7 +13,7 @@ import structlog
 
 from keyback.application import aftercare, evidence, throttle
 from keyback.application.evidence import Here
-from keyback.application.notices import tell_all
+from keyback.application.notifications.notify import tell_all
 from keyback.application.ports import Connector, Outcome, Plan, Step
 from keyback.application.store import Database, Job, StorageDown, Tx
 from keyback.domain import case as dc

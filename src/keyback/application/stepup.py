@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 from keyback.application import guesses, showing, throttle, together
-from keyback.application.account import tell
+from keyback.application.notifications.account_changes import tell
 from keyback.application.origin import Origin
 from keyback.application.passwords import Busy, HashGate
 from keyback.application.ports import Asked, Holder, MakesCodes, Proof, Target, Verdict

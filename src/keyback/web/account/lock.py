@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application import lockdown
-from keyback.application.account import DAYS_BACK
+from keyback.application.notifications.account_changes import DAYS_BACK
 from keyback.web import links
 from keyback.web.account.session import page, signed_in
 from keyback.web.context import desk_of

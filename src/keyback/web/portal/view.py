@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from keyback.application.notices import username_of
+from keyback.application.notifications.notify import username_of
 from keyback.application.store import Intake, Tx
 from keyback.domain.case import Case
 from keyback.web import pages

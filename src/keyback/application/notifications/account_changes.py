@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keyback.application.notices import username_of
+from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
 from keyback.application.store import Job, Tx
 from keyback.domain.challenge import HOUR, token_digest
