@@ -10,7 +10,8 @@ from typing import Any
 import pyotp
 import pytest
 
-from keyback.application import contacts, enrol, lockdown, ownpassword, signin
+from keyback.application import contacts, enrol, signin
+from keyback.application.account import change_password, lockdown
 from keyback.application.store import Session, Tx
 from keyback.domain.challenge import WINDOW_TRIES, token_digest
 from keyback.domain.errors import Refusal
@@ -97,8 +98,8 @@ def test_the_code_to_a_new_address_is_taken_once_and_guessed_ten_times(
 def test_of_many_new_passwords_one_is_taken(make_kit: Make, database_url: str) -> None:
     kit, tray, session = kit_of(make_kit, database_url)
     s, new = kit.services, [Secret(f"supper ladder teapot {n}") for n in range(MANY)]
-    found = at_once(kit, lambda n: ownpassword.change(s, session, OLD, new[n], HERE))
-    done = [n for n, x in enumerate(found) if x == ownpassword.Faults()]
+    found = at_once(kit, lambda n: change_password.change(s, session, OLD, new[n], HERE))
+    done = [n for n, x in enumerate(found) if x == change_password.Faults()]
     assert len(done) == 1
     assert {x if isinstance(x, str) else x.current for n, x in enumerate(found) if n not in done} <= {
         "conflict", "wrong", "no_tries",

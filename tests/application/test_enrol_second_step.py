@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from keyback.application import aftercare, evidence, readiness, secondstep, signin, stepup
+from keyback.application import aftercare, evidence, secondstep, signin, stepup
+from keyback.application.account import readiness
 from keyback.application.ports import Holder
 from keyback.application.stepup import Step
 from keyback.domain import challenge as ch

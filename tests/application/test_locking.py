@@ -17,18 +17,8 @@ import pyotp
 import pytest
 from sqlalchemy import event
 
-from keyback.application import (
-    contacts,
-    enrol,
-    evidence,
-    lockdown,
-    ownpassword,
-    prove,
-    questions,
-    remedies,
-    reset,
-    signin,
-)
+from keyback.application import contacts, enrol, evidence, prove, questions, remedies, reset, signin
+from keyback.application.account import change_password, lockdown
 from keyback.application.evidence import Here
 from keyback.application.notifications.account_changes import LINK_LIFE, lock_link
 from keyback.application.store import Session, Tx
@@ -292,7 +282,7 @@ def test_of_new_passwords_on_two_nodes_one_is_taken(house: House) -> None:
     s, before = house.kit.services, house.kit.read(lambda tx: tx.people.credential(house.session.account_id))
 
     def store(n: int) -> Act:
-        return lambda tx: ownpassword._store(tx, s, house.session, before, f"{before}{n}", HERE)
+        return lambda tx: change_password._store(tx, s, house.session, before, f"{before}{n}", HERE)
 
     assert house.overlap(store(1), store(2)) == [None, "conflict"]
     assert types(house.kit).count("password_changed") == 1

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from keyback.application import attempts, known_devices, lockdown, secondstep, signin
+from keyback.application import attempts, known_devices, secondstep, signin
+from keyback.application.account import lockdown
 from keyback.application.origin import Origin
 from keyback.application.retention import KEEP_SEEN, purge
 from keyback.domain.secret import Secret

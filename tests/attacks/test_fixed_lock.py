@@ -82,9 +82,9 @@ def test_somebody_who_changes_their_password_is_not_locked_by_what_was_guessed_b
         enter(kit, "maya", guess(n), somewhere(n))
     session = kit.read(lambda tx: signin.session_of(tx, inside.token))
     assert session is not None
-    from keyback.application import ownpassword
+    from keyback.application.account import change_password
 
-    found = ownpassword.change(kit.services, session[0], OLD, Secret("Lantern-harbour-17"), HERE)
+    found = change_password.change(kit.services, session[0], OLD, Secret("Lantern-harbour-17"), HERE)
     assert not kit.run(found)
     assert isinstance(enter(kit, "maya", Secret("Lantern-harbour-17"), somewhere(9)), signin.SignedIn)
     pid = person_id(kit)

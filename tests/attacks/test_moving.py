@@ -10,7 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from keyback.application import contacts as own_contacts
-from keyback.application import lockdown, moving
+from keyback.application import moving
+from keyback.application.account import lockdown
 from keyback.application.audit_log import log_of
 from keyback.application.importing import Report, Systems, import_people
 from keyback.domain.ages import DAY, Ages, age_of

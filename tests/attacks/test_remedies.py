@@ -9,7 +9,8 @@ from typing import Any
 import pyotp
 import pytest
 
-from keyback.application import enrol, evidence, lockdown, newpasskey, prove, remedies, signin
+from keyback.application import enrol, evidence, newpasskey, prove, remedies, signin
+from keyback.application.account import lockdown
 from keyback.application.origin import Origin
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.secret import Secret

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from keyback.application import contacts, enrol, handles, lockdown, prove, secondstep, signin
+from keyback.application import contacts, enrol, handles, prove, secondstep, signin
+from keyback.application.account import lockdown
 from keyback.application.notifications import account_changes
 from keyback.application.store import Tx
 from keyback.domain.challenge import HOUR, LINK_LIFE, holder_secret

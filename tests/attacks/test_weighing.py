@@ -9,7 +9,8 @@ from typing import Any
 import pyotp
 import pytest
 
-from keyback.application import enrol, evidence, lockdown, readiness, remedies, signin
+from keyback.application import enrol, evidence, remedies, signin
+from keyback.application.account import lockdown, readiness
 from keyback.application.policy_people import Offer, census
 from keyback.application.ports import Holder
 from keyback.domain import challenge as ch

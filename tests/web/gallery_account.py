@@ -7,10 +7,10 @@ from dataclasses import replace
 
 from markupsafe import Markup
 
+from keyback.application.account.lockdown import Added
+from keyback.application.account.readiness import MISHAPS, Outlook
 from keyback.application.aftercare import STEPS
-from keyback.application.lockdown import Added
 from keyback.application.lockouts import Failing
-from keyback.application.readiness import MISHAPS, Outlook
 from keyback.web import pages as p
 from keyback.web import pages_account as a
 

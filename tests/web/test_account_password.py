@@ -8,7 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
-from keyback.application import ownpassword, signin, stepup, throttle
+from keyback.application import signin, stepup, throttle
+from keyback.application.account import change_password
 from keyback.application.passwords import Busy
 from keyback.domain.challenge import WINDOW_TRIES, token_digest
 from keyback.domain.secret import Secret
@@ -142,7 +143,7 @@ def test_whether_it_was_used_before_is_for_those_who_know_the_current_one(make_k
     done = sign_in(kit, "maya", old)
     assert isinstance(done, signin.SignedIn)
     session = kit.read(lambda tx: tx.sessions.get(token_digest(done.token)))
-    assert not kit.run(ownpassword.change(kit.services, session, old, now, HERE))
+    assert not kit.run(change_password.change(kit.services, session, old, now, HERE))
     for current, said in ((wrong, []), (now, ["used_before"])):
-        faults = kit.run(ownpassword.change(kit.services, session, current, old, HERE))
+        faults = kit.run(change_password.change(kit.services, session, current, old, HERE))
         assert [v.code for v in faults.broken] == said

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Final
 
-from keyback.application import enrol, locking, ownpassword
+from keyback.application import enrol, locking
+from keyback.application.account import change_password
 from keyback.application.enrolling import EnrolsQuestions
 from keyback.application.notifications.account_changes import changed
 from keyback.application.origin import Origin
@@ -86,7 +87,7 @@ def _known(tx: Tx, s: Services, session: Session) -> tuple[list[str], int]:
     person = tx.people.person(session.person_id)
     if person is None:
         raise Refusal("over")
-    c = ownpassword.subject(tx, s, session).context
+    c = change_password.subject(tx, s, session).context
     return [*c.companies, *c.systems, *c.usernames, *c.names, *c.mails], person.security_version
 
 

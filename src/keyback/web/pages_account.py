@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from keyback.application.lockdown import Added
+from keyback.application.account.lockdown import Added
+from keyback.application.account.readiness import Outlook
 from keyback.application.lockouts import Failing
-from keyback.application.readiness import Outlook
 from keyback.web.pages import Page, PasswordForm
 from keyback.web.pages_ways import ForColleague
 

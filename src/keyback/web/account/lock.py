@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import lockdown
+from keyback.application.account import lockdown
 from keyback.application.notifications.account_changes import DAYS_BACK
 from keyback.web import links
 from keyback.web.account.session import page, signed_in

@@ -6,7 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import aftercare, evidence, lockdown, locking, readiness
+from keyback.application import aftercare, evidence, locking
+from keyback.application.account import lockdown, readiness
 from keyback.application.ports import Holder
 from keyback.application.store import Tx
 from keyback.domain.errors import Refusal

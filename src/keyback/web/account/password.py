@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import ownpassword
+from keyback.application.account import change_password
 from keyback.application.passwords import Busy
 from keyback.domain.errors import Refusal
 from keyback.domain.password import state_of
@@ -35,7 +35,7 @@ async def show(request: Request) -> Response:
 
 async def _page(desk: Desk, request: Request, me: Me, status: int = 200, typed: str = "", **over: Any) -> Response:
     s = desk.services
-    who = await s.db.read(lambda tx: ownpassword.subject(tx, s, me.session))
+    who = await s.db.read(lambda tx: change_password.subject(tx, s, me.session))
     states = state_of(typed, s.rules, who.context, s.blocklist, who.with_factor, s.leaked)
     rules = rules_of(states, desk.locale(request))
     model = NewPassword(me.account.username, s.rules.shortest(who.with_factor), rules, **over)
@@ -55,7 +55,7 @@ async def change(request: Request) -> Response:
         return await _page(desk, request, me, 422, typed, mismatch=True)
     current = Secret(values["current_password"])
     try:
-        faults = await ownpassword.change(desk.services, me.session, current, Secret(typed), origin)
+        faults = await change_password.change(desk.services, me.session, current, Secret(typed), origin)
     except Refusal:
         return see("/account/password")
     except Busy:

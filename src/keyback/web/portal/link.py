@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import contacts, fetching, lockdown, moving, prove, together, vouching
+from keyback.application import contacts, fetching, moving, prove, together, vouching
+from keyback.application.account import lockdown
 from keyback.application.handles import holds
 from keyback.application.origin import device_words
 from keyback.application.store import Tx
