@@ -10,18 +10,8 @@ from functools import partial
 
 import structlog
 
-from keyback.application import (
-    attempts,
-    delivery,
-    evidence,
-    intake,
-    issuing,
-    moving,
-    reminders,
-    reset,
-    rotation,
-    spraying,
-)
+from keyback.application import attempts, delivery, evidence, intake, issuing, moving, reset, rotation, spraying
+from keyback.application.enrolment import reminders
 from keyback.application.mail_quota import Reason
 from keyback.application.retention import purge
 from keyback.application.services import Services

@@ -10,8 +10,9 @@ from typing import Any
 import pyotp
 import pytest
 
-from keyback.application import contacts, enrol, signin
+from keyback.application import signin
 from keyback.application.account import change_password, lockdown
+from keyback.application.enrolment import contacts, factors
 from keyback.application.store import Session, Tx
 from keyback.domain.challenge import WINDOW_TRIES, token_digest
 from keyback.domain.errors import Refusal
@@ -61,12 +62,12 @@ def test_an_app_is_switched_on_once(make_kit: Make, database_url: str) -> None:
     kit, tray, session = kit_of(make_kit, database_url)
     app: Any = kit.services.proofs["totp"]
     who = maya(kit)
-    new = kit.write(lambda tx: enrol.start_totp(tx, app, who))
+    new = kit.write(lambda tx: factors.start_totp(tx, app, who))
     seed = kit.read(lambda tx: str(tx.factors.get(new).data["seed"]))
     code = pyotp.TOTP(seed).at(kit.clock() // 1000)
 
     def finish(tx: Tx) -> bool:
-        return enrol.finish_totp(tx, app, session, new, code, HERE)
+        return factors.finish_totp(tx, app, session, new, code, HERE)
 
     found = at_once(kit, lambda _: kit.services.db.write(finish))
     assert (found.count(True), found.count("over")) == (1, MANY - 1)
@@ -119,7 +120,7 @@ def test_what_is_removed_is_told_once(make_kit: Make, database_url: str, how: st
 
     def act(tx: Tx) -> None:
         if how == "remove":
-            enrol.remove(tx, session.person_id, factor, s.policy, HERE)
+            factors.remove(tx, session.person_id, factor, s.policy, HERE)
         else:
             lockdown.drop(tx, who, [factor], s.policy, HERE)
 

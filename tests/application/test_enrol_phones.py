@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from keyback.application import contacts
 from keyback.application.account import readiness
+from keyback.application.enrolment import contacts
 from keyback.application.notifications import account_changes
 from keyback.application.ports import Holder
 from keyback.application.store import Tx

@@ -17,8 +17,10 @@ import pyotp
 import pytest
 from sqlalchemy import event
 
-from keyback.application import contacts, enrol, evidence, prove, questions, remedies, reset, signin
+from keyback.application import evidence, prove, remedies, reset, signin
 from keyback.application.account import change_password, lockdown
+from keyback.application.enrolment import contacts, security_questions
+from keyback.application.enrolment import factors as enrolment_factors
 from keyback.application.evidence import Here
 from keyback.application.notifications.account_changes import LINK_LIFE, lock_link
 from keyback.application.store import Session, Tx
@@ -156,7 +158,7 @@ def circles(*nodes: SqlDatabase) -> Iterator[list[str]]:
 
 
 def remover(h: House, factor_id: str) -> Act:
-    return lambda tx: enrol.remove(tx, h.pid, factor_id, h.kit.services.policy, HERE).id
+    return lambda tx: enrolment_factors.remove(tx, h.pid, factor_id, h.kit.services.policy, HERE).id
 
 
 @pytest.mark.covers("F10", "W-7")
@@ -186,19 +188,21 @@ def test_a_removal_and_a_list_of_removals_leave_one(house: House) -> None:
 def test_one_seed_waits_and_no_more_apps_than_allowed(house: House) -> None:
     app: Any = house.kit.services.proofs["totp"]
     who = house.maya
-    for _ in range(enrol.MOST["totp"] - 1):
+    for _ in range(enrolment_factors.MOST["totp"] - 1):
         add_totp(house.kit)
-    made = house.overlap(lambda tx: enrol.start_totp(tx, app, who), lambda tx: enrol.start_totp(tx, app, who))
+    made = house.overlap(
+        lambda tx: enrolment_factors.start_totp(tx, app, who), lambda tx: enrolment_factors.start_totp(tx, app, who)
+    )
     assert house.kit.read(lambda tx: len(tx.factors.of_person(house.pid, states=("pending",)))) == 1
-    made += house.at_once([lambda tx: enrol.start_totp(tx, app, who)] * MANY)
+    made += house.at_once([lambda tx: enrolment_factors.start_totp(tx, app, who)] * MANY)
     waiting = house.kit.read(lambda tx: tx.factors.of_person(house.pid, states=("pending",)))
     assert [f.id for f in waiting] == [f.id for f in waiting if f.id in made]
     assert len(waiting) == 1
     seed = str(waiting[0].data["seed"])
     code = pyotp.TOTP(seed).at(house.kit.clock() // 1000)
-    finish: Act = lambda tx: enrol.finish_totp(tx, app, house.session, waiting[0].id, code, HERE)  # noqa: E731
+    finish: Act = lambda tx: enrolment_factors.finish_totp(tx, app, house.session, waiting[0].id, code, HERE)  # noqa: E731
     assert house.at_once([finish] * MANY).count(True) == 1
-    assert len(house.factors()) == enrol.MOST["totp"]
+    assert len(house.factors()) == enrolment_factors.MOST["totp"]
 
 
 @pytest.mark.covers("F10")
@@ -206,10 +210,10 @@ def test_one_set_of_codes_and_of_questions_is_left(house: House) -> None:
     version = house.maya.security_version
 
     def codes(tx: Tx) -> None:
-        enrol._replace_codes(tx, house.session, [], HERE)
+        enrolment_factors._replace_codes(tx, house.session, [], HERE)
 
     def asked(tx: Tx) -> None:
-        questions._replace(tx, house.session, version, {}, HERE)
+        security_questions._replace(tx, house.session, version, {}, HERE)
 
     house.overlap(codes, codes)
     house.overlap(asked, asked)
@@ -260,15 +264,15 @@ def test_an_address_is_written_down_once(house: House) -> None:
 def test_what_a_thief_adds_at_the_moment_of_a_lockdown_is_not_added(house: House, what: str) -> None:
     app: Any = house.kit.services.proofs["totp"]
     who, version = house.maya, house.maya.security_version
-    new = house.kit.write(lambda tx: enrol.start_totp(tx, app, who))
+    new = house.kit.write(lambda tx: enrolment_factors.start_totp(tx, app, who))
     seed = house.kit.read(lambda tx: str(tx.factors.get(new).data["seed"]))  # type: ignore[union-attr]
     code = pyotp.TOTP(seed).at(house.kit.clock() // 1000)
     contact = house.kit.write(lambda tx: contacts.start(tx, who, "mail", "m@example.net", "", HERE))
     prompt = next(p for p in house.kit.read(lambda tx: tx.prompts.live(house.pid, "enrol")) if p.target == contact)
     acts: dict[str, Act] = {
-        "app": lambda tx: enrol.finish_totp(tx, app, house.session, new, code, HERE),
-        "codes": lambda tx: enrol._replace_codes(tx, house.session, [], HERE),
-        "questions": lambda tx: questions._replace(tx, house.session, version, {}, HERE),
+        "app": lambda tx: enrolment_factors.finish_totp(tx, app, house.session, new, code, HERE),
+        "codes": lambda tx: enrolment_factors._replace_codes(tx, house.session, [], HERE),
+        "questions": lambda tx: security_questions._replace(tx, house.session, version, {}, HERE),
         "contact": lambda tx: contacts._confirm(tx, prompt, HERE),
     }
     found = house.overlap(lambda tx: lockdown.lock(tx, house.pid, True, HERE), acts[what])
@@ -295,14 +299,14 @@ def test_a_second_step_that_is_added_while_all_are_replaced_does_not_stay(house:
     app: Any = kit.services.proofs["totp"]
     add_totp(kit)
     handle, at = second_factor(house), here(kit)
-    thief = kit.write(lambda tx: enrol.start_passkey(tx, who))
+    thief = kit.write(lambda tx: enrolment_factors.start_passkey(tx, who))
     new = kit.write(lambda tx: remedies.start_app(tx, app, handle, at))
     seed = kit.read(lambda tx: str(tx.factors.get(new).data["seed"]))  # type: ignore[union-attr]
     typed = pyotp.TOTP(seed).at(kit.clock() // 1000)
     maker: Any = None  # which is not asked
     found = house.overlap(
         lambda tx: remedies.replace_factor(tx, app, handle, typed, at),
-        lambda tx: enrol.finish_passkey(tx, maker, house.session, thief, "{}", "mine", HERE),
+        lambda tx: enrolment_factors.finish_passkey(tx, maker, house.session, thief, "{}", "mine", HERE),
     )
     assert found == [True, "over"]
     assert [f.id for f in kit.read(lambda tx: tx.factors.of_person(house.pid)) if f.kind in BOUND] == [new]
@@ -354,7 +358,7 @@ def everything(h: House, name: str, pid: str, handle: str, token: str, stop: str
         lambda tx: prove.stop_by_requester(tx, handle),
         lambda tx: lockdown.lock(tx, pid, True, HERE),
         lambda tx: lockdown.lock_by_link(tx, link, True, HERE),
-        lambda tx: enrol.remove(tx, pid, factors[0], policy, HERE).id,
+        lambda tx: enrolment_factors.remove(tx, pid, factors[0], policy, HERE).id,
         lambda tx: lockdown.drop(tx, who, factors[1:], policy, HERE),
         lambda tx: contacts.start(tx, who, "mail", f"{name}@example.net", "", HERE),
         lambda tx: signin.open_session(tx, account, who, HERE, PRESETS["nist"]).token,

@@ -12,7 +12,8 @@ import pyotp
 import pytest
 from sqlalchemy import event
 
-from keyback.application import contacts, enrol, prove, secondstep, signin, stepup, ways
+from keyback.application import prove, secondstep, signin, stepup, ways
+from keyback.application.enrolment import contacts, factors
 from keyback.application.store import Session, StorageDown, Tx
 from keyback.domain.challenge import token_digest
 from keyback.domain.factor import Factor
@@ -163,10 +164,10 @@ def by_code_to_a_new_address(h: House) -> tuple[Act, Callable[[Any], bool]]:
 def by_first_code_of_an_app(h: House) -> tuple[Act, Callable[[Any], bool]]:
     app: Any = h.kit.services.proofs["totp"]
     session = h.session()
-    new = h.kit.write(lambda tx: enrol.start_totp(tx, app, tx.people.person(h.pid)))  # type: ignore[arg-type]
+    new = h.kit.write(lambda tx: factors.start_totp(tx, app, tx.people.person(h.pid)))  # type: ignore[arg-type]
     seed = h.kit.read(lambda tx: str(tx.factors.get(new).data["seed"]))  # type: ignore[union-attr]
     code = pyotp.TOTP(seed).at(h.kit.clock() // 1000)
-    finish = lambda tx: enrol.finish_totp(tx, app, session, new, code, HERE)  # noqa: E731
+    finish = lambda tx: factors.finish_totp(tx, app, session, new, code, HERE)  # noqa: E731
     return lambda: h.kit.services.db.write(finish), lambda got: got is True
 
 

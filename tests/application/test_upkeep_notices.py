@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from keyback.application import contacts
 from keyback.application.account import lockdown
+from keyback.application.enrolment import contacts
 from keyback.application.notifications.account_changes import GONE_LINK_LIFE, LINK_LIFE, changed
 from keyback.domain.challenge import HOUR
 from keyback.domain.factor import COOL_IN

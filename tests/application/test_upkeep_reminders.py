@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from keyback.application import contacts, reminders, vouching, ways
+from keyback.application import vouching, ways
+from keyback.application.enrolment import contacts, reminders
 from keyback.domain.secret import Secret
 from keyback.storage.health import backlog
 from keyback.storage.restoring import make_safe

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from keyback.application import contacts, reminders
+from keyback.application.enrolment import contacts, reminders
 from keyback.application.policy_people import Offer, census
 from keyback.domain import policy
 from keyback.domain.ages import DAY, Ages, age_of

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from keyback.application import contacts, delivery, known_devices, remedies, ways
+from keyback.application import delivery, known_devices, remedies, ways
+from keyback.application.enrolment import contacts
 from keyback.application.mail_quota import QUOTA_OF, InstallationQuota, asker_of, reason_of
 from keyback.application.notifications import notify
 from keyback.application.origin import Origin
@@ -53,7 +54,7 @@ def enroll(kit: Kit, *methods: str, who: str = "maya") -> None:
 WRITTEN = {
     "application.intake._mail": "asked: MailQuota",
     "application.issuing._send": "asked: MailQuota",
-    "application.contacts.send": "asked: may_send",
+    "application.enrolment.contacts.send": "asked: may_send",
     "application.remedies.start_mailbox": "asked: may_send",
     "application.notifications.notify.tell_all": "notice: a case changed, by evidence, its owner's link or an operator",
     "application.notifications.account_changes.tell": (
@@ -64,7 +65,7 @@ WRITTEN = {
     "application.moving._letter": "notice: once for each address that an import changes",
     "application.rotation._tell": "notice: each step once",
     "application.aftercare.remind_later": "notice: once after a recovery",
-    "application.reminders._letter": "notice: once a year",
+    "application.enrolment.reminders._letter": "notice: once a year",
 }
 
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from keyback.application import contacts as own_contacts
 from keyback.application import moving
 from keyback.application.account import lockdown
 from keyback.application.audit_log import log_of
+from keyback.application.enrolment import contacts as own_contacts
 from keyback.application.importing import Report, Systems, import_people
 from keyback.domain.ages import DAY, Ages, age_of
 from keyback.domain.errors import Refusal

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from keyback.application import contacts, signin
+from keyback.application import signin
+from keyback.application.enrolment import contacts
 from keyback.domain.challenge import token_digest
 from keyback.storage.schema import intakes
 from keyback.web import forms, intake

@@ -9,8 +9,9 @@ from typing import Any
 import pyotp
 import pytest
 
-from keyback.application import enrol, evidence, newpasskey, prove, remedies, signin
+from keyback.application import evidence, newpasskey, prove, remedies, signin
 from keyback.application.account import lockdown
+from keyback.application.enrolment import factors
 from keyback.application.origin import Origin
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.secret import Secret
@@ -302,12 +303,12 @@ def test_a_seed_that_somebody_made_elsewhere_is_never_shown(make_kit: Make) -> N
     answer_way(kit, started.handle, "recovery_code", codes[0])
     waited(kit, 1)
     pid = person_id(kit)
-    foreign = kit.write(lambda tx: enrol.start_totp(tx, app_of(kit), tx.people.person(pid)))
+    foreign = kit.write(lambda tx: factors.start_totp(tx, app_of(kit), tx.people.person(pid)))
     page = Browser(kit, started)("GET", f"/r/{started.handle}").text
     assert "<svg" not in page.split("<main")[1].split("qr")[0] or "/factor/new" in page
     assert kit.read(lambda tx: tx.factors.get(foreign)).data["seed"][:4] not in page
     mine = kit.write(lambda tx: remedies.start_app(tx, app_of(kit), started.handle, here(kit)))
-    assert kit.read(lambda tx: enrol.pending_totp(tx, pid, mine)) is None
+    assert kit.read(lambda tx: factors.pending_totp(tx, pid, mine)) is None
     assert kit.read(lambda tx: tx.factors.get(mine)).usable_from > kit.clock() + 71 * 3_600_000
 
 

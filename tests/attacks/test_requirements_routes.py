@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from keyback.application import contacts, enrol, handles, prove, secondstep, signin
+from keyback.application import handles, prove, secondstep, signin
 from keyback.application.account import lockdown
+from keyback.application.enrolment import contacts, factors
 from keyback.application.notifications import account_changes
 from keyback.application.store import Tx
 from keyback.domain.challenge import HOUR, LINK_LIFE, holder_secret
@@ -168,7 +169,7 @@ def test_what_binds_an_app_is_shown_in_the_session_and_mailed_to_nobody(make_kit
     assert kit.read(lambda tx: tx.factors.of_person(pid)) == ()
     site.cookies["session"] = token_of(kit, "maya")
     kit.clock.forward(minutes=31)
-    assert kit.read(lambda tx: enrol.pending_totp(tx, pid, pending.id)) is None, "it is good for half an hour"
+    assert kit.read(lambda tx: factors.pending_totp(tx, pid, pending.id)) is None, "it is good for half an hour"
     assert str(pending.data["seed"]) not in repr([letter.facts for letter in tray.letters])
     assert not [x for x in tray.letters if x.kind not in ("account_changed", "signed_in")]
 

@@ -14,7 +14,8 @@ import pyotp
 import pytest
 
 import keyback.web
-from keyback.application import moving, questions
+from keyback.application import moving
+from keyback.application.enrolment import security_questions
 from keyback.domain.secret import Secret
 from keyback.web import links
 from keyback.web.app import make_app, make_desk
@@ -366,7 +367,7 @@ def test_answers_given_meanwhile_are_not_replaced_unseen(make_kit: Make) -> None
     )
     assert goes(got) == at
     assert [f.id for f in kept(kit)] == [f.id for f in first]
-    assert questions.ASKED == 3
+    assert security_questions.ASKED == 3
 
 
 # ── all forms ───────────────────────────────────────────────────────────────

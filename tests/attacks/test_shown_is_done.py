@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from keyback.application import contacts
+from keyback.application.enrolment import contacts
 from keyback.application.notifications.account_changes import LINK_LIFE, lock_link
 from keyback.application.store import Tx
 from keyback.domain.prompt import link_token

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application import contacts
+from keyback.application.enrolment import contacts
 from keyback.application.notifications import notify
 from keyback.application.policy_people import Offer, census
 from keyback.application.policy_report import people_words

@@ -9,8 +9,9 @@ from typing import Any
 import pyotp
 import pytest
 
-from keyback.application import enrol, evidence, remedies, signin
+from keyback.application import evidence, remedies, signin
 from keyback.application.account import lockdown, readiness
+from keyback.application.enrolment import factors
 from keyback.application.policy_people import Offer, census
 from keyback.application.ports import Holder
 from keyback.domain import challenge as ch
@@ -68,7 +69,7 @@ def tier(kit: Kit) -> Tier:
 
 def remove(kit: Kit, factor_id: str) -> None:
     pid = person_id(kit)
-    kit.write(lambda tx: enrol.remove(tx, pid, factor_id, kit.services.policy, HERE))
+    kit.write(lambda tx: factors.remove(tx, pid, factor_id, kit.services.policy, HERE))
 
 
 def active(kit: Kit) -> list[str]:
@@ -161,11 +162,11 @@ def test_the_link_in_the_notice_takes_a_planted_app_back_as_well(kit: Kit) -> No
     assert isinstance(session, signin.SignedIn)
     app: Any = kit.services.proofs["totp"]
     pid = person_id(kit)
-    fid = kit.write(lambda tx: enrol.start_totp(tx, app, tx.people.person(pid)))
+    fid = kit.write(lambda tx: factors.start_totp(tx, app, tx.people.person(pid)))
     seed = kit.read(lambda tx: tx.factors.get(fid)).data["seed"]
     held = kit.read(lambda tx: tx.sessions.get(ch.token_digest(session.token)))
     code = pyotp.TOTP(str(seed)).at(kit.clock() // 1000)
-    assert kit.write(lambda tx: enrol.finish_totp(tx, app, held, fid, code, HERE))
+    assert kit.write(lambda tx: factors.finish_totp(tx, app, held, fid, code, HERE))
     drain(kit)
     link = tray.letters[-1].facts["stop_link"].reveal().rsplit("/", 1)[1]
     assert kit.write(lambda tx: lockdown.lock_by_link(tx, link, True, HERE))
@@ -238,12 +239,12 @@ def test_the_thief_of_a_mailbox_gains_nothing_by_taking_a_replaced_app_back(kit:
 def test_a_seed_that_never_worked_counts_for_nothing(kit: Kit) -> None:
     app: Any = kit.services.proofs["totp"]
     pid = person_id(kit)
-    kit.write(lambda tx: enrol.start_totp(tx, app, tx.people.person(pid)))
+    kit.write(lambda tx: factors.start_totp(tx, app, tx.people.person(pid)))
     kit.clock.forward(hours=80)
     add_totp(kit, usable_from=new(kit))
     kit.clock.forward(hours=1)
     kit.write(
-        lambda tx: enrol.start_totp(tx, app, tx.people.person(pid))
+        lambda tx: factors.start_totp(tx, app, tx.people.person(pid))
     )  # voids the first, which had time to "cool in"
     assert tier(kit) == "standard"
 

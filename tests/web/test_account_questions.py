@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 import httpx2
 import pytest
 
-from keyback.application import questions
+from keyback.application.enrolment import security_questions
 from keyback.domain.factor import COOL_IN, Factor
 from keyback.domain.secret import Secret
 from keyback.proofs.security_questions.questions import ASKED, QUESTIONS
@@ -48,7 +48,7 @@ def kit_of(make_kit: Make, url: str | None = None, policy: Any = None, **over: A
 
 def kept(kit: Kit) -> list[Factor]:
     pid = person_id(kit)
-    return [f for f in kit.read(lambda tx: tx.factors.of_person(pid)) if f.kind == questions.KIND]
+    return [f for f in kit.read(lambda tx: tx.factors.of_person(pid)) if f.kind == security_questions.KIND]
 
 
 def chosen(got: httpx2.Response) -> None:
@@ -70,7 +70,7 @@ def mailed(kit: Kit, tray: Tray, who: str = "maya") -> tuple[Browser, str, str]:
 
 
 def test_the_page_and_the_proof_ask_for_as_many() -> None:
-    assert questions.ASKED == ASKED
+    assert security_questions.ASKED == ASKED
 
 
 def test_they_are_offered_only_where_the_policy_has_them_on(make_kit: Make) -> None:
@@ -153,7 +153,7 @@ def test_a_new_choice_replaces_the_old_one_and_removing_is_told(make_kit: Make, 
 
 def test_a_lockdown_while_answers_are_hashed_wins(make_kit: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     kit, _, browser = kit_of(make_kit)
-    maker, pid = kit.services.proofs[questions.KIND], person_id(kit)
+    maker, pid = kit.services.proofs[security_questions.KIND], person_id(kit)
     real = type(maker).hashed  # type: ignore[attr-defined]
 
     async def slow(self: Any, picked: Any) -> Any:

@@ -12,7 +12,8 @@ from urllib.parse import quote
 import pyotp
 import pytest
 
-from keyback.application import enrol, evidence, newpasskey, prove, secondstep, signin, stepup
+from keyback.application import evidence, newpasskey, prove, secondstep, signin, stepup
+from keyback.application.enrolment import factors
 from keyback.domain.errors import Refusal
 from keyback.testing.authenticator import Authenticator
 from tests.attacks.enrolled import add_codes, add_totp, answer_way, ask_way, person_id
@@ -110,7 +111,7 @@ def test_no_other_page_makes_the_passkey(make_kit: Make) -> None:
     prompt = kit.read(lambda tx: newpasskey.waiting(tx, started.handle))
     assert prompt is not None
     pid, maker = person_id(kit), kit.services.proofs["passkey"]
-    assert kit.read(lambda tx: enrol.open_passkey(tx, tx.people.person(pid), prompt.id)) is None, "nor does a session"
+    assert kit.read(lambda tx: factors.open_passkey(tx, tx.people.person(pid), prompt.id)) is None, "nor does a session"
     stranger = ask(kit, "maya", journey="second_factor")
     drain(kit)
     mailed = ask(kit, "maya", journey="second_factor")

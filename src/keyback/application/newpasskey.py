@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from keyback.application import enrol, remedies, stepup
+from keyback.application import remedies, stepup
 from keyback.application.enrolling import EnrolsPasskey
+from keyback.application.enrolment import factors
 from keyback.application.evidence import Here
 from keyback.application.showing import Fits, anything
 from keyback.application.store import Tx
@@ -53,7 +54,7 @@ def waiting(tx: Tx, handle: str) -> Prompt | None:
 def options(tx: Tx, maker: EnrolsPasskey, o: remedies.Opened, prompt: Prompt, username: str, company: str) -> str:
     """JSON for the browser. No device is left out: what it holds is being replaced."""
     known = tx.factors.of_person(o.person.id)
-    handle = enrol.user_handle(tx, maker, prompt, known)
+    handle = factors.user_handle(tx, maker, prompt, known)
     return maker.registration_options(prompt.nonce, handle, username, o.person.name, company, ())
 
 
@@ -75,11 +76,11 @@ def replace(
     if prompt is None or not tx.prompts.end(prompt.id, "used"):
         raise Refusal("over")
     person_id, known = o.person.id, tx.factors.of_person(o.person.id, states=("pending", "active"))
-    of_person = enrol.user_handle(tx, maker, prompt, [f for f in known if f.state == "active"])
+    of_person = factors.user_handle(tx, maker, prompt, [f for f in known if f.state == "active"])
     made = maker.verify_registration(typed, prompt.nonce, of_person)
     if made is None or tx.factors.by_lookup(made.lookup) is not None:
         return "wrong"
-    label = enrol.clean_label(here.origin.agent, "Passkey")
+    label = factors.clean_label(here.origin.agent, "Passkey")
     new = Factor(
         tx.new_id(), person_id, "passkey", label, "active", made.data, made.counter, tx.now, tx.now + COOL_IN,
         lookup=made.lookup,

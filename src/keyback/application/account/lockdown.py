@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application import attempts, contacts, enrol, locking, moving, prove
+from keyback.application import attempts, locking, moving, prove
+from keyback.application.enrolment import contacts, factors
 from keyback.application.notifications.account_changes import (
     DAYS_BACK,
     GONE_LINK_LIFE,
@@ -149,7 +150,7 @@ def drop(tx: Tx, person: Person, ids: Sequence[str], policy: Policy, origin: Ori
         factor = tx.factors.get(item)
         try:
             if factor is not None:
-                enrol.remove(tx, person.id, item, policy, origin)
+                factors.remove(tx, person.id, item, policy, origin)
             else:
                 contacts.remove(tx, person.id, item, origin)
         except Refusal:

@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import contacts, enrol, locking, moving
+from keyback.application import locking, moving
+from keyback.application.enrolment import contacts
+from keyback.application.enrolment import factors as enrolment_factors
 from keyback.application.store import Tx
 from keyback.domain import challenge as ch
 from keyback.domain.ages import DAY, Ages, age_of
@@ -111,7 +113,7 @@ async def add_one(request: Request) -> Response:
     kind, origin = _kind(request, desk), desk.origin(request)
     if kind is None:
         return see("/account/contacts")
-    name = enrol.clean_label(values["name"][:200]) if kind == "helper" else ""
+    name = enrolment_factors.clean_label(values["name"][:200]) if kind == "helper" else ""
     try:
         if kind == "helper" and not name:
             raise BadInput("no_name")
@@ -136,7 +138,7 @@ def _typed_again(desk: Desk, request: Request, stale: Stale, values: Mapping[str
     if kind is None or not stale.me.fresh:
         return stale
     typed = "".join(c for c in values["address"][:254] if c.isprintable())
-    name = enrol.clean_label(values["name"][:200]) if kind == "helper" else ""
+    name = enrolment_factors.clean_label(values["name"][:200]) if kind == "helper" else ""
     model = AddContact(kind, "stale_form", typed, name, _stronger(desk, stale.me, kind))
     return page(desk, request, stale.me, model, 403)
 
@@ -224,7 +226,10 @@ async def ask_remove(request: Request) -> Response:
         f = tx.factors.get(item)
         if f is not None and f.person_id == me.person.id and f.state == "active":
             return RemoveOne(
-                f.id, f.kind, f.label, refused="" if enrol.may_remove(tx, me.person, f, policy) else "last_one"
+                f.id,
+                f.kind,
+                f.label,
+                refused="" if enrolment_factors.may_remove(tx, me.person, f, policy) else "last_one",
             )
         c = tx.contacts.many([item]).get(item)
         if c is None or c.person_id != me.person.id or c.state == "removed":
@@ -248,7 +253,7 @@ async def remove(request: Request) -> Response:
     def act(tx: Tx) -> str:
         locking.own(tx, me.session)
         if tx.factors.get(item) is not None:
-            enrol.remove(tx, me.person.id, item, s.policy, origin)
+            enrolment_factors.remove(tx, me.person.id, item, s.policy, origin)
             return "/account/ways"
         contacts.remove(tx, me.person.id, item, origin)
         return "/account/contacts"

@@ -10,8 +10,9 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from keyback.application import enrol, locking, questions, together
+from keyback.application import locking, together
 from keyback.application.enrolling import EnrolsApp, EnrolsPasskey
+from keyback.application.enrolment import factors, security_questions
 from keyback.application.passwords import Busy
 from keyback.application.ports import MakesCodes
 from keyback.application.store import Tx
@@ -46,7 +47,7 @@ def offered(desk: Desk) -> tuple[str, ...]:
         "passkey": isinstance(s.proofs.get("passkey"), EnrolsPasskey),
         "totp": isinstance(s.proofs.get("totp"), EnrolsApp),
         "recovery_code": isinstance(s.proofs.get("recovery_code"), MakesCodes),
-        questions.KIND: questions.maker_of(s) is not None,
+        security_questions.KIND: security_questions.maker_of(s) is not None,
     }
     return tuple(n for n, there in able.items() if there and s.policy.takes(n))
 
@@ -85,7 +86,7 @@ async def totp_start(request: Request) -> Response:
     if app is None:
         return see("/account/ways")
     try:
-        factor_id = await desk.services.db.write(lambda tx: enrol.start_totp(tx, app, locking.own(tx, me.session)))
+        factor_id = await desk.services.db.write(lambda tx: factors.start_totp(tx, app, locking.own(tx, me.session)))
     except Refusal:
         return see("/account/ways")
     return see(f"/account/totp/{factor_id}")
@@ -99,7 +100,7 @@ async def totp_setup(request: Request) -> Response:
 
 async def _setup(desk: Desk, request: Request, me: Me, status: int = 200, error: Any = "") -> Response:
     app, factor_id = _app(desk), request.path_params["id"]
-    pending = await desk.services.db.read(lambda tx: enrol.pending_totp(tx, me.person.id, factor_id))
+    pending = await desk.services.db.read(lambda tx: factors.pending_totp(tx, me.person.id, factor_id))
     if app is None or pending is None:
         return see("/account/ways")
     seed = str(pending.data["seed"])
@@ -123,7 +124,7 @@ async def totp_finish(request: Request) -> Response:
     typed = values["code"][:64]
     try:
         good = await desk.services.db.write(
-            lambda tx: enrol.finish_totp(tx, app, me.session, factor_id, typed, origin)
+            lambda tx: factors.finish_totp(tx, app, me.session, factor_id, typed, origin)
         )  # fmt: skip
     except Refusal:
         return see("/account/ways")
@@ -155,7 +156,7 @@ async def passkey_start(request: Request) -> Response:
     if _maker(desk) is None:
         return see("/account/ways")
     try:
-        prompt_id = await desk.services.db.write(lambda tx: enrol.start_passkey(tx, locking.own(tx, me.session)))
+        prompt_id = await desk.services.db.write(lambda tx: factors.start_passkey(tx, locking.own(tx, me.session)))
     except Refusal:
         return see("/account/ways")
     return see(f"/account/passkeys/{prompt_id}")
@@ -173,10 +174,10 @@ async def _ask_browser(desk: Desk, request: Request, me: Me, status: int = 200, 
         return see("/account/ways")
 
     def load(tx: Tx) -> str | None:
-        prompt = enrol.open_passkey(tx, me.person, prompt_id)
+        prompt = factors.open_passkey(tx, me.person, prompt_id)
         if prompt is None:
             return None
-        handle = enrol.user_handle(tx, maker, prompt, me.factors)
+        handle = factors.user_handle(tx, maker, prompt, me.factors)
         return maker.registration_options(
             prompt.nonce, handle, me.account.username, me.person.name, company, me.factors
         )  # fmt: skip
@@ -196,11 +197,11 @@ async def passkey_finish(request: Request) -> Response:
     maker, prompt_id, origin = _maker(desk), request.path_params["id"], desk.origin(request)
     if maker is None:
         return see("/account/ways")
-    label = enrol.clean_label(values["label"][:200], me.session.device or "Passkey")
+    label = factors.clean_label(values["label"][:200], me.session.device or "Passkey")
     typed = values["assertion"]
     try:
         done = await desk.services.db.write(
-            lambda tx: enrol.finish_passkey(tx, maker, me.session, prompt_id, typed, label, origin)
+            lambda tx: factors.finish_passkey(tx, maker, me.session, prompt_id, typed, label, origin)
         )
     except Refusal:
         return see("/account/passkeys")
@@ -227,7 +228,7 @@ async def _codes(desk: Desk, me: Me, **over: Any) -> Codes:
 
 
 def _set(desk: Desk, me: Me) -> str:
-    return shown.mark_of(desk.services.seals, enrol.present(me.factors, "recovery_codes"))
+    return shown.mark_of(desk.services.seals, factors.present(me.factors, "recovery_codes"))
 
 
 async def codes_make(request: Request) -> Response:
@@ -244,7 +245,7 @@ async def codes_make(request: Request) -> Response:
         key = together.key_of(s.db, "codes", me.session.digest.hex(), answer=mark)
         fits = shown.fits(s.seals, mark)
         sheet, _ = await together.first(
-            key, lambda: enrol.make_codes(s.db, maker, me.session, desk.origin(request), fits), lambda _: True
+            key, lambda: factors.make_codes(s.db, maker, me.session, desk.origin(request), fits), lambda _: True
         )
     except Refusal as e:
         note_refusal(request, e.code)

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import enrol, questions
 from keyback.application.enrolling import EnrolsQuestions
+from keyback.application.enrolment import factors, security_questions
 from keyback.application.passwords import Busy
 from keyback.domain.errors import Refusal
 from keyback.locale import gettext
@@ -19,7 +19,7 @@ from keyback.web.context import Desk, desk_of, note_refusal, see
 from keyback.web.forms import read_form
 from keyback.web.pages_account import Questions
 
-PLACES = range(1, questions.ASKED + 1)
+PLACES = range(1, security_questions.ASKED + 1)
 FIELDS = [f"{name}_{i}" for i in PLACES for name in ("question", "answer")]
 
 
@@ -28,7 +28,7 @@ async def show(request: Request) -> Response:
     me, desk = await confirmed(request), desk_of(request)
     if isinstance(me, Response):
         return me
-    maker = questions.maker_of(desk.services)
+    maker = security_questions.maker_of(desk.services)
     return _page(desk, request, me, maker) if maker else see("/account/ways")
 
 
@@ -36,8 +36,8 @@ def _page(desk: Desk, request: Request, me: Me, maker: EnrolsQuestions, status: 
     """The form. What was answered is on it in no state, neither before nor after (G5)."""
     locale = desk.locale(request)
     texts = tuple((key, gettext(locale, text)) for key, text in maker.questions.items())
-    old = next((f for f in me.factors if f.kind == questions.KIND), None)
-    of = shown.mark_of(desk.services.seals, enrol.present(me.factors, questions.KIND))
+    old = next((f for f in me.factors if f.kind == security_questions.KIND), None)
+    of = shown.mark_of(desk.services.seals, factors.present(me.factors, security_questions.KIND))
     return page(desk, request, me, Questions(texts, set_at=old.added_at if old else 0, of=of, **over), status)
 
 
@@ -48,7 +48,7 @@ async def choose(request: Request) -> Response:
     if isinstance(me, Response):
         return me
     s, origin = desk.services, desk.origin(request)
-    maker = questions.maker_of(s)
+    maker = security_questions.maker_of(s)
     if maker is None:
         return see("/account/ways")
     if not await desk.allows("proofs", request):
@@ -57,7 +57,7 @@ async def choose(request: Request) -> Response:
     keys = tuple(key for key, _ in chosen)
     try:
         fits = shown.fits(s.seals, values[shown.FIELD])
-        faults = await questions.choose(s, maker, me.session, chosen, origin, fits)
+        faults = await security_questions.choose(s, maker, me.session, chosen, origin, fits)
     except Refusal as e:
         note_refusal(request, e.code)
         return see("/account/questions")

@@ -12,8 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import contacts, fetching, moving, prove, together, vouching
+from keyback.application import fetching, moving, prove, together, vouching
 from keyback.application.account import lockdown
+from keyback.application.enrolment import contacts
 from keyback.application.handles import holds
 from keyback.application.origin import device_words
 from keyback.application.store import Tx

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from keyback.application import moving, reminders
+from keyback.application import moving
+from keyback.application.enrolment import reminders
 from keyback.application.mail_quota import Ask, may_send
 from keyback.application.notifications.account_changes import changed, masked
 from keyback.application.notifications.notify import username_of

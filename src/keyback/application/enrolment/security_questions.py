@@ -1,4 +1,4 @@
-"""Security questions of a signed-in person: chosen, replaced, and removed like any factor (`enrol.remove`).
+"""Security questions of a signed-in person: chosen, replaced, and removed like any factor (`factors.remove`).
 
 Callers make sure that the person has just shown who they are (O-Q2). Answers are judged by the proof's own rules,
 hashed, and never given back (G5). A new choice voids the old one at once; every contact is told.
@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Final
 
-from keyback.application import enrol, locking
+from keyback.application import locking
 from keyback.application.account import change_password
 from keyback.application.enrolling import EnrolsQuestions
+from keyback.application.enrolment import factors
 from keyback.application.notifications.account_changes import changed
 from keyback.application.origin import Origin
 from keyback.application.services import Services
@@ -98,7 +99,7 @@ def _replace(
     if person.security_version != version:
         raise Refusal("over")
     mine = tx.factors.of_person(person.id)
-    if not fits(enrol.present(mine, KIND)):
+    if not fits(factors.present(mine, KIND)):
         raise Refusal("wrong_state")
     for old in mine:
         if old.kind == KIND and tx.factors.turn(old.id, "active", "removed"):

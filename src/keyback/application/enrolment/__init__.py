@@ -1,0 +1,1 @@
+"""What people leave with us for the day they are locked out: factors, contacts, questions."""
