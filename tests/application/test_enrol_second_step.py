@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from keyback.application import aftercare, evidence, secondstep, signin, stepup
+from keyback.application import aftercare, secondstep, signin, stepup
 from keyback.application.account import readiness
+from keyback.application.enrolment.tier import tier_of
 from keyback.application.ports import Holder
 from keyback.application.stepup import Step
 from keyback.domain import challenge as ch
@@ -130,7 +131,7 @@ def outlook(kit: Kit) -> dict[str, readiness.Outlook]:
         who = tx.people.person(pid)
         factors = tuple(tx.factors.of_person(pid))
         codes = tuple(tx.factors.codes([f.id for f in factors]))
-        tier = evidence.tier_of(tx, who, tx.people.accounts([pid]).get(pid, ()), kit.services.policy)
+        tier = tier_of(tx, who, tx.people.accounts([pid]).get(pid, ()), kit.services.policy)
         held = Holder(who, tuple(tx.contacts.of_person(pid)), factors, codes)
         return readiness.outlook(held, kit.services.proofs, kit.services.policy, tier, tx.now)
 

@@ -241,9 +241,9 @@ def test_no_more_contacts_are_confirmed_than_allowed(house: House, kind: contact
         asked = again
     assert len(asked) == most + 3
     found = house.overlap(
-        lambda tx: contacts._confirm(tx, asked[0], HERE), lambda tx: contacts._confirm(tx, asked[1], HERE)
+        lambda tx: contacts.mark_confirmed(tx, asked[0], HERE), lambda tx: contacts.mark_confirmed(tx, asked[1], HERE)
     )
-    found += house.at_once([lambda tx, p=p: contacts._confirm(tx, p, HERE) for p in asked[2:] * 9])  # type: ignore[misc]
+    found += house.at_once([lambda tx, p=p: contacts.mark_confirmed(tx, p, HERE) for p in asked[2:] * 9])  # type: ignore[misc]
     room = most - (kind == "mail")  # the primary mailbox is one of them
     assert found.count(None) == room
     assert len(house.confirmed()) == room
@@ -273,7 +273,7 @@ def test_what_a_thief_adds_at_the_moment_of_a_lockdown_is_not_added(house: House
         "app": lambda tx: enrolment_factors.finish_totp(tx, app, house.session, new, code, HERE),
         "codes": lambda tx: enrolment_factors._replace_codes(tx, house.session, [], HERE),
         "questions": lambda tx: security_questions._replace(tx, house.session, version, {}, HERE),
-        "contact": lambda tx: contacts._confirm(tx, prompt, HERE),
+        "contact": lambda tx: contacts.mark_confirmed(tx, prompt, HERE),
     }
     found = house.overlap(lambda tx: lockdown.lock(tx, house.pid, True, HERE), acts[what])
     assert found[1] == "over"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from keyback.application import vouching, ways
-from keyback.application.enrolment import contacts, reminders
+from keyback.application.enrolment import contacts, invitations, reminders
 from keyback.domain.secret import Secret
 from keyback.storage.health import backlog
 from keyback.storage.restoring import make_safe
@@ -36,7 +36,7 @@ def add_helper(kit: Kit, tray: Tray, address: str = "wei@example.org", who: str 
     contact = kit.write(start)
     drain(kit)
     token = secret(tray, "link")
-    assert kit.write(lambda tx: contacts.accept(tx, token, HERE))
+    assert kit.write(lambda tx: invitations.accept(tx, token, HERE))
     drain(kit)
     return contact
 

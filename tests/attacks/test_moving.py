@@ -13,6 +13,7 @@ from keyback.application import moving
 from keyback.application.account import lockdown
 from keyback.application.audit_log import log_of
 from keyback.application.enrolment import contacts as own_contacts
+from keyback.application.enrolment import recently_added
 from keyback.application.importing import Report, Systems, import_people
 from keyback.domain.ages import DAY, Ages, age_of
 from keyback.domain.errors import Refusal
@@ -325,7 +326,7 @@ def test_new_people_count_at_once(company: Company) -> None:
 def test_this_was_not_me_takes_it_back_as_well(company: Company) -> None:
     company.load(NEW)
     pid = company.kit.read(lambda tx: tx.people.match(["maya"]))["maya"][0].person.id
-    assert [a.label for a in company.kit.read(lambda tx: lockdown.recent(tx, pid, tx.now, hidden=True))] == [
+    assert [a.label for a in company.kit.read(lambda tx: recently_added.recent(tx, pid, tx.now, hidden=True))] == [
         "e•••@example.net"
     ]
     company.kit.write(lambda tx: lockdown.lock(tx, pid, True, HERE))

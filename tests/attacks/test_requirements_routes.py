@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from keyback.application import handles, prove, secondstep, signin
 from keyback.application.account import lockdown
-from keyback.application.enrolment import contacts, factors
+from keyback.application.enrolment import factors, invitations
 from keyback.application.notifications import account_changes
 from keyback.application.store import Tx
 from keyback.domain.challenge import HOUR, LINK_LIFE, holder_secret
@@ -266,7 +266,7 @@ def opens(kit: Kit, token: str) -> set[str]:
             "link": prove.look_at_link(tx, token).problem is None,
             "stop": prove.look_at_stop(tx, token).problem is None,
             "page": handles.holds(kit.services.seals, handle, secret or token),
-            "invitation": not contacts.look_at_invitation(tx, token).problem,
+            "invitation": not invitations.look_at_invitation(tx, token).problem,
         }
         return {kind for kind, yes in taken.items() if yes}
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application.enrolment import contacts
+from keyback.application.enrolment import contacts, invitations
 from keyback.application.notifications import notify
 from keyback.application.policy_people import Offer, census
 from keyback.application.policy_report import people_words
@@ -107,7 +107,7 @@ def invite(kit: Kit, who: str, address: str) -> str:
 def test_nobody_confirms_for_more_people_than_the_cap(make_kit: Make, database_url: str) -> None:
     kit, _ = kit_of(make_kit, database_url)
     tokens = [invite(kit, who, "wei@example.com") for who in ("maya", "p0", "p1")]
-    assert [kit.write(lambda tx, t=t: contacts.accept(tx, t, HERE, 2)) for t in tokens] == [True, True, False]
+    assert [kit.write(lambda tx, t=t: invitations.accept(tx, t, HERE, 2)) for t in tokens] == [True, True, False]
     pid = person_id(kit, "p2")
 
     def start(tx: Any, address: str = "WEI@example.com") -> str:
@@ -178,7 +178,7 @@ def test_of_many_who_are_agreed_to_at_once_no_more_than_the_cap_come_in(make_kit
 
     async def all_at_once() -> list[bool]:
         db = kit.services.db
-        return await asyncio.gather(*(db.write(lambda tx, t=t: contacts.accept(tx, t, HERE, 2)) for t in tokens))
+        return await asyncio.gather(*(db.write(lambda tx, t=t: invitations.accept(tx, t, HERE, 2)) for t in tokens))
 
     assert sum(kit.run(all_at_once())) == 2
 

@@ -12,6 +12,7 @@ import pytest
 from keyback.application import evidence, remedies, signin
 from keyback.application.account import lockdown, readiness
 from keyback.application.enrolment import factors
+from keyback.application.enrolment.tier import tier_of
 from keyback.application.policy_people import Offer, census
 from keyback.application.ports import Holder
 from keyback.domain import challenge as ch
@@ -64,7 +65,7 @@ def new(kit: Kit) -> int:
 
 def tier(kit: Kit) -> Tier:
     pid = person_id(kit)
-    return kit.read(lambda tx: evidence.tier_of(tx, tx.people.person(pid), (), kit.services.policy))
+    return kit.read(lambda tx: tier_of(tx, tx.people.person(pid), (), kit.services.policy))
 
 
 def remove(kit: Kit, factor_id: str) -> None:

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from markupsafe import Markup
 
-from keyback.application.account.lockdown import Added
 from keyback.application.account.readiness import MISHAPS, Outlook
 from keyback.application.aftercare import STEPS
+from keyback.application.enrolment.recently_added import Added
 from keyback.application.lockouts import Failing
 from keyback.web import pages as p
 from keyback.web import pages_account as a

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from keyback.application import stepup
-from keyback.application.account.lockdown import recent
+from keyback.application.enrolment.recently_added import recent
 from keyback.application.notifications.notify import username_of
 from keyback.application.store import Job, Tx
 from keyback.domain.challenge import HOUR

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from keyback.application import known_devices
+from keyback.application.enrolment.tier import tier_of
 from keyback.application.notifications.notify import tell_all, tell_asked
 from keyback.application.origin import Origin, device_words
 from keyback.application.store import Intake, Tx
@@ -14,9 +15,8 @@ from keyback.domain import events as ev
 from keyback.domain.ages import age_of
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
-from keyback.domain.factor import weighing
-from keyback.domain.person import Account, Contact, Person, Tier, one_domain
-from keyback.domain.policy import PROOFS, Evidence, Policy, Risk, effective_tier, required_tier, suffices
+from keyback.domain.person import Account, Contact, Person, one_domain
+from keyback.domain.policy import PROOFS, Evidence, Policy, Risk, required_tier, suffices
 
 SILENT = frozenset({"saved", "bound", "contact", "knowledge"})  # no message to the owner came before these
 
@@ -106,14 +106,6 @@ def _tell_hold(tx: Tx, case: Case, until: int, intake: Intake, *, over: bool) ->
         "over": over,
     }
     tell_all(tx, case.person_id, "hold", facts, cancels=case.id, until=until + dc.AFTER_HOLD)
-
-
-def tier_of(tx: Tx, person: Person, accounts: Sequence[Account], policy: Policy) -> Tier:
-    """The tier that counts for a person now; a factor that was added lately does not raise it yet (ADR 23)."""
-    if any(a.privileged and a.state != "disabled" for a in accounts):
-        return "privileged"
-    factors = tx.factors.of_person(person.id, states=("active", "removed"))
-    return effective_tier(person.tier, weighing(factors, tx.now), policy.floor)
 
 
 def risk_of(tx: Tx, person_id: str, origin: Origin, policy: Policy) -> Risk:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import structlog
 
 from keyback.application import aftercare, evidence, throttle
+from keyback.application.enrolment.tier import tier_of
 from keyback.application.evidence import Here
 from keyback.application.notifications.notify import tell_all
 from keyback.application.ports import Connector, Outcome, Plan, Step
@@ -72,7 +73,7 @@ def choice(tx: Tx, case_id: str, handle: str, policy: Policy) -> Choice:
         a for a in logins if a.id in case.accounts and a.id not in settled and a.state != "disabled" and not a.provider
     )
     mails = tuple(c.address for c in contacts if c.channel == "mail")
-    tier = evidence.tier_of(tx, person, logins, policy)
+    tier = tier_of(tx, person, logins, policy)
     return Choice(case, person, accounts, mails, tier, (case.expires_at - tx.now) // 1000)
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from keyback.application.account.lockdown import Added
 from keyback.application.account.readiness import Outlook
+from keyback.application.enrolment.recently_added import Added
 from keyback.application.lockouts import Failing
 from keyback.web.pages import Page, PasswordForm
 from keyback.web.pages_ways import ForColleague

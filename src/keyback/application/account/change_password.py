@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keyback.application import locking, newpassword, stepup, throttle
-from keyback.application.evidence import tier_of
+from keyback.application.enrolment.tier import tier_of
 from keyback.application.notifications.account_changes import changed
 from keyback.application.origin import Origin
 from keyback.application.services import Services

@@ -12,12 +12,12 @@ from typing import Literal
 
 from keyback.application import attempts, locking, moving, prove
 from keyback.application.enrolment import contacts, factors
+from keyback.application.enrolment.recently_added import Added, recent
 from keyback.application.notifications.account_changes import (
     DAYS_BACK,
     GONE_LINK_LIFE,
     PROOF,
     changed,
-    masked,
     record,
 )
 from keyback.application.notifications.notify import username_of
@@ -32,16 +32,6 @@ from keyback.domain.prompt import Prompt, Purpose
 
 SYSTEM = "builtin"
 VOID: tuple[Purpose, ...] = ("recovery", "enrol", "step_up", "sign_in")
-
-
-@dataclass(frozen=True, slots=True)
-class Added:
-    """Something that was added lately. `what` is a kind of factor or contact, `label` masked or the giver's own."""
-
-    id: str
-    what: str
-    label: str
-    added_at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +61,6 @@ def look(tx: Tx, token: str) -> Notice:
     if reader is not None and reader.state == "removed" and reader.ended_at + GONE_LINK_LIFE <= tx.now:
         return Notice("over")
     return Notice("", username_of(tx, p.person_id), recent(tx, p.person_id, tx.now - DAYS_BACK, hidden=True))
-
-
-def recent(tx: Tx, person_id: str, since: int, *, hidden: bool = False) -> tuple[Added, ...]:
-    """What was added by somebody who was signed in, since then, and is still there.
-
-    Args:
-        hidden: mask addresses; the reader has shown no more than a mailbox.
-    """
-    factors = [Added(f.id, f.kind, f.label, f.added_at) for f in tx.factors.of_person(person_id) if f.added_at > since]
-    addresses = [
-        Added(c.id, "helper" if c.role == "recovery" else c.channel, _shown(c, hidden), c.added_at)
-        for c in tx.contacts.of_person(person_id, states=("confirmed", "pending"))
-        if (c.origin == "person" and c.added_at > since) or moving.refusable(c, tx.now)
-    ]
-    return tuple(sorted([*factors, *addresses], key=lambda a: -a.added_at))
-
-
-def _shown(c: Contact, hidden: bool) -> str:
-    return masked(c) if hidden else c.name or c.address
 
 
 def lock_by_link(tx: Tx, token: str, take_back: bool, origin: Origin) -> bool:

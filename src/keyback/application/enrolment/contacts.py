@@ -7,10 +7,8 @@ address of the contact that the prompt names; no request ever carries an address
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final, Literal
 
 from keyback.application import moving
@@ -169,7 +167,7 @@ async def confirm(
     verdict = await proof.judge([asked], typed[:64], now)
     if verdict.right is None:
         return "not_a_code" if verdict.code == "not_a_code" else "wrong"
-    await db.write(lambda tx: _confirm(tx, asked.prompt, origin))
+    await db.write(lambda tx: mark_confirmed(tx, asked.prompt, origin))
     return "confirmed"
 
 
@@ -190,7 +188,7 @@ def _count(tx: Tx, person: Person, contact_id: str) -> Asked | None:
     return Asked(prompt, Holder(now, (contact,)), Target(contact.id, ""), key_of)
 
 
-def _confirm(tx: Tx, prompt: Prompt, origin: Origin) -> None:
+def mark_confirmed(tx: Tx, prompt: Prompt, origin: Origin) -> None:
     person, contact = tx.people.lock(prompt.person_id), tx.contacts.many([prompt.target]).get(prompt.target)
     if person is None or contact is None or person.security_version != prompt.security_version:
         raise Refusal("over")
@@ -243,66 +241,3 @@ def still_mine(tx: Tx, person_id: str, contact_id: str, origin: Origin) -> None:
         raise Refusal("not_found")
     where = {"source": origin.source[:45], "device": device_words(origin.agent)}
     tx.audit.record(person_id, [Note("contact_confirmed", {"contact": contact_id, **where})])
-
-
-# ── the one who is asked to vouch ───────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True)
-class Invitation:
-    """What somebody who is asked to become a recovery contact may see."""
-
-    problem: Literal["", "over", "broken"]
-    person: str = ""
-    asked_at: int = 0
-
-
-def look_at_invitation(tx: Tx, token: str) -> Invitation:
-    """Reads; changes nothing, however often it is called (C5)."""
-    p = invitation(tx, token)
-    if p is None:
-        return Invitation("broken")
-    person, contact = tx.people.person(p.person_id), tx.contacts.many([p.target]).get(p.target)
-    live = p.ended is None and p.expires_at > tx.now and contact is not None and contact.state == "pending"
-    if not live or person is None or person.state != "active" or person.security_version != p.security_version:
-        return Invitation("over")
-    return Invitation("", person.name, p.created_at)
-
-
-def invitation(tx: Tx, token: str) -> Prompt | None:
-    p = tx.prompts.by_link(ch.token_digest(token)) if token else None
-    return p if p is not None and (p.purpose, p.proof) == ("enrol", INVITED) else None
-
-
-def accept(tx: Tx, token: str, origin: Origin, per_colleague: int = PER_COLLEAGUE) -> bool:
-    """The one who was asked agrees; False when it is over, or they confirm for as many people as they may (F11).
-
-    Raises:
-        Refusal: `over`, or `too_many` where others were quicker and there is no room left.
-    """
-    p = invitation(tx, token)
-    if p is None:
-        return False
-    tx.people.lock(p.person_id)
-    if look_at_invitation(tx, token).problem:
-        return False
-    address = tx.contacts.many([p.target])[p.target].address
-    # Counting locks the row: of several who agree at once, on whatever node, each sees the ones before.
-    tx.counters.add([f"mail/helper/{hashlib.sha256(canonicalize(address).encode()).hexdigest()[:32]}"])
-    if tx.contacts.vouched_by(address, p.person_id) >= per_colleague:
-        return False
-    _confirm(tx, p, origin)
-    return True
-
-
-def decline(tx: Tx, token: str) -> bool:
-    """They do not; True if there was still something to decline."""
-    p = invitation(tx, token)
-    if p is None:
-        return False
-    tx.people.lock(p.person_id)
-    if not tx.prompts.end(p.id, "refused"):
-        return False
-    tx.contacts.remove(p.target)
-    tx.audit.record(p.person_id, [Note("helper_declined", {"contact": p.target})])
-    return True

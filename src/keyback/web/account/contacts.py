@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application import locking, moving
-from keyback.application.enrolment import contacts
+from keyback.application.enrolment import contacts, invitations
 from keyback.application.enrolment import factors as enrolment_factors
 from keyback.application.store import Tx
 from keyback.domain import challenge as ch
@@ -289,7 +289,7 @@ async def invited(request: Request) -> Response:
     """GET `/invited`: who asks, and what they would agree to. Changes nothing."""
     desk = desk_of(request)
     token = links.shown(desk, request)
-    found = await desk.services.db.read(lambda tx: contacts.look_at_invitation(tx, token))
+    found = await desk.services.db.read(lambda tx: invitations.look_at_invitation(tx, token))
     model = Invited(found.person, found.asked_at, found.problem)
     return desk.page(request, model, 410 if found.problem else 200, path="/invited")
 
@@ -302,9 +302,9 @@ async def answer(request: Request) -> Response:
     yes = values["answer"] == "yes"
     if not token:
         return links.stale(request, "/invited", values[links.FIELD])
-    seen = await desk.services.db.read(lambda tx: contacts.look_at_invitation(tx, token))
+    seen = await desk.services.db.read(lambda tx: invitations.look_at_invitation(tx, token))
     if not seen.problem:
-        act = partial(contacts.accept, per_colleague=desk.services.policy.per_colleague) if yes else _decline
+        act = partial(invitations.accept, per_colleague=desk.services.policy.per_colleague) if yes else _decline
         try:
             done = await desk.services.db.write(lambda tx: act(tx, token, origin))
         except Refusal as e:
@@ -320,7 +320,7 @@ async def answer(request: Request) -> Response:
 
 
 def _decline(tx: Tx, token: str, origin: Any) -> bool:
-    return contacts.decline(tx, token)
+    return invitations.decline(tx, token)
 
 
 ROUTES = [

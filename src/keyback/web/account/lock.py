@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application.account import lockdown
+from keyback.application.enrolment import recently_added
 from keyback.application.notifications.account_changes import DAYS_BACK
 from keyback.web import links
 from keyback.web.account.session import page, signed_in
@@ -50,7 +51,7 @@ async def show_inside(request: Request) -> Response:
     me, desk = await signed_in(request), desk_of(request)
     if isinstance(me, Response):
         return me
-    found = await desk.services.db.read(lambda tx: lockdown.recent(tx, me.person.id, tx.now - DAYS_BACK))
+    found = await desk.services.db.read(lambda tx: recently_added.recent(tx, me.person.id, tx.now - DAYS_BACK))
     # In an emergency nobody is asked for more; taking things back is for somebody who has just shown who they are.
     model = Lock("/account/lock", "", me.account.username, found if me.fresh else ())
     return page(desk, request, me, model)

@@ -8,6 +8,8 @@ from starlette.routing import Route
 
 from keyback.application import aftercare, evidence, locking
 from keyback.application.account import lockdown, readiness
+from keyback.application.enrolment import recently_added
+from keyback.application.enrolment.tier import tier_of
 from keyback.application.ports import Holder
 from keyback.application.store import Tx
 from keyback.domain.errors import Refusal
@@ -35,7 +37,7 @@ def _overview(tx: Tx, desk: Desk, me: Me) -> Overview:
     s, person = desk.services, me.person
     contacts = tuple(tx.contacts.of_person(person.id))
     codes = tuple(tx.factors.codes([f.id for f in me.factors]))
-    tier = evidence.tier_of(tx, person, tx.people.accounts([person.id]).get(person.id, ()), s.policy)
+    tier = tier_of(tx, person, tx.people.accounts([person.id]).get(person.id, ()), s.policy)
     found = readiness.outlook(Holder(person, contacts, me.factors, codes), s.proofs, s.policy, tier, tx.now)
     due_at = s.rules.due_at(tx.people.changed_at(me.account.id) or tx.now)
     sign_ins = [event(h) for h in tx.audit.of_person(person.id, END_OF_LOG, MOST) if h.type in SIGN_INS]
@@ -62,7 +64,7 @@ async def after(request: Request) -> Response:
 
     def load(tx: Tx) -> After:
         ticked = aftercare.done(tx, me.person.id)
-        added = lockdown.recent(tx, me.person.id, tx.now - aftercare.LOOK_BACK)
+        added = recently_added.recent(tx, me.person.id, tx.now - aftercare.LOOK_BACK)
         events = [event(h) for h in tx.audit.of_person(me.person.id, END_OF_LOG, MOST) if h.type in SIGN_INS]
         return After(
             tuple(ticked),

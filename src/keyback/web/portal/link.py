@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from keyback.application import fetching, moving, prove, together, vouching
 from keyback.application.account import lockdown
-from keyback.application.enrolment import contacts
+from keyback.application.enrolment import invitations
 from keyback.application.handles import holds
 from keyback.application.origin import device_words
 from keyback.application.store import Tx
@@ -41,7 +41,7 @@ def _page_for(tx: Tx, token: str) -> str:
         return "/wasnt-me"
     if moving.notice(tx, token) is not None:
         return "/new-address"
-    if contacts.invitation(tx, token) is not None:
+    if invitations.invitation(tx, token) is not None:
         return "/invited"
     if prove.look_at_stop(tx, token).problem != "broken":
         return "/stop"

@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import evidence, issuing, remedies, ways
+from keyback.application import issuing, remedies, ways
+from keyback.application.enrolment.tier import tier_of
 from keyback.application.passwords import Busy
 from keyback.application.ports import Proof
 from keyback.application.store import Tx
@@ -81,7 +82,7 @@ def _ruling(tx: Tx, desk: Desk, view: View, case: Case) -> Ruling:
     """What this page's own evidence comes to, in a browser that is not known: a known one would hardly wait."""
     person, policy, intake = tx.people.person(case.person_id), desk.services.policy, view.intake
     accounts = tx.people.accounts([case.person_id]).get(case.person_id, ())
-    now = evidence.tier_of(tx, person, accounts, policy) if person else case.tier
+    now = tier_of(tx, person, accounts, policy) if person else case.tier
     tier, held = max(case.tier, now, key=TIERS.index), case.hold_of(intake.handle) > 0
     return rule(case.shown_by(intake.handle), tier, Risk(), policy, intake.journey, approved=held)
 

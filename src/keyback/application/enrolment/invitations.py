@@ -1,0 +1,75 @@
+"""A recovery contact looks at an invitation, and accepts or declines it."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+from keyback.application.enrolment.contacts import INVITED, PER_COLLEAGUE, mark_confirmed
+from keyback.application.origin import Origin
+from keyback.application.store import Tx
+from keyback.domain import challenge as ch
+from keyback.domain.events import Note
+from keyback.domain.person import canonicalize
+from keyback.domain.prompt import Prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """What somebody who is asked to become a recovery contact may see."""
+
+    problem: Literal["", "over", "broken"]
+    person: str = ""
+    asked_at: int = 0
+
+
+def look_at_invitation(tx: Tx, token: str) -> Invitation:
+    """Reads; changes nothing, however often it is called (C5)."""
+    p = invitation(tx, token)
+    if p is None:
+        return Invitation("broken")
+    person, contact = tx.people.person(p.person_id), tx.contacts.many([p.target]).get(p.target)
+    live = p.ended is None and p.expires_at > tx.now and contact is not None and contact.state == "pending"
+    if not live or person is None or person.state != "active" or person.security_version != p.security_version:
+        return Invitation("over")
+    return Invitation("", person.name, p.created_at)
+
+
+def invitation(tx: Tx, token: str) -> Prompt | None:
+    p = tx.prompts.by_link(ch.token_digest(token)) if token else None
+    return p if p is not None and (p.purpose, p.proof) == ("enrol", INVITED) else None
+
+
+def accept(tx: Tx, token: str, origin: Origin, per_colleague: int = PER_COLLEAGUE) -> bool:
+    """The one who was asked agrees; False when it is over, or they confirm for as many people as they may (F11).
+
+    Raises:
+        Refusal: `over`, or `too_many` where others were quicker and there is no room left.
+    """
+    p = invitation(tx, token)
+    if p is None:
+        return False
+    tx.people.lock(p.person_id)
+    if look_at_invitation(tx, token).problem:
+        return False
+    address = tx.contacts.many([p.target])[p.target].address
+    # Counting locks the row: of several who agree at once, on whatever node, each sees the ones before.
+    tx.counters.add([f"mail/helper/{hashlib.sha256(canonicalize(address).encode()).hexdigest()[:32]}"])
+    if tx.contacts.vouched_by(address, p.person_id) >= per_colleague:
+        return False
+    mark_confirmed(tx, p, origin)
+    return True
+
+
+def decline(tx: Tx, token: str) -> bool:
+    """They do not; True if there was still something to decline."""
+    p = invitation(tx, token)
+    if p is None:
+        return False
+    tx.people.lock(p.person_id)
+    if not tx.prompts.end(p.id, "refused"):
+        return False
+    tx.contacts.remove(p.target)
+    tx.audit.record(p.person_id, [Note("helper_declined", {"contact": p.target})])
+    return True

@@ -1,0 +1,18 @@
+"""The tier that counts for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from keyback.application.store import Tx
+from keyback.domain.factor import weighing
+from keyback.domain.person import Account, Person, Tier
+from keyback.domain.policy import Policy, effective_tier
+
+
+def tier_of(tx: Tx, person: Person, accounts: Sequence[Account], policy: Policy) -> Tier:
+    """The tier that counts for a person now; a factor that was added lately does not raise it yet (ADR 23)."""
+    if any(a.privileged and a.state != "disabled" for a in accounts):
+        return "privileged"
+    factors = tx.factors.of_person(person.id, states=("active", "removed"))
+    return effective_tier(person.tier, weighing(factors, tx.now), policy.floor)
