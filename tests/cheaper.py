@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 from jinja2.environment import Environment
 
-from keyback.application.passwords import FLOOR_KIB
+from keyback.application.passwords.hashing import FLOOR_KIB
 
 MEMORY, ROOM = Path("/dev/shm"), 2 << 30  # containers may have 64 MiB of it
 

@@ -10,9 +10,10 @@ from functools import partial
 
 import structlog
 
-from keyback.application import attempts, delivery, evidence, intake, issuing, moving, reset, rotation, spraying
+from keyback.application import attempts, delivery, evidence, intake, issuing, moving, reset, spraying
 from keyback.application.enrolment import reminders
 from keyback.application.mail_quota import Reason
+from keyback.application.passwords import expiry
 from keyback.application.retention import purge
 from keyback.application.services import Services
 from keyback.application.store import StorageDown
@@ -186,7 +187,7 @@ class Worker:
         ages = self.services.policy.ages
         told += await db.write(lambda tx: reminders.ask_about_contacts(tx, ages))
         told += await self._watch()
-        return told + (await db.write(lambda tx: rotation.remind(tx, rules)) if rules.max_age_days else 0)
+        return told + (await db.write(lambda tx: expiry.remind(tx, rules)) if rules.max_age_days else 0)
 
     async def _watch(self) -> int:
         """Looks for wrong passwords that pile up, at what was tried since the last look."""

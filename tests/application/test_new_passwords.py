@@ -16,8 +16,9 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from keyback.application import newpassword, reset, rotation, signin, throttle
-from keyback.application.passwords import Busy
+from keyback.application import reset, signin, throttle
+from keyback.application.passwords import expiry, validation
+from keyback.application.passwords.hashing import Busy
 from keyback.channels.mail import MailComposer
 from keyback.domain.password import DAY, PRESETS
 from keyback.domain.secret import Secret
@@ -58,8 +59,8 @@ def sign_in(kit: Kit, password: Secret, who: str = "maya") -> Any:
 
 def judged(kit: Kit, case_id: str, password: Secret) -> list[str]:
     found = kit.read(lambda tx: reset.choice(tx, case_id, page_of(tx, case_id), kit.services.policy))
-    ids, context = [a.id for a in found.accounts], newpassword.context_of(kit.services, found)
-    return [v.code for v in kit.run(newpassword.judge(kit.services, password, context, False, ids))]
+    ids, context = [a.id for a in found.accounts], validation.context_of(kit.services, found)
+    return [v.code for v in kit.run(validation.judge(kit.services, password, context, False, ids))]
 
 
 def change(kit: Kit, tray: Tray, password: str) -> None:
@@ -287,7 +288,7 @@ def test_nist_passwords_still_sign_in_after_years(database_url: str, make_kit: C
     late = sign_in(kit, OLD)
     assert (late.password_due_in_days, late.must_change) == (None, "")
     assert kit.read(lambda tx: signin.session_of(tx, late.token)) is not None
-    assert kit.write(lambda tx: rotation.remind(tx, kit.services.rules)) == 0
+    assert kit.write(lambda tx: expiry.remind(tx, kit.services.rules)) == 0
     drain(kit)
     assert [x.kind for x in tray.letters] == ["signed_in"], "nothing of age, but after a year the network is new"
 
@@ -350,14 +351,14 @@ def test_reminders_go_out_once_each(database_url: str, make_kit: Callable[..., K
     for day in range(100):
         kit.clock.now = began + day * DAY
         for _ in range(2):
-            kit.write(lambda tx: rotation.remind(tx, kit.services.rules))
+            kit.write(lambda tx: expiry.remind(tx, kit.services.rules))
         drain(kit)
         told += [(day, x.to, x.kind) for x in tray.letters[len(told) :]]
     assert told == [(90 - n, "maya@example.com", "rotation") for n in (14, 7, 1)]
     assert tray.letters[0].facts["due_at"] == began + 90 * DAY
     set_password_again(kit)
     kit.clock.now += 77 * DAY
-    assert kit.write(lambda tx: rotation.remind(tx, kit.services.rules)) == 1, "a new password is reminded of anew"
+    assert kit.write(lambda tx: expiry.remind(tx, kit.services.rules)) == 1, "a new password is reminded of anew"
 
 
 def set_password_again(kit: Kit) -> None:
@@ -371,7 +372,7 @@ def test_who_was_missed_gets_one_letter_not_three(make_kit: Callable[..., Kit]) 
     tray = fit(kit, person("maya"))
     set_password(kit, "maya")
     kit.clock.forward(hours=24 * 400)  # the rule was switched on later
-    sent = [kit.write(lambda tx: rotation.remind(tx, kit.services.rules)) for _ in range(3)]
+    sent = [kit.write(lambda tx: expiry.remind(tx, kit.services.rules)) for _ in range(3)]
     assert sent == [1, 0, 0]
     drain(kit)
     assert [x.kind for x in tray.letters] == ["rotation"]
@@ -383,7 +384,7 @@ def test_many_are_reminded_in_portions(make_kit: Callable[..., Kit]) -> None:
     for i in range(7):
         set_password_of(kit, f"p{i}")
     kit.clock.forward(hours=24 * 80)
-    sent = [kit.write(lambda tx: rotation.remind(tx, kit.services.rules, limit=3)) for _ in range(4)]
+    sent = [kit.write(lambda tx: expiry.remind(tx, kit.services.rules, limit=3)) for _ in range(4)]
     assert sent == [3, 3, 1, 0]
 
 
@@ -422,7 +423,7 @@ def test_the_letter_says_whether_the_day_is_over(
     composer = MailComposer(words, "keyback@example.com", words, "Asia/Shanghai", kit.settings.public_url)
     for days in (80, 20):
         kit.clock.forward(hours=24 * days)
-        kit.write(lambda tx: rotation.remind(tx, kit.services.rules))
+        kit.write(lambda tx: expiry.remind(tx, kit.services.rules))
         drain(kit)
         message = email.message_from_bytes(composer.compose(tray.letters[-1]).data, policy=policy.default)
         texts.append(message.get_body(("plain",)).get_content())

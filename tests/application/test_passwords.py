@@ -14,8 +14,8 @@ from argon2 import PasswordHasher, extract_parameters, low_level
 from babel.messages.pofile import read_po
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
-from keyback.application import passwords
-from keyback.application.passwords import (
+from keyback.application.passwords import hashing
+from keyback.application.passwords.hashing import (
     FLOOR_KIB,
     PEPPERED,
     STRENGTH,
@@ -255,10 +255,10 @@ def test_shortage_of_memory_is_not_called_a_wrong_password(gate: HashGate, monke
     phc = run(gate.hash(Secret("walnut harbours")))
 
     def short(*_: Any) -> bool:
-        raise passwords.VerificationError("Memory allocation error")
+        raise hashing.VerificationError("Memory allocation error")
 
     monkeypatch.setattr(PasswordHasher, "verify", short)
-    with pytest.raises(passwords.VerificationError):
+    with pytest.raises(hashing.VerificationError):
         run(gate.verify(phc, Secret("walnut harbours")))
     assert gate.busy == 0
 

@@ -12,7 +12,7 @@ from typing import Any
 import pyotp
 import pytest
 
-from keyback.application.passwords import HashGate, Verified
+from keyback.application.passwords.hashing import HashGate, Verified
 from keyback.application.ports import Asked, Holder, Verdict
 from keyback.domain.factor import CODES, Factor, SavedCode
 from keyback.domain.person import Contact

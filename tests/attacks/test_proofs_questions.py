@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from keyback.application.passwords import HashGate, Verified
+from keyback.application.passwords.hashing import HashGate, Verified
 from keyback.application.ports import Asked, Holder
 from keyback.domain.factor import Factor
 from keyback.domain.policy import TIERS, Evidence, suffices

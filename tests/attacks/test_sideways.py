@@ -8,8 +8,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from keyback.application import newpassword, prove, signin
+from keyback.application import prove, signin
 from keyback.application.origin import Origin
+from keyback.application.passwords import validation
 from keyback.application.store import Imported, ImportedAccount
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import FREE, OF_SOURCE
@@ -115,13 +116,13 @@ def test_nobody_can_ask_what_somebody_elses_password_was(make_kit: Make, monkeyp
     noor = kit.read(lambda tx: tx.people.account_by_username("builtin", "noor"))[0].id
     tray = fit(kit, person("maya"))
     asked: list[list[str]] = []
-    judge = newpassword.judge
+    judge = validation.judge
 
     async def noted(s: Any, candidate: Any, context: Any, with_factor: bool, ids: list[str]) -> Any:
         asked.append(list(ids))
         return await judge(s, candidate, context, with_factor, ids)
 
-    monkeypatch.setattr(newpassword, "judge", noted)
+    monkeypatch.setattr(validation, "judge", noted)
     proven(kit, tray)
     started = ask(kit, "maya")
     drain(kit)

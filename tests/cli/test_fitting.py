@@ -14,7 +14,7 @@ import pytest
 from keyback import serving
 from keyback.application import intake
 from keyback.application.origin import Origin
-from keyback.application.passwords import pepper_id
+from keyback.application.passwords.hashing import pepper_id
 from keyback.bootstrap import peppers_of
 from keyback.domain.factor import Factor
 from keyback.domain.secret import Secret

@@ -14,7 +14,7 @@ from typing import cast
 import click
 import pytest
 
-from keyback.application.passwords import HashGate
+from keyback.application.passwords.hashing import HashGate
 from keyback.bootstrap import make_connector
 from keyback.cli import main
 from keyback.cli.common import READER_GONE

@@ -9,7 +9,7 @@ from typing import Any
 import pyotp
 import pytest
 
-from keyback.application.passwords import HashGate
+from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports import Asked, Holder, Proof
 from keyback.application.vouching import STATEMENT
 from keyback.domain.factor import Factor, SavedCode

@@ -14,7 +14,7 @@ import click
 import pytest
 from pydantic import BaseModel
 
-from keyback.application.newpassword import context_of, judge_alone
+from keyback.application.passwords.validation import context_of, judge_alone
 from keyback.channels.mail_kinds import CHANGES
 from keyback.cli import main
 from keyback.domain import events as ev

@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 from keyback.application.mail_quota import NO_LIMIT, InstallationQuota
-from keyback.application.passwords import HashGate
+from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports import Channel, Connector, Proof
 from keyback.application.spraying import Thresholds
 from keyback.application.store import Database, Seals

@@ -16,7 +16,7 @@ from typing import Literal, TypeVar
 from keyback.application import guesses, showing, throttle, together
 from keyback.application.notifications.account_changes import tell
 from keyback.application.origin import Origin
-from keyback.application.passwords import Busy, HashGate
+from keyback.application.passwords.hashing import Busy, HashGate
 from keyback.application.ports import Asked, Holder, MakesCodes, Proof, Target, Verdict
 from keyback.application.showing import Fits, anything
 from keyback.application.store import Database, Session, Tx

@@ -14,7 +14,7 @@ from typing import Literal
 import click
 
 from keyback.application.clock import wall_clock
-from keyback.application.passwords import HashGate
+from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports import Connector, Means, Receipt, Unavailable
 from keyback.application.store import StorageDown, Tx
 from keyback.bootstrap import load_keyring, make_channel, make_connector, make_gate, make_phone, peppers_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, Protocol, TypeVar
 
-from keyback.application.passwords import Verified
+from keyback.application.passwords.hashing import Verified
 from keyback.application.ports import Asked, Holder
 from keyback.domain.factor import Factor
 from keyback.domain.person import Contact
@@ -22,7 +22,7 @@ _KEYS = str.maketrans("０１２３４５６７８９－　", "0123456789- ")
 
 
 class Gate(Protocol):
-    """The hashing gate as proofs see it: argon2id within a memory budget. Both may raise `passwords.Busy`."""
+    """The hashing gate as proofs see it: argon2id within a memory budget. Both may raise `hashing.Busy`."""
 
     async def hash(self, secret: Secret, /) -> str: ...
     async def verify(self, phc: str | None, secret: Secret, /) -> Verified: ...

@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, func, select
 from sqlalchemy.exc import DBAPIError
 
-from keyback.application.passwords import PEPPERED
+from keyback.application.passwords.hashing import PEPPERED
 from keyback.domain import challenge as ch
 from keyback.storage import resealing
 from keyback.storage import schema as s

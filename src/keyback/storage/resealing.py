@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Column, bindparam, func, select, update
 
-from keyback.application.passwords import PEPPERED
+from keyback.application.passwords.hashing import PEPPERED
 from keyback.storage import factors as factor_rows
 from keyback.storage import intakes as intake_rows
 from keyback.storage import schema as s

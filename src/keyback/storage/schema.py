@@ -210,7 +210,9 @@ credentials = Table(
     Column("phc", Text, nullable=False),
     Column("job_id", String(22), nullable=False, server_default=""),
     Column("changed_at", BigInteger, nullable=False),
-    Column("reminded", SmallInteger, nullable=False, server_default="0"),  # steps of `application.rotation` taken
+    Column(
+        "reminded", SmallInteger, nullable=False, server_default="0"
+    ),  # steps of `application.passwords.expiry` taken
     Column("replaced", Text),  # the hash before, for a month: tells whose device still has the old password
     Index("ix_credentials_reminded", "reminded", "changed_at"),
     Index(

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import Receive, Scope, Send
 
-from keyback.application.passwords import HashGate
+from keyback.application.passwords.hashing import HashGate
 from keyback.application.store import StorageDown
 
 PATIENCE_S = 3.0

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keyback.application import locking, newpassword, stepup, throttle
+from keyback.application import locking, stepup, throttle
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.notifications.account_changes import changed
 from keyback.application.origin import Origin
+from keyback.application.passwords import validation
 from keyback.application.services import Services
 from keyback.application.store import Session, Tx
 from keyback.domain.errors import Refusal
@@ -29,7 +30,7 @@ def subject(tx: Tx, s: Services, session: Session) -> Subject:
         raise Refusal("not_found")
     accounts = tx.people.accounts([person.id]).get(person.id, ())
     contacts = tx.people.contacts([person.id]).get(person.id, ())
-    base = newpassword.public_context(s)
+    base = validation.public_context(s)
     context = Context(
         companies=base.companies,
         systems=base.systems,
@@ -67,8 +68,8 @@ async def change(s: Services, session: Session, current: Secret, candidate: Secr
     who = await s.db.read(lambda tx: subject(tx, s, session))
     fault, before = await stepup.knows(s.db, s.gate, session, current, origin)
     if fault:  # whether it was used before is for those to hear who know the current one
-        return Faults(fault, newpassword.judge_alone(s, candidate.reveal(), who.context, who.with_factor))
-    broken = await newpassword.judge(s, candidate, who.context, who.with_factor, [session.account_id])
+        return Faults(fault, validation.judge_alone(s, candidate.reveal(), who.context, who.with_factor))
+    broken = await validation.judge(s, candidate, who.context, who.with_factor, [session.account_id])
     if broken:
         return Faults(broken=broken)
     phc = await s.gate.hash(candidate)

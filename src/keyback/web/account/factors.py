@@ -13,7 +13,7 @@ from starlette.routing import Route
 from keyback.application import locking, together
 from keyback.application.enrolling import EnrolsApp, EnrolsPasskey
 from keyback.application.enrolment import factors, security_questions
-from keyback.application.passwords import Busy
+from keyback.application.passwords.hashing import Busy
 from keyback.application.ports import MakesCodes
 from keyback.application.store import Tx
 from keyback.domain.errors import Refusal

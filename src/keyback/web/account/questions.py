@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from keyback.application.enrolling import EnrolsQuestions
 from keyback.application.enrolment import factors, security_questions
-from keyback.application.passwords import Busy
+from keyback.application.passwords.hashing import Busy
 from keyback.domain.errors import Refusal
 from keyback.locale import gettext
 from keyback.web import pages, shown

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from keyback.application import known_devices, secondstep, showing, signin, stepup, together
 from keyback.application.enrolling import FindsPasskey
-from keyback.application.passwords import Busy
+from keyback.application.passwords.hashing import Busy
 from keyback.application.ports import Asked, Proof
 from keyback.application.stepup import Step
 from keyback.application.store import Tx

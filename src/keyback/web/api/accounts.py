@@ -6,8 +6,9 @@ import json
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from keyback.application import newpassword, secondstep, signin, stepup
+from keyback.application import secondstep, signin, stepup
 from keyback.application.handles import holds
+from keyback.application.passwords import validation
 from keyback.application.ports import Asked, Proof
 from keyback.application.store import Tx
 from keyback.domain.secret import Secret
@@ -172,7 +173,7 @@ async def check_password(request: Request, given: m.Candidate) -> m.Judged:
     if handle is not None and not holds(s.seals, handle, bearer(request)):
         raise Stop(401, "unauthorized")  # anything else would confirm guesses about a person
     await limited(desk, request, "checks")
-    context, with_factor = newpassword.public_context(s), False
+    context, with_factor = validation.public_context(s), False
     if handle is not None:
         context, with_factor = personal(desk, await s.db.read(lambda tx: look(tx, handle, s)))
     typed = given.password.get_secret_value()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from keyback.application import issuing, ways
-from keyback.application.passwords import Busy
+from keyback.application.passwords.hashing import Busy
 from keyback.application.ports import Proof
 from keyback.application.store import Tx
 from keyback.domain import challenge as ch

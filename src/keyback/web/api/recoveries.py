@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from keyback.application import handles, newpassword, prove, reset
+from keyback.application import handles, prove, reset
+from keyback.application.passwords import validation
 from keyback.application.store import Tx
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
@@ -227,7 +228,7 @@ async def _choose(held: Held, request: Request, view: View, given: m.NewPassword
     context, with_factor = personal(desk, view)
     # Of this person's accounts only: the history of anybody else's must not be asked.
     ids = [a.id for a in view.choice.accounts if not given.accounts or a.id in given.accounts]
-    broken = await newpassword.judge(s, Secret(typed), context, with_factor, ids)
+    broken = await validation.judge(s, Secret(typed), context, with_factor, ids)
     if broken:
         found = [
             {

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from keyback.application import newpassword, prove, reset, ways
+from keyback.application import prove, reset, ways
+from keyback.application.passwords import validation
 from keyback.application.ports import Means
 from keyback.application.services import Services
 from keyback.application.store import Intake, Tx
@@ -152,5 +153,5 @@ def _result(desk: Desk, locale: Locale, r: Any, account: Account) -> m.Result:
 def personal(desk: Desk, view: View) -> tuple[Any, bool]:
     """The words that a new password may not consist of, and whether a second factor is enforced."""
     if view.choice is None:
-        return newpassword.public_context(desk.services), False
-    return newpassword.context_of(desk.services, view.choice), view.choice.tier != "standard"
+        return validation.public_context(desk.services), False
+    return validation.context_of(desk.services, view.choice), view.choice.tier != "standard"

@@ -11,8 +11,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from keyback.application import handles, newpassword, remedies, reset
-from keyback.application.passwords import STRENGTH, strength
+from keyback.application import handles, remedies, reset
+from keyback.application.passwords import validation
+from keyback.application.passwords.hashing import STRENGTH, strength
 from keyback.application.ports import Connector, Means
 from keyback.application.store import Tx
 from keyback.domain.case import Case, State
@@ -48,7 +49,7 @@ async def password_page(
         return desk.page(request, pages.Ended(reason), path=f"/r/{handle}")
     intake = await desk.services.db.read(lambda tx: tx.intakes.get(handle))
     locale, s = desk.locale(request), desk.services
-    context = newpassword.context_of(s, choice)
+    context = validation.context_of(s, choice)
     with_factor = choice.tier != "standard"
     rules = rules_of(state_of(typed, s.rules, context, s.blocklist, with_factor, s.leaked), locale)
     wanted = set(chosen) if chosen is not None else {
@@ -107,10 +108,10 @@ async def take_password(desk: Desk, request: Request, handle: str, case: Case, v
         choice = await s.db.read(lambda tx: reset.choice(tx, case.id, handle, s.policy))
     except Refusal as e:
         return await _refused(desk, request, handle, case, e, submission)
-    context, with_factor = newpassword.context_of(s, choice), choice.tier != "standard"
+    context, with_factor = validation.context_of(s, choice), choice.tier != "standard"
     # Of this person's accounts only: the history of anybody else's must not be asked.
     ids = [a.id for a in choice.accounts if not chosen or a.id in chosen]
-    broken = await newpassword.judge(s, Secret(typed), context, with_factor, ids)
+    broken = await validation.judge(s, Secret(typed), context, with_factor, ids)
     mismatch = typed != values["new_password_again"]
     if broken or mismatch or not chosen:
         over = {"errors": reasons_of(broken, locale), "mismatch": mismatch, "none_chosen": not chosen}
@@ -203,7 +204,7 @@ async def live_check(request: Request) -> Response:
         handle = one_string(values, "handle", required=False, longest=22)
     except BadForm as e:
         return problem(e.status, e.code, field=e.field)
-    context, with_factor = newpassword.public_context(desk.services), False
+    context, with_factor = validation.public_context(desk.services), False
     if handle and desk.cookies.holds(request, desk.services.seals, handle):
         found = await desk.services.db.read(lambda tx: _personal(tx, desk, handle))
         context, with_factor = found or (context, with_factor)
@@ -213,7 +214,7 @@ async def live_check(request: Request) -> Response:
 async def judged(desk: Desk, locale: str, typed: str, context: Context, with_factor: bool) -> dict[str, Any]:
     """Violations in words, and the strength, for a typed password."""
     s = desk.services
-    broken = newpassword.judge_alone(s, typed, context, with_factor)
+    broken = validation.judge_alone(s, typed, context, with_factor)
     score = await asyncio.to_thread(strength, typed, context) if typed else 0
     return {
         "violations": [
@@ -237,7 +238,7 @@ def _personal(tx: Tx, desk: Desk, handle: str) -> tuple[Context, bool] | None:
         choice = reset.choice(tx, intake.case_id, handle, desk.services.policy)
     except Refusal:
         return None
-    return newpassword.context_of(desk.services, choice), choice.tier != "standard"
+    return validation.context_of(desk.services, choice), choice.tier != "standard"
 
 
 ROUTES = [Route("/passwords/check", live_check, methods=["POST"])]

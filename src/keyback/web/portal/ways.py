@@ -15,7 +15,7 @@ from starlette.routing import Route
 
 from keyback.application import issuing, remedies, ways
 from keyback.application.enrolment.tier import tier_of
-from keyback.application.passwords import Busy
+from keyback.application.passwords.hashing import Busy
 from keyback.application.ports import Proof
 from keyback.application.store import Tx
 from keyback.domain import case as dc

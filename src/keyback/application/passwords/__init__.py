@@ -1,0 +1,1 @@
+"""Hashing, judging and ageing of passwords."""
