@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from keyback.application.passwords.hashing import load_blocklist
+from keyback.application.passwords.strength import load_blocklist
 from keyback.demo.company import COMPANY, DOMAIN, HINTS, STAFF, TITLES
 from keyback.domain.password import PRESETS, Context, check
 from keyback.locale import catalog

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from keyback.application import handles, remedies, reset
 from keyback.application.passwords import validation
-from keyback.application.passwords.hashing import STRENGTH, strength
+from keyback.application.passwords.strength import STRENGTH, strength
 from keyback.application.ports import Connector, Means
 from keyback.application.store import Tx
 from keyback.domain.case import Case, State
