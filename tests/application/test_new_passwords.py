@@ -59,7 +59,10 @@ def sign_in(kit: Kit, password: Secret, who: str = "maya") -> Any:
 
 def judged(kit: Kit, case_id: str, password: Secret) -> list[str]:
     found = kit.read(lambda tx: reset.choice(tx, case_id, page_of(tx, case_id), kit.services.policy))
-    ids, context = [a.id for a in found.accounts], validation.context_of(kit.services, found)
+    ids, context = (
+        [a.id for a in found.accounts],
+        validation.context_of(kit.services, found.person, found.accounts, found.mails),
+    )
     return [v.code for v in kit.run(validation.judge(kit.services, password, context, False, ids))]
 
 

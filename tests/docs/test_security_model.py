@@ -180,7 +180,7 @@ def test_the_words_that_are_named_are_those_that_are_refused(make_kit: Make, lan
     one = dataclasses.replace(one, name=SAMPLES["name"][0], mails=("gossamer.wren@bramblewick.example.com",))
     kit.write(lambda tx: tx.people.save_imported([one]))
     choice = _choice(kit)
-    context = context_of(kit.services, choice)
+    context = context_of(kit.services, choice.person, choice.accounts, choice.mails)
     for words in SAMPLES.values():
         for word in words:
             codes = {v.code for v in judge_alone(kit.services, f"{word}2024!", context, False)}

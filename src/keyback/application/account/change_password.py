@@ -30,14 +30,8 @@ def subject(tx: Tx, s: Services, session: Session) -> Subject:
         raise Refusal("not_found")
     accounts = tx.people.accounts([person.id]).get(person.id, ())
     contacts = tx.people.contacts([person.id]).get(person.id, ())
-    base = validation.public_context(s)
-    context = Context(
-        companies=base.companies,
-        systems=base.systems,
-        usernames=tuple(a.username for a in accounts),
-        names=(person.name,),
-        mails=tuple(c.address for c in contacts if c.channel == "mail"),
-    )
+    mails = tuple(c.address for c in contacts if c.channel == "mail")
+    context = validation.context_of(s, person, accounts, mails)
     return Subject(context, tier_of(tx, person, accounts, s.policy) != "standard")
 
 

@@ -12,11 +12,11 @@ from itertools import product
 from typing import Final
 
 from keyback.application import locking
-from keyback.application.account import change_password
 from keyback.application.enrolling import EnrolsQuestions
 from keyback.application.enrolment import factors
 from keyback.application.notifications.account_changes import changed
 from keyback.application.origin import Origin
+from keyback.application.passwords import validation
 from keyback.application.services import Services
 from keyback.application.showing import Fits, anything
 from keyback.application.store import Session, Tx
@@ -88,7 +88,9 @@ def _known(tx: Tx, s: Services, session: Session) -> tuple[list[str], int]:
     person = tx.people.person(session.person_id)
     if person is None:
         raise Refusal("over")
-    c = change_password.subject(tx, s, session).context
+    accounts = tx.people.accounts([person.id]).get(person.id, ())
+    mails = [c.address for c in tx.people.contacts([person.id]).get(person.id, ()) if c.channel == "mail"]
+    c = validation.context_of(s, person, accounts, mails)
     return [*c.companies, *c.systems, *c.usernames, *c.names, *c.mails], person.security_version
 
 

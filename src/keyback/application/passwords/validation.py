@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from keyback.application.reset import Choice
 from keyback.application.services import Services
 from keyback.domain.password import USED_BEFORE, Context, Violation, check
+from keyback.domain.person import Account, Person
 from keyback.domain.secret import Secret
 
 
@@ -15,15 +15,15 @@ def public_context(s: Services) -> Context:
     return Context(companies=(*s.company.values(), *s.context_words), systems=("Keyback", "回钥", *s.titles.values()))
 
 
-def context_of(s: Services, choice: Choice) -> Context:
+def context_of(s: Services, person: Person, accounts: Iterable[Account], mails: Iterable[str]) -> Context:
     """The same, with the person's own names and addresses."""
     base = public_context(s)
     return Context(
         companies=base.companies,
         systems=base.systems,
-        usernames=tuple(a.username for a in choice.accounts),
-        names=(choice.person.name,),
-        mails=choice.mails,
+        usernames=tuple(a.username for a in accounts),
+        names=(person.name,),
+        mails=tuple(mails),
     )
 
 

@@ -154,4 +154,6 @@ def personal(desk: Desk, view: View) -> tuple[Any, bool]:
     """The words that a new password may not consist of, and whether a second factor is enforced."""
     if view.choice is None:
         return validation.public_context(desk.services), False
-    return validation.context_of(desk.services, view.choice), view.choice.tier != "standard"
+    return validation.context_of(
+        desk.services, view.choice.person, view.choice.accounts, view.choice.mails
+    ), view.choice.tier != "standard"

@@ -49,7 +49,7 @@ async def password_page(
         return desk.page(request, pages.Ended(reason), path=f"/r/{handle}")
     intake = await desk.services.db.read(lambda tx: tx.intakes.get(handle))
     locale, s = desk.locale(request), desk.services
-    context = validation.context_of(s, choice)
+    context = validation.context_of(s, choice.person, choice.accounts, choice.mails)
     with_factor = choice.tier != "standard"
     rules = rules_of(state_of(typed, s.rules, context, s.blocklist, with_factor, s.leaked), locale)
     wanted = set(chosen) if chosen is not None else {
@@ -108,7 +108,10 @@ async def take_password(desk: Desk, request: Request, handle: str, case: Case, v
         choice = await s.db.read(lambda tx: reset.choice(tx, case.id, handle, s.policy))
     except Refusal as e:
         return await _refused(desk, request, handle, case, e, submission)
-    context, with_factor = validation.context_of(s, choice), choice.tier != "standard"
+    context, with_factor = (
+        validation.context_of(s, choice.person, choice.accounts, choice.mails),
+        choice.tier != "standard",
+    )
     # Of this person's accounts only: the history of anybody else's must not be asked.
     ids = [a.id for a in choice.accounts if not chosen or a.id in chosen]
     broken = await validation.judge(s, Secret(typed), context, with_factor, ids)
@@ -238,7 +241,7 @@ def _personal(tx: Tx, desk: Desk, handle: str) -> tuple[Context, bool] | None:
         choice = reset.choice(tx, intake.case_id, handle, desk.services.policy)
     except Refusal:
         return None
-    return validation.context_of(desk.services, choice), choice.tier != "standard"
+    return validation.context_of(desk.services, choice.person, choice.accounts, choice.mails), choice.tier != "standard"
 
 
 ROUTES = [Route("/passwords/check", live_check, methods=["POST"])]
