@@ -10,10 +10,11 @@ from functools import partial
 
 import structlog
 
-from keyback.application import attempts, delivery, evidence, intake, issuing, moving, reset, spraying
+from keyback.application import attempts, delivery, evidence, intake, issuing, reset, spraying
 from keyback.application.enrolment import reminders
 from keyback.application.mail_quota import Reason
 from keyback.application.passwords import expiry
+from keyback.application.people import address_changes
 from keyback.application.retention import purge
 from keyback.application.services import Services
 from keyback.application.store import StorageDown
@@ -220,7 +221,7 @@ class Worker:
             try:
                 released = await self.services.db.write(evidence.release)
                 ended = await self.services.db.write(reset.give_up)
-                moved = await self.services.db.write(moving.take_places)
+                moved = await self.services.db.write(address_changes.take_places)
                 gone = await self.services.db.write(purge)
                 told = await self._remind()
                 await self._look_at_queue()

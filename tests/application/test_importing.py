@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from keyback.application.audit_log import log_of
-from keyback.application.importing import BadRow, Report, Systems, Unreadable, import_people
+from keyback.application.people.import_csv import BadRow, Report, Systems, Unreadable, import_people
 from keyback.application.store import Imported, ImportedAccount
 from keyback.domain.person import canonicalize
 from tests.conftest import Kit

@@ -62,7 +62,7 @@ WRITTEN = {
     ),
     "application.attempts._tell": "notice: a right password, five a day of each kind",
     "application.attempts._look_at": "notice: once a day",
-    "application.moving._letter": "notice: once for each address that an import changes",
+    "application.people.address_changes._letter": "notice: once for each address that an import changes",
     "application.passwords.expiry._tell": "notice: each step once",
     "application.aftercare.remind_later": "notice: once after a recovery",
     "application.enrolment.reminders._letter": "notice: once a year",

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from keyback.application import moving
 from keyback.application.account import lockdown
 from keyback.application.audit_log import log_of
 from keyback.application.enrolment import contacts as own_contacts
 from keyback.application.enrolment import recently_added
-from keyback.application.importing import Report, Systems, import_people
+from keyback.application.people import address_changes
+from keyback.application.people.import_csv import Report, Systems, import_people
 from keyback.domain.ages import DAY, Ages, age_of
 from keyback.domain.errors import Refusal
 from keyback.domain.secret import Secret
@@ -49,7 +49,7 @@ class Company:
     def upkeep(self, hours: float = 72) -> int:
         self.kit.clock.forward(hours=hours)
         self.tray.letters.clear()
-        done = self.kit.write(moving.take_places)
+        done = self.kit.write(address_changes.take_places)
         drain(self.kit)
         return done
 
@@ -134,7 +134,7 @@ def test_the_old_address_refuses_by_a_link(company: Company) -> None:
 def test_a_refused_address_stays_out_and_is_reported(company: Company) -> None:
     company.load(NEW)
     token = company.link()
-    assert company.kit.write(lambda tx: moving.refuse_by_link(tx, token, HERE))
+    assert company.kit.write(lambda tx: address_changes.refuse_by_link(tx, token, HERE))
     for _ in range(2):
         report = company.load(NEW)
         assert (report.changed, report.same, report.addresses, report.refused) == (0, 1, 0, 1)
@@ -155,7 +155,7 @@ def test_a_refused_address_stays_out_and_is_reported(company: Company) -> None:
 def test_the_owner_may_want_it_after_all(company: Company) -> None:
     company.load(NEW)
     token = company.link()
-    company.kit.write(lambda tx: moving.refuse_by_link(tx, token, HERE))
+    company.kit.write(lambda tx: address_changes.refuse_by_link(tx, token, HERE))
     maya = company.kit.read(lambda tx: tx.people.match(["maya"]))["maya"][0].person
 
     def add(tx: Any) -> None:
@@ -268,7 +268,7 @@ def test_backup_addresses_are_contacts_too(company: Company) -> None:
     usable = company.kit.read(lambda tx: tx.people.match(["maya"]))["maya"][0].contacts
     assert [c.address for c in usable] == [OLD, BACKUP], "the one to be replaced stays until then"
     token = company.link(BACKUP)
-    assert company.kit.write(lambda tx: moving.refuse_by_link(tx, token, HERE))
+    assert company.kit.write(lambda tx: address_changes.refuse_by_link(tx, token, HERE))
     assert company.load(OLD, NEW).refused == 1
     assert company.mails()[BACKUP] == ("backup", "confirmed"), "a refused one replaces nothing"
     company.tray.letters.clear()
@@ -407,7 +407,7 @@ def test_a_primary_address_that_becomes_a_backup_begins_to_age_then(company: Com
     company.load(BACKUP, OLD)  # at once: both could recover
     company.load(NEW, f"{BACKUP};{OLD}")
     company.kit.clock.forward(hours=73)
-    assert company.kit.write(moving.take_places) == 1
+    assert company.kit.write(address_changes.take_places) == 1
     pid = company.kit.read(lambda tx: tx.people.match(["maya"]))["maya"][0].person.id
     rows = company.kit.read(lambda tx: list(tx.contacts.of_person(pid)))
     now = company.kit.clock.now

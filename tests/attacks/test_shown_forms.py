@@ -14,8 +14,8 @@ import pyotp
 import pytest
 
 import keyback.web
-from keyback.application import moving
 from keyback.application.enrolment import security_questions
+from keyback.application.people import address_changes
 from keyback.domain.secret import Secret
 from keyback.web import links
 from keyback.web.app import make_app, make_desk
@@ -510,8 +510,8 @@ def test_addresses_take_their_place_after_their_people_are_locked(make_kit: Make
             return take(person_ids)
 
         tx.people.lock, tx.contacts.take_places = locking, taking
-        return moving.take_places(tx)
+        return address_changes.take_places(tx)
 
     assert kit.write(watched) == 2
     assert [c for i, c in enumerate(calls) if c not in calls[:i]] == [*sorted(people.values()), "take"]
-    assert kit.write(moving.take_places) == 0
+    assert kit.write(address_changes.take_places) == 0

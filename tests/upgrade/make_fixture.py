@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import serialization as ser
 from sqlalchemy import Engine, event, select, text
 
 from keyback.application.enrolment.reminders import plan
-from keyback.application.importing import Systems, import_people
+from keyback.application.people.import_csv import Systems, import_people
 from keyback.domain.factor import Factor
 from keyback.domain.person import Contact
 from keyback.domain.secret import Secret

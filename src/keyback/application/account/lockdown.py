@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application import attempts, locking, moving, prove
+from keyback.application import attempts, locking, prove
 from keyback.application.enrolment import contacts, factors
 from keyback.application.enrolment.recently_added import Added, recent
 from keyback.application.notifications.account_changes import (
@@ -22,6 +22,7 @@ from keyback.application.notifications.account_changes import (
 )
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
+from keyback.application.people import address_changes
 from keyback.application.store import Tx
 from keyback.domain import case as dc
 from keyback.domain.challenge import token_digest
@@ -137,7 +138,7 @@ def take_away(tx: Tx, person_id: str, ids: Sequence[str]) -> list[Contact]:
         tx.prompts.end_where("stopped", target=item)
         if item in factors:
             tx.factors.turn(item, "active", "removed")
-        elif item in own and moving.refusable(own[item], tx.now):
+        elif item in own and address_changes.refusable(own[item], tx.now):
             out += [c] if (c := tx.contacts.refuse(item)) else []
         elif item in own and own[item].origin == "person" and tx.contacts.remove(item):
             out += [own[item]] if own[item].state == "confirmed" and own[item].role != "recovery" else []

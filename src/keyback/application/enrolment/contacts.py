@@ -11,12 +11,12 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from keyback.application import moving
 from keyback.application.enrolment import reminders
 from keyback.application.mail_quota import Ask, may_send
 from keyback.application.notifications.account_changes import changed, masked
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin, device_words
+from keyback.application.people import address_changes
 from keyback.application.ports import Asked, Holder, Proof, Target
 from keyback.application.store import Database, Job, Tx
 from keyback.domain import challenge as ch
@@ -212,8 +212,8 @@ def remove(tx: Tx, person_id: str, contact_id: str, origin: Origin) -> Contact:
     c = tx.contacts.many([contact_id]).get(contact_id)
     if c is None or c.person_id != person_id or c.state == "removed":
         raise Refusal("not_found")
-    if moving.refusable(c, tx.now):
-        if moving.refuse(tx, c.id, origin) is None:
+    if address_changes.refusable(c, tx.now):
+        if address_changes.refuse(tx, c.id, origin) is None:
             raise Refusal("not_found")
         return c
     if c.origin == "import" or c.role == "primary":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keyback.application import moving
 from keyback.application.notifications.account_changes import masked
+from keyback.application.people import address_changes
 from keyback.application.store import Tx
 from keyback.domain.person import Contact
 
@@ -30,7 +30,7 @@ def recent(tx: Tx, person_id: str, since: int, *, hidden: bool = False) -> tuple
     addresses = [
         Added(c.id, "helper" if c.role == "recovery" else c.channel, _shown(c, hidden), c.added_at)
         for c in tx.contacts.of_person(person_id, states=("confirmed", "pending"))
-        if (c.origin == "person" and c.added_at > since) or moving.refusable(c, tx.now)
+        if (c.origin == "person" and c.added_at > since) or address_changes.refusable(c, tx.now)
     ]
     return tuple(sorted([*factors, *addresses], key=lambda a: -a.added_at))
 

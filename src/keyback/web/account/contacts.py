@@ -10,9 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import locking, moving
+from keyback.application import locking
 from keyback.application.enrolment import contacts, invitations
 from keyback.application.enrolment import factors as enrolment_factors
+from keyback.application.people import address_changes
 from keyback.application.store import Tx
 from keyback.domain import challenge as ch
 from keyback.domain.ages import DAY, Ages, age_of
@@ -40,7 +41,7 @@ def offered(desk: Desk) -> tuple[contacts.Kind, ...]:
 def line(c: Contact, now: int, ages: Ages) -> ContactLine:
     """A contact as its owner sees it."""
     ready = c.usable_from if c.state == "confirmed" and c.usable_from > now else 0
-    own = (c.origin == "person" and c.role != "primary") or moving.refusable(c, now)
+    own = (c.origin == "person" and c.role != "primary") or address_changes.refusable(c, now)
     return ContactLine(
         c.id, contacts.kind_of(c), c.address, c.name, c.role, c.state, c.added_at, ready, own, _age(c, now, ages)
     )
@@ -234,7 +235,7 @@ async def ask_remove(request: Request) -> Response:
         c = tx.contacts.many([item]).get(item)
         if c is None or c.person_id != me.person.id or c.state == "removed":
             return None
-        kept = (c.origin == "import" or c.role == "primary") and not moving.refusable(c, tx.now)
+        kept = (c.origin == "import" or c.role == "primary") and not address_changes.refusable(c, tx.now)
         label = c.name or c.address
         return RemoveOne(c.id, contacts.kind_of(c), label, contact=True, refused="imported" if kept else "")
 

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import moving
+from keyback.application.people import address_changes
 from keyback.web import links
 from keyback.web.context import desk_of
 from keyback.web.forms import read_form
@@ -20,11 +20,11 @@ async def show(request: Request) -> Response:
     """GET `/new-address`: what a POST would do. Changes nothing."""
     desk = desk_of(request)
     token = links.shown(desk, request)
-    found = await desk.services.db.read(lambda tx: moving.look(tx, token))
+    found = await desk.services.db.read(lambda tx: address_changes.look(tx, token))
     return desk.page(request, _page(found), 410 if found.problem else 200, path=PATH)
 
 
-def _page(found: moving.Moving) -> NewAddress:
+def _page(found: address_changes.Moving) -> NewAddress:
     return NewAddress(found.problem, found.address, found.old, found.primary, found.until)
 
 
@@ -38,8 +38,8 @@ async def refuse(request: Request) -> Response:
         return desk.page(request, ErrorPage(429, 60, PATH), 429)
     if not token:
         return links.stale(request, PATH, mark)
-    seen = await desk.services.db.read(lambda tx: moving.look(tx, token))
-    done = await desk.services.db.write(lambda tx: moving.refuse_by_link(tx, token, origin))
+    seen = await desk.services.db.read(lambda tx: address_changes.look(tx, token))
+    done = await desk.services.db.write(lambda tx: address_changes.refuse_by_link(tx, token, origin))
     model = NewAddress("done" if done else seen.problem or "over", seen.address, seen.old, seen.primary)
     response = desk.page(request, model, 200 if done else 410, path=PATH)
     links.drop(desk, request, response, token)

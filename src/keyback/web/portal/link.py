@@ -12,11 +12,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import fetching, moving, prove, together, vouching
+from keyback.application import fetching, prove, together, vouching
 from keyback.application.account import lockdown
 from keyback.application.enrolment import invitations
 from keyback.application.handles import holds
 from keyback.application.origin import device_words
+from keyback.application.people import address_changes
 from keyback.application.store import Tx
 from keyback.domain import challenge as ch
 from keyback.web import links, pages
@@ -39,7 +40,7 @@ def _page_for(tx: Tx, token: str) -> str:
     """Where a token leads: tokens of one form stop a recovery or a change, vouch for somebody, or prove by mail."""
     if lockdown.notice(tx, token) is not None:
         return "/wasnt-me"
-    if moving.notice(tx, token) is not None:
+    if address_changes.notice(tx, token) is not None:
         return "/new-address"
     if invitations.invitation(tx, token) is not None:
         return "/invited"

@@ -14,10 +14,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from keyback.application import moving
-from keyback.application.import_rows import ORDER, BadRow, Row, group_name, read_row, row_key
-from keyback.application.import_table import Record, Table, Unreadable, digest
 from keyback.application.notifications.account_changes import masked
+from keyback.application.people import address_changes
+from keyback.application.people.csv_file import Record, Table, Unreadable, digest
+from keyback.application.people.csv_rows import ORDER, BadRow, Row, group_name, read_row, row_key
 from keyback.application.store import Database, Imported, ImportedAccount, ImportResult, Tx
 from keyback.domain.addresses import AddressChange
 from keyback.domain.events import Note
@@ -185,7 +185,7 @@ class _Undo(Exception):
 async def _save(db: Database, people: Sequence[Imported], *, dry_run: bool, moved: bool) -> Saved:
     def fn(tx: Tx) -> Saved:
         results, changes = tx.people.import_batch(people, at_once=moved)
-        moving.tell(tx, changes)
+        address_changes.tell(tx, changes)
         saved = results, _lines(tx, changes)
         if dry_run:
             raise _Undo(saved)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar, cast
 
-from keyback.application.import_table import Record
+from keyback.application.people.csv_file import Record
 from keyback.application.store import ImportedAccount
 from keyback.domain.errors import BadInput
 from keyback.domain.person import MAX_IDENTIFIER, AccountState, Tier, canonicalize
