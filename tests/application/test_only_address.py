@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from keyback.application.policy_people import Offer, census
-from keyback.application.policy_report import people_words
+from keyback.application.policy.coverage import Offer, census
+from keyback.application.policy.report import people_words
 from keyback.domain.challenge import MINUTE
 from keyback.domain.factor import COOL_IN
 from keyback.domain.policy import Holds

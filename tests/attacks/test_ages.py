@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from keyback.application.enrolment import contacts, reminders
-from keyback.application.policy_people import Offer, census
+from keyback.application.policy.coverage import Offer, census
 from keyback.domain import policy
 from keyback.domain.ages import DAY, Ages, age_of
 from keyback.domain.case import Case

@@ -11,8 +11,8 @@ import pytest
 
 from keyback.application.enrolment import contacts, invitations
 from keyback.application.notifications import notify
-from keyback.application.policy_people import Offer, census
-from keyback.application.policy_report import people_words
+from keyback.application.policy.coverage import Offer, census
+from keyback.application.policy.report import people_words
 from keyback.domain.errors import Refusal
 from keyback.domain.secret import Secret
 from tests.attacks.enrolled import SMS, add_codes, add_contact, answer_way, ask_way, person_id

@@ -13,7 +13,7 @@ from keyback.application import evidence, remedies, signin
 from keyback.application.account import lockdown, readiness
 from keyback.application.enrolment import factors
 from keyback.application.enrolment.tier import tier_of
-from keyback.application.policy_people import Offer, census
+from keyback.application.policy.coverage import Offer, census
 from keyback.application.ports import Holder
 from keyback.domain import challenge as ch
 from keyback.domain.errors import Refusal

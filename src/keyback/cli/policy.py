@@ -11,10 +11,10 @@ from typing import Any
 
 import click
 
-from keyback.application.policy_people import Census, Offer, census
-from keyback.application.policy_report import check_words, claim_rows, people_words
-from keyback.application.policy_standards import report_words, requirements
-from keyback.application.policy_words import explain
+from keyback.application.policy.coverage import Census, Offer, census
+from keyback.application.policy.explain import explain
+from keyback.application.policy.report import check_words, claim_rows, people_words
+from keyback.application.policy.standards import report_words, requirements
 from keyback.bootstrap import make_gate, make_proofs
 from keyback.cli.common import echo_json, load, progress, run, safe, storage, usable
 from keyback.domain.password import PRESETS

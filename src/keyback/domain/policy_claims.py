@@ -75,7 +75,7 @@ class Path:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a policy promises; `application.policy_words` says it in words.
+    """What a policy promises; `application.policy.explain` says it in words.
 
     Args:
         id: the name by which a company accepts that it does not hold.

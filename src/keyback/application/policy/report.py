@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application.policy_people import Census, Stranded
-from keyback.application.policy_words import CLAIM_WORDS, N_, TIER_NAMES, proof_words, span
+from keyback.application.policy.coverage import Census, Stranded
+from keyback.application.policy.explain import CLAIM_WORDS, N_, TIER_NAMES, proof_words, span
 from keyback.domain.policy import Policy
 from keyback.domain.policy_claims import Found, Path, Result
 from keyback.domain.policy_presets import Preset, not_accepted

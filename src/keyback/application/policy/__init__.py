@@ -1,0 +1,1 @@
+"""The policy in words, checked against everybody there is."""
