@@ -18,7 +18,7 @@ from keyback.application import intake, prove
 from keyback.application.clock import wall_clock
 from keyback.application.evidence import Here
 from keyback.application.origin import Origin
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.bootstrap import build, close
 from keyback.domain import challenge as ch
 from keyback.settings import Settings

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import text
 
+from keyback.application.ports.storage import Imported, ImportedAccount
 from keyback.application.services import Services
-from keyback.application.store import Imported, ImportedAccount
 from keyback.bootstrap import build, close
 from keyback.settings import Settings
 from keyback.storage.database import make_engine

@@ -12,7 +12,7 @@ from keyback.application.clock import wall_clock
 from keyback.application.mail_quota import InstallationQuota
 from keyback.application.passwords.hashing import Busy, HashGate, Verified, pepper_id
 from keyback.application.passwords.strength import load_blocklist
-from keyback.application.ports import Channel, Connector, Proof, Unavailable
+from keyback.application.ports.channels import Channel, Connector, Proof, Unavailable
 from keyback.application.services import Services
 from keyback.application.spraying import Thresholds
 from keyback.channels.im_dingtalk import DingTalkIm

@@ -13,7 +13,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from keyback.application.passwords.hashing import HashGate
-from keyback.application.ports import Connector, Proof
+from keyback.application.ports.channels import Connector, Proof
 
 GROUP = "keyback.connectors"
 GATEWAYS = "keyback.gateways"

@@ -22,8 +22,8 @@ import uvloop
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from keyback.application.ports.storage import StorageDown
 from keyback.application.services import Services
-from keyback.application.store import StorageDown
 from keyback.bootstrap import build, close, peppers_of
 from keyback.observability import configure
 from keyback.settings import Settings, Unsafe

@@ -15,9 +15,9 @@ from keyback.application.enrolment import reminders
 from keyback.application.mail_quota import Reason
 from keyback.application.passwords import expiry
 from keyback.application.people import address_changes
+from keyback.application.ports.storage import StorageDown
 from keyback.application.retention import purge
 from keyback.application.services import Services
-from keyback.application.store import StorageDown
 from keyback.domain import challenge as ch
 
 log = structlog.get_logger("keyback.worker")

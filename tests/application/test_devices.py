@@ -9,7 +9,7 @@ import pytest
 from keyback.application import known_devices
 from keyback.application.known_devices import Standing
 from keyback.application.origin import Origin
-from keyback.application.store import Imported
+from keyback.application.ports.storage import Imported
 from tests.conftest import Kit, person
 
 Make = Callable[..., Kit]

@@ -9,8 +9,8 @@ import pytest
 from keyback.application.account import readiness
 from keyback.application.enrolment import contacts
 from keyback.application.notifications import account_changes
-from keyback.application.ports import Holder
-from keyback.application.store import Tx
+from keyback.application.ports.channels import Holder
+from keyback.application.ports.storage import Tx
 from keyback.domain.factor import COOL_IN
 from keyback.domain.secret import Secret
 from tests.attacks.enrolled import SMS, answer_way, ask_way, person_id

@@ -17,8 +17,8 @@ import pytest
 from sqlalchemy import text
 
 from keyback.application import intake, reset, signin
-from keyback.application.ports import Outcome, Plan, Receipt, Step
-from keyback.application.store import ImportedAccount, Job
+from keyback.application.ports.channels import Outcome, Plan, Receipt, Step
+from keyback.application.ports.storage import ImportedAccount, Job
 from keyback.bootstrap import build, close
 from keyback.domain import challenge as ch
 from keyback.domain.case import State

@@ -10,7 +10,7 @@ import pytest
 
 from keyback.application.audit_log import log_of
 from keyback.application.people.import_csv import BadRow, Report, Systems, Unreadable, import_people
-from keyback.application.store import Imported, ImportedAccount
+from keyback.application.ports.storage import Imported, ImportedAccount
 from keyback.domain.person import canonicalize
 from tests.conftest import Kit
 

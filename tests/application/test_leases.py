@@ -11,7 +11,7 @@ import pytest
 from keyback.application import delivery
 from keyback.application.clock import wall_clock
 from keyback.application.leases import MARGIN_S, BatchLease
-from keyback.application.ports import LEASE_OVER, Channel, Letter, Receipt
+from keyback.application.ports.channels import LEASE_OVER, Channel, Letter, Receipt
 from keyback.channels.phone import PhoneChannel
 from keyback.testing.mailbox import Mailbox
 from tests.attacks.steps import ask, fit

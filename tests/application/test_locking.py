@@ -23,7 +23,7 @@ from keyback.application.enrolment import contacts, security_questions
 from keyback.application.enrolment import factors as enrolment_factors
 from keyback.application.evidence import Here
 from keyback.application.notifications.account_changes import LINK_LIFE, lock_link
-from keyback.application.store import Session, Tx
+from keyback.application.ports.storage import Session, Tx
 from keyback.domain.challenge import token_digest
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import BOUND

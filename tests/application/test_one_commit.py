@@ -14,7 +14,7 @@ from sqlalchemy import event
 
 from keyback.application import prove, secondstep, signin, stepup, ways
 from keyback.application.enrolment import contacts, factors
-from keyback.application.store import Session, StorageDown, Tx
+from keyback.application.ports.storage import Session, StorageDown, Tx
 from keyback.domain.challenge import token_digest
 from keyback.domain.factor import Factor
 from keyback.domain.secret import Secret

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from keyback.application.policy.coverage import PAGE, Offer, census, evidence_of, way_back
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.application.ways import holder_of
 from keyback.domain.factor import COOL_IN, Factor, SavedCode
 from keyback.domain.person import Contact, Tier

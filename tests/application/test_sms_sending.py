@@ -12,7 +12,7 @@ from sqlalchemy import select
 from keyback.application import delivery
 from keyback.application.clock import wall_clock
 from keyback.application.notifications import notify
-from keyback.application.store import Job
+from keyback.application.ports.storage import Job
 from keyback.domain.person import Contact
 from keyback.domain.prompt import Prompt, short_code
 from keyback.storage.schema import accounts

@@ -11,8 +11,8 @@ import pyotp
 from keyback.application import ways
 from keyback.application.evidence import Here
 from keyback.application.origin import Origin
-from keyback.application.ports import MakesCodes
-from keyback.application.store import Tx
+from keyback.application.ports.channels import MakesCodes
+from keyback.application.ports.storage import Tx
 from keyback.domain.factor import Factor, SavedCode
 from keyback.domain.person import Contact
 from keyback.domain.policy import Policy

@@ -12,8 +12,8 @@ from sqlalchemy import event
 from keyback.application import intake, prove, reset, signin
 from keyback.application.evidence import Here
 from keyback.application.origin import Origin
-from keyback.application.ports import Letter, Receipt
-from keyback.application.store import Tx
+from keyback.application.ports.channels import Letter, Receipt
+from keyback.application.ports.storage import Tx
 from keyback.domain.case import Case
 from keyback.domain.secret import Secret
 from keyback.worker import Worker

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from keyback.application import intake, prove, reset
-from keyback.application.store import ImportedAccount
+from keyback.application.ports.storage import ImportedAccount
 from keyback.domain.case import State
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.secret import Secret

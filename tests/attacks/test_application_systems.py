@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from keyback.application import reset
-from keyback.application.store import ImportedAccount
+from keyback.application.ports.storage import ImportedAccount
 from keyback.connectors.demo import DemoConnector
 from keyback.domain.case import State
 from keyback.domain.secret import Secret

@@ -12,7 +12,7 @@ from sqlalchemy import event
 from keyback.application import delivery, handles, intake, issuing, ways
 from keyback.application.fairness import AHEAD, MOST, Turns, networks
 from keyback.application.origin import Origin
-from keyback.application.store import Intake, Tx
+from keyback.application.ports.storage import Intake, Tx
 from tests.attacks.enrolled import add_contact
 from tests.attacks.steps import HERE, ask, drain, fit
 from tests.conftest import Kit, person

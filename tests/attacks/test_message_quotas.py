@@ -15,8 +15,8 @@ from keyback.application.enrolment import contacts
 from keyback.application.mail_quota import QUOTA_OF, InstallationQuota, asker_of, reason_of
 from keyback.application.notifications import notify
 from keyback.application.origin import Origin
-from keyback.application.ports import LetterKind
-from keyback.application.store import Job, Tx
+from keyback.application.ports.channels import LetterKind
+from keyback.application.ports.storage import Job, Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.person import Contact
 from keyback.domain.prompt import Prompt

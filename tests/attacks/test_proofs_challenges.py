@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from keyback.application import ways
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain.case import State
 from keyback.domain.factor import Factor
 from keyback.proofs.passkey.method import Passkey

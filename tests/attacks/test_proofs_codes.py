@@ -13,7 +13,7 @@ import pyotp
 import pytest
 
 from keyback.application.passwords.hashing import HashGate, Verified
-from keyback.application.ports import Asked, Holder, Verdict
+from keyback.application.ports.channels import Asked, Holder, Verdict
 from keyback.domain.factor import CODES, Factor, SavedCode
 from keyback.domain.person import Contact
 from keyback.domain.prompt import short_code

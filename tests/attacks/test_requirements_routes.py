@@ -12,7 +12,7 @@ from keyback.application import handles, prove, secondstep, signin
 from keyback.application.account import lockdown
 from keyback.application.enrolment import factors, invitations
 from keyback.application.notifications import account_changes
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain.challenge import HOUR, LINK_LIFE, holder_secret
 from keyback.domain.secret import Secret
 from keyback.storage.schema import accounts, people, sessions

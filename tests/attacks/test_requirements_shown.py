@@ -17,8 +17,8 @@ from sqlalchemy import event, select
 
 import keyback
 from keyback.application import signin
-from keyback.application.enrolling import EnrolsPasskey
 from keyback.application.handles import holds
+from keyback.application.ports.enrolment import EnrolsPasskey
 from keyback.application.retention import purge
 from keyback.domain.challenge import HOUR, holder_secret, same, token_digest
 from keyback.domain.policy import PROOFS, Evidence, suffices

@@ -12,7 +12,7 @@ import pytest
 
 from keyback.application.enrolment import contacts
 from keyback.application.notifications.account_changes import LINK_LIFE, lock_link
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain.prompt import link_token
 from keyback.domain.secret import Secret
 from keyback.web import links

@@ -11,7 +11,7 @@ import pytest
 from keyback.application import prove, signin
 from keyback.application.origin import Origin
 from keyback.application.passwords import validation
-from keyback.application.store import Imported, ImportedAccount
+from keyback.application.ports.storage import Imported, ImportedAccount
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import FREE, OF_SOURCE
 from keyback.web.app import make_app, make_desk

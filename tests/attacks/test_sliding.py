@@ -10,7 +10,7 @@ import pytest
 
 from keyback.application import signin
 from keyback.application.guesses import count
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain import challenge as ch
 from keyback.domain.throttle import OF_SOURCE
 from tests.attacks.steps import HERE, sign_in

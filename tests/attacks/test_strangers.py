@@ -15,7 +15,7 @@ import pytest
 from keyback.application import fetching, prove
 from keyback.application.evidence import Here
 from keyback.application.intake import Started
-from keyback.application.store import Imported, ImportedAccount, Tx
+from keyback.application.ports.storage import Imported, ImportedAccount, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.web.app import make_app, make_desk

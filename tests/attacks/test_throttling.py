@@ -14,7 +14,7 @@ from sqlalchemy import event, text
 from keyback.application import known_devices, signin, throttle
 from keyback.application.origin import Origin
 from keyback.application.passwords.hashing import Busy
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain.challenge import HARD_CAP, HOUR
 from keyback.domain.password import DAY
 from keyback.domain.secret import Secret

@@ -11,8 +11,8 @@ import httpx2
 import pytest
 
 from keyback.application import prove, secondstep, signin, stepup, together, vouching, ways
+from keyback.application.ports.storage import Database
 from keyback.application.stepup import Step
-from keyback.application.store import Database
 from keyback.bootstrap import build, close
 from keyback.domain.secret import Secret
 from tests.attacks.enrolled import SMS, add_codes, add_contact, add_totp, answer_way, ask_way, person_id, totp_now

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import BigInteger
 
 from keyback import serving
-from keyback.application.store import StorageDown, Tx
+from keyback.application.ports.storage import StorageDown, Tx
 from keyback.domain.events import Note
 from keyback.serving import _metrics
 from keyback.settings import Settings

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from keyback.application import intake
 from keyback.application.origin import Origin
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.bootstrap import build, close
 from keyback.cli.common import safe
 from keyback.cli.examples import left_over

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application.store import Imported, ImportedAccount, Tx
+from keyback.application.ports.storage import Imported, ImportedAccount, Tx
 from keyback.domain.factor import Device, Factor, SavedCode
 from keyback.domain.person import Contact
 from keyback.domain.prompt import Prompt, Want

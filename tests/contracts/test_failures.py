@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from keyback.application.enrolled import Failure
+from keyback.application.ports.enrolment_storage import Failure
+from keyback.application.ports.storage import Tx
 from keyback.application.retention import purge
-from keyback.application.store import Tx
 from keyback.domain.factor import Device
 from keyback.domain.password import DAY
 from tests.conftest import Kit, person

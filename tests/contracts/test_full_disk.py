@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import event, text
 from starlette.testclient import TestClient
 
-from keyback.application.store import Job, StorageFull
+from keyback.application.ports.storage import Job, StorageFull
 from keyback.serving import _metrics, _readiness
 from keyback.storage import health
 from keyback.storage.database import SqlDatabase

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application.ports import Letter, LetterKind
+from keyback.application.ports.channels import Letter, LetterKind
 from keyback.channels import mime
 from keyback.channels.cleaning import isolate, safe_login, safe_name, safe_source
 from keyback.channels.mail import MailComposer

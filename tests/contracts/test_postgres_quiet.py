@@ -12,7 +12,7 @@ from sqlalchemy import text
 from starlette.testclient import TestClient
 
 from keyback import bootstrap
-from keyback.application.store import StorageDown, StorageUnsure, Tx
+from keyback.application.ports.storage import StorageDown, StorageUnsure, Tx
 from keyback.domain.events import Note
 from keyback.outbound.watchdog import Watchdog
 from keyback.storage import engine as engines

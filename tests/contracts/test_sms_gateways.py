@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pytest
 
-from keyback.application.ports import Letter, LetterKind
+from keyback.application.ports.channels import Letter, LetterKind
 from keyback.bootstrap import IM, SMS
 from keyback.channels import sms_aliyun, sms_tencent, sms_twilio
 from keyback.channels.im_application import AccessToken

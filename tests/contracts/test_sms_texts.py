@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application.ports import Letter, LetterKind
+from keyback.application.ports.channels import Letter, LetterKind
 from keyback.channels.mime import BadLetter
 from keyback.channels.phone_texts import PhoneTexts
 from keyback.domain.secret import Secret

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import pytest
 
-from keyback.application.ports import Letter, LetterKind, Receipt
+from keyback.application.ports.channels import Letter, LetterKind, Receipt
 from keyback.channels import phone as phone_module
 from keyback.channels.phone import PhoneChannel, receipt
 from keyback.channels.phone_texts import PhoneTexts, ShortMessage

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from keyback.application.ports import Channel, Letter, LetterKind, Receipt
+from keyback.application.ports.channels import Channel, Letter, LetterKind, Receipt
 from keyback.channels import smtp
 from keyback.channels.mail import MailComposer
 from keyback.channels.smtp import SmtpChannel, SmtpSettings

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application.ports import Letter
+from keyback.application.ports.channels import Letter
 from keyback.channels.mail import MailComposer
 from keyback.channels.smtp import SmtpChannel, SmtpSettings
 from keyback.domain.secret import Secret

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from keyback.application.ports import Receipt
+from keyback.application.ports.channels import Receipt
 from keyback.channels.smtp_replies import CONTENT, MAIL, RCPT, Down, refused
 from keyback.channels.smtp_session import host_name, own_name
 from keyback.domain.secret import Secret

@@ -1,4 +1,4 @@
-"""What `application.store` promises, held by storage on both databases."""
+"""What `application.ports.storage` promises, held by storage on both databases."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
 from bench import seed
-from keyback.application.store import Intake, Job, StorageDown, StorageFull, Tx
+from keyback.application.ports.storage import Intake, Job, StorageDown, StorageFull, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import Case

@@ -18,8 +18,8 @@ from typing import Any, TypeVar
 import uvicorn
 
 from keyback.application.clock import wall_clock
+from keyback.application.ports.storage import Imported, ImportedAccount
 from keyback.application.services import Services
-from keyback.application.store import Imported, ImportedAccount
 from keyback.bootstrap import build, close
 from keyback.domain.secret import Secret
 from keyback.settings import Settings

@@ -8,7 +8,7 @@ from typing import Any
 
 import httpx2
 
-from keyback.application.store import Imported
+from keyback.application.ports.storage import Imported
 from keyback.testing.mailbox import Mailbox
 from keyback.web.app import make_app, make_desk
 from keyback.worker import Worker

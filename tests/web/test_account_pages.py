@@ -14,7 +14,7 @@ import pytest
 
 from keyback.application import stepup
 from keyback.application.origin import Origin
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain.factor import COOL_IN
 from keyback.domain.secret import Secret
 from keyback.testing.mailbox import Mailbox

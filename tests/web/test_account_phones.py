@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain.secret import Secret
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.phone import Phone

@@ -10,7 +10,7 @@ import pytest
 from api_client import NEW, Client, Recovery
 
 from keyback.application.clock import wall_clock
-from keyback.application.store import Imported, ImportedAccount
+from keyback.application.ports.storage import Imported, ImportedAccount
 from keyback.domain import case as dc
 from keyback.testing.mailbox import Mailbox
 from keyback.web.api import recoveries

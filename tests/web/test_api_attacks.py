@@ -15,7 +15,7 @@ import structlog
 from api_client import BASE, MAYA, NEW, Client, Recovery
 
 from keyback.application.clock import wall_clock
-from keyback.application.store import Imported, ImportedAccount, StorageDown
+from keyback.application.ports.storage import Imported, ImportedAccount, StorageDown
 from keyback.storage.database import SqlDatabase
 from keyback.testing.mailbox import Mailbox
 from keyback.web import front

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 from keyback.application import stepup
 from keyback.application.enrolment.recently_added import recent
 from keyback.application.notifications.notify import username_of
-from keyback.application.store import Job, Tx
+from keyback.application.ports.storage import Job, Tx
 from keyback.domain.challenge import HOUR
 from keyback.domain.events import Note
 

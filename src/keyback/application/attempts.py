@@ -8,10 +8,10 @@ passwords pile up. The last is looked for by upkeep, never by a request: guessin
 from __future__ import annotations
 
 from keyback.application import known_devices, throttle
-from keyback.application.enrolled import Failure
 from keyback.application.notifications.account_changes import LETTER_LIFE, LINK_LIFE, lock_link, trusted
 from keyback.application.origin import Origin
-from keyback.application.store import Job, Tx
+from keyback.application.ports.enrolment_storage import Failure
+from keyback.application.ports.storage import Job, Tx
 from keyback.domain.events import Note
 from keyback.domain.person import Account, Person
 from keyback.domain.prompt import Prompt

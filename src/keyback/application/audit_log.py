@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar, cast
 
-from keyback.application.store import Database, Seals, Tx
+from keyback.application.ports.storage import Database, Seals, Tx
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -27,7 +27,7 @@ BATCH = 1000
 
 
 class AuditLog(Protocol):
-    """What storage offers for reading beyond `store.Audit`."""
+    """What storage offers for reading beyond `storage.Audit`."""
 
     def head(self) -> tuple[int, bytes]: ...
     def rows(self, after: int = 0, limit: int = 1000) -> Sequence[Row]: ...

@@ -9,7 +9,7 @@ from keyback.application import known_devices
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.notifications.notify import tell_all, tell_asked
 from keyback.application.origin import Origin, device_words
-from keyback.application.store import Intake, Tx
+from keyback.application.ports.storage import Intake, Tx
 from keyback.domain import case as dc
 from keyback.domain import events as ev
 from keyback.domain.ages import age_of

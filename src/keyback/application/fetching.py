@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain import challenge as ch
 from keyback.domain.case import State
 from keyback.domain.challenge import Challenge

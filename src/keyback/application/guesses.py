@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from keyback.application.origin import Origin
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain.challenge import HARD_CAP, WINDOW_TRIES, token_digest
 
 OWN: Final = 10  # wrong answers in a row from browsers that the person signed in with

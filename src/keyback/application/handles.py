@@ -8,7 +8,7 @@ import hmac
 import os
 import secrets
 
-from keyback.application.store import Seals
+from keyback.application.ports.storage import Seals
 from keyback.domain import challenge as ch
 
 

@@ -16,7 +16,7 @@ from keyback.application.handles import new_handle, subject_of
 from keyback.application.known_devices import LENGTH
 from keyback.application.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
 from keyback.application.origin import Origin, device_words
-from keyback.application.store import Database, Intake, Job, Match, Seals, Tx
+from keyback.application.ports.storage import Database, Intake, Job, Match, Seals, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import Case, State

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from keyback.application.origin import Origin, network_of
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain.challenge import HOUR, token_digest
 from keyback.domain.factor import Device
 

@@ -12,8 +12,8 @@ import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 
-from keyback.application.outages import StorageDown
-from keyback.application.store import Database, Job
+from keyback.application.ports.outages import StorageDown
+from keyback.application.ports.storage import Database, Job
 
 MARGIN_S = 30.0  # before its end nothing new is handed over, so that what was has been answered by then
 RENEWALS = 4  # in the time of one lease

@@ -6,7 +6,7 @@ needs none of the first begins with the next; none goes back.
 
 from __future__ import annotations
 
-from keyback.application.store import Session, Tx
+from keyback.application.ports.storage import Session, Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.person import Person
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from keyback.application import throttle
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain.password import Rules
 from keyback.domain.throttle import BUDGET, Side
 

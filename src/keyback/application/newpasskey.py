@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Literal
 
 from keyback.application import remedies, stepup
-from keyback.application.enrolling import EnrolsPasskey
 from keyback.application.enrolment import factors
 from keyback.application.evidence import Here
+from keyback.application.ports.enrolment import EnrolsPasskey
+from keyback.application.ports.storage import Tx
 from keyback.application.showing import Fits, anything
-from keyback.application.store import Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import COOL_IN, Factor
 from keyback.domain.prompt import SHORT_LIFE, Prompt

@@ -15,7 +15,7 @@ from keyback.application import evidence, guesses, together
 from keyback.application.evidence import Here, channel_of
 from keyback.application.notifications.notify import tell_all, username_of
 from keyback.application.origin import Origin
-from keyback.application.store import Database, Intake, Seals, Tx
+from keyback.application.ports.storage import Database, Intake, Seals, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import State

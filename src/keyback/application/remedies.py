@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from keyback.application import evidence, stepup, throttle
-from keyback.application.enrolling import EnrolsApp
 from keyback.application.evidence import Here
 from keyback.application.mail_quota import Ask, may_send
 from keyback.application.notifications.account_changes import changed
 from keyback.application.notifications.notify import username_of
-from keyback.application.ports import Connector, Means, Outcome, Plan
+from keyback.application.ports.channels import Connector, Means, Outcome, Plan
+from keyback.application.ports.enrolment import EnrolsApp
+from keyback.application.ports.storage import Database, Job, Tx
 from keyback.application.showing import Fits, anything
-from keyback.application.store import Database, Job, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import Case

@@ -15,8 +15,8 @@ from keyback.application import aftercare, evidence, throttle
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.evidence import Here
 from keyback.application.notifications.notify import tell_all
-from keyback.application.ports import Connector, Outcome, Plan, Step
-from keyback.application.store import Database, Job, StorageDown, Tx
+from keyback.application.ports.channels import Connector, Outcome, Plan, Step
+from keyback.application.ports.storage import Database, Job, StorageDown, Tx
 from keyback.domain import case as dc
 from keyback.domain import events as ev
 from keyback.domain.case import Case, State

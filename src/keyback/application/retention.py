@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain.challenge import HOUR
 
 DAY = 24 * HOUR

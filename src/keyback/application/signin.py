@@ -14,7 +14,7 @@ from typing import Literal
 from keyback.application import attempts, known_devices, stepup, throttle
 from keyback.application.origin import Origin
 from keyback.application.passwords.hashing import Busy, HashGate
-from keyback.application.store import Database, MustChange, Session, Tx
+from keyback.application.ports.storage import Database, MustChange, Session, Tx
 from keyback.domain import challenge as ch
 from keyback.domain.errors import BadInput
 from keyback.domain.events import Note

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from keyback.application.store import Database, Tx
+from keyback.application.ports.storage import Database, Tx
 from keyback.domain.errors import BadInput
 from keyback.domain.events import Note
 from keyback.domain.person import Person, canonicalize

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain.challenge import HOUR
 
 NAMES = "pw/"

@@ -17,9 +17,9 @@ from keyback.application import guesses, showing, throttle, together
 from keyback.application.notifications.account_changes import tell
 from keyback.application.origin import Origin
 from keyback.application.passwords.hashing import Busy, HashGate
-from keyback.application.ports import Asked, Holder, MakesCodes, Proof, Target, Verdict
+from keyback.application.ports.channels import Asked, Holder, MakesCodes, Proof, Target, Verdict
+from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
-from keyback.application.store import Database, Session, Tx
 from keyback.domain import challenge as ch
 from keyback.domain.events import Note
 from keyback.domain.factor import BOUND, Factor, FactorKind, SavedCode

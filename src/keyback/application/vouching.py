@@ -12,8 +12,8 @@ from typing import Literal
 from keyback.application import ways
 from keyback.application.evidence import Here
 from keyback.application.origin import device_words
-from keyback.application.ports import Proof
-from keyback.application.store import Database, Tx
+from keyback.application.ports.channels import Proof
+from keyback.application.ports.storage import Database, Tx
 from keyback.domain.challenge import token_digest
 from keyback.domain.events import Note
 from keyback.domain.prompt import Prompt

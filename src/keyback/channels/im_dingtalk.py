@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from pydantic import model_validator
 
-from keyback.application.ports import Receipt
+from keyback.application.ports.channels import Receipt
 from keyback.channels import phone
 from keyback.channels.im_application import ChatApplication
 from keyback.channels.phone import GatewayOptions, Verdict, receipt

@@ -10,7 +10,7 @@ import json
 from collections.abc import Mapping
 from typing import Literal
 
-from keyback.application.ports import Receipt
+from keyback.application.ports.channels import Receipt
 from keyback.channels import phone
 from keyback.channels.im_application import ChatApplication
 from keyback.channels.phone import GatewayOptions, Verdict, receipt

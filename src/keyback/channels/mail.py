@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import escape
 
 from keyback.application.origin import device_words
-from keyback.application.ports import Letter, LetterKind
+from keyback.application.ports.channels import Letter, LetterKind
 from keyback.channels import mime
 from keyback.channels.cleaning import URL, isolate, safe_login, safe_name, safe_source
 from keyback.channels.mail_facts import instant, pairs, plain, secret

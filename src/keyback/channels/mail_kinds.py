@@ -24,7 +24,7 @@ Facts by kind (`Secret` where named so, instants in ms):
 
 from __future__ import annotations
 
-from keyback.application.ports import LetterKind
+from keyback.application.ports.channels import LetterKind
 
 ASKED = ("when", "source", "device")
 PLACES = {

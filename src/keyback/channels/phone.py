@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import structlog
 from pydantic import Field
 
-from keyback.application.ports import LEASE_OVER, Letter, Receipt, Unavailable
+from keyback.application.ports.channels import LEASE_OVER, Letter, Receipt, Unavailable
 from keyback.channels.mime import BadLetter
 from keyback.channels.phone_texts import PhoneTexts, ShortMessage
 from keyback.outbound.http import HttpOptions, MaybeDone, vendor_text

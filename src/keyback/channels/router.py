@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from keyback.application.ports import Channel, Letter, Receipt
+from keyback.application.ports.channels import Channel, Letter, Receipt
 
 log = structlog.get_logger("keyback.router")
 

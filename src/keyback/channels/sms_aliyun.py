@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from keyback.application.ports import Receipt
+from keyback.application.ports.channels import Receipt
 from keyback.channels import phone
 from keyback.channels.phone import TemplateOptions, Verdict, receipt
 from keyback.channels.phone_texts import ShortMessage

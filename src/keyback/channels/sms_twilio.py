@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
-from keyback.application.ports import Receipt
+from keyback.application.ports.channels import Receipt
 from keyback.channels import phone
 from keyback.channels.phone import GatewayOptions, Verdict, receipt
 from keyback.channels.phone_texts import ShortMessage

@@ -19,7 +19,7 @@ from typing import Literal
 
 import structlog
 
-from keyback.application.ports import LEASE_OVER, Letter, Receipt
+from keyback.application.ports.channels import LEASE_OVER, Letter, Receipt
 from keyback.channels.mail import LOOPBACK, ComposedMail, MailComposer
 from keyback.channels.mime import BadLetter
 from keyback.channels.smtp_connect import connect

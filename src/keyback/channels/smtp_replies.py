@@ -18,7 +18,7 @@ import smtplib
 import ssl
 from typing import Literal
 
-from keyback.application.ports import Receipt
+from keyback.application.ports.channels import Receipt
 
 Fault = Literal["ours", "recipient", "message", "unknown"]
 MAIL, RCPT, DATA, CONTENT = range(4)  # what was refused

@@ -22,7 +22,7 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from keyback.application.ports import Receipt
+from keyback.application.ports.channels import Receipt
 from keyback.channels import phone
 from keyback.channels.phone import GatewayOptions, Verdict, receipt
 from keyback.channels.phone_texts import ShortMessage

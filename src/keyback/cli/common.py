@@ -21,7 +21,7 @@ from pydantic_settings import SettingsError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from keyback.application.store import StorageDown, StorageFull
+from keyback.application.ports.storage import StorageDown, StorageFull
 from keyback.bootstrap import load_keyring
 from keyback.domain.errors import Refusal
 from keyback.observability import configure

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from keyback.application.store import StorageDown
+from keyback.application.ports.storage import StorageDown
 from keyback.bootstrap import load_keyring
 from keyback.cli.common import BAD_URL, create_private, echo_json, load, sqlite_file, wrong_settings
 from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe

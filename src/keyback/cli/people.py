@@ -14,8 +14,8 @@ import click
 from keyback.application.audit_log import plain_cell
 from keyback.application.people.csv_file import FIELD_OF
 from keyback.application.people.import_csv import BadRow, Report, Systems, Unreadable, import_people
+from keyback.application.ports.storage import Tx
 from keyback.application.signouts import SignedOut, named, sign_all_out, sign_out
-from keyback.application.store import Tx
 from keyback.cli.common import (
     TakesId,
     Told,

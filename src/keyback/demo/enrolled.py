@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import pyotp
 
-from keyback.application.ports import MakesCodes
+from keyback.application.ports.channels import MakesCodes
+from keyback.application.ports.storage import Tx
 from keyback.application.services import Services
-from keyback.application.store import Tx
 from keyback.demo.company import STAFF, Staff
 from keyback.demo.passkeys import kept_of, passkey_of
 from keyback.domain.factor import CODES, Factor, SavedCode

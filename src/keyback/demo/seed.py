@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from keyback.application.ports.storage import Imported, ImportedAccount, Tx
 from keyback.application.services import Services
-from keyback.application.store import Imported, ImportedAccount, Tx
 from keyback.demo.company import STAFF, Staff
 from keyback.demo.enrolled import enrol, new_codes
 from keyback.domain.person import canonicalize

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, Protocol, TypeVar
 
 from keyback.application.passwords.hashing import Verified
-from keyback.application.ports import Asked, Holder
+from keyback.application.ports.channels import Asked, Holder
 from keyback.domain.factor import Factor
 from keyback.domain.person import Contact
 from keyback.domain.secret import Secret

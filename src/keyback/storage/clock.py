@@ -14,7 +14,7 @@ from collections.abc import Callable
 import structlog
 from sqlalchemy import Connection, select
 
-from keyback.application.store import StorageDown
+from keyback.application.ports.storage import StorageDown
 from keyback.storage.schema import events
 
 log = structlog.get_logger("keyback.clock")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import case, select
 
-from keyback.application.store import Count
+from keyback.application.ports.storage import Count
 from keyback.storage.among import among
 from keyback.storage.schema import counters
 from keyback.storage.sql import chunks

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from keyback.application.ports import FoundAccount, Unavailable
-from keyback.application.store import StorageDown, Tx
+from keyback.application.ports.channels import FoundAccount, Unavailable
+from keyback.application.ports.storage import StorageDown, Tx
 from keyback.domain.errors import BadInput
 from keyback.domain.person import canonicalize
 from keyback.storage.database import SqlDatabase

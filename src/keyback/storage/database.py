@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from keyback.application.fairness import Turns
-from keyback.application.store import Intake, StorageDown, StorageFull, StorageUnsure, Tx
+from keyback.application.ports.storage import Intake, StorageDown, StorageFull, StorageUnsure, Tx
 from keyback.outbound.watchdog import Watchdog
 from keyback.storage import faults
 from keyback.storage.clock import DatabaseClock, steady_ms

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy import func, select
 
-from keyback.application.enrolled import Everything
+from keyback.application.ports.enrolment_storage import Everything
 from keyback.domain.factor import LINGER, Factor, SavedCode
 from keyback.domain.person import Contact, Person
 from keyback.storage.people import PERSON

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, update
 
-from keyback.application.enrolled import Failure
+from keyback.application.ports.enrolment_storage import Failure
 from keyback.storage.among import among
 from keyback.storage.schema import failures as t
 

@@ -6,7 +6,7 @@ import structlog
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError, OperationalError
 
-from keyback.application.store import StorageDown, StorageFull
+from keyback.application.ports.storage import StorageDown, StorageFull
 
 log = structlog.get_logger("keyback.storage")
 UNDONE = frozenset({"40P01", "40001"})  # deadlock, serialization: the database undid all of it

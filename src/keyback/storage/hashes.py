@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
-from keyback.application.store import Credential
+from keyback.application.ports.storage import Credential
 from keyback.storage.schema import credentials, password_history
 
 if TYPE_CHECKING:

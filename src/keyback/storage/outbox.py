@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, bindparam, func, select, text, update
 
-from keyback.application.store import Job
+from keyback.application.ports.storage import Job
 from keyback.storage.among import among
 from keyback.storage.schema import outbox
 from keyback.storage.sql import in_order, insert_many

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, select, union, update
 
-from keyback.application.store import Imported, ImportResult, Match
+from keyback.application.ports.storage import Imported, ImportResult, Match
 from keyback.domain.addresses import AddressChange
 from keyback.domain.person import Account, Contact, Person, canonicalize
 from keyback.storage.among import among

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from keyback.application.store import Session
+from keyback.application.ports.storage import Session
 from keyback.storage.schema import sessions
 
 if TYPE_CHECKING:

@@ -42,7 +42,7 @@ class Alone(BaseException):
 
 
 class SqlTx:
-    """What a transaction function gets (the `Tx` protocol of `application.store`).
+    """What a transaction function gets (the `Tx` protocol of `application.ports.storage`).
 
     `wakes` says that the commit leaves work for the worker.
     """

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.exc import DBAPIError
 
-from keyback.application.store import StorageDown, StorageUnsure, Tx
+from keyback.application.ports.storage import StorageDown, StorageUnsure, Tx
 from keyback.storage import faults
 from keyback.storage.tx import Alone, SqlTx
 

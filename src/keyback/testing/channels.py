@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from keyback.application.ports import Channel, Letter, LetterKind, Receipt
+from keyback.application.ports.channels import Channel, Letter, LetterKind, Receipt
 from keyback.domain.secret import Secret
 from keyback.testing.serving import Trouble
 

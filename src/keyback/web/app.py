@@ -15,8 +15,8 @@ from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
 from keyback.application.passwords.hashing import Busy
+from keyback.application.ports.storage import StorageDown
 from keyback.application.services import Services
-from keyback.application.store import StorageDown
 from keyback.settings import Settings
 from keyback.web import health, intake, pages
 from keyback.web.account import routes as account

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from keyback.application.handles import holds
-from keyback.application.store import Seals
+from keyback.application.ports.storage import Seals
 
 HOLDS = "recovery"  # handle.secret of up to three recoveries that this browser holds
 LINK = "link"  # tokens of up to five mailed links, moved out of the address bar (`links`)

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from keyback.application.store import StorageDown, StorageFull
+from keyback.application.ports.storage import StorageDown, StorageFull
 from keyback.web.context import Desk, desk_of
 
 PATIENCE_S = 5.0

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from keyback.application import handles, intake
 from keyback.application.clock import wall_clock
 from keyback.application.origin import Origin, network_of
-from keyback.application.store import StorageDown
+from keyback.application.ports.storage import StorageDown
 from keyback.domain.errors import BadInput
 from keyback.web import pages
 from keyback.web.context import Desk, chosen, see

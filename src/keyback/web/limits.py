@@ -20,7 +20,7 @@ from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
 
 from keyback.application.origin import networks_of
-from keyback.application.store import StorageDown
+from keyback.application.ports.storage import StorageDown
 from keyback.settings import Limits, Unsafe
 
 log = structlog.get_logger("keyback.limits")

@@ -12,7 +12,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import Receive, Scope, Send
 
 from keyback.application.passwords.hashing import HashGate
-from keyback.application.store import StorageDown
+from keyback.application.ports.storage import StorageDown
 
 PATIENCE_S = 3.0
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from keyback.application.store import MustChange
+from keyback.application.ports.storage import MustChange
 from keyback.domain.policy import Journey
 from keyback.web.pages import Page
 
@@ -51,7 +51,7 @@ class OneWay(Page):
 
     Args:
         proven: as in `Ways`.
-        form: what the proof wants shown, see `ports.Proof.form`.
+        form: what the proof wants shown, see `channels.Proof.form`.
         hint: masked address or label, only once something is proven.
         seconds_left: until the question is void; 0 where it is already.
         resend_in_seconds: 0 enables sending again; None where nothing is sent.

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from starlette.responses import Response
 
-from keyback.application.store import StorageDown, StorageUnsure
+from keyback.application.ports.storage import StorageDown, StorageUnsure
 
 Why = Literal["busy", "away", "unsure"]
 RETRY_S = 5  # after which a database that was away may be tried again

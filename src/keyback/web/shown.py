@@ -6,8 +6,8 @@ import base64
 import hashlib
 import hmac
 
+from keyback.application.ports.storage import Seals
 from keyback.application.showing import Fits
-from keyback.application.store import Seals
 
 FIELD = "of"
 

@@ -9,8 +9,8 @@ from keyback.application.enrolment.tier import tier_of
 from keyback.application.notifications.account_changes import changed
 from keyback.application.origin import Origin
 from keyback.application.passwords import validation
+from keyback.application.ports.storage import Session, Tx
 from keyback.application.services import Services
-from keyback.application.store import Session, Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.password import Context, Violation
 from keyback.domain.secret import Secret

@@ -23,7 +23,7 @@ from keyback.application.notifications.account_changes import (
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
 from keyback.application.people import address_changes
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain import case as dc
 from keyback.domain.challenge import token_digest
 from keyback.domain.errors import Refusal

@@ -14,12 +14,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from keyback.application import locking
-from keyback.application.enrolling import EnrolsApp, EnrolsPasskey
 from keyback.application.notifications.account_changes import changed
 from keyback.application.origin import Origin
-from keyback.application.ports import MakesCodes
+from keyback.application.ports.channels import MakesCodes
+from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
+from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
-from keyback.application.store import Database, Session, Tx
 from keyback.domain.challenge import MINUTE
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import BOUND, CODES, COOL_IN, Factor, FactorKind, SavedCode

@@ -8,7 +8,7 @@ from typing import Literal
 
 from keyback.application.enrolment.contacts import INVITED, PER_COLLEAGUE, mark_confirmed
 from keyback.application.origin import Origin
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain import challenge as ch
 from keyback.domain.events import Note
 from keyback.domain.person import canonicalize

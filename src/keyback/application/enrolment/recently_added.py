@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from keyback.application.notifications.account_changes import masked
 from keyback.application.people import address_changes
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain.person import Contact
 
 

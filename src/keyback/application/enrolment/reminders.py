@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from keyback.application.notifications.notify import username_of
-from keyback.application.store import Job, Tx
+from keyback.application.ports.storage import Job, Tx
 from keyback.domain.ages import Ages
 from keyback.domain.challenge import HOUR
 from keyback.domain.events import Note

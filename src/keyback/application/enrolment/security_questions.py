@@ -12,14 +12,14 @@ from itertools import product
 from typing import Final
 
 from keyback.application import locking
-from keyback.application.enrolling import EnrolsQuestions
 from keyback.application.enrolment import factors
 from keyback.application.notifications.account_changes import changed
 from keyback.application.origin import Origin
 from keyback.application.passwords import validation
+from keyback.application.ports.enrolment import EnrolsQuestions
+from keyback.application.ports.storage import Session, Tx
 from keyback.application.services import Services
 from keyback.application.showing import Fits, anything
-from keyback.application.store import Session, Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import COOL_IN, Factor
 from keyback.domain.secret import Secret

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain.factor import weighing
 from keyback.domain.person import Account, Person, Tier
 from keyback.domain.policy import Policy, effective_tier

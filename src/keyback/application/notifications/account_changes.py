@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
-from keyback.application.store import Job, Tx
+from keyback.application.ports.storage import Job, Tx
 from keyback.domain.challenge import HOUR, token_digest
 from keyback.domain.events import Note
 from keyback.domain.person import Contact, Person

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from keyback.application.origin import device_words
-from keyback.application.store import Intake, Job, Tx
+from keyback.application.ports.storage import Intake, Job, Tx
 from keyback.domain.challenge import HOUR, MAILS_PER_DAY, MAILS_PER_HOUR
 from keyback.domain.events import Note
 from keyback.domain.person import Contact

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keyback.application.store import Credential, Job, Tx
+from keyback.application.ports.storage import Credential, Job, Tx
 from keyback.domain.events import Note
 from keyback.domain.password import DAY, Rules
 

@@ -13,7 +13,7 @@ from typing import Final, Literal
 from keyback.application.notifications import account_changes
 from keyback.application.notifications.account_changes import changed, masked, trusted
 from keyback.application.origin import Origin
-from keyback.application.store import Job, Tx
+from keyback.application.ports.storage import Job, Tx
 from keyback.domain.addresses import AddressChange
 from keyback.domain.challenge import token_digest
 from keyback.domain.events import Note

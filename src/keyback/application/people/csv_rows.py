@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, TypeVar, cast
 
 from keyback.application.people.csv_file import Record
-from keyback.application.store import ImportedAccount
+from keyback.application.ports.storage import ImportedAccount
 from keyback.domain.errors import BadInput
 from keyback.domain.person import MAX_IDENTIFIER, AccountState, Tier, canonicalize
 

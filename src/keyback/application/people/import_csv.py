@@ -18,7 +18,7 @@ from keyback.application.notifications.account_changes import masked
 from keyback.application.people import address_changes
 from keyback.application.people.csv_file import Record, Table, Unreadable, digest
 from keyback.application.people.csv_rows import ORDER, BadRow, Row, group_name, read_row, row_key
-from keyback.application.store import Database, Imported, ImportedAccount, ImportResult, Tx
+from keyback.application.ports.storage import Database, Imported, ImportedAccount, ImportResult, Tx
 from keyback.domain.addresses import AddressChange
 from keyback.domain.events import Note
 from keyback.domain.person import Tier

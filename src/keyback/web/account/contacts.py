@@ -14,7 +14,7 @@ from keyback.application import locking
 from keyback.application.enrolment import contacts, invitations
 from keyback.application.enrolment import factors as enrolment_factors
 from keyback.application.people import address_changes
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain import challenge as ch
 from keyback.domain.ages import DAY, Ages, age_of
 from keyback.domain.errors import BadInput, Refusal

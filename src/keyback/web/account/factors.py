@@ -11,11 +11,11 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from keyback.application import locking, together
-from keyback.application.enrolling import EnrolsApp, EnrolsPasskey
 from keyback.application.enrolment import factors, security_questions
 from keyback.application.passwords.hashing import Busy
-from keyback.application.ports import MakesCodes
-from keyback.application.store import Tx
+from keyback.application.ports.channels import MakesCodes
+from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
+from keyback.application.ports.storage import Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import CODES, Factor, SavedCode
 from keyback.web import pages, shown

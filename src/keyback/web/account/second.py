@@ -10,11 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application import known_devices, secondstep, showing, signin, stepup, together
-from keyback.application.enrolling import FindsPasskey
 from keyback.application.passwords.hashing import Busy
-from keyback.application.ports import Asked, Proof
+from keyback.application.ports.channels import Asked, Proof
+from keyback.application.ports.enrolment import FindsPasskey
+from keyback.application.ports.storage import Tx
 from keyback.application.stepup import Step
-from keyback.application.store import Tx
 from keyback.domain.secret import Secret
 from keyback.web import links, pages, shown
 from keyback.web.account.session import Me, own_path, page, signed_in

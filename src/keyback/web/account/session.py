@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from keyback.application import signin, stepup
-from keyback.application.store import Session, Tx
+from keyback.application.ports.storage import Session, Tx
 from keyback.domain.factor import Factor
 from keyback.domain.person import Account, Person
 from keyback.web.context import Desk, desk_of, note_refusal, see

@@ -9,8 +9,8 @@ from fastapi import APIRouter, Depends, Request, Response
 from keyback.application import secondstep, signin, stepup
 from keyback.application.handles import holds
 from keyback.application.passwords import validation
-from keyback.application.ports import Asked, Proof
-from keyback.application.store import Tx
+from keyback.application.ports.channels import Asked, Proof
+from keyback.application.ports.storage import Tx
 from keyback.domain.secret import Secret
 from keyback.web.api import models as m
 from keyback.web.api.describing import problems

@@ -6,8 +6,8 @@ from starlette.requests import Request
 
 from keyback.application import issuing, ways
 from keyback.application.passwords.hashing import Busy
-from keyback.application.ports import Proof
-from keyback.application.store import Tx
+from keyback.application.ports.channels import Proof
+from keyback.application.ports.storage import Tx
 from keyback.domain import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.web.api import models as m

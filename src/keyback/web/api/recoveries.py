@@ -11,7 +11,7 @@ from starlette.types import Receive, Scope, Send
 
 from keyback.application import handles, prove, reset
 from keyback.application.passwords import validation
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
 from keyback.domain.secret import Secret

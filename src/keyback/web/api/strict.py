@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from keyback.application.passwords.hashing import Busy
-from keyback.application.store import StorageDown
+from keyback.application.ports.storage import StorageDown
 from keyback.domain.errors import Refusal
 from keyback.web.context import note_refusal
 from keyback.web.forms import BadForm, parse_json

@@ -7,9 +7,9 @@ from typing import Any
 
 from keyback.application import prove, reset, ways
 from keyback.application.passwords import validation
-from keyback.application.ports import Means
+from keyback.application.ports.channels import Means
+from keyback.application.ports.storage import Intake, Tx
 from keyback.application.services import Services
-from keyback.application.store import Intake, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import Case, State

@@ -18,7 +18,7 @@ from keyback.application.enrolment import invitations
 from keyback.application.handles import holds
 from keyback.application.origin import device_words
 from keyback.application.people import address_changes
-from keyback.application.store import Tx
+from keyback.application.ports.storage import Tx
 from keyback.domain import challenge as ch
 from keyback.web import links, pages
 from keyback.web.context import Desk, desk_of, see

@@ -14,8 +14,8 @@ from starlette.routing import Route
 from keyback.application import handles, remedies, reset
 from keyback.application.passwords import validation
 from keyback.application.passwords.strength import STRENGTH, strength
-from keyback.application.ports import Connector, Means
-from keyback.application.store import Tx
+from keyback.application.ports.channels import Connector, Means
+from keyback.application.ports.storage import Tx
 from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import Factor

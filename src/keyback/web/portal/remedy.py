@@ -13,10 +13,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application import lockouts, newpasskey, remedies
-from keyback.application.enrolling import EnrolsApp, EnrolsPasskey
 from keyback.application.evidence import Here
+from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
+from keyback.application.ports.storage import Tx
 from keyback.application.showing import Fits
-from keyback.application.store import Tx
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.policy import Journey
 from keyback.web import pages, shown

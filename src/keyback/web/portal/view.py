@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from keyback.application.notifications.notify import username_of
-from keyback.application.store import Intake, Tx
+from keyback.application.ports.storage import Intake, Tx
 from keyback.domain.case import Case
 from keyback.web import pages
 from keyback.web.context import Desk, desk_of

@@ -16,8 +16,8 @@ from starlette.routing import Route
 from keyback.application import issuing, remedies, ways
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.passwords.hashing import Busy
-from keyback.application.ports import Proof
-from keyback.application.store import Tx
+from keyback.application.ports.channels import Proof
+from keyback.application.ports.storage import Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import Case

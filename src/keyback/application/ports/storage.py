@@ -10,13 +10,21 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
-from keyback.application.enrolled import Contacts, Devices, Everybody, Factors, Failures, Happened, Prompts
-from keyback.application.imported import Imported as Imported
-from keyback.application.imported import ImportedAccount as ImportedAccount
-from keyback.application.imported import ImportResult as ImportResult
-from keyback.application.outages import StorageDown as StorageDown
-from keyback.application.outages import StorageFull as StorageFull
-from keyback.application.outages import StorageUnsure as StorageUnsure
+from keyback.application.ports.enrolment_storage import (
+    Contacts,
+    Devices,
+    Everybody,
+    Factors,
+    Failures,
+    Happened,
+    Prompts,
+)
+from keyback.application.ports.imports import Imported as Imported
+from keyback.application.ports.imports import ImportedAccount as ImportedAccount
+from keyback.application.ports.imports import ImportResult as ImportResult
+from keyback.application.ports.outages import StorageDown as StorageDown
+from keyback.application.ports.outages import StorageFull as StorageFull
+from keyback.application.ports.outages import StorageUnsure as StorageUnsure
 from keyback.domain.addresses import AddressChange
 from keyback.domain.case import Case
 from keyback.domain.challenge import Challenge, Ending

@@ -1,0 +1,1 @@
+"""What the application asks of those around it."""
