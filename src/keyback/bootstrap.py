@@ -10,9 +10,12 @@ from pydantic import ValidationError
 
 from keyback.application.clock import wall_clock
 from keyback.application.mail_quota import InstallationQuota
-from keyback.application.passwords.hashing import Busy, HashGate, Verified, pepper_id
+from keyback.application.passwords.hashing import HashGate, pepper_id
 from keyback.application.passwords.strength import load_blocklist
-from keyback.application.ports.channels import Channel, Connector, Proof, Unavailable
+from keyback.application.ports.channels import Channel
+from keyback.application.ports.connectors import Connector, Unavailable
+from keyback.application.ports.hashing import Busy, Verified
+from keyback.application.ports.proofs import Proof
 from keyback.application.services import Services
 from keyback.application.spraying import Thresholds
 from keyback.channels.im_dingtalk import DingTalkIm

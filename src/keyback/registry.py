@@ -13,7 +13,8 @@ from importlib.metadata import entry_points
 from typing import Any
 
 from keyback.application.passwords.hashing import HashGate
-from keyback.application.ports.channels import Connector, Proof
+from keyback.application.ports.connectors import Connector
+from keyback.application.ports.proofs import Proof
 
 GROUP = "keyback.connectors"
 GATEWAYS = "keyback.gateways"

@@ -9,7 +9,7 @@ import pytest
 from keyback.application.account import readiness
 from keyback.application.enrolment import contacts
 from keyback.application.notifications import account_changes
-from keyback.application.ports.channels import Holder
+from keyback.application.ports.proofs import Holder
 from keyback.application.ports.storage import Tx
 from keyback.domain.factor import COOL_IN
 from keyback.domain.secret import Secret

@@ -12,7 +12,7 @@ import pytest
 from keyback.application import aftercare, secondstep, signin, stepup
 from keyback.application.account import readiness
 from keyback.application.enrolment.tier import tier_of
-from keyback.application.ports.channels import Holder
+from keyback.application.ports.proofs import Holder
 from keyback.application.stepup import Step
 from keyback.domain import challenge as ch
 from keyback.domain.factor import COOL_IN

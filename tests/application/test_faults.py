@@ -17,7 +17,8 @@ import pytest
 from sqlalchemy import text
 
 from keyback.application import intake, reset, signin
-from keyback.application.ports.channels import Outcome, Plan, Receipt, Step
+from keyback.application.ports.channels import Receipt
+from keyback.application.ports.connectors import Outcome, Plan, Step
 from keyback.application.ports.storage import ImportedAccount, Job
 from keyback.bootstrap import build, close
 from keyback.domain import challenge as ch

@@ -18,7 +18,7 @@ from sqlalchemy import text
 
 from keyback.application import reset, signin, throttle
 from keyback.application.passwords import expiry, validation
-from keyback.application.passwords.hashing import Busy
+from keyback.application.ports.hashing import Busy
 from keyback.channels.mail import MailComposer
 from keyback.domain.password import DAY, PRESETS
 from keyback.domain.secret import Secret

@@ -15,8 +15,9 @@ from babel.messages.pofile import read_po
 from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from keyback.application.passwords import hashing
-from keyback.application.passwords.hashing import FLOOR_KIB, PEPPERED, Busy, HashGate, Verified, pepper_id
+from keyback.application.passwords.hashing import FLOOR_KIB, PEPPERED, HashGate, pepper_id
 from keyback.application.passwords.strength import STRENGTH, load_blocklist, strength
+from keyback.application.ports.hashing import Busy, Verified
 from keyback.domain import password as domain
 from keyback.domain.password import PRESETS, USED_BEFORE, Context, Unreadable, check, requirements
 from keyback.domain.secret import Secret

@@ -11,7 +11,7 @@ import pyotp
 from keyback.application import ways
 from keyback.application.evidence import Here
 from keyback.application.origin import Origin
-from keyback.application.ports.channels import MakesCodes
+from keyback.application.ports.proofs import MakesCodes
 from keyback.application.ports.storage import Tx
 from keyback.domain.factor import Factor, SavedCode
 from keyback.domain.person import Contact

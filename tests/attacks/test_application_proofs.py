@@ -421,7 +421,7 @@ def test_one_counter_whatever_form_of_the_name(make_kit: Make) -> None:
 
 @pytest.mark.covers("N18", "INV-I12")
 def test_a_password_that_a_system_refuses_may_be_chosen_anew(make_kit: Make) -> None:
-    from keyback.application.ports.channels import Outcome, Step
+    from keyback.application.ports.connectors import Outcome, Step
 
     class Strict:
         name, title = "builtin", "Strict"

@@ -12,8 +12,9 @@ from typing import Any
 import pyotp
 import pytest
 
-from keyback.application.passwords.hashing import HashGate, Verified
-from keyback.application.ports.channels import Asked, Holder, Verdict
+from keyback.application.passwords.hashing import HashGate
+from keyback.application.ports.hashing import Verified
+from keyback.application.ports.proofs import Asked, Holder, Verdict
 from keyback.domain.factor import CODES, Factor, SavedCode
 from keyback.domain.person import Contact
 from keyback.domain.prompt import short_code

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from keyback.application import ways
-from keyback.application.passwords.hashing import Busy
+from keyback.application.ports.hashing import Busy
 from tests.attacks.enrolled import add_codes, ask_way, person_id
 from tests.attacks.steps import ask, drain, here
 from tests.conftest import Kit, person

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyback.application.ports.channels import Asked, Holder, Verdict
+from keyback.application.ports.proofs import Asked, Holder, Verdict
 from keyback.domain.factor import Factor
 from keyback.proofs.passkey.method import Passkey, can_be
 from keyback.testing.authenticator import BE, BS, UP, UV, Authenticator, b64

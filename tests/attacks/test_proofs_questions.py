@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from keyback.application.passwords.hashing import HashGate, Verified
-from keyback.application.ports.channels import Asked, Holder
+from keyback.application.passwords.hashing import HashGate
+from keyback.application.ports.hashing import Verified
+from keyback.application.ports.proofs import Asked, Holder
 from keyback.domain.factor import Factor
 from keyback.domain.policy import TIERS, Evidence, suffices
 from keyback.domain.secret import Secret

@@ -13,7 +13,7 @@ from sqlalchemy import event, text
 
 from keyback.application import known_devices, signin, throttle
 from keyback.application.origin import Origin
-from keyback.application.passwords.hashing import Busy
+from keyback.application.ports.hashing import Busy
 from keyback.application.ports.storage import Tx
 from keyback.domain.challenge import HARD_CAP, HOUR
 from keyback.domain.password import DAY

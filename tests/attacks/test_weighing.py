@@ -14,7 +14,7 @@ from keyback.application.account import lockdown, readiness
 from keyback.application.enrolment import factors
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.policy.coverage import Offer, census
-from keyback.application.ports.channels import Holder
+from keyback.application.ports.proofs import Holder
 from keyback.domain import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import COOL_IN, LINGER, Factor

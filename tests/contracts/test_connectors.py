@@ -16,7 +16,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from keyback.application.ports.channels import FoundAccount, Plan, Step, Unavailable
+from keyback.application.ports.connectors import FoundAccount, Plan, Step, Unavailable
 from keyback.connectors.builtin import BuiltinConnector
 from keyback.connectors.demo import DemoConnector
 from keyback.connectors.faults import fault

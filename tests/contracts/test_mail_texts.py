@@ -14,11 +14,10 @@ from typing import Any
 
 import pytest
 
-from keyback.application.ports.channels import Letter, LetterKind
+from keyback.application.ports.channels import BadLetter, Letter, LetterKind
 from keyback.channels import mime
 from keyback.channels.cleaning import isolate, safe_login, safe_name, safe_source
 from keyback.channels.mail import MailComposer
-from keyback.channels.mime import BadLetter
 from keyback.domain.secret import Secret
 from tests.each import each
 

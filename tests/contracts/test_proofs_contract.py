@@ -10,7 +10,7 @@ import pyotp
 import pytest
 
 from keyback.application.passwords.hashing import HashGate
-from keyback.application.ports.channels import Asked, Holder, Proof
+from keyback.application.ports.proofs import Asked, Holder, Proof
 from keyback.application.vouching import STATEMENT
 from keyback.domain.factor import Factor, SavedCode
 from keyback.domain.person import Contact

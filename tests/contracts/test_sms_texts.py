@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application.ports.channels import Letter, LetterKind
-from keyback.channels.mime import BadLetter
+from keyback.application.ports.channels import BadLetter, Letter, LetterKind
 from keyback.channels.phone_texts import PhoneTexts
 from keyback.domain.secret import Secret
 from keyback.testing.channels import BASE, CODE, COMPANY, NOW, short_letter

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from keyback.application.ports.channels import Holder, Verdict
+from keyback.application.ports.proofs import Holder, Verdict
 from keyback.domain.factor import Factor
 from keyback.proofs.passkey.method import Passkey
 from keyback.testing.proofs import NOW, put, somebody

@@ -11,7 +11,7 @@ import pyotp
 from playwright.sync_api import BrowserContext, Error, Page, expect
 
 from keyback.application import evidence
-from keyback.application.ports.channels import MakesCodes
+from keyback.application.ports.proofs import MakesCodes
 from keyback.domain.factor import Factor, SavedCode
 from keyback.domain.person import Contact
 from tests.e2e.account_steps import authenticator

@@ -10,7 +10,7 @@ import pytest
 
 from keyback.application import signin, stepup, throttle
 from keyback.application.account import change_password
-from keyback.application.passwords.hashing import Busy
+from keyback.application.ports.hashing import Busy
 from keyback.domain.challenge import WINDOW_TRIES, token_digest
 from keyback.domain.secret import Secret
 from tests.attacks.steps import fit, set_password, sign_in

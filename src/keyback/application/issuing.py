@@ -14,7 +14,7 @@ from keyback.application.intake import join
 from keyback.application.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
 from keyback.application.notifications.notify import tell_asked, username_of
 from keyback.application.origin import device_words
-from keyback.application.ports.channels import Holder, Proof, Target
+from keyback.application.ports.proofs import Holder, Proof, Target
 from keyback.application.ports.storage import Intake, Job, Match, Tx
 from keyback.application.ways import SHOWN, holder_of, may_ask, nonce_for
 from keyback.domain import case as dc

@@ -15,7 +15,7 @@ from keyback.application.evidence import Here
 from keyback.application.mail_quota import Ask, may_send
 from keyback.application.notifications.account_changes import changed
 from keyback.application.notifications.notify import username_of
-from keyback.application.ports.channels import Connector, Means, Outcome, Plan
+from keyback.application.ports.connectors import Connector, Means, Outcome, Plan
 from keyback.application.ports.enrolment import EnrolsApp
 from keyback.application.ports.storage import Database, Job, Tx
 from keyback.application.showing import Fits, anything

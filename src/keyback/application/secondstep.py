@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from keyback.application import guesses, known_devices, signin, stepup
 from keyback.application.origin import Origin, network_of
-from keyback.application.ports.channels import Asked, Holder, Proof, Target, Verdict
+from keyback.application.ports.proofs import Asked, Holder, Proof, Target, Verdict
 from keyback.application.ports.storage import Database, Seals, Tx
 from keyback.application.showing import Fits, anything
 from keyback.application.signin import NotSignedIn, SecondStep, SignedIn

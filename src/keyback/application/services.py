@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from keyback.application.mail_quota import NO_LIMIT, InstallationQuota
 from keyback.application.passwords.hashing import HashGate
-from keyback.application.ports.channels import Channel, Connector, Proof
+from keyback.application.ports.channels import Channel
+from keyback.application.ports.connectors import Connector
+from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Database, Seals
 from keyback.application.spraying import Thresholds
 from keyback.domain.password import Blocklist, Rules

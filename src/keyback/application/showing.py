@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from keyback.application.ports.channels import Asked, Proof
+from keyback.application.ports.proofs import Asked, Proof
 
 Fits = Callable[[str], bool]
 """Whether something is what a form was drawn for, from the words for it."""

@@ -13,7 +13,8 @@ from typing import Literal
 
 from keyback.application import attempts, known_devices, stepup, throttle
 from keyback.application.origin import Origin
-from keyback.application.passwords.hashing import Busy, HashGate
+from keyback.application.passwords.hashing import HashGate
+from keyback.application.ports.hashing import Busy
 from keyback.application.ports.storage import Database, MustChange, Session, Tx
 from keyback.domain import challenge as ch
 from keyback.domain.errors import BadInput

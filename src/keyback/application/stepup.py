@@ -16,8 +16,9 @@ from typing import Literal, TypeVar
 from keyback.application import guesses, showing, throttle, together
 from keyback.application.notifications.account_changes import tell
 from keyback.application.origin import Origin
-from keyback.application.passwords.hashing import Busy, HashGate
-from keyback.application.ports.channels import Asked, Holder, MakesCodes, Proof, Target, Verdict
+from keyback.application.passwords.hashing import HashGate
+from keyback.application.ports.hashing import Busy
+from keyback.application.ports.proofs import Asked, Holder, MakesCodes, Proof, Target, Verdict
 from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
 from keyback.domain import challenge as ch

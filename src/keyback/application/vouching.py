@@ -12,7 +12,7 @@ from typing import Literal
 from keyback.application import ways
 from keyback.application.evidence import Here
 from keyback.application.origin import device_words
-from keyback.application.ports.channels import Proof
+from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Database, Tx
 from keyback.domain.challenge import token_digest
 from keyback.domain.events import Note

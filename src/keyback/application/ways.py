@@ -17,7 +17,7 @@ from keyback.application import evidence, guesses, showing, stepup, together
 from keyback.application.evidence import Here
 from keyback.application.intake import INTAKE_LIFE
 from keyback.application.origin import Origin
-from keyback.application.ports.channels import Asked, Holder, Proof, Target, Verdict
+from keyback.application.ports.proofs import Asked, Holder, Proof, Target, Verdict
 from keyback.application.ports.storage import Database, Seals, Tx
 from keyback.application.showing import Fits
 from keyback.domain import case as dc

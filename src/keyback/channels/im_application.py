@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
-from keyback.application.ports.channels import Unavailable
+from keyback.application.ports.connectors import Unavailable
 from keyback.channels.phone import GatewayOptions
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint, NotDone

@@ -16,6 +16,8 @@ from time import gmtime
 
 from email_validator import EmailNotValidError, validate_email
 
+from keyback.application.ports.channels import BadLetter
+
 # Private-use characters mark the places; they go through Jinja's escaping untouched.
 OPEN, CLOSE = "\ue000", "\ue001"
 _PLACE = re.compile(f"{OPEN}([a-z_]+){CLOSE}")
@@ -28,10 +30,6 @@ _ADDRESS = re.compile(
 _ATOMS = re.compile(r"[A-Za-z0-9 _-]+\Z")
 _AS_IT_IS = re.compile(r"(?:[!-<>-~ ]*[!-\-/-<>-~])?\Z")  # nothing to quote, no space or lone dot at the end
 _ID = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*\Z")
-
-
-class BadLetter(ValueError):
-    """A letter that can never be sent as it is. The text names the field, never its value."""
 
 
 @dataclass(frozen=True, slots=True)

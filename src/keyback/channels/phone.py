@@ -15,8 +15,8 @@ from typing import Literal, Protocol
 import structlog
 from pydantic import Field
 
-from keyback.application.ports.channels import LEASE_OVER, Letter, Receipt, Unavailable
-from keyback.channels.mime import BadLetter
+from keyback.application.ports.channels import LEASE_OVER, BadLetter, Letter, Receipt
+from keyback.application.ports.connectors import Unavailable
 from keyback.channels.phone_texts import PhoneTexts, ShortMessage
 from keyback.outbound.http import HttpOptions, MaybeDone, vendor_text
 

@@ -15,7 +15,8 @@ import click
 
 from keyback.application.clock import wall_clock
 from keyback.application.passwords.hashing import HashGate
-from keyback.application.ports.channels import Connector, Means, Receipt, Unavailable
+from keyback.application.ports.channels import Receipt
+from keyback.application.ports.connectors import Connector, Means, Unavailable
 from keyback.application.ports.storage import StorageDown, Tx
 from keyback.bootstrap import load_keyring, make_channel, make_connector, make_gate, make_phone, peppers_of
 from keyback.cli.common import echo_json, load, no_settings, revision, run, safe, schema_problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from keyback.application.ports.channels import Capabilities, FoundAccount, Means, Outcome, Plan, Step, Unavailable
+from keyback.application.ports.connectors import Capabilities, FoundAccount, Means, Outcome, Plan, Step, Unavailable
 from keyback.domain.secret import Secret
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx2
 
-from keyback.application.ports.channels import Capabilities, FoundAccount, Means, Outcome, Plan, Step, Unavailable
+from keyback.application.ports.connectors import Capabilities, FoundAccount, Means, Outcome, Plan, Step, Unavailable
 from keyback.connectors.faults import fault
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint, HttpOptions, NotDone, Refusal, vendor_text

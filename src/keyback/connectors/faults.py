@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyback.application.ports.channels import Outcome, Step, Unavailable
+from keyback.application.ports.connectors import Outcome, Step, Unavailable
 from keyback.outbound.http import MaybeDone
 
 

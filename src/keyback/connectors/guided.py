@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict
 
-from keyback.application.ports.channels import Capabilities, FoundAccount, Means, Outcome, Plan, Step
+from keyback.application.ports.connectors import Capabilities, FoundAccount, Means, Outcome, Plan, Step
 from keyback.domain.secret import Secret
 
 

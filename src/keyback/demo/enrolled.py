@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pyotp
 
-from keyback.application.ports.channels import MakesCodes
+from keyback.application.ports.proofs import MakesCodes
 from keyback.application.ports.storage import Tx
 from keyback.application.services import Services
 from keyback.demo.company import STAFF, Staff

@@ -22,7 +22,7 @@ from urllib.parse import urlencode
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from keyback.application.ports.channels import Unavailable
+from keyback.application.ports.connectors import Unavailable
 from keyback.domain.secret import Secret
 
 BREAK_AFTER = 5  # connection failures in a row

@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from keyback.application.ports.channels import Asked, Holder, Target, Verdict
+from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
 from keyback.domain.person import Contact
 from keyback.domain.policy import ProofClass
 from keyback.domain.prompt import SHORT_DIGITS, SHORT_LIFE, short_code

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, Protocol, TypeVar
 
-from keyback.application.passwords.hashing import Verified
-from keyback.application.ports.channels import Asked, Holder
+from keyback.application.ports.hashing import Verified
+from keyback.application.ports.proofs import Asked, Holder
 from keyback.domain.factor import Factor
 from keyback.domain.person import Contact
 from keyback.domain.secret import Secret

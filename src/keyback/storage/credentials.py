@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
-from keyback.application.ports.channels import FoundAccount, Unavailable
+from keyback.application.ports.connectors import FoundAccount, Unavailable
 from keyback.application.ports.storage import StorageDown, Tx
 from keyback.domain.errors import BadInput
 from keyback.domain.person import canonicalize

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, select, update
 
-from keyback.application.people.import_csv import ImportedPart
+from keyback.application.ports.imports import ImportedPart
 from keyback.application.ports.storage import Imported, ImportedAccount, ImportResult
 from keyback.domain import addresses
 from keyback.domain.addresses import AddressChange, Outcome, leads_to

@@ -20,7 +20,7 @@ from typing import Any, Literal, Protocol
 
 import pytest
 
-from keyback.application.ports.channels import Connector, Means, Outcome, Plan, Step, Unavailable
+from keyback.application.ports.connectors import Connector, Means, Outcome, Plan, Step, Unavailable
 from keyback.domain.secret import Secret
 from keyback.testing.serving import served
 

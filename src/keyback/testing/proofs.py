@@ -18,7 +18,7 @@ from typing import Any, Protocol, get_args
 
 import pytest
 
-from keyback.application.ports.channels import Asked, Holder, Proof, Verdict
+from keyback.application.ports.proofs import Asked, Holder, Proof, Verdict
 from keyback.domain.person import Person
 from keyback.domain.policy import ProofClass
 from keyback.domain.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 from starlette.types import ASGIApp
 
-from keyback.application.passwords.hashing import Busy
+from keyback.application.ports.hashing import Busy
 from keyback.application.ports.storage import StorageDown
 from keyback.application.services import Services
 from keyback.settings import Settings

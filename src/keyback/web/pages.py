@@ -230,7 +230,7 @@ class SystemResult:
         vendor_text: the system's own words, shown as a quotation.
         steps: for `yours`, in the page's language.
         url: https address to go on at, from configuration, never from a request.
-        reason_code: a code of `channels.Outcome` for `refused`.
+        reason_code: a code of `connectors.Outcome` for `refused`.
         username: the login there, shown after `done`.
         signed_out: whether it was confirmed that all other devices were signed out.
     """

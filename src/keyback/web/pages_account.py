@@ -22,7 +22,7 @@ class SecondStep(Page):
     Args:
         proof: which one is asked for; empty for the password (step-up of somebody without a second step).
         others: further proofs that would do.
-        form: what the proof wants shown, see `channels.Proof.form`.
+        form: what the proof wants shown, see `proofs.Proof.form`.
         next: path to go on to after a step-up; empty at sign-in.
         username: who signs in; empty at a step-up.
         of: names the question, for the form (`shown`).

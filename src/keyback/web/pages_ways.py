@@ -51,7 +51,7 @@ class OneWay(Page):
 
     Args:
         proven: as in `Ways`.
-        form: what the proof wants shown, see `channels.Proof.form`.
+        form: what the proof wants shown, see `proofs.Proof.form`.
         hint: masked address or label, only once something is proven.
         seconds_left: until the question is void; 0 where it is already.
         resend_in_seconds: 0 enables sending again; None where nothing is sent.

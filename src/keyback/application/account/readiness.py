@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Literal
 
 from keyback.application.evidence import channel_of
-from keyback.application.ports.channels import Holder, Proof
+from keyback.application.ports.proofs import Holder, Proof
 from keyback.domain.ages import aged_ids, living
 from keyback.domain.factor import BOUND, Factor
 from keyback.domain.person import Contact, Tier, one_domain

@@ -17,7 +17,7 @@ from keyback.application.notifications.account_changes import changed, masked
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin, device_words
 from keyback.application.people import address_changes
-from keyback.application.ports.channels import Asked, Holder, Proof, Target
+from keyback.application.ports.proofs import Asked, Holder, Proof, Target
 from keyback.application.ports.storage import Database, Job, Tx
 from keyback.domain import challenge as ch
 from keyback.domain.errors import BadInput, Refusal

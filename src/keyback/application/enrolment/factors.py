@@ -16,8 +16,8 @@ from typing import Literal
 from keyback.application import locking
 from keyback.application.notifications.account_changes import changed
 from keyback.application.origin import Origin
-from keyback.application.ports.channels import MakesCodes
 from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
+from keyback.application.ports.proofs import MakesCodes
 from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
 from keyback.domain.challenge import MINUTE

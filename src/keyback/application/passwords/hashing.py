@@ -13,11 +13,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
-from typing import Final, NamedTuple
+from typing import Final
 
 from argon2 import Parameters, PasswordHasher, extract_parameters, low_level
 from argon2.exceptions import InvalidHashError, VerificationError
 
+from keyback.application.ports.hashing import Busy, Verified
 from keyback.domain.password import Unreadable, normalize
 from keyback.domain.secret import Secret
 
@@ -27,17 +28,6 @@ PEPPER_BYTES: Final = 32
 FLOOR_KIB: Final = {1: 46 * 1024, 2: 19 * 1024, 3: 12 * 1024}
 _PASSES_CAP: Final = 64  # of a stored hash; an imported one must not keep a thread for minutes
 _SHORTAGE: Final = frozenset(map(low_level.error_to_str, (-22, -33)))  # no memory, no thread: not the password's fault
-
-
-class Busy(Exception):
-    """The queue before the gate is full; answer 503 and let the caller come back."""
-
-
-class Verified(NamedTuple):
-    """Whether the password fits, and whether to store a new hash of it now (only ever true together with `ok`)."""
-
-    ok: bool
-    needs_rehash: bool
 
 
 @dataclass(slots=True, eq=False)

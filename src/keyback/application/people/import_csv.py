@@ -18,6 +18,7 @@ from keyback.application.notifications.account_changes import masked
 from keyback.application.people import address_changes
 from keyback.application.people.csv_file import Record, Table, Unreadable, digest
 from keyback.application.people.csv_rows import ORDER, BadRow, Row, group_name, read_row, row_key
+from keyback.application.ports.imports import ImportedPart
 from keyback.application.ports.storage import Database, Imported, ImportedAccount, ImportResult, Tx
 from keyback.domain.addresses import AddressChange
 from keyback.domain.events import Note
@@ -26,21 +27,7 @@ from keyback.domain.person import Tier
 BATCH = 1000
 MOST_LINES = 10_000
 Progress = Callable[[int, int], None]
-__all__ = ["BadRow", "ImportedPart", "Report", "Systems", "Unreadable", "import_people"]
-
-
-@dataclass(frozen=True, slots=True)
-class ImportedPart(Imported):
-    """A person as a file brings them that does not speak for everything.
-
-    Args:
-        systems: systems that the file speaks for; accounts elsewhere are left alone.
-        given: what the file has columns for, of `locale`, `tier`, `privileged`, `state`, `backup`, `provider`; the rest
-            is left as it is for people who are there already.
-    """
-
-    systems: frozenset[str] = frozenset()
-    given: frozenset[str] = frozenset()
+__all__ = ["BadRow", "Report", "Systems", "Unreadable", "import_people"]
 
 
 @dataclass(frozen=True)

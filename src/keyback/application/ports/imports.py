@@ -30,3 +30,17 @@ class ImportedAccount:
 
 
 ImportResult = Literal["added", "changed", "same", "username_taken"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedPart(Imported):
+    """A person as a file brings them that does not speak for everything.
+
+    Args:
+        systems: systems that the file speaks for; accounts elsewhere are left alone.
+        given: what the file has columns for, of `locale`, `tier`, `privileged`, `state`, `backup`, `provider`; the rest
+            is left as it is for people who are there already.
+    """
+
+    systems: frozenset[str] = frozenset()
+    given: frozenset[str] = frozenset()

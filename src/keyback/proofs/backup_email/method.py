@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from keyback.application.evidence import channel_of
-from keyback.application.ports.channels import Holder, Target
+from keyback.application.ports.proofs import Holder, Target
 from keyback.proofs.issued import IssuedCode
 
 

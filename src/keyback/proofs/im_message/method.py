@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keyback.application.ports.channels import Holder, Target
+from keyback.application.ports.proofs import Holder, Target
 from keyback.proofs.issued import IssuedCode
 
 

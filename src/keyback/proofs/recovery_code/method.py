@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from keyback.application.ports.channels import Asked, Holder, Target, Verdict
+from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
 from keyback.domain.factor import CODES, SavedCode
 from keyback.domain.policy import ProofClass
 from keyback.domain.prompt import SHORT_LIFE

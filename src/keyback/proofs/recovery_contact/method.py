@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping, Sequence
 
-from keyback.application.ports.channels import Asked, Holder, Target, Verdict
+from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
 from keyback.application.vouching import STATEMENT
 from keyback.domain.policy import ProofClass
 from keyback.domain.prompt import CONTACT_LIFE, short_code

@@ -8,7 +8,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from keyback.application.ports.channels import Asked, Holder, Target, Verdict
+from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
 from keyback.domain.factor import Factor
 from keyback.domain.policy import ProofClass
 from keyback.domain.prompt import SHORT_LIFE

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from phonenumbers import NumberParseException
 
-from keyback.application.ports.channels import Holder, Target
+from keyback.application.ports.proofs import Holder, Target
 from keyback.domain.phone import shown
 from keyback.proofs.issued import IssuedCode
 

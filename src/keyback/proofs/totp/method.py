@@ -14,7 +14,7 @@ from io import BytesIO
 import pyotp
 import segno
 
-from keyback.application.ports.channels import Asked, Holder, Target, Verdict
+from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
 from keyback.domain.factor import Factor
 from keyback.domain.policy import ProofClass
 from keyback.domain.prompt import SHORT_LIFE

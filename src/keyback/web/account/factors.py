@@ -12,9 +12,9 @@ from starlette.routing import Route
 
 from keyback.application import locking, together
 from keyback.application.enrolment import factors, security_questions
-from keyback.application.passwords.hashing import Busy
-from keyback.application.ports.channels import MakesCodes
 from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
+from keyback.application.ports.hashing import Busy
+from keyback.application.ports.proofs import MakesCodes
 from keyback.application.ports.storage import Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import CODES, Factor, SavedCode

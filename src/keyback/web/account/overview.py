@@ -10,7 +10,7 @@ from keyback.application import aftercare, evidence, locking
 from keyback.application.account import lockdown, readiness
 from keyback.application.enrolment import recently_added
 from keyback.application.enrolment.tier import tier_of
-from keyback.application.ports.channels import Holder
+from keyback.application.ports.proofs import Holder
 from keyback.application.ports.storage import Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.password import DAY

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application.account import change_password
-from keyback.application.passwords.hashing import Busy
+from keyback.application.ports.hashing import Busy
 from keyback.domain.errors import Refusal
 from keyback.domain.password import state_of
 from keyback.domain.secret import Secret

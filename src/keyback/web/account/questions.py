@@ -9,8 +9,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application.enrolment import factors, security_questions
-from keyback.application.passwords.hashing import Busy
 from keyback.application.ports.enrolment import EnrolsQuestions
+from keyback.application.ports.hashing import Busy
 from keyback.domain.errors import Refusal
 from keyback.locale import gettext
 from keyback.web import pages, shown

@@ -7,7 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application import signin
-from keyback.application.passwords.hashing import Busy
+from keyback.application.ports.hashing import Busy
 from keyback.domain.secret import Secret
 from keyback.web import pages
 from keyback.web.account import contacts, devices, factors, lock, moving, overview, questions, second

@@ -10,9 +10,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application import known_devices, secondstep, showing, signin, stepup, together
-from keyback.application.passwords.hashing import Busy
-from keyback.application.ports.channels import Asked, Proof
 from keyback.application.ports.enrolment import FindsPasskey
+from keyback.application.ports.hashing import Busy
+from keyback.application.ports.proofs import Asked, Proof
 from keyback.application.ports.storage import Tx
 from keyback.application.stepup import Step
 from keyback.domain.secret import Secret

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from keyback.application import secondstep, signin, stepup
 from keyback.application.handles import holds
 from keyback.application.passwords import validation
-from keyback.application.ports.channels import Asked, Proof
+from keyback.application.ports.proofs import Asked, Proof
 from keyback.application.ports.storage import Tx
 from keyback.domain.secret import Secret
 from keyback.web.api import models as m

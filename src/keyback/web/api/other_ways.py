@@ -5,8 +5,8 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from keyback.application import issuing, ways
-from keyback.application.passwords.hashing import Busy
-from keyback.application.ports.channels import Proof
+from keyback.application.ports.hashing import Busy
+from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Tx
 from keyback.domain import challenge as ch
 from keyback.domain.errors import Refusal

@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from keyback.application.passwords.hashing import Busy
+from keyback.application.ports.hashing import Busy
 from keyback.application.ports.storage import StorageDown
 from keyback.domain.errors import Refusal
 from keyback.web.context import note_refusal

@@ -7,7 +7,7 @@ from typing import Any
 
 from keyback.application import prove, reset, ways
 from keyback.application.passwords import validation
-from keyback.application.ports.channels import Means
+from keyback.application.ports.connectors import Means
 from keyback.application.ports.storage import Intake, Tx
 from keyback.application.services import Services
 from keyback.domain import case as dc

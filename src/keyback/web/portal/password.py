@@ -14,7 +14,7 @@ from starlette.routing import Route
 from keyback.application import handles, remedies, reset
 from keyback.application.passwords import validation
 from keyback.application.passwords.strength import STRENGTH, strength
-from keyback.application.ports.channels import Connector, Means
+from keyback.application.ports.connectors import Connector, Means
 from keyback.application.ports.storage import Tx
 from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal

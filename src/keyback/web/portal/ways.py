@@ -15,8 +15,8 @@ from starlette.routing import Route
 
 from keyback.application import issuing, remedies, ways
 from keyback.application.enrolment.tier import tier_of
-from keyback.application.passwords.hashing import Busy
-from keyback.application.ports.channels import Proof
+from keyback.application.ports.hashing import Busy
+from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
