@@ -14,7 +14,7 @@ from keyback.application.passwords.hashing import HashGate, pepper_id
 from keyback.application.passwords.strength import load_blocklist
 from keyback.application.ports.channels import Channel
 from keyback.application.ports.connectors import Connector, Unavailable
-from keyback.application.ports.hashing import Busy, Verified
+from keyback.application.ports.hashing import Busy, HashingGate, Verified
 from keyback.application.ports.proofs import Proof
 from keyback.application.services import Services
 from keyback.application.spraying import Thresholds
@@ -99,7 +99,7 @@ def named_peppers(s: Settings) -> list[str]:
     return [pepper_id(f.read_bytes()) for f in files]
 
 
-def peppers_of(gate: HashGate) -> Peppers:
+def peppers_of(gate: HashingGate) -> Peppers:
     """What `storage.fitting` compares with the database."""
     return Peppers(gate.check_values(), gate.pepper)
 

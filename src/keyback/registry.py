@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from importlib.metadata import entry_points
 from typing import Any
 
-from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports.connectors import Connector
+from keyback.application.ports.hashing import PasswordHasher
 from keyback.application.ports.proofs import Proof
 
 GROUP = "keyback.connectors"
@@ -34,7 +34,7 @@ def foreign_gateway(kind: str) -> Callable[[Mapping[str, Any], Callable[[], int]
     return found[0].load() if found else None
 
 
-def foreign_proof(name: str) -> Callable[[HashGate, str], Proof] | None:
+def foreign_proof(name: str) -> Callable[[PasswordHasher, str], Proof] | None:
     """As `foreign_factory`, for a proof."""
     found = list(entry_points(group=PROOFS, name=name))
     return found[0].load() if found else None

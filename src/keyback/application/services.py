@@ -6,9 +6,9 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
 from keyback.application.mail_quota import NO_LIMIT, InstallationQuota
-from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports.channels import Channel
 from keyback.application.ports.connectors import Connector
+from keyback.application.ports.hashing import HashingGate
 from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Database, Seals
 from keyback.application.spraying import Thresholds
@@ -35,7 +35,7 @@ class Services:
 
     db: Database
     seals: Seals
-    gate: HashGate
+    gate: HashingGate
     channel: Channel
     connectors: Mapping[str, Connector]
     titles: Mapping[str, str]

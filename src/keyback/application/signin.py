@@ -13,8 +13,7 @@ from typing import Literal
 
 from keyback.application import attempts, known_devices, stepup, throttle
 from keyback.application.origin import Origin
-from keyback.application.passwords.hashing import HashGate
-from keyback.application.ports.hashing import Busy
+from keyback.application.ports.hashing import Busy, PasswordHasher
 from keyback.application.ports.storage import Database, MustChange, Session, Tx
 from keyback.domain import challenge as ch
 from keyback.domain.errors import BadInput
@@ -73,7 +72,7 @@ class SecondStep:
 
 async def sign_in(
     db: Database,
-    gate: HashGate,
+    gate: PasswordHasher,
     identifier: str,
     password: Secret,
     origin: Origin,
@@ -121,7 +120,7 @@ async def sign_in(
     )
 
 
-async def _fits(gate: HashGate, phc: str | None, password: Secret) -> tuple[bool, bool]:
+async def _fits(gate: PasswordHasher, phc: str | None, password: Secret) -> tuple[bool, bool]:
     """Whether a password fits, and whether its hash is stale."""
     try:
         checked = await gate.verify(phc, password)

@@ -16,8 +16,7 @@ from typing import Literal, TypeVar
 from keyback.application import guesses, showing, throttle, together
 from keyback.application.notifications.account_changes import tell
 from keyback.application.origin import Origin
-from keyback.application.passwords.hashing import HashGate
-from keyback.application.ports.hashing import Busy
+from keyback.application.ports.hashing import Busy, PasswordHasher
 from keyback.application.ports.proofs import Asked, Holder, MakesCodes, Proof, Target, Verdict
 from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
@@ -290,7 +289,7 @@ def _use_up(tx: Tx, factor_id: str, verdict: Verdict) -> bool:
     return tx.factors.touch(factor_id)
 
 
-async def by_password(db: Database, gate: HashGate, session: Session, password: Secret, origin: Origin) -> Fault:
+async def by_password(db: Database, gate: PasswordHasher, session: Session, password: Secret, origin: Origin) -> Fault:
     """Takes the password once more, for somebody without a second step.
 
     Raises:
@@ -302,7 +301,7 @@ async def by_password(db: Database, gate: HashGate, session: Session, password: 
 
 
 async def knows(
-    db: Database, gate: HashGate, session: Session, password: Secret, origin: Origin
+    db: Database, gate: PasswordHasher, session: Session, password: Secret, origin: Origin
 ) -> tuple[Fault, str | None]:
     """Whether somebody who is signed in knows their password: what is wrong, else the hash that it fits. Counted before
     it is compared, for each account and whatever it is asked for.

@@ -6,26 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from keyback.application.ports.connectors import Capabilities, FoundAccount, Means, Outcome, Plan, Step, Unavailable
+from keyback.application.ports.hashing import PasswordHasher
 from keyback.domain.secret import Secret
-
-
-class Checked(Protocol):
-    """What the gate found."""
-
-    @property
-    def ok(self) -> bool: ...
-
-
-class Gate(Protocol):
-    """The bounded place where passwords are hashed. Raises `Unavailable` when its queue is full."""
-
-    async def hash(self, password: Secret) -> str:
-        """The PHC string of a new hash."""
-        ...
-
-    async def verify(self, phc: str | None, password: Secret) -> Checked:
-        """Compare; None takes the time of a comparison and is never ok."""
-        ...
 
 
 class CredentialStore(Protocol):
@@ -68,7 +50,7 @@ class BuiltinConnector:
         status=Means.NATIVE,
     )
 
-    def __init__(self, name: str, title: str, gate: Gate, store: CredentialStore) -> None:
+    def __init__(self, name: str, title: str, gate: PasswordHasher, store: CredentialStore) -> None:
         self.name, self.title = name, title
         self._gate, self._store = gate, store
 

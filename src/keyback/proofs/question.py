@@ -6,26 +6,17 @@ Storage hands over live questions and enrolments only; a proof looks again, so t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
-from keyback.application.ports.hashing import Verified
 from keyback.application.ports.proofs import Asked, Holder
 from keyback.domain.factor import Factor
 from keyback.domain.person import Contact
-from keyback.domain.secret import Secret
 
 Carrier = Literal["", "mail", "sms", "im"]
 Enrolled = TypeVar("Enrolled", Contact, Factor)
 READ = 64  # characters of a typed code that are looked at; the longest code has 20
 # Full-width digits, hyphen and spaces, as Chinese keyboards make them. No other script's digits: they are never sent.
 _KEYS = str.maketrans("０１２３４５６７８９－　", "0123456789- ")
-
-
-class Gate(Protocol):
-    """The hashing gate as proofs see it: argon2id within a memory budget. Both may raise `hashing.Busy`."""
-
-    async def hash(self, secret: Secret, /) -> str: ...
-    async def verify(self, phc: str | None, secret: Secret, /) -> Verified: ...
 
 
 def contacts(holder: Holder, fits: Callable[[Contact], bool]) -> Iterator[Contact]:

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import Receive, Scope, Send
 
-from keyback.application.passwords.hashing import HashGate
+from keyback.application.ports.hashing import HashingGate
 from keyback.application.ports.storage import StorageDown
 
 PATIENCE_S = 3.0
@@ -78,7 +78,7 @@ class Metrics:
 
     def __init__(
         self,
-        gate: HashGate,
+        gate: HashingGate,
         database: Commits,
         *,
         tally: Done | None = None,

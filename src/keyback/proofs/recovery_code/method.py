@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from keyback.application.ports.hashing import PasswordHasher
 from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
 from keyback.domain.factor import CODES, SavedCode
 from keyback.domain.policy import ProofClass
 from keyback.domain.prompt import SHORT_LIFE
 from keyback.domain.secret import Secret
 from keyback.proofs import question
-from keyback.proofs.question import Carrier, Gate
+from keyback.proofs.question import Carrier
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 SLOT, SECRET = 2, 16
@@ -52,7 +53,7 @@ class RecoveryCode:
     carrier: Carrier = ""
     life_ms = SHORT_LIFE
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: PasswordHasher) -> None:
         self._gate = gate
 
     def targets(self, holder: Holder) -> Sequence[Target]:

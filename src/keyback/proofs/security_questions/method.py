@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from keyback.application.ports.hashing import PasswordHasher
 from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
 from keyback.domain.factor import Factor
 from keyback.domain.policy import ProofClass
@@ -15,7 +16,7 @@ from keyback.domain.prompt import SHORT_LIFE
 from keyback.domain.secret import Secret
 from keyback.locale import gettext
 from keyback.proofs import question
-from keyback.proofs.question import Carrier, Gate
+from keyback.proofs.question import Carrier
 from keyback.proofs.security_questions.questions import (
     LONGEST,
     QUESTIONS,
@@ -40,7 +41,7 @@ class SecurityQuestions:
     life_ms = SHORT_LIFE
     questions = QUESTIONS
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: PasswordHasher) -> None:
         self._gate = gate
 
     def targets(self, holder: Holder) -> Sequence[Target]:
