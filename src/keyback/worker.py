@@ -10,12 +10,13 @@ from functools import partial
 
 import structlog
 
-from keyback.application import attempts, delivery, evidence, intake, issuing, reset, spraying
+from keyback.application import attempts, delivery, spraying
 from keyback.application.enrolment import reminders
 from keyback.application.mail_quota import Reason
 from keyback.application.passwords import expiry
 from keyback.application.people import address_changes
 from keyback.application.ports.storage import StorageDown
+from keyback.application.recovery import evidence, issue_requested, new_password, resolve
 from keyback.application.retention import purge
 from keyback.application.services import Services
 from keyback.domain import challenge as ch
@@ -106,13 +107,13 @@ class Worker:
 
     async def _resolve(self) -> int:
         s = self.services
-        done = await s.db.write(lambda tx: intake.resolve(tx, self._batch, s.mail_quota))
+        done = await s.db.write(lambda tx: resolve.resolve(tx, self._batch, s.mail_quota))
         self.tally.intakes += done.intakes
         self.tally.ghosts += done.ghosts
         self.tally.withhold(done.withheld)
         if not s.proofs:
             return done.intakes
-        put = await s.db.write(lambda tx: issuing.resolve_wants(tx, s.proofs, s.policy, whole=s.mail_quota))
+        put = await s.db.write(lambda tx: issue_requested.resolve_wants(tx, s.proofs, s.policy, whole=s.mail_quota))
         self.tally.withhold(put.withheld)
         return done.intakes + put.wants
 
@@ -131,8 +132,8 @@ class Worker:
     async def _apply(self) -> int:
         """Keeps up to `PARALLEL_APPLIES` passwords under way; a slow system holds up only its own."""
         s, free = self.services, PARALLEL_APPLIES - len(self._applying)
-        jobs = await s.db.write(lambda tx: tx.outbox.claim("apply", free, reset.LEASE)) if free else []
-        self._applying |= {asyncio.create_task(reset.apply_one(s.db, s.connectors, j)) for j in jobs}
+        jobs = await s.db.write(lambda tx: tx.outbox.claim("apply", free, new_password.LEASE)) if free else []
+        self._applying |= {asyncio.create_task(new_password.apply_one(s.db, s.connectors, j)) for j in jobs}
         if not self._applying:
             return 0
         done, self._applying = await asyncio.wait(
@@ -220,7 +221,7 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 released = await self.services.db.write(evidence.release)
-                ended = await self.services.db.write(reset.give_up)
+                ended = await self.services.db.write(new_password.give_up)
                 moved = await self.services.db.write(address_changes.take_places)
                 gone = await self.services.db.write(purge)
                 told = await self._remind()

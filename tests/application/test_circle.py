@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from keyback.application import intake, prove, reset, signin
-from keyback.application.evidence import Here
+from keyback.application import signin
 from keyback.application.origin import Origin
+from keyback.application.recovery import mailed_link, new_password, resolve
+from keyback.application.recovery.evidence import Here
 from keyback.domain.secret import Secret
 from keyback.testing.mailbox import Mailbox
 from keyback.worker import Worker
@@ -18,9 +19,9 @@ HERE = Origin("192.0.2.7", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKi
 NEW = Secret("supper ladder teapot 7")
 
 
-def start(kit: Kit, identifier: str, **over: object) -> intake.Started:
+def start(kit: Kit, identifier: str, **over: object) -> resolve.Started:
     values = {"journey": "password", "system": "", "locale": "en", "origin": HERE, "now": kit.clock(), **over}
-    return kit.run(intake.write_down(kit.services.db, kit.services.seals, identifier, **values))  # type: ignore[arg-type]
+    return kit.run(resolve.write_down(kit.services.db, kit.services.seals, identifier, **values))  # type: ignore[arg-type]
 
 
 @pytest.mark.covers("E1", "C14")
@@ -36,20 +37,22 @@ def test_from_forgotten_to_signed_in(database_url: str, make_kit: Callable[..., 
         mail = mailbox.wait_for("maya@example.com", 1)[0]
         token = mail["links"][0].rsplit("/", 1)[1]
         if way == "code":
-            answer, _ = kit.run(prove.try_code(kit.services.db, started.handle, mail["codes"][0], here))
+            answer, _ = kit.run(mailed_link.try_code(kit.services.db, started.handle, mail["codes"][0], here))
             assert answer == "accepted"
         else:
-            number = prove.number_for(kit.services.seals, started.handle) if way == "number" else None
-            view = kit.write(lambda tx: prove.accept_link(tx, token, held=way == "link", number=number, here=here))
+            number = mailed_link.number_for(kit.services.seals, started.handle) if way == "number" else None
+            view = kit.write(
+                lambda tx: mailed_link.accept_link(tx, token, held=way == "link", number=number, here=here)
+            )
             assert view.problem is None
         case_id = kit.read(lambda tx: tx.intakes.get(started.handle)).case_id
-        options = kit.read(lambda tx: reset.choice(tx, case_id, started.handle, here.policy))
+        options = kit.read(lambda tx: new_password.choice(tx, case_id, started.handle, here.policy))
         assert [a.username for a in options.accounts] == ["maya"]
-        kit.write(lambda tx: reset.choose(tx, case_id, started.handle, NEW, [], "s1", here))
+        kit.write(lambda tx: new_password.choose(tx, case_id, started.handle, NEW, [], "s1", here))
         kit.run(worker.drain())
         case = kit.read(lambda tx: tx.cases.get(case_id))
         assert (case.state.value, [r.result for r in case.results]) == ("closed", ["done"])
-        again = kit.write(lambda tx: prove.accept_link(tx, token, held=True, number=None, here=here))
+        again = kit.write(lambda tx: mailed_link.accept_link(tx, token, held=True, number=None, here=here))
         assert again.problem == "used"
         told = mailbox.wait_for("maya@example.com", 2)
         assert NEW.reveal() not in str(told)

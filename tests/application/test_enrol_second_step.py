@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from keyback.application import aftercare, secondstep, signin, stepup
+from keyback.application import secondstep, signin, stepup
 from keyback.application.account import readiness
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.ports.proofs import Holder
+from keyback.application.recovery import aftercare
 from keyback.application.stepup import Step
 from keyback.domain import challenge as ch
 from keyback.domain.factor import COOL_IN

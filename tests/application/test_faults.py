@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from keyback.application import intake, reset, signin
+from keyback.application import signin
 from keyback.application.ports.channels import Receipt
 from keyback.application.ports.connectors import Outcome, Plan, Step
 from keyback.application.ports.storage import ImportedAccount, Job
+from keyback.application.recovery import new_password, resolve
 from keyback.bootstrap import build, close
 from keyback.domain import challenge as ch
 from keyback.domain.case import State
@@ -172,7 +173,7 @@ def test_letters_that_cannot_be_written_hold_up_no_other(make_kit: Make) -> None
     kit = make_kit()
     tray = fit(kit, person("maya"))
     ask(kit, "maya")
-    kit.write(intake.resolve)
+    kit.write(resolve.resolve)
 
     def put(tx: Any) -> None:
         who = tx.people.match(["maya"])["maya"][0]
@@ -321,11 +322,11 @@ def test_an_old_worker_cannot_settle_what_a_newer_one_has(make_kit: Make) -> Non
     tray = fit(kit, person("maya"))
     case_id = proven(kit, tray)
     choose(kit, case_id)
-    (old,) = kit.write(lambda tx: tx.outbox.claim("apply", 1, reset.LEASE))
+    (old,) = kit.write(lambda tx: tx.outbox.claim("apply", 1, new_password.LEASE))
     kit.clock.forward(minutes=2)
     drain(kit)
     late = Fake(Outcome(Step.SET, "refused", "not_permitted"))
-    assert kit.run(reset.apply_one(kit.services.db, {"builtin": late}, old)) == "lost"  # type: ignore[dict-item]
+    assert kit.run(new_password.apply_one(kit.services.db, {"builtin": late}, old)) == "lost"  # type: ignore[dict-item]
     case = kit.read(lambda tx: tx.cases.get(case_id))
     assert [r.result for r in case.results] == ["done"]
     assert kit.read(lambda tx: tx.people.credential(old.body["account"])) is not None
@@ -356,7 +357,7 @@ def test_two_nodes_share_the_work_and_one_of_them_a_day_ahead_changes_nothing(
         nodes = [Worker(replace(s, channel=tray), batch=5) for s in (one, other)]
         for n in range(40):
             there = time.time_ns() // 1_000_000
-            await intake.write_down(
+            await resolve.write_down(
                 one.db, one.seals, f"p{n}", journey="password", system="", locale="en", origin=HERE, now=there
             )
         await asyncio.gather(*(w.drain() for w in nodes))
@@ -385,7 +386,7 @@ def test_two_nodes_that_open_a_case_for_one_person_agree(make_kit: Make, make_da
         undone = 0
         for _ in range(4):
             found = await asyncio.gather(
-                *(db.write(lambda tx: intake.resolve(tx, 1)) for db in nodes), return_exceptions=True
+                *(db.write(lambda tx: resolve.resolve(tx, 1)) for db in nodes), return_exceptions=True
             )
             undone += sum(isinstance(f, Exception) for f in found)
         await nodes[1].close()

@@ -99,9 +99,9 @@ def test_who_was_stopped_past_the_end_of_a_lease_sends_no_second_copy(
 
 
 def letters_waiting(tx: Any) -> None:
-    from keyback.application import intake
+    from keyback.application.recovery import resolve
 
-    assert intake.resolve(tx).letters == 4
+    assert resolve.resolve(tx).letters == 4
 
 
 @pytest.mark.covers("Q24")

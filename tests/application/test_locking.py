@@ -17,13 +17,14 @@ import pyotp
 import pytest
 from sqlalchemy import event
 
-from keyback.application import evidence, prove, remedies, reset, signin
+from keyback.application import signin
 from keyback.application.account import change_password, lockdown
 from keyback.application.enrolment import contacts, security_questions
 from keyback.application.enrolment import factors as enrolment_factors
-from keyback.application.evidence import Here
 from keyback.application.notifications.account_changes import LINK_LIFE, lock_link
 from keyback.application.ports.storage import Session, Tx
+from keyback.application.recovery import evidence, mailed_link, new_password, remedy
+from keyback.application.recovery.evidence import Here
 from keyback.domain.challenge import token_digest
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import BOUND
@@ -300,12 +301,12 @@ def test_a_second_step_that_is_added_while_all_are_replaced_does_not_stay(house:
     add_totp(kit)
     handle, at = second_factor(house), here(kit)
     thief = kit.write(lambda tx: enrolment_factors.start_passkey(tx, who))
-    new = kit.write(lambda tx: remedies.start_app(tx, app, handle, at))
+    new = kit.write(lambda tx: remedy.start_app(tx, app, handle, at))
     seed = kit.read(lambda tx: str(tx.factors.get(new).data["seed"]))  # type: ignore[union-attr]
     typed = pyotp.TOTP(seed).at(kit.clock() // 1000)
     maker: Any = None  # which is not asked
     found = house.overlap(
-        lambda tx: remedies.replace_factor(tx, app, handle, typed, at),
+        lambda tx: remedy.replace_factor(tx, app, handle, typed, at),
         lambda tx: enrolment_factors.finish_passkey(tx, maker, house.session, thief, "{}", "mine", HERE),
     )
     assert found == [True, "over"]
@@ -353,9 +354,9 @@ def everything(h: House, name: str, pid: str, handle: str, token: str, stop: str
     assert who is not None
     account = h.kit.read(lambda tx: tx.people.accounts([pid])[pid][0])
     return [
-        lambda tx: prove.accept_link(tx, token, held=True, number=None, here=at).problem,
-        lambda tx: prove.stop_by_owner(tx, stop).problem,
-        lambda tx: prove.stop_by_requester(tx, handle),
+        lambda tx: mailed_link.accept_link(tx, token, held=True, number=None, here=at).problem,
+        lambda tx: mailed_link.stop_by_owner(tx, stop).problem,
+        lambda tx: mailed_link.stop_by_requester(tx, handle),
         lambda tx: lockdown.lock(tx, pid, True, HERE),
         lambda tx: lockdown.lock_by_link(tx, link, True, HERE),
         lambda tx: enrolment_factors.remove(tx, pid, factors[0], policy, HERE).id,
@@ -379,4 +380,4 @@ def chosen(tx: Tx, handle: str, at: Here) -> str:
     found = tx.intakes.get(handle)
     if found is None or found.case_id is None:
         return "too early"
-    return reset.choose(tx, found.case_id, handle, Secret("supper ladder teapot 7"), [], "s1", at).id
+    return new_password.choose(tx, found.case_id, handle, Secret("supper ladder teapot 7"), [], "s1", at).id

@@ -16,9 +16,10 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from keyback.application import reset, signin, throttle
+from keyback.application import signin, throttle
 from keyback.application.passwords import expiry, validation
 from keyback.application.ports.hashing import Busy
+from keyback.application.recovery import new_password
 from keyback.channels.mail import MailComposer
 from keyback.domain.password import DAY, PRESETS
 from keyback.domain.secret import Secret
@@ -58,7 +59,7 @@ def sign_in(kit: Kit, password: Secret, who: str = "maya") -> Any:
 
 
 def judged(kit: Kit, case_id: str, password: Secret) -> list[str]:
-    found = kit.read(lambda tx: reset.choice(tx, case_id, page_of(tx, case_id), kit.services.policy))
+    found = kit.read(lambda tx: new_password.choice(tx, case_id, page_of(tx, case_id), kit.services.policy))
     ids, context = (
         [a.id for a in found.accounts],
         validation.context_of(kit.services, found.person, found.accounts, found.mails),

@@ -12,9 +12,10 @@ import pyotp
 import pytest
 from sqlalchemy import event
 
-from keyback.application import prove, secondstep, signin, stepup, ways
+from keyback.application import secondstep, signin, stepup
 from keyback.application.enrolment import contacts, factors
 from keyback.application.ports.storage import Session, StorageDown, Tx
+from keyback.application.recovery import mailed_link, methods
 from keyback.domain.challenge import token_digest
 from keyback.domain.factor import Factor
 from keyback.domain.secret import Secret
@@ -131,14 +132,14 @@ def begun(h: House) -> tuple[str, str, str]:
 def by_link(h: House) -> tuple[Act, Callable[[Any], bool]]:
     _, token, _ = begun(h)
     at = here(h.kit)
-    accept = lambda tx: prove.accept_link(tx, token, held=True, number=None, here=at)  # noqa: E731
+    accept = lambda tx: mailed_link.accept_link(tx, token, held=True, number=None, here=at)  # noqa: E731
     return lambda: h.kit.services.db.write(accept), lambda got: got.problem is None
 
 
 def by_mailed_code(h: House) -> tuple[Act, Callable[[Any], bool]]:
     handle, _, code = begun(h)
     at = here(h.kit)
-    return lambda: prove.try_code(h.kit.services.db, handle, code, at), lambda got: got[0] == "accepted"
+    return lambda: mailed_link.try_code(h.kit.services.db, handle, code, at), lambda got: got[0] == "accepted"
 
 
 def by_saved_code_on_a_page(h: House) -> tuple[Act, Callable[[Any], bool]]:
@@ -146,7 +147,7 @@ def by_saved_code_on_a_page(h: House) -> tuple[Act, Callable[[Any], bool]]:
     ask_way(h.kit, handle, "recovery_code")
     proof, at = h.kit.services.proofs["recovery_code"], here(h.kit)
     h.asked = tuple(p.id for p in h.kit.read(lambda tx: tx.prompts.asked(handle, "recovery_code")))
-    act: Act = lambda: ways.answer(h.kit.services.db, proof, handle, h.codes[0], at)  # noqa: E731
+    act: Act = lambda: methods.answer(h.kit.services.db, proof, handle, h.codes[0], at)  # noqa: E731
     return act, lambda got: got[0] == "accepted" and got[2] is not None
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from keyback.application import vouching, ways
 from keyback.application.enrolment import contacts, invitations, reminders
+from keyback.application.recovery import methods, recovery_contact
 from keyback.domain.secret import Secret
 from keyback.storage.health import backlog
 from keyback.storage.restoring import make_safe
@@ -133,11 +133,11 @@ def test_a_colleague_who_was_taken_away_vouches_for_nobody(make_kit: Make, datab
     assert tray.letters[-1].kind == "vouch"
     token, proof = secret(tray, "link"), kit.services.proofs["recovery_contact"]
     want = kit.read(lambda tx: tx.prompts.wanted(handle))[0]
-    digits = str(proof.form([ways.stand_in(kit.services.seals, want)], "en")["digits"])
+    digits = str(proof.form([methods.stand_in(kit.services.seals, want)], "en")["digits"])
     pid = person_id(kit)
     kit.write(lambda tx: contacts.remove(tx, pid, helper, HERE))
-    assert kit.read(lambda tx: vouching.look(tx, token)).problem == "over"
-    assert kit.run(vouching.vouch(kit.services.db, proof, token, digits, here(kit)))[0] != "accepted"
+    assert kit.read(lambda tx: recovery_contact.look(tx, token)).problem == "over"
+    assert kit.run(recovery_contact.vouch(kit.services.db, proof, token, digits, here(kit)))[0] != "accepted"
     assert case_of(kit, handle) is None
 
 

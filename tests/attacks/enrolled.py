@@ -8,11 +8,11 @@ from typing import Any
 
 import pyotp
 
-from keyback.application import ways
-from keyback.application.evidence import Here
 from keyback.application.origin import Origin
 from keyback.application.ports.proofs import MakesCodes
 from keyback.application.ports.storage import Tx
+from keyback.application.recovery import methods
+from keyback.application.recovery.evidence import Here
 from keyback.domain.factor import Factor, SavedCode
 from keyback.domain.person import Contact
 from keyback.domain.policy import Policy
@@ -74,14 +74,14 @@ def totp_now(kit: Kit, steps: int = 0) -> str:
 
 def ask_way(kit: Kit, handle: str, name: str, target: str = "") -> bool:
     """Asks for a way and lets the worker put the question."""
-    queued = kit.write(lambda tx: ways.ask(tx, handle, kit.services.proofs[name], target))
+    queued = kit.write(lambda tx: methods.ask(tx, handle, kit.services.proofs[name], target))
     drain(kit)
     return queued
 
 
 def answer_way(kit: Kit, handle: str, name: str, typed: str, origin: Origin = HERE) -> str:
     proof = kit.services.proofs[name]
-    return kit.run(ways.answer(kit.services.db, proof, handle, typed, Here(origin, kit.services.policy)))[0]
+    return kit.run(methods.answer(kit.services.db, proof, handle, typed, Here(origin, kit.services.policy)))[0]
 
 
 def policy_of(kit: Kit) -> Policy:

@@ -9,11 +9,12 @@ from typing import Any
 
 from sqlalchemy import event
 
-from keyback.application import intake, prove, reset, signin
-from keyback.application.evidence import Here
+from keyback.application import signin
 from keyback.application.origin import Origin
 from keyback.application.ports.channels import Letter, Receipt
 from keyback.application.ports.storage import Tx
+from keyback.application.recovery import mailed_link, new_password, resolve
+from keyback.application.recovery.evidence import Here
 from keyback.domain.case import Case
 from keyback.domain.secret import Secret
 from keyback.worker import Worker
@@ -54,9 +55,9 @@ def fit(kit: Kit, *people: Any) -> Tray:
     return tray
 
 
-def ask(kit: Kit, identifier: str, **over: Any) -> intake.Started:
+def ask(kit: Kit, identifier: str, **over: Any) -> resolve.Started:
     values = {"journey": "password", "system": "", "locale": "en", "origin": HERE, "now": kit.clock(), **over}
-    return kit.run(intake.write_down(kit.services.db, kit.services.seals, identifier, **values))
+    return kit.run(resolve.write_down(kit.services.db, kit.services.seals, identifier, **values))
 
 
 def drain(kit: Kit) -> Worker:
@@ -82,11 +83,11 @@ def begin(kit: Kit, tray: Tray, who: str = "maya") -> tuple[str, str, str, str]:
 
 
 def try_code(kit: Kit, handle: str, code: str, origin: Origin = HERE) -> str:
-    return str(kit.run(prove.try_code(kit.services.db, handle, code, Here(origin, kit.services.policy)))[0])
+    return str(kit.run(mailed_link.try_code(kit.services.db, handle, code, Here(origin, kit.services.policy)))[0])
 
 
 def accept(kit: Kit, token: str, *, held: bool = True, number: int | None = None) -> str | None:
-    view = kit.write(lambda tx: prove.accept_link(tx, token, held=held, number=number, here=here(kit)))
+    view = kit.write(lambda tx: mailed_link.accept_link(tx, token, held=held, number=number, here=here(kit)))
     return None if view.problem is None else str(view.problem)
 
 
@@ -99,7 +100,7 @@ def choose(
     kit: Kit, case_id: str, password: Secret = NEW, submission: str = "s1", accounts: Sequence[str] = ()
 ) -> Case:
     return kit.write(
-        lambda tx: reset.choose(tx, case_id, page_of(tx, case_id), password, accounts, submission, here(kit))
+        lambda tx: new_password.choose(tx, case_id, page_of(tx, case_id), password, accounts, submission, here(kit))
     )
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from keyback.application import prove, reset, signin
+from keyback.application import signin
 from keyback.application.ports.storage import StorageDown
+from keyback.application.recovery import mailed_link, new_password
 from keyback.domain import challenge as ch
 from keyback.domain.case import State
 from keyback.domain.errors import Refusal
@@ -70,7 +71,7 @@ def test_a_mail_asked_for_again_voids_the_one_before(make_kit: Make) -> None:
     tray = fit(kit, person("maya"))
     handle, link, code, _ = begin(kit, tray)
     kit.clock.forward(minutes=2)
-    assert kit.write(lambda tx: prove.ask_again(tx, handle))
+    assert kit.write(lambda tx: mailed_link.ask_again(tx, handle))
     drain(kit)
     _, newer, _ = secrets_of(tray.letters[-1])
     assert (accept(kit, link), try_code(kit, handle, code)) == ("replaced", "wrong_code")
@@ -83,10 +84,11 @@ def test_fifty_uses_of_one_link_at_once(database_url: str, make_kit: Make) -> No
     tray = fit(kit, person("maya"))
     handle, link, _, _ = begin(kit, tray)
 
-    async def go() -> list[prove.LinkView]:
+    async def go() -> list[mailed_link.LinkView]:
         db = kit.services.db
         uses = [
-            db.write(lambda tx: prove.accept_link(tx, link, held=True, number=None, here=here(kit))) for _ in range(50)
+            db.write(lambda tx: mailed_link.accept_link(tx, link, held=True, number=None, here=here(kit)))
+            for _ in range(50)
         ]
         return list(await asyncio.gather(*uses))
 
@@ -183,7 +185,7 @@ def test_a_wrong_number_ends_the_link_and_none_takes_nothing(make_kit: Make) -> 
     kit = make_kit()
     tray = fit(kit, person("maya"), person("noor"))
     handle, link, _, stop = begin(kit, tray)
-    right = prove.number_for(kit.services.seals, handle)
+    right = mailed_link.number_for(kit.services.seals, handle)
     with pytest.raises(Refusal, match="number_needed"):
         accept(kit, link, held=False, number=None)
     assert case_of(kit, handle) is None  # looking is not accepting
@@ -206,11 +208,11 @@ def test_no_step_can_be_skipped(make_kit: Make) -> None:
         choose(kit, case.id)
     with pytest.raises(Refusal, match="not_found"):
         choose(kit, "x" * 22)
-    kit.write(lambda tx: prove.cancel(tx, case.id, "owner"))
+    kit.write(lambda tx: mailed_link.cancel(tx, case.id, "owner"))
     with pytest.raises(Refusal, match="wrong_state"):
         choose(kit, case.id)
     with pytest.raises(Refusal, match="wrong_state"):
-        kit.write(lambda tx: prove.cancel(tx, case.id, "owner"))
+        kit.write(lambda tx: mailed_link.cancel(tx, case.id, "owner"))
     drain(kit)
     assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
 
@@ -223,7 +225,7 @@ def test_the_time_for_a_password_ends(make_kit: Make) -> None:
     kit.clock.forward(minutes=20)
     with pytest.raises(Refusal, match="expired"):
         choose(kit, case_id)
-    assert kit.write(reset.give_up) == 1
+    assert kit.write(new_password.give_up) == 1
     with pytest.raises(Refusal, match="wrong_state"):
         choose(kit, case_id)
 
@@ -258,9 +260,9 @@ def test_tries_count_for_the_person_over_all_recoveries_and_resends(make_kit: Ma
         assert [try_code(kit, handle, wrong(code, n)) for n in range(1, 6)] == ["wrong_code"] * 5
         assert try_code(kit, handle, code) == "no_tries"
         kit.clock.forward(minutes=2)
-        assert kit.write(lambda tx, h=handle: prove.ask_again(tx, h))
+        assert kit.write(lambda tx, h=handle: mailed_link.ask_again(tx, h))
         assert try_code(kit, handle, code) == "no_tries"  # asking again gives no tries back
-        kit.write(lambda tx, h=handle: prove.stop_by_requester(tx, h))
+        kit.write(lambda tx, h=handle: mailed_link.stop_by_requester(tx, h))
         drain(kit)
     handle, link, code, _ = begin(kit, tray)
     assert try_code(kit, handle, code) == "wrong_code"  # the eleventh in an hour is not looked at
@@ -284,7 +286,7 @@ def test_after_a_hundred_failures_in_a_row_codes_are_off_until_a_link_was_used(m
     handle, link, code, _ = begin(kit, tray)
     assert try_code(kit, handle, code) == "wrong_code"
     assert accept(kit, link) is None
-    kit.write(lambda tx: prove.cancel(tx, case_of_tx(tx, handle), "owner"))
+    kit.write(lambda tx: mailed_link.cancel(tx, case_of_tx(tx, handle), "owner"))
     handle, _, code, _ = begin(kit, tray)
     assert try_code(kit, handle, code) == "accepted"
 
@@ -328,7 +330,7 @@ def test_without_the_database_nothing_is_accepted(make_kit: Make, make_database:
         lambda: accept(kit, link),
         lambda: sign_in(kit, "maya", OLD),
         lambda: ask(kit, "maya"),
-        lambda: kit.write(lambda tx: prove.ask_again(tx, handle)),
+        lambda: kit.write(lambda tx: mailed_link.ask_again(tx, handle)),
     ):
         with pytest.raises(StorageDown):
             attempt()
@@ -349,7 +351,7 @@ def test_fifty_different_passwords_at_once_and_one_wins(database_url: str, make_
 
     async def go() -> list[Any]:
         def fn(n: int) -> Callable[[Any], Any]:
-            return lambda tx: reset.choose(tx, case_id, page_of(tx, case_id), words[n], [], f"s{n}", here(kit))
+            return lambda tx: new_password.choose(tx, case_id, page_of(tx, case_id), words[n], [], f"s{n}", here(kit))
 
         return list(await asyncio.gather(*(kit.services.db.write(fn(n)) for n in range(50)), return_exceptions=True))
 
@@ -440,7 +442,10 @@ def test_a_password_that_a_system_refuses_may_be_chosen_anew(make_kit: Make) -> 
     choose(kit, case_id, submission="one")
     drain(kit)
     assert kit.read(lambda tx: tx.cases.get(case_id)).state == State.APPROVED
-    assert len(kit.read(lambda tx: reset.choice(tx, case_id, page_of(tx, case_id), kit.services.policy)).accounts) == 1
+    assert (
+        len(kit.read(lambda tx: new_password.choice(tx, case_id, page_of(tx, case_id), kit.services.policy)).accounts)
+        == 1
+    )
     choose(kit, case_id, submission="two")
     drain(kit)
     assert kit.read(lambda tx: tx.cases.get(case_id)).state == State.CLOSED

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from keyback.application import intake, prove, reset
 from keyback.application.ports.storage import ImportedAccount
+from keyback.application.recovery import mailed_link, new_password, resolve
 from keyback.domain.case import State
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.secret import Secret
@@ -44,8 +44,8 @@ def ask_many(kit: Kit, identifier: str, n: int) -> list[str]:
     s = kit.services
     values: Any = {"journey": "password", "system": "", "locale": "en", "origin": HERE, "now": kit.clock()}
 
-    async def go() -> list[intake.Started]:
-        return await asyncio.gather(*(intake.write_down(s.db, s.seals, identifier, **values) for _ in range(n)))
+    async def go() -> list[resolve.Started]:
+        return await asyncio.gather(*(resolve.write_down(s.db, s.seals, identifier, **values) for _ in range(n)))
 
     return [started.handle for started in kit.run(go())]
 
@@ -182,7 +182,7 @@ def test_two_people_with_one_mailbox_each_get_their_own(make_kit: Make) -> None:
     assert accept(kit, mails["ann"][0]) is None
     case = case_of(kit, started.handle)
     assert case is not None
-    options = kit.read(lambda tx: reset.choice(tx, case.id, page_of(tx, case.id), kit.services.policy))
+    options = kit.read(lambda tx: new_password.choice(tx, case.id, page_of(tx, case.id), kit.services.policy))
     assert [a.username for a in options.accounts] == ["ann"]
     theirs = kit.read(lambda tx: tx.people.account_by_username("builtin", "bob"))[0].id
     with pytest.raises(Refusal, match="no_accounts"):
@@ -196,7 +196,7 @@ def test_two_people_with_one_mailbox_each_get_their_own(make_kit: Make) -> None:
 @pytest.mark.covers("B1", "INV-I10")
 def test_an_address_of_a_crowd_tells_nobody(make_kit: Make) -> None:
     kit = make_kit()
-    tray = fit(kit, *(person(f"p{n}", "all@example.com") for n in range(intake.MOST_PEOPLE + 1)))
+    tray = fit(kit, *(person(f"p{n}", "all@example.com") for n in range(resolve.MOST_PEOPLE + 1)))
     ask(kit, "all@example.com")
     drain(kit)
     assert tray.letters == []
@@ -299,17 +299,17 @@ def test_a_ghost_answers_like_a_person_in_the_same_statements(database_url: str,
     def answers(handle: str) -> tuple[list[Any], list[str]]:
         out: list[Any] = []
         with statements(kit) as seen:
-            out.append(kit.run(prove.try_code(db, handle, "1234", here(kit))))
+            out.append(kit.run(mailed_link.try_code(db, handle, "1234", here(kit))))
             for _ in range(6):
-                out.append(kit.run(prove.try_code(db, handle, "00000000", here(kit))))
+                out.append(kit.run(mailed_link.try_code(db, handle, "00000000", here(kit))))
                 seen.append("-- next")
-            out.append(kit.write(lambda tx: prove.ask_again(tx, handle)))
+            out.append(kit.write(lambda tx: mailed_link.ask_again(tx, handle)))
             found = kit.read(lambda tx: tx.intakes.get(handle))
             out.append((found.state, found.tries, found.sends, found.case_id, found.expires_at - found.asked_at))
-            out.append(prove.seconds_to_resend(found, kit.clock()))
+            out.append(mailed_link.seconds_to_resend(found, kit.clock()))
             kit.clock.forward(minutes=3)
-            out.append(kit.write(lambda tx: prove.ask_again(tx, handle)))
-            out.append(kit.run(prove.try_code(db, handle, "00000000", here(kit))))
+            out.append(kit.write(lambda tx: mailed_link.ask_again(tx, handle)))
+            out.append(kit.run(mailed_link.try_code(db, handle, "00000000", here(kit))))
         kit.clock.forward(minutes=-3)
         return out, [s for s in seen if "clock_timestamp" not in s]
 
@@ -328,9 +328,9 @@ def test_stopping_and_coming_back_is_the_same_for_ghosts(make_kit: Make) -> None
     drain(kit)
     seen = []
     for handle in (real, ghost):
-        kit.write(lambda tx, handle=handle: prove.stop_by_requester(tx, handle))
+        kit.write(lambda tx, handle=handle: mailed_link.stop_by_requester(tx, handle))
         found = kit.read(lambda tx, handle=handle: tx.intakes.get(handle))
-        again = kit.write(lambda tx, handle=handle: prove.ask_again(tx, handle))
+        again = kit.write(lambda tx, handle=handle: mailed_link.ask_again(tx, handle))
         seen.append((found.state, found.case_id, again, try_code(kit, handle, "00000000")))
     assert seen[0] == seen[1] == ("stopped", None, False, "no_tries")
 

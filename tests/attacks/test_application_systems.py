@@ -9,8 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from keyback.application import reset
 from keyback.application.ports.storage import ImportedAccount
+from keyback.application.recovery import new_password
 from keyback.connectors.demo import DemoConnector
 from keyback.domain.case import State
 from keyback.domain.secret import Secret
@@ -66,7 +66,7 @@ def test_only_what_was_picked_is_changed(make_kit: Make) -> None:
     kit = make_kit()
     tray, crm, theirs = two_systems(kit)
     case_id = proven(kit, tray)
-    options = kit.read(lambda tx: reset.choice(tx, case_id, page_of(tx, case_id), kit.services.policy)).accounts
+    options = kit.read(lambda tx: new_password.choice(tx, case_id, page_of(tx, case_id), kit.services.policy)).accounts
     choose(kit, case_id, accounts=[a.id for a in options if a.system == "builtin"])
     drain(kit)
     assert (results(kit, case_id), crm.user(theirs).changes) == ({"builtin": ("done", "")}, 0)
@@ -84,7 +84,9 @@ def test_one_system_refuses_and_gets_another_chance_the_other_keeps_what_it_has(
     assert results(kit, case_id) == {"builtin": ("done", ""), "crm": ("refused", "policy_rejected")}
     assert [
         a.system
-        for a in kit.read(lambda tx: reset.choice(tx, case_id, page_of(tx, case_id), kit.services.policy)).accounts
+        for a in kit.read(
+            lambda tx: new_password.choice(tx, case_id, page_of(tx, case_id), kit.services.policy)
+        ).accounts
     ] == ["crm"]
     crm.broken = ""
     other = Secret("kettle orchard window 9")

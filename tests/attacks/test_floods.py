@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from keyback.application import delivery, handles, intake, issuing, ways
+from keyback.application import delivery, handles
 from keyback.application.fairness import AHEAD, MOST, Turns, networks
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Intake, Tx
+from keyback.application.recovery import issue_requested, methods, resolve
 from tests.attacks.enrolled import add_contact
 from tests.attacks.steps import HERE, ask, drain, fit
 from tests.conftest import Kit, person
@@ -44,7 +45,7 @@ def _intake(kit: Kit, source: str, name: str) -> Intake:
 def batches_until(kit: Kit, handle: str, most: int = 3) -> int:
     """How many batches it takes until a request is looked up."""
     for n in range(1, most + 1):
-        kit.write(intake.resolve)
+        kit.write(resolve.resolve)
         found = kit.read(lambda tx: tx.intakes.get(handle))
         if found is not None and found.state == "done":
             return n
@@ -101,7 +102,7 @@ def test_asking_again_out_of_a_flood_gains_nothing(database_url: str, make_kit: 
     kit = make_kit(url=database_url)
     fit(kit, person("maya"))
     handles = flood(kit, ONE_NETWORK[:600])
-    while kit.write(intake.resolve).intakes:
+    while kit.write(resolve.resolve).intakes:
         pass
     kit.clock.forward(minutes=5)
     for at in range(0, 600, 100):
@@ -125,8 +126,8 @@ def test_other_methods_take_turns_as_their_requests_did(database_url: str, make_
     later = flood(kit, ONE_NETWORK[:60])
     for part in (handles, [mine], later):
         kit.clock.forward(seconds=1)
-        kit.write(lambda tx, part=part: [ways.ask(tx, h, proof) for h in part])
-    put = kit.write(lambda tx: issuing.resolve_wants(tx, kit.services.proofs, kit.services.policy, 100))
+        kit.write(lambda tx, part=part: [methods.ask(tx, h, proof) for h in part])
+    put = kit.write(lambda tx: issue_requested.resolve_wants(tx, kit.services.proofs, kit.services.policy, 100))
     assert put.wants == 100
     s = kit.services
     kit.run(delivery.send_some(s.db, s.channel, s.titles, s.public_url, lambda: 0.5))
@@ -139,12 +140,12 @@ def test_mails_for_one_network_do_not_queue_before_all_others(database_url: str,
     names = [f"p{n}" for n in range(1500)]
     tray = fit(kit, person("maya"), *(person(n) for n in names))
     flood(kit, ONE_NETWORK[:1500], names)
-    while kit.write(intake.resolve).intakes:
+    while kit.write(resolve.resolve).intakes:
         pass
     assert kit.read(lambda tx: tx.outbox.depth()) == {"mail/ready": 1500}
     kit.clock.forward(seconds=20)
     ask(kit, "maya", origin=OWNER)
-    kit.write(intake.resolve)
+    kit.write(resolve.resolve)
     s = kit.services
 
     def send() -> Any:
@@ -162,7 +163,7 @@ def test_a_mail_that_is_planned_or_tried_again_is_not_taken_before_it_is_due(mak
     kit = make_kit()
     tray = fit(kit, person("maya"))
     ask(kit, "maya")
-    kit.write(intake.resolve)
+    kit.write(resolve.resolve)
     tray.answer = delivery.Receipt("temporary", "busy")
     drain(kit)
     drain(kit)
@@ -253,7 +254,7 @@ def test_taking_turns_reads_no_more_than_it_takes(database_url: str, make_kit: M
     kit = make_kit(url=database_url)
     fit(kit, person("maya"))
     handles = flood(kit, ONE_NETWORK[:2000])
-    kit.write(lambda tx: [ways.ask(tx, h, kit.services.proofs["backup_email"]) for h in handles[:200]])
+    kit.write(lambda tx: [methods.ask(tx, h, kit.services.proofs["backup_email"]) for h in handles[:200]])
     plans = {
         "intakes": explained(kit, lambda tx: tx.intakes.claim(100), "intakes"),
         "wants": explained(kit, lambda tx: tx.prompts.claim_wants(100), "wants"),

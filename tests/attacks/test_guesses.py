@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from keyback.application import guesses, known_devices, prove, retention, stepup
+from keyback.application import guesses, known_devices, retention, stepup
 from keyback.application.origin import Origin
+from keyback.application.recovery import mailed_link
 from keyback.domain import challenge as ch
 from tests.attacks.enrolled import add_totp, answer_way, ask_way, person_id, totp_now
 from tests.attacks.steps import HERE, Tray, ask, begin, drain, fit, statements, try_code
@@ -115,7 +116,7 @@ def test_several_people_behind_one_address_cost_no_more_than_one(make_kit: Make,
         handle = ask(kit, who).handle
         drain(kit)
         with statements(kit) as run:
-            kit.write(lambda tx, h=handle: prove._count(tx, h, mine))
+            kit.write(lambda tx, h=handle: mailed_link._count(tx, h, mine))
         costs.append(run[:])
     assert costs[0] == costs[1] == costs[2]
 

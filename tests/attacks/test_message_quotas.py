@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from keyback.application import delivery, known_devices, remedies, ways
+from keyback.application import delivery, known_devices
 from keyback.application.enrolment import contacts
 from keyback.application.mail_quota import QUOTA_OF, InstallationQuota, asker_of, reason_of
 from keyback.application.notifications import notify
 from keyback.application.origin import Origin
 from keyback.application.ports.channels import LetterKind
 from keyback.application.ports.storage import Job, Tx
+from keyback.application.recovery import methods as recovery_methods
+from keyback.application.recovery import remedy
 from keyback.domain.errors import Refusal
 from keyback.domain.person import Contact
 from keyback.domain.prompt import Prompt
@@ -52,10 +54,10 @@ def enroll(kit: Kit, *methods: str, who: str = "maya") -> None:
 
 # Every function that writes a message down, and what bounds it. A new one is looked at before it is added here.
 WRITTEN = {
-    "application.intake._mail": "asked: MailQuota",
-    "application.issuing._send": "asked: MailQuota",
+    "application.recovery.resolve._mail": "asked: MailQuota",
+    "application.recovery.issue_requested._send": "asked: MailQuota",
     "application.enrolment.contacts.send": "asked: may_send",
-    "application.remedies.start_mailbox": "asked: may_send",
+    "application.recovery.remedy.start_mailbox": "asked: may_send",
     "application.notifications.notify.tell_all": "notice: a case changed, by evidence, its owner's link or an operator",
     "application.notifications.account_changes.tell": (
         "notice: whoever is signed in, or has recovered, changed something"
@@ -64,7 +66,7 @@ WRITTEN = {
     "application.attempts._look_at": "notice: once a day",
     "application.people.address_changes._letter": "notice: once for each address that an import changes",
     "application.passwords.expiry._tell": "notice: each step once",
-    "application.aftercare.remind_later": "notice: once after a recovery",
+    "application.recovery.aftercare.remind_later": "notice: once after a recovery",
     "application.enrolment.reminders._letter": "notice: once a year",
 }
 
@@ -109,7 +111,9 @@ def test_sixty_requests_by_whatever_method_send_three_messages(
     for n in range(60):
         handle = ask(kit, "maya").handle
         for name in methods:
-            assert kit.write(lambda tx, h=handle, m=name: ways.ask(tx, h, kit.services.proofs[m])), "always the same"
+            assert kit.write(lambda tx, h=handle, m=name: recovery_methods.ask(tx, h, kit.services.proofs[m])), (
+                "always the same"
+            )
         if n % 3 == 0:
             drain(kit)
     drain(kit)
@@ -151,7 +155,7 @@ def test_a_colleague_named_by_many_gets_no_more_than_an_address_may(database_url
         add_contact(kit, "mail", address, "recovery", name, name="Omar")
     for name in names:
         handle = ask(kit, name, journey="mailbox").handle
-        kit.write(lambda tx, h=handle: ways.ask(tx, h, kit.services.proofs["recovery_contact"]))
+        kit.write(lambda tx, h=handle: recovery_methods.ask(tx, h, kit.services.proofs["recovery_contact"]))
     drain(kit)
     assert sum(x.to.casefold() == "omar@example.com" for x in tray.letters) == 3
     ask(kit, "omar")
@@ -167,7 +171,7 @@ def test_what_is_withheld_leaves_the_code_before_it_good(make_kit: Make) -> None
     proof = kit.services.proofs["backup_email"]
     live = []
     for _ in range(4):
-        assert kit.write(lambda tx: ways.ask(tx, handle, proof))
+        assert kit.write(lambda tx: recovery_methods.ask(tx, handle, proof))
         drain(kit)
         live.append([p.id for p in kit.read(lambda tx: tx.prompts.asked(handle, proof.name)) if p.ended is None])
         kit.clock.forward(minutes=3)
@@ -187,7 +191,7 @@ def test_a_browser_that_is_known_and_a_page_that_has_proven_have_quotas_of_their
     for _ in range(20):  # a stranger, and a colleague who has a known browser, too: their own
         ask(kit, "maya")
         handle = ask(kit, "maya", origin=replace(HERE, device=other)).handle
-        kit.write(lambda tx, h=handle: ways.ask(tx, h, kit.services.proofs["sms_code"]))
+        kit.write(lambda tx, h=handle: recovery_methods.ask(tx, h, kit.services.proofs["sms_code"]))
     drain(kit)
     assert len(tray.letters) == 3
     handle = ask(kit, "maya", origin=replace(HERE, device=cookie)).handle
@@ -196,13 +200,13 @@ def test_a_browser_that_is_known_and_a_page_that_has_proven_have_quotas_of_their
     token = secrets_of(tray.letters[-1])[0]
     assert accept(kit, token) is None
     for name in METHODS:
-        kit.write(lambda tx, m=name: ways.ask(tx, handle, kit.services.proofs[m]))
+        kit.write(lambda tx, m=name: recovery_methods.ask(tx, handle, kit.services.proofs[m]))
     drain(kit)
     tray.letters[:] = [x for x in tray.letters if x.kind != LetterKind.ASKED]  # the owner hears of the colleague
     assert len(tray.letters) == 4 + len(METHODS)
     for _ in range(20):
         kit.clock.forward(minutes=2)
-        kit.write(lambda tx: ways.ask(tx, handle, kit.services.proofs["backup_email"]))
+        kit.write(lambda tx: recovery_methods.ask(tx, handle, kit.services.proofs["backup_email"]))
         drain(kit)
     assert len(tray.letters) <= 4 + 6, "what has proven something has no end of messages either"
 
@@ -271,13 +275,13 @@ def _prove_and_start(tx: Tx, handle: str, address: str, at: Any) -> str:
     intake = tx.intakes.get(handle)
     assert intake is not None
     match = tx.people.match([intake.identifier])[intake.identifier][0]
-    from keyback.application.intake import join
+    from keyback.application.recovery.resolve import join
 
     case = join(tx, intake, match)
     assert case is not None
-    o = remedies.Opened(case, match.person, match.accounts)
-    with patch.object(remedies, "opened", lambda *_: o):
-        return remedies.start_mailbox(tx, handle, address, at)
+    o = remedy.Opened(case, match.person, match.accounts)
+    with patch.object(remedy, "opened", lambda *_: o):
+        return remedy.start_mailbox(tx, handle, address, at)
 
 
 def from_network(n: int) -> Origin:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from keyback.application import evidence
 from keyback.application.origin import Origin
+from keyback.application.recovery import evidence
 from tests.attacks.enrolled import add_totp, person_id, totp_now
 from tests.attacks.steps import HERE, OLD, Tray, drain, fit, set_password
 from tests.attacks.test_strangers import Browser

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from keyback.application import ways
 from keyback.application.ports.storage import Tx
+from keyback.application.recovery import methods
 from keyback.domain.case import State
 from keyback.domain.factor import Factor
 from keyback.proofs.passkey.method import Passkey
@@ -45,7 +45,7 @@ def options_of(kit: Kit, handle: str) -> str:
 
     def look(tx: Tx) -> str:
         want = next(w for w in tx.prompts.wanted(handle) if w.proof == "passkey")
-        asked = ways.asked_now(tx, handle, proof) or [ways.stand_in(kit.services.seals, want)]
+        asked = methods.asked_now(tx, handle, proof) or [methods.stand_in(kit.services.seals, want)]
         return str(proof.form(asked, "en")["options"])
 
     return kit.read(look)

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from keyback.application import ways
 from keyback.application.ports.hashing import Busy
+from keyback.application.recovery import methods
 from tests.attacks.enrolled import add_codes, ask_way, person_id
 from tests.attacks.steps import ask, drain, here
 from tests.conftest import Kit, person
@@ -33,7 +33,7 @@ def at_once(kit: Kit, answers: list[tuple[str, str]]) -> list[str]:
 
     async def one(handle: str, code: str) -> str:
         try:
-            return (await ways.answer(kit.services.db, proof, handle, code, here(kit)))[0]
+            return (await methods.answer(kit.services.db, proof, handle, code, here(kit)))[0]
         except Busy:
             return "busy"
 

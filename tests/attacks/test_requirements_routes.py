@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from keyback.application import handles, prove, secondstep, signin
+from keyback.application import handles, secondstep, signin
 from keyback.application.account import lockdown
 from keyback.application.enrolment import factors, invitations
 from keyback.application.notifications import account_changes
 from keyback.application.ports.storage import Tx
+from keyback.application.recovery import mailed_link
 from keyback.domain.challenge import HOUR, LINK_LIFE, holder_secret
 from keyback.domain.secret import Secret
 from keyback.storage.schema import accounts, people, sessions
@@ -263,8 +264,8 @@ def opens(kit: Kit, token: str) -> set[str]:
             "session": signin.session_of(tx, token, limited=True) is not None,
             "second": secondstep.look(tx, token) is not None,
             "lock": not lockdown.look(tx, token).problem,
-            "link": prove.look_at_link(tx, token).problem is None,
-            "stop": prove.look_at_stop(tx, token).problem is None,
+            "link": mailed_link.look_at_link(tx, token).problem is None,
+            "stop": mailed_link.look_at_stop(tx, token).problem is None,
             "page": handles.holds(kit.services.seals, handle, secret or token),
             "invitation": not invitations.look_at_invitation(tx, token).problem,
         }

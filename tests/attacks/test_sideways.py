@@ -8,10 +8,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from keyback.application import prove, signin
+from keyback.application import signin
 from keyback.application.origin import Origin
 from keyback.application.passwords import validation
 from keyback.application.ports.storage import Imported, ImportedAccount
+from keyback.application.recovery import mailed_link
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import FREE, OF_SOURCE
 from keyback.web.app import make_app, make_desk
@@ -39,7 +40,7 @@ Make = Callable[..., Kit]
 
 def resend(kit: Kit, handle: str) -> bool:
     kit.clock.forward(minutes=3)
-    queued = bool(kit.write(lambda tx: prove.ask_again(tx, handle)))
+    queued = bool(kit.write(lambda tx: mailed_link.ask_again(tx, handle)))
     drain(kit)
     return queued
 
@@ -49,9 +50,9 @@ def test_who_guessed_a_number_wrong_gets_no_second_guess(make_kit: Make) -> None
     kit = make_kit()
     tray = fit(kit, person("maya"))
     handle, link, _, _ = begin(kit, tray)
-    right = prove.number_for(kit.services.seals, handle)
+    right = mailed_link.number_for(kit.services.seals, handle)
     assert accept(kit, link, held=False, number=109 - right) == "wrong_number"
-    assert kit.write(lambda tx: prove.renew(tx, link)) is None
+    assert kit.write(lambda tx: mailed_link.renew(tx, link)) is None
     assert resend(kit, handle)  # to its page nothing looks different
     assert len(tray.to("maya@example.com")) == 1
     _, again, _, _ = begin(kit, tray)  # a new request has a new number
@@ -66,8 +67,8 @@ def test_what_its_owner_stopped_mails_nothing_more(make_kit: Make) -> None:
     drain(kit)
     first, second = tray.to("maya@example.com")
     link, _, stop = secrets_of(first)
-    assert kit.write(lambda tx: prove.stop_by_owner(tx, stop)).problem is None
-    assert kit.write(lambda tx: prove.renew(tx, link)) is None
+    assert kit.write(lambda tx: mailed_link.stop_by_owner(tx, stop)).problem is None
+    assert kit.write(lambda tx: mailed_link.renew(tx, link)) is None
     assert resend(kit, handle)
     mails = tray.to("maya@example.com")
     assert len(mails) == 3, "the other reader of the mailbox did not stop theirs"
@@ -81,7 +82,7 @@ def test_a_strangers_request_for_names_does_not_narrow_a_later_recovery(make_kit
     tray = fit(kit, Imported("maya", "Maya", "en", "standard", "active", ("maya@example.com",), mine))
     for _ in range(3):  # uses up the hour
         _, _, _, stop = begin(kit, tray)
-    assert kit.write(lambda tx: prove.stop_by_owner(tx, stop)).problem is None
+    assert kit.write(lambda tx: mailed_link.stop_by_owner(tx, stop)).problem is None
     ask(kit, "maya@example.com", journey="username", system="tryton")  # withheld; its case stays
     drain(kit)
     kit.clock.forward(hours=1)

@@ -12,10 +12,10 @@ from urllib.parse import urlencode
 import httpx2
 import pytest
 
-from keyback.application import fetching, prove
-from keyback.application.evidence import Here
-from keyback.application.intake import Started
 from keyback.application.ports.storage import Imported, ImportedAccount, Tx
+from keyback.application.recovery import extra_mail, mailed_link
+from keyback.application.recovery.evidence import Here
+from keyback.application.recovery.resolve import Started
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.web.app import make_app, make_desk
@@ -86,7 +86,7 @@ def mailed(kit: Kit, tray: Tray, handle: str) -> str:
     """The link's token of the last mail, which has to be of this request."""
     drain(kit)
     token = secrets_of(tray.letters[-1])[0]
-    assert kit.read(lambda tx: prove.look_at_link(tx, token)).handle == handle
+    assert kit.read(lambda tx: mailed_link.look_at_link(tx, token)).handle == handle
     return token
 
 
@@ -110,7 +110,7 @@ def test_a_stranger_who_asks_ends_nothing_of_the_owner(database_url: str, make_k
     use_up(kit, tray)
     kit.clock.forward(minutes=3)
     use_up(kit, tray)
-    assert kit.read(lambda tx: prove.look_at_link(tx, link)).problem is None
+    assert kit.read(lambda tx: mailed_link.look_at_link(tx, link)).problem is None
     assert try_code(kit, handle, code) == "accepted"
 
 
@@ -121,9 +121,9 @@ def test_not_even_a_request_of_the_same_batch(make_kit: Make) -> None:
     handles = [ask(kit, "maya").handle for _ in range(3)]
     drain(kit)
     tokens = [secrets_of(x)[0] for x in tray.letters]
-    seen = {kit.read(lambda tx, t=t: prove.look_at_link(tx, t)).handle for t in tokens}
+    seen = {kit.read(lambda tx, t=t: mailed_link.look_at_link(tx, t)).handle for t in tokens}
     assert seen == set(handles)
-    assert [kit.read(lambda tx, t=t: prove.look_at_link(tx, t)).problem for t in tokens] == [None] * 3
+    assert [kit.read(lambda tx, t=t: mailed_link.look_at_link(tx, t)).problem for t in tokens] == [None] * 3
 
 
 @pytest.mark.covers("INV-I1", "INV-I3", "C15", "C16")
@@ -136,7 +136,7 @@ def test_of_fifty_at_once_one_goes_on_and_all_others_end(database_url: str, make
     here = Here(HERE, kit.services.policy)
 
     def take(token: str) -> Callable[[Tx], Any]:
-        return lambda tx: prove.accept_link(tx, token, held=True, number=None, here=here).problem
+        return lambda tx: mailed_link.accept_link(tx, token, held=True, number=None, here=here).problem
 
     async def go() -> list[Any]:
         return await asyncio.gather(*(kit.services.db.write(take(tokens[n % 3])) for n in range(50)))
@@ -172,7 +172,7 @@ def test_no_number_is_taken_where_another_request_is_waited_for(make_kit: Make) 
     mine = ask(kit, "maya")
     drain(kit)
     theirs, link, _, _ = begin(kit, tray)
-    right = prove.number_for(kit.services.seals, theirs)
+    right = mailed_link.number_for(kit.services.seals, theirs)
     owner = Browser(kit, mine)
     page = owner.open(link)
     assert page.status_code == 200
@@ -181,7 +181,9 @@ def test_no_number_is_taken_where_another_request_is_waited_for(make_kit: Make) 
     for number in (right, 109 - right):
         got = owner("POST", "/link/accept", f"number={number}")
         assert 'name="number"' not in got.text
-    assert kit.read(lambda tx: prove.look_at_link(tx, link)).problem is None, "nothing was accepted, nothing ended"
+    assert kit.read(lambda tx: mailed_link.look_at_link(tx, link)).problem is None, (
+        "nothing was accepted, nothing ended"
+    )
     assert case_of(kit, theirs) is None
 
 
@@ -193,7 +195,7 @@ def test_a_cookie_of_a_request_that_is_over_does_not_stand_in_the_way(make_kit: 
     old = ask(kit, "noor", journey="username" if stale == "names" else "password")
     drain(kit)
     if stale == "stopped":
-        kit.write(lambda tx: prove.stop_by_requester(tx, old.handle))
+        kit.write(lambda tx: mailed_link.stop_by_requester(tx, old.handle))
     elif stale == "over":
         kit.clock.forward(hours=25)
     elif stale == "forged":
@@ -209,7 +211,7 @@ def test_a_cookie_of_a_request_that_is_over_does_not_stand_in_the_way(make_kit: 
     theirs, link, _, _ = begin(kit, tray)
     browser = Browser(kit, old)
     assert 'name="number"' in browser.open(link).text
-    number = prove.number_for(kit.services.seals, theirs)
+    number = mailed_link.number_for(kit.services.seals, theirs)
     assert browser("POST", "/link/accept", f"number={number}").status_code == 200
     assert case_of(kit, theirs) is not None
 
@@ -224,7 +226,7 @@ def test_what_is_no_number_is_no_guess(make_kit: Make) -> None:
     for typed in ("", "7", "x7", "047", "%EF%BC%94%EF%BC%97"):
         got = browser("POST", "/link/accept", f"number={typed}")
         assert (got.status_code, 'name="number"' in got.text) == (422, True)
-    number = prove.number_for(kit.services.seals, handle)
+    number = mailed_link.number_for(kit.services.seals, handle)
     assert browser("POST", "/link/accept", f"number={number}").status_code == 200
 
 
@@ -233,13 +235,13 @@ def test_ninety_numbers_at_once_are_one_guess(database_url: str, make_kit: Make)
     kit = make_kit(url=database_url)
     tray = fit(kit, person("maya"))
     handle, link, _, _ = begin(kit, tray)
-    right = prove.number_for(kit.services.seals, handle)
+    right = mailed_link.number_for(kit.services.seals, handle)
     here = Here(HERE, kit.services.policy)
     guesses = [*[n for n in range(10, 100) if n != right][:49], right]
 
     async def go() -> list[Any]:
         def guess(n: int) -> Callable[[Tx], Any]:
-            return lambda tx: prove.accept_link(tx, link, held=False, number=n, here=here).problem
+            return lambda tx: mailed_link.accept_link(tx, link, held=False, number=n, here=here).problem
 
         return await asyncio.gather(*(kit.services.db.write(guess(n)) for n in guesses))
 
@@ -256,11 +258,11 @@ def test_two_people_with_one_mailbox_are_one_guess(make_kit: Make) -> None:
     handle = ask(kit, "maya@example.com").handle
     drain(kit)
     first, second = (secrets_of(x)[0] for x in tray.letters)
-    right = prove.number_for(kit.services.seals, handle)
+    right = mailed_link.number_for(kit.services.seals, handle)
     assert accept(kit, first, held=False, number=109 - right) == "wrong_number"
     assert accept(kit, second, held=False, number=right) == "wrong_number"
     kit.clock.forward(minutes=3)
-    kit.write(lambda tx: prove.ask_again(tx, handle))
+    kit.write(lambda tx: mailed_link.ask_again(tx, handle))
     drain(kit)
     assert len(tray.letters) == 2, "nor a further mail with the same number"
 
@@ -270,10 +272,12 @@ def test_after_a_wrong_number_a_new_request_has_a_new_number(make_kit: Make) -> 
     kit = make_kit()
     tray = fit(kit, person("maya"))
     handle, link, _, _ = begin(kit, tray)
-    assert accept(kit, link, held=False, number=109 - prove.number_for(kit.services.seals, handle)) == "wrong_number"
+    assert (
+        accept(kit, link, held=False, number=109 - mailed_link.number_for(kit.services.seals, handle)) == "wrong_number"
+    )
     other, again, _, _ = begin(kit, tray)
     assert other != handle
-    assert accept(kit, again, held=False, number=prove.number_for(kit.services.seals, other)) is None
+    assert accept(kit, again, held=False, number=mailed_link.number_for(kit.services.seals, other)) is None
 
 
 # ── stopping ────────────────────────────────────────────────────────────────
@@ -286,13 +290,13 @@ def test_stopping_a_strangers_request_leaves_the_owners_alone(make_kit: Make) ->
     mine, link, _, _ = begin(kit, tray)
     theirs, other, code, stop = begin(kit, tray)
     for token in (stop, other):  # by the stop link, and once more by the other one
-        assert kit.write(lambda tx, t=token: prove.stop_by_owner(tx, t)).problem in (None, "stopped")
+        assert kit.write(lambda tx, t=token: mailed_link.stop_by_owner(tx, t)).problem in (None, "stopped")
     assert len(tray.to("maya@example.com", "stopped")) == 0
     drain(kit)
     assert len(tray.to("maya@example.com", "stopped")) == 1, "told once"
     assert (accept(kit, other), try_code(kit, theirs, code)) == ("stopped", "wrong_code")
     kit.clock.forward(minutes=3)
-    kit.write(lambda tx: prove.ask_again(tx, theirs))
+    kit.write(lambda tx: mailed_link.ask_again(tx, theirs))
     drain(kit)
     assert len(tray.to("maya@example.com")) == 2, "it mails no more"
     assert kit.read(lambda tx: tx.intakes.get(theirs)).state == "done", "and its page looks as ever"
@@ -308,10 +312,10 @@ def test_once_something_was_proven_elsewhere_any_mail_stops_it_all(make_kit: Mak
     mine, _, _, my_stop = begin(kit, tray)
     theirs, link, _, stop = begin(kit, tray)
     third, _, _, third_stop = begin(kit, tray)
-    kit.write(lambda tx: prove.stop_by_requester(tx, third))
+    kit.write(lambda tx: mailed_link.stop_by_requester(tx, third))
     assert accept(kit, link) is None  # by a relay, or by mistake
     token = {"their own mail": my_stop, "the thief's mail": stop, "a third mail": third_stop}[which]
-    assert kit.write(lambda tx: prove.stop_by_owner(tx, token, [mine])).problem is None
+    assert kit.write(lambda tx: mailed_link.stop_by_owner(tx, token, [mine])).problem is None
     case = case_of(kit, theirs)
     assert case is not None
     assert case.state == dc.State.CANCELLED
@@ -324,7 +328,7 @@ def test_who_has_proven_can_stop_a_strangers_request_and_go_on(make_kit: Make) -
     mine, link, _, _ = begin(kit, tray)
     assert accept(kit, link) is None
     _, other, _, stop = begin(kit, tray)
-    assert kit.write(lambda tx: prove.stop_by_owner(tx, stop, [mine])).problem is None
+    assert kit.write(lambda tx: mailed_link.stop_by_owner(tx, stop, [mine])).problem is None
     assert accept(kit, other) == "stopped"
     case = case_of(kit, mine)
     assert case is not None
@@ -365,7 +369,7 @@ def test_fifty_presses_at_once_fetch_one_mail(database_url: str, make_kit: Make)
 
     async def go() -> list[bool]:
         def press(n: int) -> Callable[[Tx], bool]:
-            return lambda tx: fetching.fetch(tx, theirs[0], mine[n % 2])
+            return lambda tx: extra_mail.fetch(tx, theirs[0], mine[n % 2])
 
         return await asyncio.gather(*(kit.services.db.write(press(n)) for n in range(50)))
 
@@ -384,7 +388,7 @@ def test_fetched_mails_have_a_limit_too(make_kit: Make) -> None:
     use_up(kit, tray)
     sent = len(tray.letters)
     for _ in range(8):  # each fetched mail fetches the next
-        assert kit.write(lambda tx, t=token: fetching.fetch(tx, t, mine))
+        assert kit.write(lambda tx, t=token: extra_mail.fetch(tx, t, mine))
         drain(kit)
         if len(tray.letters) == sent:
             break
@@ -402,21 +406,21 @@ def test_a_fetched_mail_goes_to_the_reader_of_the_mailbox_alone(make_kit: Make) 
     for_maya, for_nobody = ask(kit, "maya"), ask(kit, "nobody-at-all")
     drain(kit)
     sent = len(tray.letters)
-    assert kit.write(lambda tx: fetching.fetch(tx, own, for_maya.handle))  # it looks alike for whoever is meant
+    assert kit.write(lambda tx: extra_mail.fetch(tx, own, for_maya.handle))  # it looks alike for whoever is meant
     drain(kit)
     assert len(tray.letters) == sent
     again = begin(kit, tray, "eve")[1]
-    assert kit.write(lambda tx: fetching.fetch(tx, again, for_nobody.handle))
+    assert kit.write(lambda tx: extra_mail.fetch(tx, again, for_nobody.handle))
     drain(kit)
     assert len(tray.letters) == sent + 1
     # And the exemption is for that one mail, not for the request.
     third = begin(kit, tray, "eve")[1]
     mine = ask(kit, "eve")
-    assert kit.write(lambda tx: fetching.fetch(tx, third, mine.handle))
+    assert kit.write(lambda tx: extra_mail.fetch(tx, third, mine.handle))
     drain(kit)
     before = len(tray.letters)
     kit.clock.forward(minutes=3)
-    assert kit.write(lambda tx: prove.ask_again(tx, mine.handle))
+    assert kit.write(lambda tx: mailed_link.ask_again(tx, mine.handle))
     drain(kit)
     assert len(tray.letters) == before
 
@@ -451,7 +455,7 @@ def test_what_fetches_nothing(make_kit: Make, over: str) -> None:
     if over == "a day":
         kit.clock.forward(hours=1)
     elif over == "wrong number":
-        wrong = 109 - prove.number_for(kit.services.seals, mine.handle)
+        wrong = 109 - mailed_link.number_for(kit.services.seals, mine.handle)
         token = mailed(kit, tray, mine.handle)
         assert accept(kit, token, held=False, number=wrong) == "wrong_number"
     elif over == "not held":

@@ -10,8 +10,9 @@ from typing import Any
 import httpx2
 import pytest
 
-from keyback.application import prove, secondstep, signin, stepup, together, vouching, ways
+from keyback.application import secondstep, signin, stepup, together
 from keyback.application.ports.storage import Database
+from keyback.application.recovery import mailed_link, methods, recovery_contact
 from keyback.application.stepup import Step
 from keyback.bootstrap import build, close
 from keyback.domain.secret import Secret
@@ -72,8 +73,8 @@ def enrol(kit: Kit, name: str) -> list[str]:
 
 def answers(kit: Kit, db: Database, name: str, handle: str, typed: str) -> Awaitable[Any]:
     if name == "email_link":
-        return prove.try_code(db, handle, typed, here(kit))
-    return ways.answer(db, kit.services.proofs[name], handle, typed, here(kit))
+        return mailed_link.try_code(db, handle, typed, here(kit))
+    return methods.answer(db, kit.services.proofs[name], handle, typed, here(kit))
 
 
 def burst(kit: Kit, dbs: list[Database], name: str, handle: str, typed: str, n: int = BURST) -> Counter[str]:
@@ -163,13 +164,15 @@ def test_a_colleague_who_presses_twice_has_vouched_once(make_kit: Make, database
     assert isinstance(link, Secret)
     token, proof, db = link.reveal().rsplit("/", 1)[1], kit.services.proofs["recovery_contact"], kit.services.db
     want = kit.read(lambda tx: tx.prompts.wanted(handle))[0]
-    digits = str(proof.form([ways.stand_in(kit.services.seals, want)], "en")["digits"])
+    digits = str(proof.form([methods.stand_in(kit.services.seals, want)], "en")["digits"])
 
     async def go() -> list[Any]:
-        return await asyncio.gather(*(vouching.vouch(db, proof, token, digits, here(kit)) for _ in range(BURST)))
+        return await asyncio.gather(
+            *(recovery_contact.vouch(db, proof, token, digits, here(kit)) for _ in range(BURST))
+        )
 
     assert Counter(code for code, _ in kit.run(go())) == {"accepted": 1, "done": BURST - 1}
-    assert kit.run(vouching.vouch(db, proof, token, digits, here(kit)))[0] == "done"
+    assert kit.run(recovery_contact.vouch(db, proof, token, digits, here(kit)))[0] == "done"
     case = case_of(kit, handle)
     assert case is not None
     assert len(case.evidence) == 1
@@ -366,7 +369,7 @@ def test_on_another_device_every_press_may_go_on_but_a_later_one_may_not(make_ki
     kit, tray = kit_of(make_kit)
     started = ask(kit, "maya")
     drain(kit)
-    phone, number = Browser(kit), prove.number_for(kit.services.seals, started.handle)
+    phone, number = Browser(kit), mailed_link.number_for(kit.services.seals, started.handle)
     phone.open(secrets_of(tray.letters[-1])[0])
     found = pressed(phone, "/link/accept", f"number={number}")
     assert {r.status_code for r in found} == {200}
@@ -397,7 +400,7 @@ def test_a_passkey_is_no_exception(nodes: Any) -> None:
     drain(kit)
     ask_way(kit, handle, "passkey")
     proof = kit.services.proofs["passkey"]
-    asked = kit.read(lambda tx: ways.asked_now(tx, handle, proof))
+    asked = kit.read(lambda tx: methods.asked_now(tx, handle, proof))
     typed = device.get(str(proof.form(asked, "en")["options"]))
     assert burst(kit, dbs, "passkey", handle, typed) == {"accepted": 1, "done": 2 * BURST - 1}
     assert burst(kit, dbs, "passkey", handle, typed) == {"done": 2 * BURST}

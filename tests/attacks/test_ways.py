@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application import evidence, prove, vouching, ways
+from keyback.application.recovery import evidence, mailed_link, methods, recovery_contact
 from keyback.domain.case import State
 from keyback.domain.errors import Refusal
 from keyback.domain.person import Contact
@@ -67,7 +67,7 @@ def test_a_totp_step_opens_one_case_once_even_fifty_times_at_once(make_kit: Make
     code, proof = totp_now(kit), kit.services.proofs["totp"]
 
     async def go() -> list[str]:
-        tries = [ways.answer(kit.services.db, proof, handle, code, here(kit)) for _ in range(50)]
+        tries = [methods.answer(kit.services.db, proof, handle, code, here(kit)) for _ in range(50)]
         return [a for a, _, _ in await asyncio.gather(*tries)]
 
     found = kit.run(go())
@@ -128,7 +128,7 @@ def test_a_saved_code_is_used_once_and_replaced(make_kit: Make, database_url: st
     handle = prove_mail(kit, tray)
     ask_way(kit, handle, "recovery_code")
     proof = kit.services.proofs["recovery_code"]
-    code, _, new = kit.run(ways.answer(kit.services.db, proof, handle, codes[0].lower(), here(kit)))
+    code, _, new = kit.run(methods.answer(kit.services.db, proof, handle, codes[0].lower(), here(kit)))
     assert code == "accepted"
     assert isinstance(new, Secret)
     assert state(kit, handle) == State.ON_HOLD
@@ -170,8 +170,8 @@ def test_a_hold_tells_everybody_and_each_of_them_can_stop_it(make_kit: Make, dat
     assert isinstance(link, Secret)
     token = link.reveal().rsplit("/", 1)[1]
     for _ in range(100):
-        assert kit.read(lambda tx: prove.look_at_stop(tx, token)).problem is None  # reading changes nothing
-    assert kit.write(lambda tx: prove.stop_by_owner(tx, token)).problem is None
+        assert kit.read(lambda tx: mailed_link.look_at_stop(tx, token)).problem is None  # reading changes nothing
+    assert kit.write(lambda tx: mailed_link.stop_by_owner(tx, token)).problem is None
     assert state(kit, handle) == State.CANCELLED
     kit.clock.forward(hours=1)
     assert kit.write(evidence.release) == 0
@@ -240,14 +240,14 @@ def test_a_colleague_vouches_only_with_the_digits_of_the_page(make_kit: Make, da
     token = link.reveal().rsplit("/", 1)[1]
     proof = kit.services.proofs["recovery_contact"]
     want = kit.read(lambda tx: tx.prompts.wanted(handle))[0]
-    digits = str(proof.form([ways.stand_in(kit.services.seals, want)], "en")["digits"])
+    digits = str(proof.form([methods.stand_in(kit.services.seals, want)], "en")["digits"])
     assert digits not in str(letter)
     wrong = f"{(int(digits) + 1) % 10000:04}"
     db = kit.services.db
-    assert kit.run(vouching.vouch(db, proof, token, wrong, here(kit))) == ("wrong", 4)
-    assert kit.run(vouching.vouch(db, proof, "x" * 22, digits, here(kit)))[0] == "wrong"
-    assert kit.run(vouching.vouch(db, proof, token, digits, here(kit)))[0] == "accepted"
-    assert kit.read(lambda tx: vouching.look(tx, token)).problem == "over"
+    assert kit.run(recovery_contact.vouch(db, proof, token, wrong, here(kit))) == ("wrong", 4)
+    assert kit.run(recovery_contact.vouch(db, proof, "x" * 22, digits, here(kit)))[0] == "wrong"
+    assert kit.run(recovery_contact.vouch(db, proof, token, digits, here(kit)))[0] == "accepted"
+    assert kit.read(lambda tx: recovery_contact.look(tx, token)).problem == "over"
     case = case_of(kit, handle)
     assert case is not None
     assert [e.proof for e in case.shown_by(handle)] == ["email_link", "recovery_contact"]
@@ -264,9 +264,9 @@ def test_a_colleague_can_refuse(make_kit: Make, database_url: str) -> None:
     link = tray.letters[-1].facts["link"]
     assert isinstance(link, Secret)
     token = link.reveal().rsplit("/", 1)[1]
-    assert kit.write(lambda tx: vouching.refuse(tx, token))
-    assert not kit.write(lambda tx: vouching.refuse(tx, token))
-    assert kit.read(lambda tx: vouching.look(tx, token)).problem == "over"
+    assert kit.write(lambda tx: recovery_contact.refuse(tx, token))
+    assert not kit.write(lambda tx: recovery_contact.refuse(tx, token))
+    assert kit.read(lambda tx: recovery_contact.look(tx, token)).problem == "over"
 
 
 @pytest.mark.covers("A1", "A3", "W-6")
@@ -282,7 +282,7 @@ def test_a_ghost_is_asked_and_answered_like_a_person(make_kit: Make, database_ur
         handle = ask(kit, who).handle
         drain(kit)
         with statements(kit) as asking:
-            queued = kit.write(lambda tx, h=handle: ways.ask(tx, h, kit.services.proofs[name]))
+            queued = kit.write(lambda tx, h=handle: methods.ask(tx, h, kit.services.proofs[name]))
         drain(kit)
         with statements(kit) as answering:
             answers = [answer_way(kit, handle, name, "123456") for _ in range(6)]
@@ -293,7 +293,7 @@ def test_a_ghost_is_asked_and_answered_like_a_person(make_kit: Make, database_ur
 
 def _form(kit: Kit, tx: Any, handle: str, name: str) -> Any:
     proof, want = kit.services.proofs[name], tx.prompts.wanted(handle)[0]
-    asked = ways.asked_now(tx, handle, proof) or [ways.stand_in(kit.services.seals, want)]
+    asked = methods.asked_now(tx, handle, proof) or [methods.stand_in(kit.services.seals, want)]
     return proof.form(asked, "en")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from keyback.application import evidence, ways
+from keyback.application.recovery import evidence, methods
 from keyback.domain.secret import Secret
 from tests.attacks.enrolled import SMS, add_codes, add_contact, add_totp, totp_now
 from tests.attacks.steps import Tray, ask, drain, fit
@@ -141,4 +141,4 @@ def test_a_way_that_is_not_taken_is_not_there(make_kit: Make) -> None:
         assert browser("POST", f"{at}/ways/{name}").headers["location"] == at
         assert browser("POST", f"{at}/ways/{name}/answer", "code=123456").headers["location"] == at
     assert kit.read(lambda tx: tx.prompts.wanted(started.handle)) == []
-    assert ways.offered(kit.services.proofs, kit.services.policy, "username") == ()
+    assert methods.offered(kit.services.proofs, kit.services.policy, "username") == ()

@@ -12,9 +12,9 @@ from typing import Any, cast
 import pytest
 
 from keyback import serving
-from keyback.application import intake
 from keyback.application.origin import Origin
 from keyback.application.passwords.hashing import pepper_id
+from keyback.application.recovery import resolve
 from keyback.bootstrap import peppers_of
 from keyback.domain.factor import Factor
 from keyback.domain.secret import Secret
@@ -52,8 +52,8 @@ def ask() -> None:
     async def work(s: Any) -> None:
         now, origin = await s.db.read(lambda tx: tx.now), Origin("192.0.2.7", "")
         what = {"journey": "password", "system": "", "locale": "en", "origin": origin, "now": now}
-        await intake.write_down(s.db, s.seals, "maya", **what)
-        await s.db.write(lambda tx: intake.resolve(tx))
+        await resolve.write_down(s.db, s.seals, "maya", **what)
+        await s.db.write(lambda tx: resolve.resolve(tx))
 
     on_services(work)
 

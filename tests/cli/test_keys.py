@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from keyback.application import intake, signin
+from keyback.application import signin
 from keyback.application.origin import Origin
+from keyback.application.recovery import resolve
 from keyback.domain.secret import Secret
 from keyback.storage.keyfile import KeyFile
 from tests.cli.conftest import Keyback
@@ -28,10 +29,10 @@ def ring(place: Path, monkeypatch: pytest.MonkeyPatch, keyback: Keyback) -> KeyF
     async def work(s: Any) -> None:
         await s.db.write(lambda tx: tx.people.save_imported([person("maya")]))
         now, origin = await s.db.read(lambda tx: tx.now), Origin("192.0.2.7", "")
-        await intake.write_down(
+        await resolve.write_down(
             s.db, s.seals, "maya", journey="password", system="", locale="en", origin=origin, now=now
         )
-        await s.db.write(lambda tx: intake.resolve(tx))
+        await s.db.write(lambda tx: resolve.resolve(tx))
 
     on_services(work)
     return KeyFile(place / "keyback-data" / "keyring")

@@ -11,7 +11,7 @@ import pytest
 
 from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports.proofs import Asked, Holder, Proof
-from keyback.application.vouching import STATEMENT
+from keyback.application.recovery.recovery_contact import STATEMENT
 from keyback.domain.factor import Factor, SavedCode
 from keyback.domain.person import Contact
 from keyback.domain.prompt import short_code

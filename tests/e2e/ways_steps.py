@@ -10,8 +10,8 @@ from typing import Any
 import pyotp
 from playwright.sync_api import BrowserContext, Error, Page, expect
 
-from keyback.application import evidence
 from keyback.application.ports.proofs import MakesCodes
+from keyback.application.recovery import evidence
 from keyback.domain.factor import Factor, SavedCode
 from keyback.domain.person import Contact
 from tests.e2e.account_steps import authenticator

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application import intake, prove
+from keyback.application.recovery import mailed_link, resolve
 from keyback.domain import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.storage.database import SqlDatabase
@@ -27,7 +27,7 @@ def guesses(right: str, n: int) -> list[str]:
 def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Every code that is really compared with a live challenge, whoever asks."""
     seen: list[str] = []
-    real = prove._compare
+    real = mailed_link._compare
 
     def watch(tx: Any, handle: str, code: str, spent: frozenset[str], where: Any) -> bool:
         done = real(tx, handle, code, spent, where)
@@ -35,7 +35,7 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
             seen.append(code)
         return done
 
-    monkeypatch.setattr(prove, "_compare", watch)
+    monkeypatch.setattr(mailed_link, "_compare", watch)
     return seen
 
 
@@ -50,7 +50,7 @@ def test_five_hundred_guesses_on_one_page(database_url: str, make_kit: Make, com
         nodes: list[Any] = [kit.services.db, other]
         tried = [*guesses(code, ch.TRIES_SHOWN), code, *guesses(code, 494)]
         answers = await asyncio.gather(
-            *(prove.try_code(nodes[n % 2], handle, g, here(kit)) for n, g in enumerate(tried))
+            *(mailed_link.try_code(nodes[n % 2], handle, g, here(kit)) for n, g in enumerate(tried))
         )
         await other.close()
         return Counter(a for a, _ in answers)
@@ -59,7 +59,7 @@ def test_five_hundred_guesses_on_one_page(database_url: str, make_kit: Make, com
     assert len(compared) == ch.TRIES_SHOWN
     assert found["no_tries"] == 500 - ch.TRIES_SHOWN
     assert found["accepted"] == compared.count(code)
-    late, left = kit.run(prove.try_code(kit.services.db, handle, code, here(kit)))
+    late, left = kit.run(mailed_link.try_code(kit.services.db, handle, code, here(kit)))
     assert (late, left) == ("no_tries", 0)
     if not found["accepted"]:
         assert case_of(kit, handle) is None
@@ -80,14 +80,14 @@ def test_five_hundred_guesses_over_a_hundred_pages_of_one_person(make_kit: Make,
 
     async def go() -> Counter[str]:
         db = kit.services.db
-        tried = [prove.try_code(db, h, g, here(kit)) for h in handles for g in guesses(code, 5)]
+        tried = [mailed_link.try_code(db, h, g, here(kit)) for h in handles for g in guesses(code, 5)]
         return Counter(a for a, _ in await asyncio.gather(*tried))
 
     found = kit.run(go())
     assert found["accepted"] == 0
     assert found["wrong_code"] == 500
     live = handles[2]
-    assert kit.run(prove.try_code(kit.services.db, live, code, here(kit))) == ("no_tries", 0)
+    assert kit.run(mailed_link.try_code(kit.services.db, live, code, here(kit))) == ("no_tries", 0)
     assert case_of(kit, live) is None
 
 
@@ -102,13 +102,13 @@ def test_the_window_holds_over_handles_that_each_had_a_live_code(make_kit: Make,
 
         async def go(handle: str = handle, code: str = code) -> Counter[str]:
             db = kit.services.db
-            tried = [prove.try_code(db, handle, g, here(kit)) for g in guesses(code, 100)]
+            tried = [mailed_link.try_code(db, handle, g, here(kit)) for g in guesses(code, 100)]
             return Counter(a for a, _ in await asyncio.gather(*tried))
 
         assert kit.run(go())["wrong_code"] == ch.TRIES_SHOWN
     assert len(compared) == ch.WINDOW_TRIES
     handle, link, code, _ = mails[-1]
-    assert kit.run(prove.try_code(kit.services.db, handle, code, here(kit))) == ("no_tries", 0)
+    assert kit.run(mailed_link.try_code(kit.services.db, handle, code, here(kit))) == ("no_tries", 0)
     assert accept(kit, link) is None  # the link is no guess, and stays open to its owner
 
 
@@ -121,7 +121,7 @@ def test_one_right_code_by_fifty_at_once_is_one_proof(database_url: str, make_ki
     async def go() -> Counter[str]:
         db = kit.services.db
         return Counter(
-            a for a, _ in await asyncio.gather(*(prove.try_code(db, handle, code, here(kit)) for _ in range(50)))
+            a for a, _ in await asyncio.gather(*(mailed_link.try_code(db, handle, code, here(kit)) for _ in range(50)))
         )
 
     found = kit.run(go())
@@ -149,12 +149,12 @@ def test_resolving_proving_and_stopping_from_two_nodes_at_once(
         values: Any = {"journey": "password", "system": "", "locale": "en", "origin": HERE, "now": kit.clock()}
         h = here(kit)
         for n, (handle, link, code, stop) in enumerate(mails):
-            acts.append(intake.write_down(db, kit.services.seals, f"p{n}", **values))
-            acts.append(other.write(lambda tx, t=link: prove.accept_link(tx, t, held=True, number=None, here=h)))
-            acts.append(db.write(lambda tx, t=stop: prove.stop_by_owner(tx, t)))
-            acts.append(prove.try_code(other, handle, code, here(kit)))
-            acts.append(other.write(intake.resolve))
-            acts.append(db.write(lambda tx, h=handle: prove.stop_by_requester(tx, h)))
+            acts.append(resolve.write_down(db, kit.services.seals, f"p{n}", **values))
+            acts.append(other.write(lambda tx, t=link: mailed_link.accept_link(tx, t, held=True, number=None, here=h)))
+            acts.append(db.write(lambda tx, t=stop: mailed_link.stop_by_owner(tx, t)))
+            acts.append(mailed_link.try_code(other, handle, code, here(kit)))
+            acts.append(other.write(resolve.resolve))
+            acts.append(db.write(lambda tx, h=handle: mailed_link.stop_by_requester(tx, h)))
         found = await asyncio.gather(*acts, return_exceptions=True)
         await other.close()
         return list(found)

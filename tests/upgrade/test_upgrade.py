@@ -24,8 +24,8 @@ from click.testing import CliRunner
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from sqlalchemy import Engine, MetaData, inspect, select
 
-from keyback.application import evidence
 from keyback.application.enrolment import reminders
+from keyback.application.recovery import evidence
 from keyback.cli import main
 from keyback.storage.database import make_engine
 from keyback.testing.authenticator import Authenticator

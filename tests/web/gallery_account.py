@@ -8,9 +8,9 @@ from dataclasses import replace
 from markupsafe import Markup
 
 from keyback.application.account.readiness import MISHAPS, Outlook
-from keyback.application.aftercare import STEPS
 from keyback.application.enrolment.recently_added import Added
 from keyback.application.lockouts import Failing
+from keyback.application.recovery.aftercare import STEPS
 from keyback.web import pages as p
 from keyback.web import pages_account as a
 

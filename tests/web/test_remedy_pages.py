@@ -12,8 +12,9 @@ from urllib.parse import quote
 import pyotp
 import pytest
 
-from keyback.application import evidence, newpasskey, prove, secondstep, signin, stepup
+from keyback.application import secondstep, signin, stepup
 from keyback.application.enrolment import factors
+from keyback.application.recovery import evidence, mailed_link, replace_passkey
 from keyback.domain.errors import Refusal
 from keyback.testing.authenticator import Authenticator
 from tests.attacks.enrolled import add_codes, add_totp, answer_way, ask_way, person_id
@@ -108,7 +109,7 @@ def test_an_answer_that_does_not_fit_ends_the_challenge_and_changes_nothing(make
 def test_no_other_page_makes_the_passkey(make_kit: Make) -> None:
     kit, tray, started = lost(make_kit)
     Browser(kit, started)("POST", f"/r/{started.handle}/passkey/new")
-    prompt = kit.read(lambda tx: newpasskey.waiting(tx, started.handle))
+    prompt = kit.read(lambda tx: replace_passkey.waiting(tx, started.handle))
     assert prompt is not None
     pid, maker = person_id(kit), kit.services.proofs["passkey"]
     assert kit.read(lambda tx: factors.open_passkey(tx, tx.people.person(pid), prompt.id)) is None, "nor does a session"
@@ -120,8 +121,8 @@ def test_no_other_page_makes_the_passkey(make_kit: Make) -> None:
     for page in (stranger, mailed):
         Browser(kit, page)("POST", f"/r/{page.handle}/passkey/new")
         for act in (
-            newpasskey.start,
-            lambda tx, h, w: newpasskey.replace(tx, maker, h, "", w),
+            replace_passkey.start,
+            lambda tx, h, w: replace_passkey.replace(tx, maker, h, "", w),
         ):
             with pytest.raises(Refusal):
                 kit.write(lambda tx, p=page, a=act: a(tx, p.handle, here(kit)))
@@ -152,7 +153,7 @@ def test_where_browsers_make_no_passkeys_only_the_app_is_offered(make_kit: Make)
         browser, at = Browser(kit, started), f"/r/{started.handle}"
         assert "passkey" not in browser("GET", at).text.split("<h1>")[1].split("</main>")[0].lower()
         assert browser("POST", f"{at}/passkey/new").headers["location"] == at
-        assert kit.read(lambda tx, h=started.handle: newpasskey.waiting(tx, h)) is None
+        assert kit.read(lambda tx, h=started.handle: replace_passkey.waiting(tx, h)) is None
         assert browser("POST", f"{at}/passkey", "assertion=x").headers["location"] == at
 
 
@@ -188,7 +189,7 @@ def test_the_steps_say_what_is_put_right(make_kit: Make, journey: str, word: str
         drain(kit)
         other = Browser(kit)
         texts.append(other.open(secrets_of(tray.letters[-1])[0]).text)
-        number = prove.number_for(kit.services.seals, started.handle)
+        number = mailed_link.number_for(kit.services.seals, started.handle)
         texts.append(other("POST", "/link/accept", f"number={number}").text)
         texts.append(browser("GET", f"/r/{started.handle}").text)
     for text in texts:

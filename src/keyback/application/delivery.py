@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from keyback.application import aftercare, attempts
+from keyback.application import attempts
 from keyback.application.leases import BatchLease, steady_clock
 from keyback.application.mail_quota import asker_of, lately
 from keyback.application.ports.channels import LEASE_OVER, Channel, Letter, LetterKind, Receipt
 from keyback.application.ports.storage import Database, Job, Seals, Tx
+from keyback.application.recovery import aftercare
 from keyback.domain import challenge as ch
 from keyback.domain.events import Note
 from keyback.domain.person import Contact, Person

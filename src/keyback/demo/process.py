@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from starlette.types import ASGIApp
 
 from keyback import serving
-from keyback.application.evidence import release
+from keyback.application.recovery.evidence import release
 from keyback.bootstrap import build, close
 from keyback.demo import company
 from keyback.demo.clock import DemoClock

@@ -10,9 +10,9 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from keyback.application.evidence import Here
 from keyback.application.known_devices import LENGTH, within
 from keyback.application.origin import Origin
+from keyback.application.recovery.evidence import Here
 from keyback.application.services import Services
 from keyback.domain.challenge import token_digest
 from keyback.locale import Locale, choose

@@ -16,10 +16,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from keyback.application import handles, intake
+from keyback.application import handles
 from keyback.application.clock import wall_clock
 from keyback.application.origin import Origin, network_of
 from keyback.application.ports.storage import StorageDown
+from keyback.application.recovery import resolve
 from keyback.domain.errors import BadInput
 from keyback.web import pages
 from keyback.web.context import Desk, chosen, see
@@ -85,7 +86,7 @@ async def _api(desk: Desk, scope: Scope, receive: Receive) -> bytes | Response:
     if locale and locale.replace("_", "-") not in ("zh", "zh-CN", "en"):
         raise BadForm(422, "unknown_locale", "locale")
     key = head.get(b"idempotency-key")
-    started = await intake.write_down(
+    started = await resolve.write_down(
         desk.services.db,
         desk.services.seals,
         identifier,
@@ -171,7 +172,7 @@ async def _form(desk: Desk, request: Request, receive: Receive, journey: str) ->
             return _error(desk, request, 422)
         if journey == "username" and "@" not in values["identifier"].strip().strip("@"):
             raise BadInput("not_mail" if values["identifier"].strip() else "empty")
-        started = await intake.write_down(
+        started = await resolve.write_down(
             desk.services.db,
             desk.services.seals,
             one_string(values, "identifier"),

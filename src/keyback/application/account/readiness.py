@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
-from keyback.application.evidence import channel_of
 from keyback.application.ports.proofs import Holder, Proof
+from keyback.application.recovery.evidence import channel_of
 from keyback.domain.ages import aged_ids, living
 from keyback.domain.factor import BOUND, Factor
 from keyback.domain.person import Contact, Tier, one_domain

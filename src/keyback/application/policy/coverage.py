@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Literal
 
-from keyback.application.evidence import only_address
 from keyback.application.ports.enrolment_storage import Everything
 from keyback.application.ports.proofs import Holder, Proof
 from keyback.application.ports.storage import Database, Tx
+from keyback.application.recovery.evidence import only_address
 from keyback.domain.ages import aged_ids, living
 from keyback.domain.factor import weighing
 from keyback.domain.person import Tier

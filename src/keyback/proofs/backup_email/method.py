@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keyback.application.evidence import channel_of
 from keyback.application.ports.proofs import Holder, Target
+from keyback.application.recovery.evidence import channel_of
 from keyback.proofs.issued import IssuedCode
 
 

@@ -11,7 +11,7 @@ import hmac
 from collections.abc import Mapping, Sequence
 
 from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
-from keyback.application.vouching import STATEMENT
+from keyback.application.recovery.recovery_contact import STATEMENT
 from keyback.domain.policy import ProofClass
 from keyback.domain.prompt import CONTACT_LIFE, short_code
 from keyback.proofs import question

@@ -6,12 +6,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import aftercare, evidence, locking
+from keyback.application import locking
 from keyback.application.account import lockdown, readiness
 from keyback.application.enrolment import recently_added
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.ports.proofs import Holder
 from keyback.application.ports.storage import Tx
+from keyback.application.recovery import aftercare, evidence
 from keyback.domain.errors import Refusal
 from keyback.domain.password import DAY
 from keyback.web.account.contacts import lines_of

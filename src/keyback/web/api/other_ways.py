@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from keyback.application import issuing, ways
 from keyback.application.ports.hashing import Busy
 from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Tx
+from keyback.application.recovery import issue_requested, methods
 from keyback.domain import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.web.api import models as m
@@ -39,10 +39,10 @@ async def start(held: Held, request: Request, name: str, target: str) -> m.Asked
     s, proven = held.desk.services, view.case is not None
 
     def ask(tx: Tx) -> tuple[int, dict[str, object]]:
-        if ways.ask(tx, held.handle, proof, target if proven else "") and proven:
-            issuing.resolve_wants(tx, s.proofs, s.policy, whole=s.mail_quota)
+        if methods.ask(tx, held.handle, proof, target if proven else "") and proven:
+            issue_requested.resolve_wants(tx, s.proofs, s.policy, whole=s.mail_quota)
         want = next(w for w in tx.prompts.wanted(held.handle) if w.proof == name)
-        asked = ways.on_page(s.seals, want, proof, ways.asked_now(tx, held.handle, proof))
+        asked = methods.on_page(s.seals, want, proof, methods.asked_now(tx, held.handle, proof))
         return want.asked_at, dict(proof.form(asked, held.desk.locale(request)))
 
     asked_at, form = await s.db.write(ask)
@@ -57,7 +57,7 @@ async def verify(held: Held, request: Request, name: str, typed: str) -> m.Prove
     if name == "recovery_contact":
         raise Stop(409, "wrong_state", state="need_more")  # the colleague answers, on the page of the mailed link
     try:
-        code, left, new = await ways.answer(s.db, proof, held.handle, typed, held.desk.here(request))
+        code, left, new = await methods.answer(s.db, proof, held.handle, typed, held.desk.here(request))
     except Refusal:
         raise Stop(409, "wrong_state", state="ended") from None
     except Busy:

@@ -9,9 +9,10 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
-from keyback.application import handles, prove, reset
+from keyback.application import handles
 from keyback.application.passwords import validation
 from keyback.application.ports.storage import Tx
+from keyback.application.recovery import mailed_link, new_password
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
 from keyback.domain.secret import Secret
@@ -139,7 +140,7 @@ async def start_proof(request: Request, held: Holder, proof: Proof, target: Targ
     _only_waiting(held, await db.read(lambda tx: look(tx, held.handle, held.desk.services)))
 
     def ask(tx: Tx) -> View:
-        prove.ask_again(tx, held.handle)
+        mailed_link.ask_again(tx, held.handle)
         return look(tx, held.handle, held.desk.services)
 
     view = await db.write(ask)
@@ -167,7 +168,7 @@ async def verify_proof(request: Request, held: Holder, proof: Proof, given: m.Co
     db = held.desk.services.db
     _only_waiting(held, await db.read(lambda tx: look(tx, held.handle, held.desk.services)), to_prove=True)
     try:
-        result, left = await prove.try_code(db, held.handle, given.code, held.desk.here(request))
+        result, left = await mailed_link.try_code(db, held.handle, given.code, held.desk.here(request))
     except Refusal:
         return _gone()  # type: ignore[no-any-return]
     if result == "no_tries":
@@ -242,8 +243,10 @@ async def _choose(held: Held, request: Request, view: View, given: m.NewPassword
     here, case_id = desk.here(request), case.id
     try:
         await s.db.write(
-            lambda tx: reset.choose(tx, case_id, held.handle, Secret(typed), given.accounts or (), submission, here)
-        )  # fmt: skip
+            lambda tx: new_password.choose(
+                tx, case_id, held.handle, Secret(typed), given.accounts or (), submission, here
+            )
+        )
     except Refusal as e:
         if e.code == "no_accounts":
             raise Stop(422, "no_accounts", field="accounts") from None
@@ -290,7 +293,7 @@ async def cancel_recovery(held: Holder) -> m.Ended:
         before = describe(held.desk, "en", view)
         if isinstance(before, m.Applying | m.Done):
             raise Stop(409, "wrong_state", state=before.state)
-        prove.stop_by_requester(tx, held.handle)
+        mailed_link.stop_by_requester(tx, held.handle)
         return look(tx, held.handle, held.desk.services)
 
     now = describe(held.desk, "en", await held.desk.services.db.write(stop))

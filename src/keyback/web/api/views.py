@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from keyback.application import prove, reset, ways
 from keyback.application.passwords import validation
 from keyback.application.ports.connectors import Means
 from keyback.application.ports.storage import Intake, Tx
+from keyback.application.recovery import mailed_link, methods, new_password
 from keyback.application.services import Services
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
@@ -39,8 +39,8 @@ class View:
 
     intake: Intake | None
     case: Case | None
-    choice: reset.Choice | None
-    ways: tuple[ways.Way, ...]
+    choice: new_password.Choice | None
+    ways: tuple[methods.Way, ...]
     accounts: dict[str, Account]
     now: int
 
@@ -51,13 +51,13 @@ def look(tx: Tx, handle: str, s: Services) -> View:
     case = tx.cases.get(intake.case_id) if intake and intake.case_id else None
     if case is None:
         return View(intake, None, None, (), {}, tx.now)
-    choice: reset.Choice | None = None
-    further: tuple[ways.Way, ...] = ()
+    choice: new_password.Choice | None = None
+    further: tuple[methods.Way, ...] = ()
     if not case.submission:  # afterwards there are results only, for which many wait
         try:
-            choice = reset.choice(tx, case.id, handle, s.policy)
+            choice = new_password.choice(tx, case.id, handle, s.policy)
         except Refusal:
-            further = tuple(ways.open_ways(tx, s.proofs, s.policy, case, handle))
+            further = tuple(methods.open_ways(tx, s.proofs, s.policy, case, handle))
     accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}
     return View(intake, case, choice, further, accounts, tx.now)
 
@@ -104,7 +104,7 @@ def _before_proof(desk: Desk, view: View) -> m.Waiting | m.Ended:
         resend_at=resend_at(i),
         code_expires_at=instant(i.asked_at + ch.CODE_LIFE),
         expires_at=instant(i.expires_at),
-        number=None if i.journey == "username" else prove.number_for(desk.services.seals, i.handle),
+        number=None if i.journey == "username" else mailed_link.number_for(desk.services.seals, i.handle),
     )
 
 
@@ -113,7 +113,7 @@ def resend_at(i: Intake) -> str:
     return instant(i.asked_at + ch.RESEND_AFTER + 999)
 
 
-def _due(desk: Desk, locale: Locale, choice: reset.Choice, results: list[m.Result]) -> m.PasswordDue:
+def _due(desk: Desk, locale: Locale, choice: new_password.Choice, results: list[m.Result]) -> m.PasswordDue:
     s = desk.services
     return m.PasswordDue(
         expires_at=instant(choice.case.expires_at),

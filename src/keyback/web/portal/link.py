@@ -12,13 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import fetching, prove, together, vouching
+from keyback.application import together
 from keyback.application.account import lockdown
 from keyback.application.enrolment import invitations
 from keyback.application.handles import holds
 from keyback.application.origin import device_words
 from keyback.application.people import address_changes
 from keyback.application.ports.storage import Tx
+from keyback.application.recovery import extra_mail, mailed_link, recovery_contact
 from keyback.domain import challenge as ch
 from keyback.web import links, pages
 from keyback.web.context import Desk, desk_of, see
@@ -44,9 +45,9 @@ def _page_for(tx: Tx, token: str) -> str:
         return "/new-address"
     if invitations.invitation(tx, token) is not None:
         return "/invited"
-    if prove.look_at_stop(tx, token).problem != "broken":
+    if mailed_link.look_at_stop(tx, token).problem != "broken":
         return "/stop"
-    return "/vouch" if vouching.look(tx, token).problem != "broken" else "/link"
+    return "/vouch" if recovery_contact.look(tx, token).problem != "broken" else "/link"
 
 
 def _handles(desk: Desk, request: Request) -> list[str]:
@@ -54,21 +55,21 @@ def _handles(desk: Desk, request: Request) -> list[str]:
     return [h for h, secret in desk.cookies.held(request) if holds(desk.services.seals, h, secret)]
 
 
-async def _own(desk: Desk, request: Request, view: prove.LinkView) -> tuple[str, bool]:
+async def _own(desk: Desk, request: Request, view: mailed_link.LinkView) -> tuple[str, bool]:
     """The other request that this browser waits for, and whether the link may fetch a mail for it."""
     handles = _handles(desk, request)
     if not handles or view.handle in handles:
         return "", False
 
     def look(tx: Tx) -> tuple[str, bool]:
-        own = fetching.own_request(tx, handles)
-        return own, bool(own) and fetching.can_fetch(view.challenge, tx.now)
+        own = extra_mail.own_request(tx, handles)
+        return own, bool(own) and extra_mail.can_fetch(view.challenge, tx.now)
 
     return await desk.services.db.read(look)
 
 
 async def _problem(
-    desk: Desk, request: Request, reason: Any, view: prove.LinkView | None = None, status: int = 410
+    desk: Desk, request: Request, reason: Any, view: mailed_link.LinkView | None = None, status: int = 410
 ) -> Response:
     """Why it cannot go on; a browser that holds this recovery, or waits for another one, is led back to it."""
     handle = view.handle if view and view.handle in _handles(desk, request) else ""
@@ -81,7 +82,7 @@ async def _problem(
     return desk.page(request, model, status, step=1, path="/link")
 
 
-def _facts(view: prove.LinkView) -> dict[str, Any]:
+def _facts(view: mailed_link.LinkView) -> dict[str, Any]:
     return {
         "username": view.username,
         "asked_at": view.asked_at,
@@ -98,10 +99,10 @@ async def show(request: Request) -> Response:
     if not token:
         broken = request.query_params.get(links.FIELD) == BROKEN
         return await _problem(desk, request, "broken" if broken else "no_link", status=404)
-    return await _shown(desk, request, await desk.services.db.read(lambda tx: prove.look_at_link(tx, token)))
+    return await _shown(desk, request, await desk.services.db.read(lambda tx: mailed_link.look_at_link(tx, token)))
 
 
-async def _shown(desk: Desk, request: Request, view: prove.LinkView, *, error: bool = False) -> Response:
+async def _shown(desk: Desk, request: Request, view: mailed_link.LinkView, *, error: bool = False) -> Response:
     if view.problem is not None:
         return await _problem(desk, request, view.problem, view)
     own, can_fetch = await _own(desk, request, view)
@@ -122,15 +123,15 @@ async def accept(request: Request) -> Response:
     if not token:
         return links.stale(request, "/link", values[links.FIELD])
     seals, db = desk.services.seals, desk.services.db
-    view = await db.read(lambda tx: prove.look_at_link(tx, token))
+    view = await db.read(lambda tx: mailed_link.look_at_link(tx, token))
     held = view.handle in _handles(desk, request)
     number = ch.clean_number(values["number"])
     if not held and (number is None or (await _own(desk, request, view))[0]):
         return await _shown(desk, request, view, error=True)
     here = desk.here(request)
 
-    async def once() -> prove.LinkView:
-        return await db.write(lambda tx: prove.accept_link(tx, token, held=held, number=number, here=here))
+    async def once() -> mailed_link.LinkView:
+        return await db.write(lambda tx: mailed_link.accept_link(tx, token, held=held, number=number, here=here))
 
     # Pressed twice at once, both answers are the page that comes next: a browser shows the second one only.
     where = (here.origin.source, here.origin.agent, str(held), str(number))
@@ -170,13 +171,13 @@ async def again(request: Request) -> Response:
 def _renew(tx: Tx, token: str, held: list[str]) -> tuple[str, int] | None:
     """The handle, and the seconds until another mail can be asked for, 0 when one was queued now; None when it is
     over and only a new request helps. In the browser that asked, the link fetches the mail beside the budget."""
-    before = tx.intakes.get(prove.look_at_link(tx, token).handle)
+    before = tx.intakes.get(mailed_link.look_at_link(tx, token).handle)
     if before is None:
         return None
-    wait = prove.seconds_to_resend(before, tx.now)
-    if not wait and before.handle in held and fetching.fetch(tx, token, before.handle):
+    wait = mailed_link.seconds_to_resend(before, tx.now)
+    if not wait and before.handle in held and extra_mail.fetch(tx, token, before.handle):
         return before.handle, 0
-    if prove.renew(tx, token) is None:
+    if mailed_link.renew(tx, token) is None:
         return None
     after = tx.intakes.get(before.handle)
     return (before.handle, wait) if wait or (after and after.sends > before.sends) else None
@@ -190,9 +191,9 @@ async def fetch(request: Request) -> Response:
         return desk.page(request, pages.ErrorPage(429, 60, "/link"), 429)
     mark, held, db = values[links.FIELD], _handles(desk, request), desk.services.db
     token = links.sent(desk, request, mark)
-    own = await db.read(lambda tx: fetching.own_request(tx, held))
+    own = await db.read(lambda tx: extra_mail.own_request(tx, held))
     meant = own and own == values["own"] and token
-    if not meant or not await db.write(lambda tx: fetching.fetch(tx, token, own)):
+    if not meant or not await db.write(lambda tx: extra_mail.fetch(tx, token, own)):
         return links.stale(request, "/link", mark)  # which says what can still be done
     response = desk.page(request, LinkRenewed(own, fetched=True), path="/link")
     links.drop(desk, request, response, token)
@@ -203,14 +204,14 @@ async def look_at_stop(request: Request) -> Response:
     """GET `/stop`: what a POST would stop."""
     desk = desk_of(request)
     token = links.shown(desk, request)
-    view = await desk.services.db.read(lambda tx: _stoppable(tx, token)) if token else prove.LinkView("broken")
+    view = await desk.services.db.read(lambda tx: _stoppable(tx, token)) if token else mailed_link.LinkView("broken")
     if view.problem is not None:
         return await _problem(desk, request, view.problem)
     return desk.page(request, pages.StopPage(**_facts(view)))
 
 
-def _stoppable(tx: Tx, token: str) -> prove.LinkView:
-    return prove.look_at_stop(tx, token)
+def _stoppable(tx: Tx, token: str) -> mailed_link.LinkView:
+    return mailed_link.look_at_stop(tx, token)
 
 
 async def stop(request: Request) -> Response:
@@ -220,7 +221,7 @@ async def stop(request: Request) -> Response:
     token = links.sent(desk, request, mark)
     if not token:
         return links.stale(request, "/stop" if request.url.path == "/stop" else "/link", mark)
-    view = await desk.services.db.write(lambda tx: prove.stop_by_owner(tx, token, held))
+    view = await desk.services.db.write(lambda tx: mailed_link.stop_by_owner(tx, token, held))
     if view.problem not in (None, "stopped"):
         return await _problem(desk, request, view.problem)
     waited = view.problem is None and view.challenge is None  # the link of a notice, not of a mail that asks for proof

@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from keyback.application import handles, remedies, reset
+from keyback.application import handles
 from keyback.application.passwords import validation
 from keyback.application.passwords.strength import STRENGTH, strength
 from keyback.application.ports.connectors import Connector, Means
 from keyback.application.ports.storage import Tx
+from keyback.application.recovery import new_password, remedy
 from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import Factor
@@ -42,7 +43,7 @@ async def password_page(
 ) -> Response:
     """The form for the new password; `typed` is judged, never sent back."""
     try:
-        choice = await desk.services.db.read(lambda tx: reset.choice(tx, case.id, handle, desk.services.policy))
+        choice = await desk.services.db.read(lambda tx: new_password.choice(tx, case.id, handle, desk.services.policy))
     except Refusal as e:
         # Something about the person or the case changed since the proof: say so, never lead in a circle.
         reason: Any = "expired" if e.code == "expired" else "closed"
@@ -105,7 +106,7 @@ async def take_password(desk: Desk, request: Request, handle: str, case: Case, v
     submission = handles.submission_digest(s.seals, values["submission"])
     locale = desk.locale(request)
     try:
-        choice = await s.db.read(lambda tx: reset.choice(tx, case.id, handle, s.policy))
+        choice = await s.db.read(lambda tx: new_password.choice(tx, case.id, handle, s.policy))
     except Refusal as e:
         return await _refused(desk, request, handle, case, e, submission)
     context, with_factor = (
@@ -121,7 +122,7 @@ async def take_password(desk: Desk, request: Request, handle: str, case: Case, v
         return await password_page(desk, request, handle, case, typed=typed, chosen=chosen, status=422, **over)
     here = desk.here(request)
     try:
-        await s.db.write(lambda tx: reset.choose(tx, case.id, handle, Secret(typed), chosen, submission, here))
+        await s.db.write(lambda tx: new_password.choose(tx, case.id, handle, Secret(typed), chosen, submission, here))
     except Refusal as e:
         return await _refused(desk, request, handle, case, e, submission)
     return see(f"/r/{handle}")
@@ -151,7 +152,7 @@ async def results_page(
     s, locale = desk.services, desk.locale(request)
 
     def load(tx: Tx) -> tuple[Sequence[Account], Sequence[Factor]]:
-        return tx.people.accounts([case.person_id]).get(case.person_id, ()), remedies.lately_added(tx, handle)
+        return tx.people.accounts([case.person_id]).get(case.person_id, ()), remedy.lately_added(tx, handle)
 
     logins, added = await s.db.read(load)
     accounts = {a.id: a for a in logins}
@@ -238,7 +239,7 @@ def _personal(tx: Tx, desk: Desk, handle: str) -> tuple[Context, bool] | None:
     if intake is None or intake.case_id is None:
         return None
     try:
-        choice = reset.choice(tx, intake.case_id, handle, desk.services.policy)
+        choice = new_password.choice(tx, intake.case_id, handle, desk.services.policy)
     except Refusal:
         return None
     return validation.context_of(desk.services, choice.person, choice.accounts, choice.mails), choice.tier != "standard"

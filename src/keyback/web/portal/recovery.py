@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from keyback.application import prove
-from keyback.application.ways import offered
+from keyback.application.recovery import mailed_link
+from keyback.application.recovery.methods import offered
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import State
@@ -69,10 +69,10 @@ def _waiting(desk: Desk, view: View, **over: Any) -> pages.Waiting:
     by_name = i.journey == "username"
     return pages.Waiting(
         handle=i.handle,
-        number=None if by_name else prove.number_for(desk.services.seals, i.handle),
-        code_seconds_left=prove.seconds_of_code(i, view.now),
+        number=None if by_name else mailed_link.number_for(desk.services.seals, i.handle),
+        code_seconds_left=mailed_link.seconds_of_code(i, view.now),
         code_total_seconds=ch.CODE_LIFE // 1000,
-        resend_in_seconds=prove.seconds_to_resend(i, view.now),
+        resend_in_seconds=mailed_link.seconds_to_resend(i, view.now),
         kind="username" if by_name else "password",
         version=view.version,
         other_ways=bool(offered(desk.services.proofs, desk.services.policy, i.journey)),
@@ -102,7 +102,7 @@ async def code(request: Request) -> Response:
     if view is None or view.case is not None or view.intake.state == "stopped" or view.intake.journey == "username":
         return see(f"/r/{handle}")
     try:
-        answer, left = await prove.try_code(desk.services.db, handle, values["code"], desk.here(request))
+        answer, left = await mailed_link.try_code(desk.services.db, handle, values["code"], desk.here(request))
     except Refusal:
         return see(f"/r/{handle}")
     if answer in ("accepted", "done"):
@@ -122,7 +122,11 @@ async def again(request: Request) -> Response:
     await read_form(request)
     if not await desk.allows("recoveries", request):
         return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
-    if view is not None and view.case is None and await desk.services.db.write(lambda tx: prove.ask_again(tx, handle)):
+    if (
+        view is not None
+        and view.case is None
+        and await desk.services.db.write(lambda tx: mailed_link.ask_again(tx, handle))
+    ):
         view = await desk.services.db.read(lambda tx: look(tx, handle))
         return await _page(desk, request, handle, view, resent=True)
     return see(f"/r/{handle}")
@@ -135,7 +139,7 @@ async def cancel(request: Request) -> Response:
         return held
     desk, handle, _ = held
     await read_form(request)
-    await desk.services.db.write(lambda tx: prove.stop_by_requester(tx, handle))
+    await desk.services.db.write(lambda tx: mailed_link.stop_by_requester(tx, handle))
     return see(f"/r/{handle}")
 
 

@@ -12,10 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import lockouts, newpasskey, remedies
-from keyback.application.evidence import Here
+from keyback.application import lockouts
 from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
 from keyback.application.ports.storage import Tx
+from keyback.application.recovery import remedy, replace_passkey
+from keyback.application.recovery.evidence import Here
 from keyback.application.showing import Fits
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.policy import Journey
@@ -41,18 +42,20 @@ async def page(desk: Desk, request: Request, view: View, status: int = 200, **ov
     company = desk.services.company[desk.locale(request)]
 
     def load(tx: Tx) -> Any:
-        o = remedies.opened(tx, handle, here)
+        o = remedy.opened(tx, handle, here)
         if view.intake.journey == "locked":
-            can = tuple(a.system for a in remedies.unlockable(o, desk.services.connectors))
+            can = tuple(a.system for a in remedy.unlockable(o, desk.services.connectors))
             why = lockouts.locks(tx, o.person.id, desk.services.rules)
             return o, can, why, lockouts.failing(tx, o.person.id)[:MOST_FAILING]
         if view.intake.journey == "second_factor":
-            maker, challenge = _maker(desk), newpasskey.waiting(tx, handle)
-            asked = newpasskey.options(tx, maker, o, challenge, view.username, company) if maker and challenge else ""
-            old = tuple((f.kind, f.label) for f in remedies.bound_factors(tx, o.person.id))
+            maker, challenge = _maker(desk), replace_passkey.waiting(tx, handle)
+            asked = (
+                replace_passkey.options(tx, maker, o, challenge, view.username, company) if maker and challenge else ""
+            )
+            old = tuple((f.kind, f.label) for f in remedy.bound_factors(tx, o.person.id))
             of = challenge.id if asked and challenge else ""
-            return o, old, remedies.waiting_app(tx, o.person.id, handle), asked, of
-        return o, remedies.other_mailboxes(tx, o.person.id), remedies.waiting_mailbox(tx, handle)
+            return o, old, remedy.waiting_app(tx, o.person.id, handle), asked, of
+        return o, remedy.other_mailboxes(tx, o.person.id), remedy.waiting_mailbox(tx, handle)
 
     try:
         _, *rest = await desk.services.db.read(load)
@@ -159,7 +162,7 @@ def _form(journey: Journey, *fields: str, refused: str = "") -> Callable[[Act], 
 async def unlock(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/unlock`."""
     s = sent.desk.services
-    results = await remedies.unlock(s.db, s.connectors, sent.handle, sent.here)
+    results = await remedy.unlock(s.db, s.connectors, sent.handle, sent.here)
     failed = tuple(s.titles.get(a.system, a.system) for a, o in results if o.status != "done")
     return {"failed": failed} if failed else {}
 
@@ -168,7 +171,7 @@ async def unlock(sent: Sent) -> dict[str, Any]:
 async def new_factor(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/factor/new`: a seed to scan."""
     app = _app(sent.desk)
-    await sent.desk.services.db.write(lambda tx: remedies.start_app(tx, app, sent.handle, sent.here))
+    await sent.desk.services.db.write(lambda tx: remedy.start_app(tx, app, sent.handle, sent.here))
     return {}
 
 
@@ -177,7 +180,7 @@ async def factor(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/factor`: the first code of the new app."""
     app, code = _app(sent.desk), sent.values["code"]
     done = await sent.desk.services.db.write(
-        lambda tx: remedies.replace_factor(tx, app, sent.handle, code, sent.here, sent.fits)
+        lambda tx: remedy.replace_factor(tx, app, sent.handle, code, sent.here, sent.fits)
     )
     return {} if done else {"error": "code"}
 
@@ -186,7 +189,7 @@ async def factor(sent: Sent) -> dict[str, Any]:
 async def new_passkey(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/passkey/new`: a challenge for the browser."""
     if _maker(sent.desk) is not None:
-        await sent.desk.services.db.write(lambda tx: newpasskey.start(tx, sent.handle, sent.here))
+        await sent.desk.services.db.write(lambda tx: replace_passkey.start(tx, sent.handle, sent.here))
     return {}
 
 
@@ -197,7 +200,7 @@ async def passkey(sent: Sent) -> dict[str, Any]:
     if maker is None:
         return {}
     done = await sent.desk.services.db.write(
-        lambda tx: newpasskey.replace(tx, maker, sent.handle, typed, sent.here, sent.fits)
+        lambda tx: replace_passkey.replace(tx, maker, sent.handle, typed, sent.here, sent.fits)
     )
     return {} if done == "done" else {"error": "passkey"}
 
@@ -206,7 +209,7 @@ async def passkey(sent: Sent) -> dict[str, Any]:
 async def mailbox(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/mailbox`: an address that was confirmed long ago."""
     contact = sent.values["contact"]
-    await sent.desk.services.db.write(lambda tx: remedies.choose_mailbox(tx, sent.handle, contact, sent.here))
+    await sent.desk.services.db.write(lambda tx: remedy.choose_mailbox(tx, sent.handle, contact, sent.here))
     return {}
 
 
@@ -215,7 +218,7 @@ async def new_mailbox(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/mailbox/new`: a code to a new address."""
     typed = sent.values["address"][:254]
     try:
-        await sent.desk.services.db.write(lambda tx: remedies.start_mailbox(tx, sent.handle, typed, sent.here))
+        await sent.desk.services.db.write(lambda tx: remedy.start_mailbox(tx, sent.handle, typed, sent.here))
     except BadInput:
         error = "not_mail"
     except Refusal as e:
@@ -232,7 +235,7 @@ async def mailbox_code(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/mailbox/code`."""
     code = sent.values["code"]
     done = await sent.desk.services.db.write(
-        lambda tx: remedies.confirm_mailbox(tx, sent.handle, code, sent.here, sent.fits)
+        lambda tx: remedy.confirm_mailbox(tx, sent.handle, code, sent.here, sent.fits)
     )
     return {} if done else {"error": "wrong"}
 
@@ -247,7 +250,7 @@ async def planted(request: Request) -> Response:
     if not await desk.allows("proofs", request):
         return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
     here = desk.here(request)
-    await desk.services.db.write(lambda tx: remedies.take_away(tx, handle, ids, here))
+    await desk.services.db.write(lambda tx: remedy.take_away(tx, handle, ids, here))
     return see(f"/r/{handle}")
 
 

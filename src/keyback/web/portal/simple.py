@@ -9,8 +9,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from keyback.application import ways
 from keyback.application.clock import wall_clock
+from keyback.application.recovery import methods
 from keyback.web import pages
 from keyback.web.context import desk_of
 
@@ -38,7 +38,7 @@ async def help_page(request: Request) -> Response:
     held = desk.cookies.held(request)
     good = held and desk.cookies.holds(request, desk.services.seals, held[0][0])
     proofs, policy = desk.services.proofs, desk.services.policy
-    other_ways = bool(ways.offered(proofs, policy, "mailbox"))
+    other_ways = bool(methods.offered(proofs, policy, "mailbox"))
     questions = "security_questions" in proofs and policy.takes("security_questions")
     return desk.page(request, pages.Help(held[0][0] if good else None, other_ways, questions))
 

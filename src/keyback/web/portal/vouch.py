@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import vouching
+from keyback.application.recovery import recovery_contact
 from keyback.domain.errors import Refusal
 from keyback.web import links, pages
 from keyback.web.context import Desk, desk_of, see
@@ -14,7 +14,7 @@ from keyback.web.forms import read_form
 from keyback.web.pages_ways import Vouch
 
 
-def _page(desk: Desk, request: Request, plea: vouching.Plea, status: int = 200, **over: object) -> Response:
+def _page(desk: Desk, request: Request, plea: recovery_contact.Plea, status: int = 200, **over: object) -> Response:
     if plea.problem:
         return desk.page(request, Vouch(problem=plea.problem), 410, path="/vouch")
     model = Vouch(plea.person, plea.asked_at, plea.source, plea.device, **over)  # type: ignore[arg-type]
@@ -25,7 +25,7 @@ async def show(request: Request) -> Response:
     """GET `/vouch`: who asks, when, from where. Changes nothing."""
     desk = desk_of(request)
     token = links.shown(desk, request)
-    return _page(desk, request, await desk.services.db.read(lambda tx: vouching.look(tx, token)))
+    return _page(desk, request, await desk.services.db.read(lambda tx: recovery_contact.look(tx, token)))
 
 
 async def vouch(request: Request) -> Response:
@@ -37,16 +37,16 @@ async def vouch(request: Request) -> Response:
     db, token = desk.services.db, links.sent(desk, request, values[links.FIELD])
     if not token:
         return links.stale(request, "/vouch", values[links.FIELD])
-    proof = desk.services.proofs.get(vouching.PROOF)
-    plea = await db.read(lambda tx: vouching.look(tx, token))
+    proof = desk.services.proofs.get(recovery_contact.PROOF)
+    plea = await db.read(lambda tx: recovery_contact.look(tx, token))
     # In the browser that asks there is nobody to talk to: who reads the contact's mail there is not the contact.
     own = bool(plea.handle) and desk.cookies.holds(request, desk.services.seals, plea.handle)
-    if plea.problem and (name := await db.read(lambda tx: vouching.given(tx, token))):
+    if plea.problem and (name := await db.read(lambda tx: recovery_contact.given(tx, token))):
         return desk.page(request, Vouch(name, problem="done"), path="/vouch")  # the button was pressed twice
     if plea.problem or proof is None or own:
-        return _page(desk, request, vouching.Plea(plea.problem or "over"))
+        return _page(desk, request, recovery_contact.Plea(plea.problem or "over"))
     try:
-        code, left = await vouching.vouch(db, proof, token, values["code"], desk.here(request))
+        code, left = await recovery_contact.vouch(db, proof, token, values["code"], desk.here(request))
     except Refusal:
         return see("/vouch")
     if code in ("accepted", "done"):
@@ -64,7 +64,7 @@ async def refuse(request: Request) -> Response:
     token = links.sent(desk, request, mark)
     if not token:
         return links.stale(request, "/vouch", mark)
-    done = await desk.services.db.write(lambda tx: vouching.refuse(tx, token))
+    done = await desk.services.db.write(lambda tx: recovery_contact.refuse(tx, token))
     response = desk.page(request, Vouch(problem="refused" if done else "over"), path="/vouch")
     links.drop(desk, request, response, token)
     return response

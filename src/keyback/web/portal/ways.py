@@ -13,11 +13,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import issuing, remedies, ways
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.ports.hashing import Busy
 from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Tx
+from keyback.application.recovery import issue_requested, methods, remedy
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import Case
@@ -36,9 +36,9 @@ async def _options(desk: Desk, view: View) -> tuple[WayOption, ...]:
     """What can be offered: to everybody the same until a proof was accepted here."""
     s = desk.services
     if view.case is None:
-        return tuple(WayOption(n) for n in ways.offered(s.proofs, s.policy, view.intake.journey))
+        return tuple(WayOption(n) for n in methods.offered(s.proofs, s.policy, view.intake.journey))
     case, handle = view.case, view.intake.handle
-    found = await s.db.read(lambda tx: ways.open_ways(tx, s.proofs, s.policy, case, handle))
+    found = await s.db.read(lambda tx: methods.open_ways(tx, s.proofs, s.policy, case, handle))
     return tuple(WayOption(w.proof, tuple((t.id, t.hint) for t in w.targets)) for w in found if w.proof != "email_link")
 
 
@@ -48,7 +48,7 @@ async def more_page(desk: Desk, request: Request, view: View, status: int = 200,
     only_new = False
     if case is not None and view.intake.journey == "second_factor":
         person_id = case.person_id
-        only_new = await desk.services.db.read(lambda tx: remedies.only_new(tx, person_id))
+        only_new = await desk.services.db.read(lambda tx: remedy.only_new(tx, person_id))
     model = Ways(
         handle=handle,
         proven=case is not None,
@@ -131,10 +131,10 @@ async def begin(request: Request) -> Response:
 
 
 def _ask(tx: Tx, desk: Desk, view: View, proof: Proof, target: str) -> bool:
-    queued = ways.ask(tx, view.intake.handle, proof, target)
+    queued = methods.ask(tx, view.intake.handle, proof, target)
     if queued and view.case is not None:  # nothing to hide any more, so nobody has to wait for the worker
         s = desk.services
-        issuing.resolve_wants(tx, s.proofs, s.policy, whole=s.mail_quota)
+        issue_requested.resolve_wants(tx, s.proofs, s.policy, whole=s.mail_quota)
     return queued
 
 
@@ -143,7 +143,7 @@ def _proof(desk: Desk, request: Request, view: View | None) -> Proof | None:
     proof = desk.services.proofs.get(name) if desk.services.policy.takes(name) else None
     if proof is None or view is None:
         return None
-    return proof if ways.may_ask(proof, view.case, view.intake.handle) else None
+    return proof if methods.may_ask(proof, view.case, view.intake.handle) else None
 
 
 async def one(request: Request) -> Response:
@@ -161,7 +161,7 @@ async def one(request: Request) -> Response:
 async def _one(desk: Desk, request: Request, view: View, proof: Proof, status: int = 200, **over: Any) -> Response:
     handle, seals = view.intake.handle, desk.services.seals
     wants, asked = await desk.services.db.read(
-        lambda tx: (tx.prompts.wanted(handle), ways.asked_now(tx, handle, proof))
+        lambda tx: (tx.prompts.wanted(handle), methods.asked_now(tx, handle, proof))
     )  # fmt: skip
     want = next((w for w in wants if w.proof == proof.name), None)
     if want is None:
@@ -175,7 +175,7 @@ async def _one(desk: Desk, request: Request, view: View, proof: Proof, status: i
         handle=handle,
         proof=proof.name,
         proven=proven,
-        form=proof.form(ways.on_page(seals, want, proof, asked), desk.locale(request)),
+        form=proof.form(methods.on_page(seals, want, proof, asked), desk.locale(request)),
         hint=asked[0].target.hint if proven and asked else "",
         seconds_left=left,
         resend_in_seconds=again,
@@ -183,7 +183,7 @@ async def _one(desk: Desk, request: Request, view: View, proof: Proof, status: i
         tries_left=max(0, ch.TRIES_SHOWN - want.tries),
         version=view.version,
         journey=view.intake.journey,
-        of=shown.mark_of(seals, ways.question(seals, want, proof, asked)),
+        of=shown.mark_of(seals, methods.question(seals, want, proof, asked)),
     )
     model = replace(model, **over)
     return desk.page(request, model, status, step=1, path=f"/r/{handle}/ways/{proof.name}")
@@ -205,7 +205,7 @@ async def answer(request: Request) -> Response:
     typed, mark = (values["assertion"] or values["code"])[:MOST_ANSWER], values[shown.FIELD]
     fits = shown.fits(desk.services.seals, mark) if mark else None
     try:
-        code, left, new = await ways.answer(desk.services.db, proof, handle, typed, desk.here(request), fits=fits)
+        code, left, new = await methods.answer(desk.services.db, proof, handle, typed, desk.here(request), fits=fits)
     except Refusal as e:
         note_refusal(request, e.code)
         return see(f"/r/{handle}/ways/{proof.name}" if e.code == "wrong_state" else f"/r/{handle}")

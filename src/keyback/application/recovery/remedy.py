@@ -10,14 +10,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from keyback.application import evidence, stepup, throttle
-from keyback.application.evidence import Here
+from keyback.application import stepup, throttle
 from keyback.application.mail_quota import Ask, may_send
 from keyback.application.notifications.account_changes import changed
 from keyback.application.notifications.notify import username_of
 from keyback.application.ports.connectors import Connector, Means, Outcome, Plan
 from keyback.application.ports.enrolment import EnrolsApp
 from keyback.application.ports.storage import Database, Job, Tx
+from keyback.application.recovery import evidence
+from keyback.application.recovery.evidence import Here
 from keyback.application.showing import Fits, anything
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch

@@ -11,11 +11,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application import evidence, guesses, together
-from keyback.application.evidence import Here, channel_of
+from keyback.application import guesses, together
 from keyback.application.notifications.notify import tell_all, username_of
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Database, Intake, Seals, Tx
+from keyback.application.recovery import evidence
+from keyback.application.recovery.evidence import Here, channel_of
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import State

@@ -13,12 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from keyback.application import evidence, guesses, showing, stepup, together
-from keyback.application.evidence import Here
-from keyback.application.intake import INTAKE_LIFE
+from keyback.application import guesses, showing, stepup, together
 from keyback.application.origin import Origin
 from keyback.application.ports.proofs import Asked, Holder, Proof, Target, Verdict
 from keyback.application.ports.storage import Database, Seals, Tx
+from keyback.application.recovery import evidence
+from keyback.application.recovery.evidence import Here
+from keyback.application.recovery.resolve import INTAKE_LIFE
 from keyback.application.showing import Fits
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch

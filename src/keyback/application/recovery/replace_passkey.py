@@ -1,6 +1,6 @@
 """A passkey in place of a lost second step, made on the recovery's own page (WebAuthn level 3, section 7.1).
 
-As for an app (`remedies.replace_factor`): everything that signed in as a second step goes in the moment in which the
+As for an app (`remedy.replace_factor`): everything that signed in as a second step goes in the moment in which the
 new one is there, and every answer of a browser is looked at once.
 """
 
@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from keyback.application import remedies, stepup
+from keyback.application import stepup
 from keyback.application.enrolment import factors
-from keyback.application.evidence import Here
 from keyback.application.ports.enrolment import EnrolsPasskey
 from keyback.application.ports.storage import Tx
+from keyback.application.recovery import remedy
+from keyback.application.recovery.evidence import Here
 from keyback.application.showing import Fits, anything
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import COOL_IN, Factor
@@ -25,9 +26,9 @@ def start(tx: Tx, handle: str, here: Here) -> None:
     """Puts a challenge, in place of an older one of this page.
 
     Raises:
-        Refusal: as `remedies.opened`.
+        Refusal: as `remedy.opened`.
     """
-    o = remedies.opened(tx, handle, here, "second_factor")
+    o = remedy.opened(tx, handle, here, "second_factor")
     tx.prompts.end_where("replaced", handle=handle, proof=PROOF)
     tx.prompts.add(
         Prompt(
@@ -51,7 +52,7 @@ def waiting(tx: Tx, handle: str) -> Prompt | None:
     return live[-1] if live and live[-1].key_id in tx.seals.ids else None
 
 
-def options(tx: Tx, maker: EnrolsPasskey, o: remedies.Opened, prompt: Prompt, username: str, company: str) -> str:
+def options(tx: Tx, maker: EnrolsPasskey, o: remedy.Opened, prompt: Prompt, username: str, company: str) -> str:
     """JSON for the browser. No device is left out: what it holds is being replaced."""
     known = tx.factors.of_person(o.person.id)
     handle = factors.user_handle(tx, maker, prompt, known)
@@ -67,9 +68,9 @@ def replace(
         fits: whether the challenge that waits, by its prompt's id, is the one that was shown.
 
     Raises:
-        Refusal: as `remedies.opened`; `over` when no challenge waits any more, `wrong_state` when it is another one.
+        Refusal: as `remedy.opened`; `over` when no challenge waits any more, `wrong_state` when it is another one.
     """
-    o = remedies.opened(tx, handle, here, "second_factor")
+    o = remedy.opened(tx, handle, here, "second_factor")
     prompt = waiting(tx, handle)
     if prompt is not None and not fits(prompt.id):
         raise Refusal("wrong_state")
@@ -89,6 +90,6 @@ def replace(
     for seed in known:
         if seed.state == "pending":
             tx.factors.turn(seed.id, "pending", "removed")
-    remedies.put_in_place(tx, o, new.id, handle, here)
+    remedy.put_in_place(tx, o, new.id, handle, here)
     stepup.renewed(tx, person_id, "passkey")
     return "done"

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import structlog
 
-from keyback.application import aftercare, evidence, throttle
+from keyback.application import throttle
 from keyback.application.enrolment.tier import tier_of
-from keyback.application.evidence import Here
 from keyback.application.notifications.notify import tell_all
 from keyback.application.ports.connectors import Connector, Outcome, Plan, Step
 from keyback.application.ports.storage import Database, Job, StorageDown, Tx
+from keyback.application.recovery import aftercare, evidence
+from keyback.application.recovery.evidence import Here
 from keyback.domain import case as dc
 from keyback.domain import events as ev
 from keyback.domain.case import Case, State

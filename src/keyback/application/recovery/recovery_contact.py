@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application import ways
-from keyback.application.evidence import Here
 from keyback.application.origin import device_words
 from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Database, Tx
+from keyback.application.recovery import methods
+from keyback.application.recovery.evidence import Here
 from keyback.domain.challenge import token_digest
 from keyback.domain.events import Note
 from keyback.domain.prompt import Prompt
@@ -63,7 +63,7 @@ def _prompt(tx: Tx, token: str) -> Prompt | None:
     return found if found is not None and (found.purpose, found.proof) == ("recovery", PROOF) else None
 
 
-async def vouch(db: Database, proof: Proof, token: str, digits: str, here: Here) -> tuple[ways.WayAnswer, int]:
+async def vouch(db: Database, proof: Proof, token: str, digits: str, here: Here) -> tuple[methods.WayAnswer, int]:
     """Takes the contact's word, once, if the digits are those of the page that asks.
 
     Raises:
@@ -72,7 +72,7 @@ async def vouch(db: Database, proof: Proof, token: str, digits: str, here: Here)
     plea, name = await db.read(lambda tx: (look(tx, token), given(tx, token)))
     if plea.problem:
         return "done" if name else "wrong", 0
-    code, left, _ = await ways.answer(
+    code, left, _ = await methods.answer(
         db, proof, plea.handle, f"confirm:{STATEMENT}:{digits[:16]}", here, only=plea.prompt_id
     )
     return code, left

@@ -1,0 +1,1 @@
+"""A recovery, from the first request to what comes after it."""
