@@ -17,8 +17,9 @@ from bench.stage import SENDER, Base, Stage
 from keyback.application.clock import wall_clock
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery import mailed_link, resolve
+from keyback.application.recovery import mailed_link, start
 from keyback.application.recovery.evidence import Here
+from keyback.application.recovery.start import Started
 from keyback.bootstrap import build, close
 from keyback.domain import challenge as ch
 from keyback.settings import Settings
@@ -61,13 +62,13 @@ def complete(run: Run) -> list[Line]:
     ]
 
 
-def _choose(port: int, started: resolve.Started) -> bytes:
+def _choose(port: int, started: Started) -> bytes:
     body = json.dumps({"new_password": f"supper ladder teapot {started.handle[:4]}"}).encode()
     path = f"/api/v1/recoveries/{started.handle}/password"
     return traffic.http(port, path, body, "application/json", f"Authorization: Bearer {started.secret}\r\n")
 
 
-async def _proven(stage: Stage, base: Base, first: int, n: int) -> list[resolve.Started]:
+async def _proven(stage: Stage, base: Base, first: int, n: int) -> list[Started]:
     """Recoveries of `n` people whose proof is accepted, made without faces."""
     mail = {"host": "127.0.0.1", "port": 1, "security": "plain", "sender": SENDER}
     services = build(Settings(database_url=base.url, keyring=stage.keyring_line, data_dir=stage.folder, mail=mail))
@@ -75,7 +76,7 @@ async def _proven(stage: Stage, base: Base, first: int, n: int) -> list[resolve.
     here = Origin("127.0.0.1", traffic.AGENT)
     for i in range(first, first + n):
         asked = {"journey": "password", "system": "", "locale": "en", "origin": here, "now": wall_clock()}
-        out.append(await resolve.write_down(db, seals, seed.known(i), **asked))  # type: ignore[arg-type]
+        out.append(await start.write_down(db, seals, seed.known(i), **asked))  # type: ignore[arg-type]
 
     def code_of(tx: Tx, handle: str) -> str:
         c = tx.challenges.of_intake(handle)[-1]

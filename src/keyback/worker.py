@@ -16,7 +16,8 @@ from keyback.application.mail_quota import Reason
 from keyback.application.passwords import expiry
 from keyback.application.people import address_changes
 from keyback.application.ports.storage import StorageDown
-from keyback.application.recovery import evidence, issue_requested, new_password, resolve
+from keyback.application.recovery import apply, evidence, issue_requested, resolve
+from keyback.application.recovery.apply import LEASE
 from keyback.application.retention import purge
 from keyback.application.services import Services
 from keyback.domain import challenge as ch
@@ -132,8 +133,8 @@ class Worker:
     async def _apply(self) -> int:
         """Keeps up to `PARALLEL_APPLIES` passwords under way; a slow system holds up only its own."""
         s, free = self.services, PARALLEL_APPLIES - len(self._applying)
-        jobs = await s.db.write(lambda tx: tx.outbox.claim("apply", free, new_password.LEASE)) if free else []
-        self._applying |= {asyncio.create_task(new_password.apply_one(s.db, s.connectors, j)) for j in jobs}
+        jobs = await s.db.write(lambda tx: tx.outbox.claim("apply", free, LEASE)) if free else []
+        self._applying |= {asyncio.create_task(apply.apply_one(s.db, s.connectors, j)) for j in jobs}
         if not self._applying:
             return 0
         done, self._applying = await asyncio.wait(
@@ -221,7 +222,7 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 released = await self.services.db.write(evidence.release)
-                ended = await self.services.db.write(new_password.give_up)
+                ended = await self.services.db.write(apply.give_up)
                 moved = await self.services.db.write(address_changes.take_places)
                 gone = await self.services.db.write(purge)
                 told = await self._remind()

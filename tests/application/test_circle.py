@@ -8,8 +8,9 @@ import pytest
 
 from keyback.application import signin
 from keyback.application.origin import Origin
-from keyback.application.recovery import mailed_link, new_password, resolve
+from keyback.application.recovery import mailed_link, new_password
 from keyback.application.recovery.evidence import Here
+from keyback.application.recovery.start import Started, write_down
 from keyback.domain.secret import Secret
 from keyback.testing.mailbox import Mailbox
 from keyback.worker import Worker
@@ -19,9 +20,9 @@ HERE = Origin("192.0.2.7", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKi
 NEW = Secret("supper ladder teapot 7")
 
 
-def start(kit: Kit, identifier: str, **over: object) -> resolve.Started:
+def start(kit: Kit, identifier: str, **over: object) -> Started:
     values = {"journey": "password", "system": "", "locale": "en", "origin": HERE, "now": kit.clock(), **over}
-    return kit.run(resolve.write_down(kit.services.db, kit.services.seals, identifier, **values))  # type: ignore[arg-type]
+    return kit.run(write_down(kit.services.db, kit.services.seals, identifier, **values))  # type: ignore[arg-type]
 
 
 @pytest.mark.covers("E1", "C14")

@@ -20,7 +20,8 @@ from keyback.application import signin
 from keyback.application.ports.channels import Receipt
 from keyback.application.ports.connectors import Outcome, Plan, Step
 from keyback.application.ports.storage import ImportedAccount, Job
-from keyback.application.recovery import new_password, resolve
+from keyback.application.recovery import apply, resolve, start
+from keyback.application.recovery.apply import LEASE
 from keyback.bootstrap import build, close
 from keyback.domain import challenge as ch
 from keyback.domain.case import State
@@ -322,11 +323,11 @@ def test_an_old_worker_cannot_settle_what_a_newer_one_has(make_kit: Make) -> Non
     tray = fit(kit, person("maya"))
     case_id = proven(kit, tray)
     choose(kit, case_id)
-    (old,) = kit.write(lambda tx: tx.outbox.claim("apply", 1, new_password.LEASE))
+    (old,) = kit.write(lambda tx: tx.outbox.claim("apply", 1, LEASE))
     kit.clock.forward(minutes=2)
     drain(kit)
     late = Fake(Outcome(Step.SET, "refused", "not_permitted"))
-    assert kit.run(new_password.apply_one(kit.services.db, {"builtin": late}, old)) == "lost"  # type: ignore[dict-item]
+    assert kit.run(apply.apply_one(kit.services.db, {"builtin": late}, old)) == "lost"  # type: ignore[dict-item]
     case = kit.read(lambda tx: tx.cases.get(case_id))
     assert [r.result for r in case.results] == ["done"]
     assert kit.read(lambda tx: tx.people.credential(old.body["account"])) is not None
@@ -357,7 +358,7 @@ def test_two_nodes_share_the_work_and_one_of_them_a_day_ahead_changes_nothing(
         nodes = [Worker(replace(s, channel=tray), batch=5) for s in (one, other)]
         for n in range(40):
             there = time.time_ns() // 1_000_000
-            await resolve.write_down(
+            await start.write_down(
                 one.db, one.seals, f"p{n}", journey="password", system="", locale="en", origin=HERE, now=there
             )
         await asyncio.gather(*(w.drain() for w in nodes))

@@ -23,7 +23,7 @@ from keyback.application.enrolment import contacts, security_questions
 from keyback.application.enrolment import factors as enrolment_factors
 from keyback.application.notifications.account_changes import LINK_LIFE, lock_link
 from keyback.application.ports.storage import Session, Tx
-from keyback.application.recovery import evidence, mailed_link, new_password, remedy
+from keyback.application.recovery import cancel, evidence, mailed_link, new_password, replace_factor
 from keyback.application.recovery.evidence import Here
 from keyback.domain.challenge import token_digest
 from keyback.domain.errors import Refusal
@@ -301,12 +301,12 @@ def test_a_second_step_that_is_added_while_all_are_replaced_does_not_stay(house:
     add_totp(kit)
     handle, at = second_factor(house), here(kit)
     thief = kit.write(lambda tx: enrolment_factors.start_passkey(tx, who))
-    new = kit.write(lambda tx: remedy.start_app(tx, app, handle, at))
+    new = kit.write(lambda tx: replace_factor.start_app(tx, app, handle, at))
     seed = kit.read(lambda tx: str(tx.factors.get(new).data["seed"]))  # type: ignore[union-attr]
     typed = pyotp.TOTP(seed).at(kit.clock() // 1000)
     maker: Any = None  # which is not asked
     found = house.overlap(
-        lambda tx: remedy.replace_factor(tx, app, handle, typed, at),
+        lambda tx: replace_factor.replace_factor(tx, app, handle, typed, at),
         lambda tx: enrolment_factors.finish_passkey(tx, maker, house.session, thief, "{}", "mine", HERE),
     )
     assert found == [True, "over"]
@@ -355,8 +355,8 @@ def everything(h: House, name: str, pid: str, handle: str, token: str, stop: str
     account = h.kit.read(lambda tx: tx.people.accounts([pid])[pid][0])
     return [
         lambda tx: mailed_link.accept_link(tx, token, held=True, number=None, here=at).problem,
-        lambda tx: mailed_link.stop_by_owner(tx, stop).problem,
-        lambda tx: mailed_link.stop_by_requester(tx, handle),
+        lambda tx: cancel.stop_by_owner(tx, stop).problem,
+        lambda tx: cancel.stop_by_requester(tx, handle),
         lambda tx: lockdown.lock(tx, pid, True, HERE),
         lambda tx: lockdown.lock_by_link(tx, link, True, HERE),
         lambda tx: enrolment_factors.remove(tx, pid, factors[0], policy, HERE).id,

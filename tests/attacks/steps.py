@@ -13,8 +13,9 @@ from keyback.application import signin
 from keyback.application.origin import Origin
 from keyback.application.ports.channels import Letter, Receipt
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery import mailed_link, new_password, resolve
+from keyback.application.recovery import mailed_link, new_password, start
 from keyback.application.recovery.evidence import Here
+from keyback.application.recovery.start import Started
 from keyback.domain.case import Case
 from keyback.domain.secret import Secret
 from keyback.worker import Worker
@@ -55,9 +56,9 @@ def fit(kit: Kit, *people: Any) -> Tray:
     return tray
 
 
-def ask(kit: Kit, identifier: str, **over: Any) -> resolve.Started:
+def ask(kit: Kit, identifier: str, **over: Any) -> Started:
     values = {"journey": "password", "system": "", "locale": "en", "origin": HERE, "now": kit.clock(), **over}
-    return kit.run(resolve.write_down(kit.services.db, kit.services.seals, identifier, **values))
+    return kit.run(start.write_down(kit.services.db, kit.services.seals, identifier, **values))
 
 
 def drain(kit: Kit) -> Worker:

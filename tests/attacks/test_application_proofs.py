@@ -11,7 +11,7 @@ import pytest
 
 from keyback.application import signin
 from keyback.application.ports.storage import StorageDown
-from keyback.application.recovery import mailed_link, new_password
+from keyback.application.recovery import apply, cancel, mailed_link, new_password
 from keyback.domain import challenge as ch
 from keyback.domain.case import State
 from keyback.domain.errors import Refusal
@@ -208,11 +208,11 @@ def test_no_step_can_be_skipped(make_kit: Make) -> None:
         choose(kit, case.id)
     with pytest.raises(Refusal, match="not_found"):
         choose(kit, "x" * 22)
-    kit.write(lambda tx: mailed_link.cancel(tx, case.id, "owner"))
+    kit.write(lambda tx: cancel.cancel(tx, case.id, "owner"))
     with pytest.raises(Refusal, match="wrong_state"):
         choose(kit, case.id)
     with pytest.raises(Refusal, match="wrong_state"):
-        kit.write(lambda tx: mailed_link.cancel(tx, case.id, "owner"))
+        kit.write(lambda tx: cancel.cancel(tx, case.id, "owner"))
     drain(kit)
     assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
 
@@ -225,7 +225,7 @@ def test_the_time_for_a_password_ends(make_kit: Make) -> None:
     kit.clock.forward(minutes=20)
     with pytest.raises(Refusal, match="expired"):
         choose(kit, case_id)
-    assert kit.write(new_password.give_up) == 1
+    assert kit.write(apply.give_up) == 1
     with pytest.raises(Refusal, match="wrong_state"):
         choose(kit, case_id)
 
@@ -262,7 +262,7 @@ def test_tries_count_for_the_person_over_all_recoveries_and_resends(make_kit: Ma
         kit.clock.forward(minutes=2)
         assert kit.write(lambda tx, h=handle: mailed_link.ask_again(tx, h))
         assert try_code(kit, handle, code) == "no_tries"  # asking again gives no tries back
-        kit.write(lambda tx, h=handle: mailed_link.stop_by_requester(tx, h))
+        kit.write(lambda tx, h=handle: cancel.stop_by_requester(tx, h))
         drain(kit)
     handle, link, code, _ = begin(kit, tray)
     assert try_code(kit, handle, code) == "wrong_code"  # the eleventh in an hour is not looked at
@@ -286,7 +286,7 @@ def test_after_a_hundred_failures_in_a_row_codes_are_off_until_a_link_was_used(m
     handle, link, code, _ = begin(kit, tray)
     assert try_code(kit, handle, code) == "wrong_code"
     assert accept(kit, link) is None
-    kit.write(lambda tx: mailed_link.cancel(tx, case_of_tx(tx, handle), "owner"))
+    kit.write(lambda tx: cancel.cancel(tx, case_of_tx(tx, handle), "owner"))
     handle, _, code, _ = begin(kit, tray)
     assert try_code(kit, handle, code) == "accepted"
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from keyback.application.ports.storage import ImportedAccount
-from keyback.application.recovery import mailed_link, new_password, resolve
+from keyback.application.recovery import cancel, mailed_link, new_password, resolve, start
+from keyback.application.recovery.start import Started
 from keyback.domain.case import State
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.secret import Secret
@@ -44,8 +45,8 @@ def ask_many(kit: Kit, identifier: str, n: int) -> list[str]:
     s = kit.services
     values: Any = {"journey": "password", "system": "", "locale": "en", "origin": HERE, "now": kit.clock()}
 
-    async def go() -> list[resolve.Started]:
-        return await asyncio.gather(*(resolve.write_down(s.db, s.seals, identifier, **values) for _ in range(n)))
+    async def go() -> list[Started]:
+        return await asyncio.gather(*(start.write_down(s.db, s.seals, identifier, **values) for _ in range(n)))
 
     return [started.handle for started in kit.run(go())]
 
@@ -328,7 +329,7 @@ def test_stopping_and_coming_back_is_the_same_for_ghosts(make_kit: Make) -> None
     drain(kit)
     seen = []
     for handle in (real, ghost):
-        kit.write(lambda tx, handle=handle: mailed_link.stop_by_requester(tx, handle))
+        kit.write(lambda tx, handle=handle: cancel.stop_by_requester(tx, handle))
         found = kit.read(lambda tx, handle=handle: tx.intakes.get(handle))
         again = kit.write(lambda tx, handle=handle: mailed_link.ask_again(tx, handle))
         seen.append((found.state, found.case_id, again, try_code(kit, handle, "00000000")))

@@ -18,7 +18,7 @@ from keyback.application.origin import Origin
 from keyback.application.ports.channels import LetterKind
 from keyback.application.ports.storage import Job, Tx
 from keyback.application.recovery import methods as recovery_methods
-from keyback.application.recovery import remedy
+from keyback.application.recovery import remedy, replace_mailbox
 from keyback.domain.errors import Refusal
 from keyback.domain.person import Contact
 from keyback.domain.prompt import Prompt
@@ -57,7 +57,7 @@ WRITTEN = {
     "application.recovery.resolve._mail": "asked: MailQuota",
     "application.recovery.issue_requested._send": "asked: MailQuota",
     "application.enrolment.contacts.send": "asked: may_send",
-    "application.recovery.remedy.start_mailbox": "asked: may_send",
+    "application.recovery.replace_mailbox.start_mailbox": "asked: may_send",
     "application.notifications.notify.tell_all": "notice: a case changed, by evidence, its owner's link or an operator",
     "application.notifications.account_changes.tell": (
         "notice: whoever is signed in, or has recovered, changed something"
@@ -281,7 +281,7 @@ def _prove_and_start(tx: Tx, handle: str, address: str, at: Any) -> str:
     assert case is not None
     o = remedy.Opened(case, match.person, match.accounts)
     with patch.object(remedy, "opened", lambda *_: o):
-        return remedy.start_mailbox(tx, handle, address, at)
+        return replace_mailbox.start_mailbox(tx, handle, address, at)
 
 
 def from_network(n: int) -> Origin:

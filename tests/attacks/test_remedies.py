@@ -13,7 +13,7 @@ from keyback.application import signin
 from keyback.application.account import lockdown
 from keyback.application.enrolment import factors
 from keyback.application.origin import Origin
-from keyback.application.recovery import evidence, mailed_link, remedy, replace_passkey
+from keyback.application.recovery import cancel, evidence, remedy, replace_factor, replace_mailbox, replace_passkey
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.secret import Secret
 from tests.attacks.enrolled import (
@@ -81,12 +81,12 @@ def test_what_was_asked_for_is_all_that_can_be_done(make_kit: Make, journey: str
     at = here(kit)
     assert kit.read(lambda tx: remedy.opened(tx, handle, at)).person.id == person_id(kit)
     acts: list[Callable[[Any], Any]] = [
-        lambda tx: remedy.start_app(tx, app_of(kit), handle, at),
-        lambda tx: remedy.replace_factor(tx, app_of(kit), handle, "000000", at),
+        lambda tx: replace_factor.start_app(tx, app_of(kit), handle, at),
+        lambda tx: replace_factor.replace_factor(tx, app_of(kit), handle, "000000", at),
         lambda tx: replace_passkey.start(tx, handle, at),
-        lambda tx: remedy.start_mailbox(tx, handle, "thief@example.org", at),
-        lambda tx: remedy.confirm_mailbox(tx, handle, "00000000", at),
-        lambda tx: remedy.choose_mailbox(tx, handle, "none", at),
+        lambda tx: replace_mailbox.start_mailbox(tx, handle, "thief@example.org", at),
+        lambda tx: replace_mailbox.confirm_mailbox(tx, handle, "00000000", at),
+        lambda tx: replace_mailbox.choose_mailbox(tx, handle, "none", at),
     ]
     for act in acts:
         with pytest.raises(Refusal, match="wrong_state"):
@@ -169,11 +169,11 @@ def test_a_lost_second_step_is_replaced_all_at_once(make_kit: Make, database_url
     codes = add_codes(kit)
     started = begun(kit, tray, "second_factor")
     with pytest.raises(Refusal, match="not_enough_evidence"):  # never by mail alone
-        kit.write(lambda tx: remedy.start_app(tx, app_of(kit), started.handle, here(kit)))
+        kit.write(lambda tx: replace_factor.start_app(tx, app_of(kit), started.handle, here(kit)))
     ask_way(kit, started.handle, "recovery_code")
     assert answer_way(kit, started.handle, "recovery_code", codes[0]) == "accepted"
     with pytest.raises(Refusal, match="not_enough_evidence"):  # and not before the wait is over
-        kit.write(lambda tx: remedy.start_app(tx, app_of(kit), started.handle, here(kit)))
+        kit.write(lambda tx: replace_factor.start_app(tx, app_of(kit), started.handle, here(kit)))
     waited(kit, 1)
     browser, at = Browser(kit, started), f"/r/{started.handle}"
     assert browser("POST", f"{at}/factor/new").status_code == 303
@@ -260,12 +260,12 @@ def test_a_confirmed_address_takes_its_place_at_once(make_kit: Make) -> None:
     started = by_phone(kit, tray)
     waited(kit)
     with pytest.raises(Refusal, match="not_found"):
-        kit.write(lambda tx: remedy.choose_mailbox(tx, started.handle, foreign, here(kit)))
-    kit.write(lambda tx: remedy.choose_mailbox(tx, started.handle, second, here(kit)))
+        kit.write(lambda tx: replace_mailbox.choose_mailbox(tx, started.handle, foreign, here(kit)))
+    kit.write(lambda tx: replace_mailbox.choose_mailbox(tx, started.handle, second, here(kit)))
     found = kit.read(lambda tx: tx.people.match(["maya"]))["maya"][0]
     assert [(c.address, c.role) for c in found.contacts] == [("maya@home.example.net", "primary")]
     with pytest.raises(Refusal):
-        kit.write(lambda tx: remedy.choose_mailbox(tx, started.handle, second, here(kit)))
+        kit.write(lambda tx: replace_mailbox.choose_mailbox(tx, started.handle, second, here(kit)))
 
 
 def test_a_new_address_is_judged_before_anything_is_sent(make_kit: Make) -> None:
@@ -274,11 +274,11 @@ def test_a_new_address_is_judged_before_anything_is_sent(make_kit: Make) -> None
     waited(kit)
     for bad in ("", "x", "@example.org", "x@", "x@nodot"):
         with pytest.raises(BadInput):
-            kit.write(lambda tx, b=bad: remedy.start_mailbox(tx, started.handle, b, here(kit)))
+            kit.write(lambda tx, b=bad: replace_mailbox.start_mailbox(tx, started.handle, b, here(kit)))
     for n in range(3):
-        kit.write(lambda tx, n=n: remedy.start_mailbox(tx, started.handle, f"m{n}@example.net", here(kit)))
+        kit.write(lambda tx, n=n: replace_mailbox.start_mailbox(tx, started.handle, f"m{n}@example.net", here(kit)))
     with pytest.raises(Refusal, match="too_many"):
-        kit.write(lambda tx: remedy.start_mailbox(tx, started.handle, "m9@example.net", here(kit)))
+        kit.write(lambda tx: replace_mailbox.start_mailbox(tx, started.handle, "m9@example.net", here(kit)))
 
 
 @pytest.mark.covers("C17", "E2")
@@ -288,7 +288,7 @@ def test_another_page_cannot_apply_the_remedy(make_kit: Make) -> None:
     theirs = ask(kit, "maya", journey="mailbox")
     drain(kit)
     waited(kit)
-    for act in (remedy.choose_mailbox, remedy.start_mailbox, remedy.confirm_mailbox):
+    for act in (replace_mailbox.choose_mailbox, replace_mailbox.start_mailbox, replace_mailbox.confirm_mailbox):
         with pytest.raises(Refusal):
             kit.write(lambda tx, a=act: a(tx, theirs.handle, "x@example.net", here(kit)))
     assert totp_now(kit)
@@ -308,7 +308,7 @@ def test_a_seed_that_somebody_made_elsewhere_is_never_shown(make_kit: Make) -> N
     page = Browser(kit, started)("GET", f"/r/{started.handle}").text
     assert "<svg" not in page.split("<main")[1].split("qr")[0] or "/factor/new" in page
     assert kit.read(lambda tx: tx.factors.get(foreign)).data["seed"][:4] not in page
-    mine = kit.write(lambda tx: remedy.start_app(tx, app_of(kit), started.handle, here(kit)))
+    mine = kit.write(lambda tx: replace_factor.start_app(tx, app_of(kit), started.handle, here(kit)))
     assert kit.read(lambda tx: factors.pending_totp(tx, pid, mine)) is None
     assert kit.read(lambda tx: tx.factors.get(mine)).usable_from > kit.clock() + 71 * 3_600_000
 
@@ -329,7 +329,7 @@ def test_a_planted_contact_cannot_stop_the_owner(make_kit: Make) -> None:
     assert isinstance(link, Secret)
     token = link.reveal().rsplit("/", 1)[1]
     kit.write(lambda tx: tx.contacts.remove(old))
-    assert kit.write(lambda tx: mailed_link.stop_by_owner(tx, token)).problem == "used"  # taken off the record since
+    assert kit.write(lambda tx: cancel.stop_by_owner(tx, token)).problem == "used"  # taken off the record since
     assert planted
 
 

@@ -12,7 +12,7 @@ from keyback.application import signin
 from keyback.application.origin import Origin
 from keyback.application.passwords import validation
 from keyback.application.ports.storage import Imported, ImportedAccount
-from keyback.application.recovery import mailed_link
+from keyback.application.recovery import cancel, mailed_link
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import FREE, OF_SOURCE
 from keyback.web.app import make_app, make_desk
@@ -67,7 +67,7 @@ def test_what_its_owner_stopped_mails_nothing_more(make_kit: Make) -> None:
     drain(kit)
     first, second = tray.to("maya@example.com")
     link, _, stop = secrets_of(first)
-    assert kit.write(lambda tx: mailed_link.stop_by_owner(tx, stop)).problem is None
+    assert kit.write(lambda tx: cancel.stop_by_owner(tx, stop)).problem is None
     assert kit.write(lambda tx: mailed_link.renew(tx, link)) is None
     assert resend(kit, handle)
     mails = tray.to("maya@example.com")
@@ -82,7 +82,7 @@ def test_a_strangers_request_for_names_does_not_narrow_a_later_recovery(make_kit
     tray = fit(kit, Imported("maya", "Maya", "en", "standard", "active", ("maya@example.com",), mine))
     for _ in range(3):  # uses up the hour
         _, _, _, stop = begin(kit, tray)
-    assert kit.write(lambda tx: mailed_link.stop_by_owner(tx, stop)).problem is None
+    assert kit.write(lambda tx: cancel.stop_by_owner(tx, stop)).problem is None
     ask(kit, "maya@example.com", journey="username", system="tryton")  # withheld; its case stays
     drain(kit)
     kit.clock.forward(hours=1)

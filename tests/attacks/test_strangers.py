@@ -13,9 +13,9 @@ import httpx2
 import pytest
 
 from keyback.application.ports.storage import Imported, ImportedAccount, Tx
-from keyback.application.recovery import extra_mail, mailed_link
+from keyback.application.recovery import cancel, extra_mail, mailed_link
 from keyback.application.recovery.evidence import Here
-from keyback.application.recovery.resolve import Started
+from keyback.application.recovery.start import Started
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.web.app import make_app, make_desk
@@ -195,7 +195,7 @@ def test_a_cookie_of_a_request_that_is_over_does_not_stand_in_the_way(make_kit: 
     old = ask(kit, "noor", journey="username" if stale == "names" else "password")
     drain(kit)
     if stale == "stopped":
-        kit.write(lambda tx: mailed_link.stop_by_requester(tx, old.handle))
+        kit.write(lambda tx: cancel.stop_by_requester(tx, old.handle))
     elif stale == "over":
         kit.clock.forward(hours=25)
     elif stale == "forged":
@@ -290,7 +290,7 @@ def test_stopping_a_strangers_request_leaves_the_owners_alone(make_kit: Make) ->
     mine, link, _, _ = begin(kit, tray)
     theirs, other, code, stop = begin(kit, tray)
     for token in (stop, other):  # by the stop link, and once more by the other one
-        assert kit.write(lambda tx, t=token: mailed_link.stop_by_owner(tx, t)).problem in (None, "stopped")
+        assert kit.write(lambda tx, t=token: cancel.stop_by_owner(tx, t)).problem in (None, "stopped")
     assert len(tray.to("maya@example.com", "stopped")) == 0
     drain(kit)
     assert len(tray.to("maya@example.com", "stopped")) == 1, "told once"
@@ -312,10 +312,10 @@ def test_once_something_was_proven_elsewhere_any_mail_stops_it_all(make_kit: Mak
     mine, _, _, my_stop = begin(kit, tray)
     theirs, link, _, stop = begin(kit, tray)
     third, _, _, third_stop = begin(kit, tray)
-    kit.write(lambda tx: mailed_link.stop_by_requester(tx, third))
+    kit.write(lambda tx: cancel.stop_by_requester(tx, third))
     assert accept(kit, link) is None  # by a relay, or by mistake
     token = {"their own mail": my_stop, "the thief's mail": stop, "a third mail": third_stop}[which]
-    assert kit.write(lambda tx: mailed_link.stop_by_owner(tx, token, [mine])).problem is None
+    assert kit.write(lambda tx: cancel.stop_by_owner(tx, token, [mine])).problem is None
     case = case_of(kit, theirs)
     assert case is not None
     assert case.state == dc.State.CANCELLED
@@ -328,7 +328,7 @@ def test_who_has_proven_can_stop_a_strangers_request_and_go_on(make_kit: Make) -
     mine, link, _, _ = begin(kit, tray)
     assert accept(kit, link) is None
     _, other, _, stop = begin(kit, tray)
-    assert kit.write(lambda tx: mailed_link.stop_by_owner(tx, stop, [mine])).problem is None
+    assert kit.write(lambda tx: cancel.stop_by_owner(tx, stop, [mine])).problem is None
     assert accept(kit, other) == "stopped"
     case = case_of(kit, mine)
     assert case is not None

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application.recovery import evidence, mailed_link, methods, recovery_contact
+from keyback.application.recovery import cancel, evidence, mailed_link, methods, recovery_contact
 from keyback.domain.case import State
 from keyback.domain.errors import Refusal
 from keyback.domain.person import Contact
@@ -171,7 +171,7 @@ def test_a_hold_tells_everybody_and_each_of_them_can_stop_it(make_kit: Make, dat
     token = link.reveal().rsplit("/", 1)[1]
     for _ in range(100):
         assert kit.read(lambda tx: mailed_link.look_at_stop(tx, token)).problem is None  # reading changes nothing
-    assert kit.write(lambda tx: mailed_link.stop_by_owner(tx, token)).problem is None
+    assert kit.write(lambda tx: cancel.stop_by_owner(tx, token)).problem is None
     assert state(kit, handle) == State.CANCELLED
     kit.clock.forward(hours=1)
     assert kit.write(evidence.release) == 0

@@ -15,7 +15,7 @@ from keyback.application.enrolment import factors
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.policy.coverage import Offer, census
 from keyback.application.ports.proofs import Holder
-from keyback.application.recovery import evidence, remedy
+from keyback.application.recovery import evidence, replace_factor
 from keyback.domain import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import COOL_IN, LINGER, Factor
@@ -101,7 +101,7 @@ def test_a_planted_app_keeps_nobody_from_recovering_by_mail(kit: Kit) -> None:
     assert isinstance(sign_in(kit, "maya", NEW), signin.SecondStep), "signing in asks for it at once"
     browser = Browser(kit, ask(kit, "omar"))
     assert browser("POST", f"/r/{handle}/factors/remove", f"remove={planted}").status_code == 403
-    assert kit.write(lambda tx: remedy.take_away(tx, handle, [planted], here(kit))) == 1
+    assert kit.write(lambda tx: replace_factor.take_away(tx, handle, [planted], here(kit))) == 1
     assert isinstance(sign_in(kit, "maya", NEW), signin.SignedIn)
     drain(kit)
     assert "totp_removed" in [x.facts.get("what") for x in tray.letters]
@@ -153,7 +153,7 @@ def test_who_came_in_by_a_planted_passkey_is_out_when_it_goes(kit: Kit) -> None:
         return signin.open_session(tx, account, who, HERE, kit.services.rules, proven="passkey").token
 
     token = kit.write(comes_in)
-    assert kit.write(lambda tx: remedy.take_away(tx, handle, ["thief"], here(kit))) == 1
+    assert kit.write(lambda tx: replace_factor.take_away(tx, handle, ["thief"], here(kit))) == 1
     assert kit.read(lambda tx: tx.sessions.get(ch.token_digest(token))) is None
 
 
@@ -208,10 +208,10 @@ def test_a_new_app_in_place_of_an_old_one_counts_at_once(kit: Kit) -> None:
     kit.clock.forward(minutes=16)
     kit.write(evidence.release)
     app: Any = kit.services.proofs["totp"]
-    fid = kit.write(lambda tx: remedy.start_app(tx, app, started.handle, here(kit)))
+    fid = kit.write(lambda tx: replace_factor.start_app(tx, app, started.handle, here(kit)))
     seed = str(kit.read(lambda tx: tx.factors.get(fid)).data["seed"])
     code = pyotp.TOTP(seed).at(kit.clock() // 1000)
-    assert kit.write(lambda tx: remedy.replace_factor(tx, app, started.handle, code, here(kit)))
+    assert kit.write(lambda tx: replace_factor.replace_factor(tx, app, started.handle, code, here(kit)))
     handle, case = by_mail(kit, tray)
     assert not case.open_to(handle)
     for hours in (24, 47, 1, 1, 24, 100):
@@ -262,7 +262,7 @@ def test_a_lost_second_step_is_never_replaced_by_mail_alone_however_new_it_is(ki
     kit.write(evidence.release)
     app: Any = kit.services.proofs["totp"]
     with pytest.raises(Refusal, match="not_enough_evidence"):
-        kit.write(lambda tx: remedy.start_app(tx, app, started.handle, here(kit)))
+        kit.write(lambda tx: replace_factor.start_app(tx, app, started.handle, here(kit)))
     assert "stranger’s step" in Browser(kit, started)("GET", f"/r/{started.handle}").text
 
 
@@ -327,7 +327,7 @@ def test_a_page_whose_account_was_locked_or_recovered_since_takes_nothing_away(k
     thief, case = by_mail(kit, tray)
     choose(kit, case.id)
     drain(kit)
-    assert [f.id for f in kit.read(lambda tx: remedy.lately_added(tx, thief))] == [own]
+    assert [f.id for f in kit.read(lambda tx: replace_factor.lately_added(tx, thief))] == [own]
     kit.clock.forward(minutes=1)
     pid = person_id(kit)
     if then == "lock":
@@ -336,7 +336,7 @@ def test_a_page_whose_account_was_locked_or_recovered_since_takes_nothing_away(k
         _, mine = by_mail(kit, tray)
         choose(kit, mine.id, submission="the owner's own")
         drain(kit)
-    assert kit.write(lambda tx: remedy.take_away(tx, thief, [own], here(kit))) == 0
+    assert kit.write(lambda tx: replace_factor.take_away(tx, thief, [own], here(kit))) == 0
     assert own in active(kit)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery import resolve
+from keyback.application.recovery import resolve, start
 from keyback.bootstrap import build, close
 from keyback.cli.common import safe
 from keyback.cli.examples import left_over
@@ -68,7 +68,7 @@ def case_id(place: Path) -> str:
         await s.db.write(lambda tx: tx.people.save_imported([evil]))
         origin = Origin("192.0.2.7", "Mozilla/5.0 (Windows NT 10.0) Chrome/140.0 Safari/537.36")
         now = await s.db.read(lambda tx: tx.now)
-        await resolve.write_down(
+        await start.write_down(
             s.db, s.seals, "mäya@example.com", journey="password", system="", locale="en", origin=origin, now=now
         )
         await s.db.write(lambda tx: resolve.resolve(tx))

@@ -14,7 +14,7 @@ import pytest
 from keyback import serving
 from keyback.application.origin import Origin
 from keyback.application.passwords.hashing import pepper_id
-from keyback.application.recovery import resolve
+from keyback.application.recovery import resolve, start
 from keyback.bootstrap import peppers_of
 from keyback.domain.factor import Factor
 from keyback.domain.secret import Secret
@@ -52,7 +52,7 @@ def ask() -> None:
     async def work(s: Any) -> None:
         now, origin = await s.db.read(lambda tx: tx.now), Origin("192.0.2.7", "")
         what = {"journey": "password", "system": "", "locale": "en", "origin": origin, "now": now}
-        await resolve.write_down(s.db, s.seals, "maya", **what)
+        await start.write_down(s.db, s.seals, "maya", **what)
         await s.db.write(lambda tx: resolve.resolve(tx))
 
     on_services(work)

@@ -10,7 +10,7 @@ import pytest
 
 from keyback.application import signin
 from keyback.application.origin import Origin
-from keyback.application.recovery import resolve
+from keyback.application.recovery import resolve, start
 from keyback.domain.secret import Secret
 from keyback.storage.keyfile import KeyFile
 from tests.cli.conftest import Keyback
@@ -29,7 +29,7 @@ def ring(place: Path, monkeypatch: pytest.MonkeyPatch, keyback: Keyback) -> KeyF
     async def work(s: Any) -> None:
         await s.db.write(lambda tx: tx.people.save_imported([person("maya")]))
         now, origin = await s.db.read(lambda tx: tx.now), Origin("192.0.2.7", "")
-        await resolve.write_down(
+        await start.write_down(
             s.db, s.seals, "maya", journey="password", system="", locale="en", origin=origin, now=now
         )
         await s.db.write(lambda tx: resolve.resolve(tx))

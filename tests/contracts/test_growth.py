@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import event
 
 from keyback.application import signin
-from keyback.application.recovery import mailed_link, methods
+from keyback.application.recovery import cancel, methods
 from keyback.domain.secret import Secret
 from keyback.storage.schema import metadata
 from tests.attacks.steps import NEW, OLD, ask, begin, choose, drain, fit, page_of, proven, set_password, sign_in
@@ -62,7 +62,7 @@ def everyday(kit: Kit) -> None:
         set_password(kit, name)
     ask(kit, "nobody@example.com")
     handle = begin(kit, tray, "noor")[0]
-    kit.write(lambda tx: mailed_link.stop_by_requester(tx, handle))
+    kit.write(lambda tx: cancel.stop_by_requester(tx, handle))
     case_id = proven(kit, tray)
     begun = kit.read(lambda tx: page_of(tx, case_id))
     for proof in kit.services.proofs.values():

@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import LargeBinary
 
 from keyback.application.origin import Origin
-from keyback.application.recovery import resolve
+from keyback.application.recovery import start
 from keyback.domain.factor import Factor
 from keyback.storage import resealing
 from keyback.storage.database import SqlDatabase
@@ -122,7 +122,7 @@ def test_rows_are_sealed_anew_and_those_that_nothing_opens_are_counted(database_
         handles = []
         for n, db in ((7, dbs[0]), (2, dbs[1])):
             for _ in range(n):
-                started = await resolve.write_down(
+                started = await start.write_down(
                     db, db.keyring, "maya", journey="password", system="", locale="en", origin=Origin("", ""), now=1
                 )
                 handles.append(started.handle)

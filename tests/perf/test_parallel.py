@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application.recovery import mailed_link, resolve
+from keyback.application.recovery import cancel, mailed_link, resolve, start
 from keyback.domain import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.storage.database import SqlDatabase
@@ -149,12 +149,12 @@ def test_resolving_proving_and_stopping_from_two_nodes_at_once(
         values: Any = {"journey": "password", "system": "", "locale": "en", "origin": HERE, "now": kit.clock()}
         h = here(kit)
         for n, (handle, link, code, stop) in enumerate(mails):
-            acts.append(resolve.write_down(db, kit.services.seals, f"p{n}", **values))
+            acts.append(start.write_down(db, kit.services.seals, f"p{n}", **values))
             acts.append(other.write(lambda tx, t=link: mailed_link.accept_link(tx, t, held=True, number=None, here=h)))
-            acts.append(db.write(lambda tx, t=stop: mailed_link.stop_by_owner(tx, t)))
+            acts.append(db.write(lambda tx, t=stop: cancel.stop_by_owner(tx, t)))
             acts.append(mailed_link.try_code(other, handle, code, here(kit)))
             acts.append(other.write(resolve.resolve))
-            acts.append(db.write(lambda tx, h=handle: mailed_link.stop_by_requester(tx, h)))
+            acts.append(db.write(lambda tx, h=handle: cancel.stop_by_requester(tx, h)))
         found = await asyncio.gather(*acts, return_exceptions=True)
         await other.close()
         return list(found)

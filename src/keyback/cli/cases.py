@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from keyback.application.audit_log import log_of
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery.mailed_link import cancel
+from keyback.application.recovery.cancel import cancel
 from keyback.cli.common import TakesId, at, echo_json, load, reason_of, run, safe, storage, sure, usable
 from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal

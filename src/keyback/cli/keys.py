@@ -9,7 +9,7 @@ import click
 
 from keyback.application.audit_log import log_of
 from keyback.application.passwords.hashing import pepper_id
-from keyback.application.recovery.resolve import INTAKE_LIFE
+from keyback.application.recovery.start import INTAKE_LIFE
 from keyback.bootstrap import load_keyring, named_peppers
 from keyback.cli.common import Told, at, echo_json, load, progress, reason_of, run, storage, sure, usable
 from keyback.domain.events import Note

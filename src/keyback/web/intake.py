@@ -20,7 +20,7 @@ from keyback.application import handles
 from keyback.application.clock import wall_clock
 from keyback.application.origin import Origin, network_of
 from keyback.application.ports.storage import StorageDown
-from keyback.application.recovery import resolve
+from keyback.application.recovery import start
 from keyback.domain.errors import BadInput
 from keyback.web import pages
 from keyback.web.context import Desk, chosen, see
@@ -86,7 +86,7 @@ async def _api(desk: Desk, scope: Scope, receive: Receive) -> bytes | Response:
     if locale and locale.replace("_", "-") not in ("zh", "zh-CN", "en"):
         raise BadForm(422, "unknown_locale", "locale")
     key = head.get(b"idempotency-key")
-    started = await resolve.write_down(
+    started = await start.write_down(
         desk.services.db,
         desk.services.seals,
         identifier,
@@ -172,7 +172,7 @@ async def _form(desk: Desk, request: Request, receive: Receive, journey: str) ->
             return _error(desk, request, 422)
         if journey == "username" and "@" not in values["identifier"].strip().strip("@"):
             raise BadInput("not_mail" if values["identifier"].strip() else "empty")
-        started = await resolve.write_down(
+        started = await start.write_down(
             desk.services.db,
             desk.services.seals,
             one_string(values, "identifier"),

@@ -24,7 +24,7 @@ from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
 from keyback.application.people import address_changes
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery import mailed_link
+from keyback.application.recovery import cancel
 from keyback.domain import case as dc
 from keyback.domain.challenge import token_digest
 from keyback.domain.errors import Refusal
@@ -99,7 +99,7 @@ def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") 
     case = tx.cases.open_of([person_id]).get(person_id)
     if case is not None and case.state in dc.STOPPABLE:
         try:
-            mailed_link.cancel(tx, case.id, "owner")
+            cancel.cancel(tx, case.id, "owner")
         except Refusal:
             pass  # it is being applied; the new password then is the owner's or is replaced by the next recovery
     own = [a for a in tx.people.accounts([person_id]).get(person_id, ()) if a.system == SYSTEM]

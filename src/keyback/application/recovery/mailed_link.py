@@ -7,12 +7,11 @@ and committed before anything is compared, per person and not per recovery (D1, 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
 from keyback.application import guesses, together
-from keyback.application.notifications.notify import tell_all, username_of
+from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Database, Intake, Seals, Tx
 from keyback.application.recovery import evidence
@@ -47,18 +46,18 @@ class LinkView:
 
 def look_at_link(tx: Tx, token: str) -> LinkView:
     """Reads; never changes anything, however often it is called (C5)."""
-    return _view(tx, tx.challenges.by_link(ch.token_digest(token)), by_link=True)
+    return view_of(tx, tx.challenges.by_link(ch.token_digest(token)), by_link=True)
 
 
 def look_at_stop(tx: Tx, token: str) -> LinkView:
     """What the stop link of a mail, or of the notice of a hold, would stop."""
     notice = tx.prompts.by_link(ch.token_digest(token))
     if notice is not None and notice.purpose == "cancel" and notice.case_id:
-        return _stop_view(tx, notice)
-    return _view(tx, tx.challenges.by_stop(ch.token_digest(token)), by_link=False)
+        return stop_view_of(tx, notice)
+    return view_of(tx, tx.challenges.by_stop(ch.token_digest(token)), by_link=False)
 
 
-def _view(tx: Tx, c: Challenge | None, *, by_link: bool) -> LinkView:
+def view_of(tx: Tx, c: Challenge | None, *, by_link: bool) -> LinkView:
     if c is None:
         return LinkView("broken")
     intake = tx.intakes.get(c.intake_id)
@@ -74,7 +73,7 @@ def _view(tx: Tx, c: Challenge | None, *, by_link: bool) -> LinkView:
     )
 
 
-def _stop_view(tx: Tx, notice: Prompt) -> LinkView:
+def stop_view_of(tx: Tx, notice: Prompt) -> LinkView:
     case = tx.cases.get(notice.case_id)
     contact = tx.contacts.many([notice.target]).get(notice.target)
     over = notice.ended is not None or notice.expires_at <= tx.now
@@ -133,9 +132,9 @@ def accept_link(tx: Tx, token: str, *, held: bool, number: int | None, here: Her
     """
     c = tx.challenges.by_link(ch.token_digest(token))
     if c is not None:
-        _lock(tx, c.intake_id, c.case_id)
+        lock_rows(tx, c.intake_id, c.case_id)
         c = tx.challenges.by_link(ch.token_digest(token), lock=True)
-    view = _view(tx, c, by_link=True)
+    view = view_of(tx, c, by_link=True)
     if view.problem is not None or c is None:
         return view
     if not held and number != number_for(tx.seals, c.intake_id):
@@ -146,11 +145,11 @@ def accept_link(tx: Tx, token: str, *, held: bool, number: int | None, here: Her
         tx.audit.record(c.case_id, [Note("proof_refused", {"challenge_id": c.id, "reason": "wrong_number"})])
         return LinkView("wrong_number", c, view.username, view.asked_at, view.source, view.agent, view.handle)
     if not _accept(tx, c, "same_browser" if held else "number", here):
-        return _view(tx, tx.challenges.by_link(ch.token_digest(token)), by_link=True)
+        return view_of(tx, tx.challenges.by_link(ch.token_digest(token)), by_link=True)
     return view
 
 
-def _lock(tx: Tx, handle: str, case_id: str | None) -> None:
+def lock_rows(tx: Tx, handle: str, case_id: str | None) -> None:
     """In the order of `locking`."""
     tx.intakes.get(handle, lock=True)
     if case_id:
@@ -269,74 +268,6 @@ def renew(tx: Tx, token: str) -> str | None:
         return None  # its reader said that it was not them, or was told a number that was wrong
     tx.intakes.ask_again(c.intake_id, tx.now - ch.RESEND_AFTER)
     return c.intake_id
-
-
-def stop_by_requester(tx: Tx, handle: str) -> None:
-    """The starter gives up: what was mailed for this handle ends. Others who joined the case are left alone."""
-    intake = tx.intakes.get(handle, lock=True)
-    if intake is None or not tx.intakes.stop(handle):
-        return
-    mailed = tx.challenges.of_intake(handle)
-    for case_id in sorted({c.case_id for c in mailed}):
-        _lock(tx, handle, case_id)
-    for c in mailed:
-        tx.challenges.end(c.id, "stopped")
-    if intake.case_id:
-        case = tx.cases.get(intake.case_id)
-        if case and case.state in dc.STOPPABLE:
-            tx.cases.act(case, dc.decide(case, dc.Cancel("requester"), tx.now))
-            tx.challenges.end_all([case.id], "stopped")
-
-
-def stop_by_owner(tx: Tx, token: str, held: Collection[str] = ()) -> LinkView:
-    """ "It wasn't me": stops what a mail was about, kills its links and tells every contact.
-
-    Where another request of the same case is still open, this one alone ends (ADR 18). The whole case ends once
-    somebody else's browser has proven something in it: then it may be the thief's.
-
-    Args:
-        token: of the recovery link or the stop link; both reached only the mailbox's owner.
-        held: handles that the caller's browser holds.
-    """
-    digest = ch.token_digest(token)
-    notice = tx.prompts.by_link(digest)
-    if notice is not None and notice.purpose == "cancel" and notice.case_id:
-        view = _stop_view(tx, notice)
-        if view.problem is None:
-            cancel(tx, notice.case_id, "owner")
-        return view
-    c = tx.challenges.by_stop(digest) or tx.challenges.by_link(digest)
-    if c is not None:
-        _lock(tx, c.intake_id, c.case_id)
-    view = _view(tx, c, by_link=False)
-    if view.problem is not None or c is None:
-        return view
-    case = tx.cases.get(c.case_id)
-    proven = {e.handle for e in case.evidence} if case else set()
-    alone = not any(x.intake_id != c.intake_id for x in tx.challenges.live_of(c.case_id)) and not proven
-    if alone or c.intake_id in proven or not proven <= set(held):
-        cancel(tx, c.case_id, "owner")
-        return view
-    tx.challenges.end_of(c.intake_id, "stopped", c.person_id)
-    tx.audit.record(c.case_id, [Note("request_stopped", {"intake_id": c.intake_id, "by": "owner"})])
-    tell_all(tx, c.person_id, "stopped", {"at": tx.now, "by": "owner"})
-    return view
-
-
-def cancel(tx: Tx, case_id: str, by: Literal["owner", "operator"], reason: str = "") -> None:
-    """Cancels a case, ends its challenges and tells every contact.
-
-    Raises:
-        Refusal: `not_found`, or `wrong_state` when it is over or being applied.
-    """
-    case = tx.cases.get(case_id)
-    if case is None:
-        raise Refusal("not_found")
-    tx.people.lock(case.person_id)
-    tx.cases.act(case, dc.decide(case, dc.Cancel(by, reason), tx.now))
-    tx.challenges.end_all([case.id], "stopped")
-    tx.prompts.end_where("stopped", case_id=case.id)
-    tell_all(tx, case.person_id, "stopped", {"at": tx.now, "by": by})
 
 
 def number_for(seals: Seals, handle: str) -> int:

@@ -19,7 +19,7 @@ from keyback.application.ports.proofs import Asked, Holder, Proof, Target, Verdi
 from keyback.application.ports.storage import Database, Seals, Tx
 from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here
-from keyback.application.recovery.resolve import INTAKE_LIFE
+from keyback.application.recovery.start import INTAKE_LIFE
 from keyback.application.showing import Fits
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch

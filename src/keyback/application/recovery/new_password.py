@@ -6,20 +6,14 @@ fence and may run twice: its id makes that harmless (E15, Q2, N12).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-import structlog
-
-from keyback.application import throttle
 from keyback.application.enrolment.tier import tier_of
-from keyback.application.notifications.notify import tell_all
-from keyback.application.ports.connectors import Connector, Outcome, Plan, Step
-from keyback.application.ports.storage import Database, Job, StorageDown, Tx
-from keyback.application.recovery import aftercare, evidence
+from keyback.application.ports.storage import Job, Tx
+from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here
 from keyback.domain import case as dc
-from keyback.domain import events as ev
 from keyback.domain.case import Case, State
 from keyback.domain.challenge import MINUTE
 from keyback.domain.errors import Refusal
@@ -27,11 +21,8 @@ from keyback.domain.person import Account, Person, Tier
 from keyback.domain.policy import Policy
 from keyback.domain.secret import Secret
 
-log = structlog.get_logger("keyback.reset")
 JOB_LIFE = 10 * MINUTE
-LEASE = 2 * MINUTE
 PURPOSE = "password"
-BACKOFF = (2_000, 5_000, 15_000, 30_000, 60_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,136 +107,3 @@ def choose(
     tx.people.bump_security(case.person_id)
     tx.sessions.end_all(case.person_id)
     return case
-
-
-# ── the worker's side ───────────────────────────────────────────────────────
-
-
-async def apply_one(db: Database, connectors: Mapping[str, Connector], job: Job) -> str:
-    """Runs one leased job to its next rest; the result word, for metrics and logs.
-
-    Whatever goes wrong on the way, a job comes to an end with its ten minutes: a case must not hang in applying, where
-    its person could not begin anew.
-    """
-    if not {"case", "account"} <= set(job.body):
-        await db.write(lambda tx: tx.outbox.dead(job, "malformed"))
-        return "refused"
-    try:
-        loaded = await db.read(lambda tx: _load(tx, job))
-        if isinstance(loaded, str):
-            return await _settle(db, job, "unsure" if job.attempts > 1 else "refused", loaded, "")
-        account, password, allowed = loaded
-        connector = connectors.get(account.system)
-        if connector is None:
-            return await _settle(db, job, "refused", "unavailable", "")
-        plan = Plan(
-            job.id, account.external_id, account.username, password, allow_privileged=allowed, attempt=job.attempts
-        )
-        outcomes = await connector.apply(plan)
-    except StorageDown:
-        raise  # nothing can be written now; the lease runs out
-    except Exception as e:
-        log.error("apply_failed", error=type(e).__name__)
-        outcomes = [Outcome(Step.SET, "uncertain", "unavailable")]
-    result, last = judge(outcomes)
-    if result == "working":
-        wait = max(last.retry_after_ms, BACKOFF[min(job.attempts, len(BACKOFF)) - 1])
-        return await db.write(lambda tx: _again(tx, job, wait, last))
-    return await _settle(db, job, result, last.code, last.vendor_text)
-
-
-def _load(tx: Tx, job: Job) -> tuple[Account, Secret, bool] | str:
-    """The account, its new password and whether it may be an administrator's, or the code of what speaks against it."""
-    case = tx.cases.get(str(job.body["case"]))
-    if case is None or job.sealed is None:
-        return "not_found"
-    if tx.now >= job.expires_at:
-        return "unavailable"  # nobody expects it any more
-    person = tx.people.person(case.person_id)
-    accounts = tx.people.accounts([case.person_id]).get(case.person_id, ())
-    account = next((a for a in accounts if a.id == job.body["account"]), None)
-    if account is None:
-        return "not_found"
-    if person is None or person.state != "active" or account.state == "disabled":
-        return "not_permitted"  # switched off since it was chosen (E16)
-    plain = tx.seals.open(job.sealed, f"{PURPOSE}/{case.id}", job.id)
-    # A case that was opened for an administrator was approved by what that asks for; any other one never was.
-    return account, Secret(plain.decode()), case.tier == "privileged"
-
-
-def judge(outcomes: Sequence[Outcome]) -> tuple[ev.Result, Outcome]:
-    """One result out of the steps of a plan: `working` means again later. Never `done` unless every step was."""
-    for o in outcomes:
-        if o.status == "refused":
-            return "refused", o
-        if o.status in ("retry", "uncertain"):
-            return "working", o
-        if o.status == "pending":
-            return ("desk" if o.code == "desk" else "yours"), o
-    last = outcomes[-1]
-    return "done", last
-
-
-def _again(tx: Tx, job: Job, wait_ms: int, last: Outcome) -> str:
-    if tx.now + wait_ms >= job.expires_at:
-        unsure = last.status == "uncertain" or job.attempts > 1
-        return _finish(tx, job, "unsure" if unsure else "refused", last.code or "unavailable", "")
-    if tx.outbox.again(job, tx.now + wait_ms, last.code):
-        _record(tx, job, "working", last.code, "")
-    return "working"
-
-
-async def _settle(db: Database, job: Job, result: ev.Result, code: str, vendor_text: str) -> str:
-    return await db.write(lambda tx: _finish(tx, job, result, code, vendor_text))
-
-
-def _finish(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) -> str:
-    """The result and the end of the job in one transaction; nothing when the lease is no longer ours."""
-    if not tx.outbox.holds(job):
-        return "lost"
-    case = _record(tx, job, result, code, vendor_text)
-    tx.outbox.done([job])  # the sealed password goes with the row
-    if case is None:
-        return result
-    if result == "done":
-        account = tx.people.account(str(job.body["account"]))
-        if account and account.state == "locked":  # a disabled one stays so
-            tx.people.set_account_state(account.id, "active")
-        tx.counters.reset(f"lockdown/{job.body['account']}")
-        throttle.renewed(tx, str(job.body["account"]), str(job.body.get("source", "")))
-        tx.sessions.end_all(case.person_id)
-    if case.settled:
-        accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}
-        systems = [[accounts[r.account_id].system, r.result] for r in case.results if r.account_id in accounts]
-        where = {k: str(job.body.get(k, "")) for k in ("source", "device")}
-        tell_all(tx, case.person_id, "changed", {"at": tx.now, "systems": systems, "case": case.id, **where})
-        aftercare.remind_later(tx, case.person_id)
-    return result
-
-
-def _record(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) -> Case | None:
-    case = tx.cases.get(str(job.body["case"]))
-    if case is None:
-        return None
-    before = next((r.result for r in case.results if r.job_id == job.id), None)
-    if before == result == "working":
-        return case
-    try:
-        events = dc.decide(case, dc.Settle(str(job.body["account"]), result, code, vendor_text[:300]), tx.now)
-    except Refusal:
-        return None  # it was settled by an earlier run of the same job
-    return tx.cases.act(case, events)
-
-
-def give_up(tx: Tx, limit: int = 100) -> int:
-    """Ends cases whose time is over; the number of them."""
-    n = 0
-    for case in tx.cases.overdue(limit):
-        command: dc.Command = dc.Close() if case.state == State.RECOVERED else dc.Expire()
-        try:
-            tx.cases.act(case, dc.decide(case, command, tx.now))
-        except Refusal:
-            continue
-        tx.challenges.end_all([case.id], "used")
-        n += 1
-    return n

@@ -1,6 +1,7 @@
 """A passkey in place of a lost second step, made on the recovery's own page (WebAuthn level 3, section 7.1).
 
-As for an app (`remedy.replace_factor`): everything that signed in as a second step goes in the moment in which the
+As for an app (`replace_factor.replace_factor`): everything that signed in as a second step goes in the moment in which
+the
 new one is there, and every answer of a browser is looked at once.
 """
 
@@ -12,7 +13,7 @@ from keyback.application import stepup
 from keyback.application.enrolment import factors
 from keyback.application.ports.enrolment import EnrolsPasskey
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery import remedy
+from keyback.application.recovery import remedy, replace_factor
 from keyback.application.recovery.evidence import Here
 from keyback.application.showing import Fits, anything
 from keyback.domain.errors import Refusal
@@ -90,6 +91,6 @@ def replace(
     for seed in known:
         if seed.state == "pending":
             tx.factors.turn(seed.id, "pending", "removed")
-    remedy.put_in_place(tx, o, new.id, handle, here)
+    replace_factor.put_in_place(tx, o, new.id, handle, here)
     stepup.renewed(tx, person_id, "passkey")
     return "done"

@@ -12,73 +12,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from keyback.application.fairness import behind
-from keyback.application.handles import new_handle, subject_of
-from keyback.application.known_devices import LENGTH
 from keyback.application.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
-from keyback.application.origin import Origin, device_words
-from keyback.application.ports.storage import Database, Intake, Job, Match, Seals, Tx
+from keyback.application.origin import device_words
+from keyback.application.ports.storage import Intake, Job, Match, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
 from keyback.domain.events import CaseEvent, Note
-from keyback.domain.person import Account, Contact, Person, canonicalize
-from keyback.domain.policy import Journey
+from keyback.domain.person import Account, Contact, Person
 from keyback.domain.spend import Asker
 
-INTAKE_LIFE = 24 * ch.HOUR
 MOST_PEOPLE = 4  # behind one identifier; more is a mailing list, and nobody is told
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """What the starter gets: a handle for everybody to see and a secret that holds the recovery."""
-
-    handle: str
-    secret: str
-    expires_at: int
-
-
-async def write_down(
-    db: Database,
-    seals: Seals,
-    identifier: str,
-    *,
-    journey: Journey,
-    system: str,
-    locale: str,
-    origin: Origin,
-    now: int,
-    handle: str | None = None,
-) -> Started:
-    """Makes a request durable and looks nothing up.
-
-    Args:
-        identifier: as typed.
-        now: ms by this node's clock; used for show only, expiry is set by the worker.
-        handle: derived from an idempotency key, else None.
-
-    Raises:
-        BadInput: it cannot be an identifier at all.
-        StorageDown: it could not be made durable.
-    """
-    canonical = canonicalize(identifier)
-    handle = handle or new_handle()
-    intake = Intake(
-        handle=handle,
-        identifier=canonical,
-        subject=subject_of(seals, canonical),
-        journey=journey,
-        system=system,
-        locale=locale,
-        source=origin.source[:45],
-        agent=origin.agent,
-        asked_at=now,
-        expires_at=now + INTAKE_LIFE,
-        device=ch.token_digest(origin.device) if len(origin.device) == LENGTH else None,
-    )
-    await db.write_down(intake)
-    return Started(handle, ch.holder_secret(seals.derive("holder"), handle), now + INTAKE_LIFE)
 
 
 # ── the worker's side ───────────────────────────────────────────────────────

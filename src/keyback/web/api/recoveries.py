@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from keyback.application import handles
 from keyback.application.passwords import validation
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery import mailed_link, new_password
+from keyback.application.recovery import cancel, mailed_link, new_password
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
 from keyback.domain.secret import Secret
@@ -293,7 +293,7 @@ async def cancel_recovery(held: Holder) -> m.Ended:
         before = describe(held.desk, "en", view)
         if isinstance(before, m.Applying | m.Done):
             raise Stop(409, "wrong_state", state=before.state)
-        mailed_link.stop_by_requester(tx, held.handle)
+        cancel.stop_by_requester(tx, held.handle)
         return look(tx, held.handle, held.desk.services)
 
     now = describe(held.desk, "en", await held.desk.services.db.write(stop))

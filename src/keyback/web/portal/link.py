@@ -19,7 +19,7 @@ from keyback.application.handles import holds
 from keyback.application.origin import device_words
 from keyback.application.people import address_changes
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery import extra_mail, mailed_link, recovery_contact
+from keyback.application.recovery import cancel, extra_mail, mailed_link, recovery_contact
 from keyback.domain import challenge as ch
 from keyback.web import links, pages
 from keyback.web.context import Desk, desk_of, see
@@ -221,7 +221,7 @@ async def stop(request: Request) -> Response:
     token = links.sent(desk, request, mark)
     if not token:
         return links.stale(request, "/stop" if request.url.path == "/stop" else "/link", mark)
-    view = await desk.services.db.write(lambda tx: mailed_link.stop_by_owner(tx, token, held))
+    view = await desk.services.db.write(lambda tx: cancel.stop_by_owner(tx, token, held))
     if view.problem not in (None, "stopped"):
         return await _problem(desk, request, view.problem)
     waited = view.problem is None and view.challenge is None  # the link of a notice, not of a mail that asks for proof

@@ -16,7 +16,7 @@ from keyback.application.passwords import validation
 from keyback.application.passwords.strength import STRENGTH, strength
 from keyback.application.ports.connectors import Connector, Means
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery import new_password, remedy
+from keyback.application.recovery import new_password, replace_factor
 from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import Factor
@@ -152,7 +152,7 @@ async def results_page(
     s, locale = desk.services, desk.locale(request)
 
     def load(tx: Tx) -> tuple[Sequence[Account], Sequence[Factor]]:
-        return tx.people.accounts([case.person_id]).get(case.person_id, ()), remedy.lately_added(tx, handle)
+        return tx.people.accounts([case.person_id]).get(case.person_id, ()), replace_factor.lately_added(tx, handle)
 
     logins, added = await s.db.read(load)
     accounts = {a.id: a for a in logins}

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from keyback.application.recovery import mailed_link
+from keyback.application.recovery.cancel import stop_by_requester
 from keyback.application.recovery.methods import offered
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
@@ -139,7 +140,7 @@ async def cancel(request: Request) -> Response:
         return held
     desk, handle, _ = held
     await read_form(request)
-    await desk.services.db.write(lambda tx: mailed_link.stop_by_requester(tx, handle))
+    await desk.services.db.write(lambda tx: stop_by_requester(tx, handle))
     return see(f"/r/{handle}")
 
 

@@ -15,7 +15,15 @@ from starlette.routing import Route
 from keyback.application import lockouts
 from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery import remedy, replace_passkey
+from keyback.application.recovery import (
+    remedy,
+    replace_factor,
+    replace_mailbox,
+    replace_passkey,
+)
+from keyback.application.recovery import (
+    unlock as recovery_unlock,
+)
 from keyback.application.recovery.evidence import Here
 from keyback.application.showing import Fits
 from keyback.domain.errors import BadInput, Refusal
@@ -44,7 +52,7 @@ async def page(desk: Desk, request: Request, view: View, status: int = 200, **ov
     def load(tx: Tx) -> Any:
         o = remedy.opened(tx, handle, here)
         if view.intake.journey == "locked":
-            can = tuple(a.system for a in remedy.unlockable(o, desk.services.connectors))
+            can = tuple(a.system for a in recovery_unlock.unlockable(o, desk.services.connectors))
             why = lockouts.locks(tx, o.person.id, desk.services.rules)
             return o, can, why, lockouts.failing(tx, o.person.id)[:MOST_FAILING]
         if view.intake.journey == "second_factor":
@@ -52,10 +60,10 @@ async def page(desk: Desk, request: Request, view: View, status: int = 200, **ov
             asked = (
                 replace_passkey.options(tx, maker, o, challenge, view.username, company) if maker and challenge else ""
             )
-            old = tuple((f.kind, f.label) for f in remedy.bound_factors(tx, o.person.id))
+            old = tuple((f.kind, f.label) for f in replace_factor.bound_factors(tx, o.person.id))
             of = challenge.id if asked and challenge else ""
-            return o, old, remedy.waiting_app(tx, o.person.id, handle), asked, of
-        return o, remedy.other_mailboxes(tx, o.person.id), remedy.waiting_mailbox(tx, handle)
+            return o, old, replace_factor.waiting_app(tx, o.person.id, handle), asked, of
+        return o, replace_mailbox.other_mailboxes(tx, o.person.id), replace_mailbox.waiting_mailbox(tx, handle)
 
     try:
         _, *rest = await desk.services.db.read(load)
@@ -162,7 +170,7 @@ def _form(journey: Journey, *fields: str, refused: str = "") -> Callable[[Act], 
 async def unlock(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/unlock`."""
     s = sent.desk.services
-    results = await remedy.unlock(s.db, s.connectors, sent.handle, sent.here)
+    results = await recovery_unlock.unlock(s.db, s.connectors, sent.handle, sent.here)
     failed = tuple(s.titles.get(a.system, a.system) for a, o in results if o.status != "done")
     return {"failed": failed} if failed else {}
 
@@ -171,7 +179,7 @@ async def unlock(sent: Sent) -> dict[str, Any]:
 async def new_factor(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/factor/new`: a seed to scan."""
     app = _app(sent.desk)
-    await sent.desk.services.db.write(lambda tx: remedy.start_app(tx, app, sent.handle, sent.here))
+    await sent.desk.services.db.write(lambda tx: replace_factor.start_app(tx, app, sent.handle, sent.here))
     return {}
 
 
@@ -180,7 +188,7 @@ async def factor(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/factor`: the first code of the new app."""
     app, code = _app(sent.desk), sent.values["code"]
     done = await sent.desk.services.db.write(
-        lambda tx: remedy.replace_factor(tx, app, sent.handle, code, sent.here, sent.fits)
+        lambda tx: replace_factor.replace_factor(tx, app, sent.handle, code, sent.here, sent.fits)
     )
     return {} if done else {"error": "code"}
 
@@ -209,7 +217,7 @@ async def passkey(sent: Sent) -> dict[str, Any]:
 async def mailbox(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/mailbox`: an address that was confirmed long ago."""
     contact = sent.values["contact"]
-    await sent.desk.services.db.write(lambda tx: remedy.choose_mailbox(tx, sent.handle, contact, sent.here))
+    await sent.desk.services.db.write(lambda tx: replace_mailbox.choose_mailbox(tx, sent.handle, contact, sent.here))
     return {}
 
 
@@ -218,7 +226,7 @@ async def new_mailbox(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/mailbox/new`: a code to a new address."""
     typed = sent.values["address"][:254]
     try:
-        await sent.desk.services.db.write(lambda tx: remedy.start_mailbox(tx, sent.handle, typed, sent.here))
+        await sent.desk.services.db.write(lambda tx: replace_mailbox.start_mailbox(tx, sent.handle, typed, sent.here))
     except BadInput:
         error = "not_mail"
     except Refusal as e:
@@ -235,7 +243,7 @@ async def mailbox_code(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/mailbox/code`."""
     code = sent.values["code"]
     done = await sent.desk.services.db.write(
-        lambda tx: remedy.confirm_mailbox(tx, sent.handle, code, sent.here, sent.fits)
+        lambda tx: replace_mailbox.confirm_mailbox(tx, sent.handle, code, sent.here, sent.fits)
     )
     return {} if done else {"error": "wrong"}
 
@@ -250,7 +258,7 @@ async def planted(request: Request) -> Response:
     if not await desk.allows("proofs", request):
         return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
     here = desk.here(request)
-    await desk.services.db.write(lambda tx: remedy.take_away(tx, handle, ids, here))
+    await desk.services.db.write(lambda tx: replace_factor.take_away(tx, handle, ids, here))
     return see(f"/r/{handle}")
 
 

@@ -17,7 +17,7 @@ from keyback.application.enrolment.tier import tier_of
 from keyback.application.ports.hashing import Busy
 from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery import issue_requested, methods, remedy
+from keyback.application.recovery import issue_requested, methods, replace_factor
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import Case
@@ -48,7 +48,7 @@ async def more_page(desk: Desk, request: Request, view: View, status: int = 200,
     only_new = False
     if case is not None and view.intake.journey == "second_factor":
         person_id = case.person_id
-        only_new = await desk.services.db.read(lambda tx: remedy.only_new(tx, person_id))
+        only_new = await desk.services.db.read(lambda tx: replace_factor.only_new(tx, person_id))
     model = Ways(
         handle=handle,
         proven=case is not None,

@@ -1,0 +1,82 @@
+"""A recovery is canceled, by whoever asked for it or by its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Literal
+
+from keyback.application.notifications.notify import tell_all
+from keyback.application.ports.storage import Tx
+from keyback.application.recovery.mailed_link import LinkView, lock_rows, stop_view_of, view_of
+from keyback.domain import case as dc
+from keyback.domain import challenge as ch
+from keyback.domain.errors import Refusal
+from keyback.domain.events import Note
+
+
+def stop_by_requester(tx: Tx, handle: str) -> None:
+    """The starter gives up: what was mailed for this handle ends. Others who joined the case are left alone."""
+    intake = tx.intakes.get(handle, lock=True)
+    if intake is None or not tx.intakes.stop(handle):
+        return
+    mailed = tx.challenges.of_intake(handle)
+    for case_id in sorted({c.case_id for c in mailed}):
+        lock_rows(tx, handle, case_id)
+    for c in mailed:
+        tx.challenges.end(c.id, "stopped")
+    if intake.case_id:
+        case = tx.cases.get(intake.case_id)
+        if case and case.state in dc.STOPPABLE:
+            tx.cases.act(case, dc.decide(case, dc.Cancel("requester"), tx.now))
+            tx.challenges.end_all([case.id], "stopped")
+
+
+def stop_by_owner(tx: Tx, token: str, held: Collection[str] = ()) -> LinkView:
+    """ "It wasn't me": stops what a mail was about, kills its links and tells every contact.
+
+    Where another request of the same case is still open, this one alone ends (ADR 18). The whole case ends once
+    somebody else's browser has proven something in it: then it may be the thief's.
+
+    Args:
+        token: of the recovery link or the stop link; both reached only the mailbox's owner.
+        held: handles that the caller's browser holds.
+    """
+    digest = ch.token_digest(token)
+    notice = tx.prompts.by_link(digest)
+    if notice is not None and notice.purpose == "cancel" and notice.case_id:
+        view = stop_view_of(tx, notice)
+        if view.problem is None:
+            cancel(tx, notice.case_id, "owner")
+        return view
+    c = tx.challenges.by_stop(digest) or tx.challenges.by_link(digest)
+    if c is not None:
+        lock_rows(tx, c.intake_id, c.case_id)
+    view = view_of(tx, c, by_link=False)
+    if view.problem is not None or c is None:
+        return view
+    case = tx.cases.get(c.case_id)
+    proven = {e.handle for e in case.evidence} if case else set()
+    alone = not any(x.intake_id != c.intake_id for x in tx.challenges.live_of(c.case_id)) and not proven
+    if alone or c.intake_id in proven or not proven <= set(held):
+        cancel(tx, c.case_id, "owner")
+        return view
+    tx.challenges.end_of(c.intake_id, "stopped", c.person_id)
+    tx.audit.record(c.case_id, [Note("request_stopped", {"intake_id": c.intake_id, "by": "owner"})])
+    tell_all(tx, c.person_id, "stopped", {"at": tx.now, "by": "owner"})
+    return view
+
+
+def cancel(tx: Tx, case_id: str, by: Literal["owner", "operator"], reason: str = "") -> None:
+    """Cancels a case, ends its challenges and tells every contact.
+
+    Raises:
+        Refusal: `not_found`, or `wrong_state` when it is over or being applied.
+    """
+    case = tx.cases.get(case_id)
+    if case is None:
+        raise Refusal("not_found")
+    tx.people.lock(case.person_id)
+    tx.cases.act(case, dc.decide(case, dc.Cancel(by, reason), tx.now))
+    tx.challenges.end_all([case.id], "stopped")
+    tx.prompts.end_where("stopped", case_id=case.id)
+    tell_all(tx, case.person_id, "stopped", {"at": tx.now, "by": by})
