@@ -10,7 +10,7 @@ from functools import partial
 
 import structlog
 
-from keyback.application import attempts, delivery, spraying
+from keyback.application import delivery, spraying
 from keyback.application.enrolment import reminders
 from keyback.application.mail_quota import Reason
 from keyback.application.passwords import expiry
@@ -20,6 +20,7 @@ from keyback.application.recovery import apply, evidence, issue_requested, resol
 from keyback.application.recovery.apply import LEASE
 from keyback.application.retention import purge
 from keyback.application.services import Services
+from keyback.application.signin import alerts
 from keyback.domain import challenge as ch
 
 log = structlog.get_logger("keyback.worker")
@@ -199,7 +200,7 @@ class Worker:
         since = max(self._watched - WATCH_AGAIN, now - WATCH_BACK)
         more = True
         while more:
-            letters, name = await db.write(partial(attempts.look, since=since, after=name))
+            letters, name = await db.write(partial(alerts.look, since=since, after=name))
             told, more = told + letters, bool(name)
         self._watched = now
         seen = await db.write(lambda tx: spraying.look(tx, self.services.alarms))

@@ -10,10 +10,10 @@ from typing import Any
 import pyotp
 import pytest
 
-from keyback.application import signin
 from keyback.application.account import change_password, lockdown
 from keyback.application.enrolment import contacts, factors
 from keyback.application.ports.storage import Session, Tx
+from keyback.application.signin.sign_in import SignedIn
 from keyback.domain.challenge import WINDOW_TRIES, token_digest
 from keyback.domain.errors import Refusal
 from keyback.domain.secret import Secret
@@ -31,7 +31,7 @@ def kit_of(make_kit: Make, url: str) -> tuple[Kit, Tray, Session]:
     tray = fit(kit, person("maya"))
     set_password(kit, "maya")
     done = sign_in(kit, "maya", OLD)
-    assert isinstance(done, signin.SignedIn)
+    assert isinstance(done, SignedIn)
     session = kit.read(lambda tx: tx.sessions.get(token_digest(done.token)))
     assert session is not None
     return kit, tray, session
@@ -106,8 +106,8 @@ def test_of_many_new_passwords_one_is_taken(make_kit: Make, database_url: str) -
         "conflict", "wrong", "no_tries",
     }  # fmt: skip
     assert types(kit).count("password_changed") == 1
-    assert isinstance(sign_in(kit, "maya", new[done[0]]), signin.SignedIn)
-    assert not isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", new[done[0]]), SignedIn)
+    assert not isinstance(sign_in(kit, "maya", OLD), SignedIn)
     drain(kit)
     assert len(tray.to("maya@example.com", "account_changed")) == 1
 

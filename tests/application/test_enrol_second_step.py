@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from keyback.application import secondstep, signin, stepup
 from keyback.application.account import readiness
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.ports.proofs import Holder
 from keyback.application.recovery import aftercare
-from keyback.application.stepup import Step
+from keyback.application.signin import second_step, sign_in, step_up
+from keyback.application.signin.step_up import Step
 from keyback.domain import challenge as ch
 from keyback.domain.factor import COOL_IN
 from tests.attacks.enrolled import add_codes, add_contact, add_totp, person_id, totp_now
@@ -32,11 +32,11 @@ def kit_of(make_kit: Make, url: str | None = None) -> Kit:
 
 
 def password(kit: Kit) -> Any:
-    return kit.run(signin.sign_in(kit.services.db, kit.services.gate, "maya", OLD, HERE))
+    return kit.run(sign_in.sign_in(kit.services.db, kit.services.gate, "maya", OLD, HERE))
 
 
 def second(kit: Kit, token: str, code: str, name: str = "totp") -> Any:
-    return kit.run(secondstep.take(kit.services.db, kit.services.proofs[name], token, code, HERE))
+    return kit.run(second_step.take(kit.services.db, kit.services.proofs[name], token, code, HERE))
 
 
 @pytest.mark.covers("M1", "N-T1", "M13", "N-L2")
@@ -46,14 +46,14 @@ def test_one_answer_opens_one_session_even_fifty_times_at_once(make_kit: Make, d
     add_totp(kit)
     code = add_codes(kit)[0] if name == "recovery_code" else totp_now(kit)
     asked = [password(kit) for _ in range(5)]
-    assert all(isinstance(a, signin.SecondStep) for a in asked)
+    assert all(isinstance(a, sign_in.SecondStep) for a in asked)
     proof, db = kit.services.proofs[name], kit.services.db
 
     async def go() -> list[Any]:
-        return await asyncio.gather(*(secondstep.take(db, proof, a.token, code, HERE) for a in asked * 10))
+        return await asyncio.gather(*(second_step.take(db, proof, a.token, code, HERE) for a in asked * 10))
 
     found = kit.run(go())
-    assert sum(isinstance(x, signin.SignedIn) for x in found) == 1
+    assert sum(isinstance(x, sign_in.SignedIn) for x in found) == 1
 
 
 @pytest.mark.covers("N-R3", "N-L2")
@@ -64,10 +64,10 @@ def test_a_saved_code_that_is_used_is_replaced(make_kit: Make, database_url: str
     code, pid = add_codes(kit)[0], person_id(kit)
     proof = kit.services.proofs["recovery_code"]
     for _ in range(3):
-        kit.write(lambda tx: stepup.put(tx, tx.people.person(pid), where, "page"))
-        before = kit.run(stepup.answer(kit.services.db, proof, "page", "AAAAAA-AAAAAA-AAAAAA", HERE))
+        kit.write(lambda tx: step_up.put(tx, tx.people.person(pid), where, "page"))
+        before = kit.run(step_up.answer(kit.services.db, proof, "page", "AAAAAA-AAAAAA-AAAAAA", HERE))
         assert before == Step("wrong"), "and nothing to show for it"
-        done = kit.run(stepup.answer(kit.services.db, proof, "page", code, HERE))
+        done = kit.run(step_up.answer(kit.services.db, proof, "page", code, HERE))
         assert done.code == "accepted"
         assert done.new_code is not None
         assert done.new_code.reveal() not in repr(done)
@@ -91,14 +91,14 @@ def test_wrong_answers_of_one_hour_make_it_wait_and_right_ones_do_not(make_kit: 
     kit = kit_of(make_kit)
     add_totp(kit)
     for _ in range(ch.WINDOW_TRIES + 3):  # somebody who signs in all morning
-        assert isinstance(second(kit, password(kit).token, totp_now(kit)), signin.SignedIn)
+        assert isinstance(second(kit, password(kit).token, totp_now(kit)), sign_in.SignedIn)
         kit.clock.forward(seconds=31)
     token = password(kit).token
     for _ in range(ch.WINDOW_TRIES):
         assert second(kit, token, "000000") == Step("wrong")
     assert second(kit, token, totp_now(kit)) == Step("no_tries")
     kit.clock.forward(minutes=61)
-    assert isinstance(second(kit, password(kit).token, totp_now(kit)), signin.SignedIn)
+    assert isinstance(second(kit, password(kit).token, totp_now(kit)), sign_in.SignedIn)
 
 
 def test_a_waiting_sign_in_ends(make_kit: Make) -> None:
@@ -119,12 +119,12 @@ def test_a_session_is_fresh_for_ten_minutes(make_kit: Make) -> None:
     token = password(kit).token
     session = kit.read(lambda tx: tx.sessions.get(ch.token_digest(token)))
     now = kit.clock()
-    assert stepup.is_fresh(session, False, now)
-    assert not stepup.is_fresh(session, True, now), "the password alone is not enough where there is a second step"
-    assert not stepup.is_fresh(session, False, now + stepup.FRESH)
+    assert step_up.is_fresh(session, False, now)
+    assert not step_up.is_fresh(session, True, now), "the password alone is not enough where there is a second step"
+    assert not step_up.is_fresh(session, False, now + step_up.FRESH)
     proven = replace(session, proven="totp", proven_at=now)
-    assert stepup.is_fresh(proven, True, now + stepup.FRESH - 1)
-    assert not stepup.is_fresh(proven, True, now + stepup.FRESH)
+    assert step_up.is_fresh(proven, True, now + step_up.FRESH - 1)
+    assert not step_up.is_fresh(proven, True, now + step_up.FRESH)
 
 
 def outlook(kit: Kit) -> dict[str, readiness.Outlook]:

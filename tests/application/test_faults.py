@@ -16,12 +16,12 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from keyback.application import signin
 from keyback.application.ports.channels import Receipt
 from keyback.application.ports.connectors import Outcome, Plan, Step
 from keyback.application.ports.storage import ImportedAccount, Job
 from keyback.application.recovery import apply, resolve, start
 from keyback.application.recovery.apply import LEASE
+from keyback.application.signin.sign_in import SignedIn
 from keyback.bootstrap import build, close
 from keyback.domain import challenge as ch
 from keyback.domain.case import State
@@ -238,7 +238,7 @@ def test_a_crash_after_setting_and_before_noting_changes_the_password_once(
         drain(kit)
         assert kit.read(lambda tx: tx.people.credential(account)) == set_by_the_dead
         assert kit.read(lambda tx: tx.cases.get(case_id)).state == State.CLOSED
-        assert isinstance(sign_in(kit, "maya", NEW), signin.SignedIn)
+        assert isinstance(sign_in(kit, "maya", NEW), SignedIn)
         assert types(kit).count("password_chosen") == 1
         assert types(kit).count("account_settled") == 1
         assert kit.read(lambda tx: tx.outbox.depth()) == {}
@@ -273,7 +273,7 @@ def test_whatever_breaks_a_case_comes_to_an_end_and_its_person_can_begin_anew(ma
     kit.services = replace(kit.services, connectors=real)
     choose(kit, proven(kit, tray), submission="s2")
     drain(kit)
-    assert isinstance(sign_in(kit, "maya", NEW), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", NEW), SignedIn)
     assert "canary" not in str(types(kit))
 
 

@@ -17,7 +17,6 @@ import pyotp
 import pytest
 from sqlalchemy import event
 
-from keyback.application import signin
 from keyback.application.account import change_password, lockdown
 from keyback.application.enrolment import contacts, security_questions
 from keyback.application.enrolment import factors as enrolment_factors
@@ -25,6 +24,7 @@ from keyback.application.notifications.account_changes import LINK_LIFE, lock_li
 from keyback.application.ports.storage import Session, Tx
 from keyback.application.recovery import cancel, evidence, mailed_link, new_password, replace_factor
 from keyback.application.recovery.evidence import Here
+from keyback.application.signin.sign_in import SignedIn, open_session
 from keyback.domain.challenge import token_digest
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import BOUND
@@ -62,7 +62,7 @@ class House:
         self.kit, self.tray = kit, fit(kit, person("maya", tier="mfa"))
         set_password(kit, "maya")
         done = sign_in(kit, "maya", OLD)
-        assert isinstance(done, signin.SignedIn)
+        assert isinstance(done, SignedIn)
         found = kit.read(lambda tx: tx.sessions.get(token_digest(done.token)))
         assert found is not None
         self.session: Session = found
@@ -362,7 +362,7 @@ def everything(h: House, name: str, pid: str, handle: str, token: str, stop: str
         lambda tx: enrolment_factors.remove(tx, pid, factors[0], policy, HERE).id,
         lambda tx: lockdown.drop(tx, who, factors[1:], policy, HERE),
         lambda tx: contacts.start(tx, who, "mail", f"{name}@example.net", "", HERE),
-        lambda tx: signin.open_session(tx, account, who, HERE, PRESETS["nist"]).token,
+        lambda tx: open_session(tx, account, who, HERE, PRESETS["nist"]).token,
         lambda tx: chosen(tx, handle, at),
     ]
 

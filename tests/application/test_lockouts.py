@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from keyback.application import lockouts, signin, throttle
+from keyback.application import lockouts, throttle
 from keyback.application.lockouts import Failing, Lock
 from keyback.application.origin import Origin
+from keyback.application.signin import sign_in as signin_sign_in
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import BUDGET
 from tests.attacks.enrolled import person_id
@@ -18,7 +19,7 @@ from tests.conftest import Kit, person
 
 Make = Callable[..., Kit]
 PHONE = Origin("203.0.113.8", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile Safari/604.1")
-WRONG = signin.NotSignedIn("wrong")
+WRONG = signin_sign_in.NotSignedIn("wrong")
 MIN = 60_000
 
 
@@ -32,7 +33,7 @@ def test_a_phone_that_still_has_the_old_password_is_named(database_url: str, mak
     kit = make_kit(url=database_url)
     tray = fit(kit, person("maya"), person("noor"))
     set_password(kit, "maya")
-    assert isinstance(sign_in(kit, "maya", OLD, PHONE), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD, PHONE), signin_sign_in.SignedIn)
     choose(kit, proven(kit, tray))
     drain(kit)
     begun = kit.clock()
@@ -45,7 +46,7 @@ def test_a_phone_that_still_has_the_old_password_is_named(database_url: str, mak
     assert found == Failing("203.0.113.8", found.device, 5, begun, begun + 4 * MIN, previous=True)
     assert "iOS" in found.device
     assert failing(kit, "noor") == ()
-    assert isinstance(sign_in(kit, "maya", NEW, PHONE), signin.SignedIn), "once it has the new one it goes on"
+    assert isinstance(sign_in(kit, "maya", NEW, PHONE), signin_sign_in.SignedIn), "once it has the new one it goes on"
 
 
 def test_a_program_with_a_password_that_never_was_one_is_told_apart(make_kit: Make) -> None:
@@ -94,7 +95,7 @@ def test_the_reason_of_each_lock_is_there_for_who_has_proven_who_they_are(make_k
         return kit.read(lambda tx: lockouts.locks(tx, pid, rules))
 
     def enter(word: Secret) -> Any:
-        return kit.run(signin.sign_in(kit.services.db, kit.services.gate, "maya", word, HERE, rules))
+        return kit.run(signin_sign_in.sign_in(kit.services.db, kit.services.gate, "maya", word, HERE, rules))
 
     assert told() == ()
     for _ in range(5):
@@ -107,7 +108,7 @@ def test_the_reason_of_each_lock_is_there_for_who_has_proven_who_they_are(make_k
     assert enter(OLD).reason == "slow_down"
     kit.clock.now += 1
     assert told() == ()
-    assert isinstance(enter(OLD), signin.SignedIn)
+    assert isinstance(enter(OLD), signin_sign_in.SignedIn)
 
     account = kit.read(lambda tx: tx.people.account_by_username("builtin", "maya"))[0].id
     kit.write(lambda tx: tx.counters.add([f"pw/{account}"] * BUDGET["stranger"]))

@@ -16,10 +16,11 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from keyback.application import signin, throttle
+from keyback.application import throttle
 from keyback.application.passwords import expiry, validation
 from keyback.application.ports.hashing import Busy
 from keyback.application.recovery import new_password
+from keyback.application.signin import sign_in as signin_sign_in
 from keyback.channels.mail import MailComposer
 from keyback.domain.password import DAY, PRESETS
 from keyback.domain.secret import Secret
@@ -55,7 +56,7 @@ def leak(tmp_path: Path) -> Path:
 
 def sign_in(kit: Kit, password: Secret, who: str = "maya") -> Any:
     s = kit.services
-    return kit.run(signin.sign_in(s.db, s.gate, who, password, HERE, s.rules, s.leaked))
+    return kit.run(signin_sign_in.sign_in(s.db, s.gate, who, password, HERE, s.rules, s.leaked))
 
 
 def judged(kit: Kit, case_id: str, password: Secret) -> list[str]:
@@ -277,10 +278,10 @@ def test_sign_in_says_when_a_new_one_is_due(make_kit: Callable[..., Kit], preset
     kit.clock.now += 1
     late = sign_in(kit, OLD)
     assert (late.password_due_in_days, late.must_change) == (0, "due")
-    assert kit.read(lambda tx: signin.session_of(tx, late.token)) is None, "it opens nothing"
-    session = kit.read(lambda tx: signin.session_of(tx, late.token, limited=True))
+    assert kit.read(lambda tx: signin_sign_in.session_of(tx, late.token)) is None, "it opens nothing"
+    session = kit.read(lambda tx: signin_sign_in.session_of(tx, late.token, limited=True))
     assert session[0].must_change == "due"
-    assert sign_in(kit, Secret("not it at all")) == signin.NotSignedIn("wrong")
+    assert sign_in(kit, Secret("not it at all")) == signin_sign_in.NotSignedIn("wrong")
 
 
 @pytest.mark.covers("N-P5", "A-6.2.10")
@@ -291,7 +292,7 @@ def test_nist_passwords_still_sign_in_after_years(database_url: str, make_kit: C
     kit.clock.forward(hours=24 * 400)
     late = sign_in(kit, OLD)
     assert (late.password_due_in_days, late.must_change) == (None, "")
-    assert kit.read(lambda tx: signin.session_of(tx, late.token)) is not None
+    assert kit.read(lambda tx: signin_sign_in.session_of(tx, late.token)) is not None
     assert kit.write(lambda tx: expiry.remind(tx, kit.services.rules)) == 0
     drain(kit)
     assert [x.kind for x in tray.letters] == ["signed_in"], "nothing of age, but after a year the network is new"
@@ -305,7 +306,7 @@ def test_a_leaked_password_only_reaches_the_change(make_kit: Callable[..., Kit],
     assert isinstance(kit.services.leaked, BreachFile)
     late = sign_in(kit, Secret("Leaked lantern 44 !"))
     assert late.must_change == "breached"
-    assert kit.read(lambda tx: signin.session_of(tx, late.token)) is None
+    assert kit.read(lambda tx: signin_sign_in.session_of(tx, late.token)) is None
 
 
 @pytest.mark.covers("N-P5")
@@ -458,8 +459,8 @@ def locked_kit(make_kit: Callable[..., Kit], **over: Any) -> Kit:
 @pytest.mark.covers("C-2")
 def test_five_wrong_ones_lock_for_half_an_hour(database_url: str, make_kit: Callable[..., Kit]) -> None:
     kit = locked_kit(make_kit, url=database_url)
-    slow = signin.NotSignedIn("slow_down", 30 * 60)
-    assert [sign_in(kit, WRONG) for _ in range(5)] == [signin.NotSignedIn("wrong")] * 5
+    slow = signin_sign_in.NotSignedIn("slow_down", 30 * 60)
+    assert [sign_in(kit, WRONG) for _ in range(5)] == [signin_sign_in.NotSignedIn("wrong")] * 5
     assert sign_in(kit, OLD) == slow
     kit.clock.now += 30 * MIN - 1
     late = [sign_in(kit, OLD), sign_in(kit, WRONG)]
@@ -467,7 +468,7 @@ def test_five_wrong_ones_lock_for_half_an_hour(database_url: str, make_kit: Call
     assert late[0].reason == "slow_down"
     assert 0 < late[0].wait_s * 1000 <= 1 + throttle.LOCK_STEP + 1000, "what is left of it"
     kit.clock.now += 1 + throttle.LOCK_STEP
-    assert isinstance(sign_in(kit, OLD), signin.SignedIn), "tries while it held did not prolong it"
+    assert isinstance(sign_in(kit, OLD), signin_sign_in.SignedIn), "tries while it held did not prolong it"
 
 
 @pytest.mark.covers("C-2", "INV-I5")
@@ -481,8 +482,8 @@ def test_a_name_that_nobody_has_locks_alike(make_kit: Callable[..., Kit]) -> Non
 def test_the_right_one_in_between_starts_the_count_anew(make_kit: Callable[..., Kit]) -> None:
     kit = locked_kit(make_kit)
     for _ in range(3):
-        assert [sign_in(kit, WRONG) for _ in range(4)] == [signin.NotSignedIn("wrong")] * 4
-        assert isinstance(sign_in(kit, OLD), signin.SignedIn), "the fifth try was right"
+        assert [sign_in(kit, WRONG) for _ in range(4)] == [signin_sign_in.NotSignedIn("wrong")] * 4
+        assert isinstance(sign_in(kit, OLD), signin_sign_in.SignedIn), "the fifth try was right"
         kit.clock.forward(hours=2)
 
 
@@ -497,7 +498,7 @@ def test_a_recovery_opens_the_lock(make_kit: Callable[..., Kit]) -> None:
     kit.clock.forward(minutes=1)
     choose(kit, proven(kit, tray), Secret(STRONG))
     drain(kit)
-    assert isinstance(sign_in(kit, Secret(STRONG)), signin.SignedIn)
+    assert isinstance(sign_in(kit, Secret(STRONG)), signin_sign_in.SignedIn)
 
 
 @pytest.mark.covers("N-T4")
@@ -508,4 +509,4 @@ def test_other_presets_have_no_fixed_lock(make_kit: Callable[..., Kit]) -> None:
     kit.clock.forward(minutes=10)
     for _ in range(6):
         sign_in(kit, WRONG)
-    assert isinstance(sign_in(kit, OLD), signin.SignedIn)
+    assert isinstance(sign_in(kit, OLD), signin_sign_in.SignedIn)

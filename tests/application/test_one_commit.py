@@ -12,10 +12,10 @@ import pyotp
 import pytest
 from sqlalchemy import event
 
-from keyback.application import secondstep, signin, stepup
 from keyback.application.enrolment import contacts, factors
 from keyback.application.ports.storage import Session, StorageDown, Tx
 from keyback.application.recovery import mailed_link, methods
+from keyback.application.signin import second_step, sign_in, step_up
 from keyback.domain.challenge import token_digest
 from keyback.domain.factor import Factor
 from keyback.domain.secret import Secret
@@ -55,7 +55,7 @@ class House:
         )
         assert who is not None
         rules = self.kit.services.rules
-        opened = self.kit.write(lambda tx: signin.open_session(tx, account, who, HERE, rules))
+        opened = self.kit.write(lambda tx: sign_in.open_session(tx, account, who, HERE, rules))
         found = self.kit.read(lambda tx: tx.sessions.get(token_digest(opened.token)))
         assert found is not None
         return found
@@ -87,38 +87,38 @@ Plan = Callable[[House], tuple[Act, Callable[[Any], bool]]]
 def by_second_step(name: str) -> Plan:
     def plan(h: House) -> tuple[Act, Callable[[Any], bool]]:
         s = h.kit.services
-        waits: Any = h.kit.run(signin.sign_in(s.db, s.gate, "maya", OLD, HERE))
-        page = h.kit.read(lambda tx: secondstep.look(tx, waits.token)).page  # type: ignore[union-attr]
+        waits: Any = h.kit.run(sign_in.sign_in(s.db, s.gate, "maya", OLD, HERE))
+        page = h.kit.read(lambda tx: second_step.look(tx, waits.token)).page  # type: ignore[union-attr]
         typed = h.codes[0] if name == "recovery_code" else totp_now(h.kit)
         proof = s.proofs[name]
         if name == "passkey":
-            asked = h.kit.read(lambda tx: stepup.asked(tx, page, proof))
+            asked = h.kit.read(lambda tx: step_up.asked(tx, page, proof))
             typed = h.key.get(str(proof.form(asked, "en")["options"]))
         h.asked = tuple(
-            p.id for n in stepup.PROOF_OF.values() for p in h.kit.read(lambda tx, n=n: tx.prompts.asked(page, n))
+            p.id for n in step_up.PROOF_OF.values() for p in h.kit.read(lambda tx, n=n: tx.prompts.asked(page, n))
         )
-        act: Act = lambda: secondstep.take(s.db, proof, waits.token, typed, HERE, browser=True)  # noqa: E731
+        act: Act = lambda: second_step.take(s.db, proof, waits.token, typed, HERE, browser=True)  # noqa: E731
         return act, lambda got: bool(got.token and got.device) and (name != "recovery_code" or bool(got.new_code))
 
     return plan
 
 
 def by_passkey_alone(h: House) -> tuple[Act, Callable[[Any], bool]]:
-    s, proof, ticket = h.kit.services, h.kit.services.proofs["passkey"], secondstep.new_ticket(h.kit.clock())
-    options = proof.form([secondstep.stand_in(s.seals, ticket)], "en")["options"]
+    s, proof, ticket = h.kit.services, h.kit.services.proofs["passkey"], second_step.new_ticket(h.kit.clock())
+    options = proof.form([second_step.stand_in(s.seals, ticket)], "en")["options"]
     typed = json.dumps(json.loads(h.key.get(str(options))))
     finds: Any = proof
-    act: Act = lambda: secondstep.by_passkey(  # noqa: E731
+    act: Act = lambda: second_step.by_passkey(  # noqa: E731
         s.db, proof, ticket, finds.lookup(typed), typed, HERE, browser=True
     )
-    return act, lambda got: isinstance(got, signin.SignedIn)
+    return act, lambda got: isinstance(got, sign_in.SignedIn)
 
 
 def by_step_up(h: House) -> tuple[Act, Callable[[Any], bool]]:
     s, session = h.kit.services, h.session()
-    h.kit.write(lambda tx: stepup.put(tx, tx.people.person(h.pid), "step_up", stepup.page_of(session)))  # type: ignore[arg-type]
+    h.kit.write(lambda tx: step_up.put(tx, tx.people.person(h.pid), "step_up", step_up.page_of(session)))  # type: ignore[arg-type]
     h.kit.clock.forward(minutes=1)
-    act: Act = lambda: stepup.once_more(s.db, s.proofs["recovery_code"], session, h.codes[0], HERE)  # noqa: E731
+    act: Act = lambda: step_up.once_more(s.db, s.proofs["recovery_code"], session, h.codes[0], HERE)  # noqa: E731
     return act, lambda got: got.code == "accepted" and got.new_code is not None
 
 
@@ -230,7 +230,7 @@ def test_a_challenge_is_over_with_its_first_answer_all_the_same(make_kit: Make, 
     h = House(make_kit, database_url)
     act, good = by_passkey_alone(h)
     assert good(h.kit.run(act()))
-    assert h.kit.run(act()) == signin.NotSignedIn("wrong")
+    assert h.kit.run(act()) == sign_in.NotSignedIn("wrong")
     second, fits = by_second_step("passkey")(h)
     assert fits(h.kit.run(second()))
     assert h.kit.run(second()).code == "done"

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from keyback.application import attempts, known_devices, secondstep, signin
+from keyback.application import known_devices
 from keyback.application.account import lockdown
 from keyback.application.origin import Origin
 from keyback.application.retention import KEEP_SEEN, purge
+from keyback.application.signin import alerts, second_step
+from keyback.application.signin.sign_in import NotSignedIn, SecondStep, SignedIn
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import BUDGET, FREE
 from keyback.worker import Worker
@@ -60,16 +62,16 @@ def test_a_sign_in_from_somewhere_new_is_told_to_every_mailbox(make_kit: Make, d
     add_contact(kit, "mail", "maya@home.example.net")
     add_contact(kit, "sms", "+8613800000034")
     mine = known(kit)
-    assert isinstance(sign_in(kit, "maya", OLD, THERE), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD, THERE), SignedIn)
     assert told(kit, tray) == ["maya@example.com", "maya@home.example.net"]
     letter = tray.letters[-1]
     assert (letter.facts["what"], letter.facts["source"], letter.facts["username"]) == (
         "new_sign_in", "198.51.100.20", "maya",
     )  # fmt: skip
-    assert not isinstance(sign_in(kit, "maya", OLD, mine), signin.NotSignedIn)
+    assert not isinstance(sign_in(kit, "maya", OLD, mine), NotSignedIn)
     token = token_of(tray)
     assert kit.write(lambda tx: lockdown.lock_by_link(tx, token, True, AWAY))
-    assert sign_in(kit, "maya", OLD, mine) == signin.NotSignedIn("wrong")
+    assert sign_in(kit, "maya", OLD, mine) == NotSignedIn("wrong")
     pid = person_id(kit)
     assert kit.read(lambda tx: tx.sessions.of_person(pid)) == []
 
@@ -91,9 +93,9 @@ def test_what_is_known_is_not_told(make_kit: Make, database_url: str, where: str
         choose(kit, proven(kit, tray), NEW)
         drain(kit)
         password = NEW
-    assert isinstance(sign_in(kit, "maya", password, origin), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", password, origin), SignedIn)
     assert told(kit, tray) == []
-    assert isinstance(sign_in(kit, "maya", password, THERE), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", password, THERE), SignedIn)
     assert told(kit, tray) == ["maya@example.com"], "only that place was known"
 
 
@@ -113,22 +115,22 @@ def test_a_new_place_is_told_once_a_month_and_again_after_a_lock(make_kit: Make,
     assert kit.write(lambda tx: lockdown.lock_by_link(tx, token, False, AWAY))
     choose(kit, proven(kit, tray), NEW)
     drain(kit)
-    assert isinstance(sign_in(kit, "maya", NEW, THERE), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", NEW, THERE), SignedIn)
     assert len(told(kit, tray)) == 3, "the thief's network is no known one"
 
 
 @pytest.mark.covers("A-6.3.5")
 def test_who_has_many_networks_fills_no_mailbox(make_kit: Make) -> None:
     kit, tray = kit_of(make_kit)
-    for n in range(attempts.MOST_A_DAY + 4):
+    for n in range(alerts.MOST_A_DAY + 4):
         sign_in(kit, "maya", OLD, replace(THERE, source=f"198.51.100.{n + 30}"))
-    assert len(told(kit, tray)) == attempts.MOST_A_DAY
+    assert len(told(kit, tray)) == alerts.MOST_A_DAY
 
 
 @pytest.mark.covers("A-6.3.5")
 def test_many_new_places_do_not_hide_a_right_password_without_the_second_step(make_kit: Make) -> None:
     kit, tray = kit_of(make_kit)
-    for n in range(attempts.MOST_A_DAY + 4):
+    for n in range(alerts.MOST_A_DAY + 4):
         sign_in(kit, "maya", OLD, replace(THERE, source=f"198.51.100.{n + 30}"))
     add_totp(kit)
     sign_in(kit, "maya", OLD, replace(THERE, source="203.0.113.200"))
@@ -143,11 +145,11 @@ def test_a_right_password_without_the_second_step_is_told(make_kit: Make, databa
     kit, tray = kit_of(make_kit, database_url)
     add_totp(kit)
     step = sign_in(kit, "maya", OLD, THERE)
-    assert isinstance(step, signin.SecondStep)
+    assert isinstance(step, SecondStep)
     if goes_on:
         s = kit.services
-        done = kit.run(secondstep.take(s.db, s.proofs["totp"], step.token, totp_now(kit), THERE))
-        assert isinstance(done, signin.SignedIn)
+        done = kit.run(second_step.take(s.db, s.proofs["totp"], step.token, totp_now(kit), THERE))
+        assert isinstance(done, SignedIn)
     kit.clock.forward(minutes=9)
     assert told(kit, tray) == (["maya@example.com"] if goes_on else [])
     kit.clock.forward(minutes=2)
@@ -183,7 +185,7 @@ def test_wrong_passwords_that_pile_up_are_told_once_a_day(make_kit: Make, databa
     kit.clock.forward(hours=21)
     guess(kit, "maya", FREE, AWAY)
     assert upkeep(kit) == 1
-    assert isinstance(sign_in(kit, "maya", OLD, HERE), signin.SignedIn), "guesses keep nobody out"
+    assert isinstance(sign_in(kit, "maya", OLD, HERE), SignedIn), "guesses keep nobody out"
 
 
 @pytest.mark.covers("A-6.3.5")
@@ -214,7 +216,7 @@ def test_a_name_that_nobody_has_is_told_to_nobody_and_guessed_alike(make_kit: Ma
     for who in ("maya", "nobody"):
         with statements(kit) as run:
             answers = [sign_in(kit, who, Secret(f"wrong guess {n}"), THERE) for n in range(FREE)]
-        assert answers == [signin.NotSignedIn("wrong")] * FREE
+        assert answers == [NotSignedIn("wrong")] * FREE
         seen.append(list(run))
     assert seen[0] == seen[1], "what a guess costs does not tell who is written to"
     assert upkeep(kit) == 1
@@ -246,11 +248,11 @@ def test_a_worker_looks_at_many_in_portions_and_at_new_ones_only(make_kit: Make,
         kit.clock.forward(hours=1 - FREE)
     since, name, letters = kit.clock.now - 24 * 3_600_000, "", []
     while True:
-        found, name = kit.write(lambda tx, after=name: attempts.look(tx, since, after, limit=2))
+        found, name = kit.write(lambda tx, after=name: alerts.look(tx, since, after, limit=2))
         letters.append(found)
         if not name:
             break
     assert letters == [2, 2, 1]
     with statements(kit) as run:
-        kit.write(lambda tx: attempts.look(tx, kit.clock.now))
+        kit.write(lambda tx: alerts.look(tx, kit.clock.now))
     assert len([s for s in run if "failures" in s]) == 1

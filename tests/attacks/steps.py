@@ -9,13 +9,13 @@ from typing import Any
 
 from sqlalchemy import event
 
-from keyback.application import signin
 from keyback.application.origin import Origin
 from keyback.application.ports.channels import Letter, Receipt
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import mailed_link, new_password, start
 from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.start import Started
+from keyback.application.signin import sign_in as signin_sign_in
 from keyback.domain.case import Case
 from keyback.domain.secret import Secret
 from keyback.worker import Worker
@@ -134,8 +134,10 @@ def set_password(kit: Kit, username: str, password: Secret = OLD, job_id: str = 
     kit.write(fn)
 
 
-def sign_in(kit: Kit, who: str, password: Secret, origin: Origin = HERE) -> signin.SignedIn | signin.NotSignedIn:
-    return kit.run(signin.sign_in(kit.services.db, kit.services.gate, who, password, origin))
+def sign_in(
+    kit: Kit, who: str, password: Secret, origin: Origin = HERE
+) -> signin_sign_in.SignedIn | signin_sign_in.NotSignedIn:
+    return kit.run(signin_sign_in.sign_in(kit.services.db, kit.services.gate, who, password, origin))
 
 
 def types(kit: Kit) -> list[str]:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from keyback.application import signin
 from keyback.application.ports.storage import StorageDown
 from keyback.application.recovery import apply, cancel, mailed_link, new_password
+from keyback.application.signin.sign_in import NotSignedIn, SignedIn, session_of
 from keyback.domain import challenge as ch
 from keyback.domain.case import State
 from keyback.domain.errors import Refusal
@@ -114,7 +114,7 @@ def test_a_link_dies_with_what_it_was_sent_for(make_kit: Make, change: str) -> N
         choose(kit, case_of(kit, second).id)  # type: ignore[union-attr]
         drain(kit)
     elif change == "sign-in":
-        assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+        assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
     else:
         one = person("maya")
         other = {
@@ -214,7 +214,7 @@ def test_no_step_can_be_skipped(make_kit: Make) -> None:
     with pytest.raises(Refusal, match="wrong_state"):
         kit.write(lambda tx: cancel.cancel(tx, case.id, "owner"))
     drain(kit)
-    assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
 
 
 @pytest.mark.covers("C22")
@@ -302,12 +302,10 @@ def test_a_hundred_wrong_passwords_switch_it_off_and_recovery_stays_open(make_ki
     set_password(kit, "maya")
     pid = kit.read(lambda tx: tx.people.account_by_username("builtin", "maya"))[0].id
     kit.write(lambda tx: tx.counters.add([f"pw/{pid}"] * 100))  # as patient guessing from many networks leaves it
-    assert sign_in(kit, "maya", OLD) == signin.NotSignedIn("wrong"), (
-        "a stranger does not learn that it is the right one"
-    )
+    assert sign_in(kit, "maya", OLD) == NotSignedIn("wrong"), "a stranger does not learn that it is the right one"
     choose(kit, proven(kit, tray))
     drain(kit)
-    assert isinstance(sign_in(kit, "maya", NEW), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", NEW), SignedIn)
 
 
 @pytest.mark.covers("D13", "A-16.5.3")
@@ -361,8 +359,8 @@ def test_fifty_different_passwords_at_once_and_one_wins(database_url: str, make_
     others = [a for a in answers if isinstance(a, Exception)]
     assert {(type(a), a.code, a.values["same"]) for a in others} == {(Refusal, "already_chosen", False)}
     drain(kit)
-    assert isinstance(sign_in(kit, "maya", words[winners[0]]), signin.SignedIn)
-    assert sign_in(kit, "maya", words[(winners[0] + 1) % 50]) == signin.NotSignedIn("wrong")
+    assert isinstance(sign_in(kit, "maya", words[winners[0]]), SignedIn)
+    assert sign_in(kit, "maya", words[(winners[0] + 1) % 50]) == NotSignedIn("wrong")
     assert [x.kind for x in tray.letters].count("changed") == 1
 
 
@@ -391,18 +389,18 @@ def test_every_session_is_dead_and_none_is_opened(make_kit: Make) -> None:
     mine = [sign_in(kit, "maya", OLD) for _ in range(3)]
     theirs = sign_in(kit, "noor", OLD)
     case_id = proven(kit, tray)
-    live = lambda s: kit.read(lambda tx: signin.session_of(tx, s.token)) is not None  # noqa: E731
+    live = lambda s: kit.read(lambda tx: session_of(tx, s.token)) is not None  # noqa: E731
     assert all(live(s) for s in mine)
     choose(kit, case_id)
     assert not any(live(s) for s in mine)
     late = sign_in(kit, "maya", OLD)  # between the choice and its being carried out the old one still works
     drain(kit)
-    assert isinstance(late, signin.SignedIn)
+    assert isinstance(late, SignedIn)
     assert not live(late)
     pid = mine[0].person.id  # type: ignore[union-attr]
     assert kit.read(lambda tx: tx.sessions.of_person(pid)) == []
     assert live(theirs)
-    assert sign_in(kit, "maya", OLD) == signin.NotSignedIn("wrong")
+    assert sign_in(kit, "maya", OLD) == NotSignedIn("wrong")
 
 
 @pytest.mark.covers("B7", "L10")
@@ -412,13 +410,13 @@ def test_one_counter_whatever_form_of_the_name(make_kit: Make) -> None:
     set_password(kit, "maya")
     forms = ["maya", "MAYA", " maya ", "ｍａｙａ", "maya@example.com", "MAYA@EXAMPLE.COM"]
     bad = [Secret(f"not the password {n}") for n in range(FREE)]
-    slow = signin.NotSignedIn("slow_down", 30)
+    slow = NotSignedIn("slow_down", 30)
     answers = [sign_in(kit, form, b) for form, b in zip(forms, bad, strict=False)]
-    assert set(answers) == {signin.NotSignedIn("wrong")}
+    assert set(answers) == {NotSignedIn("wrong")}
     for form in forms:
         assert sign_in(kit, form, OLD) == slow
     unknown = [sign_in(kit, f, b) for f, b in zip(["nobody", "NOBODY ", "ｎｏｂｏｄｙ"] * 2, [*bad, OLD], strict=True)]
-    assert unknown == [signin.NotSignedIn("wrong")] * FREE + [slow]
+    assert unknown == [NotSignedIn("wrong")] * FREE + [slow]
 
 
 @pytest.mark.covers("N18", "INV-I12")

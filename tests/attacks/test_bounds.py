@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import pytest
 from sqlalchemy.engine.default import DefaultDialect
 
-from keyback.application import signin
+from keyback.application.signin.sign_in import SignedIn
 from keyback.domain.challenge import holder_secret
 from keyback.web import bounds
 from keyback.web.account.session import form_token
@@ -81,7 +81,7 @@ class Site:
     def enter(self) -> None:
         """Signs in (anew)."""
         done = sign_in(self.kit, "maya", OLD)
-        assert isinstance(done, signin.SignedIn)
+        assert isinstance(done, SignedIn)
         self.token = done.token
         self.cookie = f"keyback-session={done.token}; keyback-recovery={self.handle}.{self.secret}".encode()
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from keyback.application import signin, throttle
+from keyback.application import throttle
 from keyback.application.origin import Origin
+from keyback.application.signin import sign_in
 from keyback.domain.secret import Secret
 from tests.attacks.steps import HERE, NEW, OLD, choose, drain, proven, set_password
 from tests.attacks.test_throttling import WRONG, guess, owned, person_id, somewhere, tray_and
@@ -17,12 +18,12 @@ from tests.conftest import Kit
 
 Make = Callable[..., Kit]
 MINUTE = 60_000
-LOCKED = signin.NotSignedIn("slow_down", 30 * 60)
+LOCKED = sign_in.NotSignedIn("slow_down", 30 * 60)
 
 
 def enter(kit: Kit, who: str, word: Secret, origin: Origin = HERE) -> Any:
     s = kit.services
-    return kit.run(signin.sign_in(s.db, s.gate, who, word, origin, s.rules))
+    return kit.run(sign_in.sign_in(s.db, s.gate, who, word, origin, s.rules))
 
 
 def both(kit: Kit, n: int, origin: Origin = HERE) -> Any:
@@ -46,7 +47,7 @@ def test_the_lock_holds_from_the_moment_a_password_was_chosen(make_kit: Make, pr
     kit.clock.forward(minutes=29)
     assert enter(kit, "maya", OLD, somewhere(1)).wait_s == enter(kit, "nobody", OLD, somewhere(1)).wait_s <= 6 * 60
     kit.clock.forward(minutes=6)
-    assert isinstance(enter(kit, "maya", OLD, somewhere(1)), signin.SignedIn)
+    assert isinstance(enter(kit, "maya", OLD, somewhere(1)), sign_in.SignedIn)
 
 
 @pytest.mark.covers("E27", "C-2")
@@ -55,7 +56,7 @@ def test_who_waits_as_long_as_they_are_told_gets_in(make_kit: Make) -> None:
     for n in range(5):
         enter(kit, "maya", guess(n), somewhere(n))
     waited = 0
-    while isinstance(answer := enter(kit, "maya", OLD), signin.NotSignedIn):
+    while isinstance(answer := enter(kit, "maya", OLD), sign_in.NotSignedIn):
         kit.clock.now += answer.wait_s * 1000
         waited += answer.wait_s
     assert 30 * 60 <= waited <= 35 * 60
@@ -69,7 +70,7 @@ def test_a_recovery_opens_it_at_once_and_it_can_close_again_at_once(database_url
     assert enter(kit, "maya", OLD) == LOCKED
     choose(kit, proven(kit, tray), Secret("Supper-ladder-teapot-7"))
     drain(kit)
-    assert isinstance(enter(kit, "maya", Secret("Supper-ladder-teapot-7")), signin.SignedIn)
+    assert isinstance(enter(kit, "maya", Secret("Supper-ladder-teapot-7")), sign_in.SignedIn)
     assert [enter(kit, "maya", guess(100 + n), somewhere(n)) for n in range(5)] == [WRONG] * 5
     assert enter(kit, "maya", NEW, somewhere(9)) == LOCKED, "in the same step in which it was opened"
 
@@ -80,13 +81,13 @@ def test_somebody_who_changes_their_password_is_not_locked_by_what_was_guessed_b
     inside = enter(kit, "maya", OLD)
     for n in range(5):
         enter(kit, "maya", guess(n), somewhere(n))
-    session = kit.read(lambda tx: signin.session_of(tx, inside.token))
+    session = kit.read(lambda tx: sign_in.session_of(tx, inside.token))
     assert session is not None
     from keyback.application.account import change_password
 
     found = change_password.change(kit.services, session[0], OLD, Secret("Lantern-harbour-17"), HERE)
     assert not kit.run(found)
-    assert isinstance(enter(kit, "maya", Secret("Lantern-harbour-17"), somewhere(9)), signin.SignedIn)
+    assert isinstance(enter(kit, "maya", Secret("Lantern-harbour-17"), somewhere(9)), sign_in.SignedIn)
     pid = person_id(kit)
     kit.write(lambda tx: throttle.unlock(tx, pid))  # nothing is left to open, and it opens nothing else
 
@@ -109,7 +110,7 @@ def test_a_burst_on_all_sides_is_compared_five_times(database_url: str, make_kit
     s = kit.services
 
     async def burst() -> list[Any]:
-        tries = (signin.sign_in(s.db, s.gate, "maya", guess(n), somewhere(n), s.rules) for n in range(30))
+        tries = (sign_in.sign_in(s.db, s.gate, "maya", guess(n), somewhere(n), s.rules) for n in range(30))
         return await asyncio.gather(*tries)
 
     answers = kit.run(burst())

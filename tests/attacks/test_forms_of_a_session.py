@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application import signin
+from keyback.application.signin.sign_in import SignedIn, sign_out
 from keyback.web.account.session import form_token
 from keyback.web.cookies import ALL, Cookies
 from keyback.web.front import Front
@@ -144,8 +144,8 @@ def test_a_session_over_means_the_way_to_sign_in_whatever_the_form_carries(make_
     kit, _ = ready(make_kit, sqlite_url)
     site = Site(kit)
     done = sign_in(kit, "maya", OLD)
-    assert isinstance(done, signin.SignedIn)
+    assert isinstance(done, SignedIn)
     site.cookies["session"] = done.token
-    kit.write(lambda tx: signin.sign_out(tx, done.token))
+    kit.write(lambda tx: sign_out(tx, done.token))
     got = posted(site, "/account/totp", form_token(done.token))
     assert (got.status_code, got.headers["location"]) == (303, "/sign-in")

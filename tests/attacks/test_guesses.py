@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from keyback.application import guesses, known_devices, retention, stepup
+from keyback.application import guesses, known_devices, retention
 from keyback.application.origin import Origin
 from keyback.application.recovery import mailed_link
+from keyback.application.signin import step_up
 from keyback.domain import challenge as ch
 from tests.attacks.enrolled import add_totp, answer_way, ask_way, person_id, totp_now
 from tests.attacks.steps import HERE, Tray, ask, begin, drain, fit, statements, try_code
@@ -49,7 +50,7 @@ def flood(kit: Kit, origin: Origin, times: int) -> None:
 
 def test_the_parts_are_within_the_hundred() -> None:
     assert guesses.CODE + guesses.OWN <= ch.HARD_CAP
-    assert guesses.PROOF + guesses.OWN + stepup.CAP <= ch.HARD_CAP <= 100
+    assert guesses.PROOF + guesses.OWN + step_up.CAP <= ch.HARD_CAP <= 100
     assert guesses.OWN >= ch.TRIES_SHOWN
 
 

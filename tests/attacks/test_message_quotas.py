@@ -62,8 +62,8 @@ WRITTEN = {
     "application.notifications.account_changes.tell": (
         "notice: whoever is signed in, or has recovered, changed something"
     ),
-    "application.attempts._tell": "notice: a right password, five a day of each kind",
-    "application.attempts._look_at": "notice: once a day",
+    "application.signin.alerts._tell": "notice: a right password, five a day of each kind",
+    "application.signin.alerts._look_at": "notice: once a day",
     "application.people.address_changes._letter": "notice: once for each address that an import changes",
     "application.passwords.expiry._tell": "notice: each step once",
     "application.recovery.aftercare.remind_later": "notice: once after a recovery",

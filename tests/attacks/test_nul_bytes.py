@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from keyback.application import signin
 from keyback.application.enrolment import contacts
+from keyback.application.signin.sign_in import SecondStep, SignedIn
 from keyback.domain.challenge import token_digest
 from keyback.storage.schema import intakes
 from keyback.web import forms, intake
@@ -61,14 +61,14 @@ def proven(kit: Kit, tray: Tray) -> Any:
 def cookies(kit: Kit, tray: Tray) -> dict[str, str]:
     """Everything that a browser can hold: a session, a recovery that is proven, a mailed link, a sign-in half-way."""
     done = sign_in(kit, "maya", OLD)
-    assert isinstance(done, signin.SignedIn)
+    assert isinstance(done, SignedIn)
     other = ask(kit, "maya")
     drain(kit)
     link = secrets_of(tray.letters[-1])[0]
     held = proven(kit, tray)
     add_totp(kit)
     half = sign_in(kit, "maya", OLD)
-    assert isinstance(half, signin.SecondStep)
+    assert isinstance(half, SecondStep)
     kit.write(lambda tx: tx.sessions.prove(token_digest(done.token), "totp"))
     recovery = f"{held.handle}.{held.secret}~{other.handle}.{other.secret}"
     return {"session": done.token, "recovery": recovery, "link": link, "second": half.token, "ticket": "x" * 43}
@@ -112,7 +112,7 @@ def test_a_password_with_a_nul_byte_is_refused_in_the_words_of_the_rules(at: tup
     kit, tray = at
     site, typed = Site(kit), "nul\0 in the middle of it"
     done = sign_in(kit, "maya", OLD)
-    assert isinstance(done, signin.SignedIn)
+    assert isinstance(done, SignedIn)
     held = proven(kit, tray)
     kept = f"keyback-session={done.token}; keyback-recovery={held.handle}.{held.secret}"
     headers = {"sec-fetch-site": "same-origin", "accept-language": "en", "cookie": kept}
@@ -130,7 +130,7 @@ def test_a_password_with_a_nul_byte_is_refused_in_the_words_of_the_rules(at: tup
 def test_no_text_of_the_api_breaks_on_a_nul_byte(at: tuple[Kit, Tray]) -> None:
     kit, tray = at
     app, done = Site(kit).app, sign_in(kit, "maya", OLD)
-    assert isinstance(done, signin.SignedIn)
+    assert isinstance(done, SignedIn)
     held = proven(kit, tray)
     doc, tried = openapi(), 0
     for path, methods in doc["paths"].items():

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from keyback.application import known_devices, secondstep, signin
+from keyback.application import known_devices
 from keyback.application.origin import Origin
+from keyback.application.signin import second_step, sign_in
 from keyback.domain import challenge as ch
 from keyback.domain.factor import Factor
 from keyback.testing.authenticator import Authenticator
@@ -37,13 +38,13 @@ def owner(make_kit: Make, url: str | None = None) -> tuple[Kit, Authenticator]:
 def show(kit: Kit, key: Authenticator, origin: Origin = HERE, *, forged: bool = False) -> Any:
     """What comes of showing a passkey to the sign-in page, or what only has its id."""
     proof: Any = kit.services.proofs["passkey"]
-    ticket = secondstep.new_ticket(kit.clock())
-    options = proof.form([secondstep.stand_in(kit.services.seals, ticket)], "en")["options"]
+    ticket = second_step.new_ticket(kit.clock())
+    options = proof.form([second_step.stand_in(kit.services.seals, ticket)], "en")["options"]
     answer = json.loads(key.get(options))
     if forged:
         answer["response"]["signature"] = "AAAA"
     typed = json.dumps(answer)
-    return kit.run(secondstep.by_passkey(kit.services.db, proof, ticket, proof.lookup(typed), typed, origin))
+    return kit.run(second_step.by_passkey(kit.services.db, proof, ticket, proof.lookup(typed), typed, origin))
 
 
 @pytest.mark.covers("INV-I9", "N-T4", "N-T5")
@@ -51,11 +52,11 @@ def test_a_stranger_with_the_id_of_a_passkey_keeps_its_owner_from_nothing(make_k
     kit, key = owner(make_kit, database_url)
     for _ in range(11):
         for _ in range(ch.WINDOW_TRIES):
-            assert show(kit, key, STRANGER, forged=True) == signin.NotSignedIn("wrong")
+            assert show(kit, key, STRANGER, forged=True) == sign_in.NotSignedIn("wrong")
         kit.clock.forward(minutes=61)
-    assert show(kit, key, STRANGER) == signin.NotSignedIn("wrong"), "from there not even the right one"
-    assert isinstance(show(kit, key), signin.SignedIn)
-    assert isinstance(show(kit, key, replace(STRANGER, source="203.0.114.9")), signin.SignedIn)
+    assert show(kit, key, STRANGER) == sign_in.NotSignedIn("wrong"), "from there not even the right one"
+    assert isinstance(show(kit, key), sign_in.SignedIn)
+    assert isinstance(show(kit, key, replace(STRANGER, source="203.0.114.9")), sign_in.SignedIn)
 
 
 @pytest.mark.covers("N-T4", "N-T5")
@@ -65,17 +66,17 @@ def test_the_owners_browser_is_not_kept_out_by_its_own_network(make_kit: Make, d
     mine = replace(STRANGER, device=kit.write(lambda tx: known_devices.remember(tx, pid, STRANGER)))
     for _ in range(ch.WINDOW_TRIES):
         show(kit, key, STRANGER, forged=True)
-    assert show(kit, key, STRANGER) == signin.NotSignedIn("wrong")
-    assert isinstance(show(kit, key, mine), signin.SignedIn)
+    assert show(kit, key, STRANGER) == sign_in.NotSignedIn("wrong")
+    assert isinstance(show(kit, key, mine), sign_in.SignedIn)
     for _ in range(ch.WINDOW_TRIES):
         show(kit, key, mine, forged=True)
-    assert show(kit, key, mine) == signin.NotSignedIn("wrong"), "guessing is capped there, too"
+    assert show(kit, key, mine) == sign_in.NotSignedIn("wrong"), "guessing is capped there, too"
     kit.clock.forward(minutes=61)
-    assert isinstance(show(kit, key, mine), signin.SignedIn)
+    assert isinstance(show(kit, key, mine), sign_in.SignedIn)
 
 
 @pytest.mark.covers("N-T6")
 def test_right_answers_are_no_tries(make_kit: Make) -> None:
     kit, key = owner(make_kit)
     for _ in range(ch.WINDOW_TRIES + 3):
-        assert isinstance(show(kit, key), signin.SignedIn)
+        assert isinstance(show(kit, key), sign_in.SignedIn)

@@ -9,11 +9,11 @@ from typing import Any
 import pyotp
 import pytest
 
-from keyback.application import signin
 from keyback.application.account import lockdown
 from keyback.application.enrolment import factors
 from keyback.application.origin import Origin
 from keyback.application.recovery import cancel, evidence, remedy, replace_factor, replace_mailbox, replace_passkey
+from keyback.application.signin.sign_in import NotSignedIn, SignedIn
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.secret import Secret
 from tests.attacks.enrolled import (
@@ -103,13 +103,13 @@ def test_unlocking_leaves_the_password_as_it_is(make_kit: Make, database_url: st
     pid = person_id(kit)
     account = kit.read(lambda tx: tx.people.accounts([pid])[pid][0].id)
     kit.write(lambda tx: tx.people.set_account_state(account, "locked"))
-    assert not isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+    assert not isinstance(sign_in(kit, "maya", OLD), SignedIn)
     started = begun(kit, tray, "locked")
     browser, at = Browser(kit, started), f"/r/{started.handle}"
     assert f'action="{at}/unlock"' in browser("GET", at).text
     assert browser("POST", f"{at}/unlock").headers["location"] == at
     assert "unlocked" in browser("GET", at).text
-    assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
     assert browser("POST", f"{at}/unlock").headers["location"] == at  # once is enough
     drain(kit)
     assert tray.letters[-1].facts["what"] == "unlocked"
@@ -128,9 +128,9 @@ def test_nobody_unlocks_without_proof_or_with_somebody_elses(make_kit: Make) -> 
     assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
     for started in (stranger, other):
         Browser(kit, started)("POST", f"/r/{started.handle}/unlock")
-        assert not isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+        assert not isinstance(sign_in(kit, "maya", OLD), SignedIn)
     Browser(kit, owner)("POST", f"/r/{owner.handle}/unlock")
-    assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
 
 
 @pytest.mark.covers("J5", "J1")
@@ -139,7 +139,7 @@ def test_what_keeps_failing_is_shown_to_who_has_proven_who_they_are(make_kit: Ma
     set_password(kit, "maya", OLD)
     set_password(kit, "maya", NEW, "later")
     for _ in range(4):
-        assert sign_in(kit, "maya", OLD, Origin("203.0.113.77", "ExampleSync/2.1")) == signin.NotSignedIn("wrong")
+        assert sign_in(kit, "maya", OLD, Origin("203.0.113.77", "ExampleSync/2.1")) == NotSignedIn("wrong")
     started = ask(kit, "maya", journey="locked")
     drain(kit)
     browser, at = Browser(kit, started), f"/r/{started.handle}"
@@ -149,7 +149,7 @@ def test_what_keeps_failing_is_shown_to_who_has_proven_who_they_are(make_kit: Ma
     assert "203.0.113.77" in told
     assert "previous password" in told
     assert browser("POST", f"{at}/unlock").headers["location"] == at
-    assert isinstance(sign_in(kit, "maya", NEW), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", NEW), SignedIn)
 
 
 def test_who_is_not_sure_chooses_a_new_password_instead(make_kit: Make) -> None:
@@ -361,4 +361,4 @@ def test_what_its_owner_locked_opens_with_a_new_password_only(make_kit: Make) ->
     started = begun(kit, tray, "locked")
     browser, at = Browser(kit, started), f"/r/{started.handle}"
     assert browser("POST", f"{at}/unlock").headers["location"] == f"{at}?new=1"
-    assert not isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+    assert not isinstance(sign_in(kit, "maya", OLD), SignedIn)

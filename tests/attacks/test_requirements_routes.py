@@ -8,12 +8,14 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from keyback.application import handles, secondstep, signin
+from keyback.application import handles
 from keyback.application.account import lockdown
 from keyback.application.enrolment import factors, invitations
 from keyback.application.notifications import account_changes
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import mailed_link
+from keyback.application.signin import second_step
+from keyback.application.signin import sign_in as signin_sign_in
 from keyback.domain.challenge import HOUR, LINK_LIFE, holder_secret
 from keyback.domain.secret import Secret
 from keyback.storage.schema import accounts, people, sessions
@@ -79,7 +81,7 @@ def ready(make_kit: Make, url: str) -> tuple[Kit, Tray]:
 
 def token_of(kit: Kit, who: str) -> str:
     done = sign_in(kit, who, OLD)
-    assert isinstance(done, signin.SignedIn)
+    assert isinstance(done, signin_sign_in.SignedIn)
     return done.token
 
 
@@ -243,7 +245,7 @@ def every_token(kit: Kit, tray: Tray) -> dict[str, str]:
     tokens = {"session": token_of(kit, "maya")}
     add_totp(kit)
     waits = sign_in(kit, "maya", OLD)
-    assert isinstance(waits, signin.SecondStep)
+    assert isinstance(waits, signin_sign_in.SecondStep)
     pid = person_id(kit)
     kit.write(lambda tx: account_changes.changed(tx, pid, "totp_removed", HERE))
     drain(kit)
@@ -261,8 +263,8 @@ def opens(kit: Kit, token: str) -> set[str]:
 
     def look(tx: Tx) -> set[str]:
         taken: dict[str, bool] = {
-            "session": signin.session_of(tx, token, limited=True) is not None,
-            "second": secondstep.look(tx, token) is not None,
+            "session": signin_sign_in.session_of(tx, token, limited=True) is not None,
+            "second": second_step.look(tx, token) is not None,
             "lock": not lockdown.look(tx, token).problem,
             "link": mailed_link.look_at_link(tx, token).problem is None,
             "stop": mailed_link.look_at_stop(tx, token).problem is None,
@@ -315,7 +317,7 @@ def test_nobody_has_a_first_password(make_kit: Make, database_url: str) -> None:
             "None",
             "$argon2id$",
         ):
-            assert isinstance(sign_in(kit, who, Secret(guess)), signin.NotSignedIn), guess
+            assert isinstance(sign_in(kit, who, Secret(guess)), signin_sign_in.NotSignedIn), guess
     assert protection(kit, "maya")[-1] is None
     handle, link, _, _ = begin(kit, tray)  # what activates an account is a recovery: random, an hour, once
     assert accept(kit, link) is None
@@ -323,7 +325,7 @@ def test_nobody_has_a_first_password(make_kit: Make, database_url: str) -> None:
     assert case is not None
     choose(kit, case.id)
     drain(kit)
-    assert isinstance(sign_in(kit, "maya", NEW), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", NEW), signin_sign_in.SignedIn)
     assert protection(kit, "omar")[-1] is None
     assert accept(kit, link) == "used"
 
@@ -348,4 +350,4 @@ def test_the_first_visitor_of_a_fresh_installation_becomes_nobody(make_kit: Make
 @pytest.mark.parametrize("typed", ["", " ", "ma\0ya", "\0malformed", "\1malformed", "a" * 5000, "\u202emaya"])
 def test_a_name_that_cannot_be_one_is_wrong_like_any_other(make_kit: Make, database_url: str, typed: str) -> None:
     kit, _ = ready(make_kit, database_url)
-    assert sign_in(kit, typed, OLD) == sign_in(kit, "nobody", OLD) == signin.NotSignedIn("wrong")
+    assert sign_in(kit, typed, OLD) == sign_in(kit, "nobody", OLD) == signin_sign_in.NotSignedIn("wrong")

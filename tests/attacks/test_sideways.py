@@ -8,11 +8,11 @@ from typing import Any
 import httpx2
 import pytest
 
-from keyback.application import signin
 from keyback.application.origin import Origin
 from keyback.application.passwords import validation
 from keyback.application.ports.storage import Imported, ImportedAccount
 from keyback.application.recovery import cancel, mailed_link
+from keyback.application.signin.sign_in import NotSignedIn, SignedIn
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import FREE, OF_SOURCE
 from keyback.web.app import make_app, make_desk
@@ -99,14 +99,14 @@ def test_right_passwords_do_not_count(make_kit: Make) -> None:
     fit(kit, person("maya"))
     set_password(kit, "maya")
     for _ in range(FREE + 2):
-        assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+        assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
     bad = Secret("not the password")
     for n in range(OF_SOURCE):
-        assert sign_in(kit, f"nobody{n}", bad) == signin.NotSignedIn("wrong")
-    slow = signin.NotSignedIn("slow_down", 3600)
+        assert sign_in(kit, f"nobody{n}", bad) == NotSignedIn("wrong")
+    slow = NotSignedIn("slow_down", 3600)
     assert sign_in(kit, "nobody", bad) == slow
     assert sign_in(kit, "maya", OLD) == slow, "a network that only guesses has used its tries up"
-    assert isinstance(sign_in(kit, "maya", OLD, Origin("192.0.2.8")), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD, Origin("192.0.2.8")), SignedIn)
 
 
 @pytest.mark.covers("E8", "C22")

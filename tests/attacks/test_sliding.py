@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from keyback.application import signin
 from keyback.application.guesses import count
 from keyback.application.ports.storage import Tx
+from keyback.application.signin.sign_in import NotSignedIn
 from keyback.domain import challenge as ch
 from keyback.domain.throttle import OF_SOURCE
 from tests.attacks.steps import HERE, sign_in
@@ -104,7 +104,7 @@ def test_wrong_codes_and_wrong_passwords_meet_it(make_kit: Make) -> None:
     kit.clock.now += 2000
     assert codes(20) <= 1
     slow = passwords(3, 500)[-1]
-    assert isinstance(slow, signin.NotSignedIn)
+    assert isinstance(slow, NotSignedIn)
     assert slow.reason == "slow_down"
     kit.clock.now += slow.wait_s * 1000
     assert codes(20) == ch.WINDOW_TRIES

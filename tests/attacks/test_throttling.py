@@ -11,10 +11,11 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import event, text
 
-from keyback.application import known_devices, signin, throttle
+from keyback.application import known_devices, throttle
 from keyback.application.origin import Origin
 from keyback.application.ports.hashing import Busy
 from keyback.application.ports.storage import Tx
+from keyback.application.signin import sign_in as signin_sign_in
 from keyback.domain.challenge import HARD_CAP, HOUR
 from keyback.domain.password import DAY
 from keyback.domain.secret import Secret
@@ -24,7 +25,7 @@ from tests.attacks.steps import HERE, NEW, OLD, Tray, choose, drain, fit, proven
 from tests.conftest import Kit, person
 
 Make = Callable[..., Kit]
-WRONG = signin.NotSignedIn("wrong")
+WRONG = signin_sign_in.NotSignedIn("wrong")
 MINUTE = 60_000
 
 
@@ -70,15 +71,15 @@ def test_each_further_guess_from_a_network_waits_twice_as_long(database_url: str
     waits = []
     for n in range(FREE, FREE + 9):
         answer = sign_in(kit, "maya", guess(n))
-        assert isinstance(answer, signin.NotSignedIn)
+        assert isinstance(answer, signin_sign_in.NotSignedIn)
         waits.append(answer.wait_s)
         kit.clock.now += answer.wait_s * 1000 - 1
-        assert sign_in(kit, "maya", OLD) == signin.NotSignedIn("slow_down", 1), "the right one waits as well"
+        assert sign_in(kit, "maya", OLD) == signin_sign_in.NotSignedIn("slow_down", 1), "the right one waits as well"
         kit.clock.now += 1
         assert sign_in(kit, "maya", guess(n)) == WRONG
     assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
     kit.clock.forward(hours=1)
-    assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), signin_sign_in.SignedIn)
 
 
 @pytest.mark.covers("J1", "N-T5")
@@ -88,9 +89,9 @@ def test_asking_while_one_has_to_wait_does_not_prolong_it(make_kit: Make) -> Non
         sign_in(kit, "maya", guess(n))
     for n in range(29):
         kit.clock.now += 1000
-        assert sign_in(kit, "maya", guess(100 + n)) == signin.NotSignedIn("slow_down", 29 - n)
+        assert sign_in(kit, "maya", guess(100 + n)) == signin_sign_in.NotSignedIn("slow_down", 29 - n)
     kit.clock.now += 1000
-    assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), signin_sign_in.SignedIn)
 
 
 @pytest.mark.covers("D1", "N-T4")
@@ -100,7 +101,7 @@ def test_guesses_at_once_count_before_they_are_compared(database_url: str, make_
 
     async def burst() -> list[Any]:
         words = [*(guess(n) for n in range(40)), OLD]
-        return await asyncio.gather(*(signin.sign_in(s.db, s.gate, "maya", w, HERE) for w in words))
+        return await asyncio.gather(*(signin_sign_in.sign_in(s.db, s.gate, "maya", w, HERE) for w in words))
 
     answers = kit.run(burst())
     assert answers.count(WRONG) == FREE
@@ -113,9 +114,9 @@ def test_one_network_guessing_at_many_names_waits_and_tells_how_long(make_kit: M
     kit.clock.forward(minutes=1)
     assert [sign_in(kit, f"name{n}", guess(n)) for n in range(OF_SOURCE)] == [WRONG] * OF_SOURCE
     kit.clock.forward(minutes=20)
-    assert sign_in(kit, "maya", OLD) == signin.NotSignedIn("slow_down", 40 * 60)
+    assert sign_in(kit, "maya", OLD) == signin_sign_in.NotSignedIn("slow_down", 40 * 60)
     kit.clock.forward(minutes=40)
-    assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), signin_sign_in.SignedIn)
 
 
 def test_a_full_gate_costs_no_try(make_kit: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -129,7 +130,7 @@ def test_a_full_gate_costs_no_try(make_kit: Make, monkeypatch: pytest.MonkeyPatc
         for n in range(OF_SOURCE + 1):
             with pytest.raises(Busy):
                 sign_in(kit, "maya", guess(n))
-    assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), signin_sign_in.SignedIn)
 
 
 # ── a hundred in a row ──────────────────────────────────────────────────────
@@ -165,9 +166,9 @@ def test_a_stranger_cannot_keep_the_owner_out_of_a_known_browser_or_network(make
         kit.clock.forward(hours=1)
         attack(kit, 20, start=hour * 20)
         away = replace(browser, source="203.0.113.5")
-        assert isinstance(sign_in(kit, "maya", OLD, away), signin.SignedIn)
+        assert isinstance(sign_in(kit, "maya", OLD, away), signin_sign_in.SignedIn)
     attack(kit, 100, start=600)
-    assert isinstance(sign_in(kit, "maya", OLD, replace(HERE, agent="another browser")), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD, replace(HERE, agent="another browser")), signin_sign_in.SignedIn)
 
 
 @pytest.mark.covers("J1")
@@ -179,10 +180,10 @@ def test_a_colleague_on_the_same_network_cannot_either(make_kit: Make) -> None:
     for n in range(60):
         kit.clock.forward(hours=1)
         assert sign_in(kit, "maya", guess(1000 + n), colleague) == WRONG
-    assert sign_in(kit, "maya", OLD, colleague) == signin.NotSignedIn("slow_down", 3600)
+    assert sign_in(kit, "maya", OLD, colleague) == signin_sign_in.NotSignedIn("slow_down", 3600)
     kit.clock.forward(hours=1)
     assert sign_in(kit, "maya", OLD, colleague) == WRONG, "their part of the hundred is used up"
-    assert isinstance(sign_in(kit, "maya", OLD, browser), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD, browser), signin_sign_in.SignedIn)
 
 
 @pytest.mark.covers("N-T4", "J5")
@@ -193,7 +194,7 @@ def test_the_owners_own_browser_is_told_that_the_password_is_off(make_kit: Make)
         kit.clock.forward(hours=1)
         assert sign_in(kit, "maya", guess(n), browser) == WRONG
     kit.clock.forward(hours=1)
-    assert sign_in(kit, "maya", OLD, browser) == signin.NotSignedIn("off")
+    assert sign_in(kit, "maya", OLD, browser) == signin_sign_in.NotSignedIn("off")
     assert sign_in(kit, "noor", OLD, browser) == WRONG, "whoever else is named from there"
 
 
@@ -208,7 +209,7 @@ def test_a_recovery_lets_the_owner_in_while_the_guessing_goes_on(make_kit: Make)
     attack(kit, 100, start=200)
     for n in range(OF_SOURCE):
         sign_in(kit, f"name{n}", guess(n))
-    assert isinstance(sign_in(kit, "maya", NEW), signin.SignedIn), "from where it was done"
+    assert isinstance(sign_in(kit, "maya", NEW), signin_sign_in.SignedIn), "from where it was done"
 
 
 @pytest.mark.covers("C-2", "N-T4")
@@ -217,19 +218,19 @@ def test_unlocking_opens_every_kind_of_lock(make_kit: Make) -> None:
     rules = kit.services.rules
 
     def enter(word: Secret, origin: Origin = HERE) -> Any:
-        return kit.run(signin.sign_in(kit.services.db, kit.services.gate, "maya", word, origin, rules))
+        return kit.run(signin_sign_in.sign_in(kit.services.db, kit.services.gate, "maya", word, origin, rules))
 
     kit.clock.forward(minutes=10)
     for n in range(6):
         enter(guess(n))
     pid = person_id(kit)
-    assert enter(OLD) == signin.NotSignedIn("slow_down", 30 * 60)
+    assert enter(OLD) == signin_sign_in.NotSignedIn("slow_down", 30 * 60)
     kit.write(lambda tx: throttle.unlock(tx, pid, HERE.source))
-    assert isinstance(enter(OLD), signin.SignedIn)
+    assert isinstance(enter(OLD), signin_sign_in.SignedIn)
     kit.write(lambda tx: tx.counters.add([f"pw/{account_id(tx)}"] * 100))
     assert enter(OLD, somewhere(1)) == WRONG
     kit.write(lambda tx: throttle.unlock(tx, pid))
-    assert isinstance(enter(OLD, somewhere(1)), signin.SignedIn)
+    assert isinstance(enter(OLD, somewhere(1)), signin_sign_in.SignedIn)
 
 
 def account_id(tx: Tx) -> str:
@@ -249,8 +250,8 @@ def test_a_phone_with_the_old_password_locks_nobody_out(make_kit: Make) -> None:
     for _ in range(2 * OF_SOURCE):
         kit.clock.now += MINUTE
         assert sign_in(kit, "maya", stale, phone) == WRONG
-    assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
-    assert isinstance(sign_in(kit, "maya", OLD, somewhere(1)), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD, somewhere(1)), signin_sign_in.SignedIn)
 
 
 @pytest.mark.covers("N-T4")
@@ -259,7 +260,9 @@ def test_the_same_at_once_is_one_guess(make_kit: Make) -> None:
     s = kit.services
 
     async def burst() -> list[Any]:
-        return await asyncio.gather(*(signin.sign_in(s.db, s.gate, "maya", guess(1), HERE) for _ in range(FREE)))
+        return await asyncio.gather(
+            *(signin_sign_in.sign_in(s.db, s.gate, "maya", guess(1), HERE) for _ in range(FREE))
+        )
 
     assert kit.run(burst()) == [WRONG] * FREE
     left = kit.read(lambda tx: tx.counters.get(f"pw/{account_id(tx)}"))
@@ -284,9 +287,9 @@ def test_what_is_kept_of_a_wrong_password_compares_with_no_other_name(make_kit: 
 def test_nothing_is_kept_of_a_right_one(make_kit: Make) -> None:
     kit = owned(make_kit)
     sign_in(kit, "maya", NEW, somewhere(1))  # the one that is chosen later
-    assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), signin_sign_in.SignedIn)
     set_password_again(kit)
-    assert isinstance(sign_in(kit, "maya", NEW), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", NEW), signin_sign_in.SignedIn)
     with kit.services.db.engine.connect() as conn:  # type: ignore[attr-defined]
         assert conn.execute(text("SELECT count(*) FROM failures")).scalar() == 0
 
@@ -301,10 +304,12 @@ def test_a_right_password_clears_what_was_wrong_with_it_and_nothing_else(make_ki
     kit = owned(make_kit)
     attack(kit, 50)
     kit.write(lambda tx: tx.counters.add(["totp/someone", f"totp/{person_id_in(tx)}"]))
-    assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), signin_sign_in.SignedIn)
     assert kit.read(lambda tx: tx.counters.get(f"totp/{person_id_in(tx)}")).total == 1
     attack(kit, 50, start=100)
-    assert isinstance(sign_in(kit, "maya", OLD, somewhere(400)), signin.SignedIn), "not more than sixty in a row"
+    assert isinstance(sign_in(kit, "maya", OLD, somewhere(400)), signin_sign_in.SignedIn), (
+        "not more than sixty in a row"
+    )
 
 
 def person_id_in(tx: Tx) -> str:
@@ -323,7 +328,7 @@ def work(kit: Kit, who: str, word: Secret, origin: Origin) -> tuple[list[str], A
             statements.append(sql)
 
     event.listen(db.engine, "before_cursor_execute", note)
-    answer = kit.run(signin.sign_in(db, kit.services.gate, who, word, origin, kit.services.rules))
+    answer = kit.run(signin_sign_in.sign_in(db, kit.services.gate, who, word, origin, kit.services.rules))
     event.remove(db.engine, "before_cursor_execute", note)
     return [_plain(s, kit.clock()) for s in statements], answer
 
@@ -368,7 +373,7 @@ def test_what_the_owner_does_does_not_show_in_what_a_guesser_is_told(make_kit: M
         kit.clock.now += 20 * MINUTE
         both(n, somewhere(n % 7))
         if n % 30 == 29:
-            assert isinstance(sign_in(kit, "maya", OLD, browser), signin.SignedIn)
+            assert isinstance(sign_in(kit, "maya", OLD, browser), signin_sign_in.SignedIn)
         if n == 70:
             kit.clock.forward(hours=80)
             drain(kit)
@@ -380,12 +385,12 @@ def test_a_fixed_lock_does_not_tell_that_the_owner_signed_in(make_kit: Make) -> 
     rules, s = kit.services.rules, kit.services
 
     def enter(who: str, word: Secret, origin: Origin) -> Any:
-        return kit.run(signin.sign_in(s.db, s.gate, who, word, origin, rules))
+        return kit.run(signin_sign_in.sign_in(s.db, s.gate, who, word, origin, rules))
 
     kit.clock.forward(minutes=10)
     for n in range(4):
         assert enter("maya", guess(n), HERE) == enter("nobody", guess(n), HERE) == WRONG
-    assert isinstance(enter("maya", OLD, somewhere(1)), signin.SignedIn)
+    assert isinstance(enter("maya", OLD, somewhere(1)), signin_sign_in.SignedIn)
     assert enter("maya", guess(4), HERE) == enter("nobody", guess(4), HERE) == WRONG
-    slow = signin.NotSignedIn("slow_down", 30 * 60)
+    slow = signin_sign_in.NotSignedIn("slow_down", 30 * 60)
     assert enter("maya", guess(5), HERE) == enter("nobody", guess(5), HERE) == slow

@@ -10,10 +10,12 @@ from typing import Any
 import httpx2
 import pytest
 
-from keyback.application import secondstep, signin, stepup, together
+from keyback.application import together
 from keyback.application.ports.storage import Database
 from keyback.application.recovery import mailed_link, methods, recovery_contact
-from keyback.application.stepup import Step
+from keyback.application.signin import second_step, step_up
+from keyback.application.signin.sign_in import SecondStep, SignedIn
+from keyback.application.signin.step_up import Step
 from keyback.bootstrap import build, close
 from keyback.domain.secret import Secret
 from tests.attacks.enrolled import SMS, add_codes, add_contact, add_totp, answer_way, ask_way, person_id, totp_now
@@ -192,29 +194,29 @@ def test_the_second_step_twice_at_once_opens_one_session_and_spends_nothing(node
         kit.clock.forward(seconds=31)
         typed = totp_now(kit) if name == "totp" else codes.pop()
         asked: Any = sign_in(kit, "maya", Secret("an older password 42"))
-        assert isinstance(asked, signin.SecondStep)
+        assert isinstance(asked, SecondStep)
 
         async def go(token: str = asked.token, answer: str = typed) -> list[Any]:
-            tries = (secondstep.take(db, proof, token, answer, HERE) for db in dbs for _ in range(BURST))
+            tries = (second_step.take(db, proof, token, answer, HERE) for db in dbs for _ in range(BURST))
             return await asyncio.gather(*tries)
 
         for most in (1, 0):
             found = kit.run(go())
-            assert sum(isinstance(x, signin.SignedIn) for x in found) == most
+            assert sum(isinstance(x, SignedIn) for x in found) == most
             assert {x.code for x in found if isinstance(x, Step)} == {"done"}
         assert kit.read(lambda tx: tx.counters.get(f"h/{name}/s/{pid}")).hour == 0
-        assert kit.run(secondstep.take(dbs[0], proof, asked.token, "000000", HERE)) == Step("done")
-    assert kit.run(secondstep.take(dbs[0], proof, "x" * 43, typed, HERE)) == Step("over"), "nobody's"
+        assert kit.run(second_step.take(dbs[0], proof, asked.token, "000000", HERE)) == Step("done")
+    assert kit.run(second_step.take(dbs[0], proof, "x" * 43, typed, HERE)) == Step("over"), "nobody's"
 
 
 @pytest.mark.covers("R11")
 def test_a_step_before_a_change_may_be_given_twice_as_well(make_kit: Make) -> None:
     kit, _ = kit_of(make_kit)
     codes, pid, proof, db = add_codes(kit), person_id(kit), kit.services.proofs["recovery_code"], kit.services.db
-    kit.write(lambda tx: stepup.put(tx, tx.people.person(pid), "step_up", "page"))
+    kit.write(lambda tx: step_up.put(tx, tx.people.person(pid), "step_up", "page"))
 
     async def go() -> list[Step]:
-        return await asyncio.gather(*(stepup.answer(db, proof, "page", codes[0], HERE) for _ in range(BURST)))
+        return await asyncio.gather(*(step_up.answer(db, proof, "page", codes[0], HERE) for _ in range(BURST)))
 
     found = kit.run(go())
     assert Counter(s.code for s in found) == {"accepted": 1, "done": BURST - 1}

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from keyback.application import signin
 from keyback.application.origin import Origin
 from keyback.application.recovery import resolve, start
+from keyback.application.signin import sign_in as signin_sign_in
 from keyback.domain.secret import Secret
 from keyback.storage.keyfile import KeyFile
 from tests.cli.conftest import Keyback
@@ -131,9 +131,9 @@ def test_passwords_with_an_earlier_pepper_are_counted(
 
     async def sign_in(s: Any) -> Any:
         word, here = Secret("walnut harbours"), Origin("192.0.2.7", "")
-        return await signin.sign_in(s.db, s.gate, "maya", word, here)
+        return await signin_sign_in.sign_in(s.db, s.gate, "maya", word, here)
 
-    assert isinstance(on_services(sign_in), signin.SignedIn)
+    assert isinstance(on_services(sign_in), signin_sign_in.SignedIn)
     assert "another pepper" not in keyback("keys", "list").output
     monkeypatch.setenv("KEYBACK_PASSWORD__OLD_PEPPER_FILES", '["gone"]')
     assert "old_pepper_files cannot be read" in keyback("serve", code=1).stderr

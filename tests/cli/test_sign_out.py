@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from keyback.application import secondstep, signin, signouts
+from keyback.application import signouts
+from keyback.application.signin import second_step
+from keyback.application.signin.sign_in import SecondStep, SignedIn, session_of
 from tests.attacks.enrolled import add_totp, person_id, totp_now
 from tests.attacks.steps import HERE, OLD, fit, set_password, sign_in, types
 from tests.cli.conftest import Keyback
@@ -39,12 +41,12 @@ def kit(place: Path, make_kit: Make, database_url: str, monkeypatch: pytest.Monk
 
 def token(kit: Kit, who: str) -> str:
     done = sign_in(kit, who, OLD)
-    assert isinstance(done, signin.SignedIn)
+    assert isinstance(done, SignedIn)
     return done.token
 
 
 def live(kit: Kit, *tokens: str) -> list[bool]:
-    return [kit.read(lambda tx, t=t: signin.session_of(tx, t)) is not None for t in tokens]
+    return [kit.read(lambda tx, t=t: session_of(tx, t)) is not None for t in tokens]
 
 
 def told(kit: Kit, who: str) -> list[Any]:
@@ -83,12 +85,12 @@ def test_everybody_is_signed_out(kit: Kit, keyback: Keyback, monkeypatch: pytest
 def test_a_sign_in_that_waits_for_its_second_step_ends_too(kit: Kit, keyback: Keyback, whom: str) -> None:
     add_totp(kit)
     step = sign_in(kit, "maya", OLD)
-    assert isinstance(step, signin.SecondStep)
-    assert kit.read(lambda tx: secondstep.look(tx, step.token)) is not None
+    assert isinstance(step, SecondStep)
+    assert kit.read(lambda tx: second_step.look(tx, step.token)) is not None
     keyback("people", "sign-out", whom, *WHY, "--yes")
     s = kit.services
-    done = kit.run(secondstep.take(s.db, s.proofs["totp"], step.token, totp_now(kit), HERE))
-    assert not isinstance(done, signin.SignedIn)
+    done = kit.run(second_step.take(s.db, s.proofs["totp"], step.token, totp_now(kit), HERE))
+    assert not isinstance(done, SignedIn)
 
 
 def test_it_asks_first_and_wants_to_know_whom_and_why(kit: Kit, keyback: Keyback) -> None:

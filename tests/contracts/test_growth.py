@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
-from keyback.application import signin
 from keyback.application.recovery import cancel, methods
+from keyback.application.signin.sign_in import SignedIn, session_of
 from keyback.domain.secret import Secret
 from keyback.storage.schema import metadata
 from tests.attacks.steps import NEW, OLD, ask, begin, choose, drain, fit, page_of, proven, set_password, sign_in
@@ -71,8 +71,8 @@ def everyday(kit: Kit) -> None:
     choose(kit, case_id)
     drain(kit)
     done = sign_in(kit, "maya", NEW)
-    assert isinstance(done, signin.SignedIn)
-    assert kit.read(lambda tx: signin.session_of(tx, done.token)) is not None
+    assert isinstance(done, SignedIn)
+    assert kit.read(lambda tx: session_of(tx, done.token)) is not None
     sign_in(kit, "anna", Secret("not the one"))
     sign_in(kit, "nobody", OLD)
     kit.write(lambda tx: (tx.cases.overdue(100), tx.cases.holding(100), tx.cases.counts()))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from keyback import serving
-from keyback.application import signin
+from keyback.application.signin.sign_in import SignedIn
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import Device, Factor, SavedCode
 from keyback.storage import copying, restoring
@@ -60,7 +60,7 @@ class Busy:
         assert case is not None
         choose(kit, case.id)
         drain(kit)
-        assert isinstance(sign_in(kit, "maya", NEW), signin.SignedIn)
+        assert isinstance(sign_in(kit, "maya", NEW), SignedIn)
         assert kit.write(lambda tx: tx.sessions.end(self.session)) is not None
         assert kit.write(lambda tx: tx.factors.use_code(CODE))
         assert kit.write(lambda tx: tx.devices.forget(self.maya)) == 1
@@ -84,7 +84,7 @@ def busy(kit: Kit) -> Busy:
     set_password(kit, "maya")
     set_password(kit, "noor")
     signed = sign_in(kit, "noor", OLD)
-    assert isinstance(signed, signin.SignedIn)
+    assert isinstance(signed, SignedIn)
     session = kit.read(lambda tx: tx.sessions.of_person(tx.people.match(["noor"])["noor"][0].person.id))[0].digest
     started = ask(kit, "maya")
     drain(kit)
@@ -154,7 +154,7 @@ def test_a_backup_that_is_put_back_revives_nothing_that_was_used_meanwhile(
     kit.clock.forward(seconds=1)
     drain(kit)
     assert tray.letters == []
-    assert isinstance(sign_in(kit, "maya", OLD), signin.SignedIn)  # the password of then, as the manual says
+    assert isinstance(sign_in(kit, "maya", OLD), SignedIn)  # the password of then, as the manual says
     assert sqlite3.connect(aside).execute("SELECT max(seq) FROM events").fetchone()[0] == mark.seq
 
 

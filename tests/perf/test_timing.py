@@ -15,8 +15,8 @@ from sqlalchemy import event
 from bench import seed
 from bench.report import auc
 from bench.traffic import api, form
-from keyback.application import signin
 from keyback.application.origin import Origin
+from keyback.application.signin import sign_in
 from keyback.domain.secret import Secret
 from keyback.storage.database import SqlDatabase
 from keyback.web.app import make_app, make_desk
@@ -140,8 +140,8 @@ def test_time_tells_nothing_about_a_sign_in(sqlite_url: str, make_kit: Callable[
             name = seed.known(i) if known else seed.unknown(i)
             origin = Origin(f"192.0.2.{i % 250}")
             begun = time.perf_counter()
-            answer = kit.run(signin.sign_in(s.db, s.gate, name, Secret("a wrong password of all"), origin))
-            assert answer == signin.NotSignedIn("wrong")
+            answer = kit.run(sign_in.sign_in(s.db, s.gate, name, Secret("a wrong password of all"), origin))
+            assert answer == sign_in.NotSignedIn("wrong")
             if i >= 20:
                 took[known].append(time.perf_counter() - begun)
     value, error = auc(took[1], took[0])

@@ -12,9 +12,9 @@ import httpx2
 import pyotp
 import pytest
 
-from keyback.application import stepup
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Tx
+from keyback.application.signin import step_up
 from keyback.domain.factor import COOL_IN
 from keyback.domain.secret import Secret
 from keyback.testing.mailbox import Mailbox
@@ -166,7 +166,7 @@ def test_after_a_step_up_nobody_is_sent_elsewhere(centre: Centre) -> None:
 def test_signing_in_asks_for_the_app_and_takes_each_step_once(centre: Centre) -> None:
     centre.sign_in()
     centre.add_app()
-    total, _ = stepup._keys(centre.at.services.proofs["totp"], centre.who().id)
+    total, _ = step_up._keys(centre.at.services.proofs["totp"], centre.who().id)
     other = centre.another()
     assert centre.sign_in(client=other) == "/sign-in/second"
     assert other.get("/account").headers["location"] == "/sign-in"

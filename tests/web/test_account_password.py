@@ -8,9 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from keyback.application import signin, stepup, throttle
+from keyback.application import throttle
 from keyback.application.account import change_password
 from keyback.application.ports.hashing import Busy
+from keyback.application.signin import step_up
+from keyback.application.signin.sign_in import SignedIn
 from keyback.domain.challenge import WINDOW_TRIES, token_digest
 from keyback.domain.secret import Secret
 from tests.attacks.steps import fit, set_password, sign_in
@@ -103,8 +105,8 @@ def test_fifty_guesses_at_once_are_compared_ten_times(centre: Centre, monkeypatc
 
     monkeypatch.setattr(s.gate, "verify", count)
 
-    async def all_at_once() -> list[stepup.Fault]:
-        tries = (stepup.knows(s.db, s.gate, session, Secret(f"guess {n}"), HERE) for n in range(50))
+    async def all_at_once() -> list[step_up.Fault]:
+        tries = (step_up.knows(s.db, s.gate, session, Secret(f"guess {n}"), HERE) for n in range(50))
         return [fault for fault, _ in await asyncio.gather(*tries)]
 
     faults = centre.at.run(all_at_once())
@@ -141,7 +143,7 @@ def test_whether_it_was_used_before_is_for_those_who_know_the_current_one(make_k
     old, now, wrong = Secret("Old-pass 4711 meadow"), Secret("New-pass 4712 meadow"), Secret("x")
     set_password(kit, "maya", old)
     done = sign_in(kit, "maya", old)
-    assert isinstance(done, signin.SignedIn)
+    assert isinstance(done, SignedIn)
     session = kit.read(lambda tx: tx.sessions.get(token_digest(done.token)))
     assert not kit.run(change_password.change(kit.services, session, old, now, HERE))
     for current, said in ((wrong, []), (now, ["used_before"])):

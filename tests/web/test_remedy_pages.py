@@ -12,9 +12,10 @@ from urllib.parse import quote
 import pyotp
 import pytest
 
-from keyback.application import secondstep, signin, stepup
 from keyback.application.enrolment import factors
 from keyback.application.recovery import evidence, mailed_link, replace_passkey
+from keyback.application.signin import second_step, step_up
+from keyback.application.signin.sign_in import SecondStep, SignedIn
 from keyback.domain.errors import Refusal
 from keyback.testing.authenticator import Authenticator
 from tests.attacks.enrolled import add_codes, add_totp, answer_way, ask_way, person_id
@@ -72,13 +73,13 @@ def test_a_passkey_takes_the_place_of_a_lost_app(make_kit: Make, database_url: s
     assert browser("POST", f"{at}/passkey", f"assertion={quote(answer)}").headers["location"] == at
     assert kinds(kit).count("passkey") == 1
     proof: Any = kit.services.proofs["passkey"]
-    ticket = secondstep.new_ticket(kit.clock())
-    asked = proof.form([secondstep.stand_in(kit.services.seals, ticket)], "en")["options"]
+    ticket = second_step.new_ticket(kit.clock())
+    asked = proof.form([second_step.stand_in(kit.services.seals, ticket)], "en")["options"]
     shown = key.get(asked)
     lookup = proof.lookup(shown)
-    entered = kit.run(secondstep.by_passkey(kit.services.db, proof, ticket, lookup, shown, HERE))
-    assert isinstance(entered, signin.SignedIn)
-    assert isinstance(sign_in(kit, "maya", OLD), signin.SecondStep)
+    entered = kit.run(second_step.by_passkey(kit.services.db, proof, ticket, lookup, shown, HERE))
+    assert isinstance(entered, SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), SecondStep)
     pid = person_id(kit)
     new = next(f for f in kit.read(lambda tx: tx.factors.of_person(pid)) if f.kind == "passkey")
     assert new.usable_from > kit.clock() + 71 * 3_600_000, "it recovers nothing before its owner had time to see it"
@@ -161,7 +162,7 @@ def test_where_browsers_make_no_passkeys_only_the_app_is_offered(make_kit: Make)
 def test_wrong_answers_to_the_lost_app_do_not_count_against_the_new_one(make_kit: Make) -> None:
     kit, _, started = lost(make_kit)
     pid = person_id(kit)
-    kit.write(lambda tx: tx.counters.add([f"totp/s/{pid}", f"passkey/s/{pid}"] * stepup.CAP))
+    kit.write(lambda tx: tx.counters.add([f"totp/s/{pid}", f"passkey/s/{pid}"] * step_up.CAP))
     browser, at = Browser(kit, started), f"/r/{started.handle}"
     browser("POST", f"{at}/factor/new")
     seed = re.search(r'<b class="mono">([A-Z2-7 ]+)</b>', browser("GET", at).text)
@@ -170,10 +171,10 @@ def test_wrong_answers_to_the_lost_app_do_not_count_against_the_new_one(make_kit
     browser("POST", f"{at}/factor", f"code={app.at(kit.clock() // 1000)}")
     kit.clock.forward(seconds=31)
     asked = sign_in(kit, "maya", OLD)
-    assert isinstance(asked, signin.SecondStep)
+    assert isinstance(asked, SecondStep)
     code = app.at(kit.clock() // 1000)
     proof = kit.services.proofs["totp"]
-    assert isinstance(kit.run(secondstep.take(kit.services.db, proof, asked.token, code, HERE)), signin.SignedIn)
+    assert isinstance(kit.run(second_step.take(kit.services.db, proof, asked.token, code, HERE)), SignedIn)
 
 
 @pytest.mark.parametrize(

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from keyback.application import attempts
 from keyback.application.leases import BatchLease, steady_clock
 from keyback.application.mail_quota import asker_of, lately
 from keyback.application.ports.channels import LEASE_OVER, Channel, Letter, LetterKind, Receipt
 from keyback.application.ports.storage import Database, Job, Seals, Tx
 from keyback.application.recovery import aftercare
+from keyback.application.signin import alerts
 from keyback.domain import challenge as ch
 from keyback.domain.events import Note
 from keyback.domain.person import Contact, Person
@@ -186,7 +186,7 @@ def _letters(
 def _still_due(tx: Tx, job: Job) -> bool:
     """Whether a letter that was planned still has anything to tell."""
     if "sign_in" in job.body:
-        return not attempts.taken(tx, str(job.body["sign_in"]))
+        return not alerts.taken(tx, str(job.body["sign_in"]))
     return job.body.get("what") != "aftercare" or bool(aftercare.open_steps(tx, str(job.body["person"])))
 
 

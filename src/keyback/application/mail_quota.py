@@ -66,7 +66,7 @@ QUOTA_OF: Mapping[LetterKind, Literal["asked", "notice"]] = {
     LetterKind.ROTATION: "notice",
     LetterKind.MOVING: "notice",
     LetterKind.ACCOUNT_CHANGED: "notice",
-    LetterKind.SIGNED_IN: "notice",  # at most `attempts.MOST_A_DAY` of a kind
+    LetterKind.SIGNED_IN: "notice",  # at most `alerts.MOST_A_DAY` of a kind
     LetterKind.TRIES: "notice",  # at most one a day
     LetterKind.REMINDER: "notice",
 }

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keyback.application import locking, stepup, throttle
+from keyback.application import locking, throttle
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.notifications.account_changes import changed
 from keyback.application.origin import Origin
 from keyback.application.passwords import validation
 from keyback.application.ports.storage import Session, Tx
 from keyback.application.services import Services
+from keyback.application.signin import step_up
 from keyback.domain.errors import Refusal
 from keyback.domain.password import Context, Violation
 from keyback.domain.secret import Secret
@@ -44,7 +45,7 @@ class Faults:
         broken: everything that speaks against the new one.
     """
 
-    current: stepup.Fault = ""
+    current: step_up.Fault = ""
     broken: tuple[Violation, ...] = ()
 
     def __bool__(self) -> bool:
@@ -60,7 +61,7 @@ async def change(s: Services, session: Session, current: Secret, candidate: Secr
         Refusal: `conflict` when the password was changed meanwhile, `over` when the session ended.
     """
     who = await s.db.read(lambda tx: subject(tx, s, session))
-    fault, before = await stepup.knows(s.db, s.gate, session, current, origin)
+    fault, before = await step_up.knows(s.db, s.gate, session, current, origin)
     if fault:  # whether it was used before is for those to hear who know the current one
         return Faults(fault, validation.judge_alone(s, candidate.reveal(), who.context, who.with_factor))
     broken = await validation.judge(s, candidate, who.context, who.with_factor, [session.account_id])

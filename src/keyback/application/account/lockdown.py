@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application import attempts, locking
+from keyback.application import locking
 from keyback.application.enrolment import contacts, factors
 from keyback.application.enrolment.recently_added import Added, recent
 from keyback.application.notifications.account_changes import (
@@ -25,6 +25,7 @@ from keyback.application.origin import Origin
 from keyback.application.people import address_changes
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import cancel
+from keyback.application.signin import alerts
 from keyback.domain import case as dc
 from keyback.domain.challenge import token_digest
 from keyback.domain.errors import Refusal
@@ -92,7 +93,7 @@ def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") 
     gone = take_away(tx, person_id, [a.id for a in added]) if take_back else []
     tx.sessions.end_all(person_id)
     tx.devices.forget(person_id)
-    attempts.locked(tx, person_id)
+    alerts.locked(tx, person_id)
     for purpose in VOID:
         tx.prompts.end_where("stopped", person_id=person_id, purpose=purpose)
     tx.people.bump_security(person_id)

@@ -1,6 +1,6 @@
 """Factors of a signed-in person: added once they are shown to work, removed after a question, told to every contact.
 
-Callers make sure that the person has just shown who they are (`stepup.is_fresh`, A-7.5.1). What is added signs in at
+Callers make sure that the person has just shown who they are (`step_up.is_fresh`, A-7.5.1). What is added signs in at
 once and may recover after 72 hours (F1).
 """
 

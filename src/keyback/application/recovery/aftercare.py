@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from keyback.application import stepup
 from keyback.application.enrolment.recently_added import recent
 from keyback.application.notifications.notify import username_of
 from keyback.application.ports.storage import Job, Tx
+from keyback.application.signin import step_up
 from keyback.domain.challenge import HOUR
 from keyback.domain.events import Note
 
@@ -31,7 +31,7 @@ def done(tx: Tx, person_id: str) -> frozenset[str]:
         for h in tx.audit.of_person(person_id, 2**62, SEARCHED)
         if h.type == NOTE and h.at >= since
     }
-    if stepup.has_second_step(tx.factors.of_person(person_id)):
+    if step_up.has_second_step(tx.factors.of_person(person_id)):
         ticked.add("second_step")
     if not recent(tx, person_id, tx.now - LOOK_BACK):
         ticked.add("recent")

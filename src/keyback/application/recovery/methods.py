@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from keyback.application import guesses, showing, stepup, together
+from keyback.application import guesses, showing, together
 from keyback.application.origin import Origin
 from keyback.application.ports.proofs import Asked, Holder, Proof, Target, Verdict
 from keyback.application.ports.storage import Database, Seals, Tx
@@ -21,6 +21,7 @@ from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.start import INTAKE_LIFE
 from keyback.application.showing import Fits
+from keyback.application.signin import step_up
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.ages import Ages, living
@@ -184,7 +185,7 @@ async def _answer(
     asked, now = await db.read(lambda tx: (_asked(tx, handle, proof, counted.over), tx.now))
     asked = [a for a in asked if only in ("", a.prompt.id)]
     verdict = await proof.judge(asked, typed[:8192], now)
-    text, new = await stepup.instead(proof, verdict)
+    text, new = await step_up.instead(proof, verdict)
     code = await db.write(lambda tx: _take(tx, handle, proof, verdict, here, counted, new, "number" if only else ""))
     return code, counted.left, text if code == "accepted" else None
 

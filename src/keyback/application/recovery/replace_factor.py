@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keyback.application import stepup
 from keyback.application.notifications.account_changes import changed
 from keyback.application.ports.enrolment import EnrolsApp
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.remedy import Opened, close_case, opened
 from keyback.application.showing import Fits, anything
+from keyback.application.signin import step_up
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.errors import Refusal
@@ -78,7 +78,7 @@ def replace_factor(tx: Tx, app: EnrolsApp, handle: str, typed: str, here: Here, 
     if not tx.factors.turn(new.id, "pending", "active") or not tx.factors.advance(new.id, step):
         raise Refusal("over")
     put_in_place(tx, o, new.id, handle, here)
-    stepup.renewed(tx, o.person.id, "totp")
+    step_up.renewed(tx, o.person.id, "totp")
     return True
 
 

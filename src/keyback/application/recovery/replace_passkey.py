@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-from keyback.application import stepup
 from keyback.application.enrolment import factors
 from keyback.application.ports.enrolment import EnrolsPasskey
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import remedy, replace_factor
 from keyback.application.recovery.evidence import Here
 from keyback.application.showing import Fits, anything
+from keyback.application.signin import step_up
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import COOL_IN, Factor
 from keyback.domain.prompt import SHORT_LIFE, Prompt
@@ -92,5 +92,5 @@ def replace(
         if seed.state == "pending":
             tx.factors.turn(seed.id, "pending", "removed")
     replace_factor.put_in_place(tx, o, new.id, handle, here)
-    stepup.renewed(tx, person_id, "passkey")
+    step_up.renewed(tx, person_id, "passkey")
     return "done"

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import signin
 from keyback.application.ports.hashing import Busy
+from keyback.application.signin import sign_in as signin_sign_in
 from keyback.domain.secret import Secret
 from keyback.web import pages
 from keyback.web.account import contacts, devices, factors, lock, moving, overview, questions, second
@@ -33,18 +33,18 @@ async def sign_in(request: Request) -> Response:
     if not await desk.allows("sign_ins", request):
         return desk.page(request, pages.SignIn("slow_down", 60, typed), 429)
     try:
-        result = await signin.sign_in(
+        result = await signin_sign_in.sign_in(
             s.db, s.gate, values["identifier"], Secret(values["password"]), origin, s.rules, s.leaked, browser=True
         )
     except Busy:
         response = desk.page(request, pages.SignIn("busy", 0, typed), 503)
         response.headers["retry-after"] = "2"
         return response
-    if isinstance(result, signin.NotSignedIn):
+    if isinstance(result, signin_sign_in.NotSignedIn):
         status = 429 if result.reason == "slow_down" else 401
         now = await s.db.read(lambda tx: tx.now)
         return second.sign_in_page(desk, request, pages.SignIn(result.reason, result.wait_s, typed), now, status)
-    if isinstance(result, signin.SecondStep):
+    if isinstance(result, signin_sign_in.SecondStep):
         return second.to_second(desk, request, result)
     return second.let_in(desk, request, result)
 
@@ -58,7 +58,7 @@ async def sign_out(request: Request) -> Response:
         return me
     token = desk.cookies.get(request, SESSION)
     if token:
-        await desk.services.db.write(lambda tx: signin.sign_out(tx, token))
+        await desk.services.db.write(lambda tx: signin_sign_in.sign_out(tx, token))
     response = see("/sign-in")
     desk.cookies.drop(response, SESSION)
     return response

@@ -9,12 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import known_devices, secondstep, showing, signin, stepup, together
+from keyback.application import known_devices, showing, together
 from keyback.application.ports.enrolment import FindsPasskey
 from keyback.application.ports.hashing import Busy
 from keyback.application.ports.proofs import Asked, Proof
 from keyback.application.ports.storage import Tx
-from keyback.application.stepup import Step
+from keyback.application.signin import second_step, sign_in, step_up
+from keyback.application.signin.step_up import Step
 from keyback.domain.secret import Secret
 from keyback.web import links, pages, shown
 from keyback.web.account.session import Me, own_path, page, signed_in
@@ -27,7 +28,7 @@ from keyback.web.pages_ways import NewCode
 AT = "/sign-in/second"
 
 
-def let_in(desk: Desk, request: Request, result: signin.SignedIn, token: str = "") -> Response:
+def let_in(desk: Desk, request: Request, result: sign_in.SignedIn, token: str = "") -> Response:
     """Hands out the session's cookie and the one by which this browser is known again.
 
     Args:
@@ -49,7 +50,7 @@ def let_in(desk: Desk, request: Request, result: signin.SignedIn, token: str = "
     return response
 
 
-def to_second(desk: Desk, request: Request, step: signin.SecondStep) -> Response:
+def to_second(desk: Desk, request: Request, step: sign_in.SecondStep) -> Response:
     """The page of a half sign-in; named in the address where other tabs have others."""
     mark = shown.mark_of(desk.services.seals, step.token)
     response = see(f"{AT}?{shown.FIELD}={mark}" if links.others(desk, request, WAITING) else AT)
@@ -88,11 +89,11 @@ async def show(request: Request) -> Response:
 async def _second(desk: Desk, request: Request, token: str, wanted: str, status: int = 200, **over: Any) -> Response:
     proofs = desk.services.proofs
 
-    def load(tx: Tx) -> tuple[secondstep.Pending, dict[str, list[Asked]]] | None:
-        pending = secondstep.look(tx, token)
+    def load(tx: Tx) -> tuple[second_step.Pending, dict[str, list[Asked]]] | None:
+        pending = second_step.look(tx, token)
         if pending is None:
             return None
-        return pending, {n: stepup.asked(tx, pending.page, proofs[n]) for n in pending.proofs if n in proofs}
+        return pending, {n: step_up.asked(tx, pending.page, proofs[n]) for n in pending.proofs if n in proofs}
 
     found = await desk.services.db.read(load) if token else None
     if found is None:
@@ -116,24 +117,24 @@ async def take(request: Request) -> Response:
     proof, token = s.proofs.get(name), _sent(desk, request, mark, WAITING)
     if not token:
         return links.stale(request, AT, mark)
-    if proof is None or name not in stepup.PROOF_OF.values():
+    if proof is None or name not in step_up.PROOF_OF.values():
         return see(AT)
     typed, fits = _typed(values), shown.fits(s.seals, question)
     # Pressed twice at once, a browser keeps the second answer only: both open the one session that there is.
     key = together.key_of(s.db, "second", name, token, origin.source, origin.agent, answer=typed)
     try:
         done, _ = await together.first(
-            key, lambda: secondstep.take(s.db, proof, token, typed, origin, s.rules, browser=True, fits=fits), _is_in
+            key, lambda: second_step.take(s.db, proof, token, typed, origin, s.rules, browser=True, fits=fits), _is_in
         )
     except Busy:
         return _busy(await _second(desk, request, token, name, 503, error="busy"))
-    if isinstance(done, signin.SignedIn):
+    if isinstance(done, sign_in.SignedIn):
         return let_in(desk, request, done, token)
     if done.code == "stale":
         note_refusal(request, "wrong_state")
         return see(f"{AT}?{shown.FIELD}={shown.mark_of(s.seals, token)}&with={name}")
     if done.code == "done":
-        waits = await s.db.read(lambda tx: secondstep.look(tx, token))
+        waits = await s.db.read(lambda tx: second_step.look(tx, token))
         return see(AT if waits else "/account")
     return see("/sign-in") if done.code == "over" else await _second(desk, request, token, name, 422, error=done.code)
 
@@ -144,7 +145,7 @@ def _sent(desk: Desk, request: Request, mark: str, cookie: str) -> str:
 
 
 def _is_in(done: object) -> bool:
-    return isinstance(done, signin.SignedIn)
+    return isinstance(done, sign_in.SignedIn)
 
 
 def _typed(values: dict[str, str]) -> str:
@@ -164,8 +165,8 @@ def sign_in_page(desk: Desk, request: Request, model: pages.SignIn, now: int, st
     proof = desk.services.proofs.get("passkey")
     if proof is None:
         return desk.page(request, model, status, path="/sign-in")
-    ticket = secondstep.new_ticket(now)
-    form = proof.form([secondstep.stand_in(desk.services.seals, ticket)], desk.locale(request))
+    ticket = second_step.new_ticket(now)
+    form = proof.form([second_step.stand_in(desk.services.seals, ticket)], desk.locale(request))
     options = str(form["options"])
     of = shown.mark_of(desk.services.seals, ticket)
     response = desk.page(request, replace(model, passkey_options=options, of=of), status, path="/sign-in")
@@ -189,9 +190,9 @@ async def by_passkey(request: Request) -> Response:
     key = together.key_of(s.db, "passkey", ticket, origin.source, origin.agent, answer=typed)
     lookup = proof.lookup(typed)
     done, _ = await together.first(
-        key, lambda: secondstep.by_passkey(s.db, proof, ticket, lookup, typed, origin, s.rules, browser=True), _is_in
+        key, lambda: second_step.by_passkey(s.db, proof, ticket, lookup, typed, origin, s.rules, browser=True), _is_in
     )
-    if isinstance(done, signin.SignedIn):
+    if isinstance(done, sign_in.SignedIn):
         return let_in(desk, request, done)
     return sign_in_page(desk, request, pages.SignIn("passkey"), now, 401)
 
@@ -214,17 +215,17 @@ async def confirm(request: Request) -> Response:
 async def _confirm(
     desk: Desk, request: Request, me: Me, following: str, wanted: str, status: int = 200, **over: Any
 ) -> Response:
-    s, handle = desk.services, stepup.page_of(me.session)
+    s, handle = desk.services, step_up.page_of(me.session)
     if not me.second_step:
         return page(desk, request, me, SecondStep("", next=following, **over), status, path="/account/confirm")
 
     def load(tx: Tx) -> tuple[tuple[str, ...], dict[str, list[Asked]]]:
-        names = tuple(n for n in stepup.PROOF_OF.values() if n in s.proofs)
-        found = {n: stepup.asked(tx, handle, s.proofs[n]) for n in names}
+        names = tuple(n for n in step_up.PROOF_OF.values() if n in s.proofs)
+        found = {n: step_up.asked(tx, handle, s.proofs[n]) for n in names}
         if not any(found.values()):
             person = tx.people.person(me.person.id) or me.person
-            stepup.put(tx, person, "step_up", handle)
-            found = {n: stepup.asked(tx, handle, s.proofs[n]) for n in names}
+            step_up.put(tx, person, "step_up", handle)
+            found = {n: step_up.asked(tx, handle, s.proofs[n]) for n in names}
         return tuple(n for n in names if found[n]), found
 
     names, asked = await s.db.write(load)
@@ -245,14 +246,14 @@ async def confirm_by(request: Request) -> Response:
     name = values["proof"][:20]
     try:
         if not me.second_step:
-            fault = await stepup.by_password(s.db, s.gate, me.session, Secret(values["password"]), origin)
+            fault = await step_up.by_password(s.db, s.gate, me.session, Secret(values["password"]), origin)
             done = Step("wrong" if fault == "wrong" else "no_tries" if fault else "accepted")
         else:
-            proof: Proof | None = s.proofs.get(name) if name in stepup.PROOF_OF.values() else None
+            proof: Proof | None = s.proofs.get(name) if name in step_up.PROOF_OF.values() else None
             if proof is None:
                 return see(f"/account/confirm?next={following}")
             fits = shown.fits(s.seals, values[shown.FIELD])
-            done = await stepup.once_more(s.db, proof, me.session, _typed(values), origin, fits)
+            done = await step_up.once_more(s.db, proof, me.session, _typed(values), origin, fits)
     except Busy:
         return _busy(await _confirm(desk, request, me, following, name, 503, error="busy"))
     if done.code in ("accepted", "done"):

@@ -12,8 +12,8 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from keyback.application import signin, stepup
 from keyback.application.ports.storage import Session, Tx
+from keyback.application.signin import sign_in, step_up
 from keyback.domain.factor import Factor
 from keyback.domain.person import Account, Person
 from keyback.web.context import Desk, desk_of, note_refusal, see
@@ -37,11 +37,11 @@ class Me:
 
     @property
     def second_step(self) -> bool:
-        return stepup.has_second_step(self.factors)
+        return step_up.has_second_step(self.factors)
 
     @property
     def fresh(self) -> bool:
-        return stepup.is_fresh(self.session, self.second_step, self.now)
+        return step_up.is_fresh(self.session, self.second_step, self.now)
 
 
 class Stale(Response):
@@ -85,7 +85,7 @@ def _stale(desk: Desk, request: Request, me: Me) -> Stale:
 
 
 def _touch(tx: Tx, token: str) -> Me | None:
-    live = signin.session_of(tx, token)
+    live = sign_in.session_of(tx, token)
     if live is None:
         return None
     session, person, account = live

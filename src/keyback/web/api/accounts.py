@@ -6,11 +6,13 @@ import json
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from keyback.application import secondstep, signin, stepup
 from keyback.application.handles import holds
 from keyback.application.passwords import validation
 from keyback.application.ports.proofs import Asked, Proof
 from keyback.application.ports.storage import Tx
+from keyback.application.signin import second_step as signin_second_step
+from keyback.application.signin import sign_in as signin_sign_in
+from keyback.application.signin import step_up
 from keyback.domain.secret import Secret
 from keyback.web.api import models as m
 from keyback.web.api.describing import problems
@@ -44,16 +46,18 @@ async def sign_in(request: Request, given: m.SignIn) -> m.SignedIn:
     desk = desk_of(request)
     await limited(desk, request, "sign_ins")
     s, password = desk.services, Secret(given.password.get_secret_value())
-    result = await signin.sign_in(s.db, s.gate, given.identifier, password, desk.origin(request), s.rules, s.leaked)
-    if isinstance(result, signin.NotSignedIn):
+    result = await signin_sign_in.sign_in(
+        s.db, s.gate, given.identifier, password, desk.origin(request), s.rules, s.leaked
+    )
+    if isinstance(result, signin_sign_in.NotSignedIn):
         status = 429 if result.reason == "slow_down" else 401
         raise Stop(status, result.reason, retry_after=result.wait_s)
-    if isinstance(result, signin.SecondStep):
+    if isinstance(result, signin_sign_in.SecondStep):
         raise Stop(401, "second_factor_required", second_step=await _second_step(desk, request, result))
     return _signed_in(result)
 
 
-async def _second_step(desk: Desk, request: Request, step: signin.SecondStep) -> dict[str, object]:
+async def _second_step(desk: Desk, request: Request, step: signin_sign_in.SecondStep) -> dict[str, object]:
     proofs = desk.services.proofs
     names = [n for n in step.proofs if n in proofs]
     needed: dict[str, object] = {"token": step.token, "proofs": names}
@@ -65,8 +69,8 @@ async def _second_step(desk: Desk, request: Request, step: signin.SecondStep) ->
 
 
 def _asked(tx: Tx, token: str, proof: Proof) -> list[Asked]:
-    pending = secondstep.look(tx, token)
-    return stepup.asked(tx, pending.page, proof) if pending else []
+    pending = signin_second_step.look(tx, token)
+    return step_up.asked(tx, pending.page, proof) if pending else []
 
 
 @router.post(
@@ -92,8 +96,8 @@ async def second_step(request: Request, given: m.SecondStep) -> m.SignedIn:
     if proof is None:
         raise Stop(401, "wrong_second_step")
     answer = given.answer.get_secret_value()
-    done = await secondstep.take(s.db, proof, given.token, answer, desk.origin(request), s.rules)
-    if not isinstance(done, signin.SignedIn):
+    done = await signin_second_step.take(s.db, proof, given.token, answer, desk.origin(request), s.rules)
+    if not isinstance(done, signin_sign_in.SignedIn):
         if done.code == "no_tries":
             raise Stop(429, "slow_down", retry_after=3600)
         if done.code == "done":
@@ -102,7 +106,7 @@ async def second_step(request: Request, given: m.SecondStep) -> m.SignedIn:
     return _signed_in(done)
 
 
-def _signed_in(result: signin.SignedIn) -> m.SignedIn:
+def _signed_in(result: signin_sign_in.SignedIn) -> m.SignedIn:
     return m.SignedIn(
         session=result.token,
         expires_at=instant(result.expires_at),
@@ -128,7 +132,7 @@ async def get_session(request: Request, token: Token) -> m.SessionInfo:
 
 
 def _touch(tx: Tx, token: str) -> m.SessionInfo | None:
-    live = signin.session_of(tx, token, limited=True)
+    live = signin_sign_in.session_of(tx, token, limited=True)
     if live is None:
         return None
     session, person, account = live
@@ -153,7 +157,7 @@ def _touch(tx: Tx, token: str) -> m.SessionInfo | None:
     responses=problems({401: ["unauthorized"]}, body=True),
 )
 async def sign_out(request: Request, token: Token) -> Response:
-    await desk_of(request).services.db.write(lambda tx: signin.sign_out(tx, token))
+    await desk_of(request).services.db.write(lambda tx: signin_sign_in.sign_out(tx, token))
     return Response(status_code=204)
 
 

@@ -12,13 +12,14 @@ import hmac
 import os
 from dataclasses import dataclass, replace
 
-from keyback.application import guesses, known_devices, signin, stepup
+from keyback.application import guesses, known_devices
 from keyback.application.origin import Origin, network_of
 from keyback.application.ports.proofs import Asked, Holder, Proof, Target, Verdict
 from keyback.application.ports.storage import Database, Seals, Tx
 from keyback.application.showing import Fits, anything
-from keyback.application.signin import NotSignedIn, SecondStep, SignedIn
-from keyback.application.stepup import Step
+from keyback.application.signin import sign_in, step_up
+from keyback.application.signin.sign_in import NotSignedIn, SecondStep, SignedIn
+from keyback.application.signin.step_up import Step
 from keyback.domain import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.events import Note
@@ -48,10 +49,10 @@ def look(tx: Tx, token: str) -> Pending | None:
     person, account = tx.people.person(root.person_id), tx.people.account(root.target)
     if person is None or account is None or person.security_version != root.security_version:
         return None
-    if not signin.usable(account, person):
+    if not sign_in.usable(account, person):
         return None
     kinds = {f.kind for f in tx.factors.of_person(person.id)}
-    proofs = tuple(proof for kind, proof in stepup.PROOF_OF.items() if kind in kinds)
+    proofs = tuple(proof for kind, proof in step_up.PROOF_OF.items() if kind in kinds)
     return Pending(root.handle, person, account, proofs, root.proof == "breached")
 
 
@@ -70,8 +71,8 @@ async def take(
     takes its place is kept with it, or nothing of all that happens (M14).
 
     Args:
-        browser: as for `signin.sign_in`.
-        fits: as for `stepup.answer`.
+        browser: as for `sign_in.sign_in`.
+        fits: as for `step_up.answer`.
 
     Raises:
         Busy: the hashing gate is full.
@@ -82,7 +83,7 @@ async def take(
         return Step("done" if taken else "over")
     try:
         finish = lambda tx, step: _finish(tx, token, step, origin, rules, browser)  # noqa: E731
-        return await stepup.answer(db, proof, pending.page, typed, origin, finish, fits)
+        return await step_up.answer(db, proof, pending.page, typed, origin, finish, fits)
     except Refusal as e:
         if e.code != "over":
             raise
@@ -100,7 +101,7 @@ def _finish(tx: Tx, token: str, step: Step, origin: Origin, rules: Rules, browse
     root = tx.prompts.by_link(ch.token_digest(token), lock=True)
     if pending is None or root is None or pending.person.id != step.person_id or not tx.prompts.end(root.id, "used"):
         raise Refusal("over")
-    entered = signin.open_session(
+    entered = sign_in.open_session(
         tx, pending.account, pending.person, origin, rules, leaked=pending.leaked, proven=step.proof, browser=browser
     )
     return replace(entered, new_code=step.new_code)
@@ -152,7 +153,7 @@ async def by_passkey(
     Args:
         ticket: of the page, from its cookie.
         lookup: digest of the credential that answers; None where the answer cannot be read.
-        browser: as for `signin.sign_in`.
+        browser: as for `sign_in.sign_in`.
     """
     live, counted = await db.write(lambda tx: _meant(tx, ticket, lookup, origin))
     now = await db.read(lambda tx: tx.now)
@@ -230,7 +231,7 @@ def _admit(
         tx.audit.record(person.id, [Note("proof_suspicious", {**where, "reason": verdict.suspicious})])
     right = verdict.right
     accounts = tx.people.accounts([person.id]).get(person.id, ())
-    account = next((a for a in accounts if a.system == signin.SYSTEM and signin.usable(a, person)), None)
+    account = next((a for a in accounts if a.system == sign_in.SYSTEM and sign_in.usable(a, person)), None)
     if right is None or account is None or fresh is None or fresh.security_version != person.security_version:
         tx.audit.record(person.id, [Note("second_step_refused", {**where, "reason": verdict.code})])
         return None
@@ -241,7 +242,7 @@ def _admit(
     tx.counters.take_back([counted])  # only wrong ones count
     tx.counters.reset(counted)
     guesses.forget(tx, "passkey", person.id)  # who can use it need not renew it
-    return signin.open_session(tx, account, fresh, origin, rules, proven="passkey", browser=browser)
+    return sign_in.open_session(tx, account, fresh, origin, rules, proven="passkey", browser=browser)
 
 
 __all__ = ["Pending", "SecondStep", "by_passkey", "challenge_of", "look", "new_ticket", "stand_in", "take"]

@@ -11,10 +11,11 @@ from collections.abc import Container
 from dataclasses import dataclass, field
 from typing import Literal
 
-from keyback.application import attempts, known_devices, stepup, throttle
+from keyback.application import known_devices, throttle
 from keyback.application.origin import Origin
 from keyback.application.ports.hashing import Busy, PasswordHasher
 from keyback.application.ports.storage import Database, MustChange, Session, Tx
+from keyback.application.signin import alerts, step_up
 from keyback.domain import challenge as ch
 from keyback.domain.errors import BadInput
 from keyback.domain.events import Note
@@ -59,7 +60,7 @@ class NotSignedIn:
 
 @dataclass(frozen=True, slots=True)
 class SecondStep:
-    """The password was right and opens nothing yet; `token` finds the sign-in that waits (`secondstep.take`).
+    """The password was right and opens nothing yet; `token` finds the sign-in that waits (`second_step.take`).
 
     Args:
         proofs: what may answer, the best first.
@@ -170,7 +171,7 @@ def _open(
     if fresh and before:
         tx.people.rehash(account.id, before, fresh)
     throttle.right(tx, this, rules)
-    if stepup.has_second_step(tx.factors.of_person(person.id)):
+    if step_up.has_second_step(tx.factors.of_person(person.id)):
         return _ask_second(tx, account, person, origin, known)
     return open_session(tx, account, person, origin, rules, leaked=known, browser=browser)
 
@@ -178,13 +179,13 @@ def _open(
 def _ask_second(tx: Tx, account: Account, person: Person, origin: Origin, leaked: bool) -> SecondStep:
     """Notes that the password was right, and puts the question to every second factor."""
     token, page = _token(), tx.new_id()
-    proofs = stepup.put(tx, person, "sign_in", page)
+    proofs = step_up.put(tx, person, "sign_in", page)
     waits = Prompt(
         tx.new_id(), "sign_in", "breached" if leaked else "password", person.id, tx.random(32), person.security_version,
         tx.now, tx.now + SHORT_LIFE, handle=page, target=account.id,
     )  # fmt: skip
     tx.prompts.add(waits, ch.token_digest(token))
-    attempts.half_way(tx, account, person, origin, waits)
+    alerts.half_way(tx, account, person, origin, waits)
     tx.audit.record(person.id, [_note("second_step_asked", (account, person, None), origin)])
     return SecondStep(token, proofs, waits.expires_at)
 
@@ -223,7 +224,7 @@ def open_session(
     tx.sessions.add(
         Session(digest, person.id, account.id, tx.now, tx.now, expires_at, source, device, must_change, proven, at)
     )
-    attempts.signed_in(tx, account, person, origin)
+    alerts.signed_in(tx, account, person, origin)
     tx.audit.record(person.id, [_note("signed_in", (account, person, None), origin, proven)])
     cookie = ""
     if browser and must_change:

@@ -1,0 +1,1 @@
+"""Signing in, second steps and sessions."""
