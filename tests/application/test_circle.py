@@ -11,6 +11,7 @@ from keyback.application.recovery import mailed_link, new_password
 from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.start import Started, write_down
 from keyback.application.signin import sign_in
+from keyback.application.signin.sessions import SignedIn
 from keyback.domain.secret import Secret
 from keyback.testing.mailbox import Mailbox
 from keyback.worker import Worker
@@ -58,6 +59,6 @@ def test_from_forgotten_to_signed_in(database_url: str, make_kit: Callable[..., 
         told = mailbox.wait_for("maya@example.com", 2)
         assert NEW.reveal() not in str(told)
         s = kit.services
-        assert isinstance(kit.run(sign_in.sign_in(s.db, s.gate, "maya", NEW, HERE)), sign_in.SignedIn)
+        assert isinstance(kit.run(sign_in.sign_in(s.db, s.gate, "maya", NEW, HERE)), SignedIn)
         wrong = kit.run(sign_in.sign_in(s.db, s.gate, "maya", Secret("an older password"), HERE))
         assert wrong == sign_in.NotSignedIn("wrong")

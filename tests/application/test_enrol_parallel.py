@@ -13,7 +13,7 @@ import pytest
 from keyback.application.account import change_password, lockdown
 from keyback.application.enrolment import contacts, factors
 from keyback.application.ports.storage import Session, Tx
-from keyback.application.signin.sign_in import SignedIn
+from keyback.application.signin.sessions import SignedIn
 from keyback.domain.challenge import WINDOW_TRIES, token_digest
 from keyback.domain.errors import Refusal
 from keyback.domain.secret import Secret

@@ -14,6 +14,7 @@ from keyback.application.enrolment.tier import tier_of
 from keyback.application.ports.proofs import Holder
 from keyback.application.recovery import aftercare
 from keyback.application.signin import second_step, sign_in, step_up
+from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.step_up import Step
 from keyback.domain import challenge as ch
 from keyback.domain.factor import COOL_IN
@@ -53,7 +54,7 @@ def test_one_answer_opens_one_session_even_fifty_times_at_once(make_kit: Make, d
         return await asyncio.gather(*(second_step.take(db, proof, a.token, code, HERE) for a in asked * 10))
 
     found = kit.run(go())
-    assert sum(isinstance(x, sign_in.SignedIn) for x in found) == 1
+    assert sum(isinstance(x, SignedIn) for x in found) == 1
 
 
 @pytest.mark.covers("N-R3", "N-L2")
@@ -91,14 +92,14 @@ def test_wrong_answers_of_one_hour_make_it_wait_and_right_ones_do_not(make_kit: 
     kit = kit_of(make_kit)
     add_totp(kit)
     for _ in range(ch.WINDOW_TRIES + 3):  # somebody who signs in all morning
-        assert isinstance(second(kit, password(kit).token, totp_now(kit)), sign_in.SignedIn)
+        assert isinstance(second(kit, password(kit).token, totp_now(kit)), SignedIn)
         kit.clock.forward(seconds=31)
     token = password(kit).token
     for _ in range(ch.WINDOW_TRIES):
         assert second(kit, token, "000000") == Step("wrong")
     assert second(kit, token, totp_now(kit)) == Step("no_tries")
     kit.clock.forward(minutes=61)
-    assert isinstance(second(kit, password(kit).token, totp_now(kit)), sign_in.SignedIn)
+    assert isinstance(second(kit, password(kit).token, totp_now(kit)), SignedIn)
 
 
 def test_a_waiting_sign_in_ends(make_kit: Make) -> None:

@@ -21,7 +21,7 @@ from keyback.application.ports.connectors import Outcome, Plan, Step
 from keyback.application.ports.storage import ImportedAccount, Job
 from keyback.application.recovery import apply, resolve, start
 from keyback.application.recovery.apply import LEASE
-from keyback.application.signin.sign_in import SignedIn
+from keyback.application.signin.sessions import SignedIn
 from keyback.bootstrap import build, close
 from keyback.domain import challenge as ch
 from keyback.domain.case import State

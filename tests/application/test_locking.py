@@ -24,7 +24,7 @@ from keyback.application.notifications.account_changes import LINK_LIFE, lock_li
 from keyback.application.ports.storage import Session, Tx
 from keyback.application.recovery import cancel, evidence, mailed_link, new_password, replace_factor
 from keyback.application.recovery.evidence import Here
-from keyback.application.signin.sign_in import SignedIn, open_session
+from keyback.application.signin.sessions import SignedIn, open_session
 from keyback.domain.challenge import token_digest
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import BOUND

@@ -11,6 +11,7 @@ from keyback.application import lockouts, throttle
 from keyback.application.lockouts import Failing, Lock
 from keyback.application.origin import Origin
 from keyback.application.signin import sign_in as signin_sign_in
+from keyback.application.signin.sessions import SignedIn
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import BUDGET
 from tests.attacks.enrolled import person_id
@@ -33,7 +34,7 @@ def test_a_phone_that_still_has_the_old_password_is_named(database_url: str, mak
     kit = make_kit(url=database_url)
     tray = fit(kit, person("maya"), person("noor"))
     set_password(kit, "maya")
-    assert isinstance(sign_in(kit, "maya", OLD, PHONE), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD, PHONE), SignedIn)
     choose(kit, proven(kit, tray))
     drain(kit)
     begun = kit.clock()
@@ -46,7 +47,7 @@ def test_a_phone_that_still_has_the_old_password_is_named(database_url: str, mak
     assert found == Failing("203.0.113.8", found.device, 5, begun, begun + 4 * MIN, previous=True)
     assert "iOS" in found.device
     assert failing(kit, "noor") == ()
-    assert isinstance(sign_in(kit, "maya", NEW, PHONE), signin_sign_in.SignedIn), "once it has the new one it goes on"
+    assert isinstance(sign_in(kit, "maya", NEW, PHONE), SignedIn), "once it has the new one it goes on"
 
 
 def test_a_program_with_a_password_that_never_was_one_is_told_apart(make_kit: Make) -> None:
@@ -108,7 +109,7 @@ def test_the_reason_of_each_lock_is_there_for_who_has_proven_who_they_are(make_k
     assert enter(OLD).reason == "slow_down"
     kit.clock.now += 1
     assert told() == ()
-    assert isinstance(enter(OLD), signin_sign_in.SignedIn)
+    assert isinstance(enter(OLD), SignedIn)
 
     account = kit.read(lambda tx: tx.people.account_by_username("builtin", "maya"))[0].id
     kit.write(lambda tx: tx.counters.add([f"pw/{account}"] * BUDGET["stranger"]))

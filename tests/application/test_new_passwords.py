@@ -20,7 +20,9 @@ from keyback.application import throttle
 from keyback.application.passwords import expiry, validation
 from keyback.application.ports.hashing import Busy
 from keyback.application.recovery import new_password
+from keyback.application.signin import sessions
 from keyback.application.signin import sign_in as signin_sign_in
+from keyback.application.signin.sessions import SignedIn
 from keyback.channels.mail import MailComposer
 from keyback.domain.password import DAY, PRESETS
 from keyback.domain.secret import Secret
@@ -278,8 +280,8 @@ def test_sign_in_says_when_a_new_one_is_due(make_kit: Callable[..., Kit], preset
     kit.clock.now += 1
     late = sign_in(kit, OLD)
     assert (late.password_due_in_days, late.must_change) == (0, "due")
-    assert kit.read(lambda tx: signin_sign_in.session_of(tx, late.token)) is None, "it opens nothing"
-    session = kit.read(lambda tx: signin_sign_in.session_of(tx, late.token, limited=True))
+    assert kit.read(lambda tx: sessions.session_of(tx, late.token)) is None, "it opens nothing"
+    session = kit.read(lambda tx: sessions.session_of(tx, late.token, limited=True))
     assert session[0].must_change == "due"
     assert sign_in(kit, Secret("not it at all")) == signin_sign_in.NotSignedIn("wrong")
 
@@ -292,7 +294,7 @@ def test_nist_passwords_still_sign_in_after_years(database_url: str, make_kit: C
     kit.clock.forward(hours=24 * 400)
     late = sign_in(kit, OLD)
     assert (late.password_due_in_days, late.must_change) == (None, "")
-    assert kit.read(lambda tx: signin_sign_in.session_of(tx, late.token)) is not None
+    assert kit.read(lambda tx: sessions.session_of(tx, late.token)) is not None
     assert kit.write(lambda tx: expiry.remind(tx, kit.services.rules)) == 0
     drain(kit)
     assert [x.kind for x in tray.letters] == ["signed_in"], "nothing of age, but after a year the network is new"
@@ -306,7 +308,7 @@ def test_a_leaked_password_only_reaches_the_change(make_kit: Callable[..., Kit],
     assert isinstance(kit.services.leaked, BreachFile)
     late = sign_in(kit, Secret("Leaked lantern 44 !"))
     assert late.must_change == "breached"
-    assert kit.read(lambda tx: signin_sign_in.session_of(tx, late.token)) is None
+    assert kit.read(lambda tx: sessions.session_of(tx, late.token)) is None
 
 
 @pytest.mark.covers("N-P5")
@@ -468,7 +470,7 @@ def test_five_wrong_ones_lock_for_half_an_hour(database_url: str, make_kit: Call
     assert late[0].reason == "slow_down"
     assert 0 < late[0].wait_s * 1000 <= 1 + throttle.LOCK_STEP + 1000, "what is left of it"
     kit.clock.now += 1 + throttle.LOCK_STEP
-    assert isinstance(sign_in(kit, OLD), signin_sign_in.SignedIn), "tries while it held did not prolong it"
+    assert isinstance(sign_in(kit, OLD), SignedIn), "tries while it held did not prolong it"
 
 
 @pytest.mark.covers("C-2", "INV-I5")
@@ -483,7 +485,7 @@ def test_the_right_one_in_between_starts_the_count_anew(make_kit: Callable[..., 
     kit = locked_kit(make_kit)
     for _ in range(3):
         assert [sign_in(kit, WRONG) for _ in range(4)] == [signin_sign_in.NotSignedIn("wrong")] * 4
-        assert isinstance(sign_in(kit, OLD), signin_sign_in.SignedIn), "the fifth try was right"
+        assert isinstance(sign_in(kit, OLD), SignedIn), "the fifth try was right"
         kit.clock.forward(hours=2)
 
 
@@ -498,7 +500,7 @@ def test_a_recovery_opens_the_lock(make_kit: Callable[..., Kit]) -> None:
     kit.clock.forward(minutes=1)
     choose(kit, proven(kit, tray), Secret(STRONG))
     drain(kit)
-    assert isinstance(sign_in(kit, Secret(STRONG)), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, Secret(STRONG)), SignedIn)
 
 
 @pytest.mark.covers("N-T4")
@@ -509,4 +511,4 @@ def test_other_presets_have_no_fixed_lock(make_kit: Callable[..., Kit]) -> None:
     kit.clock.forward(minutes=10)
     for _ in range(6):
         sign_in(kit, WRONG)
-    assert isinstance(sign_in(kit, OLD), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, OLD), SignedIn)

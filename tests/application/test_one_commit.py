@@ -15,7 +15,8 @@ from sqlalchemy import event
 from keyback.application.enrolment import contacts, factors
 from keyback.application.ports.storage import Session, StorageDown, Tx
 from keyback.application.recovery import mailed_link, methods
-from keyback.application.signin import second_step, sign_in, step_up
+from keyback.application.signin import passkey, second_step, sessions, sign_in, step_up
+from keyback.application.signin.sessions import SignedIn
 from keyback.domain.challenge import token_digest
 from keyback.domain.factor import Factor
 from keyback.domain.secret import Secret
@@ -55,7 +56,7 @@ class House:
         )
         assert who is not None
         rules = self.kit.services.rules
-        opened = self.kit.write(lambda tx: sign_in.open_session(tx, account, who, HERE, rules))
+        opened = self.kit.write(lambda tx: sessions.open_session(tx, account, who, HERE, rules))
         found = self.kit.read(lambda tx: tx.sessions.get(token_digest(opened.token)))
         assert found is not None
         return found
@@ -104,14 +105,14 @@ def by_second_step(name: str) -> Plan:
 
 
 def by_passkey_alone(h: House) -> tuple[Act, Callable[[Any], bool]]:
-    s, proof, ticket = h.kit.services, h.kit.services.proofs["passkey"], second_step.new_ticket(h.kit.clock())
-    options = proof.form([second_step.stand_in(s.seals, ticket)], "en")["options"]
+    s, proof, ticket = h.kit.services, h.kit.services.proofs["passkey"], passkey.new_ticket(h.kit.clock())
+    options = proof.form([passkey.stand_in(s.seals, ticket)], "en")["options"]
     typed = json.dumps(json.loads(h.key.get(str(options))))
     finds: Any = proof
-    act: Act = lambda: second_step.by_passkey(  # noqa: E731
+    act: Act = lambda: passkey.by_passkey(  # noqa: E731
         s.db, proof, ticket, finds.lookup(typed), typed, HERE, browser=True
     )
-    return act, lambda got: isinstance(got, sign_in.SignedIn)
+    return act, lambda got: isinstance(got, SignedIn)
 
 
 def by_step_up(h: House) -> tuple[Act, Callable[[Any], bool]]:

@@ -12,7 +12,8 @@ from keyback.application.account import lockdown
 from keyback.application.origin import Origin
 from keyback.application.retention import KEEP_SEEN, purge
 from keyback.application.signin import alerts, second_step
-from keyback.application.signin.sign_in import NotSignedIn, SecondStep, SignedIn
+from keyback.application.signin.sessions import SignedIn
+from keyback.application.signin.sign_in import NotSignedIn, SecondStep
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import BUDGET, FREE
 from keyback.worker import Worker

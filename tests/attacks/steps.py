@@ -16,6 +16,7 @@ from keyback.application.recovery import mailed_link, new_password, start
 from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.start import Started
 from keyback.application.signin import sign_in as signin_sign_in
+from keyback.application.signin.sessions import SignedIn
 from keyback.domain.case import Case
 from keyback.domain.secret import Secret
 from keyback.worker import Worker
@@ -134,9 +135,7 @@ def set_password(kit: Kit, username: str, password: Secret = OLD, job_id: str = 
     kit.write(fn)
 
 
-def sign_in(
-    kit: Kit, who: str, password: Secret, origin: Origin = HERE
-) -> signin_sign_in.SignedIn | signin_sign_in.NotSignedIn:
+def sign_in(kit: Kit, who: str, password: Secret, origin: Origin = HERE) -> SignedIn | signin_sign_in.NotSignedIn:
     return kit.run(signin_sign_in.sign_in(kit.services.db, kit.services.gate, who, password, origin))
 
 

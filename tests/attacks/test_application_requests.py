@@ -113,7 +113,7 @@ def test_requests_change_nothing_for_who_signs_in(make_kit: Make) -> None:
         drain(kit)
     after = sign_in(kit, "maya", OLD)
     assert type(before).__name__ == type(after).__name__ == "SignedIn"
-    from keyback.application.signin.sign_in import session_of
+    from keyback.application.signin.sessions import session_of
 
     assert kit.read(lambda tx: session_of(tx, before.token)) is not None  # type: ignore[union-attr]
 

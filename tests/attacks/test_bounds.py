@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 import pytest
 from sqlalchemy.engine.default import DefaultDialect
 
-from keyback.application.signin.sign_in import SignedIn
+from keyback.application.signin.sessions import SignedIn
 from keyback.domain.challenge import holder_secret
 from keyback.web import bounds
 from keyback.web.account.session import form_token

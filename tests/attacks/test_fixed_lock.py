@@ -10,7 +10,8 @@ import pytest
 
 from keyback.application import throttle
 from keyback.application.origin import Origin
-from keyback.application.signin import sign_in
+from keyback.application.signin import sessions, sign_in
+from keyback.application.signin.sessions import SignedIn
 from keyback.domain.secret import Secret
 from tests.attacks.steps import HERE, NEW, OLD, choose, drain, proven, set_password
 from tests.attacks.test_throttling import WRONG, guess, owned, person_id, somewhere, tray_and
@@ -47,7 +48,7 @@ def test_the_lock_holds_from_the_moment_a_password_was_chosen(make_kit: Make, pr
     kit.clock.forward(minutes=29)
     assert enter(kit, "maya", OLD, somewhere(1)).wait_s == enter(kit, "nobody", OLD, somewhere(1)).wait_s <= 6 * 60
     kit.clock.forward(minutes=6)
-    assert isinstance(enter(kit, "maya", OLD, somewhere(1)), sign_in.SignedIn)
+    assert isinstance(enter(kit, "maya", OLD, somewhere(1)), SignedIn)
 
 
 @pytest.mark.covers("E27", "C-2")
@@ -70,7 +71,7 @@ def test_a_recovery_opens_it_at_once_and_it_can_close_again_at_once(database_url
     assert enter(kit, "maya", OLD) == LOCKED
     choose(kit, proven(kit, tray), Secret("Supper-ladder-teapot-7"))
     drain(kit)
-    assert isinstance(enter(kit, "maya", Secret("Supper-ladder-teapot-7")), sign_in.SignedIn)
+    assert isinstance(enter(kit, "maya", Secret("Supper-ladder-teapot-7")), SignedIn)
     assert [enter(kit, "maya", guess(100 + n), somewhere(n)) for n in range(5)] == [WRONG] * 5
     assert enter(kit, "maya", NEW, somewhere(9)) == LOCKED, "in the same step in which it was opened"
 
@@ -81,13 +82,13 @@ def test_somebody_who_changes_their_password_is_not_locked_by_what_was_guessed_b
     inside = enter(kit, "maya", OLD)
     for n in range(5):
         enter(kit, "maya", guess(n), somewhere(n))
-    session = kit.read(lambda tx: sign_in.session_of(tx, inside.token))
+    session = kit.read(lambda tx: sessions.session_of(tx, inside.token))
     assert session is not None
     from keyback.application.account import change_password
 
     found = change_password.change(kit.services, session[0], OLD, Secret("Lantern-harbour-17"), HERE)
     assert not kit.run(found)
-    assert isinstance(enter(kit, "maya", Secret("Lantern-harbour-17"), somewhere(9)), sign_in.SignedIn)
+    assert isinstance(enter(kit, "maya", Secret("Lantern-harbour-17"), somewhere(9)), SignedIn)
     pid = person_id(kit)
     kit.write(lambda tx: throttle.unlock(tx, pid))  # nothing is left to open, and it opens nothing else
 

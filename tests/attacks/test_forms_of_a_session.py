@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application.signin.sign_in import SignedIn, sign_out
+from keyback.application.signin.sessions import SignedIn, sign_out
 from keyback.web.account.session import form_token
 from keyback.web.cookies import ALL, Cookies
 from keyback.web.front import Front

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from keyback.application.enrolment import contacts
-from keyback.application.signin.sign_in import SecondStep, SignedIn
+from keyback.application.signin.sessions import SignedIn
+from keyback.application.signin.sign_in import SecondStep
 from keyback.domain.challenge import token_digest
 from keyback.storage.schema import intakes
 from keyback.web import forms, intake

@@ -11,7 +11,8 @@ import pytest
 
 from keyback.application import known_devices
 from keyback.application.origin import Origin
-from keyback.application.signin import second_step, sign_in
+from keyback.application.signin import passkey, sign_in
+from keyback.application.signin.sessions import SignedIn
 from keyback.domain import challenge as ch
 from keyback.domain.factor import Factor
 from keyback.testing.authenticator import Authenticator
@@ -38,13 +39,13 @@ def owner(make_kit: Make, url: str | None = None) -> tuple[Kit, Authenticator]:
 def show(kit: Kit, key: Authenticator, origin: Origin = HERE, *, forged: bool = False) -> Any:
     """What comes of showing a passkey to the sign-in page, or what only has its id."""
     proof: Any = kit.services.proofs["passkey"]
-    ticket = second_step.new_ticket(kit.clock())
-    options = proof.form([second_step.stand_in(kit.services.seals, ticket)], "en")["options"]
+    ticket = passkey.new_ticket(kit.clock())
+    options = proof.form([passkey.stand_in(kit.services.seals, ticket)], "en")["options"]
     answer = json.loads(key.get(options))
     if forged:
         answer["response"]["signature"] = "AAAA"
     typed = json.dumps(answer)
-    return kit.run(second_step.by_passkey(kit.services.db, proof, ticket, proof.lookup(typed), typed, origin))
+    return kit.run(passkey.by_passkey(kit.services.db, proof, ticket, proof.lookup(typed), typed, origin))
 
 
 @pytest.mark.covers("INV-I9", "N-T4", "N-T5")
@@ -55,8 +56,8 @@ def test_a_stranger_with_the_id_of_a_passkey_keeps_its_owner_from_nothing(make_k
             assert show(kit, key, STRANGER, forged=True) == sign_in.NotSignedIn("wrong")
         kit.clock.forward(minutes=61)
     assert show(kit, key, STRANGER) == sign_in.NotSignedIn("wrong"), "from there not even the right one"
-    assert isinstance(show(kit, key), sign_in.SignedIn)
-    assert isinstance(show(kit, key, replace(STRANGER, source="203.0.114.9")), sign_in.SignedIn)
+    assert isinstance(show(kit, key), SignedIn)
+    assert isinstance(show(kit, key, replace(STRANGER, source="203.0.114.9")), SignedIn)
 
 
 @pytest.mark.covers("N-T4", "N-T5")
@@ -67,16 +68,16 @@ def test_the_owners_browser_is_not_kept_out_by_its_own_network(make_kit: Make, d
     for _ in range(ch.WINDOW_TRIES):
         show(kit, key, STRANGER, forged=True)
     assert show(kit, key, STRANGER) == sign_in.NotSignedIn("wrong")
-    assert isinstance(show(kit, key, mine), sign_in.SignedIn)
+    assert isinstance(show(kit, key, mine), SignedIn)
     for _ in range(ch.WINDOW_TRIES):
         show(kit, key, mine, forged=True)
     assert show(kit, key, mine) == sign_in.NotSignedIn("wrong"), "guessing is capped there, too"
     kit.clock.forward(minutes=61)
-    assert isinstance(show(kit, key, mine), sign_in.SignedIn)
+    assert isinstance(show(kit, key, mine), SignedIn)
 
 
 @pytest.mark.covers("N-T6")
 def test_right_answers_are_no_tries(make_kit: Make) -> None:
     kit, key = owner(make_kit)
     for _ in range(ch.WINDOW_TRIES + 3):
-        assert isinstance(show(kit, key), sign_in.SignedIn)
+        assert isinstance(show(kit, key), SignedIn)

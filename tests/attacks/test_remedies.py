@@ -13,7 +13,8 @@ from keyback.application.account import lockdown
 from keyback.application.enrolment import factors
 from keyback.application.origin import Origin
 from keyback.application.recovery import cancel, evidence, remedy, replace_factor, replace_mailbox, replace_passkey
-from keyback.application.signin.sign_in import NotSignedIn, SignedIn
+from keyback.application.signin.sessions import SignedIn
+from keyback.application.signin.sign_in import NotSignedIn
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.secret import Secret
 from tests.attacks.enrolled import (

@@ -16,6 +16,7 @@ from keyback.application.ports.storage import Tx
 from keyback.application.recovery import mailed_link
 from keyback.application.signin import second_step
 from keyback.application.signin import sign_in as signin_sign_in
+from keyback.application.signin.sessions import SignedIn, session_of
 from keyback.domain.challenge import HOUR, LINK_LIFE, holder_secret
 from keyback.domain.secret import Secret
 from keyback.storage.schema import accounts, people, sessions
@@ -81,7 +82,7 @@ def ready(make_kit: Make, url: str) -> tuple[Kit, Tray]:
 
 def token_of(kit: Kit, who: str) -> str:
     done = sign_in(kit, who, OLD)
-    assert isinstance(done, signin_sign_in.SignedIn)
+    assert isinstance(done, SignedIn)
     return done.token
 
 
@@ -263,7 +264,7 @@ def opens(kit: Kit, token: str) -> set[str]:
 
     def look(tx: Tx) -> set[str]:
         taken: dict[str, bool] = {
-            "session": signin_sign_in.session_of(tx, token, limited=True) is not None,
+            "session": session_of(tx, token, limited=True) is not None,
             "second": second_step.look(tx, token) is not None,
             "lock": not lockdown.look(tx, token).problem,
             "link": mailed_link.look_at_link(tx, token).problem is None,
@@ -325,7 +326,7 @@ def test_nobody_has_a_first_password(make_kit: Make, database_url: str) -> None:
     assert case is not None
     choose(kit, case.id)
     drain(kit)
-    assert isinstance(sign_in(kit, "maya", NEW), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, "maya", NEW), SignedIn)
     assert protection(kit, "omar")[-1] is None
     assert accept(kit, link) == "used"
 

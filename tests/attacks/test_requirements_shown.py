@@ -19,7 +19,7 @@ import keyback
 from keyback.application.handles import holds
 from keyback.application.ports.enrolment import EnrolsPasskey
 from keyback.application.retention import purge
-from keyback.application.signin import sign_in as signin_sign_in
+from keyback.application.signin import sessions
 from keyback.domain.challenge import HOUR, holder_secret, same, token_digest
 from keyback.domain.policy import PROOFS, Evidence, suffices
 from keyback.domain.secret import Secret
@@ -43,7 +43,7 @@ def owned(make_kit: Make) -> Kit:
 
 
 def who_is(kit: Kit, token: str) -> Any:
-    return kit.read(lambda tx: signin_sign_in.session_of(tx, token))
+    return kit.read(lambda tx: sessions.session_of(tx, token))
 
 
 # ── sessions ────────────────────────────────────────────────────────────────
@@ -331,7 +331,7 @@ def test_answers_name_no_version_and_there_is_nothing_to_debug_with(make_kit: Ma
     def broken(*_: object) -> None:
         raise RuntimeError("canary of the inside")
 
-    monkeypatch.setattr(signin_sign_in, "session_of", broken)
+    monkeypatch.setattr(sessions, "session_of", broken)
     headers = {"cookie": "keyback-session=" + "A" * 43, "authorization": "Bearer " + "A" * 43}
     for path in ("/", "/account", "/none", "/healthz", "/readyz", "/api/v1/session", "/api/v1/none"):
         got = call(kit, front, "GET", path, headers=headers)

@@ -12,7 +12,8 @@ from keyback.application.origin import Origin
 from keyback.application.passwords import validation
 from keyback.application.ports.storage import Imported, ImportedAccount
 from keyback.application.recovery import cancel, mailed_link
-from keyback.application.signin.sign_in import NotSignedIn, SignedIn
+from keyback.application.signin.sessions import SignedIn
+from keyback.application.signin.sign_in import NotSignedIn
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import FREE, OF_SOURCE
 from keyback.web.app import make_app, make_desk

@@ -16,6 +16,7 @@ from keyback.application.origin import Origin
 from keyback.application.ports.hashing import Busy
 from keyback.application.ports.storage import Tx
 from keyback.application.signin import sign_in as signin_sign_in
+from keyback.application.signin.sessions import SignedIn
 from keyback.domain.challenge import HARD_CAP, HOUR
 from keyback.domain.password import DAY
 from keyback.domain.secret import Secret
@@ -79,7 +80,7 @@ def test_each_further_guess_from_a_network_waits_twice_as_long(database_url: str
         assert sign_in(kit, "maya", guess(n)) == WRONG
     assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
     kit.clock.forward(hours=1)
-    assert isinstance(sign_in(kit, "maya", OLD), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
 
 
 @pytest.mark.covers("J1", "N-T5")
@@ -91,7 +92,7 @@ def test_asking_while_one_has_to_wait_does_not_prolong_it(make_kit: Make) -> Non
         kit.clock.now += 1000
         assert sign_in(kit, "maya", guess(100 + n)) == signin_sign_in.NotSignedIn("slow_down", 29 - n)
     kit.clock.now += 1000
-    assert isinstance(sign_in(kit, "maya", OLD), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
 
 
 @pytest.mark.covers("D1", "N-T4")
@@ -116,7 +117,7 @@ def test_one_network_guessing_at_many_names_waits_and_tells_how_long(make_kit: M
     kit.clock.forward(minutes=20)
     assert sign_in(kit, "maya", OLD) == signin_sign_in.NotSignedIn("slow_down", 40 * 60)
     kit.clock.forward(minutes=40)
-    assert isinstance(sign_in(kit, "maya", OLD), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
 
 
 def test_a_full_gate_costs_no_try(make_kit: Make, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +131,7 @@ def test_a_full_gate_costs_no_try(make_kit: Make, monkeypatch: pytest.MonkeyPatc
         for n in range(OF_SOURCE + 1):
             with pytest.raises(Busy):
                 sign_in(kit, "maya", guess(n))
-    assert isinstance(sign_in(kit, "maya", OLD), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
 
 
 # ── a hundred in a row ──────────────────────────────────────────────────────
@@ -166,9 +167,9 @@ def test_a_stranger_cannot_keep_the_owner_out_of_a_known_browser_or_network(make
         kit.clock.forward(hours=1)
         attack(kit, 20, start=hour * 20)
         away = replace(browser, source="203.0.113.5")
-        assert isinstance(sign_in(kit, "maya", OLD, away), signin_sign_in.SignedIn)
+        assert isinstance(sign_in(kit, "maya", OLD, away), SignedIn)
     attack(kit, 100, start=600)
-    assert isinstance(sign_in(kit, "maya", OLD, replace(HERE, agent="another browser")), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD, replace(HERE, agent="another browser")), SignedIn)
 
 
 @pytest.mark.covers("J1")
@@ -183,7 +184,7 @@ def test_a_colleague_on_the_same_network_cannot_either(make_kit: Make) -> None:
     assert sign_in(kit, "maya", OLD, colleague) == signin_sign_in.NotSignedIn("slow_down", 3600)
     kit.clock.forward(hours=1)
     assert sign_in(kit, "maya", OLD, colleague) == WRONG, "their part of the hundred is used up"
-    assert isinstance(sign_in(kit, "maya", OLD, browser), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD, browser), SignedIn)
 
 
 @pytest.mark.covers("N-T4", "J5")
@@ -209,7 +210,7 @@ def test_a_recovery_lets_the_owner_in_while_the_guessing_goes_on(make_kit: Make)
     attack(kit, 100, start=200)
     for n in range(OF_SOURCE):
         sign_in(kit, f"name{n}", guess(n))
-    assert isinstance(sign_in(kit, "maya", NEW), signin_sign_in.SignedIn), "from where it was done"
+    assert isinstance(sign_in(kit, "maya", NEW), SignedIn), "from where it was done"
 
 
 @pytest.mark.covers("C-2", "N-T4")
@@ -226,11 +227,11 @@ def test_unlocking_opens_every_kind_of_lock(make_kit: Make) -> None:
     pid = person_id(kit)
     assert enter(OLD) == signin_sign_in.NotSignedIn("slow_down", 30 * 60)
     kit.write(lambda tx: throttle.unlock(tx, pid, HERE.source))
-    assert isinstance(enter(OLD), signin_sign_in.SignedIn)
+    assert isinstance(enter(OLD), SignedIn)
     kit.write(lambda tx: tx.counters.add([f"pw/{account_id(tx)}"] * 100))
     assert enter(OLD, somewhere(1)) == WRONG
     kit.write(lambda tx: throttle.unlock(tx, pid))
-    assert isinstance(enter(OLD, somewhere(1)), signin_sign_in.SignedIn)
+    assert isinstance(enter(OLD, somewhere(1)), SignedIn)
 
 
 def account_id(tx: Tx) -> str:
@@ -250,8 +251,8 @@ def test_a_phone_with_the_old_password_locks_nobody_out(make_kit: Make) -> None:
     for _ in range(2 * OF_SOURCE):
         kit.clock.now += MINUTE
         assert sign_in(kit, "maya", stale, phone) == WRONG
-    assert isinstance(sign_in(kit, "maya", OLD), signin_sign_in.SignedIn)
-    assert isinstance(sign_in(kit, "maya", OLD, somewhere(1)), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD, somewhere(1)), SignedIn)
 
 
 @pytest.mark.covers("N-T4")
@@ -287,9 +288,9 @@ def test_what_is_kept_of_a_wrong_password_compares_with_no_other_name(make_kit: 
 def test_nothing_is_kept_of_a_right_one(make_kit: Make) -> None:
     kit = owned(make_kit)
     sign_in(kit, "maya", NEW, somewhere(1))  # the one that is chosen later
-    assert isinstance(sign_in(kit, "maya", OLD), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
     set_password_again(kit)
-    assert isinstance(sign_in(kit, "maya", NEW), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, "maya", NEW), SignedIn)
     with kit.services.db.engine.connect() as conn:  # type: ignore[attr-defined]
         assert conn.execute(text("SELECT count(*) FROM failures")).scalar() == 0
 
@@ -304,12 +305,10 @@ def test_a_right_password_clears_what_was_wrong_with_it_and_nothing_else(make_ki
     kit = owned(make_kit)
     attack(kit, 50)
     kit.write(lambda tx: tx.counters.add(["totp/someone", f"totp/{person_id_in(tx)}"]))
-    assert isinstance(sign_in(kit, "maya", OLD), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
     assert kit.read(lambda tx: tx.counters.get(f"totp/{person_id_in(tx)}")).total == 1
     attack(kit, 50, start=100)
-    assert isinstance(sign_in(kit, "maya", OLD, somewhere(400)), signin_sign_in.SignedIn), (
-        "not more than sixty in a row"
-    )
+    assert isinstance(sign_in(kit, "maya", OLD, somewhere(400)), SignedIn), "not more than sixty in a row"
 
 
 def person_id_in(tx: Tx) -> str:
@@ -373,7 +372,7 @@ def test_what_the_owner_does_does_not_show_in_what_a_guesser_is_told(make_kit: M
         kit.clock.now += 20 * MINUTE
         both(n, somewhere(n % 7))
         if n % 30 == 29:
-            assert isinstance(sign_in(kit, "maya", OLD, browser), signin_sign_in.SignedIn)
+            assert isinstance(sign_in(kit, "maya", OLD, browser), SignedIn)
         if n == 70:
             kit.clock.forward(hours=80)
             drain(kit)
@@ -390,7 +389,7 @@ def test_a_fixed_lock_does_not_tell_that_the_owner_signed_in(make_kit: Make) -> 
     kit.clock.forward(minutes=10)
     for n in range(4):
         assert enter("maya", guess(n), HERE) == enter("nobody", guess(n), HERE) == WRONG
-    assert isinstance(enter("maya", OLD, somewhere(1)), signin_sign_in.SignedIn)
+    assert isinstance(enter("maya", OLD, somewhere(1)), SignedIn)
     assert enter("maya", guess(4), HERE) == enter("nobody", guess(4), HERE) == WRONG
     slow = signin_sign_in.NotSignedIn("slow_down", 30 * 60)
     assert enter("maya", guess(5), HERE) == enter("nobody", guess(5), HERE) == slow

@@ -14,7 +14,8 @@ from keyback.application import together
 from keyback.application.ports.storage import Database
 from keyback.application.recovery import mailed_link, methods, recovery_contact
 from keyback.application.signin import second_step, step_up
-from keyback.application.signin.sign_in import SecondStep, SignedIn
+from keyback.application.signin.sessions import SignedIn
+from keyback.application.signin.sign_in import SecondStep
 from keyback.application.signin.step_up import Step
 from keyback.bootstrap import build, close
 from keyback.domain.secret import Secret

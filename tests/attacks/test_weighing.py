@@ -15,7 +15,9 @@ from keyback.application.enrolment.tier import tier_of
 from keyback.application.policy.coverage import Offer, census
 from keyback.application.ports.proofs import Holder
 from keyback.application.recovery import evidence, replace_factor
+from keyback.application.signin import sessions
 from keyback.application.signin import sign_in as signin_sign_in
+from keyback.application.signin.sessions import SignedIn
 from keyback.domain import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import COOL_IN, LINGER, Factor
@@ -102,7 +104,7 @@ def test_a_planted_app_keeps_nobody_from_recovering_by_mail(kit: Kit) -> None:
     browser = Browser(kit, ask(kit, "omar"))
     assert browser("POST", f"/r/{handle}/factors/remove", f"remove={planted}").status_code == 403
     assert kit.write(lambda tx: replace_factor.take_away(tx, handle, [planted], here(kit))) == 1
-    assert isinstance(sign_in(kit, "maya", NEW), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, "maya", NEW), SignedIn)
     drain(kit)
     assert "totp_removed" in [x.facts.get("what") for x in tray.letters]
 
@@ -150,7 +152,7 @@ def test_who_came_in_by_a_planted_passkey_is_out_when_it_goes(kit: Kit) -> None:
 
     def comes_in(tx: Any) -> str:
         who, account = tx.people.person(pid), tx.people.accounts([pid])[pid][0]
-        return signin_sign_in.open_session(tx, account, who, HERE, kit.services.rules, proven="passkey").token
+        return sessions.open_session(tx, account, who, HERE, kit.services.rules, proven="passkey").token
 
     token = kit.write(comes_in)
     assert kit.write(lambda tx: replace_factor.take_away(tx, handle, ["thief"], here(kit))) == 1
@@ -161,7 +163,7 @@ def test_who_came_in_by_a_planted_passkey_is_out_when_it_goes(kit: Kit) -> None:
 def test_the_link_in_the_notice_takes_a_planted_app_back_as_well(kit: Kit) -> None:
     tray = fit(kit)
     session = sign_in(kit, "maya", OLD)
-    assert isinstance(session, signin_sign_in.SignedIn)
+    assert isinstance(session, SignedIn)
     app: Any = kit.services.proofs["totp"]
     pid = person_id(kit)
     fid = kit.write(lambda tx: factors.start_totp(tx, app, tx.people.person(pid)))
@@ -177,7 +179,7 @@ def test_the_link_in_the_notice_takes_a_planted_app_back_as_well(kit: Kit) -> No
     assert case.open_to(handle)
     choose(kit, case.id)
     drain(kit)
-    assert isinstance(sign_in(kit, "maya", NEW), signin_sign_in.SignedIn)
+    assert isinstance(sign_in(kit, "maya", NEW), SignedIn)
 
 
 @pytest.mark.covers("N-R11", "INV-I9")
@@ -359,5 +361,5 @@ def test_a_session_that_a_lockdown_missed_is_no_session(make_kit: Make, make_dat
         m.setattr(signin_sign_in.stepup, "has_second_step", meanwhile)
         got = sign_in(a, "maya", OLD)
     assert done == [None]
-    assert isinstance(got, signin_sign_in.SignedIn)
-    assert a.read(lambda tx: signin_sign_in.session_of(tx, got.token)) is None
+    assert isinstance(got, SignedIn)
+    assert a.read(lambda tx: sessions.session_of(tx, got.token)) is None

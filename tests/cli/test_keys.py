@@ -11,6 +11,7 @@ import pytest
 from keyback.application.origin import Origin
 from keyback.application.recovery import resolve, start
 from keyback.application.signin import sign_in as signin_sign_in
+from keyback.application.signin.sessions import SignedIn
 from keyback.domain.secret import Secret
 from keyback.storage.keyfile import KeyFile
 from tests.cli.conftest import Keyback
@@ -133,7 +134,7 @@ def test_passwords_with_an_earlier_pepper_are_counted(
         word, here = Secret("walnut harbours"), Origin("192.0.2.7", "")
         return await signin_sign_in.sign_in(s.db, s.gate, "maya", word, here)
 
-    assert isinstance(on_services(sign_in), signin_sign_in.SignedIn)
+    assert isinstance(on_services(sign_in), SignedIn)
     assert "another pepper" not in keyback("keys", "list").output
     monkeypatch.setenv("KEYBACK_PASSWORD__OLD_PEPPER_FILES", '["gone"]')
     assert "old_pepper_files cannot be read" in keyback("serve", code=1).stderr

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from keyback.application import signouts
-from keyback.application.signin import second_step
-from keyback.application.signin.sign_in import SecondStep, SignedIn, session_of
+from keyback.application.signin import second_step, sessions
+from keyback.application.signin.sessions import SignedIn, session_of
+from keyback.application.signin.sign_in import SecondStep
 from tests.attacks.enrolled import add_totp, person_id, totp_now
 from tests.attacks.steps import HERE, OLD, fit, set_password, sign_in, types
 from tests.cli.conftest import Keyback
@@ -69,7 +69,7 @@ def test_one_person_is_signed_out_everywhere(kit: Kit, keyback: Keyback, name: s
 
 @pytest.mark.covers("A-7.4.5")
 def test_everybody_is_signed_out(kit: Kit, keyback: Keyback, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signouts, "PORTION", 1)
+    monkeypatch.setattr(sessions, "PORTION", 1)
     tokens = [token(kit, "maya"), token(kit, "omar"), token(kit, "omar")]
     said = keyback("people", "sign-out", "--all", *WHY, "--yes")
     assert "3 sessions of 2 people have ended." in said.stdout

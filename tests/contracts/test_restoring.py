@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from keyback import serving
-from keyback.application.signin.sign_in import SignedIn
+from keyback.application.signin.sessions import SignedIn
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import Device, Factor, SavedCode
 from keyback.storage import copying, restoring

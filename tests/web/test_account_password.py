@@ -12,7 +12,7 @@ from keyback.application import throttle
 from keyback.application.account import change_password
 from keyback.application.ports.hashing import Busy
 from keyback.application.signin import step_up
-from keyback.application.signin.sign_in import SignedIn
+from keyback.application.signin.sessions import SignedIn
 from keyback.domain.challenge import WINDOW_TRIES, token_digest
 from keyback.domain.secret import Secret
 from tests.attacks.steps import fit, set_password, sign_in

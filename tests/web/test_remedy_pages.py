@@ -14,8 +14,9 @@ import pytest
 
 from keyback.application.enrolment import factors
 from keyback.application.recovery import evidence, mailed_link, replace_passkey
-from keyback.application.signin import second_step, step_up
-from keyback.application.signin.sign_in import SecondStep, SignedIn
+from keyback.application.signin import passkey, second_step, step_up
+from keyback.application.signin.sessions import SignedIn
+from keyback.application.signin.sign_in import SecondStep
 from keyback.domain.errors import Refusal
 from keyback.testing.authenticator import Authenticator
 from tests.attacks.enrolled import add_codes, add_totp, answer_way, ask_way, person_id
@@ -73,11 +74,11 @@ def test_a_passkey_takes_the_place_of_a_lost_app(make_kit: Make, database_url: s
     assert browser("POST", f"{at}/passkey", f"assertion={quote(answer)}").headers["location"] == at
     assert kinds(kit).count("passkey") == 1
     proof: Any = kit.services.proofs["passkey"]
-    ticket = second_step.new_ticket(kit.clock())
-    asked = proof.form([second_step.stand_in(kit.services.seals, ticket)], "en")["options"]
+    ticket = passkey.new_ticket(kit.clock())
+    asked = proof.form([passkey.stand_in(kit.services.seals, ticket)], "en")["options"]
     shown = key.get(asked)
     lookup = proof.lookup(shown)
-    entered = kit.run(second_step.by_passkey(kit.services.db, proof, ticket, lookup, shown, HERE))
+    entered = kit.run(passkey.by_passkey(kit.services.db, proof, ticket, lookup, shown, HERE))
     assert isinstance(entered, SignedIn)
     assert isinstance(sign_in(kit, "maya", OLD), SecondStep)
     pid = person_id(kit)

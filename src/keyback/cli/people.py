@@ -15,7 +15,7 @@ from keyback.application.audit_log import plain_cell
 from keyback.application.people.csv_file import FIELD_OF
 from keyback.application.people.import_csv import BadRow, Report, Systems, Unreadable, import_people
 from keyback.application.ports.storage import Tx
-from keyback.application.signouts import SignedOut, named, sign_all_out, sign_out
+from keyback.application.signin.sessions import SignedOut, people_named, revoke_all, revoke_everybody
 from keyback.cli.common import (
     TakesId,
     Told,
@@ -213,8 +213,8 @@ def sign_out_(name: str | None, everybody: bool, reason: str, yes: bool, as_json
 
 async def _sign_out(s: Settings, name: str, reason: str) -> SignedOut:
     def fn(tx: Tx) -> SignedOut | int:
-        found = named(tx, name)
-        return SignedOut(1, sign_out(tx, found[0].id, reason)) if len(found) == 1 else len(found)
+        found = people_named(tx, name)
+        return SignedOut(1, revoke_all(tx, found[0].id, reason)) if len(found) == 1 else len(found)
 
     async with storage(s) as db:
         done = await db.write(fn)
@@ -227,4 +227,4 @@ async def _sign_out(s: Settings, name: str, reason: str) -> SignedOut:
 
 async def _sign_all_out(s: Settings, reason: str, tell: Told) -> SignedOut:
     async with storage(s) as db:
-        return await sign_all_out(db, reason, tell)
+        return await revoke_everybody(db, reason, tell)

@@ -5,48 +5,22 @@ Only a sign-in opens a session; a recovery never does (E1).
 
 from __future__ import annotations
 
-import base64
-import os
 from collections.abc import Container
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application import known_devices, throttle
+from keyback.application import throttle
 from keyback.application.origin import Origin
 from keyback.application.ports.hashing import Busy, PasswordHasher
-from keyback.application.ports.storage import Database, MustChange, Session, Tx
+from keyback.application.ports.storage import Database, Tx
 from keyback.application.signin import alerts, step_up
+from keyback.application.signin.sessions import SYSTEM, Found, SignedIn, new_token, note_of, open_session, usable
 from keyback.domain import challenge as ch
 from keyback.domain.errors import BadInput
-from keyback.domain.events import Note
-from keyback.domain.password import DAY, PRESETS, Rules, Unreadable, normalize
+from keyback.domain.password import PRESETS, Rules, Unreadable, normalize
 from keyback.domain.person import Account, Person, canonicalize
 from keyback.domain.prompt import SHORT_LIFE, Prompt
 from keyback.domain.secret import Secret
-
-SYSTEM = throttle.SYSTEM
-SESSION_LIFE = 12 * ch.HOUR
-
-
-@dataclass(frozen=True, slots=True)
-class SignedIn:
-    """`token` is the session's secret; the database keeps its digest.
-
-    Args:
-        password_due_in_days: whole days that begin until the password must be replaced; None where age is no reason.
-        must_change: why this session is good for nothing but choosing a new password; empty for a full one.
-        new_code: takes the place of the saved code that was the second step, to be shown once.
-        device: value of the cookie by which the browser is known again; empty where none was asked for.
-    """
-
-    token: str
-    person: Person
-    account: Account
-    expires_at: int
-    password_due_in_days: int | None = None
-    must_change: MustChange = ""
-    new_code: Secret | None = field(default=None, repr=False)
-    device: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +108,7 @@ def _failed(tx: Tx, found: Found | None, this: throttle.Try, previous: bool | No
     throttle.wrong(tx, this, previous)
     # Of names that nobody has, a keyed digest: as long as an id and as scattered, so that it takes as long (L10).
     stream = found[1].id if found else this.name.removeprefix("pw/")[:22]
-    tx.audit.record(stream, [_note("sign_in_failed", found, origin)])
-
-
-Found = tuple[Account, Person, str | None]
+    tx.audit.record(stream, [note_of("sign_in_failed", found, origin)])
 
 
 def _find(tx: Tx, canonical: str) -> Found | None:
@@ -146,11 +117,6 @@ def _find(tx: Tx, canonical: str) -> Found | None:
 
 def _usable(found: Found) -> bool:
     return usable(found[0], found[1])
-
-
-def usable(account: Account, person: Person) -> bool:
-    """Whether anybody may sign in with this account at all."""
-    return person.state == "active" and account.state == "active" and not account.provider
 
 
 def _open(
@@ -178,7 +144,7 @@ def _open(
 
 def _ask_second(tx: Tx, account: Account, person: Person, origin: Origin, leaked: bool) -> SecondStep:
     """Notes that the password was right, and puts the question to every second factor."""
-    token, page = _token(), tx.new_id()
+    token, page = new_token(), tx.new_id()
     proofs = step_up.put(tx, person, "sign_in", page)
     waits = Prompt(
         tx.new_id(), "sign_in", "breached" if leaked else "password", person.id, tx.random(32), person.security_version,
@@ -186,82 +152,5 @@ def _ask_second(tx: Tx, account: Account, person: Person, origin: Origin, leaked
     )  # fmt: skip
     tx.prompts.add(waits, ch.token_digest(token))
     alerts.half_way(tx, account, person, origin, waits)
-    tx.audit.record(person.id, [_note("second_step_asked", (account, person, None), origin)])
+    tx.audit.record(person.id, [note_of("second_step_asked", (account, person, None), origin)])
     return SecondStep(token, proofs, waits.expires_at)
-
-
-def _token() -> str:
-    return base64.urlsafe_b64encode(os.urandom(32)).rstrip(b"=").decode()
-
-
-def open_session(
-    tx: Tx,
-    account: Account,
-    person: Person,
-    origin: Origin,
-    rules: Rules,
-    *,
-    leaked: bool = False,
-    proven: str = "",
-    browser: bool = False,
-) -> SignedIn:
-    """Opens a session for somebody who has shown enough. Callers have locked the person.
-
-    Args:
-        leaked: the password is in a public leak.
-        proven: the second step that was taken.
-        browser: as for `sign_in`.
-    """
-    token = _token()
-    source, device = origin.source[:45], origin.agent
-    due_at = rules.due_at(tx.people.changed_at(account.id) or tx.now)
-    days = None if due_at is None else max(0, -(-(due_at - tx.now) // DAY))
-    must_change: MustChange = "breached" if leaked else "due" if days == 0 else ""
-    if not must_change:
-        tx.people.bump_security(person.id)  # who can sign in needs no pending link any more (C17)
-    expires_at = tx.now + SESSION_LIFE
-    digest, at = ch.token_digest(token), tx.now if proven else 0
-    tx.sessions.add(
-        Session(digest, person.id, account.id, tx.now, tx.now, expires_at, source, device, must_change, proven, at)
-    )
-    alerts.signed_in(tx, account, person, origin)
-    tx.audit.record(person.id, [_note("signed_in", (account, person, None), origin, proven)])
-    cookie = ""
-    if browser and must_change:
-        sign_out(tx, token)
-    elif browser:
-        cookie = known_devices.remember(tx, person.id, origin)
-    return SignedIn(token, person, account, expires_at, days, must_change, device=cookie)
-
-
-def _note(kind: str, found: Found | None, origin: Origin, proof: str = "") -> Note:
-    who = {"account": found[0].id, "person": found[1].id} if found else {}
-    if proof:
-        who["proof"] = proof
-    return Note(kind, {**who, "source": origin.source[:45], "device": origin.agent})
-
-
-def session_of(tx: Tx, token: str, *, limited: bool = False) -> tuple[Session, Person, Account] | None:
-    """The live session behind a cookie or bearer token.
-
-    Args:
-        limited: take one that is good for choosing a new password only, too. Nothing but that may follow then.
-    """
-    session = tx.sessions.get(ch.token_digest(token))
-    if session is not None and session.must_change and not limited:
-        return None
-    person = tx.people.person(session.person_id) if session else None
-    if session is None or person is None or person.state != "active":
-        return None
-    account = next((a for a in tx.people.accounts([person.id]).get(person.id, ()) if a.id == session.account_id), None)
-    if account is None or account.state != "active":  # a lockdown on another node may have missed the newest session
-        return None
-    return session, person, account
-
-
-def sign_out(tx: Tx, token: str) -> None:
-    """Ends the session; ending one that is over is no fault."""
-    ended = tx.sessions.end(ch.token_digest(token))
-    if ended:
-        who = {"person": ended.person_id, "account": ended.account_id}
-        tx.audit.record(ended.person_id, [Note("signed_out", who)])

@@ -7,6 +7,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application.ports.hashing import Busy
+from keyback.application.signin import sessions
 from keyback.application.signin import sign_in as signin_sign_in
 from keyback.domain.secret import Secret
 from keyback.web import pages
@@ -58,7 +59,7 @@ async def sign_out(request: Request) -> Response:
         return me
     token = desk.cookies.get(request, SESSION)
     if token:
-        await desk.services.db.write(lambda tx: signin_sign_in.sign_out(tx, token))
+        await desk.services.db.write(lambda tx: sessions.sign_out(tx, token))
     response = see("/sign-in")
     desk.cookies.drop(response, SESSION)
     return response

@@ -14,7 +14,8 @@ from keyback.application.ports.enrolment import FindsPasskey
 from keyback.application.ports.hashing import Busy
 from keyback.application.ports.proofs import Asked, Proof
 from keyback.application.ports.storage import Tx
-from keyback.application.signin import second_step, sign_in, step_up
+from keyback.application.signin import passkey, second_step, sign_in, step_up
+from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.step_up import Step
 from keyback.domain.secret import Secret
 from keyback.web import links, pages, shown
@@ -28,7 +29,7 @@ from keyback.web.pages_ways import NewCode
 AT = "/sign-in/second"
 
 
-def let_in(desk: Desk, request: Request, result: sign_in.SignedIn, token: str = "") -> Response:
+def let_in(desk: Desk, request: Request, result: SignedIn, token: str = "") -> Response:
     """Hands out the session's cookie and the one by which this browser is known again.
 
     Args:
@@ -128,7 +129,7 @@ async def take(request: Request) -> Response:
         )
     except Busy:
         return _busy(await _second(desk, request, token, name, 503, error="busy"))
-    if isinstance(done, sign_in.SignedIn):
+    if isinstance(done, SignedIn):
         return let_in(desk, request, done, token)
     if done.code == "stale":
         note_refusal(request, "wrong_state")
@@ -145,7 +146,7 @@ def _sent(desk: Desk, request: Request, mark: str, cookie: str) -> str:
 
 
 def _is_in(done: object) -> bool:
-    return isinstance(done, sign_in.SignedIn)
+    return isinstance(done, SignedIn)
 
 
 def _typed(values: dict[str, str]) -> str:
@@ -165,8 +166,8 @@ def sign_in_page(desk: Desk, request: Request, model: pages.SignIn, now: int, st
     proof = desk.services.proofs.get("passkey")
     if proof is None:
         return desk.page(request, model, status, path="/sign-in")
-    ticket = second_step.new_ticket(now)
-    form = proof.form([second_step.stand_in(desk.services.seals, ticket)], desk.locale(request))
+    ticket = passkey.new_ticket(now)
+    form = proof.form([passkey.stand_in(desk.services.seals, ticket)], desk.locale(request))
     options = str(form["options"])
     of = shown.mark_of(desk.services.seals, ticket)
     response = desk.page(request, replace(model, passkey_options=options, of=of), status, path="/sign-in")
@@ -190,9 +191,9 @@ async def by_passkey(request: Request) -> Response:
     key = together.key_of(s.db, "passkey", ticket, origin.source, origin.agent, answer=typed)
     lookup = proof.lookup(typed)
     done, _ = await together.first(
-        key, lambda: second_step.by_passkey(s.db, proof, ticket, lookup, typed, origin, s.rules, browser=True), _is_in
+        key, lambda: passkey.by_passkey(s.db, proof, ticket, lookup, typed, origin, s.rules, browser=True), _is_in
     )
-    if isinstance(done, sign_in.SignedIn):
+    if isinstance(done, SignedIn):
         return let_in(desk, request, done)
     return sign_in_page(desk, request, pages.SignIn("passkey"), now, 401)
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from keyback.application.ports.storage import Session, Tx
-from keyback.application.signin import sign_in, step_up
+from keyback.application.signin import sessions, step_up
 from keyback.domain.factor import Factor
 from keyback.domain.person import Account, Person
 from keyback.web.context import Desk, desk_of, note_refusal, see
@@ -85,7 +85,7 @@ def _stale(desk: Desk, request: Request, me: Me) -> Stale:
 
 
 def _touch(tx: Tx, token: str) -> Me | None:
-    live = sign_in.session_of(tx, token)
+    live = sessions.session_of(tx, token)
     if live is None:
         return None
     session, person, account = live

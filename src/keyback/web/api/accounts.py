@@ -11,8 +11,9 @@ from keyback.application.passwords import validation
 from keyback.application.ports.proofs import Asked, Proof
 from keyback.application.ports.storage import Tx
 from keyback.application.signin import second_step as signin_second_step
+from keyback.application.signin import sessions, step_up
 from keyback.application.signin import sign_in as signin_sign_in
-from keyback.application.signin import step_up
+from keyback.application.signin.sessions import SignedIn
 from keyback.domain.secret import Secret
 from keyback.web.api import models as m
 from keyback.web.api.describing import problems
@@ -97,7 +98,7 @@ async def second_step(request: Request, given: m.SecondStep) -> m.SignedIn:
         raise Stop(401, "wrong_second_step")
     answer = given.answer.get_secret_value()
     done = await signin_second_step.take(s.db, proof, given.token, answer, desk.origin(request), s.rules)
-    if not isinstance(done, signin_sign_in.SignedIn):
+    if not isinstance(done, SignedIn):
         if done.code == "no_tries":
             raise Stop(429, "slow_down", retry_after=3600)
         if done.code == "done":
@@ -106,7 +107,7 @@ async def second_step(request: Request, given: m.SecondStep) -> m.SignedIn:
     return _signed_in(done)
 
 
-def _signed_in(result: signin_sign_in.SignedIn) -> m.SignedIn:
+def _signed_in(result: SignedIn) -> m.SignedIn:
     return m.SignedIn(
         session=result.token,
         expires_at=instant(result.expires_at),
@@ -132,7 +133,7 @@ async def get_session(request: Request, token: Token) -> m.SessionInfo:
 
 
 def _touch(tx: Tx, token: str) -> m.SessionInfo | None:
-    live = signin_sign_in.session_of(tx, token, limited=True)
+    live = sessions.session_of(tx, token, limited=True)
     if live is None:
         return None
     session, person, account = live
@@ -157,7 +158,7 @@ def _touch(tx: Tx, token: str) -> m.SessionInfo | None:
     responses=problems({401: ["unauthorized"]}, body=True),
 )
 async def sign_out(request: Request, token: Token) -> Response:
-    await desk_of(request).services.db.write(lambda tx: signin_sign_in.sign_out(tx, token))
+    await desk_of(request).services.db.write(lambda tx: sessions.sign_out(tx, token))
     return Response(status_code=204)
 
 
