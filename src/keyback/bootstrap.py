@@ -9,7 +9,6 @@ from typing import Any, Literal, get_args
 from pydantic import ValidationError
 
 from keyback.application.clock import wall_clock
-from keyback.application.mail_quota import InstallationQuota
 from keyback.application.passwords.hashing import HashGate, pepper_id
 from keyback.application.passwords.strength import load_blocklist
 from keyback.application.ports.channels import Channel
@@ -17,7 +16,8 @@ from keyback.application.ports.connectors import Connector, Unavailable
 from keyback.application.ports.hashing import Busy, HashingGate, Verified
 from keyback.application.ports.proofs import Proof
 from keyback.application.services import Services
-from keyback.application.spraying import Thresholds
+from keyback.application.throttling.mail_quota import InstallationQuota
+from keyback.application.throttling.spraying import Thresholds
 from keyback.channels.im_dingtalk import DingTalkIm
 from keyback.channels.im_feishu import FeishuIm
 from keyback.channels.im_wecom import WeComIm

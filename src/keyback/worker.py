@@ -10,9 +10,8 @@ from functools import partial
 
 import structlog
 
-from keyback.application import delivery, spraying
+from keyback.application import delivery
 from keyback.application.enrolment import reminders
-from keyback.application.mail_quota import Reason
 from keyback.application.passwords import expiry
 from keyback.application.people import address_changes
 from keyback.application.ports.storage import StorageDown
@@ -21,6 +20,8 @@ from keyback.application.recovery.apply import LEASE
 from keyback.application.retention import purge
 from keyback.application.services import Services
 from keyback.application.signin import alerts
+from keyback.application.throttling import spraying
+from keyback.application.throttling.mail_quota import Reason
 from keyback.domain import challenge as ch
 
 log = structlog.get_logger("keyback.worker")

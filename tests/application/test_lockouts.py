@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from keyback.application import lockouts, throttle
-from keyback.application.lockouts import Failing, Lock
 from keyback.application.origin import Origin
 from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
+from keyback.application.throttling import lockouts, password_attempts
+from keyback.application.throttling.lockouts import Failing, Lock
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import BUDGET
 from tests.attacks.enrolled import person_id
@@ -115,5 +115,5 @@ def test_the_reason_of_each_lock_is_there_for_who_has_proven_who_they_are(make_k
     kit.write(lambda tx: tx.counters.add([f"pw/{account}"] * BUDGET["stranger"]))
     kit.write(lambda tx: tx.people.set_account_state(account, "locked"))
     assert told() == (Lock("system"), Lock("off", None, ("stranger",)))
-    kit.write(lambda tx: throttle.unlock(tx, pid))
+    kit.write(lambda tx: password_attempts.unlock(tx, pid))
     assert told() == (Lock("system"),), "what the system says is opened by its connector"

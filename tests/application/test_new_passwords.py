@@ -16,13 +16,13 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
-from keyback.application import throttle
 from keyback.application.passwords import expiry, validation
 from keyback.application.ports.hashing import Busy
 from keyback.application.recovery import new_password
 from keyback.application.signin import sessions
 from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
+from keyback.application.throttling import password_attempts
 from keyback.channels.mail import MailComposer
 from keyback.domain.password import DAY, PRESETS
 from keyback.domain.secret import Secret
@@ -468,8 +468,8 @@ def test_five_wrong_ones_lock_for_half_an_hour(database_url: str, make_kit: Call
     late = [sign_in(kit, OLD), sign_in(kit, WRONG)]
     assert late[0] == late[1]
     assert late[0].reason == "slow_down"
-    assert 0 < late[0].wait_s * 1000 <= 1 + throttle.LOCK_STEP + 1000, "what is left of it"
-    kit.clock.now += 1 + throttle.LOCK_STEP
+    assert 0 < late[0].wait_s * 1000 <= 1 + password_attempts.LOCK_STEP + 1000, "what is left of it"
+    kit.clock.now += 1 + password_attempts.LOCK_STEP
     assert isinstance(sign_in(kit, OLD), SignedIn), "tries while it held did not prolong it"
 
 

@@ -6,7 +6,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from keyback.application import guesses
+from keyback.application.throttling import proof_attempts
 from keyback.proofs.security_questions.questions import QUESTIONS
 from tests.attacks.enrolled import add_totp, person_id
 from tests.attacks.steps import OLD
@@ -76,8 +76,8 @@ def test_three_tries_a_question_whatever_is_asked_anew(make_kit: Make, database_
 def test_ten_a_day_over_all_questions(make_kit: Make, database_url: str) -> None:
     kit, _, _ = kit_of(make_kit, database_url)
     pid, other = person_id(kit), person_id(kit, "omar")
-    said = [kit.write(lambda tx, n=n: guesses.count_answer(tx, pid, f"q{n // 3}")) for n in range(14)]
+    said = [kit.write(lambda tx, n=n: proof_attempts.count_answer(tx, pid, f"q{n // 3}")) for n in range(14)]
     assert said == [True] * 10 + [False] * 4
-    assert kit.write(lambda tx: guesses.count_answer(tx, other, "q1")), "of one person only"
+    assert kit.write(lambda tx: proof_attempts.count_answer(tx, other, "q1")), "of one person only"
     kit.clock.forward(hours=25)
-    assert kit.write(lambda tx: guesses.count_answer(tx, pid, "q0"))
+    assert kit.write(lambda tx: proof_attempts.count_answer(tx, pid, "q0"))

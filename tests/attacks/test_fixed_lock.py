@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from keyback.application import throttle
 from keyback.application.origin import Origin
 from keyback.application.signin import sessions, sign_in
 from keyback.application.signin.sessions import SignedIn
+from keyback.application.throttling import password_attempts
 from keyback.domain.secret import Secret
 from tests.attacks.steps import HERE, NEW, OLD, choose, drain, proven, set_password
 from tests.attacks.test_throttling import WRONG, guess, owned, person_id, somewhere, tray_and
@@ -39,7 +39,7 @@ def both(kit: Kit, n: int, origin: Origin = HERE) -> Any:
 def test_the_lock_holds_from_the_moment_a_password_was_chosen(make_kit: Make, preset: str, after: int) -> None:
     """Whatever part of a step the password was chosen in, and however soon the wrong ones come."""
     kit = owned(make_kit, password={"preset": preset})
-    kit.clock.now += -kit.clock.now % throttle.LOCK_STEP + 2 * MINUTE  # in the middle of a step
+    kit.clock.now += -kit.clock.now % password_attempts.LOCK_STEP + 2 * MINUTE  # in the middle of a step
     set_password(kit, "maya", job_id="just chosen")
     kit.clock.now += after
     assert [both(kit, n) for n in range(5)] == [WRONG] * 5
@@ -90,7 +90,7 @@ def test_somebody_who_changes_their_password_is_not_locked_by_what_was_guessed_b
     assert not kit.run(found)
     assert isinstance(enter(kit, "maya", Secret("Lantern-harbour-17"), somewhere(9)), SignedIn)
     pid = person_id(kit)
-    kit.write(lambda tx: throttle.unlock(tx, pid))  # nothing is left to open, and it opens nothing else
+    kit.write(lambda tx: password_attempts.unlock(tx, pid))  # nothing is left to open, and it opens nothing else
 
 
 @pytest.mark.covers("E27", "D1", "D15")

@@ -10,10 +10,10 @@ import pytest
 from sqlalchemy import event
 
 from keyback.application import delivery, handles
-from keyback.application.fairness import AHEAD, MOST, Turns, networks
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Intake, Tx
 from keyback.application.recovery import issue_requested, methods, resolve
+from keyback.application.throttling.fairness import AHEAD, MOST, Turns, networks
 from tests.attacks.enrolled import add_contact
 from tests.attacks.steps import HERE, ask, drain, fit
 from tests.conftest import Kit, person

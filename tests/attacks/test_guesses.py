@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from keyback.application import guesses, known_devices, retention
+from keyback.application import known_devices, retention
 from keyback.application.origin import Origin
 from keyback.application.recovery import mailed_link
 from keyback.application.signin import step_up
+from keyback.application.throttling import proof_attempts
 from keyback.domain import challenge as ch
 from tests.attacks.enrolled import add_totp, answer_way, ask_way, person_id, totp_now
 from tests.attacks.steps import HERE, Tray, ask, begin, drain, fit, statements, try_code
@@ -49,9 +50,9 @@ def flood(kit: Kit, origin: Origin, times: int) -> None:
 
 
 def test_the_parts_are_within_the_hundred() -> None:
-    assert guesses.CODE + guesses.OWN <= ch.HARD_CAP
-    assert guesses.PROOF + guesses.OWN + step_up.CAP <= ch.HARD_CAP <= 100
-    assert guesses.OWN >= ch.TRIES_SHOWN
+    assert proof_attempts.CODE + proof_attempts.OWN <= ch.HARD_CAP
+    assert proof_attempts.PROOF + proof_attempts.OWN + step_up.CAP <= ch.HARD_CAP <= 100
+    assert proof_attempts.OWN >= ch.TRIES_SHOWN
 
 
 @pytest.mark.covers("J1", "INV-I9", "N-T4")
@@ -82,7 +83,7 @@ def test_a_strangers_wrong_mailed_codes_do_not_either(make_kit: Make, database_u
 @pytest.mark.parametrize("own", [False, True])
 def test_each_part_has_its_end(make_kit: Make, database_url: str, own: bool) -> None:
     kit, _, mine = kit_of(make_kit, database_url)
-    there, allowed = (mine, guesses.OWN) if own else (STRANGER, guesses.PROOF)
+    there, allowed = (mine, proof_attempts.OWN) if own else (STRANGER, proof_attempts.PROOF)
     for _ in range(-(-allowed // ch.WINDOW_TRIES)):
         flood(kit, there, min(ch.WINDOW_TRIES, allowed))
         kit.clock.forward(hours=1, minutes=1)
@@ -98,7 +99,7 @@ def test_each_part_has_its_end(make_kit: Make, database_url: str, own: bool) -> 
 @pytest.mark.covers("J1", "D1")
 def test_what_the_hour_does_not_allow_uses_up_nothing(make_kit: Make) -> None:
     kit, tray, _ = kit_of(make_kit)
-    for n in range(guesses.CODE):
+    for n in range(proof_attempts.CODE):
         if n % ch.TRIES_SHOWN == 0:
             handle = ask(kit, "maya").handle
             drain(kit)

@@ -12,13 +12,13 @@ import pytest
 
 from keyback.application import delivery, known_devices
 from keyback.application.enrolment import contacts
-from keyback.application.mail_quota import QUOTA_OF, InstallationQuota, asker_of, reason_of
 from keyback.application.notifications import notify
 from keyback.application.origin import Origin
 from keyback.application.ports.channels import LetterKind
 from keyback.application.ports.storage import Job, Tx
 from keyback.application.recovery import methods as recovery_methods
 from keyback.application.recovery import remedy, replace_mailbox
+from keyback.application.throttling.mail_quota import QUOTA_OF, InstallationQuota, asker_of, reason_of
 from keyback.domain.errors import Refusal
 from keyback.domain.person import Contact
 from keyback.domain.prompt import Prompt

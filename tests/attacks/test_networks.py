@@ -51,10 +51,10 @@ def test_requests_from_one_provider_are_bounded_however_many_networks_they_come_
 
 @pytest.mark.covers("D7", "J1")
 def test_wrong_passwords_from_one_provider_are_too(database_url: str, make_kit: Make, monkeypatch: Any) -> None:
-    from keyback.application import throttle
+    from keyback.application.throttling import password_attempts
 
-    monkeypatch.setattr(throttle, "OF_SOURCE", 4)
-    monkeypatch.setattr(throttle, "OF_WIDER", {56: 8, 48: 12})
+    monkeypatch.setattr(password_attempts, "OF_SOURCE", 4)
+    monkeypatch.setattr(password_attempts, "OF_WIDER", {56: 8, 48: 12})
     kit = owned(make_kit, url=database_url)
 
     def compared(sources: list[str], start: int) -> int:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from keyback.application.guesses import count
 from keyback.application.ports.storage import Tx
 from keyback.application.signin.sign_in import NotSignedIn
+from keyback.application.throttling.proof_attempts import count
 from keyback.domain import challenge as ch
 from keyback.domain.throttle import OF_SOURCE
 from tests.attacks.steps import HERE, sign_in

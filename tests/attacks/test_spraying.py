@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from keyback.application import spraying
 from keyback.application.signin import alerts
-from keyback.application.spraying import Thresholds
+from keyback.application.throttling import spraying
+from keyback.application.throttling.spraying import Thresholds
 from keyback.domain.throttle import BUDGET
 from keyback.worker import Worker
 from tests.attacks.steps import drain, fit, set_password, sign_in

@@ -11,12 +11,13 @@ import pytest
 from argon2 import PasswordHasher
 from sqlalchemy import event, text
 
-from keyback.application import known_devices, throttle
+from keyback.application import known_devices
 from keyback.application.origin import Origin
 from keyback.application.ports.hashing import Busy
 from keyback.application.ports.storage import Tx
 from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
+from keyback.application.throttling import password_attempts
 from keyback.domain.challenge import HARD_CAP, HOUR
 from keyback.domain.password import DAY
 from keyback.domain.secret import Secret
@@ -226,11 +227,11 @@ def test_unlocking_opens_every_kind_of_lock(make_kit: Make) -> None:
         enter(guess(n))
     pid = person_id(kit)
     assert enter(OLD) == signin_sign_in.NotSignedIn("slow_down", 30 * 60)
-    kit.write(lambda tx: throttle.unlock(tx, pid, HERE.source))
+    kit.write(lambda tx: password_attempts.unlock(tx, pid, HERE.source))
     assert isinstance(enter(OLD), SignedIn)
     kit.write(lambda tx: tx.counters.add([f"pw/{account_id(tx)}"] * 100))
     assert enter(OLD, somewhere(1)) == WRONG
-    kit.write(lambda tx: throttle.unlock(tx, pid))
+    kit.write(lambda tx: password_attempts.unlock(tx, pid))
     assert isinstance(enter(OLD, somewhere(1)), SignedIn)
 
 
@@ -280,7 +281,7 @@ def test_what_is_kept_of_a_wrong_password_compares_with_no_other_name(make_kit: 
     with kit.services.db.engine.connect() as conn:  # type: ignore[attr-defined]
         rows = conn.execute(text("SELECT * FROM failures")).mappings().all()
     assert len({bytes(r["tried"]) for r in rows}) == 3
-    assert {len(r["tried"]) for r in rows} == {throttle.TRIED_BYTES}, "too little to find out what it was"
+    assert {len(r["tried"]) for r in rows} == {password_attempts.TRIED_BYTES}, "too little to find out what it was"
     assert guess(1).reveal() not in str(rows)
 
 

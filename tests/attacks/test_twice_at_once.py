@@ -10,13 +10,13 @@ from typing import Any
 import httpx2
 import pytest
 
-from keyback.application import together
 from keyback.application.ports.storage import Database
 from keyback.application.recovery import mailed_link, methods, recovery_contact
 from keyback.application.signin import second_step, step_up
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.sign_in import SecondStep
 from keyback.application.signin.step_up import Step
+from keyback.application.throttling import duplicate_answers
 from keyback.bootstrap import build, close
 from keyback.domain.secret import Secret
 from tests.attacks.enrolled import SMS, add_codes, add_contact, add_totp, answer_way, ask_way, person_id, totp_now
@@ -280,14 +280,14 @@ def test_who_waits_for_another_goes_on_alone_where_that_one_failed() -> None:
                 raise RuntimeError("the database was away")
             return len(done)
 
-        tries = (together.first(together.key_of(done, "x", answer="y"), work, good) for _ in range(3))
+        tries = (duplicate_answers.first(duplicate_answers.key_of(done, "x", answer="y"), work, good) for _ in range(3))
         return await asyncio.gather(*tries, return_exceptions=True)
 
     failed, *rest = asyncio.run(go(lambda _: True))
     assert isinstance(failed, RuntimeError)
     assert [again for _, again in rest] == [False, False]
     assert len(done) == 3
-    assert together._running == {}
+    assert duplicate_answers._running == {}
 
 
 @pytest.mark.covers("R11")
@@ -299,9 +299,9 @@ def test_a_client_that_goes_away_ends_nobody_elses_answer() -> None:
             await gate.wait()
             return "accepted"
 
-        key = together.key_of(gate, "x", answer="y")
-        first = asyncio.ensure_future(together.first(key, work, lambda _: True))
-        second = asyncio.ensure_future(together.first(key, work, lambda _: True))
+        key = duplicate_answers.key_of(gate, "x", answer="y")
+        first = asyncio.ensure_future(duplicate_answers.first(key, work, lambda _: True))
+        second = asyncio.ensure_future(duplicate_answers.first(key, work, lambda _: True))
         await asyncio.sleep(0)
         first.cancel()
         gate.set()

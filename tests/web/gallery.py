@@ -9,7 +9,7 @@ from typing import Literal
 import gallery_account
 from markupsafe import Markup
 
-from keyback.application.lockouts import Failing, Lock
+from keyback.application.throttling.lockouts import Failing, Lock
 from keyback.locale import gettext
 from keyback.proofs.security_questions.questions import QUESTIONS
 from keyback.web import demo_pages as d

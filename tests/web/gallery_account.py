@@ -9,8 +9,8 @@ from markupsafe import Markup
 
 from keyback.application.account.readiness import MISHAPS, Outlook
 from keyback.application.enrolment.recently_added import Added
-from keyback.application.lockouts import Failing
 from keyback.application.recovery.aftercare import STEPS
+from keyback.application.throttling.lockouts import Failing
 from keyback.web import pages as p
 from keyback.web import pages_account as a
 

@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import pytest
 
-from keyback.application import throttle
 from keyback.application.account import change_password
 from keyback.application.ports.hashing import Busy
 from keyback.application.signin import step_up
 from keyback.application.signin.sessions import SignedIn
+from keyback.application.throttling import password_attempts
 from keyback.domain.challenge import WINDOW_TRIES, token_digest
 from keyback.domain.secret import Secret
 from tests.attacks.steps import fit, set_password, sign_in
@@ -29,7 +29,7 @@ def change(centre: Centre, current: str, new: str = NEW, again: str = "") -> int
 
 def key(centre: Centre) -> str:
     account = centre.at.read(lambda tx: tx.people.account_by_username("builtin", "maya"))[0]
-    return throttle.known_key(account.id)
+    return password_attempts.known_key(account.id)
 
 
 @pytest.mark.covers("A-6.2.3", "A-6.3.1")
@@ -78,7 +78,7 @@ def test_guesses_come_to_an_end_and_a_recovery_opens_it_again(centre: Centre) ->
     assert "too many wrong tries" in refused(centre, PASSWORD), "not compared any more"
     assert centre.post("/account/confirm", password=PASSWORD, next="/account").status_code == 422, "one count for both"
     account = centre.at.read(lambda tx: tx.people.account_by_username("builtin", "maya"))[0].id
-    centre.at.run(centre.at.services.db.write(lambda tx: throttle.renewed(tx, account)))
+    centre.at.run(centre.at.services.db.write(lambda tx: password_attempts.renewed(tx, account)))
     assert change(centre, PASSWORD) == 200
 
 

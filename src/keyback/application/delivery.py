@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keyback.application.leases import BatchLease, steady_clock
-from keyback.application.mail_quota import asker_of, lately
 from keyback.application.ports.channels import LEASE_OVER, Channel, Letter, LetterKind, Receipt
 from keyback.application.ports.storage import Database, Job, Seals, Tx
 from keyback.application.recovery import aftercare
 from keyback.application.signin import alerts
+from keyback.application.throttling.mail_quota import asker_of, lately
 from keyback.domain import challenge as ch
 from keyback.domain.events import Note
 from keyback.domain.person import Contact, Person

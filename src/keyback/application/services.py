@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
-from keyback.application.mail_quota import NO_LIMIT, InstallationQuota
 from keyback.application.ports.channels import Channel
 from keyback.application.ports.connectors import Connector
 from keyback.application.ports.hashing import HashingGate
 from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Database, Seals
-from keyback.application.spraying import Thresholds
+from keyback.application.throttling.mail_quota import NO_LIMIT, InstallationQuota
+from keyback.application.throttling.spraying import Thresholds
 from keyback.domain.password import Blocklist, Rules
 from keyback.domain.policy import Policy
 from keyback.domain.spend import SpendRules

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from keyback.application.fairness import Turns
 from keyback.application.ports.storage import Intake, StorageDown, StorageFull, StorageUnsure, Tx
+from keyback.application.throttling.fairness import Turns
 from keyback.outbound.watchdog import Watchdog
 from keyback.storage import faults
 from keyback.storage.clock import DatabaseClock, steady_ms

@@ -10,8 +10,8 @@ from typing import Literal, cast
 from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.exc import DBAPIError
 
-from keyback.application.mail_quota import ALL, ALL_OWN
 from keyback.application.ports.storage import StorageDown, Tx
+from keyback.application.throttling.mail_quota import ALL, ALL_OWN
 from keyback.storage import migrate
 from keyback.storage.database import SqlDatabase
 from keyback.storage.schema import installation, outbox

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from sqlalchemy import ColumnElement, Row, case, func, select, text, update
 
-from keyback.application.fairness import FRESH
 from keyback.application.ports.storage import Intake
+from keyback.application.throttling.fairness import FRESH
 from keyback.storage.schema import intakes
 from keyback.storage.sealing import Unsealable
 from keyback.storage.sql import in_order, insert_many

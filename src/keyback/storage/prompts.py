@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from sqlalchemy import Row, case, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from keyback.application.fairness import FRESH
+from keyback.application.throttling.fairness import FRESH
 from keyback.domain.prompt import Prompt, PromptEnding, Purpose, Want
 from keyback.storage.schema import intakes, prompts, wants
 from keyback.storage.sql import in_order, insert_many

@@ -7,7 +7,7 @@ import os
 
 from sqlalchemy import Column, Connection, select, update
 
-from keyback.application.fairness import Turns
+from keyback.application.throttling.fairness import Turns
 from keyback.storage.audit import AuditStore
 from keyback.storage.cases import CaseStore, ChallengeStore
 from keyback.storage.contacts import ContactStore

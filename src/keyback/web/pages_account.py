@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from keyback.application.account.readiness import Outlook
 from keyback.application.enrolment.recently_added import Added
-from keyback.application.lockouts import Failing
+from keyback.application.throttling.lockouts import Failing
 from keyback.web.pages import Page, PasswordForm
 from keyback.web.pages_ways import ForColleague
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from keyback.application.lockouts import Failing, Lock
+from keyback.application.throttling.lockouts import Failing, Lock
 from keyback.web.pages import Page
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from keyback.application import locking, throttle
+from keyback.application import locking
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.notifications.account_changes import changed
 from keyback.application.origin import Origin
@@ -12,6 +12,7 @@ from keyback.application.passwords import validation
 from keyback.application.ports.storage import Session, Tx
 from keyback.application.services import Services
 from keyback.application.signin import step_up
+from keyback.application.throttling import password_attempts
 from keyback.domain.errors import Refusal
 from keyback.domain.password import Context, Violation
 from keyback.domain.secret import Secret
@@ -81,5 +82,7 @@ def _store(tx: Tx, s: Services, session: Session, before: str | None, phc: str, 
         if other.digest != session.digest:
             tx.sessions.end(other.digest)
     tx.people.bump_security(session.person_id)
-    throttle.renewed(tx, session.account_id)  # what was guessed about the one before says nothing about this one
+    password_attempts.renewed(
+        tx, session.account_id
+    )  # what was guessed about the one before says nothing about this one
     changed(tx, session.person_id, "password_changed", origin, data={"account": session.account_id})

@@ -12,13 +12,13 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from keyback.application.enrolment import reminders
-from keyback.application.mail_quota import Ask, may_send
 from keyback.application.notifications.account_changes import changed, masked
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin, device_words
 from keyback.application.people import address_changes
 from keyback.application.ports.proofs import Asked, Holder, Proof, Target
 from keyback.application.ports.storage import Database, Job, Tx
+from keyback.application.throttling.mail_quota import Ask, may_send
 from keyback.domain import challenge as ch
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.events import Note

@@ -46,7 +46,8 @@ class Intake:
         tries: wrong codes typed here; the page shows what is left of them.
         fetched_for: the person whose mailbox's reader asked for the mail that is due, beside the quota.
         device: digest of the cookie by which the browser says it is known; whether it is shows a look-up.
-        turn: when it is its turn (ms): later than `asked_at` where its network asks for a lot (`application.fairness`).
+        turn: when it is its turn (ms): later than `asked_at` where its network asks for a lot
+        (`application.throttling.fairness`).
     """
 
     handle: str

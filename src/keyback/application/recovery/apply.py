@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from keyback.application import throttle
 from keyback.application.notifications.notify import tell_all
 from keyback.application.ports.connectors import Connector, Outcome, Plan, Step
 from keyback.application.ports.storage import Database, Job, StorageDown, Tx
 from keyback.application.recovery import aftercare
 from keyback.application.recovery.new_password import PURPOSE
+from keyback.application.throttling import password_attempts
 from keyback.domain import case as dc
 from keyback.domain import events as ev
 from keyback.domain.case import Case, State
@@ -116,7 +116,7 @@ def _finish(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) ->
         if account and account.state == "locked":  # a disabled one stays so
             tx.people.set_account_state(account.id, "active")
         tx.counters.reset(f"lockdown/{job.body['account']}")
-        throttle.renewed(tx, str(job.body["account"]), str(job.body.get("source", "")))
+        password_attempts.renewed(tx, str(job.body["account"]), str(job.body.get("source", "")))
         tx.sessions.end_all(case.person_id)
     if case.settled:
         accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}

@@ -9,14 +9,14 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from keyback.application.fairness import behind
-from keyback.application.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
 from keyback.application.notifications.notify import tell_asked, username_of
 from keyback.application.origin import device_words
 from keyback.application.ports.proofs import Holder, Proof, Target
 from keyback.application.ports.storage import Intake, Job, Match, Tx
 from keyback.application.recovery.methods import SHOWN, holder_of, may_ask, nonce_for
 from keyback.application.recovery.resolve import join
+from keyback.application.throttling.fairness import behind
+from keyback.application.throttling.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.errors import Refusal

@@ -10,12 +10,12 @@ import hmac
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application import guesses, together
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Database, Intake, Seals, Tx
 from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here, channel_of
+from keyback.application.throttling import duplicate_answers, proof_attempts
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import State
@@ -165,7 +165,7 @@ def _accept(tx: Tx, c: Challenge, how: str, here: Here) -> bool:
     channel = channel_of(contact, tx.people.contacts([c.person_id]).get(c.person_id, ()))
     tx.challenges.end_all([case.id], "overtaken")
     evidence.add(tx, case, "email_link", channel, c.id, intake, here, how, contact)
-    guesses.forget(tx, "code", c.person_id)
+    proof_attempts.forget(tx, "code", c.person_id)
     return True
 
 
@@ -183,8 +183,8 @@ async def try_code(db: Database, handle: str, typed: str, here: Here) -> tuple[C
     code = ch.clean_code(typed)
     if code is None:
         return "not_a_code", await db.read(lambda tx: _left(tx, handle))
-    key = together.key_of(db, LINK, handle, answer=code)
-    (answer, left), again = await together.first(
+    key = duplicate_answers.key_of(db, LINK, handle, answer=code)
+    (answer, left), again = await duplicate_answers.first(
         key, lambda: _try_code(db, handle, code, here), lambda found: found[0] == "accepted"
     )
     return ("done" if again else answer), left
@@ -225,7 +225,7 @@ def _count(tx: Tx, handle: str, origin: Origin) -> _Counted | None:
     if tries is None:
         return _Counted(None)
     people = frozenset(c.person_id for c in tx.challenges.of_intake(handle) if c.ended is None)
-    over = guesses.count(tx, "code", people, intake.subject.hex(), origin)
+    over = proof_attempts.count(tx, "code", people, intake.subject.hex(), origin)
     return _Counted(ch.TRIES_SHOWN - tries, people, over)
 
 
@@ -235,7 +235,7 @@ def _compare(tx: Tx, handle: str, code: str, counted: _Counted, here: Here) -> C
     intake = tx.intakes.get(handle, lock=True)
     if intake is not None and evidence.shown(tx, intake, LINK):
         tx.intakes.give_try_back(handle)
-        guesses.take_back(tx, "code", counted.people - counted.over, intake.subject.hex(), here.origin)
+        proof_attempts.take_back(tx, "code", counted.people - counted.over, intake.subject.hex(), here.origin)
         return "done"
     mailed = tx.challenges.of_intake(handle)
     key_ids = tx.challenges.key_ids([c.id for c in mailed])  # asked for ghosts too: the same statements for all

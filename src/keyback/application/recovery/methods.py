@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from keyback.application import guesses, showing, together
+from keyback.application import showing
 from keyback.application.origin import Origin
 from keyback.application.ports.proofs import Asked, Holder, Proof, Target, Verdict
 from keyback.application.ports.storage import Database, Seals, Tx
@@ -22,6 +22,7 @@ from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.start import INTAKE_LIFE
 from keyback.application.showing import Fits
 from keyback.application.signin import step_up
+from keyback.application.throttling import duplicate_answers, proof_attempts
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.ages import Ages, living
@@ -167,8 +168,8 @@ async def answer(
         Busy: the hashing gate is full.
         StorageDown: nothing was compared; it fails closed (D13).
     """
-    key = together.key_of(db, proof.name, handle, only, answer=typed)
-    (code, left, text), again = await together.first(
+    key = duplicate_answers.key_of(db, proof.name, handle, only, answer=typed)
+    (code, left, text), again = await duplicate_answers.first(
         key, lambda: _answer(db, proof, handle, typed, here, only, fits), lambda found: found[0] == "accepted"
     )
     return ("done" if again else code), left, text
@@ -227,9 +228,9 @@ def _count(tx: Tx, handle: str, proof: Proof, origin: Origin, fits: Fits | None)
         return _Counted(None)
     live = _live(tx, handle, name)
     people = frozenset(p.person_id for p in live)
-    over = guesses.count(tx, name, people, intake.subject.hex(), origin)
+    over = proof_attempts.count(tx, name, people, intake.subject.hex(), origin)
     if PROOFS.get(name) == "knowledge":
-        over |= {p.person_id for p in live if not guesses.count_answer(tx, p.person_id, _question(tx, p))}
+        over |= {p.person_id for p in live if not proof_attempts.count_answer(tx, p.person_id, _question(tx, p))}
     return _Counted(ch.TRIES_SHOWN - tries, people, over, shown)
 
 
@@ -281,7 +282,7 @@ def _take(
     intake = tx.intakes.get(handle, lock=True)
     if intake is not None and evidence.shown(tx, intake, proof.name) > counted.shown:
         tx.prompts.give_try_back(handle, proof.name)
-        guesses.take_back(tx, proof.name, counted.people - counted.over, intake.subject.hex(), here.origin)
+        proof_attempts.take_back(tx, proof.name, counted.people - counted.over, intake.subject.hex(), here.origin)
         return "done"
     if right is None or intake is None:
         if proof.name in ONE_TRY and intake is not None:
@@ -305,7 +306,7 @@ def _take(
         tx.audit.record(case.id, [Note("proof_suspicious", {"proof": proof.name, "reason": verdict.suspicious})])
     contact = tx.contacts.many([prompt.target]).get(prompt.target)
     evidence.add(tx, case, proof.name, right.target.channel, prompt.id, intake, here, how, contact)
-    guesses.forget(tx, proof.name, person.id)
+    proof_attempts.forget(tx, proof.name, person.id)
     return "accepted"
 
 

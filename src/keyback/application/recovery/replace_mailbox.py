@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from keyback.application.mail_quota import Ask, may_send
 from keyback.application.notifications.notify import username_of
 from keyback.application.ports.storage import Job, Tx
 from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.remedy import Opened, close_case, opened
 from keyback.application.showing import Fits, anything
+from keyback.application.throttling.mail_quota import Ask, may_send
 from keyback.domain import challenge as ch
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.person import Contact, canonicalize

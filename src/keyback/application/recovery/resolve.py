@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from keyback.application.fairness import behind
-from keyback.application.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
 from keyback.application.origin import device_words
 from keyback.application.ports.storage import Intake, Job, Match, Tx
+from keyback.application.throttling.fairness import behind
+from keyback.application.throttling.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.case import Case, State

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from keyback.application import throttle
 from keyback.application.ports.connectors import Connector, Means, Outcome, Plan
 from keyback.application.ports.storage import Database, Tx
 from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.remedy import Opened, close_case, opened
+from keyback.application.throttling import password_attempts
 from keyback.domain.errors import Refusal
 from keyback.domain.person import Account
 
@@ -55,5 +55,5 @@ def _unlocked(tx: Tx, handle: str, here: Here) -> None:
             continue
         if a.state == "locked":
             tx.people.set_account_state(a.id, "active")
-        throttle.renewed(tx, a.id, here.origin.source)
+        password_attempts.renewed(tx, a.id, here.origin.source)
     close_case(tx, o, handle, "unlocked", here)

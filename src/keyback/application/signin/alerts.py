@@ -7,11 +7,12 @@ passwords pile up. The last is looked for by upkeep, never by a request: guessin
 
 from __future__ import annotations
 
-from keyback.application import known_devices, throttle
+from keyback.application import known_devices
 from keyback.application.notifications.account_changes import LETTER_LIFE, LINK_LIFE, lock_link, trusted
 from keyback.application.origin import Origin
 from keyback.application.ports.enrolment_storage import Failure
 from keyback.application.ports.storage import Job, Tx
+from keyback.application.throttling import password_attempts
 from keyback.domain.events import Note
 from keyback.domain.person import Account, Person
 from keyback.domain.prompt import Prompt
@@ -55,13 +56,13 @@ def locked(tx: Tx, person_id: str) -> None:
 
 
 def _strange(tx: Tx, account: Account, person: Person, origin: Origin) -> bool:
-    if throttle.recovered_from(tx, account.id, origin.source):
+    if password_attempts.recovered_from(tx, account.id, origin.source):
         return False  # where a recovery that everybody was told of has just ended
     return known_devices.standing(tx, person.id, origin).somewhere_new
 
 
 def _seen(tx: Tx, person: Person, origin: Origin) -> str:
-    return f"seen/{person.id}/{tx.counters.get(_epoch(person.id)).total}/{throttle.place_of(origin.source)}"
+    return f"seen/{person.id}/{tx.counters.get(_epoch(person.id)).total}/{password_attempts.place_of(origin.source)}"
 
 
 def _epoch(person_id: str) -> str:
@@ -119,8 +120,8 @@ def _look_at(tx: Tx, name: str, account: Account) -> int:
     if person is None or person.state != "active" or account.state == "disabled" or tx.counters.get(told).day:
         return 0
     failures = [f for f in tx.failures.of_names([name]) if f.count and f.last_at > tx.now - WINDOW]
-    foreign = [f for f in failures if not throttle.is_own(f.network)]
-    off = set(throttle.off_for(tx, account.id)) - {"browser"}
+    foreign = [f for f in failures if not password_attempts.is_own(f.network)]
+    off = set(password_attempts.off_for(tx, account.id)) - {"browser"}
     if not foreign or not (off or _piled(foreign)):
         return 0
     if tx.counters.add([TOLD])[TOLD].hour > MOST_TOLD:

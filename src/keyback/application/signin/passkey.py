@@ -7,13 +7,14 @@ import hashlib
 import hmac
 import os
 
-from keyback.application import guesses, known_devices
+from keyback.application import known_devices
 from keyback.application.origin import Origin, network_of
 from keyback.application.ports.proofs import Asked, Holder, Proof, Target, Verdict
 from keyback.application.ports.storage import Database, Seals, Tx
 from keyback.application.signin import sessions
 from keyback.application.signin.sessions import SYSTEM, SignedIn
 from keyback.application.signin.sign_in import NotSignedIn
+from keyback.application.throttling import proof_attempts
 from keyback.domain import challenge as ch
 from keyback.domain.events import Note
 from keyback.domain.password import PRESETS, Rules
@@ -154,5 +155,5 @@ def _admit(
         return None
     tx.counters.take_back([counted])  # only wrong ones count
     tx.counters.reset(counted)
-    guesses.forget(tx, "passkey", person.id)  # who can use it need not renew it
+    proof_attempts.forget(tx, "passkey", person.id)  # who can use it need not renew it
     return sessions.open_session(tx, account, fresh, origin, rules, proven="passkey", browser=browser)

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
-from keyback.application import known_devices, throttle
+from keyback.application import known_devices
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Database, MustChange, Session, Tx
 from keyback.application.signin import alerts
+from keyback.application.throttling import password_attempts
 from keyback.domain import challenge as ch
 from keyback.domain.errors import BadInput
 from keyback.domain.events import Note
@@ -20,7 +21,7 @@ from keyback.domain.person import Account, Person, canonicalize
 from keyback.domain.secret import Secret
 
 PORTION = 500  # people in one transaction
-SYSTEM = throttle.SYSTEM
+SYSTEM = password_attempts.SYSTEM
 SESSION_LIFE = 12 * ch.HOUR
 Found = tuple[Account, Person, str | None]
 

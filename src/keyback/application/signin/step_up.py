@@ -13,13 +13,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
-from keyback.application import guesses, showing, throttle, together
+from keyback.application import showing
 from keyback.application.notifications.account_changes import tell
 from keyback.application.origin import Origin
 from keyback.application.ports.hashing import Busy, PasswordHasher
 from keyback.application.ports.proofs import Asked, Holder, MakesCodes, Proof, Target, Verdict
 from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
+from keyback.application.throttling import duplicate_answers, password_attempts, proof_attempts
 from keyback.domain import challenge as ch
 from keyback.domain.events import Note
 from keyback.domain.factor import BOUND, Factor, FactorKind, SavedCode
@@ -136,8 +137,10 @@ async def answer(
         Busy: the hashing gate is full; nothing was compared.
         StorageDown: nothing was compared, or nothing came of it: what was to be used up is still good.
     """
-    key = together.key_of(db, "step", proof.name, page, answer=typed)
-    found, again = await together.first(key, lambda: _answer(db, proof, page, typed, origin, then, fits), _is_right)
+    key = duplicate_answers.key_of(db, "step", proof.name, page, answer=typed)
+    found, again = await duplicate_answers.first(
+        key, lambda: _answer(db, proof, page, typed, origin, then, fits), _is_right
+    )
     if again:
         return replace(found, code="done") if isinstance(found, Step) else Step("done")
     return found
@@ -233,7 +236,7 @@ def _keys(proof: Proof, person_id: str) -> tuple[str, str]:
 def renewed(tx: Tx, person_id: str, proof: str) -> None:
     """A new factor took the place of the old ones: wrong answers to those count for nothing any more (N-T6)."""
     tx.counters.reset(f"{proof}/s/{person_id}")
-    guesses.forget(tx, proof, person_id)
+    proof_attempts.forget(tx, proof, person_id)
 
 
 def _take(
@@ -264,7 +267,7 @@ def _take(
     key, window = _keys(proof, person.id)
     tx.counters.take_back([key, window])  # only wrong ones count
     tx.counters.reset(key)
-    guesses.forget(tx, proof.name, person.id)  # who can use it need not renew it
+    proof_attempts.forget(tx, proof.name, person.id)  # who can use it need not renew it
     if new is not None:
         tx.factors.put_codes([replace(new, id=tx.new_id(), added_at=tx.now)])
     if verdict.spent:
@@ -310,7 +313,7 @@ async def knows(
         Busy: the hashing gate is full; it counts for nothing.
         StorageDown: nothing was compared.
     """
-    key = throttle.known_key(session.account_id)
+    key = password_attempts.known_key(session.account_id)
     allowed, phc = await db.write(lambda tx: (_counted(tx, key), tx.people.credential(session.account_id)))
     if not allowed:
         return "no_tries", None

@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import lockouts
 from keyback.application.ports.enrolment_storage import Happened
 from keyback.application.ports.storage import Session, Tx
+from keyback.application.throttling import lockouts
 from keyback.domain.challenge import token_digest
 from keyback.domain.events import Note
 from keyback.domain.factor import Device

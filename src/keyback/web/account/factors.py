@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from keyback.application import locking, together
+from keyback.application import locking
 from keyback.application.enrolment import factors, security_questions
 from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
 from keyback.application.ports.hashing import Busy
 from keyback.application.ports.proofs import MakesCodes
 from keyback.application.ports.storage import Tx
+from keyback.application.throttling import duplicate_answers
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import CODES, Factor, SavedCode
 from keyback.web import pages, shown
@@ -242,9 +243,9 @@ async def codes_make(request: Request) -> Response:
         return see("/account/ways")
     try:
         # Pressed twice at once, a browser keeps the second answer only: both show the one set that there is.
-        key = together.key_of(s.db, "codes", me.session.digest.hex(), answer=mark)
+        key = duplicate_answers.key_of(s.db, "codes", me.session.digest.hex(), answer=mark)
         fits = shown.fits(s.seals, mark)
-        sheet, _ = await together.first(
+        sheet, _ = await duplicate_answers.first(
             key, lambda: factors.make_codes(s.db, maker, me.session, desk.origin(request), fits), lambda _: True
         )
     except Refusal as e:

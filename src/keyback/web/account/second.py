@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import known_devices, showing, together
+from keyback.application import known_devices, showing
 from keyback.application.ports.enrolment import FindsPasskey
 from keyback.application.ports.hashing import Busy
 from keyback.application.ports.proofs import Asked, Proof
@@ -17,6 +17,7 @@ from keyback.application.ports.storage import Tx
 from keyback.application.signin import passkey, second_step, sign_in, step_up
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.step_up import Step
+from keyback.application.throttling import duplicate_answers
 from keyback.domain.secret import Secret
 from keyback.web import links, pages, shown
 from keyback.web.account.session import Me, own_path, page, signed_in
@@ -122,9 +123,9 @@ async def take(request: Request) -> Response:
         return see(AT)
     typed, fits = _typed(values), shown.fits(s.seals, question)
     # Pressed twice at once, a browser keeps the second answer only: both open the one session that there is.
-    key = together.key_of(s.db, "second", name, token, origin.source, origin.agent, answer=typed)
+    key = duplicate_answers.key_of(s.db, "second", name, token, origin.source, origin.agent, answer=typed)
     try:
-        done, _ = await together.first(
+        done, _ = await duplicate_answers.first(
             key, lambda: second_step.take(s.db, proof, token, typed, origin, s.rules, browser=True, fits=fits), _is_in
         )
     except Busy:
@@ -188,9 +189,9 @@ async def by_passkey(request: Request) -> Response:
         note_refusal(request, "wrong_state")
         return see("/sign-in")
     typed = values["assertion"][:8192]
-    key = together.key_of(s.db, "passkey", ticket, origin.source, origin.agent, answer=typed)
+    key = duplicate_answers.key_of(s.db, "passkey", ticket, origin.source, origin.agent, answer=typed)
     lookup = proof.lookup(typed)
-    done, _ = await together.first(
+    done, _ = await duplicate_answers.first(
         key, lambda: passkey.by_passkey(s.db, proof, ticket, lookup, typed, origin, s.rules, browser=True), _is_in
     )
     if isinstance(done, SignedIn):

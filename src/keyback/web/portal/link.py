@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import together
 from keyback.application.account import lockdown
 from keyback.application.enrolment import invitations
 from keyback.application.handles import holds
@@ -20,6 +19,7 @@ from keyback.application.origin import device_words
 from keyback.application.people import address_changes
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import cancel, extra_mail, mailed_link, recovery_contact
+from keyback.application.throttling import duplicate_answers
 from keyback.domain import challenge as ch
 from keyback.web import links, pages
 from keyback.web.context import Desk, desk_of, see
@@ -135,8 +135,8 @@ async def accept(request: Request) -> Response:
 
     # Pressed twice at once, both answers are the page that comes next: a browser shows the second one only.
     where = (here.origin.source, here.origin.agent, str(held), str(number))
-    key = together.key_of(db, "link", *where, answer=token)
-    view, _ = await together.first(key, once, lambda found: found.problem is None)
+    key = duplicate_answers.key_of(db, "link", *where, answer=token)
+    view, _ = await duplicate_answers.first(key, once, lambda found: found.problem is None)
     if held and view.challenge is not None and view.challenge.ended == "used":
         return see(f"/r/{view.handle}")
     if view.problem is not None:

@@ -12,7 +12,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application import lockouts
 from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import (
@@ -26,6 +25,7 @@ from keyback.application.recovery import (
 )
 from keyback.application.recovery.evidence import Here
 from keyback.application.showing import Fits
+from keyback.application.throttling import lockouts
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.policy import Journey
 from keyback.web import pages, shown

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application import throttle
 from keyback.application.ports.storage import Tx
+from keyback.application.throttling import password_attempts
 from keyback.domain.password import Rules
 from keyback.domain.throttle import BUDGET, Side
 
-REPEATED = throttle.LOOK_BACK_AT  # from so many times of the same on it is a device, not a slip of the finger
+REPEATED = password_attempts.LOOK_BACK_AT  # from so many times of the same on it is a device, not a slip of the finger
 MOST = 20
 
 
@@ -53,7 +53,7 @@ class Lock:
 def failing(tx: Tx, person_id: str) -> tuple[Failing, ...]:
     """Devices and programs that keep trying the same wrong password for a person's accounts, the last one first; what
     was tried in the last week."""
-    found = tx.failures.of_names([throttle.name_of(a) for a in _accounts(tx, person_id)])
+    found = tx.failures.of_names([password_attempts.name_of(a) for a in _accounts(tx, person_id)])
     return tuple(
         Failing(f.source, f.device, f.count, f.first_at, f.last_at, bool(f.previous))
         for f in found
@@ -62,18 +62,18 @@ def failing(tx: Tx, person_id: str) -> tuple[Failing, ...]:
 
 
 def locks(tx: Tx, person_id: str, rules: Rules) -> tuple[Lock, ...]:
-    """What keeps a person out of the built-in system just now; `throttle.unlock` opens it all."""
+    """What keeps a person out of the built-in system just now; `password_attempts.unlock` opens it all."""
     out = []
     for account_id, state in _accounts(tx, person_id).items():
         if state == "locked":
             out.append(Lock("system"))
-        if (until := throttle.locked_until(tx, account_id, rules)) is not None:
+        if (until := password_attempts.locked_until(tx, account_id, rules)) is not None:
             out.append(Lock("fixed", until))
-        if sides := throttle.off_for(tx, account_id):
+        if sides := password_attempts.off_for(tx, account_id):
             out.append(Lock("off", None, sides))
     return tuple(out)
 
 
 def _accounts(tx: Tx, person_id: str) -> dict[str, str]:
     own = tx.people.accounts([person_id]).get(person_id, ())
-    return {a.id: a.state for a in own if a.system == throttle.SYSTEM}
+    return {a.id: a.state for a in own if a.system == password_attempts.SYSTEM}

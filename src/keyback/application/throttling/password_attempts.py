@@ -11,11 +11,12 @@ import hashlib
 import hmac
 from dataclasses import dataclass, field
 
-from keyback.application import known_devices, spraying
+from keyback.application import known_devices
 from keyback.application.handles import subject_of
 from keyback.application.origin import Origin, network_of, networks_of
 from keyback.application.ports.enrolment_storage import Failure
 from keyback.application.ports.storage import Seals, Tx
+from keyback.application.throttling import spraying
 from keyback.domain.challenge import MINUTE, token_digest
 from keyback.domain.password import PRESETS, FixedLock, Rules, Unreadable, normalize
 from keyback.domain.person import Account, Person
