@@ -16,8 +16,8 @@ import pytest
 
 from keyback.application.ports.channels import BadLetter, Letter, LetterKind
 from keyback.channels import mime
-from keyback.channels.cleaning import isolate, safe_login, safe_name, safe_source
 from keyback.channels.mail import MailComposer
+from keyback.channels.sanitize import isolate, safe_login, safe_name, safe_source
 from keyback.domain.secret import Secret
 from tests.each import each
 

@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 from babel.dates import format_datetime
 
 from keyback.application.ports.channels import BadLetter, Letter, LetterKind
-from keyback.channels.cleaning import URL
+from keyback.channels.sanitize import URL
 from keyback.domain.phone import is_e164
 from keyback.domain.secret import Secret
 from keyback.locale import LOCALES, gettext
