@@ -18,18 +18,18 @@ from keyback.application.ports.proofs import Proof
 from keyback.application.services import Services
 from keyback.application.throttling.mail_quota import InstallationQuota
 from keyback.application.throttling.spraying import Thresholds
-from keyback.channels.im_dingtalk import DingTalkIm
-from keyback.channels.im_feishu import FeishuIm
-from keyback.channels.im_wecom import WeComIm
+from keyback.channels.gateways.aliyun import AliyunSms
+from keyback.channels.gateways.base import Gateway, PhoneChannel
+from keyback.channels.gateways.dingtalk import DingTalkIm
+from keyback.channels.gateways.feishu import FeishuIm
+from keyback.channels.gateways.tencent import TencentSms
+from keyback.channels.gateways.texts import PhoneTexts
+from keyback.channels.gateways.twilio import TwilioSms
+from keyback.channels.gateways.webhook import WebhookGateway
+from keyback.channels.gateways.wecom import WeComIm
 from keyback.channels.mail import MailComposer
-from keyback.channels.phone import Gateway, PhoneChannel
-from keyback.channels.phone_texts import PhoneTexts
 from keyback.channels.router import Router
-from keyback.channels.sms_aliyun import AliyunSms
-from keyback.channels.sms_tencent import TencentSms
-from keyback.channels.sms_twilio import TwilioSms
 from keyback.channels.smtp import SmtpChannel, SmtpSettings
-from keyback.channels.webhook import WebhookGateway
 from keyback.connectors.builtin import BuiltinConnector
 from keyback.connectors.demo import DemoConnector
 from keyback.connectors.guided import GuidedConnector

@@ -1,7 +1,7 @@
 """What installed packages bring by entry points: connectors, gateways for SMS and chat messages, and proofs.
 
 `keyback.connectors` names a factory `make(name, title, options) -> Connector`, `keyback.gateways` a factory
-`make(options, clock) -> Gateway` (see `channels/phone.py`). `options` are the further keys of the table in
+`make(options, clock) -> Gateway` (see `channels/gateways/base.py`). `options` are the further keys of the table in
 `keyback.toml`, `clock` gives now in ms. `keyback.proofs` names a factory `make(gate, public_url) -> Proof`; the setting
 `proofs` switches it on. Prove them with the contract suites in `keyback.testing`.
 """

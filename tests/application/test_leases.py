@@ -12,7 +12,7 @@ from keyback.application import delivery
 from keyback.application.clock import wall_clock
 from keyback.application.leases import MARGIN_S, BatchLease
 from keyback.application.ports.channels import LEASE_OVER, Channel, Letter, Receipt
-from keyback.channels.phone import PhoneChannel
+from keyback.channels.gateways.base import PhoneChannel
 from keyback.testing.mailbox import Mailbox
 from tests.attacks.steps import ask, fit
 from tests.conftest import Clock, Kit, person

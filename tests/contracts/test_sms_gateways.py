@@ -13,10 +13,10 @@ import pytest
 
 from keyback.application.ports.channels import Letter, LetterKind
 from keyback.bootstrap import IM, SMS
-from keyback.channels import sms_aliyun, sms_tencent, sms_twilio
-from keyback.channels.im_application import AccessToken
-from keyback.channels.phone import PhoneChannel
-from keyback.channels.phone_texts import PhoneTexts
+from keyback.channels.gateways import aliyun, tencent, twilio
+from keyback.channels.gateways.access_token import AccessToken
+from keyback.channels.gateways.base import PhoneChannel
+from keyback.channels.gateways.texts import PhoneTexts
 from keyback.domain.secret import Secret
 from keyback.outbound.http import NotDone
 from keyback.testing.channels import BASE, CODE, COMPANY, ChannelContract, codes, short_letter
@@ -247,13 +247,13 @@ def test_aliyuns_example_is_signed_as_printed() -> None:
     headers = {
         "host": "ecs.cn-shanghai.aliyuncs.com",
         "x-acs-action": "RunInstances",
-        "x-acs-content-sha256": sms_aliyun.EMPTY,
+        "x-acs-content-sha256": aliyun.EMPTY,
         "x-acs-date": "2023-10-26T10:22:32Z",
         "x-acs-signature-nonce": "3156853299f313e23d1673dc12e1703d",
         "x-acs-version": "2014-05-26",
     }
     query = {"ImageId": "win2019_1809_x64_dtc_zh-cn_40G_alibase_20230811.vhd", "RegionId": "cn-shanghai"}
-    signed = sms_aliyun.authorization("YourAccessKeyId", Secret("YourAccessKeySecret"), "POST", query, headers)
+    signed = aliyun.authorization("YourAccessKeyId", Secret("YourAccessKeySecret"), "POST", query, headers)
     assert signed.reveal().endswith("Signature=06563a9e1b43f5dfe96b81484da74bceab24a1d853912eee15083a6f0f3283c0")
 
 
@@ -262,7 +262,7 @@ def test_tencents_example_is_signed_as_printed() -> None:
     body = rb'{"Limit": 1, "Filters": [{"Values": ["\u672a\u547d\u540d"], "Name": "instance-name"}]}'
     headers = {"content-type": "application/json; charset=utf-8", "host": "cvm.tencentcloudapi.com"}
     secret = Secret("Gu5t9xGARNpq86cd98joQYCN3EXAMPLE")
-    signed = sms_tencent.authorization("AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE", secret, "cvm", 1551113065, headers, body)
+    signed = tencent.authorization("AKIDz8krbsJ5yKBZQpn74WFkmLPx3EXAMPLE", secret, "cvm", 1551113065, headers, body)
     assert signed.reveal().endswith("Signature=72e494ea809ad7a8c8f7a4507b9bddcbaa8e581f516e8da2f66e2c5a96525168")
 
 
@@ -317,7 +317,7 @@ async def test_a_wrong_key_is_refused_by_the_stand_in() -> None:
     ],
 )
 def test_aliyuns_codes(code: str, verdict: tuple[str, str]) -> None:
-    assert sms_aliyun.verdict(sms_aliyun.CODES, code) == verdict
+    assert aliyun.verdict(aliyun.CODES, code) == verdict
 
 
 @pytest.mark.parametrize(
@@ -332,7 +332,7 @@ def test_aliyuns_codes(code: str, verdict: tuple[str, str]) -> None:
     ],
 )
 def test_tencents_codes(code: str, verdict: tuple[str, str]) -> None:
-    assert sms_tencent.verdict(code) == verdict
+    assert tencent.verdict(code) == verdict
 
 
 BAD_OPTIONS: Iterator[tuple[str, str, dict[str, Any]]] = iter(
@@ -371,4 +371,4 @@ def test_no_gateway_shows_its_secret() -> None:
 def test_every_service_has_a_stand_in() -> None:
     assert {k.kind for k in KINDS.values()} == (SMS.keys() | IM.keys()) - {"http"}
     assert issubclass(AliyunFake, Service)
-    assert sms_twilio.CODES
+    assert twilio.CODES

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from keyback.application.ports.channels import BadLetter, Letter, LetterKind
-from keyback.channels.phone_texts import PhoneTexts
+from keyback.channels.gateways.texts import PhoneTexts
 from keyback.domain.secret import Secret
 from keyback.testing.channels import BASE, CODE, COMPANY, NOW, short_letter
 from tests.each import each

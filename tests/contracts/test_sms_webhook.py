@@ -10,11 +10,11 @@ from typing import Any, Literal
 import pytest
 
 from keyback.application.ports.channels import Letter, LetterKind, Receipt
-from keyback.channels import phone as phone_module
-from keyback.channels.phone import PhoneChannel, receipt
-from keyback.channels.phone_texts import PhoneTexts, ShortMessage
+from keyback.channels.gateways import base as phone_module
+from keyback.channels.gateways.base import PhoneChannel, receipt
+from keyback.channels.gateways.texts import PhoneTexts, ShortMessage
+from keyback.channels.gateways.webhook import WebhookGateway, sign, webhook_key
 from keyback.channels.router import Router
-from keyback.channels.webhook import WebhookGateway, sign, webhook_key
 from keyback.domain.secret import Secret
 from keyback.testing.channels import BASE, COMPANY, ChannelContract, codes, short_letter
 from keyback.testing.phone import PATH, Phone

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from keyback.bootstrap import IM, SMS, make_phone
-from keyback.channels.phone import PhoneChannel
-from keyback.channels.phone_texts import PhoneTexts
+from keyback.channels.gateways.base import PhoneChannel
+from keyback.channels.gateways.texts import PhoneTexts
 from keyback.settings import Settings, refuse_unsafe
 from keyback.testing.channels import BASE, COMPANY
 from tests.docs.house import ROOT

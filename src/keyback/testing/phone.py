@@ -1,4 +1,5 @@
-"""A phone that rings by Standard Webhooks: the other side of `channels/webhook.py`, for tests and `keyback demo`."""
+"""A phone that rings by Standard Webhooks: the other side of `channels/gateways/webhook.py`, for tests and `keyback
+demo`."""
 
 from __future__ import annotations
 

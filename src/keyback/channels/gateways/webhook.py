@@ -23,15 +23,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from keyback.application.ports.channels import Receipt
-from keyback.channels import phone
-from keyback.channels.phone import GatewayOptions, Verdict, receipt
-from keyback.channels.phone_texts import ShortMessage
+from keyback.channels.gateways import base
+from keyback.channels.gateways.base import GatewayOptions, Verdict, receipt
+from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint
 
 ANSWERS: Mapping[int, Verdict] = {
-    401: phone.REFUSES_US, 403: phone.REFUSES_US, 404: phone.REFUSES_US, 405: phone.REFUSES_US,
-    402: phone.NO_BALANCE, 408: phone.BUSY, 425: phone.BUSY, 429: phone.BUSY, 422: phone.BAD_RECIPIENT,
+    401: base.REFUSES_US, 403: base.REFUSES_US, 404: base.REFUSES_US, 405: base.REFUSES_US,
+    402: base.NO_BALANCE, 408: base.BUSY, 425: base.BUSY, 429: base.BUSY, 422: base.BAD_RECIPIENT,
 }  # fmt: skip
 
 
@@ -68,8 +68,8 @@ class WebhookGateway:
         }
         reply = await self._http.call("POST", "", content=body, headers=headers)
         if reply.status < 300:
-            return receipt(phone.OK)
-        return receipt(ANSWERS.get(reply.status, phone.BAD_MESSAGE), f"HTTP {reply.status}")
+            return receipt(base.OK)
+        return receipt(ANSWERS.get(reply.status, base.BAD_MESSAGE), f"HTTP {reply.status}")
 
     async def close(self) -> None:
         await self._http.close()

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Generic, Self, TypeVar
 
 from keyback.application.ports.connectors import Unavailable
-from keyback.channels.phone import GatewayOptions
+from keyback.channels.gateways.base import GatewayOptions
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint, NotDone
 

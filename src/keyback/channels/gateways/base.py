@@ -17,7 +17,7 @@ from pydantic import Field
 
 from keyback.application.ports.channels import LEASE_OVER, BadLetter, Letter, Receipt
 from keyback.application.ports.connectors import Unavailable
-from keyback.channels.phone_texts import PhoneTexts, ShortMessage
+from keyback.channels.gateways.texts import PhoneTexts, ShortMessage
 from keyback.outbound.http import HttpOptions, MaybeDone, vendor_text
 
 log = structlog.get_logger("keyback.phone")

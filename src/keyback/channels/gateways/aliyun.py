@@ -16,9 +16,9 @@ from typing import Any
 from urllib.parse import quote
 
 from keyback.application.ports.channels import Receipt
-from keyback.channels import phone
-from keyback.channels.phone import TemplateOptions, Verdict, receipt
-from keyback.channels.phone_texts import ShortMessage
+from keyback.channels.gateways import base
+from keyback.channels.gateways.base import TemplateOptions, Verdict, receipt
+from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint
 
@@ -26,20 +26,20 @@ VERSION = "2017-05-25"
 EMPTY = hashlib.sha256(b"").hexdigest()
 # By the beginning of the code; the longest that fits counts. Everything else is about the message.
 CODES: Mapping[str, Verdict] = {
-    "OK": phone.OK,
-    "isv.BUSINESS_LIMIT_CONTROL": phone.BUSY, "isv.DAY_LIMIT_CONTROL": phone.BUSY,
-    "isv.MONTH_LIMIT_CONTROL": phone.BUSY, "Throttling": phone.BUSY, "ServiceUnavailable": phone.BUSY,
-    "InternalError": phone.BUSY, "isp.SYSTEM_ERROR": phone.BUSY, "SYSTEM_ERROR": phone.BUSY,
-    "isv.AMOUNT_NOT_ENOUGH": phone.NO_BALANCE, "isv.OUT_OF_SERVICE": phone.NO_BALANCE,
-    "isv.MOBILE_NUMBER_ILLEGAL": phone.BAD_RECIPIENT, "isv.MOBILE_COUNT_OVER_LIMIT": phone.BAD_RECIPIENT,
-    "isv.BLACK_KEY_CONTROL_LIMIT": phone.BAD_MESSAGE, "isv.PARAM_LENGTH_LIMIT": phone.BAD_MESSAGE,
-    "isv.SMS_CONTENT_ILLEGAL": phone.BAD_MESSAGE,
-    "isv.SMS_": phone.REFUSES_US, "isv.SIGN": phone.REFUSES_US, "isv.TEMPLATE": phone.REFUSES_US,
-    "isv.ACCOUNT": phone.REFUSES_US, "isv.PRODUCT": phone.REFUSES_US, "isv.DENY_IP_RANGE": phone.REFUSES_US,
-    "isv.DOMESTIC_NUMBER_NOT_SUPPORTED": phone.REFUSES_US, "isv.INVALID_PARAMETERS": phone.REFUSES_US,
-    "isp.RAM_PERMISSION_DENY": phone.REFUSES_US, "InvalidAccessKeyId": phone.REFUSES_US,
-    "SignatureDoesNotMatch": phone.REFUSES_US, "SignatureNonceUsed": phone.BUSY, "InvalidTimeStamp": phone.REFUSES_US,
-    "IncompleteSignature": phone.REFUSES_US, "Forbidden": phone.REFUSES_US, "NoPermission": phone.REFUSES_US,
+    "OK": base.OK,
+    "isv.BUSINESS_LIMIT_CONTROL": base.BUSY, "isv.DAY_LIMIT_CONTROL": base.BUSY,
+    "isv.MONTH_LIMIT_CONTROL": base.BUSY, "Throttling": base.BUSY, "ServiceUnavailable": base.BUSY,
+    "InternalError": base.BUSY, "isp.SYSTEM_ERROR": base.BUSY, "SYSTEM_ERROR": base.BUSY,
+    "isv.AMOUNT_NOT_ENOUGH": base.NO_BALANCE, "isv.OUT_OF_SERVICE": base.NO_BALANCE,
+    "isv.MOBILE_NUMBER_ILLEGAL": base.BAD_RECIPIENT, "isv.MOBILE_COUNT_OVER_LIMIT": base.BAD_RECIPIENT,
+    "isv.BLACK_KEY_CONTROL_LIMIT": base.BAD_MESSAGE, "isv.PARAM_LENGTH_LIMIT": base.BAD_MESSAGE,
+    "isv.SMS_CONTENT_ILLEGAL": base.BAD_MESSAGE,
+    "isv.SMS_": base.REFUSES_US, "isv.SIGN": base.REFUSES_US, "isv.TEMPLATE": base.REFUSES_US,
+    "isv.ACCOUNT": base.REFUSES_US, "isv.PRODUCT": base.REFUSES_US, "isv.DENY_IP_RANGE": base.REFUSES_US,
+    "isv.DOMESTIC_NUMBER_NOT_SUPPORTED": base.REFUSES_US, "isv.INVALID_PARAMETERS": base.REFUSES_US,
+    "isp.RAM_PERMISSION_DENY": base.REFUSES_US, "InvalidAccessKeyId": base.REFUSES_US,
+    "SignatureDoesNotMatch": base.REFUSES_US, "SignatureNonceUsed": base.BUSY, "InvalidTimeStamp": base.REFUSES_US,
+    "IncompleteSignature": base.REFUSES_US, "Forbidden": base.REFUSES_US, "NoPermission": base.REFUSES_US,
 }  # fmt: skip
 
 
@@ -73,7 +73,7 @@ class AliyunSms:
     async def deliver(self, message: ShortMessage) -> Receipt:
         template = self._o.template(message)
         if template is None:
-            return receipt(phone.NO_TEMPLATE, f"no template for {message.kind} in {message.locale}")
+            return receipt(base.NO_TEMPLATE, f"no template for {message.kind} in {message.locale}")
         query = {
             "PhoneNumbers": message.to.removeprefix("+86").removeprefix("+"),
             "SignName": self._o.sign_name,
@@ -103,7 +103,7 @@ class AliyunSms:
 def verdict(table: Mapping[str, Verdict], code: str) -> Verdict:
     """What a code means, by the longest beginning of it that is known."""
     fitting = [known for known in table if code == known or (known != "OK" and code.startswith(known))]
-    return table[max(fitting, key=len)] if fitting else phone.BAD_MESSAGE
+    return table[max(fitting, key=len)] if fitting else base.BAD_MESSAGE
 
 
 def authorization(

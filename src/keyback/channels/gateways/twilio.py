@@ -13,24 +13,24 @@ from typing import Any
 from pydantic import Field
 
 from keyback.application.ports.channels import Receipt
-from keyback.channels import phone
-from keyback.channels.phone import GatewayOptions, Verdict, receipt
-from keyback.channels.phone_texts import ShortMessage
+from keyback.channels.gateways import base
+from keyback.channels.gateways.base import GatewayOptions, Verdict, receipt
+from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint
 
 CODES: Mapping[int, Verdict] = {
-    20429: phone.BUSY, 14107: phone.BUSY, 30001: phone.BUSY, 30022: phone.BUSY, 63038: phone.BUSY,
-    30002: phone.NO_BALANCE, 20010: phone.NO_BALANCE, 90010: phone.NO_BALANCE,
-    21211: phone.BAD_RECIPIENT, 21214: phone.BAD_RECIPIENT, 21217: phone.BAD_RECIPIENT, 21265: phone.BAD_RECIPIENT,
-    21610: phone.BAD_RECIPIENT, 21612: phone.BAD_RECIPIENT, 21614: phone.BAD_RECIPIENT, 30003: phone.BAD_RECIPIENT,
-    30005: phone.BAD_RECIPIENT, 30006: phone.BAD_RECIPIENT,
-    21602: phone.BAD_MESSAGE, 21605: phone.BAD_MESSAGE, 21617: phone.BAD_MESSAGE, 30007: phone.BAD_MESSAGE,
-    20003: phone.REFUSES_US, 20404: phone.REFUSES_US, 21408: phone.REFUSES_US, 21603: phone.REFUSES_US,
-    21606: phone.REFUSES_US, 21608: phone.REFUSES_US, 21611: phone.BUSY, 21660: phone.REFUSES_US,
-    21703: phone.REFUSES_US,
+    20429: base.BUSY, 14107: base.BUSY, 30001: base.BUSY, 30022: base.BUSY, 63038: base.BUSY,
+    30002: base.NO_BALANCE, 20010: base.NO_BALANCE, 90010: base.NO_BALANCE,
+    21211: base.BAD_RECIPIENT, 21214: base.BAD_RECIPIENT, 21217: base.BAD_RECIPIENT, 21265: base.BAD_RECIPIENT,
+    21610: base.BAD_RECIPIENT, 21612: base.BAD_RECIPIENT, 21614: base.BAD_RECIPIENT, 30003: base.BAD_RECIPIENT,
+    30005: base.BAD_RECIPIENT, 30006: base.BAD_RECIPIENT,
+    21602: base.BAD_MESSAGE, 21605: base.BAD_MESSAGE, 21617: base.BAD_MESSAGE, 30007: base.BAD_MESSAGE,
+    20003: base.REFUSES_US, 20404: base.REFUSES_US, 21408: base.REFUSES_US, 21603: base.REFUSES_US,
+    21606: base.REFUSES_US, 21608: base.REFUSES_US, 21611: base.BUSY, 21660: base.REFUSES_US,
+    21703: base.REFUSES_US,
 }  # fmt: skip
-STATUSES: Mapping[int, Verdict] = {401: phone.REFUSES_US, 403: phone.REFUSES_US, 404: phone.REFUSES_US, 429: phone.BUSY}
+STATUSES: Mapping[int, Verdict] = {401: base.REFUSES_US, 403: base.REFUSES_US, 404: base.REFUSES_US, 429: base.BUSY}
 
 
 class TwilioOptions(GatewayOptions):
@@ -79,10 +79,10 @@ class TwilioSms:
         reply = await self._http.call("POST", path, form=form, headers={"Authorization": self._auth})
         answer = reply.json()
         if reply.status < 300:
-            return receipt(phone.OK, answer.get("status"))
+            return receipt(base.OK, answer.get("status"))
         code = answer.get("code")
         known = CODES.get(code) if isinstance(code, int) else None
-        verdict = known or STATUSES.get(reply.status, phone.BAD_MESSAGE)
+        verdict = known or STATUSES.get(reply.status, base.BAD_MESSAGE)
         return receipt(verdict, answer.get("message"), code)
 
     async def close(self) -> None:

@@ -13,21 +13,21 @@ from collections.abc import Mapping
 from pydantic import model_validator
 
 from keyback.application.ports.channels import Receipt
-from keyback.channels import phone
-from keyback.channels.im_application import ChatApplication
-from keyback.channels.phone import GatewayOptions, Verdict, receipt
-from keyback.channels.phone_texts import ShortMessage
+from keyback.channels.gateways import base
+from keyback.channels.gateways.access_token import ChatApplication
+from keyback.channels.gateways.base import GatewayOptions, Verdict, receipt
+from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import NotDone, Reply
 
 BAD_TOKEN = frozenset({"40001", "40014", "42001", "InvalidAuthentication"})
 # Of both interfaces: numbers of the older one, words of the newer.
 CODES: Mapping[str, Verdict] = {
-    "-1": phone.BUSY, "90018": phone.BUSY, "90006": phone.BUSY, "90008": phone.BUSY, "143103": phone.BUSY,
-    "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi": phone.BUSY, "Throttling": phone.BUSY,
-    "33012": phone.BAD_RECIPIENT, "40031": phone.BAD_RECIPIENT, "60121": phone.BAD_RECIPIENT,
-    "staffId.notExisted": phone.BAD_RECIPIENT,
-    "40035": phone.BAD_MESSAGE, "400002": phone.BAD_MESSAGE, "invalidParameter.msgParam.invalid": phone.BAD_MESSAGE,
+    "-1": base.BUSY, "90018": base.BUSY, "90006": base.BUSY, "90008": base.BUSY, "143103": base.BUSY,
+    "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi": base.BUSY, "Throttling": base.BUSY,
+    "33012": base.BAD_RECIPIENT, "40031": base.BAD_RECIPIENT, "60121": base.BAD_RECIPIENT,
+    "staffId.notExisted": base.BAD_RECIPIENT,
+    "40035": base.BAD_MESSAGE, "400002": base.BAD_MESSAGE, "invalidParameter.msgParam.invalid": base.BAD_MESSAGE,
 }  # fmt: skip
 
 
@@ -82,7 +82,7 @@ class DingTalkIm(ChatApplication[DingTalkOptions]):
             code = str(answer.get("sub_code", code))
         if code in BAD_TOKEN:
             return None
-        return receipt(phone.OK if code == "0" else CODES.get(code, phone.REFUSES_US), code=f"errcode {code}")
+        return receipt(base.OK if code == "0" else CODES.get(code, base.REFUSES_US), code=f"errcode {code}")
 
     async def _robot(self, message: ShortMessage, token: Secret) -> Receipt | None:
         body = {
@@ -96,10 +96,10 @@ class DingTalkIm(ChatApplication[DingTalkOptions]):
         answer = reply.json()
         if reply.status < 300:
             if answer.get("invalidStaffIdList"):
-                return receipt(phone.BAD_RECIPIENT, "invalidStaffIdList")
+                return receipt(base.BAD_RECIPIENT, "invalidStaffIdList")
             if answer.get("flowControlledStaffIdList"):
-                return receipt(phone.BUSY, "flowControlledStaffIdList")
-            return receipt(phone.OK)
+                return receipt(base.BUSY, "flowControlledStaffIdList")
+            return receipt(base.OK)
         return _refusal(reply, str(answer.get("code")))
 
     async def _fetch(self) -> tuple[Secret, float]:
@@ -117,4 +117,4 @@ def _refusal(reply: Reply, code: str) -> Receipt | None:
     """What an error of the newer interface means; None for a token that is refused."""
     if code in BAD_TOKEN:
         return None
-    return receipt(phone.BUSY if reply.status == 429 else CODES.get(code, phone.REFUSES_US), code=code)
+    return receipt(base.BUSY if reply.status == 429 else CODES.get(code, base.REFUSES_US), code=code)

@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from keyback.application.ports.channels import Receipt
-from keyback.channels import phone
-from keyback.channels.im_application import ChatApplication
-from keyback.channels.phone import GatewayOptions, Verdict, receipt
-from keyback.channels.phone_texts import ShortMessage
+from keyback.channels.gateways import base
+from keyback.channels.gateways.access_token import ChatApplication
+from keyback.channels.gateways.base import GatewayOptions, Verdict, receipt
+from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import NotDone
 
 BAD_TOKEN = frozenset({40014, 41001, 42001})
 CODES: Mapping[int, Verdict] = {
-    -1: phone.BUSY, 45009: phone.BUSY, 45033: phone.BUSY, 45047: phone.BUSY, 45011: phone.BUSY,
-    40003: phone.BAD_RECIPIENT, 60111: phone.BAD_RECIPIENT, 81013: phone.BAD_RECIPIENT, 82001: phone.BAD_RECIPIENT,
-    45002: phone.BAD_MESSAGE, 40008: phone.BAD_MESSAGE, 44004: phone.BAD_MESSAGE,
-    45032: phone.BAD_MESSAGE,
+    -1: base.BUSY, 45009: base.BUSY, 45033: base.BUSY, 45047: base.BUSY, 45011: base.BUSY,
+    40003: base.BAD_RECIPIENT, 60111: base.BAD_RECIPIENT, 81013: base.BAD_RECIPIENT, 82001: base.BAD_RECIPIENT,
+    45002: base.BAD_MESSAGE, 40008: base.BAD_MESSAGE, 44004: base.BAD_MESSAGE,
+    45032: base.BAD_MESSAGE,
 }  # fmt: skip
 
 
@@ -56,11 +56,11 @@ class WeComIm(ChatApplication[WeComOptions]):
             if code in BAD_TOKEN:
                 return None
             if code == 0 and answer.get("invaliduser"):
-                return receipt(phone.BAD_RECIPIENT, "invaliduser")
+                return receipt(base.BAD_RECIPIENT, "invaliduser")
             if code == 0 and answer.get("unlicenseduser"):
-                return receipt(phone.REFUSES_US, "unlicenseduser")
+                return receipt(base.REFUSES_US, "unlicenseduser")
             # What is not listed is about the application: its rights, its address list, its id.
-            return receipt(phone.OK if code == 0 else CODES.get(code, phone.REFUSES_US), code=f"errcode {code}")
+            return receipt(base.OK if code == 0 else CODES.get(code, base.REFUSES_US), code=f"errcode {code}")
 
         return await self._token.use(send)
 
@@ -69,6 +69,6 @@ class WeComIm(ChatApplication[WeComOptions]):
         answer = (await self._http.call("GET", "cgi-bin/gettoken", query=query, repeatable=True)).json()
         code = answer.get("errcode")
         if code:
-            busy = CODES.get(code) == phone.BUSY
+            busy = CODES.get(code) == base.BUSY
             raise NotDone("unavailable" if busy else "auth_expired", f"gettoken: errcode {code}")
         return Secret(str(answer["access_token"])), float(answer["expires_in"])

@@ -14,31 +14,31 @@ from datetime import UTC, datetime
 from typing import Any
 
 from keyback.application.ports.channels import Receipt
-from keyback.channels import phone
-from keyback.channels.phone import TemplateOptions, Verdict, receipt
-from keyback.channels.phone_texts import ShortMessage
+from keyback.channels.gateways import base
+from keyback.channels.gateways.base import TemplateOptions, Verdict, receipt
+from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint
 
 VERSION = "2021-01-11"
 KIND = "application/json"
 CODES: Mapping[str, Verdict] = {
-    "Ok": phone.OK,
-    "LimitExceeded": phone.BUSY, "RequestLimitExceeded": phone.BUSY, "InternalError": phone.BUSY,
-    "ResourceUnavailable": phone.BUSY, "FailedOperation": phone.BUSY,
-    "FailedOperation.InsufficientBalanceInSmsPackage": phone.NO_BALANCE, "ResourceInsufficient": phone.NO_BALANCE,
-    "FailedOperation.PhoneNumberInBlacklist": phone.BAD_RECIPIENT,
-    "InvalidParameterValue.IncorrectPhoneNumber": phone.BAD_RECIPIENT,
-    "FailedOperation.ContainSensitiveWord": phone.BAD_MESSAGE,
-    "InvalidParameterValue.ContentLengthLimit": phone.BAD_MESSAGE,
-    "FailedOperation.SignatureIncorrectOrUnapproved": phone.REFUSES_US,
-    "FailedOperation.TemplateIncorrectOrUnapproved": phone.REFUSES_US,
-    "FailedOperation.TemplateParamSetNotMatchApprovedTemplate": phone.REFUSES_US,
-    "FailedOperation.MissingTemplateList": phone.REFUSES_US,
-    "AuthFailure": phone.REFUSES_US, "UnauthorizedOperation": phone.REFUSES_US, "InvalidParameter": phone.REFUSES_US,
-    "InvalidParameterValue": phone.REFUSES_US, "MissingParameter": phone.REFUSES_US, "IpNot": phone.REFUSES_US,
-    "IpIn": phone.REFUSES_US, "UnsupportedOperation": phone.REFUSES_US, "UnsupportedRegion": phone.REFUSES_US,
-    "InternalError.SigVerificationFail": phone.REFUSES_US, "InternalError.SigFieldMissing": phone.REFUSES_US,
+    "Ok": base.OK,
+    "LimitExceeded": base.BUSY, "RequestLimitExceeded": base.BUSY, "InternalError": base.BUSY,
+    "ResourceUnavailable": base.BUSY, "FailedOperation": base.BUSY,
+    "FailedOperation.InsufficientBalanceInSmsPackage": base.NO_BALANCE, "ResourceInsufficient": base.NO_BALANCE,
+    "FailedOperation.PhoneNumberInBlacklist": base.BAD_RECIPIENT,
+    "InvalidParameterValue.IncorrectPhoneNumber": base.BAD_RECIPIENT,
+    "FailedOperation.ContainSensitiveWord": base.BAD_MESSAGE,
+    "InvalidParameterValue.ContentLengthLimit": base.BAD_MESSAGE,
+    "FailedOperation.SignatureIncorrectOrUnapproved": base.REFUSES_US,
+    "FailedOperation.TemplateIncorrectOrUnapproved": base.REFUSES_US,
+    "FailedOperation.TemplateParamSetNotMatchApprovedTemplate": base.REFUSES_US,
+    "FailedOperation.MissingTemplateList": base.REFUSES_US,
+    "AuthFailure": base.REFUSES_US, "UnauthorizedOperation": base.REFUSES_US, "InvalidParameter": base.REFUSES_US,
+    "InvalidParameterValue": base.REFUSES_US, "MissingParameter": base.REFUSES_US, "IpNot": base.REFUSES_US,
+    "IpIn": base.REFUSES_US, "UnsupportedOperation": base.REFUSES_US, "UnsupportedRegion": base.REFUSES_US,
+    "InternalError.SigVerificationFail": base.REFUSES_US, "InternalError.SigFieldMissing": base.REFUSES_US,
 }  # fmt: skip
 
 
@@ -74,7 +74,7 @@ class TencentSms:
     async def deliver(self, message: ShortMessage) -> Receipt:
         template = self._o.template(message)
         if template is None:
-            return receipt(phone.NO_TEMPLATE, f"no template for {message.kind} in {message.locale}")
+            return receipt(base.NO_TEMPLATE, f"no template for {message.kind} in {message.locale}")
         body = json.dumps(
             {
                 "PhoneNumberSet": [message.to],
@@ -111,7 +111,7 @@ def _outcome(answer: Mapping[str, Any]) -> tuple[str, str]:
 
 def verdict(code: str) -> Verdict:
     """What a code means; one that is not listed counts as its kind, the part before the dot."""
-    return CODES.get(code) or CODES.get(code.partition(".")[0]) or phone.BAD_MESSAGE
+    return CODES.get(code) or CODES.get(code.partition(".")[0]) or base.BAD_MESSAGE
 
 
 def authorization(

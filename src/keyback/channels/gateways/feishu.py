@@ -11,19 +11,19 @@ from collections.abc import Mapping
 from typing import Literal
 
 from keyback.application.ports.channels import Receipt
-from keyback.channels import phone
-from keyback.channels.im_application import ChatApplication
-from keyback.channels.phone import GatewayOptions, Verdict, receipt
-from keyback.channels.phone_texts import ShortMessage
+from keyback.channels.gateways import base
+from keyback.channels.gateways.access_token import ChatApplication
+from keyback.channels.gateways.base import GatewayOptions, Verdict, receipt
+from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import NotDone
 
 BAD_TOKEN = frozenset({99991661, 99991663, 99991664, 99991665, 99991668, 99991677})
 CODES: Mapping[int, Verdict] = {
-    99991400: phone.BUSY, 230020: phone.BUSY, 230049: phone.BUSY, 232019: phone.BUSY, 11232: phone.BUSY,
-    230002: phone.BAD_RECIPIENT, 230013: phone.BAD_RECIPIENT, 230029: phone.BAD_RECIPIENT, 230034: phone.BAD_RECIPIENT,
-    230053: phone.BAD_RECIPIENT, 99992361: phone.BAD_RECIPIENT, 99992351: phone.BAD_RECIPIENT,
-    230025: phone.BAD_MESSAGE, 230028: phone.BAD_MESSAGE,
+    99991400: base.BUSY, 230020: base.BUSY, 230049: base.BUSY, 232019: base.BUSY, 11232: base.BUSY,
+    230002: base.BAD_RECIPIENT, 230013: base.BAD_RECIPIENT, 230029: base.BAD_RECIPIENT, 230034: base.BAD_RECIPIENT,
+    230053: base.BAD_RECIPIENT, 99992361: base.BAD_RECIPIENT, 99992351: base.BAD_RECIPIENT,
+    230025: base.BAD_MESSAGE, 230028: base.BAD_MESSAGE,
 }  # fmt: skip
 MOST_UUID = 50
 
@@ -54,11 +54,11 @@ class FeishuIm(ChatApplication[FeishuOptions]):
             query = {"receive_id_type": self._o.address}
             reply = await self._http.call("POST", "open-apis/im/v1/messages", json=body, query=query, headers=headers)
             if reply.status == 429:
-                return receipt(phone.BUSY, "HTTP 429")
+                return receipt(base.BUSY, "HTTP 429")
             code = reply.json()["code"]
             if code in BAD_TOKEN:
                 return None
-            return receipt(phone.OK if code == 0 else CODES.get(code, phone.REFUSES_US), code=f"code {code}")
+            return receipt(base.OK if code == 0 else CODES.get(code, base.REFUSES_US), code=f"code {code}")
 
         return await self._token.use(send)
 
@@ -71,6 +71,6 @@ class FeishuIm(ChatApplication[FeishuOptions]):
         answer = reply.json()
         code = answer["code"]
         if code:
-            busy = CODES.get(code) == phone.BUSY
+            busy = CODES.get(code) == base.BUSY
             raise NotDone("unavailable" if busy else "auth_expired", f"tenant_access_token: code {code}")
         return Secret(str(answer["tenant_access_token"])), float(answer["expire"])

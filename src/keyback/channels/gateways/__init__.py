@@ -1,0 +1,1 @@
+"""SMS and chat messages, a file for each service."""
