@@ -27,9 +27,9 @@ from keyback.channels.gateways.texts import PhoneTexts
 from keyback.channels.gateways.twilio import TwilioSms
 from keyback.channels.gateways.webhook import WebhookGateway
 from keyback.channels.gateways.wecom import WeComIm
-from keyback.channels.mail import MailComposer
+from keyback.channels.mail.composer import MailComposer
+from keyback.channels.mail.smtp import SmtpChannel, SmtpSettings
 from keyback.channels.router import Router
-from keyback.channels.smtp import SmtpChannel, SmtpSettings
 from keyback.connectors.builtin import BuiltinConnector
 from keyback.connectors.demo import DemoConnector
 from keyback.connectors.guided import GuidedConnector

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from keyback.application.ports.channels import BadLetter, Letter, LetterKind
-from keyback.channels import mime
-from keyback.channels.mail import MailComposer
+from keyback.channels.mail import mime
+from keyback.channels.mail.composer import MailComposer
 from keyback.channels.sanitize import isolate, safe_login, safe_name, safe_source
 from keyback.domain.secret import Secret
 from tests.each import each

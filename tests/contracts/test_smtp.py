@@ -14,10 +14,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from keyback.application.ports.channels import Channel, Letter, LetterKind, Receipt
-from keyback.channels import smtp
-from keyback.channels.mail import MailComposer
-from keyback.channels.smtp import SmtpChannel, SmtpSettings
-from keyback.channels.smtp_replies import clean, refused
+from keyback.channels.mail import smtp
+from keyback.channels.mail.composer import MailComposer
+from keyback.channels.mail.smtp import SmtpChannel, SmtpSettings
+from keyback.channels.mail.smtp_replies import clean, refused
 from keyback.domain.secret import Secret
 from keyback.testing import mailbox
 from keyback.testing.mailbox import Mailbox

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from keyback.application.ports.channels import Letter
-from keyback.channels.mail import MailComposer
-from keyback.channels.smtp import SmtpChannel, SmtpSettings
+from keyback.channels.mail.composer import MailComposer
+from keyback.channels.mail.smtp import SmtpChannel, SmtpSettings
 from keyback.domain.secret import Secret
 from keyback.testing.channels import BASE, CODE, COMPANY, NOW, TOKEN, ChannelContract
 from keyback.testing.mailbox import Mailbox

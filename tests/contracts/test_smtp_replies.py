@@ -13,8 +13,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from keyback.application.ports.channels import Receipt
-from keyback.channels.smtp_replies import CONTENT, MAIL, RCPT, Down, refused
-from keyback.channels.smtp_session import host_name, own_name
+from keyback.channels.mail.smtp_replies import CONTENT, MAIL, RCPT, Down, refused
+from keyback.channels.mail.smtp_session import host_name, own_name
 from keyback.domain.secret import Secret
 from keyback.settings import read_secret
 from keyback.testing.mailbox import Mailbox

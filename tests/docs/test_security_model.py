@@ -15,7 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 from keyback.application.passwords.validation import context_of, judge_alone
-from keyback.channels.mail_kinds import CHANGES
+from keyback.channels.mail.kinds import CHANGES
 from keyback.cli import main
 from keyback.domain import events as ev
 from keyback.domain.likeness import Context

@@ -21,7 +21,7 @@ from zoneinfo import ZoneInfo
 import httpx2
 from playwright.sync_api import BrowserContext, Error, Page, expect
 
-from keyback.channels.mail_kinds import SUBJECTS
+from keyback.channels.mail.kinds import SUBJECTS
 from keyback.demo.company import COMPANY, STAFF
 from keyback.locale import gettext
 from keyback.web.rendering import moment

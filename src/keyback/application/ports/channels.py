@@ -55,7 +55,8 @@ class Letter:
         locale: `zh_CN` or `en`.
         written_at: ms; the Date header, stable over retries.
         expires_at: ms; nothing is sent after it.
-        facts: values for the text, by kind (see `channels/mail.py`, and `channels/gateways/texts.py` for SMS and
+        facts: values for the text, by kind (see `channels/mail/composer.py`, and `channels/gateways/texts.py` for SMS
+        and
             messages). Secrets among them are `Secret`.
         channel: how it travels; `to` is an address of that kind.
         lease: for how long it is ours; None: nobody else sends it. One that is over is not sent: somebody else may have

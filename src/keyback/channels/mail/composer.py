@@ -20,10 +20,10 @@ from markupsafe import escape
 
 from keyback.application.origin import device_words
 from keyback.application.ports.channels import BadLetter, Letter, LetterKind
-from keyback.channels import mime
-from keyback.channels.mail_facts import instant, pairs, plain, secret
-from keyback.channels.mail_kinds import PLACES, SUBJECTS, WORDS
-from keyback.channels.mime import Skeleton, place
+from keyback.channels.mail import mime
+from keyback.channels.mail.facts import instant, pairs, plain, secret
+from keyback.channels.mail.kinds import PLACES, SUBJECTS, WORDS
+from keyback.channels.mail.mime import Skeleton, place
 from keyback.channels.sanitize import URL, isolate, safe_login, safe_name, safe_source
 from keyback.locale import LOCALES, gettext
 

@@ -20,10 +20,10 @@ from typing import Literal
 import structlog
 
 from keyback.application.ports.channels import LEASE_OVER, BadLetter, Letter, Receipt
-from keyback.channels.mail import LOOPBACK, ComposedMail, MailComposer
-from keyback.channels.smtp_connect import connect
-from keyback.channels.smtp_replies import Down, after_content, clean, fault_of, refused, why
-from keyback.channels.smtp_session import greet, host_name, own_name, sign_in
+from keyback.channels.mail.composer import LOOPBACK, ComposedMail, MailComposer
+from keyback.channels.mail.smtp_connect import connect
+from keyback.channels.mail.smtp_replies import Down, after_content, clean, fault_of, refused, why
+from keyback.channels.mail.smtp_session import greet, host_name, own_name, sign_in
 from keyback.domain.secret import Secret
 from keyback.outbound.watchdog import Watchdog
 

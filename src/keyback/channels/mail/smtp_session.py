@@ -10,7 +10,7 @@ import socket
 import idna
 
 from keyback.application.ports.channels import Receipt
-from keyback.channels.smtp_replies import Down, clean
+from keyback.channels.mail.smtp_replies import Down, clean
 
 NO_EHLO = (500, 502, 504)  # the command is not known; 501 and 550 are about the name in it
 

@@ -1,0 +1,1 @@
+"""Mail: texts, bytes and the way to the relay."""
