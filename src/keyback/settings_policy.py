@@ -6,10 +6,10 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from keyback.domain.ages import DAY, LATE, Ages
-from keyback.domain.challenge import HOUR, MINUTE
 from keyback.domain.person import Tier
 from keyback.domain.policy import PROOFS, Holds, Loose, Policy
 from keyback.domain.policy_presets import DEVIATIONS, LEAST_REASON, PRESETS, Preset, not_accepted
+from keyback.domain.units import HOUR, MINUTE
 from keyback.settings import LOOPBACK, Settings, Unsafe
 
 WAYS_OUT: Final = {

@@ -22,7 +22,7 @@ from keyback.application.services import Services
 from keyback.application.signin import alerts
 from keyback.application.throttling import spraying
 from keyback.application.throttling.mail_quota import Reason
-from keyback.domain import challenge as ch
+from keyback.domain.units import HOUR, MINUTE
 
 log = structlog.get_logger("keyback.worker")
 PARALLEL_APPLIES = 8
@@ -33,9 +33,9 @@ LETTERS = 100  # in one batch: what a slow relay takes within a lease
 LOOK_AGAIN_S = 0.1  # for further passwords while some are under way
 IDLE_S = 0.5  # how long work of another process may lie when no wake-up reaches us
 UPKEEP_S = 15.0
-LATE = ch.MINUTE  # a request that nobody has looked up after so long is told of
-WATCH_AGAIN = ch.MINUTE  # what was being written down during the last look
-WATCH_BACK = ch.HOUR  # after a start
+LATE = MINUTE  # a request that nobody has looked up after so long is told of
+WATCH_AGAIN = MINUTE  # what was being written down during the last look
+WATCH_BACK = HOUR  # after a start
 
 
 @dataclass

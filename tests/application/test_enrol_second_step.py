@@ -17,6 +17,7 @@ from keyback.application.signin import second_step, sign_in, step_up
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.step_up import Step
 from keyback.domain import challenge as ch
+from keyback.domain import tokens
 from keyback.domain.factor import COOL_IN
 from tests.attacks.enrolled import add_codes, add_contact, add_totp, person_id, totp_now
 from tests.attacks.steps import HERE, OLD, drain, fit, set_password
@@ -118,7 +119,7 @@ def test_a_waiting_sign_in_ends(make_kit: Make) -> None:
 def test_a_session_is_fresh_for_ten_minutes(make_kit: Make) -> None:
     kit = kit_of(make_kit)
     token = password(kit).token
-    session = kit.read(lambda tx: tx.sessions.get(ch.token_digest(token)))
+    session = kit.read(lambda tx: tx.sessions.get(tokens.token_digest(token)))
     now = kit.clock()
     assert step_up.is_fresh(session, False, now)
     assert not step_up.is_fresh(session, True, now), "the password alone is not enough where there is a second step"

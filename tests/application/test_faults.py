@@ -25,6 +25,7 @@ from keyback.application.signin.sessions import SignedIn
 from keyback.bootstrap import build, close
 from keyback.domain import challenge as ch
 from keyback.domain.case import State
+from keyback.domain.units import HOUR
 from keyback.storage.database import SqlDatabase
 from keyback.testing.mailbox import Mailbox
 from keyback.worker import Worker
@@ -181,8 +182,8 @@ def test_letters_that_cannot_be_written_hold_up_no_other(make_kit: Make) -> None
         real = {"PERSON": who.person.id, "CONTACT": who.contacts[0].id}
         for n, body in enumerate(POISON):
             filled = {k: real.get(v, v) if isinstance(v, str) else v for k, v in body.items()}
-            tx.outbox.put([Job(f"poison-{n}", "mail", filled, tx.now - 99, tx.now + ch.HOUR)])
-        tx.outbox.put([Job("poison-x", "mail", {}, tx.now - 99, tx.now + ch.HOUR)])
+            tx.outbox.put([Job(f"poison-{n}", "mail", filled, tx.now - 99, tx.now + HOUR)])
+        tx.outbox.put([Job("poison-x", "mail", {}, tx.now - 99, tx.now + HOUR)])
         tx.conn.execute(text("UPDATE outbox SET body = '{' WHERE id = 'poison-x'"))
 
     kit.write(put)
@@ -281,9 +282,7 @@ def test_whatever_breaks_a_case_comes_to_an_end_and_its_person_can_begin_anew(ma
 def test_a_malformed_apply_row_ends_dead(make_kit: Make) -> None:
     kit = make_kit()
     fit(kit)
-    kit.write(
-        lambda tx: tx.outbox.put([Job("poison-1", "apply", {"x": 1}, tx.now, tx.now + ch.HOUR, b"sealed canary")])
-    )
+    kit.write(lambda tx: tx.outbox.put([Job("poison-1", "apply", {"x": 1}, tx.now, tx.now + HOUR, b"sealed canary")]))
     worker = drain(kit)
     assert worker.tally.failures == 0
     assert kit.read(lambda tx: tx.outbox.depth()) == {"apply/dead": 1}

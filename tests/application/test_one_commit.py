@@ -17,9 +17,9 @@ from keyback.application.ports.storage import Session, StorageDown, Tx
 from keyback.application.recovery import mailed_link, methods
 from keyback.application.signin import passkey, second_step, sessions, sign_in, step_up
 from keyback.application.signin.sessions import SignedIn
-from keyback.domain.challenge import token_digest
 from keyback.domain.factor import Factor
 from keyback.domain.secret import Secret
+from keyback.domain.tokens import token_digest
 from keyback.testing.authenticator import Authenticator
 from tests.attacks.enrolled import add_codes, add_totp, ask_way, person_id, totp_now
 from tests.attacks.steps import HERE, OLD, Tray, ask, drain, fit, here, secrets_of, set_password, types

@@ -8,9 +8,9 @@ import pytest
 
 from keyback.application.policy.coverage import Offer, census
 from keyback.application.policy.report import people_words
-from keyback.domain.challenge import MINUTE
 from keyback.domain.factor import COOL_IN
 from keyback.domain.policy import Holds
+from keyback.domain.units import MINUTE
 from keyback.settings import Settings
 from keyback.settings_policy import make_policy
 from tests.attacks.enrolled import SMS, add_codes, add_contact, answer_way, ask_way

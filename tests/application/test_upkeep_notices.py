@@ -10,9 +10,9 @@ import pytest
 from keyback.application.account import lockdown
 from keyback.application.enrolment import contacts
 from keyback.application.notifications.account_changes import GONE_LINK_LIFE, LINK_LIFE, changed
-from keyback.domain.challenge import HOUR
 from keyback.domain.factor import COOL_IN
 from keyback.domain.secret import Secret
+from keyback.domain.units import HOUR
 from tests.attacks.enrolled import add_contact, person_id
 from tests.attacks.steps import HERE, NEW, OLD, Tray, choose, drain, fit, proven, set_password, sign_in
 from tests.conftest import Kit, person

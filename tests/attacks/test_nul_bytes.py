@@ -11,7 +11,7 @@ import pytest
 from keyback.application.enrolment import contacts
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.sign_in import SecondStep
-from keyback.domain.challenge import token_digest
+from keyback.domain.tokens import token_digest
 from keyback.storage.schema import intakes
 from keyback.web import forms, intake
 from keyback.web.app import openapi

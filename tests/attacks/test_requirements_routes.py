@@ -17,8 +17,9 @@ from keyback.application.recovery import mailed_link
 from keyback.application.signin import second_step
 from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn, session_of
-from keyback.domain.challenge import HOUR, LINK_LIFE, holder_secret
+from keyback.domain.challenge import LINK_LIFE, holder_secret
 from keyback.domain.secret import Secret
+from keyback.domain.units import HOUR
 from keyback.storage.schema import accounts, people, sessions
 from keyback.web.app import make_app, make_desk
 from tests.attacks.enrolled import add_codes, add_contact, add_totp, person_id

@@ -20,9 +20,11 @@ from keyback.application.handles import holds
 from keyback.application.ports.enrolment import EnrolsPasskey
 from keyback.application.retention import purge
 from keyback.application.signin import sessions
-from keyback.domain.challenge import HOUR, holder_secret, same, token_digest
+from keyback.domain.challenge import holder_secret
 from keyback.domain.policy import PROOFS, Evidence, suffices
 from keyback.domain.secret import Secret
+from keyback.domain.tokens import same, token_digest
+from keyback.domain.units import HOUR
 from keyback.settings import Password
 from keyback.storage.schema import accounts, credentials, people
 from keyback.testing.authenticator import Authenticator

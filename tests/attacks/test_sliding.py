@@ -12,13 +12,14 @@ from keyback.application.ports.storage import Tx
 from keyback.application.signin.sign_in import NotSignedIn
 from keyback.application.throttling.proof_attempts import count
 from keyback.domain import challenge as ch
+from keyback.domain import units
 from keyback.domain.throttle import OF_SOURCE
 from tests.attacks.steps import HERE, sign_in
 from tests.attacks.test_throttling import WRONG, guess, owned
 from tests.conftest import Kit
 
 Make = Callable[..., Kit]
-HOUR, DAY = ch.HOUR, 24 * ch.HOUR
+HOUR, DAY = units.HOUR, 24 * units.HOUR
 
 
 def taken(kit: Kit, key: str, most: int, *, day: bool = False) -> bool:

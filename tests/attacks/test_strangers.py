@@ -18,6 +18,7 @@ from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.start import Started
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
+from keyback.domain import tokens
 from keyback.web.app import make_app, make_desk
 from tests.attacks.steps import (
     HERE,
@@ -439,7 +440,7 @@ def test_opening_links_fetches_nothing(make_kit: Make) -> None:
         assert browser("HEAD", "/link").status_code == 200
     drain(kit)
     assert len(tray.letters) == 3
-    assert kit.read(lambda tx: tx.challenges.by_link(ch.token_digest(token))).fetched_at is None
+    assert kit.read(lambda tx: tx.challenges.by_link(tokens.token_digest(token))).fetched_at is None
 
 
 @pytest.mark.covers("A7", "INV-I2")

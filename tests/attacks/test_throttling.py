@@ -18,10 +18,11 @@ from keyback.application.ports.storage import Tx
 from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.throttling import password_attempts
-from keyback.domain.challenge import HARD_CAP, HOUR
+from keyback.domain.challenge import HARD_CAP
 from keyback.domain.password import DAY
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import BUDGET, FREE, OF_SOURCE
+from keyback.domain.units import HOUR
 from tests.attacks.enrolled import person_id
 from tests.attacks.steps import HERE, NEW, OLD, Tray, choose, drain, fit, proven, set_password, sign_in
 from tests.conftest import Kit, person

@@ -18,7 +18,7 @@ from keyback.application.recovery import evidence, replace_factor
 from keyback.application.signin import sessions
 from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
-from keyback.domain import challenge as ch
+from keyback.domain import tokens
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import COOL_IN, LINGER, Factor
 from keyback.domain.person import Tier
@@ -156,7 +156,7 @@ def test_who_came_in_by_a_planted_passkey_is_out_when_it_goes(kit: Kit) -> None:
 
     token = kit.write(comes_in)
     assert kit.write(lambda tx: replace_factor.take_away(tx, handle, ["thief"], here(kit))) == 1
-    assert kit.read(lambda tx: tx.sessions.get(ch.token_digest(token))) is None
+    assert kit.read(lambda tx: tx.sessions.get(tokens.token_digest(token))) is None
 
 
 @pytest.mark.covers("E13", "E7")
@@ -168,7 +168,7 @@ def test_the_link_in_the_notice_takes_a_planted_app_back_as_well(kit: Kit) -> No
     pid = person_id(kit)
     fid = kit.write(lambda tx: factors.start_totp(tx, app, tx.people.person(pid)))
     seed = kit.read(lambda tx: tx.factors.get(fid)).data["seed"]
-    held = kit.read(lambda tx: tx.sessions.get(ch.token_digest(session.token)))
+    held = kit.read(lambda tx: tx.sessions.get(tokens.token_digest(session.token)))
     code = pyotp.TOTP(str(seed)).at(kit.clock() // 1000)
     assert kit.write(lambda tx: factors.finish_totp(tx, app, held, fid, code, HERE))
     drain(kit)

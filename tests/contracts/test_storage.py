@@ -21,15 +21,17 @@ from bench import seed
 from keyback.application.ports.storage import Intake, Job, StorageDown, StorageFull, Tx
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
+from keyback.domain import units
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
 from keyback.domain.events import Note
+from keyback.domain.units import HOUR
 from keyback.storage import database as database_module
 from keyback.storage.database import SqlDatabase
 from keyback.storage.sealing import Keyring, KeyringError, Unsealable
 from tests.conftest import Clock, person
 
-MINUTE = ch.MINUTE
+MINUTE = units.MINUTE
 Do = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
 
 
@@ -80,7 +82,7 @@ def intake(handle: str = "", **over: Any) -> Intake:
         "source": "192.0.2.7",
         "agent": "",
         "asked_at": 1_795_000_000_000,
-        "expires_at": 1_795_000_000_000 + 24 * ch.HOUR,
+        "expires_at": 1_795_000_000_000 + 24 * HOUR,
         **over,
     }
     return Intake(**values)
@@ -519,7 +521,7 @@ def test_hours_and_days_begin_anew_and_totals_stay(database_url: str, opened: Op
         return c.total, c.hour, c.day
 
     assert [add(), add()] == [(1, 1, 1), (2, 2, 2)]
-    clock.now += ch.HOUR - 1
+    clock.now += HOUR - 1
     assert add() == (3, 3, 3)
     clock.now += 1
     assert add() == (4, 4, 4), "the last one is no hour old"
@@ -576,11 +578,11 @@ def test_two_nodes_with_clocks_a_day_apart_go_by_the_database(
         assert abs(a - real() // 1_000_000) < 10_000
         handle = secrets.token_urlsafe(16)[:22]
         there = time.time_ns() // 1_000_000  # what a face of that node would say
-        written = intake(handle, asked_at=there, expires_at=there + ch.HOUR)
+        written = intake(handle, asked_at=there, expires_at=there + HOUR)
         opened.runner.run(wrong.write_down(written))
         found = opened.read(right, lambda tx, handle=handle: tx.intakes.get(handle))
         assert abs(found.asked_at - a) < 10_000
-        assert found.expires_at - found.asked_at == ch.HOUR
+        assert found.expires_at - found.asked_at == HOUR
 
 
 def test_many_and_odd_identifiers_are_looked_up_at_once(database_url: str, opened: Opened) -> None:

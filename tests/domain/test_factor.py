@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from keyback.domain.challenge import HOUR
 from keyback.domain.factor import COOL_IN, LINGER, Factor, weighing
+from keyback.domain.units import HOUR
 from tests.each import each
 
 DAY = 24 * HOUR

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from keyback.domain import policy_search
-from keyback.domain.challenge import HOUR
 from keyback.domain.person import Tier
 from keyback.domain.policy import PROOFS, TIERS, Evidence, Holds, Journey, Policy, Risk, Ruling, rule
 from keyback.domain.policy_claims import CLAIMS, PIECES, every_set
 from keyback.domain.policy_presets import DEVIATIONS, PRESETS, PresetName, not_accepted, weaker
 from keyback.domain.policy_search import search, ways_in
+from keyback.domain.units import HOUR
 from tests.each import each
 
 NIST = PRESETS["nist"]

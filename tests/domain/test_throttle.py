@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyback.domain.challenge import HARD_CAP, HOUR, MINUTE
+from keyback.domain.challenge import HARD_CAP
 from keyback.domain.throttle import BUDGET, DAY, FREE, LONGEST_WAIT, WINDOW, seconds, wait_after, wait_left
+from keyback.domain.units import HOUR, MINUTE
 
 
 @pytest.mark.covers("N-T5")

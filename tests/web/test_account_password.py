@@ -13,8 +13,9 @@ from keyback.application.ports.hashing import Busy
 from keyback.application.signin import step_up
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.throttling import password_attempts
-from keyback.domain.challenge import WINDOW_TRIES, token_digest
+from keyback.domain.challenge import WINDOW_TRIES
 from keyback.domain.secret import Secret
+from keyback.domain.tokens import token_digest
 from tests.attacks.steps import fit, set_password, sign_in
 from tests.conftest import Kit, person
 from tests.web.test_account_pages import HERE, NEW, PASSWORD, Centre, centre, later

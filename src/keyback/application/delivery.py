@@ -23,8 +23,9 @@ from keyback.domain.person import Contact, Person
 from keyback.domain.prompt import Prompt, link_token, short_code
 from keyback.domain.secret import Secret
 from keyback.domain.spend import SpendRules, quotas, ruling
+from keyback.domain.units import MINUTE
 
-LEASE = 2 * ch.MINUTE
+LEASE = 2 * MINUTE
 BACKOFF = (5_000, 15_000, 45_000, 120_000, 300_000, 600_000)
 MOST_ATTEMPTS = 60
 BAD_LETTER = Receipt("permanent", "bad_letter")

@@ -11,8 +11,9 @@ from functools import lru_cache
 
 from keyback.application.origin import Origin, network_of
 from keyback.application.ports.storage import Tx
-from keyback.domain.challenge import HOUR, token_digest
 from keyback.domain.factor import Device
+from keyback.domain.tokens import token_digest
+from keyback.domain.units import HOUR
 
 LIFE = 180 * 24 * HOUR
 NETWORK_LIFE = 30 * 24 * HOUR  # a network counts as known this long after a sign-in from it

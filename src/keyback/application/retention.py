@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from keyback.application.ports.storage import Tx
-from keyback.domain.challenge import HOUR
+from keyback.domain.units import HOUR
 
 DAY = 24 * HOUR
 KEEP_INTAKES = 7 * DAY  # after their end

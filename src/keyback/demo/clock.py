@@ -6,7 +6,7 @@ import contextlib
 import time
 from pathlib import Path
 
-from keyback.domain.challenge import HOUR
+from keyback.domain.units import HOUR
 
 MOST = 30 * 24 * HOUR  # at once
 

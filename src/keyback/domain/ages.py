@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from keyback.domain.challenge import HOUR
 from keyback.domain.person import Contact
+from keyback.domain.units import HOUR
 
 DAY: Final = 24 * HOUR
 LATE: Final = 30 * DAY  # from the reminder until it has effect

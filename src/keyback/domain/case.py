@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import Any, Literal
 
 from keyback.domain import events as ev
-from keyback.domain.challenge import MINUTE
 from keyback.domain.commands import (
     AcceptProof,
     Cancel,
@@ -31,6 +30,7 @@ from keyback.domain.commands import (
 from keyback.domain.errors import Refusal
 from keyback.domain.person import Tier
 from keyback.domain.policy import TIERS, Evidence, Journey, rule, suffices
+from keyback.domain.units import MINUTE
 
 __all__ = [
     "AcceptProof",

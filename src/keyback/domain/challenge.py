@@ -11,8 +11,8 @@ import hmac
 from dataclasses import dataclass
 from typing import Literal
 
-MINUTE = 60_000
-HOUR = 60 * MINUTE
+from keyback.domain.units import HOUR, MINUTE
+
 LINK_LIFE = 60 * MINUTE  # hard maximum 24 h (N-R5)
 CODE_LIFE = 10 * MINUTE  # hard maximum 24 h by mail (N-R5); ten minutes as A-6.5.5 asks
 CODE_DIGITS = 8
@@ -77,11 +77,6 @@ def mail_code(key: bytes, nonce: bytes) -> str:
     return f"{int.from_bytes(_mac(key, 'code', nonce)[:16], 'big') % 10**CODE_DIGITS:0{CODE_DIGITS}d}"
 
 
-def token_digest(token: str) -> bytes:
-    """What the database keeps of a token: SHA-256, so that a reader of the database cannot use it (C12)."""
-    return hashlib.sha256(token.encode()).digest()
-
-
 def holder_secret(key: bytes, handle: str) -> str:
     """The secret that lets a browser or API client go on with the recovery `handle`: derived, not stored."""
     return base64.urlsafe_b64encode(_mac(key, "holder", handle.encode())[:24]).decode()
@@ -96,11 +91,6 @@ def clean_number(typed: str) -> int | None:
     """The two digits that were typed (a phone's keyboard adds spaces); None when they cannot be the number."""
     digits = typed.strip()
     return int(digits) if len(digits) == 2 and digits.isascii() and digits.isdigit() else None
-
-
-def same(right: str, typed: str) -> bool:
-    """Whether a typed code is the right one, in constant time, whatever was typed."""
-    return hmac.compare_digest(right.encode(), typed.encode())
 
 
 def clean_code(typed: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from keyback.domain.challenge import HOUR
+from keyback.domain.units import HOUR
 
 FactorKind = Literal["totp", "passkey", "recovery_codes", "security_questions"]
 FactorState = Literal["pending", "active", "removed"]

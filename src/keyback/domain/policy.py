@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from keyback.domain.ages import Ages
-from keyback.domain.challenge import HOUR, MINUTE
 from keyback.domain.person import Tier
+from keyback.domain.units import HOUR, MINUTE
 
 ProofClass = Literal["issued", "saved", "contact", "bound", "proofing", "knowledge"]
 Journey = Literal["password", "username", "locked", "second_factor", "mailbox"]

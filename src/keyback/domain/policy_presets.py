@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
-from keyback.domain.challenge import HOUR, MINUTE
 from keyback.domain.person import Tier
 from keyback.domain.policy import TIERS, Holds, Policy
+from keyback.domain.units import HOUR, MINUTE
 
 PresetName = Literal["nist", "mlps2", "mlps3", "classic"]
 Deviation = Literal["two_issued_codes", "sms_for_privileged", "second_operator", "short_hold", "low_floor"]

@@ -12,7 +12,7 @@ import hmac
 from dataclasses import dataclass, field
 from typing import Literal
 
-from keyback.domain.challenge import HOUR, MINUTE
+from keyback.domain.units import HOUR, MINUTE
 
 Purpose = Literal["recovery", "enrol", "step_up", "sign_in", "cancel"]
 PromptEnding = Literal["used", "replaced", "stopped", "refused", "spent"]

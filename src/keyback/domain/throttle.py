@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from keyback.domain.challenge import HARD_CAP, HOUR, MINUTE
+from keyback.domain.challenge import HARD_CAP
+from keyback.domain.units import HOUR, MINUTE
 
 DAY = 24 * HOUR
 FREE = 5  # different wrong passwords before waiting begins

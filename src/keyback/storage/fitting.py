@@ -18,6 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from keyback.application.passwords.hashing import PEPPERED
 from keyback.domain import challenge as ch
+from keyback.domain import tokens
 from keyback.storage import resealing
 from keyback.storage import schema as s
 from keyback.storage.audit import GENESIS, PURPOSE, row_hash
@@ -168,7 +169,7 @@ def fits(tx: SqlTx, kid: str) -> bool | None:
     links = select(s.challenges.c.nonce, s.challenges.c.link_digest).where(s.challenges.c.key_id == kid)
     for nonce, digest in tx.conn.execute(links.limit(SAMPLE)):
         token = ch.link_token(tx.seals.derive("challenge", kid), bytes(nonce))
-        told.append(hmac.compare_digest(ch.token_digest(token), bytes(digest)))
+        told.append(hmac.compare_digest(tokens.token_digest(token), bytes(digest)))
     return True if True in told else False if False in told else None
 
 

@@ -14,7 +14,7 @@ from keyback.application.known_devices import LENGTH, within
 from keyback.application.origin import Origin
 from keyback.application.recovery.evidence import Here
 from keyback.application.services import Services
-from keyback.domain.challenge import token_digest
+from keyback.domain.tokens import token_digest
 from keyback.locale import Locale, choose
 from keyback.settings import Settings
 from keyback.web.cookies import DEVICE, LANGUAGE, SHOWN, Cookies

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from keyback.domain.challenge import MINUTE
+from keyback.domain.units import MINUTE
 from keyback.locale import gettext
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.mailbox import Mailbox

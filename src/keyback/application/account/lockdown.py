@@ -27,11 +27,11 @@ from keyback.application.ports.storage import Tx
 from keyback.application.recovery import cancel
 from keyback.application.signin import alerts
 from keyback.domain import case as dc
-from keyback.domain.challenge import token_digest
 from keyback.domain.errors import Refusal
 from keyback.domain.person import Contact, Person
 from keyback.domain.policy import Policy
 from keyback.domain.prompt import Prompt, Purpose
+from keyback.domain.tokens import token_digest
 
 SYSTEM = "builtin"
 VOID: tuple[Purpose, ...] = ("recovery", "enrol", "step_up", "sign_in")

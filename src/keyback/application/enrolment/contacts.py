@@ -20,6 +20,7 @@ from keyback.application.ports.proofs import Asked, Holder, Proof, Target
 from keyback.application.ports.storage import Database, Job, Tx
 from keyback.application.throttling.mail_quota import Ask, may_send
 from keyback.domain import challenge as ch
+from keyback.domain import tokens
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.events import Note
 from keyback.domain.factor import COOL_IN
@@ -122,7 +123,7 @@ def send(tx: Tx, person: Person, contact: Contact, origin: Origin) -> None:
         target=contact.id,
     )  # fmt: skip
     token = link_token(tx.seals.derive("prompt"), prompt.nonce)
-    tx.prompts.add(prompt, ch.token_digest(token) if kind == "helper" else None)
+    tx.prompts.add(prompt, tokens.token_digest(token) if kind == "helper" else None)
     body = {
         "letter": LETTER_OF[kind],
         "asker": "proven",

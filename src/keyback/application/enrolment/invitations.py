@@ -9,7 +9,7 @@ from typing import Literal
 from keyback.application.enrolment.contacts import INVITED, PER_COLLEAGUE, mark_confirmed
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Tx
-from keyback.domain import challenge as ch
+from keyback.domain import tokens
 from keyback.domain.events import Note
 from keyback.domain.person import canonicalize
 from keyback.domain.prompt import Prompt
@@ -37,7 +37,7 @@ def look_at_invitation(tx: Tx, token: str) -> Invitation:
 
 
 def invitation(tx: Tx, token: str) -> Prompt | None:
-    p = tx.prompts.by_link(ch.token_digest(token)) if token else None
+    p = tx.prompts.by_link(tokens.token_digest(token)) if token else None
     return p if p is not None and (p.purpose, p.proof) == ("enrol", INVITED) else None
 
 

@@ -12,9 +12,9 @@ from typing import Final
 from keyback.application.notifications.notify import username_of
 from keyback.application.ports.storage import Job, Tx
 from keyback.domain.ages import Ages
-from keyback.domain.challenge import HOUR
 from keyback.domain.events import Note
 from keyback.domain.person import Contact
+from keyback.domain.units import HOUR
 
 DAY = 24 * HOUR
 YEAR = 365 * DAY

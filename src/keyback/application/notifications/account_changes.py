@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Job, Tx
-from keyback.domain.challenge import HOUR, token_digest
 from keyback.domain.events import Note
 from keyback.domain.person import Contact, Person
 from keyback.domain.prompt import Prompt, link_token
+from keyback.domain.tokens import token_digest
+from keyback.domain.units import HOUR
 
 LETTER = "account_changed"
 PROOF = "account"  # of the prompts behind these links

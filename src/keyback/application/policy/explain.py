@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from keyback.domain.ages import DAY
-from keyback.domain.challenge import HOUR, MINUTE
 from keyback.domain.person import Tier
 from keyback.domain.policy import PROOFS, Policy
 from keyback.domain.policy_presets import Preset, weaker
+from keyback.domain.units import HOUR, MINUTE
 from keyback.locale import gettext
 
 

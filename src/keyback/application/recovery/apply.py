@@ -15,10 +15,10 @@ from keyback.application.throttling import password_attempts
 from keyback.domain import case as dc
 from keyback.domain import events as ev
 from keyback.domain.case import Case, State
-from keyback.domain.challenge import MINUTE
 from keyback.domain.errors import Refusal
 from keyback.domain.person import Account
 from keyback.domain.secret import Secret
+from keyback.domain.units import MINUTE
 
 log = structlog.get_logger("keyback.reset")
 LEASE = 2 * MINUTE

@@ -9,7 +9,7 @@ from keyback.application.notifications.notify import tell_all
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery.mailed_link import LinkView, lock_rows, stop_view_of, view_of
 from keyback.domain import case as dc
-from keyback.domain import challenge as ch
+from keyback.domain import tokens
 from keyback.domain.errors import Refusal
 from keyback.domain.events import Note
 
@@ -41,7 +41,7 @@ def stop_by_owner(tx: Tx, token: str, held: Collection[str] = ()) -> LinkView:
         token: of the recovery link or the stop link; both reached only the mailbox's owner.
         held: handles that the caller's browser holds.
     """
-    digest = ch.token_digest(token)
+    digest = tokens.token_digest(token)
     notice = tx.prompts.by_link(digest)
     if notice is not None and notice.purpose == "cancel" and notice.case_id:
         view = stop_view_of(tx, notice)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from keyback.application.ports.storage import Tx
 from keyback.domain import challenge as ch
+from keyback.domain import tokens
 from keyback.domain.case import State
 from keyback.domain.challenge import Challenge
 from keyback.domain.events import Note
@@ -47,7 +48,7 @@ def fetch(tx: Tx, token: str, handle: str) -> bool:
     Returns:
         False when the link has fetched one before, or either is over; nothing has happened then.
     """
-    c = tx.challenges.by_link(ch.token_digest(token))
+    c = tx.challenges.by_link(tokens.token_digest(token))
     if c is None or not can_fetch(c, tx.now):
         return False
     intake = tx.intakes.get(handle, lock=True)

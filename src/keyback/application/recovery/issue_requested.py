@@ -18,7 +18,7 @@ from keyback.application.recovery.resolve import join
 from keyback.application.throttling.fairness import behind
 from keyback.application.throttling.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
 from keyback.domain import case as dc
-from keyback.domain import challenge as ch
+from keyback.domain import tokens
 from keyback.domain.errors import Refusal
 from keyback.domain.policy import Policy
 from keyback.domain.prompt import Prompt, Want, link_token
@@ -154,7 +154,7 @@ def _put(tx: Tx, w: _Wish, quota: MailQuota | None) -> None:
             return
         case = tx.cases.act(case, happened)
         token = link_token(tx.seals.derive("prompt"), prompt.nonce + prompt.id.encode())  # two people may share a nonce
-        tx.prompts.add(prompt, ch.token_digest(token) if proof.name == "recovery_contact" else None)
+        tx.prompts.add(prompt, tokens.token_digest(token) if proof.name == "recovery_contact" else None)
         if proof.kind == "contact":
             tell_asked(tx, match.person.id, "helper_asked", case.id, prompt.expires_at, intake)
         if w.ask is not None:

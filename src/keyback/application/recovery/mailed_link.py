@@ -18,6 +18,7 @@ from keyback.application.recovery.evidence import Here, channel_of
 from keyback.application.throttling import duplicate_answers, proof_attempts
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
+from keyback.domain import tokens
 from keyback.domain.case import State
 from keyback.domain.challenge import Challenge
 from keyback.domain.errors import Refusal
@@ -46,15 +47,15 @@ class LinkView:
 
 def look_at_link(tx: Tx, token: str) -> LinkView:
     """Reads; never changes anything, however often it is called (C5)."""
-    return view_of(tx, tx.challenges.by_link(ch.token_digest(token)), by_link=True)
+    return view_of(tx, tx.challenges.by_link(tokens.token_digest(token)), by_link=True)
 
 
 def look_at_stop(tx: Tx, token: str) -> LinkView:
     """What the stop link of a mail, or of the notice of a hold, would stop."""
-    notice = tx.prompts.by_link(ch.token_digest(token))
+    notice = tx.prompts.by_link(tokens.token_digest(token))
     if notice is not None and notice.purpose == "cancel" and notice.case_id:
         return stop_view_of(tx, notice)
-    return view_of(tx, tx.challenges.by_stop(ch.token_digest(token)), by_link=False)
+    return view_of(tx, tx.challenges.by_stop(tokens.token_digest(token)), by_link=False)
 
 
 def view_of(tx: Tx, c: Challenge | None, *, by_link: bool) -> LinkView:
@@ -130,10 +131,10 @@ def accept_link(tx: Tx, token: str, *, held: bool, number: int | None, here: Her
     Raises:
         Refusal: `number_needed` on another device without a number; nothing has happened.
     """
-    c = tx.challenges.by_link(ch.token_digest(token))
+    c = tx.challenges.by_link(tokens.token_digest(token))
     if c is not None:
         lock_rows(tx, c.intake_id, c.case_id)
-        c = tx.challenges.by_link(ch.token_digest(token), lock=True)
+        c = tx.challenges.by_link(tokens.token_digest(token), lock=True)
     view = view_of(tx, c, by_link=True)
     if view.problem is not None or c is None:
         return view
@@ -145,7 +146,7 @@ def accept_link(tx: Tx, token: str, *, held: bool, number: int | None, here: Her
         tx.audit.record(c.case_id, [Note("proof_refused", {"challenge_id": c.id, "reason": "wrong_number"})])
         return LinkView("wrong_number", c, view.username, view.asked_at, view.source, view.agent, view.handle)
     if not _accept(tx, c, "same_browser" if held else "number", here):
-        return view_of(tx, tx.challenges.by_link(ch.token_digest(token)), by_link=True)
+        return view_of(tx, tx.challenges.by_link(tokens.token_digest(token)), by_link=True)
     return view
 
 
@@ -263,7 +264,7 @@ def renew(tx: Tx, token: str) -> str | None:
 
     Nothing about the person comes back; the two minutes between mails and the mail budget hold as ever.
     """
-    c = tx.challenges.by_link(ch.token_digest(token))
+    c = tx.challenges.by_link(tokens.token_digest(token))
     if c is None or c.ended in ("wrong_number", "stopped"):
         return None  # its reader said that it was not them, or was told a number that was wrong
     tx.intakes.ask_again(c.intake_id, tx.now - ch.RESEND_AFTER)

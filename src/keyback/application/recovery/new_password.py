@@ -15,11 +15,11 @@ from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here
 from keyback.domain import case as dc
 from keyback.domain.case import Case, State
-from keyback.domain.challenge import MINUTE
 from keyback.domain.errors import Refusal
 from keyback.domain.person import Account, Person, Tier
 from keyback.domain.policy import Policy
 from keyback.domain.secret import Secret
+from keyback.domain.units import MINUTE
 
 JOB_LIFE = 10 * MINUTE
 PURPOSE = "password"

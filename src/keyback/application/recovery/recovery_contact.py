@@ -14,9 +14,9 @@ from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Database, Tx
 from keyback.application.recovery import methods
 from keyback.application.recovery.evidence import Here
-from keyback.domain.challenge import token_digest
 from keyback.domain.events import Note
 from keyback.domain.prompt import Prompt
+from keyback.domain.tokens import token_digest
 
 PROOF = "recovery_contact"
 STATEMENT = 1  # version of what they say by going on; goes up with the text of the page

@@ -15,10 +15,11 @@ from keyback.domain import case as dc
 from keyback.domain import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import BOUND, COOL_IN, Factor
+from keyback.domain.units import HOUR, MINUTE
 
-SETUP_LIFE = 20 * ch.MINUTE
+SETUP_LIFE = 20 * MINUTE
 SEED_BYTES = 20
-AFTERWARDS = ch.HOUR
+AFTERWARDS = HOUR
 OVERTAKE = frozenset({"locked_down", "password_chosen", "password_changed", "factor_replaced"})
 NEWEST = 1 << 62
 DONE = (dc.State.RECOVERED, dc.State.CLOSED)

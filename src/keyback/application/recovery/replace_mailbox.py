@@ -11,6 +11,7 @@ from keyback.application.recovery.remedy import Opened, close_case, opened
 from keyback.application.showing import Fits, anything
 from keyback.application.throttling.mail_quota import Ask, may_send
 from keyback.domain import challenge as ch
+from keyback.domain import tokens
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.person import Contact, canonicalize
 from keyback.domain.prompt import SHORT_LIFE, Prompt, short_code
@@ -101,7 +102,9 @@ def confirm_mailbox(tx: Tx, handle: str, typed: str, here: Here, fits: Fits = an
         raise Refusal("over")
     p = live[-1]
     digits = "".join(c for c in typed if not c.isspace() and c != "-")
-    if p.key_id not in tx.seals.ids or not ch.same(short_code(tx.seals.derive("prompt", p.key_id), p.nonce), digits):
+    if p.key_id not in tx.seals.ids or not tokens.same(
+        short_code(tx.seals.derive("prompt", p.key_id), p.nonce), digits
+    ):
         return False
     if not tx.prompts.end(p.id, "used") or not tx.contacts.confirm(p.target, tx.now):
         raise Refusal("over")

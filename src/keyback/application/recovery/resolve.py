@@ -17,11 +17,13 @@ from keyback.application.throttling.fairness import behind
 from keyback.application.throttling.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
 from keyback.domain import case as dc
 from keyback.domain import challenge as ch
+from keyback.domain import tokens
 from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
 from keyback.domain.events import CaseEvent, Note
 from keyback.domain.person import Account, Contact, Person
 from keyback.domain.spend import Asker
+from keyback.domain.units import HOUR
 
 MOST_PEOPLE = 4  # behind one identifier; more is a mailing list, and nobody is told
 
@@ -113,7 +115,7 @@ def _letters(
     for w in elsewhere:
         if quota.allows(asks[id(w)]):
             a = w.accounts[0]
-            jobs.append(_mail(tx, "elsewhere", w, {"username": a.username, "provider": a.provider}, 24 * ch.HOUR))
+            jobs.append(_mail(tx, "elsewhere", w, {"username": a.username, "provider": a.provider}, 24 * HOUR))
     cases = _Cases(tx, wishes)
     new: list[ch.Challenge] = []
     older: list[tuple[str, str]] = []
@@ -126,7 +128,7 @@ def _letters(
         elif w.intake.journey == "username":
             cases.act(c, dc.SendLogins(w.intake.handle, w.contact.id))
             logins = [[a.system, a.username] for a in w.accounts]
-            jobs.append(_mail(tx, "logins", w, {"logins": logins}, 24 * ch.HOUR))
+            jobs.append(_mail(tx, "logins", w, {"logins": logins}, 24 * HOUR))
         else:
             challenge = _challenge(tx, c.id, w)
             origin = {"source": w.intake.source, "device": device_words(w.intake.agent)}
@@ -142,7 +144,8 @@ def _letters(
             tx.challenges.end_of(handle, "replaced", person_id)
         key = tx.seals.derive("challenge")
         digests = [
-            (ch.token_digest(ch.link_token(key, c.nonce)), ch.token_digest(ch.stop_token(key, c.nonce))) for c in new
+            (tokens.token_digest(ch.link_token(key, c.nonce)), tokens.token_digest(ch.stop_token(key, c.nonce)))
+            for c in new
         ]
         tx.challenges.add(new, tx.seals.primary, digests)
     quota.settle()

@@ -11,10 +11,12 @@ from keyback.application.known_devices import LENGTH
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Database, Intake, Seals
 from keyback.domain import challenge as ch
+from keyback.domain import tokens
 from keyback.domain.person import canonicalize
 from keyback.domain.policy import Journey
+from keyback.domain.units import HOUR
 
-INTAKE_LIFE = 24 * ch.HOUR
+INTAKE_LIFE = 24 * HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ async def write_down(
         agent=origin.agent,
         asked_at=now,
         expires_at=now + INTAKE_LIFE,
-        device=ch.token_digest(origin.device) if len(origin.device) == LENGTH else None,
+        device=tokens.token_digest(origin.device) if len(origin.device) == LENGTH else None,
     )
     await db.write_down(intake)
     return Started(handle, ch.holder_secret(seals.derive("holder"), handle), now + INTAKE_LIFE)

@@ -16,7 +16,7 @@ from keyback.application.signin import sessions, step_up
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.sign_in import SecondStep
 from keyback.application.signin.step_up import Step
-from keyback.domain import challenge as ch
+from keyback.domain import tokens
 from keyback.domain.errors import Refusal
 from keyback.domain.password import PRESETS, Rules
 from keyback.domain.person import Account, Person
@@ -35,7 +35,7 @@ class Pending:
 
 def look(tx: Tx, token: str) -> Pending | None:
     """Reads; None when there is none, or it is over."""
-    root = tx.prompts.by_link(ch.token_digest(token)) if token else None
+    root = tx.prompts.by_link(tokens.token_digest(token)) if token else None
     if root is None or root.purpose != "sign_in" or root.ended is not None or root.expires_at <= tx.now:
         return None
     person, account = tx.people.person(root.person_id), tx.people.account(root.target)
@@ -84,13 +84,13 @@ async def take(
 
 def _taken(tx: Tx, token: str) -> bool:
     """Whether a sign-in has had its second step."""
-    root = tx.prompts.by_link(ch.token_digest(token)) if token else None
+    root = tx.prompts.by_link(tokens.token_digest(token)) if token else None
     return root is not None and (root.purpose, root.ended) == ("sign_in", "used")
 
 
 def _finish(tx: Tx, token: str, step: Step, origin: Origin, rules: Rules, browser: bool) -> SignedIn:
     pending = look(tx, token)
-    root = tx.prompts.by_link(ch.token_digest(token), lock=True)
+    root = tx.prompts.by_link(tokens.token_digest(token), lock=True)
     if pending is None or root is None or pending.person.id != step.person_id or not tx.prompts.end(root.id, "used"):
         raise Refusal("over")
     entered = sessions.open_session(

@@ -13,16 +13,17 @@ from keyback.application.origin import Origin
 from keyback.application.ports.storage import Database, MustChange, Session, Tx
 from keyback.application.signin import alerts
 from keyback.application.throttling import password_attempts
-from keyback.domain import challenge as ch
+from keyback.domain import tokens
 from keyback.domain.errors import BadInput
 from keyback.domain.events import Note
 from keyback.domain.password import DAY, Rules
 from keyback.domain.person import Account, Person, canonicalize
 from keyback.domain.secret import Secret
+from keyback.domain.units import HOUR
 
 PORTION = 500  # people in one transaction
 SYSTEM = password_attempts.SYSTEM
-SESSION_LIFE = 12 * ch.HOUR
+SESSION_LIFE = 12 * HOUR
 Found = tuple[Account, Person, str | None]
 
 
@@ -82,7 +83,7 @@ def open_session(
     if not must_change:
         tx.people.bump_security(person.id)  # who can sign in needs no pending link any more (C17)
     expires_at = tx.now + SESSION_LIFE
-    digest, at = ch.token_digest(token), tx.now if proven else 0
+    digest, at = tokens.token_digest(token), tx.now if proven else 0
     tx.sessions.add(
         Session(digest, person.id, account.id, tx.now, tx.now, expires_at, source, device, must_change, proven, at)
     )
@@ -109,7 +110,7 @@ def session_of(tx: Tx, token: str, *, limited: bool = False) -> tuple[Session, P
     Args:
         limited: take one that is good for choosing a new password only, too. Nothing but that may follow then.
     """
-    session = tx.sessions.get(ch.token_digest(token))
+    session = tx.sessions.get(tokens.token_digest(token))
     if session is not None and session.must_change and not limited:
         return None
     person = tx.people.person(session.person_id) if session else None
@@ -123,7 +124,7 @@ def session_of(tx: Tx, token: str, *, limited: bool = False) -> tuple[Session, P
 
 def sign_out(tx: Tx, token: str) -> None:
     """Ends the session; ending one that is over is no fault."""
-    ended = tx.sessions.end(ch.token_digest(token))
+    ended = tx.sessions.end(tokens.token_digest(token))
     if ended:
         who = {"person": ended.person_id, "account": ended.account_id}
         tx.audit.record(ended.person_id, [Note("signed_out", who)])

@@ -15,7 +15,7 @@ from keyback.application.ports.storage import Database, Tx
 from keyback.application.signin import alerts, step_up
 from keyback.application.signin.sessions import SYSTEM, Found, SignedIn, new_token, note_of, open_session, usable
 from keyback.application.throttling import password_attempts
-from keyback.domain import challenge as ch
+from keyback.domain import tokens
 from keyback.domain.errors import BadInput
 from keyback.domain.password import PRESETS, Rules, Unreadable, normalize
 from keyback.domain.person import Account, Person, canonicalize
@@ -150,7 +150,7 @@ def _ask_second(tx: Tx, account: Account, person: Person, origin: Origin, leaked
         tx.new_id(), "sign_in", "breached" if leaked else "password", person.id, tx.random(32), person.security_version,
         tx.now, tx.now + SHORT_LIFE, handle=page, target=account.id,
     )  # fmt: skip
-    tx.prompts.add(waits, ch.token_digest(token))
+    tx.prompts.add(waits, tokens.token_digest(token))
     alerts.half_way(tx, account, person, origin, waits)
     tx.audit.record(person.id, [note_of("second_step_asked", (account, person, None), origin)])
     return SecondStep(token, proofs, waits.expires_at)

@@ -27,9 +27,10 @@ from keyback.domain.factor import BOUND, Factor, FactorKind, SavedCode
 from keyback.domain.person import Person
 from keyback.domain.prompt import SHORT_LIFE, Prompt, Purpose
 from keyback.domain.secret import Secret
+from keyback.domain.units import MINUTE
 
 T = TypeVar("T")
-FRESH = 10 * ch.MINUTE  # how long a second step, or the password of somebody without one, lets things be changed
+FRESH = 10 * MINUTE  # how long a second step, or the password of somebody without one, lets things be changed
 PROOF_OF: dict[FactorKind, str] = {"passkey": "passkey", "totp": "totp", "recovery_codes": "recovery_code"}
 """Factors that can be a second step, the strongest first, with the proof that judges each."""
 CAP = ch.HARD_CAP // 2  # the other half is for recoveries: `guesses`

@@ -17,11 +17,12 @@ from keyback.application.origin import Origin, network_of, networks_of
 from keyback.application.ports.enrolment_storage import Failure
 from keyback.application.ports.storage import Seals, Tx
 from keyback.application.throttling import spraying
-from keyback.domain.challenge import MINUTE, token_digest
 from keyback.domain.password import PRESETS, FixedLock, Rules, Unreadable, normalize
 from keyback.domain.person import Account, Person
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import BUDGET, OF_SOURCE, OF_WIDER, Side, seconds, wait_left
+from keyback.domain.tokens import token_digest
+from keyback.domain.units import MINUTE
 
 SYSTEM = "builtin"
 LOCK_STEP = 5 * MINUTE  # a fixed lock ends up to this much later than the rules say, never sooner

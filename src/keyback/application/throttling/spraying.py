@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keyback.application.ports.storage import Tx
-from keyback.domain.challenge import HOUR
+from keyback.domain.units import HOUR
 
 NAMES = "pw/"
 LOCKED = "alarm/locked"

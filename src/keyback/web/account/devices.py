@@ -11,9 +11,9 @@ from starlette.routing import Route
 from keyback.application.ports.enrolment_storage import Happened
 from keyback.application.ports.storage import Session, Tx
 from keyback.application.throttling import lockouts
-from keyback.domain.challenge import token_digest
 from keyback.domain.events import Note
 from keyback.domain.factor import Device
+from keyback.domain.tokens import token_digest
 from keyback.web.account.session import Me, page, signed_in
 from keyback.web.context import desk_of, see
 from keyback.web.cookies import DEVICE
