@@ -21,7 +21,7 @@ from keyback.application.recovery import mailed_link, start
 from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.start import Started
 from keyback.bootstrap import build, close
-from keyback.domain import challenge as ch
+from keyback.domain.challenges import challenge as ch
 from keyback.settings import Settings
 
 T, M_KIB, P, THREADS = 3, 65536, 1, 4

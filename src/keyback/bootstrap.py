@@ -34,9 +34,9 @@ from keyback.connectors.builtin import BuiltinConnector
 from keyback.connectors.demo import DemoConnector
 from keyback.connectors.guided import GuidedConnector
 from keyback.connectors.tryton import TrytonConnector
+from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE
 from keyback.domain.password import PRESETS
 from keyback.domain.policy import PROOFS, ProofClass
-from keyback.domain.prompt import CONTACT_LIFE, SHORT_LIFE
 from keyback.domain.secret import Secret
 from keyback.domain.spend import SpendRules
 from keyback.proofs.backup_email.method import BackupEmail

@@ -14,7 +14,7 @@ from keyback.application.account import change_password, lockdown
 from keyback.application.enrolment import contacts, factors
 from keyback.application.ports.storage import Session, Tx
 from keyback.application.signin.sessions import SignedIn
-from keyback.domain.challenge import WINDOW_TRIES
+from keyback.domain.challenges.challenge import WINDOW_TRIES
 from keyback.domain.errors import Refusal
 from keyback.domain.secret import Secret
 from keyback.domain.tokens import token_digest

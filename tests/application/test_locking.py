@@ -25,11 +25,11 @@ from keyback.application.ports.storage import Session, Tx
 from keyback.application.recovery import cancel, evidence, mailed_link, new_password, replace_factor
 from keyback.application.recovery.evidence import Here
 from keyback.application.signin.sessions import SignedIn, open_session
+from keyback.domain.challenges.prompt import link_token
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import BOUND
 from keyback.domain.password import PRESETS
 from keyback.domain.person import Contact, Person
-from keyback.domain.prompt import link_token
 from keyback.domain.secret import Secret
 from keyback.domain.tokens import token_digest
 from keyback.storage.database import SqlDatabase

@@ -13,8 +13,8 @@ from keyback.application import delivery
 from keyback.application.clock import wall_clock
 from keyback.application.notifications import notify
 from keyback.application.ports.storage import Job
+from keyback.domain.challenges.prompt import Prompt, short_code
 from keyback.domain.person import Contact
-from keyback.domain.prompt import Prompt, short_code
 from keyback.storage.schema import accounts
 from keyback.testing.phone import Phone
 from keyback.worker import Worker

@@ -18,7 +18,7 @@ import pytest
 from sqlalchemy.engine.default import DefaultDialect
 
 from keyback.application.signin.sessions import SignedIn
-from keyback.domain.challenge import holder_secret
+from keyback.domain.challenges.challenge import holder_secret
 from keyback.web import bounds
 from keyback.web.account.session import form_token
 from keyback.web.app import make_app, make_desk

@@ -12,7 +12,7 @@ from keyback.application.origin import Origin
 from keyback.application.recovery import mailed_link
 from keyback.application.signin import step_up
 from keyback.application.throttling import proof_attempts
-from keyback.domain import challenge as ch
+from keyback.domain.challenges import challenge as ch
 from tests.attacks.enrolled import add_totp, answer_way, ask_way, person_id, totp_now
 from tests.attacks.steps import HERE, Tray, ask, begin, drain, fit, statements, try_code
 from tests.conftest import Kit, person

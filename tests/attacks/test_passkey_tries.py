@@ -13,7 +13,7 @@ from keyback.application import known_devices
 from keyback.application.origin import Origin
 from keyback.application.signin import passkey, sign_in
 from keyback.application.signin.sessions import SignedIn
-from keyback.domain import challenge as ch
+from keyback.domain.challenges import challenge as ch
 from keyback.domain.factor import Factor
 from keyback.testing.authenticator import Authenticator
 from tests.attacks.enrolled import person_id

@@ -17,7 +17,7 @@ from keyback.application.recovery import mailed_link
 from keyback.application.signin import second_step
 from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn, session_of
-from keyback.domain.challenge import LINK_LIFE, holder_secret
+from keyback.domain.challenges.challenge import LINK_LIFE, holder_secret
 from keyback.domain.secret import Secret
 from keyback.domain.units import HOUR
 from keyback.storage.schema import accounts, people, sessions

@@ -13,7 +13,7 @@ import pytest
 from keyback.application.enrolment import contacts
 from keyback.application.notifications.account_changes import LINK_LIFE, lock_link
 from keyback.application.ports.storage import Tx
-from keyback.domain.prompt import link_token
+from keyback.domain.challenges.prompt import link_token
 from keyback.domain.secret import Secret
 from keyback.web import links
 from tests.attacks.enrolled import add_contact, ask_way, person_id

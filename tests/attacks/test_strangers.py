@@ -17,8 +17,8 @@ from keyback.application.recovery import cancel, extra_mail, mailed_link
 from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.start import Started
 from keyback.domain import case as dc
-from keyback.domain import challenge as ch
 from keyback.domain import tokens
+from keyback.domain.challenges import challenge as ch
 from keyback.web.app import make_app, make_desk
 from tests.attacks.steps import (
     HERE,

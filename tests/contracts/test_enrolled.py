@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from keyback.application.ports.storage import Imported, ImportedAccount, Tx
+from keyback.domain.challenges.prompt import Prompt, Want
 from keyback.domain.factor import Device, Factor, SavedCode
 from keyback.domain.person import Contact
-from keyback.domain.prompt import Prompt, Want
 from keyback.storage.database import SqlDatabase
 from keyback.storage.sealing import Keyring
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import create_engine, text
 
 from keyback.application.ports.storage import Tx
-from keyback.domain.prompt import Want
+from keyback.domain.challenges.prompt import Want
 from keyback.storage.database import SqlDatabase
 from keyback.storage.schema import metadata
 from keyback.storage.sealing import Keyring

@@ -20,9 +20,9 @@ from sqlalchemy.exc import DBAPIError
 from bench import seed
 from keyback.application.ports.storage import Intake, Job, StorageDown, StorageFull, Tx
 from keyback.domain import case as dc
-from keyback.domain import challenge as ch
 from keyback.domain import units
 from keyback.domain.case import Case
+from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.events import Note
 from keyback.domain.units import HOUR

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyback.domain import challenge as ch
 from keyback.domain import tokens
+from keyback.domain.challenges import challenge as ch
 from keyback.domain.units import HOUR, MINUTE
 from tests.each import each
 

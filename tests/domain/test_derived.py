@@ -8,9 +8,9 @@ import hmac
 
 import pytest
 
-from keyback.domain import challenge as ch
-from keyback.domain import prompt as pr
 from keyback.domain import tokens
+from keyback.domain.challenges import challenge as ch
+from keyback.domain.challenges import prompt as pr
 from tests.each import each
 
 KEY, NONCE, HANDLE = bytes(range(32)), bytes(range(100, 132)), "AAAAAAAAAAAAAAAAAAAAAA"

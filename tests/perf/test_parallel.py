@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from keyback.application.recovery import cancel, mailed_link, resolve, start
-from keyback.domain import challenge as ch
+from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.storage.database import SqlDatabase
 from tests.attacks.steps import HERE, accept, ask, begin, case_of, drain, fit, here, secrets_of

@@ -13,7 +13,7 @@ from keyback.application.ports.hashing import Busy
 from keyback.application.signin import step_up
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.throttling import password_attempts
-from keyback.domain.challenge import WINDOW_TRIES
+from keyback.domain.challenges.challenge import WINDOW_TRIES
 from keyback.domain.secret import Secret
 from keyback.domain.tokens import token_digest
 from tests.attacks.steps import fit, set_password, sign_in

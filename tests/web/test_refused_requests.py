@@ -9,7 +9,7 @@ import httpx2
 import pytest
 from structlog.testing import capture_logs
 
-from keyback.domain.challenge import holder_secret
+from keyback.domain.challenges.challenge import holder_secret
 from keyback.serving import HOT
 from keyback.web.app import make_app, make_desk
 from keyback.web.watch import EVERY_S, Watch

@@ -17,10 +17,10 @@ from keyback.application.ports.storage import Database, Job, Seals, Tx
 from keyback.application.recovery import aftercare
 from keyback.application.signin import alerts
 from keyback.application.throttling.mail_quota import asker_of, lately
-from keyback.domain import challenge as ch
+from keyback.domain.challenges import challenge as ch
+from keyback.domain.challenges.prompt import Prompt, link_token, short_code
 from keyback.domain.events import Note
 from keyback.domain.person import Contact, Person
-from keyback.domain.prompt import Prompt, link_token, short_code
 from keyback.domain.secret import Secret
 from keyback.domain.spend import SpendRules, quotas, ruling
 from keyback.domain.units import MINUTE

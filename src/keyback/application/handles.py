@@ -9,7 +9,7 @@ import os
 import secrets
 
 from keyback.application.ports.storage import Seals
-from keyback.domain import challenge as ch
+from keyback.domain.challenges import challenge as ch
 
 
 def new_handle() -> str:

@@ -12,7 +12,8 @@ from dataclasses import replace
 from itertools import combinations, product
 from typing import Final
 
-from keyback.domain.challenge import CODE_LIFE, LINK_LIFE
+from keyback.domain.challenges.challenge import CODE_LIFE, LINK_LIFE
+from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE
 from keyback.domain.factor import COOL_IN
 from keyback.domain.person import Tier
 from keyback.domain.policy import (
@@ -28,7 +29,6 @@ from keyback.domain.policy import (
 )
 from keyback.domain.policy_claims import CLAIMS, Found, Path, Piece, Result, Set, all_pieces, every_set
 from keyback.domain.policy_presets import Preset, short_holds
-from keyback.domain.prompt import CONTACT_LIFE, SHORT_LIFE
 from keyback.domain.units import HOUR, MINUTE
 
 Rule = Callable[..., Ruling]

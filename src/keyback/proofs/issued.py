@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
+from keyback.domain.challenges.prompt import SHORT_DIGITS, SHORT_LIFE, short_code
 from keyback.domain.person import Contact
 from keyback.domain.policy import ProofClass
-from keyback.domain.prompt import SHORT_DIGITS, SHORT_LIFE, short_code
 from keyback.proofs import question
 from keyback.proofs.question import Carrier
 

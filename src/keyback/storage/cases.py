@@ -12,7 +12,7 @@ from sqlalchemy import Row, func, select, text, update
 
 from keyback.domain import case as dc
 from keyback.domain.case import Case
-from keyback.domain.challenge import Challenge, Ending
+from keyback.domain.challenges.challenge import Challenge, Ending
 from keyback.domain.errors import Refusal
 from keyback.domain.events import CaseEvent
 from keyback.domain.policy import Evidence

@@ -17,8 +17,8 @@ from sqlalchemy import ColumnElement, Text, func, select
 from sqlalchemy.exc import DBAPIError
 
 from keyback.application.passwords.hashing import PEPPERED
-from keyback.domain import challenge as ch
 from keyback.domain import tokens
+from keyback.domain.challenges import challenge as ch
 from keyback.storage import resealing
 from keyback.storage import schema as s
 from keyback.storage.audit import GENESIS, PURPOSE, row_hash

@@ -1,4 +1,4 @@
-"""Prompts and the wishes for them (`domain.prompt`)."""
+"""Prompts and the wishes for them (`domain.challenges.prompt`)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sqlalchemy import Row, case, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from keyback.application.throttling.fairness import FRESH
-from keyback.domain.prompt import Prompt, PromptEnding, Purpose, Want
+from keyback.domain.challenges.prompt import Prompt, PromptEnding, Purpose, Want
 from keyback.storage.schema import intakes, prompts, wants
 from keyback.storage.sql import in_order, insert_many
 

@@ -19,9 +19,9 @@ from typing import Any, Protocol, get_args
 import pytest
 
 from keyback.application.ports.proofs import Asked, Holder, Proof, Verdict
+from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt
 from keyback.domain.person import Person
 from keyback.domain.policy import ProofClass
-from keyback.domain.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt
 
 NOW = 1_795_500_120_000
 KEY = hashlib.sha256(b"key of the contract suite").digest()

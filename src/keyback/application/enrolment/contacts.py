@@ -19,15 +19,15 @@ from keyback.application.people import address_changes
 from keyback.application.ports.proofs import Asked, Holder, Proof, Target
 from keyback.application.ports.storage import Database, Job, Tx
 from keyback.application.throttling.mail_quota import Ask, may_send
-from keyback.domain import challenge as ch
 from keyback.domain import tokens
+from keyback.domain.challenges import challenge as ch
+from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt, link_token
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.events import Note
 from keyback.domain.factor import COOL_IN
 from keyback.domain.person import Contact, ContactChannel, Person, canonicalize
 from keyback.domain.phone import e164
 from keyback.domain.policy import Policy
-from keyback.domain.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt, link_token
 
 Kind = Literal["mail", "sms", "im", "helper"]
 PROOF_OF: Mapping[Kind, str] = {

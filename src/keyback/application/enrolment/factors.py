@@ -20,11 +20,11 @@ from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
 from keyback.application.ports.proofs import MakesCodes
 from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
+from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import BOUND, CODES, COOL_IN, Factor, FactorKind, SavedCode
 from keyback.domain.person import Person
 from keyback.domain.policy import Policy
-from keyback.domain.prompt import SHORT_LIFE, Prompt
 from keyback.domain.units import MINUTE
 
 SETUP_LIFE = 30 * MINUTE  # for scanning a QR code

@@ -10,9 +10,9 @@ from keyback.application.enrolment.contacts import INVITED, PER_COLLEAGUE, mark_
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Tx
 from keyback.domain import tokens
+from keyback.domain.challenges.prompt import Prompt
 from keyback.domain.events import Note
 from keyback.domain.person import canonicalize
-from keyback.domain.prompt import Prompt
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Job, Tx
+from keyback.domain.challenges.prompt import Prompt, link_token
 from keyback.domain.events import Note
 from keyback.domain.person import Contact, Person
-from keyback.domain.prompt import Prompt, link_token
 from keyback.domain.tokens import token_digest
 from keyback.domain.units import HOUR
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from keyback.domain.challenges.prompt import Prompt, PromptEnding, Purpose, Want
 from keyback.domain.factor import Device, Factor, FactorState, SavedCode
 from keyback.domain.person import Contact, ContactState, Person
-from keyback.domain.prompt import Prompt, PromptEnding, Purpose, Want
 
 
 @dataclass(frozen=True, slots=True)

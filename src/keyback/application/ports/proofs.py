@@ -6,10 +6,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
+from keyback.domain.challenges.prompt import Prompt
 from keyback.domain.factor import Factor, SavedCode
 from keyback.domain.person import Contact, Person
 from keyback.domain.policy import ProofClass
-from keyback.domain.prompt import Prompt
 from keyback.domain.secret import Secret
 
 

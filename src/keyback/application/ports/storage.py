@@ -27,7 +27,7 @@ from keyback.application.ports.outages import StorageFull as StorageFull
 from keyback.application.ports.outages import StorageUnsure as StorageUnsure
 from keyback.domain.addresses import AddressChange
 from keyback.domain.case import Case
-from keyback.domain.challenge import Challenge, Ending
+from keyback.domain.challenges.challenge import Challenge, Ending
 from keyback.domain.events import CaseEvent, Note
 from keyback.domain.person import Account, Contact, Person
 from keyback.domain.policy import Journey

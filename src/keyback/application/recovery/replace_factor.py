@@ -12,7 +12,7 @@ from keyback.application.recovery.remedy import Opened, close_case, opened
 from keyback.application.showing import Fits, anything
 from keyback.application.signin import step_up
 from keyback.domain import case as dc
-from keyback.domain import challenge as ch
+from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import BOUND, COOL_IN, Factor
 from keyback.domain.units import HOUR, MINUTE

@@ -10,11 +10,11 @@ from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.remedy import Opened, close_case, opened
 from keyback.application.showing import Fits, anything
 from keyback.application.throttling.mail_quota import Ask, may_send
-from keyback.domain import challenge as ch
 from keyback.domain import tokens
+from keyback.domain.challenges import challenge as ch
+from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt, short_code
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.person import Contact, canonicalize
-from keyback.domain.prompt import SHORT_LIFE, Prompt, short_code
 
 
 def other_mailboxes(tx: Tx, person_id: str) -> tuple[Contact, ...]:

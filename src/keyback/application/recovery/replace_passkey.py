@@ -16,9 +16,9 @@ from keyback.application.recovery import remedy, replace_factor
 from keyback.application.recovery.evidence import Here
 from keyback.application.showing import Fits, anything
 from keyback.application.signin import step_up
+from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
 from keyback.domain.errors import Refusal
 from keyback.domain.factor import COOL_IN, Factor
-from keyback.domain.prompt import SHORT_LIFE, Prompt
 
 PROOF = "new_passkey"  # of the prompt: not `passkey`, which is a question to those who have one
 

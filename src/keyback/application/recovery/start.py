@@ -10,8 +10,8 @@ from keyback.application.handles import new_handle, subject_of
 from keyback.application.known_devices import LENGTH
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Database, Intake, Seals
-from keyback.domain import challenge as ch
 from keyback.domain import tokens
+from keyback.domain.challenges import challenge as ch
 from keyback.domain.person import canonicalize
 from keyback.domain.policy import Journey
 from keyback.domain.units import HOUR

@@ -13,9 +13,9 @@ from keyback.application.origin import Origin
 from keyback.application.ports.enrolment_storage import Failure
 from keyback.application.ports.storage import Job, Tx
 from keyback.application.throttling import password_attempts
+from keyback.domain.challenges.prompt import Prompt
 from keyback.domain.events import Note
 from keyback.domain.person import Account, Person
-from keyback.domain.prompt import Prompt
 from keyback.domain.throttle import BUDGET, FREE, WINDOW
 
 SIGNED_IN, HALF_WAY, TRIES = "new_sign_in", "half_way", "tries"

@@ -15,11 +15,11 @@ from keyback.application.signin import sessions
 from keyback.application.signin.sessions import SYSTEM, SignedIn
 from keyback.application.signin.sign_in import NotSignedIn
 from keyback.application.throttling import proof_attempts
-from keyback.domain import challenge as ch
+from keyback.domain.challenges import challenge as ch
+from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
 from keyback.domain.events import Note
 from keyback.domain.password import PRESETS, Rules
 from keyback.domain.person import Person
-from keyback.domain.prompt import SHORT_LIFE, Prompt
 
 TOKEN_BYTES = 16
 

@@ -16,10 +16,10 @@ from keyback.application.signin import alerts, step_up
 from keyback.application.signin.sessions import SYSTEM, Found, SignedIn, new_token, note_of, open_session, usable
 from keyback.application.throttling import password_attempts
 from keyback.domain import tokens
+from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
 from keyback.domain.errors import BadInput
 from keyback.domain.password import PRESETS, Rules, Unreadable, normalize
 from keyback.domain.person import Account, Person, canonicalize
-from keyback.domain.prompt import SHORT_LIFE, Prompt
 from keyback.domain.secret import Secret
 
 

@@ -21,11 +21,11 @@ from keyback.application.ports.proofs import Asked, Holder, MakesCodes, Proof, T
 from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
 from keyback.application.throttling import duplicate_answers, password_attempts, proof_attempts
-from keyback.domain import challenge as ch
+from keyback.domain.challenges import challenge as ch
+from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt, Purpose
 from keyback.domain.events import Note
 from keyback.domain.factor import BOUND, Factor, FactorKind, SavedCode
 from keyback.domain.person import Person
-from keyback.domain.prompt import SHORT_LIFE, Prompt, Purpose
 from keyback.domain.secret import Secret
 from keyback.domain.units import MINUTE
 

@@ -31,7 +31,7 @@ from typing import Any, Literal
 from keyback.application.origin import networks_of
 from keyback.application.ports.channels import LetterKind
 from keyback.application.ports.storage import Count, Tx
-from keyback.domain import challenge as ch
+from keyback.domain.challenges import challenge as ch
 from keyback.domain.person import Contact
 from keyback.domain.spend import Asker
 

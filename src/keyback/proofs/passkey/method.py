@@ -18,9 +18,9 @@ from urllib.parse import urlsplit
 import idna
 
 from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
+from keyback.domain.challenges.prompt import SHORT_LIFE
 from keyback.domain.factor import Factor
 from keyback.domain.policy import ProofClass
-from keyback.domain.prompt import SHORT_LIFE
 from keyback.proofs import question
 from keyback.proofs.question import Carrier
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 
 from keyback.application.ports.hashing import PasswordHasher
 from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
+from keyback.domain.challenges.prompt import SHORT_LIFE
 from keyback.domain.factor import CODES, SavedCode
 from keyback.domain.policy import ProofClass
-from keyback.domain.prompt import SHORT_LIFE
 from keyback.domain.secret import Secret
 from keyback.proofs import question
 from keyback.proofs.question import Carrier

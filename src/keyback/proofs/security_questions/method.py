@@ -10,9 +10,9 @@ from typing import Any
 
 from keyback.application.ports.hashing import PasswordHasher
 from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
+from keyback.domain.challenges.prompt import SHORT_LIFE
 from keyback.domain.factor import Factor
 from keyback.domain.policy import ProofClass
-from keyback.domain.prompt import SHORT_LIFE
 from keyback.domain.secret import Secret
 from keyback.locale import gettext
 from keyback.proofs import question

@@ -8,7 +8,7 @@ from keyback.application.ports.hashing import Busy
 from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import issue_requested, methods
-from keyback.domain import challenge as ch
+from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.web.api import models as m
 from keyback.web.api.holding import Held, instant

@@ -11,8 +11,8 @@ from keyback.application.ports.storage import Intake, Tx
 from keyback.application.recovery import mailed_link, methods, new_password
 from keyback.application.services import Services
 from keyback.domain import case as dc
-from keyback.domain import challenge as ch
 from keyback.domain.case import Case, State
+from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.password import requirements
 from keyback.domain.person import Account

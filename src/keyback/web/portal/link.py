@@ -20,7 +20,7 @@ from keyback.application.people import address_changes
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import cancel, extra_mail, mailed_link, recovery_contact
 from keyback.application.throttling import duplicate_answers
-from keyback.domain import challenge as ch
+from keyback.domain.challenges import challenge as ch
 from keyback.web import links, pages
 from keyback.web.context import Desk, desk_of, see
 from keyback.web.forms import read_form

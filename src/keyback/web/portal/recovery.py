@@ -15,8 +15,8 @@ from keyback.application.recovery import mailed_link
 from keyback.application.recovery.cancel import stop_by_requester
 from keyback.application.recovery.methods import offered
 from keyback.domain import case as dc
-from keyback.domain import challenge as ch
 from keyback.domain.case import State
+from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.web import pages
 from keyback.web.context import Desk, note_refusal, see

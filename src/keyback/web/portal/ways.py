@@ -19,8 +19,8 @@ from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import issue_requested, methods, replace_factor
 from keyback.domain import case as dc
-from keyback.domain import challenge as ch
 from keyback.domain.case import Case
+from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.policy import PROOFS, TIERS, Risk, Ruling, rule
 from keyback.web import pages, shown

@@ -1,0 +1,1 @@
+"""What is put to people so that they can verify who they are."""
