@@ -24,7 +24,7 @@ from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.throttling import password_attempts
 from keyback.channels.mail.composer import MailComposer
-from keyback.domain.password import DAY, PRESETS
+from keyback.domain.passwords.rules import DAY, PRESETS
 from keyback.domain.secret import Secret
 from keyback.settings import Unsafe
 from keyback.storage.breach import BreachFile

@@ -18,8 +18,8 @@ from keyback.application.passwords import hashing
 from keyback.application.passwords.hashing import FLOOR_KIB, PEPPERED, HashGate, pepper_id
 from keyback.application.passwords.strength import STRENGTH, load_blocklist, strength
 from keyback.application.ports.hashing import Busy, Verified
-from keyback.domain import password as domain
-from keyback.domain.password import PRESETS, USED_BEFORE, Context, Unreadable, check, requirements
+from keyback.domain.passwords import rules as domain
+from keyback.domain.passwords.rules import PRESETS, USED_BEFORE, Context, Unreadable, check, requirements
 from keyback.domain.secret import Secret
 from keyback.locale import HERE, catalog, gettext
 

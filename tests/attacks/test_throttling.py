@@ -19,7 +19,7 @@ from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.throttling import password_attempts
 from keyback.domain.challenges.challenge import HARD_CAP
-from keyback.domain.password import DAY
+from keyback.domain.passwords.rules import DAY
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import BUDGET, FREE, OF_SOURCE
 from keyback.domain.units import HOUR

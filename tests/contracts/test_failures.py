@@ -13,7 +13,7 @@ from keyback.application.ports.enrolment_storage import Failure
 from keyback.application.ports.storage import Tx
 from keyback.application.retention import purge
 from keyback.domain.factor import Device
-from keyback.domain.password import DAY
+from keyback.domain.passwords.rules import DAY
 from tests.conftest import Kit, person
 
 Make = Callable[..., Kit]

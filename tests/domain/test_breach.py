@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyback.domain.breach import LEAST_FP, MOST_ENTRIES, MOST_FP, Shape, prefix_of, shape_for
+from keyback.domain.passwords.breach_filter import LEAST_FP, MOST_ENTRIES, MOST_FP, Shape, prefix_of, shape_for
 from tests.each import each
 
 PREFIX = st.integers(0, 2**64 - 1)

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyback.domain import folding, likeness, monotony
-from keyback.domain.password import PRESETS, Blocklist, Context, Rules, check
+from keyback.domain.passwords import folding, monotony, similarity
+from keyback.domain.passwords.rules import PRESETS, Blocklist, Context, Rules, check
 from tests.each import each
 
 NIST = PRESETS["nist"]
-JUDGES = {folding.__file__, likeness.__file__, monotony.__file__}
+JUDGES = {folding.__file__, similarity.__file__, monotony.__file__}
 COMMON = Blocklist(["password", "dragon", "letmein", "woaini1314", "sunshine"])
 OFFICE = Context(
     companies=("Qingyu Instruments", "青屿仪器"),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyback.domain.password import (
+from keyback.domain.passwords.rules import (
     PRESETS,
     READ_BYTES,
     READ_CODE_POINTS,

@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyback.domain.password import DAY, PRESETS, Blocklist, Context, FixedLock, Rules, check, requirements, state_of
+from keyback.domain.passwords.rules import (
+    DAY,
+    PRESETS,
+    Blocklist,
+    Context,
+    FixedLock,
+    Rules,
+    check,
+    requirements,
+    state_of,
+)
 from tests.each import each
 
 LISTED = Blocklist(["password", "dragon"])

@@ -17,7 +17,7 @@ import pytest
 
 from keyback.application.passwords.strength import load_blocklist
 from keyback.demo.company import COMPANY, DOMAIN, HINTS, STAFF, TITLES
-from keyback.domain.password import PRESETS, Context, check
+from keyback.domain.passwords.rules import PRESETS, Context, check
 from keyback.locale import catalog
 from tests.web.live import AGENT, live
 

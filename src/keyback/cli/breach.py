@@ -9,7 +9,7 @@ import click
 
 from keyback.application.clock import wall_clock
 from keyback.cli.common import at, echo_json, progress
-from keyback.domain.breach import LEAST_FP, MOST_FP
+from keyback.domain.passwords.breach_filter import LEAST_FP, MOST_FP
 from keyback.storage.breach import BadBreachFile, BreachFile
 from keyback.storage.breach_build import BreachBuilder
 from keyback.storage.breach_sources import BadSource

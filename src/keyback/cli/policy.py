@@ -17,7 +17,7 @@ from keyback.application.policy.report import check_words, claim_rows, people_wo
 from keyback.application.policy.standards import report_words, requirements
 from keyback.bootstrap import make_gate, make_proofs
 from keyback.cli.common import echo_json, load, progress, run, safe, storage, usable
-from keyback.domain.password import PRESETS
+from keyback.domain.passwords.rules import PRESETS
 from keyback.domain.policy import PROOFS
 from keyback.domain.policy_search import search
 from keyback.locale import choose

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from keyback.domain.breach import MOST_ENTRIES, WIDTHS, Shape, prefix_of
+from keyback.domain.passwords.breach_filter import MOST_ENTRIES, WIDTHS, Shape, prefix_of
 from keyback.storage.breach_sources import Told
 
 # A first byte outside ASCII, and both kinds of line end, so that a transfer "as text" is noticed (as in PNG).

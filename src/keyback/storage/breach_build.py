@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final
 
-from keyback.domain.breach import MOST_ENTRIES, Shape, shape_for
+from keyback.domain.passwords.breach_filter import MOST_ENTRIES, Shape, shape_for
 from keyback.storage.breach import GROUP, HEADER_BYTES, Header, untold
 from keyback.storage.breach_sources import BadSource, Told, files_of, prefixes
 

@@ -14,7 +14,7 @@ from keyback.application.services import Services
 from keyback.application.signin import step_up
 from keyback.application.throttling import password_attempts
 from keyback.domain.errors import Refusal
-from keyback.domain.password import Context, Violation
+from keyback.domain.passwords.rules import Context, Violation
 from keyback.domain.secret import Secret
 
 

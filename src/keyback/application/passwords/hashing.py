@@ -19,7 +19,7 @@ from argon2 import Parameters, PasswordHasher, extract_parameters, low_level
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from keyback.application.ports.hashing import Busy, Verified
-from keyback.domain.password import Unreadable, normalize
+from keyback.domain.passwords.rules import Unreadable, normalize
 from keyback.domain.secret import Secret
 
 PEPPERED: Final = "$pepper="  # and an id of the pepper before the hash itself
@@ -134,7 +134,7 @@ class HashGate:
         """The text to store for a new password.
 
         Raises:
-            keyback.domain.password.Unreadable: not text or too long; nothing was hashed (L1).
+            keyback.domain.passwords.rules.Unreadable: not text or too long; nothing was hashed (L1).
             Busy: the queue is full.
         """
         message = self._message(normalize(secret.reveal()), self._pepper)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from importlib import resources
 from typing import Final, NamedTuple
 
-from keyback.domain.password import Blocklist, Context, Unreadable, context_words, normalize
+from keyback.domain.passwords.rules import Blocklist, Context, Unreadable, context_words, normalize
 
 _METER_LENGTH: Final = 72
 _METER_WORK: Final = 1500  # characters times ways to undo substitutions; zxcvbn takes 2 s for 72 signs without this

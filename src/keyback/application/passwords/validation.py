@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from keyback.application.services import Services
-from keyback.domain.password import USED_BEFORE, Context, Violation, check
+from keyback.domain.passwords.rules import USED_BEFORE, Context, Violation, check
 from keyback.domain.person import Account, Person
 from keyback.domain.secret import Secret
 

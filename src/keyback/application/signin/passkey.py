@@ -18,7 +18,7 @@ from keyback.application.throttling import proof_attempts
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
 from keyback.domain.events import Note
-from keyback.domain.password import PRESETS, Rules
+from keyback.domain.passwords.rules import PRESETS, Rules
 from keyback.domain.person import Person
 
 TOKEN_BYTES = 16

@@ -18,7 +18,7 @@ from keyback.application.signin.sign_in import SecondStep
 from keyback.application.signin.step_up import Step
 from keyback.domain import tokens
 from keyback.domain.errors import Refusal
-from keyback.domain.password import PRESETS, Rules
+from keyback.domain.passwords.rules import PRESETS, Rules
 from keyback.domain.person import Account, Person
 
 

@@ -14,7 +14,7 @@ from keyback.application.ports.proofs import Holder
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import aftercare, evidence
 from keyback.domain.errors import Refusal
-from keyback.domain.password import DAY
+from keyback.domain.passwords.rules import DAY
 from keyback.web.account.contacts import lines_of
 from keyback.web.account.devices import END_OF_LOG, event
 from keyback.web.account.session import Me, page, signed_in

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from keyback.application.account import change_password
 from keyback.application.ports.hashing import Busy
 from keyback.domain.errors import Refusal
-from keyback.domain.password import state_of
+from keyback.domain.passwords.rules import state_of
 from keyback.domain.secret import Secret
 from keyback.web import pages
 from keyback.web.account.session import Me, confirmed, page, signed_in

@@ -14,7 +14,7 @@ from keyback.domain import case as dc
 from keyback.domain.case import Case, State
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
-from keyback.domain.password import requirements
+from keyback.domain.passwords.rules import requirements
 from keyback.domain.person import Account
 from keyback.domain.policy import PROOFS
 from keyback.locale import Locale, gettext

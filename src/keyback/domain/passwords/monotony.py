@@ -9,7 +9,7 @@ import re
 import unicodedata
 from typing import Final
 
-from keyback.domain.folding import alnum, fold, letters, squeeze
+from keyback.domain.passwords.folding import alnum, fold, letters, squeeze
 
 _UNSHIFTED: Final = str.maketrans('!@#$%^&*()_+{}|:"<>?~', "1234567890-=[]\\;',./`")
 _WALKS: Final = (

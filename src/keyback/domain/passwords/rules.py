@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
-from keyback.domain.likeness import Blocklist, Context, context_words, only_context
-from keyback.domain.monotony import monotonous
+from keyback.domain.passwords.monotony import monotonous
+from keyback.domain.passwords.similarity import Blocklist, Context, context_words, only_context
 
 __all__ = [
     "PRESETS", "READ_BYTES", "READ_CODE_POINTS", "USED_BEFORE", "Blocklist", "Code", "Context", "FixedLock",

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from keyback.domain.folding import alnum, fold, letters, readings, squeeze, unleet
-from keyback.domain.monotony import period
+from keyback.domain.passwords.folding import alnum, fold, letters, readings, squeeze, unleet
+from keyback.domain.passwords.monotony import period
 
 
 @dataclass(frozen=True, slots=True)
