@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
-from keyback.domain.ages import DAY, LATE, Ages
-from keyback.domain.person import Tier
+from keyback.domain.people.ages import DAY, LATE, Ages
+from keyback.domain.people.person import Tier
 from keyback.domain.policy import PROOFS, Holds, Loose, Policy
 from keyback.domain.policy_presets import DEVIATIONS, LEAST_REASON, PRESETS, Preset, not_accepted
 from keyback.domain.units import HOUR, MINUTE

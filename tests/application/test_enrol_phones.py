@@ -11,7 +11,7 @@ from keyback.application.enrolment import contacts
 from keyback.application.notifications import account_changes
 from keyback.application.ports.proofs import Holder
 from keyback.application.ports.storage import Tx
-from keyback.domain.factor import COOL_IN
+from keyback.domain.people.factor import COOL_IN
 from keyback.domain.secret import Secret
 from tests.attacks.enrolled import SMS, answer_way, ask_way, person_id
 from tests.attacks.steps import HERE, Tray, ask, drain, fit

@@ -18,7 +18,7 @@ from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.step_up import Step
 from keyback.domain import tokens
 from keyback.domain.challenges import challenge as ch
-from keyback.domain.factor import COOL_IN
+from keyback.domain.people.factor import COOL_IN
 from tests.attacks.enrolled import add_codes, add_contact, add_totp, person_id, totp_now
 from tests.attacks.steps import HERE, OLD, drain, fit, set_password
 from tests.conftest import Kit, person

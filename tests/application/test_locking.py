@@ -27,9 +27,9 @@ from keyback.application.recovery.evidence import Here
 from keyback.application.signin.sessions import SignedIn, open_session
 from keyback.domain.challenges.prompt import link_token
 from keyback.domain.errors import Refusal
-from keyback.domain.factor import BOUND
 from keyback.domain.passwords.rules import PRESETS
-from keyback.domain.person import Contact, Person
+from keyback.domain.people.factor import BOUND
+from keyback.domain.people.person import Contact, Person
 from keyback.domain.secret import Secret
 from keyback.domain.tokens import token_digest
 from keyback.storage.database import SqlDatabase

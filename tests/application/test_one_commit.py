@@ -17,7 +17,7 @@ from keyback.application.ports.storage import Session, StorageDown, Tx
 from keyback.application.recovery import mailed_link, methods
 from keyback.application.signin import passkey, second_step, sessions, sign_in, step_up
 from keyback.application.signin.sessions import SignedIn
-from keyback.domain.factor import Factor
+from keyback.domain.people.factor import Factor
 from keyback.domain.secret import Secret
 from keyback.domain.tokens import token_digest
 from keyback.testing.authenticator import Authenticator

@@ -8,7 +8,7 @@ import pytest
 
 from keyback.application.policy.coverage import Offer, census
 from keyback.application.policy.report import people_words
-from keyback.domain.factor import COOL_IN
+from keyback.domain.people.factor import COOL_IN
 from keyback.domain.policy import Holds
 from keyback.domain.units import MINUTE
 from keyback.settings import Settings

@@ -11,8 +11,8 @@ import pytest
 from keyback.application.policy.coverage import PAGE, Offer, census, evidence_of, way_back
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery.methods import holder_of
-from keyback.domain.factor import COOL_IN, Factor, SavedCode
-from keyback.domain.person import Contact, Tier
+from keyback.domain.people.factor import COOL_IN, Factor, SavedCode
+from keyback.domain.people.person import Contact, Tier
 from keyback.domain.policy import Policy
 from tests.conftest import Kit, person
 

@@ -10,7 +10,7 @@ import pytest
 from keyback.application.account import lockdown
 from keyback.application.enrolment import contacts
 from keyback.application.notifications.account_changes import GONE_LINK_LIFE, LINK_LIFE, changed
-from keyback.domain.factor import COOL_IN
+from keyback.domain.people.factor import COOL_IN
 from keyback.domain.secret import Secret
 from keyback.domain.units import HOUR
 from tests.attacks.enrolled import add_contact, person_id

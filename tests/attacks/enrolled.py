@@ -13,8 +13,8 @@ from keyback.application.ports.proofs import MakesCodes
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import methods
 from keyback.application.recovery.evidence import Here
-from keyback.domain.factor import Factor, SavedCode
-from keyback.domain.person import Contact
+from keyback.domain.people.factor import Factor, SavedCode
+from keyback.domain.people.person import Contact
 from keyback.domain.policy import Policy
 from tests.attacks.steps import HERE, drain
 from tests.conftest import Kit

@@ -11,10 +11,10 @@ from sqlalchemy import text
 from keyback.application.enrolment import contacts, reminders
 from keyback.application.policy.coverage import Offer, census
 from keyback.domain import policy
-from keyback.domain.ages import DAY, Ages, age_of
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
-from keyback.domain.person import Contact
+from keyback.domain.people.ages import DAY, Ages, age_of
+from keyback.domain.people.person import Contact
 from keyback.domain.policy import Evidence, Risk, rule, suffices
 from keyback.domain.policy_presets import PRESETS
 from keyback.domain.policy_search import search

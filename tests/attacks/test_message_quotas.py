@@ -21,7 +21,7 @@ from keyback.application.recovery import remedy, replace_mailbox
 from keyback.application.throttling.mail_quota import QUOTA_OF, InstallationQuota, asker_of, reason_of
 from keyback.domain.challenges.prompt import Prompt
 from keyback.domain.errors import Refusal
-from keyback.domain.person import Contact
+from keyback.domain.people.person import Contact
 from keyback.domain.spend import SpendRules
 from tests.attacks.enrolled import SMS, add_contact, person_id
 from tests.attacks.steps import HERE, Tray, accept, ask, case_of, drain, fit, here, secrets_of, types

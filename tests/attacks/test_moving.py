@@ -15,8 +15,8 @@ from keyback.application.enrolment import contacts as own_contacts
 from keyback.application.enrolment import recently_added
 from keyback.application.people import address_changes
 from keyback.application.people.import_csv import Report, Systems, import_people
-from keyback.domain.ages import DAY, Ages, age_of
 from keyback.domain.errors import Refusal
+from keyback.domain.people.ages import DAY, Ages, age_of
 from keyback.domain.secret import Secret
 from keyback.storage.schema import contacts, outbox
 from tests.attacks.steps import HERE, Tray, accept, ask, drain, fit, secrets_of, statements

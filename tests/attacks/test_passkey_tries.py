@@ -14,7 +14,7 @@ from keyback.application.origin import Origin
 from keyback.application.signin import passkey, sign_in
 from keyback.application.signin.sessions import SignedIn
 from keyback.domain.challenges import challenge as ch
-from keyback.domain.factor import Factor
+from keyback.domain.people.factor import Factor
 from keyback.testing.authenticator import Authenticator
 from tests.attacks.enrolled import person_id
 from tests.attacks.steps import HERE

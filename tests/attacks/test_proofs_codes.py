@@ -16,8 +16,8 @@ from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports.hashing import Verified
 from keyback.application.ports.proofs import Asked, Holder, Verdict
 from keyback.domain.challenges.prompt import short_code
-from keyback.domain.factor import CODES, Factor, SavedCode
-from keyback.domain.person import Contact
+from keyback.domain.people.factor import CODES, Factor, SavedCode
+from keyback.domain.people.person import Contact
 from keyback.domain.secret import Secret
 from keyback.proofs.backup_email.method import BackupEmail
 from keyback.proofs.recovery_code.method import ALPHABET, RecoveryCode, read

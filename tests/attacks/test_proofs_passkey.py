@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from keyback.application.ports.proofs import Asked, Holder, Verdict
-from keyback.domain.factor import Factor
+from keyback.domain.people.factor import Factor
 from keyback.proofs.passkey.method import Passkey, can_be
 from keyback.testing.authenticator import BE, BS, UP, UV, Authenticator, b64
 from keyback.testing.proofs import NOW, put, somebody

@@ -11,7 +11,7 @@ import pytest
 from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports.hashing import Verified
 from keyback.application.ports.proofs import Asked, Holder
-from keyback.domain.factor import Factor
+from keyback.domain.people.factor import Factor
 from keyback.domain.policy import TIERS, Evidence, suffices
 from keyback.domain.secret import Secret
 from keyback.locale import gettext

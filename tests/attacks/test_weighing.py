@@ -20,8 +20,8 @@ from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
 from keyback.domain import tokens
 from keyback.domain.errors import Refusal
-from keyback.domain.factor import COOL_IN, LINGER, Factor
-from keyback.domain.person import Tier
+from keyback.domain.people.factor import COOL_IN, LINGER, Factor
+from keyback.domain.people.person import Tier
 from tests.attacks.enrolled import (
     add_codes,
     add_contact,

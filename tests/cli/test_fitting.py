@@ -16,7 +16,7 @@ from keyback.application.origin import Origin
 from keyback.application.passwords.hashing import pepper_id
 from keyback.application.recovery import resolve, start
 from keyback.bootstrap import peppers_of
-from keyback.domain.factor import Factor
+from keyback.domain.people.factor import Factor
 from keyback.domain.secret import Secret
 from keyback.settings import Settings
 from keyback.storage import fitting

@@ -10,8 +10,8 @@ import pytest
 
 from keyback.application.ports.storage import Imported, ImportedAccount, Tx
 from keyback.domain.challenges.prompt import Prompt, Want
-from keyback.domain.factor import Device, Factor, SavedCode
-from keyback.domain.person import Contact
+from keyback.domain.people.factor import Device, Factor, SavedCode
+from keyback.domain.people.person import Contact
 from keyback.storage.database import SqlDatabase
 from keyback.storage.sealing import Keyring
 

@@ -12,8 +12,8 @@ from sqlalchemy import text
 from keyback.application.ports.enrolment_storage import Failure
 from keyback.application.ports.storage import Tx
 from keyback.application.retention import purge
-from keyback.domain.factor import Device
 from keyback.domain.passwords.rules import DAY
+from keyback.domain.people.factor import Device
 from tests.conftest import Kit, person
 
 Make = Callable[..., Kit]

@@ -15,7 +15,7 @@ from sqlalchemy import LargeBinary
 
 from keyback.application.origin import Origin
 from keyback.application.recovery import start
-from keyback.domain.factor import Factor
+from keyback.domain.people.factor import Factor
 from keyback.storage import resealing
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keyfile import KeyFile

@@ -13,8 +13,8 @@ from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports.proofs import Asked, Holder, Proof
 from keyback.application.recovery.recovery_contact import STATEMENT
 from keyback.domain.challenges.prompt import short_code
-from keyback.domain.factor import Factor, SavedCode
-from keyback.domain.person import Contact
+from keyback.domain.people.factor import Factor, SavedCode
+from keyback.domain.people.person import Contact
 from keyback.proofs.backup_email.method import BackupEmail
 from keyback.proofs.im_message.method import ImMessage
 from keyback.proofs.passkey.method import Passkey

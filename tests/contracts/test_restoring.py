@@ -15,7 +15,7 @@ import pytest
 from keyback import serving
 from keyback.application.signin.sessions import SignedIn
 from keyback.domain.errors import Refusal
-from keyback.domain.factor import Device, Factor, SavedCode
+from keyback.domain.people.factor import Device, Factor, SavedCode
 from keyback.storage import copying, restoring
 from tests.attacks.steps import (
     NEW,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from keyback.domain.factor import COOL_IN, LINGER, Factor, weighing
+from keyback.domain.people.factor import COOL_IN, LINGER, Factor, weighing
 from keyback.domain.units import HOUR
 from tests.each import each
 

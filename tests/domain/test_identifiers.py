@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from keyback.domain.errors import BadInput
-from keyback.domain.person import MAX_IDENTIFIER, canonicalize
+from keyback.domain.people.person import MAX_IDENTIFIER, canonicalize
 from tests.each import each
 
 

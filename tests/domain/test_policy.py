@@ -6,7 +6,7 @@ from itertools import combinations, permutations
 
 import pytest
 
-from keyback.domain.person import Tier
+from keyback.domain.people.person import Tier
 from keyback.domain.policy import (
     TIERS,
     Evidence,

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from keyback.domain import policy_search
-from keyback.domain.person import Tier
+from keyback.domain.people.person import Tier
 from keyback.domain.policy import PROOFS, TIERS, Evidence, Holds, Journey, Policy, Risk, Ruling, rule
 from keyback.domain.policy_claims import CLAIMS, PIECES, every_set
 from keyback.domain.policy_presets import DEVIATIONS, PRESETS, PresetName, not_accepted, weaker

@@ -9,7 +9,7 @@ import pytest
 from keyback.domain.case import Case, decide, evolve, fold
 from keyback.domain.commands import AcceptProof, ChoosePassword, Open, Release, SendChallenge
 from keyback.domain.errors import Refusal
-from keyback.domain.person import Tier
+from keyback.domain.people.person import Tier
 from keyback.domain.policy import TIERS, Evidence, Holds, Journey, Policy, Risk, Ruling, rule
 from keyback.domain.policy_claims import PIECES, Piece, every_set
 from keyback.domain.policy_presets import PRESETS, PresetName

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from keyback.application.ports.proofs import Holder, Verdict
-from keyback.domain.factor import Factor
+from keyback.domain.people.factor import Factor
 from keyback.proofs.passkey.method import Passkey
 from keyback.testing.proofs import NOW, put, somebody
 from keyback.testing.serving import served

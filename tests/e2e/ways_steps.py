@@ -12,8 +12,8 @@ from playwright.sync_api import BrowserContext, Error, Page, expect
 
 from keyback.application.ports.proofs import MakesCodes
 from keyback.application.recovery import evidence
-from keyback.domain.factor import Factor, SavedCode
-from keyback.domain.person import Contact
+from keyback.domain.people.factor import Factor, SavedCode
+from keyback.domain.people.person import Contact
 from tests.e2e.account_steps import authenticator
 from tests.e2e.site import Site, Someone
 from tests.e2e.steps import heading

@@ -25,8 +25,8 @@ from sqlalchemy import Engine, event, select, text
 
 from keyback.application.enrolment.reminders import plan
 from keyback.application.people.import_csv import Systems, import_people
-from keyback.domain.factor import Factor
-from keyback.domain.person import Contact
+from keyback.domain.people.factor import Factor
+from keyback.domain.people.person import Contact
 from keyback.domain.secret import Secret
 from keyback.storage.database import make_engine
 from keyback.storage.migrate import migrate

@@ -15,7 +15,7 @@ import pytest
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Tx
 from keyback.application.signin import step_up
-from keyback.domain.factor import COOL_IN
+from keyback.domain.people.factor import COOL_IN
 from keyback.domain.secret import Secret
 from keyback.testing.mailbox import Mailbox
 from tests.conftest import person

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from keyback.application.enrolment import security_questions
-from keyback.domain.factor import COOL_IN, Factor
+from keyback.domain.people.factor import COOL_IN, Factor
 from keyback.domain.secret import Secret
 from keyback.proofs.security_questions.questions import ASKED, QUESTIONS
 from tests.attacks.enrolled import add_contact, add_totp, ask_way, person_id, totp_now

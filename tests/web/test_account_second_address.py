@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from keyback.domain.person import Contact
+from keyback.domain.people.person import Contact
 from tests.web.test_account_pages import Centre, centre
 
 __all__ = ["centre"]

@@ -20,7 +20,7 @@ from keyback.application.throttling.mail_quota import asker_of, lately
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.prompt import Prompt, link_token, short_code
 from keyback.domain.events import Note
-from keyback.domain.person import Contact, Person
+from keyback.domain.people.person import Contact, Person
 from keyback.domain.secret import Secret
 from keyback.domain.spend import SpendRules, quotas, ruling
 from keyback.domain.units import MINUTE

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from keyback.application.origin import Origin, network_of
 from keyback.application.ports.storage import Tx
-from keyback.domain.factor import Device
+from keyback.domain.people.factor import Device
 from keyback.domain.tokens import token_digest
 from keyback.domain.units import HOUR
 

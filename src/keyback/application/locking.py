@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from keyback.application.ports.storage import Session, Tx
 from keyback.domain.errors import Refusal
-from keyback.domain.person import Person
+from keyback.domain.people.person import Person
 
 
 def own(tx: Tx, session: Session) -> Person:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.domain.person import Tier
+from keyback.domain.people.person import Tier
 
 DOMAIN = "qingyu.example.com"
 PROVIDER = "Harbour ID"

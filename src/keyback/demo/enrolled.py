@@ -16,8 +16,8 @@ from keyback.application.ports.storage import Tx
 from keyback.application.services import Services
 from keyback.demo.company import STAFF, Staff
 from keyback.demo.passkeys import kept_of, passkey_of
-from keyback.domain.factor import CODES, Factor, SavedCode
-from keyback.domain.person import Contact, canonicalize
+from keyback.domain.people.factor import CODES, Factor, SavedCode
+from keyback.domain.people.person import Contact, canonicalize
 from keyback.web.demo_pages import DemoApp, DemoCodes, DemoPasskey
 
 STEP_S = 30

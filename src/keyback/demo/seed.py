@@ -8,7 +8,7 @@ from keyback.application.ports.storage import Imported, ImportedAccount, Tx
 from keyback.application.services import Services
 from keyback.demo.company import STAFF, Staff
 from keyback.demo.enrolled import enrol, new_codes
-from keyback.domain.person import canonicalize
+from keyback.domain.people.person import canonicalize
 from keyback.domain.secret import Secret
 from keyback.testing.demo_crm import DemoCrm
 

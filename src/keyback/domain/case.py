@@ -28,7 +28,7 @@ from keyback.domain.commands import (
     WithholdMail,
 )
 from keyback.domain.errors import Refusal
-from keyback.domain.person import Tier
+from keyback.domain.people.person import Tier
 from keyback.domain.policy import TIERS, Evidence, Journey, rule, suffices
 from keyback.domain.units import MINUTE
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from keyback.domain import events as ev
-from keyback.domain.person import Tier
+from keyback.domain.people.person import Tier
 from keyback.domain.policy import Journey, Loose, Policy, ProofClass, Risk
 
 

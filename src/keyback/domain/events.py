@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal
 
-from keyback.domain.person import Tier
+from keyback.domain.people.person import Tier
 from keyback.domain.policy import Journey
 
 Result = Literal["waiting", "working", "done", "yours", "desk", "unsure", "refused"]

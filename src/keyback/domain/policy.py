@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from keyback.domain.ages import Ages
-from keyback.domain.person import Tier
+from keyback.domain.people.ages import Ages
+from keyback.domain.people.person import Tier
 from keyback.domain.units import HOUR, MINUTE
 
 ProofClass = Literal["issued", "saved", "contact", "bound", "proofing", "knowledge"]
@@ -44,7 +44,7 @@ class Evidence:
         accepted_at: ms.
         handle: the page that it was shown to. Evidence weighs only for the page that gathered it: somebody else who
             asks for the same person must not go on with what the person proved.
-        aged: its contact was not confirmed for so long that it weighs less (`domain.ages`).
+        aged: its contact was not confirmed for so long that it weighs less (`domain.people.ages`).
     """
 
     proof: str

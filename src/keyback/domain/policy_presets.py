@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
-from keyback.domain.person import Tier
+from keyback.domain.people.person import Tier
 from keyback.domain.policy import TIERS, Holds, Policy
 from keyback.domain.units import HOUR, MINUTE
 

@@ -14,8 +14,8 @@ from typing import Final
 
 from keyback.domain.challenges.challenge import CODE_LIFE, LINK_LIFE
 from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE
-from keyback.domain.factor import COOL_IN
-from keyback.domain.person import Tier
+from keyback.domain.people.factor import COOL_IN
+from keyback.domain.people.person import Tier
 from keyback.domain.policy import (
     PROOFS,
     TIERS,

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.domain.phone import country_of, reaches, small_country_of
+from keyback.domain.people.phone import country_of, reaches, small_country_of
 
 Withheld = Literal["prefix_not_allowed", "prefix_spent", "person_spent", "number_spent"]
 # Who had a message sent: anybody; a browser that its person signed in with; whoever has shown something of theirs, by a

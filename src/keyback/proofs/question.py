@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeVar
 
 from keyback.application.ports.proofs import Asked, Holder
-from keyback.domain.factor import Factor
-from keyback.domain.person import Contact
+from keyback.domain.people.factor import Factor
+from keyback.domain.people.person import Contact
 
 Carrier = Literal["", "mail", "sms", "im"]
 Enrolled = TypeVar("Enrolled", Contact, Factor)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, case, func, or_, select, update
 
-from keyback.domain.addresses import leads_to, take_place
-from keyback.domain.person import Contact, ContactState, canonicalize
+from keyback.domain.people.addresses import leads_to, take_place
+from keyback.domain.people.person import Contact, ContactState, canonicalize
 from keyback.storage.among import among
 from keyback.storage.schema import contacts, identifiers
 from keyback.storage.sql import insert_many

@@ -8,7 +8,7 @@ from typing import TypeVar
 from keyback.application.ports.connectors import FoundAccount, Unavailable
 from keyback.application.ports.storage import StorageDown, Tx
 from keyback.domain.errors import BadInput
-from keyback.domain.person import canonicalize
+from keyback.domain.people.person import canonicalize
 from keyback.storage.database import SqlDatabase
 
 T = TypeVar("T")

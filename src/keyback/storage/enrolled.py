@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 from sqlalchemy import func, select
 
 from keyback.application.ports.enrolment_storage import Everything
-from keyback.domain.factor import LINGER, Factor, SavedCode
-from keyback.domain.person import Contact, Person
+from keyback.domain.people.factor import LINGER, Factor, SavedCode
+from keyback.domain.people.person import Contact, Person
 from keyback.storage.people import PERSON
 from keyback.storage.schema import accounts, contacts, factors, people, saved_codes
 

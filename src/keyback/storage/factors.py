@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, select, update
 
-from keyback.domain.factor import Device, Factor, FactorState, SavedCode
+from keyback.domain.people.factor import Device, Factor, FactorState, SavedCode
 from keyback.storage.schema import devices, factors, saved_codes
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from sqlalchemy import bindparam, select, update
 
 from keyback.application.ports.imports import ImportedPart
 from keyback.application.ports.storage import Imported, ImportedAccount, ImportResult
-from keyback.domain import addresses
-from keyback.domain.addresses import AddressChange, Outcome, leads_to
-from keyback.domain.person import Contact, canonicalize
+from keyback.domain.people import addresses
+from keyback.domain.people.addresses import AddressChange, Outcome, leads_to
+from keyback.domain.people.person import Contact, canonicalize
 from keyback.storage.among import among
 from keyback.storage.schema import accounts, contacts, identifiers, people
 from keyback.storage.sql import insert_many, update_many
@@ -32,7 +32,8 @@ def save_imported(
 
     A person whose user name or external id belongs to somebody else in the same system is left out (`username_taken`).
     Changed mail addresses, states and accounts end that person's pending links. An `ImportedPart` leaves alone
-    what it does not speak for. Addresses that changed wait (`domain.addresses`); people who are new have them at once.
+    what it does not speak for. Addresses that changed wait (`domain.people.addresses`); people who are new have them
+    at once.
 
     Args:
         at_once: the company moved its addresses: none of them waits.

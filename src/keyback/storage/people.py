@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Row, select, union, update
 
 from keyback.application.ports.storage import Imported, ImportResult, Match
-from keyback.domain.addresses import AddressChange
-from keyback.domain.person import Account, Contact, Person, canonicalize
+from keyback.domain.people.addresses import AddressChange
+from keyback.domain.people.person import Account, Contact, Person, canonicalize
 from keyback.storage.among import among
 from keyback.storage.hashes import HashStore
 from keyback.storage.imports import save_imported

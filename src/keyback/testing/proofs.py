@@ -20,7 +20,7 @@ import pytest
 
 from keyback.application.ports.proofs import Asked, Holder, Proof, Verdict
 from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt
-from keyback.domain.person import Person
+from keyback.domain.people.person import Person
 from keyback.domain.policy import ProofClass
 
 NOW = 1_795_500_120_000

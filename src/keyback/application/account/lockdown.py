@@ -29,7 +29,7 @@ from keyback.application.signin import alerts
 from keyback.domain import case as dc
 from keyback.domain.challenges.prompt import Prompt, Purpose
 from keyback.domain.errors import Refusal
-from keyback.domain.person import Contact, Person
+from keyback.domain.people.person import Contact, Person
 from keyback.domain.policy import Policy
 from keyback.domain.tokens import token_digest
 

@@ -12,9 +12,9 @@ from typing import Literal
 
 from keyback.application.ports.proofs import Holder, Proof
 from keyback.application.recovery.evidence import channel_of
-from keyback.domain.ages import aged_ids, living
-from keyback.domain.factor import BOUND, Factor
-from keyback.domain.person import Contact, Tier, one_domain
+from keyback.domain.people.ages import aged_ids, living
+from keyback.domain.people.factor import BOUND, Factor
+from keyback.domain.people.person import Contact, Tier, one_domain
 from keyback.domain.policy import PROOFS, Evidence, Policy, required_tier, suffices
 
 Mishap = Literal["password", "phone", "computer", "mailbox", "phone_mailbox", "everything"]

@@ -22,8 +22,8 @@ from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
 from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
 from keyback.domain.errors import Refusal
-from keyback.domain.factor import BOUND, CODES, COOL_IN, Factor, FactorKind, SavedCode
-from keyback.domain.person import Person
+from keyback.domain.people.factor import BOUND, CODES, COOL_IN, Factor, FactorKind, SavedCode
+from keyback.domain.people.person import Person
 from keyback.domain.policy import Policy
 from keyback.domain.units import MINUTE
 

@@ -12,7 +12,7 @@ from keyback.application.ports.storage import Tx
 from keyback.domain import tokens
 from keyback.domain.challenges.prompt import Prompt
 from keyback.domain.events import Note
-from keyback.domain.person import canonicalize
+from keyback.domain.people.person import canonicalize
 
 
 @dataclass(frozen=True, slots=True)

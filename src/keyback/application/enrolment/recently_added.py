@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from keyback.application.notifications.account_changes import masked
 from keyback.application.people import address_changes
 from keyback.application.ports.storage import Tx
-from keyback.domain.person import Contact
+from keyback.domain.people.person import Contact
 
 
 @dataclass(frozen=True, slots=True)

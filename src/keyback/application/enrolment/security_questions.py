@@ -21,7 +21,7 @@ from keyback.application.ports.storage import Session, Tx
 from keyback.application.services import Services
 from keyback.application.showing import Fits, anything
 from keyback.domain.errors import Refusal
-from keyback.domain.factor import COOL_IN, Factor
+from keyback.domain.people.factor import COOL_IN, Factor
 from keyback.domain.secret import Secret
 
 KIND: Final = "security_questions"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from keyback.application.ports.storage import Tx
-from keyback.domain.factor import weighing
-from keyback.domain.person import Account, Person, Tier
+from keyback.domain.people.factor import weighing
+from keyback.domain.people.person import Account, Person, Tier
 from keyback.domain.policy import Policy, effective_tier
 
 

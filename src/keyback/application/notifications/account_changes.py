@@ -14,7 +14,7 @@ from keyback.application.origin import Origin
 from keyback.application.ports.storage import Job, Tx
 from keyback.domain.challenges.prompt import Prompt, link_token
 from keyback.domain.events import Note
-from keyback.domain.person import Contact, Person
+from keyback.domain.people.person import Contact, Person
 from keyback.domain.tokens import token_digest
 from keyback.domain.units import HOUR
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from keyback.application.services import Services
 from keyback.domain.passwords.rules import USED_BEFORE, Context, Violation, check
-from keyback.domain.person import Account, Person
+from keyback.domain.people.person import Account, Person
 from keyback.domain.secret import Secret
 
 

@@ -14,10 +14,10 @@ from keyback.application.notifications import account_changes
 from keyback.application.notifications.account_changes import changed, masked, trusted
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Job, Tx
-from keyback.domain.addresses import AddressChange
 from keyback.domain.challenges.prompt import Prompt, link_token
 from keyback.domain.events import Note
-from keyback.domain.person import Account, Contact, Person
+from keyback.domain.people.addresses import AddressChange
+from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.tokens import token_digest
 
 PROOF: Final = "address"  # of the prompts behind these links; their `handle` is the contact that was told

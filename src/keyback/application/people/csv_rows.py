@@ -11,7 +11,7 @@ from typing import Literal, Protocol, TypeVar, cast
 from keyback.application.people.csv_file import Record
 from keyback.application.ports.storage import ImportedAccount
 from keyback.domain.errors import BadInput
-from keyback.domain.person import MAX_IDENTIFIER, AccountState, Tier, canonicalize
+from keyback.domain.people.person import MAX_IDENTIFIER, AccountState, Tier, canonicalize
 
 V = TypeVar("V")
 Reason = Literal[

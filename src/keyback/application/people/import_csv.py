@@ -20,9 +20,9 @@ from keyback.application.people.csv_file import Record, Table, Unreadable, diges
 from keyback.application.people.csv_rows import ORDER, BadRow, Row, group_name, read_row, row_key
 from keyback.application.ports.imports import ImportedPart
 from keyback.application.ports.storage import Database, Imported, ImportedAccount, ImportResult, Tx
-from keyback.domain.addresses import AddressChange
 from keyback.domain.events import Note
-from keyback.domain.person import Tier
+from keyback.domain.people.addresses import AddressChange
+from keyback.domain.people.person import Tier
 
 BATCH = 1000
 MOST_LINES = 10_000
@@ -63,7 +63,8 @@ class Systems:
 
 @dataclass(frozen=True, slots=True)
 class AddressLine:
-    """An address that changes, masked. `kind`: see `domain.addresses.AddressChange`. `until`: when the new one counts
+    """An address that changes, masked. `kind`: see `domain.people.addresses.AddressChange`. `until`: when the new one
+    counts
     (ms); 0 where it does already, or never will."""
 
     name: str

@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from keyback.domain.ages import DAY
-from keyback.domain.person import Tier
+from keyback.domain.people.ages import DAY
+from keyback.domain.people.person import Tier
 from keyback.domain.policy import PROOFS, Policy
 from keyback.domain.policy_presets import Preset, weaker
 from keyback.domain.units import HOUR, MINUTE

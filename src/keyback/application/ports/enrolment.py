@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
-from keyback.domain.factor import Factor
+from keyback.domain.people.factor import Factor
 
 
 @runtime_checkable

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from keyback.domain.challenges.prompt import Prompt, PromptEnding, Purpose, Want
-from keyback.domain.factor import Device, Factor, FactorState, SavedCode
-from keyback.domain.person import Contact, ContactState, Person
+from keyback.domain.people.factor import Device, Factor, FactorState, SavedCode
+from keyback.domain.people.person import Contact, ContactState, Person
 
 
 @dataclass(frozen=True, slots=True)
 class Everything:
     """A person with all that is enrolled: confirmed contacts, active factors (without what proves them), one saved code
     of each set that has good ones (without its hash). `privileged`: one of their accounts is. `removed`: factors that
-    were taken away lately (`domain.factor.LINGER`)."""
+    were taken away lately (`domain.people.factor.LINGER`)."""
 
     person: Person
     contacts: tuple[Contact, ...] = ()

@@ -16,7 +16,7 @@ from keyback.domain import case as dc
 from keyback.domain import events as ev
 from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
-from keyback.domain.person import Account
+from keyback.domain.people.person import Account
 from keyback.domain.secret import Secret
 from keyback.domain.units import MINUTE
 

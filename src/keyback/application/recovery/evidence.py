@@ -12,10 +12,10 @@ from keyback.application.origin import Origin, device_words
 from keyback.application.ports.storage import Intake, Tx
 from keyback.domain import case as dc
 from keyback.domain import events as ev
-from keyback.domain.ages import age_of
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
-from keyback.domain.person import Account, Contact, Person, one_domain
+from keyback.domain.people.ages import age_of
+from keyback.domain.people.person import Account, Contact, Person, one_domain
 from keyback.domain.policy import PROOFS, Evidence, Policy, Risk, required_tier, suffices
 
 SILENT = frozenset({"saved", "bound", "contact", "knowledge"})  # no message to the owner came before these

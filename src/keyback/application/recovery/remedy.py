@@ -17,7 +17,7 @@ from keyback.application.recovery.evidence import Here
 from keyback.domain import case as dc
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
-from keyback.domain.person import Account, Contact, Person
+from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.policy import Journey
 
 What = Literal["unlocked", "factor_replaced", "mailbox_replaced"]

@@ -14,7 +14,7 @@ from keyback.application.signin import step_up
 from keyback.domain import case as dc
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
-from keyback.domain.factor import BOUND, COOL_IN, Factor
+from keyback.domain.people.factor import BOUND, COOL_IN, Factor
 from keyback.domain.units import HOUR, MINUTE
 
 SETUP_LIFE = 20 * MINUTE

@@ -14,7 +14,7 @@ from keyback.domain import tokens
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt, short_code
 from keyback.domain.errors import BadInput, Refusal
-from keyback.domain.person import Contact, canonicalize
+from keyback.domain.people.person import Contact, canonicalize
 
 
 def other_mailboxes(tx: Tx, person_id: str) -> tuple[Contact, ...]:

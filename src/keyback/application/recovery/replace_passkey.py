@@ -18,7 +18,7 @@ from keyback.application.showing import Fits, anything
 from keyback.application.signin import step_up
 from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
 from keyback.domain.errors import Refusal
-from keyback.domain.factor import COOL_IN, Factor
+from keyback.domain.people.factor import COOL_IN, Factor
 
 PROOF = "new_passkey"  # of the prompt: not `passkey`, which is a question to those who have one
 

@@ -21,7 +21,7 @@ from keyback.domain.case import Case, State
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.events import CaseEvent, Note
-from keyback.domain.person import Account, Contact, Person
+from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.spend import Asker
 from keyback.domain.units import HOUR
 

@@ -12,7 +12,7 @@ from keyback.application.origin import Origin
 from keyback.application.ports.storage import Database, Intake, Seals
 from keyback.domain import tokens
 from keyback.domain.challenges import challenge as ch
-from keyback.domain.person import canonicalize
+from keyback.domain.people.person import canonicalize
 from keyback.domain.policy import Journey
 from keyback.domain.units import HOUR
 

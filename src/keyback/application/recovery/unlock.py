@@ -10,7 +10,7 @@ from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.remedy import Opened, close_case, opened
 from keyback.application.throttling import password_attempts
 from keyback.domain.errors import Refusal
-from keyback.domain.person import Account
+from keyback.domain.people.person import Account
 
 CAN = (Means.NATIVE, Means.COMPOSED)
 

@@ -19,7 +19,7 @@ from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
 from keyback.domain.events import Note
 from keyback.domain.passwords.rules import PRESETS, Rules
-from keyback.domain.person import Person
+from keyback.domain.people.person import Person
 
 TOKEN_BYTES = 16
 

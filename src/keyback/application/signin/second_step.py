@@ -19,7 +19,7 @@ from keyback.application.signin.step_up import Step
 from keyback.domain import tokens
 from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import PRESETS, Rules
-from keyback.domain.person import Account, Person
+from keyback.domain.people.person import Account, Person
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from keyback.domain import tokens
 from keyback.domain.errors import BadInput
 from keyback.domain.events import Note
 from keyback.domain.passwords.rules import DAY, Rules
-from keyback.domain.person import Account, Person, canonicalize
+from keyback.domain.people.person import Account, Person, canonicalize
 from keyback.domain.secret import Secret
 from keyback.domain.units import HOUR
 

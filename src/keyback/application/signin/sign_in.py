@@ -19,7 +19,7 @@ from keyback.domain import tokens
 from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
 from keyback.domain.errors import BadInput
 from keyback.domain.passwords.rules import PRESETS, Rules, Unreadable, normalize
-from keyback.domain.person import Account, Person, canonicalize
+from keyback.domain.people.person import Account, Person, canonicalize
 from keyback.domain.secret import Secret
 
 

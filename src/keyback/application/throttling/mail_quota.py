@@ -32,7 +32,7 @@ from keyback.application.origin import networks_of
 from keyback.application.ports.channels import LetterKind
 from keyback.application.ports.storage import Count, Tx
 from keyback.domain.challenges import challenge as ch
-from keyback.domain.person import Contact
+from keyback.domain.people.person import Contact
 from keyback.domain.spend import Asker
 
 LIMITS: Mapping[str, tuple[int, int]] = {

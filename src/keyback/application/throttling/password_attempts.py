@@ -18,7 +18,7 @@ from keyback.application.ports.enrolment_storage import Failure
 from keyback.application.ports.storage import Seals, Tx
 from keyback.application.throttling import spraying
 from keyback.domain.passwords.rules import PRESETS, FixedLock, Rules, Unreadable, normalize
-from keyback.domain.person import Account, Person
+from keyback.domain.people.person import Account, Person
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import BUDGET, OF_SOURCE, OF_WIDER, Side, seconds, wait_left
 from keyback.domain.tokens import token_digest

@@ -25,7 +25,7 @@ from babel.dates import format_datetime
 
 from keyback.application.ports.channels import BadLetter, Letter, LetterKind
 from keyback.channels.sanitize import URL
-from keyback.domain.phone import is_e164
+from keyback.domain.people.phone import is_e164
 from keyback.domain.secret import Secret
 from keyback.locale import LOCALES, gettext
 

@@ -28,7 +28,7 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
-from keyback.domain.factor import Factor
+from keyback.domain.people.factor import Factor
 
 CEREMONY_MS = 300_000  # how long the browser waits; the question lives longer, for people who start over
 LONGEST_ID = 1023  # bytes of a credential id (7.1)

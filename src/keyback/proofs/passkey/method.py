@@ -19,7 +19,7 @@ import idna
 
 from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
 from keyback.domain.challenges.prompt import SHORT_LIFE
-from keyback.domain.factor import Factor
+from keyback.domain.people.factor import Factor
 from keyback.domain.policy import ProofClass
 from keyback.proofs import question
 from keyback.proofs.question import Carrier
@@ -30,7 +30,8 @@ KNOWN_ALREADY = frozenset({"sign_in", "step_up"})  # there a password said who i
 
 @dataclass(frozen=True, slots=True)
 class NewPasskey:
-    """What to keep of a new passkey, as `domain.factor.Factor` has it: `data`, `lookup` and the first `counter`."""
+    """What to keep of a new passkey, as `domain.people.factor.Factor` has it: `data`, `lookup` and the first
+    `counter`."""
 
     data: Mapping[str, Any] = field(repr=False)
     lookup: bytes = field(repr=False)

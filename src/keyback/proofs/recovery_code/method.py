@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from keyback.application.ports.hashing import PasswordHasher
 from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
 from keyback.domain.challenges.prompt import SHORT_LIFE
-from keyback.domain.factor import CODES, SavedCode
+from keyback.domain.people.factor import CODES, SavedCode
 from keyback.domain.policy import ProofClass
 from keyback.domain.secret import Secret
 from keyback.proofs import question

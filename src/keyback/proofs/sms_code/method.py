@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from phonenumbers import NumberParseException
 
 from keyback.application.ports.proofs import Holder, Target
-from keyback.domain.phone import shown
+from keyback.domain.people.phone import shown
 from keyback.proofs.issued import IssuedCode
 
 

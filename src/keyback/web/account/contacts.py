@@ -15,12 +15,12 @@ from keyback.application.enrolment import contacts, invitations
 from keyback.application.enrolment import factors as enrolment_factors
 from keyback.application.people import address_changes
 from keyback.application.ports.storage import Tx
-from keyback.domain.ages import DAY, Ages, age_of
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.prompt import Prompt
 from keyback.domain.errors import BadInput, Refusal
-from keyback.domain.factor import BOUND
-from keyback.domain.person import Contact, one_domain
+from keyback.domain.people.ages import DAY, Ages, age_of
+from keyback.domain.people.factor import BOUND
+from keyback.domain.people.person import Contact, one_domain
 from keyback.web import links, pages
 from keyback.web.account import factors
 from keyback.web.account.session import Me, Stale, confirmed, page, signed_in

@@ -18,7 +18,7 @@ from keyback.application.ports.proofs import MakesCodes
 from keyback.application.ports.storage import Tx
 from keyback.application.throttling import duplicate_answers
 from keyback.domain.errors import Refusal
-from keyback.domain.factor import CODES, Factor, SavedCode
+from keyback.domain.people.factor import CODES, Factor, SavedCode
 from keyback.web import pages, shown
 from keyback.web.account.session import Me, confirmed, page, signed_in
 from keyback.web.context import Desk, desk_of, note_refusal, see

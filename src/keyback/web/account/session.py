@@ -14,8 +14,8 @@ from starlette.responses import Response
 
 from keyback.application.ports.storage import Session, Tx
 from keyback.application.signin import sessions, step_up
-from keyback.domain.factor import Factor
-from keyback.domain.person import Account, Person
+from keyback.domain.people.factor import Factor
+from keyback.domain.people.person import Account, Person
 from keyback.web.context import Desk, desk_of, note_refusal, see
 from keyback.web.cookies import SESSION
 from keyback.web.forms import FORM_TOKEN

@@ -19,9 +19,9 @@ from keyback.application.ports.storage import Tx
 from keyback.application.recovery import new_password, replace_factor
 from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
-from keyback.domain.factor import Factor
 from keyback.domain.passwords.rules import Context, RequirementState, Violation, state_of
-from keyback.domain.person import Account
+from keyback.domain.people.factor import Factor
+from keyback.domain.people.person import Account
 from keyback.domain.secret import Secret
 from keyback.locale import Locale, gettext
 from keyback.web import pages

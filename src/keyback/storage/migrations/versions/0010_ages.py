@@ -14,7 +14,7 @@ depends_on = None
 
 DAY = 24 * 3_600_000
 # Nothing weighs less on the day of the upgrade: whatever is older counts as this old, so that its owner is asked in two
-# months, and has another one to answer (`domain.ages`).
+# months, and has another one to answer (`domain.people.ages`).
 OLDEST = 305 * DAY
 NOW = {
     "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)",

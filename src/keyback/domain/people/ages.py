@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from keyback.domain.person import Contact
+from keyback.domain.people.person import Contact
 from keyback.domain.units import HOUR
 
 DAY: Final = 24 * HOUR

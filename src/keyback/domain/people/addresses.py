@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from keyback.domain.factor import COOL_IN
-from keyback.domain.person import Contact, same_mailbox
+from keyback.domain.people.factor import COOL_IN
+from keyback.domain.people.person import Contact, same_mailbox
 
 Kind = Literal["moving", "moved", "added", "removed", "kept", "refused"]
 
@@ -107,7 +107,8 @@ def take_place(new: Contact, old: Contact | None, now: int, *, alone: bool) -> t
 
 
 def demoted(c: Contact, now: int) -> Contact:
-    """A primary address that goes on as a backup one. Only these age (`domain.ages`), and this one begins to: until now
+    """A primary address that goes on as a backup one. Only these age (`domain.people.ages`), and this one begins to:
+    until now
     everything went there."""
     return replace(c, role="backup", replaces="", confirmed_at=now, reminded=0)
 
