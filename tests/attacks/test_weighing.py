@@ -21,7 +21,7 @@ from keyback.application.signin.sessions import SignedIn
 from keyback.domain import tokens
 from keyback.domain.errors import Refusal
 from keyback.domain.people.factor import COOL_IN, LINGER, Factor
-from keyback.domain.people.person import Tier
+from keyback.domain.people.person import Tier, channel_of
 from tests.attacks.enrolled import (
     add_codes,
     add_contact,
@@ -314,7 +314,7 @@ def test_a_mailbox_below_the_primary_ones_domain_is_the_same_channel_everywhere(
     primary = next(c for c in own if c.role == "primary")
     backup = next(c for c in own if c.id == cid)
     expected = f"mail:{primary.id if same else cid}"
-    assert evidence.channel_of(backup, own) == evidence.channel_of(backup, own[::-1]) == expected
+    assert channel_of(backup, own) == channel_of(backup, own[::-1]) == expected
     assert [t.channel for t in proofs["backup_email"].targets(holder)] == [expected]
     mailbox = next(o for o in outlook if o.mishap == "mailbox")
     assert bool(mailbox.ways) is not same, "who loses one loses both"

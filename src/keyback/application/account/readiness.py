@@ -11,10 +11,9 @@ from itertools import combinations
 from typing import Literal
 
 from keyback.application.ports.proofs import Holder, Proof
-from keyback.application.recovery.evidence import channel_of
 from keyback.domain.people.ages import aged_ids, living
 from keyback.domain.people.factor import BOUND, Factor
-from keyback.domain.people.person import Contact, Tier, one_domain
+from keyback.domain.people.person import Contact, Tier, channel_of, one_domain
 from keyback.domain.policy import PROOFS, Evidence, Policy, required_tier, suffices
 
 Mishap = Literal["password", "phone", "computer", "mailbox", "phone_mailbox", "everything"]

@@ -14,10 +14,9 @@ from typing import Final, Literal
 from keyback.application.ports.enrolment_storage import Everything
 from keyback.application.ports.proofs import Holder, Proof
 from keyback.application.ports.storage import Database, Tx
-from keyback.application.recovery.evidence import only_address
 from keyback.domain.people.ages import aged_ids, living
 from keyback.domain.people.factor import weighing
-from keyback.domain.people.person import Tier
+from keyback.domain.people.person import Tier, only_address
 from keyback.domain.policy import PROOFS, Evidence, Policy, Risk, effective_tier, rule
 
 Way = Literal["alone", "operator", "none"]

@@ -15,7 +15,7 @@ from keyback.domain import events as ev
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import age_of
-from keyback.domain.people.person import Account, Contact, Person, one_domain
+from keyback.domain.people.person import Account, Contact, Person, only_address
 from keyback.domain.policy import PROOFS, Evidence, Policy, Risk, required_tier, suffices
 
 SILENT = frozenset({"saved", "bound", "contact", "knowledge"})  # no message to the owner came before these
@@ -113,29 +113,6 @@ def risk_of(tx: Tx, person_id: str, origin: Origin, policy: Policy) -> Risk:
     standing = known_devices.standing(tx, person_id, origin, policy.known_networks)
     told = tx.people.contacts([person_id]).get(person_id, ())
     return Risk(standing.device, standing.network, only_address(told, tx.now))
-
-
-def only_address(contacts: Sequence[Contact], now: int) -> str:
-    """The channel of the one contact that hears of a recovery in time to stop it; empty where there are more."""
-    told = [c for c in contacts if c.role != "recovery" and c.usable_from <= now]
-    return channel_of(told[0], told) if len(told) == 1 else ""
-
-
-def channel_of(contact: Contact, own: Sequence[Contact]) -> str:
-    """The identity under which a contact's evidence counts.
-
-    Mailboxes at one mail domain, or at one below the other, fall together: whoever runs it, or takes it over, reads
-    them all. They are one channel, so that they count once (F7): the primary one's where it is among them.
-    """
-    kind = {"mail": "mail", "sms": "phone", "im": "im"}[contact.channel]
-    if contact.role == "recovery":
-        return f"contact:{contact.id}"
-    if contact.channel == "mail" and contact.role == "backup":
-        mine = sorted(own, key=lambda c: (c.role != "primary", c.added_at, c.id))  # else the oldest of them
-        mails = (c for c in mine if c.channel == "mail" and c.role != "recovery")
-        found = (c.id for c in mails if one_domain(c.address, contact.address))
-        return f"mail:{next(found, contact.id)}"
-    return f"{kind}:{contact.id}"
 
 
 def shown(tx: Tx, intake: Intake, proof: str) -> int:

@@ -14,7 +14,7 @@ from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Database, Intake, Seals, Tx
 from keyback.application.recovery import evidence
-from keyback.application.recovery.evidence import Here, channel_of
+from keyback.application.recovery.evidence import Here
 from keyback.application.throttling import duplicate_answers, proof_attempts
 from keyback.domain import case as dc
 from keyback.domain import tokens
@@ -24,6 +24,7 @@ from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.challenges.prompt import Prompt
 from keyback.domain.errors import Refusal
 from keyback.domain.events import Note
+from keyback.domain.people.person import channel_of
 from keyback.domain.policy import Journey
 
 Problem = Literal["expired", "used", "replaced", "overtaken", "broken", "stopped", "wrong_number"]

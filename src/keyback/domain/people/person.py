@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -152,3 +153,26 @@ def one_domain(one: str, other: str) -> bool:
     """Whether two mail addresses lie at the same domain, or at one below the other."""
     a, b = (x.rpartition("@")[2].casefold().rstrip(".") for x in (one, other))
     return a == b or a.endswith(f".{b}") or b.endswith(f".{a}")
+
+
+def only_address(contacts: Sequence[Contact], now: int) -> str:
+    """The channel of the one contact that hears of a recovery in time to stop it; empty where there are more."""
+    told = [c for c in contacts if c.role != "recovery" and c.usable_from <= now]
+    return channel_of(told[0], told) if len(told) == 1 else ""
+
+
+def channel_of(contact: Contact, own: Sequence[Contact]) -> str:
+    """The identity under which a contact's evidence counts.
+
+    Mailboxes at one mail domain, or at one below the other, fall together: whoever runs it, or takes it over, reads
+    them all. They are one channel, so that they count once (F7): the primary one's where it is among them.
+    """
+    kind = {"mail": "mail", "sms": "phone", "im": "im"}[contact.channel]
+    if contact.role == "recovery":
+        return f"contact:{contact.id}"
+    if contact.channel == "mail" and contact.role == "backup":
+        mine = sorted(own, key=lambda c: (c.role != "primary", c.added_at, c.id))  # else the oldest of them
+        mails = (c for c in mine if c.channel == "mail" and c.role != "recovery")
+        found = (c.id for c in mails if one_domain(c.address, contact.address))
+        return f"mail:{next(found, contact.id)}"
+    return f"{kind}:{contact.id}"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from keyback.application.ports.proofs import Holder, Target
-from keyback.application.recovery.evidence import channel_of
+from keyback.domain.people.person import channel_of
 from keyback.proofs.issued import IssuedCode
 
 
 class BackupEmail(IssuedCode):
-    """Mailboxes in one domain share a channel, so that they count once (`evidence.channel_of`)."""
+    """Mailboxes in one domain share a channel, so that they count once (`person.channel_of`)."""
 
     name = "backup_email"
     carrier = "mail"

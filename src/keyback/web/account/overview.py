@@ -12,9 +12,10 @@ from keyback.application.enrolment import recently_added
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.ports.proofs import Holder
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery import aftercare, evidence
+from keyback.application.recovery import aftercare
 from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import DAY
+from keyback.domain.people.person import only_address
 from keyback.web.account.contacts import lines_of
 from keyback.web.account.devices import END_OF_LOG, event
 from keyback.web.account.session import Me, page, signed_in
@@ -50,7 +51,7 @@ def _overview(tx: Tx, desk: Desk, me: Me) -> Overview:
         due_in_days=None if due_at is None else max(0, -(-(due_at - tx.now) // DAY)),
         after_recovery=bool(tx.cases.last_recovery(person.id)) and bool(aftercare.open_steps(tx, person.id)),
         privileged=tier == "privileged",
-        one_address=bool(evidence.only_address(contacts, tx.now)),
+        one_address=bool(only_address(contacts, tx.now)),
     )
 
 
