@@ -36,7 +36,7 @@ from keyback.connectors.guided import GuidedConnector
 from keyback.connectors.tryton import TrytonConnector
 from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE
 from keyback.domain.passwords.rules import PRESETS
-from keyback.domain.policy import PROOFS, ProofClass
+from keyback.domain.policy.rules import PROOFS, ProofClass
 from keyback.domain.secret import Secret
 from keyback.domain.spend import SpendRules
 from keyback.proofs.backup_email.method import BackupEmail

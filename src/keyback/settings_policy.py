@@ -7,8 +7,8 @@ from urllib.parse import urlsplit
 
 from keyback.domain.people.ages import DAY, LATE, Ages
 from keyback.domain.people.person import Tier
-from keyback.domain.policy import PROOFS, Holds, Loose, Policy
-from keyback.domain.policy_presets import DEVIATIONS, LEAST_REASON, PRESETS, Preset, not_accepted
+from keyback.domain.policy.presets import DEVIATIONS, LEAST_REASON, PRESETS, Preset, not_accepted
+from keyback.domain.policy.rules import PROOFS, Holds, Loose, Policy
 from keyback.domain.units import HOUR, MINUTE
 from keyback.settings import LOOPBACK, Settings, Unsafe
 

@@ -9,7 +9,7 @@ import pytest
 from keyback.application.policy.coverage import Offer, census
 from keyback.application.policy.report import people_words
 from keyback.domain.people.factor import COOL_IN
-from keyback.domain.policy import Holds
+from keyback.domain.policy.rules import Holds
 from keyback.domain.units import MINUTE
 from keyback.settings import Settings
 from keyback.settings_policy import make_policy

@@ -13,7 +13,7 @@ from keyback.application.ports.storage import Tx
 from keyback.application.recovery.methods import holder_of
 from keyback.domain.people.factor import COOL_IN, Factor, SavedCode
 from keyback.domain.people.person import Contact, Tier
-from keyback.domain.policy import Policy
+from keyback.domain.policy.rules import Policy
 from tests.conftest import Kit, person
 
 SMS = {"kind": "http", "url": "https://gateway.example.net/", "secret": "whsec_" + "A" * 43 + "=", "prefixes": ["+86"]}

@@ -15,7 +15,7 @@ from keyback.application.recovery import methods
 from keyback.application.recovery.evidence import Here
 from keyback.domain.people.factor import Factor, SavedCode
 from keyback.domain.people.person import Contact
-from keyback.domain.policy import Policy
+from keyback.domain.policy.rules import Policy
 from tests.attacks.steps import HERE, drain
 from tests.conftest import Kit
 

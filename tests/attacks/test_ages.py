@@ -10,14 +10,14 @@ from sqlalchemy import text
 
 from keyback.application.enrolment import contacts, reminders
 from keyback.application.policy.coverage import Offer, census
-from keyback.domain import policy
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import DAY, Ages, age_of
 from keyback.domain.people.person import Contact
-from keyback.domain.policy import Evidence, Risk, rule, suffices
-from keyback.domain.policy_presets import PRESETS
-from keyback.domain.policy_search import search
+from keyback.domain.policy import rules
+from keyback.domain.policy.presets import PRESETS
+from keyback.domain.policy.rules import Evidence, Risk, rule, suffices
+from keyback.domain.policy.search import search
 from keyback.domain.secret import Secret
 from keyback.settings_policy import make_policy
 from keyback.storage.database import make_engine
@@ -124,7 +124,7 @@ def test_the_primary_address_does_not_age_and_everything_is_still_told() -> None
 
 
 def _e(proof: str, channel: str, aged: bool) -> Evidence:
-    return Evidence(proof, policy.PROOFS[proof], channel, 0, aged=aged)
+    return Evidence(proof, rules.PROOFS[proof], channel, 0, aged=aged)
 
 
 @pytest.mark.covers("F4")
@@ -140,7 +140,7 @@ def test_what_aged_evidence_is_worth() -> None:
     assert not suffices([sms, mail], "mfa", frozenset({"two_issued_codes"}))
     assert not suffices([sms, _e("id_document", "desk", False)], "mfa")
     fresh = [_e("email_link", "mail:1", False)]
-    assert rule([*fresh, sms], "standard", Risk(), policy.Policy()).kind == "hold", "it shortens no wait"
+    assert rule([*fresh, sms], "standard", Risk(), rules.Policy()).kind == "hold", "it shortens no wait"
 
 
 @pytest.mark.covers("F4")
@@ -149,9 +149,9 @@ def test_the_search_finds_a_rule_that_forgets_ages() -> None:
         return rule([Evidence(e.proof, e.kind, e.channel, e.accepted_at) for e in evidence], *args, **kw)
 
     preset = PRESETS["nist"]
-    fine = {f.claim.id: f for f in search(policy.Policy(), preset, most=2).found}
+    fine = {f.claim.id: f for f in search(rules.Policy(), preset, most=2).found}
     assert fine["aged"].holds
-    broken = {f.claim.id: f for f in search(policy.Policy(), preset, ruling=forgetful, most=2).found}
+    broken = {f.claim.id: f for f in search(rules.Policy(), preset, ruling=forgetful, most=2).found}
     assert not broken["aged"].holds
 
 

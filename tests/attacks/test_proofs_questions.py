@@ -12,7 +12,7 @@ from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports.hashing import Verified
 from keyback.application.ports.proofs import Asked, Holder
 from keyback.domain.people.factor import Factor
-from keyback.domain.policy import TIERS, Evidence, suffices
+from keyback.domain.policy.rules import TIERS, Evidence, suffices
 from keyback.domain.secret import Secret
 from keyback.locale import gettext
 from keyback.proofs.security_questions.method import SecurityQuestions

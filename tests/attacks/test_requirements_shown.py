@@ -21,7 +21,7 @@ from keyback.application.ports.enrolment import EnrolsPasskey
 from keyback.application.retention import purge
 from keyback.application.signin import sessions
 from keyback.domain.challenges.challenge import holder_secret
-from keyback.domain.policy import PROOFS, Evidence, suffices
+from keyback.domain.policy.rules import PROOFS, Evidence, suffices
 from keyback.domain.secret import Secret
 from keyback.domain.tokens import same, token_digest
 from keyback.domain.units import HOUR

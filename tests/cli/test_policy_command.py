@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from keyback.domain.passwords.rules import PRESETS
-from keyback.domain.policy_search import search
+from keyback.domain.policy.search import search
 from keyback.settings import Settings, Unsafe
 from keyback.settings_policy import make_policy
 from tests.cli.conftest import Keyback

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from keyback.bootstrap import make_gate, make_proofs
-from keyback.domain.policy import PROOFS
+from keyback.domain.policy.rules import PROOFS
 from keyback.settings import Settings, Unsafe
 
 BADGE = """

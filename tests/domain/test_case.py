@@ -14,7 +14,7 @@ from keyback.domain import case as dc
 from keyback.domain import events as ev
 from keyback.domain.case import ENDED, STOPPABLE, TRANSITIONS, AccountResult, Case, State, decide, evolve, fold
 from keyback.domain.errors import Refusal
-from keyback.domain.policy import Evidence, Policy, Risk, suffices
+from keyback.domain.policy.rules import Evidence, Policy, Risk, suffices
 from tests.each import each
 
 T0 = 1_795_000_000_000

@@ -7,7 +7,7 @@ from itertools import combinations, permutations
 import pytest
 
 from keyback.domain.people.person import Tier
-from keyback.domain.policy import (
+from keyback.domain.policy.rules import (
     TIERS,
     Evidence,
     Holds,

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from keyback.domain import policy_search
 from keyback.domain.people.person import Tier
-from keyback.domain.policy import PROOFS, TIERS, Evidence, Holds, Journey, Policy, Risk, Ruling, rule
-from keyback.domain.policy_claims import CLAIMS, PIECES, every_set
-from keyback.domain.policy_presets import DEVIATIONS, PRESETS, PresetName, not_accepted, weaker
-from keyback.domain.policy_search import search, ways_in
+from keyback.domain.policy import search as policy_search
+from keyback.domain.policy.claims import CLAIMS, PIECES, every_set
+from keyback.domain.policy.presets import DEVIATIONS, PRESETS, PresetName, not_accepted, weaker
+from keyback.domain.policy.rules import PROOFS, TIERS, Evidence, Holds, Journey, Policy, Risk, Ruling, rule
+from keyback.domain.policy.search import search, ways_in
 from keyback.domain.units import HOUR
 from tests.each import each
 

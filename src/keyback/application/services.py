@@ -13,7 +13,7 @@ from keyback.application.ports.storage import Database, Seals
 from keyback.application.throttling.mail_quota import NO_LIMIT, InstallationQuota
 from keyback.application.throttling.spraying import Thresholds
 from keyback.domain.passwords.rules import Blocklist, Rules
-from keyback.domain.policy import Policy
+from keyback.domain.policy.rules import Policy
 from keyback.domain.spend import SpendRules
 
 

@@ -18,8 +18,8 @@ from keyback.application.policy.standards import report_words, requirements
 from keyback.bootstrap import make_gate, make_proofs
 from keyback.cli.common import echo_json, load, progress, run, safe, storage, usable
 from keyback.domain.passwords.rules import PRESETS
-from keyback.domain.policy import PROOFS
-from keyback.domain.policy_search import search
+from keyback.domain.policy.rules import PROOFS
+from keyback.domain.policy.search import search
 from keyback.locale import choose
 from keyback.settings import Settings
 from keyback.settings_policy import make_policy, preset_of

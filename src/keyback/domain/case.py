@@ -29,7 +29,7 @@ from keyback.domain.commands import (
 )
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Tier
-from keyback.domain.policy import TIERS, Evidence, Journey, rule, suffices
+from keyback.domain.policy.rules import TIERS, Evidence, Journey, rule, suffices
 from keyback.domain.units import MINUTE
 
 __all__ = [

@@ -7,7 +7,7 @@ from typing import Literal
 
 from keyback.domain import events as ev
 from keyback.domain.people.person import Tier
-from keyback.domain.policy import Journey, Loose, Policy, ProofClass, Risk
+from keyback.domain.policy.rules import Journey, Loose, Policy, ProofClass, Risk
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any, Literal
 
 from keyback.domain.people.person import Tier
-from keyback.domain.policy import Journey
+from keyback.domain.policy.rules import Journey
 
 Result = Literal["waiting", "working", "done", "yours", "desk", "unsure", "refused"]
 

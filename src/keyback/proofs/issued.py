@@ -13,7 +13,7 @@ from typing import ClassVar
 from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
 from keyback.domain.challenges.prompt import SHORT_DIGITS, SHORT_LIFE, short_code
 from keyback.domain.people.person import Contact
-from keyback.domain.policy import ProofClass
+from keyback.domain.policy.rules import ProofClass
 from keyback.proofs import question
 from keyback.proofs.question import Carrier
 

@@ -15,7 +15,7 @@ from keyback.domain.case import Case
 from keyback.domain.challenges.challenge import Challenge, Ending
 from keyback.domain.errors import Refusal
 from keyback.domain.events import CaseEvent
-from keyback.domain.policy import Evidence
+from keyback.domain.policy.rules import Evidence
 from keyback.storage.among import among
 from keyback.storage.schema import cases, challenges
 from keyback.storage.sql import insert_many, update_many

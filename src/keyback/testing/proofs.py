@@ -21,7 +21,7 @@ import pytest
 from keyback.application.ports.proofs import Asked, Holder, Proof, Verdict
 from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt
 from keyback.domain.people.person import Person
-from keyback.domain.policy import ProofClass
+from keyback.domain.policy.rules import ProofClass
 
 NOW = 1_795_500_120_000
 KEY = hashlib.sha256(b"key of the contract suite").digest()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from keyback.domain.policy import Journey
+from keyback.domain.policy.rules import Journey
 
 FORGOT = ("password", "locked", "second_factor", "mailbox")
 """Journeys that begin on `/forgot`; `username` begins on `/find`."""

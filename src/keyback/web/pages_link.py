@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from keyback.domain.policy import Journey
+from keyback.domain.policy.rules import Journey
 from keyback.web.pages import Page
 
 

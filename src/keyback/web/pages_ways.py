@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from keyback.application.ports.storage import MustChange
-from keyback.domain.policy import Journey
+from keyback.domain.policy.rules import Journey
 from keyback.web.pages import Page
 
 

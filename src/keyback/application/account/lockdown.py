@@ -30,7 +30,7 @@ from keyback.domain import case as dc
 from keyback.domain.challenges.prompt import Prompt, Purpose
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Contact, Person
-from keyback.domain.policy import Policy
+from keyback.domain.policy.rules import Policy
 from keyback.domain.tokens import token_digest
 
 SYSTEM = "builtin"

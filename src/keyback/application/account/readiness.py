@@ -14,7 +14,7 @@ from keyback.application.ports.proofs import Holder, Proof
 from keyback.domain.people.ages import aged_ids, living
 from keyback.domain.people.factor import BOUND, Factor
 from keyback.domain.people.person import Contact, Tier, channel_of, one_domain
-from keyback.domain.policy import PROOFS, Evidence, Policy, required_tier, suffices
+from keyback.domain.policy.rules import PROOFS, Evidence, Policy, required_tier, suffices
 
 Mishap = Literal["password", "phone", "computer", "mailbox", "phone_mailbox", "everything"]
 Advice = Literal["", "passkey", "recovery_codes", "totp", "mail", "helper"]

@@ -27,7 +27,7 @@ from keyback.domain.events import Note
 from keyback.domain.people.factor import COOL_IN
 from keyback.domain.people.person import Contact, ContactChannel, Person, canonicalize
 from keyback.domain.people.phone import e164
-from keyback.domain.policy import Policy
+from keyback.domain.policy.rules import Policy
 
 Kind = Literal["mail", "sms", "im", "helper"]
 PROOF_OF: Mapping[Kind, str] = {

@@ -24,7 +24,7 @@ from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
 from keyback.domain.errors import Refusal
 from keyback.domain.people.factor import BOUND, CODES, COOL_IN, Factor, FactorKind, SavedCode
 from keyback.domain.people.person import Person
-from keyback.domain.policy import Policy
+from keyback.domain.policy.rules import Policy
 from keyback.domain.units import MINUTE
 
 SETUP_LIFE = 30 * MINUTE  # for scanning a QR code

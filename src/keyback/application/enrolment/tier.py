@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from keyback.application.ports.storage import Tx
 from keyback.domain.people.factor import weighing
 from keyback.domain.people.person import Account, Person, Tier
-from keyback.domain.policy import Policy, effective_tier
+from keyback.domain.policy.rules import Policy, effective_tier
 
 
 def tier_of(tx: Tx, person: Person, accounts: Sequence[Account], policy: Policy) -> Tier:

@@ -17,7 +17,7 @@ from keyback.application.ports.storage import Database, Tx
 from keyback.domain.people.ages import aged_ids, living
 from keyback.domain.people.factor import weighing
 from keyback.domain.people.person import Tier, only_address
-from keyback.domain.policy import PROOFS, Evidence, Policy, Risk, effective_tier, rule
+from keyback.domain.policy.rules import PROOFS, Evidence, Policy, Risk, effective_tier, rule
 
 Way = Literal["alone", "operator", "none"]
 PAGE: Final = 1000

@@ -8,8 +8,8 @@ from typing import Final
 
 from keyback.domain.people.ages import DAY
 from keyback.domain.people.person import Tier
-from keyback.domain.policy import PROOFS, Policy
-from keyback.domain.policy_presets import Preset, weaker
+from keyback.domain.policy.presets import Preset, weaker
+from keyback.domain.policy.rules import PROOFS, Policy
 from keyback.domain.units import HOUR, MINUTE
 from keyback.locale import gettext
 

@@ -8,9 +8,9 @@ from typing import Literal
 
 from keyback.application.policy.coverage import Census, Stranded
 from keyback.application.policy.explain import CLAIM_WORDS, N_, TIER_NAMES, proof_words, span
-from keyback.domain.policy import Policy
-from keyback.domain.policy_claims import Found, Path, Result
-from keyback.domain.policy_presets import Preset, not_accepted
+from keyback.domain.policy.claims import Found, Path, Result
+from keyback.domain.policy.presets import Preset, not_accepted
+from keyback.domain.policy.rules import Policy
 from keyback.locale import gettext
 
 

@@ -10,7 +10,7 @@ from typing import Literal
 from keyback.application.policy.explain import N_
 from keyback.application.policy.report import COLON, ClaimRow
 from keyback.domain.passwords.rules import Rules
-from keyback.domain.policy import Policy
+from keyback.domain.policy.rules import Policy
 from keyback.locale import gettext
 
 State = Literal["kept", "given up", "not kept"]

@@ -9,7 +9,7 @@ from typing import Literal, Protocol, runtime_checkable
 from keyback.domain.challenges.prompt import Prompt
 from keyback.domain.people.factor import Factor, SavedCode
 from keyback.domain.people.person import Contact, Person
-from keyback.domain.policy import ProofClass
+from keyback.domain.policy.rules import ProofClass
 from keyback.domain.secret import Secret
 
 

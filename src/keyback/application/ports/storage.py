@@ -30,7 +30,7 @@ from keyback.domain.challenges.challenge import Challenge, Ending
 from keyback.domain.events import CaseEvent, Note
 from keyback.domain.people.addresses import AddressChange
 from keyback.domain.people.person import Account, Contact, Person
-from keyback.domain.policy import Journey
+from keyback.domain.policy.rules import Journey
 
 T = TypeVar("T")
 

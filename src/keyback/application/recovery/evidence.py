@@ -16,7 +16,7 @@ from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import age_of
 from keyback.domain.people.person import Account, Contact, Person, only_address
-from keyback.domain.policy import PROOFS, Evidence, Policy, Risk, required_tier, suffices
+from keyback.domain.policy.rules import PROOFS, Evidence, Policy, Risk, required_tier, suffices
 
 SILENT = frozenset({"saved", "bound", "contact", "knowledge"})  # no message to the owner came before these
 

@@ -21,7 +21,7 @@ from keyback.domain import case as dc
 from keyback.domain import tokens
 from keyback.domain.challenges.prompt import Prompt, Want, link_token
 from keyback.domain.errors import Refusal
-from keyback.domain.policy import Policy
+from keyback.domain.policy.rules import Policy
 from keyback.domain.spend import Asker
 
 MOST_PEOPLE = 4  # as for the mailed link: more is a mailing list

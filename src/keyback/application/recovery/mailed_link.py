@@ -25,7 +25,7 @@ from keyback.domain.challenges.prompt import Prompt
 from keyback.domain.errors import Refusal
 from keyback.domain.events import Note
 from keyback.domain.people.person import channel_of
-from keyback.domain.policy import Journey
+from keyback.domain.policy.rules import Journey
 
 Problem = Literal["expired", "used", "replaced", "overtaken", "broken", "stopped", "wrong_number"]
 CodeAnswer = Literal["accepted", "done", "wrong_code", "no_tries", "not_a_code"]

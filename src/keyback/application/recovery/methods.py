@@ -32,7 +32,7 @@ from keyback.domain.events import Note
 from keyback.domain.people.ages import Ages, living
 from keyback.domain.people.factor import NEVER, SavedCode
 from keyback.domain.people.person import Contact, Person
-from keyback.domain.policy import PROOFS, Journey, Policy
+from keyback.domain.policy.rules import PROOFS, Journey, Policy
 from keyback.domain.secret import Secret
 
 DEFAULT_AGES = Ages()

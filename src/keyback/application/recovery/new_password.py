@@ -17,7 +17,7 @@ from keyback.domain import case as dc
 from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Account, Person, Tier
-from keyback.domain.policy import Policy
+from keyback.domain.policy.rules import Policy
 from keyback.domain.secret import Secret
 from keyback.domain.units import MINUTE
 

@@ -18,7 +18,7 @@ from keyback.domain import case as dc
 from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Account, Contact, Person
-from keyback.domain.policy import Journey
+from keyback.domain.policy.rules import Journey
 
 What = Literal["unlocked", "factor_replaced", "mailbox_replaced"]
 

@@ -13,7 +13,7 @@ from keyback.application.ports.storage import Database, Intake, Seals
 from keyback.domain import tokens
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.people.person import canonicalize
-from keyback.domain.policy import Journey
+from keyback.domain.policy.rules import Journey
 from keyback.domain.units import HOUR
 
 INTAKE_LIFE = 24 * HOUR

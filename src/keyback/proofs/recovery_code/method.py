@@ -14,7 +14,7 @@ from keyback.application.ports.hashing import PasswordHasher
 from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
 from keyback.domain.challenges.prompt import SHORT_LIFE
 from keyback.domain.people.factor import CODES, SavedCode
-from keyback.domain.policy import ProofClass
+from keyback.domain.policy.rules import ProofClass
 from keyback.domain.secret import Secret
 from keyback.proofs import question
 from keyback.proofs.question import Carrier

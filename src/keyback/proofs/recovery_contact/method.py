@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
 from keyback.application.recovery.recovery_contact import STATEMENT
 from keyback.domain.challenges.prompt import CONTACT_LIFE, short_code
-from keyback.domain.policy import ProofClass
+from keyback.domain.policy.rules import ProofClass
 from keyback.proofs import question
 from keyback.proofs.question import Carrier
 

@@ -12,7 +12,7 @@ from keyback.application.ports.hashing import PasswordHasher
 from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
 from keyback.domain.challenges.prompt import SHORT_LIFE
 from keyback.domain.people.factor import Factor
-from keyback.domain.policy import ProofClass
+from keyback.domain.policy.rules import ProofClass
 from keyback.domain.secret import Secret
 from keyback.locale import gettext
 from keyback.proofs import question

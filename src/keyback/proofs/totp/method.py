@@ -17,7 +17,7 @@ import segno
 from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
 from keyback.domain.challenges.prompt import SHORT_LIFE
 from keyback.domain.people.factor import Factor
-from keyback.domain.policy import ProofClass
+from keyback.domain.policy.rules import ProofClass
 from keyback.proofs import question
 from keyback.proofs.question import Carrier
 

@@ -16,7 +16,7 @@ from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import requirements
 from keyback.domain.people.person import Account
-from keyback.domain.policy import PROOFS
+from keyback.domain.policy.rules import PROOFS
 from keyback.locale import Locale, gettext
 from keyback.web.api import models as m
 from keyback.web.api.holding import instant

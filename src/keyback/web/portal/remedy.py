@@ -27,7 +27,7 @@ from keyback.application.recovery.evidence import Here
 from keyback.application.showing import Fits
 from keyback.application.throttling import lockouts
 from keyback.domain.errors import BadInput, Refusal
-from keyback.domain.policy import Journey
+from keyback.domain.policy.rules import Journey
 from keyback.web import pages, shown
 from keyback.web.context import Desk, note_refusal, see
 from keyback.web.forms import read_form

@@ -22,7 +22,7 @@ from keyback.domain import case as dc
 from keyback.domain.case import Case
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
-from keyback.domain.policy import PROOFS, TIERS, Risk, Ruling, rule
+from keyback.domain.policy.rules import PROOFS, TIERS, Risk, Ruling, rule
 from keyback.web import pages, shown
 from keyback.web.context import Desk, note_refusal, see
 from keyback.web.forms import read_form

@@ -8,7 +8,7 @@ from itertools import combinations, product
 from typing import Final
 
 from keyback.domain.people.person import Tier
-from keyback.domain.policy import PROOFS, Evidence, Journey, Risk, Ruling
+from keyback.domain.policy.rules import PROOFS, Evidence, Journey, Risk, Ruling
 
 
 @dataclass(frozen=True, slots=True)

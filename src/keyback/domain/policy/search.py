@@ -1,6 +1,6 @@
 """Does any path break the preset? Asked of the rules themselves, for every set of evidence.
 
-The search calls `policy.rule`, what runs when somebody proves who they are, and compares its answers with claims that
+The search calls `rules.rule`, what runs when somebody proves who they are, and compares its answers with claims that
 know nothing of how it comes to them. Evidence is tried with two channels of each kind; of two that differ by nothing
 but the channel's name, sets are taken once (`Piece.second`).
 """
@@ -16,7 +16,9 @@ from keyback.domain.challenges.challenge import CODE_LIFE, LINK_LIFE
 from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE
 from keyback.domain.people.factor import COOL_IN
 from keyback.domain.people.person import Tier
-from keyback.domain.policy import (
+from keyback.domain.policy.claims import CLAIMS, Found, Path, Piece, Result, Set, all_pieces, every_set
+from keyback.domain.policy.presets import Preset, short_holds
+from keyback.domain.policy.rules import (
     PROOFS,
     TIERS,
     Journey,
@@ -27,8 +29,6 @@ from keyback.domain.policy import (
     required_tier,
     rule,
 )
-from keyback.domain.policy_claims import CLAIMS, Found, Path, Piece, Result, Set, all_pieces, every_set
-from keyback.domain.policy_presets import Preset, short_holds
 from keyback.domain.units import HOUR, MINUTE
 
 Rule = Callable[..., Ruling]

@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final, Literal
 
 from keyback.domain.people.person import Tier
-from keyback.domain.policy import TIERS, Holds, Policy
+from keyback.domain.policy.rules import TIERS, Holds, Policy
 from keyback.domain.units import HOUR, MINUTE
 
 PresetName = Literal["nist", "mlps2", "mlps3", "classic"]

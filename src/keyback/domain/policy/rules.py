@@ -91,7 +91,7 @@ class Holds:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """A company's choices. What they loosen is named, and starts only with a written reason (`policy_presets.weaker`).
+    """A company's choices. What they loosen is named, and starts only with a written reason (`presets.weaker`).
 
     Args:
         off: proofs that are not taken at all.

@@ -1,0 +1,1 @@
+"""Which evidence suffices for whom, and the search for gaps in it."""
