@@ -24,7 +24,7 @@ from keyback.application.audit_log import (
     sign_head,
     verify,
 )
-from keyback.domain.events import Note
+from keyback.domain.recovery.events import Note
 from keyback.storage.audit import row_hash
 from keyback.storage.sealing import Keyring
 from tests.conftest import Kit

@@ -23,8 +23,8 @@ from keyback.application.recovery import apply, resolve, start
 from keyback.application.recovery.apply import LEASE
 from keyback.application.signin.sessions import SignedIn
 from keyback.bootstrap import build, close
-from keyback.domain.case import State
 from keyback.domain.challenges import challenge as ch
+from keyback.domain.recovery.case import State
 from keyback.domain.units import HOUR
 from keyback.storage.database import SqlDatabase
 from keyback.testing.mailbox import Mailbox

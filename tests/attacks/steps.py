@@ -17,7 +17,7 @@ from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.start import Started
 from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
-from keyback.domain.case import Case
+from keyback.domain.recovery.case import Case
 from keyback.domain.secret import Secret
 from keyback.worker import Worker
 from tests.conftest import Kit

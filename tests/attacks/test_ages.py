@@ -10,7 +10,6 @@ from sqlalchemy import text
 
 from keyback.application.enrolment import contacts, reminders
 from keyback.application.policy.coverage import Offer, census
-from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import DAY, Ages, age_of
 from keyback.domain.people.person import Contact
@@ -18,6 +17,7 @@ from keyback.domain.policy import rules
 from keyback.domain.policy.presets import PRESETS
 from keyback.domain.policy.rules import Evidence, Risk, rule, suffices
 from keyback.domain.policy.search import search
+from keyback.domain.recovery.case import Case
 from keyback.domain.secret import Secret
 from keyback.settings_policy import make_policy
 from keyback.storage.database import make_engine

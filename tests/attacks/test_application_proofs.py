@@ -13,9 +13,9 @@ from keyback.application.ports.storage import StorageDown
 from keyback.application.recovery import apply, cancel, mailed_link, new_password
 from keyback.application.signin.sessions import SignedIn, session_of
 from keyback.application.signin.sign_in import NotSignedIn
-from keyback.domain.case import State
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
+from keyback.domain.recovery.case import State
 from keyback.domain.secret import Secret
 from keyback.domain.throttle import FREE
 from tests.attacks.steps import (

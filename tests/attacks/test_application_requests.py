@@ -12,8 +12,8 @@ import pytest
 from keyback.application.ports.storage import ImportedAccount
 from keyback.application.recovery import cancel, mailed_link, new_password, resolve, start
 from keyback.application.recovery.start import Started
-from keyback.domain.case import State
 from keyback.domain.errors import BadInput, Refusal
+from keyback.domain.recovery.case import State
 from keyback.domain.secret import Secret
 from keyback.testing.mailbox import Mailbox
 from tests.attacks.steps import (

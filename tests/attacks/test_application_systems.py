@@ -12,7 +12,7 @@ import pytest
 from keyback.application.ports.storage import ImportedAccount
 from keyback.application.recovery import new_password
 from keyback.connectors.demo import DemoConnector
-from keyback.domain.case import State
+from keyback.domain.recovery.case import State
 from keyback.domain.secret import Secret
 from keyback.testing.demo_crm import DemoCrm
 from tests.attacks.steps import NEW, OLD, Tray, choose, drain, fit, page_of, proven, set_password, sign_in, types

@@ -10,8 +10,8 @@ import pytest
 
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import methods
-from keyback.domain.case import State
 from keyback.domain.people.factor import Factor
+from keyback.domain.recovery.case import State
 from keyback.proofs.passkey.method import Passkey
 from keyback.testing.authenticator import Authenticator
 from tests.attacks.enrolled import answer_way, ask_way, person_id

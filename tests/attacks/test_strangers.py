@@ -16,9 +16,9 @@ from keyback.application.ports.storage import Imported, ImportedAccount, Tx
 from keyback.application.recovery import cancel, extra_mail, mailed_link
 from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.start import Started
-from keyback.domain import case as dc
 from keyback.domain import tokens
 from keyback.domain.challenges import challenge as ch
+from keyback.domain.recovery import case as dc
 from keyback.web.app import make_app, make_desk
 from tests.attacks.steps import (
     HERE,

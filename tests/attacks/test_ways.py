@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from keyback.application.recovery import cancel, evidence, mailed_link, methods, recovery_contact
-from keyback.domain.case import State
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Contact
+from keyback.domain.recovery.case import State
 from keyback.domain.secret import Secret
 from tests.attacks.enrolled import SMS, add_codes, add_contact, add_totp, answer_way, ask_way, totp_now
 from tests.attacks.steps import Tray, accept, ask, begin, case_of, choose, drain, fit, here, statements

@@ -12,7 +12,7 @@ from sqlalchemy import BigInteger
 
 from keyback import serving
 from keyback.application.ports.storage import StorageDown, Tx
-from keyback.domain.events import Note
+from keyback.domain.recovery.events import Note
 from keyback.serving import _metrics
 from keyback.settings import Settings
 from keyback.storage import clock as clocks

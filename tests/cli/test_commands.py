@@ -20,7 +20,7 @@ from keyback.application.recovery import resolve, start
 from keyback.bootstrap import build, close
 from keyback.cli.common import safe
 from keyback.cli.examples import left_over
-from keyback.domain.events import Note
+from keyback.domain.recovery.events import Note
 from keyback.settings import Mail, Settings
 from keyback.storage.database import make_engine
 from keyback.storage.migrate import head

@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from keyback import bootstrap
 from keyback.application.ports.storage import StorageDown, StorageUnsure, Tx
-from keyback.domain.events import Note
+from keyback.domain.recovery.events import Note
 from keyback.outbound.watchdog import Watchdog
 from keyback.storage import engine as engines
 from keyback.storage.database import SqlDatabase

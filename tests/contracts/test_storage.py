@@ -19,12 +19,12 @@ from sqlalchemy.exc import DBAPIError
 
 from bench import seed
 from keyback.application.ports.storage import Intake, Job, StorageDown, StorageFull, Tx
-from keyback.domain import case as dc
 from keyback.domain import units
-from keyback.domain.case import Case
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
-from keyback.domain.events import Note
+from keyback.domain.recovery import case as dc
+from keyback.domain.recovery.case import Case
+from keyback.domain.recovery.events import Note
 from keyback.domain.units import HOUR
 from keyback.storage import database as database_module
 from keyback.storage.database import SqlDatabase

@@ -17,8 +17,8 @@ from pydantic import BaseModel
 from keyback.application.passwords.validation import context_of, judge_alone
 from keyback.channels.mail.kinds import CHANGES
 from keyback.cli import main
-from keyback.domain import events as ev
 from keyback.domain.passwords.similarity import Context
+from keyback.domain.recovery import events as ev
 from keyback.settings import Settings, System
 from keyback.web.app import make_app, make_desk, openapi
 from keyback.web.watch import BY_STATUS

@@ -10,11 +10,21 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from keyback.domain import case as dc
-from keyback.domain import events as ev
-from keyback.domain.case import ENDED, STOPPABLE, TRANSITIONS, AccountResult, Case, State, decide, evolve, fold
 from keyback.domain.errors import Refusal
 from keyback.domain.policy.rules import Evidence, Policy, Risk, suffices
+from keyback.domain.recovery import case as dc
+from keyback.domain.recovery import events as ev
+from keyback.domain.recovery.case import (
+    ENDED,
+    STOPPABLE,
+    TRANSITIONS,
+    AccountResult,
+    Case,
+    State,
+    decide,
+    evolve,
+    fold,
+)
 from tests.each import each
 
 T0 = 1_795_000_000_000

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from keyback.domain.case import Case, decide, evolve, fold
-from keyback.domain.commands import AcceptProof, ChoosePassword, Open, Release, SendChallenge
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Tier
 from keyback.domain.policy.claims import PIECES, Piece, every_set
 from keyback.domain.policy.presets import PRESETS, PresetName
 from keyback.domain.policy.rules import TIERS, Evidence, Holds, Journey, Policy, Risk, Ruling, rule
+from keyback.domain.recovery.case import Case, decide, evolve, fold
+from keyback.domain.recovery.commands import AcceptProof, ChoosePassword, Open, Release, SendChallenge
 from tests.each import each
 
 HOUR, MINUTE = 3_600_000, 60_000

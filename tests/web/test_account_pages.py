@@ -375,7 +375,7 @@ def test_activity_tells_what_happened_and_pages(centre: Centre) -> None:
 
 
 def note() -> Any:
-    from keyback.domain.events import Note
+    from keyback.domain.recovery.events import Note
 
     return Note("signed_out", {})
 

@@ -11,7 +11,7 @@ from api_client import NEW, Client, Recovery
 
 from keyback.application.clock import wall_clock
 from keyback.application.ports.storage import Imported, ImportedAccount
-from keyback.domain import case as dc
+from keyback.domain.recovery import case as dc
 from keyback.testing.mailbox import Mailbox
 from keyback.web.api import recoveries
 from keyback.web.api.app import make_api

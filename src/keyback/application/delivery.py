@@ -19,8 +19,8 @@ from keyback.application.signin import alerts
 from keyback.application.throttling.mail_quota import asker_of, lately
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.prompt import Prompt, link_token, short_code
-from keyback.domain.events import Note
 from keyback.domain.people.person import Contact, Person
+from keyback.domain.recovery.events import Note
 from keyback.domain.secret import Secret
 from keyback.domain.spend import SpendRules, quotas, ruling
 from keyback.domain.units import MINUTE

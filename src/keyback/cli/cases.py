@@ -13,8 +13,8 @@ from keyback.application.audit_log import log_of
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery.cancel import cancel
 from keyback.cli.common import TakesId, at, echo_json, load, reason_of, run, safe, storage, sure, usable
-from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
+from keyback.domain.recovery.case import Case, State
 
 T = TypeVar("T")
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, IPvAnyNetwork, SecretStr
 from pydantic.fields import FieldInfo
 
 from keyback.cli import main
-from keyback.domain.case import ENDED, TRANSITIONS, State
+from keyback.domain.recovery.case import ENDED, TRANSITIONS, State
 from keyback.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]

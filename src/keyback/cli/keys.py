@@ -12,7 +12,7 @@ from keyback.application.passwords.hashing import pepper_id
 from keyback.application.recovery.start import INTAKE_LIFE
 from keyback.bootstrap import load_keyring, named_peppers
 from keyback.cli.common import Told, at, echo_json, load, progress, reason_of, run, storage, sure, usable
-from keyback.domain.events import Note
+from keyback.domain.recovery.events import Note
 from keyback.settings import Settings, Unsafe
 from keyback.storage import fitting, resealing
 from keyback.storage.keyfile import KeyFile

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from keyback.application.ports.enrolment_storage import Happened
-from keyback.domain.events import CaseEvent, Note, event_data, event_type
+from keyback.domain.recovery.events import CaseEvent, Note, event_data, event_type
 from keyback.storage.schema import audit_head, cases, events
 from keyback.storage.sql import insert_many
 

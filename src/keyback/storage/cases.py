@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row, func, select, text, update
 
-from keyback.domain import case as dc
-from keyback.domain.case import Case
 from keyback.domain.challenges.challenge import Challenge, Ending
 from keyback.domain.errors import Refusal
-from keyback.domain.events import CaseEvent
 from keyback.domain.policy.rules import Evidence
+from keyback.domain.recovery import case as dc
+from keyback.domain.recovery.case import Case
+from keyback.domain.recovery.events import CaseEvent
 from keyback.storage.among import among
 from keyback.storage.schema import cases, challenges
 from keyback.storage.sql import insert_many, update_many

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, update
 
-from keyback.domain.events import Note
 from keyback.domain.people.factor import COOL_IN
+from keyback.domain.recovery.events import Note
 from keyback.storage import restoring
 from keyback.storage import schema as s
 from keyback.storage.tx import SqlTx

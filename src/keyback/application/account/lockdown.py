@@ -26,11 +26,11 @@ from keyback.application.people import address_changes
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import cancel
 from keyback.application.signin import alerts
-from keyback.domain import case as dc
 from keyback.domain.challenges.prompt import Prompt, Purpose
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Contact, Person
 from keyback.domain.policy.rules import Policy
+from keyback.domain.recovery import case as dc
 from keyback.domain.tokens import token_digest
 
 SYSTEM = "builtin"

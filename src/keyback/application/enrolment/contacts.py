@@ -23,11 +23,11 @@ from keyback.domain import tokens
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt, link_token
 from keyback.domain.errors import BadInput, Refusal
-from keyback.domain.events import Note
 from keyback.domain.people.factor import COOL_IN
 from keyback.domain.people.person import Contact, ContactChannel, Person, canonicalize
 from keyback.domain.people.phone import e164
 from keyback.domain.policy.rules import Policy
+from keyback.domain.recovery.events import Note
 
 Kind = Literal["mail", "sms", "im", "helper"]
 PROOF_OF: Mapping[Kind, str] = {

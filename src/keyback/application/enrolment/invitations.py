@@ -11,8 +11,8 @@ from keyback.application.origin import Origin
 from keyback.application.ports.storage import Tx
 from keyback.domain import tokens
 from keyback.domain.challenges.prompt import Prompt
-from keyback.domain.events import Note
 from keyback.domain.people.person import canonicalize
+from keyback.domain.recovery.events import Note
 
 
 @dataclass(frozen=True, slots=True)

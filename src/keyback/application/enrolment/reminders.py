@@ -11,9 +11,9 @@ from typing import Final
 
 from keyback.application.notifications.notify import username_of
 from keyback.application.ports.storage import Job, Tx
-from keyback.domain.events import Note
 from keyback.domain.people.ages import Ages
 from keyback.domain.people.person import Contact
+from keyback.domain.recovery.events import Note
 from keyback.domain.units import HOUR
 
 DAY = 24 * HOUR

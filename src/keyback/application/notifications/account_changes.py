@@ -13,8 +13,8 @@ from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Job, Tx
 from keyback.domain.challenges.prompt import Prompt, link_token
-from keyback.domain.events import Note
 from keyback.domain.people.person import Contact, Person
+from keyback.domain.recovery.events import Note
 from keyback.domain.tokens import token_digest
 from keyback.domain.units import HOUR
 

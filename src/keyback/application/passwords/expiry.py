@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from keyback.application.ports.storage import Credential, Job, Tx
-from keyback.domain.events import Note
 from keyback.domain.passwords.rules import DAY, Rules
+from keyback.domain.recovery.events import Note
 
 # Days before the day on which a reminder goes out. The last one is for who was never reminded: the rule was switched on
 # when the password was old already, or a person was active again after a long time.

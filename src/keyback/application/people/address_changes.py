@@ -15,9 +15,9 @@ from keyback.application.notifications.account_changes import changed, masked, t
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Job, Tx
 from keyback.domain.challenges.prompt import Prompt, link_token
-from keyback.domain.events import Note
 from keyback.domain.people.addresses import AddressChange
 from keyback.domain.people.person import Account, Contact, Person
+from keyback.domain.recovery.events import Note
 from keyback.domain.tokens import token_digest
 
 PROOF: Final = "address"  # of the prompts behind these links; their `handle` is the contact that was told

@@ -20,9 +20,9 @@ from keyback.application.people.csv_file import Record, Table, Unreadable, diges
 from keyback.application.people.csv_rows import ORDER, BadRow, Row, group_name, read_row, row_key
 from keyback.application.ports.imports import ImportedPart
 from keyback.application.ports.storage import Database, Imported, ImportedAccount, ImportResult, Tx
-from keyback.domain.events import Note
 from keyback.domain.people.addresses import AddressChange
 from keyback.domain.people.person import Tier
+from keyback.domain.recovery.events import Note
 
 BATCH = 1000
 MOST_LINES = 10_000

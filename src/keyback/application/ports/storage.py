@@ -25,12 +25,12 @@ from keyback.application.ports.imports import ImportResult as ImportResult
 from keyback.application.ports.outages import StorageDown as StorageDown
 from keyback.application.ports.outages import StorageFull as StorageFull
 from keyback.application.ports.outages import StorageUnsure as StorageUnsure
-from keyback.domain.case import Case
 from keyback.domain.challenges.challenge import Challenge, Ending
-from keyback.domain.events import CaseEvent, Note
 from keyback.domain.people.addresses import AddressChange
 from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.policy.rules import Journey
+from keyback.domain.recovery.case import Case
+from keyback.domain.recovery.events import CaseEvent, Note
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from keyback.application.enrolment.recently_added import recent
 from keyback.application.notifications.notify import username_of
 from keyback.application.ports.storage import Job, Tx
 from keyback.application.signin import step_up
-from keyback.domain.events import Note
+from keyback.domain.recovery.events import Note
 from keyback.domain.units import HOUR
 
 Care = Literal["contacts", "recent", "second_step", "manager", "activity"]

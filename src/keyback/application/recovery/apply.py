@@ -12,11 +12,11 @@ from keyback.application.ports.storage import Database, Job, StorageDown, Tx
 from keyback.application.recovery import aftercare
 from keyback.application.recovery.new_password import PURPOSE
 from keyback.application.throttling import password_attempts
-from keyback.domain import case as dc
-from keyback.domain import events as ev
-from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Account
+from keyback.domain.recovery import case as dc
+from keyback.domain.recovery import events as ev
+from keyback.domain.recovery.case import Case, State
 from keyback.domain.secret import Secret
 from keyback.domain.units import MINUTE
 

@@ -8,10 +8,10 @@ from typing import Literal
 from keyback.application.notifications.notify import tell_all
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery.mailed_link import LinkView, lock_rows, stop_view_of, view_of
-from keyback.domain import case as dc
 from keyback.domain import tokens
 from keyback.domain.errors import Refusal
-from keyback.domain.events import Note
+from keyback.domain.recovery import case as dc
+from keyback.domain.recovery.events import Note
 
 
 def stop_by_requester(tx: Tx, handle: str) -> None:

@@ -10,13 +10,13 @@ from keyback.application.enrolment.tier import tier_of
 from keyback.application.notifications.notify import tell_all, tell_asked
 from keyback.application.origin import Origin, device_words
 from keyback.application.ports.storage import Intake, Tx
-from keyback.domain import case as dc
-from keyback.domain import events as ev
-from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import age_of
 from keyback.domain.people.person import Account, Contact, Person, only_address
 from keyback.domain.policy.rules import PROOFS, Evidence, Policy, Risk, required_tier, suffices
+from keyback.domain.recovery import case as dc
+from keyback.domain.recovery import events as ev
+from keyback.domain.recovery.case import Case
 
 SILENT = frozenset({"saved", "bound", "contact", "knowledge"})  # no message to the owner came before these
 

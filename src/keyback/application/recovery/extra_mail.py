@@ -10,10 +10,10 @@ from collections.abc import Sequence
 
 from keyback.application.ports.storage import Tx
 from keyback.domain import tokens
-from keyback.domain.case import State
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.challenge import Challenge
-from keyback.domain.events import Note
+from keyback.domain.recovery.case import State
+from keyback.domain.recovery.events import Note
 
 OPEN = (State.PROVING, State.IN_REVIEW, State.ON_HOLD, State.APPROVED)
 

@@ -17,11 +17,11 @@ from keyback.application.recovery.methods import SHOWN, holder_of, may_ask, nonc
 from keyback.application.recovery.resolve import join
 from keyback.application.throttling.fairness import behind
 from keyback.application.throttling.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
-from keyback.domain import case as dc
 from keyback.domain import tokens
 from keyback.domain.challenges.prompt import Prompt, Want, link_token
 from keyback.domain.errors import Refusal
 from keyback.domain.policy.rules import Policy
+from keyback.domain.recovery import case as dc
 from keyback.domain.spend import Asker
 
 MOST_PEOPLE = 4  # as for the mailed link: more is a mailing list

@@ -16,16 +16,16 @@ from keyback.application.ports.storage import Database, Intake, Seals, Tx
 from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here
 from keyback.application.throttling import duplicate_answers, proof_attempts
-from keyback.domain import case as dc
 from keyback.domain import tokens
-from keyback.domain.case import State
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.challenges.prompt import Prompt
 from keyback.domain.errors import Refusal
-from keyback.domain.events import Note
 from keyback.domain.people.person import channel_of
 from keyback.domain.policy.rules import Journey
+from keyback.domain.recovery import case as dc
+from keyback.domain.recovery.case import State
+from keyback.domain.recovery.events import Note
 
 Problem = Literal["expired", "used", "replaced", "overtaken", "broken", "stopped", "wrong_number"]
 CodeAnswer = Literal["accepted", "done", "wrong_code", "no_tries", "not_a_code"]

@@ -23,16 +23,16 @@ from keyback.application.recovery.start import INTAKE_LIFE
 from keyback.application.showing import Fits
 from keyback.application.signin import step_up
 from keyback.application.throttling import duplicate_answers, proof_attempts
-from keyback.domain import case as dc
-from keyback.domain.case import Case
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.prompt import Prompt, Want
 from keyback.domain.errors import Refusal
-from keyback.domain.events import Note
 from keyback.domain.people.ages import Ages, living
 from keyback.domain.people.factor import NEVER, SavedCode
 from keyback.domain.people.person import Contact, Person
 from keyback.domain.policy.rules import PROOFS, Journey, Policy
+from keyback.domain.recovery import case as dc
+from keyback.domain.recovery.case import Case
+from keyback.domain.recovery.events import Note
 from keyback.domain.secret import Secret
 
 DEFAULT_AGES = Ages()

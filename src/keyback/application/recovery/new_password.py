@@ -13,11 +13,11 @@ from keyback.application.enrolment.tier import tier_of
 from keyback.application.ports.storage import Job, Tx
 from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here
-from keyback.domain import case as dc
-from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Account, Person, Tier
 from keyback.domain.policy.rules import Policy
+from keyback.domain.recovery import case as dc
+from keyback.domain.recovery.case import Case, State
 from keyback.domain.secret import Secret
 from keyback.domain.units import MINUTE
 

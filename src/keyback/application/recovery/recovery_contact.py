@@ -15,7 +15,7 @@ from keyback.application.ports.storage import Database, Tx
 from keyback.application.recovery import methods
 from keyback.application.recovery.evidence import Here
 from keyback.domain.challenges.prompt import Prompt
-from keyback.domain.events import Note
+from keyback.domain.recovery.events import Note
 from keyback.domain.tokens import token_digest
 
 PROOF = "recovery_contact"

@@ -14,11 +14,11 @@ from keyback.application.notifications.account_changes import changed
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here
-from keyback.domain import case as dc
-from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.policy.rules import Journey
+from keyback.domain.recovery import case as dc
+from keyback.domain.recovery.case import Case
 
 What = Literal["unlocked", "factor_replaced", "mailbox_replaced"]
 

@@ -11,10 +11,10 @@ from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.remedy import Opened, close_case, opened
 from keyback.application.showing import Fits, anything
 from keyback.application.signin import step_up
-from keyback.domain import case as dc
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.people.factor import BOUND, COOL_IN, Factor
+from keyback.domain.recovery import case as dc
 from keyback.domain.units import HOUR, MINUTE
 
 SETUP_LIFE = 20 * MINUTE

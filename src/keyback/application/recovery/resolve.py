@@ -15,13 +15,13 @@ from keyback.application.origin import device_words
 from keyback.application.ports.storage import Intake, Job, Match, Tx
 from keyback.application.throttling.fairness import behind
 from keyback.application.throttling.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
-from keyback.domain import case as dc
 from keyback.domain import tokens
-from keyback.domain.case import Case, State
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
-from keyback.domain.events import CaseEvent, Note
 from keyback.domain.people.person import Account, Contact, Person
+from keyback.domain.recovery import case as dc
+from keyback.domain.recovery.case import Case, State
+from keyback.domain.recovery.events import CaseEvent, Note
 from keyback.domain.spend import Asker
 from keyback.domain.units import HOUR
 

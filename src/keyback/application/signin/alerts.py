@@ -14,8 +14,8 @@ from keyback.application.ports.enrolment_storage import Failure
 from keyback.application.ports.storage import Job, Tx
 from keyback.application.throttling import password_attempts
 from keyback.domain.challenges.prompt import Prompt
-from keyback.domain.events import Note
 from keyback.domain.people.person import Account, Person
+from keyback.domain.recovery.events import Note
 from keyback.domain.throttle import BUDGET, FREE, WINDOW
 
 SIGNED_IN, HALF_WAY, TRIES = "new_sign_in", "half_way", "tries"

@@ -17,9 +17,9 @@ from keyback.application.signin.sign_in import NotSignedIn
 from keyback.application.throttling import proof_attempts
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
-from keyback.domain.events import Note
 from keyback.domain.passwords.rules import PRESETS, Rules
 from keyback.domain.people.person import Person
+from keyback.domain.recovery.events import Note
 
 TOKEN_BYTES = 16
 

@@ -15,9 +15,9 @@ from keyback.application.signin import alerts
 from keyback.application.throttling import password_attempts
 from keyback.domain import tokens
 from keyback.domain.errors import BadInput
-from keyback.domain.events import Note
 from keyback.domain.passwords.rules import DAY, Rules
 from keyback.domain.people.person import Account, Person, canonicalize
+from keyback.domain.recovery.events import Note
 from keyback.domain.secret import Secret
 from keyback.domain.units import HOUR
 

@@ -23,9 +23,9 @@ from keyback.application.showing import Fits, anything
 from keyback.application.throttling import duplicate_answers, password_attempts, proof_attempts
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt, Purpose
-from keyback.domain.events import Note
 from keyback.domain.people.factor import BOUND, Factor, FactorKind, SavedCode
 from keyback.domain.people.person import Person
+from keyback.domain.recovery.events import Note
 from keyback.domain.secret import Secret
 from keyback.domain.units import MINUTE
 

@@ -11,8 +11,8 @@ from starlette.routing import Route
 from keyback.application.ports.enrolment_storage import Happened
 from keyback.application.ports.storage import Session, Tx
 from keyback.application.throttling import lockouts
-from keyback.domain.events import Note
 from keyback.domain.people.factor import Device
+from keyback.domain.recovery.events import Note
 from keyback.domain.tokens import token_digest
 from keyback.web.account.session import Me, page, signed_in
 from keyback.web.context import desk_of, see

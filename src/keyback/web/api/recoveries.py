@@ -13,8 +13,8 @@ from keyback.application import handles
 from keyback.application.passwords import validation
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import cancel, mailed_link, new_password
-from keyback.domain.case import Case
 from keyback.domain.errors import Refusal
+from keyback.domain.recovery.case import Case
 from keyback.domain.secret import Secret
 from keyback.locale import gettext
 from keyback.web import intake

@@ -10,13 +10,13 @@ from keyback.application.ports.connectors import Means
 from keyback.application.ports.storage import Intake, Tx
 from keyback.application.recovery import mailed_link, methods, new_password
 from keyback.application.services import Services
-from keyback.domain import case as dc
-from keyback.domain.case import Case, State
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import requirements
 from keyback.domain.people.person import Account
 from keyback.domain.policy.rules import PROOFS
+from keyback.domain.recovery import case as dc
+from keyback.domain.recovery.case import Case, State
 from keyback.locale import Locale, gettext
 from keyback.web.api import models as m
 from keyback.web.api.holding import instant

@@ -17,11 +17,11 @@ from keyback.application.passwords.strength import STRENGTH, strength
 from keyback.application.ports.connectors import Connector, Means
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import new_password, replace_factor
-from keyback.domain.case import Case, State
 from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import Context, RequirementState, Violation, state_of
 from keyback.domain.people.factor import Factor
 from keyback.domain.people.person import Account
+from keyback.domain.recovery.case import Case, State
 from keyback.domain.secret import Secret
 from keyback.locale import Locale, gettext
 from keyback.web import pages

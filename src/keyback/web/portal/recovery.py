@@ -14,10 +14,10 @@ from starlette.routing import Route
 from keyback.application.recovery import mailed_link
 from keyback.application.recovery.cancel import stop_by_requester
 from keyback.application.recovery.methods import offered
-from keyback.domain import case as dc
-from keyback.domain.case import State
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
+from keyback.domain.recovery import case as dc
+from keyback.domain.recovery.case import State
 from keyback.web import pages
 from keyback.web.context import Desk, note_refusal, see
 from keyback.web.forms import read_form

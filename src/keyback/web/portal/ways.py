@@ -18,11 +18,11 @@ from keyback.application.ports.hashing import Busy
 from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import issue_requested, methods, replace_factor
-from keyback.domain import case as dc
-from keyback.domain.case import Case
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.policy.rules import PROOFS, TIERS, Risk, Ruling, rule
+from keyback.domain.recovery import case as dc
+from keyback.domain.recovery.case import Case
 from keyback.web import pages, shown
 from keyback.web.context import Desk, note_refusal, see
 from keyback.web.forms import read_form

@@ -10,8 +10,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Literal
 
-from keyback.domain import events as ev
-from keyback.domain.commands import (
+from keyback.domain.errors import Refusal
+from keyback.domain.people.person import Tier
+from keyback.domain.policy.rules import TIERS, Evidence, Journey, rule, suffices
+from keyback.domain.recovery import events as ev
+from keyback.domain.recovery.commands import (
     AcceptProof,
     Cancel,
     ChoosePassword,
@@ -27,9 +30,6 @@ from keyback.domain.commands import (
     Settle,
     WithholdMail,
 )
-from keyback.domain.errors import Refusal
-from keyback.domain.people.person import Tier
-from keyback.domain.policy.rules import TIERS, Evidence, Journey, rule, suffices
 from keyback.domain.units import MINUTE
 
 __all__ = [

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from keyback.domain import events as ev
 from keyback.domain.people.person import Tier
 from keyback.domain.policy.rules import Journey, Loose, Policy, ProofClass, Risk
+from keyback.domain.recovery import events as ev
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The life of a recovery: commands, events and one table of transitions."""
