@@ -38,7 +38,7 @@ from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE
 from keyback.domain.passwords.rules import PRESETS
 from keyback.domain.policy.rules import PROOFS, ProofClass
 from keyback.domain.secret import Secret
-from keyback.domain.spend import SpendRules
+from keyback.domain.throttling.sms_quota import SpendRules
 from keyback.proofs.backup_email.method import BackupEmail
 from keyback.proofs.im_message.method import ImMessage
 from keyback.proofs.passkey.method import Passkey, can_be

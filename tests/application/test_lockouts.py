@@ -13,7 +13,7 @@ from keyback.application.signin.sessions import SignedIn
 from keyback.application.throttling import lockouts, password_attempts
 from keyback.application.throttling.lockouts import Failing, Lock
 from keyback.domain.secret import Secret
-from keyback.domain.throttle import BUDGET
+from keyback.domain.throttling.password_attempts import BUDGET
 from tests.attacks.enrolled import person_id
 from tests.attacks.steps import HERE, NEW, OLD, choose, drain, fit, proven, set_password, sign_in
 from tests.conftest import Kit, person

@@ -15,7 +15,7 @@ from keyback.application.signin import alerts, second_step
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.sign_in import NotSignedIn, SecondStep
 from keyback.domain.secret import Secret
-from keyback.domain.throttle import BUDGET, FREE
+from keyback.domain.throttling.password_attempts import BUDGET, FREE
 from keyback.worker import Worker
 from tests.attacks.enrolled import add_contact, add_totp, person_id, totp_now
 from tests.attacks.steps import HERE, NEW, OLD, Tray, choose, drain, fit, proven, set_password, sign_in, statements

@@ -17,7 +17,7 @@ from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.recovery.case import State
 from keyback.domain.secret import Secret
-from keyback.domain.throttle import FREE
+from keyback.domain.throttling.password_attempts import FREE
 from tests.attacks.steps import (
     NEW,
     OLD,

@@ -22,7 +22,7 @@ from keyback.application.throttling.mail_quota import QUOTA_OF, InstallationQuot
 from keyback.domain.challenges.prompt import Prompt
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Contact
-from keyback.domain.spend import SpendRules
+from keyback.domain.throttling.sms_quota import SpendRules
 from tests.attacks.enrolled import SMS, add_contact, person_id
 from tests.attacks.steps import HERE, Tray, accept, ask, case_of, drain, fit, here, secrets_of, types
 from tests.attacks.test_strangers import Browser

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from keyback.application.origin import Origin, networks_of
-from keyback.domain.throttle import OF_SOURCE, OF_WIDER
+from keyback.domain.throttling.password_attempts import OF_SOURCE, OF_WIDER
 from keyback.settings import Limits
 from keyback.web import limits as limits_module
 from keyback.web.limits import Limiter

@@ -15,7 +15,7 @@ from keyback.application.recovery import cancel, mailed_link
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.sign_in import NotSignedIn
 from keyback.domain.secret import Secret
-from keyback.domain.throttle import FREE, OF_SOURCE
+from keyback.domain.throttling.password_attempts import FREE, OF_SOURCE
 from keyback.web.app import make_app, make_desk
 from keyback.web.front import Front
 from tests.attacks.steps import (

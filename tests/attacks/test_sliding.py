@@ -13,7 +13,7 @@ from keyback.application.signin.sign_in import NotSignedIn
 from keyback.application.throttling.proof_attempts import count
 from keyback.domain import units
 from keyback.domain.challenges import challenge as ch
-from keyback.domain.throttle import OF_SOURCE
+from keyback.domain.throttling.password_attempts import OF_SOURCE
 from tests.attacks.steps import HERE, sign_in
 from tests.attacks.test_throttling import WRONG, guess, owned
 from tests.conftest import Kit

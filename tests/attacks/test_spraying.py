@@ -10,7 +10,7 @@ import pytest
 from keyback.application.signin import alerts
 from keyback.application.throttling import spraying
 from keyback.application.throttling.spraying import Thresholds
-from keyback.domain.throttle import BUDGET
+from keyback.domain.throttling.password_attempts import BUDGET
 from keyback.worker import Worker
 from tests.attacks.steps import drain, fit, set_password, sign_in
 from tests.attacks.test_fixed_lock import enter

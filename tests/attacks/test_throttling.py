@@ -21,7 +21,7 @@ from keyback.application.throttling import password_attempts
 from keyback.domain.challenges.challenge import HARD_CAP
 from keyback.domain.passwords.rules import DAY
 from keyback.domain.secret import Secret
-from keyback.domain.throttle import BUDGET, FREE, OF_SOURCE
+from keyback.domain.throttling.password_attempts import BUDGET, FREE, OF_SOURCE
 from keyback.domain.units import HOUR
 from tests.attacks.enrolled import person_id
 from tests.attacks.steps import HERE, NEW, OLD, Tray, choose, drain, fit, proven, set_password, sign_in

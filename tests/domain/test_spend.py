@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from keyback.domain.errors import BadInput
 from keyback.domain.people.phone import e164, is_e164, shown
-from keyback.domain.spend import Asker, SpendRules, prefix_of, quotas, ruling
+from keyback.domain.throttling.sms_quota import Asker, SpendRules, prefix_of, quotas, ruling
 from tests.each import each
 
 RULES = SpendRules(

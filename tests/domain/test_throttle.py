@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keyback.domain.challenges.challenge import HARD_CAP
-from keyback.domain.throttle import BUDGET, DAY, FREE, LONGEST_WAIT, WINDOW, seconds, wait_after, wait_left
+from keyback.domain.throttling.password_attempts import (
+    BUDGET,
+    DAY,
+    FREE,
+    LONGEST_WAIT,
+    WINDOW,
+    seconds,
+    wait_after,
+    wait_left,
+)
 from keyback.domain.units import HOUR, MINUTE
 
 

@@ -22,7 +22,7 @@ from keyback.domain.challenges.prompt import Prompt, link_token, short_code
 from keyback.domain.people.person import Contact, Person
 from keyback.domain.recovery.events import Note
 from keyback.domain.secret import Secret
-from keyback.domain.spend import SpendRules, quotas, ruling
+from keyback.domain.throttling.sms_quota import SpendRules, quotas, ruling
 from keyback.domain.units import MINUTE
 
 LEASE = 2 * MINUTE

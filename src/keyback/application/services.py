@@ -14,7 +14,7 @@ from keyback.application.throttling.mail_quota import NO_LIMIT, InstallationQuot
 from keyback.application.throttling.spraying import Thresholds
 from keyback.domain.passwords.rules import Blocklist, Rules
 from keyback.domain.policy.rules import Policy
-from keyback.domain.spend import SpendRules
+from keyback.domain.throttling.sms_quota import SpendRules
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ from keyback.domain.challenges.prompt import Prompt, Want, link_token
 from keyback.domain.errors import Refusal
 from keyback.domain.policy.rules import Policy
 from keyback.domain.recovery import case as dc
-from keyback.domain.spend import Asker
+from keyback.domain.throttling.sms_quota import Asker
 
 MOST_PEOPLE = 4  # as for the mailed link: more is a mailing list
 LIMIT = 500

@@ -22,7 +22,7 @@ from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case, State
 from keyback.domain.recovery.events import CaseEvent, Note
-from keyback.domain.spend import Asker
+from keyback.domain.throttling.sms_quota import Asker
 from keyback.domain.units import HOUR
 
 MOST_PEOPLE = 4  # behind one identifier; more is a mailing list, and nobody is told

@@ -16,7 +16,7 @@ from keyback.application.throttling import password_attempts
 from keyback.domain.challenges.prompt import Prompt
 from keyback.domain.people.person import Account, Person
 from keyback.domain.recovery.events import Note
-from keyback.domain.throttle import BUDGET, FREE, WINDOW
+from keyback.domain.throttling.password_attempts import BUDGET, FREE, WINDOW
 
 SIGNED_IN, HALF_WAY, TRIES = "new_sign_in", "half_way", "tries"
 MOST_A_DAY = 5  # letters of each kind about sign-ins from new places, whoever makes them

@@ -8,7 +8,7 @@ from typing import Literal
 from keyback.application.ports.storage import Tx
 from keyback.application.throttling import password_attempts
 from keyback.domain.passwords.rules import Rules
-from keyback.domain.throttle import BUDGET, Side
+from keyback.domain.throttling.password_attempts import BUDGET, Side
 
 REPEATED = password_attempts.LOOK_BACK_AT  # from so many times of the same on it is a device, not a slip of the finger
 MOST = 20

@@ -33,7 +33,7 @@ from keyback.application.ports.channels import LetterKind
 from keyback.application.ports.storage import Count, Tx
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.people.person import Contact
-from keyback.domain.spend import Asker
+from keyback.domain.throttling.sms_quota import Asker
 
 LIMITS: Mapping[str, tuple[int, int]] = {
     "mail": (ch.MAILS_PER_HOUR, ch.MAILS_PER_DAY),

@@ -20,7 +20,7 @@ from keyback.application.throttling import spraying
 from keyback.domain.passwords.rules import PRESETS, FixedLock, Rules, Unreadable, normalize
 from keyback.domain.people.person import Account, Person
 from keyback.domain.secret import Secret
-from keyback.domain.throttle import BUDGET, OF_SOURCE, OF_WIDER, Side, seconds, wait_left
+from keyback.domain.throttling.password_attempts import BUDGET, OF_SOURCE, OF_WIDER, Side, seconds, wait_left
 from keyback.domain.tokens import token_digest
 from keyback.domain.units import MINUTE
 
