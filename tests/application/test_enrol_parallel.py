@@ -14,9 +14,9 @@ from keyback.application.account import change_password, lockdown
 from keyback.application.enrolment import contacts, factors
 from keyback.application.ports.storage import Session, Tx
 from keyback.application.signin.sessions import SignedIn
-from keyback.domain.challenges.challenge import WINDOW_TRIES
 from keyback.domain.errors import Refusal
 from keyback.domain.secret import Secret
+from keyback.domain.throttling.limits import WINDOW_TRIES
 from keyback.domain.tokens import token_digest
 from tests.attacks.enrolled import add_totp, person_id
 from tests.attacks.steps import HERE, OLD, Tray, drain, fit, set_password, sign_in, types

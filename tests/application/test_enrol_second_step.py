@@ -17,8 +17,8 @@ from keyback.application.signin import second_step, sign_in, step_up
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.step_up import Step
 from keyback.domain import tokens
-from keyback.domain.challenges import challenge as ch
 from keyback.domain.people.factor import COOL_IN
+from keyback.domain.throttling.limits import HARD_CAP, WINDOW_TRIES
 from tests.attacks.enrolled import add_codes, add_contact, add_totp, person_id, totp_now
 from tests.attacks.steps import HERE, OLD, drain, fit, set_password
 from tests.conftest import Kit, person
@@ -84,7 +84,7 @@ def test_a_hundred_wrong_answers_switch_the_app_off(make_kit: Make) -> None:
     kit = kit_of(make_kit)
     add_totp(kit)
     pid = person_id(kit)
-    kit.write(lambda tx: tx.counters.add([f"totp/s/{pid}"] * (ch.HARD_CAP // 2)))
+    kit.write(lambda tx: tx.counters.add([f"totp/s/{pid}"] * (HARD_CAP // 2)))
     answer = second(kit, password(kit).token, totp_now(kit))
     assert answer == Step("no_tries")
 
@@ -92,11 +92,11 @@ def test_a_hundred_wrong_answers_switch_the_app_off(make_kit: Make) -> None:
 def test_wrong_answers_of_one_hour_make_it_wait_and_right_ones_do_not(make_kit: Make) -> None:
     kit = kit_of(make_kit)
     add_totp(kit)
-    for _ in range(ch.WINDOW_TRIES + 3):  # somebody who signs in all morning
+    for _ in range(WINDOW_TRIES + 3):  # somebody who signs in all morning
         assert isinstance(second(kit, password(kit).token, totp_now(kit)), SignedIn)
         kit.clock.forward(seconds=31)
     token = password(kit).token
-    for _ in range(ch.WINDOW_TRIES):
+    for _ in range(WINDOW_TRIES):
         assert second(kit, token, "000000") == Step("wrong")
     assert second(kit, token, totp_now(kit)) == Step("no_tries")
     kit.clock.forward(minutes=61)

@@ -12,7 +12,7 @@ from keyback.application.origin import Origin
 from keyback.application.recovery import mailed_link
 from keyback.application.signin import step_up
 from keyback.application.throttling import proof_attempts
-from keyback.domain.challenges import challenge as ch
+from keyback.domain.throttling.limits import HARD_CAP, TRIES_SHOWN, WINDOW_TRIES
 from tests.attacks.enrolled import add_totp, answer_way, ask_way, person_id, totp_now
 from tests.attacks.steps import HERE, Tray, ask, begin, drain, fit, statements, try_code
 from tests.conftest import Kit, person
@@ -44,21 +44,21 @@ def wrong_digits(kit: Kit) -> str:
 def flood(kit: Kit, origin: Origin, times: int) -> None:
     """So many wrong digits, as many on each page as it takes."""
     for n in range(times):
-        if n % (ch.TRIES_SHOWN - 1) == 0:
+        if n % (TRIES_SHOWN - 1) == 0:
             handle = page(kit)
         assert answer_way(kit, handle, "totp", wrong_digits(kit), origin) == "wrong"
 
 
 def test_the_parts_are_within_the_hundred() -> None:
-    assert proof_attempts.CODE + proof_attempts.OWN <= ch.HARD_CAP
-    assert proof_attempts.PROOF + proof_attempts.OWN + step_up.CAP <= ch.HARD_CAP <= 100
-    assert proof_attempts.OWN >= ch.TRIES_SHOWN
+    assert proof_attempts.CODE + proof_attempts.OWN <= HARD_CAP
+    assert proof_attempts.PROOF + proof_attempts.OWN + step_up.CAP <= HARD_CAP <= 100
+    assert proof_attempts.OWN >= TRIES_SHOWN
 
 
 @pytest.mark.covers("J1", "INV-I9", "N-T4")
 def test_a_strangers_wrong_digits_do_not_switch_off_the_owners(make_kit: Make, database_url: str) -> None:
     kit, _, mine = kit_of(make_kit, database_url)
-    flood(kit, STRANGER, ch.WINDOW_TRIES + 2)
+    flood(kit, STRANGER, WINDOW_TRIES + 2)
     there = page(kit)
     assert answer_way(kit, there, "totp", totp_now(kit), STRANGER) == "wrong", "the strangers' hour is used up"
     assert answer_way(kit, there, "totp", totp_now(kit), replace(mine, device="of somebody else")) == "wrong"
@@ -70,8 +70,8 @@ def test_a_strangers_wrong_mailed_codes_do_not_either(make_kit: Make, database_u
     kit, tray, mine = kit_of(make_kit, database_url)
     handle, _, code, _ = begin(kit, tray)
     wrong = f"{(int(code) + 1) % 10**8:08}"
-    for n in range(ch.WINDOW_TRIES + 2):
-        if n % ch.TRIES_SHOWN == 0:
+    for n in range(WINDOW_TRIES + 2):
+        if n % TRIES_SHOWN == 0:
             other = ask(kit, "maya").handle
             drain(kit)
         assert try_code(kit, other, wrong, STRANGER) == "wrong_code"
@@ -84,8 +84,8 @@ def test_a_strangers_wrong_mailed_codes_do_not_either(make_kit: Make, database_u
 def test_each_part_has_its_end(make_kit: Make, database_url: str, own: bool) -> None:
     kit, _, mine = kit_of(make_kit, database_url)
     there, allowed = (mine, proof_attempts.OWN) if own else (STRANGER, proof_attempts.PROOF)
-    for _ in range(-(-allowed // ch.WINDOW_TRIES)):
-        flood(kit, there, min(ch.WINDOW_TRIES, allowed))
+    for _ in range(-(-allowed // WINDOW_TRIES)):
+        flood(kit, there, min(WINDOW_TRIES, allowed))
         kit.clock.forward(hours=1, minutes=1)
     assert answer_way(kit, page(kit), "totp", totp_now(kit), there) == "wrong"
     kit.clock.forward(hours=400)
@@ -100,7 +100,7 @@ def test_each_part_has_its_end(make_kit: Make, database_url: str, own: bool) -> 
 def test_what_the_hour_does_not_allow_uses_up_nothing(make_kit: Make) -> None:
     kit, tray, _ = kit_of(make_kit)
     for n in range(proof_attempts.CODE):
-        if n % ch.TRIES_SHOWN == 0:
+        if n % TRIES_SHOWN == 0:
             handle = ask(kit, "maya").handle
             drain(kit)
         assert try_code(kit, handle, "00000000", STRANGER) == "wrong_code"

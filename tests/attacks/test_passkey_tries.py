@@ -13,8 +13,8 @@ from keyback.application import known_devices
 from keyback.application.origin import Origin
 from keyback.application.signin import passkey, sign_in
 from keyback.application.signin.sessions import SignedIn
-from keyback.domain.challenges import challenge as ch
 from keyback.domain.people.factor import Factor
+from keyback.domain.throttling.limits import WINDOW_TRIES
 from keyback.testing.authenticator import Authenticator
 from tests.attacks.enrolled import person_id
 from tests.attacks.steps import HERE
@@ -52,7 +52,7 @@ def show(kit: Kit, key: Authenticator, origin: Origin = HERE, *, forged: bool = 
 def test_a_stranger_with_the_id_of_a_passkey_keeps_its_owner_from_nothing(make_kit: Make, database_url: str) -> None:
     kit, key = owner(make_kit, database_url)
     for _ in range(11):
-        for _ in range(ch.WINDOW_TRIES):
+        for _ in range(WINDOW_TRIES):
             assert show(kit, key, STRANGER, forged=True) == sign_in.NotSignedIn("wrong")
         kit.clock.forward(minutes=61)
     assert show(kit, key, STRANGER) == sign_in.NotSignedIn("wrong"), "from there not even the right one"
@@ -65,11 +65,11 @@ def test_the_owners_browser_is_not_kept_out_by_its_own_network(make_kit: Make, d
     kit, key = owner(make_kit, database_url)
     pid = person_id(kit)
     mine = replace(STRANGER, device=kit.write(lambda tx: known_devices.remember(tx, pid, STRANGER)))
-    for _ in range(ch.WINDOW_TRIES):
+    for _ in range(WINDOW_TRIES):
         show(kit, key, STRANGER, forged=True)
     assert show(kit, key, STRANGER) == sign_in.NotSignedIn("wrong")
     assert isinstance(show(kit, key, mine), SignedIn)
-    for _ in range(ch.WINDOW_TRIES):
+    for _ in range(WINDOW_TRIES):
         show(kit, key, mine, forged=True)
     assert show(kit, key, mine) == sign_in.NotSignedIn("wrong"), "guessing is capped there, too"
     kit.clock.forward(minutes=61)
@@ -79,5 +79,5 @@ def test_the_owners_browser_is_not_kept_out_by_its_own_network(make_kit: Make, d
 @pytest.mark.covers("N-T6")
 def test_right_answers_are_no_tries(make_kit: Make) -> None:
     kit, key = owner(make_kit)
-    for _ in range(ch.WINDOW_TRIES + 3):
+    for _ in range(WINDOW_TRIES + 3):
         assert isinstance(show(kit, key), SignedIn)

@@ -12,7 +12,7 @@ from keyback.application.ports.storage import Tx
 from keyback.application.signin.sign_in import NotSignedIn
 from keyback.application.throttling.proof_attempts import count
 from keyback.domain import units
-from keyback.domain.challenges import challenge as ch
+from keyback.domain.throttling.limits import WINDOW_TRIES
 from keyback.domain.throttling.password_attempts import OF_SOURCE
 from tests.attacks.steps import HERE, sign_in
 from tests.attacks.test_throttling import WRONG, guess, owned
@@ -100,7 +100,7 @@ def test_wrong_codes_and_wrong_passwords_meet_it(make_kit: Make) -> None:
     assert codes(1) == 1
     assert passwords(1, 0) == [WRONG]
     kit.clock.now += HOUR - 1000
-    assert codes(20) == ch.WINDOW_TRIES - 1
+    assert codes(20) == WINDOW_TRIES - 1
     assert passwords(OF_SOURCE - 1, 1) == [WRONG] * (OF_SOURCE - 1)
     kit.clock.now += 2000
     assert codes(20) <= 1
@@ -108,5 +108,5 @@ def test_wrong_codes_and_wrong_passwords_meet_it(make_kit: Make) -> None:
     assert isinstance(slow, NotSignedIn)
     assert slow.reason == "slow_down"
     kit.clock.now += slow.wait_s * 1000
-    assert codes(20) == ch.WINDOW_TRIES
+    assert codes(20) == WINDOW_TRIES
     assert passwords(1, 600) == [WRONG], "whoever waits as long as they are told"

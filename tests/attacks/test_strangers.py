@@ -17,8 +17,8 @@ from keyback.application.recovery import cancel, extra_mail, mailed_link
 from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.start import Started
 from keyback.domain import tokens
-from keyback.domain.challenges import challenge as ch
 from keyback.domain.recovery import case as dc
+from keyback.domain.throttling.limits import FETCHED_PER_HOUR, MAILS_PER_HOUR, PLAIN_PER_HOUR
 from keyback.web.app import make_app, make_desk
 from tests.attacks.steps import (
     HERE,
@@ -394,7 +394,7 @@ def test_fetched_mails_have_a_limit_too(make_kit: Make) -> None:
         if len(tray.letters) == sent:
             break
         sent, token = len(tray.letters), secrets_of(tray.letters[-1])[0]
-    assert sent == ch.MAILS_PER_HOUR + ch.FETCHED_PER_HOUR
+    assert sent == MAILS_PER_HOUR + FETCHED_PER_HOUR
 
 
 @pytest.mark.covers("A7", "INV-I10")
@@ -502,7 +502,7 @@ def test_mails_without_a_link_never_use_up_the_hour(make_kit: Make, journey: str
     for _ in range(6):
         ask(kit, "maya", journey=journey, system="sso")
     drain(kit)
-    assert len(tray.letters) == ch.PLAIN_PER_HOUR
+    assert len(tray.letters) == PLAIN_PER_HOUR
     begin(kit, tray)
     assert len(tray.to("maya@example.com")) == 1
 

@@ -18,9 +18,9 @@ from keyback.application.ports.storage import Tx
 from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.throttling import password_attempts
-from keyback.domain.challenges.challenge import HARD_CAP
 from keyback.domain.passwords.rules import DAY
 from keyback.domain.secret import Secret
+from keyback.domain.throttling.limits import HARD_CAP
 from keyback.domain.throttling.password_attempts import BUDGET, FREE, OF_SOURCE
 from keyback.domain.units import HOUR
 from tests.attacks.enrolled import person_id

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyback.domain.challenges.challenge import HARD_CAP
+from keyback.domain.throttling.limits import HARD_CAP
 from keyback.domain.throttling.password_attempts import (
     BUDGET,
     DAY,

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from keyback.application.recovery import cancel, mailed_link, resolve, start
-from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
+from keyback.domain.throttling.limits import TRIES_SHOWN, WINDOW_TRIES
 from keyback.storage.database import SqlDatabase
 from tests.attacks.steps import HERE, accept, ask, begin, case_of, drain, fit, here, secrets_of
 from tests.conftest import Kit, person
@@ -48,7 +48,7 @@ def test_five_hundred_guesses_on_one_page(database_url: str, make_kit: Make, com
 
     async def go() -> Counter[str]:
         nodes: list[Any] = [kit.services.db, other]
-        tried = [*guesses(code, ch.TRIES_SHOWN), code, *guesses(code, 494)]
+        tried = [*guesses(code, TRIES_SHOWN), code, *guesses(code, 494)]
         answers = await asyncio.gather(
             *(mailed_link.try_code(nodes[n % 2], handle, g, here(kit)) for n, g in enumerate(tried))
         )
@@ -56,8 +56,8 @@ def test_five_hundred_guesses_on_one_page(database_url: str, make_kit: Make, com
         return Counter(a for a, _ in answers)
 
     found = kit.run(go())
-    assert len(compared) == ch.TRIES_SHOWN
-    assert found["no_tries"] == 500 - ch.TRIES_SHOWN
+    assert len(compared) == TRIES_SHOWN
+    assert found["no_tries"] == 500 - TRIES_SHOWN
     assert found["accepted"] == compared.count(code)
     late, left = kit.run(mailed_link.try_code(kit.services.db, handle, code, here(kit)))
     assert (late, left) == ("no_tries", 0)
@@ -105,8 +105,8 @@ def test_the_window_holds_over_handles_that_each_had_a_live_code(make_kit: Make,
             tried = [mailed_link.try_code(db, handle, g, here(kit)) for g in guesses(code, 100)]
             return Counter(a for a, _ in await asyncio.gather(*tried))
 
-        assert kit.run(go())["wrong_code"] == ch.TRIES_SHOWN
-    assert len(compared) == ch.WINDOW_TRIES
+        assert kit.run(go())["wrong_code"] == TRIES_SHOWN
+    assert len(compared) == WINDOW_TRIES
     handle, link, code, _ = mails[-1]
     assert kit.run(mailed_link.try_code(kit.services.db, handle, code, here(kit))) == ("no_tries", 0)
     assert accept(kit, link) is None  # the link is no guess, and stays open to its owner

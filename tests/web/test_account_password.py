@@ -13,8 +13,8 @@ from keyback.application.ports.hashing import Busy
 from keyback.application.signin import step_up
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.throttling import password_attempts
-from keyback.domain.challenges.challenge import WINDOW_TRIES
 from keyback.domain.secret import Secret
+from keyback.domain.throttling.limits import WINDOW_TRIES
 from keyback.domain.tokens import token_digest
 from tests.attacks.steps import fit, set_password, sign_in
 from tests.conftest import Kit, person

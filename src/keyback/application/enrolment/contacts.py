@@ -20,7 +20,6 @@ from keyback.application.ports.proofs import Asked, Holder, Proof, Target
 from keyback.application.ports.storage import Database, Job, Tx
 from keyback.application.throttling.mail_quota import Ask, may_send
 from keyback.domain import tokens
-from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt, link_token
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.people.factor import COOL_IN
@@ -28,6 +27,7 @@ from keyback.domain.people.person import Contact, ContactChannel, Person, canoni
 from keyback.domain.people.phone import e164
 from keyback.domain.policy.rules import Policy
 from keyback.domain.recovery.events import Note
+from keyback.domain.throttling.limits import WINDOW_TRIES
 
 Kind = Literal["mail", "sms", "im", "helper"]
 PROOF_OF: Mapping[Kind, str] = {
@@ -179,7 +179,7 @@ def _count(tx: Tx, person: Person, contact_id: str) -> Asked | None:
         raise Refusal("over")
     contact, prompt = found[0], found[1]
     key = f"enrol/{person.id}"
-    if tx.counters.add([key])[key].hour > ch.WINDOW_TRIES:
+    if tx.counters.add([key])[key].hour > WINDOW_TRIES:
         tx.counters.take_back([key])  # not compared, so no try
         return None
     if prompt.key_id not in tx.seals.ids:

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from keyback.application.origin import device_words
 from keyback.application.ports.storage import Intake, Job, Tx
-from keyback.domain.challenges.challenge import MAILS_PER_DAY, MAILS_PER_HOUR
 from keyback.domain.challenges.prompt import Prompt, link_token
 from keyback.domain.people.person import Contact
 from keyback.domain.recovery.events import Note
+from keyback.domain.throttling.limits import MAILS_PER_DAY, MAILS_PER_HOUR
 from keyback.domain.units import HOUR
 
 LIFE = 3 * 24 * HOUR

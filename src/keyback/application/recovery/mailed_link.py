@@ -26,6 +26,7 @@ from keyback.domain.policy.rules import Journey
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import State
 from keyback.domain.recovery.events import Note
+from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
 
 Problem = Literal["expired", "used", "replaced", "overtaken", "broken", "stopped", "wrong_number"]
 CodeAnswer = Literal["accepted", "done", "wrong_code", "no_tries", "not_a_code"]
@@ -213,7 +214,7 @@ class _Counted:
 
 def _left(tx: Tx, handle: str) -> int:
     intake = tx.intakes.get(handle)
-    return max(0, ch.TRIES_SHOWN - intake.tries) if intake else 0
+    return max(0, TRIES_SHOWN - intake.tries) if intake else 0
 
 
 def _count(tx: Tx, handle: str, origin: Origin) -> _Counted | None:
@@ -223,12 +224,12 @@ def _count(tx: Tx, handle: str, origin: Origin) -> _Counted | None:
         raise Refusal("not_found")
     if evidence.shown(tx, intake, LINK):
         return None
-    tries = tx.intakes.count_try(handle, ch.TRIES_SHOWN)
+    tries = tx.intakes.count_try(handle, TRIES_SHOWN)
     if tries is None:
         return _Counted(None)
     people = frozenset(c.person_id for c in tx.challenges.of_intake(handle) if c.ended is None)
     over = proof_attempts.count(tx, "code", people, intake.subject.hex(), origin)
-    return _Counted(ch.TRIES_SHOWN - tries, people, over)
+    return _Counted(TRIES_SHOWN - tries, people, over)
 
 
 def _compare(tx: Tx, handle: str, code: str, counted: _Counted, here: Here) -> CodeAnswer:
@@ -257,7 +258,7 @@ def _compare(tx: Tx, handle: str, code: str, counted: _Counted, here: Here) -> C
 
 def ask_again(tx: Tx, handle: str) -> bool:
     """Queues a new mail, at most every two minutes; False when it is too early or over."""
-    return tx.intakes.ask_again(handle, tx.now - ch.RESEND_AFTER)
+    return tx.intakes.ask_again(handle, tx.now - RESEND_AFTER)
 
 
 def renew(tx: Tx, token: str) -> str | None:
@@ -268,7 +269,7 @@ def renew(tx: Tx, token: str) -> str | None:
     c = tx.challenges.by_link(tokens.token_digest(token))
     if c is None or c.ended in ("wrong_number", "stopped"):
         return None  # its reader said that it was not them, or was told a number that was wrong
-    tx.intakes.ask_again(c.intake_id, tx.now - ch.RESEND_AFTER)
+    tx.intakes.ask_again(c.intake_id, tx.now - RESEND_AFTER)
     return c.intake_id
 
 
@@ -278,7 +279,7 @@ def number_for(seals: Seals, handle: str) -> int:
 
 
 def seconds_to_resend(intake: Intake, now: int) -> int:
-    return max(0, -(-(intake.asked_at + ch.RESEND_AFTER - now) // 1000))
+    return max(0, -(-(intake.asked_at + RESEND_AFTER - now) // 1000))
 
 
 def seconds_of_code(intake: Intake, now: int) -> int:

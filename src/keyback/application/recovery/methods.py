@@ -23,7 +23,6 @@ from keyback.application.recovery.start import INTAKE_LIFE
 from keyback.application.showing import Fits
 from keyback.application.signin import step_up
 from keyback.application.throttling import duplicate_answers, proof_attempts
-from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.prompt import Prompt, Want
 from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import Ages, living
@@ -34,6 +33,7 @@ from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case
 from keyback.domain.recovery.events import Note
 from keyback.domain.secret import Secret
+from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
 
 DEFAULT_AGES = Ages()
 ANY_AGE = Ages(NEVER, NEVER, NEVER)  # what was asked may be answered; evidence says what it weighs by then
@@ -98,7 +98,7 @@ def ask(tx: Tx, handle: str, proof: Proof, target: str = "") -> bool:
     Args:
         target: id of the contact or factor that was chosen; only pages that have proven something choose.
     """
-    wait = ch.RESEND_AFTER if proof.carrier else 0
+    wait = RESEND_AFTER if proof.carrier else 0
     target = target if target.isascii() and target.isprintable() else ""
     want = Want(handle, proof.name, tx.now, tx.now + INTAKE_LIFE, target[:22])
     return tx.prompts.want(want, tx.now - wait)
@@ -180,7 +180,7 @@ async def _answer(
 ) -> tuple[WayAnswer, int, Secret | None]:
     counted = await db.write(lambda tx: _count(tx, handle, proof, here.origin, fits))
     if counted is None:
-        return "done", ch.TRIES_SHOWN, None
+        return "done", TRIES_SHOWN, None
     if counted.left is None:
         return "no_tries", 0, None
     asked, now = await db.read(lambda tx: (_asked(tx, handle, proof, counted.over), tx.now))
@@ -223,7 +223,7 @@ def _count(tx: Tx, handle: str, proof: Proof, origin: Origin, fits: Fits | None)
         return None
     if fits is not None and not _still(tx, handle, proof, fits):
         raise Refusal("wrong_state")
-    tries = tx.prompts.count_try(handle, name, ch.TRIES_SHOWN)
+    tries = tx.prompts.count_try(handle, name, TRIES_SHOWN)
     if tries is None:
         return _Counted(None)
     live = _live(tx, handle, name)
@@ -231,7 +231,7 @@ def _count(tx: Tx, handle: str, proof: Proof, origin: Origin, fits: Fits | None)
     over = proof_attempts.count(tx, name, people, intake.subject.hex(), origin)
     if PROOFS.get(name) == "knowledge":
         over |= {p.person_id for p in live if not proof_attempts.count_answer(tx, p.person_id, _question(tx, p))}
-    return _Counted(ch.TRIES_SHOWN - tries, people, over, shown)
+    return _Counted(TRIES_SHOWN - tries, people, over, shown)
 
 
 def _question(tx: Tx, prompt: Prompt) -> str:

@@ -11,10 +11,10 @@ from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.remedy import Opened, close_case, opened
 from keyback.application.showing import Fits, anything
 from keyback.application.signin import step_up
-from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.people.factor import BOUND, COOL_IN, Factor
 from keyback.domain.recovery import case as dc
+from keyback.domain.throttling.limits import WINDOW_TRIES
 from keyback.domain.units import HOUR, MINUTE
 
 SETUP_LIFE = 20 * MINUTE
@@ -70,7 +70,7 @@ def replace_factor(tx: Tx, app: EnrolsApp, handle: str, typed: str, here: Here, 
     if not fits(new.id):
         raise Refusal("wrong_state")
     key = f"enrol/{o.person.id}"
-    if tx.counters.add([key])[key].hour > ch.WINDOW_TRIES * 2:
+    if tx.counters.add([key])[key].hour > WINDOW_TRIES * 2:
         tx.counters.take_back([key])  # not compared, so no try
         return False
     step = app.first_step(str(new.data["seed"]), typed, tx.now)

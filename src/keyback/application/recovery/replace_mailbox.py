@@ -11,10 +11,10 @@ from keyback.application.recovery.remedy import Opened, close_case, opened
 from keyback.application.showing import Fits, anything
 from keyback.application.throttling.mail_quota import Ask, may_send
 from keyback.domain import tokens
-from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt, short_code
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.people.person import Contact, canonicalize
+from keyback.domain.throttling.limits import MAILS_PER_HOUR, WINDOW_TRIES
 
 
 def other_mailboxes(tx: Tx, person_id: str) -> tuple[Contact, ...]:
@@ -42,7 +42,7 @@ def start_mailbox(tx: Tx, handle: str, address: str, here: Here) -> str:
     contact = Contact(tx.new_id(), o.person.id, "mail", address.strip(), "backup", "pending", "person", added_at=tx.now)
     allowed = may_send(tx, Ask(o.person.id, contact, "proven", code=True, typed=True))
     # Fewer than whoever is signed in gets: a recovery needs one.
-    if allowed == "person" or tx.counters.get(f"mail/new/{o.person.id}").hour > ch.MAILS_PER_HOUR:
+    if allowed == "person" or tx.counters.get(f"mail/new/{o.person.id}").hour > MAILS_PER_HOUR:
         raise Refusal("too_many")
     if not tx.contacts.add(contact):
         raise Refusal("known")
@@ -98,7 +98,7 @@ def confirm_mailbox(tx: Tx, handle: str, typed: str, here: Here, fits: Fits = an
     new = tx.contacts.many([live[-1].target]).get(live[-1].target) if live else None
     if new is not None and not fits(new.address):
         raise Refusal("wrong_state")
-    if not live or tx.counters.add([key])[key].hour > ch.WINDOW_TRIES:
+    if not live or tx.counters.add([key])[key].hour > WINDOW_TRIES:
         raise Refusal("over")
     p = live[-1]
     digits = "".join(c for c in typed if not c.isspace() and c != "-")

@@ -15,11 +15,11 @@ from keyback.application.signin import sessions
 from keyback.application.signin.sessions import SYSTEM, SignedIn
 from keyback.application.signin.sign_in import NotSignedIn
 from keyback.application.throttling import proof_attempts
-from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
 from keyback.domain.passwords.rules import PRESETS, Rules
 from keyback.domain.people.person import Person
 from keyback.domain.recovery.events import Note
+from keyback.domain.throttling.limits import HARD_CAP, WINDOW_TRIES
 
 TOKEN_BYTES = 16
 
@@ -99,7 +99,7 @@ def _meant(tx: Tx, ticket: str, lookup: bytes | None, origin: Origin) -> tuple[l
         tx.counters.take_back([tries])  # the same ticket again: nothing is compared, so it is no try
     if used or factor is None or factor.state != "active":
         return [], tries
-    if counts[tries].total > ch.HARD_CAP or counts[tries].hour > ch.WINDOW_TRIES:
+    if counts[tries].total > HARD_CAP or counts[tries].hour > WINDOW_TRIES:
         tx.counters.take_back([tries])  # not compared, so no try
         return [], tries
     person = tx.people.person(factor.person_id)

@@ -21,19 +21,19 @@ from keyback.application.ports.proofs import Asked, Holder, MakesCodes, Proof, T
 from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
 from keyback.application.throttling import duplicate_answers, password_attempts, proof_attempts
-from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt, Purpose
 from keyback.domain.people.factor import BOUND, Factor, FactorKind, SavedCode
 from keyback.domain.people.person import Person
 from keyback.domain.recovery.events import Note
 from keyback.domain.secret import Secret
+from keyback.domain.throttling.limits import HARD_CAP, WINDOW_TRIES
 from keyback.domain.units import MINUTE
 
 T = TypeVar("T")
 FRESH = 10 * MINUTE  # how long a second step, or the password of somebody without one, lets things be changed
 PROOF_OF: dict[FactorKind, str] = {"passkey": "passkey", "totp": "totp", "recovery_codes": "recovery_code"}
 """Factors that can be a second step, the strongest first, with the proof that judges each."""
-CAP = ch.HARD_CAP // 2  # the other half is for recoveries: `guesses`
+CAP = HARD_CAP // 2  # the other half is for recoveries: `guesses`
 FEW = 3  # saved codes left, from which on the owner is told
 StepAnswer = Literal["accepted", "done", "wrong", "not_a_code", "replayed", "no_tries", "over", "stale"]
 Fault = Literal["", "wrong", "no_tries"]
@@ -216,7 +216,7 @@ def _count(tx: Tx, page: str, proof: Proof, fits: Fits) -> tuple[list[Asked], St
     keys = _keys(proof, live[0].prompt.person_id)
     counts = tx.counters.add(keys)
     total, window = (counts[k] for k in keys)
-    if total.total > CAP or window.hour > ch.WINDOW_TRIES:
+    if total.total > CAP or window.hour > WINDOW_TRIES:
         tx.counters.take_back(keys)  # not compared, so no try
         return live, "no_tries"
     return live, None
@@ -338,7 +338,7 @@ def _compared(tx: Tx, session: Session, key: str, ok: bool, origin: Origin) -> N
 
 def _counted(tx: Tx, key: str) -> bool:
     count = tx.counters.add([key])[key]
-    if count.total <= ch.HARD_CAP and count.hour <= ch.WINDOW_TRIES:
+    if count.total <= HARD_CAP and count.hour <= WINDOW_TRIES:
         return True
     tx.counters.take_back([key])  # not compared, so no try
     return False

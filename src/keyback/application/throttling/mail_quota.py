@@ -33,15 +33,23 @@ from keyback.application.ports.channels import LetterKind
 from keyback.application.ports.storage import Count, Tx
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.people.person import Contact
+from keyback.domain.throttling.limits import (
+    FETCHED_PER_DAY,
+    FETCHED_PER_HOUR,
+    MAILS_PER_DAY,
+    MAILS_PER_HOUR,
+    PLAIN_PER_DAY,
+    PLAIN_PER_HOUR,
+)
 from keyback.domain.throttling.sms_quota import Asker
 
 LIMITS: Mapping[str, tuple[int, int]] = {
-    "mail": (ch.MAILS_PER_HOUR, ch.MAILS_PER_DAY),
-    "mail/plain": (ch.PLAIN_PER_HOUR, ch.PLAIN_PER_DAY),
+    "mail": (MAILS_PER_HOUR, MAILS_PER_DAY),
+    "mail/plain": (PLAIN_PER_HOUR, PLAIN_PER_DAY),
     "mail/to": (ch.ADDRESS_PER_HOUR, ch.ADDRESS_PER_DAY),
-    "mail/to/codes": (ch.MAILS_PER_HOUR, ch.MAILS_PER_DAY),
-    "mail/fetched": (ch.FETCHED_PER_HOUR, ch.FETCHED_PER_DAY),
-    "mail/known": (ch.MAILS_PER_HOUR, ch.MAILS_PER_DAY),
+    "mail/to/codes": (MAILS_PER_HOUR, MAILS_PER_DAY),
+    "mail/fetched": (FETCHED_PER_HOUR, FETCHED_PER_DAY),
+    "mail/known": (MAILS_PER_HOUR, MAILS_PER_DAY),
     "mail/proven": (ch.PROVEN_PER_HOUR, ch.PROVEN_PER_DAY),
     "mail/new": (ch.TYPED_PER_HOUR, ch.TYPED_PER_DAY),
     "mail/own/codes": (ch.TYPED_PER_HOUR, ch.TYPED_PER_DAY),

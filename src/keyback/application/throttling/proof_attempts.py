@@ -12,7 +12,7 @@ from typing import Final
 
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Tx
-from keyback.domain.challenges.challenge import HARD_CAP, WINDOW_TRIES
+from keyback.domain.throttling.limits import HARD_CAP, WINDOW_TRIES
 from keyback.domain.tokens import token_digest
 
 OWN: Final = 10  # wrong answers in a row from browsers that the person signed in with

@@ -16,18 +16,10 @@ from keyback.domain.units import HOUR, MINUTE
 LINK_LIFE = 60 * MINUTE  # hard maximum 24 h (N-R5)
 CODE_LIFE = 10 * MINUTE  # hard maximum 24 h by mail (N-R5); ten minutes as asks
 CODE_DIGITS = 8
-TRIES_SHOWN = 5  # wrong codes on one page before a new mail is needed
-HARD_CAP = 100  # consecutive failures of one person's proof before it is off (NIST SP 800-63B-4 3.2.2)
-WINDOW_TRIES = 10  # wrong codes for one person in an hour, over all of their recoveries
-MAILS_PER_HOUR = 3
-MAILS_PER_DAY = 10
-PLAIN_PER_HOUR, PLAIN_PER_DAY = 2, 5  # of these, mails without a link
 ADDRESS_PER_HOUR, ADDRESS_PER_DAY = 8, 24  # to one address, which several people may share
-FETCHED_PER_HOUR, FETCHED_PER_DAY = 3, 5  # beside these, mails that links of them fetched
 PROVEN_PER_HOUR, PROVEN_PER_DAY = 6, 15  # beside these, messages asked for by a page that has proven something
 TYPED_PER_HOUR, TYPED_PER_DAY = 6, 10  # codes to addresses that somebody who has shown who they are typed
 FETCH_LIFE = 24 * HOUR  # a link fetches for as long, though it proves for an hour only
-RESEND_AFTER = 2 * MINUTE
 
 # `replaced`: by a newer one of the same request; `overtaken`: another request of the same case was accepted first.
 Ending = Literal["used", "replaced", "overtaken", "stopped", "wrong_number", "spent"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from keyback.domain.challenges.challenge import HARD_CAP
+from keyback.domain.throttling.limits import HARD_CAP
 from keyback.domain.units import HOUR, MINUTE
 
 DAY = 24 * HOUR

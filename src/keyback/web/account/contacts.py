@@ -15,12 +15,12 @@ from keyback.application.enrolment import contacts, invitations
 from keyback.application.enrolment import factors as enrolment_factors
 from keyback.application.people import address_changes
 from keyback.application.ports.storage import Tx
-from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.prompt import Prompt
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.people.ages import DAY, Ages, age_of
 from keyback.domain.people.factor import BOUND
 from keyback.domain.people.person import Contact, one_domain
+from keyback.domain.throttling.limits import RESEND_AFTER
 from keyback.web import links, pages
 from keyback.web.account import factors
 from keyback.web.account.session import Me, Stale, confirmed, page, signed_in
@@ -162,7 +162,7 @@ async def _one(desk: Desk, request: Request, me: Me, status: int = 200, **over: 
         return see("/account/contacts")
     contact, prompt, now = found
     left = max(0, (prompt.expires_at - now) // 1000) if prompt else 0
-    again = max(0, -(-(prompt.created_at + ch.RESEND_AFTER - now) // 1000)) if prompt else 0
+    again = max(0, -(-(prompt.created_at + RESEND_AFTER - now) // 1000)) if prompt else 0
     model = ConfirmContact(contact.id, contacts.kind_of(contact), contact.address, left, again, **over)
     return page(desk, request, me, model, status, path="/account/contacts")
 
@@ -198,7 +198,7 @@ async def again(request: Request) -> Response:
         found = contacts.pending(tx, me.person.id, contact_id)
         if found is None:
             return None
-        if found[1] is None or found[1].created_at + ch.RESEND_AFTER <= tx.now:
+        if found[1] is None or found[1].created_at + RESEND_AFTER <= tx.now:
             contacts.send(tx, person, found[0], origin)
         return found[0]
 

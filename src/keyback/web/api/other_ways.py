@@ -8,8 +8,8 @@ from keyback.application.ports.hashing import Busy
 from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import issue_requested, methods
-from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
+from keyback.domain.throttling.limits import RESEND_AFTER
 from keyback.web.api import models as m
 from keyback.web.api.holding import Held, instant
 from keyback.web.api.strict import Stop
@@ -46,7 +46,7 @@ async def start(held: Held, request: Request, name: str, target: str) -> m.Asked
         return want.asked_at, dict(proof.form(asked, held.desk.locale(request)))
 
     asked_at, form = await s.db.write(ask)
-    wait = ch.RESEND_AFTER + 999 if proof.carrier else 0
+    wait = RESEND_AFTER + 999 if proof.carrier else 0
     return m.Asked(resend_at=instant(asked_at + wait), form=form if name in ("passkey", "recovery_contact") else None)
 
 

@@ -17,6 +17,7 @@ from keyback.domain.people.person import Account
 from keyback.domain.policy.rules import PROOFS
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case, State
+from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
 from keyback.locale import Locale, gettext
 from keyback.web.api import models as m
 from keyback.web.api.holding import instant
@@ -100,7 +101,7 @@ def _before_proof(desk: Desk, view: View) -> m.Waiting | m.Ended:
         return m.Ended(reason="cancelled")
     return m.Waiting(
         journey=i.journey,
-        tries_left=max(0, ch.TRIES_SHOWN - i.tries),
+        tries_left=max(0, TRIES_SHOWN - i.tries),
         resend_at=resend_at(i),
         code_expires_at=instant(i.asked_at + ch.CODE_LIFE),
         expires_at=instant(i.expires_at),
@@ -110,7 +111,7 @@ def _before_proof(desk: Desk, view: View) -> m.Waiting | m.Ended:
 
 def resend_at(i: Intake) -> str:
     """From when on a further mail goes out; rounded up, so that whoever waits for it is not too early."""
-    return instant(i.asked_at + ch.RESEND_AFTER + 999)
+    return instant(i.asked_at + RESEND_AFTER + 999)
 
 
 def _due(desk: Desk, locale: Locale, choice: new_password.Choice, results: list[m.Result]) -> m.PasswordDue:

@@ -18,11 +18,11 @@ from keyback.application.ports.hashing import Busy
 from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import issue_requested, methods, replace_factor
-from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.policy.rules import PROOFS, TIERS, Risk, Ruling, rule
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case
+from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
 from keyback.web import pages, shown
 from keyback.web.context import Desk, note_refusal, see
 from keyback.web.forms import read_form
@@ -170,7 +170,7 @@ async def _one(desk: Desk, request: Request, view: View, proof: Proof, status: i
         return see(f"/r/{handle}")  # it was answered, as by a colleague elsewhere: the page goes on by itself
     proven = view.case is not None
     left = max(0, (want.asked_at + proof.life_ms - view.now) // 1000)
-    again = max(0, -(-(want.asked_at + ch.RESEND_AFTER - view.now) // 1000)) if proof.carrier else None
+    again = max(0, -(-(want.asked_at + RESEND_AFTER - view.now) // 1000)) if proof.carrier else None
     model = OneWay(
         handle=handle,
         proof=proof.name,
@@ -179,8 +179,8 @@ async def _one(desk: Desk, request: Request, view: View, proof: Proof, status: i
         hint=asked[0].target.hint if proven and asked else "",
         seconds_left=left,
         resend_in_seconds=again,
-        error="no_tries" if want.tries >= ch.TRIES_SHOWN else None,
-        tries_left=max(0, ch.TRIES_SHOWN - want.tries),
+        error="no_tries" if want.tries >= TRIES_SHOWN else None,
+        tries_left=max(0, TRIES_SHOWN - want.tries),
         version=view.version,
         journey=view.intake.journey,
         of=shown.mark_of(seals, methods.question(seals, want, proof, asked)),
