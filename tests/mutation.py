@@ -23,6 +23,14 @@ MODULES = {
     "throttle": ("test_throttle.py",),
     "factor": ("test_factor.py",),
 }
+# Where each lies in the domain.
+PLACES = {
+    "policy": "policy/rules",
+    "challenge": "challenges/challenge",
+    "prompt": "challenges/prompt",
+    "throttle": "throttling/password_attempts",
+    "factor": "people/factor",
+}
 NEEDED = ("src", "tests", "docs", "pyproject.toml", "README.md", "LICENSE")
 # Module, a part of the changed line, and why no test can notice.
 SAME = (
@@ -69,7 +77,7 @@ def main(names: list[str]) -> int:
             else:
                 shutil.copyfile(source, place / part)
         tests = dict.fromkeys(t for n in names for t in MODULES[n])
-        modules = "\n".join(f"    src/keyback/domain/{n}.py" for n in names)
+        modules = "\n".join(f"    src/keyback/domain/{PLACES[n]}.py" for n in names)
         config = CONFIG.format(modules=modules, tests="\n".join(f"    tests/domain/{t}" for t in tests))
         (place / "setup.cfg").write_text(config, encoding="utf-8")
         done = _mutmut(place, "run", "--max-children", str(os.cpu_count() or 2))
@@ -88,7 +96,7 @@ def _judge(place: Path, said: str) -> int:
     for name, state in left:
         shown = _mutmut(place, "show", name).stdout
         change = [line for line in shown.splitlines() if re.match(r"[-+](?![-+])", line)]
-        module = name.split(".")[2]
+        module = next((n for n, place in PLACES.items() if f".domain.{place.replace('/', '.')}." in name), "")
         if any(where in ("", module) and part in "\n".join(change) for where, part, _ in SAME):
             continue
         unnoticed += 1
