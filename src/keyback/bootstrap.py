@@ -51,7 +51,7 @@ from keyback.registry import foreign_factory, foreign_gateway, foreign_proof
 from keyback.settings import Settings, System, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
 from keyback.storage.breach import BadBreachFile, BreachFile
-from keyback.storage.credentials import CredentialRows
+from keyback.storage.builtin_credentials import CredentialRows
 from keyback.storage.database import PATIENCE_S, SqlDatabase
 from keyback.storage.fitting import Peppers
 from keyback.storage.sealing import Keyring, KeyringError
