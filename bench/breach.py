@@ -15,7 +15,7 @@ from pathlib import Path
 from bench.machine import calibrate
 from bench.measures import Run
 from bench.report import Line, judged
-from keyback.storage.breach import BreachFile
+from keyback.storage.breach.lookup import BreachFile
 
 ENTRIES, QUICK_ENTRIES = 10_000_000, 1_000_000
 FP = 1e-4

@@ -50,7 +50,7 @@ from keyback.proofs.totp.method import Totp
 from keyback.registry import foreign_factory, foreign_gateway, foreign_proof
 from keyback.settings import Settings, System, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
-from keyback.storage.breach import BadBreachFile, BreachFile
+from keyback.storage.breach.lookup import BadBreachFile, BreachFile
 from keyback.storage.builtin_credentials import CredentialRows
 from keyback.storage.database import PATIENCE_S, SqlDatabase
 from keyback.storage.fitting import Peppers

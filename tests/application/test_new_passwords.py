@@ -27,8 +27,8 @@ from keyback.channels.mail.composer import MailComposer
 from keyback.domain.passwords.rules import DAY, PRESETS
 from keyback.domain.secret import Secret
 from keyback.settings import Unsafe
-from keyback.storage.breach import BreachFile
-from keyback.storage.breach_build import BreachBuilder
+from keyback.storage.breach.build import BreachBuilder
+from keyback.storage.breach.lookup import BreachFile
 from keyback.storage.database import make_engine
 from keyback.testing.mailbox import Mailbox
 from tests.attacks.steps import HERE, NEW, OLD, Tray, accept, begin, choose, drain, fit, page_of, proven, set_password

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from keyback.storage.breach import BreachFile
+from keyback.storage.breach.lookup import BreachFile
 from tests.cli.conftest import Keyback
 
 LEAKED = ["copper lantern", "harbour at noon", "中文密码很长很长"]

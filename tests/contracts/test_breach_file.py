@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyback.storage import breach_build
-from keyback.storage.breach import HEADER_BYTES, BadBreachFile, BreachFile
-from keyback.storage.breach_build import BreachBuilder, Built
-from keyback.storage.breach_sources import BadSource
+from keyback.storage.breach import build as breach_build
+from keyback.storage.breach.build import BreachBuilder, Built
+from keyback.storage.breach.lookup import HEADER_BYTES, BadBreachFile, BreachFile
+from keyback.storage.breach.sources import BadSource
 
 LEAKED = [f"copper lantern {i}" for i in range(3000)]
 

@@ -10,9 +10,9 @@ import click
 from keyback.application.clock import wall_clock
 from keyback.cli.common import at, echo_json, progress
 from keyback.domain.passwords.breach_filter import LEAST_FP, MOST_FP
-from keyback.storage.breach import BadBreachFile, BreachFile
-from keyback.storage.breach_build import BreachBuilder
-from keyback.storage.breach_sources import BadSource
+from keyback.storage.breach.build import BreachBuilder
+from keyback.storage.breach.lookup import BadBreachFile, BreachFile
+from keyback.storage.breach.sources import BadSource
 
 
 @click.group()

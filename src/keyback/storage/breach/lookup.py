@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from keyback.domain.passwords.breach_filter import MOST_ENTRIES, WIDTHS, Shape, prefix_of
-from keyback.storage.breach_sources import Told
+from keyback.storage.breach.sources import Told
 
 # A first byte outside ASCII, and both kinds of line end, so that a transfer "as text" is noticed (as in PNG).
 MAGIC: Final = b"\x89KBL\r\n\x1a\n"

@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import IO, Final
 
 from keyback.domain.passwords.breach_filter import MOST_ENTRIES, Shape, shape_for
-from keyback.storage.breach import GROUP, HEADER_BYTES, Header, untold
-from keyback.storage.breach_sources import BadSource, Told, files_of, prefixes
+from keyback.storage.breach.lookup import GROUP, HEADER_BYTES, Header, untold
+from keyback.storage.breach.sources import BadSource, Told, files_of, prefixes
 
 PARTS: Final = 1024
 _PART_SHIFT: Final = 54
