@@ -24,8 +24,8 @@ from bench import seed
 from bench.machine import parent
 from keyback.application.clock import wall_clock
 from keyback.storage.database import make_engine
+from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
-from keyback.storage.sealing import Keyring
 
 ROOT = Path(__file__).parent.parent
 SENDER = "keyback@example.com"

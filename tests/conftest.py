@@ -21,8 +21,8 @@ from keyback.application.services import Services
 from keyback.bootstrap import build, close
 from keyback.settings import Settings
 from keyback.storage.database import make_engine
+from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
-from keyback.storage.sealing import Keyring
 from tests.cheaper import CHEAP, cheap_hashing, compile_once, in_memory
 
 pytest_plugins = ["tests.conformance", "tests.noskip"]

@@ -54,7 +54,7 @@ from keyback.storage.breach.lookup import BadBreachFile, BreachFile
 from keyback.storage.builtin_credentials import CredentialRows
 from keyback.storage.database import PATIENCE_S, SqlDatabase
 from keyback.storage.fitting import Peppers
-from keyback.storage.sealing import Keyring, KeyringError
+from keyback.storage.keys.keyring import Keyring, KeyringError
 
 
 def load_keyring(s: Settings) -> Keyring:

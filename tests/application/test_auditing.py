@@ -26,7 +26,7 @@ from keyback.application.audit_log import (
 )
 from keyback.domain.recovery.events import Note
 from keyback.storage.audit import row_hash
-from keyback.storage.sealing import Keyring
+from keyback.storage.keys.keyring import Keyring
 from tests.conftest import Kit
 
 ROWS = 210  # more than two batches, as these tests cut them

@@ -19,8 +19,8 @@ import httpx2
 import pytest
 
 from keyback.storage.database import make_engine
+from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
-from keyback.storage.sealing import Keyring
 from keyback.testing.mailbox import Mailbox
 from keyback.web.front import MOST_BODY
 from keyback.web.rendering import load_static

@@ -11,7 +11,7 @@ import structlog
 from click.testing import CliRunner, Result
 
 from keyback.cli import main
-from keyback.storage.sealing import Keyring
+from keyback.storage.keys.keyring import Keyring
 
 
 @pytest.fixture

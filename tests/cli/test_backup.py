@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from keyback.settings import Settings
-from keyback.storage.sealing import Keyring
+from keyback.storage.keys.keyring import Keyring
 from tests.cli.conftest import Keyback
 from tests.cli.test_commands import case_id, on_services, sql
 

@@ -19,8 +19,8 @@ from keyback.storage import clock as clocks
 from keyback.storage import repairing, restoring
 from keyback.storage.clock import DatabaseClock
 from keyback.storage.database import SqlDatabase
+from keyback.storage.keys.keyring import Keyring
 from keyback.storage.schema import metadata
-from keyback.storage.sealing import Keyring
 from tests.application.test_faults import accept, begin, fit
 from tests.cli.conftest import Keyback
 from tests.cli.test_commands import on_services, sql

@@ -20,8 +20,8 @@ from keyback.domain.people.factor import Factor
 from keyback.domain.secret import Secret
 from keyback.settings import Settings
 from keyback.storage import fitting
-from keyback.storage.keyfile import KeyFile
-from keyback.storage.sealing import Keyring
+from keyback.storage.keys.keyfile import KeyFile
+from keyback.storage.keys.keyring import Keyring
 from keyback.storage.tx import SqlTx
 from tests.cli.conftest import Keyback
 from tests.cli.test_commands import on_services, sql

@@ -13,7 +13,7 @@ from keyback.application.recovery import resolve, start
 from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
 from keyback.domain.secret import Secret
-from keyback.storage.keyfile import KeyFile
+from keyback.storage.keys.keyfile import KeyFile
 from tests.cli.conftest import Keyback
 from tests.cli.test_commands import on_services, sql
 from tests.conftest import person

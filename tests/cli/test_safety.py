@@ -14,7 +14,7 @@ import pytest
 from keyback.cli.check import Result
 from keyback.settings import Settings, System
 from keyback.settings_safety import open_to_others, wide_proxies
-from keyback.storage.sealing import Keyring
+from keyback.storage.keys.keyring import Keyring
 from tests.cli.conftest import Keyback
 from tests.docs.house import ROOT
 

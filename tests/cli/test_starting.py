@@ -20,7 +20,7 @@ from keyback.cli import main
 from keyback.cli.common import READER_GONE
 from keyback.settings import System, Unsafe
 from keyback.storage.database import SqlDatabase
-from keyback.storage.sealing import Keyring
+from keyback.storage.keys.keyring import Keyring
 from tests.cli.conftest import Keyback
 
 SAFE = {

@@ -13,7 +13,7 @@ from keyback.domain.challenges.prompt import Prompt, Want
 from keyback.domain.people.factor import Device, Factor, SavedCode
 from keyback.domain.people.person import Contact
 from keyback.storage.database import SqlDatabase
-from keyback.storage.sealing import Keyring
+from keyback.storage.keys.keyring import Keyring
 
 Db = SqlDatabase
 pytestmark = pytest.mark.anyio

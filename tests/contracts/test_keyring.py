@@ -18,9 +18,9 @@ from keyback.application.recovery import start
 from keyback.domain.people.factor import Factor
 from keyback.storage import resealing
 from keyback.storage.database import SqlDatabase
-from keyback.storage.keyfile import KeyFile
+from keyback.storage.keys.keyfile import KeyFile
+from keyback.storage.keys.keyring import Keyring, KeyringError, Unsealable
 from keyback.storage.schema import metadata
-from keyback.storage.sealing import Keyring, KeyringError, Unsealable
 from tests.conftest import person
 
 

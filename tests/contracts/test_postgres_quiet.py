@@ -17,7 +17,7 @@ from keyback.domain.recovery.events import Note
 from keyback.outbound.watchdog import Watchdog
 from keyback.storage import engine as engines
 from keyback.storage.database import SqlDatabase
-from keyback.storage.sealing import Keyring
+from keyback.storage.keys.keyring import Keyring
 from keyback.web.app import make_app, make_desk
 from tests.contracts.mute import Mute, muting
 from tests.contracts.test_storage import intake

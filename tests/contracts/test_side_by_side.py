@@ -11,8 +11,8 @@ from sqlalchemy import create_engine, text
 from keyback.application.ports.storage import Tx
 from keyback.domain.challenges.prompt import Want
 from keyback.storage.database import SqlDatabase
+from keyback.storage.keys.keyring import Keyring
 from keyback.storage.schema import metadata
-from keyback.storage.sealing import Keyring
 from tests.contracts.test_storage import intake
 
 

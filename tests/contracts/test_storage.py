@@ -28,7 +28,7 @@ from keyback.domain.recovery.events import Note
 from keyback.domain.units import HOUR
 from keyback.storage import database as database_module
 from keyback.storage.database import SqlDatabase
-from keyback.storage.sealing import Keyring, KeyringError, Unsealable
+from keyback.storage.keys.keyring import Keyring, KeyringError, Unsealable
 from tests.conftest import Clock, person
 
 MINUTE = units.MINUTE

@@ -29,9 +29,9 @@ from keyback.domain.people.factor import Factor
 from keyback.domain.people.person import Contact
 from keyback.domain.secret import Secret
 from keyback.storage.database import make_engine
+from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
 from keyback.storage.schema import metadata
-from keyback.storage.sealing import Keyring
 from keyback.testing.authenticator import Authenticator
 from tests.upgrade.place import ELSEWHERE, FIXTURE, OFFICE, Browser, Place, link_in, opened
 

@@ -25,7 +25,7 @@ from keyback.application.services import Services
 from keyback.bootstrap import build, close
 from keyback.observability import configure
 from keyback.settings import Settings
-from keyback.storage.sealing import Keyring
+from keyback.storage.keys.keyring import Keyring
 from keyback.web.account.session import form_token
 from keyback.web.server import Patience, bind
 from tests.cheaper import CHEAP, cheap_hashing

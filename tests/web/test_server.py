@@ -17,7 +17,7 @@ from keyback import serving
 from keyback.settings import Settings
 from keyback.storage.database import SqlDatabase, make_engine
 from keyback.storage.health import schema_of
-from keyback.storage.sealing import Keyring
+from keyback.storage.keys.keyring import Keyring
 from keyback.web.app import make_app
 from keyback.web.health import READINESS, Readiness
 from keyback.web.server import bind

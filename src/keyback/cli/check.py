@@ -29,7 +29,7 @@ from keyback.settings_safety import open_to_others, wide_proxies
 from keyback.storage.clock import JUMP_MS
 from keyback.storage.database import SqlDatabase
 from keyback.storage.fitting import misfits
-from keyback.storage.sealing import Keyring
+from keyback.storage.keys.keyring import Keyring
 from keyback.web.limits import Limiter
 
 PATIENCE_S = 30.0

@@ -30,8 +30,8 @@ from keyback.settings_safety import open_to_others
 from keyback.storage.database import SqlDatabase, make_engine
 from keyback.storage.fitting import misfits
 from keyback.storage.health import unfit
+from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import current, head, knows
-from keyback.storage.sealing import Keyring
 
 T = TypeVar("T")
 ID = re.compile(r"-[A-Za-z0-9_-]{21}")

@@ -17,9 +17,9 @@ from keyback.cli.common import BAD_URL, create_private, echo_json, load, sqlite_
 from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe
 from keyback.storage.database import make_engine
 from keyback.storage.health import unfit
+from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import head, knows
 from keyback.storage.migrate import migrate as run_migrations
-from keyback.storage.sealing import Keyring
 
 TEMPLATE = """\
 # Keyback. Whatever stands in the environment as KEYBACK_… wins over this file.

@@ -15,7 +15,7 @@ from keyback.cli.common import Told, at, echo_json, load, progress, reason_of, r
 from keyback.domain.recovery.events import Note
 from keyback.settings import Settings, Unsafe
 from keyback.storage import fitting, resealing
-from keyback.storage.keyfile import KeyFile
+from keyback.storage.keys.keyfile import KeyFile
 from keyback.storage.tx import SqlTx
 
 T = TypeVar("T")

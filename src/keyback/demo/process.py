@@ -25,8 +25,8 @@ from keyback.demo.seed import seed
 from keyback.observability import configure
 from keyback.settings import Im, InTwoLanguages, Limits, Mail, Password, Settings, Sms, System
 from keyback.storage.database import SqlDatabase
+from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
-from keyback.storage.sealing import Keyring
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.phone import Phone

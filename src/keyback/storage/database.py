@@ -23,8 +23,8 @@ from keyback.storage import faults
 from keyback.storage.clock import DatabaseClock, steady_ms
 from keyback.storage.engine import READERS, stale
 from keyback.storage.engine import make_engine as make_engine
+from keyback.storage.keys.keyring import Keyring
 from keyback.storage.notify import Listener
-from keyback.storage.sealing import Keyring
 from keyback.storage.tx import SqlTx
 from keyback.storage.writes import Stage, Write, fail, give_up, resolve, run
 

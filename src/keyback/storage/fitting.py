@@ -25,7 +25,7 @@ from keyback.storage.audit import GENESIS, PURPOSE, row_hash
 from keyback.storage.engine import make_engine
 from keyback.storage.factors import PURPOSE as FACTOR
 from keyback.storage.faults import down
-from keyback.storage.sealing import Keyring, Unsealable
+from keyback.storage.keys.keyring import Keyring, Unsealable
 from keyback.storage.sql import insert_many
 from keyback.storage.tx import SqlTx
 

@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Row, case, func, select, text, update
 
 from keyback.application.ports.storage import Intake
 from keyback.application.throttling.fairness import FRESH
+from keyback.storage.keys.keyring import Unsealable
 from keyback.storage.schema import intakes
-from keyback.storage.sealing import Unsealable
 from keyback.storage.sql import in_order, insert_many
 
 if TYPE_CHECKING:

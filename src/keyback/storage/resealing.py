@@ -13,7 +13,7 @@ from keyback.application.passwords.hashing import PEPPERED
 from keyback.storage import factors as factor_rows
 from keyback.storage import intakes as intake_rows
 from keyback.storage import schema as s
-from keyback.storage.sealing import Keyring, Unsealable
+from keyback.storage.keys.keyring import Keyring, Unsealable
 from keyback.storage.tx import SqlTx
 
 

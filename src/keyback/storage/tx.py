@@ -16,6 +16,7 @@ from keyback.storage.enrolled import EverybodyStore
 from keyback.storage.factors import DeviceStore, FactorStore
 from keyback.storage.failures import FailureStore
 from keyback.storage.intakes import IntakeStore
+from keyback.storage.keys.keyring import Keyring
 from keyback.storage.outbox import OutboxStore
 from keyback.storage.people import PeopleStore
 from keyback.storage.prompts import PromptStore
@@ -33,7 +34,6 @@ from keyback.storage.schema import (
     sessions,
     wants,
 )
-from keyback.storage.sealing import Keyring
 from keyback.storage.sessions import SessionStore
 
 

@@ -10,7 +10,7 @@ import os
 import re
 from pathlib import Path
 
-from keyback.storage.sealing import CHAINED, HEADING, Keyring, KeyringError
+from keyback.storage.keys.keyring import CHAINED, HEADING, Keyring, KeyringError
 
 
 class KeyFile:

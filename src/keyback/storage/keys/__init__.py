@@ -1,0 +1,1 @@
+"""The keyring, its file, and what it seals."""
