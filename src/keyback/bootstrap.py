@@ -53,8 +53,8 @@ from keyback.settings_policy import make_policy
 from keyback.storage.breach.lookup import BadBreachFile, BreachFile
 from keyback.storage.builtin_credentials import CredentialRows
 from keyback.storage.database import PATIENCE_S, SqlDatabase
-from keyback.storage.fitting import Peppers
 from keyback.storage.keys.keyring import Keyring, KeyringError
+from keyback.storage.maintenance.key_check import Peppers
 
 
 def load_keyring(s: Settings) -> Keyring:
@@ -100,7 +100,7 @@ def named_peppers(s: Settings) -> list[str]:
 
 
 def peppers_of(gate: HashingGate) -> Peppers:
-    """What `storage.fitting` compares with the database."""
+    """What `storage.maintenance.key_check` compares with the database."""
     return Peppers(gate.check_values(), gate.pepper)
 
 

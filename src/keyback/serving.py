@@ -27,11 +27,11 @@ from keyback.application.services import Services
 from keyback.bootstrap import build, close, peppers_of
 from keyback.observability import configure
 from keyback.settings import Settings, Unsafe
-from keyback.storage import fitting, restoring
 from keyback.storage.clock import JUMP_MS
 from keyback.storage.database import SqlDatabase
 from keyback.storage.health import Backlog, backlog, probe, schema_of
-from keyback.storage.restoring import MarkFile
+from keyback.storage.maintenance import key_check, restore
+from keyback.storage.maintenance.restore import MarkFile
 from keyback.storage.tx import SqlTx
 from keyback.web.app import make_app, make_desk
 from keyback.web.context import Desk
@@ -140,7 +140,7 @@ async def parts(settings: Settings) -> AsyncIterator[Services]:
         elif state != "current":
             raise Refused(f"the database's schema is {state}. Run: keyback migrate")
         await _fit(services)
-        async with _marking(MarkFile(settings.data_dir / restoring.NAME), services):
+        async with _marking(MarkFile(settings.data_dir / restore.NAME), services):
             yield services
     except StorageDown as e:
         raise Refused(f"the database cannot be reached ({e}). Check database_url and that it runs.") from None
@@ -152,7 +152,7 @@ async def _fit(services: Services) -> None:
     """Raises Refused when keyring or peppers are not those that this database was written with (Q22, L11)."""
     db, peppers = services.db, peppers_of(services.gate)
     assert isinstance(db, SqlDatabase)
-    found = await db.write(lambda tx: fitting.settle(cast(SqlTx, tx), peppers))
+    found = await db.write(lambda tx: key_check.settle(cast(SqlTx, tx), peppers))
     if found:
         raise Refused(" ".join(map(str, found)))
     if db.clock.behind_ms > JUMP_MS:
@@ -169,20 +169,20 @@ async def _marking(file: MarkFile, services: Services) -> AsyncIterator[None]:
     except (OSError, ValueError) as e:
         log.warning("mark_unreadable", error=type(e).__name__)
         before = None
-    if before is not None and await db.read(lambda tx: restoring.went_back(cast(SqlTx, tx), before)):
+    if before is not None and await db.read(lambda tx: restore.went_back(cast(SqlTx, tx), before)):
         raise Refused(WENT_BACK.format(before.seq))
     stopping, last, peppers = asyncio.Event(), None, peppers_of(services.gate)
 
     async def keep() -> None:
         nonlocal last
-        told: list[fitting.Misfit] = []
+        told: list[key_check.Misfit] = []
         while True:
             try:
-                found = await db.read(lambda tx: fitting.find(cast(SqlTx, tx), peppers, deep=False))
+                found = await db.read(lambda tx: key_check.find(cast(SqlTx, tx), peppers, deep=False))
                 for misfit in [f for f in found if f not in told]:
                     log.error("misfit", what=misfit.words, next=misfit.next)
                 told = found
-                mark = await db.read(lambda tx: restoring.mark_of(cast(SqlTx, tx)))
+                mark = await db.read(lambda tx: restore.mark_of(cast(SqlTx, tx)))
                 if last is None or mark.seq != last.seq:
                     await asyncio.to_thread(file.write, mark)
                     last = mark

@@ -12,7 +12,7 @@ from keyback.application.enrolment import contacts, invitations, reminders
 from keyback.application.recovery import methods, recovery_contact
 from keyback.domain.secret import Secret
 from keyback.storage.health import backlog
-from keyback.storage.restoring import make_safe
+from keyback.storage.maintenance.restore import make_safe
 from keyback.worker import Worker
 from tests.attacks.enrolled import SMS, add_contact, answer_way, ask_way, person_id
 from tests.attacks.steps import HERE, Tray, ask, begin, case_of, drain, fit, here, try_code

@@ -16,10 +16,10 @@ from keyback.domain.recovery.events import Note
 from keyback.serving import _metrics
 from keyback.settings import Settings
 from keyback.storage import clock as clocks
-from keyback.storage import repairing, restoring
 from keyback.storage.clock import DatabaseClock
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
+from keyback.storage.maintenance import repair, restore
 from keyback.storage.schema import metadata
 from tests.application.test_faults import accept, begin, fit
 from tests.cli.conftest import Keyback
@@ -259,8 +259,8 @@ def test_a_mark_in_the_future_is_refused_named_and_repaired(poisoned: None, keyb
 def test_repairing_ends_what_a_restore_ends(poisoned: None) -> None:
     async def work(s: Any) -> tuple[dict[str, int], set[str]]:
         s.db.clock.floored = False
-        ended = await s.db.write(lambda tx: repairing.repair(tx, 0, "test"))
-        return ended, set(await s.db.write(lambda tx: restoring.end_all(tx)))
+        ended = await s.db.write(lambda tx: repair.repair(tx, 0, "test"))
+        return ended, set(await s.db.write(lambda tx: restore.end_all(tx)))
 
     ended, all_ = on_services(work)
     assert all_ | {"instants"} == ended.keys()

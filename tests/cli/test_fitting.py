@@ -19,9 +19,9 @@ from keyback.bootstrap import peppers_of
 from keyback.domain.people.factor import Factor
 from keyback.domain.secret import Secret
 from keyback.settings import Settings
-from keyback.storage import fitting
 from keyback.storage.keys.keyfile import KeyFile
 from keyback.storage.keys.keyring import Keyring
+from keyback.storage.maintenance import key_check
 from keyback.storage.tx import SqlTx
 from tests.cli.conftest import Keyback
 from tests.cli.test_commands import on_services, sql
@@ -87,7 +87,7 @@ def started() -> str:
 
 def noted() -> set[str]:
     async def work(s: Any) -> set[str]:
-        return set(await s.db.read(lambda tx: fitting._known(cast(SqlTx, tx))))
+        return set(await s.db.read(lambda tx: key_check._known(cast(SqlTx, tx))))
 
     return cast("set[str]", on_services(work))
 
@@ -322,9 +322,9 @@ def test_a_pepper_that_is_lost_is_given_up_by_name(used: Path, keyback: Keyback,
 def test_a_running_node_notices_what_another_one_settled(make_kit: Callable[..., Any], tmp_path: Path) -> None:
     kit = make_kit()
     peppers = peppers_of(kit.services.gate)
-    assert kit.write(lambda tx: fitting.settle(tx, peppers)) == []
-    kit.write(lambda tx: fitting._note(tx, "pepper/0badcafe", b"x" * 32))
-    [found] = kit.read(lambda tx: fitting.find(tx, peppers, deep=False))
+    assert kit.write(lambda tx: key_check.settle(tx, peppers)) == []
+    kit.write(lambda tx: key_check._note(tx, "pepper/0badcafe", b"x" * 32))
+    [found] = kit.read(lambda tx: key_check.find(tx, peppers, deep=False))
     assert "id 0badcafe" in str(found)
 
 
@@ -334,7 +334,7 @@ def test_check_values_say_nothing_about_the_keys(used: Path) -> None:
     ring = KeyFile(key_file(used)).ring()
 
     async def work(s: Any) -> dict[str, bytes]:
-        return await s.db.read(lambda tx: fitting._known(tx))  # type: ignore[no-any-return]
+        return await s.db.read(lambda tx: key_check._known(tx))  # type: ignore[no-any-return]
 
     values = on_services(work).values()
     assert ring.secret("k1") not in values

@@ -16,10 +16,10 @@ from sqlalchemy import LargeBinary
 from keyback.application.origin import Origin
 from keyback.application.recovery import start
 from keyback.domain.people.factor import Factor
-from keyback.storage import resealing
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyfile import KeyFile
 from keyback.storage.keys.keyring import Keyring, KeyringError, Unsealable
+from keyback.storage.maintenance import reseal
 from keyback.storage.schema import metadata
 from tests.conftest import person
 
@@ -106,9 +106,9 @@ def test_the_audit_logs_chain_outlives_the_key_that_it_began_with(file: KeyFile)
 
 
 def test_every_column_of_bytes_is_known_to_be_sealed_or_open() -> None:
-    sealed = {w.column for w in resealing.LASTING} | set(resealing.PASSING)
+    sealed = {w.column for w in reseal.LASTING} | set(reseal.PASSING)
     found = {c for t in metadata.tables.values() for c in t.columns if isinstance(c.type, LargeBinary)}
-    assert [str(c) for c in found - sealed if c.name not in resealing.OPEN] == []
+    assert [str(c) for c in found - sealed if c.name not in reseal.OPEN] == []
     assert sealed <= found
 
 
@@ -129,15 +129,15 @@ def test_rows_are_sealed_anew_and_those_that_nothing_opens_are_counted(database_
         await dbs[0].write(lambda tx: tx.factors.add(Factor("f" * 22, maya, "totp", "", "active", {"secret": "s"}, 1)))
         file.add(use=True)
         db = SqlDatabase(database_url, file.ring())
-        held: Callable[[str], Any] = lambda kid: db.read(lambda tx: resealing.held(tx, kid))  # type: ignore[arg-type] # noqa: E731
+        held: Callable[[str], Any] = lambda kid: db.read(lambda tx: reseal.held(tx, kid))  # type: ignore[arg-type] # noqa: E731
         assert await held("k1") == {"intakes": 7, "factors": 1, "outbox": 0}
         totals = []
         for _ in range(2):
             seen = sealed = broken = 0
-            for what in resealing.LASTING:
-                batch = resealing.Batch("")
+            for what in reseal.LASTING:
+                batch = reseal.Batch("")
                 while (last := batch.last) is not None:
-                    batch = await db.write(lambda tx: resealing.reseal(tx, what, last, 4))  # type: ignore[arg-type] # noqa: B023
+                    batch = await db.write(lambda tx: reseal.reseal(tx, what, last, 4))  # type: ignore[arg-type] # noqa: B023
                     seen, sealed, broken = seen + batch.seen, sealed + batch.sealed, broken + batch.broken
             totals.append((seen, sealed, broken))
         assert totals == [(10, 8, 2), (10, 0, 2)]

@@ -16,7 +16,7 @@ from keyback import serving
 from keyback.application.signin.sessions import SignedIn
 from keyback.domain.errors import Refusal
 from keyback.domain.people.factor import Device, Factor, SavedCode
-from keyback.storage import copying, restoring
+from keyback.storage.maintenance import backup, restore
 from tests.attacks.steps import (
     NEW,
     OLD,
@@ -105,7 +105,7 @@ def busy(kit: Kit) -> Busy:
 def test_everything_under_way_ends_on_both_databases(make_kit: Make, database_url: str) -> None:
     kit = make_kit(url=database_url)
     b = busy(kit)
-    ended = kit.write(lambda tx: restoring.make_safe(tx, None))
+    ended = kit.write(lambda tx: restore.make_safe(tx, None))
     assert ended == {
         "links": 1,
         "questions": 1,  # the link in the letter about a sign-in
@@ -130,13 +130,13 @@ def test_a_backup_that_is_put_back_revives_nothing_that_was_used_meanwhile(
 ) -> None:
     file, copy, aside = Path(sqlite_url.removeprefix("sqlite:///")), tmp_path / "copy", tmp_path / "aside"
     b = busy(make_kit())
-    copying.copy_to(file, copy)
+    backup.copy_to(file, copy)
     with pytest.raises(FileExistsError):
-        copying.copy_to(file, copy)
+        backup.copy_to(file, copy)
     b.use_up()
-    with pytest.raises(copying.InUse):
-        copying.put_back(copy, file, aside)
-    mark = b.kit.read(restoring.mark_of)
+    with pytest.raises(backup.InUse):
+        backup.put_back(copy, file, aside)
+    mark = b.kit.read(restore.mark_of)
     b.kit.run(b.kit.services.db.close())
 
     # The copy as it is brings everything back to life: what this is about.
@@ -144,12 +144,12 @@ def test_a_backup_that_is_put_back_revives_nothing_that_was_used_meanwhile(
     shutil.copyfile(copy, naive)
     assert set(b.works(make_kit(url=f"sqlite:///{naive}", clock=b.kit.clock)).values()) == {True}
 
-    copying.put_back(copy, file, aside)
+    backup.put_back(copy, file, aside)
     kit = make_kit(clock=b.kit.clock)
     tray = fit(kit)
-    assert kit.read(lambda tx: restoring.went_back(tx, mark))
-    kit.write(lambda tx: restoring.make_safe(tx, mark))
-    assert not kit.read(lambda tx: restoring.went_back(tx, mark))
+    assert kit.read(lambda tx: restore.went_back(tx, mark))
+    kit.write(lambda tx: restore.make_safe(tx, mark))
+    assert not kit.read(lambda tx: restore.went_back(tx, mark))
     assert not any(b.works(kit).values())
     kit.clock.forward(seconds=1)
     drain(kit)
@@ -164,7 +164,7 @@ def test_a_copy_that_is_cut_off_or_something_else_changes_nothing(
     file, copy, aside = Path(sqlite_url.removeprefix("sqlite:///")), tmp_path / "copy", tmp_path / "aside"
     kit = make_kit()
     busy(kit)
-    copying.copy_to(file, copy)
+    backup.copy_to(file, copy)
     assert copy.stat().st_mode & 0o777 == 0o600
     kit.run(kit.services.db.close())
     before = file.read_bytes()
@@ -175,8 +175,8 @@ def test_a_copy_that_is_cut_off_or_something_else_changes_nothing(
     text = tmp_path / "text"
     text.write_text("not a database\n" * 100)
     for wrong in (cut, other, text):
-        with pytest.raises(copying.NoDatabase):
-            copying.put_back(wrong, file, aside)
+        with pytest.raises(backup.NoDatabase):
+            backup.put_back(wrong, file, aside)
     assert file.read_bytes() == before
     assert not aside.exists()
     assert not list(file.parent.glob("*.restoring"))
@@ -184,8 +184,8 @@ def test_a_copy_that_is_cut_off_or_something_else_changes_nothing(
     file.write_bytes(b"damaged" * 999)
     log = file.with_name(file.name + "-wal")
     log.write_bytes(b"stale")
-    copying.put_back(copy, file, aside)
-    copying.check(file)
+    backup.put_back(copy, file, aside)
+    backup.check(file)
     assert not log.exists()
     assert aside.read_bytes().startswith(b"damaged")
 
@@ -197,9 +197,9 @@ def test_a_node_refuses_a_database_that_is_older_than_what_it_has_seen(
 ) -> None:
     kit = make_kit(url=database_url)
     busy(kit)
-    file = restoring.MarkFile(kit.settings.data_dir / restoring.NAME)
+    file = restore.MarkFile(kit.settings.data_dir / restore.NAME)
 
-    async def start() -> restoring.Mark | None:
+    async def start() -> restore.Mark | None:
         with cheap_hashing():
             async with serving.parts(kit.settings):
                 await asyncio.sleep(0)
@@ -213,10 +213,10 @@ def test_a_node_refuses_a_database_that_is_older_than_what_it_has_seen(
     elif how == "another":
         file.write(dataclasses.replace(seen, hash="00" * 32))
     elif how == "damaged mark":
-        (kit.settings.data_dir / restoring.NAME).write_text("{")
+        (kit.settings.data_dir / restore.NAME).write_text("{")
     if how == "safe":
         kit.clock.now = seen.at + 1
-        kit.write(lambda tx: restoring.make_safe(tx, seen))
+        kit.write(lambda tx: restore.make_safe(tx, seen))
     if how in ("older", "another"):
         with pytest.raises(serving.Refused, match="keyback restore"):
             kit.run(start())

@@ -89,7 +89,7 @@ def test_what_is_called_absent_is_absent(reason: str) -> None:
     reasons = {row.absent for row in conformance.requirements().values() if row.absent}
     assert any(r.startswith(reason) for r in reasons), "nothing gives this reason any more"
     used = {(f, m) for f, m in imported() if m.partition(".")[0] in NEEDED[reason]}
-    assert {x for x in used if not x[0].startswith(("cli/", "storage/copying"))} == set()
+    assert {x for x in used if not x[0].startswith(("cli/", "storage/maintenance/backup"))} == set()
 
 
 def test_no_form_is_read_by_what_takes_files() -> None:

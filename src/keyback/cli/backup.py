@@ -11,7 +11,9 @@ import click
 from keyback.cli.common import echo_json, load, run, sqlite_file, storage, sure, usable
 from keyback.cli.init import migrate_now
 from keyback.settings import Settings
-from keyback.storage import copying, resealing, restoring
+from keyback.storage.maintenance import backup as maintenance_backup
+from keyback.storage.maintenance import reseal
+from keyback.storage.maintenance.restore import NAME, MarkFile, make_safe
 from keyback.storage.tx import SqlTx
 
 NOT_SQLITE = "The database is PostgreSQL. {} Then run: keyback restore"
@@ -43,10 +45,10 @@ def backup(out: Path) -> None:
     if not file.exists():
         raise click.ClickException(f"{file} is not there.")
     try:
-        copying.copy_to(file, out)
+        maintenance_backup.copy_to(file, out)
     except FileExistsError:
         raise click.ClickException(f"{out} is there already and is not overwritten. Give another name.") from None
-    except copying.NoDatabase as e:
+    except maintenance_backup.NoDatabase as e:
         raise click.ClickException(f"The copy could not be made ({e}). Nothing was left behind.") from None
     click.echo(f"{out}: {out.stat().st_size} bytes, read through and whole.")
 
@@ -90,19 +92,19 @@ def _put_back(copy: Path, file: Path) -> Path:
     aside = file.with_name(f"{file.name}.before-{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}")
     file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     try:
-        copying.put_back(copy, file, aside)
-    except copying.InUse:
+        maintenance_backup.put_back(copy, file, aside)
+    except maintenance_backup.InUse:
         raise click.ClickException(f"{file} is in use. Stop every Keyback, then run this again.") from None
-    except copying.NoDatabase as e:
+    except maintenance_backup.NoDatabase as e:
         raise click.ClickException(f"{copy} cannot be used ({e}). Nothing was changed.") from None
     return aside
 
 
 async def _make_safe(s: Settings) -> tuple[dict[str, int], int]:
     try:
-        before = restoring.MarkFile(s.data_dir / restoring.NAME).read()
+        before = MarkFile(s.data_dir / NAME).read()
     except ValueError:
         before = None
     async with storage(s) as db:
-        ended = await db.write(lambda tx: restoring.make_safe(cast(SqlTx, tx), before))
-        return ended, await db.read(lambda tx: resealing.unreadable(cast(SqlTx, tx)))
+        ended = await db.write(lambda tx: make_safe(cast(SqlTx, tx), before))
+        return ended, await db.read(lambda tx: reseal.unreadable(cast(SqlTx, tx)))

@@ -28,8 +28,8 @@ from keyback.settings_policy import make_policy
 from keyback.settings_safety import open_to_others, wide_proxies
 from keyback.storage.clock import JUMP_MS
 from keyback.storage.database import SqlDatabase
-from keyback.storage.fitting import misfits
 from keyback.storage.keys.keyring import Keyring
+from keyback.storage.maintenance.key_check import misfits
 from keyback.web.limits import Limiter
 
 PATIENCE_S = 30.0

@@ -9,7 +9,7 @@ import click
 from keyback.cli.common import at, load, reason_of, run, storage, sure, usable
 from keyback.settings import Settings
 from keyback.storage import clock as clocks
-from keyback.storage import repairing
+from keyback.storage.maintenance import repair as maintenance_repair
 from keyback.storage.tx import SqlTx
 
 
@@ -49,4 +49,4 @@ async def _times(s: Settings) -> tuple[int, int]:
 async def _repair(s: Settings, newest: int, why: str) -> None:
     async with storage(s) as db:
         db.clock.floored = False
-        await db.write(lambda tx: repairing.repair(cast(SqlTx, tx), newest, why))
+        await db.write(lambda tx: maintenance_repair.repair(cast(SqlTx, tx), newest, why))

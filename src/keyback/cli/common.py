@@ -28,9 +28,9 @@ from keyback.observability import configure
 from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe
 from keyback.settings_safety import open_to_others
 from keyback.storage.database import SqlDatabase, make_engine
-from keyback.storage.fitting import misfits
 from keyback.storage.health import unfit
 from keyback.storage.keys.keyring import Keyring
+from keyback.storage.maintenance.key_check import misfits
 from keyback.storage.migrate import current, head, knows
 
 T = TypeVar("T")

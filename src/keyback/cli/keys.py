@@ -14,8 +14,9 @@ from keyback.bootstrap import load_keyring, named_peppers
 from keyback.cli.common import Told, at, echo_json, load, progress, reason_of, run, storage, sure, usable
 from keyback.domain.recovery.events import Note
 from keyback.settings import Settings, Unsafe
-from keyback.storage import fitting, resealing
 from keyback.storage.keys.keyfile import KeyFile
+from keyback.storage.maintenance import key_check
+from keyback.storage.maintenance import reseal as maintenance_reseal
 from keyback.storage.tx import SqlTx
 
 T = TypeVar("T")
@@ -68,9 +69,9 @@ def _changed(s: Settings, file: KeyFile, kind: str, change: Callable[[], str]) -
 
 def _noted(tx: SqlTx, kind: str, kid: str) -> None:
     if kind == "key_retired":
-        fitting.drop_key(tx, kid)
-    elif kind == "key_added" or fitting.fits(tx, kid) is not False:
-        fitting.note_key(tx, kid)
+        key_check.drop_key(tx, kid)
+    elif kind == "key_added" or key_check.fits(tx, kid) is not False:
+        key_check.note_key(tx, kid)
     tx.audit.record(STREAM, [Note(kind, {"key": kid})])
 
 
@@ -85,10 +86,15 @@ def list_(as_json: bool) -> None:
 
     def look(tx: SqlTx) -> tuple[list[dict[str, Any]], int]:
         found = [
-            {"id": kid, "in_use": kid == ring.primary, "rows": resealing.held(tx, kid), "live": resealing.live(tx, kid)}
+            {
+                "id": kid,
+                "in_use": kid == ring.primary,
+                "rows": maintenance_reseal.held(tx, kid),
+                "live": maintenance_reseal.live(tx, kid),
+            }
             for kid in ring.ids
         ]
-        return found, resealing.behind(tx, pepper)
+        return found, maintenance_reseal.behind(tx, pepper)
 
     rows, behind = _in_tx(s, look)
     if as_json:
@@ -158,11 +164,11 @@ def reseal() -> None:
 async def _reseal(s: Settings, tell: Told) -> tuple[int, int]:
     seen = sealed = broken = 0
     async with storage(s) as db:
-        of = await db.read(lambda tx: resealing.rows_in_all(cast(SqlTx, tx)))
-        for what in resealing.LASTING:
-            batch = resealing.Batch("")
+        of = await db.read(lambda tx: maintenance_reseal.rows_in_all(cast(SqlTx, tx)))
+        for what in maintenance_reseal.LASTING:
+            batch = maintenance_reseal.Batch("")
             while (last := batch.last) is not None:
-                batch = await db.write(lambda tx: resealing.reseal(cast(SqlTx, tx), what, last))  # noqa: B023
+                batch = await db.write(lambda tx: maintenance_reseal.reseal(cast(SqlTx, tx), what, last))  # noqa: B023
                 seen, sealed, broken = seen + batch.seen, sealed + batch.sealed, broken + batch.broken
                 tell(min(seen, of), of)
     return sealed, broken
@@ -192,7 +198,7 @@ def retire(kid: str, at_once: bool) -> None:
 
     def change() -> str:
         if at_once:
-            _in_tx(s, lambda tx: resealing.expire(tx, kid))
+            _in_tx(s, lambda tx: maintenance_reseal.expire(tx, kid))
         file.retire(kid)
         return kid
 
@@ -219,7 +225,7 @@ def forget(which: str, reason: str, yes: bool) -> None:
     sure(f"What was made with {which} is lost for good. Go on?", yes)
 
     def work(tx: SqlTx) -> int | None:
-        lost = fitting.forget(tx, which)
+        lost = key_check.forget(tx, which)
         if lost is not None:
             tx.audit.record(STREAM, [Note("key_forgotten", {"key": which, "lost": lost, "reason": why})])
         return lost
@@ -232,8 +238,8 @@ def forget(which: str, reason: str, yes: bool) -> None:
 
 def _needed(tx: SqlTx, kid: str, primary: str, at_once: bool) -> str:
     """Why a key cannot go yet; empty when it can."""
-    rows = resealing.held(tx, kid)
-    lasting = {w.name: rows[w.name] for w in resealing.LASTING if rows[w.name]}
+    rows = maintenance_reseal.held(tx, kid)
+    lasting = {w.name: rows[w.name] for w in maintenance_reseal.LASTING if rows[w.name]}
     if lasting:
         words = ", ".join(f"{n} rows of {name}" for name, n in lasting.items())
         return f"{words}. Run: keyback keys reseal. If they come back, a process was not restarted since the change."
@@ -245,5 +251,5 @@ def _needed(tx: SqlTx, kid: str, primary: str, at_once: bool) -> str:
     until = used[-1]["at"] + INTAKE_LIFE + SLACK_MS
     if tx.now < until:
         return f"recoveries from before the change run until {at(until)}. Wait, or give --at-once."
-    passing = sum(n for name, n in rows.items()) + resealing.live(tx, kid)
+    passing = sum(n for name, n in rows.items()) + maintenance_reseal.live(tx, kid)
     return f"{passing} links, codes or passwords under way. Wait an hour, or give --at-once." if passing else ""

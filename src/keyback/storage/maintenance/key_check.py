@@ -19,13 +19,13 @@ from sqlalchemy.exc import DBAPIError
 from keyback.application.passwords.hashing import PEPPERED
 from keyback.domain import tokens
 from keyback.domain.challenges import challenge as ch
-from keyback.storage import resealing
 from keyback.storage import schema as s
 from keyback.storage.audit import GENESIS, PURPOSE, row_hash
 from keyback.storage.engine import make_engine
 from keyback.storage.factors import PURPOSE as FACTOR
 from keyback.storage.faults import down
 from keyback.storage.keys.keyring import Keyring, Unsealable
+from keyback.storage.maintenance import reseal
 from keyback.storage.sql import insert_many
 from keyback.storage.tx import SqlTx
 
@@ -119,11 +119,11 @@ def forget(tx: SqlTx, which: str) -> int | None:
         How many rows or passwords are lost with it; None when nothing here was ever made with one of that name.
     """
     known = _known(tx)
-    rows, lost = resealing.held(tx, which), _hashed(tx).get(which, 0)
+    rows, lost = reseal.held(tx, which), _hashed(tx).get(which, 0)
     if f"key/{which}" in known or any(rows.values()):
         drop_key(tx, which)
         _note(tx, f"key/{which}", FORGOTTEN)
-        return sum(rows[w.name] for w in resealing.LASTING)
+        return sum(rows[w.name] for w in reseal.LASTING)
     if f"pepper/{which}" in known or lost:
         tx.conn.execute(s.installation.delete().where(s.installation.c.name == f"pepper/{which}"))
         _note(tx, f"pepper/{which}", FORGOTTEN)
@@ -145,9 +145,9 @@ def _keys(tx: SqlTx, known: Mapping[str, bytes], deep: bool) -> Iterator[Misfit]
         kind, _, kid = name.partition("/")
         if kind != "key" or kid in tx.seals.ids or value == FORGOTTEN:
             continue
-        rows = resealing.held(tx, kid)
-        lasting = sum(rows[w.name] for w in resealing.LASTING)
-        if lasting or resealing.live(tx, kid):
+        rows = reseal.held(tx, kid)
+        lasting = sum(rows[w.name] for w in reseal.LASTING)
+        if lasting or reseal.live(tx, kid):
             words = f"key {kid} is not in the keyring, and {lasting} rows cannot be opened without it"
             lost = f"If that key is lost for good, run: keyback keys forget {kid}"
             yield Misfit(words, f"Add its line from the keyring's backup. {lost}")
@@ -156,7 +156,7 @@ def _keys(tx: SqlTx, known: Mapping[str, bytes], deep: bool) -> Iterator[Misfit]
 def fits(tx: SqlTx, kid: str) -> bool | None:
     """Whether stored rows were made with this key; None where there are none to tell by."""
     told = [_chain_fits(tx)] if kid == tx.seals.chain else []
-    for what in resealing.LASTING:
+    for what in reseal.LASTING:
         head = Keyring.head(kid)
         mine = func.substr(what.column, 1, len(head)) == head
         for bound, sealed in tx.conn.execute(select(what.bound_to, what.column).where(mine).limit(SAMPLE)):

@@ -9,8 +9,8 @@ from sqlalchemy import BigInteger, update
 
 from keyback.domain.people.factor import COOL_IN
 from keyback.domain.recovery.events import Note
-from keyback.storage import restoring
 from keyback.storage import schema as s
+from keyback.storage.maintenance import restore
 from keyback.storage.tx import SqlTx
 
 STREAM, KIND = "clock", "clock_repaired"
@@ -23,7 +23,7 @@ def repair(tx: SqlTx, newest: int, reason: str) -> dict[str, int]:
     Args:
         newest: the time of the newest audit row, ms.
     """
-    ended = restoring.end_all(tx)
+    ended = restore.end_all(tx)
     changed = 0
     for table in s.metadata.sorted_tables:
         if table is s.events:

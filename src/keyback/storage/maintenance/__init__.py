@@ -1,0 +1,1 @@
+"""Backup, restore, and sealing with a new key."""
