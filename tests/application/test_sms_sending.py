@@ -15,7 +15,7 @@ from keyback.application.notifications import notify
 from keyback.application.ports.storage import Job
 from keyback.domain.challenges.prompt import Prompt, short_code
 from keyback.domain.people.person import Contact
-from keyback.storage.schema import accounts
+from keyback.storage.sql.schema import accounts
 from keyback.testing.phone import Phone
 from keyback.worker import Worker
 from tests.conftest import Clock, Kit, person

@@ -22,7 +22,7 @@ from keyback.domain.secret import Secret
 from keyback.settings_policy import make_policy
 from keyback.storage.database import make_engine
 from keyback.storage.migrate import migrate
-from keyback.storage.schema import contacts as contacts_table
+from keyback.storage.sql.schema import contacts as contacts_table
 from tests.attacks.enrolled import SMS, add_contact, answer_way, ask_way, person_id
 from tests.attacks.steps import HERE, OLD, Tray, ask, case_of, drain, fit, set_password
 from tests.attacks.test_strangers import Browser

@@ -18,7 +18,7 @@ from keyback.application.people.import_csv import Report, Systems, import_people
 from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import DAY, Ages, age_of
 from keyback.domain.secret import Secret
-from keyback.storage.schema import contacts, outbox
+from keyback.storage.sql.schema import contacts, outbox
 from tests.attacks.steps import HERE, Tray, accept, ask, drain, fit, secrets_of, statements
 from tests.attacks.test_strangers import Browser
 from tests.conftest import Kit

@@ -12,7 +12,7 @@ from keyback.application.enrolment import contacts
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.sign_in import SecondStep
 from keyback.domain.tokens import token_digest
-from keyback.storage.schema import intakes
+from keyback.storage.sql.schema import intakes
 from keyback.web import forms, intake
 from keyback.web.app import openapi
 from tests.attacks.enrolled import add_totp, person_id

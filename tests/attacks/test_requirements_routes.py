@@ -20,7 +20,7 @@ from keyback.application.signin.sessions import SignedIn, session_of
 from keyback.domain.challenges.challenge import LINK_LIFE, holder_secret
 from keyback.domain.secret import Secret
 from keyback.domain.units import HOUR
-from keyback.storage.schema import accounts, people, sessions
+from keyback.storage.sql.schema import accounts, people, sessions
 from keyback.web.app import make_app, make_desk
 from tests.attacks.enrolled import add_codes, add_contact, add_totp, person_id
 from tests.attacks.steps import (

@@ -26,7 +26,7 @@ from keyback.domain.secret import Secret
 from keyback.domain.tokens import same, token_digest
 from keyback.domain.units import HOUR
 from keyback.settings import Password
-from keyback.storage.schema import accounts, credentials, people
+from keyback.storage.sql.schema import accounts, credentials, people
 from keyback.testing.authenticator import Authenticator
 from keyback.web.app import make_app, make_desk, openapi
 from tests.attacks.enrolled import add_totp, answer_way, ask_way

@@ -20,7 +20,7 @@ from keyback.storage.clock import DatabaseClock
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.maintenance import repair, restore
-from keyback.storage.schema import metadata
+from keyback.storage.sql.schema import metadata
 from tests.application.test_faults import accept, begin, fit
 from tests.cli.conftest import Keyback
 from tests.cli.test_commands import on_services, sql

@@ -20,7 +20,7 @@ from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyfile import KeyFile
 from keyback.storage.keys.keyring import Keyring, KeyringError, Unsealable
 from keyback.storage.maintenance import reseal
-from keyback.storage.schema import metadata
+from keyback.storage.sql.schema import metadata
 from tests.conftest import person
 
 

@@ -12,7 +12,7 @@ from keyback.application.ports.storage import Tx
 from keyback.domain.challenges.prompt import Want
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
-from keyback.storage.schema import metadata
+from keyback.storage.sql.schema import metadata
 from tests.contracts.test_storage import intake
 
 

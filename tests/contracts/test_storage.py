@@ -642,7 +642,7 @@ def test_a_typed_identifier_does_not_lie_in_clear(database_url: str, opened: Ope
 
 def dump(db: SqlDatabase) -> str:
     """All rows of all tables, bytes as Latin-1 so that a text inside of them is found."""
-    from keyback.storage.schema import metadata
+    from keyback.storage.sql.schema import metadata
 
     out = []
     with db.engine.connect() as conn:

@@ -31,7 +31,7 @@ from keyback.domain.secret import Secret
 from keyback.storage.database import make_engine
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
-from keyback.storage.schema import metadata
+from keyback.storage.sql.schema import metadata
 from keyback.testing.authenticator import Authenticator
 from tests.upgrade.place import ELSEWHERE, FIXTURE, OFFICE, Browser, Place, link_in, opened
 

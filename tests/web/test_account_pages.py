@@ -109,7 +109,7 @@ def later(centre: Centre, minutes: float) -> None:
     ago = int(minutes * 60_000)
 
     def fn(tx: Any) -> None:
-        from keyback.storage.schema import sessions
+        from keyback.storage.sql.schema import sessions
 
         moved = {"created_at": sessions.c.created_at - ago, "proven_at": sessions.c.proven_at - ago}
         tx.conn.execute(sessions.update().values(moved))

@@ -16,8 +16,8 @@ from sqlalchemy import select
 
 from keyback.application.ports.enrolment_storage import Happened
 from keyback.domain.recovery.events import CaseEvent, Note, event_data, event_type
-from keyback.storage.schema import audit_head, cases, events
-from keyback.storage.sql import insert_many
+from keyback.storage.sql.schema import audit_head, cases, events
+from keyback.storage.sql.statements import insert_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx

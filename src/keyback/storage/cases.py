@@ -16,9 +16,9 @@ from keyback.domain.policy.rules import Evidence
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case
 from keyback.domain.recovery.events import CaseEvent
-from keyback.storage.among import among
-from keyback.storage.schema import cases, challenges
-from keyback.storage.sql import insert_many, update_many
+from keyback.storage.sql.in_list import among
+from keyback.storage.sql.schema import cases, challenges
+from keyback.storage.sql.statements import insert_many, update_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx

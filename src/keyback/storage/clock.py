@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import Connection, select
 
 from keyback.application.ports.storage import StorageDown
-from keyback.storage.schema import events
+from keyback.storage.sql.schema import events
 
 log = structlog.get_logger("keyback.clock")
 JUMP_MS = 5 * 60_000  # ahead of the steady clock, at once

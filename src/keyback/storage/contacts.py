@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement, case, func, or_, select, update
 
 from keyback.domain.people.addresses import leads_to, take_place
 from keyback.domain.people.person import Contact, ContactState, canonicalize
-from keyback.storage.among import among
-from keyback.storage.schema import contacts, identifiers
-from keyback.storage.sql import insert_many
+from keyback.storage.sql.in_list import among
+from keyback.storage.sql.schema import contacts, identifiers
+from keyback.storage.sql.statements import insert_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import case, select
 
 from keyback.application.ports.storage import Count
-from keyback.storage.among import among
-from keyback.storage.schema import counters
-from keyback.storage.sql import chunks
+from keyback.storage.sql.in_list import among
+from keyback.storage.sql.schema import counters
+from keyback.storage.sql.statements import chunks
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx

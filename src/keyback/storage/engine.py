@@ -10,7 +10,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import QueuePool
 
 from keyback.outbound.watchdog import Watchdog
-from keyback.storage.sql import plan_by_index
+from keyback.storage.sql.statements import plan_by_index
 
 READERS = 4
 # How a PostgreSQL that is gone without a word is noticed: seconds, but for `tcp_user_timeout` in ms. What the address

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Row, select, update
 
 from keyback.domain.people.factor import Device, Factor, FactorState, SavedCode
-from keyback.storage.schema import devices, factors, saved_codes
+from keyback.storage.sql.schema import devices, factors, saved_codes
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select, update
 
 from keyback.application.ports.enrolment_storage import Failure
-from keyback.storage.among import among
-from keyback.storage.schema import failures as t
+from keyback.storage.sql.in_list import among
+from keyback.storage.sql.schema import failures as t
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx

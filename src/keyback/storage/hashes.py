@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, update
 
 from keyback.application.ports.storage import Credential
-from keyback.storage.schema import credentials, password_history
+from keyback.storage.sql.schema import credentials, password_history
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx

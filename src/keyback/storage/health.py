@@ -14,8 +14,8 @@ from keyback.application.ports.storage import StorageDown, Tx
 from keyback.application.throttling.mail_quota import ALL, ALL_OWN
 from keyback.storage import migrate
 from keyback.storage.database import SqlDatabase
-from keyback.storage.schema import installation, outbox
-from keyback.storage.sql import insert_many
+from keyback.storage.sql.schema import installation, outbox
+from keyback.storage.sql.statements import insert_many
 from keyback.storage.tx import SqlTx
 
 PROBE = "probe"

@@ -15,9 +15,9 @@ from keyback.application.ports.storage import Imported, ImportedAccount, ImportR
 from keyback.domain.people import addresses
 from keyback.domain.people.addresses import AddressChange, Outcome, leads_to
 from keyback.domain.people.person import Contact, canonicalize
-from keyback.storage.among import among
-from keyback.storage.schema import accounts, contacts, identifiers, people
-from keyback.storage.sql import insert_many, update_many
+from keyback.storage.sql.in_list import among
+from keyback.storage.sql.schema import accounts, contacts, identifiers, people
+from keyback.storage.sql.statements import insert_many, update_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx

@@ -12,8 +12,8 @@ from sqlalchemy import ColumnElement, Row, case, func, select, text, update
 from keyback.application.ports.storage import Intake
 from keyback.application.throttling.fairness import FRESH
 from keyback.storage.keys.keyring import Unsealable
-from keyback.storage.schema import intakes
-from keyback.storage.sql import in_order, insert_many
+from keyback.storage.sql.schema import intakes
+from keyback.storage.sql.statements import in_order, insert_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx

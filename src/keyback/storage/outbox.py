@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Row, bindparam, func, select, text, update
 
 from keyback.application.ports.storage import Job
-from keyback.storage.among import among
-from keyback.storage.schema import outbox
-from keyback.storage.sql import in_order, insert_many
+from keyback.storage.sql.in_list import among
+from keyback.storage.sql.schema import outbox
+from keyback.storage.sql.statements import in_order, insert_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx

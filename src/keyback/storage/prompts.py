@@ -11,8 +11,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from keyback.application.throttling.fairness import FRESH
 from keyback.domain.challenges.prompt import Prompt, PromptEnding, Purpose, Want
-from keyback.storage.schema import intakes, prompts, wants
-from keyback.storage.sql import in_order, insert_many
+from keyback.storage.sql.schema import intakes, prompts, wants
+from keyback.storage.sql.statements import in_order, insert_many
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import func, select
 
 from keyback.application.ports.storage import Session
-from keyback.storage.schema import sessions
+from keyback.storage.sql.schema import sessions
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx

@@ -20,7 +20,8 @@ from keyback.storage.keys.keyring import Keyring
 from keyback.storage.outbox import OutboxStore
 from keyback.storage.people import PeopleStore
 from keyback.storage.prompts import PromptStore
-from keyback.storage.schema import (
+from keyback.storage.sessions import SessionStore
+from keyback.storage.sql.schema import (
     challenges,
     contacts,
     counters,
@@ -34,7 +35,6 @@ from keyback.storage.schema import (
     sessions,
     wants,
 )
-from keyback.storage.sessions import SessionStore
 
 
 class Alone(BaseException):

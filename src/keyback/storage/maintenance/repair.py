@@ -9,8 +9,8 @@ from sqlalchemy import BigInteger, update
 
 from keyback.domain.people.factor import COOL_IN
 from keyback.domain.recovery.events import Note
-from keyback.storage import schema as s
 from keyback.storage.maintenance import restore
+from keyback.storage.sql import schema as s
 from keyback.storage.tx import SqlTx
 
 STREAM, KIND = "clock", "clock_repaired"

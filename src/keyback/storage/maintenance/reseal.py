@@ -12,8 +12,8 @@ from sqlalchemy import Column, bindparam, func, select, update
 from keyback.application.passwords.hashing import PEPPERED
 from keyback.storage import factors as factor_rows
 from keyback.storage import intakes as intake_rows
-from keyback.storage import schema as s
 from keyback.storage.keys.keyring import Keyring, Unsealable
+from keyback.storage.sql import schema as s
 from keyback.storage.tx import SqlTx
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from sqlalchemy import func, select, update
 
 from keyback.domain.recovery.events import Note
-from keyback.storage import schema as s
+from keyback.storage.sql import schema as s
 from keyback.storage.tx import SqlTx
 
 STREAM, KIND = "restore", "restored"

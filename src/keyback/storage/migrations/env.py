@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from keyback.storage.schema import metadata
+from keyback.storage.sql.schema import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

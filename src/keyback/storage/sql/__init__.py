@@ -1,0 +1,1 @@
+"""The schema, and what all stores share."""
