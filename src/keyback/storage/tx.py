@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 
 from sqlalchemy import Column, Connection, select, update
@@ -21,6 +20,7 @@ from keyback.storage.outbox import OutboxStore
 from keyback.storage.people import PeopleStore
 from keyback.storage.prompts import PromptStore
 from keyback.storage.sessions import SessionStore
+from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.schema import (
     challenges,
     contacts,
@@ -37,11 +37,7 @@ from keyback.storage.sql.schema import (
 )
 
 
-class Alone(BaseException):
-    """What runs needs a commit of its own: it is undone and run again by itself. No `Exception`: nobody catches it."""
-
-
-class SqlTx:
+class SqlTx(TxContext):
     """What a transaction function gets (the `Tx` protocol of `application.ports.storage`).
 
     `wakes` says that the commit leaves work for the worker.
@@ -57,14 +53,7 @@ class SqlTx:
         turns: Turns | None = None,
         shared: bool = False,
     ) -> None:
-        self.conn = conn
-        self.now = now
-        self.seals = seals
-        self.writes = writes
-        self.turns = turns or Turns()
-        self.pg = conn.dialect.name == "postgresql"
-        self.wakes = False
-        self._shared = shared
+        super().__init__(conn, now, seals, writes=writes, turns=turns, shared=shared)
         self._kept_wake = False
         self.audit = AuditStore(self)
         self.people = PeopleStore(self)
@@ -81,19 +70,8 @@ class SqlTx:
         self.failures = FailureStore(self)
         self.prompts = PromptStore(self)
 
-    def new_id(self) -> str:
-        """22 characters of base64url: 128 random bits."""
-        return base64.urlsafe_b64encode(os.urandom(16))[:22].decode()
-
     def random(self, n: int) -> bytes:
         return os.urandom(n)
-
-    def alone(self) -> None:
-        """Called before an intake's or a person's row is locked. Functions that share a commit would hold those of
-        several people in any order, and nodes would wait for each other in a circle (ADR 28); SQLite's writers take
-        turns anyway."""
-        if self._shared and self.pg:
-            raise Alone
 
     def keep(self) -> None:
         """The function that ran last is part of the commit."""

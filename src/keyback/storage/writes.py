@@ -12,7 +12,8 @@ from sqlalchemy.exc import DBAPIError
 
 from keyback.application.ports.storage import StorageDown, StorageUnsure, Tx
 from keyback.storage import faults
-from keyback.storage.tx import Alone, SqlTx
+from keyback.storage.sql.context import Alone
+from keyback.storage.tx import SqlTx
 
 
 @dataclass(slots=True)
