@@ -25,8 +25,8 @@ from keyback.application.audit_log import (
     verify,
 )
 from keyback.domain.recovery.events import Note
-from keyback.storage.audit import row_hash
 from keyback.storage.keys.keyring import Keyring
+from keyback.storage.stores.audit import row_hash
 from tests.conftest import Kit
 
 ROWS = 210  # more than two batches, as these tests cut them

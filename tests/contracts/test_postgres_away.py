@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from keyback.application.audit_log import verify
-from keyback.storage.audit import row_hash
 from keyback.storage.database import make_engine
 from keyback.storage.migrate import migrate
+from keyback.storage.stores.audit import row_hash
 from keyback.testing.mailbox import Mailbox
 from tests.web.live import add_person, live
 

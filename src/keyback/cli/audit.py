@@ -28,7 +28,7 @@ from keyback.application.audit_log import (
 from keyback.bootstrap import load_keyring
 from keyback.cli.common import Told, at, echo_json, load, progress, run, storage, usable
 from keyback.settings import Settings
-from keyback.storage.audit import row_hash
+from keyback.storage.stores.audit import row_hash
 
 
 @click.group()

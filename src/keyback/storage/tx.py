@@ -7,19 +7,7 @@ import os
 from sqlalchemy import Column, Connection, select, update
 
 from keyback.application.throttling.fairness import Turns
-from keyback.storage.audit import AuditStore
-from keyback.storage.cases import CaseStore, ChallengeStore
-from keyback.storage.contacts import ContactStore
-from keyback.storage.counters import CounterStore
-from keyback.storage.enrolled import EverybodyStore
-from keyback.storage.factors import DeviceStore, FactorStore
-from keyback.storage.failures import FailureStore
-from keyback.storage.intakes import IntakeStore
 from keyback.storage.keys.keyring import Keyring
-from keyback.storage.outbox import OutboxStore
-from keyback.storage.people import PeopleStore
-from keyback.storage.prompts import PromptStore
-from keyback.storage.sessions import SessionStore
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.schema import (
     challenges,
@@ -35,6 +23,18 @@ from keyback.storage.sql.schema import (
     sessions,
     wants,
 )
+from keyback.storage.stores.audit import AuditStore
+from keyback.storage.stores.cases import CaseStore, ChallengeStore
+from keyback.storage.stores.contacts import ContactStore
+from keyback.storage.stores.counters import CounterStore
+from keyback.storage.stores.enrolments import EverybodyStore
+from keyback.storage.stores.factors import DeviceStore, FactorStore
+from keyback.storage.stores.intakes import IntakeStore
+from keyback.storage.stores.outbox import OutboxStore
+from keyback.storage.stores.people import PeopleStore
+from keyback.storage.stores.prompts import PromptStore
+from keyback.storage.stores.sessions import SessionStore
+from keyback.storage.stores.wrong_passwords import FailureStore
 
 
 class SqlTx(TxContext):

@@ -19,14 +19,14 @@ from sqlalchemy.exc import DBAPIError
 from keyback.application.passwords.hashing import PEPPERED
 from keyback.domain import tokens
 from keyback.domain.challenges import challenge as ch
-from keyback.storage.audit import GENESIS, PURPOSE, row_hash
 from keyback.storage.engine import make_engine
-from keyback.storage.factors import PURPOSE as FACTOR
 from keyback.storage.faults import down
 from keyback.storage.keys.keyring import Keyring, Unsealable
 from keyback.storage.maintenance import reseal
 from keyback.storage.sql import schema as s
 from keyback.storage.sql.statements import insert_many
+from keyback.storage.stores.audit import GENESIS, PURPOSE, row_hash
+from keyback.storage.stores.factors import PURPOSE as FACTOR
 from keyback.storage.tx import SqlTx
 
 CONSTANT = b"keyback check value"

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from sqlalchemy import Column, bindparam, func, select, update
 
 from keyback.application.passwords.hashing import PEPPERED
-from keyback.storage import factors as factor_rows
-from keyback.storage import intakes as intake_rows
 from keyback.storage.keys.keyring import Keyring, Unsealable
 from keyback.storage.sql import schema as s
+from keyback.storage.stores import factors as factor_rows
+from keyback.storage.stores import intakes as intake_rows
 from keyback.storage.tx import SqlTx
 
 

@@ -330,7 +330,7 @@ counters = Table(
     Column("hour", Integer, nullable=False),
     Column("day_from", BigInteger, nullable=False),
     Column("day", Integer, nullable=False),
-    # Of the window before: how many, and until when they count (`storage.counters`).
+    # Of the window before: how many, and until when they count (`storage.stores.counters`).
     Column("hour_before", Integer, nullable=False, server_default="0"),
     Column("hour_until", BigInteger, nullable=False, server_default="0"),
     Column("day_before", Integer, nullable=False, server_default="0"),

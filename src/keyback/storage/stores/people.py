@@ -11,10 +11,10 @@ from sqlalchemy import Row, select, union, update
 from keyback.application.ports.storage import Imported, ImportResult, Match
 from keyback.domain.people.addresses import AddressChange
 from keyback.domain.people.person import Account, Contact, Person, canonicalize
-from keyback.storage.hashes import HashStore
-from keyback.storage.imports import save_imported
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import accounts, contacts, credentials, identifiers, people
+from keyback.storage.stores.imports import save_imported
+from keyback.storage.stores.password_hashes import HashStore
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx

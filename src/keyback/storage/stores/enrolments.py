@@ -11,8 +11,8 @@ from sqlalchemy import func, select
 from keyback.application.ports.enrolment_storage import Everything
 from keyback.domain.people.factor import LINGER, Factor, SavedCode
 from keyback.domain.people.person import Contact, Person
-from keyback.storage.people import PERSON
 from keyback.storage.sql.schema import accounts, contacts, factors, people, saved_codes
+from keyback.storage.stores.people import PERSON
 
 if TYPE_CHECKING:
     from keyback.storage.tx import SqlTx
