@@ -58,7 +58,7 @@ class SqlTx(TxContext):
         self.audit = AuditStore(self)
         self.people = PeopleStore(self)
         self.intakes = IntakeStore(self)
-        self.cases = CaseStore(self)
+        self.cases = CaseStore(self, self.audit)
         self.challenges = ChallengeStore(self)
         self.counters = CounterStore(self)
         self.outbox = OutboxStore(self)

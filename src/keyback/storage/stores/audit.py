@@ -10,17 +10,15 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import select
 
 from keyback.application.ports.enrolment_storage import Happened
 from keyback.domain.recovery.events import CaseEvent, Note, event_data, event_type
+from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.schema import audit_head, cases, events
 from keyback.storage.sql.statements import insert_many
-
-if TYPE_CHECKING:
-    from keyback.storage.tx import SqlTx
 
 GENESIS = bytes(32)
 PURPOSE = "audit"
@@ -34,7 +32,7 @@ def row_hash(key: bytes, before: bytes, seq: int, at: int, stream: str, kind: st
 
 
 class AuditStore:
-    def __init__(self, tx: SqlTx) -> None:
+    def __init__(self, tx: TxContext) -> None:
         self._tx = tx
         self._kept: list[tuple[str, str, str]] = []
         self._new: list[tuple[str, str, str]] = []

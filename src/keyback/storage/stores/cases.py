@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Row, func, select, text, update
 
@@ -16,12 +16,11 @@ from keyback.domain.policy.rules import Evidence
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case
 from keyback.domain.recovery.events import CaseEvent
+from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import cases, challenges
 from keyback.storage.sql.statements import insert_many, update_many
-
-if TYPE_CHECKING:
-    from keyback.storage.tx import SqlTx
+from keyback.storage.stores.audit import AuditStore
 
 # In the words of the partial indexes: SQLite uses none of them for `open = 1`.
 OPEN = text("cases.open")
@@ -67,9 +66,10 @@ def _load(row: Row[Any]) -> Case:
 
 
 class CaseStore:
-    def __init__(self, tx: SqlTx) -> None:
+    def __init__(self, tx: TxContext, audit: AuditStore) -> None:
         self._tx = tx
         self._new: dict[str, dict[str, Any]] = {}
+        self._audit = audit
 
     def get(self, case_id: str) -> Case | None:
         """The case; in a writing transaction its row stays locked until the commit."""
@@ -100,7 +100,7 @@ class CaseStore:
         new, changed, before, after = [], [], [], []
         for i, (case, happened) in enumerate(acts):
             then = folded[i] if folded else self._fold(case, happened)
-            self._tx.audit.record(case.id, happened)
+            self._audit.record(case.id, happened)
             after.append(then)
             row = {
                 "id": case.id,
@@ -165,7 +165,7 @@ def _challenge(row: Row[Any]) -> Challenge:
 
 
 class ChallengeStore:
-    def __init__(self, tx: SqlTx) -> None:
+    def __init__(self, tx: TxContext) -> None:
         self._tx = tx
 
     def add(self, new: Sequence[Challenge], key_id: str, digests: Sequence[tuple[bytes, bytes]]) -> None:

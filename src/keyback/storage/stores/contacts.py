@@ -5,25 +5,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from sqlalchemy import ColumnElement, case, func, or_, select, update
 
 from keyback.domain.people.addresses import leads_to, take_place
 from keyback.domain.people.person import Contact, ContactState, canonicalize
+from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import contacts, identifiers
 from keyback.storage.sql.statements import insert_many
-
-if TYPE_CHECKING:
-    from keyback.storage.tx import SqlTx
 
 PLACED = ("role", "state", "ended_at", "ended_by", "replaces", "confirmed_at", "reminded")
 WILD = str.maketrans({c: f"\\{c}" for c in "\\%_"})
 
 
 class ContactStore:
-    def __init__(self, tx: SqlTx) -> None:
+    def __init__(self, tx: TxContext) -> None:
         self._tx = tx
 
     def many(self, ids: Sequence[str]) -> Mapping[str, Contact]:

@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import case, select
 
 from keyback.application.ports.storage import Count
+from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import counters
 from keyback.storage.sql.statements import chunks
-
-if TYPE_CHECKING:
-    from keyback.storage.tx import SqlTx
 
 HOUR = 3_600_000
 DAY = 24 * HOUR
 
 
 class CounterStore:
-    def __init__(self, tx: SqlTx) -> None:
+    def __init__(self, tx: TxContext) -> None:
         self._tx = tx
 
     def add(self, keys: Sequence[str]) -> Mapping[str, Count]:

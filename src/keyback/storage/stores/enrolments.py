@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from sqlalchemy import func, select
 
 from keyback.application.ports.enrolment_storage import Everything
 from keyback.domain.people.factor import LINGER, Factor, SavedCode
 from keyback.domain.people.person import Contact, Person
+from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.schema import accounts, contacts, factors, people, saved_codes
 from keyback.storage.stores.people import PERSON
-
-if TYPE_CHECKING:
-    from keyback.storage.tx import SqlTx
 
 T = TypeVar("T", Contact, Factor)
 
 
 class EverybodyStore:
-    def __init__(self, tx: SqlTx) -> None:
+    def __init__(self, tx: TxContext) -> None:
         self._tx = tx
 
     def page(self, after: str, limit: int) -> Sequence[Everything]:

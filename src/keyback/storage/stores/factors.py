@@ -5,21 +5,19 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Row, select, update
 
 from keyback.domain.people.factor import Device, Factor, FactorState, SavedCode
+from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.schema import devices, factors, saved_codes
-
-if TYPE_CHECKING:
-    from keyback.storage.tx import SqlTx
 
 PURPOSE = "factor"
 
 
 class FactorStore:
-    def __init__(self, tx: SqlTx) -> None:
+    def __init__(self, tx: TxContext) -> None:
         self._tx = tx
 
     def _load(self, row: Row[Any]) -> Factor:
@@ -102,7 +100,7 @@ class FactorStore:
 
 
 class DeviceStore:
-    def __init__(self, tx: SqlTx) -> None:
+    def __init__(self, tx: TxContext) -> None:
         self._tx = tx
 
     def remember(self, device: Device, before: bytes = b"") -> None:

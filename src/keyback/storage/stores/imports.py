@@ -6,7 +6,7 @@ import dataclasses
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
@@ -15,18 +15,16 @@ from keyback.application.ports.storage import Imported, ImportedAccount, ImportR
 from keyback.domain.people import addresses
 from keyback.domain.people.addresses import AddressChange, Outcome, leads_to
 from keyback.domain.people.person import Contact, canonicalize
+from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import accounts, contacts, identifiers, people
 from keyback.storage.sql.statements import insert_many, update_many
-
-if TYPE_CHECKING:
-    from keyback.storage.tx import SqlTx
 
 Known = dict[str, dict[str, Any]]
 
 
 def save_imported(
-    tx: SqlTx, new: Sequence[Imported], *, at_once: bool = False
+    tx: TxContext, new: Sequence[Imported], *, at_once: bool = False
 ) -> tuple[list[ImportResult], list[AddressChange]]:
     """Adds or updates people; for a batch of up to a few thousand.
 
@@ -74,7 +72,7 @@ def save_imported(
     return results, changes
 
 
-def _addresses(tx: SqlTx, p: Imported, mine: dict[str, Any], at_once: bool) -> Outcome:
+def _addresses(tx: TxContext, p: Imported, mine: dict[str, Any], at_once: bool) -> Outcome:
     """The mail contacts as the file wants them; as they are where it names what the last one named."""
     old: list[Contact] = mine["rows"]
     if not at_once and mine["mails"] == (*p.mails[:1], *sorted(p.mails[1:])):
@@ -82,7 +80,7 @@ def _addresses(tx: SqlTx, p: Imported, mine: dict[str, Any], at_once: bool) -> O
     return addresses.settle(old, p.mails, mine["id"], tx.now, tx.new_id, at_once)
 
 
-def _first_contacts(tx: SqlTx, p: Imported, pid: str) -> list[Contact]:
+def _first_contacts(tx: TxContext, p: Imported, pid: str) -> list[Contact]:
     return [
         Contact(tx.new_id(), pid, "mail", mail, "backup" if n else "primary", added_at=tx.now, confirmed_at=tx.now)
         for n, mail in enumerate(p.mails)
@@ -112,7 +110,7 @@ def _differs(mine: dict[str, Any], shape: dict[str, Any]) -> bool:
     return live != shape["accounts"] or any(mine[k] != shape[k] for k in ("name", "locale", "tier", "state"))
 
 
-def _known(tx: SqlTx, keys: Sequence[str]) -> Known:
+def _known(tx: TxContext, keys: Sequence[str]) -> Known:
     query = select(people).where(people.c.key.in_(keys)).order_by(people.c.id)
     # What owners refuse meanwhile waits until this is written, or is seen.
     found = {r.key: r for r in tx.conn.execute(query.with_for_update() if tx.pg else query)}
@@ -158,7 +156,7 @@ def _number(a: ImportedAccount) -> Claim:
     return "external_id", a.system, a.external_id
 
 
-def _owners(tx: SqlTx, new: Sequence[Imported]) -> dict[Claim, str]:
+def _owners(tx: TxContext, new: Sequence[Imported]) -> dict[Claim, str]:
     """Whose the user names and external ids are now, by the person's key."""
     out: dict[Claim, str] = {}
     for claim, column in ((_name, accounts.c.canonical), (_number, accounts.c.external_id)):
@@ -207,7 +205,7 @@ def _person_row(p: Imported, pid: str, now: int) -> dict[str, Any]:
 
 
 def _fill(
-    tx: SqlTx,
+    tx: TxContext,
     rows: dict[str, list[dict[str, Any]]],
     p: Imported,
     pid: str,
@@ -228,7 +226,7 @@ def _fill(
 
 
 def _replace(
-    tx: SqlTx, rows: dict[str, list[dict[str, Any]]], changed: list[tuple[Imported, dict[str, Any], Outcome]]
+    tx: TxContext, rows: dict[str, list[dict[str, Any]]], changed: list[tuple[Imported, dict[str, Any], Outcome]]
 ) -> None:
     """Brings people up to date in place: accounts and contacts keep their ids, since hashes, cases and evidence hang on
     them."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import structlog
 from sqlalchemy import ColumnElement, Row, case, func, select, text, update
@@ -12,11 +12,9 @@ from sqlalchemy import ColumnElement, Row, case, func, select, text, update
 from keyback.application.ports.storage import Intake
 from keyback.application.throttling.fairness import FRESH
 from keyback.storage.keys.keyring import Unsealable
+from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.schema import intakes
 from keyback.storage.sql.statements import in_order, insert_many
-
-if TYPE_CHECKING:
-    from keyback.storage.tx import SqlTx
 
 log = structlog.get_logger("keyback.storage")
 PURPOSE = "intake"
@@ -34,7 +32,7 @@ PICK_SQLITE = f"IN (SELECT * FROM ({NEXT}) UNION SELECT * FROM ({NEWEST}))"  # n
 
 
 class IntakeStore:
-    def __init__(self, tx: SqlTx) -> None:
+    def __init__(self, tx: TxContext) -> None:
         self._tx = tx
 
     def add(self, new: Sequence[Intake], *, notify: bool = False) -> None:

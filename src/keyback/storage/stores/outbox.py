@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Row, bindparam, func, select, text, update
 
 from keyback.application.ports.storage import Job
+from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import outbox
 from keyback.storage.sql.statements import in_order, insert_many
-
-if TYPE_CHECKING:
-    from keyback.storage.tx import SqlTx
 
 CLAIM = """UPDATE outbox SET due_at = :until, attempts = attempts + 1, fence = fence + 1
  WHERE id {pick} RETURNING id, kind, body, sealed, created_at, expires_at, due_at, attempts, fence, turn"""
@@ -34,7 +32,7 @@ LOAD = ("id", "kind", "body", "sealed", "created_at", "expires_at", "due_at", "a
 
 
 class OutboxStore:
-    def __init__(self, tx: SqlTx) -> None:
+    def __init__(self, tx: TxContext) -> None:
         self._tx = tx
 
     def put(self, jobs: Sequence[Job]) -> None:

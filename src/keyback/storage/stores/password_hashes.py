@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from sqlalchemy import select, update
 
 from keyback.application.ports.storage import Credential
+from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.schema import credentials, password_history
-
-if TYPE_CHECKING:
-    from keyback.storage.tx import SqlTx
 
 
 class HashStore:
-    _tx: SqlTx
+    _tx: TxContext
 
     def credential(self, account_id: str) -> str | None:
         row = self._tx.conn.execute(select(credentials.c.phc).where(credentials.c.account_id == account_id)).first()

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Row, select, union, update
 
 from keyback.application.ports.storage import Imported, ImportResult, Match
 from keyback.domain.people.addresses import AddressChange
 from keyback.domain.people.person import Account, Contact, Person, canonicalize
+from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import accounts, contacts, credentials, identifiers, people
 from keyback.storage.stores.imports import save_imported
 from keyback.storage.stores.password_hashes import HashStore
-
-if TYPE_CHECKING:
-    from keyback.storage.tx import SqlTx
 
 PERSON = [people.c[n] for n in ("id", "name", "locale", "tier", "state", "security_version")]
 ACCOUNT = [
@@ -30,7 +28,7 @@ def _account(row: Row[Any]) -> Account:
 
 
 class PeopleStore(HashStore):
-    def __init__(self, tx: SqlTx) -> None:
+    def __init__(self, tx: TxContext) -> None:
         self._tx = tx
 
     def match(self, canonicals: Sequence[str]) -> Mapping[str, Sequence[Match]]:

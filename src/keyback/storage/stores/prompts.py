@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from sqlalchemy import Row, case, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from keyback.application.throttling.fairness import FRESH
 from keyback.domain.challenges.prompt import Prompt, PromptEnding, Purpose, Want
+from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.schema import intakes, prompts, wants
 from keyback.storage.sql.statements import in_order, insert_many
-
-if TYPE_CHECKING:
-    from keyback.storage.tx import SqlTx
 
 COLUMNS = [prompts.c[f.name] for f in dataclasses.fields(Prompt)]
 WANTED = [wants.c[f.name] for f in dataclasses.fields(Want)]
@@ -32,7 +30,7 @@ def _prompt(row: Row[Any]) -> Prompt:
 
 
 class PromptStore:
-    def __init__(self, tx: SqlTx) -> None:
+    def __init__(self, tx: TxContext) -> None:
         self._tx = tx
 
     def add(self, prompt: Prompt, digest: bytes | None = None) -> None:

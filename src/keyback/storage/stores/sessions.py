@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
 from keyback.application.ports.storage import Session
+from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.schema import sessions
-
-if TYPE_CHECKING:
-    from keyback.storage.tx import SqlTx
 
 IDLE = 3_600_000  # 1 h idle (NIST SP 800-63B-4 2.2.3)
 
 
 class SessionStore:
-    def __init__(self, tx: SqlTx) -> None:
+    def __init__(self, tx: TxContext) -> None:
         self._tx = tx
 
     def add(self, session: Session) -> None:

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select, update
 
 from keyback.application.ports.enrolment_storage import Failure
+from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import failures as t
 
-if TYPE_CHECKING:
-    from keyback.storage.tx import SqlTx
-
 
 class FailureStore:
-    def __init__(self, tx: SqlTx) -> None:
+    def __init__(self, tx: TxContext) -> None:
         self._tx = tx
 
     def of(self, name: str, network: str) -> Sequence[Failure]:
