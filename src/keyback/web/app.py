@@ -19,7 +19,7 @@ from keyback.application.ports.storage import StorageDown
 from keyback.application.services import Services
 from keyback.settings import Settings
 from keyback.web import health, intake, pages
-from keyback.web.account import routes as account
+from keyback.web.account import sign_in as account
 from keyback.web.api.app import make_api
 from keyback.web.context import Desk, desk_of
 from keyback.web.cookies import Cookies

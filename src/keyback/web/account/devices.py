@@ -14,11 +14,11 @@ from keyback.application.throttling import lockouts
 from keyback.domain.people.factor import Device
 from keyback.domain.recovery.events import Note
 from keyback.domain.tokens import token_digest
+from keyback.web.account.pages import Activity, DeviceLine, Devices, Event, SessionLine
 from keyback.web.account.session import Me, page, signed_in
 from keyback.web.context import desk_of, see
 from keyback.web.cookies import DEVICE
 from keyback.web.forms import read_form
-from keyback.web.pages_account import Activity, DeviceLine, Devices, Event, SessionLine
 
 PER_PAGE = 30
 MOST_FAILING = 3

@@ -10,12 +10,12 @@ from keyback.application.account import lockdown
 from keyback.application.enrolment import recently_added
 from keyback.application.notifications.account_changes import DAYS_BACK
 from keyback.web import links
+from keyback.web.account.pages import Lock
 from keyback.web.account.session import page, signed_in
 from keyback.web.context import desk_of
 from keyback.web.cookies import SESSION
 from keyback.web.forms import read_form
 from keyback.web.pages import ErrorPage
-from keyback.web.pages_account import Lock
 
 
 async def show(request: Request) -> Response:

@@ -11,7 +11,7 @@ from keyback.application.signin import sessions
 from keyback.application.signin import sign_in as signin_sign_in
 from keyback.domain.secret import Secret
 from keyback.web import pages
-from keyback.web.account import contacts, devices, factors, lock, moving, overview, questions, second
+from keyback.web.account import contacts, devices, factors, lock, new_address, overview, questions, second_step
 from keyback.web.account import password as own_password
 from keyback.web.account.session import Stale, signed_in
 from keyback.web.context import desk_of, see
@@ -22,7 +22,7 @@ from keyback.web.forms import read_form
 async def show(request: Request) -> Response:
     """GET `/sign-in`."""
     desk = desk_of(request)
-    return second.sign_in_page(desk, request, pages.SignIn(), await desk.services.db.read(lambda tx: tx.now))
+    return second_step.sign_in_page(desk, request, pages.SignIn(), await desk.services.db.read(lambda tx: tx.now))
 
 
 async def sign_in(request: Request) -> Response:
@@ -44,10 +44,10 @@ async def sign_in(request: Request) -> Response:
     if isinstance(result, signin_sign_in.NotSignedIn):
         status = 429 if result.reason == "slow_down" else 401
         now = await s.db.read(lambda tx: tx.now)
-        return second.sign_in_page(desk, request, pages.SignIn(result.reason, result.wait_s, typed), now, status)
+        return second_step.sign_in_page(desk, request, pages.SignIn(result.reason, result.wait_s, typed), now, status)
     if isinstance(result, signin_sign_in.SecondStep):
-        return second.to_second(desk, request, result)
-    return second.let_in(desk, request, result)
+        return second_step.to_second(desk, request, result)
+    return second_step.let_in(desk, request, result)
 
 
 async def sign_out(request: Request) -> Response:
@@ -66,14 +66,14 @@ async def sign_out(request: Request) -> Response:
 
 
 ROUTES = [
-    *second.ROUTES,
+    *second_step.ROUTES,
     *own_password.ROUTES,
     *factors.ROUTES,
     *questions.ROUTES,
     *contacts.ROUTES,
     *devices.ROUTES,
     *lock.ROUTES,
-    *moving.ROUTES,
+    *new_address.ROUTES,
     *overview.ROUTES,
     Route("/sign-in", show, methods=["GET"]),
     Route("/sign-in", sign_in, methods=["POST"]),

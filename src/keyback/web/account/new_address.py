@@ -8,10 +8,10 @@ from starlette.routing import Route
 
 from keyback.application.people import address_changes
 from keyback.web import links
+from keyback.web.account.pages import NewAddress
 from keyback.web.context import desk_of
 from keyback.web.forms import read_form
 from keyback.web.pages import ErrorPage
-from keyback.web.pages_account import NewAddress
 
 PATH = "/new-address"
 
