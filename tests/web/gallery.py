@@ -17,6 +17,7 @@ from keyback.web import pages as p
 from keyback.web import pages_link as pl
 from keyback.web import pages_remedy as r
 from keyback.web import pages_ways as w
+from keyback.web.account.pages import SignIn
 
 Lang = Literal["zh_CN", "en"]
 AT = 1_795_500_120_000
@@ -244,16 +245,16 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     for end in ("cancelled", "expired", "failed", "closed", "rejected"):
         yield f"ended-{end}", p.Ended(end), plain  # type: ignore[arg-type]
 
-    yield "sign-in", p.SignIn(), plain
-    yield "sign-in-wrong", p.SignIn(error="wrong", identifier=username), plain
-    yield "sign-in-slow", p.SignIn(error="slow_down", wait_seconds=75, identifier=username), plain
-    yield "sign-in-off", p.SignIn(error="off", identifier=username), plain
-    yield "sign-in-busy", p.SignIn(error="busy"), plain
-    yield "sign-in-due", p.SignIn(error="due", identifier=username), plain
-    yield "sign-in-breached", p.SignIn(error="breached", identifier=username), plain
+    yield "sign-in", SignIn(), plain
+    yield "sign-in-wrong", SignIn(error="wrong", identifier=username), plain
+    yield "sign-in-slow", SignIn(error="slow_down", wait_seconds=75, identifier=username), plain
+    yield "sign-in-off", SignIn(error="off", identifier=username), plain
+    yield "sign-in-busy", SignIn(error="busy"), plain
+    yield "sign-in-due", SignIn(error="due", identifier=username), plain
+    yield "sign-in-breached", SignIn(error="breached", identifier=username), plain
     inside = replace(plain, signed_in_as=username)
 
-    yield "sign-in-passkey", p.SignIn(error="passkey", passkey_options="{}"), plain
+    yield "sign-in-passkey", SignIn(error="passkey", passkey_options="{}"), plain
     yield from ((f"account-{name}", page, plain) for name, page in gallery_account.second_steps())
     yield from ((f"account-{name}", page, plain) for name, page in gallery_account.outside())
     yield from ((f"account-{name}", page, inside) for name, page in gallery_account.inside())

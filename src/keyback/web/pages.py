@@ -284,23 +284,6 @@ class Ended(Page):
 
 
 @dataclass(frozen=True, slots=True)
-class SignIn(Page):
-    """`/sign-in`: form posting `identifier`, `password`. `wait_seconds` goes with `slow_down`.
-
-    Args:
-        passkey_options: JSON for the browser, for signing in by passkey alone; empty where there can be none.
-        of: names the challenge in it (`shown`).
-    """
-
-    template: ClassVar[str] = "sign_in.html"
-    error: Literal["wrong", "slow_down", "off", "busy", "due", "breached", "passkey"] | None = None
-    wait_seconds: int = 0
-    identifier: str = ""
-    passkey_options: str = ""
-    of: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class Help(Page):
     """`/help`.
 

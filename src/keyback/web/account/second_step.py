@@ -20,7 +20,7 @@ from keyback.application.signin.step_up import Step
 from keyback.application.throttling import duplicate_answers
 from keyback.domain.secret import Secret
 from keyback.web import links, pages, shown
-from keyback.web.account.pages import SecondStep
+from keyback.web.account.pages import SecondStep, SignIn
 from keyback.web.account.session import Me, own_path, page, signed_in
 from keyback.web.context import Desk, desk_of, note_refusal, see
 from keyback.web.cookies import DEVICE, SESSION, TICKET, WAITING
@@ -40,7 +40,7 @@ def let_in(desk: Desk, request: Request, result: SignedIn, token: str = "") -> R
     if result.must_change:
         if new:
             return desk.page(request, NewCode("/forgot", new, result.must_change), path="/sign-in")
-        return desk.page(request, pages.SignIn(result.must_change, 0, result.account.username), path="/sign-in")
+        return desk.page(request, SignIn(result.must_change, 0, result.account.username), path="/sign-in")
     response = desk.page(request, NewCode("/account", new), path="/account") if new else see("/account")
     desk.cookies.put(response, SESSION, result.token)
     desk.cookies.put(response, DEVICE, result.device, max_age=known_devices.LIFE // 1000)
@@ -162,7 +162,7 @@ def _busy(response: Response) -> Response:
 # ── a passkey alone ─────────────────────────────────────────────────────────
 
 
-def sign_in_page(desk: Desk, request: Request, model: pages.SignIn, now: int, status: int = 200) -> Response:
+def sign_in_page(desk: Desk, request: Request, model: SignIn, now: int, status: int = 200) -> Response:
     """The sign-in page; with a challenge for any passkey where there can be passkeys."""
     proof = desk.services.proofs.get("passkey")
     if proof is None:
@@ -183,7 +183,7 @@ async def by_passkey(request: Request) -> Response:
     origin, s = desk.here(request).origin, desk.services
     now = await s.db.read(lambda tx: tx.now)
     if not await desk.allows("sign_ins", request):
-        return sign_in_page(desk, request, pages.SignIn("slow_down", 60), now, 429)
+        return sign_in_page(desk, request, SignIn("slow_down", 60), now, 429)
     proof, ticket = s.proofs.get("passkey"), _sent(desk, request, values[shown.FIELD], TICKET)
     if not isinstance(proof, FindsPasskey) or not ticket:
         note_refusal(request, "wrong_state")
@@ -196,7 +196,7 @@ async def by_passkey(request: Request) -> Response:
     )
     if isinstance(done, SignedIn):
         return let_in(desk, request, done)
-    return sign_in_page(desk, request, pages.SignIn("passkey"), now, 401)
+    return sign_in_page(desk, request, SignIn("passkey"), now, 401)
 
 
 # ── before something is changed ─────────────────────────────────────────────

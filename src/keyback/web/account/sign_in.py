@@ -10,9 +10,9 @@ from keyback.application.ports.hashing import Busy
 from keyback.application.signin import sessions
 from keyback.application.signin import sign_in as signin_sign_in
 from keyback.domain.secret import Secret
-from keyback.web import pages
 from keyback.web.account import contacts, devices, factors, lock, new_address, overview, questions, second_step
 from keyback.web.account import password as own_password
+from keyback.web.account.pages import SignIn
 from keyback.web.account.session import Stale, signed_in
 from keyback.web.context import desk_of, see
 from keyback.web.cookies import SESSION
@@ -22,7 +22,7 @@ from keyback.web.forms import read_form
 async def show(request: Request) -> Response:
     """GET `/sign-in`."""
     desk = desk_of(request)
-    return second_step.sign_in_page(desk, request, pages.SignIn(), await desk.services.db.read(lambda tx: tx.now))
+    return second_step.sign_in_page(desk, request, SignIn(), await desk.services.db.read(lambda tx: tx.now))
 
 
 async def sign_in(request: Request) -> Response:
@@ -32,19 +32,19 @@ async def sign_in(request: Request) -> Response:
     origin, s = desk.here(request).origin, desk.services
     typed = "".join(c for c in values["identifier"][:254] if c.isprintable())
     if not await desk.allows("sign_ins", request):
-        return desk.page(request, pages.SignIn("slow_down", 60, typed), 429)
+        return desk.page(request, SignIn("slow_down", 60, typed), 429)
     try:
         result = await signin_sign_in.sign_in(
             s.db, s.gate, values["identifier"], Secret(values["password"]), origin, s.rules, s.leaked, browser=True
         )
     except Busy:
-        response = desk.page(request, pages.SignIn("busy", 0, typed), 503)
+        response = desk.page(request, SignIn("busy", 0, typed), 503)
         response.headers["retry-after"] = "2"
         return response
     if isinstance(result, signin_sign_in.NotSignedIn):
         status = 429 if result.reason == "slow_down" else 401
         now = await s.db.read(lambda tx: tx.now)
-        return second_step.sign_in_page(desk, request, pages.SignIn(result.reason, result.wait_s, typed), now, status)
+        return second_step.sign_in_page(desk, request, SignIn(result.reason, result.wait_s, typed), now, status)
     if isinstance(result, signin_sign_in.SecondStep):
         return second_step.to_second(desk, request, result)
     return second_step.let_in(desk, request, result)
