@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from keyback.web.api import accounts, recoveries
-from keyback.web.api.describing import Api
+from keyback.web.api import recoveries, sign_in
+from keyback.web.api.openapi import Api
 from keyback.web.api.strict import HANDLERS, answer, broken
 from keyback.web.context import Desk
 
@@ -39,5 +39,5 @@ def make_api(desk: Desk | None) -> Api:
     api.add_exception_handler(Exception, broken)
     api.include_router(recoveries.start_router)
     api.include_router(recoveries.router)
-    api.include_router(accounts.router)
+    api.include_router(sign_in.router)
     return api

@@ -18,10 +18,10 @@ from keyback.domain.recovery.case import Case
 from keyback.domain.secret import Secret
 from keyback.locale import gettext
 from keyback.web import intake
+from keyback.web.api import methods
 from keyback.web.api import models as m
-from keyback.web.api import other_ways
-from keyback.web.api.describing import problems
-from keyback.web.api.holding import RECOVERY_SECRET, Held, Holder, limited
+from keyback.web.api.auth import RECOVERY_SECRET, Held, Holder, limited
+from keyback.web.api.openapi import problems
 from keyback.web.api.strict import Stop, StrictRoute
 from keyback.web.api.views import PREFIX, AnyRecovery, View, describe, look, personal, resend_at
 from keyback.web.context import desk_of
@@ -135,7 +135,7 @@ def _only_waiting(held: Held, view: View, *, to_prove: bool = False) -> None:
 async def start_proof(request: Request, held: Holder, proof: Proof, target: Target = "") -> m.Asked:
     await limited(held.desk, request, "recoveries")
     if proof != "email_link":
-        return await other_ways.start(held, request, proof, target)
+        return await methods.start(held, request, proof, target)
     db = held.desk.services.db
     _only_waiting(held, await db.read(lambda tx: look(tx, held.handle, held.desk.services)))
 
@@ -164,7 +164,7 @@ def _gone() -> Any:
 async def verify_proof(request: Request, held: Holder, proof: Proof, given: m.Code) -> m.Proven:
     await limited(held.desk, request, "proofs")
     if proof != "email_link":
-        return await other_ways.verify(held, request, proof, given.code)
+        return await methods.verify(held, request, proof, given.code)
     db = held.desk.services.db
     _only_waiting(held, await db.read(lambda tx: look(tx, held.handle, held.desk.services)), to_prove=True)
     try:

@@ -20,7 +20,7 @@ from keyback.domain.recovery.case import Case, State
 from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
 from keyback.locale import Locale, gettext
 from keyback.web.api import models as m
-from keyback.web.api.holding import instant
+from keyback.web.api.auth import instant
 from keyback.web.context import Desk
 
 PREFIX = "password_"

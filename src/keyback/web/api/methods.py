@@ -11,7 +11,7 @@ from keyback.application.recovery import issue_requested, methods
 from keyback.domain.errors import Refusal
 from keyback.domain.throttling.limits import RESEND_AFTER
 from keyback.web.api import models as m
-from keyback.web.api.holding import Held, instant
+from keyback.web.api.auth import Held, instant
 from keyback.web.api.strict import Stop
 from keyback.web.api.views import View, describe, look
 

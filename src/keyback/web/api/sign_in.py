@@ -16,8 +16,8 @@ from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
 from keyback.domain.secret import Secret
 from keyback.web.api import models as m
-from keyback.web.api.describing import problems
-from keyback.web.api.holding import SESSION_TOKEN, Token, bearer, instant, limited
+from keyback.web.api.auth import SESSION_TOKEN, Token, bearer, instant, limited
+from keyback.web.api.openapi import problems
 from keyback.web.api.strict import Stop, StrictRoute
 from keyback.web.api.views import PREFIX, look, personal
 from keyback.web.context import Desk, desk_of
