@@ -18,7 +18,7 @@ from keyback.demo.company import STAFF, Staff
 from keyback.demo.passkeys import kept_of, passkey_of
 from keyback.domain.people.factor import CODES, Factor, SavedCode
 from keyback.domain.people.person import Contact, canonicalize
-from keyback.web.demo_pages import DemoApp, DemoCodes, DemoPasskey
+from keyback.web.demo.pages import DemoApp, DemoCodes, DemoPasskey
 
 STEP_S = 30
 SEEDED = {"demo": True}  # tells the codes of the demo from those that somebody made later

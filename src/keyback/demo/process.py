@@ -30,7 +30,7 @@ from keyback.storage.migrate import migrate
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.phone import Phone
-from keyback.web.demo import DemoWorld, Shown, WithCrm, demo_routes
+from keyback.web.demo.routes import DemoWorld, Shown, WithCrm, demo_routes
 
 PLENTY = 100_000  # a class room behind one address tries the demo at once
 TRY = (

@@ -21,7 +21,7 @@ from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.phone import Phone
 from keyback.web.context import desk_of, see
-from keyback.web.demo_pages import (
+from keyback.web.demo.pages import (
     DemoApp,
     DemoAuthenticator,
     DemoCodes,
