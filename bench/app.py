@@ -17,7 +17,7 @@ import uvloop
 
 from keyback.serving import serve
 from keyback.settings import Settings
-from keyback.web.server import bind, make_server
+from keyback.web.http.server import bind, make_server
 
 BODY = b'{"status":"accepted"}'
 HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())]

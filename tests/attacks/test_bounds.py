@@ -19,11 +19,11 @@ from sqlalchemy.engine.default import DefaultDialect
 
 from keyback.application.signin.sessions import SignedIn
 from keyback.domain.challenges.challenge import holder_secret
-from keyback.web import bounds
 from keyback.web.account.session import form_token
 from keyback.web.app import make_app, make_desk
-from keyback.web.front import MOST_BODY
-from keyback.web.proxies import Proxies
+from keyback.web.http import bounds
+from keyback.web.http.edge import MOST_BODY
+from keyback.web.http.proxies import Proxies
 from tests.attacks.steps import HERE, OLD, ask, fit, set_password, sign_in
 from tests.conftest import Kit, person
 from tests.docs import reach

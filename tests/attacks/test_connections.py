@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from keyback.web.proxies import Proxies
-from keyback.web.server import Doorkeeper
+from keyback.web.http.proxies import Proxies
+from keyback.web.http.server import Doorkeeper
 from tests.web.live import Live, live, logged, read_all, request, status_of
 
 MOST = 10

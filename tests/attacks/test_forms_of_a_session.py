@@ -11,7 +11,7 @@ import pytest
 from keyback.application.signin.sessions import SignedIn, sign_out
 from keyback.web.account.session import form_token
 from keyback.web.cookies import ALL, Cookies
-from keyback.web.front import Front
+from keyback.web.http.edge import Front
 from tests.attacks.steps import OLD, sign_in
 from tests.attacks.test_requirements_routes import Site, filled, protection, ready, token_of
 from tests.attacks.test_sideways import call

@@ -12,8 +12,8 @@ import pytest
 from keyback.application.origin import Origin, networks_of
 from keyback.domain.throttling.password_attempts import OF_SOURCE, OF_WIDER
 from keyback.settings import Limits
-from keyback.web import limits as limits_module
-from keyback.web.limits import Limiter
+from keyback.web.http import rate_limits as limits_module
+from keyback.web.http.rate_limits import Limiter
 from tests.attacks.steps import HERE, fit, set_password, sign_in
 from tests.attacks.test_strangers import Browser
 from tests.attacks.test_throttling import WRONG, guess, owned

@@ -17,7 +17,7 @@ from keyback.application.signin.sign_in import NotSignedIn
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.password_attempts import FREE, OF_SOURCE
 from keyback.web.app import make_app, make_desk
-from keyback.web.front import Front
+from keyback.web.http.edge import Front
 from tests.attacks.steps import (
     HERE,
     OLD,

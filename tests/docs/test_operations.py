@@ -18,7 +18,7 @@ UNIT = ROOT / "docs" / "examples" / "keyback.service"
 def test_metrics_to_watch_exist(language: str) -> None:
     page = (ROOT / "docs" / language / "operations.md").read_text("utf-8")
     named = set(re.findall(r"`(keyback_\w+)(?:\{|`)", page))
-    source = (ROOT / "src" / "keyback" / "web" / "metrics.py").read_text("utf-8")
+    source = (ROOT / "src" / "keyback" / "web" / "http" / "metrics.py").read_text("utf-8")
     made = set(re.findall(r'"(keyback_\w+)"', source))
     assert len(named) > 10
     assert {n for n in named if n.removesuffix("_total") not in made} == set()

@@ -21,7 +21,7 @@ from keyback.domain.passwords.similarity import Context
 from keyback.domain.recovery import events as ev
 from keyback.settings import Settings, System
 from keyback.web.app import make_app, make_desk, openapi
-from keyback.web.watch import BY_STATUS
+from keyback.web.http.access_log import BY_STATUS
 from tests.conftest import Kit, person
 from tests.docs import reach
 from tests.docs.house import ROOT
@@ -280,7 +280,7 @@ REACHES_OUT = {
     "limits.storage", "psycopg", "requests", "smtplib", "socket", "sqlalchemy", "telnetlib", "urllib.request",
     "urllib3", "websockets",
 }  # fmt: skip
-LISTENS_OR_TESTS = {"outbound/watchdog.py", "web/server.py", "serving.py", "cli/init.py", "demo/process.py"}
+LISTENS_OR_TESTS = {"outbound/watchdog.py", "web/http/server.py", "serving.py", "cli/init.py", "demo/process.py"}
 
 
 @pytest.mark.covers("A-13.1.1")

@@ -20,7 +20,7 @@ from keyback.domain.people.factor import Factor
 from keyback.proofs.passkey.method import Passkey
 from keyback.testing.proofs import NOW, put, somebody
 from keyback.testing.serving import served
-from keyback.web.front import CSP
+from keyback.web.http.edge import CSP
 from keyback.web.rendering import load_static
 
 FORM = """<!doctype html><html lang="en"><title>Passkey</title><script src="/passkey.js" defer></script>

@@ -27,7 +27,7 @@ from keyback.observability import configure
 from keyback.settings import Settings
 from keyback.storage.keys.keyring import Keyring
 from keyback.web.account.session import form_token
-from keyback.web.server import Patience, bind
+from keyback.web.http.server import Patience, bind
 from tests.cheaper import CHEAP, cheap_hashing
 from tests.conftest import person
 

@@ -16,7 +16,7 @@ from keyback.testing.mailbox import Mailbox
 from keyback.web.api import recoveries
 from keyback.web.api.app import make_api
 from keyback.web.app import make_desk
-from keyback.web.problems import TITLES
+from keyback.web.http.problems import TITLES
 from tests.attacks.enrolled import add_codes
 from tests.conftest import Clock, Kit, person
 

@@ -18,8 +18,8 @@ from keyback.application.clock import wall_clock
 from keyback.application.ports.storage import Imported, ImportedAccount, StorageDown
 from keyback.storage.database import SqlDatabase
 from keyback.testing.mailbox import Mailbox
-from keyback.web import front
 from keyback.web.api import recoveries
+from keyback.web.http import edge
 from tests.conftest import Clock, Kit, person
 
 CANARY = "Kanarienvogel-4711-Zeisig"
@@ -305,7 +305,7 @@ def test_bodies_are_bounded(client: Client, mailbox: Mailbox, monkeypatch: pytes
     long = client.kit.run(send(drip()))
     is_problem(long)
     assert (long.status_code, long.json()["code"], long.headers["connection"]) == (413, "too_long", "close")
-    monkeypatch.setattr(front, "BODY_TIME_S", 0.0)
+    monkeypatch.setattr(edge, "BODY_TIME_S", 0.0)
     slow = client.kit.run(send(stall()))
     is_problem(slow)
     assert (slow.status_code, slow.json()["code"], slow.headers["connection"]) == (408, "too_slow", "close")

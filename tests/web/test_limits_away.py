@@ -14,7 +14,7 @@ import httpx2
 import pytest
 
 from keyback.settings import Limits, Unsafe
-from keyback.web.limits import Limiter
+from keyback.web.http.rate_limits import Limiter
 from tests.web.live import add_person, canary, live, logged
 
 REDIS = shutil.which("valkey-server") or shutil.which("redis-server") or ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from keyback.web.proxies import Proxies
+from keyback.web.http.proxies import Proxies
 from tests.each import each
 
 

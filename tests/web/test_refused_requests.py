@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from keyback.domain.challenges.challenge import holder_secret
 from keyback.serving import HOT
 from keyback.web.app import make_app, make_desk
-from keyback.web.watch import EVERY_S, Watch
+from keyback.web.http.access_log import EVERY_S, Watch
 from tests.attacks.enrolled import add_totp
 from tests.attacks.steps import OLD, accept, ask, begin, drain, fit, set_password
 from tests.attacks.test_sideways import call

@@ -20,7 +20,7 @@ from keyback.storage.health import schema_of
 from keyback.storage.keys.keyring import Keyring
 from keyback.web.app import make_app
 from keyback.web.health import READINESS, Readiness
-from keyback.web.server import bind
+from keyback.web.http.server import bind
 from tests.conftest import Kit, with_database
 from tests.web.live import live, logged
 

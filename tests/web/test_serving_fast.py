@@ -10,9 +10,9 @@ import pytest
 
 from keyback import worker as worker_module
 from keyback.settings import Limits
-from keyback.web import limits as limits_module
-from keyback.web.limits import Limiter, OneProcess
-from keyback.web.server import _kept, bind, make_server
+from keyback.web.http import rate_limits as limits_module
+from keyback.web.http.rate_limits import Limiter, OneProcess
+from keyback.web.http.server import _kept, bind, make_server
 from keyback.worker import Worker
 from tests.conftest import Kit
 

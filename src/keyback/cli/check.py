@@ -30,7 +30,7 @@ from keyback.storage.clock import JUMP_MS
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.maintenance.key_check import misfits
-from keyback.web.limits import Limiter
+from keyback.web.http.rate_limits import Limiter
 
 PATIENCE_S = 30.0
 SKEW_WARN_MS, SKEW_BAD_MS = 2_000, 30_000

@@ -24,11 +24,11 @@ from keyback.web.api.app import make_api
 from keyback.web.context import Desk, desk_of
 from keyback.web.cookies import Cookies
 from keyback.web.forms import BadForm
-from keyback.web.front import Front, TooLong, TooSlow
-from keyback.web.limits import Limiter
+from keyback.web.http.edge import Front, TooLong, TooSlow
+from keyback.web.http.problems import Why, problem, why_down
+from keyback.web.http.proxies import Proxies
+from keyback.web.http.rate_limits import Limiter
 from keyback.web.portal import link, password, recovery, remedy, simple, vouch, ways
-from keyback.web.problems import Why, problem, why_down
-from keyback.web.proxies import Proxies
 from keyback.web.rendering import Renderer
 
 log = structlog.get_logger("keyback.web")

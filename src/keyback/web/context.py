@@ -18,11 +18,11 @@ from keyback.domain.tokens import token_digest
 from keyback.locale import Locale, choose
 from keyback.settings import Settings
 from keyback.web.cookies import DEVICE, LANGUAGE, SHOWN, Cookies
-from keyback.web.limits import Limiter, What
+from keyback.web.http.access_log import REFUSED
+from keyback.web.http.proxies import Proxies
+from keyback.web.http.rate_limits import Limiter, What
 from keyback.web.pages import Page, Shell
-from keyback.web.proxies import Proxies
 from keyback.web.rendering import Renderer
-from keyback.web.watch import REFUSED
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 
 from starlette.requests import ClientDisconnect, Request
 
-from keyback.web import bounds
+from keyback.web.http import bounds
 
 MOST_FIELDS = 40
 JUDGED = frozenset({"identifier", "password", "current_password", "new_password", "new_password_again"})

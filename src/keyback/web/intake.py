@@ -26,7 +26,7 @@ from keyback.web import pages
 from keyback.web.context import Desk, chosen, see
 from keyback.web.cookies import DEVICE
 from keyback.web.forms import BadForm, one_string, parse_form, parse_json
-from keyback.web.problems import Why, down, problem, why_down
+from keyback.web.http.problems import Why, down, problem, why_down
 
 API_PATH = "/api/v1/recoveries"
 JOURNEYS = frozenset({"password", "locked", "second_factor", "mailbox", "username"})

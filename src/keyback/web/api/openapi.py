@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from keyback.web.api import models as m
-from keyback.web.problems import TITLES
+from keyback.web.http.problems import TITLES
 
 REF = "#/components/schemas/{model}"
 WORDS = {

@@ -17,8 +17,8 @@ from keyback.application.ports.storage import StorageDown
 from keyback.domain.errors import Refusal
 from keyback.web.context import note_refusal
 from keyback.web.forms import BadForm, parse_json
-from keyback.web.front import TooLong, TooSlow
-from keyback.web.problems import down, problem
+from keyback.web.http.edge import TooLong, TooSlow
+from keyback.web.http.problems import down, problem
 
 log = structlog.get_logger("keyback.api")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]

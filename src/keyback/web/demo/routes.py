@@ -34,7 +34,7 @@ from keyback.web.demo.pages import (
     DemoText,
 )
 from keyback.web.forms import read_form
-from keyback.web.front import Front
+from keyback.web.http.edge import Front
 
 CRM = "/demo/crm"
 SLOW_S = 4.0

@@ -27,7 +27,7 @@ from keyback.locale import Locale, gettext
 from keyback.web import pages
 from keyback.web.context import Desk, desk_of, note_refusal, see
 from keyback.web.forms import BadForm, one_string, parse_json
-from keyback.web.problems import problem
+from keyback.web.http.problems import problem
 
 
 async def password_page(

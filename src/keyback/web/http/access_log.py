@@ -14,7 +14,7 @@ import structlog
 from starlette.routing import Mount, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from keyback.web.metrics import Metrics
+from keyback.web.http.metrics import Metrics
 
 log = structlog.get_logger("keyback.access")
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "PATCH", "DELETE", "TRACE", "CONNECT"})
