@@ -12,12 +12,12 @@ from markupsafe import Markup
 from keyback.application.throttling.lockouts import Failing, Lock
 from keyback.locale import gettext
 from keyback.proofs.security_questions.questions import QUESTIONS
-from keyback.web import pages as p
-from keyback.web import pages_link as pl
-from keyback.web import pages_remedy as r
-from keyback.web import pages_ways as w
 from keyback.web.account.pages import SignIn
 from keyback.web.demo import pages as d
+from keyback.web.portal import pages as p
+from keyback.web.portal import pages_link as pl
+from keyback.web.portal import pages_methods as w
+from keyback.web.portal import pages_remedy as r
 
 Lang = Literal["zh_CN", "en"]
 AT = 1_795_500_120_000

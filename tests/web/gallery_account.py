@@ -11,8 +11,8 @@ from keyback.application.account.readiness import MISHAPS, Outlook
 from keyback.application.enrolment.recently_added import Added
 from keyback.application.recovery.aftercare import STEPS
 from keyback.application.throttling.lockouts import Failing
-from keyback.web import pages as p
 from keyback.web.account import pages as a
+from keyback.web.portal import pages as p
 
 AT = 1_795_500_120_000
 CODES = tuple(f"K7QF2M-9X3B1T-ZZ81A{n}" for n in range(10))

@@ -18,7 +18,7 @@ from keyback.application.ports.hashing import Busy
 from keyback.application.ports.storage import StorageDown
 from keyback.application.services import Services
 from keyback.settings import Settings
-from keyback.web import health, intake, pages
+from keyback.web import health, intake
 from keyback.web.account import sign_in as account
 from keyback.web.api.app import make_api
 from keyback.web.context import Desk, desk_of
@@ -28,7 +28,7 @@ from keyback.web.http.edge import Front, TooLong, TooSlow
 from keyback.web.http.problems import Why, problem, why_down
 from keyback.web.http.proxies import Proxies
 from keyback.web.http.rate_limits import Limiter
-from keyback.web.portal import link, password, recovery, remedy, simple, vouch, ways
+from keyback.web.portal import link, methods, pages, password, recovery, recovery_contact, remedy, static_pages
 from keyback.web.rendering import Renderer
 
 log = structlog.get_logger("keyback.web")
@@ -65,11 +65,11 @@ def make_app(desk: Desk, *, more: list[BaseRoute] | None = None, lifespan: Lifes
         routes=[
             *(more or []),
             *recovery.ROUTES,
-            *ways.ROUTES,
-            *vouch.ROUTES,
+            *methods.ROUTES,
+            *recovery_contact.ROUTES,
             *remedy.ROUTES,
             *link.ROUTES,
-            *simple.ROUTES,
+            *static_pages.ROUTES,
             *password.ROUTES,
             *account.ROUTES,
             *health.ROUTES,

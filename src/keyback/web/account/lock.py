@@ -15,7 +15,7 @@ from keyback.web.account.session import page, signed_in
 from keyback.web.context import desk_of
 from keyback.web.cookies import SESSION
 from keyback.web.forms import read_form
-from keyback.web.pages import ErrorPage
+from keyback.web.portal.pages import ErrorPage
 
 
 async def show(request: Request) -> Response:

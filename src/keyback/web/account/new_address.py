@@ -11,7 +11,7 @@ from keyback.web import links
 from keyback.web.account.pages import NewAddress
 from keyback.web.context import desk_of
 from keyback.web.forms import read_form
-from keyback.web.pages import ErrorPage
+from keyback.web.portal.pages import ErrorPage
 
 PATH = "/new-address"
 

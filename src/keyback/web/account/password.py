@@ -13,11 +13,11 @@ from keyback.application.ports.hashing import Busy
 from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import state_of
 from keyback.domain.secret import Secret
-from keyback.web import pages
 from keyback.web.account.pages import NewPassword
 from keyback.web.account.session import Me, confirmed, page, signed_in
 from keyback.web.context import Desk, desk_of, see
 from keyback.web.forms import read_form
+from keyback.web.portal import pages
 from keyback.web.portal.password import reasons_of, rules_of
 
 

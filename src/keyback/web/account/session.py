@@ -20,7 +20,7 @@ from keyback.web.account.pages import StaleForm
 from keyback.web.context import Desk, desk_of, note_refusal, see
 from keyback.web.cookies import SESSION
 from keyback.web.forms import FORM_TOKEN
-from keyback.web.pages import Page
+from keyback.web.portal.pages import Page
 
 OWN_PATH = re.compile(r"/account(/[A-Za-z0-9_-]{1,40}){0,3}\Z")
 

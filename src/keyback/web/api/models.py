@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
-from keyback.web.pages import SystemState
+from keyback.web.portal.pages import SystemState
 
 HANDLE = "^[A-Za-z0-9_-]{22}$"
 MOST_SECRET = 5000

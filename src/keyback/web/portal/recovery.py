@@ -18,11 +18,10 @@ from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import State
-from keyback.web import pages
 from keyback.web.context import Desk, note_refusal, see
 from keyback.web.forms import read_form
-from keyback.web.pages_remedy import Remedied
-from keyback.web.portal import remedy, ways
+from keyback.web.portal import methods, pages, remedy
+from keyback.web.portal.pages_remedy import Remedied
 from keyback.web.portal.password import password_page, results_page, take_password
 from keyback.web.portal.view import View, held_by, look
 
@@ -46,7 +45,7 @@ async def _page(
         if view.intake.state == "stopped":
             return desk.page(request, pages.Stopped(by_mail=False), status, path=path)
         if view.intake.journey == "mailbox":
-            return await ways.more_page(desk, request, view)
+            return await methods.more_page(desk, request, view)
         step = None if view.intake.journey == "username" else 1  # which ends with a mail: no steps follow
         return desk.page(request, _waiting(desk, view, **over), status, step=step, path=path)
     case = view.case
@@ -60,7 +59,7 @@ async def _page(
             return await remedy.page(desk, request, view)
         return await password_page(desk, request, handle, case)
     if case.state in dc.JOINABLE and view.now < case.expires_at:
-        return await ways.further(desk, request, view, case)
+        return await methods.further(desk, request, view, case)
     endings = {State.CANCELLED: "cancelled", State.FAILED: "failed", State.CLOSED: "closed", State.REJECTED: "rejected"}
     return desk.page(request, pages.Ended(endings.get(case.state, "expired")), status, path=path)  # type: ignore[arg-type]
 
