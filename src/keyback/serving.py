@@ -34,12 +34,12 @@ from keyback.storage.maintenance import key_check, restore
 from keyback.storage.maintenance.restore import MarkFile
 from keyback.storage.tx import SqlTx
 from keyback.web.app import make_app, make_desk
-from keyback.web.context import Desk
 from keyback.web.health import READINESS, Readiness
 from keyback.web.http.access_log import Watch
 from keyback.web.http.metrics import Metrics, metrics_app
 from keyback.web.http.server import Doorkeeper, Patience, Server, bind, make_server
 from keyback.web.intake import API_PATH
+from keyback.web.ui.context import Desk
 from keyback.worker import Worker
 
 log = structlog.get_logger("keyback.server")

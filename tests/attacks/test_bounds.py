@@ -204,7 +204,8 @@ def test_the_worst_headers_and_queries_cost_every_route_what_the_usual_ones_do(s
 
 @pytest.mark.covers("O5", "O3", "INV-I10")
 def test_no_field_of_any_form_goes_further_than_its_reader_reads(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    from keyback.web import forms, intake
+    from keyback.web import intake
+    from keyback.web.ui import forms
 
     handed: dict[str, set[str]] = {}
     plain = forms.parse_form

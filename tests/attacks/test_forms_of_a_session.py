@@ -10,7 +10,7 @@ import pytest
 
 from keyback.application.signin.sessions import SignedIn, sign_out
 from keyback.web.account.session import form_token
-from keyback.web.cookies import ALL, Cookies
+from keyback.web.http.cookies import ALL, Cookies
 from keyback.web.http.edge import Front
 from tests.attacks.steps import OLD, sign_in
 from tests.attacks.test_requirements_routes import Site, filled, protection, ready, token_of

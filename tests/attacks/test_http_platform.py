@@ -24,7 +24,7 @@ from keyback.storage.migrate import migrate
 from keyback.testing.mailbox import Mailbox
 from keyback.web.http.edge import MOST_BODY
 from keyback.web.http.server import MOST_AHEAD, MOST_HEADER, Patience
-from keyback.web.rendering import load_static
+from keyback.web.ui.rendering import load_static
 from tests.web.live import AGENT, Live, add_person, canary, live, logged, read_all, request, status_of
 
 FORM = "Content-Type: application/x-www-form-urlencoded"

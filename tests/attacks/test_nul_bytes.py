@@ -13,8 +13,9 @@ from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.sign_in import SecondStep
 from keyback.domain.tokens import token_digest
 from keyback.storage.sql.schema import intakes
-from keyback.web import forms, intake
+from keyback.web import intake
 from keyback.web.app import openapi
+from keyback.web.ui import forms
 from tests.attacks.enrolled import add_totp, person_id
 from tests.attacks.steps import HERE, OLD, Tray, accept, ask, drain, fit, secrets_of, set_password, sign_in
 from tests.attacks.test_requirements_routes import Site, filled

@@ -17,8 +17,8 @@ import keyback.web
 from keyback.application.enrolment import security_questions
 from keyback.application.people import address_changes
 from keyback.domain.secret import Secret
-from keyback.web import links
 from keyback.web.app import make_app, make_desk
+from keyback.web.ui import links
 from tests.attacks.enrolled import add_codes, add_contact, add_totp, ask_way, person_id, totp_now
 from tests.attacks.steps import OLD, Tray, accept, ask, drain, fit, secrets_of, set_password, types
 from tests.attacks.test_proofs_challenges import add_passkey

@@ -15,7 +15,7 @@ from keyback.application.notifications.account_changes import LINK_LIFE, lock_li
 from keyback.application.ports.storage import Tx
 from keyback.domain.challenges.prompt import link_token
 from keyback.domain.secret import Secret
-from keyback.web import links
+from keyback.web.ui import links
 from tests.attacks.enrolled import add_contact, ask_way, person_id
 from tests.attacks.steps import HERE, Tray, ask, case_of, drain, fit, secrets_of, types
 from tests.attacks.test_strangers import Browser

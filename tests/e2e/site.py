@@ -30,8 +30,8 @@ from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.phone import Phone
 from keyback.web.app import make_app, make_desk
-from keyback.web.context import Desk
 from keyback.web.http.server import bind, make_server
+from keyback.web.ui.context import Desk
 from keyback.worker import Worker
 from tests.cheaper import CHEAP, cheap_hashing
 

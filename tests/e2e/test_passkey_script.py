@@ -21,7 +21,7 @@ from keyback.proofs.passkey.method import Passkey
 from keyback.testing.proofs import NOW, put, somebody
 from keyback.testing.serving import served
 from keyback.web.http.edge import CSP
-from keyback.web.rendering import load_static
+from keyback.web.ui.rendering import load_static
 
 FORM = """<!doctype html><html lang="en"><title>Passkey</title><script src="/passkey.js" defer></script>
 <form method="post" data-passkey="{how}" data-options="{options}"><input type="hidden" name="assertion" value="">

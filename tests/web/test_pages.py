@@ -18,7 +18,7 @@ from markupsafe import Markup
 from keyback.locale import HERE as LOCALES
 from keyback.locale import catalog
 from keyback.web.portal import pages
-from keyback.web.rendering import HERE, Renderer, moment, safe_url, span, translate
+from keyback.web.ui.rendering import HERE, Renderer, moment, safe_url, span, translate
 from tests.each import each
 
 VOID = {"meta", "link", "input", "br", "hr", "img", "path", "circle"}

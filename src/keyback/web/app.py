@@ -21,15 +21,15 @@ from keyback.settings import Settings
 from keyback.web import health, intake
 from keyback.web.account import sign_in as account
 from keyback.web.api.app import make_api
-from keyback.web.context import Desk, desk_of
-from keyback.web.cookies import Cookies
-from keyback.web.forms import BadForm
+from keyback.web.http.cookies import Cookies
 from keyback.web.http.edge import Front, TooLong, TooSlow
 from keyback.web.http.problems import Why, problem, why_down
 from keyback.web.http.proxies import Proxies
 from keyback.web.http.rate_limits import Limiter
 from keyback.web.portal import link, methods, pages, password, recovery, recovery_contact, remedy, static_pages
-from keyback.web.rendering import Renderer
+from keyback.web.ui.context import Desk, desk_of
+from keyback.web.ui.forms import BadForm
+from keyback.web.ui.rendering import Renderer
 
 log = structlog.get_logger("keyback.web")
 Lifespan = Callable[[Desk], AbstractAsyncContextManager[None]]

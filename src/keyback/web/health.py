@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from keyback.application.ports.storage import StorageDown, StorageFull
-from keyback.web.context import Desk, desk_of
+from keyback.web.ui.context import Desk, desk_of
 
 PATIENCE_S = 5.0
 READINESS = "readiness"

@@ -22,11 +22,11 @@ from keyback.application.origin import Origin, network_of
 from keyback.application.ports.storage import StorageDown
 from keyback.application.recovery import start
 from keyback.domain.errors import BadInput
-from keyback.web.context import Desk, chosen, see
-from keyback.web.cookies import DEVICE
-from keyback.web.forms import BadForm, one_string, parse_form, parse_json
+from keyback.web.http.cookies import DEVICE
 from keyback.web.http.problems import Why, down, problem, why_down
 from keyback.web.portal import pages
+from keyback.web.ui.context import Desk, chosen, see
+from keyback.web.ui.forms import BadForm, one_string, parse_form, parse_json
 
 API_PATH = "/api/v1/recoveries"
 JOURNEYS = frozenset({"password", "locked", "second_factor", "mailbox", "username"})

@@ -21,13 +21,13 @@ from keyback.domain.people.ages import DAY, Ages, age_of
 from keyback.domain.people.factor import BOUND
 from keyback.domain.people.person import Contact, one_domain
 from keyback.domain.throttling.limits import RESEND_AFTER
-from keyback.web import links
 from keyback.web.account import factors
 from keyback.web.account.pages import AddContact, ConfirmContact, ContactLine, Contacts, Invited, RemoveOne
 from keyback.web.account.session import Me, Stale, confirmed, page, signed_in
-from keyback.web.context import Desk, desk_of, see
-from keyback.web.forms import read_form
 from keyback.web.portal import pages
+from keyback.web.ui import links
+from keyback.web.ui.context import Desk, desk_of, see
+from keyback.web.ui.forms import read_form
 
 DONE = frozenset({"confirmed", "removed", "invited", "kept"})
 AHEAD = 60 * DAY  # so long before it weighs less a contact can be confirmed

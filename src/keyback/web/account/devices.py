@@ -16,9 +16,9 @@ from keyback.domain.recovery.events import Note
 from keyback.domain.tokens import token_digest
 from keyback.web.account.pages import Activity, DeviceLine, Devices, Event, SessionLine
 from keyback.web.account.session import Me, page, signed_in
-from keyback.web.context import desk_of, see
-from keyback.web.cookies import DEVICE
-from keyback.web.forms import read_form
+from keyback.web.http.cookies import DEVICE
+from keyback.web.ui.context import desk_of, see
+from keyback.web.ui.forms import read_form
 
 PER_PAGE = 30
 MOST_FAILING = 3

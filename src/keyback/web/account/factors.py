@@ -19,12 +19,12 @@ from keyback.application.ports.storage import Tx
 from keyback.application.throttling import duplicate_answers
 from keyback.domain.errors import Refusal
 from keyback.domain.people.factor import CODES, Factor, SavedCode
-from keyback.web import shown
 from keyback.web.account.pages import Codes, FactorLine, Factors, PasskeySetup, TotpSetup, TotpStart
 from keyback.web.account.session import Me, confirmed, page, signed_in
-from keyback.web.context import Desk, desk_of, note_refusal, see
-from keyback.web.forms import read_form
 from keyback.web.portal import pages
+from keyback.web.ui import shown
+from keyback.web.ui.context import Desk, desk_of, note_refusal, see
+from keyback.web.ui.forms import read_form
 
 DONE = frozenset({"totp_added", "passkey_added", "questions_set", "removed"})
 BUSY_S = "2"

@@ -9,13 +9,13 @@ from starlette.routing import Route
 from keyback.application.account import lockdown
 from keyback.application.enrolment import recently_added
 from keyback.application.notifications.account_changes import DAYS_BACK
-from keyback.web import links
 from keyback.web.account.pages import Lock
 from keyback.web.account.session import page, signed_in
-from keyback.web.context import desk_of
-from keyback.web.cookies import SESSION
-from keyback.web.forms import read_form
+from keyback.web.http.cookies import SESSION
 from keyback.web.portal.pages import ErrorPage
+from keyback.web.ui import links
+from keyback.web.ui.context import desk_of
+from keyback.web.ui.forms import read_form
 
 
 async def show(request: Request) -> Response:

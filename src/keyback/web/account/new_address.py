@@ -7,11 +7,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application.people import address_changes
-from keyback.web import links
 from keyback.web.account.pages import NewAddress
-from keyback.web.context import desk_of
-from keyback.web.forms import read_form
 from keyback.web.portal.pages import ErrorPage
+from keyback.web.ui import links
+from keyback.web.ui.context import desk_of
+from keyback.web.ui.forms import read_form
 
 PATH = "/new-address"
 

@@ -20,8 +20,8 @@ from keyback.web.account.contacts import lines_of
 from keyback.web.account.devices import END_OF_LOG, event
 from keyback.web.account.pages import After, Overview
 from keyback.web.account.session import Me, page, signed_in
-from keyback.web.context import Desk, desk_of, see
-from keyback.web.forms import read_form
+from keyback.web.ui.context import Desk, desk_of, see
+from keyback.web.ui.forms import read_form
 
 SIGN_INS = frozenset({"signed_in", "sign_in_failed", "second_step_asked", "second_step_refused"})
 MOST = 40  # events that are searched for sign-ins

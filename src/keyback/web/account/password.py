@@ -15,10 +15,10 @@ from keyback.domain.passwords.rules import state_of
 from keyback.domain.secret import Secret
 from keyback.web.account.pages import NewPassword
 from keyback.web.account.session import Me, confirmed, page, signed_in
-from keyback.web.context import Desk, desk_of, see
-from keyback.web.forms import read_form
 from keyback.web.portal import pages
 from keyback.web.portal.password import reasons_of, rules_of
+from keyback.web.ui.context import Desk, desk_of, see
+from keyback.web.ui.forms import read_form
 
 
 async def _may(request: Request) -> Me | Response:

@@ -13,12 +13,12 @@ from keyback.application.ports.enrolment import EnrolsQuestions
 from keyback.application.ports.hashing import Busy
 from keyback.domain.errors import Refusal
 from keyback.locale import gettext
-from keyback.web import shown
 from keyback.web.account.pages import Questions
 from keyback.web.account.session import Me, confirmed, page
-from keyback.web.context import Desk, desk_of, note_refusal, see
-from keyback.web.forms import read_form
 from keyback.web.portal import pages
+from keyback.web.ui import shown
+from keyback.web.ui.context import Desk, desk_of, note_refusal, see
+from keyback.web.ui.forms import read_form
 
 PLACES = range(1, security_questions.ASKED + 1)
 FIELDS = [f"{name}_{i}" for i in PLACES for name in ("question", "answer")]

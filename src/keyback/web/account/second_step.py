@@ -19,14 +19,14 @@ from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.step_up import Step
 from keyback.application.throttling import duplicate_answers
 from keyback.domain.secret import Secret
-from keyback.web import links, shown
 from keyback.web.account.pages import SecondStep, SignIn
 from keyback.web.account.session import Me, own_path, page, signed_in
-from keyback.web.context import Desk, desk_of, note_refusal, see
-from keyback.web.cookies import DEVICE, SESSION, TICKET, WAITING
-from keyback.web.forms import read_form
+from keyback.web.http.cookies import DEVICE, SESSION, TICKET, WAITING
 from keyback.web.portal import pages
 from keyback.web.portal.pages_methods import NewCode
+from keyback.web.ui import links, shown
+from keyback.web.ui.context import Desk, desk_of, note_refusal, see
+from keyback.web.ui.forms import read_form
 
 AT = "/sign-in/second"
 

@@ -14,9 +14,9 @@ from keyback.web.account import contacts, devices, factors, lock, new_address, o
 from keyback.web.account import password as own_password
 from keyback.web.account.pages import SignIn
 from keyback.web.account.session import Stale, signed_in
-from keyback.web.context import desk_of, see
-from keyback.web.cookies import SESSION
-from keyback.web.forms import read_form
+from keyback.web.http.cookies import SESSION
+from keyback.web.ui.context import desk_of, see
+from keyback.web.ui.forms import read_form
 
 
 async def show(request: Request) -> Response:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from keyback.web.api import recoveries, sign_in
 from keyback.web.api.openapi import Api
 from keyback.web.api.strict import HANDLERS, answer, broken
-from keyback.web.context import Desk
+from keyback.web.ui.context import Desk
 
 DESCRIPTION = """Start a recovery, prove who you are with the mailed code, choose a new password, sign in.
 

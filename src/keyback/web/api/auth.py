@@ -12,8 +12,8 @@ from fastapi.security import HTTPBearer
 from keyback.application.handles import holds
 from keyback.web.api.models import HANDLE
 from keyback.web.api.strict import Stop
-from keyback.web.context import Desk, desk_of
 from keyback.web.http.rate_limits import WAIT_S, What
+from keyback.web.ui.context import Desk, desk_of
 
 MOST_BEARER = 300
 # They describe; the checks below are our own, so that every refusal is one and the same problem.

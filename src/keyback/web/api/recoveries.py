@@ -24,7 +24,7 @@ from keyback.web.api.auth import RECOVERY_SECRET, Held, Holder, limited
 from keyback.web.api.openapi import problems
 from keyback.web.api.strict import Stop, StrictRoute
 from keyback.web.api.views import PREFIX, AnyRecovery, View, describe, look, personal, resend_at
-from keyback.web.context import desk_of
+from keyback.web.ui.context import desk_of
 
 WAIT_S = 8.0  # how long an answer waits for the systems before it says what is known
 Proof = Annotated[

@@ -15,10 +15,10 @@ from starlette.responses import Response
 from keyback.application.ports.hashing import Busy
 from keyback.application.ports.storage import StorageDown
 from keyback.domain.errors import Refusal
-from keyback.web.context import note_refusal
-from keyback.web.forms import BadForm, parse_json
 from keyback.web.http.edge import TooLong, TooSlow
 from keyback.web.http.problems import down, problem
+from keyback.web.ui.context import note_refusal
+from keyback.web.ui.forms import BadForm, parse_json
 
 log = structlog.get_logger("keyback.api")
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]

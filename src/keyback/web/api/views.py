@@ -21,7 +21,7 @@ from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
 from keyback.locale import Locale, gettext
 from keyback.web.api import models as m
 from keyback.web.api.auth import instant
-from keyback.web.context import Desk
+from keyback.web.ui.context import Desk
 
 PREFIX = "password_"
 ENDINGS: dict[State, Any] = {

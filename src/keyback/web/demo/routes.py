@@ -20,7 +20,6 @@ from keyback.locale import gettext
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.phone import Phone
-from keyback.web.context import desk_of, see
 from keyback.web.demo.pages import (
     DemoApp,
     DemoAuthenticator,
@@ -33,8 +32,9 @@ from keyback.web.demo.pages import (
     DemoPhone,
     DemoText,
 )
-from keyback.web.forms import read_form
 from keyback.web.http.edge import Front
+from keyback.web.ui.context import desk_of, see
+from keyback.web.ui.forms import read_form
 
 CRM = "/demo/crm"
 SLOW_S = 4.0

@@ -14,9 +14,9 @@ import structlog
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from keyback.web.cookies import Cookies
 from keyback.web.http import bounds
 from keyback.web.http.access_log import REFUSED
+from keyback.web.http.cookies import Cookies
 
 log = structlog.get_logger("keyback.web")
 MOST_BODY = 64 * 1024

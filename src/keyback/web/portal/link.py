@@ -21,11 +21,11 @@ from keyback.application.ports.storage import Tx
 from keyback.application.recovery import cancel, extra_mail, mailed_link, recovery_contact
 from keyback.application.throttling import duplicate_answers
 from keyback.domain.challenges import challenge as ch
-from keyback.web import links
-from keyback.web.context import Desk, desk_of, see
-from keyback.web.forms import read_form
 from keyback.web.portal import pages
 from keyback.web.portal.pages_link import LinkContinue, LinkOther, LinkPage, LinkProblem, LinkRenewed
+from keyback.web.ui import links
+from keyback.web.ui.context import Desk, desk_of, see
+from keyback.web.ui.forms import read_form
 
 BROKEN = "-"  # in place of a name: what was opened cannot be a link
 

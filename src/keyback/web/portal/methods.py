@@ -23,12 +23,12 @@ from keyback.domain.policy.rules import PROOFS, TIERS, Risk, Ruling, rule
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case
 from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
-from keyback.web import shown
-from keyback.web.context import Desk, note_refusal, see
-from keyback.web.forms import read_form
 from keyback.web.portal import pages
 from keyback.web.portal.pages_methods import Held, InReview, NewCode, OneWay, WayOption, Ways
 from keyback.web.portal.view import View, held_by, look
+from keyback.web.ui import shown
+from keyback.web.ui.context import Desk, note_refusal, see
+from keyback.web.ui.forms import read_form
 
 MOST_ANSWER = 8192  # a WebAuthn assertion with a large extension; everything else is far shorter
 

@@ -24,10 +24,10 @@ from keyback.domain.people.person import Account
 from keyback.domain.recovery.case import Case, State
 from keyback.domain.secret import Secret
 from keyback.locale import Locale, gettext
-from keyback.web.context import Desk, desk_of, note_refusal, see
-from keyback.web.forms import BadForm, one_string, parse_json
 from keyback.web.http.problems import problem
 from keyback.web.portal import pages
+from keyback.web.ui.context import Desk, desk_of, note_refusal, see
+from keyback.web.ui.forms import BadForm, one_string, parse_json
 
 
 async def password_page(

@@ -18,12 +18,12 @@ from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import State
-from keyback.web.context import Desk, note_refusal, see
-from keyback.web.forms import read_form
 from keyback.web.portal import methods, pages, remedy
 from keyback.web.portal.pages_remedy import Remedied
 from keyback.web.portal.password import password_page, results_page, take_password
 from keyback.web.portal.view import View, held_by, look
+from keyback.web.ui.context import Desk, note_refusal, see
+from keyback.web.ui.forms import read_form
 
 
 async def show(request: Request) -> Response:

@@ -8,11 +8,11 @@ from starlette.routing import Route
 
 from keyback.application.recovery import recovery_contact
 from keyback.domain.errors import Refusal
-from keyback.web import links
-from keyback.web.context import Desk, desk_of, see
-from keyback.web.forms import read_form
 from keyback.web.portal import pages
 from keyback.web.portal.pages_methods import Vouch
+from keyback.web.ui import links
+from keyback.web.ui.context import Desk, desk_of, see
+from keyback.web.ui.forms import read_form
 
 
 def _page(desk: Desk, request: Request, plea: recovery_contact.Plea, status: int = 200, **over: object) -> Response:

@@ -28,12 +28,12 @@ from keyback.application.showing import Fits
 from keyback.application.throttling import lockouts
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.policy.rules import Journey
-from keyback.web import shown
-from keyback.web.context import Desk, note_refusal, see
-from keyback.web.forms import read_form
 from keyback.web.portal import pages
 from keyback.web.portal.pages_remedy import ReplaceFactor, ReplaceMailbox, Unlock
 from keyback.web.portal.view import View, held_by
+from keyback.web.ui import shown
+from keyback.web.ui.context import Desk, note_refusal, see
+from keyback.web.ui.forms import read_form
 
 MOST_FAILING = 3
 JOURNEYS = ("locked", "second_factor", "mailbox")

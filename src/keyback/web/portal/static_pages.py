@@ -11,8 +11,8 @@ from starlette.routing import Route
 
 from keyback.application.clock import wall_clock
 from keyback.application.recovery import methods
-from keyback.web.context import desk_of
 from keyback.web.portal import pages
+from keyback.web.ui.context import desk_of
 
 
 async def triage(request: Request) -> Response:

@@ -10,8 +10,8 @@ from starlette.responses import Response
 from keyback.application.notifications.notify import username_of
 from keyback.application.ports.storage import Intake, Tx
 from keyback.domain.recovery.case import Case
-from keyback.web.context import Desk, desk_of
 from keyback.web.portal import pages
+from keyback.web.ui.context import Desk, desk_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,10 +9,10 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from keyback.web.context import Desk, note_refusal, see
-from keyback.web.cookies import LINK, SHOWN, TICKET, WAITING
-from keyback.web.shown import FIELD as FIELD
-from keyback.web.shown import mark_of, same
+from keyback.web.http.cookies import LINK, SHOWN, TICKET, WAITING
+from keyback.web.ui.context import Desk, note_refusal, see
+from keyback.web.ui.shown import FIELD as FIELD
+from keyback.web.ui.shown import mark_of, same
 
 LENGTH = 22
 LENGTHS = {LINK: LENGTH, WAITING: 43, TICKET: 32}

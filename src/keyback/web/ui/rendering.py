@@ -25,7 +25,7 @@ from keyback.application.origin import device_words, plain_address
 from keyback.locale import gettext
 from keyback.web.portal.pages import Page, Shell
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parents[1]
 MEDIA_TYPES = MappingProxyType(
     {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 )

@@ -17,12 +17,12 @@ from keyback.application.services import Services
 from keyback.domain.tokens import token_digest
 from keyback.locale import Locale, choose
 from keyback.settings import Settings
-from keyback.web.cookies import DEVICE, LANGUAGE, SHOWN, Cookies
 from keyback.web.http.access_log import REFUSED
+from keyback.web.http.cookies import DEVICE, LANGUAGE, SHOWN, Cookies
 from keyback.web.http.proxies import Proxies
 from keyback.web.http.rate_limits import Limiter, What
 from keyback.web.portal.pages import Page, Shell
-from keyback.web.rendering import Renderer
+from keyback.web.ui.rendering import Renderer
 
 
 @dataclass(frozen=True)
