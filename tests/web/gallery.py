@@ -18,6 +18,7 @@ from keyback.web.portal import pages as p
 from keyback.web.portal import pages_link as pl
 from keyback.web.portal import pages_methods as w
 from keyback.web.portal import pages_remedy as r
+from keyback.web.ui.page import ErrorPage, Page, PasswordRule, Shell
 
 Lang = Literal["zh_CN", "en"]
 AT = 1_795_500_120_000
@@ -25,9 +26,9 @@ HANDLE = "hR7mQ2xVd9Kp"
 SYSTEMS = (("tryton", "Tryton"), ("crm", "青屿CRM"), ("partner", "Partner desk"))
 
 
-def shell(locale: Lang) -> p.Shell:
+def shell(locale: Lang) -> Shell:
     zh = locale == "zh_CN"
-    return p.Shell(
+    return Shell(
         locale=locale,
         path="/forgot",
         company="青屿仪器" if zh else "Qingyu Instruments",
@@ -36,7 +37,7 @@ def shell(locale: Lang) -> p.Shell:
     )
 
 
-def rules(zh: bool, state: Literal["idle", "met", "unmet"]) -> tuple[p.PasswordRule, ...]:
+def rules(zh: bool, state: Literal["idle", "met", "unmet"]) -> tuple[PasswordRule, ...]:
     length = {
         ("idle", True): "15个字符以上",
         ("met", True): "15个字符以上",
@@ -46,8 +47,8 @@ def rules(zh: bool, state: Literal["idle", "met", "unmet"]) -> tuple[p.PasswordR
         ("unmet", False): "15 characters or more; this has 10",
     }[state, zh]
     return (
-        p.PasswordRule("too_short", length, state, "再接一两个词就够了。" if zh else "One or two more words will do."),
-        p.PasswordRule(
+        PasswordRule("too_short", length, state, "再接一两个词就够了。" if zh else "One or two more words will do."),
+        PasswordRule(
             "blocklisted",
             "没在泄露过的密码里出现过" if zh else "Not among leaked passwords",
             "met" if state == "unmet" else state,
@@ -92,7 +93,7 @@ def results(locale: Lang) -> tuple[p.SystemResult, ...]:
     )
 
 
-def ways(username: str) -> Iterator[tuple[str, p.Page]]:
+def ways(username: str) -> Iterator[tuple[str, Page]]:
     """Pages between the first proof and the remedy."""
     known = tuple(w.WayOption(x) for x in ("sms_code", "totp", "passkey", "recovery_code", "recovery_contact"))
     mine = (w.WayOption("sms_code", (("c1", "•••• 34"),)), w.WayOption("totp", (("f1", "Pixel"),)))
@@ -136,7 +137,7 @@ def ways(username: str) -> Iterator[tuple[str, p.Page]]:
         yield f"vouch-{problem}", w.Vouch("陈伟", problem=problem)  # type: ignore[arg-type]
 
 
-def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
+def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     """(name, page, shell) of every page and state."""
     zh = locale == "zh_CN"
     plain = shell(locale)
@@ -199,8 +200,8 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
             strength=0,
             mismatch=True,
             errors=(
-                p.PasswordRule("too_short", rules(zh, "unmet")[0].text, "unmet"),
-                p.PasswordRule(
+                PasswordRule("too_short", rules(zh, "unmet")[0].text, "unmet"),
+                PasswordRule(
                     "context_word",
                     "就是公司名加年份" if zh else "It is the company’s name and a year",
                     "unmet",
@@ -269,9 +270,9 @@ def samples(locale: Lang) -> Iterator[tuple[str, p.Page, p.Shell]]:
     yield "accessibility", p.Accessibility(), plain
     for status in (400, 403, 404, 405, 413, 414, 415, 422, 429, 500, 503):
         wait = 95 if status in (429, 503) else 0
-        yield f"error-{status}", p.ErrorPage(status, wait, "/forgot" if status == 429 else "/"), plain
-    yield "error-503-away", p.ErrorPage(503, 5, why="away"), plain
-    yield "error-503-unsure", p.ErrorPage(503, 5, why="unsure"), plain
+        yield f"error-{status}", ErrorPage(status, wait, "/forgot" if status == 429 else "/"), plain
+    yield "error-503-away", ErrorPage(503, 5, why="away"), plain
+    yield "error-503-unsure", ErrorPage(503, 5, why="unsure"), plain
 
     demo = replace(plain, demo=True, path="/demo")
     people = (

@@ -12,7 +12,7 @@ from keyback.application.enrolment.recently_added import Added
 from keyback.application.recovery.aftercare import STEPS
 from keyback.application.throttling.lockouts import Failing
 from keyback.web.account import pages as a
-from keyback.web.portal import pages as p
+from keyback.web.ui.page import Page, PasswordRule
 
 AT = 1_795_500_120_000
 CODES = tuple(f"K7QF2M-9X3B1T-ZZ81A{n}" for n in range(10))
@@ -24,7 +24,7 @@ FACTORS = (
 )
 
 
-def second_steps() -> Iterator[tuple[str, p.Page]]:
+def second_steps() -> Iterator[tuple[str, Page]]:
     """Seen before somebody is signed in, and before something is changed."""
     yield "second-passkey", a.SecondStep("passkey", ("totp", "recovery_code"), {"options": "{}"}, username="chenyu")
     for error in ("wrong", "not_a_code", "replayed", "no_tries", "busy"):
@@ -34,7 +34,7 @@ def second_steps() -> Iterator[tuple[str, p.Page]]:
     yield "confirm-passkey", a.SecondStep("passkey", ("totp",), {"options": "{}"}, "wrong", "/account/totp")
 
 
-def factors() -> Iterator[tuple[str, p.Page]]:
+def factors() -> Iterator[tuple[str, Page]]:
     every = ("passkey", "totp", "recovery_code", "security_questions")
     yield "factors", a.Factors(FACTORS, every, "totp_added")
     yield "factors-none", a.Factors((), every)
@@ -55,7 +55,7 @@ def factors() -> Iterator[tuple[str, p.Page]]:
     yield "codes-shown", a.Codes(CODES, 10, AT, "maya.okafor")
 
 
-def questions(texts: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, p.Page]]:
+def questions(texts: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, Page]]:
     """All that can be wrong, three at a time."""
     yield "questions", a.Questions(texts)
     yield "questions-set", a.Questions(texts, set_at=AT)
@@ -96,7 +96,7 @@ EVENTS = (
 KINDS = ("mail", "sms", "im", "helper")
 
 
-def contacts() -> Iterator[tuple[str, p.Page]]:
+def contacts() -> Iterator[tuple[str, Page]]:
     for done in ("", "confirmed", "removed", "invited"):
         yield f"contacts-{done or 'plain'}", a.Contacts(LINES, KINDS, done, done == "")
     errors = ("not_mail", "phone_not_understood", "not_im", "own_address")
@@ -118,7 +118,7 @@ def contacts() -> Iterator[tuple[str, p.Page]]:
     yield "remove-imported", a.RemoveOne("c1", "mail", "maya.okafor@qingyu.example.com", True, "imported")
 
 
-def outside() -> Iterator[tuple[str, p.Page]]:
+def outside() -> Iterator[tuple[str, Page]]:
     """Reached by mailed links."""
     for problem in ("", "over", "accepted", "declined"):
         yield f"invited-{problem or 'open'}", a.Invited("陈伟", AT, problem)  # type: ignore[arg-type]
@@ -127,7 +127,7 @@ def outside() -> Iterator[tuple[str, p.Page]]:
         yield f"wasnt-me-{problem}", a.Lock("/wasnt-me", problem, "maya.okafor")  # type: ignore[arg-type]
 
 
-def rest() -> Iterator[tuple[str, p.Page]]:
+def rest() -> Iterator[tuple[str, Page]]:
     moving = ("r•••@example.net", "m•••@example.com", True, AT)
     yield "new-address", a.NewAddress("", *moving)
     yield "new-address-backup", a.NewAddress("", "r•••@example.net", until=AT)
@@ -156,12 +156,12 @@ def rest() -> Iterator[tuple[str, p.Page]]:
     good = tuple(Outlook(x, ("email_link", "passkey")) for x in MISHAPS)
     yield "overview-good", a.Overview("陈屿", "chenyu", good, due_in_days=1, one_address=True)
     yield "overview-soon", a.Overview("陈屿", "chenyu", (Outlook("phone", ("email_link", "passkey"), AT),))
-    rules = (p.PasswordRule("too_short", "15+"),)
+    rules = (PasswordRule("too_short", "15+"),)
     form = a.NewPassword("maya.okafor", 15, rules)
     yield "password", form
-    yield "password-errors", replace(form, min_length=8, errors=(p.PasswordRule("breached", "?", "unmet", "?"),))
+    yield "password-errors", replace(form, min_length=8, errors=(PasswordRule("breached", "?", "unmet", "?"),))
     yield "password-mismatch", replace(form, mismatch=True)
-    both = (p.PasswordRule("too_short", "15+", "unmet", "?"),)
+    both = (PasswordRule("too_short", "15+", "unmet", "?"),)
     yield "password-current", replace(form, current="wrong", requirements=both, errors=both)
     yield "password-tries", replace(form, current="no_tries")
     yield "password-busy", replace(form, busy=True)
@@ -170,7 +170,7 @@ def rest() -> Iterator[tuple[str, p.Page]]:
     yield "after-done", a.After(STEPS, LINES, (), (), "maya.okafor")
 
 
-def inside() -> Iterator[tuple[str, p.Page]]:
+def inside() -> Iterator[tuple[str, Page]]:
     """All that a signed-in person sees."""
     yield from factors()
     yield from contacts()

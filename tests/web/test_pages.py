@@ -18,6 +18,7 @@ from markupsafe import Markup
 from keyback.locale import HERE as LOCALES
 from keyback.locale import catalog
 from keyback.web.portal import pages
+from keyback.web.ui.page import Page, Shell
 from keyback.web.ui.rendering import HERE, Renderer, moment, safe_url, span, translate
 from tests.each import each
 
@@ -84,7 +85,7 @@ class Tree(HTMLParser):
         return [attributes for tag, attributes in self.tags if tag in names]
 
 
-def draw(page: pages.Page, shell: pages.Shell) -> str:
+def draw(page: Page, shell: Shell) -> str:
     return RENDERER.page(page, shell).decode()
 
 

@@ -26,9 +26,10 @@ from keyback.web.http.edge import Front, TooLong, TooSlow
 from keyback.web.http.problems import Why, problem, why_down
 from keyback.web.http.proxies import Proxies
 from keyback.web.http.rate_limits import Limiter
-from keyback.web.portal import link, methods, pages, password, recovery, recovery_contact, remedy, static_pages
+from keyback.web.portal import link, methods, password, recovery, recovery_contact, remedy, static_pages
 from keyback.web.ui.context import Desk, desk_of
 from keyback.web.ui.forms import BadForm
+from keyback.web.ui.page import ErrorPage
 from keyback.web.ui.rendering import Renderer
 
 log = structlog.get_logger("keyback.web")
@@ -108,7 +109,7 @@ def draw_error(desk: Desk, request: Request, status: int, retry_after: int = 0, 
     """An error as a page in the reader's language, or as a problem for the API."""
     if request.url.path.startswith("/api/"):
         return problem(status, CODES.get(status, "error"), retry_after=retry_after)
-    response = desk.page(request, pages.ErrorPage(status, retry_after, why=why), status, path="/")
+    response = desk.page(request, ErrorPage(status, retry_after, why=why), status, path="/")
     if retry_after:
         response.headers["retry-after"] = str(retry_after)
     return response

@@ -27,6 +27,7 @@ from keyback.web.http.problems import Why, down, problem, why_down
 from keyback.web.portal import pages
 from keyback.web.ui.context import Desk, chosen, see
 from keyback.web.ui.forms import BadForm, one_string, parse_form, parse_json
+from keyback.web.ui.page import ErrorPage, Page
 
 API_PATH = "/api/v1/recoveries"
 JOURNEYS = frozenset({"password", "locked", "second_factor", "mailbox", "username"})
@@ -198,7 +199,7 @@ async def _form(desk: Desk, request: Request, receive: Receive, journey: str) ->
 
 def _again(desk: Desk, request: Request, journey: str, values: dict[str, str], error: str) -> Response:
     typed = "".join(c for c in values.get("identifier", "")[:254] if c.isprintable())
-    model: pages.Page
+    model: Page
     if journey == "username":
         model = pages.Find(error=error, identifier=typed)
     else:
@@ -213,7 +214,7 @@ def _again(desk: Desk, request: Request, journey: str, values: dict[str, str], e
 
 
 def _error(desk: Desk, request: Request, status: int, retry_after: int = 0, why: Why = "busy") -> Response:
-    model = pages.ErrorPage(status, retry_after, request.url.path, why)
+    model = ErrorPage(status, retry_after, request.url.path, why)
     response = desk.page(request, model, status)
     if retry_after:
         response.headers["retry-after"] = str(retry_after)

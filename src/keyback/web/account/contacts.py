@@ -24,10 +24,10 @@ from keyback.domain.throttling.limits import RESEND_AFTER
 from keyback.web.account import factors
 from keyback.web.account.pages import AddContact, ConfirmContact, ContactLine, Contacts, Invited, RemoveOne
 from keyback.web.account.session import Me, Stale, confirmed, page, signed_in
-from keyback.web.portal import pages
 from keyback.web.ui import links
 from keyback.web.ui.context import Desk, desk_of, see
 from keyback.web.ui.forms import read_form
+from keyback.web.ui.page import ErrorPage
 
 DONE = frozenset({"confirmed", "removed", "invited", "kept"})
 AHEAD = 60 * DAY  # so long before it weighs less a contact can be confirmed
@@ -176,7 +176,7 @@ async def confirm_one(request: Request) -> Response:
         return me
     origin, s, contact_id = desk.origin(request), desk.services, request.path_params["id"]
     if not await desk.allows("proofs", request):
-        return desk.page(request, pages.ErrorPage(429, 60, "/account/contacts"), 429)
+        return desk.page(request, ErrorPage(429, 60, "/account/contacts"), 429)
     try:
         done = await contacts.confirm(s.db, s.proofs, me.person, contact_id, values["code"], origin)
     except Refusal as e:

@@ -21,10 +21,10 @@ from keyback.domain.errors import Refusal
 from keyback.domain.people.factor import CODES, Factor, SavedCode
 from keyback.web.account.pages import Codes, FactorLine, Factors, PasskeySetup, TotpSetup, TotpStart
 from keyback.web.account.session import Me, confirmed, page, signed_in
-from keyback.web.portal import pages
 from keyback.web.ui import shown
 from keyback.web.ui.context import Desk, desk_of, note_refusal, see
 from keyback.web.ui.forms import read_form
+from keyback.web.ui.page import ErrorPage
 
 DONE = frozenset({"totp_added", "passkey_added", "questions_set", "removed"})
 BUSY_S = "2"
@@ -122,7 +122,7 @@ async def totp_finish(request: Request) -> Response:
     if app is None:
         return see("/account/ways")
     if not await desk.allows("proofs", request):
-        return desk.page(request, pages.ErrorPage(429, 60, "/account/ways"), 429)
+        return desk.page(request, ErrorPage(429, 60, "/account/ways"), 429)
     typed = values["code"][:64]
     try:
         good = await desk.services.db.write(

@@ -12,10 +12,10 @@ from keyback.application.notifications.account_changes import DAYS_BACK
 from keyback.web.account.pages import Lock
 from keyback.web.account.session import page, signed_in
 from keyback.web.http.cookies import SESSION
-from keyback.web.portal.pages import ErrorPage
 from keyback.web.ui import links
 from keyback.web.ui.context import desk_of
 from keyback.web.ui.forms import read_form
+from keyback.web.ui.page import ErrorPage
 
 
 async def show(request: Request) -> Response:

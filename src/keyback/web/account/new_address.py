@@ -8,10 +8,10 @@ from starlette.routing import Route
 
 from keyback.application.people import address_changes
 from keyback.web.account.pages import NewAddress
-from keyback.web.portal.pages import ErrorPage
 from keyback.web.ui import links
 from keyback.web.ui.context import desk_of
 from keyback.web.ui.forms import read_form
+from keyback.web.ui.page import ErrorPage
 
 PATH = "/new-address"
 

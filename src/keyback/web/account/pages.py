@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 from keyback.application.account.readiness import Outlook
 from keyback.application.enrolment.recently_added import Added
 from keyback.application.throttling.lockouts import Failing
-from keyback.web.portal.pages import Page, PasswordForm
 from keyback.web.portal.pages_methods import ForColleague
+from keyback.web.ui.page import Page, PasswordForm
 
 StepError = Literal["", "wrong", "not_a_code", "replayed", "no_tries", "busy"]
 

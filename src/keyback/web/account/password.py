@@ -15,10 +15,10 @@ from keyback.domain.passwords.rules import state_of
 from keyback.domain.secret import Secret
 from keyback.web.account.pages import NewPassword
 from keyback.web.account.session import Me, confirmed, page, signed_in
-from keyback.web.portal import pages
-from keyback.web.portal.password import reasons_of, rules_of
 from keyback.web.ui.context import Desk, desk_of, see
 from keyback.web.ui.forms import read_form
+from keyback.web.ui.page import ErrorPage
+from keyback.web.ui.password_feedback import reasons_of, rules_of
 
 
 async def _may(request: Request) -> Me | Response:
@@ -50,7 +50,7 @@ async def change(request: Request) -> Response:
         return me
     origin, typed = desk.origin(request), values["new_password"]
     if not await desk.allows("sign_ins", request):
-        return desk.page(request, pages.ErrorPage(429, 60, "/account/password"), 429)
+        return desk.page(request, ErrorPage(429, 60, "/account/password"), 429)
     if typed != values["new_password_again"]:
         return await _page(desk, request, me, 422, typed, mismatch=True)
     current = Secret(values["current_password"])

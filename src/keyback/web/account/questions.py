@@ -15,10 +15,10 @@ from keyback.domain.errors import Refusal
 from keyback.locale import gettext
 from keyback.web.account.pages import Questions
 from keyback.web.account.session import Me, confirmed, page
-from keyback.web.portal import pages
 from keyback.web.ui import shown
 from keyback.web.ui.context import Desk, desk_of, note_refusal, see
 from keyback.web.ui.forms import read_form
+from keyback.web.ui.page import ErrorPage
 
 PLACES = range(1, security_questions.ASKED + 1)
 FIELDS = [f"{name}_{i}" for i in PLACES for name in ("question", "answer")]
@@ -53,7 +53,7 @@ async def choose(request: Request) -> Response:
     if maker is None:
         return see("/account/ways")
     if not await desk.allows("proofs", request):
-        return desk.page(request, pages.ErrorPage(429, 60, "/account/questions"), 429)
+        return desk.page(request, ErrorPage(429, 60, "/account/questions"), 429)
     chosen = [(values[f"question_{i}"], values[f"answer_{i}"]) for i in PLACES]
     keys = tuple(key for key, _ in chosen)
     try:

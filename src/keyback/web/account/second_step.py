@@ -22,11 +22,11 @@ from keyback.domain.secret import Secret
 from keyback.web.account.pages import SecondStep, SignIn
 from keyback.web.account.session import Me, own_path, page, signed_in
 from keyback.web.http.cookies import DEVICE, SESSION, TICKET, WAITING
-from keyback.web.portal import pages
 from keyback.web.portal.pages_methods import NewCode
 from keyback.web.ui import links, shown
 from keyback.web.ui.context import Desk, desk_of, note_refusal, see
 from keyback.web.ui.forms import read_form
+from keyback.web.ui.page import ErrorPage
 
 AT = "/sign-in/second"
 
@@ -115,7 +115,7 @@ async def take(request: Request) -> Response:
     values = await read_form(request, "proof", "code", "assertion", shown.FIELD)
     origin, s, name = desk.origin(request), desk.services, values["proof"][:20]
     if not await desk.allows("sign_ins", request):
-        return desk.page(request, pages.ErrorPage(429, 60, AT), 429)
+        return desk.page(request, ErrorPage(429, 60, AT), 429)
     mark, _, question = values[shown.FIELD].partition(".")
     proof, token = s.proofs.get(name), _sent(desk, request, mark, WAITING)
     if not token:
@@ -245,7 +245,7 @@ async def confirm_by(request: Request) -> Response:
         return me
     origin, following = desk.origin(request), own_path(values["next"])
     if not await desk.allows("sign_ins", request):
-        return desk.page(request, pages.ErrorPage(429, 60, "/account"), 429)
+        return desk.page(request, ErrorPage(429, 60, "/account"), 429)
     name = values["proof"][:20]
     try:
         if not me.second_step:

@@ -18,9 +18,9 @@ from keyback.domain.people.factor import Factor
 from keyback.domain.people.person import Account, Person
 from keyback.web.account.pages import StaleForm
 from keyback.web.http.cookies import SESSION
-from keyback.web.portal.pages import Page
 from keyback.web.ui.context import Desk, desk_of, note_refusal, see
 from keyback.web.ui.forms import FORM_TOKEN
+from keyback.web.ui.page import Page
 
 OWN_PATH = re.compile(r"/account(/[A-Za-z0-9_-]{1,40}){0,3}\Z")
 

@@ -20,8 +20,8 @@ from keyback.web.api.auth import SESSION_TOKEN, Token, bearer, instant, limited
 from keyback.web.api.openapi import problems
 from keyback.web.api.strict import Stop, StrictRoute
 from keyback.web.api.views import PREFIX, look, personal
-from keyback.web.portal.password import judged
 from keyback.web.ui.context import Desk, desk_of
+from keyback.web.ui.password_feedback import judged
 
 router = APIRouter(route_class=StrictRoute)
 

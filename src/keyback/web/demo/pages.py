@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from keyback.web.portal.pages import Page
+from keyback.web.ui.page import Page
 
 
 @dataclass(frozen=True, slots=True)

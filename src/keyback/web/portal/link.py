@@ -26,6 +26,7 @@ from keyback.web.portal.pages_link import LinkContinue, LinkOther, LinkPage, Lin
 from keyback.web.ui import links
 from keyback.web.ui.context import Desk, desk_of, see
 from keyback.web.ui.forms import read_form
+from keyback.web.ui.page import ErrorPage
 
 BROKEN = "-"  # in place of a name: what was opened cannot be a link
 
@@ -119,7 +120,7 @@ async def accept(request: Request) -> Response:
     desk = desk_of(request)
     values = await read_form(request, "number", links.FIELD)
     if not await desk.allows("proofs", request):
-        return desk.page(request, pages.ErrorPage(429, 60, "/link"), 429)
+        return desk.page(request, ErrorPage(429, 60, "/link"), 429)
     token = links.sent(desk, request, values[links.FIELD])
     if not token:
         return links.stale(request, "/link", values[links.FIELD])
@@ -155,7 +156,7 @@ async def again(request: Request) -> Response:
     desk = desk_of(request)
     values = await read_form(request, links.FIELD)
     if not await desk.allows("recoveries", request):
-        return desk.page(request, pages.ErrorPage(429, 60, "/link"), 429)
+        return desk.page(request, ErrorPage(429, 60, "/link"), 429)
     token, held = links.sent(desk, request, values[links.FIELD]), _handles(desk, request)
     if not token:
         return links.stale(request, "/link", values[links.FIELD])
@@ -189,7 +190,7 @@ async def fetch(request: Request) -> Response:
     desk = desk_of(request)
     values = await read_form(request, links.FIELD, "own")
     if not await desk.allows("recoveries", request):
-        return desk.page(request, pages.ErrorPage(429, 60, "/link"), 429)
+        return desk.page(request, ErrorPage(429, 60, "/link"), 429)
     mark, held, db = values[links.FIELD], _handles(desk, request), desk.services.db
     token = links.sent(desk, request, mark)
     own = await db.read(lambda tx: extra_mail.own_request(tx, held))

@@ -23,12 +23,12 @@ from keyback.domain.policy.rules import PROOFS, TIERS, Risk, Ruling, rule
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case
 from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
-from keyback.web.portal import pages
 from keyback.web.portal.pages_methods import Held, InReview, NewCode, OneWay, WayOption, Ways
 from keyback.web.portal.view import View, held_by, look
 from keyback.web.ui import shown
 from keyback.web.ui.context import Desk, note_refusal, see
 from keyback.web.ui.forms import read_form
+from keyback.web.ui.page import ErrorPage, Page
 
 MOST_ANSWER = 8192  # a WebAuthn assertion with a large extension; everything else is far shorter
 
@@ -72,7 +72,7 @@ async def waiting_page(desk: Desk, request: Request, view: View, ruling: Ruling)
     if until:
         left = max(0, until - view.now) // 1000
         reason = ruling.reason or "new_device"
-        model: pages.Page = Held(handle, until, reason, view.username, options, view.version, left, view.intake.journey)
+        model: Page = Held(handle, until, reason, view.username, options, view.version, left, view.intake.journey)
     else:
         passkeys = tuple(o for o in options if o.proof == "passkey")
         model = InReview(handle, view.username, passkeys, view.version, view.intake.journey)
@@ -117,7 +117,7 @@ async def begin(request: Request) -> Response:
     desk, handle, view = held
     values = await read_form(request, "target")
     if not await desk.allows("recoveries", request):
-        return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
+        return desk.page(request, ErrorPage(429, 60, f"/r/{handle}"), 429)
     proof = _proof(desk, request, view)
     if view is None or proof is None or not _may_go_on(view):
         note_refusal(request, "wrong_state")
@@ -198,7 +198,7 @@ async def answer(request: Request) -> Response:
     desk, handle, view = held
     values = await read_form(request, "code", "assertion", shown.FIELD)
     if not await desk.allows("proofs", request):
-        return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
+        return desk.page(request, ErrorPage(429, 60, f"/r/{handle}"), 429)
     proof = _proof(desk, request, view)
     if view is None or proof is None or proof.name == "recovery_contact" or not _may_go_on(view):
         note_refusal(request, "wrong_state")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from keyback.domain.policy.rules import Journey
-from keyback.web.portal.pages import Page
+from keyback.web.ui.page import Page
 
 
 @dataclass(frozen=True, slots=True)

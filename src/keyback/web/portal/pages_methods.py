@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from keyback.application.ports.storage import MustChange
 from keyback.domain.policy.rules import Journey
-from keyback.web.portal.pages import Page
+from keyback.web.ui.page import Page
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from keyback.application.throttling.lockouts import Failing, Lock
-from keyback.web.portal.pages import Page
+from keyback.web.ui.page import Page
 
 
 @dataclass(frozen=True, slots=True)

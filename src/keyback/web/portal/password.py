@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -13,21 +12,20 @@ from starlette.routing import Route
 
 from keyback.application import handles
 from keyback.application.passwords import validation
-from keyback.application.passwords.strength import STRENGTH, strength
 from keyback.application.ports.connectors import Connector, Means
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import new_password, replace_factor
 from keyback.domain.errors import Refusal
-from keyback.domain.passwords.rules import Context, RequirementState, Violation, state_of
+from keyback.domain.passwords.rules import Context, state_of
 from keyback.domain.people.factor import Factor
 from keyback.domain.people.person import Account
 from keyback.domain.recovery.case import Case, State
 from keyback.domain.secret import Secret
-from keyback.locale import Locale, gettext
 from keyback.web.http.problems import problem
 from keyback.web.portal import pages
 from keyback.web.ui.context import Desk, desk_of, note_refusal, see
 from keyback.web.ui.forms import BadForm, one_string, parse_json
+from keyback.web.ui.password_feedback import judged, reasons_of, rules_of
 
 
 async def password_page(
@@ -73,24 +71,6 @@ async def password_page(
         **over,
     )
     return desk.page(request, model, status, step=2, path=f"/r/{handle}")
-
-
-def rules_of(states: Sequence[RequirementState], locale: Locale) -> tuple[pages.PasswordRule, ...]:
-    """Each rule in the reader's language, with where the last try stands."""
-    return tuple(
-        pages.PasswordRule(r.requirement.code, gettext(locale, r.requirement.text, **r.requirement.values), r.state)
-        for r in states
-    )
-
-
-def reasons_of(broken: Sequence[Violation], locale: Locale) -> tuple[pages.PasswordRule, ...]:
-    """What speaks against a password, in the reader's language."""
-    return tuple(
-        pages.PasswordRule(
-            v.code, gettext(locale, v.text, **v.values), "unmet", gettext(locale, v.suggestion, **v.values)
-        )
-        for v in broken
-    )
 
 
 def _hint(connector: Connector | None) -> Any:
@@ -213,25 +193,6 @@ async def live_check(request: Request) -> Response:
         found = await desk.services.db.read(lambda tx: _personal(tx, desk, handle))
         context, with_factor = found or (context, with_factor)
     return JSONResponse(await judged(desk, desk.locale(request), typed, context, with_factor))
-
-
-async def judged(desk: Desk, locale: str, typed: str, context: Context, with_factor: bool) -> dict[str, Any]:
-    """Violations in words, and the strength, for a typed password."""
-    s = desk.services
-    broken = validation.judge_alone(s, typed, context, with_factor)
-    score = await asyncio.to_thread(strength, typed, context) if typed else 0
-    return {
-        "violations": [
-            {
-                "code": v.code,
-                "text": gettext(locale, v.text, **v.values),
-                "fix": gettext(locale, v.suggestion, **v.values),
-            }
-            for v in broken
-        ],
-        "strength": score,
-        "strength_text": gettext(locale, STRENGTH[score].text),
-    }
 
 
 def _personal(tx: Tx, desk: Desk, handle: str) -> tuple[Context, bool] | None:

@@ -24,6 +24,7 @@ from keyback.web.portal.password import password_page, results_page, take_passwo
 from keyback.web.portal.view import View, held_by, look
 from keyback.web.ui.context import Desk, note_refusal, see
 from keyback.web.ui.forms import read_form
+from keyback.web.ui.page import ErrorPage
 
 
 async def show(request: Request) -> Response:
@@ -98,7 +99,7 @@ async def code(request: Request) -> Response:
     desk, handle, view = held
     values = await read_form(request, "code")
     if not await desk.allows("proofs", request):
-        return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
+        return desk.page(request, ErrorPage(429, 60, f"/r/{handle}"), 429)
     if view is None or view.case is not None or view.intake.state == "stopped" or view.intake.journey == "username":
         return see(f"/r/{handle}")
     try:
@@ -121,7 +122,7 @@ async def again(request: Request) -> Response:
     desk, handle, view = held
     await read_form(request)
     if not await desk.allows("recoveries", request):
-        return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
+        return desk.page(request, ErrorPage(429, 60, f"/r/{handle}"), 429)
     if (
         view is not None
         and view.case is None
@@ -152,7 +153,7 @@ async def password(request: Request) -> Response:
     names = ("new_password", "new_password_again", "submission", "username")
     values = await read_form(request, *names, many=("accounts",))
     if not await desk.allows("proofs", request):
-        return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
+        return desk.page(request, ErrorPage(429, 60, f"/r/{handle}"), 429)
     if view is None or view.case is None:
         note_refusal(request, "wrong_state")
         return see(f"/r/{handle}")

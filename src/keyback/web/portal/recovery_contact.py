@@ -8,11 +8,11 @@ from starlette.routing import Route
 
 from keyback.application.recovery import recovery_contact
 from keyback.domain.errors import Refusal
-from keyback.web.portal import pages
 from keyback.web.portal.pages_methods import Vouch
 from keyback.web.ui import links
 from keyback.web.ui.context import Desk, desk_of, see
 from keyback.web.ui.forms import read_form
+from keyback.web.ui.page import ErrorPage
 
 
 def _page(desk: Desk, request: Request, plea: recovery_contact.Plea, status: int = 200, **over: object) -> Response:
@@ -34,7 +34,7 @@ async def vouch(request: Request) -> Response:
     desk = desk_of(request)
     values = await read_form(request, "code", links.FIELD)
     if not await desk.allows("proofs", request):
-        return desk.page(request, pages.ErrorPage(429, 60, "/vouch"), 429)
+        return desk.page(request, ErrorPage(429, 60, "/vouch"), 429)
     db, token = desk.services.db, links.sent(desk, request, values[links.FIELD])
     if not token:
         return links.stale(request, "/vouch", values[links.FIELD])

@@ -34,6 +34,7 @@ from keyback.web.portal.view import View, held_by
 from keyback.web.ui import shown
 from keyback.web.ui.context import Desk, note_refusal, see
 from keyback.web.ui.forms import read_form
+from keyback.web.ui.page import ErrorPage, Page
 
 MOST_FAILING = 3
 JOURNEYS = ("locked", "second_factor", "mailbox")
@@ -71,7 +72,7 @@ async def page(desk: Desk, request: Request, view: View, status: int = 200, **ov
     except Refusal as e:
         reason: Any = "expired" if e.code == "expired" else "closed"
         return desk.page(request, pages.Ended(reason), status, path=f"/r/{handle}")
-    model: pages.Page
+    model: Page
     if view.intake.journey == "locked":
         titles = tuple(dict.fromkeys(desk.services.titles.get(s, s) for s in rest[0]))
         model = Unlock(handle, view.username, titles, locks=rest[1], failing=rest[2], **over)
@@ -150,7 +151,7 @@ def _form(journey: Journey, *fields: str, refused: str = "") -> Callable[[Act], 
             desk, handle, view = held
             at = f"/r/{handle}"
             if not await desk.allows("proofs", request):
-                return desk.page(request, pages.ErrorPage(429, 60, at), 429)
+                return desk.page(request, ErrorPage(429, 60, at), 429)
             if view is None or view.case is None or not view.case.open_to(handle) or view.intake.journey != journey:
                 note_refusal(request, "wrong_state")
                 return see(at)
@@ -257,7 +258,7 @@ async def planted(request: Request) -> Response:
     desk, handle, _ = held
     ids = (await read_form(request, many=("remove",)))["remove"].split("\n")
     if not await desk.allows("proofs", request):
-        return desk.page(request, pages.ErrorPage(429, 60, f"/r/{handle}"), 429)
+        return desk.page(request, ErrorPage(429, 60, f"/r/{handle}"), 429)
     here = desk.here(request)
     await desk.services.db.write(lambda tx: replace_factor.take_away(tx, handle, ids, here))
     return see(f"/r/{handle}")

@@ -21,7 +21,7 @@ from keyback.web.http.access_log import REFUSED
 from keyback.web.http.cookies import DEVICE, LANGUAGE, SHOWN, Cookies
 from keyback.web.http.proxies import Proxies
 from keyback.web.http.rate_limits import Limiter, What
-from keyback.web.portal.pages import Page, Shell
+from keyback.web.ui.page import Page, Shell
 from keyback.web.ui.rendering import Renderer
 
 

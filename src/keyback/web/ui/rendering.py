@@ -23,7 +23,7 @@ from markupsafe import Markup, escape
 
 from keyback.application.origin import device_words, plain_address
 from keyback.locale import gettext
-from keyback.web.portal.pages import Page, Shell
+from keyback.web.ui.page import Page, Shell
 
 HERE = Path(__file__).parents[1]
 MEDIA_TYPES = MappingProxyType(
