@@ -154,7 +154,7 @@ def test_chinese_pages_hold_no_english_sentence(locale: str, index: int) -> None
 
 def message_ids() -> set[str]:
     out = {value for name, value in vars(pages).items() if name.isupper() and isinstance(value, str)}
-    for path in sorted((HERE / "templates").rglob("*.html")):
+    for path in sorted(HERE.rglob("*.html")):
         with path.open("rb") as f:
             for _, _, message, _ in babel_extract(f, ("_",), [], {"silent": "false", "trim_blocks": "true"}):
                 text = message[0] if isinstance(message, tuple) else message

@@ -402,7 +402,7 @@ class SignIn(Page):
         of: names the challenge in it (`shown`).
     """
 
-    template: ClassVar[str] = "sign_in.html"
+    template: ClassVar[str] = "account/sign_in.html"
     error: Literal["wrong", "slow_down", "off", "busy", "due", "breached", "passkey"] | None = None
     wait_seconds: int = 0
     identifier: str = ""

@@ -30,7 +30,7 @@ class DemoHome(Page):
         now: the demo's time, in ms; `ahead` says that it was set ahead.
     """
 
-    template: ClassVar[str] = "demo.html"
+    template: ClassVar[str] = "demo/demo.html"
     people: tuple[DemoPerson, ...]
     slow: bool = False
     broken: bool = False
@@ -56,7 +56,7 @@ class DemoMessage:
 class DemoMailbox(Page):
     """`/demo/mailbox`. `version` as in `/demo/mailbox/status`, e.g. the newest id; the script polls it."""
 
-    template: ClassVar[str] = "demo_mailbox.html"
+    template: ClassVar[str] = "demo/demo_mailbox.html"
     messages: tuple[DemoMessage, ...]
     version: str = ""
 
@@ -77,7 +77,7 @@ class DemoText:
 class DemoPhone(Page):
     """`/demo/phone`. `version` as in `/demo/phone/status`."""
 
-    template: ClassVar[str] = "demo_phone.html"
+    template: ClassVar[str] = "demo/demo_phone.html"
     messages: tuple[DemoText, ...]
     version: str = ""
 
@@ -127,7 +127,7 @@ class DemoPasskey:
 class DemoAuthenticator(Page):
     """`/demo/authenticator`. `version` as in `/demo/authenticator/status`."""
 
-    template: ClassVar[str] = "demo_authenticator.html"
+    template: ClassVar[str] = "demo/demo_authenticator.html"
     apps: tuple[DemoApp, ...]
     codes: tuple[DemoCodes, ...]
     version: str = ""

@@ -26,7 +26,7 @@ MAIL_MALFORMED = "That doesn’t look like an email address. It needs an @ and a
 class Triage(Page):
     """`/`: pick what sounds most like you."""
 
-    template: ClassVar[str] = "triage.html"
+    template: ClassVar[str] = "portal/triage.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Forgot(Page):
         system: the choice to keep after an error.
     """
 
-    template: ClassVar[str] = "forgot.html"
+    template: ClassVar[str] = "portal/forgot.html"
     systems: tuple[tuple[str, str], ...] = ()
     journey: Journey = "password"
     error: str | None = None
@@ -53,7 +53,7 @@ class Forgot(Page):
 class Find(Page):
     """`/find`: form posting `identifier` (a mail address) to `/find`."""
 
-    template: ClassVar[str] = "find.html"
+    template: ClassVar[str] = "portal/find.html"
     error: str | None = None
     identifier: str = ""
 
@@ -73,7 +73,7 @@ class Waiting(Page):
         resent: a new mail was just asked for: says so.
     """
 
-    template: ClassVar[str] = "waiting.html"
+    template: ClassVar[str] = "portal/waiting.html"
     handle: str
     number: int | None
     code_seconds_left: int
@@ -92,7 +92,7 @@ class Waiting(Page):
 class StopPage(Page):
     """GET `/stop`: shows what a POST to `/stop` would stop."""
 
-    template: ClassVar[str] = "stop.html"
+    template: ClassVar[str] = "portal/stop.html"
     username: str
     asked_at: int
     source: str
@@ -108,7 +108,7 @@ class Stopped(Page):
         proven: what was stopped had been proven and waited.
     """
 
-    template: ClassVar[str] = "stopped.html"
+    template: ClassVar[str] = "portal/stopped.html"
     by_mail: bool = True
     proven: bool = False
 
@@ -117,7 +117,7 @@ class Stopped(Page):
 class NotYours(Page):
     """`/r/{handle}` in a browser that does not hold it, known handle or not."""
 
-    template: ClassVar[str] = "not_yours.html"
+    template: ClassVar[str] = "portal/not_yours.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +143,7 @@ class Password(PasswordForm):
         submission: opaque, makes a repeated press harmless.
     """
 
-    template: ClassVar[str] = "password.html"
+    template: ClassVar[str] = "portal/password.html"
     handle: str
     display_name: str
     minutes_left: int
@@ -194,7 +194,7 @@ class Results(Page):
         added: (id, kind, label, ms) of second steps that signing in asks for and that were too new to count here.
     """
 
-    template: ClassVar[str] = "results.html"
+    template: ClassVar[str] = "portal/results.html"
     handle: str
     systems: tuple[SystemResult, ...]
     all_settled: bool
@@ -214,7 +214,7 @@ class Results(Page):
 class Ended(Page):
     """A recovery that is over: why, and the way out."""
 
-    template: ClassVar[str] = "ended.html"
+    template: ClassVar[str] = "portal/ended.html"
     reason: Literal["cancelled", "expired", "failed", "closed", "rejected"]
 
 
@@ -228,7 +228,7 @@ class Help(Page):
         questions: whether the policy has security questions.
     """
 
-    template: ClassVar[str] = "help.html"
+    template: ClassVar[str] = "portal/help.html"
     handle: str | None = None
     other_ways: bool = True
     questions: bool = False
@@ -238,7 +238,7 @@ class Help(Page):
 class Privacy(Page):
     """`/privacy`: what is stored, and for how long."""
 
-    template: ClassVar[str] = "privacy.html"
+    template: ClassVar[str] = "portal/privacy.html"
     request_days: int = 7
     audit_days: int = 180
 
@@ -247,4 +247,4 @@ class Privacy(Page):
 class Accessibility(Page):
     """`/accessibility`."""
 
-    template: ClassVar[str] = "accessibility.html"
+    template: ClassVar[str] = "portal/accessibility.html"

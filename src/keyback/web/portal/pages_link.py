@@ -21,7 +21,7 @@ class LinkPage(Page):
         error: what was typed cannot be a number; nothing has happened.
     """
 
-    template: ClassVar[str] = "link.html"
+    template: ClassVar[str] = "portal/link.html"
     username: str
     asked_at: int
     source: str
@@ -40,7 +40,7 @@ class LinkOther(Page):
         can_fetch: this link may still fetch a mail for it.
     """
 
-    template: ClassVar[str] = "link_other.html"
+    template: ClassVar[str] = "portal/link_other.html"
     username: str
     asked_at: int
     source: str
@@ -60,7 +60,7 @@ class LinkProblem(Page):
         can_fetch: this link may still fetch a mail for `own`.
     """
 
-    template: ClassVar[str] = "link_problem.html"
+    template: ClassVar[str] = "portal/link_problem.html"
     reason: Literal["expired", "used", "replaced", "overtaken", "broken", "stopped", "wrong_number", "no_link"]
     can_renew: bool = False
     handle: str | None = None
@@ -79,7 +79,7 @@ class LinkRenewed(Page):
         fetched: for another request than the link's: it comes if both are about the same account.
     """
 
-    template: ClassVar[str] = "link_renewed.html"
+    template: ClassVar[str] = "portal/link_renewed.html"
     handle: str | None = None
     wait_seconds: int = 0
     fetched: bool = False
@@ -89,6 +89,6 @@ class LinkRenewed(Page):
 class LinkContinue(Page):
     """Shown on the second device after a number match."""
 
-    template: ClassVar[str] = "link_continue.html"
+    template: ClassVar[str] = "portal/link_continue.html"
     handle: str
     journey: Journey = "password"

@@ -33,7 +33,7 @@ class Ways(Page):
         only_new: every second step of the person is too new to count; somebody else may have added it.
     """
 
-    template: ClassVar[str] = "ways.html"
+    template: ClassVar[str] = "portal/ways.html"
     handle: str
     proven: bool
     journey: Journey
@@ -60,7 +60,7 @@ class OneWay(Page):
         of: names the question (`shown`).
     """
 
-    template: ClassVar[str] = "way.html"
+    template: ClassVar[str] = "portal/way.html"
     handle: str
     proof: str
     proven: bool
@@ -86,7 +86,7 @@ class Held(Page):
         seconds_left: until then.
     """
 
-    template: ClassVar[str] = "held.html"
+    template: ClassVar[str] = "portal/held.html"
     handle: str
     until: int
     reason: str
@@ -101,7 +101,7 @@ class Held(Page):
 class InReview(Page):
     """`/r/{handle}` while a second operator has to approve."""
 
-    template: ClassVar[str] = "in_review.html"
+    template: ClassVar[str] = "portal/in_review.html"
     handle: str
     username: str
     options: tuple[WayOption, ...] = ()
@@ -118,7 +118,7 @@ class NewCode(Page):
         must_change: why the sign-in that used it up opens nothing before there is a new password.
     """
 
-    template: ClassVar[str] = "new_code.html"
+    template: ClassVar[str] = "portal/new_code.html"
     onward: str
     code: str
     must_change: MustChange = ""
@@ -142,7 +142,7 @@ class Vouch(ForColleague):
         error: what was wrong with the digits.
     """
 
-    template: ClassVar[str] = "vouch.html"
+    template: ClassVar[str] = "portal/vouch.html"
     source: str = ""
     device: str = ""
     problem: Literal["", "over", "broken", "done", "refused"] = ""

@@ -20,7 +20,7 @@ class Unlock(Page):
         failing: what keeps trying a wrong password.
     """
 
-    template: ClassVar[str] = "unlock.html"
+    template: ClassVar[str] = "portal/unlock.html"
     journey: ClassVar[str] = "locked"
     handle: str
     username: str
@@ -44,7 +44,7 @@ class ReplaceFactor(Page):
         of: names the seed or the challenge (`shown`).
     """
 
-    template: ClassVar[str] = "replace_factor.html"
+    template: ClassVar[str] = "portal/replace_factor.html"
     journey: ClassVar[str] = "second_factor"
     handle: str
     username: str
@@ -68,7 +68,7 @@ class ReplaceMailbox(Page):
         of: names the address that is waited for (`shown`).
     """
 
-    template: ClassVar[str] = "replace_mailbox.html"
+    template: ClassVar[str] = "portal/replace_mailbox.html"
     journey: ClassVar[str] = "mailbox"
     handle: str
     username: str
@@ -83,7 +83,7 @@ class ReplaceMailbox(Page):
 class Remedied(Page):
     """It is done. `what` as in `events.Remedied`."""
 
-    template: ClassVar[str] = "remedied.html"
+    template: ClassVar[str] = "portal/remedied.html"
     what: Literal["unlocked", "factor_replaced", "mailbox_replaced"]
 
     @property

@@ -37,7 +37,7 @@ class Shell:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Base of all pages; `template` is the file under `templates/`."""
+    """Base of all pages; `template` is its room and the file in the room's `templates/`."""
 
     template: ClassVar[str]
 
@@ -83,7 +83,7 @@ class ErrorPage(Page):
         why: of a 503: `busy`, the database is `away`, or `unsure` whether it took the change.
     """
 
-    template: ClassVar[str] = "error.html"
+    template: ClassVar[str] = "ui/error.html"
     status: int
     retry_after: int = 0
     back: str = "/"

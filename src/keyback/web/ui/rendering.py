@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from babel.dates import get_timezone_name
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
@@ -100,7 +100,7 @@ class Renderer:
         self.static = load_static()
         self._zone_names = {locale: _zone_name(self.zone, locale) for locale in ("zh_CN", "en")}
         self._env = env = Environment(
-            loader=FileSystemLoader(HERE / "templates"),
+            loader=PrefixLoader({p.parent.name: FileSystemLoader(p) for p in HERE.glob("*/templates")}),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
