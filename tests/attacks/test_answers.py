@@ -7,9 +7,10 @@ from urllib.parse import urlencode
 import pytest
 
 from keyback.application.throttling import proof_attempts
+from keyback.domain.secret import Secret
 from keyback.proofs.security_questions.questions import QUESTIONS
 from tests.attacks.enrolled import add_totp, person_id
-from tests.attacks.steps import OLD
+from tests.attacks.steps import OLD, set_password
 from tests.conftest import Kit
 from tests.web.test_account_questions import ANSWERS, AT, Make, chosen, form, kept, kit_of, mailed
 
@@ -35,6 +36,21 @@ def test_what_is_no_answer(make_kit: Make, answer: str) -> None:
     assert 'id="fault-2"' in got.text
     if OLD.reveal() in answer.lower():
         assert "your password" in got.text
+
+
+@pytest.mark.covers("G8")
+@pytest.mark.parametrize(
+    "password",
+    ["Tin frog on a raft", "Tin Frog On A Raft", "TIN FROG ON A RAFT", "ｔｉｎ　ｆｒｏｇ　ｏｎ　ａ　ｒａｆｔ"],
+)
+def test_ones_own_password_is_no_answer_in_another_case_or_width(make_kit: Make, password: str) -> None:
+    kit, _, browser = kit_of(make_kit)
+    set_password(kit, "maya", Secret(password), "another")
+    for answer in ("tin frog on a raft", "ＴＩＮ frog on a raft"):
+        got = browser("POST", AT, form({"deskmate": "Li Lei", "sea": answer, "pay": "a small radio"}))
+        assert got.status_code == 422
+        assert "your password" in got.text
+        assert kept(kit) == []
 
 
 def _asked(kit: Kit, browser: object, at: str) -> str:

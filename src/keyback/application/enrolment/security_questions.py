@@ -72,10 +72,16 @@ async def _passwords(s: Services, session: Session, chosen: Chosen) -> tuple[tup
 
 
 def _forms(answer: str) -> tuple[str, ...]:
-    """An answer as it may be a password: as typed, and with what does not count in answers left out."""
+    """An answer as it may be a password: as typed, with what does not count in answers left out, and in the cases and
+    widths that people write one in."""
     text = unicodedata.normalize("NFKC", answer).strip()
     bare = "".join(c for c in text.casefold() if unicodedata.category(c)[0] in "LNM")
-    return tuple(dict.fromkeys(f for f in (answer, text, text.casefold(), bare) if f))
+    cased = (text.casefold(), text.capitalize(), text.title(), text.upper(), text.swapcase())
+    wide = (text.translate(_WIDE), text.casefold().translate(_WIDE))
+    return tuple(dict.fromkeys(f for f in (answer, text, *cased, bare, bare.capitalize(), *wide) if f))
+
+
+_WIDE: Final = {c: c + 0xFEE0 for c in range(0x21, 0x7F)} | {0x20: 0x3000}
 
 
 def _hashes(tx: Tx, session: Session) -> Sequence[str]:
