@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import pytest
 from sqlalchemy import text
 
+from keyback import serving
 from keyback.application.ports.storage import Imported, ImportedAccount
 from keyback.application.services import Services
 from keyback.bootstrap import build, close
@@ -62,6 +63,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=spared)
     ranks = {name: rank for rank, name in enumerate(LONG)}
     items.sort(key=lambda item: -1 if item.path.stem in LONGEST else ranks.get(item.path.parent.name, len(LONG)))
+
+
+@pytest.fixture(autouse=True)
+def _open_to_debuggers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`serve` and `worker` forbid their process core dumps for good; that of the tests keeps its own."""
+    monkeypatch.setattr(serving, "keep_memory_private", lambda: None)
 
 
 @pytest.fixture(scope="session")

@@ -295,11 +295,12 @@ def test_a_token_out_of_its_time_opens_nothing(make_kit: Make, database_url: str
     tokens = every_token(kit, tray)
     lives = {"link": LINK_LIFE, "second": 10 * 60_000, "session": HOUR, "lock": 7 * 24 * HOUR}
     begun = kit.clock.now
-    for kind, life in sorted(lives.items(), key=lambda x: x[1]):
+    for life in sorted(set(lives.values())):  # time goes forward only, and two of them live equally long
+        kinds = [kind for kind in lives if lives[kind] == life]
         kit.clock.now = begun + life - 1000
-        assert opens(kit, tokens[kind]) == {kind}, kind
+        assert [opens(kit, tokens[kind]) for kind in kinds] == [{kind} for kind in kinds]
         kit.clock.now = begun + life
-        assert opens(kit, tokens[kind]) == set(), kind
+        assert [opens(kit, tokens[kind]) for kind in kinds] == [set() for _ in kinds], kinds
 
 
 @pytest.mark.covers("A-6.4.1", "A-6.3.2")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Thread
 from typing import Any
 
 import pyotp
@@ -20,6 +21,7 @@ from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
 from keyback.domain import tokens
 from keyback.domain.errors import Refusal
+from keyback.domain.passwords.rules import PRESETS
 from keyback.domain.people.factor import COOL_IN, LINGER, Factor
 from keyback.domain.people.person import Tier, channel_of
 from tests.attacks.enrolled import (
@@ -342,24 +344,65 @@ def test_a_page_whose_account_was_locked_or_recovered_since_takes_nothing_away(k
     assert own in active(kit)
 
 
-@pytest.mark.covers("A-7.4.2")
-def test_a_session_that_a_lockdown_missed_is_no_session(make_kit: Make, make_database: Callable[[str], str]) -> None:
-    """Two nodes: one signs in while the other locks the account and has not seen the new session."""
+@pytest.fixture
+def nodes(make_kit: Callable[..., Kit], make_database: Callable[[str], str]) -> tuple[Kit, Kit]:
+    """Two nodes on one database, with somebody who can sign in."""
     url = make_database("postgres")
     a, b = make_kit(url=url), make_kit(url=url)
     fit(a, person("maya"))
     set_password(a, "maya", OLD)
-    pid, done = person_id(a), []
-    real = signin_sign_in.stepup.has_second_step
+    return a, b
+
+
+@pytest.mark.covers("A-7.4.2")
+def test_who_is_locked_while_their_password_is_compared_gets_no_session(
+    nodes: tuple[Kit, Kit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = nodes
+    pid, real = person_id(a), signin_sign_in._open
+
+    def behind(*args: Any) -> Any:
+        b.write(lambda tx: lockdown.lock(tx, pid, False, HERE))
+        return real(*args)
+
+    monkeypatch.setattr(signin_sign_in, "_open", behind)
+    assert sign_in(a, "maya", OLD) == signin_sign_in.NotSignedIn("wrong")
+    assert a.read(lambda tx: tx.sessions.of_person(pid)) == []
+
+
+@pytest.mark.covers("A-7.4.2")
+def test_a_lockdown_waits_for_the_session_that_is_being_opened_and_ends_it(
+    nodes: tuple[Kit, Kit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b = nodes
+    pid, real = person_id(a), signin_sign_in.step_up.has_second_step
+    locking = Thread(target=lambda: b.write(lambda tx: lockdown.lock(tx, pid, False, HERE)))
 
     def meanwhile(factors: Any) -> bool:
-        if not done:
-            done.append(b.write(lambda tx: lockdown.lock(tx, pid, False, HERE)))
+        locking.start()
+        with a.services.db.engine.connect() as conn:  # type: ignore[attr-defined]
+            while not conn.exec_driver_sql("SELECT count(*) FROM pg_locks WHERE NOT granted").scalar():
+                assert locking.is_alive(), "it waits for whoever opens the session"
         return real(factors)
 
-    with pytest.MonkeyPatch.context() as m:
-        m.setattr(signin_sign_in.stepup, "has_second_step", meanwhile)
-        got = sign_in(a, "maya", OLD)
-    assert done == [None]
+    monkeypatch.setattr(signin_sign_in.step_up, "has_second_step", meanwhile)
+    got = sign_in(a, "maya", OLD)
+    locking.join()
     assert isinstance(got, SignedIn)
+    assert a.read(lambda tx: tx.sessions.of_person(pid)) == []
     assert a.read(lambda tx: sessions.session_of(tx, got.token)) is None
+
+
+@pytest.mark.covers("A-7.4.2")
+def test_a_session_that_a_lockdown_missed_is_no_session(kit: Kit) -> None:
+    """However it came to be: a locked account has none that counts."""
+    fit(kit)
+    done = []
+    for locked in (False, True):
+        if locked:
+            pid = person_id(kit)
+            kit.write(lambda tx, pid=pid: lockdown.lock(tx, pid, False, HERE))
+        account, owner = kit.read(lambda tx: tx.people.account_by_username("builtin", "maya"))
+        opened = kit.write(lambda tx, w=(account, owner): sessions.open_session(tx, *w, HERE, PRESETS["nist"]))
+        done.append(kit.read(lambda tx, t=opened.token: sessions.session_of(tx, t)) is not None)
+    assert done == [True, False]

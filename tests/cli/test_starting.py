@@ -52,6 +52,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("place")
     done = run(folder, "init")
     assert done.returncode == 0, done.stderr
+    (folder / "people.csv").write_text("name,email\nAnn Li,ann@example.com\n")
     return folder
 
 
@@ -196,6 +197,7 @@ def test_a_connection_that_breaks_is_no_pipe_of_ours(keyback: Keyback, monkeypat
 
 ASKS = (
     ["restore"],
+    ["people", "import", "people.csv", "--addresses-moved"],
     ["case", "cancel", "0123456789abcdefghijkl", "--reason", "INC-4711"],
     ["people", "sign-out", "maya.okafor", "--reason", "INC-4711"],
     ["people", "sign-out", "--all", "--reason", "INC-4711"],

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any, Literal
 
+import httpx2
 import pytest
 
 from keyback.application.ports.channels import Letter, LetterKind, Receipt
@@ -16,6 +17,7 @@ from keyback.channels.gateways.texts import PhoneTexts, ShortMessage
 from keyback.channels.gateways.webhook import WebhookGateway, sign, webhook_key
 from keyback.channels.router import Router
 from keyback.domain.secret import Secret
+from keyback.outbound.http import Endpoint
 from keyback.testing.channels import BASE, COMPANY, ChannelContract, codes, short_letter
 from keyback.testing.phone import PATH, Phone
 from keyback.testing.serving import Trouble, served
@@ -27,13 +29,19 @@ def now() -> int:
     return time.time_ns() // 1_000_000
 
 
+def hasten(endpoint: Endpoint, how: Trouble) -> None:
+    """Waits briefly where nothing is going to come, and elsewhere as long as a busy machine needs."""
+    endpoint._timeout = 0.3 if how == "hang" else 20.0
+    endpoint._limits = httpx2.Timeout(endpoint._timeout)
+
+
 class Harness:
     troubles: frozenset[Trouble] = frozenset({"busy", "broken", "hang", "cut", "stranger", "balance", "recipient"})
 
     def __init__(self, kind: Literal["sms", "im"], phone: Phone, url: str) -> None:
         self.kind, self.phone, self.secrets = kind, phone, [phone.secret]
-        gateway = WebhookGateway.from_options({"url": url, "secret": phone.secret, "timeout_s": 0.3}, now)
-        self.channel = PhoneChannel(kind, gateway, TEXTS, now)
+        self.gateway = WebhookGateway.from_options({"url": url, "secret": phone.secret}, now)
+        self.channel = PhoneChannel(kind, self.gateway, TEXTS, now)
 
     def letter(self, number: int, **over: Any) -> Letter:
         to = f"+861380013800{number}" if self.kind == "sms" else f"maya.{number}"
@@ -43,6 +51,7 @@ class Harness:
         return [(m["to"], m["text"]) for m in self.phone.messages]
 
     def trouble(self, how: Trouble) -> None:
+        hasten(self.gateway._http, how)
         self.phone.trouble = how
 
 

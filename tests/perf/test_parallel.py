@@ -29,9 +29,9 @@ def compared(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     seen: list[str] = []
     real = mailed_link._compare
 
-    def watch(tx: Any, handle: str, code: str, spent: frozenset[str], where: Any) -> bool:
-        done = real(tx, handle, code, spent, where)
-        if not spent:
+    def watch(tx: Any, handle: str, code: str, counted: Any, where: Any) -> mailed_link.CodeAnswer:
+        done = real(tx, handle, code, counted, where)
+        if not counted.over:
             seen.append(code)
         return done
 

@@ -38,7 +38,10 @@ LASTING = (
 PASSING = (s.outbox.c.sealed,)
 # Digests, random bytes, and what says by `key_id` which key it needs.
 OPEN = frozenset(
-    {"lookup", "digest", "nonce", "tried", "network", "subject", "link_digest", "stop_digest", "hash", "value"}
+    {
+        *("lookup", "digest", "nonce", "tried", "network", "subject", "device"),
+        *("link_digest", "stop_digest", "hash", "value"),
+    }
 )
 
 
