@@ -16,6 +16,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 import structlog
 import uvloop
@@ -30,7 +31,7 @@ from keyback.settings import Settings, Unsafe
 from keyback.storage.clock import JUMP_MS
 from keyback.storage.database import SqlDatabase
 from keyback.storage.health import Backlog, backlog, probe, schema_of
-from keyback.storage.maintenance import key_check, restore
+from keyback.storage.maintenance import key_check, restore, strays
 from keyback.storage.maintenance.restore import MarkFile
 from keyback.storage.tx import SqlTx
 from keyback.web.app import make_app, make_desk
@@ -157,6 +158,8 @@ async def _fit(services: Services) -> None:
         raise Refused(" ".join(map(str, found)))
     if db.clock.behind_ms > JUMP_MS:
         raise Refused(CLOCK_BEHIND.format(db.clock.behind_ms // 1000))
+    host = urlsplit(services.public_url).hostname or ""
+    await db.write(lambda tx: strays.note_host(cast(SqlTx, tx), host))
 
 
 @asynccontextmanager

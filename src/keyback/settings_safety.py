@@ -1,10 +1,10 @@
-"""Files that others on the machine can read, and proxies that anybody can be: what settings alone do not show."""
+"""Files that others can read, and proxies and known networks that are almost everybody: what settings do not show."""
 
 from __future__ import annotations
 
 import ipaddress
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -56,18 +56,36 @@ def wide_proxies(s: Settings) -> Iterator[tuple[Literal["warn", "bad"], str, str
         except ValueError:
             continue  # told where settings are read
     next_ = "Name only the addresses of your own reverse proxies."
+    for status, names in _wide(nets):
+        if status == "bad":
+            words = f"{names}: almost anybody may say where a request comes from, so limits by network stop nobody"
+        else:
+            words = f"{names}: whoever has one of its addresses may say where a request comes from"
+        yield status, words, next_
+
+
+def wide_known(s: Settings) -> Iterator[tuple[Literal["warn", "bad"], str, str]]:
+    """Networks in `policy.known_networks` that reach beyond one's own: how bad, what it means, and what to do."""
+    next_ = "Name only the networks of your own offices and VPN."
+    for status, names in _wide(s.policy.known_networks):
+        if status == "bad":
+            words = (
+                f"{names}: almost everybody counts as known, so recoveries by strangers wait as short as the owner's"
+            )
+        else:
+            words = f"{names}: whoever has one of its addresses counts as known to everybody"
+        yield status, words, next_
+
+
+def _wide(nets: Sequence[Network]) -> Iterator[tuple[Literal["warn", "bad"], str]]:
+    """Public networks with more addresses than one owner has: `bad` all together, else `warn` for each."""
     for version in (4, 6):
         mine = ipaddress.collapse_addresses(n for n in nets if n.version == version)  # type: ignore[type-var]
         public = [n for n in mine if not n.is_private]
-        total = sum(n.num_addresses for n in public)
-        if total >= ANYBODYS[version]:
-            names = ", ".join(map(str, public[:4])) + (" …" if len(public) > 4 else "")
-            words = f"{names}: almost anybody may say where a request comes from, so limits by network stop nobody"
-            yield "bad", words, next_
+        if sum(n.num_addresses for n in public) >= ANYBODYS[version]:
+            yield "bad", ", ".join(map(str, public[:4])) + (" …" if len(public) > 4 else "")
             continue
-        for n in public:
-            if n.num_addresses > MANY[version]:
-                yield "warn", f"{n}: whoever has one of its addresses may say where a request comes from", next_
+        yield from (("warn", str(n)) for n in public if n.num_addresses > MANY[version])
 
 
 def _words(path: Path, mode: str) -> str:

@@ -13,7 +13,7 @@ import pytest
 
 from keyback.cli.check import Result
 from keyback.settings import Settings, System
-from keyback.settings_safety import open_to_others, wide_proxies
+from keyback.settings_safety import open_to_others, wide_known, wide_proxies
 from keyback.storage.keys.keyring import Keyring
 from tests.cli.conftest import Keyback
 from tests.docs.house import ROOT
@@ -124,6 +124,31 @@ def test_check_says_which_proxies_anybody_can_be(
     s = Settings(trusted_proxies=proxies)
     assert {found[0] for found in wide_proxies(s)} == ({status} if status else set())
     assert all(Result("trusted_proxies", *found).next for found in wide_proxies(s))
+
+
+@pytest.mark.parametrize(
+    ("known", "status"),
+    [
+        (["0.0.0.0/0"], "bad"),
+        (["::/0"], "bad"),
+        (["0.0.0.0/1", "128.0.0.0/1"], "bad"),
+        (["10.0.0.0/8", "2000::/3"], "bad"),
+        (["203.0.0.0/9"], "warn"),
+        (["10.0.0.0/8", "192.0.2.0/24", "198.51.100.7/32", "fd00::/8", "2001:db8::/48"], None),
+    ],
+)
+def test_check_says_when_everybody_is_on_a_known_network(
+    keyback: Keyback, place: Path, monkeypatch: pytest.MonkeyPatch, known: list[str], status: str | None
+) -> None:
+    assert {found[0] for found in wide_known(Settings(policy={"known_networks": known}))} == (
+        {status} if status else set()
+    )
+    monkeypatch.setenv("KEYBACK_POLICY__KNOWN_NETWORKS", json.dumps(known))
+    said = keyback("check", code=1).output  # the relay of this place is down
+    assert ("policy.known_networks: " in said) == (status is not None)
+    if status:
+        assert f"{status:<4}  policy.known_networks: " in said
+        assert "Name only the networks of your own offices and VPN." in said
 
 
 @pytest.mark.covers("A-4.1.3")

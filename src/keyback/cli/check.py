@@ -9,7 +9,8 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
+from urllib.parse import urlsplit
 
 import click
 
@@ -25,11 +26,13 @@ from keyback.cli.sender import look
 from keyback.domain.secret import Secret
 from keyback.settings import Settings, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
-from keyback.settings_safety import open_to_others, wide_proxies
+from keyback.settings_safety import open_to_others, wide_known, wide_proxies
 from keyback.storage.clock import JUMP_MS
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
+from keyback.storage.maintenance import strays
 from keyback.storage.maintenance.key_check import misfits
+from keyback.storage.tx import SqlTx
 from keyback.web.http.rate_limits import Limiter
 
 PATIENCE_S = 30.0
@@ -68,6 +71,7 @@ def check(as_json: bool) -> None:
 async def _all(s: Settings) -> list[Result]:
     results = [_settings(s), *(Result(name, "warn", detail, step) for name, detail, step in left_over(s))]
     results += [Result("trusted_proxies", *found) for found in wide_proxies(s)]
+    results += [Result("policy.known_networks", *found) for found in wide_known(s)]
     for words in open_to_others(s):
         what, _, step = words.partition(". ")
         results.append(Result("files", "bad", what, step))
@@ -85,6 +89,7 @@ async def _all(s: Settings) -> list[Result]:
     try:
         if db:
             results += await _database(db)
+            results += await _strays(s, db)
         results.append(await _mail(s))
         results += [await _phone(s, name) for name in ("sms", "im") if getattr(s, name).kind]
         gate = _gate(s)
@@ -103,7 +108,7 @@ async def _all(s: Settings) -> list[Result]:
 
 
 def _fitting(s: Settings, ring: Keyring) -> list[Result]:
-    """Whether keys and peppers are this database's, and whose accounts the settings no longer know."""
+    """Whether keys and peppers are this database's."""
     gate = _gate(s)
     try:
         found = misfits(s.database, ring, None if isinstance(gate, Result) else peppers_of(gate))
@@ -154,6 +159,28 @@ async def _database(db: SqlDatabase) -> list[Result]:
         Result("writing", "ok", "a write was kept"),
         Result("clock", status, words, "" if status == "ok" else "Keep both clocks right with NTP."),
     ]
+
+
+async def _strays(s: Settings, db: SqlDatabase) -> list[Result]:
+    """Accounts and passkeys that the settings no longer reach, since a system or the host was renamed."""
+    host = urlsplit(s.public_url).hostname or ""
+    try:
+        accounts = await db.read(lambda tx: strays.accounts_elsewhere(cast(SqlTx, tx), list(s.systems)))
+        passkeys = await db.read(lambda tx: strays.passkeys_elsewhere(cast(SqlTx, tx), host))
+    except StorageDown:
+        return []  # told by what comes before
+    out = []
+    for name, n in accounts.items():
+        words = (
+            f"{n} accounts belong to the system {name}, which the settings do not name: none of them can be recovered"
+        )
+        step = f"Name it again (systems.{name}). To give it up, import its accounts as disabled while it is named."
+        out.append(Result("systems", "warn", words, step))
+    for name, n in passkeys.items():
+        words = f"{n} passkeys were made for {name}, and browsers offer none of them on {host}"
+        step = f"Set public_url back to {name}, or have their owners add new ones in the security center."
+        out.append(Result("passkeys", "warn", words, step))
+    return out
 
 
 def _touch(tx: Tx) -> None:

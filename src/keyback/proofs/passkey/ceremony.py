@@ -90,6 +90,7 @@ def registered(
     if client.cross_origin or len(done.credential_id) > LONGEST_ID:
         return None
     data = {
+        "rp_id": rp_id,
         "credential_id": bytes_to_base64url(done.credential_id),
         "public_key": bytes_to_base64url(done.credential_public_key),
         "user_handle": bytes_to_base64url(user_handle),

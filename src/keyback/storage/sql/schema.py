@@ -383,12 +383,12 @@ events = Table(
     Index("ix_events_stream", "stream", "seq"),
 )
 
-# What this installation is, beside its people: the check values of its keys and peppers, and the row by which readiness
-# tries whether writing works.
+# What this installation is, beside its people: the check values of its keys and peppers, the row by which readiness
+# tries whether writing works, and the host of its older passkeys.
 installation = Table(
     "installation",
     metadata,
-    Column("name", String(40), primary_key=True),  # key/k1 | chain/k1 | pepper/1a2b3c4d | probe
+    Column("name", String(40), primary_key=True),  # key/k1 | chain/k1 | pepper/1a2b3c4d | probe | passkey_host
     Column("value", LargeBinary, nullable=False),
     Column("at", BigInteger, nullable=False),
 )
