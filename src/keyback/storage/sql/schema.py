@@ -176,8 +176,7 @@ prompts = Table(
     Index("ix_prompts_case_id", "case_id"),
 )
 
-# Wrong passwords of one account (or unknown name), folded by what was tried and whence: tells which device or
-# integration keeps failing, and lets the same old password count once.
+# Wrong passwords of an account (or unknown name) by what was tried and whence; the same one from there counts once.
 failures = Table(
     "failures",
     metadata,
@@ -383,8 +382,7 @@ events = Table(
     Index("ix_events_stream", "stream", "seq"),
 )
 
-# What this installation is, beside its people: the check values of its keys and peppers, the row by which readiness
-# tries whether writing works, and the host of its older passkeys.
+# Check values of keys and peppers, the row by which readiness tries to write, and the host of older passkeys.
 installation = Table(
     "installation",
     metadata,
