@@ -217,7 +217,7 @@ def test_the_owner_presses_still_mine(make_kit: Make) -> None:
     browser = Browser(kit)
     browser("POST", "/sign-in", f"identifier=maya&password={OLD.reveal().replace(' ', '+')}")
     page = browser("GET", "/account/contacts").text
-    assert "Counts for less" in page
+    assert "not enough on its own" in page
     assert f'action="{at}"' in page
     assert browser("POST", at).headers["location"] == "/account/contacts?done=kept"
     assert at not in browser("GET", "/account/contacts").text

@@ -117,6 +117,7 @@ def test_the_old_address_refuses_by_a_link(company: Company) -> None:
         assert page.status_code == 200
         assert "e•••@example.net" in page.text
         assert NEW not in page.text
+        assert "<bdi>maya</bdi>" in page.text, "whose account it is: two people may read one mailbox"
     assert company.mails()[NEW] == ("backup", "confirmed"), "looking changes nothing"
     company.tray.letters.clear()
     assert browser("POST", "/new-address").status_code == 200

@@ -419,7 +419,7 @@ def test_chinese_subjects_arrive(kind: LetterKind) -> None:
         LetterKind.ROTATION: "你在青屿仪器的密码该换了",
         LetterKind.ACCOUNT_CHANGED: "你在青屿仪器的账号，安全设置有变动",
         LetterKind.ASKED: "有人正在找回你在青屿仪器的账号",
-        LetterKind.MOVING: "你在青屿仪器的账号即将更换邮箱",
+        LetterKind.MOVING: "你在青屿仪器的账号即将启用新邮箱",
         LetterKind.INVITED: "青屿仪器有位同事想请你做他的恢复联系人",
         LetterKind.SIGNED_IN: "你在青屿仪器的账号，有一次来自新地方的登录",
         LetterKind.TRIES: "有人在试你在青屿仪器的密码",

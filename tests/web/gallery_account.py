@@ -128,9 +128,9 @@ def outside() -> Iterator[tuple[str, Page]]:
 
 
 def rest() -> Iterator[tuple[str, Page]]:
-    moving = ("r•••@example.net", "m•••@example.com", True, AT)
+    moving = ("r•••@example.net", "m•••@example.com", True, AT, "maya.okafor")
     yield "new-address", a.NewAddress("", *moving)
-    yield "new-address-backup", a.NewAddress("", "r•••@example.net", until=AT)
+    yield "new-address-backup", a.NewAddress("", "r•••@example.net", until=AT, username="maya.okafor")
     for problem in ("done", "over", "broken"):
         yield f"new-address-{problem}", a.NewAddress(problem, *moving)  # type: ignore[arg-type]
     yield "lock", a.Lock("/account/lock", "", "maya.okafor")

@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 from keyback.application.notifications import account_changes
 from keyback.application.notifications.account_changes import changed, masked, trusted
+from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Job, Tx
 from keyback.domain.challenges.prompt import Prompt, link_token
@@ -117,13 +118,19 @@ def _letter(
 
 @dataclass(frozen=True, slots=True)
 class Moving:
-    """What the reader of such a notice may see. `until`: when the new address counts (ms)."""
+    """What the reader of such a notice may see.
+
+    Args:
+        until: when the new address counts (ms).
+        username: whose account it is about, since two people may read one mailbox.
+    """
 
     problem: Literal["", "over", "broken"]
     address: str = ""
     old: str = ""
     primary: bool = False
     until: int = 0
+    username: str = ""
 
 
 def notice(tx: Tx, token: str) -> Prompt | None:
@@ -143,7 +150,7 @@ def look(tx: Tx, token: str) -> Moving:
         return Moving("over")
     old = tx.contacts.many([new.replaces]).get(new.replaces) if new.replaces else None
     primary = new.role == "primary" or (old is not None and old.role == "primary")
-    return Moving("", masked(new), masked(old) if old else "", primary, new.usable_from)
+    return Moving("", masked(new), masked(old) if old else "", primary, new.usable_from, username_of(tx, new.person_id))
 
 
 def refusable(c: Contact, now: int) -> bool:

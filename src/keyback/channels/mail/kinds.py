@@ -141,7 +141,7 @@ TRIES = {
 REMINDERS = {
     "aftercare": "After your recovery a few steps are left that make the next one easy, and a stranger's hard.",
     "contacts": "Once a year: check that your phone numbers and backup email addresses are still yours, and confirm "
-    "them. Those you don't confirm within 30 days count for less when you recover your account.",
+    "them. Those you don't confirm within 30 days won't be enough on their own to recover your account.",
     "contacts_last": "Some of your phone numbers or backup email addresses haven't been confirmed for a long time. "
     "In 30 days they can no longer be used for recovery. Confirm or replace them.",
     "helpers": "Once a year: look whether the people who may vouch for you are still the right ones.",

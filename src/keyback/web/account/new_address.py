@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -25,7 +27,7 @@ async def show(request: Request) -> Response:
 
 
 def _page(found: address_changes.Moving) -> NewAddress:
-    return NewAddress(found.problem, found.address, found.old, found.primary, found.until)
+    return NewAddress(found.problem, found.address, found.old, found.primary, found.until, found.username)
 
 
 async def refuse(request: Request) -> Response:
@@ -40,7 +42,7 @@ async def refuse(request: Request) -> Response:
         return links.stale(request, PATH, mark)
     seen = await desk.services.db.read(lambda tx: address_changes.look(tx, token))
     done = await desk.services.db.write(lambda tx: address_changes.refuse_by_link(tx, token, origin))
-    model = NewAddress("done" if done else seen.problem or "over", seen.address, seen.old, seen.primary)
+    model = replace(_page(seen), problem="done" if done else seen.problem or "over")
     response = desk.page(request, model, 200 if done else 410, path=PATH)
     links.drop(desk, request, response, token)
     return response

@@ -261,6 +261,7 @@ class NewAddress(Page):
         problem: `done` after it; else why the link does nothing.
         address, old: masked; `old` is what stays, empty where it replaces nothing.
         primary: whether it is to become the one that mail goes to.
+        username: of the account that it is about.
     """
 
     template: ClassVar[str] = "account/new_address.html"
@@ -269,6 +270,7 @@ class NewAddress(Page):
     old: str = ""
     primary: bool = False
     until: int = 0
+    username: str = ""
 
 
 @dataclass(frozen=True, slots=True)
