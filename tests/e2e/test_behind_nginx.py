@@ -178,6 +178,33 @@ def test_the_proxy_tells_who_asks_and_bounds_what_it_passes_on(site: Site) -> No
     assert b"strict-transport-security: max-age=63072000" in page.lower()
 
 
+@pytest.mark.covers("O2", "O3")
+def test_one_address_has_two_hundred_requests_under_way_and_no_more(tmp_path: Path) -> None:
+    [port] = free_ports(1)
+    with contextlib.ExitStack() as open_:
+        silent = open_.enter_context(socket.create_server(("127.0.0.1", 0), backlog=400))  # answers nothing
+        open_.enter_context(proxied(tmp_path, port, silent.getsockname()[1]))
+        trusting = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
+
+        silent.settimeout(20)
+
+        def ask_from(source: str) -> ssl.SSLSocket:
+            plain = socket.create_connection(("127.0.0.1", port), timeout=20, source_address=(source, 0))
+            s = open_.enter_context(trusting.wrap_socket(plain, server_hostname="localhost"))
+            s.sendall(f"GET /forgot HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n".encode())
+            return s
+
+        def passed_on() -> None:
+            open_.enter_context(silent.accept()[0])
+
+        for _ in range(200):
+            ask_from("127.0.0.1")
+            passed_on()
+        assert b" 503 " in ask_from("127.0.0.1").recv(100)
+        ask_from("127.0.0.7")
+        passed_on()
+
+
 @pytest.mark.covers("C8")
 def test_while_keyback_is_away_no_link_stays_in_a_log_of_the_proxy(tmp_path: Path) -> None:
     port, nobody = free_ports(2)
