@@ -32,19 +32,22 @@ BACKENDS = ("sqlite", "postgres")
 LONGEST = frozenset({"test_policy_search", "test_policy_table"})  # one file each, and nothing but arithmetic
 LONG = ("e2e", "web", "attacks", "application", "perf", "contracts")
 # Where PostgreSQL may differ from SQLite: what storage promises, what commands do with a database, and races. All other
-# tests that ask for a database run on it only with --both, as the checks before landing do.
+# tests that ask for a database run on it only with --both, as CI does.
 BOTH = frozenset({"contracts", "cli", "upgrade", "perf"})
 RACES = frozenset(
     {
         *("test_enrol_parallel", "test_faults", "test_guesses", "test_passkey_tries", "test_proofs_parallel"),
-        *("test_throttling", "test_twice_at_once"),
+        *("test_locking", "test_one_commit", "test_throttling", "test_twice_at_once"),
     }
 )
 compile_once()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--both", action="store_true", help="every test of a database on PostgreSQL too")
+    in_ci = bool(os.environ.get("CI"))
+    parser.addoption(
+        "--both", action="store_true", default=in_ci, help="every database test on PostgreSQL too; on in CI"
+    )
 
 
 def _spared(item: pytest.Item) -> bool:

@@ -114,5 +114,6 @@ def test_script_is_short_and_sets_itself_up(name: str) -> None:
 def test_ci_runs_the_checks_and_then_the_tests() -> None:
     lines = (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
     at = lines.index("scripts/check")
-    assert lines[at + 1] == "scripts/test --both", "the README's test command, with every test on both databases"
+    assert lines[at + 1] == "scripts/test", "the README's test command; CI=true has every test on both databases"
+    assert any(line.startswith("export CI=true") for line in lines)
     assert "set -euo pipefail" in lines
