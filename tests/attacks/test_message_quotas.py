@@ -280,7 +280,7 @@ def _prove_and_start(tx: Tx, handle: str, address: str, at: Any) -> str:
     case = join(tx, intake, match)
     assert case is not None
     o = remedy.Opened(case, match.person, match.accounts)
-    with patch.object(remedy, "opened", lambda *_: o):
+    with patch.object(replace_mailbox, "opened", lambda *_: o):
         return replace_mailbox.start_mailbox(tx, handle, address, at)
 
 

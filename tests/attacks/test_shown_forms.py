@@ -428,7 +428,7 @@ FORMS: dict[str, str] = {
     "/vouch/refuse": OF,
     "/wasnt-me": OF,
 }
-PAGES = Path(keyback.web.__file__).with_name("templates")
+PAGES = Path(keyback.web.__file__).parent
 DRAWN = re.compile(r'<form [^>]*method="post" action="(.+?)"(?=[ >])(.*?)</form>', re.S)
 
 

@@ -12,6 +12,7 @@ from keyback.application.enrolment.recently_added import Added
 from keyback.application.recovery.aftercare import STEPS
 from keyback.application.throttling.lockouts import Failing
 from keyback.web.account import pages as a
+from keyback.web.account import pages_contacts as c
 from keyback.web.ui.page import Page, PasswordRule
 
 AT = 1_795_500_120_000
@@ -76,15 +77,15 @@ def questions(texts: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, Page]]:
 
 
 LINES = (
-    a.ContactLine("c1", "mail", "maya.okafor@qingyu.example.com", "", "primary", "confirmed", 0),
+    c.ContactLine("c1", "mail", "maya.okafor@qingyu.example.com", "", "primary", "confirmed", 0),
     *(
-        a.ContactLine(f"a{n}", "sms", "+8613800138000", "", "backup", "confirmed", AT, 0, True, age)  # type: ignore[arg-type]
+        c.ContactLine(f"a{n}", "sms", "+8613800138000", "", "backup", "confirmed", AT, 0, True, age)  # type: ignore[arg-type]
         for n, age in enumerate(("due", "aged", "over"))
     ),
-    a.ContactLine("c2", "mail", "maya@example.net", "", "backup", "confirmed", AT, AT, True),
-    a.ContactLine("c3", "sms", "+8613800138000", "", "backup", "pending", AT, 0, True),
-    a.ContactLine("c4", "helper", "wei@qingyu.example.com", "陈伟", "recovery", "pending", AT, 0, True),
-    a.ContactLine("c5", "im", "maya.okafor", "", "backup", "confirmed", AT, 0, True),
+    c.ContactLine("c2", "mail", "maya@example.net", "", "backup", "confirmed", AT, AT, True),
+    c.ContactLine("c3", "sms", "+8613800138000", "", "backup", "pending", AT, 0, True),
+    c.ContactLine("c4", "helper", "wei@qingyu.example.com", "陈伟", "recovery", "pending", AT, 0, True),
+    c.ContactLine("c5", "im", "maya.okafor", "", "backup", "confirmed", AT, 0, True),
 )
 ADDED = (Added("f1", "passkey", "Work laptop", AT), Added("c2", "mail", "m•••@example.net", AT))
 EVENTS = (
@@ -98,30 +99,30 @@ KINDS = ("mail", "sms", "im", "helper")
 
 def contacts() -> Iterator[tuple[str, Page]]:
     for done in ("", "confirmed", "removed", "invited"):
-        yield f"contacts-{done or 'plain'}", a.Contacts(LINES, KINDS, done, done == "")
+        yield f"contacts-{done or 'plain'}", c.Contacts(LINES, KINDS, done, done == "")
     errors = ("not_mail", "phone_not_understood", "not_im", "own_address")
     for kind, error in zip(KINDS, errors, strict=True):
-        yield f"add-{kind}", a.AddContact(kind)
-        yield f"add-{kind}-again", a.AddContact(kind, "stale_form", "wei@example.net", "Wei")
-        yield f"add-{kind}-{error}", a.AddContact(kind, error, "x y", "陈伟")
-    yield "add-sms-last", a.AddContact("sms", stronger=("passkey", "totp"))
-    yield "add-sms-app-there", a.AddContact("sms", "known", "+86 1", stronger=("passkey",))
+        yield f"add-{kind}", c.AddContact(kind)
+        yield f"add-{kind}-again", c.AddContact(kind, "stale_form", "wei@example.net", "Wei")
+        yield f"add-{kind}-{error}", c.AddContact(kind, error, "x y", "陈伟")
+    yield "add-sms-last", c.AddContact("sms", stronger=("passkey", "totp"))
+    yield "add-sms-app-there", c.AddContact("sms", "known", "+86 1", stronger=("passkey",))
     for error in ("known", "too_many", "too_often", "phone_without_messages", "no_name"):
-        yield f"add-{error}", a.AddContact("sms", error, "+86 1")
-    confirm = a.ConfirmContact("c3", "sms", "+8613800138000", 500, 90)
+        yield f"add-{error}", c.AddContact("sms", error, "+86 1")
+    confirm = c.ConfirmContact("c3", "sms", "+8613800138000", 500, 90)
     yield "confirm-contact", confirm
     for error in ("wrong", "no_tries", "too_often"):
         yield f"confirm-contact-{error}", replace(confirm, error=error, resend_in=0, seconds_left=0)
-    yield "remove-factor", a.RemoveOne("f1", "passkey", "Work laptop")
-    yield "remove-last", a.RemoveOne("f1", "passkey", "Work laptop", refused="last_one")
-    yield "remove-contact", a.RemoveOne("c2", "mail", "maya@example.net", contact=True)
-    yield "remove-imported", a.RemoveOne("c1", "mail", "maya.okafor@qingyu.example.com", True, "imported")
+    yield "remove-factor", c.RemoveOne("f1", "passkey", "Work laptop")
+    yield "remove-last", c.RemoveOne("f1", "passkey", "Work laptop", refused="last_one")
+    yield "remove-contact", c.RemoveOne("c2", "mail", "maya@example.net", contact=True)
+    yield "remove-imported", c.RemoveOne("c1", "mail", "maya.okafor@qingyu.example.com", True, "imported")
 
 
 def outside() -> Iterator[tuple[str, Page]]:
     """Reached by mailed links."""
     for problem in ("", "over", "accepted", "declined"):
-        yield f"invited-{problem or 'open'}", a.Invited("陈伟", AT, problem)  # type: ignore[arg-type]
+        yield f"invited-{problem or 'open'}", c.Invited("陈伟", AT, problem)  # type: ignore[arg-type]
     yield "wasnt-me", a.Lock("/wasnt-me", "", "maya.okafor", ADDED)
     for problem in ("over", "broken", "done"):
         yield f"wasnt-me-{problem}", a.Lock("/wasnt-me", problem, "maya.okafor")  # type: ignore[arg-type]
@@ -129,10 +130,10 @@ def outside() -> Iterator[tuple[str, Page]]:
 
 def rest() -> Iterator[tuple[str, Page]]:
     moving = ("r•••@example.net", "m•••@example.com", True, AT, "maya.okafor")
-    yield "new-address", a.NewAddress("", *moving)
-    yield "new-address-backup", a.NewAddress("", "r•••@example.net", until=AT, username="maya.okafor")
+    yield "new-address", c.NewAddress("", *moving)
+    yield "new-address-backup", c.NewAddress("", "r•••@example.net", until=AT, username="maya.okafor")
     for problem in ("done", "over", "broken"):
-        yield f"new-address-{problem}", a.NewAddress(problem, *moving)  # type: ignore[arg-type]
+        yield f"new-address-{problem}", c.NewAddress(problem, *moving)  # type: ignore[arg-type]
     yield "lock", a.Lock("/account/lock", "", "maya.okafor")
     sessions = (
         a.SessionLine("s1", "Windows, Chrome", "203.0.113.24", AT, AT, "passkey", True),

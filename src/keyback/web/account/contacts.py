@@ -22,7 +22,7 @@ from keyback.domain.people.factor import BOUND
 from keyback.domain.people.person import Contact, one_domain
 from keyback.domain.throttling.limits import RESEND_AFTER
 from keyback.web.account import factors
-from keyback.web.account.pages import AddContact, ConfirmContact, ContactLine, Contacts, Invited, RemoveOne
+from keyback.web.account.pages_contacts import AddContact, ConfirmContact, ContactLine, Contacts, Invited, RemoveOne
 from keyback.web.account.session import Me, Stale, confirmed, page, signed_in
 from keyback.web.ui import links
 from keyback.web.ui.context import Desk, desk_of, see

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application.people import address_changes
-from keyback.web.account.pages import NewAddress
+from keyback.web.account.pages_contacts import NewAddress
 from keyback.web.ui import links
 from keyback.web.ui.context import desk_of
 from keyback.web.ui.forms import read_form

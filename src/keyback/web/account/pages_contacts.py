@@ -1,0 +1,113 @@
+"""Pages of the security center about contacts. Instants are ms, spans seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from keyback.web.portal.pages_methods import ForColleague
+from keyback.web.ui.page import Page
+
+
+@dataclass(frozen=True, slots=True)
+class ContactLine:
+    """A contact in a list. `ready_at`: when it may recover; 0 when it may. `own`: the person may remove it.
+    `age`: how much it weighs, `due` where it is about to weigh less; empty where nothing has to be done."""
+
+    id: str
+    kind: str
+    address: str
+    name: str
+    role: str
+    state: str
+    added_at: int
+    ready_at: int = 0
+    own: bool = False
+    age: Literal["", "due", "aged", "over"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts(Page):
+    """`/account/contacts`.
+
+    Args:
+        offered: kinds that can be added.
+        done: what was just done.
+        same_domain: a backup mailbox lies where the primary one does.
+    """
+
+    template: ClassVar[str] = "account/contacts.html"
+    lines: tuple[ContactLine, ...]
+    offered: tuple[str, ...]
+    done: str = ""
+    same_domain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AddContact(Page):
+    """`/account/contacts/add/{kind}`.
+
+    Args:
+        error: a code of `contacts.read_address` or `contacts.start`, or `stale_form`.
+        stronger: for a phone, the factors that are offered before it: those that can be added and are not there yet.
+    """
+
+    template: ClassVar[str] = "account/add_contact.html"
+    kind: str
+    error: str = ""
+    address: str = ""
+    name: str = ""
+    stronger: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmContact(Page):
+    """`/account/contacts/{id}`: the code that came to the new address. `resend_in`: 0 enables sending again."""
+
+    template: ClassVar[str] = "account/confirm_contact.html"
+    id: str
+    kind: str
+    address: str
+    seconds_left: int
+    resend_in: int
+    error: Literal["", "wrong", "not_a_code", "no_tries", "too_often", "too_many"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveOne(Page):
+    """`/account/remove/{id}`. `refused`: why it cannot go: `last_one` or `imported`."""
+
+    template: ClassVar[str] = "account/remove.html"
+    id: str
+    kind: str
+    label: str
+    contact: bool = False
+    refused: Literal["", "last_one", "imported"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Invited(ForColleague):
+    """`/invited`: somebody is asked to become a recovery contact."""
+
+    template: ClassVar[str] = "account/invited.html"
+    problem: Literal["", "over", "broken", "accepted", "declined", "full"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewAddress(Page):
+    """`/new-address`: an address from the company's records, which its owner may refuse.
+
+    Args:
+        problem: `done` after it; else why the link does nothing.
+        address, old: masked; `old` is what stays, empty where it replaces nothing.
+        primary: whether it is to become the one that mail goes to.
+        username: of the account that it is about.
+    """
+
+    template: ClassVar[str] = "account/new_address.html"
+    problem: Literal["", "over", "broken", "done"] = ""
+    address: str = ""
+    old: str = ""
+    primary: bool = False
+    until: int = 0
+    username: str = ""
