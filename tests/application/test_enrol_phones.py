@@ -59,7 +59,7 @@ def test_a_number_is_used_once_it_was_confirmed_and_cooled_in(make_kit: Make, da
     (code,) = codes_to(tray)
 
     asked_by_phone(kit)
-    kit.write(lambda tx: account_changes.changed(tx, pid, "totp_removed", HERE))
+    kit.write(lambda tx: account_changes.notify_account_change(tx, pid, "totp_removed", HERE))
     drain(kit)
     assert [x.kind for x in tray.letters if x.to == NUMBER] == ["sms_code"], "only the code that confirms it"
     assert not counts(kit)
@@ -67,7 +67,7 @@ def test_a_number_is_used_once_it_was_confirmed_and_cooled_in(make_kit: Make, da
     confirmed = kit.run(contacts.confirm(kit.services.db, s.proofs, maya, new, code, HERE))
     assert confirmed == "confirmed"
     assert counts(kit)
-    kit.write(lambda tx: account_changes.changed(tx, pid, "totp_removed", HERE))
+    kit.write(lambda tx: account_changes.notify_account_change(tx, pid, "totp_removed", HERE))
     drain(kit)
     assert tray.to(NUMBER, "account_changed"), "it is told about everything at once"
     asked_by_phone(kit)

@@ -11,7 +11,7 @@ import pytest
 from keyback.application import delivery
 from keyback.application.clock import wall_clock
 from keyback.application.leases import MARGIN_S, BatchLease
-from keyback.application.ports.channels import LEASE_OVER, Channel, Letter, Receipt
+from keyback.application.ports.channels import LEASE_OVER, Channel, Message, Receipt
 from keyback.channels.gateways.base import PhoneChannel
 from keyback.testing.mailbox import Mailbox
 from tests.attacks.steps import ask, fit
@@ -40,7 +40,7 @@ class Stopped:
     delivered: list[str]
     name: str = "mail"
 
-    async def send(self, batch: Sequence[Letter]) -> Sequence[Receipt]:
+    async def send(self, batch: Sequence[Message]) -> Sequence[Receipt]:
         receipts = []
         for n, one in enumerate(batch):
             if n == 1:
@@ -66,7 +66,7 @@ class Countdown:
 
 def send(kit: Kit, channel: Channel, steady: Steady) -> Any:
     s = kit.services
-    return delivery.send_some(s.db, channel, s.titles, s.public_url, lambda: 0.5, clock=steady)
+    return delivery.send_batch(s.db, channel, s.titles, s.public_url, lambda: 0.5, clock=steady)
 
 
 @pytest.mark.covers("Q24", "Q12")
@@ -169,7 +169,7 @@ def test_a_text_message_is_not_handed_over_after_the_lease(make_kit: Make) -> No
             return None
 
     class Texts:
-        def compose(self, one: Letter, now: int) -> str:
+        def compose(self, one: Message, now: int) -> str:
             return one.id
 
     kit, gateway = make_kit(clock=Clock(wall_clock())), Gateway()

@@ -135,8 +135,10 @@ def test_everybody_hears_of_a_hold_on_the_phone_too(kit: Kit, phone: Phone) -> N
     def write(tx: Any) -> None:
         contact(tx, me)
         at = {"at": tx.now, "until": tx.now + 60_000, "over": False, "source": "192.0.2.1", "device": "Firefox"}
-        notify.tell_all(tx, me, "hold", at, cancels="case", until=tx.now + 60_000)
-        notify.tell_all(tx, me, "changed", {"at": tx.now, "systems": [["builtin", "done"]], "source": "", "device": ""})
+        notify.notify_contacts(tx, me, "hold", at, cancels="case", until=tx.now + 60_000)
+        notify.notify_contacts(
+            tx, me, "changed", {"at": tx.now, "systems": [["builtin", "done"]], "source": "", "device": ""}
+        )
 
     kit.write(write)
     drain(kit)
@@ -199,7 +201,7 @@ def test_workers_side_by_side_spend_one_budget(kit: Kit, phone: Phone) -> None:
     s = kit.services
 
     async def all_at_once() -> None:
-        rounds = (delivery.send_some(s.db, s.channel, {}, s.public_url, lambda: 0.5, 5, s.spend) for _ in range(10))
+        rounds = (delivery.send_batch(s.db, s.channel, {}, s.public_url, lambda: 0.5, 5, s.spend) for _ in range(10))
         await asyncio.gather(*rounds)
 
     kit.run(all_at_once())
@@ -228,6 +230,6 @@ def test_mail_goes_out_while_the_gateway_is_down(kit: Kit, phone: Phone) -> None
     me = people(kit)[0]
     phone.trouble = "hang"
     kit.write(lambda tx: contact(tx, me))
-    kit.write(lambda tx: notify.tell_all(tx, me, "stopped", {"at": tx.now, "by": "owner"}))
+    kit.write(lambda tx: notify.notify_contacts(tx, me, "stopped", {"at": tx.now, "by": "owner"}))
     worker = drain(kit)
     assert worker.tally.letters["again"] == 2

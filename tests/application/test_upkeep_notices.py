@@ -9,7 +9,7 @@ import pytest
 
 from keyback.application.account import lockdown
 from keyback.application.enrolment import contacts
-from keyback.application.notifications.account_changes import GONE_LINK_LIFE, LINK_LIFE, changed
+from keyback.application.notifications.account_changes import GONE_LINK_LIFE, LINK_LIFE, notify_account_change
 from keyback.domain.people.factor import COOL_IN
 from keyback.domain.secret import Secret
 from keyback.domain.units import HOUR
@@ -69,7 +69,7 @@ def test_locking_what_is_locked_is_told_once(make_kit: Make, database_url: str) 
     kit, tray = kit_of(make_kit, database_url)
     pid, tokens = person_id(kit), []
     for _ in range(3):
-        kit.write(lambda tx: changed(tx, pid, "codes_made", HERE))
+        kit.write(lambda tx: notify_account_change(tx, pid, "codes_made", HERE))
         drain(kit)
         tokens.append(token_of(tray, "maya@example.com"))
     before = len(tray.letters)
@@ -80,7 +80,7 @@ def test_locking_what_is_locked_is_told_once(make_kit: Make, database_url: str) 
     assert noted.count("locked_down") == 3
     assert not opens(kit)
     choose(kit, proven(kit, tray), NEW)  # after a recovery it is news again
-    kit.write(lambda tx: changed(tx, pid, "codes_made", HERE))
+    kit.write(lambda tx: notify_account_change(tx, pid, "codes_made", HERE))
     drain(kit)
     before = len(tray.letters)
     assert locks(kit, token_of(tray, "maya@example.com"))
@@ -92,7 +92,7 @@ def test_locking_what_is_locked_is_told_once(make_kit: Make, database_url: str) 
 def test_what_a_contact_was_sent_earlier_ends_with_it(make_kit: Make) -> None:
     kit, tray = kit_of(make_kit)
     contact, pid = add_contact(kit, "mail", OLD_ONE), person_id(kit)
-    kit.write(lambda tx: changed(tx, pid, "codes_made", HERE))
+    kit.write(lambda tx: notify_account_change(tx, pid, "codes_made", HERE))
     drain(kit)
     earlier = token_of(tray, OLD_ONE)
     removed(kit, contact)
@@ -104,7 +104,7 @@ def test_what_a_contact_was_sent_earlier_ends_with_it(make_kit: Make) -> None:
 def test_a_link_that_outlived_its_contact_locks_nothing(make_kit: Make, database_url: str) -> None:
     kit, tray = kit_of(make_kit, database_url)
     contact, pid = add_contact(kit, "mail", OLD_ONE), person_id(kit)
-    kit.write(lambda tx: changed(tx, pid, "codes_made", HERE))
+    kit.write(lambda tx: notify_account_change(tx, pid, "codes_made", HERE))
     drain(kit)
     kit.write(lambda tx: tx.contacts.remove(contact))  # nobody ended what it had been sent
     kit.clock.now += GONE_LINK_LIFE
@@ -123,7 +123,7 @@ def test_who_was_never_confirmed_or_just_added_can_lock_nothing(make_kit: Make, 
     heard = bool(tray.to(OLD_ONE, "account_changed"))
     assert heard is (state == "confirmed")
     assert not heard or not token_of(tray, OLD_ONE)
-    kit.write(lambda tx: changed(tx, pid, "mail_removed", HERE, detail="x", also=[one]))
+    kit.write(lambda tx: notify_account_change(tx, pid, "mail_removed", HERE, detail="x", also=[one]))
     drain(kit)
     assert token_of(tray, OLD_ONE) == "", "even if it were told"
     assert token_of(tray, "maya@example.com")

@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import event
 
 from keyback.application.origin import Origin
-from keyback.application.ports.channels import Letter, Receipt
+from keyback.application.ports.channels import Message, Receipt
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import mailed_link, new_password, start
 from keyback.application.recovery.evidence import Here
@@ -32,17 +32,17 @@ class Tray:
     """A channel that keeps letters. `answer` says what becomes of each."""
 
     name: str = "mail"
-    letters: list[Letter] = field(default_factory=list)
+    letters: list[Message] = field(default_factory=list)
     answer: Receipt = field(default_factory=lambda: Receipt("sent"))
 
-    async def send(self, letters: Sequence[Letter]) -> Sequence[Receipt]:
+    async def send(self, letters: Sequence[Message]) -> Sequence[Receipt]:
         self.letters += letters
         return [self.answer] * len(letters)
 
     async def close(self) -> None:
         return None
 
-    def to(self, address: str, kind: str = "recovery") -> list[Letter]:
+    def to(self, address: str, kind: str = "recovery") -> list[Message]:
         return [x for x in self.letters if x.to == address and x.kind == kind]
 
 
@@ -68,7 +68,7 @@ def drain(kit: Kit) -> Worker:
     return worker
 
 
-def secrets_of(letter: Letter) -> tuple[str, str, str]:
+def secrets_of(letter: Message) -> tuple[str, str, str]:
     """Token of the link, code, token of the stop link."""
     link, code, stop = (letter.facts[k] for k in ("link", "code", "stop_link"))
     assert isinstance(link, Secret)

@@ -82,7 +82,7 @@ def test_a_person_behind_twenty_thousand_ghosts_is_found_among_the_first(
     assert batches_until(kit, handle) <= 2
     assert kit.read(lambda tx: tx.intakes.waiting()) >= FLOOD - 1000, "and most of the flood waits"
     s = kit.services
-    kit.run(delivery.send_some(s.db, s.channel, s.titles, s.public_url, lambda: 0.5))
+    kit.run(delivery.send_batch(s.db, s.channel, s.titles, s.public_url, lambda: 0.5))
     assert len(tray.to("maya@example.com")) == 1
 
 
@@ -130,7 +130,7 @@ def test_other_methods_take_turns_as_their_requests_did(database_url: str, make_
     put = kit.write(lambda tx: issue_requested.resolve_wants(tx, kit.services.proofs, kit.services.policy, 100))
     assert put.wants == 100
     s = kit.services
-    kit.run(delivery.send_some(s.db, s.channel, s.titles, s.public_url, lambda: 0.5))
+    kit.run(delivery.send_batch(s.db, s.channel, s.titles, s.public_url, lambda: 0.5))
     assert len(tray.to("maya@home.example", "mail_code")) == 1
 
 
@@ -149,7 +149,7 @@ def test_mails_for_one_network_do_not_queue_before_all_others(database_url: str,
     s = kit.services
 
     def send() -> Any:
-        return kit.run(delivery.send_some(s.db, s.channel, s.titles, s.public_url, lambda: 0.5))
+        return kit.run(delivery.send_batch(s.db, s.channel, s.titles, s.public_url, lambda: 0.5))
 
     send()
     assert len(tray.to("maya@example.com")) == 1

@@ -14,7 +14,7 @@ from keyback.application import delivery, known_devices
 from keyback.application.enrolment import contacts
 from keyback.application.notifications import notify
 from keyback.application.origin import Origin
-from keyback.application.ports.channels import LetterKind
+from keyback.application.ports.channels import MessageKind
 from keyback.application.ports.storage import Job, Tx
 from keyback.application.recovery import methods as recovery_methods
 from keyback.application.recovery import remedy, replace_mailbox
@@ -58,8 +58,10 @@ WRITTEN = {
     "application.recovery.issue_requested._send": "asked: MailQuota",
     "application.enrolment.contacts.send": "asked: may_send",
     "application.recovery.replace_mailbox.start_mailbox": "asked: may_send",
-    "application.notifications.notify.tell_all": "notice: a case changed, by evidence, its owner's link or an operator",
-    "application.notifications.account_changes.tell": (
+    "application.notifications.notify.notify_contacts": (
+        "notice: a case changed, by evidence, its owner's link or an operator"
+    ),
+    "application.notifications.account_changes.send_notice": (
         "notice: whoever is signed in, or has recovered, changed something"
     ),
     "application.signin.alerts._tell": "notice: a right password, five a day of each kind",
@@ -86,7 +88,7 @@ def writers() -> Iterator[tuple[str, str]]:
 
 @pytest.mark.covers("A10")
 def test_every_kind_of_message_and_every_place_that_writes_one_has_a_quota() -> None:
-    assert set(QUOTA_OF) == set(LetterKind)
+    assert set(QUOTA_OF) == set(MessageKind)
     found = dict(writers())
     assert set(found) == set(WRITTEN)
     for name, source in found.items():
@@ -117,11 +119,11 @@ def test_sixty_requests_by_whatever_method_send_three_messages(
         if n % 3 == 0:
             drain(kit)
     drain(kit)
-    told = [x for x in tray.letters if x.kind == LetterKind.ASKED]
+    told = [x for x in tray.letters if x.kind == MessageKind.ASKED]
     assert len(told) <= 3 * 4, "three notices, to each contact, where a colleague was asked"
-    assert bool(told) == any(x.kind == LetterKind.VOUCH for x in tray.letters)
+    assert bool(told) == any(x.kind == MessageKind.VOUCH for x in tray.letters)
     assert len(tray.letters) - len(told) == 3
-    assert any(x.kind == LetterKind.RECOVERY for x in tray.letters), "a flood always leaves a link in the mailbox"
+    assert any(x.kind == MessageKind.RECOVERY for x in tray.letters), "a flood always leaves a link in the mailbox"
     assert types(kit).count("mail_withheld") == 60 * (1 + len(methods)) - 3
 
 
@@ -202,7 +204,7 @@ def test_a_browser_that_is_known_and_a_page_that_has_proven_have_quotas_of_their
     for name in METHODS:
         kit.write(lambda tx, m=name: recovery_methods.ask(tx, handle, kit.services.proofs[m]))
     drain(kit)
-    tray.letters[:] = [x for x in tray.letters if x.kind != LetterKind.ASKED]  # the owner hears of the colleague
+    tray.letters[:] = [x for x in tray.letters if x.kind != MessageKind.ASKED]  # the owner hears of the colleague
     assert len(tray.letters) == 4 + len(METHODS)
     for _ in range(20):
         kit.clock.forward(minutes=2)
@@ -308,7 +310,7 @@ def test_all_mail_together_is_bounded_and_owners_and_notices_come_first(
     ask(kit, "noor")
     ask(kit, "maya", origin=replace(HERE, device=cookie))
     me = person_id(kit)
-    kit.write(lambda tx: notify.tell_all(tx, me, "stopped", {"at": tx.now, "by": "owner"}))
+    kit.write(lambda tx: notify.notify_contacts(tx, me, "stopped", {"at": tx.now, "by": "owner"}))
     drain(kit)
     assert [x.kind.value for x in tray.letters[20:]].count("stopped") == 1
     assert len(tray.to("maya@example.com")) == 1
@@ -317,7 +319,7 @@ def test_all_mail_together_is_bounded_and_owners_and_notices_come_first(
     for n, name in enumerate(names[20:]):
         ask(kit, name, origin=from_network(n))
     drain(kit)
-    assert sum(x.kind == LetterKind.RECOVERY for x in tray.letters) == 30 + 1, "a day has its limit, too"
+    assert sum(x.kind == MessageKind.RECOVERY for x in tray.letters) == 30 + 1, "a day has its limit, too"
 
 
 @pytest.mark.covers("A8", "A9", "INV-I9")
@@ -361,7 +363,8 @@ def texts(kit: Kit, tray: Tray, spend: SpendRules, *jobs: tuple[str, str | None]
     kit.write(write)
     s = kit.services
     while (
-        kit.run(delivery.send_some(s.db, s.channel, s.titles, s.public_url, lambda: 0.5, 100, spend)) != delivery.Sent()
+        kit.run(delivery.send_batch(s.db, s.channel, s.titles, s.public_url, lambda: 0.5, 100, spend))
+        != delivery.Sent()
     ):
         pass
     return Counter(x.kind.value for x in tray.letters[before:])

@@ -249,7 +249,7 @@ def every_token(kit: Kit, tray: Tray) -> dict[str, str]:
     waits = sign_in(kit, "maya", OLD)
     assert isinstance(waits, signin_sign_in.SecondStep)
     pid = person_id(kit)
-    kit.write(lambda tx: account_changes.changed(tx, pid, "totp_removed", HERE))
+    kit.write(lambda tx: account_changes.notify_account_change(tx, pid, "totp_removed", HERE))
     drain(kit)
     notice = next(x for x in reversed(tray.letters) if x.kind == "account_changed").facts["stop_link"]
     assert isinstance(notice, Secret)

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application.ports.channels import BadLetter, Letter, LetterKind
+from keyback.application.ports.channels import BadMessage, Message, MessageKind
 from keyback.channels.mail import mime
 from keyback.channels.mail.composer import MailComposer
 from keyback.channels.sanitize import isolate, safe_login, safe_name, safe_source
@@ -27,23 +27,23 @@ ASKED = 1_795_500_120_000  # 24 November 2026, 14:02 in Shanghai
 LOCALES = ["en", "zh_CN"]
 SECRETS = (LINK, STOP, "48271905", "4827 1905", "4827&nbsp;1905")
 FIXED = {  # the links of each kind, whatever the values are
-    LetterKind.RECOVERY: {LINK, STOP},
-    LetterKind.LOGINS: {f"{BASE}/sign-in"},
-    LetterKind.ELSEWHERE: set(),
-    LetterKind.CHANGED: {f"{BASE}/help#stop"},
-    LetterKind.STOPPED: {f"{BASE}/forgot"},
-    LetterKind.ROTATION: {f"{BASE}/forgot"},
-    LetterKind.ACCOUNT_CHANGED: {STOP},
-    LetterKind.ASKED: {STOP},
-    LetterKind.MOVING: {STOP},
-    LetterKind.INVITED: {LINK},
-    LetterKind.SIGNED_IN: {STOP},
-    LetterKind.TRIES: {f"{BASE}/account"},
-    LetterKind.REMINDER: {f"{BASE}/account/after"},
+    MessageKind.RECOVERY: {LINK, STOP},
+    MessageKind.LOGINS: {f"{BASE}/sign-in"},
+    MessageKind.ELSEWHERE: set(),
+    MessageKind.CHANGED: {f"{BASE}/help#stop"},
+    MessageKind.STOPPED: {f"{BASE}/forgot"},
+    MessageKind.ROTATION: {f"{BASE}/forgot"},
+    MessageKind.ACCOUNT_CHANGED: {STOP},
+    MessageKind.ASKED: {STOP},
+    MessageKind.MOVING: {STOP},
+    MessageKind.INVITED: {LINK},
+    MessageKind.SIGNED_IN: {STOP},
+    MessageKind.TRIES: {f"{BASE}/account"},
+    MessageKind.REMINDER: {f"{BASE}/account/after"},
 }
 KINDS = list(FIXED)
 # Every kind, and the other language once: its templates and its code are the same.
-EACH = [*((k, "en") for k in KINDS), (LetterKind.RECOVERY, "zh_CN")]
+EACH = [*((k, "en") for k in KINDS), (MessageKind.RECOVERY, "zh_CN")]
 
 
 def composer(**over: Any) -> MailComposer:
@@ -60,12 +60,12 @@ def composer(**over: Any) -> MailComposer:
 MAIL = composer()
 
 
-def letter(kind: LetterKind = LetterKind.RECOVERY, locale: str = "en", evil: str = "", **over: Any) -> Letter:
+def letter(kind: MessageKind = MessageKind.RECOVERY, locale: str = "en", evil: str = "", **over: Any) -> Message:
     """A letter of this kind; `evil` takes the place of every value that a stranger could choose."""
     who = {"username": evil or "maya.okafor"}
     seen = {"source": evil or "203.0.113.7", "device": evil or "Windows, Chrome"}
-    facts: dict[LetterKind, dict[str, object]] = {
-        LetterKind.RECOVERY: {
+    facts: dict[MessageKind, dict[str, object]] = {
+        MessageKind.RECOVERY: {
             **who,
             **seen,
             "asked_at": ASKED,
@@ -75,23 +75,23 @@ def letter(kind: LetterKind = LetterKind.RECOVERY, locale: str = "en", evil: str
             "link_expires_at": ASKED + 3_600_000,
             "code_expires_at": ASKED + 600_000,
         },
-        LetterKind.LOGINS: {
+        MessageKind.LOGINS: {
             **seen,
             "asked_at": ASKED,
             "logins": ((evil or "Zoho CRM", evil or "maya.okafor"),),
             "sign_in_url": f"{BASE}/sign-in",
         },
-        LetterKind.ELSEWHERE: {**who, **seen, "asked_at": ASKED, "provider": evil or "Entra ID"},
-        LetterKind.CHANGED: {
+        MessageKind.ELSEWHERE: {**who, **seen, "asked_at": ASKED, "provider": evil or "Entra ID"},
+        MessageKind.CHANGED: {
             **who,
             **seen,
             "at": ASKED,
             "systems": ((evil or "Zoho CRM", "done"), ("Tryton", "unsure")),
             "help_url": f"{BASE}/help#stop",
         },
-        LetterKind.STOPPED: {**who, "at": ASKED, "by": "owner"},
-        LetterKind.ROTATION: {**who, "due_at": ASKED},
-        LetterKind.ACCOUNT_CHANGED: {
+        MessageKind.STOPPED: {**who, "at": ASKED, "by": "owner"},
+        MessageKind.ROTATION: {**who, "due_at": ASKED},
+        MessageKind.ACCOUNT_CHANGED: {
             **who,
             **seen,
             "at": ASKED,
@@ -100,8 +100,8 @@ def letter(kind: LetterKind = LetterKind.RECOVERY, locale: str = "en", evil: str
             "account_url": f"{BASE}/account",
             "stop_link": Secret(STOP),
         },
-        LetterKind.ASKED: {**who, **seen, "at": ASKED, "what": "helper_asked", "stop_link": Secret(STOP)},
-        LetterKind.MOVING: {
+        MessageKind.ASKED: {**who, **seen, "at": ASKED, "what": "helper_asked", "stop_link": Secret(STOP)},
+        MessageKind.MOVING: {
             **who,
             "at": ASKED,
             "until": ASKED + 72 * 3_600_000,
@@ -109,14 +109,14 @@ def letter(kind: LetterKind = LetterKind.RECOVERY, locale: str = "en", evil: str
             "detail": evil or "Tryton",
             "stop_link": Secret(STOP),
         },
-        LetterKind.INVITED: {
+        MessageKind.INVITED: {
             **seen,
             "asked_at": ASKED,
             "person_name": evil or "Maya",
             "link": Secret(LINK),
             "expires_at": ASKED + 3_600_000,
         },
-        LetterKind.SIGNED_IN: {
+        MessageKind.SIGNED_IN: {
             **who,
             **seen,
             "at": ASKED,
@@ -125,8 +125,8 @@ def letter(kind: LetterKind = LetterKind.RECOVERY, locale: str = "en", evil: str
             "account_url": f"{BASE}/account",
             "stop_link": Secret(STOP),
         },
-        LetterKind.TRIES: {**who, **seen, "at": ASKED, "off": False, "account_url": f"{BASE}/account"},
-        LetterKind.REMINDER: {**who, "what": "aftercare", "account_url": f"{BASE}/account/after"},
+        MessageKind.TRIES: {**who, **seen, "at": ASKED, "off": False, "account_url": f"{BASE}/account"},
+        MessageKind.REMINDER: {**who, "what": "aftercare", "account_url": f"{BASE}/account/after"},
     }
     values: dict[str, Any] = {
         "id": "01J9ZK7",
@@ -138,10 +138,10 @@ def letter(kind: LetterKind = LetterKind.RECOVERY, locale: str = "en", evil: str
         "expires_at": ASKED + 3_600_000,
         "facts": facts[kind] | over.pop("facts", {}),
     }
-    return Letter(**values | over)
+    return Message(**values | over)
 
 
-def parsed(one: Letter, by: MailComposer = MAIL) -> EmailMessage:
+def parsed(one: Message, by: MailComposer = MAIL) -> EmailMessage:
     data = by.compose(one).data
     found = email.message_from_bytes(data, policy=email.policy.default)
     assert isinstance(found, EmailMessage)
@@ -164,7 +164,7 @@ def shown_name(message: EmailMessage, header: str) -> str:
 
 
 @cache
-def tags(kind: LetterKind, locale: str) -> set[str]:
+def tags(kind: MessageKind, locale: str) -> set[str]:
     return set(Links(body(parsed(letter(kind, locale)), "html")).tags)
 
 
@@ -241,7 +241,7 @@ HOSTILE = [
 @pytest.mark.covers("K1")
 @each("kind, locale", EACH)
 @each("evil", INJECTIONS)
-def test_a_value_never_becomes_a_header(kind: LetterKind, locale: str, evil: str) -> None:
+def test_a_value_never_becomes_a_header(kind: MessageKind, locale: str, evil: str) -> None:
     m = parsed(letter(kind, locale, evil))
     assert set(m.keys()) == HEADERS
     assert len(m.keys()) == len(HEADERS)
@@ -275,7 +275,7 @@ def test_a_value_never_becomes_a_header(kind: LetterKind, locale: str, evil: str
     ],
 )
 def test_an_address_that_is_none_is_refused(to: str) -> None:
-    with pytest.raises(BadLetter) as raised:
+    with pytest.raises(BadMessage) as raised:
         MAIL.compose(letter(to=to))
     assert str(raised.value) == "not a plain mail address"
 
@@ -301,7 +301,7 @@ def test_foreign_letters_in_an_address() -> None:
 @pytest.mark.covers("K3")
 @each("kind, locale", EACH)
 @each("evil", HOSTILE)
-def test_links_are_ours_whatever_people_are_called(kind: LetterKind, locale: str, evil: str) -> None:
+def test_links_are_ours_whatever_people_are_called(kind: MessageKind, locale: str, evil: str) -> None:
     m = parsed(letter(kind, locale, evil))
     html, text = Links(body(m, "html")), body(m, "plain")
     assert html.addresses == FIXED[kind]
@@ -393,7 +393,7 @@ def test_no_name_or_label_holds_a_number_to_call(number: str) -> None:
     for text in (f"Call {number} now", f"请致电{number}", number):
         assert not any(c.isnumeric() for c in safe_name(text))
     assert safe_name("Laptop 2024, room 12") == "Laptop 2024, room 12"
-    shown = letter(LetterKind.ACCOUNT_CHANGED, facts={"what": "passkey_added", "detail": f"Locked, call {number}"})
+    shown = letter(MessageKind.ACCOUNT_CHANGED, facts={"what": "passkey_added", "detail": f"Locked, call {number}"})
     assert "Locked, call …" in body(parsed(shown), "plain")
 
 
@@ -409,21 +409,21 @@ def test_sources() -> None:
 
 @pytest.mark.covers("K12")
 @each("kind", KINDS)
-def test_chinese_subjects_arrive(kind: LetterKind) -> None:
+def test_chinese_subjects_arrive(kind: MessageKind) -> None:
     subject = {
-        LetterKind.RECOVERY: "找回你在青屿仪器的账号",
-        LetterKind.LOGINS: "你在青屿仪器的用户名",
-        LetterKind.ELSEWHERE: "你在青屿仪器的密码要到这里改",
-        LetterKind.CHANGED: "你在青屿仪器的账号走完了一次找回",
-        LetterKind.STOPPED: "青屿仪器账号的找回已停掉",
-        LetterKind.ROTATION: "你在青屿仪器的密码该换了",
-        LetterKind.ACCOUNT_CHANGED: "你在青屿仪器的账号，安全设置有变动",
-        LetterKind.ASKED: "有人正在找回你在青屿仪器的账号",
-        LetterKind.MOVING: "你在青屿仪器的账号即将启用新邮箱",
-        LetterKind.INVITED: "青屿仪器有位同事想请你做他的恢复联系人",
-        LetterKind.SIGNED_IN: "你在青屿仪器的账号，有一次来自新地方的登录",
-        LetterKind.TRIES: "有人在试你在青屿仪器的密码",
-        LetterKind.REMINDER: "你在青屿仪器的账号，有件事等你看看",
+        MessageKind.RECOVERY: "找回你在青屿仪器的账号",
+        MessageKind.LOGINS: "你在青屿仪器的用户名",
+        MessageKind.ELSEWHERE: "你在青屿仪器的密码要到这里改",
+        MessageKind.CHANGED: "你在青屿仪器的账号走完了一次找回",
+        MessageKind.STOPPED: "青屿仪器账号的找回已停掉",
+        MessageKind.ROTATION: "你在青屿仪器的密码该换了",
+        MessageKind.ACCOUNT_CHANGED: "你在青屿仪器的账号，安全设置有变动",
+        MessageKind.ASKED: "有人正在找回你在青屿仪器的账号",
+        MessageKind.MOVING: "你在青屿仪器的账号即将启用新邮箱",
+        MessageKind.INVITED: "青屿仪器有位同事想请你做他的恢复联系人",
+        MessageKind.SIGNED_IN: "你在青屿仪器的账号，有一次来自新地方的登录",
+        MessageKind.TRIES: "有人在试你在青屿仪器的密码",
+        MessageKind.REMINDER: "你在青屿仪器的账号，有件事等你看看",
     }[kind]
     m = parsed(letter(kind, "zh_CN", name="陈屿"))
     assert str(m["subject"]) == subject
@@ -485,7 +485,7 @@ def test_quoted_lines_leave_room_for_a_soft_break(char: str) -> None:
 def test_values_are_escaped_whatever_the_cleaning_lets_through() -> None:
     assert "<bdi>O&#39;Brien</bdi>" in body(parsed(letter(name="O'Brien")), "html")
     label = body(
-        parsed(letter(LetterKind.ACCOUNT_CHANGED, facts={"what": "passkey_added", "detail": "Maya's phone"})), "html"
+        parsed(letter(MessageKind.ACCOUNT_CHANGED, facts={"what": "passkey_added", "detail": "Maya's phone"})), "html"
     )
     assert "<bdi>Maya&#39;s phone</bdi>" in label
 
@@ -497,7 +497,7 @@ def test_values_are_escaped_whatever_the_cleaning_lets_through() -> None:
 ])  # fmt: skip
 def test_a_device_that_is_on_no_list_is_not_named(device: str) -> None:
     for locale, unknown in (("en", "Not known"), ("zh_CN", "不清楚")):
-        text = body(parsed(letter(LetterKind.SIGNED_IN, locale, facts={"device": device})), "plain")
+        text = body(parsed(letter(MessageKind.SIGNED_IN, locale, facts={"device": device})), "plain")
         shown = next(line for line in text.splitlines() if line.strip().startswith(("Device", "设备")))
         assert shown.split()[-1] in (unknown.split()[-1], "Windows")
         assert "010" not in text
@@ -532,7 +532,7 @@ def test_links_of_any_length_come_through_whole(locale: str, length: int) -> Non
 
 @each("kind", KINDS)
 @each("locale", LOCALES)
-def test_no_secret_where_a_locked_phone_would_show_it(kind: LetterKind, locale: str) -> None:
+def test_no_secret_where_a_locked_phone_would_show_it(kind: MessageKind, locale: str) -> None:
     m = parsed(letter(kind, locale))
     text, page = body(m, "plain"), body(m, "html")
     first = Links(page[page.index("<body") :]).text[:300]
@@ -543,12 +543,12 @@ def test_no_secret_where_a_locked_phone_would_show_it(kind: LetterKind, locale: 
 
 @each("kind", KINDS)
 @each("locale", LOCALES)
-def test_voice_and_form(kind: LetterKind, locale: str) -> None:
+def test_voice_and_form(kind: MessageKind, locale: str) -> None:
     m = parsed(letter(kind, locale, name="陈屿" if locale == "zh_CN" else "Maya"))
     for text in (body(m, "plain"), Links(body(m, "html").split("</style>")[1]).text):
         assert not set(text) & set("!！{}\ue000\ue001")
         assert not any(w in text.lower() for w in ("oops", "sorry", "您", "温馨", "抱歉", "none", "token", "session"))
-        timeless = kind == LetterKind.REMINDER
+        timeless = kind == MessageKind.REMINDER
         if locale == "zh_CN":
             assert timeless or "11月24日14:02（北京时间）" in text
             left = re.sub(r"https?://\S+|Zoho CRM|Tryton|Windows|Chrome|Entra ID|maya.okafor|[Mm]aya", "", text)
@@ -562,7 +562,7 @@ def test_voice_and_form(kind: LetterKind, locale: str) -> None:
 
 @pytest.mark.covers("K9")
 @each("kind", KINDS)
-def test_the_same_letter_gives_the_same_bytes(kind: LetterKind) -> None:
+def test_the_same_letter_gives_the_same_bytes(kind: MessageKind) -> None:
     once, again = MAIL.compose(letter(kind)), composer().compose(letter(kind))
     assert once == again
     other = MAIL.compose(letter(kind, id="01J9ZK8"))
@@ -598,7 +598,7 @@ def test_odd_letter_ids_are_hashed(odd: str) -> None:
     ],
 )
 def test_a_letter_with_a_wrong_fact_is_refused_without_telling_it(facts: dict[str, object]) -> None:
-    with pytest.raises(BadLetter) as raised:
+    with pytest.raises(BadMessage) as raised:
         MAIL.compose(letter(facts=facts))
     assert not any(s in str(raised.value) for s in ("evil", "4827", "5pQx"))
     assert raised.value.__cause__ is None
@@ -607,10 +607,10 @@ def test_a_letter_with_a_wrong_fact_is_refused_without_telling_it(facts: dict[st
 @pytest.mark.covers("C4")
 def test_the_sign_in_page_of_logins_is_https() -> None:
     for url in ("http://crm.example.com/", "javascript:alert(1)", "https://", "https://crm.example.com/ x"):
-        with pytest.raises(BadLetter):
-            MAIL.compose(letter(LetterKind.LOGINS, facts={"sign_in_url": url}))
-    with pytest.raises(BadLetter):
-        MAIL.compose(letter(LetterKind.LOGINS, facts={"logins": ()}))
+        with pytest.raises(BadMessage):
+            MAIL.compose(letter(MessageKind.LOGINS, facts={"sign_in_url": url}))
+    with pytest.raises(BadMessage):
+        MAIL.compose(letter(MessageKind.LOGINS, facts={"logins": ()}))
 
 
 @pytest.mark.covers("C4")
@@ -667,16 +667,16 @@ def test_a_link_that_works_past_midnight_says_the_day() -> None:
 def test_every_state_has_its_own_words(locale: str) -> None:
     states = ("done", "working", "desk", "yours", "refused", "unsure")
     texts = {
-        body(parsed(letter(LetterKind.CHANGED, locale, facts={"systems": (("Tryton", s),)})), "plain") for s in states
+        body(parsed(letter(MessageKind.CHANGED, locale, facts={"systems": (("Tryton", s),)})), "plain") for s in states
     }
     assert len(texts) == len(states)
-    with pytest.raises(BadLetter):
-        MAIL.compose(letter(LetterKind.CHANGED, facts={"systems": (("Tryton", "nonsense"),)}))
+    with pytest.raises(BadMessage):
+        MAIL.compose(letter(MessageKind.CHANGED, facts={"systems": (("Tryton", "nonsense"),)}))
 
 
 def test_who_stopped_it() -> None:
     owner, operator = (
-        body(parsed(letter(LetterKind.STOPPED, facts={"by": b})), "plain") for b in ("owner", "operator")
+        body(parsed(letter(MessageKind.STOPPED, facts={"by": b})), "plain") for b in ("owner", "operator")
     )
     assert "stop link in our mail" in owner
     assert "help desk stopped it" in operator

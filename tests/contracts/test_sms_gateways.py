@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import pytest
 
-from keyback.application.ports.channels import Letter, LetterKind
+from keyback.application.ports.channels import Message, MessageKind
 from keyback.bootstrap import IM, SMS
 from keyback.channels.gateways import aliyun, tencent, twilio
 from keyback.channels.gateways.access_token import AccessToken
@@ -103,7 +103,7 @@ class Harness:
         self._server.__exit__(None, None, None)
         assert self.held.faults == []
 
-    def letter(self, number: int, **over: Any) -> Letter:
+    def letter(self, number: int, **over: Any) -> Message:
         to = f"+861380013800{number}" if self.kind.name == "sms" else f"maya.{number}"
         return short_letter(number, self.kind.name, over.pop("to", to), now(), **over)
 
@@ -273,7 +273,7 @@ def test_tencents_example_is_signed_as_printed() -> None:
 @pytest.mark.parametrize("name", ["aliyun", "tencent"])
 async def test_a_kind_without_a_template_is_named(name: str) -> None:
     async for harness in opened(name):
-        stop = harness.letter(1, kind=LetterKind.STOPPED, facts={"at": now()})
+        stop = harness.letter(1, kind=MessageKind.STOPPED, facts={"at": now()})
         abroad = harness.letter(1, to="+85251234567")
         receipts = await harness.channel.send([stop, abroad])
         assert codes(receipts) == [("permanent", "no_template")] * 2

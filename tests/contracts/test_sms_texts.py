@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application.ports.channels import BadLetter, Letter, LetterKind
+from keyback.application.ports.channels import BadMessage, Message, MessageKind
 from keyback.channels.gateways.texts import PhoneTexts
 from keyback.domain.secret import Secret
 from keyback.testing.channels import BASE, CODE, COMPANY, NOW, short_letter
@@ -19,26 +19,26 @@ GSM = set("@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'
 GSM |= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")  # 3GPP TS 23.038, without the extension table
 LINK = f"{BASE}/l/abcdefghijklmnopqrstuv"
 NOTICES = {
-    LetterKind.CHANGED: {"at": NOW, "help_url": f"{BASE}/help#stop", "username": "maya"},
-    LetterKind.STOPPED: {"at": NOW, "by": "owner", "username": "maya"},
-    LetterKind.ASKED: {"at": NOW, "stop_link": Secret(LINK), "what": "helper_asked"},
-    LetterKind.HOLD: {"at": NOW, "until": NOW + 3_600_000, "stop_link": Secret(LINK), "over": False},
+    MessageKind.CHANGED: {"at": NOW, "help_url": f"{BASE}/help#stop", "username": "maya"},
+    MessageKind.STOPPED: {"at": NOW, "by": "owner", "username": "maya"},
+    MessageKind.ASKED: {"at": NOW, "stop_link": Secret(LINK), "what": "helper_asked"},
+    MessageKind.HOLD: {"at": NOW, "until": NOW + 3_600_000, "stop_link": Secret(LINK), "over": False},
 }
 
 
-LONG = (LetterKind.HOLD, LetterKind.ASKED)
+LONG = (MessageKind.HOLD, MessageKind.ASKED)
 
 
-def text(letter: Letter, now: int = NOW) -> str:
+def text(letter: Message, now: int = NOW) -> str:
     return TEXTS.compose(letter, now).text
 
 
-def code_letter(locale: str = "en", channel: str = "sms", purpose: str = "recovery", **over: Any) -> Letter:
+def code_letter(locale: str = "en", channel: str = "sms", purpose: str = "recovery", **over: Any) -> Message:
     one = short_letter(1, channel, "+8613800138000" if channel == "sms" else "maya.okafor", NOW, locale=locale, **over)
     return replace(one, facts=one.facts | {"purpose": purpose})
 
 
-def notice(kind: LetterKind, locale: str, channel: str = "sms", **facts: Any) -> Letter:
+def notice(kind: MessageKind, locale: str, channel: str = "sms", **facts: Any) -> Message:
     return code_letter(locale, channel, kind=kind, facts=NOTICES[kind] | facts)
 
 
@@ -74,7 +74,7 @@ def test_the_minutes_are_those_that_are_left() -> None:
 
 
 @each("kind", list(NOTICES))
-def test_notices_are_short_and_name_nobody(kind: LetterKind) -> None:
+def test_notices_are_short_and_name_nobody(kind: MessageKind) -> None:
     english, chinese = text(notice(kind, "en")), text(notice(kind, "zh_CN"))
     assert set(english) <= GSM
     assert len(english) <= 160 if kind not in LONG else len(english) <= 306  # two SMS: the link is long
@@ -82,19 +82,19 @@ def test_notices_are_short_and_name_nobody(kind: LetterKind) -> None:
     for said in (english, chinese):
         assert "Maya" not in said
         assert "maya" not in said
-    assert "11月24日14:02" in text(notice(LetterKind.CHANGED, "zh_CN"))
+    assert "11月24日14:02" in text(notice(MessageKind.CHANGED, "zh_CN"))
     assert text(notice(kind, "en")) == text(notice(kind, "en", "im"))
 
 
 def test_the_hold_has_the_link_that_stops_it_before_and_after() -> None:
     for over in (False, True):
-        assert text(notice(LetterKind.HOLD, "en", over=over)).endswith(LINK)
-    assert text(notice(LetterKind.HOLD, "en", over=True)) != text(notice(LetterKind.HOLD, "en"))
+        assert text(notice(MessageKind.HOLD, "en", over=over)).endswith(LINK)
+    assert text(notice(MessageKind.HOLD, "en", over=True)) != text(notice(MessageKind.HOLD, "en"))
 
 
 def test_templates_get_the_parts_and_no_address_of_ours() -> None:
     assert TEXTS.compose(code_letter(), NOW).params == {"code": CODE, "minutes": "10"}
-    assert TEXTS.compose(notice(LetterKind.HOLD, "en"), NOW).params["token"] == "abcdefghijklmnopqrstuv"
+    assert TEXTS.compose(notice(MessageKind.HOLD, "en"), NOW).params["token"] == "abcdefghijklmnopqrstuv"
 
 
 @pytest.mark.covers("INV-I4")
@@ -123,7 +123,7 @@ def test_a_message_shows_neither_code_nor_address() -> None:
     ],
 )
 def test_an_address_that_means_something_else_is_refused(channel: str, to: str) -> None:
-    with pytest.raises(BadLetter) as raised:
+    with pytest.raises(BadMessage) as raised:
         text(replace(code_letter(channel=channel), to=to))
     assert not to or to not in str(raised.value)
 
@@ -139,7 +139,7 @@ def test_an_address_that_means_something_else_is_refused(channel: str, to: str) 
     ],
 )
 def test_wrong_facts_are_refused(facts: dict[str, object]) -> None:
-    with pytest.raises(BadLetter) as raised:
+    with pytest.raises(BadMessage) as raised:
         text(replace(code_letter(), facts=facts))
     assert CODE not in str(raised.value)
 
@@ -147,16 +147,16 @@ def test_wrong_facts_are_refused(facts: dict[str, object]) -> None:
 @pytest.mark.covers("C8")
 def test_a_link_that_is_not_ours_is_refused() -> None:
     for url in ("https://evil.example/l/x", f"{BASE}.evil.example/l/x", f"{BASE}/l/x\nmore"):
-        with pytest.raises(BadLetter):
-            text(notice(LetterKind.HOLD, "en", stop_link=Secret(url)))
+        with pytest.raises(BadMessage):
+            text(notice(MessageKind.HOLD, "en", stop_link=Secret(url)))
 
 
-@each("kind", [LetterKind.RECOVERY, LetterKind.LOGINS, LetterKind.ROTATION, LetterKind.ELSEWHERE])
-def test_what_is_for_mail_is_not_sent_to_phones(kind: LetterKind) -> None:
-    with pytest.raises(BadLetter):
+@each("kind", [MessageKind.RECOVERY, MessageKind.LOGINS, MessageKind.ROTATION, MessageKind.ELSEWHERE])
+def test_what_is_for_mail_is_not_sent_to_phones(kind: MessageKind) -> None:
+    with pytest.raises(BadMessage):
         text(replace(code_letter(), kind=kind))
 
 
 def test_a_chat_code_does_not_go_by_sms() -> None:
-    with pytest.raises(BadLetter):
-        text(replace(code_letter(), kind=LetterKind.IM_CODE))
+    with pytest.raises(BadMessage):
+        text(replace(code_letter(), kind=MessageKind.IM_CODE))

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import httpx2
 import pytest
 
-from keyback.application.ports.channels import Letter, LetterKind, Receipt
+from keyback.application.ports.channels import Message, MessageKind, Receipt
 from keyback.channels.gateways import base as phone_module
 from keyback.channels.gateways.base import PhoneChannel, receipt
 from keyback.channels.gateways.texts import PhoneTexts, ShortMessage
@@ -43,7 +43,7 @@ class Harness:
         self.gateway = WebhookGateway.from_options({"url": url, "secret": phone.secret}, now)
         self.channel = PhoneChannel(kind, self.gateway, TEXTS, now)
 
-    def letter(self, number: int, **over: Any) -> Letter:
+    def letter(self, number: int, **over: Any) -> Message:
         to = f"+861380013800{number}" if self.kind == "sms" else f"maya.{number}"
         return short_letter(number, self.kind, over.pop("to", to), now(), **over)
 
@@ -197,7 +197,7 @@ class Fake:
     def __init__(self, name: str, receipts: list[Receipt] | Exception) -> None:
         self.name, self.receipts, self.letters, self.closed = name, receipts, [], False
 
-    async def send(self, letters: Sequence[Letter]) -> Sequence[Receipt]:
+    async def send(self, letters: Sequence[Message]) -> Sequence[Receipt]:
         self.letters += letters
         if isinstance(self.receipts, Exception):
             raise self.receipts
@@ -223,5 +223,5 @@ def test_the_router_keeps_order_and_keeps_faults_apart() -> None:
 
 def test_a_carrier_that_answers_for_too_few_is_at_fault() -> None:
     router = Router({"mail": Fake("mail", [Receipt("sent")])})
-    letters = [short_letter(i, "mail", "x", 1, kind=LetterKind.RECOVERY) for i in range(2)]
+    letters = [short_letter(i, "mail", "x", 1, kind=MessageKind.RECOVERY) for i in range(2)]
     assert codes(asyncio.run(router.send(letters))) == [("temporary", "fault")] * 2

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from keyback.application.ports.channels import Channel, Letter, LetterKind, Receipt
+from keyback.application.ports.channels import Channel, Message, MessageKind, Receipt
 from keyback.channels.mail import smtp
 from keyback.channels.mail.composer import MailComposer
 from keyback.channels.mail.smtp import SmtpChannel, SmtpSettings
@@ -33,7 +33,7 @@ COMPOSER = MailComposer(
 )
 
 
-def letter(number: int = 1, **over: Any) -> Letter:
+def letter(number: int = 1, **over: Any) -> Message:
     facts = {
         "username": "maya.okafor",
         "link": Secret(f"{BASE}/l/link{number}"),
@@ -45,7 +45,7 @@ def letter(number: int = 1, **over: Any) -> Letter:
         "link_expires_at": NOW + 3_600_000,
         "code_expires_at": NOW + 600_000,
     }
-    one = Letter(f"letter-{number}", LetterKind.RECOVERY, to(number), "Maya", "zh_CN", NOW, NOW + 3_600_000, facts)
+    one = Message(f"letter-{number}", MessageKind.RECOVERY, to(number), "Maya", "zh_CN", NOW, NOW + 3_600_000, facts)
     return replace(one, **over)
 
 
@@ -68,7 +68,7 @@ async def opened(box: Mailbox | int, **over: Any) -> AsyncIterator[SmtpChannel]:
         await channel.close()
 
 
-def sent(box: Mailbox | int, letters: list[Letter], **over: Any) -> list[Receipt]:
+def sent(box: Mailbox | int, letters: list[Message], **over: Any) -> list[Receipt]:
     """Receipts of one batch over a channel of its own."""
 
     async def go() -> list[Receipt]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application.ports.channels import Letter
+from keyback.application.ports.channels import Message
 from keyback.channels.mail.composer import MailComposer
 from keyback.channels.mail.smtp import SmtpChannel, SmtpSettings
 from keyback.domain.secret import Secret
@@ -33,7 +33,7 @@ class Harness:
         )  # fmt: skip
         self.channel = SmtpChannel(composer, settings, lambda: NOW)
 
-    def letter(self, number: int, **over: Any) -> Letter:
+    def letter(self, number: int, **over: Any) -> Message:
         one = letter(number)
         facts = {**one.facts, "code": Secret(f"{CODE}05"), "link": Secret(f"{BASE}/l/{TOKEN}")}
         return replace(one, **{"facts": facts, **over})

@@ -256,11 +256,13 @@ def test_every_kind_of_audit_row_is_named(language: str) -> None:
         for node in ast.walk(tree):
             if not isinstance(node, ast.Call) or not (chain := reach._chain(node.func)):
                 continue
-            where = {"Note": 0, "note_of": 0, "changed": 2, "_changed": 2, "tell": 2}.get(chain[-1])
+            where = {"Note": 0, "note_of": 0, "notify_account_change": 2, "_changed": 2, "send_notice": 2}.get(
+                chain[-1]
+            )
             if where is None or len(node.args) <= where:
                 continue
             texts = set(_strings(node.args[where], tree))
-            if chain[-1] == "tell":
+            if chain[-1] == "send_notice":
                 told |= texts
             else:
                 made |= texts

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from keyback.application.leases import BatchLease, steady_clock
-from keyback.application.ports.channels import LEASE_OVER, Channel, Letter, LetterKind, Receipt
+from keyback.application.ports.channels import LEASE_OVER, Channel, Message, MessageKind, Receipt
 from keyback.application.ports.storage import Database, Job, Seals, Tx
 from keyback.application.recovery import aftercare
 from keyback.application.signin import alerts
@@ -44,7 +44,7 @@ class Sent:
     lost: Mapping[str, int] = field(default_factory=dict)  # those dropped, by reason
 
 
-async def send_some(
+async def send_batch(
     db: Database,
     channel: Channel,
     titles: Mapping[str, str],
@@ -69,7 +69,7 @@ async def send_some(
     letters = await db.read(lambda tx: _letters(tx, jobs, titles, public_url))
     void = [j for j in jobs if letters[j.id] is None]
     over = [(j, r) for j in jobs if isinstance(r := letters[j.id], Receipt)]
-    ready = [(j, replace(letter, lease=lease)) for j in jobs if isinstance(letter := letters[j.id], Letter)]
+    ready = [(j, replace(letter, lease=lease)) for j in jobs if isinstance(letter := letters[j.id], Message)]
     counted: dict[str, Sequence[str]] = {}
     withheld: dict[str, int] = {}
     if any(letter.channel == "sms" for _, letter in ready):
@@ -85,7 +85,7 @@ async def send_some(
 
 
 async def _send(
-    db: Database, channel: Channel, lease: BatchLease, jobs: Sequence[Job], ready: Sequence[Letter]
+    db: Database, channel: Channel, lease: BatchLease, jobs: Sequence[Job], ready: Sequence[Message]
 ) -> Sequence[Receipt]:
     """Sends what is still ours, and keeps it so meanwhile."""
     if lease.old():
@@ -97,7 +97,7 @@ async def _send(
 
 
 def _count(
-    tx: Tx, ready: Sequence[tuple[Job, Letter]], spend: SpendRules
+    tx: Tx, ready: Sequence[tuple[Job, Message]], spend: SpendRules
 ) -> tuple[dict[str, Sequence[str]], dict[str, Receipt]]:
     """Counts each SMS before it is sent, so that no crash sends uncounted ones; the counters of each, and a receipt for
     those that are over."""
@@ -152,7 +152,7 @@ def _mark(
 
 def _letters(
     tx: Tx, jobs: Sequence[Job], titles: Mapping[str, str], public_url: str
-) -> Mapping[str, Letter | Receipt | None]:
+) -> Mapping[str, Message | Receipt | None]:
     """The letter of each job; None for one that nobody needs any more (its challenge is over, its contact is gone), a
     receipt for one that cannot be written or is too late."""
     people_ids = sorted({str(j.body["person"]) for j in jobs if "person" in j.body})
@@ -162,7 +162,7 @@ def _letters(
     challenges = tx.challenges.many(ids) if ids else {}
     key_ids = tx.challenges.key_ids(ids) if ids else {}
     prompts = tx.prompts.many([str(j.body["prompt"]) for j in jobs if "prompt" in j.body])
-    out: dict[str, Letter | Receipt | None] = {}
+    out: dict[str, Message | Receipt | None] = {}
     for j in jobs:
         out[j.id] = None
         person, contact = people.get(str(j.body.get("person"))), contacts.get(str(j.body.get("contact")))
@@ -207,10 +207,10 @@ def _may_get(contact: Contact, job: Job, prompts: Mapping[str, Prompt]) -> bool:
     return contact.state == ("pending" if p.purpose == "enrol" else "confirmed")
 
 
-def _letter(job: Job, person: Person, contact: Contact, facts: Mapping[str, Any]) -> Letter:
-    return Letter(
+def _letter(job: Job, person: Person, contact: Contact, facts: Mapping[str, Any]) -> Message:
+    return Message(
         id=job.id,
-        kind=LetterKind(str(job.body["letter"])),
+        kind=MessageKind(str(job.body["letter"])),
         to=contact.address,
         name=contact.name if contact.role == "recovery" else person.name,
         locale=person.locale,

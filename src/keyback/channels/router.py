@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from keyback.application.ports.channels import Channel, Letter, Receipt
+from keyback.application.ports.channels import Channel, Message, Receipt
 
 log = structlog.get_logger("keyback.router")
 
@@ -24,7 +24,7 @@ class Router:
     def __init__(self, carriers: Mapping[str, Channel]) -> None:
         self.carriers = dict(carriers)
 
-    async def send(self, letters: Sequence[Letter]) -> Sequence[Receipt]:
+    async def send(self, letters: Sequence[Message]) -> Sequence[Receipt]:
         """One receipt per letter, in order; the carriers work side by side."""
         receipts = [Receipt("permanent", "no_channel")] * len(letters)
 
@@ -44,7 +44,7 @@ class Router:
         for carrier in self.carriers.values():
             await carrier.close()
 
-    async def _carry(self, carrier: Channel, letters: Sequence[Letter]) -> Sequence[Receipt]:
+    async def _carry(self, carrier: Channel, letters: Sequence[Message]) -> Sequence[Receipt]:
         if not letters:
             return []
         try:

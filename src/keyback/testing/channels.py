@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import pytest
 
-from keyback.application.ports.channels import Channel, Letter, LetterKind, Receipt
+from keyback.application.ports.channels import Channel, Message, MessageKind, Receipt
 from keyback.domain.secret import Secret
 from keyback.testing.serving import Trouble
 
@@ -39,7 +39,7 @@ class ChannelHarness(Protocol):
     secrets: Sequence[str]
     troubles: frozenset[Trouble]
 
-    def letter(self, number: int, **over: Any) -> Letter:
+    def letter(self, number: int, **over: Any) -> Message:
         """A letter with a secret in it, to the address of this number."""
         ...
 
@@ -52,15 +52,15 @@ class ChannelHarness(Protocol):
         ...
 
 
-def short_letter(number: int, channel: Any, to: str, now: int, **over: Any) -> Letter:
+def short_letter(number: int, channel: Any, to: str, now: int, **over: Any) -> Message:
     """A letter with a code for a phone or chat account."""
-    kind = LetterKind.SMS_CODE if channel == "sms" else LetterKind.IM_CODE
+    kind = MessageKind.SMS_CODE if channel == "sms" else MessageKind.IM_CODE
     facts = {"code": Secret(CODE), "expires_at": now + 600_000, "purpose": "recovery"}
     values: dict[str, Any] = {
         "id": f"letter-{number}", "kind": kind, "to": to, "name": "Maya", "locale": "zh_CN", "written_at": now,
         "expires_at": now + 600_000, "facts": facts, "channel": channel,
     }  # fmt: skip
-    return Letter(**values | over)
+    return Message(**values | over)
 
 
 def codes(receipts: Sequence[Receipt]) -> list[tuple[str, str]]:

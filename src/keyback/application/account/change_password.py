@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from keyback.application import locking
 from keyback.application.enrolment.tier import tier_of
-from keyback.application.notifications.account_changes import changed
+from keyback.application.notifications.account_changes import notify_account_change
 from keyback.application.origin import Origin
 from keyback.application.passwords import validation
 from keyback.application.ports.storage import Session, Tx
@@ -85,4 +85,4 @@ def _store(tx: Tx, s: Services, session: Session, before: str | None, phc: str, 
     password_attempts.renewed(
         tx, session.account_id
     )  # what was guessed about the one before says nothing about this one
-    changed(tx, session.person_id, "password_changed", origin, data={"account": session.account_id})
+    notify_account_change(tx, session.person_id, "password_changed", origin, data={"account": session.account_id})

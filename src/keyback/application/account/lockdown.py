@@ -17,7 +17,7 @@ from keyback.application.notifications.account_changes import (
     DAYS_BACK,
     GONE_LINK_LIFE,
     PROOF,
-    changed,
+    notify_account_change,
     record,
 )
 from keyback.application.notifications.notify import username_of
@@ -114,7 +114,7 @@ def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") 
     if again and not (take_back and added):
         record(tx, person_id, "locked_down", origin, data)
     else:
-        changed(tx, person_id, "locked_down", origin, also=gone, data=data)
+        notify_account_change(tx, person_id, "locked_down", origin, also=gone, data=data)
 
 
 def drop(tx: Tx, person: Person, ids: Sequence[str], policy: Policy, origin: Origin) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from keyback.application.enrolment import reminders
-from keyback.application.notifications.account_changes import changed, masked
+from keyback.application.notifications.account_changes import masked, notify_account_change
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin, device_words
 from keyback.application.people import address_changes
@@ -200,7 +200,7 @@ def mark_confirmed(tx: Tx, prompt: Prompt, origin: Origin) -> None:
     if contact.role == "recovery":
         reminders.plan(tx, contact)
     what, detail = f"{WORD_OF[kind_of(contact)]}_added", contact.name or masked(contact)
-    changed(tx, person.id, what, origin, detail=detail, but=contact.id, data={"contact": contact.id})
+    notify_account_change(tx, person.id, what, origin, detail=detail, but=contact.id, data={"contact": contact.id})
 
 
 def remove(tx: Tx, person_id: str, contact_id: str, origin: Origin) -> Contact:
@@ -227,7 +227,7 @@ def remove(tx: Tx, person_id: str, contact_id: str, origin: Origin) -> Contact:
         also = () if c.role == "recovery" else (c,)
         detail = c.name or masked(c)
         what = f"{WORD_OF[kind_of(c)]}_removed"
-        changed(tx, person_id, what, origin, detail=detail, also=also, data={"contact": c.id})
+        notify_account_change(tx, person_id, what, origin, detail=detail, also=also, data={"contact": c.id})
     return c
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from keyback.application import locking
-from keyback.application.notifications.account_changes import changed
+from keyback.application.notifications.account_changes import notify_account_change
 from keyback.application.origin import Origin
 from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
 from keyback.application.ports.proofs import MakesCodes
@@ -94,7 +94,7 @@ def finish_totp(tx: Tx, app: EnrolsApp, session: Session, factor_id: str, typed:
     if not tx.factors.turn(f.id, "pending", "active") or not tx.factors.advance(f.id, step):
         raise Refusal("over")
     tx.sessions.prove(session.digest, "totp")
-    changed(tx, session.person_id, "totp_added", origin, data={"factor": f.id})
+    notify_account_change(tx, session.person_id, "totp_added", origin, data={"factor": f.id})
     return True
 
 
@@ -157,7 +157,7 @@ def finish_passkey(
     )  # fmt: skip
     tx.factors.add(factor)
     tx.sessions.prove(session.digest, "passkey")
-    changed(tx, person.id, "passkey_added", origin, detail=label, data={"factor": factor.id})
+    notify_account_change(tx, person.id, "passkey_added", origin, detail=label, data={"factor": factor.id})
     return "added"
 
 
@@ -200,7 +200,7 @@ def _replace_codes(tx: Tx, session: Session, rows: Sequence[SavedCode], origin: 
     factor = Factor(tx.new_id(), pid, "recovery_codes", "", "active", {}, 0, tx.now, tx.now + COOL_IN)
     tx.factors.add(factor)
     tx.factors.put_codes([replace(r, id=tx.new_id(), factor_id=factor.id, added_at=tx.now) for r in rows])
-    changed(tx, pid, "codes_made", origin, data={"factor": factor.id})
+    notify_account_change(tx, pid, "codes_made", origin, data={"factor": factor.id})
 
 
 # ── removing ────────────────────────────────────────────────────────────────
@@ -233,5 +233,5 @@ def remove(tx: Tx, person_id: str, factor_id: str, policy: Policy, origin: Origi
     tx.prompts.end_where("stopped", target=factor.id)
     what = {"totp": "totp_removed", "passkey": "passkey_removed", "recovery_codes": "codes_removed"}
     code = what.get(factor.kind, "questions_removed")
-    changed(tx, person.id, code, origin, detail=factor.label, data={"factor": factor.id})
+    notify_account_change(tx, person.id, code, origin, detail=factor.label, data={"factor": factor.id})
     return factor

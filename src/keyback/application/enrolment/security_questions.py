@@ -13,7 +13,7 @@ from typing import Final
 
 from keyback.application import locking
 from keyback.application.enrolment import factors
-from keyback.application.notifications.account_changes import changed
+from keyback.application.notifications.account_changes import notify_account_change
 from keyback.application.origin import Origin
 from keyback.application.passwords import validation
 from keyback.application.ports.enrolment import EnrolsQuestions
@@ -114,4 +114,4 @@ def _replace(
             tx.prompts.end_where("stopped", target=old.id)
     factor = Factor(tx.new_id(), person.id, KIND, "", "active", data, 0, tx.now, tx.now + COOL_IN)
     tx.factors.add(factor)
-    changed(tx, person.id, "questions_set", origin, data={"factor": factor.id})
+    notify_account_change(tx, person.id, "questions_set", origin, data={"factor": factor.id})

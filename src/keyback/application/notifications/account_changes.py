@@ -26,7 +26,7 @@ DAYS_BACK = 72 * HOUR  # what a lockdown may take back
 GONE_LINK_LIFE = DAYS_BACK  # of a contact that was taken away
 
 
-def changed(
+def notify_account_change(
     tx: Tx,
     person_id: str,
     what: str,
@@ -47,7 +47,7 @@ def changed(
         data: more for the audit log.
     """
     where = record(tx, person_id, what, origin, data)
-    tell(tx, person_id, what, {**where, "detail": detail}, also=also, but=but)
+    send_notice(tx, person_id, what, {**where, "detail": detail}, also=also, but=but)
 
 
 def record(
@@ -59,7 +59,7 @@ def record(
     return where
 
 
-def tell(
+def send_notice(
     tx: Tx, person_id: str, what: str, facts: dict[str, object], *, also: Sequence[Contact] = (), but: str = ""
 ) -> None:
     """One letter to each contact, with a link that locks the account."""

@@ -22,7 +22,7 @@ def username_of(tx: Tx, person_id: str) -> str:
     return next((a.username for a in accounts if not a.provider), accounts[0].username if accounts else "")
 
 
-def tell_all(
+def notify_contacts(
     tx: Tx,
     person_id: str,
     letter: str,
@@ -69,7 +69,7 @@ def tell_asked(tx: Tx, person_id: str, what: str, case_id: str, until: int, inta
         "source": intake.source,
         "device": device_words(intake.agent),
     }
-    tell_all(tx, person_id, "asked", facts, cancels=case_id, until=until)
+    notify_contacts(tx, person_id, "asked", facts, cancels=case_id, until=until)
     tx.audit.record(case_id, [Note("owner_told", {"what": what, "intake_id": intake.handle})])
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from keyback.application.notifications import account_changes
-from keyback.application.notifications.account_changes import changed, masked, trusted
+from keyback.application.notifications.account_changes import masked, notify_account_change, trusted
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Job, Tx
@@ -42,7 +42,7 @@ def said(change: AddressChange, now: int) -> str:
     return _SAID[change.kind]
 
 
-def tell(tx: Tx, changes: Sequence[AddressChange]) -> None:
+def notify_address_changes(tx: Tx, changes: Sequence[AddressChange]) -> None:
     """Records changes and tells the contacts of whom they concern; in as many statements for many as for one."""
     told = [(c, what) for c in changes if (what := said(c, tx.now))]
     ids = sorted({c.new.person_id for c, _ in told})
@@ -184,7 +184,7 @@ def refuse(tx: Tx, contact_id: str, origin: Origin, by: str = "") -> Contact | N
     if gone is not None:
         tx.prompts.end_where("stopped", target=gone.id)
         data: dict[str, object] = {"contact": gone.id, "by": by}
-        changed(tx, gone.person_id, "mail_refused", origin, detail=masked(gone), data=data)
+        notify_account_change(tx, gone.person_id, "mail_refused", origin, detail=masked(gone), data=data)
     return gone
 
 
@@ -203,5 +203,7 @@ def take_places(tx: Tx, limit: int = 200) -> int:
     for new, _ in done:
         tx.prompts.end_where("stopped", target=new.id, proof=PROOF)
         tx.people.bump_security(new.person_id)
-    tell(tx, [AddressChange("moved" if new.role == "primary" else "added", new, old) for new, old in done])
+    notify_address_changes(
+        tx, [AddressChange("moved" if new.role == "primary" else "added", new, old) for new, old in done]
+    )
     return len(done)

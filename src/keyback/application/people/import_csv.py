@@ -173,7 +173,7 @@ class _Undo(Exception):
 async def _save(db: Database, people: Sequence[Imported], *, dry_run: bool, moved: bool) -> Saved:
     def fn(tx: Tx) -> Saved:
         results, changes = tx.people.import_batch(people, at_once=moved)
-        address_changes.tell(tx, changes)
+        address_changes.notify_address_changes(tx, changes)
         saved = results, _lines(tx, changes)
         if dry_run:
             raise _Undo(saved)

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 # ── channels ────────────────────────────────────────────────────────────────
 
 
-class LetterKind(StrEnum):
+class MessageKind(StrEnum):
     """What a message is about; every channel has a text for each kind that it carries."""
 
     RECOVERY = "recovery"  # link + code + stop link
@@ -44,7 +44,7 @@ class Lease(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Message:
     """One message to one stored address.
 
     Args:
@@ -64,7 +64,7 @@ class Letter:
     """
 
     id: str
-    kind: LetterKind
+    kind: MessageKind
     to: str
     name: str
     locale: str
@@ -102,12 +102,12 @@ class Channel(Protocol):
     @property
     def name(self) -> str: ...
 
-    async def send(self, letters: Sequence[Letter]) -> Sequence[Receipt]:
+    async def send(self, letters: Sequence[Message]) -> Sequence[Receipt]:
         """One receipt per letter, in order. Never raises for a letter's or a server's fault."""
         ...
 
     async def close(self) -> None: ...
 
 
-class BadLetter(ValueError):
+class BadMessage(ValueError):
     """A letter that can never be sent as it is. The text names the field, never its value."""

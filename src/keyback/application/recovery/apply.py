@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import structlog
 
-from keyback.application.notifications.notify import tell_all
+from keyback.application.notifications.notify import notify_contacts
 from keyback.application.ports.connectors import Connector, Outcome, Plan, Step
 from keyback.application.ports.storage import Database, Job, StorageDown, Tx
 from keyback.application.recovery import aftercare
@@ -122,7 +122,7 @@ def _finish(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) ->
         accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}
         systems = [[accounts[r.account_id].system, r.result] for r in case.results if r.account_id in accounts]
         where = {k: str(job.body.get(k, "")) for k in ("source", "device")}
-        tell_all(tx, case.person_id, "changed", {"at": tx.now, "systems": systems, "case": case.id, **where})
+        notify_contacts(tx, case.person_id, "changed", {"at": tx.now, "systems": systems, "case": case.id, **where})
         aftercare.remind_later(tx, case.person_id)
     return result
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Literal
 
-from keyback.application.notifications.notify import tell_all
+from keyback.application.notifications.notify import notify_contacts
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery.mailed_link import LinkView, lock_rows, stop_view_of, view_of
 from keyback.domain import tokens
@@ -62,7 +62,7 @@ def stop_by_owner(tx: Tx, token: str, held: Collection[str] = ()) -> LinkView:
         return view
     tx.challenges.end_of(c.intake_id, "stopped", c.person_id)
     tx.audit.record(c.case_id, [Note("request_stopped", {"intake_id": c.intake_id, "by": "owner"})])
-    tell_all(tx, c.person_id, "stopped", {"at": tx.now, "by": "owner"})
+    notify_contacts(tx, c.person_id, "stopped", {"at": tx.now, "by": "owner"})
     return view
 
 
@@ -79,4 +79,4 @@ def cancel(tx: Tx, case_id: str, by: Literal["owner", "operator"], reason: str =
     tx.cases.act(case, dc.decide(case, dc.Cancel(by, reason), tx.now))
     tx.challenges.end_all([case.id], "stopped")
     tx.prompts.end_where("stopped", case_id=case.id)
-    tell_all(tx, case.person_id, "stopped", {"at": tx.now, "by": by})
+    notify_contacts(tx, case.person_id, "stopped", {"at": tx.now, "by": by})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from keyback.application import known_devices
 from keyback.application.enrolment.tier import tier_of
-from keyback.application.notifications.notify import tell_all, tell_asked
+from keyback.application.notifications.notify import notify_contacts, tell_asked
 from keyback.application.origin import Origin, device_words
 from keyback.application.ports.storage import Intake, Tx
 from keyback.domain.errors import Refusal
@@ -105,7 +105,7 @@ def _tell_hold(tx: Tx, case: Case, until: int, intake: Intake, *, over: bool) ->
         "device": device_words(intake.agent),
         "over": over,
     }
-    tell_all(tx, case.person_id, "hold", facts, cancels=case.id, until=until + dc.AFTER_HOLD)
+    notify_contacts(tx, case.person_id, "hold", facts, cancels=case.id, until=until + dc.AFTER_HOLD)
 
 
 def risk_of(tx: Tx, person_id: str, origin: Origin, policy: Policy) -> Risk:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application.notifications.account_changes import changed
+from keyback.application.notifications.account_changes import notify_account_change
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here
@@ -71,4 +71,4 @@ def close_case(
     tx.prompts.end_where("stopped", person_id=o.person.id)
     tx.people.bump_security(o.person.id)
     tx.sessions.end_all(o.person.id)
-    changed(tx, o.person.id, what, here.origin, detail=detail, also=also, data={"case": o.case.id})
+    notify_account_change(tx, o.person.id, what, here.origin, detail=detail, also=also, data={"case": o.case.id})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keyback.application.notifications.account_changes import changed
+from keyback.application.notifications.account_changes import notify_account_change
 from keyback.application.ports.enrolment import EnrolsApp
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery.evidence import Here
@@ -142,5 +142,5 @@ def take_away(tx: Tx, handle: str, factor_ids: Sequence[str], here: Here) -> int
         tx.sessions.end_all(f.person_id)
         tx.devices.forget(f.person_id)
         what = "passkey_removed" if f.kind == "passkey" else "totp_removed"
-        changed(tx, f.person_id, what, here.origin, detail=f.label, data={"factor": f.id})
+        notify_account_change(tx, f.person_id, what, here.origin, detail=f.label, data={"factor": f.id})
     return len(gone)

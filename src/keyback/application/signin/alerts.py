@@ -34,7 +34,7 @@ def signed_in(tx: Tx, account: Account, person: Person, origin: Origin) -> None:
         _tell(tx, account, person, SIGNED_IN, origin)
 
 
-def half_way(tx: Tx, account: Account, person: Person, origin: Origin, waits: Prompt) -> None:
+def notify_password_only(tx: Tx, account: Account, person: Person, origin: Origin, waits: Prompt) -> None:
     """Plans a letter for the time when a sign-in's second step can no longer be taken; dropped if it was (`taken`).
 
     Args:
@@ -122,7 +122,7 @@ def _look_at(tx: Tx, name: str, account: Account) -> int:
     failures = [f for f in tx.failures.of_names([name]) if f.count and f.last_at > tx.now - WINDOW]
     foreign = [f for f in failures if not password_attempts.is_own(f.network)]
     off = set(password_attempts.off_for(tx, account.id)) - {"browser"}
-    if not foreign or not (off or _piled(foreign)):
+    if not foreign or not (off or _over_threshold(foreign)):
         return 0
     if tx.counters.add([TOLD])[TOLD].hour > MOST_TOLD:
         tx.counters.take_back([TOLD])  # many at once are the administrator's to hear of, by one alarm (J2)
@@ -146,7 +146,7 @@ def _look_at(tx: Tx, name: str, account: Account) -> int:
     return len(mails)
 
 
-def _piled(foreign: list[Failure]) -> bool:
+def _over_threshold(foreign: list[Failure]) -> bool:
     """Whether one far end tried so many that it has to wait, or all together as many as switch a password off."""
     by_place: dict[str, int] = {}
     for f in foreign:

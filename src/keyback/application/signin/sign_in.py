@@ -151,6 +151,6 @@ def _ask_second(tx: Tx, account: Account, person: Person, origin: Origin, leaked
         tx.now, tx.now + SHORT_LIFE, handle=page, target=account.id,
     )  # fmt: skip
     tx.prompts.add(waits, tokens.token_digest(token))
-    alerts.half_way(tx, account, person, origin, waits)
+    alerts.notify_password_only(tx, account, person, origin, waits)
     tx.audit.record(person.id, [note_of("second_step_asked", (account, person, None), origin)])
     return SecondStep(token, proofs, waits.expires_at)

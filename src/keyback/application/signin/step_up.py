@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 from keyback.application import showing
-from keyback.application.notifications.account_changes import tell
+from keyback.application.notifications.account_changes import send_notice
 from keyback.application.origin import Origin
 from keyback.application.ports.hashing import Busy, PasswordHasher
 from keyback.application.ports.proofs import Asked, Holder, MakesCodes, Proof, Target, Verdict
@@ -355,4 +355,4 @@ def _again_in(tx: Tx, session: Session, phc: str | None) -> Literal["", "wrong"]
 def _tell_few(tx: Tx, person: Person, right: Asked) -> None:
     left = sum(c.used_at is None for c in tx.factors.codes([right.prompt.target]))
     if left <= FEW:
-        tell(tx, person.id, "codes_low", {"detail": str(left)})
+        send_notice(tx, person.id, "codes_low", {"detail": str(left)})

@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from keyback.application.origin import networks_of
-from keyback.application.ports.channels import LetterKind
+from keyback.application.ports.channels import MessageKind
 from keyback.application.ports.storage import Count, Tx
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.people.person import Contact
@@ -58,25 +58,25 @@ ALL, ALL_OWN, NETWORK = "mail/all", "mail/all/own", "mail/net/"
 SHARE = 20  # one network alone uses up half of `mail/all` at most; then a twentieth is the most that it may have had
 # Every kind of message: `asked` was asked for by somebody and is counted before it is written down; `notice` tells of
 # something that only its owner, or an operator, can make happen, or is bounded where it is written.
-QUOTA_OF: Mapping[LetterKind, Literal["asked", "notice"]] = {
-    LetterKind.RECOVERY: "asked",
-    LetterKind.LOGINS: "asked",
-    LetterKind.ELSEWHERE: "asked",
-    LetterKind.MAIL_CODE: "asked",
-    LetterKind.SMS_CODE: "asked",
-    LetterKind.IM_CODE: "asked",
-    LetterKind.VOUCH: "asked",
-    LetterKind.INVITED: "asked",
-    LetterKind.CHANGED: "notice",
-    LetterKind.HOLD: "notice",
-    LetterKind.ASKED: "notice",  # as many as recovery mails at most (`notify.tell_asked`)
-    LetterKind.STOPPED: "notice",
-    LetterKind.ROTATION: "notice",
-    LetterKind.MOVING: "notice",
-    LetterKind.ACCOUNT_CHANGED: "notice",
-    LetterKind.SIGNED_IN: "notice",  # at most `alerts.MOST_A_DAY` of a kind
-    LetterKind.TRIES: "notice",  # at most one a day
-    LetterKind.REMINDER: "notice",
+QUOTA_OF: Mapping[MessageKind, Literal["asked", "notice"]] = {
+    MessageKind.RECOVERY: "asked",
+    MessageKind.LOGINS: "asked",
+    MessageKind.ELSEWHERE: "asked",
+    MessageKind.MAIL_CODE: "asked",
+    MessageKind.SMS_CODE: "asked",
+    MessageKind.IM_CODE: "asked",
+    MessageKind.VOUCH: "asked",
+    MessageKind.INVITED: "asked",
+    MessageKind.CHANGED: "notice",
+    MessageKind.HOLD: "notice",
+    MessageKind.ASKED: "notice",  # as many as recovery mails at most (`notify.tell_asked`)
+    MessageKind.STOPPED: "notice",
+    MessageKind.ROTATION: "notice",
+    MessageKind.MOVING: "notice",
+    MessageKind.ACCOUNT_CHANGED: "notice",
+    MessageKind.SIGNED_IN: "notice",  # at most `alerts.MOST_A_DAY` of a kind
+    MessageKind.TRIES: "notice",  # at most one a day
+    MessageKind.REMINDER: "notice",
 }
 Reason = Literal["person", "address", "installation"]
 
@@ -92,7 +92,7 @@ def asker_of(body: Mapping[str, Any]) -> Asker:
     if asker in ("stranger", "known", "proven"):
         return asker  # type: ignore[no-any-return]
     kind = str(body.get("letter"))
-    return "notice" if kind in QUOTA_OF and QUOTA_OF[LetterKind(kind)] == "notice" else "stranger"
+    return "notice" if kind in QUOTA_OF and QUOTA_OF[MessageKind(kind)] == "notice" else "stranger"
 
 
 @dataclass(frozen=True, slots=True)

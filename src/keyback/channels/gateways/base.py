@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 import structlog
 from pydantic import Field
 
-from keyback.application.ports.channels import LEASE_OVER, BadLetter, Letter, Receipt
+from keyback.application.ports.channels import LEASE_OVER, BadMessage, Message, Receipt
 from keyback.application.ports.connectors import Unavailable
 from keyback.channels.gateways.texts import PhoneTexts, ShortMessage
 from keyback.outbound.http import HttpOptions, MaybeDone, vendor_text
@@ -97,11 +97,11 @@ class PhoneChannel:
     def __repr__(self) -> str:
         return f"PhoneChannel({self.name!r}, {type(self._gateway).__name__})"
 
-    async def send(self, letters: Sequence[Letter]) -> Sequence[Receipt]:
+    async def send(self, letters: Sequence[Message]) -> Sequence[Receipt]:
         """One receipt per letter, in order. A service that stays silent is left alone for the rest of the batch."""
         places, silent = asyncio.Semaphore(AT_ONCE), _Silence()
 
-        async def one(letter: Letter) -> Receipt:
+        async def one(letter: Message) -> Receipt:
             async with places:
                 return await self._send(letter, silent)
 
@@ -126,13 +126,13 @@ class PhoneChannel:
     async def close(self) -> None:
         await self._gateway.close()
 
-    async def _send(self, letter: Letter, silent: _Silence) -> Receipt:
+    async def _send(self, letter: Message, silent: _Silence) -> Receipt:
         now = self._clock()
         if letter.expires_at <= now:
             return Receipt("permanent", "expired")
         try:
             message = self._texts.compose(letter, now)
-        except BadLetter as e:
+        except BadMessage as e:
             return Receipt("permanent", "bad_letter", str(e))
         begun = time.monotonic()
         if not letter.ours:

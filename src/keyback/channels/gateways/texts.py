@@ -23,7 +23,7 @@ from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
 
-from keyback.application.ports.channels import BadLetter, Letter, LetterKind
+from keyback.application.ports.channels import BadMessage, Message, MessageKind
 from keyback.channels.sanitize import URL
 from keyback.domain.people.phone import is_e164
 from keyback.domain.secret import Secret
@@ -73,17 +73,17 @@ class PhoneTexts:
             raise ValueError("the company needs a name in both languages")
         self._company, self._zone, self._base = company, ZoneInfo(timezone), public_url.rstrip("/")
         self._host = urlsplit(public_url).hostname or ""
-        self._tell: dict[LetterKind, Callable[[Letter, int, str], tuple[str, dict[str, str]]]] = {
-            LetterKind.SMS_CODE: self._code,
-            LetterKind.IM_CODE: self._code,
-            LetterKind.CHANGED: self._changed,
-            LetterKind.STOPPED: self._stopped,
-            LetterKind.HOLD: self._hold,
-            LetterKind.ASKED: self._asked_for,
-            LetterKind.ACCOUNT_CHANGED: self._account_changed,
+        self._tell: dict[MessageKind, Callable[[Message, int, str], tuple[str, dict[str, str]]]] = {
+            MessageKind.SMS_CODE: self._code,
+            MessageKind.IM_CODE: self._code,
+            MessageKind.CHANGED: self._changed,
+            MessageKind.STOPPED: self._stopped,
+            MessageKind.HOLD: self._hold,
+            MessageKind.ASKED: self._asked_for,
+            MessageKind.ACCOUNT_CHANGED: self._account_changed,
         }
 
-    def compose(self, letter: Letter, now: int) -> ShortMessage:
+    def compose(self, letter: Message, now: int) -> ShortMessage:
         """The message of a letter.
 
         Args:
@@ -95,19 +95,22 @@ class PhoneTexts:
         _address(letter)
         locale = letter.locale if letter.locale in LOCALES else "en"
         tell = self._tell.get(letter.kind)
-        if tell is None or (letter.kind, letter.channel) in {(LetterKind.SMS_CODE, "im"), (LetterKind.IM_CODE, "sms")}:
-            raise BadLetter(f"{letter.channel} carries no {letter.kind}")
+        if tell is None or (letter.kind, letter.channel) in {
+            (MessageKind.SMS_CODE, "im"),
+            (MessageKind.IM_CODE, "sms"),
+        }:
+            raise BadMessage(f"{letter.channel} carries no {letter.kind}")
         try:
             text, params = tell(letter, now, locale)
         except (KeyError, TypeError, AttributeError, OverflowError, OSError):
-            raise BadLetter(f"a fact of the {letter.kind} message is missing or of another type") from None
+            raise BadMessage(f"a fact of the {letter.kind} message is missing or of another type") from None
         return ShortMessage(letter.id, letter.channel, letter.to, letter.kind, locale, text, params, letter.expires_at)
 
-    def _code(self, letter: Letter, now: int, locale: str) -> tuple[str, dict[str, str]]:
+    def _code(self, letter: Message, now: int, locale: str) -> tuple[str, dict[str, str]]:
         f, company = letter.facts, self._company[locale]
         code, until = _secret(f["code"]), f["expires_at"]
         if not (len(code) == 6 and code.isascii() and code.isdigit()):
-            raise BadLetter("the code is not six digits")
+            raise BadMessage("the code is not six digits")
         if not isinstance(until, int):
             raise TypeError
         # Rounded up: what is sent again within the same minute reads the same, and chat services drop equal repeats.
@@ -133,10 +136,10 @@ class PhoneTexts:
                     "Tell it to nobody, not even us."
                 )
             case _other:
-                raise BadLetter("the code has no known purpose")
+                raise BadMessage("the code has no known purpose")
         return (f"{text}\n@{self._host} #{code}" if letter.channel == "sms" else text), shown
 
-    def _changed(self, letter: Letter, now: int, locale: str) -> tuple[str, dict[str, str]]:
+    def _changed(self, letter: Message, now: int, locale: str) -> tuple[str, dict[str, str]]:
         when, company = self._when(letter.facts["at"], locale), self._company[locale]
         link = self._own(letter.facts["help_url"])
         text = gettext(
@@ -146,7 +149,7 @@ class PhoneTexts:
         )  # fmt: skip
         return text, {"when": when}
 
-    def _stopped(self, letter: Letter, now: int, locale: str) -> tuple[str, dict[str, str]]:
+    def _stopped(self, letter: Message, now: int, locale: str) -> tuple[str, dict[str, str]]:
         when, company = self._when(letter.facts["at"], locale), self._company[locale]
         text = gettext(
             locale,
@@ -155,7 +158,7 @@ class PhoneTexts:
         )  # fmt: skip
         return text, {"when": when}
 
-    def _hold(self, letter: Letter, now: int, locale: str) -> tuple[str, dict[str, str]]:
+    def _hold(self, letter: Message, now: int, locale: str) -> tuple[str, dict[str, str]]:
         f, company = letter.facts, self._company[locale]
         when, link = self._when(f["until"], locale), self._own(_secret(f["stop_link"]))
 
@@ -168,7 +171,7 @@ class PhoneTexts:
             text = _("{company}: a recovery of your account waits until {when}. Not yours? Stop it: {link}")
         return text, {"when": when, "token": link.rpartition("/")[2]}
 
-    def _asked_for(self, letter: Letter, now: int, locale: str) -> tuple[str, dict[str, str]]:
+    def _asked_for(self, letter: Message, now: int, locale: str) -> tuple[str, dict[str, str]]:
         f = letter.facts
         when, link = self._when(f["at"], locale), self._own(_secret(f["stop_link"]))
         text = gettext(
@@ -178,7 +181,7 @@ class PhoneTexts:
         )  # fmt: skip
         return text, {"when": when, "token": link.rpartition("/")[2]}
 
-    def _account_changed(self, letter: Letter, now: int, locale: str) -> tuple[str, dict[str, str]]:
+    def _account_changed(self, letter: Message, now: int, locale: str) -> tuple[str, dict[str, str]]:
         f = letter.facts
         when, company = self._when(f["at"], locale), self._company[locale]
         link = self._own(_secret(f["stop_link"]) if "stop_link" in f else f["account_url"])
@@ -198,14 +201,14 @@ class PhoneTexts:
     def _own(self, url: object) -> str:
         """A link of ours; built from `public_url` or not sent at all."""
         if not isinstance(url, str) or not url.startswith(self._base + "/") or not URL.match(url):
-            raise BadLetter("a link does not start with public_url")
+            raise BadMessage("a link does not start with public_url")
         return url
 
 
-def _address(letter: Letter) -> None:
+def _address(letter: Message) -> None:
     """Stored addresses are checked again: they end up in parameters of others (N-R6)."""
     if not (is_e164(letter.to) if letter.channel == "sms" else _ID.match(letter.to)):
-        raise BadLetter(f"the address is none for {letter.channel}")
+        raise BadMessage(f"the address is none for {letter.channel}")
 
 
 def _secret(value: object) -> str:

@@ -19,7 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import escape
 
 from keyback.application.origin import device_words
-from keyback.application.ports.channels import BadLetter, Letter, LetterKind
+from keyback.application.ports.channels import BadMessage, Message, MessageKind
 from keyback.channels.mail import mime
 from keyback.channels.mail.facts import instant, pairs, plain, secret
 from keyback.channels.mail.kinds import PLACES, SUBJECTS, WORDS
@@ -108,23 +108,23 @@ class MailComposer:
             if not company.get(locale) or not helpdesk.get(locale):
                 raise ValueError(f"company and help desk need a text for {locale}")
             self._prepare(locale, company[locale], helpdesk[locale], timezone)
-        self._tell: dict[LetterKind, Callable[[Letter, str, _Values], None]] = {
-            LetterKind.RECOVERY: self._recovery,
-            LetterKind.LOGINS: self._logins,
-            LetterKind.ELSEWHERE: self._elsewhere,
-            LetterKind.CHANGED: self._changed,
-            LetterKind.HOLD: self._hold,
-            LetterKind.ASKED: self._asked_for,
-            LetterKind.STOPPED: self._stopped,
-            LetterKind.ROTATION: self._rotation,
-            LetterKind.MAIL_CODE: self._mail_code,
-            LetterKind.VOUCH: self._vouch,
-            LetterKind.ACCOUNT_CHANGED: self._account_changed,
-            LetterKind.MOVING: self._moving,
-            LetterKind.INVITED: self._vouch,
-            LetterKind.SIGNED_IN: self._account_changed,
-            LetterKind.TRIES: self._tries,
-            LetterKind.REMINDER: self._reminder,
+        self._tell: dict[MessageKind, Callable[[Message, str, _Values], None]] = {
+            MessageKind.RECOVERY: self._recovery,
+            MessageKind.LOGINS: self._logins,
+            MessageKind.ELSEWHERE: self._elsewhere,
+            MessageKind.CHANGED: self._changed,
+            MessageKind.HOLD: self._hold,
+            MessageKind.ASKED: self._asked_for,
+            MessageKind.STOPPED: self._stopped,
+            MessageKind.ROTATION: self._rotation,
+            MessageKind.MAIL_CODE: self._mail_code,
+            MessageKind.VOUCH: self._vouch,
+            MessageKind.ACCOUNT_CHANGED: self._account_changed,
+            MessageKind.MOVING: self._moving,
+            MessageKind.INVITED: self._vouch,
+            MessageKind.SIGNED_IN: self._account_changed,
+            MessageKind.TRIES: self._tries,
+            MessageKind.REMINDER: self._reminder,
         }
 
     @property
@@ -132,7 +132,7 @@ class MailComposer:
         """The envelope's sender."""
         return self._sender.spec
 
-    def compose(self, letter: Letter) -> ComposedMail:
+    def compose(self, letter: Message) -> ComposedMail:
         """The message of a letter; the same letter gives the same bytes.
 
         Raises:
@@ -146,7 +146,7 @@ class MailComposer:
         try:
             self._tell[letter.kind](letter, locale, values)
         except (KeyError, TypeError, AttributeError, OverflowError, OSError):
-            raise BadLetter(f"a fact of the {letter.kind} mail is missing or of another type") from None
+            raise BadMessage(f"a fact of the {letter.kind} mail is missing or of another type") from None
         raw = {
             "to": mime.mailbox(name, to.spec).encode(),
             "date": mime.date(letter.written_at).encode(),
@@ -211,11 +211,11 @@ class MailComposer:
             values.text["hello"] = f"Hello {shown}," if name else "Hello,"
             values.html["hello"] = f"Hello {html}." if name else "Hello."
 
-    def _recovery(self, letter: Letter, locale: str, v: _Values) -> None:
+    def _recovery(self, letter: Message, locale: str, v: _Values) -> None:
         f = letter.facts
         code = secret(f["code"])
         if not (len(code) == 8 and code.isascii() and code.isdigit()):
-            raise BadLetter("the code is not eight digits")
+            raise BadMessage("the code is not eight digits")
         v.foreign("username", safe_login(f["username"]))
         v.fixed("link", self._own(secret(f["link"])))
         v.fixed("stop_link", self._own(secret(f["stop_link"])))
@@ -224,28 +224,28 @@ class MailComposer:
         v.fixed("link_until", self._time(instant(f["link_expires_at"]), locale, asked))
         v.fixed("code_until", self._time(instant(f["code_expires_at"]), locale, asked))
 
-    def _logins(self, letter: Letter, locale: str, v: _Values) -> None:
+    def _logins(self, letter: Message, locale: str, v: _Values) -> None:
         f = letter.facts
         url = plain(f["sign_in_url"])
         if not _safe_url(url):
-            raise BadLetter("the sign-in address is not https")
+            raise BadMessage("the sign-in address is not https")
         v.fixed("sign_in_url", url)
         self._table(((t, safe_login(u)) for t, u in pairs(f["logins"])), locale, v)
         self._asked(f, locale, v)
 
-    def _elsewhere(self, letter: Letter, locale: str, v: _Values) -> None:
+    def _elsewhere(self, letter: Message, locale: str, v: _Values) -> None:
         v.foreign("username", safe_login(letter.facts["username"]))
         v.foreign("provider", safe_name(letter.facts["provider"]) or "?")
         self._asked(letter.facts, locale, v)
 
-    def _changed(self, letter: Letter, locale: str, v: _Values) -> None:
+    def _changed(self, letter: Message, locale: str, v: _Values) -> None:
         f, tone = letter.facts, self._tone[locale][1]
         v.foreign("username", safe_login(f["username"]))
         v.fixed("help_url", self._own(plain(f["help_url"])))
         self._table(((t, tone[s]) for t, s in pairs(f["systems"])), locale, v)
         self._asked(f, locale, v, "at")
 
-    def _hold(self, letter: Letter, locale: str, v: _Values) -> None:
+    def _hold(self, letter: Message, locale: str, v: _Values) -> None:
         f = letter.facts
         v.foreign("username", safe_login(f["username"]))
         v.fixed("stop_link", self._own(secret(f["stop_link"])))
@@ -253,36 +253,36 @@ class MailComposer:
         asked = self._asked(f, locale, v, "at")
         v.fixed("until", self._time(instant(f["until"]), locale, asked))
 
-    def _asked_for(self, letter: Letter, locale: str, v: _Values) -> None:
+    def _asked_for(self, letter: Message, locale: str, v: _Values) -> None:
         f = letter.facts
         v.foreign("username", safe_login(f["username"]))
         v.fixed("how", self._tone[locale][1][str(f["what"])])
         v.fixed("stop_link", self._own(secret(f["stop_link"])))
         self._asked(f, locale, v, "at")
 
-    def _stopped(self, letter: Letter, locale: str, v: _Values) -> None:
+    def _stopped(self, letter: Message, locale: str, v: _Values) -> None:
         v.foreign("username", safe_login(letter.facts["username"]))
         v.fixed("how", self._tone[locale][1][str(letter.facts["by"])])
         v.fixed("when", self._when(instant(letter.facts["at"]), locale))
 
-    def _rotation(self, letter: Letter, locale: str, v: _Values) -> None:
+    def _rotation(self, letter: Message, locale: str, v: _Values) -> None:
         due_at = instant(letter.facts["due_at"])
         v.foreign("username", safe_login(letter.facts["username"]))
         v.fixed("when", self._when(due_at, locale))
         v.fixed("how", self._tone[locale][1]["ahead" if letter.written_at < due_at else "past"])
 
-    def _mail_code(self, letter: Letter, locale: str, v: _Values) -> None:
+    def _mail_code(self, letter: Message, locale: str, v: _Values) -> None:
         f = letter.facts
         code = secret(f["code"])
         if not (len(code) == 6 and code.isascii() and code.isdigit()):
-            raise BadLetter("the code is not six digits")
+            raise BadMessage("the code is not six digits")
         v.text["code"], v.html["code"] = code, f"{code[:3]}&nbsp;{code[3:]}"
         v.foreign("username", safe_login(f["username"]))
         v.fixed("how", self._tone[locale][1][str(f["purpose"])])
         asked = self._asked(f, locale, v)
         v.fixed("until", self._time(instant(f["expires_at"]), locale, asked))
 
-    def _vouch(self, letter: Letter, locale: str, v: _Values) -> None:
+    def _vouch(self, letter: Message, locale: str, v: _Values) -> None:
         f = letter.facts
         v.foreign("person", safe_name(f["person_name"]) or "?")
         v.fixed("link", self._own(secret(f["link"])))
@@ -296,27 +296,27 @@ class MailComposer:
         v.text["how"] = before + isolate(detail) + after if after else before
         v.html["how"] = f"{escape(before)}<bdi>{escape(detail)}</bdi>{escape(after)}" if after else str(escape(before))
 
-    def _moving(self, letter: Letter, locale: str, v: _Values) -> None:
+    def _moving(self, letter: Message, locale: str, v: _Values) -> None:
         f = letter.facts
         self._how_changed(f, locale, v)
         v.fixed("when", self._when(instant(f["at"]), locale))
         v.fixed("until", self._when(instant(f["until"]), locale))
         v.fixed("stop_link", self._own(secret(f["stop_link"])))
 
-    def _account_changed(self, letter: Letter, locale: str, v: _Values) -> None:
+    def _account_changed(self, letter: Message, locale: str, v: _Values) -> None:
         f = letter.facts
         self._how_changed(f, locale, v)
         v.fixed("stop", self._own(secret(f["stop_link"]) if "stop_link" in f else plain(f["account_url"])))
         self._asked(f, locale, v, "at")
 
-    def _tries(self, letter: Letter, locale: str, v: _Values) -> None:
+    def _tries(self, letter: Message, locale: str, v: _Values) -> None:
         f = letter.facts
         v.foreign("username", safe_login(f["username"]))
         v.fixed("how", self._tone[locale][1]["tries_off" if f["off"] else "tries"])
         v.fixed("account_url", self._own(plain(f["account_url"])))
         self._asked(f, locale, v, "at")
 
-    def _reminder(self, letter: Letter, locale: str, v: _Values) -> None:
+    def _reminder(self, letter: Message, locale: str, v: _Values) -> None:
         f = letter.facts
         v.foreign("username", safe_login(f["username"]))
         v.fixed("how", self._tone[locale][1][str(f["what"])])
@@ -338,13 +338,13 @@ class MailComposer:
             text.append(f"    {isolate(label)}{'：' if locale == 'zh_CN' else ': '}{isolate(value)}")
             html.append(f"{head}<bdi>{escape(label)}</bdi>{middle}<bdi>{escape(value)}</bdi>{tail}")
         if not text:
-            raise BadLetter("a list without entries")
+            raise BadMessage("a list without entries")
         v.text["rows"], v.html["rows"] = "\n".join(text), "".join(html)
 
     def _own(self, url: str) -> str:
         """A link of ours; built from `public_url` or not sent at all."""
         if not url.startswith(self._base + "/") or not URL.match(url):
-            raise BadLetter("a link does not start with public_url")
+            raise BadMessage("a link does not start with public_url")
         return url
 
     def _when(self, ms: int, locale: str) -> str:

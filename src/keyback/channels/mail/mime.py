@@ -16,7 +16,7 @@ from time import gmtime
 
 from email_validator import EmailNotValidError, validate_email
 
-from keyback.application.ports.channels import BadLetter
+from keyback.application.ports.channels import BadMessage
 
 # Private-use characters mark the places; they go through Jinja's escaping untouched.
 OPEN, CLOSE = "\ue000", "\ue001"
@@ -56,10 +56,10 @@ def address(text: str) -> Address:
         return Address(text)
     try:
         if not isinstance(text, str) or text.isascii() or not text.isprintable() or " " in text:
-            raise BadLetter("not a plain mail address")
+            raise BadMessage("not a plain mail address")
         found = validate_email(text, check_deliverability=False, test_environment=True)
     except EmailNotValidError:
-        raise BadLetter("not a plain mail address") from None
+        raise BadMessage("not a plain mail address") from None
     return Address(f"{found.local_part}@{found.ascii_domain}", utf8=not found.local_part.isascii())
 
 

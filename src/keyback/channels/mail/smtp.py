@@ -19,7 +19,7 @@ from typing import Literal
 
 import structlog
 
-from keyback.application.ports.channels import LEASE_OVER, BadLetter, Letter, Receipt
+from keyback.application.ports.channels import LEASE_OVER, BadMessage, Message, Receipt
 from keyback.channels.mail.composer import LOOPBACK, ComposedMail, MailComposer
 from keyback.channels.mail.smtp_connect import connect
 from keyback.channels.mail.smtp_replies import Down, after_content, clean, fault_of, refused, why
@@ -83,7 +83,7 @@ class _Lost(Exception):
 class _Batch:
     """One batch on its way; what its connections tell each other."""
 
-    letters: Sequence[Letter]
+    letters: Sequence[Message]
     receipts: list[Receipt | None]
     down: Receipt | None = None
     losses: int = 0
@@ -164,7 +164,7 @@ class SmtpChannel:
         self._watchdog = Watchdog(settings.timeout_s)
         self._threads = ThreadPoolExecutor(settings.pool, thread_name_prefix="smtp")
 
-    async def send(self, letters: Sequence[Letter]) -> Sequence[Receipt]:
+    async def send(self, letters: Sequence[Message]) -> Sequence[Receipt]:
         """One receipt per letter, in order. Runs in threads; large batches use several connections."""
         if not letters:
             return []
@@ -274,7 +274,7 @@ class SmtpChannel:
             else:
                 try:
                     mail = self._composer.compose(letter)
-                except BadLetter as e:
+                except BadMessage as e:
                     receipt = Receipt("permanent", "bad_letter", str(e))
                 else:
                     if line.utf8 or not mail.utf8:

@@ -14,12 +14,7 @@ from starlette.routing import Route
 
 from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery import (
-    remedy,
-    replace_factor,
-    replace_mailbox,
-    replace_passkey,
-)
+from keyback.application.recovery import remedy, replace_factor, replace_mailbox, replace_passkey
 from keyback.application.recovery import (
     unlock as recovery_unlock,
 )
