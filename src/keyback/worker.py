@@ -116,7 +116,7 @@ class Worker:
         self.tally.withhold(done.withheld)
         if not s.proofs:
             return done.intakes
-        put = await s.db.write(lambda tx: issue_requested.resolve_wants(tx, s.proofs, s.policy, whole=s.mail_quota))
+        put = await s.db.write(lambda tx: issue_requested.issue_requested(tx, s.proofs, s.policy, whole=s.mail_quota))
         self.tally.withhold(put.withheld)
         return done.intakes + put.wants
 

@@ -9,7 +9,7 @@ import pytest
 from keyback.application.account import readiness
 from keyback.application.enrolment import contacts
 from keyback.application.notifications import account_changes
-from keyback.application.ports.proofs import Holder
+from keyback.application.ports.proofs import Enrolments
 from keyback.application.ports.storage import Tx
 from keyback.domain.people.factor import COOL_IN
 from keyback.domain.secret import Secret
@@ -35,7 +35,7 @@ def counts(kit: Kit) -> bool:
 
     def look(tx: Tx) -> bool:
         who = tx.people.person(pid)
-        held = Holder(who, tuple(tx.contacts.of_person(pid)), ())
+        held = Enrolments(who, tuple(tx.contacts.of_person(pid)), ())
         s = kit.services
         found = readiness.outlook(held, s.proofs, s.policy, "standard", tx.now)
         return any("sms_code" in o.ways for o in found)

@@ -11,7 +11,7 @@ import pytest
 
 from keyback.application.account import readiness
 from keyback.application.enrolment.tier import tier_of
-from keyback.application.ports.proofs import Holder
+from keyback.application.ports.proofs import Enrolments
 from keyback.application.recovery import aftercare
 from keyback.application.signin import second_step, sign_in, step_up
 from keyback.application.signin.sessions import SignedIn
@@ -66,7 +66,7 @@ def test_a_saved_code_that_is_used_is_replaced(make_kit: Make, database_url: str
     code, pid = add_codes(kit)[0], person_id(kit)
     proof = kit.services.proofs["recovery_code"]
     for _ in range(3):
-        kit.write(lambda tx: step_up.put(tx, tx.people.person(pid), where, "page"))
+        kit.write(lambda tx: step_up.issue(tx, tx.people.person(pid), where, "page"))
         before = kit.run(step_up.answer(kit.services.db, proof, "page", "AAAAAA-AAAAAA-AAAAAA", HERE))
         assert before == Step("wrong"), "and nothing to show for it"
         done = kit.run(step_up.answer(kit.services.db, proof, "page", code, HERE))
@@ -135,7 +135,7 @@ def outlook(kit: Kit) -> dict[str, readiness.Outlook]:
         factors = tuple(tx.factors.of_person(pid))
         codes = tuple(tx.factors.codes([f.id for f in factors]))
         tier = tier_of(tx, who, tx.people.accounts([pid]).get(pid, ()), kit.services.policy)
-        held = Holder(who, tuple(tx.contacts.of_person(pid)), factors, codes)
+        held = Enrolments(who, tuple(tx.contacts.of_person(pid)), factors, codes)
         return readiness.outlook(held, kit.services.proofs, kit.services.policy, tier, tx.now)
 
     pid = person_id(kit)

@@ -117,7 +117,7 @@ def by_passkey_alone(h: House) -> tuple[Act, Callable[[Any], bool]]:
 
 def by_step_up(h: House) -> tuple[Act, Callable[[Any], bool]]:
     s, session = h.kit.services, h.session()
-    h.kit.write(lambda tx: step_up.put(tx, tx.people.person(h.pid), "step_up", step_up.page_of(session)))  # type: ignore[arg-type]
+    h.kit.write(lambda tx: step_up.issue(tx, tx.people.person(h.pid), "step_up", step_up.page_of(session)))  # type: ignore[arg-type]
     h.kit.clock.forward(minutes=1)
     act: Act = lambda: step_up.once_more(s.db, s.proofs["recovery_code"], session, h.codes[0], HERE)  # noqa: E731
     return act, lambda got: got.code == "accepted" and got.new_code is not None

@@ -127,7 +127,7 @@ def test_other_methods_take_turns_as_their_requests_did(database_url: str, make_
     for part in (handles, [mine], later):
         kit.clock.forward(seconds=1)
         kit.write(lambda tx, part=part: [methods.ask(tx, h, proof) for h in part])
-    put = kit.write(lambda tx: issue_requested.resolve_wants(tx, kit.services.proofs, kit.services.policy, 100))
+    put = kit.write(lambda tx: issue_requested.issue_requested(tx, kit.services.proofs, kit.services.policy, 100))
     assert put.wants == 100
     s = kit.services
     kit.run(delivery.send_batch(s.db, s.channel, s.titles, s.public_url, lambda: 0.5))

@@ -14,7 +14,7 @@ import pytest
 
 from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports.hashing import Verified
-from keyback.application.ports.proofs import Asked, Holder, Verdict
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Verdict
 from keyback.domain.challenges.prompt import short_code
 from keyback.domain.people.factor import CODES, Factor, SavedCode
 from keyback.domain.people.person import Contact
@@ -29,14 +29,14 @@ from keyback.testing.proofs import NOW, applied, put, somebody
 SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"  # "12345678901234567890", the seed of RFC 6238 appendix B
 
 
-def with_app(counter: int = 0, **over: Any) -> Asked:
+def with_app(counter: int = 0, **over: Any) -> PendingChallenge:
     values: dict[str, Any] = {"state": "active", "data": {"seed": SEED}, "counter": counter}
     factor = Factor("f1", "person-1", "totp", "Pixel", **values)
-    return put(Totp(), Holder(somebody(1), factors=(factor,)), **{"created_at": 0, "expires_at": 1 << 60, **over})
+    return put(Totp(), Enrolments(somebody(1), factors=(factor,)), **{"created_at": 0, "expires_at": 1 << 60, **over})
 
 
-def judged(asked: Asked, typed: str, now: int) -> Verdict:
-    return asyncio.run(Totp().judge([asked], typed, now))
+def judged(asked: PendingChallenge, typed: str, now: int) -> Verdict:
+    return asyncio.run(Totp().verify([asked], typed, now))
 
 
 # ── apps ────────────────────────────────────────────────────────────────────
@@ -189,11 +189,11 @@ def test_codes_are_read_as_people_type_them(typed: str) -> None:
 @pytest.mark.parametrize("typed", ["", "K7", "K7QF2M-9X3B1T-ZZ81A", "K7QF2M-9X3B1T-ZZ81ACC", "U7QF2M-9X3B1T-ZZ81AC"])
 def test_what_cannot_be_a_code_is_not_hashed(typed: str) -> None:
     gate = CountingGate()
-    assert asyncio.run(RecoveryCode(gate).judge([], typed, NOW)).code == "not_a_code"
+    assert asyncio.run(RecoveryCode(gate).verify([], typed, NOW)).code == "not_a_code"
     assert gate.asked == []
 
 
-def with_codes(gate: Any, person: int = 1) -> tuple[Asked, list[str]]:
+def with_codes(gate: Any, person: int = 1) -> tuple[PendingChallenge, list[str]]:
     proof, factor_id = RecoveryCode(gate), f"set-{person}"
     new = proof.new_codes(lambda n: bytes((i * 7 + person) % 256 for i in range(n)), 1)
     new = [*new, *proof.new_codes(lambda n: bytes((i * 11 + person) % 256 for i in range(n)), 1)]
@@ -203,7 +203,7 @@ def with_codes(gate: Any, person: int = 1) -> tuple[Asked, list[str]]:
         for i, c in enumerate(new)
     )
     factor = Factor(factor_id, f"person-{person}", "recovery_codes", "", "active")
-    return put(proof, Holder(somebody(person), factors=(factor,), codes=rows)), [c.text for c in new]
+    return put(proof, Enrolments(somebody(person), factors=(factor,), codes=rows)), [c.text for c in new]
 
 
 @pytest.mark.covers("N-L3", "A-6.5.2", "INV-I5")
@@ -217,7 +217,7 @@ def test_every_answer_costs_one_hash_whether_a_row_is_there_or_not() -> None:
         ([asked], other[:2] + right[2:]),
     ]:  # fmt: skip
         gate.asked.clear()
-        asyncio.run(proof.judge(questions, typed, NOW))
+        asyncio.run(proof.verify(questions, typed, NOW))
         assert len(gate.asked) == 1
 
 
@@ -234,24 +234,24 @@ def test_a_saved_code_is_hashed_with_its_own_salt_works_once_and_leaves_the_othe
     asked, (first, second) = with_codes(real_gate)
     assert all(c.phc.startswith("$argon2id$") and first[2:].replace("-", "") not in c.phc for c in asked.holder.codes)
     assert asyncio.run(proof.hashed(Secret("A" * 16))) != asyncio.run(proof.hashed(Secret("A" * 16)))
-    verdict = asyncio.run(proof.judge([asked], first, NOW))
+    verdict = asyncio.run(proof.verify([asked], first, NOW))
     assert (verdict.code, verdict.spent, verdict.counter) == ("ok", "row-1-0", None)
     after = replace(applied(asked, verdict, NOW), prompt=asked.prompt)
-    assert asyncio.run(proof.judge([after], first, NOW)) == Verdict(code="spent")
-    assert asyncio.run(proof.judge([after], second, NOW)).spent == "row-1-1"
-    used_up = applied(after, asyncio.run(proof.judge([after], second, NOW)), NOW)
+    assert asyncio.run(proof.verify([after], first, NOW)) == Verdict(code="spent")
+    assert asyncio.run(proof.verify([after], second, NOW)).spent == "row-1-1"
+    used_up = applied(after, asyncio.run(proof.verify([after], second, NOW)), NOW)
     assert list(proof.targets(used_up.holder)) == []
 
 
 # ── codes that are sent, and a colleague's word ─────────────────────────────
 
 
-def holder_with(*contacts: tuple[str, str, str], **over: Any) -> Holder:
+def holder_with(*contacts: tuple[str, str, str], **over: Any) -> Enrolments:
     rows = tuple(
         Contact(f"c{i}", "person-1", "mail", address, role, added_at=int(at or 0), **over)
         for i, (address, role, at) in enumerate(contacts)  # type: ignore[arg-type]
     )
-    return Holder(somebody(1), rows)
+    return Enrolments(somebody(1), rows)
 
 
 @pytest.mark.covers("F7", "INV-I3", "SD-D5")
@@ -294,17 +294,17 @@ def test_the_link_alone_vouches_for_nobody() -> None:
         spoken,
         f"refuse:1:{spoken}",
     ):
-        assert asyncio.run(proof.judge([asked], typed, NOW)) == Verdict(code="not_a_code")
-    assert asyncio.run(proof.judge([asked], f"confirm:1:{spoken}", NOW)).right is asked
+        assert asyncio.run(proof.verify([asked], typed, NOW)) == Verdict(code="not_a_code")
+    assert asyncio.run(proof.verify([asked], f"confirm:1:{spoken}", NOW)).right is asked
     # What the mail's own code would be is something else.
     assert spoken != short_code(asked.key, asked.prompt.nonce, 4)
 
 
 @pytest.mark.covers("N-R4", "O-M2")
 def test_a_newer_code_is_another_one() -> None:
-    holder = Holder(somebody(1), (Contact("c1", "person-1", "sms", "+8613800138000", "backup"),))
+    holder = Enrolments(somebody(1), (Contact("c1", "person-1", "sms", "+8613800138000", "backup"),))
     old, new = put(SmsCode(), holder, 1), put(SmsCode(), holder, 2)
     code = short_code(old.key, old.prompt.nonce)
     replaced = replace(old, prompt=replace(old.prompt, ended="replaced"))
-    assert asyncio.run(SmsCode().judge([replaced, new], code, NOW)).right is None
-    assert asyncio.run(SmsCode().judge([replaced, new], short_code(new.key, new.prompt.nonce), NOW)).right is new
+    assert asyncio.run(SmsCode().verify([replaced, new], code, NOW)).right is None
+    assert asyncio.run(SmsCode().verify([replaced, new], short_code(new.key, new.prompt.nonce), NOW)).right is new

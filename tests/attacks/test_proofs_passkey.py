@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keyback.application.ports.proofs import Asked, Holder, Verdict
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Verdict
 from keyback.domain.people.factor import Factor
 from keyback.proofs.passkey.method import Passkey, can_be
 from keyback.testing.authenticator import BE, BS, UP, UV, Authenticator, b64
@@ -23,34 +23,34 @@ CHALLENGE, HANDLE = bytes(range(32)), bytes(64)
 proof = Passkey(URL)
 
 
-def enrolled(device: Authenticator, number: int = 1, handle: bytes = HANDLE) -> Holder:
+def enrolled(device: Authenticator, number: int = 1, handle: bytes = HANDLE) -> Enrolments:
     person = somebody(number)
     options = proof.registration_options(CHALLENGE, handle, "maya", "Maya Lin", "Qingyu", [])
     new = proof.verify_registration(device.create(options), CHALLENGE, handle)
     assert new is not None
     values: dict[str, Any] = {"state": "active", "data": new.data, "counter": new.counter, "lookup": new.lookup}
-    return Holder(person, factors=(Factor(f"key-{number}", person.id, "passkey", "Laptop", **values),))
+    return Enrolments(person, factors=(Factor(f"key-{number}", person.id, "passkey", "Laptop", **values),))
 
 
 def device(**over: Any) -> Authenticator:
     return Authenticator(**{"origin": URL, "rp_id": "id.example.com", **over})
 
 
-def options_of(asked: Asked) -> str:
+def options_of(asked: PendingChallenge) -> str:
     return str(proof.form([asked], "en")["options"])
 
 
-def judged(asked: Asked, answer: str) -> Verdict:
-    return asyncio.run(proof.judge([asked], answer, NOW))
+def judged(asked: PendingChallenge, answer: str) -> Verdict:
+    return asyncio.run(proof.verify([asked], answer, NOW))
 
 
 @pytest.fixture
-def pair() -> tuple[Authenticator, Asked]:
+def pair() -> tuple[Authenticator, PendingChallenge]:
     key = device()
     return key, put(proof, enrolled(key))
 
 
-def test_a_passkey_shows_two_factors_at_once(pair: tuple[Authenticator, Asked]) -> None:
+def test_a_passkey_shows_two_factors_at_once(pair: tuple[Authenticator, PendingChallenge]) -> None:
     key, asked = pair
     verdict = judged(asked, key.get(options_of(asked)))
     assert (verdict.right, verdict.code, verdict.two_factors) == (asked, "ok", True)
@@ -75,7 +75,9 @@ def test_a_passkey_shows_two_factors_at_once(pair: tuple[Authenticator, Asked]) 
     ],
     ids=str,
 )
-def test_client_data_that_does_not_fit_is_refused(pair: tuple[Authenticator, Asked], client: dict[str, Any]) -> None:
+def test_client_data_that_does_not_fit_is_refused(
+    pair: tuple[Authenticator, PendingChallenge], client: dict[str, Any]
+) -> None:
     key, asked = pair
     assert judged(asked, key.get(options_of(asked), **client)) == Verdict()
 
@@ -90,7 +92,7 @@ def test_client_data_that_does_not_fit_is_refused(pair: tuple[Authenticator, Ask
     ids=str,
 )  # fmt: skip
 def test_authenticator_data_that_does_not_fit_is_refused(
-    pair: tuple[Authenticator, Asked], change: dict[str, Any]
+    pair: tuple[Authenticator, PendingChallenge], change: dict[str, Any]
 ) -> None:
     key, asked = pair
     for name, value in change.items():
@@ -100,7 +102,7 @@ def test_authenticator_data_that_does_not_fit_is_refused(
 
 @pytest.mark.covers("W-2")
 @pytest.mark.parametrize("part", ["signature", "authenticatorData", "clientDataJSON"])
-def test_what_was_signed_cannot_be_changed(pair: tuple[Authenticator, Asked], part: str) -> None:
+def test_what_was_signed_cannot_be_changed(pair: tuple[Authenticator, PendingChallenge], part: str) -> None:
     key, asked = pair
     answer = json.loads(key.get(options_of(asked)))
     other = json.loads(device(count=9).get(options_of(asked), mark="x"))
@@ -109,7 +111,7 @@ def test_what_was_signed_cannot_be_changed(pair: tuple[Authenticator, Asked], pa
 
 
 @pytest.mark.covers("W-2", "W-3", "INV-I3")
-def test_another_key_under_the_same_id_is_refused(pair: tuple[Authenticator, Asked]) -> None:
+def test_another_key_under_the_same_id_is_refused(pair: tuple[Authenticator, PendingChallenge]) -> None:
     key, asked = pair
     fake = device(credential_id=key.credential_id, user_handle=key.user_handle)
     assert judged(asked, fake.get(options_of(asked))) == Verdict()
@@ -117,7 +119,7 @@ def test_another_key_under_the_same_id_is_refused(pair: tuple[Authenticator, Ask
 
 @pytest.mark.covers("W-3")
 @pytest.mark.parametrize("handle", [b64(b"\1" * 64), b64(b""), None, 7])
-def test_a_passkey_says_whose_it_is(pair: tuple[Authenticator, Asked], handle: Any) -> None:
+def test_a_passkey_says_whose_it_is(pair: tuple[Authenticator, PendingChallenge], handle: Any) -> None:
     key, asked = pair
     answer = key.get(options_of(asked), response={"userHandle": handle})
     assert judged(asked, answer).right is None
@@ -136,10 +138,10 @@ def test_after_a_password_the_page_names_the_persons_passkeys_and_a_handle_may_b
 
 
 @pytest.mark.covers("W-6", "INV-I5")
-def test_options_of_a_recovery_name_no_passkey(pair: tuple[Authenticator, Asked]) -> None:
+def test_options_of_a_recovery_name_no_passkey(pair: tuple[Authenticator, PendingChallenge]) -> None:
     _, asked = pair
     mine = json.loads(options_of(asked))
-    nobody = replace(asked, holder=Holder(replace(somebody(0), id="")))
+    nobody = replace(asked, holder=Enrolments(replace(somebody(0), id="")))
     assert mine == json.loads(options_of(nobody))
     assert mine["allowCredentials"] == []
     assert mine["userVerification"] == "required"
@@ -147,7 +149,7 @@ def test_options_of_a_recovery_name_no_passkey(pair: tuple[Authenticator, Asked]
 
 
 @pytest.mark.covers("W-1", "M8", "N-T2")
-def test_a_challenge_is_the_prompts_nonce_and_is_answered_once(pair: tuple[Authenticator, Asked]) -> None:
+def test_a_challenge_is_the_prompts_nonce_and_is_answered_once(pair: tuple[Authenticator, PendingChallenge]) -> None:
     key, asked = pair
     assert json.loads(options_of(asked))["challenge"] == b64(asked.prompt.nonce)
     assert len(asked.prompt.nonce) == 32
@@ -173,10 +175,10 @@ def test_a_count_that_does_not_go_up_is_refused_and_told() -> None:
 def test_of_two_passkeys_of_one_person_the_one_that_answered() -> None:
     laptop, phone = device(), device()
     one, two = enrolled(laptop).factors[0], replace(enrolled(phone).factors[0], id="key-2")
-    both = Holder(somebody(1), factors=(one, two))
+    both = Enrolments(somebody(1), factors=(one, two))
     asked = [put(proof, both, target=f.id) for f in (one, two)]
     asked = [replace(a, target=t) for a, t in zip(asked, proof.targets(both), strict=True)]
-    verdict = asyncio.run(proof.judge(asked, phone.get(options_of(asked[0])), NOW))
+    verdict = asyncio.run(proof.verify(asked, phone.get(options_of(asked[0])), NOW))
     assert verdict.right is asked[1]
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports.hashing import Verified
-from keyback.application.ports.proofs import Asked, Holder
+from keyback.application.ports.proofs import Enrolments, PendingChallenge
 from keyback.domain.people.factor import Factor
 from keyback.domain.policy.rules import TIERS, Evidence, suffices
 from keyback.domain.secret import Secret
@@ -36,13 +36,13 @@ class PlainGate:
         return Verified(phc == f"phc:{secret.reveal()}", False)
 
 
-def enrolled(proof: SecurityQuestions, used_at: int = 0) -> Holder:
+def enrolled(proof: SecurityQuestions, used_at: int = 0) -> Enrolments:
     data = asyncio.run(proof.hashed(CHOSEN))
     factor = Factor("f1", "person-1", "security_questions", "", "active", data, used_at=used_at)
-    return Holder(somebody(1), factors=(factor,))
+    return Enrolments(somebody(1), factors=(factor,))
 
 
-def key_of(proof: SecurityQuestions, asked: Asked) -> str:
+def key_of(proof: SecurityQuestions, asked: PendingChallenge) -> str:
     text = proof.form([asked], "en")["question"]
     return next(k for k, t in QUESTIONS.items() if t == text)
 
@@ -104,7 +104,7 @@ def test_the_question_stays_until_it_was_answered() -> None:
     # Answers to the other two are wrong, however often it is asked anew.
     asked = put(proof, holder)
     for key, answer in CHOSEN:
-        verdict = asyncio.run(proof.judge([asked], answer, NOW))
+        verdict = asyncio.run(proof.verify([asked], answer, NOW))
         assert (verdict.right is not None) is (key == key_of(proof, asked))
     later = {key_of(proof, put(proof, enrolled(proof, used_at))) for used_at in range(40)}
     assert later == {k for k, _ in CHOSEN}
@@ -115,10 +115,10 @@ def test_every_answer_costs_one_hash() -> None:
     gate = PlainGate()
     proof = SecurityQuestions(gate)
     asked = put(proof, enrolled(proof))
-    gone = replace(asked, holder=Holder(somebody(1)))
+    gone = replace(asked, holder=Enrolments(somebody(1)))
     for questions in ([asked], [gone], []):
         gate.asked.clear()
-        asyncio.run(proof.judge(questions, "some answer", NOW))
+        asyncio.run(proof.verify(questions, "some answer", NOW))
         assert len(gate.asked) == 1
 
 

@@ -214,7 +214,7 @@ def test_the_second_step_twice_at_once_opens_one_session_and_spends_nothing(node
 def test_a_step_before_a_change_may_be_given_twice_as_well(make_kit: Make) -> None:
     kit, _ = kit_of(make_kit)
     codes, pid, proof, db = add_codes(kit), person_id(kit), kit.services.proofs["recovery_code"], kit.services.db
-    kit.write(lambda tx: step_up.put(tx, tx.people.person(pid), "step_up", "page"))
+    kit.write(lambda tx: step_up.issue(tx, tx.people.person(pid), "step_up", "page"))
 
     async def go() -> list[Step]:
         return await asyncio.gather(*(step_up.answer(db, proof, "page", codes[0], HERE) for _ in range(BURST)))

@@ -14,7 +14,7 @@ from keyback.application.account import lockdown, readiness
 from keyback.application.enrolment import factors
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.policy.coverage import Offer, census
-from keyback.application.ports.proofs import Holder
+from keyback.application.ports.proofs import Enrolments
 from keyback.application.recovery import evidence, replace_factor
 from keyback.application.signin import sessions
 from keyback.application.signin import sign_in as signin_sign_in
@@ -309,7 +309,11 @@ def test_a_mailbox_below_the_primary_ones_domain_is_the_same_channel_everywhere(
 
     def load(tx: Any) -> Any:
         own, who = tx.contacts.of_person(pid), tx.people.person(pid)
-        return own, Holder(who, tuple(own)), readiness.outlook(Holder(who, tuple(own)), proofs, policy, "standard", 1)
+        return (
+            own,
+            Enrolments(who, tuple(own)),
+            readiness.outlook(Enrolments(who, tuple(own)), proofs, policy, "standard", 1),
+        )
 
     proofs, policy = kit.services.proofs, kit.services.policy
     own, holder, outlook = kit.read(load)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from keyback.application.ports.storage import Imported, ImportedAccount, Tx
-from keyback.domain.challenges.prompt import Prompt, Want
+from keyback.domain.challenges.prompt import ChallengeRequest, Prompt
 from keyback.domain.people.factor import Device, Factor, SavedCode
 from keyback.domain.people.person import Contact
 from keyback.storage.database import SqlDatabase
@@ -125,7 +125,7 @@ async def test_an_import_leaves_alone_what_people_added(db: Db) -> None:
 
 async def test_a_wish_is_queued_once_and_not_too_often(db: Db) -> None:
     def ask(tx: Tx, wait: int) -> bool:
-        return tx.prompts.want(Want("h" * 22, "sms_code", tx.now, tx.now + 60_000), tx.now - wait)
+        return tx.prompts.want(ChallengeRequest("h" * 22, "sms_code", tx.now, tx.now + 60_000), tx.now - wait)
 
     assert await db.write(lambda tx: ask(tx, 0))
     assert not await db.write(lambda tx: ask(tx, 120_000))

@@ -10,7 +10,7 @@ import pyotp
 import pytest
 
 from keyback.application.passwords.hashing import HashGate
-from keyback.application.ports.proofs import Asked, Holder, Proof
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof
 from keyback.application.recovery.recovery_contact import STATEMENT
 from keyback.domain.challenges.prompt import short_code
 from keyback.domain.people.factor import Factor, SavedCode
@@ -59,57 +59,57 @@ class Sent:
     def __init__(self, proof: Proof, **contact: Any) -> None:
         self.proof, self._contact = proof, contact
 
-    async def holder(self, number: int) -> Holder:
+    async def holder(self, number: int) -> Enrolments:
         values = {k: v.format(n=number) for k, v in self._contact.items()}
         person = somebody(number)
-        return Holder(person, (Contact(id=f"contact-{number}", person_id=person.id, **values),))
+        return Enrolments(person, (Contact(id=f"contact-{number}", person_id=person.id, **values),))
 
-    def answer(self, asked: Asked, now: int) -> str:
+    def answer(self, asked: PendingChallenge, now: int) -> str:
         return short_code(asked.key, asked.prompt.nonce)
 
-    def wrong(self, asked: Asked, now: int) -> str:
+    def wrong(self, asked: PendingChallenge, now: int) -> str:
         return other_digits(self.answer(asked, now))
 
-    def secrets(self, holder: Holder) -> list[str]:
+    def secrets(self, holder: Enrolments) -> list[str]:
         return [t for c in holder.contacts for t in (c.address, c.name) if t]
 
 
 class Vouched(Sent):
-    def answer(self, asked: Asked, now: int) -> str:
+    def answer(self, asked: PendingChallenge, now: int) -> str:
         return f"confirm:{STATEMENT}:{self.proof.form([asked], 'en')['digits']}"
 
-    def wrong(self, asked: Asked, now: int) -> str:
+    def wrong(self, asked: PendingChallenge, now: int) -> str:
         return f"confirm:{STATEMENT}:{other_digits(str(self.proof.form([asked], 'en')['digits']))}"
 
 
 class Apps:
     proof, bound, repeats = Totp(), False, False
 
-    async def holder(self, number: int) -> Holder:
+    async def holder(self, number: int) -> Enrolments:
         person = somebody(number)
         seed = self.proof.new_seed(hashlib.sha1(f"seed {number}".encode()).digest())
-        return Holder(
+        return Enrolments(
             person, factors=(Factor(f"factor-{number}", person.id, "totp", "Pixel", "active", {"seed": seed}),)
         )
 
-    def answer(self, asked: Asked, now: int) -> str:
+    def answer(self, asked: PendingChallenge, now: int) -> str:
         return pyotp.TOTP(asked.holder.factors[0].data["seed"]).at(now // 1000)
 
-    def wrong(self, asked: Asked, now: int) -> str:
+    def wrong(self, asked: PendingChallenge, now: int) -> str:
         return other_digits(self.answer(asked, now))
 
-    def secrets(self, holder: Holder) -> list[str]:
+    def secrets(self, holder: Enrolments) -> list[str]:
         return [holder.factors[0].data["seed"]]
 
 
 class Codes:
     bound, repeats = False, False
-    _made: dict[int, tuple[Holder, str]] = {}
+    _made: dict[int, tuple[Enrolments, str]] = {}
 
     def __init__(self, gate: HashGate) -> None:
         self.proof = RecoveryCode(gate)
 
-    async def holder(self, number: int) -> Holder:
+    async def holder(self, number: int) -> Enrolments:
         if number not in self._made:
             person, factor_id = somebody(number), f"factor-{number}"
             new = self.proof.new_codes(stream(f"person {number}"), 2)
@@ -119,25 +119,25 @@ class Codes:
                 for i, (c, phc) in enumerate(zip(new, hashes, strict=True))
             )
             factor = Factor(factor_id, person.id, "recovery_codes", "", "active")
-            self._made[number] = Holder(person, factors=(factor,), codes=rows), new[0].text
+            self._made[number] = Enrolments(person, factors=(factor,), codes=rows), new[0].text
         return self._made[number][0]
 
-    def answer(self, asked: Asked, now: int) -> str:
+    def answer(self, asked: PendingChallenge, now: int) -> str:
         return self._made[int(asked.holder.person.id.removeprefix("person-"))][1]
 
-    def wrong(self, asked: Asked, now: int) -> str:
+    def wrong(self, asked: PendingChallenge, now: int) -> str:
         right = self.answer(asked, now)
         return right[:-1] + ("0" if right[-1] != "0" else "1")
 
-    def secrets(self, holder: Holder) -> list[str]:
+    def secrets(self, holder: Enrolments) -> list[str]:
         return [c.phc for c in holder.codes]
 
 
 class Keys:
     proof, bound, repeats = Passkey("https://id.example.com"), True, False
-    _made: dict[int, tuple[Holder, Authenticator]] = {}
+    _made: dict[int, tuple[Enrolments, Authenticator]] = {}
 
-    async def holder(self, number: int) -> Holder:
+    async def holder(self, number: int) -> Enrolments:
         if number not in self._made:
             person, handle = somebody(number), bytes([number]) * 64
             key = Authenticator("https://id.example.com", "id.example.com")
@@ -145,46 +145,46 @@ class Keys:
             new = self.proof.verify_registration(key.create(options), bytes(32), handle)
             assert new is not None
             factor = Factor(f"factor-{number}", person.id, "passkey", "Laptop", "active", new.data, lookup=new.lookup)
-            self._made[number] = Holder(person, factors=(factor,)), key
+            self._made[number] = Enrolments(person, factors=(factor,)), key
         return self._made[number][0]
 
-    def answer(self, asked: Asked, now: int) -> str:
+    def answer(self, asked: PendingChallenge, now: int) -> str:
         key = self._made[int(asked.holder.person.id.removeprefix("person-"))][1]
         return key.get(str(self.proof.form([asked], "en")["options"]))
 
-    def wrong(self, asked: Asked, now: int) -> str:
+    def wrong(self, asked: PendingChallenge, now: int) -> str:
         return self.answer(replace(asked, prompt=replace(asked.prompt, nonce=bytes(32))), now)
 
-    def secrets(self, holder: Holder) -> list[str]:
+    def secrets(self, holder: Enrolments) -> list[str]:
         return [holder.factors[0].data[k] for k in ("credential_id", "public_key", "user_handle")]
 
 
 class Questions:
     bound, repeats = False, True
-    _made: dict[int, Holder] = {}
+    _made: dict[int, Enrolments] = {}
 
     def __init__(self, gate: HashGate) -> None:
         self.proof = SecurityQuestions(gate)
 
-    async def holder(self, number: int) -> Holder:
+    async def holder(self, number: int) -> Enrolments:
         if number not in self._made:
             person = somebody(number)
             chosen = [(key, f"Lantern {key} {number}") for key in ("toy", "sea", "pay")]
             assert not self.proof.faults(chosen, [person.name])
             data = await self.proof.hashed(chosen)
             factor = Factor(f"factor-{number}", person.id, "security_questions", "", "active", data)
-            self._made[number] = Holder(person, factors=(factor,))
+            self._made[number] = Enrolments(person, factors=(factor,))
         return self._made[number]
 
-    def answer(self, asked: Asked, now: int) -> str:
+    def answer(self, asked: PendingChallenge, now: int) -> str:
         text = self.proof.form([asked], "en")["question"]
         key = next(k for k, t in QUESTIONS.items() if t == text)
         return f"lantern, {key}{asked.holder.person.id.removeprefix('person-')}"
 
-    def wrong(self, asked: Asked, now: int) -> str:
+    def wrong(self, asked: PendingChallenge, now: int) -> str:
         return "a paper boat"
 
-    def secrets(self, holder: Holder) -> list[str]:
+    def secrets(self, holder: Enrolments) -> list[str]:
         return [a["phc"] for a in holder.factors[0].data["answers"]]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import create_engine, text
 
 from keyback.application.ports.storage import Tx
-from keyback.domain.challenges.prompt import Want
+from keyback.domain.challenges.prompt import ChallengeRequest
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.sql.schema import metadata
@@ -30,7 +30,7 @@ def test_columns_of_the_next_version_are_in_nobodys_way(database_url: str, keyri
 
             def ask(tx: Tx) -> None:
                 tx.intakes.add([intake("a" * 22)])
-                tx.prompts.want(Want("a" * 22, "totp", now, now + 60_000), now)
+                tx.prompts.want(ChallengeRequest("a" * 22, "totp", now, now + 60_000), now)
 
             await db.write(ask)
             taken = await db.write(lambda tx: tx.intakes.claim(10))

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from keyback.application.ports.proofs import Holder, Verdict
+from keyback.application.ports.proofs import Enrolments, Verdict
 from keyback.domain.people.factor import Factor
 from keyback.proofs.passkey.method import Passkey
 from keyback.testing.proofs import NOW, put, somebody
@@ -34,7 +34,7 @@ class Desk:
     """The smallest site with passkeys: `/new` makes one, `/prove` asks for it."""
 
     proof: Any = None
-    person: Holder = field(default_factory=lambda: Holder(somebody(1)))
+    person: Enrolments = field(default_factory=lambda: Enrolments(somebody(1)))
     purpose: str = "recovery"
     serial: int = 0
     verdict: Verdict | None = None
@@ -49,7 +49,7 @@ class Desk:
             self.person = replace(self.person, factors=(factor,))
             return self._html("<h1>Kept</h1>")
         if answer:
-            self.verdict = await self.proof.judge([self._asked()], answer, NOW)
+            self.verdict = await self.proof.verify([self._asked()], answer, NOW)
             return self._html(f"<h1>{self.verdict.code}</h1>")
         self.serial += 1
         if how == "create":
@@ -169,7 +169,7 @@ def test_a_recorded_answer_is_worth_nothing_for_the_next_challenge(desk: tuple[D
 
 def test_a_browser_without_passkeys_says_so(desk: tuple[Desk, str], tab: Page) -> None:
     tab.add_init_script("delete window.PublicKeyCredential")
-    desk[0].person = Holder(somebody(1), factors=(Factor("key-1", "person-1", "passkey", "", "active"),))
+    desk[0].person = Enrolments(somebody(1), factors=(Factor("key-1", "person-1", "passkey", "", "active"),))
     tab.goto(f"{desk[1]}/prove")
     expect(tab.get_by_text("This browser has none.")).to_be_visible()
     expect(tab.get_by_role("button", name="Use a passkey")).to_be_hidden()

@@ -107,7 +107,7 @@ def test_fifty_guesses_at_once_are_compared_ten_times(centre: Centre, monkeypatc
     monkeypatch.setattr(s.gate, "verify", count)
 
     async def all_at_once() -> list[step_up.Fault]:
-        tries = (step_up.knows(s.db, s.gate, session, Secret(f"guess {n}"), HERE) for n in range(50))
+        tries = (step_up.verify_current_password(s.db, s.gate, session, Secret(f"guess {n}"), HERE) for n in range(50))
         return [fault for fault, _ in await asyncio.gather(*tries)]
 
     faults = centre.at.run(all_at_once())

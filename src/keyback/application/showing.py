@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 
-from keyback.application.ports.proofs import Asked, Proof
+from keyback.application.ports.proofs import PendingChallenge, Proof
 
 Fits = Callable[[str], bool]
 """Whether something is what a form was drawn for, from the words for it."""
@@ -19,6 +19,6 @@ def anything(_: str) -> bool:
     return True
 
 
-def question(proof: Proof, asked: Sequence[Asked]) -> str:
+def question(proof: Proof, asked: Sequence[PendingChallenge]) -> str:
     """Words for the question that a page shows: the same in every language, others for another challenge."""
     return f"{proof.name}\0{json.dumps(dict(proof.form(asked, 'en')), sort_keys=True, default=str)}"

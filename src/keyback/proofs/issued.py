@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
-from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
 from keyback.domain.challenges.prompt import SHORT_DIGITS, SHORT_LIFE, short_code
 from keyback.domain.people.person import Contact
 from keyback.domain.policy.rules import ProofClass
@@ -29,22 +29,22 @@ class IssuedCode(ABC):
     life_ms = SHORT_LIFE
 
     @abstractmethod
-    def targets(self, holder: Holder) -> Sequence[Target]: ...
+    def targets(self, holder: Enrolments) -> Sequence[Target]: ...
 
-    def own(self, holder: Holder) -> Sequence[Contact]:
+    def own(self, holder: Enrolments) -> Sequence[Contact]:
         """This person's own addresses that this carrier reaches, oldest first."""
         mine = question.contacts(holder, lambda c: c.channel == self.carrier and c.role != "recovery")
         return sorted(mine, key=lambda c: (c.added_at, c.id))
 
-    def form(self, asked: Sequence[Asked], locale: str) -> Mapping[str, object]:
+    def form(self, asked: Sequence[PendingChallenge], locale: str) -> Mapping[str, object]:
         return {"digits": SHORT_DIGITS}
 
-    async def judge(self, asked: Sequence[Asked], answer: str, now: int) -> Verdict:
+    async def verify(self, asked: Sequence[PendingChallenge], answer: str, now: int) -> Verdict:
         """Compares with each live question's code, each in constant time; a code means nothing without its question."""
         typed = question.digits(answer, SHORT_DIGITS)
         if typed is None:
             return Verdict(code="not_a_code")
-        right: Asked | None = None
+        right: PendingChallenge | None = None
         for a in question.live(self.name, asked, now):
             same = hmac.compare_digest(short_code(a.key, a.prompt.nonce), typed)
             if same and right is None and question.meant(a, a.holder.contacts, now) is not None:

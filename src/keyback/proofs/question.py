@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, TypeVar
 
-from keyback.application.ports.proofs import Asked, Holder
+from keyback.application.ports.proofs import Enrolments, PendingChallenge
 from keyback.domain.people.factor import Factor
 from keyback.domain.people.person import Contact
 
@@ -19,17 +19,17 @@ READ = 64  # characters of a typed code that are looked at; the longest code has
 _KEYS = str.maketrans("０１２３４５６７８９－　", "0123456789- ")
 
 
-def contacts(holder: Holder, fits: Callable[[Contact], bool]) -> Iterator[Contact]:
+def contacts(holder: Enrolments, fits: Callable[[Contact], bool]) -> Iterator[Contact]:
     """Confirmed addresses of this person that fit."""
     return (c for c in holder.contacts if c.person_id == holder.person.id and c.state == "confirmed" and fits(c))
 
 
-def factors(holder: Holder, kind: str) -> Iterator[Factor]:
+def factors(holder: Enrolments, kind: str) -> Iterator[Factor]:
     """Active factors of this kind of this person."""
     return (f for f in holder.factors if f.person_id == holder.person.id and f.state == "active" and f.kind == kind)
 
 
-def live(name: str, asked: Sequence[Asked], now: int) -> list[Asked]:
+def live(name: str, asked: Sequence[PendingChallenge], now: int) -> list[PendingChallenge]:
     """The questions of this proof that may be answered at `now` (ms): not over, and the person the same as then."""
     return [
         a
@@ -44,7 +44,7 @@ def live(name: str, asked: Sequence[Asked], now: int) -> list[Asked]:
     ]
 
 
-def meant(a: Asked, enrolled: Sequence[Enrolled], now: int) -> Enrolled | None:
+def meant(a: PendingChallenge, enrolled: Sequence[Enrolled], now: int) -> Enrolled | None:
     """What the question is put to; None where it may not answer it.
 
     Active or confirmed, and for a recovery cooled in. To enrol is to prove something that is still pending (M5).

@@ -18,7 +18,7 @@ from typing import Any, Protocol, get_args
 
 import pytest
 
-from keyback.application.ports.proofs import Asked, Holder, Proof, Verdict
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof, Verdict
 from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt
 from keyback.domain.people.person import Person
 from keyback.domain.policy.rules import ProofClass
@@ -40,20 +40,20 @@ class ProofHarness(Protocol):
     bound: bool
     repeats: bool
 
-    async def holder(self, number: int) -> Holder:
+    async def holder(self, number: int) -> Enrolments:
         """Person number so-and-so with one thing enrolled, usable since long ago; the same for the same number, and for
         another number one with other secrets and addresses."""
         ...
 
-    def answer(self, asked: Asked, now: int) -> str:
+    def answer(self, asked: PendingChallenge, now: int) -> str:
         """The right answer at `now` (ms)."""
         ...
 
-    def wrong(self, asked: Asked, now: int) -> str:
+    def wrong(self, asked: PendingChallenge, now: int) -> str:
         """A wrong one that looks right."""
         ...
 
-    def secrets(self, holder: Holder) -> list[str]:
+    def secrets(self, holder: Enrolments) -> list[str]:
         """What must never show in a hint, a repr or a log: addresses, names of other people, seeds, answers."""
         ...
 
@@ -62,7 +62,7 @@ def somebody(number: int) -> Person:
     return Person(f"person-{number}", f"Maya {number}", "en", "standard", "active", security_version=3)
 
 
-def put(proof: Proof, holder: Holder, serial: int = 1, /, **over: Any) -> Asked:
+def put(proof: Proof, holder: Enrolments, serial: int = 1, /, **over: Any) -> PendingChallenge:
     """A question to the first thing that this person has enrolled, put a minute before `NOW`.
 
     Args:
@@ -75,10 +75,10 @@ def put(proof: Proof, holder: Holder, serial: int = 1, /, **over: Any) -> Asked:
         "security_version": holder.person.security_version, "created_at": NOW - 60_000,
         "expires_at": NOW - 60_000 + proof.life_ms, "handle": "handle", "target": target.id, "key_id": "k1",
     }  # fmt: skip
-    return Asked(Prompt(**values | over), holder, target, KEY)
+    return PendingChallenge(Prompt(**values | over), holder, target, KEY)
 
 
-def applied(asked: Asked, verdict: Verdict, now: int) -> Asked:
+def applied(asked: PendingChallenge, verdict: Verdict, now: int) -> PendingChallenge:
     """The question as storage leaves it after this verdict."""
     holder = asked.holder
     factors = tuple(
@@ -95,7 +95,7 @@ def applied(asked: Asked, verdict: Verdict, now: int) -> Asked:
     )
 
 
-def with_enrolled(holder: Holder, contact: dict[str, Any], factor: dict[str, Any]) -> Holder:
+def with_enrolled(holder: Enrolments, contact: dict[str, Any], factor: dict[str, Any]) -> Enrolments:
     """The same person with everything enrolled changed alike."""
     return replace(
         holder,
@@ -148,12 +148,12 @@ class ProofContract:
             assert list(harness.proof.targets(with_enrolled(holder, {"state": state}, {"state": state}))) == []
         foreign = {"person_id": "person-2"}
         assert list(harness.proof.targets(with_enrolled(holder, foreign, foreign))) == []
-        assert list(harness.proof.targets(Holder(somebody(1)))) == []
+        assert list(harness.proof.targets(Enrolments(somebody(1)))) == []
 
     @pytest.mark.covers("INV-I5")
     async def test_a_form_for_nobody_has_the_same_shape(self, harness: ProofHarness) -> None:
         asked = put(harness.proof, await harness.holder(1))
-        stranger = replace(asked, holder=Holder(replace(somebody(0), id="")))
+        stranger = replace(asked, holder=Enrolments(replace(somebody(0), id="")))
         for locale in ("en", "zh_CN"):
             forms = [harness.proof.form(a, locale) for a in ([], [asked], [stranger])]
             assert forms[1] == harness.proof.form([asked], locale)
@@ -168,31 +168,31 @@ class ProofContract:
     async def test_the_right_answer_is_taken_once(self, harness: ProofHarness) -> None:
         asked = put(harness.proof, await harness.holder(1))
         typed = harness.answer(asked, NOW)
-        verdict = await harness.proof.judge([asked], typed, NOW)
+        verdict = await harness.proof.verify([asked], typed, NOW)
         assert verdict.right is asked
         assert verdict.code == "ok"
         after = applied(asked, verdict, NOW)
-        assert (await harness.proof.judge([after], typed, NOW)).right is None
+        assert (await harness.proof.verify([after], typed, NOW)).right is None
         again = put(harness.proof, after.holder, 2) if harness.proof.targets(after.holder) else after
         if not harness.repeats:
-            assert (await harness.proof.judge([again], typed, NOW)).right is None
+            assert (await harness.proof.verify([again], typed, NOW)).right is None
 
     async def test_judging_twice_says_the_same(self, harness: ProofHarness) -> None:
         asked = put(harness.proof, await harness.holder(1))
         typed = harness.answer(asked, NOW)
-        assert await harness.proof.judge([asked], typed, NOW) == await harness.proof.judge([asked], typed, NOW)
+        assert await harness.proof.verify([asked], typed, NOW) == await harness.proof.verify([asked], typed, NOW)
 
     async def test_of_several_questions_the_one_that_was_answered(self, harness: ProofHarness) -> None:
         asked = [put(harness.proof, await harness.holder(n)) for n in (1, 2, 3)]
         for a in asked:
-            verdict = await harness.proof.judge(asked, harness.answer(a, NOW), NOW)
+            verdict = await harness.proof.verify(asked, harness.answer(a, NOW), NOW)
             assert verdict.right is a
 
     # ── wrong ones ──────────────────────────────────────────────────────────
 
     async def test_a_wrong_answer_is_wrong(self, harness: ProofHarness) -> None:
         asked = put(harness.proof, await harness.holder(1))
-        verdict = await harness.proof.judge([asked], harness.wrong(asked, NOW), NOW)
+        verdict = await harness.proof.verify([asked], harness.wrong(asked, NOW), NOW)
         assert verdict.right is None
         assert verdict.code == "wrong"
 
@@ -218,7 +218,7 @@ class ProofContract:
     async def test_rubbish_is_refused_without_a_fuss(self, harness: ProofHarness, typed: str) -> None:
         asked = put(harness.proof, await harness.holder(1))
         for questions in ([asked], []):
-            verdict = await harness.proof.judge(questions, typed, NOW)
+            verdict = await harness.proof.verify(questions, typed, NOW)
             assert verdict.right is None
             assert verdict.counter is None
             assert verdict.spent == ""
@@ -228,33 +228,33 @@ class ProofContract:
         typed = harness.answer(asked, NOW)
         foreign = typed.translate(str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩"))
         if foreign != typed:
-            assert (await harness.proof.judge([asked], foreign, NOW)).right is None
+            assert (await harness.proof.verify([asked], foreign, NOW)).right is None
 
     @pytest.mark.covers("INV-I3", "A-6.6.2", "D5")
     async def test_somebody_elses_answer_is_refused(self, harness: ProofHarness) -> None:
         mine, theirs = put(harness.proof, await harness.holder(1)), put(harness.proof, await harness.holder(2))
-        assert (await harness.proof.judge([mine], harness.answer(theirs, NOW), NOW)).right is None
+        assert (await harness.proof.verify([mine], harness.answer(theirs, NOW), NOW)).right is None
 
     @pytest.mark.covers("D9", "A-6.6.2")
     async def test_the_answer_to_another_question_is_refused(self, harness: ProofHarness) -> None:
         holder = await harness.holder(1)
         one, two = put(harness.proof, holder, 1), put(harness.proof, holder, 2)
         if harness.bound:
-            assert (await harness.proof.judge([one], harness.answer(two, NOW), NOW)).right is None
+            assert (await harness.proof.verify([one], harness.answer(two, NOW), NOW)).right is None
 
     async def test_a_question_of_another_proof_is_not_ours(self, harness: ProofHarness) -> None:
         asked = put(harness.proof, await harness.holder(1), proof="something_else")
-        assert (await harness.proof.judge([asked], harness.answer(asked, NOW), NOW)).right is None
+        assert (await harness.proof.verify([asked], harness.answer(asked, NOW), NOW)).right is None
 
     @pytest.mark.covers("N-O2")
     async def test_a_question_that_is_over_cannot_be_answered(self, harness: ProofHarness) -> None:
         asked = put(harness.proof, await harness.holder(1))
         over = asked.prompt.expires_at
-        assert (await harness.proof.judge([asked], harness.answer(asked, over - 1), over - 1)).right is asked
-        assert (await harness.proof.judge([asked], harness.answer(asked, over), over)).right is None
+        assert (await harness.proof.verify([asked], harness.answer(asked, over - 1), over - 1)).right is asked
+        assert (await harness.proof.verify([asked], harness.answer(asked, over), over)).right is None
         for ending in ("used", "replaced", "stopped", "refused", "spent"):
             ended = replace(asked, prompt=replace(asked.prompt, ended=ending))
-            assert (await harness.proof.judge([ended], harness.answer(asked, NOW), NOW)).right is None
+            assert (await harness.proof.verify([ended], harness.answer(asked, NOW), NOW)).right is None
 
     @pytest.mark.covers("N-T3", "A-6.5.6")
     async def test_what_changed_meanwhile_voids_the_question(self, harness: ProofHarness) -> None:
@@ -264,21 +264,21 @@ class ProofContract:
         others = with_enrolled(holder, {"person_id": "person-2"}, {"person_id": "person-2"})
         newer = replace(holder, person=replace(holder.person, security_version=4))
         off = replace(holder, person=replace(holder.person, state="disabled"))
-        for changed in (gone, others, newer, off, Holder(holder.person)):
-            assert (await harness.proof.judge([replace(asked, holder=changed)], typed, NOW)).right is None
+        for changed in (gone, others, newer, off, Enrolments(holder.person)):
+            assert (await harness.proof.verify([replace(asked, holder=changed)], typed, NOW)).right is None
 
     @pytest.mark.covers("F1")
     async def test_what_was_added_lately_cannot_recover(self, harness: ProofHarness) -> None:
         holder = with_enrolled(await harness.holder(1), {"usable_from": NOW + 1}, {"usable_from": NOW + 1})
         asked = put(harness.proof, holder)
-        assert (await harness.proof.judge([asked], harness.answer(asked, NOW), NOW)).right is None
+        assert (await harness.proof.verify([asked], harness.answer(asked, NOW), NOW)).right is None
 
     @pytest.mark.covers("INV-I5")
     async def test_where_nothing_is_asked_the_answer_is_as_for_a_wrong_one(self, harness: ProofHarness) -> None:
         asked = put(harness.proof, await harness.holder(1))
         wrong = harness.wrong(asked, NOW)
-        assert await harness.proof.judge([], wrong, NOW) == await harness.proof.judge([asked], wrong, NOW)
-        assert (await harness.proof.judge([], harness.answer(asked, NOW), NOW)).right is None
+        assert await harness.proof.verify([], wrong, NOW) == await harness.proof.verify([asked], wrong, NOW)
+        assert (await harness.proof.verify([], harness.answer(asked, NOW), NOW)).right is None
 
     # ── silence ─────────────────────────────────────────────────────────────
 
@@ -287,7 +287,7 @@ class ProofContract:
         asked = put(harness.proof, await harness.holder(1))
         typed = harness.answer(asked, NOW)
         with caplog.at_level(logging.DEBUG):
-            verdicts = [await harness.proof.judge([asked], t, NOW) for t in (typed, harness.wrong(asked, NOW), "")]
+            verdicts = [await harness.proof.verify([asked], t, NOW) for t in (typed, harness.wrong(asked, NOW), "")]
         bare = [replace(v, right=None) for v in verdicts]
         addresses = {c.address for c in asked.holder.contacts} | {c.name for c in asked.holder.contacts}
         text = f"{harness.proof!r} {bare!r} {caplog.text}"

@@ -62,7 +62,7 @@ async def change(s: Services, session: Session, current: Secret, candidate: Secr
         Refusal: `conflict` when the password was changed meanwhile, `over` when the session ended.
     """
     who = await s.db.read(lambda tx: subject(tx, s, session))
-    fault, before = await step_up.knows(s.db, s.gate, session, current, origin)
+    fault, before = await step_up.verify_current_password(s.db, s.gate, session, current, origin)
     if fault:  # whether it was used before is for those to hear who know the current one
         return Faults(fault, validation.judge_alone(s, candidate.reveal(), who.context, who.with_factor))
     broken = await validation.judge(s, candidate, who.context, who.with_factor, [session.account_id])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Literal
 
-from keyback.application.ports.proofs import Holder, Proof
+from keyback.application.ports.proofs import Enrolments, Proof
 from keyback.domain.people.ages import aged_ids, living
 from keyback.domain.people.factor import BOUND, Factor
 from keyback.domain.people.person import Contact, Tier, channel_of, one_domain
@@ -37,7 +37,9 @@ class Outlook:
     advice: Advice = ""
 
 
-def outlook(holder: Holder, proofs: Mapping[str, Proof], policy: Policy, tier: Tier, now: int) -> tuple[Outlook, ...]:
+def outlook(
+    holder: Enrolments, proofs: Mapping[str, Proof], policy: Policy, tier: Tier, now: int
+) -> tuple[Outlook, ...]:
     """One line for each mishap.
 
     Args:
@@ -48,7 +50,9 @@ def outlook(holder: Holder, proofs: Mapping[str, Proof], policy: Policy, tier: T
     return tuple(_one(m, holder, proofs, policy, tier, now) for m in MISHAPS)
 
 
-def _one(mishap: Mishap, holder: Holder, proofs: Mapping[str, Proof], policy: Policy, tier: Tier, now: int) -> Outlook:
+def _one(
+    mishap: Mishap, holder: Enrolments, proofs: Mapping[str, Proof], policy: Policy, tier: Tier, now: int
+) -> Outlook:
     left = _after(mishap, holder)
     ready = replace(
         left,
@@ -67,7 +71,7 @@ def _one(mishap: Mishap, holder: Holder, proofs: Mapping[str, Proof], policy: Po
     return Outlook(mishap, advice=_advice(left, proofs, policy, wanted, now))
 
 
-def _after(mishap: Mishap, h: Holder) -> Holder:
+def _after(mishap: Mishap, h: Enrolments) -> Enrolments:
     """What is left when it has happened. A passkey that is synced survives a device; saved codes survive all."""
     lost: dict[Mishap, Callable[[Contact | Factor], bool]] = {
         "password": lambda _: False,
@@ -105,7 +109,7 @@ def _primary_mail(x: Contact | Factor) -> bool:
     return isinstance(x, Contact) and x.channel == "mail" and x.role == "primary"
 
 
-def _evidence(h: Holder, proofs: Mapping[str, Proof], policy: Policy, tier: Tier, now: int) -> list[Evidence]:
+def _evidence(h: Enrolments, proofs: Mapping[str, Proof], policy: Policy, tier: Tier, now: int) -> list[Evidence]:
     aged = aged_ids(h.contacts, now, policy.ages)
     out = [
         Evidence("email_link", "issued", channel_of(c, h.contacts), 0)
@@ -127,7 +131,7 @@ def _fewest(evidence: Iterable[Evidence], tier: Tier, policy: Policy) -> tuple[s
     return ()
 
 
-def _advice(left: Holder, proofs: Mapping[str, Proof], policy: Policy, tier: Tier, now: int) -> Advice:
+def _advice(left: Enrolments, proofs: Mapping[str, Proof], policy: Policy, tier: Tier, now: int) -> Advice:
     """The one thing that would open a way, the easiest first; tried out as if it were there."""
     have = _evidence(left, proofs, policy, tier, now)
     trial: tuple[tuple[Advice, str], ...] = (

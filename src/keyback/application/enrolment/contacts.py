@@ -16,7 +16,7 @@ from keyback.application.notifications.account_changes import masked, notify_acc
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin, device_words
 from keyback.application.people import address_changes
-from keyback.application.ports.proofs import Asked, Holder, Proof, Target
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof, Target
 from keyback.application.ports.storage import Database, Job, Tx
 from keyback.application.throttling.mail_quota import Ask, may_send
 from keyback.domain import tokens
@@ -165,14 +165,14 @@ async def confirm(
     if proof is None or asked.prompt.proof == INVITED:
         raise Refusal("over")
     now = await db.read(lambda tx: tx.now)
-    verdict = await proof.judge([asked], typed[:64], now)
+    verdict = await proof.verify([asked], typed[:64], now)
     if verdict.right is None:
         return "not_a_code" if verdict.code == "not_a_code" else "wrong"
     await db.write(lambda tx: mark_confirmed(tx, asked.prompt, origin))
     return "confirmed"
 
 
-def _count(tx: Tx, person: Person, contact_id: str) -> Asked | None:
+def _count(tx: Tx, person: Person, contact_id: str) -> PendingChallenge | None:
     """Counts first (D1)."""
     found = pending(tx, person.id, contact_id)
     if found is None or found[1] is None:
@@ -186,7 +186,7 @@ def _count(tx: Tx, person: Person, contact_id: str) -> Asked | None:
         return None
     now = tx.people.person(person.id) or person
     key_of = tx.seals.derive("prompt", prompt.key_id)
-    return Asked(prompt, Holder(now, (contact,)), Target(contact.id, ""), key_of)
+    return PendingChallenge(prompt, Enrolments(now, (contact,)), Target(contact.id, ""), key_of)
 
 
 def mark_confirmed(tx: Tx, prompt: Prompt, origin: Origin) -> None:

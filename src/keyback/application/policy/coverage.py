@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final, Literal
 
 from keyback.application.ports.enrolment_storage import Everything
-from keyback.application.ports.proofs import Holder, Proof
+from keyback.application.ports.proofs import Enrolments, Proof
 from keyback.application.ports.storage import Database, Tx
 from keyback.domain.people.ages import aged_ids, living
 from keyback.domain.people.factor import weighing
@@ -66,7 +66,7 @@ def evidence_of(e: Everything, offer: Offer, now: int) -> list[Evidence]:
     contacts = living((c for c in e.contacts if c.usable_from <= now), now, ages)
     aged = aged_ids(contacts, now, ages)
     factors = tuple(f for f in e.factors if f.usable_from <= now)
-    holder = Holder(e.person, contacts, factors, e.codes)
+    holder = Enrolments(e.person, contacts, factors, e.codes)
     shown = _mailed(e, now)
     for name, proof in offer.proofs.items():
         if proof.kind != "knowledge" and offer.policy.takes(name):

@@ -35,7 +35,7 @@ class MakesCodes(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class Enrolments:
     """A person with what they have enrolled that may recover now: confirmed contacts, active factors, all cooled in."""
 
     person: Person
@@ -60,7 +60,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PendingChallenge:
     """A live question with all that its answer is judged by.
 
     Args:
@@ -68,7 +68,7 @@ class Asked:
     """
 
     prompt: Prompt
-    holder: Holder
+    holder: Enrolments
     target: Target
     key: bytes = field(repr=False)
 
@@ -86,7 +86,7 @@ class Verdict:
         suspicious: worth an audit event, such as a signature count that went down (W-4).
     """
 
-    right: Asked | None = None
+    right: PendingChallenge | None = None
     code: str = "wrong"
     counter: int | None = None
     spent: str = ""
@@ -114,15 +114,15 @@ class Proof(Protocol):
         """How long a question waits for its answer."""
         ...
 
-    def targets(self, holder: Holder) -> Sequence[Target]:
+    def targets(self, holder: Enrolments) -> Sequence[Target]:
         """What of this person's it can be put to; empty where nothing fitting is enrolled."""
         ...
 
-    def form(self, asked: Sequence[Asked], locale: str) -> Mapping[str, object]:
+    def form(self, asked: Sequence[PendingChallenge], locale: str) -> Mapping[str, object]:
         """What the page needs beyond a field for the answer, such as a WebAuthn challenge or a question's text. With
         nothing asked it gives something of the same shape, so that a page tells nothing about who is meant."""
         ...
 
-    async def judge(self, asked: Sequence[Asked], answer: str, now: int) -> Verdict:
+    async def verify(self, asked: Sequence[PendingChallenge], answer: str, now: int) -> Verdict:
         """Judges an answer to any of these questions; does the same work where nothing was asked."""
         ...

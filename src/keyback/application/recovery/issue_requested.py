@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 
 from keyback.application.notifications.notify import tell_asked, username_of
 from keyback.application.origin import device_words
-from keyback.application.ports.proofs import Holder, Proof, Target
+from keyback.application.ports.proofs import Enrolments, Proof, Target
 from keyback.application.ports.storage import Intake, Job, Match, Tx
 from keyback.application.recovery.methods import SHOWN, holder_of, may_ask, nonce_for
 from keyback.application.recovery.resolve import join
 from keyback.application.throttling.fairness import behind
 from keyback.application.throttling.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
 from keyback.domain import tokens
-from keyback.domain.challenges.prompt import Prompt, Want, link_token
+from keyback.domain.challenges.prompt import ChallengeRequest, Prompt, link_token
 from keyback.domain.errors import Refusal
 from keyback.domain.policy.rules import Policy
 from keyback.domain.recovery import case as dc
@@ -30,7 +30,7 @@ LETTERS = {"mail": "mail_code", "sms": "sms_code", "im": "im_code"}
 
 
 @dataclass(frozen=True, slots=True)
-class Put:
+class Issued:
     """Counts of one batch: wishes that were looked at, and messages that were over a quota, by what it protects."""
 
     wants: int = 0
@@ -38,10 +38,10 @@ class Put:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wish:
+class _Request:
     """One question to one person; `ask` where a message carries it."""
 
-    want: Want
+    want: ChallengeRequest
     intake: Intake
     match: Match
     proof: Proof
@@ -49,9 +49,9 @@ class _Wish:
     ask: Ask | None
 
 
-def resolve_wants(
+def issue_requested(
     tx: Tx, proofs: Mapping[str, Proof], policy: Policy, limit: int = LIMIT, whole: InstallationQuota = NO_LIMIT
-) -> Put:
+) -> Issued:
     """Puts the questions that pages asked for.
 
     Args:
@@ -63,16 +63,16 @@ def resolve_wants(
     if not asks:
         for w in wishes:
             _put(tx, w, None)
-        return Put(len(wants))
+        return Issued(len(wants))
     quota = MailQuota(tx, asks, whole)
     for w in wishes:
         _put(tx, w, quota)
     quota.settle()
-    return Put(len(wants), quota.withheld)
+    return Issued(len(wants), quota.withheld)
 
 
-def _wishes(tx: Tx, wants: Sequence[Want], proofs: Mapping[str, Proof], policy: Policy) -> list[_Wish]:
-    out: list[_Wish] = []
+def _wishes(tx: Tx, wants: Sequence[ChallengeRequest], proofs: Mapping[str, Proof], policy: Policy) -> list[_Request]:
+    out: list[_Request] = []
     for want in wants:
         intake = tx.intakes.get(want.handle)
         proof = proofs.get(want.proof)
@@ -88,11 +88,11 @@ def _wishes(tx: Tx, wants: Sequence[Want], proofs: Mapping[str, Proof], policy: 
             if proof.carrier:
                 targets = targets[:1]  # one message at a time, to the address that was chosen
             ask = _asks(tx, intake, holder, targets[0]) if proof.carrier and targets else None
-            out.append(_Wish(want, intake, match, proof, targets, ask))
+            out.append(_Request(want, intake, match, proof, targets, ask))
     return out
 
 
-def _asks(tx: Tx, intake: Intake, holder: Holder, target: Target) -> Ask | None:
+def _asks(tx: Tx, intake: Intake, holder: Enrolments, target: Target) -> Ask | None:
     contact = next((c for c in holder.contacts if c.id == target.id), None)
     if contact is None:
         return None
@@ -118,7 +118,7 @@ def _meant(tx: Tx, intake: Intake) -> Sequence[Match]:
     return [m for m in found if m.person.state == "active"] if len(found) <= MOST_PEOPLE else ()
 
 
-def _put(tx: Tx, w: _Wish, quota: MailQuota | None) -> None:
+def _put(tx: Tx, w: _Request, quota: MailQuota | None) -> None:
     intake, match, proof, want, targets = w.intake, w.match, w.proof, w.want, w.targets
     case = join(tx, intake, match) if targets else None
     if case is None or (proof.carrier and w.ask is None):

@@ -15,7 +15,7 @@ from typing import Literal
 
 from keyback.application import showing
 from keyback.application.origin import Origin
-from keyback.application.ports.proofs import Asked, Holder, Proof, Target, Verdict
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof, Target, Verdict
 from keyback.application.ports.storage import Database, Seals, Tx
 from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here
@@ -23,7 +23,7 @@ from keyback.application.recovery.start import INTAKE_LIFE
 from keyback.application.showing import Fits
 from keyback.application.signin import step_up
 from keyback.application.throttling import duplicate_answers, proof_attempts
-from keyback.domain.challenges.prompt import Prompt, Want
+from keyback.domain.challenges.prompt import ChallengeRequest, Prompt
 from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import Ages, living
 from keyback.domain.people.factor import NEVER, SavedCode
@@ -49,12 +49,12 @@ def offered(proofs: Mapping[str, Proof], policy: Policy, journey: Journey) -> tu
     return () if journey == "username" else tuple(names)
 
 
-def holder_of(tx: Tx, person: Person, ages: Ages = DEFAULT_AGES) -> Holder:
+def holder_of(tx: Tx, person: Person, ages: Ages = DEFAULT_AGES) -> Enrolments:
     """The person with what may recover now: confirmed, active, cooled in, and not too long ago."""
     contacts = living((c for c in tx.contacts.of_person(person.id) if c.usable_from <= tx.now), tx.now, ages)
     factors = tuple(f for f in tx.factors.of_person(person.id) if f.usable_from <= tx.now)
     codes = tx.factors.codes([f.id for f in factors] or [""])  # asked for all alike, whatever they have (A3)
-    return Holder(person, contacts, factors, tuple(codes))
+    return Enrolments(person, contacts, factors, tuple(codes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,17 +100,17 @@ def ask(tx: Tx, handle: str, proof: Proof, target: str = "") -> bool:
     """
     wait = RESEND_AFTER if proof.carrier else 0
     target = target if target.isascii() and target.isprintable() else ""
-    want = Want(handle, proof.name, tx.now, tx.now + INTAKE_LIFE, target[:22])
+    want = ChallengeRequest(handle, proof.name, tx.now, tx.now + INTAKE_LIFE, target[:22])
     return tx.prompts.want(want, tx.now - wait)
 
 
-def nonce_for(seals: Seals, want: Want) -> bytes:
+def nonce_for(seals: Seals, want: ChallengeRequest) -> bytes:
     """The nonce of what a page shows itself, such as a WebAuthn challenge: known before anybody looks up whether the
     page is about somebody, so that it is there for everybody (W-6)."""
     return _nonce(seals.derive("prompt"), want)
 
 
-def _nonce(key: bytes, want: Want) -> bytes:
+def _nonce(key: bytes, want: ChallengeRequest) -> bytes:
     # The digits for a colleague stay when they are sent again: a withheld letter leaves the old ones good, and a page
     # whose digits change for nobody only would tell who exists (A3).
     sends = 0 if want.proof == "recovery_contact" else want.sends
@@ -118,21 +118,23 @@ def _nonce(key: bytes, want: Want) -> bytes:
     return hmac.digest(key, b"shown\0" + seed, hashlib.sha256)
 
 
-def stand_in(seals: Seals, want: Want) -> Asked:
+def stand_in(seals: Seals, want: ChallengeRequest) -> PendingChallenge:
     """A question that is put to nobody: a page shows it where the worker found nobody, or is not done yet."""
     nobody = Person("", "", "en", "standard", "active")
     prompt = Prompt("", "recovery", want.proof, "", nonce_for(seals, want), 0, want.asked_at, want.expires_at)
-    return Asked(prompt, Holder(nobody), Target("", ""), seals.derive("prompt"))
+    return PendingChallenge(prompt, Enrolments(nobody), Target("", ""), seals.derive("prompt"))
 
 
-def on_page(seals: Seals, want: Want, proof: Proof, asked: Sequence[Asked]) -> list[Asked]:
+def on_page(
+    seals: Seals, want: ChallengeRequest, proof: Proof, asked: Sequence[PendingChallenge]
+) -> list[PendingChallenge]:
     """What a page shows of its question: the newest, also while the worker has not put it yet. What a message carried
     stays good where a further one is withheld."""
     newest = [a for a in asked if proof.carrier or a.prompt.nonce == _nonce(a.key, want)]
     return newest or [stand_in(seals, want)]
 
 
-def question(seals: Seals, want: Want, proof: Proof, asked: Sequence[Asked]) -> str:
+def question(seals: Seals, want: ChallengeRequest, proof: Proof, asked: Sequence[PendingChallenge]) -> str:
     """Words for what a page shows of a question, for its form: to what it was put, and what has to be answered."""
     return f"{want.target}\0{showing.question(proof, on_page(seals, want, proof, asked))}"
 
@@ -185,7 +187,7 @@ async def _answer(
         return "no_tries", 0, None
     asked, now = await db.read(lambda tx: (_asked(tx, handle, proof, counted.over), tx.now))
     asked = [a for a in asked if only in ("", a.prompt.id)]
-    verdict = await proof.judge(asked, typed[:8192], now)
+    verdict = await proof.verify(asked, typed[:8192], now)
     text, new = await step_up.instead(proof, verdict)
     code = await db.write(lambda tx: _take(tx, handle, proof, verdict, here, counted, new, "number" if only else ""))
     return code, counted.left, text if code == "accepted" else None
@@ -247,11 +249,11 @@ def _still(tx: Tx, handle: str, proof: Proof, fits: Fits) -> bool:
     return want is None or fits(question(tx.seals, want, proof, asked))
 
 
-def _asked(tx: Tx, handle: str, proof: Proof, spent: frozenset[str]) -> list[Asked]:
+def _asked(tx: Tx, handle: str, proof: Proof, spent: frozenset[str]) -> list[PendingChallenge]:
     live = _live(tx, handle, proof.name)
     # Each person once, however much they have; nobody's rows where the page is about nobody: as many statements.
     people = {i: _look_up(tx, i) for i in dict.fromkeys(p.person_id for p in live) or ("",)}
-    out: list[Asked] = []
+    out: list[PendingChallenge] = []
     for prompt in live:
         person, holder = people[prompt.person_id]
         if person is None or person.state != "active" or person.security_version != prompt.security_version:
@@ -260,16 +262,16 @@ def _asked(tx: Tx, handle: str, proof: Proof, spent: frozenset[str]) -> list[Ask
             continue
         target = next((t for t in proof.targets(holder) if t.id == prompt.target), None)
         if target is not None:
-            out.append(Asked(prompt, holder, target, tx.seals.derive("prompt", prompt.key_id)))
+            out.append(PendingChallenge(prompt, holder, target, tx.seals.derive("prompt", prompt.key_id)))
     return out
 
 
-def _look_up(tx: Tx, person_id: str) -> tuple[Person | None, Holder]:
+def _look_up(tx: Tx, person_id: str) -> tuple[Person | None, Enrolments]:
     person = tx.people.person(person_id)
     return person, holder_of(tx, person or Person("", "", "en", "standard", "active"), ANY_AGE)
 
 
-def asked_now(tx: Tx, handle: str, proof: Proof) -> list[Asked]:
+def asked_now(tx: Tx, handle: str, proof: Proof) -> list[PendingChallenge]:
     """The questions that a page waits to have answered, for what it has to show."""
     return _asked(tx, handle, proof, frozenset())
 

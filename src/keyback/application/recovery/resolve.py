@@ -42,7 +42,7 @@ class Resolved:
 
 
 @dataclass(slots=True)
-class _Wish:
+class _Request:
     """One person of one intake, on the way to a letter."""
 
     intake: Intake
@@ -88,7 +88,7 @@ def resolve(tx: Tx, limit: int = 500, whole: InstallationQuota = NO_LIMIT) -> Re
             if i.system and i.journey != "username" and all(a.provider for a in named):
                 own = ()  # asked for one system only, and its password lives elsewhere
             meant = tuple(named) if i.journey == "username" else own or tuple(named)
-            wish = _Wish(i, m, meant, m.contacts[0])
+            wish = _Request(i, m, meant, m.contacts[0])
             if own or (mine and i.journey == "username"):
                 wishes.append(wish)
             elif mine:
@@ -101,7 +101,7 @@ def resolve(tx: Tx, limit: int = 500, whole: InstallationQuota = NO_LIMIT) -> Re
 
 
 def _letters(
-    tx: Tx, wishes: Sequence[_Wish], elsewhere: Sequence[_Wish], whole: InstallationQuota
+    tx: Tx, wishes: Sequence[_Request], elsewhere: Sequence[_Request], whole: InstallationQuota
 ) -> tuple[list[Job], Mapping[Reason, int]]:
     everybody = [(w, w.intake.journey == "username") for w in wishes] + [(w, True) for w in elsewhere]
     if not everybody:
@@ -152,7 +152,7 @@ def _letters(
     return jobs, quota.withheld
 
 
-def _turned_down(tx: Tx, w: _Wish) -> bool:
+def _turned_down(tx: Tx, w: _Request) -> bool:
     """Whether this person stopped this very request, or somebody typed a wrong number for it. Its page goes on to look
     alike, but brings no further mail: its number stays the same, and nobody gets a second guess at it."""
     mailed = tx.challenges.of_intake(w.intake.handle) if w.intake.sends > 1 else ()
@@ -160,7 +160,7 @@ def _turned_down(tx: Tx, w: _Wish) -> bool:
     return any(c.ended == "wrong_number" or (c.ended == "stopped" and c.person_id == mine) for c in mailed)
 
 
-def _challenge(tx: Tx, case_id: str, w: _Wish) -> ch.Challenge:
+def _challenge(tx: Tx, case_id: str, w: _Request) -> ch.Challenge:
     return ch.Challenge(
         id=tx.new_id(),
         intake_id=w.intake.handle,
@@ -175,7 +175,7 @@ def _challenge(tx: Tx, case_id: str, w: _Wish) -> ch.Challenge:
     )
 
 
-def _mail(tx: Tx, kind: str, w: _Wish, facts: dict[str, Any], life: int) -> Job:
+def _mail(tx: Tx, kind: str, w: _Request, facts: dict[str, Any], life: int) -> Job:
     body = {
         "letter": kind,
         "asker": w.asker,
@@ -197,7 +197,7 @@ def join(tx: Tx, intake: Intake, match: Match) -> Case | None:
     accounts = tuple(a for a in match.accounts if a.state != "disabled" and not a.provider)
     if not accounts:
         return None
-    wish = _Wish(intake, match, accounts, Contact("", match.person.id, "mail", "", "primary"))  # nothing is mailed
+    wish = _Request(intake, match, accounts, Contact("", match.person.id, "mail", "", "primary"))  # nothing is mailed
     cases = _Cases(tx, [wish])
     case = cases.for_person(wish)
     cases.save()
@@ -207,14 +207,14 @@ def join(tx: Tx, intake: Intake, match: Match) -> Case | None:
 class _Cases:
     """The cases of a batch, each read once and saved once, however many intakes join it."""
 
-    def __init__(self, tx: Tx, wishes: Sequence[_Wish]) -> None:
+    def __init__(self, tx: Tx, wishes: Sequence[_Request]) -> None:
         self._tx = tx
         self._open = dict(tx.cases.open_of(sorted({w.match.person.id for w in wishes})))
         self._events: dict[str, list[CaseEvent]] = defaultdict(list)
         self._before: dict[str, Case] = {}
         self._now: dict[str, Case] = {}
 
-    def for_person(self, w: _Wish) -> Case | None:
+    def for_person(self, w: _Request) -> Case | None:
         """The person's open case or a new one; None while a new password is being applied."""
         person: Person = w.match.person
         c = self._open.get(person.id)

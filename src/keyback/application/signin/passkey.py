@@ -9,7 +9,7 @@ import os
 
 from keyback.application import known_devices
 from keyback.application.origin import Origin, network_of
-from keyback.application.ports.proofs import Asked, Holder, Proof, Target, Verdict
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof, Target, Verdict
 from keyback.application.ports.storage import Database, Seals, Tx
 from keyback.application.signin import sessions
 from keyback.application.signin.sessions import SYSTEM, SignedIn
@@ -35,12 +35,12 @@ def challenge_of(seals: Seals, ticket: str) -> bytes:
     return hmac.digest(seals.derive("prompt"), b"passkey\0" + ticket.encode(), hashlib.sha256)
 
 
-def stand_in(seals: Seals, ticket: str) -> Asked:
+def stand_in(seals: Seals, ticket: str) -> PendingChallenge:
     """The question of the sign-in page, which is put to nobody (W-6)."""
     nobody = Person("", "", "en", "standard", "active")
     now = _made_at(ticket)
     prompt = Prompt("", "recovery", "passkey", "", challenge_of(seals, ticket), 0, now, now + SHORT_LIFE)
-    return Asked(prompt, Holder(nobody), Target("", ""), b"")
+    return PendingChallenge(prompt, Enrolments(nobody), Target("", ""), b"")
 
 
 def _made_at(ticket: str) -> int:
@@ -71,7 +71,7 @@ async def by_passkey(
     """
     live, counted = await db.write(lambda tx: _meant(tx, ticket, lookup, origin))
     now = await db.read(lambda tx: tx.now)
-    verdict = await proof.judge(live, typed[:8192], now)
+    verdict = await proof.verify(live, typed[:8192], now)
     admit = lambda tx: _admit(tx, ticket, live, verdict, counted, origin, rules, browser)  # noqa: E731
     return await db.write(admit) or NotSignedIn("wrong")
 
@@ -87,7 +87,7 @@ def _tries(tx: Tx, person_id: str, origin: Origin) -> str:
     return f"pw/p/{person_id}/{hashlib.sha256(place.encode()).hexdigest()[:16]}"  # purged like those of passwords
 
 
-def _meant(tx: Tx, ticket: str, lookup: bytes | None, origin: Origin) -> tuple[list[Asked], str]:
+def _meant(tx: Tx, ticket: str, lookup: bytes | None, origin: Origin) -> tuple[list[PendingChallenge], str]:
     """Counts a try at the passkey that is named (N-T4); with the name of what counted it."""
     if not _fresh(tx, ticket):
         return [], ""
@@ -110,7 +110,7 @@ def _meant(tx: Tx, ticket: str, lookup: bytes | None, origin: Origin) -> tuple[l
         "", "sign_in", "passkey", person.id, nonce, person.security_version, made_at, made_at + SHORT_LIFE,
         target=factor.id,
     )  # fmt: skip
-    return [Asked(prompt, Holder(person, (), (factor,)), Target(factor.id, ""), b"")], tries
+    return [PendingChallenge(prompt, Enrolments(person, (), (factor,)), Target(factor.id, ""), b"")], tries
 
 
 def _fresh(tx: Tx, ticket: str) -> bool:
@@ -125,7 +125,7 @@ def _used(ticket: str) -> str:
 def _admit(
     tx: Tx,
     ticket: str,
-    live: list[Asked],
+    live: list[PendingChallenge],
     verdict: Verdict,
     counted: str,
     origin: Origin,

@@ -145,7 +145,7 @@ def _open(
 def _ask_second(tx: Tx, account: Account, person: Person, origin: Origin, leaked: bool) -> SecondStep:
     """Notes that the password was right, and puts the question to every second factor."""
     token, page = new_token(), tx.new_id()
-    proofs = step_up.put(tx, person, "sign_in", page)
+    proofs = step_up.issue(tx, person, "sign_in", page)
     waits = Prompt(
         tx.new_id(), "sign_in", "breached" if leaked else "password", person.id, tx.random(32), person.security_version,
         tx.now, tx.now + SHORT_LIFE, handle=page, target=account.id,

@@ -17,7 +17,7 @@ from keyback.application import showing
 from keyback.application.notifications.account_changes import send_notice
 from keyback.application.origin import Origin
 from keyback.application.ports.hashing import Busy, PasswordHasher
-from keyback.application.ports.proofs import Asked, Holder, MakesCodes, Proof, Target, Verdict
+from keyback.application.ports.proofs import Enrolments, MakesCodes, PendingChallenge, Proof, Target, Verdict
 from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
 from keyback.application.throttling import duplicate_answers, password_attempts, proof_attempts
@@ -70,7 +70,7 @@ def is_fresh(session: Session, second_step: bool, now: int) -> bool:
     return now - max(session.proven_at, session.created_at) < FRESH
 
 
-def put(tx: Tx, person: Person, purpose: Purpose, page: str) -> tuple[str, ...]:
+def issue(tx: Tx, person: Person, purpose: Purpose, page: str) -> tuple[str, ...]:
     """Puts the question to every factor, in place of those that the page still had; the proofs that may answer.
 
     All share one nonce: a page has one WebAuthn challenge for whichever passkey answers.
@@ -100,9 +100,9 @@ def _prompt(tx: Tx, person: Person, purpose: Purpose, page: str, proof: str, tar
     )
 
 
-def asked(tx: Tx, page: str, proof: Proof) -> list[Asked]:
+def asked(tx: Tx, page: str, proof: Proof) -> list[PendingChallenge]:
     """The open questions of a page that this proof may answer, each with what its answer is judged by."""
-    out: list[Asked] = []
+    out: list[PendingChallenge] = []
     for p in tx.prompts.asked(page, proof.name):
         if p.ended is not None or p.expires_at <= tx.now or p.key_id not in tx.seals.ids:
             continue
@@ -110,9 +110,9 @@ def asked(tx: Tx, page: str, proof: Proof) -> list[Asked]:
         if person is None or person.state != "active" or person.security_version != p.security_version:
             continue
         factors = tuple(tx.factors.of_person(person.id))  # a new one signs in at once, whatever it may recover
-        holder = Holder(person, (), factors, tuple(tx.factors.codes([f.id for f in factors])))
+        holder = Enrolments(person, (), factors, tuple(tx.factors.codes([f.id for f in factors])))
         if any(f.id == p.target for f in factors):
-            out.append(Asked(p, holder, Target(p.target, ""), tx.seals.derive("prompt", p.key_id)))
+            out.append(PendingChallenge(p, holder, Target(p.target, ""), tx.seals.derive("prompt", p.key_id)))
     return out
 
 
@@ -164,7 +164,7 @@ async def _answer(
     if code:
         return Step(code)
     now = await db.read(lambda tx: tx.now)
-    verdict = await proof.judge(live, typed[:8192], now)
+    verdict = await proof.verify(live, typed[:8192], now)
     text, new = await instead(proof, verdict)
 
     def take(tx: Tx) -> T | Step:
@@ -206,7 +206,7 @@ async def instead(proof: Proof, verdict: Verdict) -> tuple[Secret | None, SavedC
     return Secret(fresh.text), kept
 
 
-def _count(tx: Tx, page: str, proof: Proof, fits: Fits) -> tuple[list[Asked], StepAnswer | None]:
+def _count(tx: Tx, page: str, proof: Proof, fits: Fits) -> tuple[list[PendingChallenge], StepAnswer | None]:
     """Counts first; what is used up, is used up with its effect."""
     live = asked(tx, page, proof)
     if not live:
@@ -241,7 +241,13 @@ def renewed(tx: Tx, person_id: str, proof: str) -> None:
 
 
 def _take(
-    tx: Tx, page: str, proof: Proof, live: Sequence[Asked], verdict: Verdict, origin: Origin, new: SavedCode | None
+    tx: Tx,
+    page: str,
+    proof: Proof,
+    live: Sequence[PendingChallenge],
+    verdict: Verdict,
+    origin: Origin,
+    new: SavedCode | None,
 ) -> Step:
     meant, right = live[0].prompt, verdict.right
     person = tx.people.lock(meant.person_id)
@@ -276,7 +282,7 @@ def _take(
     return Step("accepted", person.id, proof.name)
 
 
-def _again(tx: Tx, page: str, live: Sequence[Asked]) -> None:
+def _again(tx: Tx, page: str, live: Sequence[PendingChallenge]) -> None:
     """The same questions with a new challenge: one is over with the first answer to it, right or wrong (W-1, M8)."""
     nonce = tx.random(32)
     for a in [a for a in live if tx.prompts.end(a.prompt.id, "used")]:
@@ -300,11 +306,11 @@ async def by_password(db: Database, gate: PasswordHasher, session: Session, pass
         Busy: the hashing gate is full.
         StorageDown: nothing was compared.
     """
-    fault, phc = await knows(db, gate, session, password, origin)
+    fault, phc = await verify_current_password(db, gate, session, password, origin)
     return fault or await db.write(lambda tx: _again_in(tx, session, phc))
 
 
-async def knows(
+async def verify_current_password(
     db: Database, gate: PasswordHasher, session: Session, password: Secret, origin: Origin
 ) -> tuple[Fault, str | None]:
     """Whether somebody who is signed in knows their password: what is wrong, else the hash that it fits. Counted before
@@ -352,7 +358,7 @@ def _again_in(tx: Tx, session: Session, phc: str | None) -> Literal["", "wrong"]
     return ""
 
 
-def _tell_few(tx: Tx, person: Person, right: Asked) -> None:
+def _tell_few(tx: Tx, person: Person, right: PendingChallenge) -> None:
     left = sum(c.used_at is None for c in tx.factors.codes([right.prompt.target]))
     if left <= FEW:
         send_notice(tx, person.id, "codes_low", {"detail": str(left)})

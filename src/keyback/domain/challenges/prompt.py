@@ -49,7 +49,7 @@ class Prompt:
 
 
 @dataclass(frozen=True, slots=True)
-class Want:
+class ChallengeRequest:
     """A way to prove that the holder of an intake asked for. `tries` counts answers to it, over all resends."""
 
     handle: str

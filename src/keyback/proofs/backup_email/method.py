@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keyback.application.ports.proofs import Holder, Target
+from keyback.application.ports.proofs import Enrolments, Target
 from keyback.domain.people.person import channel_of
 from keyback.proofs.issued import IssuedCode
 
@@ -15,7 +15,7 @@ class BackupEmail(IssuedCode):
     name = "backup_email"
     carrier = "mail"
 
-    def targets(self, holder: Holder) -> Sequence[Target]:
+    def targets(self, holder: Enrolments) -> Sequence[Target]:
         mine = self.own(holder)
         return [Target(c.id, channel_of(c, mine), _hint(c.address)) for c in mine if c.role == "backup"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keyback.application.ports.proofs import Holder, Target
+from keyback.application.ports.proofs import Enrolments, Target
 from keyback.proofs.issued import IssuedCode
 
 
@@ -12,5 +12,5 @@ class ImMessage(IssuedCode):
     name = "im_message"
     carrier = "im"
 
-    def targets(self, holder: Holder) -> Sequence[Target]:
+    def targets(self, holder: Enrolments) -> Sequence[Target]:
         return [Target(c.id, f"im:{c.id}", f"{c.address[:1]}•••") for c in self.own(holder)]

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import idna
 
-from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
 from keyback.domain.challenges.prompt import SHORT_LIFE
 from keyback.domain.people.factor import Factor
 from keyback.domain.policy.rules import ProofClass
@@ -58,10 +58,10 @@ class Passkey:
             raise ValueError("passkeys need a host name, not an IP address")
         self.rp_id, self.origin = _party(public_url)
 
-    def targets(self, holder: Holder) -> Sequence[Target]:
+    def targets(self, holder: Enrolments) -> Sequence[Target]:
         return [Target(f.id, f"passkey:{f.id}", f.label) for f in question.factors(holder, "passkey")]
 
-    def form(self, asked: Sequence[Asked], locale: str) -> Mapping[str, object]:
+    def form(self, asked: Sequence[PendingChallenge], locale: str) -> Mapping[str, object]:
         """`options`: JSON for `PublicKeyCredential.parseRequestOptionsFromJSON`."""
         from keyback.proofs.passkey import ceremony
 
@@ -77,7 +77,7 @@ class Passkey:
         given = ceremony.read(answer)
         return _digest(given.raw_id) if given else None
 
-    async def judge(self, asked: Sequence[Asked], answer: str, now: int) -> Verdict:
+    async def verify(self, asked: Sequence[PendingChallenge], answer: str, now: int) -> Verdict:
         """`sign_count` (and suspicious) for a signature count that did not go up: the passkey may have a copy (W-4)."""
         from keyback.proofs.passkey import ceremony
 
@@ -156,7 +156,7 @@ def _digest(credential_id: bytes) -> bytes:
     return hashlib.sha256(credential_id).digest()
 
 
-def _verdict(a: Asked, factor: Factor, count: int) -> Verdict:
+def _verdict(a: PendingChallenge, factor: Factor, count: int) -> Verdict:
     if count == factor.counter == 0:  # a synced passkey, which does not count
         return Verdict(a, "ok", two_factors=True)
     if count <= factor.counter:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from keyback.application.ports.hashing import PasswordHasher
-from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
 from keyback.domain.challenges.prompt import SHORT_LIFE
 from keyback.domain.people.factor import CODES, SavedCode
 from keyback.domain.policy.rules import ProofClass
@@ -56,14 +56,14 @@ class RecoveryCode:
     def __init__(self, gate: PasswordHasher) -> None:
         self._gate = gate
 
-    def targets(self, holder: Holder) -> Sequence[Target]:
+    def targets(self, holder: Enrolments) -> Sequence[Target]:
         sets = question.factors(holder, "recovery_codes")
         return [Target(f.id, f"saved:{f.id}", f.label) for f in sets if _good(holder.codes, f.id)]
 
-    def form(self, asked: Sequence[Asked], locale: str) -> Mapping[str, object]:
+    def form(self, asked: Sequence[PendingChallenge], locale: str) -> Mapping[str, object]:
         return {"digits": SLOT + SECRET}
 
-    async def judge(self, asked: Sequence[Asked], answer: str, now: int) -> Verdict:
+    async def verify(self, asked: Sequence[PendingChallenge], answer: str, now: int) -> Verdict:
         """`spent` for a code that was used before, which only its owner can find out.
 
         Raises:
@@ -82,7 +82,7 @@ class RecoveryCode:
                 verdict = Verdict(code="spent") if code.used_at is not None else Verdict(a, "ok", spent=code.id)
         return verdict
 
-    def _answerable(self, asked: Sequence[Asked], now: int) -> list[Asked]:
+    def _answerable(self, asked: Sequence[PendingChallenge], now: int) -> list[PendingChallenge]:
         out = []
         for a in question.live(self.name, asked, now):
             factor = question.meant(a, a.holder.factors, now)

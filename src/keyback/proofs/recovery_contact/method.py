@@ -10,7 +10,7 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping, Sequence
 
-from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
 from keyback.application.recovery.recovery_contact import STATEMENT
 from keyback.domain.challenges.prompt import CONTACT_LIFE, short_code
 from keyback.domain.policy.rules import ProofClass
@@ -28,7 +28,7 @@ class RecoveryContact:
     carrier: Carrier = "mail"
     life_ms = CONTACT_LIFE
 
-    def targets(self, holder: Holder) -> Sequence[Target]:
+    def targets(self, holder: Enrolments) -> Sequence[Target]:
         """People who vouch; an address that is also the person's own is nobody else's word (F7)."""
         own = {c.address.casefold() for c in holder.contacts if c.role != "recovery"}
         others = question.contacts(
@@ -36,18 +36,18 @@ class RecoveryContact:
         )
         return [Target(c.id, f"contact:{c.id}", f"{(c.name or c.address)[:1]}•••") for c in others]
 
-    def form(self, asked: Sequence[Asked], locale: str) -> Mapping[str, object]:
+    def form(self, asked: Sequence[PendingChallenge], locale: str) -> Mapping[str, object]:
         """The digits to be read out; they are for the page of the person, never for the mail or the linked page."""
         return {"digits": _spoken(asked[0]) if asked else "0" * SPOKEN_DIGITS}
 
-    async def judge(self, asked: Sequence[Asked], answer: str, now: int) -> Verdict:
+    async def verify(self, asked: Sequence[PendingChallenge], answer: str, now: int) -> Verdict:
         if len(answer) > question.READ:
             return Verdict(code="not_a_code")
         word, _, typed = answer.partition(f":{STATEMENT}:")
         spoken = question.digits(typed, SPOKEN_DIGITS)
         if word != "confirm" or spoken is None:
             return Verdict(code="not_a_code")
-        right: Asked | None = None
+        right: PendingChallenge | None = None
         for a in question.live(self.name, asked, now):
             same = hmac.compare_digest(_spoken(a), spoken)
             listed = any(t.id == a.target.id for t in self.targets(a.holder))
@@ -56,5 +56,5 @@ class RecoveryContact:
         return Verdict(right, "ok") if right else Verdict()
 
 
-def _spoken(a: Asked) -> str:
+def _spoken(a: PendingChallenge) -> str:
     return short_code(a.key, b"spoken\0" + a.prompt.nonce, SPOKEN_DIGITS)

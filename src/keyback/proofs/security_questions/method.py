@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from keyback.application.ports.hashing import PasswordHasher
-from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
 from keyback.domain.challenges.prompt import SHORT_LIFE
 from keyback.domain.people.factor import Factor
 from keyback.domain.policy.rules import ProofClass
@@ -44,17 +44,17 @@ class SecurityQuestions:
     def __init__(self, gate: PasswordHasher) -> None:
         self._gate = gate
 
-    def targets(self, holder: Holder) -> Sequence[Target]:
+    def targets(self, holder: Enrolments) -> Sequence[Target]:
         mine = question.factors(holder, "security_questions")
         return [Target(f.id, f"knowledge:{f.id}", f.label) for f in mine if _pinned(f)]
 
-    def form(self, asked: Sequence[Asked], locale: str) -> Mapping[str, object]:
+    def form(self, asked: Sequence[PendingChallenge], locale: str) -> Mapping[str, object]:
         """The text of the question; only for a page that has proven something (O-Q1)."""
         enrolled = [f for a in asked for f in question.factors(a.holder, self.name) if f.id == a.target.id]
         key = next((str(p["question"]) for p in map(_pinned, enrolled) if p), next(iter(QUESTIONS)))
         return {"question": gettext(locale, QUESTIONS.get(key, next(iter(QUESTIONS.values()))))}
 
-    async def judge(self, asked: Sequence[Asked], answer: str, now: int) -> Verdict:
+    async def verify(self, asked: Sequence[PendingChallenge], answer: str, now: int) -> Verdict:
         """One hash for each question that is asked, and one where none is.
 
         Raises:
@@ -63,7 +63,7 @@ class SecurityQuestions:
         text = normal(answer) if len(answer) <= LONGEST else ""
         if not SHORTEST <= len(text) <= LONGEST:
             return Verdict(code="not_a_code")
-        right: Asked | None = None
+        right: PendingChallenge | None = None
         hashed = 0
         for a in question.live(self.name, asked, now):
             factor = question.meant(a, a.holder.factors, now)

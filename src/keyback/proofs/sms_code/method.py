@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from phonenumbers import NumberParseException
 
-from keyback.application.ports.proofs import Holder, Target
+from keyback.application.ports.proofs import Enrolments, Target
 from keyback.domain.people.phone import shown
 from keyback.proofs.issued import IssuedCode
 
@@ -15,7 +15,7 @@ class SmsCode(IssuedCode):
     name = "sms_code"
     carrier = "sms"
 
-    def targets(self, holder: Holder) -> Sequence[Target]:
+    def targets(self, holder: Enrolments) -> Sequence[Target]:
         return [Target(c.id, f"phone:{c.id}", _hint(c.address)) for c in self.own(holder)]
 
 

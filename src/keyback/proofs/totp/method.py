@@ -14,7 +14,7 @@ from io import BytesIO
 import pyotp
 import segno
 
-from keyback.application.ports.proofs import Asked, Holder, Target, Verdict
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
 from keyback.domain.challenges.prompt import SHORT_LIFE
 from keyback.domain.people.factor import Factor
 from keyback.domain.policy.rules import ProofClass
@@ -35,13 +35,13 @@ class Totp:
     carrier: Carrier = ""
     life_ms = SHORT_LIFE
 
-    def targets(self, holder: Holder) -> Sequence[Target]:
+    def targets(self, holder: Enrolments) -> Sequence[Target]:
         return [Target(f.id, f"totp:{f.id}", f.label) for f in question.factors(holder, "totp")]
 
-    def form(self, asked: Sequence[Asked], locale: str) -> Mapping[str, object]:
+    def form(self, asked: Sequence[PendingChallenge], locale: str) -> Mapping[str, object]:
         return {"digits": DIGITS}
 
-    async def judge(self, asked: Sequence[Asked], answer: str, now: int) -> Verdict:
+    async def verify(self, asked: Sequence[PendingChallenge], answer: str, now: int) -> Verdict:
         """`replayed` for a right code whose step, or a later one, was taken already; `counter` is the step."""
         typed = question.digits(answer, DIGITS)
         if typed is None:

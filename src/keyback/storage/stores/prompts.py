@@ -10,13 +10,13 @@ from sqlalchemy import Row, case, func, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from keyback.application.throttling.fairness import FRESH
-from keyback.domain.challenges.prompt import Prompt, PromptEnding, Purpose, Want
+from keyback.domain.challenges.prompt import ChallengeRequest, Prompt, PromptEnding, Purpose
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.schema import intakes, prompts, wants
 from keyback.storage.sql.statements import in_order, insert_many
 
 COLUMNS = [prompts.c[f.name] for f in dataclasses.fields(Prompt)]
-WANTED = [wants.c[f.name] for f in dataclasses.fields(Want)]
+WANTED = [wants.c[f.name] for f in dataclasses.fields(ChallengeRequest)]
 CLAIM = f"""UPDATE wants SET state = 'done' WHERE {{key}} IN ({{pick}})
  RETURNING {", ".join(c.name for c in WANTED)}"""  # noqa: S608 - our own names
 # Most by turn, some of the newest, as of the requests themselves.
@@ -109,7 +109,7 @@ class PromptStore:
 
     # ── wishes ──────────────────────────────────────────────────────────────
 
-    def want(self, want: Want, asked_before: int) -> bool:
+    def want(self, want: ChallengeRequest, asked_before: int) -> bool:
         """Queues a wish, or one more of the same; False when the last is younger than `asked_before` (ms). Tries that
         were counted stay counted (N-O3)."""
         late = intakes.c.turn - intakes.c.asked_at  # as far behind as its request was
@@ -130,12 +130,12 @@ class PromptStore:
         self._tx.wakes = self._tx.wakes or queued
         return queued
 
-    def wanted(self, handle: str) -> Sequence[Want]:
+    def wanted(self, handle: str) -> Sequence[ChallengeRequest]:
         """All wishes of a page, the newest last."""
         rows = self._tx.conn.execute(select(*WANTED).where(wants.c.handle == handle).order_by(wants.c.asked_at))
-        return [Want(**r._mapping) for r in rows]
+        return [ChallengeRequest(**r._mapping) for r in rows]
 
-    def claim_wants(self, limit: int) -> Sequence[Want]:
+    def claim_wants(self, limit: int) -> Sequence[ChallengeRequest]:
         """Takes up to `limit` new ones by their turn, with some of the newest among them; no other node gets them."""
         if self._tx.conn.execute(select(wants.c.handle).where(wants.c.state == "new").limit(1)).first() is None:
             return []
@@ -145,7 +145,7 @@ class PromptStore:
         values = {"n": limit - newest, "newest": newest}
         with in_order(self._tx.conn):
             rows = self._tx.conn.execute(text(CLAIM.format(key=f"({key})", pick=pick)), values).all()
-        return [Want(**r._mapping) for r in sorted(rows, key=lambda r: (r.asked_at, r.handle))]
+        return [ChallengeRequest(**r._mapping) for r in sorted(rows, key=lambda r: (r.asked_at, r.handle))]
 
     def count_try(self, handle: str, proof: str, limit: int) -> int | None:
         """Counts one try before it is looked at; None when there is none left or it is over (D1)."""

@@ -10,7 +10,7 @@ from keyback.application import locking
 from keyback.application.account import lockdown, readiness
 from keyback.application.enrolment import recently_added
 from keyback.application.enrolment.tier import tier_of
-from keyback.application.ports.proofs import Holder
+from keyback.application.ports.proofs import Enrolments
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import aftercare
 from keyback.domain.errors import Refusal
@@ -40,7 +40,7 @@ def _overview(tx: Tx, desk: Desk, me: Me) -> Overview:
     contacts = tuple(tx.contacts.of_person(person.id))
     codes = tuple(tx.factors.codes([f.id for f in me.factors]))
     tier = tier_of(tx, person, tx.people.accounts([person.id]).get(person.id, ()), s.policy)
-    found = readiness.outlook(Holder(person, contacts, me.factors, codes), s.proofs, s.policy, tier, tx.now)
+    found = readiness.outlook(Enrolments(person, contacts, me.factors, codes), s.proofs, s.policy, tier, tx.now)
     due_at = s.rules.due_at(tx.people.changed_at(me.account.id) or tx.now)
     sign_ins = [event(h) for h in tx.audit.of_person(person.id, END_OF_LOG, MOST) if h.type in SIGN_INS]
     return Overview(

@@ -12,7 +12,7 @@ from starlette.routing import Route
 from keyback.application import known_devices, showing
 from keyback.application.ports.enrolment import FindsPasskey
 from keyback.application.ports.hashing import Busy
-from keyback.application.ports.proofs import Asked, Proof
+from keyback.application.ports.proofs import PendingChallenge, Proof
 from keyback.application.ports.storage import Tx
 from keyback.application.signin import passkey, second_step, sign_in, step_up
 from keyback.application.signin.sessions import SignedIn
@@ -66,7 +66,12 @@ def _usable(desk: Desk, names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _draw(
-    desk: Desk, request: Request, names: tuple[str, ...], wanted: str, asked: dict[str, list[Asked]], **over: Any
+    desk: Desk,
+    request: Request,
+    names: tuple[str, ...],
+    wanted: str,
+    asked: dict[str, list[PendingChallenge]],
+    **over: Any,
 ) -> tuple[SecondStep, str]:
     """The page's model for the proof that is wanted, or for the best one."""
     name = wanted if wanted in names else next(iter(names), "")
@@ -92,7 +97,7 @@ async def show(request: Request) -> Response:
 async def _second(desk: Desk, request: Request, token: str, wanted: str, status: int = 200, **over: Any) -> Response:
     proofs = desk.services.proofs
 
-    def load(tx: Tx) -> tuple[second_step.Pending, dict[str, list[Asked]]] | None:
+    def load(tx: Tx) -> tuple[second_step.Pending, dict[str, list[PendingChallenge]]] | None:
         pending = second_step.look(tx, token)
         if pending is None:
             return None
@@ -222,12 +227,12 @@ async def _confirm(
     if not me.second_step:
         return page(desk, request, me, SecondStep("", next=following, **over), status, path="/account/confirm")
 
-    def load(tx: Tx) -> tuple[tuple[str, ...], dict[str, list[Asked]]]:
+    def load(tx: Tx) -> tuple[tuple[str, ...], dict[str, list[PendingChallenge]]]:
         names = tuple(n for n in step_up.PROOF_OF.values() if n in s.proofs)
         found = {n: step_up.asked(tx, handle, s.proofs[n]) for n in names}
         if not any(found.values()):
             person = tx.people.person(me.person.id) or me.person
-            step_up.put(tx, person, "step_up", handle)
+            step_up.issue(tx, person, "step_up", handle)
             found = {n: step_up.asked(tx, handle, s.proofs[n]) for n in names}
         return tuple(n for n in names if found[n]), found
 

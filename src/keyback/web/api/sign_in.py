@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 
 from keyback.application.handles import holds
 from keyback.application.passwords import validation
-from keyback.application.ports.proofs import Asked, Proof
+from keyback.application.ports.proofs import PendingChallenge, Proof
 from keyback.application.ports.storage import Tx
 from keyback.application.signin import second_step as signin_second_step
 from keyback.application.signin import sessions, step_up
@@ -69,7 +69,7 @@ async def _second_step(desk: Desk, request: Request, step: signin_sign_in.Second
     return needed
 
 
-def _asked(tx: Tx, token: str, proof: Proof) -> list[Asked]:
+def _asked(tx: Tx, token: str, proof: Proof) -> list[PendingChallenge]:
     pending = signin_second_step.look(tx, token)
     return step_up.asked(tx, pending.page, proof) if pending else []
 

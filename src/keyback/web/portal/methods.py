@@ -135,7 +135,7 @@ def _ask(tx: Tx, desk: Desk, view: View, proof: Proof, target: str) -> bool:
     queued = methods.ask(tx, view.intake.handle, proof, target)
     if queued and view.case is not None:  # nothing to hide any more, so nobody has to wait for the worker
         s = desk.services
-        issue_requested.resolve_wants(tx, s.proofs, s.policy, whole=s.mail_quota)
+        issue_requested.issue_requested(tx, s.proofs, s.policy, whole=s.mail_quota)
     return queued
 
 
