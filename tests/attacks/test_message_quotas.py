@@ -281,8 +281,8 @@ def _prove_and_start(tx: Tx, handle: str, address: str, at: Any) -> str:
 
     case = join(tx, intake, match)
     assert case is not None
-    o = remedy.Opened(case, match.person, match.accounts)
-    with patch.object(replace_mailbox, "opened", lambda *_: o):
+    o = remedy.OpenRecovery(case, match.person, match.accounts)
+    with patch.object(replace_mailbox, "open_recovery", lambda *_: o):
         return replace_mailbox.start_mailbox(tx, handle, address, at)
 
 

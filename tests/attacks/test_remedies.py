@@ -80,7 +80,7 @@ def test_what_was_asked_for_is_all_that_can_be_done(make_kit: Make, journey: str
     kit, tray = kit_of(make_kit)
     handle = begun(kit, tray, journey).handle
     at = here(kit)
-    assert kit.read(lambda tx: remedy.opened(tx, handle, at)).person.id == person_id(kit)
+    assert kit.read(lambda tx: remedy.open_recovery(tx, handle, at)).person.id == person_id(kit)
     acts: list[Callable[[Any], Any]] = [
         lambda tx: replace_factor.start_app(tx, app_of(kit), handle, at),
         lambda tx: replace_factor.replace_factor(tx, app_of(kit), handle, "000000", at),

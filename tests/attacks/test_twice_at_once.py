@@ -171,11 +171,11 @@ def test_a_colleague_who_presses_twice_has_vouched_once(make_kit: Make, database
 
     async def go() -> list[Any]:
         return await asyncio.gather(
-            *(recovery_contact.vouch(db, proof, token, digits, here(kit)) for _ in range(BURST))
+            *(recovery_contact.confirm(db, proof, token, digits, here(kit)) for _ in range(BURST))
         )
 
     assert Counter(code for code, _ in kit.run(go())) == {"accepted": 1, "done": BURST - 1}
-    assert kit.run(recovery_contact.vouch(db, proof, token, digits, here(kit)))[0] == "done"
+    assert kit.run(recovery_contact.confirm(db, proof, token, digits, here(kit)))[0] == "done"
     case = case_of(kit, handle)
     assert case is not None
     assert len(case.evidence) == 1

@@ -244,9 +244,9 @@ def test_a_colleague_vouches_only_with_the_digits_of_the_page(make_kit: Make, da
     assert digits not in str(letter)
     wrong = f"{(int(digits) + 1) % 10000:04}"
     db = kit.services.db
-    assert kit.run(recovery_contact.vouch(db, proof, token, wrong, here(kit))) == ("wrong", 4)
-    assert kit.run(recovery_contact.vouch(db, proof, "x" * 22, digits, here(kit)))[0] == "wrong"
-    assert kit.run(recovery_contact.vouch(db, proof, token, digits, here(kit)))[0] == "accepted"
+    assert kit.run(recovery_contact.confirm(db, proof, token, wrong, here(kit))) == ("wrong", 4)
+    assert kit.run(recovery_contact.confirm(db, proof, "x" * 22, digits, here(kit)))[0] == "wrong"
+    assert kit.run(recovery_contact.confirm(db, proof, token, digits, here(kit)))[0] == "accepted"
     assert kit.read(lambda tx: recovery_contact.look(tx, token)).problem == "over"
     case = case_of(kit, handle)
     assert case is not None

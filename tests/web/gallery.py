@@ -95,26 +95,32 @@ def results(locale: Lang) -> tuple[p.SystemResult, ...]:
 
 def ways(username: str) -> Iterator[tuple[str, Page]]:
     """Pages between the first proof and the remedy."""
-    known = tuple(w.WayOption(x) for x in ("sms_code", "totp", "passkey", "recovery_code", "recovery_contact"))
-    mine = (w.WayOption("sms_code", (("c1", "•••• 34"),)), w.WayOption("totp", (("f1", "Pixel"),)))
-    yield "ways", w.Ways(HANDLE, False, "password", known)
-    yield "ways-mailbox", w.Ways(HANDLE, False, "mailbox", known)
-    yield "ways-more", w.Ways(HANDLE, True, "password", mine, ("email_link",), username, refused="too_early")
-    yield "ways-only-new", w.Ways(HANDLE, True, "second_factor", mine, ("email_link",), username, only_new=True)
-    yield "ways-none", w.Ways(HANDLE, True, "password", (), ("email_link",), username)
+    known = tuple(w.MethodOption(x) for x in ("sms_code", "totp", "passkey", "recovery_code", "recovery_contact"))
+    mine = (w.MethodOption("sms_code", (("c1", "•••• 34"),)), w.MethodOption("totp", (("f1", "Pixel"),)))
+    yield "ways", w.Methods(HANDLE, False, "password", known)
+    yield "ways-mailbox", w.Methods(HANDLE, False, "mailbox", known)
+    yield "ways-more", w.Methods(HANDLE, True, "password", mine, ("email_link",), username, refused="too_early")
+    yield "ways-only-new", w.Methods(HANDLE, True, "second_factor", mine, ("email_link",), username, only_new=True)
+    yield "ways-none", w.Methods(HANDLE, True, "password", (), ("email_link",), username)
     for proof in ("sms_code", "im_message", "backup_email", "totp", "recovery_code"):
-        yield f"way-{proof}", w.OneWay(HANDLE, proof, False, seconds_left=500, resend_in_seconds=20)
-    yield "way-known", w.OneWay(HANDLE, "sms_code", True, hint="•••• 34", seconds_left=40, error="wrong", tries_left=1)
-    yield "way-passkey", w.OneWay(HANDLE, "passkey", False, {"options": "{}"}, error="wrong", tries_left=3)
-    yield "way-no-tries", w.OneWay(HANDLE, "sms_code", False, resend_in_seconds=0, error="no_tries", journey="mailbox")
-    yield "way-contact", w.OneWay(HANDLE, "recovery_contact", False, {"digits": "4711"})
-    yield "way-question", w.OneWay(HANDLE, "security_questions", True, {"question": "?"}, error="no_tries")
+        yield f"way-{proof}", w.OneMethod(HANDLE, proof, False, seconds_left=500, resend_in_seconds=20)
+    yield (
+        "way-known",
+        w.OneMethod(HANDLE, "sms_code", True, hint="•••• 34", seconds_left=40, error="wrong", tries_left=1),
+    )
+    yield "way-passkey", w.OneMethod(HANDLE, "passkey", False, {"options": "{}"}, error="wrong", tries_left=3)
+    yield (
+        "way-no-tries",
+        w.OneMethod(HANDLE, "sms_code", False, resend_in_seconds=0, error="no_tries", journey="mailbox"),
+    )
+    yield "way-contact", w.OneMethod(HANDLE, "recovery_contact", False, {"digits": "4711"})
+    yield "way-question", w.OneMethod(HANDLE, "security_questions", True, {"question": "?"}, error="no_tries")
     yield "held", w.Held(HANDLE, AT, "stranger", username, mine, seconds_left=290)
     yield "held-long", w.Held(HANDLE, AT, "mailbox", username, seconds_left=86_100)
-    yield "in-review", w.InReview(HANDLE, username, (w.WayOption("passkey", (("f2", "YubiKey"),)),))
+    yield "in-review", w.InReview(HANDLE, username, (w.MethodOption("passkey", (("f2", "YubiKey"),)),))
     yield "new-code", w.NewCode(f"/r/{HANDLE}", "K7QF2M-9X3B1T-ZZ81AC")
     yield "new-code-due", w.NewCode("/forgot", "K7QF2M-9X3B1T-ZZ81AC", "due")
-    yield "vouch", w.Vouch("陈伟", AT, "203.0.113.7", "Windows, Chrome", error="wrong", tries_left=2)
+    yield "vouch", w.Confirm("陈伟", AT, "203.0.113.7", "Windows, Chrome", error="wrong", tries_left=2)
     yield "unlock", r.Unlock(HANDLE, username, ("Keyback", "Demo CRM"), ("Demo CRM",))
     stale = Failing("203.0.113.7", "iOS, Mobile Safari", 17, AT - 86_400_000, AT, True)
     why = (Lock("fixed", AT), Lock("off"), Lock("system"))
@@ -134,7 +140,7 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     for what in ("unlocked", "factor_replaced", "mailbox_replaced"):
         yield f"remedied-{what}", r.Remedied(what)  # type: ignore[arg-type]
     for problem in ("over", "done", "refused"):
-        yield f"vouch-{problem}", w.Vouch("陈伟", problem=problem)  # type: ignore[arg-type]
+        yield f"vouch-{problem}", w.Confirm("陈伟", problem=problem)  # type: ignore[arg-type]
 
 
 def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:

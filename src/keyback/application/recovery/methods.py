@@ -39,8 +39,8 @@ DEFAULT_AGES = Ages()
 ANY_AGE = Ages(NEVER, NEVER, NEVER)  # what was asked may be answered; evidence says what it weighs by then
 SHOWN = frozenset({"passkey", "recovery_contact", "totp", "recovery_code", "security_questions"})
 ONE_TRY = frozenset({"passkey"})  # a challenge is spent by the first answer to it, right or wrong (W-1, M8)
-WayAnswer = Literal["accepted", "done", "wrong", "no_tries", "not_a_code", "replayed"]
-REFUSED: dict[str, WayAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
+MethodAnswer = Literal["accepted", "done", "wrong", "no_tries", "not_a_code", "replayed"]
+REFUSED: dict[str, MethodAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
 
 
 def offered(proofs: Mapping[str, Proof], policy: Policy, journey: Journey) -> tuple[str, ...]:
@@ -58,14 +58,16 @@ def holder_of(tx: Tx, person: Person, ages: Ages = DEFAULT_AGES) -> Enrolments:
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class RecoveryMethod:
     """A way that is open to a person who has proven something: what it can be put to."""
 
     proof: str
     targets: tuple[Target, ...]
 
 
-def open_ways(tx: Tx, proofs: Mapping[str, Proof], policy: Policy, case: Case, handle: str) -> list[Way]:
+def available_methods(
+    tx: Tx, proofs: Mapping[str, Proof], policy: Policy, case: Case, handle: str
+) -> list[RecoveryMethod]:
     """What this person could show next on this page; what it showed already is left out."""
     person = tx.people.person(case.person_id)
     intake = tx.intakes.get(handle)
@@ -80,7 +82,7 @@ def open_ways(tx: Tx, proofs: Mapping[str, Proof], policy: Policy, case: Case, h
             continue
         targets = tuple(t for t in proof.targets(holder) if t.channel not in used)
         if targets:
-            out.append(Way(name, targets))
+            out.append(RecoveryMethod(name, targets))
     return out
 
 
@@ -151,7 +153,7 @@ async def answer(
     *,
     only: str = "",
     fits: Fits | None = None,
-) -> tuple[WayAnswer, int, Secret | None]:
+) -> tuple[MethodAnswer, int, Secret | None]:
     """Takes an answer. A wrong one costs the same statements where the page is about one person and about nobody.
 
     Args:
@@ -179,7 +181,7 @@ async def answer(
 
 async def _answer(
     db: Database, proof: Proof, handle: str, typed: str, here: Here, only: str, fits: Fits | None
-) -> tuple[WayAnswer, int, Secret | None]:
+) -> tuple[MethodAnswer, int, Secret | None]:
     counted = await db.write(lambda tx: _count(tx, handle, proof, here.origin, fits))
     if counted is None:
         return "done", TRIES_SHOWN, None
@@ -278,7 +280,7 @@ def asked_now(tx: Tx, handle: str, proof: Proof) -> list[PendingChallenge]:
 
 def _take(
     tx: Tx, handle: str, proof: Proof, verdict: Verdict, here: Here, counted: _Counted, new: SavedCode | None, how: str
-) -> WayAnswer:
+) -> MethodAnswer:
     """Second transaction: uses up what was answered, once, and adds the evidence."""
     right = verdict.right
     intake = tx.intakes.get(handle, lock=True)

@@ -23,7 +23,7 @@ STATEMENT = 1  # version of what they say by going on; goes up with the text of 
 
 
 @dataclass(frozen=True, slots=True)
-class Plea:
+class ConfirmationRequest:
     """What the contact may see of whoever asks. `problem` is empty while they can vouch."""
 
     problem: Literal["", "over", "broken"]
@@ -35,20 +35,20 @@ class Plea:
     prompt_id: str = ""
 
 
-def look(tx: Tx, token: str) -> Plea:
+def look(tx: Tx, token: str) -> ConfirmationRequest:
     """Reads; changes nothing, however often it is called (C5)."""
     prompt = _prompt(tx, token)
     if prompt is None:
-        return Plea("broken")
+        return ConfirmationRequest("broken")
     intake, person = tx.intakes.get(prompt.handle), tx.people.person(prompt.person_id)
     contact = tx.contacts.many([prompt.target]).get(prompt.target)
     over = prompt.ended is not None or prompt.expires_at <= tx.now
     if over or intake is None or person is None or contact is None or contact.state != "confirmed":
-        return Plea("over")
+        return ConfirmationRequest("over")
     if person.security_version != prompt.security_version or intake.state == "stopped":
-        return Plea("over")
+        return ConfirmationRequest("over")
     device = device_words(intake.agent)
-    return Plea("", person.name, intake.asked_at, intake.source, device, prompt.handle, prompt.id)
+    return ConfirmationRequest("", person.name, intake.asked_at, intake.source, device, prompt.handle, prompt.id)
 
 
 def given(tx: Tx, token: str) -> str:
@@ -63,7 +63,7 @@ def _prompt(tx: Tx, token: str) -> Prompt | None:
     return found if found is not None and (found.purpose, found.proof) == ("recovery", PROOF) else None
 
 
-async def vouch(db: Database, proof: Proof, token: str, digits: str, here: Here) -> tuple[methods.WayAnswer, int]:
+async def confirm(db: Database, proof: Proof, token: str, digits: str, here: Here) -> tuple[methods.MethodAnswer, int]:
     """Takes the contact's word, once, if the digits are those of the page that asks.
 
     Raises:

@@ -24,7 +24,7 @@ What = Literal["unlocked", "factor_replaced", "mailbox_replaced"]
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenRecovery:
     """A recovery whose page may apply its remedy now.
 
     Args:
@@ -37,7 +37,7 @@ class Opened:
     shut: frozenset[str] = frozenset()
 
 
-def opened(tx: Tx, handle: str, here: Here, journey: Journey | None = None) -> Opened:
+def open_recovery(tx: Tx, handle: str, here: Here, journey: Journey | None = None) -> OpenRecovery:
     """The recovery of a page that may go on.
 
     Args:
@@ -59,11 +59,11 @@ def opened(tx: Tx, handle: str, here: Here, journey: Journey | None = None) -> O
     if tx.now >= case.expires_at:
         raise Refusal("expired")
     live = tuple(a for a in accounts if a.id in case.accounts and a.state != "disabled")
-    return Opened(case, person, live, frozenset(a.id for a in live if tx.counters.get(f"lockdown/{a.id}").total))
+    return OpenRecovery(case, person, live, frozenset(a.id for a in live if tx.counters.get(f"lockdown/{a.id}").total))
 
 
 def close_case(
-    tx: Tx, o: Opened, handle: str, what: What, here: Here, detail: str = "", also: Sequence[Contact] = ()
+    tx: Tx, o: OpenRecovery, handle: str, what: What, here: Here, detail: str = "", also: Sequence[Contact] = ()
 ) -> None:
     """The end of a recovery that sets no password: nothing that was pending is good for anything any more (C17)."""
     tx.cases.act(o.case, dc.decide(o.case, dc.Remedy(what, handle, here.policy.loose), tx.now))

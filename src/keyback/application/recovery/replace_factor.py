@@ -8,7 +8,7 @@ from keyback.application.notifications.account_changes import notify_account_cha
 from keyback.application.ports.enrolment import EnrolsApp
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery.evidence import Here
-from keyback.application.recovery.remedy import Opened, close_case, opened
+from keyback.application.recovery.remedy import OpenRecovery, close_case, open_recovery
 from keyback.application.showing import Fits, anything
 from keyback.application.signin import step_up
 from keyback.domain.errors import Refusal
@@ -36,7 +36,7 @@ def start_app(tx: Tx, app: EnrolsApp, handle: str, here: Here) -> str:
     Raises:
         Refusal: as `opened`.
     """
-    o = opened(tx, handle, here, "second_factor")
+    o = open_recovery(tx, handle, here, "second_factor")
     for old in tx.factors.of_person(o.person.id, states=("pending",)):
         tx.factors.turn(old.id, "pending", "removed")
     tx.prompts.end_where("replaced", handle=handle, proof="new_passkey")  # the page shows one of the two
@@ -63,7 +63,7 @@ def replace_factor(tx: Tx, app: EnrolsApp, handle: str, typed: str, here: Here, 
     Raises:
         Refusal: as `opened`; `over` when no seed waits any more, `wrong_state` when it is another one.
     """
-    o = opened(tx, handle, here, "second_factor")
+    o = open_recovery(tx, handle, here, "second_factor")
     new = waiting_app(tx, o.person.id, handle)
     if new is None:
         raise Refusal("over")
@@ -78,12 +78,12 @@ def replace_factor(tx: Tx, app: EnrolsApp, handle: str, typed: str, here: Here, 
         return False
     if not tx.factors.turn(new.id, "pending", "active") or not tx.factors.advance(new.id, step):
         raise Refusal("over")
-    put_in_place(tx, o, new.id, handle, here)
+    activate(tx, o, new.id, handle, here)
     step_up.renewed(tx, o.person.id, "totp")
     return True
 
 
-def put_in_place(tx: Tx, o: Opened, factor_id: str, handle: str, here: Here) -> None:
+def activate(tx: Tx, o: OpenRecovery, factor_id: str, handle: str, here: Here) -> None:
     """Removes every second step but the new one, forgets all browsers, and ends the recovery."""
     for old in bound_factors(tx, o.person.id):
         if old.id != factor_id:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from keyback.application.notifications.notify import username_of
 from keyback.application.ports.storage import Job, Tx
 from keyback.application.recovery.evidence import Here
-from keyback.application.recovery.remedy import Opened, close_case, opened
+from keyback.application.recovery.remedy import OpenRecovery, close_case, open_recovery
 from keyback.application.showing import Fits, anything
 from keyback.application.throttling.mail_quota import Ask, may_send
 from keyback.domain import tokens
@@ -33,7 +33,7 @@ def start_mailbox(tx: Tx, handle: str, address: str, here: Here) -> str:
     """
     from email_validator import EmailNotValidError, validate_email  # here: few ever need it, and it takes its time
 
-    o = opened(tx, handle, here, "mailbox")
+    o = open_recovery(tx, handle, here, "mailbox")
     canonicalize(address)  # what cannot be an identifier is no address either
     try:
         validate_email(address.strip(), check_deliverability=False)
@@ -92,7 +92,7 @@ def confirm_mailbox(tx: Tx, handle: str, typed: str, here: Here, fits: Fits = an
     Raises:
         Refusal: as `opened`; `over` when no code is waited for, `wrong_state` when it is that of another address.
     """
-    o = opened(tx, handle, here, "mailbox")
+    o = open_recovery(tx, handle, here, "mailbox")
     live = [p for p in tx.prompts.asked(handle, "new_mailbox") if p.ended is None and p.expires_at > tx.now]
     key = f"new_mailbox/{o.person.id}"
     new = tx.contacts.many([live[-1].target]).get(live[-1].target) if live else None
@@ -118,13 +118,13 @@ def choose_mailbox(tx: Tx, handle: str, contact_id: str, here: Here) -> None:
     Raises:
         Refusal: as `opened`; `not_found` for an address that is not the person's.
     """
-    o = opened(tx, handle, here, "mailbox")
+    o = open_recovery(tx, handle, here, "mailbox")
     if contact_id not in {c.id for c in other_mailboxes(tx, o.person.id)}:
         raise Refusal("not_found")
     _move(tx, o, handle, contact_id, here)
 
 
-def _move(tx: Tx, o: Opened, handle: str, contact_id: str, here: Here) -> None:
+def _move(tx: Tx, o: OpenRecovery, handle: str, contact_id: str, here: Here) -> None:
     own = tx.people.contacts([o.person.id]).get(o.person.id, ())
     lost = [c for c in own if c.channel == "mail" and c.role == "primary"]
     for c in lost:

@@ -27,9 +27,9 @@ def start(tx: Tx, handle: str, here: Here) -> None:
     """Puts a challenge, in place of an older one of this page.
 
     Raises:
-        Refusal: as `remedy.opened`.
+        Refusal: as `remedy.open_recovery`.
     """
-    o = remedy.opened(tx, handle, here, "second_factor")
+    o = remedy.open_recovery(tx, handle, here, "second_factor")
     tx.prompts.end_where("replaced", handle=handle, proof=PROOF)
     tx.prompts.add(
         Prompt(
@@ -53,7 +53,7 @@ def waiting(tx: Tx, handle: str) -> Prompt | None:
     return live[-1] if live and live[-1].key_id in tx.seals.ids else None
 
 
-def options(tx: Tx, maker: EnrolsPasskey, o: remedy.Opened, prompt: Prompt, username: str, company: str) -> str:
+def options(tx: Tx, maker: EnrolsPasskey, o: remedy.OpenRecovery, prompt: Prompt, username: str, company: str) -> str:
     """JSON for the browser. No device is left out: what it holds is being replaced."""
     known = tx.factors.of_person(o.person.id)
     handle = factors.user_handle(tx, maker, prompt, known)
@@ -69,9 +69,10 @@ def replace(
         fits: whether the challenge that waits, by its prompt's id, is the one that was shown.
 
     Raises:
-        Refusal: as `remedy.opened`; `over` when no challenge waits any more, `wrong_state` when it is another one.
+        Refusal: as `remedy.open_recovery`; `over` when no challenge waits any more, `wrong_state` when it is another
+        one.
     """
-    o = remedy.opened(tx, handle, here, "second_factor")
+    o = remedy.open_recovery(tx, handle, here, "second_factor")
     prompt = waiting(tx, handle)
     if prompt is not None and not fits(prompt.id):
         raise Refusal("wrong_state")
@@ -91,6 +92,6 @@ def replace(
     for seed in known:
         if seed.state == "pending":
             tx.factors.turn(seed.id, "pending", "removed")
-    replace_factor.put_in_place(tx, o, new.id, handle, here)
+    replace_factor.activate(tx, o, new.id, handle, here)
     step_up.renewed(tx, person_id, "passkey")
     return "done"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from keyback.application.ports.connectors import Connector, Means, Outcome, Plan
 from keyback.application.ports.storage import Database, Tx
 from keyback.application.recovery.evidence import Here
-from keyback.application.recovery.remedy import Opened, close_case, opened
+from keyback.application.recovery.remedy import OpenRecovery, close_case, open_recovery
 from keyback.application.throttling import password_attempts
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Account
@@ -15,7 +15,7 @@ from keyback.domain.people.person import Account
 CAN = (Means.NATIVE, Means.COMPOSED)
 
 
-def unlockable(o: Opened, connectors: Mapping[str, Connector]) -> tuple[Account, ...]:
+def unlockable(o: OpenRecovery, connectors: Mapping[str, Connector]) -> tuple[Account, ...]:
     """The accounts that can be unlocked without a new password; the others take one."""
     can = {name for name, c in connectors.items() if c.capabilities.unlock in CAN}
     return tuple(a for a in o.accounts if a.system in can and a.id not in o.shut)
@@ -34,7 +34,7 @@ async def unlock(
     Raises:
         Refusal: as `opened`; `no_accounts` where only a new password helps.
     """
-    o = await db.read(lambda tx: opened(tx, handle, here, "locked"))
+    o = await db.read(lambda tx: open_recovery(tx, handle, here, "locked"))
     accounts = unlockable(o, connectors)
     if not accounts:
         raise Refusal("no_accounts")
@@ -49,7 +49,7 @@ async def unlock(
 
 
 def _unlocked(tx: Tx, handle: str, here: Here) -> None:
-    o = opened(tx, handle, here, "locked")
+    o = open_recovery(tx, handle, here, "locked")
     for a in o.accounts:
         if a.id in o.shut:
             continue

@@ -41,7 +41,7 @@ class View:
     intake: Intake | None
     case: Case | None
     choice: new_password.Choice | None
-    ways: tuple[methods.Way, ...]
+    ways: tuple[methods.RecoveryMethod, ...]
     accounts: dict[str, Account]
     now: int
 
@@ -53,12 +53,12 @@ def look(tx: Tx, handle: str, s: Services) -> View:
     if case is None:
         return View(intake, None, None, (), {}, tx.now)
     choice: new_password.Choice | None = None
-    further: tuple[methods.Way, ...] = ()
+    further: tuple[methods.RecoveryMethod, ...] = ()
     if not case.submission:  # afterwards there are results only, for which many wait
         try:
             choice = new_password.choice(tx, case.id, handle, s.policy)
         except Refusal:
-            further = tuple(methods.open_ways(tx, s.proofs, s.policy, case, handle))
+            further = tuple(methods.available_methods(tx, s.proofs, s.policy, case, handle))
     accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}
     return View(intake, case, choice, further, accounts, tx.now)
 

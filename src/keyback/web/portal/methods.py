@@ -23,7 +23,7 @@ from keyback.domain.policy.rules import PROOFS, TIERS, Risk, Ruling, rule
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case
 from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
-from keyback.web.portal.pages_methods import Held, InReview, NewCode, OneWay, WayOption, Ways
+from keyback.web.portal.pages_methods import Held, InReview, MethodOption, Methods, NewCode, OneMethod
 from keyback.web.portal.view import View, held_by, look
 from keyback.web.ui import shown
 from keyback.web.ui.context import Desk, note_refusal, see
@@ -33,14 +33,16 @@ from keyback.web.ui.page import ErrorPage, Page
 MOST_ANSWER = 8192  # a WebAuthn assertion with a large extension; everything else is far shorter
 
 
-async def _options(desk: Desk, view: View) -> tuple[WayOption, ...]:
+async def _options(desk: Desk, view: View) -> tuple[MethodOption, ...]:
     """What can be offered: to everybody the same until a proof was accepted here."""
     s = desk.services
     if view.case is None:
-        return tuple(WayOption(n) for n in methods.offered(s.proofs, s.policy, view.intake.journey))
+        return tuple(MethodOption(n) for n in methods.offered(s.proofs, s.policy, view.intake.journey))
     case, handle = view.case, view.intake.handle
-    found = await s.db.read(lambda tx: methods.open_ways(tx, s.proofs, s.policy, case, handle))
-    return tuple(WayOption(w.proof, tuple((t.id, t.hint) for t in w.targets)) for w in found if w.proof != "email_link")
+    found = await s.db.read(lambda tx: methods.available_methods(tx, s.proofs, s.policy, case, handle))
+    return tuple(
+        MethodOption(w.proof, tuple((t.id, t.hint) for t in w.targets)) for w in found if w.proof != "email_link"
+    )
 
 
 async def more_page(desk: Desk, request: Request, view: View, status: int = 200, refused: Any = "") -> Response:
@@ -50,7 +52,7 @@ async def more_page(desk: Desk, request: Request, view: View, status: int = 200,
     if case is not None and view.intake.journey == "second_factor":
         person_id = case.person_id
         only_new = await desk.services.db.read(lambda tx: replace_factor.only_new(tx, person_id))
-    model = Ways(
+    model = Methods(
         handle=handle,
         proven=case is not None,
         journey=view.intake.journey,
@@ -172,7 +174,7 @@ async def _one(desk: Desk, request: Request, view: View, proof: Proof, status: i
     proven = view.case is not None
     left = max(0, (want.asked_at + proof.life_ms - view.now) // 1000)
     again = max(0, -(-(want.asked_at + RESEND_AFTER - view.now) // 1000)) if proof.carrier else None
-    model = OneWay(
+    model = OneMethod(
         handle=handle,
         proof=proof.name,
         proven=proven,

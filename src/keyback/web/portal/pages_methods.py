@@ -12,7 +12,7 @@ from keyback.web.ui.page import Page
 
 
 @dataclass(frozen=True, slots=True)
-class WayOption:
+class MethodOption:
     """One way that is offered. `targets`: (id, masked words), only shown to somebody who has proven something."""
 
     proof: str
@@ -20,7 +20,7 @@ class WayOption:
 
 
 @dataclass(frozen=True, slots=True)
-class Ways(Page):
+class Methods(Page):
     """`/r/{handle}/ways`, and `/r/{handle}` once something is proven but not enough.
 
     Args:
@@ -37,7 +37,7 @@ class Ways(Page):
     handle: str
     proven: bool
     journey: Journey
-    options: tuple[WayOption, ...]
+    options: tuple[MethodOption, ...]
     shown: tuple[str, ...] = ()
     username: str = ""
     version: str = ""
@@ -46,11 +46,11 @@ class Ways(Page):
 
 
 @dataclass(frozen=True, slots=True)
-class OneWay(Page):
+class OneMethod(Page):
     """`/r/{handle}/ways/{proof}`: the question was put, or would be if what was typed belongs to an account here.
 
     Args:
-        proven: as in `Ways`.
+        proven: as in `Methods`.
         form: what the proof wants shown, see `proofs.Proof.form`.
         hint: masked address or label, only once something is proven.
         seconds_left: until the question is void; 0 where it is already.
@@ -91,7 +91,7 @@ class Held(Page):
     until: int
     reason: str
     username: str
-    options: tuple[WayOption, ...] = ()
+    options: tuple[MethodOption, ...] = ()
     version: str = ""
     seconds_left: int = 0
     journey: Journey = "password"
@@ -104,7 +104,7 @@ class InReview(Page):
     template: ClassVar[str] = "portal/in_review.html"
     handle: str
     username: str
-    options: tuple[WayOption, ...] = ()
+    options: tuple[MethodOption, ...] = ()
     version: str = ""
     journey: Journey = "password"
 
@@ -134,7 +134,7 @@ class ForColleague(Page):
 
 
 @dataclass(frozen=True, slots=True)
-class Vouch(ForColleague):
+class Confirm(ForColleague):
     """`/vouch`: a recovery contact is asked to vouch.
 
     Args:

@@ -8,17 +8,19 @@ from starlette.routing import Route
 
 from keyback.application.recovery import recovery_contact
 from keyback.domain.errors import Refusal
-from keyback.web.portal.pages_methods import Vouch
+from keyback.web.portal.pages_methods import Confirm
 from keyback.web.ui import links
 from keyback.web.ui.context import Desk, desk_of, see
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage
 
 
-def _page(desk: Desk, request: Request, plea: recovery_contact.Plea, status: int = 200, **over: object) -> Response:
+def _page(
+    desk: Desk, request: Request, plea: recovery_contact.ConfirmationRequest, status: int = 200, **over: object
+) -> Response:
     if plea.problem:
-        return desk.page(request, Vouch(problem=plea.problem), 410, path="/vouch")
-    model = Vouch(plea.person, plea.asked_at, plea.source, plea.device, **over)  # type: ignore[arg-type]
+        return desk.page(request, Confirm(problem=plea.problem), 410, path="/vouch")
+    model = Confirm(plea.person, plea.asked_at, plea.source, plea.device, **over)  # type: ignore[arg-type]
     return desk.page(request, model, status, path="/vouch")
 
 
@@ -29,7 +31,7 @@ async def show(request: Request) -> Response:
     return _page(desk, request, await desk.services.db.read(lambda tx: recovery_contact.look(tx, token)))
 
 
-async def vouch(request: Request) -> Response:
+async def confirm(request: Request) -> Response:
     """POST `/vouch` with the four digits."""
     desk = desk_of(request)
     values = await read_form(request, "code", links.FIELD)
@@ -43,15 +45,15 @@ async def vouch(request: Request) -> Response:
     # In the browser that asks there is nobody to talk to: who reads the contact's mail there is not the contact.
     own = bool(plea.handle) and desk.cookies.holds(request, desk.services.seals, plea.handle)
     if plea.problem and (name := await db.read(lambda tx: recovery_contact.given(tx, token))):
-        return desk.page(request, Vouch(name, problem="done"), path="/vouch")  # the button was pressed twice
+        return desk.page(request, Confirm(name, problem="done"), path="/vouch")  # the button was pressed twice
     if plea.problem or proof is None or own:
-        return _page(desk, request, recovery_contact.Plea(plea.problem or "over"))
+        return _page(desk, request, recovery_contact.ConfirmationRequest(plea.problem or "over"))
     try:
-        code, left = await recovery_contact.vouch(db, proof, token, values["code"], desk.here(request))
+        code, left = await recovery_contact.confirm(db, proof, token, values["code"], desk.here(request))
     except Refusal:
         return see("/vouch")
     if code in ("accepted", "done"):
-        response = desk.page(request, Vouch(plea.person, problem="done"), path="/vouch")
+        response = desk.page(request, Confirm(plea.person, problem="done"), path="/vouch")
         links.drop(desk, request, response, token)
         return response
     fault = "no_tries" if code == "no_tries" or not left else "wrong"
@@ -66,13 +68,13 @@ async def refuse(request: Request) -> Response:
     if not token:
         return links.stale(request, "/vouch", mark)
     done = await desk.services.db.write(lambda tx: recovery_contact.refuse(tx, token))
-    response = desk.page(request, Vouch(problem="refused" if done else "over"), path="/vouch")
+    response = desk.page(request, Confirm(problem="refused" if done else "over"), path="/vouch")
     links.drop(desk, request, response, token)
     return response
 
 
 ROUTES = [
     Route("/vouch", show, methods=["GET"]),
-    Route("/vouch", vouch, methods=["POST"]),
+    Route("/vouch", confirm, methods=["POST"]),
     Route("/vouch/refuse", refuse, methods=["POST"]),
 ]

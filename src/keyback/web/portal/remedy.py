@@ -15,9 +15,7 @@ from starlette.routing import Route
 from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import remedy, replace_factor, replace_mailbox, replace_passkey
-from keyback.application.recovery import (
-    unlock as recovery_unlock,
-)
+from keyback.application.recovery import unlock as recovery_unlock
 from keyback.application.recovery.evidence import Here
 from keyback.application.showing import Fits
 from keyback.application.throttling import lockouts
@@ -47,7 +45,7 @@ async def page(desk: Desk, request: Request, view: View, status: int = 200, **ov
     company = desk.services.company[desk.locale(request)]
 
     def load(tx: Tx) -> Any:
-        o = remedy.opened(tx, handle, here)
+        o = remedy.open_recovery(tx, handle, here)
         if view.intake.journey == "locked":
             can = tuple(a.system for a in recovery_unlock.unlockable(o, desk.services.connectors))
             why = lockouts.locks(tx, o.person.id, desk.services.rules)
