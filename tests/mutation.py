@@ -38,7 +38,7 @@ SAME = (
     ("challenge", 'int.from_bytes(_mac(key, "number", handle.encode())[:8], )', "as above"),
     ("prompt", "int.from_bytes(mac[:16], )", "as above"),
     ("", 'rstrip(b"XX=XX")', "128 bits in base64 never end with an X"),
-    ("throttle", "min(different - FREE, 31)", "both are far beyond the longest wait"),
+    ("throttle", "min(different - FREE_ATTEMPTS, 31)", "both are far beyond the longest wait"),
     ("throttle", "since: int = 1)", "nothing was tried in the first millisecond of 1970"),
     ("policy", 'journey: Journey = "', "every journey but two is ruled alike"),
     ("policy", 'wait, reason = (0, "XXXX")', "nobody waits, so nobody is told why"),

@@ -11,7 +11,7 @@ from keyback.application.enrolment import contacts
 from keyback.application.notifications import account_changes
 from keyback.application.ports.proofs import Enrolments
 from keyback.application.ports.storage import Tx
-from keyback.domain.people.factor import COOL_IN
+from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.secret import Secret
 from tests.attacks.enrolled import SMS, answer_way, ask_way, person_id
 from tests.attacks.steps import HERE, Tray, ask, drain, fit
@@ -73,7 +73,7 @@ def test_a_number_is_used_once_it_was_confirmed_and_cooled_in(make_kit: Make, da
     asked_by_phone(kit)
     assert len(codes_to(tray)) == 1, "and recovers nothing yet"
 
-    kit.clock.now += COOL_IN
+    kit.clock.now += COOLING_OFF
     handle = asked_by_phone(kit)
     assert len(codes_to(tray)) == 2
     assert answer_way(kit, handle, "sms_code", codes_to(tray)[1]) == "accepted"

@@ -17,7 +17,7 @@ from keyback.application.signin import second_step, sign_in, step_up
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.step_up import Step
 from keyback.domain import tokens
-from keyback.domain.people.factor import COOL_IN
+from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.throttling.limits import HARD_CAP, WINDOW_TRIES
 from tests.attacks.enrolled import add_codes, add_contact, add_totp, person_id, totp_now
 from tests.attacks.steps import HERE, OLD, drain, fit, set_password
@@ -161,7 +161,7 @@ def test_readiness_says_what_a_recovery_would(make_kit: Make) -> None:
 
 def test_readiness_tells_from_when_new_things_count(make_kit: Make) -> None:
     kit = kit_of(make_kit)
-    ready = kit.clock() + COOL_IN
+    ready = kit.clock() + COOLING_OFF
     add_contact(kit, "mail", "maya@example.net", usable_from=ready)
     assert outlook(kit)["mailbox"] == readiness.Outlook("mailbox", ("backup_email",), ready)
 

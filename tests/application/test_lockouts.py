@@ -11,7 +11,7 @@ from keyback.application.origin import Origin
 from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.throttling import lockouts, password_attempts
-from keyback.application.throttling.lockouts import Failing, Lock
+from keyback.application.throttling.lockouts import Lock, StalePasswordSource
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.password_attempts import BUDGET
 from tests.attacks.enrolled import person_id
@@ -24,9 +24,9 @@ WRONG = signin_sign_in.NotSignedIn("wrong")
 MIN = 60_000
 
 
-def failing(kit: Kit, who: str = "maya") -> tuple[Failing, ...]:
+def failing(kit: Kit, who: str = "maya") -> tuple[StalePasswordSource, ...]:
     pid = person_id(kit, who)
-    return kit.read(lambda tx: lockouts.failing(tx, pid))
+    return kit.read(lambda tx: lockouts.stale_password_sources(tx, pid))
 
 
 @pytest.mark.covers("J1")
@@ -44,7 +44,7 @@ def test_a_phone_that_still_has_the_old_password_is_named(database_url: str, mak
         kit.clock.now += MIN
     sign_in(kit, "maya", Secret("no password of hers"))
     (found,) = failing(kit)
-    assert found == Failing("203.0.113.8", found.device, 5, begun, begun + 4 * MIN, previous=True)
+    assert found == StalePasswordSource("203.0.113.8", found.device, 5, begun, begun + 4 * MIN, previous=True)
     assert "iOS" in found.device
     assert failing(kit, "noor") == ()
     assert isinstance(sign_in(kit, "maya", NEW, PHONE), SignedIn), "once it has the new one it goes on"

@@ -8,7 +8,7 @@ import pytest
 
 from keyback.application.policy.coverage import Offer, census
 from keyback.application.policy.report import people_words
-from keyback.domain.people.factor import COOL_IN
+from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.policy.rules import Holds
 from keyback.domain.units import MINUTE
 from keyback.settings import Settings
@@ -46,7 +46,7 @@ def test_who_can_be_told_at_no_other_address_has_longer_to_say_no(make_kit: Make
 
 
 @pytest.mark.covers("N-R13")
-@pytest.mark.parametrize(("since", "minutes"), [(0, 5), (COOL_IN, 15)])
+@pytest.mark.parametrize(("since", "minutes"), [(0, 5), (COOLING_OFF, 15)])
 def test_a_second_address_counts_once_it_could_stop_a_recovery(make_kit: Make, since: int, minutes: int) -> None:
     kit, tray = kit_of(make_kit)
     add_contact(kit, "sms", "+8613800000034", usable_from=kit.clock.now + since if since else 0)

@@ -11,7 +11,7 @@ import pytest
 from keyback.application.policy.coverage import PAGE, Offer, census, evidence_of, way_back
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery.methods import holder_of
-from keyback.domain.people.factor import COOL_IN, Factor, SavedCode
+from keyback.domain.people.factor import COOLING_OFF, Factor, SavedCode
 from keyback.domain.people.person import Contact, Tier
 from keyback.domain.policy.rules import Policy
 from tests.conftest import Kit, person
@@ -98,7 +98,7 @@ def test_who_would_lose_the_last_way_is_known_before_the_change(kit: Kit) -> Non
 @pytest.mark.covers("F1", "E7")
 @pytest.mark.parametrize("what", ["sms", "backup", "colleague", "totp", "recovery_codes"])
 def test_what_was_planted_less_than_72_hours_ago_is_no_way(kit: Kit, what: str) -> None:
-    pid = enroll(kit, "target", what, usable_from=kit.clock.now + COOL_IN, tier="mfa")
+    pid = enroll(kit, "target", what, usable_from=kit.clock.now + COOLING_OFF, tier="mfa")
     kit.clock.forward(hours=72, seconds=-1)
 
     def seen(tx: Tx) -> tuple[int, list[str]]:

@@ -15,7 +15,7 @@ from keyback.application.signin import alerts, second_step
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.sign_in import NotSignedIn, SecondStep
 from keyback.domain.secret import Secret
-from keyback.domain.throttling.password_attempts import BUDGET, FREE
+from keyback.domain.throttling.password_attempts import BUDGET, FREE_ATTEMPTS
 from keyback.worker import Worker
 from tests.attacks.enrolled import add_contact, add_totp, person_id, totp_now
 from tests.attacks.steps import HERE, NEW, OLD, Tray, choose, drain, fit, proven, set_password, sign_in, statements
@@ -171,7 +171,7 @@ def guess(kit: Kit, who: str, times: int, origin: Origin = THERE) -> None:
 @pytest.mark.covers("A-6.3.5")
 def test_wrong_passwords_that_pile_up_are_told_once_a_day(make_kit: Make, database_url: str) -> None:
     kit, tray = kit_of(make_kit, database_url)
-    guess(kit, "maya", FREE - 1)
+    guess(kit, "maya", FREE_ATTEMPTS - 1)
     assert upkeep(kit) == 0
     kit.clock.forward(minutes=5)
     guess(kit, "maya", 1)
@@ -184,7 +184,7 @@ def test_wrong_passwords_that_pile_up_are_told_once_a_day(make_kit: Make, databa
     guess(kit, "maya", 3)
     assert upkeep(kit) == 0, "not twice in a day"
     kit.clock.forward(hours=21)
-    guess(kit, "maya", FREE, AWAY)
+    guess(kit, "maya", FREE_ATTEMPTS, AWAY)
     assert upkeep(kit) == 1
     assert isinstance(sign_in(kit, "maya", OLD, HERE), SignedIn), "guesses keep nobody out"
 
@@ -192,7 +192,7 @@ def test_wrong_passwords_that_pile_up_are_told_once_a_day(make_kit: Make, databa
 @pytest.mark.covers("A-6.3.5")
 def test_two_workers_tell_it_once(make_kit: Make, database_url: str) -> None:
     kit, _ = kit_of(make_kit, database_url)
-    guess(kit, "maya", FREE)
+    guess(kit, "maya", FREE_ATTEMPTS)
     assert [upkeep(kit), upkeep(kit)] == [1, 0]
 
 
@@ -216,8 +216,8 @@ def test_a_name_that_nobody_has_is_told_to_nobody_and_guessed_alike(make_kit: Ma
     seen: list[list[str]] = []
     for who in ("maya", "nobody"):
         with statements(kit) as run:
-            answers = [sign_in(kit, who, Secret(f"wrong guess {n}"), THERE) for n in range(FREE)]
-        assert answers == [NotSignedIn("wrong")] * FREE
+            answers = [sign_in(kit, who, Secret(f"wrong guess {n}"), THERE) for n in range(FREE_ATTEMPTS)]
+        assert answers == [NotSignedIn("wrong")] * FREE_ATTEMPTS
         seen.append(list(run))
     assert seen[0] == seen[1], "what a guess costs does not tell who is written to"
     assert upkeep(kit) == 1
@@ -230,10 +230,10 @@ def test_what_is_no_guessing_is_not_told(make_kit: Make, who: str) -> None:
     kit, tray = kit_of(make_kit)
     origin = known(kit) if who == "own browser" else THERE
     if who == "same one":
-        for _ in range(FREE * 3):
+        for _ in range(FREE_ATTEMPTS * 3):
             sign_in(kit, "maya", Secret("the one of last year"), origin)
     else:
-        guess(kit, "maya", FREE, origin)
+        guess(kit, "maya", FREE_ATTEMPTS, origin)
     if who == "disabled":
         kit.write(lambda tx: tx.people.save_imported([person("maya", state="disabled")]))
     assert upkeep(kit) == 0
@@ -245,8 +245,8 @@ def test_a_worker_looks_at_many_in_portions_and_at_new_ones_only(make_kit: Make,
     fit(kit, *(person(f"p{n}") for n in range(5)))
     for n in range(5):
         set_password(kit, f"p{n}")
-        guess(kit, f"p{n}", FREE, replace(THERE, source=f"198.51.100.{n + 1}"))
-        kit.clock.forward(hours=1 - FREE)
+        guess(kit, f"p{n}", FREE_ATTEMPTS, replace(THERE, source=f"198.51.100.{n + 1}"))
+        kit.clock.forward(hours=1 - FREE_ATTEMPTS)
     since, name, letters = kit.clock.now - 24 * 3_600_000, "", []
     while True:
         found, name = kit.write(lambda tx, after=name: alerts.look(tx, since, after, limit=2))

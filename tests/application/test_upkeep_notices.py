@@ -10,7 +10,7 @@ import pytest
 from keyback.application.account import lockdown
 from keyback.application.enrolment import contacts
 from keyback.application.notifications.account_changes import GONE_LINK_LIFE, LINK_LIFE, notify_account_change
-from keyback.domain.people.factor import COOL_IN
+from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.secret import Secret
 from keyback.domain.units import HOUR
 from tests.attacks.enrolled import add_contact, person_id
@@ -116,7 +116,7 @@ def test_a_link_that_outlived_its_contact_locks_nothing(make_kit: Make, database
 @pytest.mark.parametrize("state", ["pending", "confirmed"])
 def test_who_was_never_confirmed_or_just_added_can_lock_nothing(make_kit: Make, state: Any) -> None:
     kit, tray = kit_of(make_kit)
-    since = kit.clock.now + COOL_IN - HOUR if state == "confirmed" else 0
+    since = kit.clock.now + COOLING_OFF - HOUR if state == "confirmed" else 0
     contact, pid = add_contact(kit, "mail", OLD_ONE, state=state, usable_from=since), person_id(kit)
     one = kit.read(lambda tx: tx.contacts.many([contact])[contact])
     removed(kit, contact)
@@ -134,7 +134,7 @@ def test_a_thief_who_removes_the_owners_address_is_undone_by_it(make_kit: Make, 
     kit, tray = kit_of(make_kit, database_url)
     removed(kit, add_contact(kit, "mail", OLD_ONE))
     pid = person_id(kit)
-    planted = add_contact(kit, "mail", "thief@evil.example", usable_from=kit.clock.now + COOL_IN)
+    planted = add_contact(kit, "mail", "thief@evil.example", usable_from=kit.clock.now + COOLING_OFF)
     kit.clock.forward(hours=71)
     assert locks(kit, token_of(tray, OLD_ONE))
     left = [c.id for c in kit.read(lambda tx: tx.contacts.of_person(pid))]

@@ -17,7 +17,7 @@ from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.recovery.case import State
 from keyback.domain.secret import Secret
-from keyback.domain.throttling.password_attempts import FREE
+from keyback.domain.throttling.password_attempts import FREE_ATTEMPTS
 from tests.attacks.steps import (
     NEW,
     OLD,
@@ -410,14 +410,14 @@ def test_one_counter_whatever_form_of_the_name(make_kit: Make) -> None:
     fit(kit, person("maya"))
     set_password(kit, "maya")
     forms = ["maya", "MAYA", " maya ", "ｍａｙａ", "maya@example.com", "MAYA@EXAMPLE.COM"]
-    bad = [Secret(f"not the password {n}") for n in range(FREE)]
+    bad = [Secret(f"not the password {n}") for n in range(FREE_ATTEMPTS)]
     slow = NotSignedIn("slow_down", 30)
     answers = [sign_in(kit, form, b) for form, b in zip(forms, bad, strict=False)]
     assert set(answers) == {NotSignedIn("wrong")}
     for form in forms:
         assert sign_in(kit, form, OLD) == slow
     unknown = [sign_in(kit, f, b) for f, b in zip(["nobody", "NOBODY ", "ｎｏｂｏｄｙ"] * 2, [*bad, OLD], strict=True)]
-    assert unknown == [NotSignedIn("wrong")] * FREE + [slow]
+    assert unknown == [NotSignedIn("wrong")] * FREE_ATTEMPTS + [slow]
 
 
 @pytest.mark.covers("N18", "INV-I12")

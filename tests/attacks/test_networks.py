@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from keyback.application.origin import Origin, networks_of
-from keyback.domain.throttling.password_attempts import OF_SOURCE, OF_WIDER
+from keyback.domain.throttling.password_attempts import MAX_PER_SOURCE, OF_WIDER
 from keyback.settings import Limits
 from keyback.web.http import rate_limits as limits_module
 from keyback.web.http.rate_limits import Limiter
@@ -53,7 +53,7 @@ def test_requests_from_one_provider_are_bounded_however_many_networks_they_come_
 def test_wrong_passwords_from_one_provider_are_too(database_url: str, make_kit: Make, monkeypatch: Any) -> None:
     from keyback.application.throttling import password_attempts
 
-    monkeypatch.setattr(password_attempts, "OF_SOURCE", 4)
+    monkeypatch.setattr(password_attempts, "MAX_PER_SOURCE", 4)
     monkeypatch.setattr(password_attempts, "OF_WIDER", {56: 8, 48: 12})
     kit = owned(make_kit, url=database_url)
 
@@ -67,7 +67,7 @@ def test_wrong_passwords_from_one_provider_are_too(database_url: str, make_kit: 
     assert compared(["2001:db8:2::1", "192.0.2.99"], 300) == 2, "others go on"
     kit.clock.forward(hours=1)
     assert compared(["2001:db8:1:201::1"], 400) == 1
-    assert OF_SOURCE < OF_WIDER[56] < OF_WIDER[48]
+    assert MAX_PER_SOURCE < OF_WIDER[56] < OF_WIDER[48]
 
 
 @pytest.mark.covers("D15", "D8")

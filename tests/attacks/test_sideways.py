@@ -15,7 +15,7 @@ from keyback.application.recovery import cancel, mailed_link
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.sign_in import NotSignedIn
 from keyback.domain.secret import Secret
-from keyback.domain.throttling.password_attempts import FREE, OF_SOURCE
+from keyback.domain.throttling.password_attempts import FREE_ATTEMPTS, MAX_PER_SOURCE
 from keyback.web.app import make_app, make_desk
 from keyback.web.http.edge import Front
 from tests.attacks.steps import (
@@ -99,10 +99,10 @@ def test_right_passwords_do_not_count(make_kit: Make) -> None:
     kit = make_kit()
     fit(kit, person("maya"))
     set_password(kit, "maya")
-    for _ in range(FREE + 2):
+    for _ in range(FREE_ATTEMPTS + 2):
         assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
     bad = Secret("not the password")
-    for n in range(OF_SOURCE):
+    for n in range(MAX_PER_SOURCE):
         assert sign_in(kit, f"nobody{n}", bad) == NotSignedIn("wrong")
     slow = NotSignedIn("slow_down", 3600)
     assert sign_in(kit, "nobody", bad) == slow

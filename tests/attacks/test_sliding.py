@@ -13,7 +13,7 @@ from keyback.application.signin.sign_in import NotSignedIn
 from keyback.application.throttling.proof_attempts import count
 from keyback.domain import units
 from keyback.domain.throttling.limits import WINDOW_TRIES
-from keyback.domain.throttling.password_attempts import OF_SOURCE
+from keyback.domain.throttling.password_attempts import MAX_PER_SOURCE
 from tests.attacks.steps import HERE, sign_in
 from tests.attacks.test_throttling import WRONG, guess, owned
 from tests.conftest import Kit
@@ -101,7 +101,7 @@ def test_wrong_codes_and_wrong_passwords_meet_it(make_kit: Make) -> None:
     assert passwords(1, 0) == [WRONG]
     kit.clock.now += HOUR - 1000
     assert codes(20) == WINDOW_TRIES - 1
-    assert passwords(OF_SOURCE - 1, 1) == [WRONG] * (OF_SOURCE - 1)
+    assert passwords(MAX_PER_SOURCE - 1, 1) == [WRONG] * (MAX_PER_SOURCE - 1)
     kit.clock.now += 2000
     assert codes(20) <= 1
     slow = passwords(3, 500)[-1]

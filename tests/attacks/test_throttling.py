@@ -21,7 +21,7 @@ from keyback.application.throttling import password_attempts
 from keyback.domain.passwords.rules import DAY
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.limits import HARD_CAP
-from keyback.domain.throttling.password_attempts import BUDGET, FREE, OF_SOURCE
+from keyback.domain.throttling.password_attempts import BUDGET, FREE_ATTEMPTS, MAX_PER_SOURCE
 from keyback.domain.units import HOUR
 from tests.attacks.enrolled import person_id
 from tests.attacks.steps import HERE, NEW, OLD, Tray, choose, drain, fit, proven, set_password, sign_in
@@ -70,9 +70,9 @@ def attack(kit: Kit, tries: int = HARD_CAP, who: str = "maya", start: int = 0) -
 @pytest.mark.covers("N-T5", "B7", "N-P12", "A-6.3.1")
 def test_each_further_guess_from_a_network_waits_twice_as_long(database_url: str, make_kit: Make) -> None:
     kit = owned(make_kit, url=database_url)
-    assert [sign_in(kit, "maya", guess(n)) for n in range(FREE)] == [WRONG] * FREE
+    assert [sign_in(kit, "maya", guess(n)) for n in range(FREE_ATTEMPTS)] == [WRONG] * FREE_ATTEMPTS
     waits = []
-    for n in range(FREE, FREE + 9):
+    for n in range(FREE_ATTEMPTS, FREE_ATTEMPTS + 9):
         answer = sign_in(kit, "maya", guess(n))
         assert isinstance(answer, signin_sign_in.NotSignedIn)
         waits.append(answer.wait_s)
@@ -88,7 +88,7 @@ def test_each_further_guess_from_a_network_waits_twice_as_long(database_url: str
 @pytest.mark.covers("J1", "N-T5")
 def test_asking_while_one_has_to_wait_does_not_prolong_it(make_kit: Make) -> None:
     kit = owned(make_kit)
-    for n in range(FREE):
+    for n in range(FREE_ATTEMPTS):
         sign_in(kit, "maya", guess(n))
     for n in range(29):
         kit.clock.now += 1000
@@ -107,7 +107,7 @@ def test_guesses_at_once_count_before_they_are_compared(database_url: str, make_
         return await asyncio.gather(*(signin_sign_in.sign_in(s.db, s.gate, "maya", w, HERE) for w in words))
 
     answers = kit.run(burst())
-    assert answers.count(WRONG) == FREE
+    assert answers.count(WRONG) == FREE_ATTEMPTS
     assert {a.reason for a in answers} == {"wrong", "slow_down"}, "the right one came too late"
 
 
@@ -115,7 +115,7 @@ def test_guesses_at_once_count_before_they_are_compared(database_url: str, make_
 def test_one_network_guessing_at_many_names_waits_and_tells_how_long(make_kit: Make) -> None:
     kit = owned(make_kit)
     kit.clock.forward(minutes=1)
-    assert [sign_in(kit, f"name{n}", guess(n)) for n in range(OF_SOURCE)] == [WRONG] * OF_SOURCE
+    assert [sign_in(kit, f"name{n}", guess(n)) for n in range(MAX_PER_SOURCE)] == [WRONG] * MAX_PER_SOURCE
     kit.clock.forward(minutes=20)
     assert sign_in(kit, "maya", OLD) == signin_sign_in.NotSignedIn("slow_down", 40 * 60)
     kit.clock.forward(minutes=40)
@@ -130,7 +130,7 @@ def test_a_full_gate_costs_no_try(make_kit: Make, monkeypatch: pytest.MonkeyPatc
 
     with monkeypatch.context() as m:
         m.setattr(kit.services.gate, "verify", full)
-        for n in range(OF_SOURCE + 1):
+        for n in range(MAX_PER_SOURCE + 1):
             with pytest.raises(Busy):
                 sign_in(kit, "maya", guess(n))
     assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
@@ -204,13 +204,13 @@ def test_the_owners_own_browser_is_told_that_the_password_is_off(make_kit: Make)
 @pytest.mark.covers("INV-I9", "N-T4", "SD-D8")
 def test_a_recovery_lets_the_owner_in_while_the_guessing_goes_on(make_kit: Make) -> None:
     kit, tray = tray_and(make_kit)
-    for n in range(FREE):
+    for n in range(FREE_ATTEMPTS):
         sign_in(kit, "maya", guess(n))
     attack(kit, 100)
     choose(kit, proven(kit, tray))
     drain(kit)
     attack(kit, 100, start=200)
-    for n in range(OF_SOURCE):
+    for n in range(MAX_PER_SOURCE):
         sign_in(kit, f"name{n}", guess(n))
     assert isinstance(sign_in(kit, "maya", NEW), SignedIn), "from where it was done"
 
@@ -250,7 +250,7 @@ def test_a_phone_with_the_old_password_locks_nobody_out(make_kit: Make) -> None:
     kit = owned(make_kit)
     stale = Secret("the password of last year")
     phone = replace(HERE, agent="ExampleMail/3 (iPhone)")
-    for _ in range(2 * OF_SOURCE):
+    for _ in range(2 * MAX_PER_SOURCE):
         kit.clock.now += MINUTE
         assert sign_in(kit, "maya", stale, phone) == WRONG
     assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
@@ -264,13 +264,13 @@ def test_the_same_at_once_is_one_guess(make_kit: Make) -> None:
 
     async def burst() -> list[Any]:
         return await asyncio.gather(
-            *(signin_sign_in.sign_in(s.db, s.gate, "maya", guess(1), HERE) for _ in range(FREE))
+            *(signin_sign_in.sign_in(s.db, s.gate, "maya", guess(1), HERE) for _ in range(FREE_ATTEMPTS))
         )
 
-    assert kit.run(burst()) == [WRONG] * FREE
+    assert kit.run(burst()) == [WRONG] * FREE_ATTEMPTS
     left = kit.read(lambda tx: tx.counters.get(f"pw/{account_id(tx)}"))
     assert left.total == 1
-    assert [f.count for f in kit.read(lambda tx: tx.failures.of_names([f"pw/{account_id(tx)}"]))] == [FREE]
+    assert [f.count for f in kit.read(lambda tx: tx.failures.of_names([f"pw/{account_id(tx)}"]))] == [FREE_ATTEMPTS]
 
 
 @pytest.mark.covers("INV-I4")

@@ -22,7 +22,7 @@ from keyback.application.signin.sessions import SignedIn
 from keyback.domain import tokens
 from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import PRESETS
-from keyback.domain.people.factor import COOL_IN, LINGER, Factor
+from keyback.domain.people.factor import COOLING_OFF, REMOVAL_GRACE, Factor
 from keyback.domain.people.person import Tier, channel_of
 from tests.attacks.enrolled import (
     add_codes,
@@ -65,7 +65,7 @@ def kit(make_kit: Make, database_url: str) -> Kit:
 
 def new(kit: Kit) -> int:
     """When something that is added now may recover."""
-    return kit.clock() + COOL_IN
+    return kit.clock() + COOLING_OFF
 
 
 def tier(kit: Kit) -> Tier:
@@ -283,7 +283,7 @@ def test_the_count_of_people_without_a_way_back_weighs_as_a_recovery_does(kit: K
     kit.write(lambda tx: tx.factors.touch(old))
     remove(kit, old)
     assert kit.run(census(kit.services.db, offer)).ways["none"] == 1, "mail alone is not enough yet"
-    kit.clock.forward(hours=LINGER // HOUR + 1)
+    kit.clock.forward(hours=REMOVAL_GRACE // HOUR + 1)
     assert kit.run(census(kit.services.db, offer)).ways["none"] == 0
 
 

@@ -169,7 +169,7 @@ def test_settings_that_leave_no_path_or_live_too_long_are_named(monkeypatch: pyt
     assert {"alternatives", "phishing_resistant"} <= set(broken(only_sms))
     assert "phishing_resistant" in broken(Policy(off_for=frozenset({("mfa", "passkey")})))
     monkeypatch.setitem(policy_search.LIVES, "sms_code", (11 * 60_000, 10 * 60_000))
-    monkeypatch.setattr(policy_search, "COOL_IN", 71 * HOUR)
+    monkeypatch.setattr(policy_search, "COOLING_OFF", 71 * HOUR)
     assert {"lifetimes", "planted"} <= set(broken(Policy()))
 
 

@@ -10,7 +10,7 @@ from keyback.domain.throttling.limits import HARD_CAP
 from keyback.domain.throttling.password_attempts import (
     BUDGET,
     DAY,
-    FREE,
+    FREE_ATTEMPTS,
     LONGEST_WAIT,
     WINDOW,
     seconds,
@@ -30,13 +30,13 @@ def test_waiting_grows_from_half_a_minute_to_an_hour() -> None:
 @pytest.mark.covers("N-T4")
 def test_all_sides_together_stay_within_the_standard() -> None:
     assert sum(BUDGET.values()) == HARD_CAP == 100
-    assert min(BUDGET.values()) >= 2 * FREE, "waiting comes long before the end"
+    assert min(BUDGET.values()) >= 2 * FREE_ATTEMPTS, "waiting comes long before the end"
 
 
 @pytest.mark.covers("N-T5")
 def test_what_was_tried_long_ago_or_before_a_sign_in_makes_nobody_wait() -> None:
     now = 1_800_000_000_000
-    five = [now - 10_000 + n for n in range(FREE)]
+    five = [now - 10_000 + n for n in range(FREE_ATTEMPTS)]
     assert wait_left([], now) == 0
     assert wait_left(five[:-1], now) == 0
     assert wait_left(five, now) == five[-1] + MINUTE // 2 - now

@@ -9,7 +9,7 @@ from typing import Literal
 import gallery_account
 from markupsafe import Markup
 
-from keyback.application.throttling.lockouts import Failing, Lock
+from keyback.application.throttling.lockouts import Lock, StalePasswordSource
 from keyback.locale import gettext
 from keyback.proofs.security_questions.questions import QUESTIONS
 from keyback.web.account.pages import SignIn
@@ -122,11 +122,13 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     yield "new-code-due", w.NewCode("/forgot", "K7QF2M-9X3B1T-ZZ81AC", "due")
     yield "vouch", w.Confirm("陈伟", AT, "203.0.113.7", "Windows, Chrome", error="wrong", tries_left=2)
     yield "unlock", r.Unlock(HANDLE, username, ("Keyback", "Demo CRM"), ("Demo CRM",))
-    stale = Failing("203.0.113.7", "iOS, Mobile Safari", 17, AT - 86_400_000, AT, True)
+    stale = StalePasswordSource("203.0.113.7", "iOS, Mobile Safari", 17, AT - 86_400_000, AT, True)
     why = (Lock("fixed", AT), Lock("off"), Lock("system"))
     yield (
         "unlock-failing",
-        r.Unlock(HANDLE, username, ("Keyback",), (), why, (stale, Failing("198.51.100.4", "", 3, AT, AT, False))),
+        r.Unlock(
+            HANDLE, username, ("Keyback",), (), why, (stale, StalePasswordSource("198.51.100.4", "", 3, AT, AT, False))
+        ),
     )
     yield "unlock-none", r.Unlock(HANDLE, username, ())
     yield "replace-factor", r.ReplaceFactor(HANDLE, username, (("totp", "Pixel"), ("passkey", "")))

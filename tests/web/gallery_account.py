@@ -10,7 +10,7 @@ from markupsafe import Markup
 from keyback.application.account.readiness import MISHAPS, Outlook
 from keyback.application.enrolment.recently_added import Added
 from keyback.application.recovery.aftercare import STEPS
-from keyback.application.throttling.lockouts import Failing
+from keyback.application.throttling.lockouts import StalePasswordSource
 from keyback.web.account import pages as a
 from keyback.web.account import pages_contacts as c
 from keyback.web.ui.page import Page, PasswordRule
@@ -144,7 +144,10 @@ def rest() -> Iterator[tuple[str, Page]]:
     yield "devices-one", a.Devices(sessions[:1], ())
     yield "activity", a.Activity(EVENTS, 7)
     yield "activity-none", a.Activity(())
-    failing = (Failing("203.0.113.9", "Thunderbird", 41, AT, AT, True), Failing("2001:db8::7", "", 9, AT, AT, False))
+    failing = (
+        StalePasswordSource("203.0.113.9", "Thunderbird", 41, AT, AT, True),
+        StalePasswordSource("2001:db8::7", "", 9, AT, AT, False),
+    )
     yield "activity-failing", a.Activity(EVENTS, 0, failing)
     bad = Outlook("phone", advice="recovery_codes")
     mixed = (

@@ -15,7 +15,7 @@ import pytest
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Tx
 from keyback.application.signin import step_up
-from keyback.domain.people.factor import COOL_IN
+from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.secret import Secret
 from keyback.testing.mailbox import Mailbox
 from tests.conftest import person
@@ -216,7 +216,7 @@ def test_a_backup_mailbox_is_confirmed_told_about_and_cools_in(centre: Centre) -
     assert "m•••@example.net" in told["text"]
     assert "maya@example.net" not in told["text"]
     new = next(c for c in centre.at.read(lambda tx: tx.contacts.of_person(centre_id(tx))) if c.role == "backup")
-    assert new.usable_from - centre.at.read(lambda tx: tx.now) > COOL_IN - 60_000
+    assert new.usable_from - centre.at.read(lambda tx: tx.now) > COOLING_OFF - 60_000
     removing = row(centre.get("/account/contacts").text, "maya@example.net")
     assert "maya@example.net" in centre.get(f"/account/remove/{removing}").text
     centre.post(f"/account/remove/{removing}")

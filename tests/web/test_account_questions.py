@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from keyback.application.enrolment import security_questions
-from keyback.domain.people.factor import COOL_IN, Factor
+from keyback.domain.people.factor import COOLING_OFF, Factor
 from keyback.domain.secret import Secret
 from keyback.proofs.security_questions.questions import ASKED, QUESTIONS
 from tests.attacks.enrolled import add_contact, add_totp, ask_way, person_id, totp_now
@@ -92,7 +92,7 @@ def test_three_answers_are_kept_as_hashes_and_every_contact_hears_of_it(make_kit
     assert [a["question"] for a in factor.data["answers"]] == list(ANSWERS)
     assert all(a["phc"].startswith("$argon2id$") for a in factor.data["answers"])
     now = kit.read(lambda tx: tx.now)
-    assert factor.usable_from == now + COOL_IN, "what is new recovers nothing yet"
+    assert factor.usable_from == now + COOLING_OFF, "what is new recovers nothing yet"
     assert told(kit, tray, "questions_set") == {"maya@example.com", "maya@home.example.net"}
     everywhere = [browser("GET", p).text for p in (AT, "/account/ways?done=questions_set", "/account/activity")]
     assert "Security questions set up" in everywhere[2]

@@ -22,7 +22,7 @@ from keyback.application.throttling.mail_quota import Ask, may_send
 from keyback.domain import tokens
 from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt, link_token
 from keyback.domain.errors import BadInput, Refusal
-from keyback.domain.people.factor import COOL_IN
+from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.people.person import Contact, ContactChannel, Person, canonicalize
 from keyback.domain.people.phone import e164
 from keyback.domain.policy.rules import Policy
@@ -194,7 +194,7 @@ def mark_confirmed(tx: Tx, prompt: Prompt, origin: Origin) -> None:
     if person is None or contact is None or person.security_version != prompt.security_version:
         raise Refusal("over")
     _room(tx.contacts.of_person(person.id), kind_of(contact))  # many may have been waiting for their codes
-    if not tx.prompts.end(prompt.id, "used") or not tx.contacts.confirm(contact.id, tx.now + COOL_IN):
+    if not tx.prompts.end(prompt.id, "used") or not tx.contacts.confirm(contact.id, tx.now + COOLING_OFF):
         raise Refusal("over")
     tx.counters.take_back([f"enrol/{person.id}"])
     if contact.role == "recovery":

@@ -22,7 +22,7 @@ from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
 from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
 from keyback.domain.errors import Refusal
-from keyback.domain.people.factor import BOUND, CODES, COOL_IN, Factor, FactorKind, SavedCode
+from keyback.domain.people.factor import BOUND, CODES, COOLING_OFF, Factor, FactorKind, SavedCode
 from keyback.domain.people.person import Person
 from keyback.domain.policy.rules import Policy
 from keyback.domain.units import MINUTE
@@ -64,7 +64,7 @@ def start_totp(tx: Tx, app: EnrolsApp, person: Person) -> str:
         if old.kind == "totp":
             tx.factors.turn(old.id, "pending", "removed")
     data = {"seed": app.new_seed(tx.random(SEED_BYTES))}
-    factor = Factor(tx.new_id(), person.id, "totp", "", "pending", data, 0, tx.now, tx.now + SETUP_LIFE + COOL_IN)
+    factor = Factor(tx.new_id(), person.id, "totp", "", "pending", data, 0, tx.now, tx.now + SETUP_LIFE + COOLING_OFF)
     tx.factors.add(factor)
     return factor.id
 
@@ -152,7 +152,7 @@ def finish_passkey(
     if tx.factors.by_lookup(made.lookup) is not None:
         return "known"
     factor = Factor(
-        tx.new_id(), person.id, "passkey", label, "active", made.data, made.counter, tx.now, tx.now + COOL_IN,
+        tx.new_id(), person.id, "passkey", label, "active", made.data, made.counter, tx.now, tx.now + COOLING_OFF,
         lookup=made.lookup,
     )  # fmt: skip
     tx.factors.add(factor)
@@ -197,7 +197,7 @@ def _replace_codes(tx: Tx, session: Session, rows: Sequence[SavedCode], origin: 
     for old in mine:
         if old.kind == "recovery_codes":
             tx.factors.turn(old.id, "active", "removed")
-    factor = Factor(tx.new_id(), pid, "recovery_codes", "", "active", {}, 0, tx.now, tx.now + COOL_IN)
+    factor = Factor(tx.new_id(), pid, "recovery_codes", "", "active", {}, 0, tx.now, tx.now + COOLING_OFF)
     tx.factors.add(factor)
     tx.factors.put_codes([replace(r, id=tx.new_id(), factor_id=factor.id, added_at=tx.now) for r in rows])
     notify_account_change(tx, pid, "codes_made", origin, data={"factor": factor.id})

@@ -21,7 +21,7 @@ from keyback.application.ports.storage import Session, Tx
 from keyback.application.services import Services
 from keyback.application.showing import Fits, anything
 from keyback.domain.errors import Refusal
-from keyback.domain.people.factor import COOL_IN, Factor
+from keyback.domain.people.factor import COOLING_OFF, Factor
 from keyback.domain.secret import Secret
 
 KIND: Final = "security_questions"
@@ -112,6 +112,6 @@ def _replace(
     for old in mine:
         if old.kind == KIND and tx.factors.turn(old.id, "active", "removed"):
             tx.prompts.end_where("stopped", target=old.id)
-    factor = Factor(tx.new_id(), person.id, KIND, "", "active", data, 0, tx.now, tx.now + COOL_IN)
+    factor = Factor(tx.new_id(), person.id, KIND, "", "active", data, 0, tx.now, tx.now + COOLING_OFF)
     tx.factors.add(factor)
     notify_account_change(tx, person.id, "questions_set", origin, data={"factor": factor.id})

@@ -15,7 +15,7 @@ from keyback.application.ports.enrolment_storage import Everything
 from keyback.application.ports.proofs import Enrolments, Proof
 from keyback.application.ports.storage import Database, Tx
 from keyback.domain.people.ages import aged_ids, living
-from keyback.domain.people.factor import weighing
+from keyback.domain.people.factor import effective_factors
 from keyback.domain.people.person import Tier, only_address
 from keyback.domain.policy.rules import PROOFS, Evidence, Policy, Risk, effective_tier, rule
 
@@ -86,7 +86,7 @@ def tier_under(e: Everything, policy: Policy, now: int) -> Tier:
     """The tier that counts for somebody under this policy at `now` (ms)."""
     if e.privileged:
         return "privileged"
-    return effective_tier(e.person.tier, weighing([*e.factors, *e.removed], now), policy.floor)
+    return effective_tier(e.person.tier, effective_factors([*e.factors, *e.removed], now), policy.floor)
 
 
 def way_back(shown: Sequence[Evidence], tier: Tier, policy: Policy) -> Way:

@@ -15,7 +15,7 @@ from keyback.domain.people.person import Contact, ContactState, Person
 class Everything:
     """A person with all that is enrolled: confirmed contacts, active factors (without what proves them), one saved code
     of each set that has good ones (without its hash). `privileged`: one of their accounts is. `removed`: factors that
-    were taken away lately (`domain.people.factor.LINGER`)."""
+    were taken away lately (`domain.people.factor.REMOVAL_GRACE`)."""
 
     person: Person
     contacts: tuple[Contact, ...] = ()

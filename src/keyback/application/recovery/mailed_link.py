@@ -168,7 +168,7 @@ def _accept(tx: Tx, c: Challenge, how: str, here: Here) -> bool:
     channel = channel_of(contact, tx.people.contacts([c.person_id]).get(c.person_id, ()))
     tx.challenges.end_all([case.id], "overtaken")
     evidence.add(tx, case, "email_link", channel, c.id, intake, here, how, contact)
-    proof_attempts.forget(tx, "code", c.person_id)
+    proof_attempts.reset(tx, "code", c.person_id)
     return True
 
 

@@ -310,7 +310,7 @@ def _take(
         tx.audit.record(case.id, [Note("proof_suspicious", {"proof": proof.name, "reason": verdict.suspicious})])
     contact = tx.contacts.many([prompt.target]).get(prompt.target)
     evidence.add(tx, case, proof.name, right.target.channel, prompt.id, intake, here, how, contact)
-    proof_attempts.forget(tx, proof.name, person.id)
+    proof_attempts.reset(tx, proof.name, person.id)
     return "accepted"
 
 

@@ -12,7 +12,7 @@ from keyback.application.recovery.remedy import OpenRecovery, close_case, open_r
 from keyback.application.showing import Fits, anything
 from keyback.application.signin import step_up
 from keyback.domain.errors import Refusal
-from keyback.domain.people.factor import BOUND, COOL_IN, Factor
+from keyback.domain.people.factor import BOUND, COOLING_OFF, Factor
 from keyback.domain.recovery import case as dc
 from keyback.domain.throttling.limits import WINDOW_TRIES
 from keyback.domain.units import HOUR, MINUTE
@@ -41,7 +41,7 @@ def start_app(tx: Tx, app: EnrolsApp, handle: str, here: Here) -> str:
         tx.factors.turn(old.id, "pending", "removed")
     tx.prompts.end_where("replaced", handle=handle, proof="new_passkey")  # the page shows one of the two
     data = {"seed": app.new_seed(tx.random(SEED_BYTES)), "handle": handle}
-    until = tx.now + SETUP_LIFE + COOL_IN
+    until = tx.now + SETUP_LIFE + COOLING_OFF
     factor = Factor(tx.new_id(), o.person.id, "totp", "", "pending", data, added_at=tx.now, usable_from=until)
     tx.factors.add(factor)
     return factor.id

@@ -18,7 +18,7 @@ from keyback.application.showing import Fits, anything
 from keyback.application.signin import step_up
 from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
 from keyback.domain.errors import Refusal
-from keyback.domain.people.factor import COOL_IN, Factor
+from keyback.domain.people.factor import COOLING_OFF, Factor
 
 PROOF = "new_passkey"  # of the prompt: not `passkey`, which is a question to those who have one
 
@@ -85,7 +85,7 @@ def replace(
         return "wrong"
     label = factors.clean_label(here.origin.agent, "Passkey")
     new = Factor(
-        tx.new_id(), person_id, "passkey", label, "active", made.data, made.counter, tx.now, tx.now + COOL_IN,
+        tx.new_id(), person_id, "passkey", label, "active", made.data, made.counter, tx.now, tx.now + COOLING_OFF,
         lookup=made.lookup,
     )  # fmt: skip
     tx.factors.add(new)

@@ -16,7 +16,7 @@ from keyback.application.throttling import password_attempts
 from keyback.domain.challenges.prompt import Prompt
 from keyback.domain.people.person import Account, Person
 from keyback.domain.recovery.events import Note
-from keyback.domain.throttling.password_attempts import BUDGET, FREE, WINDOW
+from keyback.domain.throttling.password_attempts import BUDGET, FREE_ATTEMPTS, WINDOW
 
 SIGNED_IN, HALF_WAY, TRIES = "new_sign_in", "half_way", "tries"
 MOST_A_DAY = 5  # letters of each kind about sign-ins from new places, whoever makes them
@@ -121,7 +121,7 @@ def _look_at(tx: Tx, name: str, account: Account) -> int:
         return 0
     failures = [f for f in tx.failures.of_names([name]) if f.count and f.last_at > tx.now - WINDOW]
     foreign = [f for f in failures if not password_attempts.is_own(f.network)]
-    off = set(password_attempts.off_for(tx, account.id)) - {"browser"}
+    off = set(password_attempts.disabled_for(tx, account.id)) - {"browser"}
     if not foreign or not (off or _over_threshold(foreign)):
         return 0
     if tx.counters.add([TOLD])[TOLD].hour > MOST_TOLD:
@@ -151,4 +151,4 @@ def _over_threshold(foreign: list[Failure]) -> bool:
     by_place: dict[str, int] = {}
     for f in foreign:
         by_place[f.network] = by_place.get(f.network, 0) + 1
-    return max(by_place.values()) >= FREE or len(foreign) >= BUDGET["stranger"]
+    return max(by_place.values()) >= FREE_ATTEMPTS or len(foreign) >= BUDGET["stranger"]

@@ -155,5 +155,5 @@ def _admit(
         return None
     tx.counters.take_back([counted])  # only wrong ones count
     tx.counters.reset(counted)
-    proof_attempts.forget(tx, "passkey", person.id)  # who can use it need not renew it
+    proof_attempts.reset(tx, "passkey", person.id)  # who can use it need not renew it
     return sessions.open_session(tx, account, fresh, origin, rules, proven="passkey", browser=browser)

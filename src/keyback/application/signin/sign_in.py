@@ -75,7 +75,7 @@ async def sign_in(
         canonical = "\1malformed"  # nobody's, and of characters that every database takes
     found = await db.read(lambda tx: _find(tx, canonical))
     who = found[:2] if found else None
-    this = await db.write(lambda tx: password_attempts.begin(tx, who, canonical, password, origin, rules))
+    this = await db.write(lambda tx: password_attempts.count_attempt(tx, who, canonical, password, origin, rules))
     if isinstance(this, password_attempts.Wait):
         return NotSignedIn("slow_down", this.seconds)
     phc = found[2] if found and _usable(found) and not this.off else None
@@ -87,7 +87,7 @@ async def sign_in(
             return NotSignedIn("off" if this.off and this.may_know else "wrong")
         fresh = await gate.hash(password) if stale else None
     except Busy:
-        await db.write(lambda tx: password_attempts.undo(tx, this, rules))
+        await db.write(lambda tx: password_attempts.roll_back(tx, this, rules))
         raise
     known = normalize(password.reveal()) in leaked
     return await db.write(
@@ -105,7 +105,7 @@ async def _fits(gate: PasswordHasher, phc: str | None, password: Secret) -> tupl
 
 
 def _failed(tx: Tx, found: Found | None, this: password_attempts.Try, previous: bool | None, origin: Origin) -> None:
-    password_attempts.wrong(tx, this, previous)
+    password_attempts.record_failure(tx, this, previous)
     # Of names that nobody has, a keyed digest: as long as an id and as scattered, so that it takes as long (L10).
     stream = found[1].id if found else this.name.removeprefix("pw/")[:22]
     tx.audit.record(stream, [note_of("sign_in_failed", found, origin)])
@@ -136,7 +136,7 @@ def _open(
     account, person, before = again
     if fresh and before:
         tx.people.rehash(account.id, before, fresh)
-    password_attempts.right(tx, this, rules)
+    password_attempts.record_success(tx, this, rules)
     if step_up.has_second_step(tx.factors.of_person(person.id)):
         return _ask_second(tx, account, person, origin, known)
     return open_session(tx, account, person, origin, rules, leaked=known, browser=browser)

@@ -237,7 +237,7 @@ def _keys(proof: Proof, person_id: str) -> tuple[str, str]:
 def renewed(tx: Tx, person_id: str, proof: str) -> None:
     """A new factor took the place of the old ones: wrong answers to those count for nothing any more (N-T6)."""
     tx.counters.reset(f"{proof}/s/{person_id}")
-    proof_attempts.forget(tx, proof, person_id)
+    proof_attempts.reset(tx, proof, person_id)
 
 
 def _take(
@@ -274,7 +274,7 @@ def _take(
     key, window = _keys(proof, person.id)
     tx.counters.take_back([key, window])  # only wrong ones count
     tx.counters.reset(key)
-    proof_attempts.forget(tx, proof.name, person.id)  # who can use it need not renew it
+    proof_attempts.reset(tx, proof.name, person.id)  # who can use it need not renew it
     if new is not None:
         tx.factors.put_codes([replace(new, id=tx.new_id(), added_at=tx.now)])
     if verdict.spent:

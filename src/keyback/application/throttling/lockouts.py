@@ -8,14 +8,14 @@ from typing import Literal
 from keyback.application.ports.storage import Tx
 from keyback.application.throttling import password_attempts
 from keyback.domain.passwords.rules import Rules
-from keyback.domain.throttling.password_attempts import BUDGET, Side
+from keyback.domain.throttling.password_attempts import BUDGET, SourceClass
 
 REPEATED = password_attempts.LOOK_BACK_AT  # from so many times of the same on it is a device, not a slip of the finger
 MOST = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Failing:
+class StalePasswordSource:
     """The same wrong password, again and again from one place.
 
     Args:
@@ -47,15 +47,15 @@ class Lock:
 
     reason: Literal["fixed", "off", "system"]
     until: int | None = None
-    sides: tuple[Side, ...] = tuple(BUDGET)
+    sides: tuple[SourceClass, ...] = tuple(BUDGET)
 
 
-def failing(tx: Tx, person_id: str) -> tuple[Failing, ...]:
+def stale_password_sources(tx: Tx, person_id: str) -> tuple[StalePasswordSource, ...]:
     """Devices and programs that keep trying the same wrong password for a person's accounts, the last one first; what
     was tried in the last week."""
     found = tx.failures.of_names([password_attempts.name_of(a) for a in _accounts(tx, person_id)])
     return tuple(
-        Failing(f.source, f.device, f.count, f.first_at, f.last_at, bool(f.previous))
+        StalePasswordSource(f.source, f.device, f.count, f.first_at, f.last_at, bool(f.previous))
         for f in found
         if f.count >= REPEATED
     )[:MOST]
@@ -69,7 +69,7 @@ def locks(tx: Tx, person_id: str, rules: Rules) -> tuple[Lock, ...]:
             out.append(Lock("system"))
         if (until := password_attempts.locked_until(tx, account_id, rules)) is not None:
             out.append(Lock("fixed", until))
-        if sides := password_attempts.off_for(tx, account_id):
+        if sides := password_attempts.disabled_for(tx, account_id):
             out.append(Lock("off", None, sides))
     return tuple(out)
 

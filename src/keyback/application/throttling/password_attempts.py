@@ -2,7 +2,7 @@
 
 Known and unknown names are counted by the same statements and answered alike. Whoever guesses sees only what their own
 network did, so that nothing the owner does shows in an answer (INV-I5, J5): a password that was switched off answers
-`wrong` to strangers, right or not, and says so to the owner's own browser alone.
+`record_failure` to strangers, right or not, and says so to the owner's own browser alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,14 @@ from keyback.application.throttling import spraying
 from keyback.domain.passwords.rules import PRESETS, FixedLock, Rules, Unreadable, normalize
 from keyback.domain.people.person import Account, Person
 from keyback.domain.secret import Secret
-from keyback.domain.throttling.password_attempts import BUDGET, OF_SOURCE, OF_WIDER, Side, seconds, wait_left
+from keyback.domain.throttling.password_attempts import (
+    BUDGET,
+    MAX_PER_SOURCE,
+    OF_WIDER,
+    SourceClass,
+    seconds,
+    wait_left,
+)
 from keyback.domain.tokens import token_digest
 from keyback.domain.units import MINUTE
 
@@ -57,7 +64,7 @@ class Try:
 
     name: str
     place: str
-    side: Side
+    side: SourceClass
     sources: tuple[str, ...]
     tried: bytes = field(repr=False)
     mark: bytes = field(repr=False)
@@ -88,7 +95,7 @@ def known_key(account_id: str) -> str:
     return f"step_up/{account_id}"
 
 
-def begin(
+def count_attempt(
     tx: Tx, found: tuple[Account, Person] | None, canonical: str, password: Secret, origin: Origin, rules: Rules
 ) -> Try | Wait:
     """Counts a try, unless this far end has to wait."""
@@ -129,7 +136,7 @@ def begin(
     return Try(name, place, side, tuple(sources), tried, mark, same is not None, off, back, replaced)
 
 
-def wrong(tx: Tx, this: Try, previous: bool | None = None) -> None:
+def record_failure(tx: Tx, this: Try, previous: bool | None = None) -> None:
     """The try was wrong.
 
     Args:
@@ -140,7 +147,7 @@ def wrong(tx: Tx, this: Try, previous: bool | None = None) -> None:
         tx.counters.take_back(this.counted)  # the same was tried twice at once
 
 
-def right(tx: Tx, this: Try, rules: Rules) -> None:
+def record_success(tx: Tx, this: Try, rules: Rules) -> None:
     """The try was right: it counts as none, and nothing is wrong in a row any more (N-T6)."""
     tx.failures.forget(this.name, this.place, this.mark, this.tried)
     tx.counters.take_back(this.counted)
@@ -153,7 +160,7 @@ def right(tx: Tx, this: Try, rules: Rules) -> None:
     tx.counters.reset(near)
 
 
-def undo(tx: Tx, this: Try, rules: Rules) -> None:
+def roll_back(tx: Tx, this: Try, rules: Rules) -> None:
     """The try was not looked at after all."""
     tx.failures.forget(this.name, this.place, this.mark, this.mark)
     locks = [_lock_count(this.name)] if rules.lock else []
@@ -197,7 +204,7 @@ def is_own(place: str) -> bool:
     return place.startswith((OWN, RECOVERED))
 
 
-def off_for(tx: Tx, account_id: str) -> tuple[Side, ...]:
+def disabled_for(tx: Tx, account_id: str) -> tuple[SourceClass, ...]:
     """From where the next different password is compared with nothing."""
     name = name_of(account_id)
     return tuple(side for side, most in BUDGET.items() if tx.counters.get(_total(name, side)).total >= most)
@@ -225,7 +232,7 @@ def _tried(seals: Seals, name: str, password: Secret) -> bytes:
     return hmac.digest(seals.derive("tried"), what, hashlib.sha256)[:TRIED_BYTES]
 
 
-def _side(tx: Tx, name: str, person_id: str, source: str, origin: Origin) -> tuple[Side, str, int]:
+def _side(tx: Tx, name: str, person_id: str, source: str, origin: Origin) -> tuple[SourceClass, str, int]:
     """Which side a try comes from, its place there, and since when wrong ones count."""
     own = known_devices.standing(tx, person_id, origin)
     opened = tx.counters.get(_open_for(name, source)).day > 0
@@ -236,7 +243,7 @@ def _side(tx: Tx, name: str, person_id: str, source: str, origin: Origin) -> tup
     return ("network" if own.network else "stranger"), source, 0
 
 
-def _total(name: str, side: Side) -> str:
+def _total(name: str, side: SourceClass) -> str:
     """Wrong ones in a row from one side; not among the keys that are purged after a while."""
     return {"stranger": "pw", "network": "pwn", "browser": "pwb"}[side] + name[2:]
 
@@ -247,7 +254,7 @@ def _reset(tx: Tx, name: str) -> None:
 
 def _of(source: str) -> dict[str, int]:
     """Counters of a network and of those around it, each with its most in an hour."""
-    wider = {f"pw/n/{_digest(name)}": OF_WIDER.get(length, OF_SOURCE) for length, name in networks_of(source)}
+    wider = {f"pw/n/{_digest(name)}": OF_WIDER.get(length, MAX_PER_SOURCE) for length, name in networks_of(source)}
     return dict(sorted(wider.items()))
 
 

@@ -73,6 +73,6 @@ def _cap(name: str, key: str) -> int:
     return OWN if key.startswith(f"{name}/o/") else CODE if name == "code" else PROOF
 
 
-def forget(tx: Tx, name: str, person: str) -> None:
+def reset(tx: Tx, name: str, person: str) -> None:
     """A right answer, or something new in its place: wrong ones before count for nothing any more (N-T6)."""
     tx.counters.reset(f"{name}/{person}", f"{name}/o/{person}")

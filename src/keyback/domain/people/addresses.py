@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from keyback.domain.people.factor import COOL_IN
+from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.people.person import Contact, same_mailbox
 
 Kind = Literal["moving", "moved", "added", "removed", "kept", "refused"]
@@ -152,7 +152,7 @@ class _Book:
         if c is not None and c.state == "removed" and (c.origin, c.ended_by) == ("import", "") and not self._at_once:
             self.changes.append(AddressChange("refused", c))
             return ""
-        ready = self._now if self._at_once else self._now + COOL_IN
+        ready = self._now if self._at_once else self._now + COOLING_OFF
         if c is None or c.state != "confirmed" or c.role == "recovery":
             cid = c.id if c else self._new_id()
             self._came.add(cid)

@@ -11,8 +11,8 @@ from keyback.domain.units import HOUR
 FactorKind = Literal["totp", "passkey", "recovery_codes", "security_questions"]
 FactorState = Literal["pending", "active", "removed"]
 BOUND: frozenset[FactorKind] = frozenset({"totp", "passkey"})
-COOL_IN = 72 * HOUR  # what was added last cannot recover before the owner had time to see the notice
-LINGER = COOL_IN + HOUR  # the hour: what takes its place may have waited to be shown to work for as long
+COOLING_OFF = 72 * HOUR  # what was added last cannot recover before the owner had time to see the notice
+REMOVAL_GRACE = COOLING_OFF + HOUR  # the hour: what takes its place may have waited to be shown to work for as long
 NEVER = 1 << 62
 CODES = 10  # saved recovery codes at a time
 
@@ -68,7 +68,7 @@ class Device:
     expires_at: int
 
 
-def weighing(factors: Iterable[Factor], now: int) -> tuple[FactorKind, ...]:
+def effective_factors(factors: Iterable[Factor], now: int) -> tuple[FactorKind, ...]:
     """Kinds of the bound factors that ask their owner for more at a recovery.
 
     A new one does so once it could itself recover, so that whoever plants one shuts nobody out; one that was added
@@ -76,7 +76,7 @@ def weighing(factors: Iterable[Factor], now: int) -> tuple[FactorKind, ...]:
     is never easier after a change than it was before (ADR 23).
 
     Args:
-        factors: active and removed ones; those that stopped more than twice `LINGER` ago may be missing.
+        factors: active and removed ones; those that stopped more than twice `REMOVAL_GRACE` ago may be missing.
     """
     spans: list[tuple[int, int, FactorKind]] = []
     for f in sorted((f for f in factors if f.kind in BOUND), key=lambda f: f.added_at):
@@ -86,5 +86,5 @@ def weighing(factors: Iterable[Factor], now: int) -> tuple[FactorKind, ...]:
         instead = any(since <= f.added_at < until for since, until, _ in spans)
         since = f.added_at if instead else f.usable_from
         if active or since <= f.ended_at:
-            spans.append((since, NEVER if active else f.ended_at + LINGER, f.kind))
+            spans.append((since, NEVER if active else f.ended_at + REMOVAL_GRACE, f.kind))
     return tuple(dict.fromkeys(kind for since, until, kind in spans if since <= now < until))

@@ -14,7 +14,7 @@ from typing import Final
 
 from keyback.domain.challenges.challenge import CODE_LIFE, LINK_LIFE
 from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE
-from keyback.domain.people.factor import COOL_IN
+from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.people.person import Tier
 from keyback.domain.policy.claims import CLAIMS, Found, Path, Piece, Result, Set, all_pieces, every_set
 from keyback.domain.policy.presets import Preset, short_holds
@@ -257,8 +257,8 @@ class _Hunt:
             self.details["low_floor"] = f"{p.floor} < {preset.floor}"
         if any(effective_tier("standard", [f], p.floor) == "standard" for f in BOUND):
             self.details["low_floor"] = "standard"
-        if COOL_IN < 72 * HOUR:
-            self.details["planted"] = f"{COOL_IN // HOUR} h"
+        if COOLING_OFF < 72 * HOUR:
+            self.details["planted"] = f"{COOLING_OFF // HOUR} h"
         late = [n for n, (life, most) in LIVES.items() if life > most]
         if late:
             self.details["lifetimes"] = ", ".join(late)

@@ -13,19 +13,19 @@ from keyback.domain.throttling.limits import HARD_CAP
 from keyback.domain.units import HOUR, MINUTE
 
 DAY = 24 * HOUR
-FREE = 5  # different wrong passwords before waiting begins
+FREE_ATTEMPTS = 5  # different wrong passwords before waiting begins
 FIRST_WAIT = MINUTE // 2
 LONGEST_WAIT = HOUR
 WINDOW = DAY  # what is older makes nobody wait
-OF_SOURCE = 100  # wrong passwords from one network in an hour, whatever the names
+MAX_PER_SOURCE = 100  # wrong passwords from one network in an hour, whatever the names
 OF_56, OF_48 = 400, 1600  # the same from the IPv6 /56 and /48 around it
 OF_WIDER = {56: OF_56, 48: OF_48}
 
-Side = Literal["stranger", "network", "browser"]
+SourceClass = Literal["stranger", "network", "browser"]
 """Where a try comes from, for one account: a browser that its owner signed in with, or recovered with today; a network
 from which they signed in lately; or anywhere else."""
 
-BUDGET: dict[Side, int] = {"stranger": 60, "network": 20, "browser": 20}
+BUDGET: dict[SourceClass, int] = {"stranger": 60, "network": 20, "browser": 20}
 """Wrong ones in a row from each side; together the hundred of the standard."""
 
 if sum(BUDGET.values()) > HARD_CAP:
@@ -35,9 +35,9 @@ if sum(BUDGET.values()) > HARD_CAP:
 def wait_after(different: int) -> int:
     """Milliseconds from the last of so many different wrong passwords until the next try: 30 seconds after the fifth,
     twice as long after each further one, an hour at most."""
-    if different < FREE:
+    if different < FREE_ATTEMPTS:
         return 0
-    return min(FIRST_WAIT << min(different - FREE, 30), LONGEST_WAIT)
+    return min(FIRST_WAIT << min(different - FREE_ATTEMPTS, 30), LONGEST_WAIT)
 
 
 def wait_left(firsts: list[int], now: int, since: int = 0) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, update
 
-from keyback.domain.people.factor import COOL_IN
+from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.recovery.events import Note
 from keyback.storage.maintenance import restore
 from keyback.storage.sql import schema as s
@@ -32,7 +32,7 @@ def repair(tx: SqlTx, newest: int, reason: str) -> dict[str, int]:
             instant = column.name == "at" or column.name.endswith(("_at", "_from", "_until"))
             if not instant or not isinstance(column.type, BigInteger):
                 continue
-            most = tx.now + (COOL_IN if column.name == "usable_from" else 0)
+            most = tx.now + (COOLING_OFF if column.name == "usable_from" else 0)
             changed += tx.conn.execute(update(table).where(column > most).values({column.name: most})).rowcount
     step = tx.now // TOTP_STEP_MS
     ahead = (s.factors.c.kind == "totp") & (s.factors.c.counter > step + 1)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from sqlalchemy import func, select
 
 from keyback.application.ports.enrolment_storage import Everything
-from keyback.domain.people.factor import LINGER, Factor, SavedCode
+from keyback.domain.people.factor import REMOVAL_GRACE, Factor, SavedCode
 from keyback.domain.people.person import Contact, Person
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.schema import accounts, contacts, factors, people, saved_codes
@@ -43,7 +43,7 @@ class EverybodyStore:
             for r in run(select(contacts).where(c.person_id.between(low, high) & (c.state == "confirmed")))
         )
         light = select(f.id, f.person_id, f.kind, f.label, f.state, f.added_at, f.usable_from, f.used_at, f.ended_at)
-        lately = (f.state == "removed") & (f.ended_at > self._tx.now - 2 * LINGER)
+        lately = (f.state == "removed") & (f.ended_at > self._tx.now - 2 * REMOVAL_GRACE)
         found = _by_person(
             Factor(**r._mapping)
             for r in run(light.where(f.person_id.between(low, high) & ((f.state == "active") | lately)))

@@ -96,8 +96,8 @@ async def activity(request: Request) -> Response:
     asked = request.query_params.get("before", "")
     before = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 19 else END_OF_LOG
 
-    def load(tx: Tx) -> tuple[Sequence[Happened], tuple[lockouts.Failing, ...]]:
-        found = lockouts.failing(tx, me.person.id)[:MOST_FAILING] if before == END_OF_LOG else ()
+    def load(tx: Tx) -> tuple[Sequence[Happened], tuple[lockouts.StalePasswordSource, ...]]:
+        found = lockouts.stale_password_sources(tx, me.person.id)[:MOST_FAILING] if before == END_OF_LOG else ()
         return tx.audit.of_person(me.person.id, before, PER_PAGE + 1), found
 
     rows, failing = await desk.services.db.read(load)

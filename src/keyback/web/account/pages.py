@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 
 from keyback.application.account.readiness import Outlook
 from keyback.application.enrolment.recently_added import Added
-from keyback.application.throttling.lockouts import Failing
+from keyback.application.throttling.lockouts import StalePasswordSource
 from keyback.web.account.pages_contacts import ContactLine
 from keyback.web.ui.page import Page, PasswordForm
 
@@ -228,7 +228,7 @@ class Activity(Page):
     template: ClassVar[str] = "account/activity.html"
     events: tuple[Event, ...]
     older: int = 0
-    failing: tuple[Failing, ...] = ()
+    failing: tuple[StalePasswordSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

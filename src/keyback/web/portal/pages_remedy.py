@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from keyback.application.throttling.lockouts import Failing, Lock
+from keyback.application.throttling.lockouts import Lock, StalePasswordSource
 from keyback.web.ui.page import Page
 
 
@@ -27,7 +27,7 @@ class Unlock(Page):
     systems: tuple[str, ...]
     failed: tuple[str, ...] = ()
     locks: tuple[Lock, ...] = ()
-    failing: tuple[Failing, ...] = ()
+    failing: tuple[StalePasswordSource, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ async def page(desk: Desk, request: Request, view: View, status: int = 200, **ov
         if view.intake.journey == "locked":
             can = tuple(a.system for a in recovery_unlock.unlockable(o, desk.services.connectors))
             why = lockouts.locks(tx, o.person.id, desk.services.rules)
-            return o, can, why, lockouts.failing(tx, o.person.id)[:MOST_FAILING]
+            return o, can, why, lockouts.stale_password_sources(tx, o.person.id)[:MOST_FAILING]
         if view.intake.journey == "second_factor":
             maker, challenge = _maker(desk), replace_passkey.waiting(tx, handle)
             asked = (
