@@ -34,13 +34,13 @@ from keyback.storage.health import Backlog, backlog, probe, schema_of
 from keyback.storage.maintenance import key_check, restore, strays
 from keyback.storage.maintenance.restore import MarkFile
 from keyback.storage.tx import SqlTx
-from keyback.web.app import make_app, make_desk
+from keyback.web.app import make_app, make_context
 from keyback.web.health import READINESS, Readiness
-from keyback.web.http.access_log import Watch
+from keyback.web.http.access_log import AccessLog
 from keyback.web.http.metrics import Metrics, metrics_app
-from keyback.web.http.server import Doorkeeper, Patience, Server, bind, make_server
+from keyback.web.http.server import ClientTimeouts, Doorkeeper, Server, bind, make_server
 from keyback.web.intake import API_PATH
-from keyback.web.ui.context import Desk
+from keyback.web.ui.context import AppContext
 from keyback.worker import Worker
 
 log = structlog.get_logger("keyback.server")
@@ -218,7 +218,7 @@ async def hold(
     worker: bool = True,
     more: list[BaseRoute] | None = None,
     outer: Callable[[ASGIApp], ASGIApp] | None = None,
-    patience: Patience | None = None,
+    patience: ClientTimeouts | None = None,
     sock: socket.socket | None = None,
     ready: Callable[[], None] | None = None,
     stop: asyncio.Event | None = None,
@@ -238,10 +238,10 @@ async def hold(
     """
     the_worker = Worker(services) if worker else None
     metrics = _metrics(services, the_worker)
-    desk = make_desk(settings, services)
+    desk = make_context(settings, services)
     desk.extras[READINESS] = _readiness(services, the_worker)
     app = make_app(desk, more=more, lifespan=_beside(the_worker))
-    app = Watch(outer(app) if outer else app, metrics, HOT)
+    app = AccessLog(outer(app) if outer else app, metrics, HOT)
     door = Doorkeeper(settings.connections_per_address, desk.proxies.trusts)
     server = make_server(app, patience, door=door)
     sock = sock or bound(settings.listen, "listen")
@@ -259,9 +259,9 @@ async def hold(
     log.info("stopped")
 
 
-def _beside(worker: Worker | None) -> Callable[[Desk], AbstractAsyncContextManager[None]]:
+def _beside(worker: Worker | None) -> Callable[[AppContext], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
-    async def life(desk: Desk) -> AsyncIterator[None]:
+    async def life(desk: AppContext) -> AsyncIterator[None]:
         desk.renderer.warm()
         if worker is not None:
             worker.start()
@@ -315,7 +315,7 @@ async def _metrics_server(settings: Settings, metrics: Metrics) -> AsyncIterator
     if not settings.metrics_listen:
         yield
         return
-    server = make_server(metrics_app(metrics), Patience(connections=64), lifespan=False)
+    server = make_server(metrics_app(metrics), ClientTimeouts(connections=64), lifespan=False)
     serving = asyncio.create_task(server.serve([bound(settings.metrics_listen, "metrics_listen")]))
     try:
         yield

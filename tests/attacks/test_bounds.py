@@ -20,7 +20,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from keyback.application.signin.sessions import SignedIn
 from keyback.domain.challenges.challenge import holder_secret
 from keyback.web.account.session import form_token
-from keyback.web.app import make_app, make_desk
+from keyback.web.app import make_app, make_context
 from keyback.web.http import bounds
 from keyback.web.http.edge import MOST_BODY
 from keyback.web.http.proxies import Proxies
@@ -69,7 +69,7 @@ class Site:
 
     def __init__(self, kit: Kit) -> None:
         self.kit = kit
-        desk = make_desk(kit.settings, kit.services)
+        desk = make_context(kit.settings, kit.services)
         desk.renderer.warm()
         self.app: Any = make_app(desk)
         self.routes = [(m, p) for m, p, _ in reach.routes(self.app._app.routes) if m in ("GET", "POST")]

@@ -11,7 +11,7 @@ import pytest
 from keyback.application.signin.sessions import SignedIn, sign_out
 from keyback.web.account.session import form_token
 from keyback.web.http.cookies import ALL, Cookies
-from keyback.web.http.edge import Front
+from keyback.web.http.edge import RequestGuard
 from tests.attacks.steps import OLD, sign_in
 from tests.attacks.test_requirements_routes import Site, filled, protection, ready, token_of
 from tests.attacks.test_sideways import call
@@ -121,7 +121,7 @@ def test_what_was_typed_for_a_contact_stands_there_again_and_can_be_sent(make_ki
     ],
 )  # fmt: skip
 def test_a_form_whose_origin_is_hidden_needs_one_of_our_cookies_by_its_whole_name(cookie: str, ours: bool) -> None:
-    front = Front(lambda *_: None, "https://recover.example.com")  # type: ignore[arg-type]
+    front = RequestGuard(lambda *_: None, "https://recover.example.com")  # type: ignore[arg-type]
     assert front._ours("/sign-in", b"null", b"", cookie.encode()) is ours
 
 

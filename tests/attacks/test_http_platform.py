@@ -23,7 +23,7 @@ from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
 from keyback.testing.mailbox import Mailbox
 from keyback.web.http.edge import MOST_BODY
-from keyback.web.http.server import MOST_AHEAD, MOST_HEADER, Patience
+from keyback.web.http.server import MOST_AHEAD, MOST_HEADER, ClientTimeouts
 from keyback.web.ui.rendering import load_static
 from tests.web.live import AGENT, Live, add_person, canary, live, logged, read_all, request, status_of
 
@@ -79,7 +79,7 @@ def waiting(site: Live) -> int:
 
 # ── O2: slowness ────────────────────────────────────────────────────────────
 
-HASTY = Patience(header=1.5, body=1.5, write=1.5, idle=1.5)
+HASTY = ClientTimeouts(header=1.5, body=1.5, write=1.5, idle=1.5)
 ON = request("GET /help", "{host}").replace(b"close", b"keep-alive")
 STALLS = {
     "header": request("GET /", "{host}")[:-2],

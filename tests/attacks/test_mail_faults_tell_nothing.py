@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from keyback.testing.mailbox import Mailbox
-from keyback.web.app import make_app, make_desk
+from keyback.web.app import make_app, make_context
 from keyback.worker import Worker
 from tests.conftest import Kit, person
 
@@ -19,7 +19,7 @@ RANDOM = re.compile(rb"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{22,32}(?=[\"/<? ])|(?<=\"
 
 async def seen(kit: Kit, identifier: str, worker: Worker) -> list[Any]:
     """All that a stranger can see of one recovery, before and after the relay was tried; random parts blanked."""
-    app = make_app(make_desk(kit.settings, kit.services))
+    app = make_app(make_context(kit.settings, kit.services))
     client = httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app=app),
         base_url=kit.settings.public_url,

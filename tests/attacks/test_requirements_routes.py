@@ -21,7 +21,7 @@ from keyback.domain.challenges.challenge import LINK_LIFE, holder_secret
 from keyback.domain.secret import Secret
 from keyback.domain.units import HOUR
 from keyback.storage.sql.schema import accounts, people, sessions
-from keyback.web.app import make_app, make_desk
+from keyback.web.app import make_app, make_context
 from tests.attacks.enrolled import add_codes, add_contact, add_totp, person_id
 from tests.attacks.steps import (
     HERE,
@@ -59,7 +59,7 @@ class Site:
 
     def __init__(self, kit: Kit) -> None:
         self.kit = kit
-        self.app: Any = make_app(make_desk(kit.settings, kit.services))
+        self.app: Any = make_app(make_context(kit.settings, kit.services))
         self.cookies: dict[str, str] = {}
 
     def posts(self) -> list[tuple[str, str]]:

@@ -28,7 +28,7 @@ from keyback.domain.units import HOUR
 from keyback.settings import Password
 from keyback.storage.sql.schema import accounts, credentials, people
 from keyback.testing.authenticator import Authenticator
-from keyback.web.app import make_app, make_desk, openapi
+from keyback.web.app import make_app, make_context, openapi
 from tests.attacks.enrolled import add_totp, answer_way, ask_way
 from tests.attacks.steps import HERE, NEW, OLD, accept, begin, drain, fit, set_password, sign_in, try_code
 from tests.attacks.test_sideways import call
@@ -65,7 +65,7 @@ def test_every_sign_in_has_a_token_of_its_own_that_the_server_looks_up(make_kit:
 @pytest.mark.covers("A-7.2.2", "A-7.2.4")
 def test_a_planted_session_is_not_taken_over(make_kit: Make) -> None:
     kit = owned(make_kit)
-    app = make_app(make_desk(kit.settings, kit.services))
+    app = make_app(make_context(kit.settings, kit.services))
     planted = "A" * 43
     names = ("keyback-session", "__Host-keyback-session")
     headers = {"cookie": "; ".join(f"{n}={planted}" for n in names), "sec-fetch-site": "same-origin"}
@@ -123,7 +123,7 @@ def test_the_secret_of_a_proven_recovery_opens_no_account(make_kit: Make) -> Non
     tray = fit(kit, person("maya"))
     handle, token, _, _ = begin(kit, tray)
     assert accept(kit, token) is None
-    app = make_app(make_desk(kit.settings, kit.services))
+    app = make_app(make_context(kit.settings, kit.services))
     held = holder_secret(kit.services.seals.derive("holder"), handle)
     own = {"cookie": f"keyback-recovery={handle}.{held}"}
     assert "new_password" in call(kit, app, "GET", f"/r/{handle}", headers=own).text
@@ -273,7 +273,7 @@ def test_nothing_that_is_typed_becomes_part_of_a_statement(make_kit: Make, datab
     event.listen(engine, "before_cursor_execute", lambda c, cur, statement, *_: seen.append(statement))
     odd = replace(person("maya"), name=nasty, accounts=(replace(person("maya").accounts[0], username=nasty.lower()),))
     tray = fit(kit, odd)
-    app = make_app(make_desk(kit.settings, kit.services))
+    app = make_app(make_context(kit.settings, kit.services))
     handle, _, _, _ = begin(kit, tray, "maya@example.com")
     held = f"keyback-recovery={handle}.{holder_secret(kit.services.seals.derive('holder'), handle)}"
     for path, form in (
@@ -315,7 +315,7 @@ def test_the_audit_log_outlives_every_purge(make_kit: Make, database_url: str) -
 @pytest.mark.covers("A-13.4.2", "A-13.4.5", "A-13.4.6")
 def test_answers_name_no_version_and_there_is_nothing_to_debug_with(make_kit: Make, monkeypatch: Any) -> None:
     kit = make_kit()
-    front: Any = make_app(make_desk(kit.settings, kit.services))
+    front: Any = make_app(make_context(kit.settings, kit.services))
     api = next(r.app for r in front._app.routes if getattr(r, "path", "") == "/api/v1")
     assert (front._app.debug, api.debug, api.docs_url, api.redoc_url) == (False, False, None, None)
     for path in (

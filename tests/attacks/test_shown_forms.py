@@ -17,7 +17,7 @@ import keyback.web
 from keyback.application.enrolment import security_questions
 from keyback.application.people import address_changes
 from keyback.domain.secret import Secret
-from keyback.web.app import make_app, make_desk
+from keyback.web.app import make_app, make_context
 from keyback.web.ui import links
 from tests.attacks.enrolled import add_codes, add_contact, add_totp, ask_way, person_id, totp_now
 from tests.attacks.steps import OLD, Tray, accept, ask, drain, fit, secrets_of, set_password, types
@@ -463,7 +463,7 @@ def drawn() -> list[tuple[str, str]]:
 
 def taken(kit: Kit) -> list[tuple[str, str]]:
     """Every address that takes a form, and the full name of what takes it."""
-    app = make_app(make_desk(kit.settings, kit.services))
+    app = make_app(make_context(kit.settings, kit.services))
     own = [(star(p), f) for m, p, f in reach.routes(app._app.routes) if m == "POST" and not p.startswith("/api/")]
     return own + [(p, "keyback.web.intake.form_intake") for p in app._hot if not p.startswith("/api/")]
 

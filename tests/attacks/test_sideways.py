@@ -16,8 +16,8 @@ from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.sign_in import NotSignedIn
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.password_attempts import FREE_ATTEMPTS, MAX_PER_SOURCE
-from keyback.web.app import make_app, make_desk
-from keyback.web.http.edge import Front
+from keyback.web.app import make_app, make_context
+from keyback.web.http.edge import RequestGuard
 from tests.attacks.steps import (
     HERE,
     OLD,
@@ -160,7 +160,7 @@ def call(kit: Kit, app: Any, method: str, path: str, **more: Any) -> httpx2.Resp
 @pytest.mark.covers("C1")
 def test_no_redirect_is_built_from_the_request(make_kit: Make) -> None:
     kit = make_kit()
-    app = make_app(make_desk(kit.settings, kit.services))
+    app = make_app(make_context(kit.settings, kit.services))
     for path in ("/forgot/", "/r/x/", "/sign-in//", "//evil.example/forgot/", "/link/"):
         got = call(kit, app, "GET", path)
         assert (got.status_code, got.headers.get("location")) == (404, None), path
@@ -178,4 +178,4 @@ def test_no_redirect_is_built_from_the_request(make_kit: Make) -> None:
     ],
 )
 def test_only_our_own_origin_posts(public: str, origin: str, ours: bool) -> None:
-    assert Front(lambda *_: None, public)._ours("/sign-in", origin.encode(), b"", b"") is ours  # type: ignore[arg-type]
+    assert RequestGuard(lambda *_: None, public)._ours("/sign-in", origin.encode(), b"", b"") is ours  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from keyback.application.recovery.start import Started
 from keyback.domain import tokens
 from keyback.domain.recovery import case as dc
 from keyback.domain.throttling.limits import FETCHED_PER_HOUR, MAILS_PER_HOUR, PLAIN_PER_HOUR
-from keyback.web.app import make_app, make_desk
+from keyback.web.app import make_app, make_context
 from tests.attacks.steps import (
     HERE,
     Tray,
@@ -49,7 +49,7 @@ class Browser:
     """A browser with cookies of its own, without the network between."""
 
     def __init__(self, kit: Kit, *held: Started) -> None:
-        self.kit, self.app = kit, make_app(make_desk(kit.settings, kit.services))
+        self.kit, self.app = kit, make_app(make_context(kit.settings, kit.services))
         self.cookies = {"keyback-recovery": "~".join(f"{s.handle}.{s.secret}" for s in held)} if held else {}
         self.hidden: dict[str, str] = {}  # of the link that was shown last
 

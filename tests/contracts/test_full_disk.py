@@ -13,7 +13,7 @@ from keyback.application.ports.storage import Job, StorageFull
 from keyback.serving import _metrics, _readiness
 from keyback.storage import health
 from keyback.storage.database import SqlDatabase
-from keyback.web.app import make_app, make_desk
+from keyback.web.app import make_app, make_context
 from keyback.web.health import READINESS, _parts
 from tests.conftest import Kit
 
@@ -79,7 +79,7 @@ def much(tx: Any) -> None:
 def test_readiness_notices_a_full_disk_and_room_that_comes_back(kit: Kit, kind: str) -> None:
     db, disk = kit.services.db, Disk(kit, kind)
     assert isinstance(db, SqlDatabase)
-    desk = make_desk(kit.settings, kit.services)
+    desk = make_context(kit.settings, kit.services)
 
     async def parts() -> dict[str, str]:
         desk.extras[READINESS] = _readiness(kit.services, None)
@@ -125,7 +125,7 @@ def test_a_small_write_that_fits_does_not_hide_that_a_recovery_does_not(make_kit
 @pytest.mark.covers("Q8")
 def test_a_database_that_may_only_be_read_is_not_ready(make_kit: Make, sqlite_url: str) -> None:
     kit = make_kit(url=sqlite_url)
-    desk = make_desk(kit.settings, kit.services)
+    desk = make_context(kit.settings, kit.services)
     sql(kit, "PRAGMA query_only=1")
 
     async def ready() -> int:
@@ -137,5 +137,5 @@ def test_a_database_that_may_only_be_read_is_not_ready(make_kit: Make, sqlite_ur
 
 def test_without_more_to_ask_readiness_writes_too(make_kit: Make) -> None:
     kit = make_kit()
-    app = make_app(make_desk(kit.settings, kit.services))
+    app = make_app(make_context(kit.settings, kit.services))
     assert TestClient(app, base_url="http://127.0.0.1:8080").get("/readyz").json() == {"status": "ok", "database": "ok"}

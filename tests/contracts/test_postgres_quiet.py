@@ -18,7 +18,7 @@ from keyback.outbound.watchdog import Watchdog
 from keyback.storage import engine as engines
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
-from keyback.web.app import make_app, make_desk
+from keyback.web.app import make_app, make_context
 from tests.contracts.mute import Mute, muting
 from tests.contracts.test_storage import intake
 from tests.web.live import add_person, live
@@ -243,7 +243,7 @@ def test_faces_say_that_it_is_not_known(make_kit: Callable[..., Any], monkeypatc
 
     monkeypatch.setattr(kit.services.db, "write", unsure)
     monkeypatch.setattr(kit.services.db, "write_down", unsure)
-    desk = make_desk(kit.settings, kit.services)
+    desk = make_context(kit.settings, kit.services)
     client = TestClient(make_app(desk), base_url="http://127.0.0.1:8080", headers={"sec-fetch-site": "same-origin"})
     page = client.post("/forgot", data={"identifier": "maya"})
     assert (page.status_code, page.headers["retry-after"]) == (503, "5")

@@ -20,7 +20,7 @@ from keyback.cli import main
 from keyback.domain.passwords.similarity import Context
 from keyback.domain.recovery import events as ev
 from keyback.settings import Settings, System
-from keyback.web.app import make_app, make_desk, openapi
+from keyback.web.app import make_app, make_context, openapi
 from keyback.web.http.access_log import BY_STATUS
 from tests.conftest import Kit, person
 from tests.docs import reach
@@ -63,7 +63,7 @@ def named(language: str, which: int) -> list[str]:
 @LANGUAGES
 def test_every_address_that_opens_a_session_or_sets_a_password_is_named(make_kit: Make, language: str) -> None:
     kit = make_kit()
-    front: Any = make_app(make_desk(kit.settings, kit.services))
+    front: Any = make_app(make_context(kit.settings, kit.services))
     all_routes = list(reach.routes(front._app.routes))
     assert {p for _, p, _ in all_routes} >= {f"/api/v1{p}" for p in openapi()["paths"]}, "routes that nobody looked at"
     doors = {

@@ -29,9 +29,9 @@ from keyback.testing.connectors import served
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.phone import Phone
-from keyback.web.app import make_app, make_desk
+from keyback.web.app import make_app, make_context
 from keyback.web.http.server import bind, make_server
-from keyback.web.ui.context import Desk
+from keyback.web.ui.context import AppContext
 from keyback.worker import Worker
 from tests.cheaper import CHEAP, cheap_hashing
 
@@ -232,13 +232,13 @@ def _serving(
             services = build(settings, clock=clock)
 
         @contextlib.asynccontextmanager
-        async def beside(desk: Desk) -> AsyncIterator[None]:
+        async def beside(desk: AppContext) -> AsyncIterator[None]:
             worker = Worker(services)
             worker.start()
             yield
             await worker.stop()
 
-        server = make_server(make_app(make_desk(settings, services), lifespan=beside))
+        server = make_server(make_app(make_context(settings, services), lifespan=beside))
         server.config.timeout_graceful_shutdown = 1
         up.append((services, asyncio.get_running_loop(), server))
         try:

@@ -19,7 +19,7 @@ from keyback.application.origin import Origin
 from keyback.application.signin import sign_in
 from keyback.domain.secret import Secret
 from keyback.storage.database import SqlDatabase
-from keyback.web.app import make_app, make_desk
+from keyback.web.app import make_app, make_context
 from keyback.worker import Worker
 from tests.conftest import Kit
 
@@ -81,7 +81,7 @@ def _shape(value: Any) -> Any:
 @pytest.mark.covers("A1", "A2", "A-6.3.8", "O-F1")
 @pytest.mark.parametrize("make", [api, form], ids=["api", "form"])
 def test_known_and_unknown_cost_the_same_statements_and_bytes(kit: Kit, make: Callable[[int, str], bytes]) -> None:
-    app = make_app(make_desk(kit.settings, kit.services))
+    app = make_app(make_context(kit.settings, kit.services))
     work_of(kit, app, make(PORT, seed.unknown(2)))  # the first one opens connections
     known, (status, headers, body) = work_of(kit, app, make(PORT, KNOWN))
     unknown, (other_status, other_headers, other_body) = work_of(kit, app, make(PORT, UNKNOWN))
@@ -94,7 +94,7 @@ def test_known_and_unknown_cost_the_same_statements_and_bytes(kit: Kit, make: Ca
 
 @pytest.mark.covers("A2")
 def test_accepting_reads_no_table_of_people(kit: Kit) -> None:
-    app = make_app(make_desk(kit.settings, kit.services))
+    app = make_app(make_context(kit.settings, kit.services))
     statements, _ = work_of(kit, app, api(PORT, KNOWN))
     assert statements
     assert not [s for s, _ in statements for table in ("people", "accounts", "contacts", "identifiers") if table in s]
@@ -103,7 +103,7 @@ def test_accepting_reads_no_table_of_people(kit: Kit) -> None:
 @pytest.mark.slow
 @pytest.mark.covers("A2", "A-6.3.8", "O-F1")
 def test_time_tells_nothing_about_a_request(kit: Kit) -> None:
-    app = make_app(make_desk(kit.settings, kit.services))
+    app = make_app(make_context(kit.settings, kit.services))
 
     async def measure() -> tuple[list[float], list[float]]:
         worker, took, rng = Worker(kit.services), ([], []), random.Random(1)  # type: ignore[var-annotated]

@@ -23,7 +23,7 @@ from keyback.settings import Settings
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.phone import Phone
 from keyback.web import intake
-from keyback.web.app import make_app, make_desk
+from keyback.web.app import make_app, make_context
 from keyback.worker import Worker
 from tests.web.live import drawn_for
 
@@ -190,7 +190,7 @@ def _running(mailbox: Mailbox, phone: Phone, clock: Callable[[], int]) -> Iterat
             return build(settings, clock=clock)
 
         services = runner.run(start())
-        app = make_app(make_desk(settings, services))
+        app = make_app(make_context(settings, services))
         place = Place(settings, services, mailbox, phone, runner, clock, app, Worker(services))
         real = intake.wall_clock
         intake.wall_clock = clock

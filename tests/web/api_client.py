@@ -10,7 +10,7 @@ import httpx2
 
 from keyback.application.ports.storage import Imported
 from keyback.testing.mailbox import Mailbox
-from keyback.web.app import make_app, make_desk
+from keyback.web.app import make_app, make_context
 from keyback.worker import Worker
 from tests.conftest import Kit, person
 
@@ -24,7 +24,7 @@ class Client:
 
     def __init__(self, kit: Kit, app: Any = None) -> None:
         self.kit = kit
-        self.app = app or make_app(make_desk(kit.settings, kit.services))
+        self.app = app or make_app(make_context(kit.settings, kit.services))
         self.worker = Worker(kit.services)
 
     async def send(

@@ -27,7 +27,7 @@ from keyback.observability import configure
 from keyback.settings import Settings
 from keyback.storage.keys.keyring import Keyring
 from keyback.web.account.session import form_token
-from keyback.web.http.server import Patience, bind
+from keyback.web.http.server import ClientTimeouts, bind
 from tests.cheaper import CHEAP, cheap_hashing
 from tests.conftest import person
 
@@ -110,7 +110,7 @@ def live(
     *,
     mail_port: int = 1,
     public_url: str = "",
-    patience: Patience | None = None,
+    patience: ClientTimeouts | None = None,
     worker: bool = True,
     **over: Any,
 ) -> Iterator[Live]:

@@ -15,7 +15,7 @@ from keyback.domain.recovery import case as dc
 from keyback.testing.mailbox import Mailbox
 from keyback.web.api import recoveries
 from keyback.web.api.app import make_api
-from keyback.web.app import make_desk
+from keyback.web.app import make_context
 from keyback.web.http.problems import TITLES
 from tests.attacks.enrolled import add_codes
 from tests.conftest import Clock, Kit, person
@@ -377,7 +377,7 @@ def test_personal_words_count_for_the_holder_only(client: Client, mailbox: Mailb
 
 
 def test_the_intake_answers_the_same_when_it_is_routed(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    direct = Client(client.kit, make_api(make_desk(client.kit.settings, client.kit.services)))
+    direct = Client(client.kit, make_api(make_context(client.kit.settings, client.kit.services)))
     monkeypatch.setattr(api_client, "BASE", "")
     answer = direct.post("/recoveries", {"identifier": "maya"})
     assert (answer.status_code, set(answer.json())) == (202, {"handle", "secret", "status_url", "expires_at"})

@@ -11,8 +11,8 @@ from structlog.testing import capture_logs
 
 from keyback.domain.challenges.challenge import holder_secret
 from keyback.serving import HOT
-from keyback.web.app import make_app, make_desk
-from keyback.web.http.access_log import EVERY_S, Watch
+from keyback.web.app import make_app, make_context
+from keyback.web.http.access_log import EVERY_S, AccessLog
 from tests.attacks.enrolled import add_totp
 from tests.attacks.steps import OLD, accept, ask, begin, drain, fit, set_password
 from tests.attacks.test_sideways import call
@@ -35,8 +35,8 @@ class House:
     def __init__(self, kit: Kit) -> None:
         self.kit = kit
         self.seconds = 0.0
-        app = make_app(make_desk(kit.settings, kit.services))
-        self.app = Watch(app, Counted(), HOT, lambda: self.seconds)  # type: ignore[arg-type]
+        app = make_app(make_context(kit.settings, kit.services))
+        self.app = AccessLog(app, Counted(), HOT, lambda: self.seconds)  # type: ignore[arg-type]
         self.cookies: dict[str, str] = {}
 
     def go(self, method: str, path: str, **more: Any) -> httpx2.Response:

@@ -87,10 +87,10 @@ def test_a_schema_of_a_later_version_is_served_an_older_one_is_not(database_url:
 
 
 def answer(kit: Kit, extras: Any) -> tuple[int, dict[str, str]]:
-    from keyback.web.app import make_desk
+    from keyback.web.app import make_context
 
     async def ask() -> httpx2.Response:
-        desk = make_desk(kit.settings, kit.services)
+        desk = make_context(kit.settings, kit.services)
         desk.extras[READINESS] = extras
         transport = httpx2.ASGITransport(app=make_app(desk))
         async with httpx2.AsyncClient(transport=transport, base_url=kit.settings.public_url) as client:

@@ -22,30 +22,30 @@ from keyback.web import health, intake
 from keyback.web.account import sign_in as account
 from keyback.web.api.app import make_api
 from keyback.web.http.cookies import Cookies
-from keyback.web.http.edge import Front, TooLong, TooSlow
+from keyback.web.http.edge import RequestGuard, TooLong, TooSlow
 from keyback.web.http.problems import Why, problem, why_down
 from keyback.web.http.proxies import Proxies
 from keyback.web.http.rate_limits import Limiter
 from keyback.web.portal import link, methods, password, recovery, recovery_contact, remedy, static_pages
-from keyback.web.ui.context import Desk, desk_of
+from keyback.web.ui.context import AppContext, context_of
 from keyback.web.ui.forms import BadForm
 from keyback.web.ui.page import ErrorPage
 from keyback.web.ui.rendering import Renderer
 
 log = structlog.get_logger("keyback.web")
-Lifespan = Callable[[Desk], AbstractAsyncContextManager[None]]
+Lifespan = Callable[[AppContext], AbstractAsyncContextManager[None]]
 
 
-def make_desk(settings: Settings, services: Services) -> Desk:
+def make_context(settings: Settings, services: Services) -> AppContext:
     """What routes work with."""
     renderer = Renderer(time_zone=settings.timezone)
     limiter = Limiter(settings.limits, settings.valkey_url)
-    return Desk(
+    return AppContext(
         services, settings, renderer, limiter, Proxies(settings.trusted_proxies), Cookies(settings.secure)
     )  # fmt: skip
 
 
-def make_app(desk: Desk, *, more: list[BaseRoute] | None = None, lifespan: Lifespan | None = None) -> ASGIApp:
+def make_app(desk: AppContext, *, more: list[BaseRoute] | None = None, lifespan: Lifespan | None = None) -> ASGIApp:
     """The whole ASGI application.
 
     Args:
@@ -86,7 +86,9 @@ def make_app(desk: Desk, *, more: list[BaseRoute] | None = None, lifespan: Lifes
         "/forgot": intake.form_intake(desk, "password"),
         "/find": intake.form_intake(desk, "username"),
     }
-    return Front(app, desk.settings.public_url, lambda scope, status: draw_error(desk, Request(scope), status), hot)
+    return RequestGuard(
+        app, desk.settings.public_url, lambda scope, status: draw_error(desk, Request(scope), status), hot
+    )
 
 
 CODES = {
@@ -102,10 +104,10 @@ CODES = {
 
 
 def _error(request: Request, status: int, retry_after: int = 0, why: Why = "busy") -> Response:
-    return draw_error(desk_of(request), request, status, retry_after, why)
+    return draw_error(context_of(request), request, status, retry_after, why)
 
 
-def draw_error(desk: Desk, request: Request, status: int, retry_after: int = 0, why: Why = "busy") -> Response:
+def draw_error(desk: AppContext, request: Request, status: int, retry_after: int = 0, why: Why = "busy") -> Response:
     """An error as a page in the reader's language, or as a problem for the API."""
     if request.url.path.startswith("/api/"):
         return problem(status, CODES.get(status, "error"), retry_after=retry_after)

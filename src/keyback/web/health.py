@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from keyback.application.ports.storage import StorageDown, StorageFull
-from keyback.web.ui.context import Desk, desk_of
+from keyback.web.ui.context import AppContext, context_of
 
 PATIENCE_S = 5.0
 READINESS = "readiness"
@@ -44,7 +44,7 @@ async def readyz(request: Request) -> Response:
     `degraded`, still 200: Valkey is away. Requests are written down and mailed as ever, but nothing that checks a
     secret is done. It is away from all nodes alike, so taking this one out of service would help nobody.
     """
-    desk = desk_of(request)
+    desk = context_of(request)
     parts = await _parts(desk)
     ready = all(v == "ok" for v in parts.values())
     if desk.limiter.shared:
@@ -53,7 +53,7 @@ async def readyz(request: Request) -> Response:
     return JSONResponse({"status": status, **parts}, 200 if ready else 503)
 
 
-async def _parts(desk: Desk) -> dict[str, str]:
+async def _parts(desk: AppContext) -> dict[str, str]:
     asked = desk.extras.get(READINESS, Readiness())
     parts = {"database": "ok"}
     try:

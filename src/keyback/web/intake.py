@@ -25,7 +25,7 @@ from keyback.domain.errors import BadInput
 from keyback.web.http.cookies import DEVICE
 from keyback.web.http.problems import Why, down, problem, why_down
 from keyback.web.portal import pages
-from keyback.web.ui.context import Desk, chosen, see
+from keyback.web.ui.context import AppContext, chosen, redirect
 from keyback.web.ui.forms import BadForm, one_string, parse_form, parse_json
 from keyback.web.ui.page import ErrorPage, Page
 
@@ -41,7 +41,7 @@ WRONG = {
 }
 
 
-def api_intake(desk: Desk) -> ASGIApp:
+def api_intake(desk: AppContext) -> ASGIApp:
     """`POST /api/v1/recoveries`, as plain ASGI."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -66,7 +66,7 @@ def api_intake(desk: Desk) -> ASGIApp:
     return app
 
 
-async def _api(desk: Desk, scope: Scope, receive: Receive) -> bytes | Response:
+async def _api(desk: AppContext, scope: Scope, receive: Receive) -> bytes | Response:
     head = _head(scope)
     if _kind(head) != b"application/json":
         raise BadForm(415, "unsupported_media_type")
@@ -135,7 +135,7 @@ def _instant(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z")
 
 
-def _handle_for_key(desk: Desk, key: str, source: str, values: dict[str, object]) -> str:
+def _handle_for_key(desk: AppContext, key: str, source: str, values: dict[str, object]) -> str:
     """The same key with the same request leads to the same handle; nothing has to be looked up for it."""
     if len(key) not in KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise BadForm(400, "bad_idempotency_key")
@@ -143,7 +143,7 @@ def _handle_for_key(desk: Desk, key: str, source: str, values: dict[str, object]
     return handles.handle_for_key(desk.services.seals, key, network_of(source), fingerprint)
 
 
-def form_intake(desk: Desk, journey: str) -> ASGIApp:
+def form_intake(desk: AppContext, journey: str) -> ASGIApp:
     """`POST /forgot` and `POST /find`, as plain ASGI: 303 to the recovery's page, with the cookie that holds it."""
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -156,7 +156,7 @@ def form_intake(desk: Desk, journey: str) -> ASGIApp:
     return app
 
 
-async def _form(desk: Desk, request: Request, receive: Receive, journey: str) -> Response:
+async def _form(desk: AppContext, request: Request, receive: Receive, journey: str) -> Response:
     head = _head(request.scope)
     device = desk.cookies.get(request, DEVICE)
     origin = Origin(desk.proxies.source(request.scope), head.get(b"user-agent", b"").decode("latin-1"), device)
@@ -192,12 +192,12 @@ async def _form(desk: Desk, request: Request, receive: Receive, journey: str) ->
         return _again(desk, request, journey, values, text)
     except StorageDown as e:
         return _error(desk, request, 503, 5, why_down(e))
-    response = see(f"/r/{started.handle}")
+    response = redirect(f"/r/{started.handle}")
     desk.cookies.hold(request, response, started.handle, started.secret)
     return response
 
 
-def _again(desk: Desk, request: Request, journey: str, values: dict[str, str], error: str) -> Response:
+def _again(desk: AppContext, request: Request, journey: str, values: dict[str, str], error: str) -> Response:
     typed = "".join(c for c in values.get("identifier", "")[:254] if c.isprintable())
     model: Page
     if journey == "username":
@@ -213,7 +213,7 @@ def _again(desk: Desk, request: Request, journey: str, values: dict[str, str], e
     return desk.page(request, model, 422, step=None if journey == "username" else 1)
 
 
-def _error(desk: Desk, request: Request, status: int, retry_after: int = 0, why: Why = "busy") -> Response:
+def _error(desk: AppContext, request: Request, status: int, retry_after: int = 0, why: Why = "busy") -> Response:
     model = ErrorPage(status, retry_after, request.url.path, why)
     response = desk.page(request, model, status)
     if retry_after:

@@ -25,7 +25,7 @@ from keyback.web.account import factors
 from keyback.web.account.pages_contacts import AddContact, ConfirmContact, ContactLine, Contacts, Invited, RemoveOne
 from keyback.web.account.session import Me, Stale, confirmed, page, signed_in
 from keyback.web.ui import links
-from keyback.web.ui.context import Desk, desk_of, see
+from keyback.web.ui.context import AppContext, context_of, redirect
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage
 
@@ -33,7 +33,7 @@ DONE = frozenset({"confirmed", "removed", "invited", "kept"})
 AHEAD = 60 * DAY  # so long before it weighs less a contact can be confirmed
 
 
-def offered(desk: Desk) -> tuple[contacts.Kind, ...]:
+def offered(desk: AppContext) -> tuple[contacts.Kind, ...]:
     """Kinds that this Keyback can reach and its policy takes."""
     s = desk.services
     return tuple(k for k, proof in contacts.PROOF_OF.items() if proof in s.proofs and s.policy.takes(proof))
@@ -67,7 +67,7 @@ async def show(request: Request) -> Response:
     me = await signed_in(request)
     if isinstance(me, Response):
         return me
-    desk, done = desk_of(request), request.query_params.get("done", "")
+    desk, done = context_of(request), request.query_params.get("done", "")
     lines = await desk.services.db.read(lambda tx: lines_of(tx, me.person.id, desk.services.policy.ages))
     same = _same_domain(lines)
     return page(desk, request, me, Contacts(lines, offered(desk), done if done in DONE else "", same))
@@ -80,23 +80,23 @@ def _same_domain(lines: tuple[ContactLine, ...]) -> bool:
     return any(role == "backup" and one_domain(address, x) for role, address in mails for x in own)
 
 
-def _kind(request: Request, desk: Desk) -> contacts.Kind | None:
+def _kind(request: Request, desk: AppContext) -> contacts.Kind | None:
     wanted: Any = request.path_params["kind"]
     return wanted if wanted in get_args(contacts.Kind) and wanted in offered(desk) else None
 
 
 async def add(request: Request) -> Response:
     """GET `/account/contacts/add/{kind}`."""
-    me, desk = await confirmed(request), desk_of(request)
+    me, desk = await confirmed(request), context_of(request)
     if isinstance(me, Response):
         return me
     kind = _kind(request, desk)
     if kind is None:
-        return see("/account/contacts")
+        return redirect("/account/contacts")
     return page(desk, request, me, AddContact(kind, stronger=_stronger(desk, me, kind)))
 
 
-def _stronger(desk: Desk, me: Me, kind: contacts.Kind) -> tuple[str, ...]:
+def _stronger(desk: AppContext, me: Me, kind: contacts.Kind) -> tuple[str, ...]:
     """What is offered before a phone number, unless it is there already: nobody reads it along (A-6.6.1)."""
     if kind != "sms":
         return ()
@@ -107,14 +107,14 @@ def _stronger(desk: Desk, me: Me, kind: contacts.Kind) -> tuple[str, ...]:
 async def add_one(request: Request) -> Response:
     """POST `/account/contacts/add/{kind}`."""
     values = await read_form(request, "address", "name")
-    me, desk = await confirmed(request), desk_of(request)
+    me, desk = await confirmed(request), context_of(request)
     if isinstance(me, Stale):
         return _typed_again(desk, request, me, values)
     if isinstance(me, Response):
         return me
     kind, origin = _kind(request, desk), desk.origin(request)
     if kind is None:
-        return see("/account/contacts")
+        return redirect("/account/contacts")
     name = enrolment_factors.clean_label(values["name"][:200]) if kind == "helper" else ""
     try:
         if kind == "helper" and not name:
@@ -128,13 +128,13 @@ async def add_one(request: Request) -> Response:
         )
     except (BadInput, Refusal) as e:
         if e.code == "over":
-            return see("/account/contacts")
+            return redirect("/account/contacts")
         typed = "".join(c for c in values["address"][:254] if c.isprintable())
         return page(desk, request, me, AddContact(kind, e.code, typed, name, _stronger(desk, me, kind)), 422)
-    return see("/account/contacts?done=invited" if kind == "helper" else f"/account/contacts/{contact_id}")
+    return redirect("/account/contacts?done=invited" if kind == "helper" else f"/account/contacts/{contact_id}")
 
 
-def _typed_again(desk: Desk, request: Request, stale: Stale, values: Mapping[str, str]) -> Response:
+def _typed_again(desk: AppContext, request: Request, stale: Stale, values: Mapping[str, str]) -> Response:
     """The form as it was typed, to be sent from this session; for somebody who may send it."""
     kind = _kind(request, desk)
     if kind is None or not stale.me.fresh:
@@ -148,10 +148,10 @@ def _typed_again(desk: Desk, request: Request, stale: Stale, values: Mapping[str
 async def one(request: Request) -> Response:
     """GET `/account/contacts/{id}`: the code that came to the new address."""
     me = await confirmed(request, "/account/contacts")
-    return me if isinstance(me, Response) else await _one(desk_of(request), request, me)
+    return me if isinstance(me, Response) else await _one(context_of(request), request, me)
 
 
-async def _one(desk: Desk, request: Request, me: Me, status: int = 200, **over: Any) -> Response:
+async def _one(desk: AppContext, request: Request, me: Me, status: int = 200, **over: Any) -> Response:
     contact_id = request.path_params["id"]
 
     def load(tx: Tx) -> tuple[Contact, Prompt | None, int] | None:
@@ -160,7 +160,7 @@ async def _one(desk: Desk, request: Request, me: Me, status: int = 200, **over: 
 
     found = await desk.services.db.read(load)
     if found is None or found[0].role == "recovery":
-        return see("/account/contacts")
+        return redirect("/account/contacts")
     contact, prompt, now = found
     left = max(0, (prompt.expires_at - now) // 1000) if prompt else 0
     again = max(0, -(-(prompt.created_at + RESEND_AFTER - now) // 1000)) if prompt else 0
@@ -171,7 +171,7 @@ async def _one(desk: Desk, request: Request, me: Me, status: int = 200, **over: 
 async def confirm_one(request: Request) -> Response:
     """POST `/account/contacts/{id}` with the code."""
     values = await read_form(request, "code")
-    me, desk = await confirmed(request, "/account/contacts"), desk_of(request)
+    me, desk = await confirmed(request, "/account/contacts"), context_of(request)
     if isinstance(me, Response):
         return me
     origin, s, contact_id = desk.origin(request), desk.services, request.path_params["id"]
@@ -182,14 +182,14 @@ async def confirm_one(request: Request) -> Response:
     except Refusal as e:
         return await _one(desk, request, me, 410, **({"error": "too_many"} if e.code == "too_many" else {}))
     if done == "confirmed":
-        return see("/account/contacts?done=confirmed")
+        return redirect("/account/contacts?done=confirmed")
     return await _one(desk, request, me, 422, error=done)
 
 
 async def again(request: Request) -> Response:
     """POST `/account/contacts/{id}/again`: a new code or invitation, at most every two minutes."""
     await read_form(request)
-    me, desk = await confirmed(request, "/account/contacts"), desk_of(request)
+    me, desk = await confirmed(request, "/account/contacts"), context_of(request)
     if isinstance(me, Response):
         return me
     contact_id, origin = request.path_params["id"], desk.origin(request)
@@ -207,11 +207,11 @@ async def again(request: Request) -> Response:
         found = await desk.services.db.write(act)
     except Refusal as e:
         if e.code == "over":
-            return see("/account/contacts")
+            return redirect("/account/contacts")
         return await _one(desk, request, me, 429, error="too_often")
     if found is None or found.role == "recovery":
-        return see("/account/contacts?done=invited" if found else "/account/contacts")
-    return see(f"/account/contacts/{contact_id}")
+        return redirect("/account/contacts?done=invited" if found else "/account/contacts")
+    return redirect(f"/account/contacts/{contact_id}")
 
 
 # ── removing, of contacts and factors alike ─────────────────────────────────
@@ -219,7 +219,7 @@ async def again(request: Request) -> Response:
 
 async def ask_remove(request: Request) -> Response:
     """GET `/account/remove/{id}`: what would be removed."""
-    me, desk = await confirmed(request), desk_of(request)
+    me, desk = await confirmed(request), context_of(request)
     if isinstance(me, Response):
         return me
     item, policy = request.path_params["id"], desk.services.policy
@@ -241,13 +241,13 @@ async def ask_remove(request: Request) -> Response:
         return RemoveOne(c.id, contacts.kind_of(c), label, contact=True, refused="imported" if kept else "")
 
     model = await desk.services.db.read(load)
-    return page(desk, request, me, model) if model else see("/account")
+    return page(desk, request, me, model) if model else redirect("/account")
 
 
 async def remove(request: Request) -> Response:
     """POST `/account/remove/{id}`."""
     await read_form(request)
-    me, desk = await confirmed(request), desk_of(request)
+    me, desk = await confirmed(request), context_of(request)
     if isinstance(me, Response):
         return me
     item, s, origin = request.path_params["id"], desk.services, desk.origin(request)
@@ -261,15 +261,15 @@ async def remove(request: Request) -> Response:
         return "/account/contacts"
 
     try:
-        return see(f"{await s.db.write(act)}?done=removed")
+        return redirect(f"{await s.db.write(act)}?done=removed")
     except Refusal as e:
-        return see(f"/account/remove/{item}" if e.code not in ("not_found", "over") else "/account")
+        return redirect(f"/account/remove/{item}" if e.code not in ("not_found", "over") else "/account")
 
 
 async def keep(request: Request) -> Response:
     """POST `/account/contacts/{id}/keep`: it is still mine."""
     await read_form(request)
-    me, desk = await confirmed(request), desk_of(request)
+    me, desk = await confirmed(request), context_of(request)
     if isinstance(me, Response):
         return me
     item, origin = request.path_params["id"], desk.origin(request)
@@ -280,8 +280,8 @@ async def keep(request: Request) -> Response:
     try:
         await desk.services.db.write(act)
     except Refusal:
-        return see("/account/contacts")
-    return see("/account/contacts?done=kept")
+        return redirect("/account/contacts")
+    return redirect("/account/contacts?done=kept")
 
 
 # ── the one who is asked to vouch ───────────────────────────────────────────
@@ -289,7 +289,7 @@ async def keep(request: Request) -> Response:
 
 async def invited(request: Request) -> Response:
     """GET `/invited`: who asks, and what they would agree to. Changes nothing."""
-    desk = desk_of(request)
+    desk = context_of(request)
     token = links.shown(desk, request)
     found = await desk.services.db.read(lambda tx: invitations.look_at_invitation(tx, token))
     model = Invited(found.person, found.asked_at, found.problem)
@@ -298,7 +298,7 @@ async def invited(request: Request) -> Response:
 
 async def answer(request: Request) -> Response:
     """POST `/invited` with `answer` yes or no."""
-    desk = desk_of(request)
+    desk = context_of(request)
     values = await read_form(request, "answer", links.FIELD)
     token, origin = links.sent(desk, request, values[links.FIELD]), desk.origin(request)
     yes = values["answer"] == "yes"

@@ -17,7 +17,7 @@ from keyback.domain.tokens import token_digest
 from keyback.web.account.pages import Activity, DeviceLine, Devices, Event, SessionLine
 from keyback.web.account.session import Me, page, signed_in
 from keyback.web.http.cookies import DEVICE
-from keyback.web.ui.context import desk_of, see
+from keyback.web.ui.context import context_of, redirect
 from keyback.web.ui.forms import read_form
 
 PER_PAGE = 30
@@ -38,7 +38,7 @@ def _device(d: Device, here: bytes) -> DeviceLine:
 
 async def show(request: Request) -> Response:
     """GET `/account/devices`."""
-    me, desk = await signed_in(request), desk_of(request)
+    me, desk = await signed_in(request), context_of(request)
     if isinstance(me, Response):
         return me
     here = token_digest(desk.cookies.get(request, DEVICE))
@@ -55,7 +55,7 @@ async def show(request: Request) -> Response:
 async def end(request: Request) -> Response:
     """POST `/account/devices`: ends one session or all others, or forgets one browser or all of them."""
     values = await read_form(request, "session", "device")
-    me, desk = await signed_in(request), desk_of(request)
+    me, desk = await signed_in(request), context_of(request)
     if isinstance(me, Response):
         return me
     origin = desk.origin(request)
@@ -77,7 +77,7 @@ async def end(request: Request) -> Response:
             tx.audit.record(me.person.id, [Note(kind, {"count": n or forgotten, **where})])
 
     await desk.services.db.write(act)
-    return see("/account/devices?done=ended")
+    return redirect("/account/devices?done=ended")
 
 
 def event(h: Happened) -> Event:
@@ -90,7 +90,7 @@ def event(h: Happened) -> Event:
 
 async def activity(request: Request) -> Response:
     """GET `/account/activity?before=…`."""
-    me, desk = await signed_in(request), desk_of(request)
+    me, desk = await signed_in(request), context_of(request)
     if isinstance(me, Response):
         return me
     asked = request.query_params.get("before", "")

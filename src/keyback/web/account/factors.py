@@ -22,7 +22,7 @@ from keyback.domain.people.factor import CODES, Factor, SavedCode
 from keyback.web.account.pages import Codes, FactorLine, Factors, PasskeySetup, TotpSetup, TotpStart
 from keyback.web.account.session import Me, confirmed, page, signed_in
 from keyback.web.ui import shown
-from keyback.web.ui.context import Desk, desk_of, note_refusal, see
+from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage
 
@@ -42,7 +42,7 @@ def lines_of(tx: Tx, me: Me) -> tuple[FactorLine, ...]:
     return tuple(line(f, codes, tx.now) for f in me.factors)
 
 
-def offered(desk: Desk) -> tuple[str, ...]:
+def offered(desk: AppContext) -> tuple[str, ...]:
     """Kinds that this Keyback can enrol and its policy takes."""
     s = desk.services
     able = {
@@ -59,7 +59,7 @@ async def show(request: Request) -> Response:
     me = await signed_in(request)
     if isinstance(me, Response):
         return me
-    desk, done = desk_of(request), request.query_params.get("done", "")
+    desk, done = context_of(request), request.query_params.get("done", "")
     lines = await desk.services.db.read(lambda tx: lines_of(tx, me))
     return page(desk, request, me, Factors(lines, offered(desk), done if done in DONE else ""))
 
@@ -67,7 +67,7 @@ async def show(request: Request) -> Response:
 # ── authenticator apps ──────────────────────────────────────────────────────
 
 
-def _app(desk: Desk) -> EnrolsApp | None:
+def _app(desk: AppContext) -> EnrolsApp | None:
     found = desk.services.proofs.get("totp")
     return found if isinstance(found, EnrolsApp) and "totp" in offered(desk) else None
 
@@ -75,36 +75,36 @@ def _app(desk: Desk) -> EnrolsApp | None:
 async def totp(request: Request) -> Response:
     """GET `/account/totp`."""
     me = await confirmed(request)
-    return me if isinstance(me, Response) else page(desk_of(request), request, me, TotpStart())
+    return me if isinstance(me, Response) else page(context_of(request), request, me, TotpStart())
 
 
 async def totp_start(request: Request) -> Response:
     """POST `/account/totp`."""
     await read_form(request)
-    me, desk = await confirmed(request), desk_of(request)
+    me, desk = await confirmed(request), context_of(request)
     if isinstance(me, Response):
         return me
     app = _app(desk)
     if app is None:
-        return see("/account/ways")
+        return redirect("/account/ways")
     try:
         factor_id = await desk.services.db.write(lambda tx: factors.start_totp(tx, app, locking.own(tx, me.session)))
     except Refusal:
-        return see("/account/ways")
-    return see(f"/account/totp/{factor_id}")
+        return redirect("/account/ways")
+    return redirect(f"/account/totp/{factor_id}")
 
 
 async def totp_setup(request: Request) -> Response:
     """GET `/account/totp/{id}`."""
     me = await confirmed(request)
-    return me if isinstance(me, Response) else await _setup(desk_of(request), request, me)
+    return me if isinstance(me, Response) else await _setup(context_of(request), request, me)
 
 
-async def _setup(desk: Desk, request: Request, me: Me, status: int = 200, error: Any = "") -> Response:
+async def _setup(desk: AppContext, request: Request, me: Me, status: int = 200, error: Any = "") -> Response:
     app, factor_id = _app(desk), request.path_params["id"]
     pending = await desk.services.db.read(lambda tx: factors.pending_totp(tx, me.person.id, factor_id))
     if app is None or pending is None:
-        return see("/account/ways")
+        return redirect("/account/ways")
     seed = str(pending.data["seed"])
     uri = app.uri(seed, me.account.username, desk.services.company[desk.locale(request)])
     groups = " ".join(seed[i : i + 4] for i in range(0, len(seed), 4))
@@ -115,12 +115,12 @@ async def _setup(desk: Desk, request: Request, me: Me, status: int = 200, error:
 async def totp_finish(request: Request) -> Response:
     """POST `/account/totp/{id}` with the first code."""
     values = await read_form(request, "code")
-    me, desk = await confirmed(request), desk_of(request)
+    me, desk = await confirmed(request), context_of(request)
     if isinstance(me, Response):
         return me
     app, factor_id, origin = _app(desk), request.path_params["id"], desk.origin(request)
     if app is None:
-        return see("/account/ways")
+        return redirect("/account/ways")
     if not await desk.allows("proofs", request):
         return desk.page(request, ErrorPage(429, 60, "/account/ways"), 429)
     typed = values["code"][:64]
@@ -129,21 +129,21 @@ async def totp_finish(request: Request) -> Response:
             lambda tx: factors.finish_totp(tx, app, me.session, factor_id, typed, origin)
         )  # fmt: skip
     except Refusal:
-        return see("/account/ways")
-    return see("/account/ways?done=totp_added") if good else await _setup(desk, request, me, 422, "wrong")
+        return redirect("/account/ways")
+    return redirect("/account/ways?done=totp_added") if good else await _setup(desk, request, me, 422, "wrong")
 
 
 # ── passkeys ────────────────────────────────────────────────────────────────
 
 
-def _maker(desk: Desk) -> EnrolsPasskey | None:
+def _maker(desk: AppContext) -> EnrolsPasskey | None:
     found = desk.services.proofs.get("passkey")
     return found if isinstance(found, EnrolsPasskey) and "passkey" in offered(desk) else None
 
 
 async def passkey(request: Request) -> Response:
     """GET `/account/passkeys`: what a passkey is, and a button that asks for a challenge."""
-    me, desk = await confirmed(request), desk_of(request)
+    me, desk = await confirmed(request), context_of(request)
     if isinstance(me, Response):
         return me
     return page(desk, request, me, PasskeySetup(possible=_maker(desk) is not None))
@@ -152,28 +152,28 @@ async def passkey(request: Request) -> Response:
 async def passkey_start(request: Request) -> Response:
     """POST `/account/passkeys`."""
     await read_form(request)
-    me, desk = await confirmed(request), desk_of(request)
+    me, desk = await confirmed(request), context_of(request)
     if isinstance(me, Response):
         return me
     if _maker(desk) is None:
-        return see("/account/ways")
+        return redirect("/account/ways")
     try:
         prompt_id = await desk.services.db.write(lambda tx: factors.start_passkey(tx, locking.own(tx, me.session)))
     except Refusal:
-        return see("/account/ways")
-    return see(f"/account/passkeys/{prompt_id}")
+        return redirect("/account/ways")
+    return redirect(f"/account/passkeys/{prompt_id}")
 
 
 async def passkey_setup(request: Request) -> Response:
     """GET `/account/passkeys/{id}`."""
     me = await confirmed(request, "/account/passkeys")
-    return me if isinstance(me, Response) else await _ask_browser(desk_of(request), request, me)
+    return me if isinstance(me, Response) else await _ask_browser(context_of(request), request, me)
 
 
-async def _ask_browser(desk: Desk, request: Request, me: Me, status: int = 200, error: Any = "") -> Response:
+async def _ask_browser(desk: AppContext, request: Request, me: Me, status: int = 200, error: Any = "") -> Response:
     maker, prompt_id, company = _maker(desk), request.path_params["id"], desk.services.company[desk.locale(request)]
     if maker is None:
-        return see("/account/ways")
+        return redirect("/account/ways")
 
     def load(tx: Tx) -> str | None:
         prompt = factors.open_passkey(tx, me.person, prompt_id)
@@ -186,19 +186,19 @@ async def _ask_browser(desk: Desk, request: Request, me: Me, status: int = 200, 
 
     options = await desk.services.db.read(load)
     if options is None:
-        return see("/account/passkeys")
+        return redirect("/account/passkeys")
     return page(desk, request, me, PasskeySetup(prompt_id, options, error=error), status, path="/account/passkeys")
 
 
 async def passkey_finish(request: Request) -> Response:
     """POST `/account/passkeys/{id}` with what the browser made."""
     values = await read_form(request, "label", "assertion")
-    me, desk = await confirmed(request, "/account/passkeys"), desk_of(request)
+    me, desk = await confirmed(request, "/account/passkeys"), context_of(request)
     if isinstance(me, Response):
         return me
     maker, prompt_id, origin = _maker(desk), request.path_params["id"], desk.origin(request)
     if maker is None:
-        return see("/account/ways")
+        return redirect("/account/ways")
     label = factors.clean_label(values["label"][:200], me.session.device or "Passkey")
     typed = values["assertion"]
     try:
@@ -206,9 +206,9 @@ async def passkey_finish(request: Request) -> Response:
             lambda tx: factors.finish_passkey(tx, maker, me.session, prompt_id, typed, label, origin)
         )
     except Refusal:
-        return see("/account/passkeys")
+        return redirect("/account/passkeys")
     if done == "added":
-        return see("/account/ways?done=passkey_added")
+        return redirect("/account/ways?done=passkey_added")
     return page(desk, request, me, PasskeySetup(error=done), 422, path="/account/passkeys")
 
 
@@ -217,31 +217,31 @@ async def passkey_finish(request: Request) -> Response:
 
 async def codes(request: Request) -> Response:
     """GET `/account/codes`: how many are left, and what a new set does."""
-    me, desk = await confirmed(request), desk_of(request)
+    me, desk = await confirmed(request), context_of(request)
     if isinstance(me, Response):
         return me
     return page(desk, request, me, await _codes(desk, me))
 
 
-async def _codes(desk: Desk, me: Me, **over: Any) -> Codes:
+async def _codes(desk: AppContext, me: Me, **over: Any) -> Codes:
     lines = await desk.services.db.read(lambda tx: lines_of(tx, me))
     old = next((x for x in lines if x.kind == "recovery_codes"), None)
     return Codes(left=old.left if old else None, made_at=old.added_at if old else 0, of=_set(desk, me), **over)
 
 
-def _set(desk: Desk, me: Me) -> str:
+def _set(desk: AppContext, me: Me) -> str:
     return shown.mark_of(desk.services.seals, factors.present(me.factors, "recovery_codes"))
 
 
 async def codes_make(request: Request) -> Response:
     """POST `/account/codes`: the only page that ever shows them."""
     mark = (await read_form(request, shown.FIELD))[shown.FIELD]
-    me, desk = await confirmed(request), desk_of(request)
+    me, desk = await confirmed(request), context_of(request)
     if isinstance(me, Response):
         return me
     maker, s = desk.services.proofs.get("recovery_code"), desk.services
     if not isinstance(maker, MakesCodes) or "recovery_code" not in offered(desk):
-        return see("/account/ways")
+        return redirect("/account/ways")
     try:
         # Pressed twice at once, a browser keeps the second answer only: both show the one set that there is.
         key = duplicate_answers.key_of(s.db, "codes", me.session.digest.hex(), answer=mark)
@@ -251,7 +251,7 @@ async def codes_make(request: Request) -> Response:
         )
     except Refusal as e:
         note_refusal(request, e.code)
-        return see("/account/codes")
+        return redirect("/account/codes")
     except Busy:
         response = page(desk, request, me, await _codes(desk, me, busy=True), 503)
         response.headers["retry-after"] = BUSY_S
@@ -267,7 +267,7 @@ async def codes_file(request: Request) -> Response:
         return me
     lines = values["codes"].split(" ")
     if not 0 < len(lines) <= CODES or not all(CODE.match(x) for x in lines):
-        return see("/account/codes")
+        return redirect("/account/codes")
     kept = {"content-disposition": 'attachment; filename="recovery-codes.txt"'}
     return PlainTextResponse("\n".join([me.account.username, "", *lines, ""]), headers=kept)
 

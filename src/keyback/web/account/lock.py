@@ -13,14 +13,14 @@ from keyback.web.account.pages import Lock
 from keyback.web.account.session import page, signed_in
 from keyback.web.http.cookies import SESSION
 from keyback.web.ui import links
-from keyback.web.ui.context import desk_of
+from keyback.web.ui.context import context_of
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage
 
 
 async def show(request: Request) -> Response:
     """GET `/wasnt-me`: what a POST would do. Changes nothing (E13)."""
-    desk = desk_of(request)
+    desk = context_of(request)
     token = links.shown(desk, request)
     found = await desk.services.db.read(lambda tx: lockdown.look(tx, token))
     model = Lock("/wasnt-me", found.problem, found.username, found.recent)
@@ -29,7 +29,7 @@ async def show(request: Request) -> Response:
 
 async def lock(request: Request) -> Response:
     """POST `/wasnt-me`."""
-    desk = desk_of(request)
+    desk = context_of(request)
     values = await read_form(request, "take_back", links.FIELD)
     token, origin = links.sent(desk, request, values[links.FIELD]), desk.origin(request)
     back = values["take_back"] == "yes"
@@ -48,7 +48,7 @@ async def lock(request: Request) -> Response:
 
 async def show_inside(request: Request) -> Response:
     """GET `/account/lock`."""
-    me, desk = await signed_in(request), desk_of(request)
+    me, desk = await signed_in(request), context_of(request)
     if isinstance(me, Response):
         return me
     found = await desk.services.db.read(lambda tx: recently_added.recent(tx, me.person.id, tx.now - DAYS_BACK))
@@ -60,7 +60,7 @@ async def show_inside(request: Request) -> Response:
 async def lock_inside(request: Request) -> Response:
     """POST `/account/lock`."""
     values = await read_form(request, "take_back")
-    me, desk = await signed_in(request), desk_of(request)
+    me, desk = await signed_in(request), context_of(request)
     if isinstance(me, Response):
         return me
     back, origin = values["take_back"] == "yes" and me.fresh, desk.origin(request)

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from keyback.application.people import address_changes
 from keyback.web.account.pages_contacts import NewAddress
 from keyback.web.ui import links
-from keyback.web.ui.context import desk_of
+from keyback.web.ui.context import context_of
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage
 
@@ -20,7 +20,7 @@ PATH = "/new-address"
 
 async def show(request: Request) -> Response:
     """GET `/new-address`: what a POST would do. Changes nothing."""
-    desk = desk_of(request)
+    desk = context_of(request)
     token = links.shown(desk, request)
     found = await desk.services.db.read(lambda tx: address_changes.look(tx, token))
     return desk.page(request, _page(found), 410 if found.problem else 200, path=PATH)
@@ -32,7 +32,7 @@ def _page(found: address_changes.Moving) -> NewAddress:
 
 async def refuse(request: Request) -> Response:
     """POST `/new-address`: it is not mine."""
-    desk = desk_of(request)
+    desk = context_of(request)
     mark, origin = (await read_form(request, links.FIELD))[links.FIELD], desk.origin(request)
     token = links.sent(desk, request, mark)
     # A limit for comfort: in an emergency it is no obstacle when its store is away.

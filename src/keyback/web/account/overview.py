@@ -20,7 +20,7 @@ from keyback.web.account.contacts import lines_of
 from keyback.web.account.devices import END_OF_LOG, event
 from keyback.web.account.pages import After, Overview
 from keyback.web.account.session import Me, page, signed_in
-from keyback.web.ui.context import Desk, desk_of, see
+from keyback.web.ui.context import AppContext, context_of, redirect
 from keyback.web.ui.forms import read_form
 
 SIGN_INS = frozenset({"signed_in", "sign_in_failed", "second_step_asked", "second_step_refused"})
@@ -29,13 +29,13 @@ MOST = 40  # events that are searched for sign-ins
 
 async def show(request: Request) -> Response:
     """GET `/account`."""
-    me, desk = await signed_in(request), desk_of(request)
+    me, desk = await signed_in(request), context_of(request)
     if isinstance(me, Response):
         return me
     return page(desk, request, me, await desk.services.db.read(lambda tx: _overview(tx, desk, me)))
 
 
-def _overview(tx: Tx, desk: Desk, me: Me) -> Overview:
+def _overview(tx: Tx, desk: AppContext, me: Me) -> Overview:
     s, person = desk.services, me.person
     contacts = tuple(tx.contacts.of_person(person.id))
     codes = tuple(tx.factors.codes([f.id for f in me.factors]))
@@ -60,7 +60,7 @@ def _overview(tx: Tx, desk: Desk, me: Me) -> Overview:
 
 async def after(request: Request) -> Response:
     """GET `/account/after`."""
-    me, desk = await signed_in(request), desk_of(request)
+    me, desk = await signed_in(request), context_of(request)
     if isinstance(me, Response):
         return me
 
@@ -82,12 +82,12 @@ async def after(request: Request) -> Response:
 async def after_step(request: Request) -> Response:
     """POST `/account/after`: ticks a step off, and removes what is not the owner's."""
     values = await read_form(request, "step", many=("remove",))
-    me, desk = await signed_in(request), desk_of(request)
+    me, desk = await signed_in(request), context_of(request)
     if isinstance(me, Response):
         return me
     ids = [x for x in values["remove"].split("\n") if x]
     if ids and not me.fresh:
-        return see("/account/confirm?next=/account/after")
+        return redirect("/account/confirm?next=/account/after")
     origin = desk.origin(request)
 
     def act(tx: Tx) -> None:
@@ -98,8 +98,8 @@ async def after_step(request: Request) -> Response:
     try:
         await desk.services.db.write(act)
     except Refusal:
-        return see("/account")
-    return see("/account/after")
+        return redirect("/account")
+    return redirect("/account/after")
 
 
 ROUTES = [

@@ -15,7 +15,7 @@ from keyback.domain.passwords.rules import state_of
 from keyback.domain.secret import Secret
 from keyback.web.account.pages import NewPassword
 from keyback.web.account.session import Me, confirmed, page, signed_in
-from keyback.web.ui.context import Desk, desk_of, see
+from keyback.web.ui.context import AppContext, context_of, redirect
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage
 from keyback.web.ui.password_feedback import reasons_of, rules_of
@@ -30,10 +30,12 @@ async def _may(request: Request) -> Me | Response:
 async def show(request: Request) -> Response:
     """GET `/account/password`."""
     me = await _may(request)
-    return me if isinstance(me, Response) else await _page(desk_of(request), request, me)
+    return me if isinstance(me, Response) else await _page(context_of(request), request, me)
 
 
-async def _page(desk: Desk, request: Request, me: Me, status: int = 200, typed: str = "", **over: Any) -> Response:
+async def _page(
+    desk: AppContext, request: Request, me: Me, status: int = 200, typed: str = "", **over: Any
+) -> Response:
     s = desk.services
     who = await s.db.read(lambda tx: change_password.subject(tx, s, me.session))
     states = state_of(typed, s.rules, who.context, s.blocklist, who.with_factor, s.leaked)
@@ -45,7 +47,7 @@ async def _page(desk: Desk, request: Request, me: Me, status: int = 200, typed: 
 async def change(request: Request) -> Response:
     """POST `/account/password`."""
     values = await read_form(request, "username", "current_password", "new_password", "new_password_again")
-    me, desk = await _may(request), desk_of(request)
+    me, desk = await _may(request), context_of(request)
     if isinstance(me, Response):
         return me
     origin, typed = desk.origin(request), values["new_password"]
@@ -57,7 +59,7 @@ async def change(request: Request) -> Response:
     try:
         faults = await change_password.change(desk.services, me.session, current, Secret(typed), origin)
     except Refusal:
-        return see("/account/password")
+        return redirect("/account/password")
     except Busy:
         response = await _page(desk, request, me, 503, busy=True)
         response.headers["retry-after"] = "2"

@@ -16,7 +16,7 @@ from keyback.locale import gettext
 from keyback.web.account.pages import Questions
 from keyback.web.account.session import Me, confirmed, page
 from keyback.web.ui import shown
-from keyback.web.ui.context import Desk, desk_of, note_refusal, see
+from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage
 
@@ -26,14 +26,16 @@ FIELDS = [f"{name}_{i}" for i in PLACES for name in ("question", "answer")]
 
 async def show(request: Request) -> Response:
     """GET `/account/questions`."""
-    me, desk = await confirmed(request), desk_of(request)
+    me, desk = await confirmed(request), context_of(request)
     if isinstance(me, Response):
         return me
     maker = security_questions.maker_of(desk.services)
-    return _page(desk, request, me, maker) if maker else see("/account/ways")
+    return _page(desk, request, me, maker) if maker else redirect("/account/ways")
 
 
-def _page(desk: Desk, request: Request, me: Me, maker: EnrolsQuestions, status: int = 200, **over: Any) -> Response:
+def _page(
+    desk: AppContext, request: Request, me: Me, maker: EnrolsQuestions, status: int = 200, **over: Any
+) -> Response:
     """The form. What was answered is on it in no state, neither before nor after (G5)."""
     locale = desk.locale(request)
     texts = tuple((key, gettext(locale, text)) for key, text in maker.questions.items())
@@ -45,13 +47,13 @@ def _page(desk: Desk, request: Request, me: Me, maker: EnrolsQuestions, status: 
 async def choose(request: Request) -> Response:
     """POST `/account/questions` with three questions and their answers."""
     values = await read_form(request, *FIELDS, shown.FIELD)
-    me, desk = await confirmed(request), desk_of(request)
+    me, desk = await confirmed(request), context_of(request)
     if isinstance(me, Response):
         return me
     s, origin = desk.services, desk.origin(request)
     maker = security_questions.maker_of(s)
     if maker is None:
-        return see("/account/ways")
+        return redirect("/account/ways")
     if not await desk.allows("proofs", request):
         return desk.page(request, ErrorPage(429, 60, "/account/questions"), 429)
     chosen = [(values[f"question_{i}"], values[f"answer_{i}"]) for i in PLACES]
@@ -61,14 +63,14 @@ async def choose(request: Request) -> Response:
         faults = await security_questions.choose(s, maker, me.session, chosen, origin, fits)
     except Refusal as e:
         note_refusal(request, e.code)
-        return see("/account/questions")
+        return redirect("/account/questions")
     except Busy:
         response = _page(desk, request, me, maker, 503, chosen=keys, busy=True)
         response.headers["retry-after"] = "2"
         return response
     if faults:
         return _page(desk, request, me, maker, 422, chosen=keys, faults=dict(faults))
-    return see("/account/ways?done=questions_set")
+    return redirect("/account/ways?done=questions_set")
 
 
 ROUTES = [

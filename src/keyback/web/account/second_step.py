@@ -24,14 +24,14 @@ from keyback.web.account.session import Me, own_path, page, signed_in
 from keyback.web.http.cookies import DEVICE, SESSION, TICKET, WAITING
 from keyback.web.portal.pages_methods import NewCode
 from keyback.web.ui import links, shown
-from keyback.web.ui.context import Desk, desk_of, note_refusal, see
+from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage
 
 AT = "/sign-in/second"
 
 
-def let_in(desk: Desk, request: Request, result: SignedIn, token: str = "") -> Response:
+def let_in(desk: AppContext, request: Request, result: SignedIn, token: str = "") -> Response:
     """Hands out the session's cookie and the one by which this browser is known again.
 
     Args:
@@ -42,7 +42,7 @@ def let_in(desk: Desk, request: Request, result: SignedIn, token: str = "") -> R
         if new:
             return desk.page(request, NewCode("/forgot", new, result.must_change), path="/sign-in")
         return desk.page(request, SignIn(result.must_change, 0, result.account.username), path="/sign-in")
-    response = desk.page(request, NewCode("/account", new), path="/account") if new else see("/account")
+    response = desk.page(request, NewCode("/account", new), path="/account") if new else redirect("/account")
     desk.cookies.put(response, SESSION, result.token)
     desk.cookies.put(response, DEVICE, result.device, max_age=known_devices.LIFE // 1000)
     if token:
@@ -53,20 +53,20 @@ def let_in(desk: Desk, request: Request, result: SignedIn, token: str = "") -> R
     return response
 
 
-def to_second(desk: Desk, request: Request, step: sign_in.SecondStep) -> Response:
+def to_second(desk: AppContext, request: Request, step: sign_in.SecondStep) -> Response:
     """The page of a half sign-in; named in the address where other tabs have others."""
     mark = shown.mark_of(desk.services.seals, step.token)
-    response = see(f"{AT}?{shown.FIELD}={mark}" if links.others(desk, request, WAITING) else AT)
+    response = redirect(f"{AT}?{shown.FIELD}={mark}" if links.others(desk, request, WAITING) else AT)
     links.keep(desk, request, response, step.token, WAITING)
     return response
 
 
-def _usable(desk: Desk, names: tuple[str, ...]) -> tuple[str, ...]:
+def _usable(desk: AppContext, names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(n for n in names if n in desk.services.proofs)
 
 
 def _draw(
-    desk: Desk,
+    desk: AppContext,
     request: Request,
     names: tuple[str, ...],
     wanted: str,
@@ -87,14 +87,16 @@ def _draw(
 
 async def show(request: Request) -> Response:
     """GET `/sign-in/second`."""
-    desk = desk_of(request)
+    desk = context_of(request)
     token = links.shown(desk, request, WAITING)
     if not token and links.others(desk, request, WAITING):
-        return see(AT)
+        return redirect(AT)
     return await _second(desk, request, token, request.query_params.get("with", "")[:20])
 
 
-async def _second(desk: Desk, request: Request, token: str, wanted: str, status: int = 200, **over: Any) -> Response:
+async def _second(
+    desk: AppContext, request: Request, token: str, wanted: str, status: int = 200, **over: Any
+) -> Response:
     proofs = desk.services.proofs
 
     def load(tx: Tx) -> tuple[second_step.Pending, dict[str, list[PendingChallenge]]] | None:
@@ -105,7 +107,7 @@ async def _second(desk: Desk, request: Request, token: str, wanted: str, status:
 
     found = await desk.services.db.read(load) if token else None
     if found is None:
-        response = see("/sign-in")
+        response = redirect("/sign-in")
         links.drop(desk, request, response, token, WAITING)
         return response
     pending, asked = found
@@ -116,7 +118,7 @@ async def _second(desk: Desk, request: Request, token: str, wanted: str, status:
 
 async def take(request: Request) -> Response:
     """POST `/sign-in/second`."""
-    desk = desk_of(request)
+    desk = context_of(request)
     values = await read_form(request, "proof", "code", "assertion", shown.FIELD)
     origin, s, name = desk.origin(request), desk.services, values["proof"][:20]
     if not await desk.allows("sign_ins", request):
@@ -126,7 +128,7 @@ async def take(request: Request) -> Response:
     if not token:
         return links.stale(request, AT, mark)
     if proof is None or name not in step_up.PROOF_OF.values():
-        return see(AT)
+        return redirect(AT)
     typed, fits = _typed(values), shown.fits(s.seals, question)
     # Pressed twice at once, a browser keeps the second answer only: both open the one session that there is.
     key = duplicate_answers.key_of(s.db, "second", name, token, origin.source, origin.agent, answer=typed)
@@ -140,14 +142,16 @@ async def take(request: Request) -> Response:
         return let_in(desk, request, done, token)
     if done.code == "stale":
         note_refusal(request, "wrong_state")
-        return see(f"{AT}?{shown.FIELD}={shown.mark_of(s.seals, token)}&with={name}")
+        return redirect(f"{AT}?{shown.FIELD}={shown.mark_of(s.seals, token)}&with={name}")
     if done.code == "done":
         waits = await s.db.read(lambda tx: second_step.look(tx, token))
-        return see(AT if waits else "/account")
-    return see("/sign-in") if done.code == "over" else await _second(desk, request, token, name, 422, error=done.code)
+        return redirect(AT if waits else "/account")
+    return (
+        redirect("/sign-in") if done.code == "over" else await _second(desk, request, token, name, 422, error=done.code)
+    )
 
 
-def _sent(desk: Desk, request: Request, mark: str, cookie: str) -> str:
+def _sent(desk: AppContext, request: Request, mark: str, cookie: str) -> str:
     """The token that a form names; the newest for one of the version before, which names none."""
     return links.sent(desk, request, mark, cookie) if mark else links.shown(desk, request, cookie)
 
@@ -168,7 +172,7 @@ def _busy(response: Response) -> Response:
 # ── a passkey alone ─────────────────────────────────────────────────────────
 
 
-def sign_in_page(desk: Desk, request: Request, model: SignIn, now: int, status: int = 200) -> Response:
+def sign_in_page(desk: AppContext, request: Request, model: SignIn, now: int, status: int = 200) -> Response:
     """The sign-in page; with a challenge for any passkey where there can be passkeys."""
     proof = desk.services.proofs.get("passkey")
     if proof is None:
@@ -184,7 +188,7 @@ def sign_in_page(desk: Desk, request: Request, model: SignIn, now: int, status: 
 
 async def by_passkey(request: Request) -> Response:
     """POST `/sign-in/passkey`."""
-    desk = desk_of(request)
+    desk = context_of(request)
     values = await read_form(request, "assertion", shown.FIELD)
     origin, s = desk.here(request).origin, desk.services
     now = await s.db.read(lambda tx: tx.now)
@@ -193,7 +197,7 @@ async def by_passkey(request: Request) -> Response:
     proof, ticket = s.proofs.get("passkey"), _sent(desk, request, values[shown.FIELD], TICKET)
     if not isinstance(proof, FindsPasskey) or not ticket:
         note_refusal(request, "wrong_state")
-        return see("/sign-in")
+        return redirect("/sign-in")
     typed = values["assertion"][:8192]
     key = duplicate_answers.key_of(s.db, "passkey", ticket, origin.source, origin.agent, answer=typed)
     lookup = proof.lookup(typed)
@@ -216,12 +220,12 @@ async def confirm(request: Request) -> Response:
     query = request.query_params
     following = own_path(query.get("next", ""))
     if me.fresh:
-        return see(following)
-    return await _confirm(desk_of(request), request, me, following, query.get("with", "")[:20])
+        return redirect(following)
+    return await _confirm(context_of(request), request, me, following, query.get("with", "")[:20])
 
 
 async def _confirm(
-    desk: Desk, request: Request, me: Me, following: str, wanted: str, status: int = 200, **over: Any
+    desk: AppContext, request: Request, me: Me, following: str, wanted: str, status: int = 200, **over: Any
 ) -> Response:
     s, handle = desk.services, step_up.page_of(me.session)
     if not me.second_step:
@@ -243,7 +247,7 @@ async def _confirm(
 
 async def confirm_by(request: Request) -> Response:
     """POST `/account/confirm`."""
-    desk, s = desk_of(request), desk_of(request).services
+    desk, s = context_of(request), context_of(request).services
     values = await read_form(request, "proof", "code", "assertion", "password", "next", shown.FIELD)
     me = await signed_in(request)
     if isinstance(me, Response):
@@ -259,7 +263,7 @@ async def confirm_by(request: Request) -> Response:
         else:
             proof: Proof | None = s.proofs.get(name) if name in step_up.PROOF_OF.values() else None
             if proof is None:
-                return see(f"/account/confirm?next={following}")
+                return redirect(f"/account/confirm?next={following}")
             fits = shown.fits(s.seals, values[shown.FIELD])
             done = await step_up.once_more(s.db, proof, me.session, _typed(values), origin, fits)
     except Busy:
@@ -267,10 +271,10 @@ async def confirm_by(request: Request) -> Response:
     if done.code in ("accepted", "done"):
         if done.new_code:
             return page(desk, request, me, NewCode(following, done.new_code.reveal()), path=following)
-        return see(following)  # which asks again where nothing was shown yet
+        return redirect(following)  # which asks again where nothing was shown yet
     if done.code in ("over", "stale"):
         note_refusal(request, "wrong_state")
-        return see(f"/account/confirm?next={following}" + (f"&with={name}" if done.code == "stale" else ""))
+        return redirect(f"/account/confirm?next={following}" + (f"&with={name}" if done.code == "stale" else ""))
     return await _confirm(desk, request, me, following, name, 422, error=done.code)
 
 

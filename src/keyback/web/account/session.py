@@ -18,7 +18,7 @@ from keyback.domain.people.factor import Factor
 from keyback.domain.people.person import Account, Person
 from keyback.web.account.pages import StaleForm
 from keyback.web.http.cookies import SESSION
-from keyback.web.ui.context import Desk, desk_of, note_refusal, see
+from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
 from keyback.web.ui.forms import FORM_TOKEN
 from keyback.web.ui.page import Page
 
@@ -62,13 +62,13 @@ def form_token(session: str) -> str:
 
 async def signed_in(request: Request) -> Me | Response:
     """The person, or the way to the sign-in page; for a form that was read and not drawn for this session, `Stale`."""
-    desk = desk_of(request)
+    desk = context_of(request)
     token = desk.cookies.get(request, SESSION)
     me = await desk.services.db.write(lambda tx: _touch(tx, token)) if token else None
     if me is not None:
         return me if request.method != "POST" or _fits(request, token) else _stale(desk, request, me)
     note_refusal(request, "unauthorized")
-    response = see("/sign-in")
+    response = redirect("/sign-in")
     desk.cookies.drop(response, SESSION)
     return response
 
@@ -78,7 +78,7 @@ def _fits(request: Request, session: str) -> bool:
     return hmac.compare_digest(given.encode(), form_token(session).encode())
 
 
-def _stale(desk: Desk, request: Request, me: Me) -> Stale:
+def _stale(desk: AppContext, request: Request, me: Me) -> Stale:
     note_refusal(request, "cross_site")
     back = own_path(request.url.path.removesuffix("/again").removesuffix("/file"))
     return Stale(me, page(desk, request, me, StaleForm(back), 403, path=back))
@@ -103,7 +103,7 @@ async def confirmed(request: Request, back: str = "") -> Me | Response:
     if isinstance(me, Response) or me.fresh:
         return me
     note_refusal(request, "step_up")
-    return see(f"/account/confirm?next={back or request.url.path}")
+    return redirect(f"/account/confirm?next={back or request.url.path}")
 
 
 def own_path(path: str) -> str:
@@ -111,7 +111,7 @@ def own_path(path: str) -> str:
     return path if OWN_PATH.match(path) else "/account"
 
 
-def page(desk: Desk, request: Request, me: Me, model: Page, status: int = 200, *, path: str = "") -> Response:
+def page(desk: AppContext, request: Request, me: Me, model: Page, status: int = 200, *, path: str = "") -> Response:
     """A page of the security centre."""
     over: dict[str, Any] = {"path": path} if path else {}
     over["form_token"] = form_token(desk.cookies.get(request, SESSION))

@@ -15,19 +15,19 @@ from keyback.web.account import password as own_password
 from keyback.web.account.pages import SignIn
 from keyback.web.account.session import Stale, signed_in
 from keyback.web.http.cookies import SESSION
-from keyback.web.ui.context import desk_of, see
+from keyback.web.ui.context import context_of, redirect
 from keyback.web.ui.forms import read_form
 
 
 async def show(request: Request) -> Response:
     """GET `/sign-in`."""
-    desk = desk_of(request)
+    desk = context_of(request)
     return second_step.sign_in_page(desk, request, SignIn(), await desk.services.db.read(lambda tx: tx.now))
 
 
 async def sign_in(request: Request) -> Response:
     """POST `/sign-in`."""
-    desk = desk_of(request)
+    desk = context_of(request)
     values = await read_form(request, "identifier", "password")
     origin, s = desk.here(request).origin, desk.services
     typed = "".join(c for c in values["identifier"][:254] if c.isprintable())
@@ -52,7 +52,7 @@ async def sign_in(request: Request) -> Response:
 
 async def sign_out(request: Request) -> Response:
     """POST `/sign-out`."""
-    desk = desk_of(request)
+    desk = context_of(request)
     await read_form(request)
     me = await signed_in(request)
     if isinstance(me, Stale):
@@ -60,7 +60,7 @@ async def sign_out(request: Request) -> Response:
     token = desk.cookies.get(request, SESSION)
     if token:
         await desk.services.db.write(lambda tx: sessions.sign_out(tx, token))
-    response = see("/sign-in")
+    response = redirect("/sign-in")
     desk.cookies.drop(response, SESSION)
     return response
 

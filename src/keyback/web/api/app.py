@@ -5,7 +5,7 @@ from __future__ import annotations
 from keyback.web.api import recoveries, sign_in
 from keyback.web.api.openapi import Api
 from keyback.web.api.strict import HANDLERS, answer, broken
-from keyback.web.ui.context import Desk
+from keyback.web.ui.context import AppContext
 
 DESCRIPTION = """Start a recovery, prove who you are with the mailed code, choose a new password, sign in.
 
@@ -19,7 +19,7 @@ TAGS = [
 ]
 
 
-def make_api(desk: Desk | None) -> Api:
+def make_api(desk: AppContext | None) -> Api:
     """The API application; without a desk only its description is of use."""
     api = Api(
         title="Keyback",

@@ -11,9 +11,9 @@ from fastapi.security import HTTPBearer
 
 from keyback.application.handles import holds
 from keyback.web.api.models import HANDLE
-from keyback.web.api.strict import Stop
+from keyback.web.api.strict import ApiError
 from keyback.web.http.rate_limits import WAIT_S, What
-from keyback.web.ui.context import Desk, desk_of
+from keyback.web.ui.context import AppContext, context_of
 
 MOST_BEARER = 300
 # They describe; the checks below are our own, so that every refusal is one and the same problem.
@@ -29,7 +29,7 @@ SESSION_TOKEN = HTTPBearer(
 class Held:
     """A recovery whose secret the caller has shown."""
 
-    desk: Desk
+    desk: AppContext
     handle: str
 
 
@@ -43,9 +43,9 @@ def bearer(request: Request) -> str:
 
 async def held(request: Request, handle: Annotated[str, Path(pattern=HANDLE)]) -> Held:
     """The recovery `handle`, for whoever has its secret; the same refusal whether there is such a recovery or not."""
-    desk = desk_of(request)
+    desk = context_of(request)
     if not holds(desk.services.seals, handle, bearer(request)):
-        raise Stop(401, "unauthorized")
+        raise ApiError(401, "unauthorized")
     return Held(desk, handle)
 
 
@@ -57,18 +57,18 @@ async def session_token(request: Request) -> str:
     """
     token = bearer(request)
     if not token:
-        raise Stop(401, "unauthorized")
+        raise ApiError(401, "unauthorized")
     return token
 
 
-async def limited(desk: Desk, request: Request, what: What) -> None:
+async def limited(desk: AppContext, request: Request, what: What) -> None:
     """Counts one request of this network.
 
     Raises:
         Stop: 429 when it has to wait.
     """
     if not await desk.allows(what, request):
-        raise Stop(429, "slow_down", retry_after=WAIT_S)
+        raise ApiError(429, "slow_down", retry_after=WAIT_S)
 
 
 def instant(ms: int) -> str:

@@ -12,7 +12,7 @@ from keyback.domain.errors import Refusal
 from keyback.domain.throttling.limits import RESEND_AFTER
 from keyback.web.api import models as m
 from keyback.web.api.auth import Held, instant
-from keyback.web.api.strict import Stop
+from keyback.web.api.strict import ApiError
 from keyback.web.api.views import View, describe, look
 
 CODES = {"wrong": "wrong_code", "replayed": "wrong_code", "not_a_code": "not_a_code"}
@@ -29,7 +29,7 @@ async def _open(held: Held, name: str) -> tuple[View, Proof]:
     now, proof = describe(held.desk, "en", view), s.proofs.get(name)
     lost = isinstance(now, m.Waiting) and now.journey == "username"
     if not isinstance(now, m.Waiting | m.NeedMore) or lost or proof is None or not s.policy.takes(name):
-        raise Stop(409, "wrong_state", state=now.state)
+        raise ApiError(409, "wrong_state", state=now.state)
     return view, proof
 
 
@@ -55,18 +55,18 @@ async def verify(held: Held, request: Request, name: str, typed: str) -> m.Prove
     _, proof = await _open(held, name)
     s = held.desk.services
     if name == "recovery_contact":
-        raise Stop(409, "wrong_state", state="need_more")  # the colleague answers, on the page of the mailed link
+        raise ApiError(409, "wrong_state", state="need_more")  # the colleague answers, on the page of the mailed link
     try:
         code, left, new = await methods.answer(s.db, proof, held.handle, typed, held.desk.here(request))
     except Refusal:
-        raise Stop(409, "wrong_state", state="ended") from None
+        raise ApiError(409, "wrong_state", state="ended") from None
     except Busy:
-        raise Stop(503, "busy", retry_after=2) from None
+        raise ApiError(503, "busy", retry_after=2) from None
     if code == "no_tries":
-        raise Stop(429, "no_tries", tries_left=0)
+        raise ApiError(429, "no_tries", tries_left=0)
     if code not in ("accepted", "done"):
-        raise Stop(422, CODES[code], tries_left=left)
+        raise ApiError(422, CODES[code], tries_left=left)
     now = describe(held.desk, "en", await s.db.read(lambda tx: look(tx, held.handle, s)))
     if code == "accepted" and isinstance(now, m.PasswordDue | m.NeedMore):
         return m.Proven(state=now.state, new_code=new.reveal() if new else None)
-    raise Stop(409, "wrong_state", state=now.state)
+    raise ApiError(409, "wrong_state", state=now.state)

@@ -22,9 +22,9 @@ from keyback.web.api import methods
 from keyback.web.api import models as m
 from keyback.web.api.auth import RECOVERY_SECRET, Held, Holder, limited
 from keyback.web.api.openapi import problems
-from keyback.web.api.strict import Stop, StrictRoute
+from keyback.web.api.strict import ApiError, StrictRoute
 from keyback.web.api.views import PREFIX, AnyRecovery, View, describe, look, personal, resend_at
-from keyback.web.ui.context import desk_of
+from keyback.web.ui.context import context_of
 
 WAIT_S = 8.0  # how long an answer waits for the systems before it says what is known
 Proof = Annotated[
@@ -106,7 +106,7 @@ class _HandedOn(Response):
 )  # fmt: skip
 async def start_recovery(request: Request) -> Response:
     # Normally answered before any routing (ADR 11); this is the same application.
-    return _HandedOn(intake.api_intake(desk_of(request)))
+    return _HandedOn(intake.api_intake(context_of(request)))
 
 
 @router.get("", operation_id="getRecovery", summary="See where a recovery stands", response_model=m.Recovery)
@@ -119,7 +119,7 @@ def _only_waiting(held: Held, view: View, *, to_prove: bool = False) -> None:
     """Raises Stop 409 unless nothing was proven yet, and (if asked) there is something to prove."""
     now = describe(held.desk, "en", view)
     if not isinstance(now, m.Waiting) or (to_prove and now.journey == "username"):
-        raise Stop(409, "wrong_state", state=now.state)
+        raise ApiError(409, "wrong_state", state=now.state)
 
 
 @router.post(
@@ -149,7 +149,7 @@ async def start_proof(request: Request, held: Holder, proof: Proof, target: Targ
 
 
 def _gone() -> Any:
-    raise Stop(409, "wrong_state", state="ended")
+    raise ApiError(409, "wrong_state", state="ended")
 
 
 @router.post(
@@ -172,13 +172,13 @@ async def verify_proof(request: Request, held: Holder, proof: Proof, given: m.Co
     except Refusal:
         return _gone()  # type: ignore[no-any-return]
     if result == "no_tries":
-        raise Stop(429, "no_tries", tries_left=0)
+        raise ApiError(429, "no_tries", tries_left=0)
     if result not in ("accepted", "done"):
-        raise Stop(422, result, tries_left=left)
+        raise ApiError(422, result, tries_left=left)
     now = describe(held.desk, "en", await db.read(lambda tx: look(tx, held.handle, held.desk.services)))
     if result == "accepted" and isinstance(now, m.PasswordDue | m.NeedMore):
         return m.Proven(state=now.state)
-    raise Stop(409, "wrong_state", state=now.state)  # it was stopped in between, or proven by another request
+    raise ApiError(409, "wrong_state", state=now.state)  # it was stopped in between, or proven by another request
 
 
 @router.post(
@@ -214,7 +214,7 @@ async def choose_password(
     if case is None or not case.submission:
         await _choose(held, request, view, given, submission)
     elif case.submission != submission:
-        raise Stop(409, "already_chosen")
+        raise ApiError(409, "already_chosen")
     now = await _settled(held, request)
     response.status_code = 202 if isinstance(now, m.Applying) else 200
     return now
@@ -224,7 +224,7 @@ async def _choose(held: Held, request: Request, view: View, given: m.NewPassword
     desk, s, case = held.desk, held.desk.services, view.case
     locale = desk.locale(request)
     if case is None or view.choice is None:
-        raise Stop(409, "wrong_state", state=describe(desk, locale, view).state)
+        raise ApiError(409, "wrong_state", state=describe(desk, locale, view).state)
     typed = given.new_password.get_secret_value()
     context, with_factor = personal(desk, view)
     # Of this person's accounts only: the history of anybody else's must not be asked.
@@ -239,7 +239,7 @@ async def _choose(held: Held, request: Request, view: View, given: m.NewPassword
             }
             for v in broken
         ]
-        raise Stop(422, "password_refused", field="new_password", violations=found)
+        raise ApiError(422, "password_refused", field="new_password", violations=found)
     here, case_id = desk.here(request), case.id
     try:
         await s.db.write(
@@ -249,11 +249,11 @@ async def _choose(held: Held, request: Request, view: View, given: m.NewPassword
         )
     except Refusal as e:
         if e.code == "no_accounts":
-            raise Stop(422, "no_accounts", field="accounts") from None
+            raise ApiError(422, "no_accounts", field="accounts") from None
         if e.code != "already_chosen":
             raise
         if not e.values.get("same"):
-            raise Stop(409, "already_chosen") from None
+            raise ApiError(409, "already_chosen") from None
 
 
 async def _settled(held: Held, request: Request) -> AnyRecovery:
@@ -292,11 +292,11 @@ async def cancel_recovery(held: Holder) -> m.Ended:
         view = look(tx, held.handle, held.desk.services)
         before = describe(held.desk, "en", view)
         if isinstance(before, m.Applying | m.Done):
-            raise Stop(409, "wrong_state", state=before.state)
+            raise ApiError(409, "wrong_state", state=before.state)
         cancel.stop_by_requester(tx, held.handle)
         return look(tx, held.handle, held.desk.services)
 
     now = describe(held.desk, "en", await held.desk.services.db.write(stop))
     if not isinstance(now, m.Ended):
-        raise Stop(409, "wrong_state", state=now.state)
+        raise ApiError(409, "wrong_state", state=now.state)
     return now

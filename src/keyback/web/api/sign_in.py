@@ -18,9 +18,9 @@ from keyback.domain.secret import Secret
 from keyback.web.api import models as m
 from keyback.web.api.auth import SESSION_TOKEN, Token, bearer, instant, limited
 from keyback.web.api.openapi import problems
-from keyback.web.api.strict import Stop, StrictRoute
+from keyback.web.api.strict import ApiError, StrictRoute
 from keyback.web.api.views import PREFIX, look, personal
-from keyback.web.ui.context import Desk, desk_of
+from keyback.web.ui.context import AppContext, context_of
 from keyback.web.ui.password_feedback import judged
 
 router = APIRouter(route_class=StrictRoute)
@@ -44,7 +44,7 @@ router = APIRouter(route_class=StrictRoute)
     ),
 )
 async def sign_in(request: Request, given: m.SignIn) -> m.SignedIn:
-    desk = desk_of(request)
+    desk = context_of(request)
     await limited(desk, request, "sign_ins")
     s, password = desk.services, Secret(given.password.get_secret_value())
     result = await signin_sign_in.sign_in(
@@ -52,13 +52,13 @@ async def sign_in(request: Request, given: m.SignIn) -> m.SignedIn:
     )
     if isinstance(result, signin_sign_in.NotSignedIn):
         status = 429 if result.reason == "slow_down" else 401
-        raise Stop(status, result.reason, retry_after=result.wait_s)
+        raise ApiError(status, result.reason, retry_after=result.wait_s)
     if isinstance(result, signin_sign_in.SecondStep):
-        raise Stop(401, "second_factor_required", second_step=await _second_step(desk, request, result))
+        raise ApiError(401, "second_factor_required", second_step=await _second_step(desk, request, result))
     return _signed_in(result)
 
 
-async def _second_step(desk: Desk, request: Request, step: signin_sign_in.SecondStep) -> dict[str, object]:
+async def _second_step(desk: AppContext, request: Request, step: signin_sign_in.SecondStep) -> dict[str, object]:
     proofs = desk.services.proofs
     names = [n for n in step.proofs if n in proofs]
     needed: dict[str, object] = {"token": step.token, "proofs": names}
@@ -91,19 +91,19 @@ def _asked(tx: Tx, token: str, proof: Proof) -> list[PendingChallenge]:
     ),
 )
 async def second_step(request: Request, given: m.SecondStep) -> m.SignedIn:
-    desk = desk_of(request)
+    desk = context_of(request)
     await limited(desk, request, "sign_ins")
     s, proof = desk.services, desk.services.proofs.get(given.proof)
     if proof is None:
-        raise Stop(401, "wrong_second_step")
+        raise ApiError(401, "wrong_second_step")
     answer = given.answer.get_secret_value()
     done = await signin_second_step.take(s.db, proof, given.token, answer, desk.origin(request), s.rules)
     if not isinstance(done, SignedIn):
         if done.code == "no_tries":
-            raise Stop(429, "slow_down", retry_after=3600)
+            raise ApiError(429, "slow_down", retry_after=3600)
         if done.code == "done":
-            raise Stop(409, "wrong_state", state="signed_in")
-        raise Stop(401, done.code if done.code in ("replayed", "over") else "wrong_second_step")
+            raise ApiError(409, "wrong_state", state="signed_in")
+        raise ApiError(401, done.code if done.code in ("replayed", "over") else "wrong_second_step")
     return _signed_in(done)
 
 
@@ -126,9 +126,9 @@ def _signed_in(result: SignedIn) -> m.SignedIn:
     responses=problems({401: ["unauthorized"]}),
 )
 async def get_session(request: Request, token: Token) -> m.SessionInfo:
-    found = await desk_of(request).services.db.write(lambda tx: _touch(tx, token))
+    found = await context_of(request).services.db.write(lambda tx: _touch(tx, token))
     if found is None:
-        raise Stop(401, "unauthorized")
+        raise ApiError(401, "unauthorized")
     return found
 
 
@@ -158,7 +158,7 @@ def _touch(tx: Tx, token: str) -> m.SessionInfo | None:
     responses=problems({401: ["unauthorized"]}, body=True),
 )
 async def sign_out(request: Request, token: Token) -> Response:
-    await desk_of(request).services.db.write(lambda tx: sessions.sign_out(tx, token))
+    await context_of(request).services.db.write(lambda tx: sessions.sign_out(tx, token))
     return Response(status_code=204)
 
 
@@ -173,10 +173,10 @@ async def sign_out(request: Request, token: Token) -> Response:
     openapi_extra={"security": [{}, {"recoverySecret": []}]},
 )
 async def check_password(request: Request, given: m.Candidate) -> m.Judged:
-    desk = desk_of(request)
+    desk = context_of(request)
     s, handle = desk.services, given.handle
     if handle is not None and not holds(s.seals, handle, bearer(request)):
-        raise Stop(401, "unauthorized")  # anything else would confirm guesses about a person
+        raise ApiError(401, "unauthorized")  # anything else would confirm guesses about a person
     await limited(desk, request, "checks")
     context, with_factor = validation.public_context(s), False
     if handle is not None:

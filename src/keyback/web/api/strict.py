@@ -39,7 +39,7 @@ EXPECTED = frozenset({"second_factor_required"})  # says how to go on
 CHALLENGE = {"www-authenticate": 'Bearer realm="keyback"'}
 
 
-class Stop(Exception):
+class ApiError(Exception):
     """Ends a request with a problem; `more` are further members of it."""
 
     def __init__(self, status: int, code: str, *, retry_after: int = 0, **more: Any) -> None:
@@ -110,7 +110,7 @@ async def _read(request: Request, wants_body: bool) -> Request:
 async def answer(request: Request, e: Exception) -> Response:
     """The problem for an exception that says what is wrong."""
     match e:
-        case Stop():
+        case ApiError():
             if e.code in EXPECTED:
                 note_refusal(request, "")
             elif e.code == "wrong_state":
@@ -172,5 +172,5 @@ def _template(request: Request) -> str:
 
 
 HANDLERS: tuple[type[Exception], ...] = (
-    Stop, BadForm, RequestValidationError, Refusal, StorageDown, Busy, TooLong, TooSlow, HTTPException,
+    ApiError, BadForm, RequestValidationError, Refusal, StorageDown, Busy, TooLong, TooSlow, HTTPException,
 )  # fmt: skip

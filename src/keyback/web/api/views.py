@@ -21,7 +21,7 @@ from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
 from keyback.locale import Locale, gettext
 from keyback.web.api import models as m
 from keyback.web.api.auth import instant
-from keyback.web.ui.context import Desk
+from keyback.web.ui.context import AppContext
 
 PREFIX = "password_"
 ENDINGS: dict[State, Any] = {
@@ -63,7 +63,7 @@ def look(tx: Tx, handle: str, s: Services) -> View:
     return View(intake, case, choice, further, accounts, tx.now)
 
 
-def describe(desk: Desk, locale: Locale, view: View) -> AnyRecovery:
+def describe(desk: AppContext, locale: Locale, view: View) -> AnyRecovery:
     """The API's answer for what was seen."""
     case = view.case
     if case is None:
@@ -93,7 +93,7 @@ def _need_more(view: View, case: Case) -> m.NeedMore:
     )
 
 
-def _before_proof(desk: Desk, view: View) -> m.Waiting | m.Ended:
+def _before_proof(desk: AppContext, view: View) -> m.Waiting | m.Ended:
     i = view.intake
     if i is None or view.now >= i.expires_at:
         return m.Ended(reason="expired")
@@ -114,7 +114,7 @@ def resend_at(i: Intake) -> str:
     return instant(i.asked_at + RESEND_AFTER + 999)
 
 
-def _due(desk: Desk, locale: Locale, choice: new_password.Choice, results: list[m.Result]) -> m.PasswordDue:
+def _due(desk: AppContext, locale: Locale, choice: new_password.Choice, results: list[m.Result]) -> m.PasswordDue:
     s = desk.services
     return m.PasswordDue(
         expires_at=instant(choice.case.expires_at),
@@ -131,7 +131,7 @@ def _due(desk: Desk, locale: Locale, choice: new_password.Choice, results: list[
     )
 
 
-def _result(desk: Desk, locale: Locale, r: Any, account: Account) -> m.Result:
+def _result(desk: AppContext, locale: Locale, r: Any, account: Account) -> m.Result:
     connector = desk.services.connectors.get(account.system)
     done, yours = r.result == "done", r.result == "yours"
     guide = getattr(connector, "steps", None)
@@ -151,7 +151,7 @@ def _result(desk: Desk, locale: Locale, r: Any, account: Account) -> m.Result:
     )
 
 
-def personal(desk: Desk, view: View) -> tuple[Any, bool]:
+def personal(desk: AppContext, view: View) -> tuple[Any, bool]:
     """The words that a new password may not consist of, and whether a second factor is enforced."""
     if view.choice is None:
         return validation.public_context(desk.services), False

@@ -32,8 +32,8 @@ from keyback.web.demo.pages import (
     DemoPhone,
     DemoText,
 )
-from keyback.web.http.edge import Front
-from keyback.web.ui.context import desk_of, see
+from keyback.web.http.edge import RequestGuard
+from keyback.web.ui.context import context_of, redirect
 from keyback.web.ui.forms import read_form
 
 CRM = "/demo/crm"
@@ -100,7 +100,7 @@ class WithCrm:
 
     def __init__(self, app: ASGIApp, crm: ASGIApp, public_url: str) -> None:
         self._app = app
-        self._crm = Front(crm, public_url)
+        self._crm = RequestGuard(crm, public_url)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
@@ -115,7 +115,7 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
     """Routes for `make_app(more=…)`."""
 
     async def home(request: Request) -> Response:
-        desk = desk_of(request)
+        desk = context_of(request)
         locale = desk.locale(request)
         people = tuple(
             DemoPerson(
@@ -138,7 +138,7 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
     async def mailbox(request: Request) -> Response:
         newest_first = world.mailbox.messages()[::-1]
         messages = tuple(DemoMessage(**_message(m, tuple)) for m in newest_first)
-        return desk_of(request).page(request, DemoMailbox(messages, messages[0].id if messages else "0"))
+        return context_of(request).page(request, DemoMailbox(messages, messages[0].id if messages else "0"))
 
     async def mailbox_json(request: Request) -> Response:
         return JSONResponse([_message(m, list) for m in world.mailbox.messages()])
@@ -152,7 +152,7 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
         messages = tuple(
             DemoText(**{f: m[f] for f in TEXT_FIELDS} | {"codes": tuple(m["codes"])}) for m in newest_first
         )
-        return desk_of(request).page(request, DemoPhone(messages, messages[0].id if messages else "0"))
+        return context_of(request).page(request, DemoPhone(messages, messages[0].id if messages else "0"))
 
     async def phone_json(request: Request) -> Response:
         return JSONResponse([{f: m[f] for f in TEXT_FIELDS} for m in list(world.phone.messages)])
@@ -163,7 +163,7 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
 
     async def authenticator(request: Request) -> Response:
         apps, codes = await world.enrolled()
-        return desk_of(request).page(request, DemoAuthenticator(apps, codes, _version(apps, codes), world.passkeys))
+        return context_of(request).page(request, DemoAuthenticator(apps, codes, _version(apps, codes), world.passkeys))
 
     async def authenticator_json(request: Request) -> Response:
         apps, codes = await world.enrolled()
@@ -181,14 +181,14 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
         values = await read_form(request, "slow", "broken")
         world.crm.slow = SLOW_S if values["slow"] == "1" else 0.0
         world.crm.broken = "refuse" if values["broken"] == "1" else ""
-        return see("/demo")
+        return redirect("/demo")
 
     async def clock(request: Request) -> Response:
         minutes = (await read_form(request, "minutes"))["minutes"]
         if minutes.isascii() and minutes.isdecimal():
             world.clock.pass_by(int(minutes[:6]) * MINUTE)
             await world.catch_up()
-        return see("/demo")
+        return redirect("/demo")
 
     return [
         Route("/demo", home, methods=["GET"]),

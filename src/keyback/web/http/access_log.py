@@ -28,7 +28,7 @@ BY_STATUS = {
 EVERY_S = 1.0
 
 
-class Watch:
+class AccessLog:
     """Wraps the whole application.
 
     Args:

@@ -36,7 +36,7 @@ class TooSlow(Exception):
     """The body did not come in time."""
 
 
-class Front:
+class RequestGuard:
     """Wraps the application.
 
     Args:

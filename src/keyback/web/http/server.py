@@ -40,7 +40,7 @@ TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class ClientTimeouts:
     """Seconds that a connection may take, and how many there may be.
 
     Args:
@@ -148,7 +148,7 @@ class PatientProtocol(HttpToolsProtocol):
     """uvicorn's protocol, but a client that stalls in headers, body or reading is cut off, headers are bounded, and so
     are the connections of one address."""
 
-    patience = Patience()
+    patience = ClientTimeouts()
     door: Doorkeeper | None = None
     _entered: str | None = ""
     _due: asyncio.TimerHandle | None = None
@@ -269,10 +269,10 @@ class Server(uvicorn.Server):
 
 
 def make_server(
-    app: ASGIApp, patience: Patience | None = None, *, lifespan: bool = True, door: Doorkeeper | None = None
+    app: ASGIApp, patience: ClientTimeouts | None = None, *, lifespan: bool = True, door: Doorkeeper | None = None
 ) -> Server:
     """A server for `app`; run it with `await server.serve([bind(…)])`. Without a `door` nobody counts by address."""
-    patience = patience or Patience()
+    patience = patience or ClientTimeouts()
     config = uvicorn.Config(
         app,
         http=type("Protocol", (PatientProtocol,), {"patience": patience, "door": door}),

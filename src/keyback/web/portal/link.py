@@ -24,7 +24,7 @@ from keyback.domain.challenges import challenge as ch
 from keyback.web.portal import pages
 from keyback.web.portal.pages_link import LinkContinue, LinkOther, LinkPage, LinkProblem, LinkRenewed
 from keyback.web.ui import links
-from keyback.web.ui.context import Desk, desk_of, see
+from keyback.web.ui.context import AppContext, context_of, redirect
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage
 
@@ -33,9 +33,9 @@ BROKEN = "-"  # in place of a name: what was opened cannot be a link
 
 async def enter(request: Request) -> Response:
     """GET `/l/{token}`: the token into a cookie, the reader to the page that it is for."""
-    desk, token = desk_of(request), request.path_params["token"]
+    desk, token = context_of(request), request.path_params["token"]
     if not links.readable(token):
-        return see(f"/link?{links.FIELD}={BROKEN}")
+        return redirect(f"/link?{links.FIELD}={BROKEN}")
     return links.enter(desk, request, token, await desk.services.db.read(lambda tx: _page_for(tx, token)))
 
 
@@ -52,12 +52,12 @@ def _page_for(tx: Tx, token: str) -> str:
     return "/vouch" if recovery_contact.look(tx, token).problem != "broken" else "/link"
 
 
-def _handles(desk: Desk, request: Request) -> list[str]:
+def _handles(desk: AppContext, request: Request) -> list[str]:
     """The recoveries that this browser holds, newest first."""
     return [h for h, secret in desk.cookies.held(request) if holds(desk.services.seals, h, secret)]
 
 
-async def _own(desk: Desk, request: Request, view: mailed_link.LinkView) -> tuple[str, bool]:
+async def _own(desk: AppContext, request: Request, view: mailed_link.LinkView) -> tuple[str, bool]:
     """The other request that this browser waits for, and whether the link may fetch a mail for it."""
     handles = _handles(desk, request)
     if not handles or view.handle in handles:
@@ -71,7 +71,7 @@ async def _own(desk: Desk, request: Request, view: mailed_link.LinkView) -> tupl
 
 
 async def _problem(
-    desk: Desk, request: Request, reason: Any, view: mailed_link.LinkView | None = None, status: int = 410
+    desk: AppContext, request: Request, reason: Any, view: mailed_link.LinkView | None = None, status: int = 410
 ) -> Response:
     """Why it cannot go on; a browser that holds this recovery, or waits for another one, is led back to it."""
     handle = view.handle if view and view.handle in _handles(desk, request) else ""
@@ -96,7 +96,7 @@ def _facts(view: mailed_link.LinkView) -> dict[str, Any]:
 async def show(request: Request) -> Response:
     """GET `/link`: who asked, when, from where. In the browser that asked one button, in another a field for the number
     shown there; neither in one that waits for the mail of another request (ADR 18)."""
-    desk = desk_of(request)
+    desk = context_of(request)
     token = links.shown(desk, request)
     if not token:
         broken = request.query_params.get(links.FIELD) == BROKEN
@@ -104,7 +104,7 @@ async def show(request: Request) -> Response:
     return await _shown(desk, request, await desk.services.db.read(lambda tx: mailed_link.look_at_link(tx, token)))
 
 
-async def _shown(desk: Desk, request: Request, view: mailed_link.LinkView, *, error: bool = False) -> Response:
+async def _shown(desk: AppContext, request: Request, view: mailed_link.LinkView, *, error: bool = False) -> Response:
     if view.problem is not None:
         return await _problem(desk, request, view.problem, view)
     own, can_fetch = await _own(desk, request, view)
@@ -117,7 +117,7 @@ async def _shown(desk: Desk, request: Request, view: mailed_link.LinkView, *, er
 
 async def accept(request: Request) -> Response:
     """POST `/link/accept`, with the `number` that was typed on another device."""
-    desk = desk_of(request)
+    desk = context_of(request)
     values = await read_form(request, "number", links.FIELD)
     if not await desk.allows("proofs", request):
         return desk.page(request, ErrorPage(429, 60, "/link"), 429)
@@ -140,10 +140,10 @@ async def accept(request: Request) -> Response:
     key = duplicate_answers.key_of(db, "link", *where, answer=token)
     view, _ = await duplicate_answers.first(key, once, lambda found: found.problem is None)
     if held and view.challenge is not None and view.challenge.ended == "used":
-        return see(f"/r/{view.handle}")
+        return redirect(f"/r/{view.handle}")
     if view.problem is not None:
         return await _problem(desk, request, view.problem, view)
-    response = see(f"/r/{view.handle}")
+    response = redirect(f"/r/{view.handle}")
     if not held:  # this device has shown the mail and the number: it may go on as well
         response = desk.page(request, LinkContinue(view.handle, view.journey), step=1, path="/link")
         desk.cookies.hold(request, response, view.handle, ch.holder_secret(seals.derive("holder"), view.handle))
@@ -153,7 +153,7 @@ async def accept(request: Request) -> Response:
 
 async def again(request: Request) -> Response:
     """POST `/link/again`: a new mail to the same stored address, unless the last one is too young."""
-    desk = desk_of(request)
+    desk = context_of(request)
     values = await read_form(request, links.FIELD)
     if not await desk.allows("recoveries", request):
         return desk.page(request, ErrorPage(429, 60, "/link"), 429)
@@ -162,7 +162,7 @@ async def again(request: Request) -> Response:
         return links.stale(request, "/link", values[links.FIELD])
     done = await desk.services.db.write(lambda tx: _renew(tx, token, held))
     if done is None:
-        return see("/forgot")
+        return redirect("/forgot")
     handle, wait = done
     response = desk.page(request, LinkRenewed(handle if handle in held else None, wait), path="/link")
     if not wait:
@@ -187,7 +187,7 @@ def _renew(tx: Tx, token: str, held: list[str]) -> tuple[str, int] | None:
 
 async def fetch(request: Request) -> Response:
     """POST `/link/fetch`: one mail for the request that this browser waits for, once for each mailed link."""
-    desk = desk_of(request)
+    desk = context_of(request)
     values = await read_form(request, links.FIELD, "own")
     if not await desk.allows("recoveries", request):
         return desk.page(request, ErrorPage(429, 60, "/link"), 429)
@@ -204,7 +204,7 @@ async def fetch(request: Request) -> Response:
 
 async def look_at_stop(request: Request) -> Response:
     """GET `/stop`: what a POST would stop."""
-    desk = desk_of(request)
+    desk = context_of(request)
     token = links.shown(desk, request)
     view = await desk.services.db.read(lambda tx: _stoppable(tx, token)) if token else mailed_link.LinkView("broken")
     if view.problem is not None:
@@ -218,7 +218,7 @@ def _stoppable(tx: Tx, token: str) -> mailed_link.LinkView:
 
 async def stop(request: Request) -> Response:
     """POST `/stop` or `/link/stop`: it wasn't me."""
-    desk = desk_of(request)
+    desk = context_of(request)
     mark, held = (await read_form(request, links.FIELD))[links.FIELD], _handles(desk, request)
     token = links.sent(desk, request, mark)
     if not token:

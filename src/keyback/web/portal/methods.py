@@ -26,14 +26,14 @@ from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
 from keyback.web.portal.pages_methods import Held, InReview, MethodOption, Methods, NewCode, OneMethod
 from keyback.web.portal.view import View, held_by, look
 from keyback.web.ui import shown
-from keyback.web.ui.context import Desk, note_refusal, see
+from keyback.web.ui.context import AppContext, note_refusal, redirect
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage, Page
 
 MOST_ANSWER = 8192  # a WebAuthn assertion with a large extension; everything else is far shorter
 
 
-async def _options(desk: Desk, view: View) -> tuple[MethodOption, ...]:
+async def _options(desk: AppContext, view: View) -> tuple[MethodOption, ...]:
     """What can be offered: to everybody the same until a proof was accepted here."""
     s = desk.services
     if view.case is None:
@@ -45,7 +45,7 @@ async def _options(desk: Desk, view: View) -> tuple[MethodOption, ...]:
     )
 
 
-async def more_page(desk: Desk, request: Request, view: View, status: int = 200, refused: Any = "") -> Response:
+async def more_page(desk: AppContext, request: Request, view: View, status: int = 200, refused: Any = "") -> Response:
     """The list of ways."""
     handle, case = view.intake.handle, view.case
     only_new = False
@@ -66,7 +66,7 @@ async def more_page(desk: Desk, request: Request, view: View, status: int = 200,
     return desk.page(request, model, status, step=1, path=f"/r/{handle}/ways")
 
 
-async def waiting_page(desk: Desk, request: Request, view: View, ruling: Ruling) -> Response:
+async def waiting_page(desk: AppContext, request: Request, view: View, ruling: Ruling) -> Response:
     """A hold or a review, with what would spare it."""
     handle = view.intake.handle
     options = tuple(o for o in await _options(desk, view) if PROOFS.get(o.proof) != "knowledge")  # shortens no wait
@@ -81,7 +81,7 @@ async def waiting_page(desk: Desk, request: Request, view: View, ruling: Ruling)
     return desk.page(request, model, step=1, path=f"/r/{handle}")
 
 
-def _ruling(tx: Tx, desk: Desk, view: View, case: Case) -> Ruling:
+def _ruling(tx: Tx, desk: AppContext, view: View, case: Case) -> Ruling:
     """What this page's own evidence comes to, in a browser that is not known: a known one would hardly wait."""
     person, policy, intake = tx.people.person(case.person_id), desk.services.policy, view.intake
     accounts = tx.people.accounts([case.person_id]).get(case.person_id, ())
@@ -97,7 +97,7 @@ async def show(request: Request) -> Response:
         return held
     desk, handle, view = held
     if view is None or not _may_go_on(view):
-        return see(f"/r/{handle}")
+        return redirect(f"/r/{handle}")
     return await more_page(desk, request, view)
 
 
@@ -123,17 +123,17 @@ async def begin(request: Request) -> Response:
     proof = _proof(desk, request, view)
     if view is None or proof is None or not _may_go_on(view):
         note_refusal(request, "wrong_state")
-        return see(f"/r/{handle}")
+        return redirect(f"/r/{handle}")
     target = values["target"] if view.case is not None else ""
     queued = await desk.services.db.write(lambda tx: _ask(tx, desk, view, proof, target))
     if not queued and view.case is None:
-        return see(f"/r/{handle}/ways/{proof.name}")
+        return redirect(f"/r/{handle}/ways/{proof.name}")
     if not queued:
         return await more_page(desk, request, view, 429, "too_early")
-    return see(f"/r/{handle}/ways/{proof.name}")
+    return redirect(f"/r/{handle}/ways/{proof.name}")
 
 
-def _ask(tx: Tx, desk: Desk, view: View, proof: Proof, target: str) -> bool:
+def _ask(tx: Tx, desk: AppContext, view: View, proof: Proof, target: str) -> bool:
     queued = methods.ask(tx, view.intake.handle, proof, target)
     if queued and view.case is not None:  # nothing to hide any more, so nobody has to wait for the worker
         s = desk.services
@@ -141,7 +141,7 @@ def _ask(tx: Tx, desk: Desk, view: View, proof: Proof, target: str) -> bool:
     return queued
 
 
-def _proof(desk: Desk, request: Request, view: View | None) -> Proof | None:
+def _proof(desk: AppContext, request: Request, view: View | None) -> Proof | None:
     name = request.path_params["proof"]
     proof = desk.services.proofs.get(name) if desk.services.policy.takes(name) else None
     if proof is None or view is None:
@@ -157,20 +157,22 @@ async def one(request: Request) -> Response:
     desk, handle, view = held
     proof = _proof(desk, request, view)
     if view is None or proof is None or not _may_go_on(view):
-        return see(f"/r/{handle}")
+        return redirect(f"/r/{handle}")
     return await _one(desk, request, view, proof)
 
 
-async def _one(desk: Desk, request: Request, view: View, proof: Proof, status: int = 200, **over: Any) -> Response:
+async def _one(
+    desk: AppContext, request: Request, view: View, proof: Proof, status: int = 200, **over: Any
+) -> Response:
     handle, seals = view.intake.handle, desk.services.seals
     wants, asked = await desk.services.db.read(
         lambda tx: (tx.prompts.wanted(handle), methods.asked_now(tx, handle, proof))
     )  # fmt: skip
     want = next((w for w in wants if w.proof == proof.name), None)
     if want is None:
-        return see(f"/r/{handle}/ways")
+        return redirect(f"/r/{handle}/ways")
     if view.case is not None and not asked and any(e.proof == proof.name for e in view.case.shown_by(handle)):
-        return see(f"/r/{handle}")  # it was answered, as by a colleague elsewhere: the page goes on by itself
+        return redirect(f"/r/{handle}")  # it was answered, as by a colleague elsewhere: the page goes on by itself
     proven = view.case is not None
     left = max(0, (want.asked_at + proof.life_ms - view.now) // 1000)
     again = max(0, -(-(want.asked_at + RESEND_AFTER - view.now) // 1000)) if proof.carrier else None
@@ -204,30 +206,30 @@ async def answer(request: Request) -> Response:
     proof = _proof(desk, request, view)
     if view is None or proof is None or proof.name == "recovery_contact" or not _may_go_on(view):
         note_refusal(request, "wrong_state")
-        return see(f"/r/{handle}")
+        return redirect(f"/r/{handle}")
     typed, mark = (values["assertion"] or values["code"])[:MOST_ANSWER], values[shown.FIELD]
     fits = shown.fits(desk.services.seals, mark) if mark else None
     try:
         code, left, new = await methods.answer(desk.services.db, proof, handle, typed, desk.here(request), fits=fits)
     except Refusal as e:
         note_refusal(request, e.code)
-        return see(f"/r/{handle}/ways/{proof.name}" if e.code == "wrong_state" else f"/r/{handle}")
+        return redirect(f"/r/{handle}/ways/{proof.name}" if e.code == "wrong_state" else f"/r/{handle}")
     except Busy:
         response = await _one(desk, request, view, proof, 503, error="busy")
         response.headers["retry-after"] = "2"
         return response
     if code in ("accepted", "done"):
         if new is None:
-            return see(f"/r/{handle}")
+            return redirect(f"/r/{handle}")
         at = f"/r/{handle}"
         return desk.page(request, NewCode(at, new.reveal(), journey=view.intake.journey), path=at)
     fresh = await desk.services.db.read(lambda tx: look(tx, handle))
     if fresh is None:
-        return see(f"/r/{handle}")
+        return redirect(f"/r/{handle}")
     return await _one(desk, request, fresh, proof, 422, error=code, tries_left=left)
 
 
-async def further(desk: Desk, request: Request, view: View, case: Case) -> Response:
+async def further(desk: AppContext, request: Request, view: View, case: Case) -> Response:
     """What a page shows whose proofs are not enough yet, or have to wait."""
     ruling = await desk.services.db.read(lambda tx: _ruling(tx, desk, view, case))
     if case.hold_of(view.intake.handle) or ruling.kind == "review":

@@ -23,13 +23,13 @@ from keyback.domain.recovery.case import Case, State
 from keyback.domain.secret import Secret
 from keyback.web.http.problems import problem
 from keyback.web.portal import pages
-from keyback.web.ui.context import Desk, desk_of, note_refusal, see
+from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
 from keyback.web.ui.forms import BadForm, one_string, parse_json
 from keyback.web.ui.password_feedback import judged, reasons_of, rules_of
 
 
 async def password_page(
-    desk: Desk,
+    desk: AppContext,
     request: Request,
     handle: str,
     case: Case,
@@ -79,7 +79,9 @@ def _hint(connector: Connector | None) -> Any:
     return "guided" if connector.capabilities.set_password == Means.GUIDED else "at_once"
 
 
-async def take_password(desk: Desk, request: Request, handle: str, case: Case, values: Mapping[str, str]) -> Response:
+async def take_password(
+    desk: AppContext, request: Request, handle: str, case: Case, values: Mapping[str, str]
+) -> Response:
     """Judges and takes the new password; every fault is shown at once, nothing typed is lost but the passwords."""
     s, typed = desk.services, values["new_password"]
     chosen = [a for a in values["accounts"].split("\n") if a]
@@ -105,21 +107,23 @@ async def take_password(desk: Desk, request: Request, handle: str, case: Case, v
         await s.db.write(lambda tx: new_password.choose(tx, case.id, handle, Secret(typed), chosen, submission, here))
     except Refusal as e:
         return await _refused(desk, request, handle, case, e, submission)
-    return see(f"/r/{handle}")
+    return redirect(f"/r/{handle}")
 
 
-async def _refused(desk: Desk, request: Request, handle: str, case: Case, e: Refusal, submission: str) -> Response:
+async def _refused(
+    desk: AppContext, request: Request, handle: str, case: Case, e: Refusal, submission: str
+) -> Response:
     if e.code == "already_chosen":
         now = await desk.services.db.read(lambda tx: tx.cases.get(case.id))
         if now is not None and now.submission != submission:
             return await results_page(desk, request, handle, now, f"c{now.version}", ignored_second=True, status=409)
     else:
         note_refusal(request, e.code)
-    return see(f"/r/{handle}")
+    return redirect(f"/r/{handle}")
 
 
 async def results_page(
-    desk: Desk,
+    desk: AppContext,
     request: Request,
     handle: str,
     case: Case,
@@ -175,7 +179,7 @@ async def results_page(
 async def live_check(request: Request) -> Response:
     """POST `/passwords/check`: what speaks against a password, for the live list. Personal words count only for the
     browser that proved whose account it is; anything else would confirm guesses about a person."""
-    desk = desk_of(request)
+    desk = context_of(request)
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
         return problem(415, "unsupported_media_type")
     if not await desk.allows("checks", request):
@@ -195,7 +199,7 @@ async def live_check(request: Request) -> Response:
     return JSONResponse(await judged(desk, desk.locale(request), typed, context, with_factor))
 
 
-def _personal(tx: Tx, desk: Desk, handle: str) -> tuple[Context, bool] | None:
+def _personal(tx: Tx, desk: AppContext, handle: str) -> tuple[Context, bool] | None:
     intake = tx.intakes.get(handle)
     if intake is None or intake.case_id is None:
         return None

@@ -22,7 +22,7 @@ from keyback.web.portal import methods, pages, remedy
 from keyback.web.portal.pages_remedy import Remedied
 from keyback.web.portal.password import password_page, results_page, take_password
 from keyback.web.portal.view import View, held_by, look
-from keyback.web.ui.context import Desk, note_refusal, see
+from keyback.web.ui.context import AppContext, note_refusal, redirect
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage
 
@@ -37,7 +37,7 @@ async def show(request: Request) -> Response:
 
 
 async def _page(
-    desk: Desk, request: Request, handle: str, view: View | None, status: int = 200, **over: Any
+    desk: AppContext, request: Request, handle: str, view: View | None, status: int = 200, **over: Any
 ) -> Response:
     path = f"/r/{handle}"
     if view is None or (view.case is None and view.now >= view.intake.expires_at):
@@ -65,7 +65,7 @@ async def _page(
     return desk.page(request, pages.Ended(endings.get(case.state, "expired")), status, path=path)  # type: ignore[arg-type]
 
 
-def _waiting(desk: Desk, view: View, **over: Any) -> pages.Waiting:
+def _waiting(desk: AppContext, view: View, **over: Any) -> pages.Waiting:
     i = view.intake
     by_name = i.journey == "username"
     return pages.Waiting(
@@ -101,16 +101,16 @@ async def code(request: Request) -> Response:
     if not await desk.allows("proofs", request):
         return desk.page(request, ErrorPage(429, 60, f"/r/{handle}"), 429)
     if view is None or view.case is not None or view.intake.state == "stopped" or view.intake.journey == "username":
-        return see(f"/r/{handle}")
+        return redirect(f"/r/{handle}")
     try:
         answer, left = await mailed_link.try_code(desk.services.db, handle, values["code"], desk.here(request))
     except Refusal:
-        return see(f"/r/{handle}")
+        return redirect(f"/r/{handle}")
     if answer in ("accepted", "done"):
-        return see(f"/r/{handle}")
+        return redirect(f"/r/{handle}")
     view = await desk.services.db.read(lambda tx: look(tx, handle))
     if view is not None and view.case is not None:
-        return see(f"/r/{handle}")  # it was proven in another way meanwhile
+        return redirect(f"/r/{handle}")  # it was proven in another way meanwhile
     return await _page(desk, request, handle, view, 422, error=answer, tries_left=left)
 
 
@@ -130,7 +130,7 @@ async def again(request: Request) -> Response:
     ):
         view = await desk.services.db.read(lambda tx: look(tx, handle))
         return await _page(desk, request, handle, view, resent=True)
-    return see(f"/r/{handle}")
+    return redirect(f"/r/{handle}")
 
 
 async def cancel(request: Request) -> Response:
@@ -141,7 +141,7 @@ async def cancel(request: Request) -> Response:
     desk, handle, _ = held
     await read_form(request)
     await desk.services.db.write(lambda tx: stop_by_requester(tx, handle))
-    return see(f"/r/{handle}")
+    return redirect(f"/r/{handle}")
 
 
 async def password(request: Request) -> Response:
@@ -156,7 +156,7 @@ async def password(request: Request) -> Response:
         return desk.page(request, ErrorPage(429, 60, f"/r/{handle}"), 429)
     if view is None or view.case is None:
         note_refusal(request, "wrong_state")
-        return see(f"/r/{handle}")
+        return redirect(f"/r/{handle}")
     return await take_password(desk, request, handle, view.case, values)
 
 

@@ -10,13 +10,13 @@ from keyback.application.recovery import recovery_contact
 from keyback.domain.errors import Refusal
 from keyback.web.portal.pages_methods import Confirm
 from keyback.web.ui import links
-from keyback.web.ui.context import Desk, desk_of, see
+from keyback.web.ui.context import AppContext, context_of, redirect
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage
 
 
 def _page(
-    desk: Desk, request: Request, plea: recovery_contact.ConfirmationRequest, status: int = 200, **over: object
+    desk: AppContext, request: Request, plea: recovery_contact.ConfirmationRequest, status: int = 200, **over: object
 ) -> Response:
     if plea.problem:
         return desk.page(request, Confirm(problem=plea.problem), 410, path="/vouch")
@@ -26,14 +26,14 @@ def _page(
 
 async def show(request: Request) -> Response:
     """GET `/vouch`: who asks, when, from where. Changes nothing."""
-    desk = desk_of(request)
+    desk = context_of(request)
     token = links.shown(desk, request)
     return _page(desk, request, await desk.services.db.read(lambda tx: recovery_contact.look(tx, token)))
 
 
 async def confirm(request: Request) -> Response:
     """POST `/vouch` with the four digits."""
-    desk = desk_of(request)
+    desk = context_of(request)
     values = await read_form(request, "code", links.FIELD)
     if not await desk.allows("proofs", request):
         return desk.page(request, ErrorPage(429, 60, "/vouch"), 429)
@@ -51,7 +51,7 @@ async def confirm(request: Request) -> Response:
     try:
         code, left = await recovery_contact.confirm(db, proof, token, values["code"], desk.here(request))
     except Refusal:
-        return see("/vouch")
+        return redirect("/vouch")
     if code in ("accepted", "done"):
         response = desk.page(request, Confirm(plea.person, problem="done"), path="/vouch")
         links.drop(desk, request, response, token)
@@ -62,7 +62,7 @@ async def confirm(request: Request) -> Response:
 
 async def refuse(request: Request) -> Response:
     """POST `/vouch/refuse`."""
-    desk = desk_of(request)
+    desk = context_of(request)
     mark = (await read_form(request, links.FIELD))[links.FIELD]
     token = links.sent(desk, request, mark)
     if not token:

@@ -25,7 +25,7 @@ from keyback.web.portal import pages
 from keyback.web.portal.pages_remedy import ReplaceFactor, ReplaceMailbox, Unlock
 from keyback.web.portal.view import View, held_by
 from keyback.web.ui import shown
-from keyback.web.ui.context import Desk, note_refusal, see
+from keyback.web.ui.context import AppContext, note_refusal, redirect
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage, Page
 
@@ -39,7 +39,7 @@ def masked(address: str) -> str:
     return f"{local[:1]}•••@{domain}"
 
 
-async def page(desk: Desk, request: Request, view: View, status: int = 200, **over: Any) -> Response:
+async def page(desk: AppContext, request: Request, view: View, status: int = 200, **over: Any) -> Response:
     """What this journey's page shows once it may go on."""
     handle, here = view.intake.handle, desk.here(request)
     company = desk.services.company[desk.locale(request)]
@@ -80,24 +80,24 @@ async def page(desk: Desk, request: Request, view: View, status: int = 200, **ov
     return desk.page(request, model, status, step=2, path=f"/r/{handle}")
 
 
-def _mark(desk: Desk, what: str) -> str:
+def _mark(desk: AppContext, what: str) -> str:
     return shown.mark_of(desk.services.seals, what) if what else ""
 
 
-def _app(desk: Desk) -> EnrolsApp:
+def _app(desk: AppContext) -> EnrolsApp:
     app = desk.services.proofs.get("totp")
     if not isinstance(app, EnrolsApp):
         raise Refusal("not_found")
     return app
 
 
-def _maker(desk: Desk) -> EnrolsPasskey | None:
+def _maker(desk: AppContext) -> EnrolsPasskey | None:
     """What makes passkeys; None where the address can have none, or the policy takes none."""
     found = desk.services.proofs.get("passkey")
     return found if isinstance(found, EnrolsPasskey) and desk.services.policy.takes("passkey") else None
 
 
-def _shown(desk: Desk, username: str, new: Any, request: Request) -> tuple[str, str]:
+def _shown(desk: AppContext, username: str, new: Any, request: Request) -> tuple[str, str]:
     if new is None:
         return "", ""
     app, seed = _app(desk), str(new.data["seed"])
@@ -110,7 +110,7 @@ def _shown(desk: Desk, username: str, new: Any, request: Request) -> tuple[str, 
 class Sent:
     """A form that came from a page which may go on."""
 
-    desk: Desk
+    desk: AppContext
     handle: str
     here: Here
     values: Mapping[str, str]
@@ -147,14 +147,14 @@ def _form(journey: Journey, *fields: str, refused: str = "") -> Callable[[Act], 
                 return desk.page(request, ErrorPage(429, 60, at), 429)
             if view is None or view.case is None or not view.case.open_to(handle) or view.intake.journey != journey:
                 note_refusal(request, "wrong_state")
-                return see(at)
+                return redirect(at)
             values = await read_form(request, *fields, shown.FIELD)
             try:
                 over = await act(Sent(desk, handle, desk.here(request), values))
             except Refusal as e:
                 note_refusal(request, e.code)
-                return see(at + refused)
-            return await page(desk, request, view, 422 if "error" in over else 200, **over) if over else see(at)
+                return redirect(at + refused)
+            return await page(desk, request, view, 422 if "error" in over else 200, **over) if over else redirect(at)
 
         return handler
 
@@ -254,7 +254,7 @@ async def planted(request: Request) -> Response:
         return desk.page(request, ErrorPage(429, 60, f"/r/{handle}"), 429)
     here = desk.here(request)
     await desk.services.db.write(lambda tx: replace_factor.take_away(tx, handle, ids, here))
-    return see(f"/r/{handle}")
+    return redirect(f"/r/{handle}")
 
 
 ROUTES = [

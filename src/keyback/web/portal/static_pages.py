@@ -12,15 +12,15 @@ from starlette.routing import Route
 from keyback.application.clock import wall_clock
 from keyback.application.recovery import methods
 from keyback.web.portal import pages
-from keyback.web.ui.context import desk_of
+from keyback.web.ui.context import context_of
 
 
 async def triage(request: Request) -> Response:
-    return desk_of(request).page(request, pages.Triage())
+    return context_of(request).page(request, pages.Triage())
 
 
 async def forgot(request: Request) -> Response:
-    desk = desk_of(request)
+    desk = context_of(request)
     asked = request.query_params.get("journey", "")
     journey: Any = asked if asked in pages.FORGOT else "password"
     system = request.query_params.get("system", "")
@@ -30,11 +30,11 @@ async def forgot(request: Request) -> Response:
 
 
 async def find(request: Request) -> Response:
-    return desk_of(request).page(request, pages.Find())
+    return context_of(request).page(request, pages.Find())
 
 
 async def help_page(request: Request) -> Response:
-    desk = desk_of(request)
+    desk = context_of(request)
     held = desk.cookies.held(request)
     good = held and desk.cookies.holds(request, desk.services.seals, held[0][0])
     proofs, policy = desk.services.proofs, desk.services.policy
@@ -44,11 +44,11 @@ async def help_page(request: Request) -> Response:
 
 
 async def privacy(request: Request) -> Response:
-    return desk_of(request).page(request, pages.Privacy())
+    return context_of(request).page(request, pages.Privacy())
 
 
 async def accessibility(request: Request) -> Response:
-    return desk_of(request).page(request, pages.Accessibility())
+    return context_of(request).page(request, pages.Accessibility())
 
 
 async def change_password(request: Request) -> Response:
@@ -58,7 +58,7 @@ async def change_password(request: Request) -> Response:
 
 async def security_txt(request: Request) -> Response:
     """RFC 9116: whom to tell about a weakness."""
-    desk = desk_of(request)
+    desk = context_of(request)
     expires = datetime.fromtimestamp(wall_clock() / 1000, UTC).replace(microsecond=0) + timedelta(days=180)
     lines = (
         f"Contact: {desk.services.public_url}/help",
@@ -71,7 +71,7 @@ async def security_txt(request: Request) -> Response:
 
 async def static(request: Request) -> Response:
     """A file of the look under its hashed name, to be kept for ever."""
-    files = desk_of(request).renderer.static
+    files = context_of(request).renderer.static
     found = files.get(request.path_params["name"])
     if found is None or found.url != request.url.path:
         return Response(status_code=404)

@@ -11,7 +11,7 @@ from keyback.application.notifications.notify import username_of
 from keyback.application.ports.storage import Intake, Tx
 from keyback.domain.recovery.case import Case
 from keyback.web.portal import pages
-from keyback.web.ui.context import Desk, desk_of
+from keyback.web.ui.context import AppContext, context_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,9 @@ def look(tx: Tx, handle: str) -> View | None:
     return View(intake, case, username, tx.now)
 
 
-async def held_by(request: Request) -> tuple[Desk, str, View | None] | Response:
+async def held_by(request: Request) -> tuple[AppContext, str, View | None] | Response:
     """The recovery, if this browser holds it; else the page that says so, the same for handles that never were."""
-    desk, handle = desk_of(request), request.path_params["handle"]
+    desk, handle = context_of(request), request.path_params["handle"]
     if not desk.cookies.holds(request, desk.services.seals, handle):
         return desk.page(request, pages.NotYours(), 403)
     return desk, handle, await desk.services.db.read(lambda tx: look(tx, handle))

@@ -26,7 +26,7 @@ from keyback.web.ui.rendering import Renderer
 
 
 @dataclass(frozen=True)
-class Desk:
+class AppContext:
     """The parts that routes work with.
 
     Args:
@@ -118,7 +118,7 @@ class Desk:
 chosen = lru_cache(maxsize=256)(choose)  # (wanted, Accept-Language, default): few of them make most requests
 
 
-def desk_of(request: Request) -> Desk:
+def context_of(request: Request) -> AppContext:
     return request.app.state.desk  # type: ignore[no-any-return]
 
 
@@ -127,6 +127,6 @@ def note_refusal(request: Request, why: str) -> None:
     request.scope[REFUSED] = why
 
 
-def see(path: str) -> Response:
+def redirect(path: str) -> Response:
     """303 to a clean path of ours."""
     return Response(status_code=303, headers={"location": quote(path, safe="/?=&#~")})

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from keyback.web.http.cookies import LINK, SHOWN, TICKET, WAITING
-from keyback.web.ui.context import Desk, note_refusal, see
+from keyback.web.ui.context import AppContext, note_refusal, redirect
 from keyback.web.ui.shown import FIELD as FIELD
 from keyback.web.ui.shown import mark_of, same
 
@@ -25,30 +25,30 @@ def readable(token: str, cookie: str = LINK) -> bool:
     return len(token) == LENGTHS[cookie] and token.isascii() and all(c.isalnum() or c in "-_" for c in token)
 
 
-def _open(desk: Desk, request: Request, cookie: str) -> list[str]:
+def _open(desk: AppContext, request: Request, cookie: str) -> list[str]:
     """The tokens of this browser, the one that was opened last first."""
     return [t for t in desk.cookies.get(request, cookie).split("~")[:MOST] if readable(t, cookie)]
 
 
-def others(desk: Desk, request: Request, cookie: str) -> bool:
+def others(desk: AppContext, request: Request, cookie: str) -> bool:
     """Whether another tab has something of the kind open."""
     return bool(_open(desk, request, cookie))
 
 
-def keep(desk: Desk, request: Request, response: Response, token: str, cookie: str = LINK) -> None:
+def keep(desk: AppContext, request: Request, response: Response, token: str, cookie: str = LINK) -> None:
     """Puts a token beside those of other tabs; the oldest falls out."""
     before = [t for t in _open(desk, request, cookie) if t != token]
     desk.cookies.put(response, cookie, "~".join([token, *before][:MOST]), max_age=LIFE_S[cookie])
 
 
-def enter(desk: Desk, request: Request, token: str, path: str) -> Response:
+def enter(desk: AppContext, request: Request, token: str, path: str) -> Response:
     """Moves a token out of the address bar into the cookie."""
-    response = see(f"{path}?{FIELD}={mark_of(desk.services.seals, token)}")
+    response = redirect(f"{path}?{FIELD}={mark_of(desk.services.seals, token)}")
     keep(desk, request, response, token)
     return response
 
 
-def shown(desk: Desk, request: Request, cookie: str = LINK) -> str:
+def shown(desk: AppContext, request: Request, cookie: str = LINK) -> str:
     """The token that a page is about: the one that its address names, else the newest; empty where there is none."""
     mark, tokens = request.query_params.get(FIELD, ""), _open(desk, request, cookie)
     token = _named(desk, tokens, mark) if mark else next(iter(tokens), "")
@@ -56,7 +56,7 @@ def shown(desk: Desk, request: Request, cookie: str = LINK) -> str:
     return token
 
 
-def sent(desk: Desk, request: Request, mark: str, cookie: str = LINK) -> str:
+def sent(desk: AppContext, request: Request, mark: str, cookie: str = LINK) -> str:
     """The token that a form was shown for; empty where this browser has it open no more."""
     token = _named(desk, _open(desk, request, cookie), mark)
     if cookie != TICKET:  # whose page never shows the same one again
@@ -68,10 +68,10 @@ def stale(request: Request, path: str, mark: str) -> Response:
     """The page of what a form showed, or of the newest link: nothing was done."""
     note_refusal(request, "wrong_state")
     good = 0 < len(mark) <= LENGTH and mark.isascii() and all(c.isalnum() or c in "-_" for c in mark)
-    return see(f"{path}?{FIELD}={mark}" if good else path)
+    return redirect(f"{path}?{FIELD}={mark}" if good else path)
 
 
-def drop(desk: Desk, request: Request, response: Response, token: str, cookie: str = LINK) -> None:
+def drop(desk: AppContext, request: Request, response: Response, token: str, cookie: str = LINK) -> None:
     """The token is done with; those of other tabs stay."""
     left = [t for t in _open(desk, request, cookie) if t != token]
     if left:
@@ -80,9 +80,9 @@ def drop(desk: Desk, request: Request, response: Response, token: str, cookie: s
         desk.cookies.drop(response, cookie)
 
 
-def _named(desk: Desk, tokens: list[str], mark: str) -> str:
+def _named(desk: AppContext, tokens: list[str], mark: str) -> str:
     return next((t for t in tokens if same(desk.services.seals, mark, t)), "")
 
 
-def _remember(desk: Desk, request: Request, token: str) -> None:
+def _remember(desk: AppContext, request: Request, token: str) -> None:
     request.scope[SHOWN] = mark_of(desk.services.seals, token) if token else ""

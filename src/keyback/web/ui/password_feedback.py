@@ -10,7 +10,7 @@ from keyback.application.passwords import validation
 from keyback.application.passwords.strength import STRENGTH, strength
 from keyback.domain.passwords.rules import Context, RequirementState, Violation
 from keyback.locale import Locale, gettext
-from keyback.web.ui.context import Desk
+from keyback.web.ui.context import AppContext
 from keyback.web.ui.page import PasswordRule
 
 
@@ -30,7 +30,7 @@ def reasons_of(broken: Sequence[Violation], locale: Locale) -> tuple[PasswordRul
     )
 
 
-async def judged(desk: Desk, locale: str, typed: str, context: Context, with_factor: bool) -> dict[str, Any]:
+async def judged(desk: AppContext, locale: str, typed: str, context: Context, with_factor: bool) -> dict[str, Any]:
     """Violations in words, and the strength, for a typed password."""
     s = desk.services
     broken = validation.judge_alone(s, typed, context, with_factor)
