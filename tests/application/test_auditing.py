@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import text
 
 from keyback.application.audit_log import (
+    ChainVerdict,
     Exported,
     Finding,
     NotAHead,
-    Verdict,
     as_cells,
     as_json,
     export,
@@ -44,7 +44,7 @@ def fill(kit: Kit, n: int, word: str = "x") -> None:
     kit.write(lambda tx: tx.audit.record("s", [Note("tick", {"n": i, "word": word}) for i in range(n)]))
 
 
-def check(kit: Kit, **over: Any) -> Verdict:
+def check(kit: Kit, **over: Any) -> ChainVerdict:
     return kit.run(verify(kit.services.db, kit.services.seals, row_hash, **over))
 
 

@@ -15,7 +15,7 @@ from keyback.application.ports.proofs import Enrolments
 from keyback.application.recovery import aftercare
 from keyback.application.signin import second_step, sign_in, step_up
 from keyback.application.signin.sessions import SignedIn
-from keyback.application.signin.step_up import Step
+from keyback.application.signin.step_up import StepResult
 from keyback.domain import tokens
 from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.throttling.limits import HARD_CAP, WINDOW_TRIES
@@ -68,7 +68,7 @@ def test_a_saved_code_that_is_used_is_replaced(make_kit: Make, database_url: str
     for _ in range(3):
         kit.write(lambda tx: step_up.issue(tx, tx.people.person(pid), where, "page"))
         before = kit.run(step_up.answer(kit.services.db, proof, "page", "AAAAAA-AAAAAA-AAAAAA", HERE))
-        assert before == Step("wrong"), "and nothing to show for it"
+        assert before == StepResult("wrong"), "and nothing to show for it"
         done = kit.run(step_up.answer(kit.services.db, proof, "page", code, HERE))
         assert done.code == "accepted"
         assert done.new_code is not None
@@ -86,7 +86,7 @@ def test_a_hundred_wrong_answers_switch_the_app_off(make_kit: Make) -> None:
     pid = person_id(kit)
     kit.write(lambda tx: tx.counters.add([f"totp/s/{pid}"] * (HARD_CAP // 2)))
     answer = second(kit, password(kit).token, totp_now(kit))
-    assert answer == Step("no_tries")
+    assert answer == StepResult("no_tries")
 
 
 def test_wrong_answers_of_one_hour_make_it_wait_and_right_ones_do_not(make_kit: Make) -> None:
@@ -97,8 +97,8 @@ def test_wrong_answers_of_one_hour_make_it_wait_and_right_ones_do_not(make_kit: 
         kit.clock.forward(seconds=31)
     token = password(kit).token
     for _ in range(WINDOW_TRIES):
-        assert second(kit, token, "000000") == Step("wrong")
-    assert second(kit, token, totp_now(kit)) == Step("no_tries")
+        assert second(kit, token, "000000") == StepResult("wrong")
+    assert second(kit, token, totp_now(kit)) == StepResult("no_tries")
     kit.clock.forward(minutes=61)
     assert isinstance(second(kit, password(kit).token, totp_now(kit)), SignedIn)
 
@@ -108,11 +108,11 @@ def test_a_waiting_sign_in_ends(make_kit: Make) -> None:
     add_totp(kit)
     asked = password(kit)
     kit.clock.forward(minutes=10, seconds=1)
-    assert second(kit, asked.token, totp_now(kit)) == Step("over")
-    assert second(kit, "x" * 43, totp_now(kit)) == Step("over")
+    assert second(kit, asked.token, totp_now(kit)) == StepResult("over")
+    assert second(kit, "x" * 43, totp_now(kit)) == StepResult("over")
     asked, pid = password(kit), person_id(kit)
     kit.write(lambda tx: tx.people.bump_security(pid))
-    assert second(kit, asked.token, totp_now(kit)) == Step("over")
+    assert second(kit, asked.token, totp_now(kit)) == StepResult("over")
 
 
 @pytest.mark.covers("N-T1")

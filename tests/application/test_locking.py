@@ -25,7 +25,7 @@ from keyback.application.ports.storage import Session, Tx
 from keyback.application.recovery import cancel, evidence, mailed_link, new_password, replace_factor
 from keyback.application.recovery.evidence import Here
 from keyback.application.signin.sessions import SignedIn, open_session
-from keyback.domain.challenges.prompt import link_token
+from keyback.domain.challenges.prompt import prompt_token
 from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import PRESETS
 from keyback.domain.people.factor import BOUND
@@ -373,7 +373,7 @@ def notice(tx: Tx, pid: str) -> str:
     assert who is not None
     prompt = tx.prompts.get(lock_link(tx, who, tx.contacts.of_person(pid)[0].id, LINK_LIFE))
     assert prompt is not None
-    return link_token(tx.seals.derive("prompt"), prompt.nonce)
+    return prompt_token(tx.seals.derive("prompt"), prompt.nonce)
 
 
 def chosen(tx: Tx, handle: str, at: Here) -> str:

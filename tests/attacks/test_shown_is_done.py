@@ -13,7 +13,7 @@ import pytest
 from keyback.application.enrolment import contacts
 from keyback.application.notifications.account_changes import LINK_LIFE, lock_link
 from keyback.application.ports.storage import Tx
-from keyback.domain.challenges.prompt import link_token
+from keyback.domain.challenges.prompt import prompt_token
 from keyback.domain.secret import Secret
 from keyback.web.ui import links
 from tests.attacks.enrolled import add_contact, ask_way, person_id
@@ -61,7 +61,7 @@ def lock_token(kit: Kit, who: str) -> str:
         assert owner is not None
         prompt = tx.prompts.get(lock_link(tx, owner, tx.contacts.of_person(pid)[0].id, LINK_LIFE))
         assert prompt is not None
-        return link_token(tx.seals.derive("prompt"), prompt.nonce)
+        return prompt_token(tx.seals.derive("prompt"), prompt.nonce)
 
     return kit.write(notice)
 

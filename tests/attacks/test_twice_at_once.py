@@ -15,7 +15,7 @@ from keyback.application.recovery import mailed_link, methods, recovery_contact
 from keyback.application.signin import second_step, step_up
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.sign_in import SecondStep
-from keyback.application.signin.step_up import Step
+from keyback.application.signin.step_up import StepResult
 from keyback.application.throttling import duplicate_answers
 from keyback.bootstrap import build, close
 from keyback.domain.secret import Secret
@@ -204,10 +204,10 @@ def test_the_second_step_twice_at_once_opens_one_session_and_spends_nothing(node
         for most in (1, 0):
             found = kit.run(go())
             assert sum(isinstance(x, SignedIn) for x in found) == most
-            assert {x.code for x in found if isinstance(x, Step)} == {"done"}
+            assert {x.code for x in found if isinstance(x, StepResult)} == {"done"}
         assert kit.read(lambda tx: tx.counters.get(f"h/{name}/s/{pid}")).hour == 0
-        assert kit.run(second_step.take(dbs[0], proof, asked.token, "000000", HERE)) == Step("done")
-    assert kit.run(second_step.take(dbs[0], proof, "x" * 43, typed, HERE)) == Step("over"), "nobody's"
+        assert kit.run(second_step.take(dbs[0], proof, asked.token, "000000", HERE)) == StepResult("done")
+    assert kit.run(second_step.take(dbs[0], proof, "x" * 43, typed, HERE)) == StepResult("over"), "nobody's"
 
 
 @pytest.mark.covers("R11")
@@ -216,7 +216,7 @@ def test_a_step_before_a_change_may_be_given_twice_as_well(make_kit: Make) -> No
     codes, pid, proof, db = add_codes(kit), person_id(kit), kit.services.proofs["recovery_code"], kit.services.db
     kit.write(lambda tx: step_up.issue(tx, tx.people.person(pid), "step_up", "page"))
 
-    async def go() -> list[Step]:
+    async def go() -> list[StepResult]:
         return await asyncio.gather(*(step_up.answer(db, proof, "page", codes[0], HERE) for _ in range(BURST)))
 
     found = kit.run(go())

@@ -32,12 +32,12 @@ def test_links_and_codes_are_these() -> None:
     assert mac(b"link", NONCE) == hmac.new(KEY, b"link\0" + NONCE, "sha256").digest()
     assert ch.link_token(KEY, NONCE) == token(b"link")
     assert ch.stop_token(KEY, NONCE) == token(b"stop")
-    assert pr.link_token(KEY, NONCE) == token(b"prompt")
-    assert len(pr.link_token(KEY, NONCE)) == 22
+    assert pr.prompt_token(KEY, NONCE) == token(b"prompt")
+    assert len(pr.prompt_token(KEY, NONCE)) == 22
     assert ch.mail_code(KEY, NONCE) == str(int(mac(b"code", NONCE)[:16].hex(), 16) % 10**8).rjust(8, "0")
     assert ch.holder_secret(KEY, HANDLE) == base64.urlsafe_b64encode(mac(b"holder", HANDLE.encode())[:24]).decode()
     assert ch.match_number(KEY, HANDLE) == 10 + int(mac(b"number", HANDLE.encode())[:8].hex(), 16) % 90
-    assert len({ch.link_token(KEY, NONCE), ch.stop_token(KEY, NONCE), pr.link_token(KEY, NONCE)}) == 3
+    assert len({ch.link_token(KEY, NONCE), ch.stop_token(KEY, NONCE), pr.prompt_token(KEY, NONCE)}) == 3
 
 
 @pytest.mark.covers("N-O3", "N-R4")

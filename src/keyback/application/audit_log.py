@@ -86,7 +86,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ChainVerdict:
     """What a walk came to: `rows` that were checked, the chain's end, and the first thing that is wrong."""
 
     rows: int
@@ -164,7 +164,7 @@ class Chain:
 
 async def verify(
     db: Database, seals: Seals, row_hash: RowHash, *, signed: SignedHead | None = None, progress: Progress | None = None
-) -> Verdict:
+) -> ChainVerdict:
     """Walks the whole chain.
 
     Args:
@@ -194,7 +194,7 @@ async def verify(
         finding = await _name(db, chain, chain.bad)
     if finding is None and signed and chain.seq < signed.seq:
         finding = Finding("cut_off", chain.seq + 1, signed.seq)
-    return Verdict(chain.rows, chain.seq, chain.last.hex(), finding)
+    return ChainVerdict(chain.rows, chain.seq, chain.last.hex(), finding)
 
 
 def _look(tx: Tx, after: int) -> tuple[tuple[int, bytes], Sequence[Row]]:

@@ -18,7 +18,7 @@ from keyback.application.recovery import aftercare
 from keyback.application.signin import alerts
 from keyback.application.throttling.mail_quota import asker_of, lately
 from keyback.domain.challenges import challenge as ch
-from keyback.domain.challenges.prompt import Prompt, link_token, short_code
+from keyback.domain.challenges.prompt import Prompt, prompt_token, short_code
 from keyback.domain.people.person import Contact, Person
 from keyback.domain.recovery.events import Note
 from keyback.domain.secret import Secret
@@ -245,14 +245,14 @@ def _facts(
         p = prompts.get(str(body.pop("prompt")))
         if p is None or p.ended is not None or p.key_id not in seals.ids:
             return None
-        token = link_token(seals.derive("prompt", p.key_id), p.nonce)
+        token = prompt_token(seals.derive("prompt", p.key_id), p.nonce)
         body["stop_link"] = Secret(f"{public_url}/l/{token}")
     elif kind in ("account_changed", "signed_in", "moving"):
         if "prompt" in body:
             p = prompts.get(str(body.pop("prompt")))
             if p is None or p.key_id not in seals.ids:
                 return None
-            body["stop_link"] = Secret(f"{public_url}/l/{link_token(seals.derive('prompt', p.key_id), p.nonce)}")
+            body["stop_link"] = Secret(f"{public_url}/l/{prompt_token(seals.derive('prompt', p.key_id), p.nonce)}")
         body["account_url"] = f"{public_url}/account"
     elif kind in ("reminder", "tries"):
         body["account_url"] = f"{public_url}{body['path']}"
@@ -261,7 +261,7 @@ def _facts(
         if p is None or p.ended is not None or p.key_id not in seals.ids:
             return None
         own = p.id.encode() if kind == "vouch" else b""  # two people behind one address share the nonce
-        body["link"] = Secret(f"{public_url}/l/{link_token(seals.derive('prompt', p.key_id), p.nonce + own)}")
+        body["link"] = Secret(f"{public_url}/l/{prompt_token(seals.derive('prompt', p.key_id), p.nonce + own)}")
         body["expires_at"] = p.expires_at
     elif kind in CODES:
         p = prompts.get(str(body.pop("prompt")))

@@ -15,10 +15,10 @@ import click
 
 from keyback.application.audit_log import (
     COLUMNS,
+    ChainVerdict,
     Exported,
     NotAHead,
     SignedHead,
-    Verdict,
     as_cells,
     as_json,
     export,
@@ -74,7 +74,7 @@ def verify_(head: Path | None, in_json: bool) -> None:
         raise click.exceptions.Exit(1)
 
 
-async def _verify(s: Settings, signed: SignedHead | None, tell: Told) -> Verdict:
+async def _verify(s: Settings, signed: SignedHead | None, tell: Told) -> ChainVerdict:
     async with storage(s) as db:
         return await verify(db, db.keyring, row_hash, signed=signed, progress=tell)
 

@@ -14,7 +14,7 @@ import httpx2
 from keyback.application.ports.connectors import Capabilities, FoundAccount, Means, Outcome, Plan, Step, Unavailable
 from keyback.connectors.faults import fault
 from keyback.domain.secret import Secret
-from keyback.outbound.http import Endpoint, HttpOptions, NotDone, Refusal, vendor_text
+from keyback.outbound.http import Endpoint, HttpOptions, NotDone, OutboundRefusal, vendor_text
 
 # 1. The system's own errors in our codes (see `Outcome`). One that is missing here becomes `not_permitted`.
 CODES = {
@@ -102,7 +102,7 @@ class DemoConnector:
             step = Step.REVOKE
             await self._ask(f"{user}/revoke", {})
             done.append(Outcome(step, "done"))
-        except Refusal as e:
+        except OutboundRefusal as e:
             return [*done, Outcome(step, "refused", e.code, e.text)]
         except Unavailable as e:
             # 12. `fault` tells "nothing was changed, try again" from "it was sent and no answer came".
@@ -121,7 +121,7 @@ class DemoConnector:
         answer = reply.json()
         if reply.status >= 400:
             text = vendor_text(answer.get("text"), Secret(body.get("password", "")))
-            raise Refusal(CODES.get(str(answer.get("error")), "not_permitted"), text)
+            raise OutboundRefusal(CODES.get(str(answer.get("error")), "not_permitted"), text)
         return answer
 
     @staticmethod

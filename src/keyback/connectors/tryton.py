@@ -19,7 +19,7 @@ import httpx2
 from keyback.application.ports.connectors import Capabilities, FoundAccount, Means, Outcome, Plan, Step, Unavailable
 from keyback.connectors.faults import fault
 from keyback.domain.secret import Secret
-from keyback.outbound.http import Endpoint, HttpOptions, MaybeDone, NotDone, Refusal, vendor_text
+from keyback.outbound.http import Endpoint, HttpOptions, MaybeDone, NotDone, OutboundRefusal, vendor_text
 
 FIELDS = ["login", "email", "name", "active", "administrator", "groups"]
 # Whoever may write one of these can make an administrator, of themselves too (tried): as good as one.
@@ -102,7 +102,7 @@ class TrytonConnector:
     async def apply(self, plan: Plan) -> Sequence[Outcome]:
         try:
             user = await self._guard(plan)
-        except Refusal as e:
+        except OutboundRefusal as e:
             return [Outcome(Step.GUARD, "refused", e.code, e.text)]
         except Unavailable as e:
             return [fault(Step.GUARD, e)]
@@ -162,7 +162,7 @@ class TrytonConnector:
         try:
             params = [[int(plan.external_id)], values, {}]
             await self._rpc("model.res.user.write", params, hide=plan.new_password or NOTHING)
-        except Refusal as e:
+        except OutboundRefusal as e:
             # Tryton gives one kind of error to a weak password and to missing rights.
             code = "policy_rejected" if "password" in values and await self._may_write() else "not_permitted"
             return Outcome(step, "refused", code, e.text)
@@ -181,7 +181,7 @@ class TrytonConnector:
         """Whether it signs in, and when that is unknown, why."""
         try:
             status, session = await self._sign_in(login, password)
-        except Refusal:
+        except OutboundRefusal:
             return None, "second_factor"
         except Unavailable as e:
             return None, e.code
@@ -238,7 +238,7 @@ class TrytonConnector:
                 raise NotDone("auth_expired", "the service user was turned away a moment ago")
             try:
                 status, self._session = await self._sign_in(self._login, self._password)
-            except Refusal:
+            except OutboundRefusal:
                 status = 401
             if self._session:
                 return self._session
@@ -280,7 +280,7 @@ class TrytonConnector:
         if not error:
             return 200, answer.get("result")
         if isinstance(error, list) and len(error) > 1 and isinstance(error[1], list):
-            raise Refusal("not_permitted", vendor_text(" ".join(str(t) for t in error[1][:2] if t), hide))
+            raise OutboundRefusal("not_permitted", vendor_text(" ".join(str(t) for t in error[1][:2] if t), hide))
         raise MaybeDone("unavailable", "Tryton failed inside")  # the rest of it is a Python traceback
 
 

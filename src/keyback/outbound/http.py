@@ -44,7 +44,7 @@ class NotDone(Unavailable):
         self.retry_after_ms = retry_after_ms
 
 
-class Refusal(NotDone):
+class OutboundRefusal(NotDone):
     """The system said no. `code` is one of ours, `text` what it said, already cleaned."""
 
     def __init__(self, code: str, text: str = "") -> None:

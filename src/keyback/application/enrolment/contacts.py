@@ -20,7 +20,7 @@ from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof
 from keyback.application.ports.storage import Database, Job, Tx
 from keyback.application.throttling.mail_quota import Ask, may_send
 from keyback.domain import tokens
-from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt, link_token
+from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt, prompt_token
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.people.person import Contact, ContactChannel, Person, canonicalize
@@ -122,7 +122,7 @@ def send(tx: Tx, person: Person, contact: Contact, origin: Origin) -> None:
         tx.new_id(), "enrol", PROOF_OF[kind], person.id, tx.random(32), person.security_version, tx.now, tx.now + life,
         target=contact.id,
     )  # fmt: skip
-    token = link_token(tx.seals.derive("prompt"), prompt.nonce)
+    token = prompt_token(tx.seals.derive("prompt"), prompt.nonce)
     tx.prompts.add(prompt, tokens.token_digest(token) if kind == "helper" else None)
     body = {
         "letter": LETTER_OF[kind],

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Job, Tx
-from keyback.domain.challenges.prompt import Prompt, link_token
+from keyback.domain.challenges.prompt import Prompt, prompt_token
 from keyback.domain.people.person import Contact, Person
 from keyback.domain.recovery.events import Note
 from keyback.domain.tokens import token_digest
@@ -97,7 +97,7 @@ def lock_link(tx: Tx, person: Person, contact_id: str, life: int) -> str:
     """A link by which the reader of one contact locks the account; the id of its prompt."""
     nonce, version = tx.random(32), person.security_version
     prompt = Prompt(tx.new_id(), "cancel", PROOF, person.id, nonce, version, tx.now, tx.now + life, target=contact_id)
-    tx.prompts.add(prompt, token_digest(link_token(tx.seals.derive("prompt"), nonce)))
+    tx.prompts.add(prompt, token_digest(prompt_token(tx.seals.derive("prompt"), nonce)))
     return prompt.id
 
 

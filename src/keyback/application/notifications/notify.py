@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from keyback.application.origin import device_words
 from keyback.application.ports.storage import Intake, Job, Tx
-from keyback.domain.challenges.prompt import Prompt, link_token
+from keyback.domain.challenges.prompt import Prompt, prompt_token
 from keyback.domain.people.person import Contact
 from keyback.domain.recovery.events import Note
 from keyback.domain.throttling.limits import MAILS_PER_DAY, MAILS_PER_HOUR
@@ -81,6 +81,6 @@ def _cancel(tx: Tx, person_id: str, contact_id: str, case_id: str, until: int) -
     prompt = Prompt(
         tx.new_id(), "cancel", "notice", person_id, nonce, version, tx.now, until, case_id=case_id, target=contact_id
     )
-    token = link_token(tx.seals.derive("prompt"), nonce)
+    token = prompt_token(tx.seals.derive("prompt"), nonce)
     tx.prompts.add(prompt, hashlib.sha256(token.encode()).digest())
     return prompt.id

@@ -15,7 +15,7 @@ from keyback.application.notifications.account_changes import masked, notify_acc
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Job, Tx
-from keyback.domain.challenges.prompt import Prompt, link_token
+from keyback.domain.challenges.prompt import Prompt, prompt_token
 from keyback.domain.people.addresses import AddressChange
 from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.recovery.events import Note
@@ -61,7 +61,7 @@ def notify_address_changes(tx: Tx, changes: Sequence[AddressChange]) -> None:
         readers |= {gone.id: gone} if gone is not None else {}
         for reader in readers.values():
             prompt = _link(tx, person, c.new, reader, what)
-            prompts += [(prompt, token_digest(link_token(tx.seals.derive("prompt"), prompt.nonce)))] if prompt else []
+            prompts += [(prompt, token_digest(prompt_token(tx.seals.derive("prompt"), prompt.nonce)))] if prompt else []
             jobs.append(_letter(tx, person, accounts.get(person.id, ()), c, what, reader, prompt))
     tx.prompts.add_many(prompts)
     tx.outbox.put(jobs)

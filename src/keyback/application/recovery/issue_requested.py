@@ -18,7 +18,7 @@ from keyback.application.recovery.resolve import join
 from keyback.application.throttling.fairness import behind
 from keyback.application.throttling.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
 from keyback.domain import tokens
-from keyback.domain.challenges.prompt import ChallengeRequest, Prompt, link_token
+from keyback.domain.challenges.prompt import ChallengeRequest, Prompt, prompt_token
 from keyback.domain.errors import Refusal
 from keyback.domain.policy.rules import Policy
 from keyback.domain.recovery import case as dc
@@ -153,7 +153,9 @@ def _put(tx: Tx, w: _Request, quota: MailQuota | None) -> None:
         except Refusal:
             return
         case = tx.cases.act(case, happened)
-        token = link_token(tx.seals.derive("prompt"), prompt.nonce + prompt.id.encode())  # two people may share a nonce
+        token = prompt_token(
+            tx.seals.derive("prompt"), prompt.nonce + prompt.id.encode()
+        )  # two people may share a nonce
         tx.prompts.add(prompt, tokens.token_digest(token) if proof.name == "recovery_contact" else None)
         if proof.kind == "contact":
             tell_asked(tx, match.person.id, "helper_asked", case.id, prompt.expires_at, intake)

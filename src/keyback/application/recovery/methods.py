@@ -40,7 +40,7 @@ ANY_AGE = Ages(NEVER, NEVER, NEVER)  # what was asked may be answered; evidence 
 SHOWN = frozenset({"passkey", "recovery_contact", "totp", "recovery_code", "security_questions"})
 ONE_TRY = frozenset({"passkey"})  # a challenge is spent by the first answer to it, right or wrong (W-1, M8)
 MethodAnswer = Literal["accepted", "done", "wrong", "no_tries", "not_a_code", "replayed"]
-REFUSED: dict[str, MethodAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
+METHOD_ANSWERS: dict[str, MethodAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
 
 
 def offered(proofs: Mapping[str, Proof], policy: Policy, journey: Journey) -> tuple[str, ...]:
@@ -293,7 +293,7 @@ def _take(
             tx.prompts.end_where("spent", handle=handle, proof=proof.name)
             ask(tx, handle, proof)  # the page goes on with another one, whoever it is about
         tx.audit.record(handle, [Note("proof_refused", {"proof": proof.name, "reason": verdict.code})])
-        return REFUSED.get(verdict.code, "wrong")
+        return METHOD_ANSWERS.get(verdict.code, "wrong")
     prompt = right.prompt
     case, person = tx.cases.get(prompt.case_id), tx.people.person(prompt.person_id)
     usable = case is not None and case.state in dc.JOINABLE and tx.now < case.expires_at

@@ -15,7 +15,7 @@ from keyback.application.showing import Fits, anything
 from keyback.application.signin import sessions, step_up
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.sign_in import SecondStep
-from keyback.application.signin.step_up import Step
+from keyback.application.signin.step_up import StepResult
 from keyback.domain import tokens
 from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import PRESETS, Rules
@@ -58,7 +58,7 @@ async def take(
     *,
     browser: bool = False,
     fits: Fits = anything,
-) -> SignedIn | Step:
+) -> SignedIn | StepResult:
     """Takes the second step and opens the session: what was shown is used up with the session that it opens, and what
     takes its place is kept with it, or nothing of all that happens (M14).
 
@@ -72,14 +72,14 @@ async def take(
     """
     pending, taken = await db.read(lambda tx: (look(tx, token), _taken(tx, token)))
     if pending is None:
-        return Step("done" if taken else "over")
+        return StepResult("done" if taken else "over")
     try:
         finish = lambda tx, step: _finish(tx, token, step, origin, rules, browser)  # noqa: E731
         return await step_up.answer(db, proof, pending.page, typed, origin, finish, fits)
     except Refusal as e:
         if e.code != "over":
             raise
-        return Step("over")
+        return StepResult("over")
 
 
 def _taken(tx: Tx, token: str) -> bool:
@@ -88,7 +88,7 @@ def _taken(tx: Tx, token: str) -> bool:
     return root is not None and (root.purpose, root.ended) == ("sign_in", "used")
 
 
-def _finish(tx: Tx, token: str, step: Step, origin: Origin, rules: Rules, browser: bool) -> SignedIn:
+def _finish(tx: Tx, token: str, step: StepResult, origin: Origin, rules: Rules, browser: bool) -> SignedIn:
     pending = look(tx, token)
     root = tx.prompts.by_link(tokens.token_digest(token), lock=True)
     if pending is None or root is None or pending.person.id != step.person_id or not tx.prompts.end(root.id, "used"):

@@ -37,11 +37,11 @@ CAP = HARD_CAP // 2  # the other half is for recoveries: `guesses`
 FEW = 3  # saved codes left, from which on the owner is told
 StepAnswer = Literal["accepted", "done", "wrong", "not_a_code", "replayed", "no_tries", "over", "stale"]
 Fault = Literal["", "wrong", "no_tries"]
-REFUSED: dict[str, StepAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
+STEP_ANSWERS: dict[str, StepAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class StepResult:
     """What an answer came to. `person_id` and `proof` of the one who answered rightly; `new_code` takes the place of
     the saved code that was used, to be shown once. `done`: the same was accepted just before. `stale`: another
     question waits than the one that was shown. Neither of these counts for anything."""
@@ -122,9 +122,9 @@ async def answer(
     page: str,
     typed: str,
     origin: Origin,
-    then: Callable[[Tx, Step], T] | None = None,
+    then: Callable[[Tx, StepResult], T] | None = None,
     fits: Fits = anything,
-) -> T | Step:
+) -> T | StepResult:
     """Takes an answer to a page's question, once.
 
     Args:
@@ -143,12 +143,12 @@ async def answer(
         key, lambda: _answer(db, proof, page, typed, origin, then, fits), _is_right
     )
     if again:
-        return replace(found, code="done") if isinstance(found, Step) else Step("done")
+        return replace(found, code="done") if isinstance(found, StepResult) else StepResult("done")
     return found
 
 
 def _is_right(found: object) -> bool:
-    return not isinstance(found, Step) or found.code == "accepted"
+    return not isinstance(found, StepResult) or found.code == "accepted"
 
 
 async def _answer(
@@ -157,17 +157,17 @@ async def _answer(
     page: str,
     typed: str,
     origin: Origin,
-    then: Callable[[Tx, Step], T] | None,
+    then: Callable[[Tx, StepResult], T] | None,
     fits: Fits,
-) -> T | Step:
+) -> T | StepResult:
     live, code = await db.write(lambda tx: _count(tx, page, proof, fits))
     if code:
-        return Step(code)
+        return StepResult(code)
     now = await db.read(lambda tx: tx.now)
     verdict = await proof.verify(live, typed[:8192], now)
     text, new = await instead(proof, verdict)
 
-    def take(tx: Tx) -> T | Step:
+    def take(tx: Tx) -> T | StepResult:
         step = _take(tx, page, proof, live, verdict, origin, new)
         if step.code != "accepted":
             return step
@@ -179,14 +179,14 @@ async def _answer(
 
 async def once_more(
     db: Database, proof: Proof, session: Session, typed: str, origin: Origin, fits: Fits = anything
-) -> Step:
+) -> StepResult:
     """Takes the second step once more in a session; what it opens, it opens with what was used up.
 
     Raises:
         As `answer`.
     """
 
-    def prove(tx: Tx, step: Step) -> Step:
+    def prove(tx: Tx, step: StepResult) -> StepResult:
         tx.sessions.prove(session.digest, step.proof)
         return step
 
@@ -248,7 +248,7 @@ def _take(
     verdict: Verdict,
     origin: Origin,
     new: SavedCode | None,
-) -> Step:
+) -> StepResult:
     meant, right = live[0].prompt, verdict.right
     person = tx.people.lock(meant.person_id)
     where = {"proof": proof.name, "source": origin.source[:45], "device": origin.agent}
@@ -258,17 +258,17 @@ def _take(
         tx.audit.record(meant.person_id, [Note("second_step_refused", {**where, "reason": verdict.code})])
         if proof.name == "passkey":
             _again(tx, page, live)
-        return Step(REFUSED.get(verdict.code, "wrong"))
+        return StepResult(STEP_ANSWERS.get(verdict.code, "wrong"))
     if not tx.prompts.end(right.prompt.id, "used"):
         tx.counters.take_back(_keys(proof, meant.person_id))  # the same was accepted just before: no try
-        return Step("done")
+        return StepResult("done")
     if person is None or person.state != "active" or person.security_version != meant.security_version:
-        return Step("over")
+        return StepResult("over")
     if not _use_up(tx, right.prompt.target, verdict):
         tx.audit.record(person.id, [Note("second_step_refused", {**where, "reason": "replayed"})])
         if proof.name == "passkey":
             _again(tx, page, live)
-        return Step("replayed")
+        return StepResult("replayed")
     for name in PROOF_OF.values():  # not the sign-in itself, which waits under the same name
         tx.prompts.end_where("used", handle=page, proof=name)
     key, window = _keys(proof, person.id)
@@ -279,7 +279,7 @@ def _take(
         tx.factors.put_codes([replace(new, id=tx.new_id(), added_at=tx.now)])
     if verdict.spent:
         _tell_few(tx, person, right)
-    return Step("accepted", person.id, proof.name)
+    return StepResult("accepted", person.id, proof.name)
 
 
 def _again(tx: Tx, page: str, live: Sequence[PendingChallenge]) -> None:

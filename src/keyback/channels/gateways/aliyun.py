@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from keyback.application.ports.channels import Receipt
 from keyback.channels.gateways import base
-from keyback.channels.gateways.base import TemplateOptions, Verdict, receipt
+from keyback.channels.gateways.base import GatewayVerdict, TemplateOptions, receipt
 from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint
@@ -25,7 +25,7 @@ from keyback.outbound.http import Endpoint
 VERSION = "2017-05-25"
 EMPTY = hashlib.sha256(b"").hexdigest()
 # By the beginning of the code; the longest that fits counts. Everything else is about the message.
-CODES: Mapping[str, Verdict] = {
+CODES: Mapping[str, GatewayVerdict] = {
     "OK": base.OK,
     "isv.BUSINESS_LIMIT_CONTROL": base.BUSY, "isv.DAY_LIMIT_CONTROL": base.BUSY,
     "isv.MONTH_LIMIT_CONTROL": base.BUSY, "Throttling": base.BUSY, "ServiceUnavailable": base.BUSY,
@@ -100,7 +100,7 @@ class AliyunSms:
         await self._http.close()
 
 
-def verdict(table: Mapping[str, Verdict], code: str) -> Verdict:
+def verdict(table: Mapping[str, GatewayVerdict], code: str) -> GatewayVerdict:
     """What a code means, by the longest beginning of it that is known."""
     fitting = [known for known in table if code == known or (known != "OK" and code.startswith(known))]
     return table[max(fitting, key=len)] if fitting else base.BAD_MESSAGE

@@ -26,14 +26,14 @@ FAULTS = 3  # without an answer, one after another, before the rest of a batch w
 SLOW_S = 2.0  # a call that was waited for so long, for nothing, holds up letters of other channels in its batch
 QUIET_S = 30.0  # after `FAULTS` of those, also over several batches
 # What answers mean; the words are the same as for mail where they fit.
-Verdict = tuple[Literal["sent", "temporary", "permanent"], str]
-OK: Verdict = ("sent", "ok")
-BUSY: Verdict = ("temporary", "busy")
-REFUSES_US: Verdict = ("temporary", "relay_refuses_us")  # credentials, signature, template: ours to mend
-NO_BALANCE: Verdict = ("temporary", "no_balance")
-BAD_RECIPIENT: Verdict = ("permanent", "refused_recipient")
-BAD_MESSAGE: Verdict = ("permanent", "refused_message")
-NO_TEMPLATE: Verdict = ("permanent", "no_template")
+GatewayVerdict = tuple[Literal["sent", "temporary", "permanent"], str]
+OK: GatewayVerdict = ("sent", "ok")
+BUSY: GatewayVerdict = ("temporary", "busy")
+REFUSES_US: GatewayVerdict = ("temporary", "relay_refuses_us")  # credentials, signature, template: ours to mend
+NO_BALANCE: GatewayVerdict = ("temporary", "no_balance")
+BAD_RECIPIENT: GatewayVerdict = ("permanent", "refused_recipient")
+BAD_MESSAGE: GatewayVerdict = ("permanent", "refused_message")
+NO_TEMPLATE: GatewayVerdict = ("permanent", "no_template")
 OURS = frozenset({"relay_refuses_us", "no_balance", "no_template"})
 _TELLING = re.compile(r"\S+@\S+|https?:\S+|\+?\d(?:[ -]?\d){3,}")  # gateways quote numbers, and now and then the code
 
@@ -71,7 +71,7 @@ class TemplateOptions(GatewayOptions):
         return found.get(message.locale) if isinstance(found, dict) else found
 
 
-def receipt(verdict: Verdict, said: object = "", code: object = "") -> Receipt:
+def receipt(verdict: GatewayVerdict, said: object = "", code: object = "") -> Receipt:
     """What became of a message, with the service's code, and its words less numbers, addresses and codes for people."""
     words = f"{vendor_text(code)[:80]} {_TELLING.sub('…', vendor_text(said))}"
     return Receipt(*verdict, detail=words.strip()[:200])

@@ -15,14 +15,14 @@ from pydantic import model_validator
 from keyback.application.ports.channels import Receipt
 from keyback.channels.gateways import base
 from keyback.channels.gateways.access_token import ChatApplication
-from keyback.channels.gateways.base import GatewayOptions, Verdict, receipt
+from keyback.channels.gateways.base import GatewayOptions, GatewayVerdict, receipt
 from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import NotDone, Reply
 
 BAD_TOKEN = frozenset({"40001", "40014", "42001", "InvalidAuthentication"})
 # Of both interfaces: numbers of the older one, words of the newer.
-CODES: Mapping[str, Verdict] = {
+CODES: Mapping[str, GatewayVerdict] = {
     "-1": base.BUSY, "90018": base.BUSY, "90006": base.BUSY, "90008": base.BUSY, "143103": base.BUSY,
     "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi": base.BUSY, "Throttling": base.BUSY,
     "33012": base.BAD_RECIPIENT, "40031": base.BAD_RECIPIENT, "60121": base.BAD_RECIPIENT,

@@ -13,13 +13,13 @@ from typing import Literal
 from keyback.application.ports.channels import Receipt
 from keyback.channels.gateways import base
 from keyback.channels.gateways.access_token import ChatApplication
-from keyback.channels.gateways.base import GatewayOptions, Verdict, receipt
+from keyback.channels.gateways.base import GatewayOptions, GatewayVerdict, receipt
 from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import NotDone
 
 BAD_TOKEN = frozenset({99991661, 99991663, 99991664, 99991665, 99991668, 99991677})
-CODES: Mapping[int, Verdict] = {
+CODES: Mapping[int, GatewayVerdict] = {
     99991400: base.BUSY, 230020: base.BUSY, 230049: base.BUSY, 232019: base.BUSY, 11232: base.BUSY,
     230002: base.BAD_RECIPIENT, 230013: base.BAD_RECIPIENT, 230029: base.BAD_RECIPIENT, 230034: base.BAD_RECIPIENT,
     230053: base.BAD_RECIPIENT, 99992361: base.BAD_RECIPIENT, 99992351: base.BAD_RECIPIENT,

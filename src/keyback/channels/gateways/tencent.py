@@ -15,14 +15,14 @@ from typing import Any
 
 from keyback.application.ports.channels import Receipt
 from keyback.channels.gateways import base
-from keyback.channels.gateways.base import TemplateOptions, Verdict, receipt
+from keyback.channels.gateways.base import GatewayVerdict, TemplateOptions, receipt
 from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint
 
 VERSION = "2021-01-11"
 KIND = "application/json"
-CODES: Mapping[str, Verdict] = {
+CODES: Mapping[str, GatewayVerdict] = {
     "Ok": base.OK,
     "LimitExceeded": base.BUSY, "RequestLimitExceeded": base.BUSY, "InternalError": base.BUSY,
     "ResourceUnavailable": base.BUSY, "FailedOperation": base.BUSY,
@@ -109,7 +109,7 @@ def _outcome(answer: Mapping[str, Any]) -> tuple[str, str]:
     return str(found["Code"]), str(found.get("Message", ""))
 
 
-def verdict(code: str) -> Verdict:
+def verdict(code: str) -> GatewayVerdict:
     """What a code means; one that is not listed counts as its kind, the part before the dot."""
     return CODES.get(code) or CODES.get(code.partition(".")[0]) or base.BAD_MESSAGE
 

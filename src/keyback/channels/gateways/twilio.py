@@ -14,12 +14,12 @@ from pydantic import Field
 
 from keyback.application.ports.channels import Receipt
 from keyback.channels.gateways import base
-from keyback.channels.gateways.base import GatewayOptions, Verdict, receipt
+from keyback.channels.gateways.base import GatewayOptions, GatewayVerdict, receipt
 from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint
 
-CODES: Mapping[int, Verdict] = {
+CODES: Mapping[int, GatewayVerdict] = {
     20429: base.BUSY, 14107: base.BUSY, 30001: base.BUSY, 30022: base.BUSY, 63038: base.BUSY,
     30002: base.NO_BALANCE, 20010: base.NO_BALANCE, 90010: base.NO_BALANCE,
     21211: base.BAD_RECIPIENT, 21214: base.BAD_RECIPIENT, 21217: base.BAD_RECIPIENT, 21265: base.BAD_RECIPIENT,
@@ -30,7 +30,12 @@ CODES: Mapping[int, Verdict] = {
     21606: base.REFUSES_US, 21608: base.REFUSES_US, 21611: base.BUSY, 21660: base.REFUSES_US,
     21703: base.REFUSES_US,
 }  # fmt: skip
-STATUSES: Mapping[int, Verdict] = {401: base.REFUSES_US, 403: base.REFUSES_US, 404: base.REFUSES_US, 429: base.BUSY}
+STATUSES: Mapping[int, GatewayVerdict] = {
+    401: base.REFUSES_US,
+    403: base.REFUSES_US,
+    404: base.REFUSES_US,
+    429: base.BUSY,
+}
 
 
 class TwilioOptions(GatewayOptions):

@@ -24,12 +24,12 @@ from typing import Any
 
 from keyback.application.ports.channels import Receipt
 from keyback.channels.gateways import base
-from keyback.channels.gateways.base import GatewayOptions, Verdict, receipt
+from keyback.channels.gateways.base import GatewayOptions, GatewayVerdict, receipt
 from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint
 
-ANSWERS: Mapping[int, Verdict] = {
+ANSWERS: Mapping[int, GatewayVerdict] = {
     401: base.REFUSES_US, 403: base.REFUSES_US, 404: base.REFUSES_US, 405: base.REFUSES_US,
     402: base.NO_BALANCE, 408: base.BUSY, 425: base.BUSY, 429: base.BUSY, 422: base.BAD_RECIPIENT,
 }  # fmt: skip

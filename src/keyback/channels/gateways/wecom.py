@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from keyback.application.ports.channels import Receipt
 from keyback.channels.gateways import base
 from keyback.channels.gateways.access_token import ChatApplication
-from keyback.channels.gateways.base import GatewayOptions, Verdict, receipt
+from keyback.channels.gateways.base import GatewayOptions, GatewayVerdict, receipt
 from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import NotDone
 
 BAD_TOKEN = frozenset({40014, 41001, 42001})
-CODES: Mapping[int, Verdict] = {
+CODES: Mapping[int, GatewayVerdict] = {
     -1: base.BUSY, 45009: base.BUSY, 45033: base.BUSY, 45047: base.BUSY, 45011: base.BUSY,
     40003: base.BAD_RECIPIENT, 60111: base.BAD_RECIPIENT, 81013: base.BAD_RECIPIENT, 82001: base.BAD_RECIPIENT,
     45002: base.BAD_MESSAGE, 40008: base.BAD_MESSAGE, 44004: base.BAD_MESSAGE,

@@ -68,6 +68,6 @@ def short_code(key: bytes, nonce: bytes, digits: int = SHORT_DIGITS) -> str:
     return str(int.from_bytes(mac[:16], "big") % 10**digits).zfill(digits)
 
 
-def link_token(key: bytes, nonce: bytes) -> str:
+def prompt_token(key: bytes, nonce: bytes) -> str:
     """The 22 characters (128 bits) of a link that goes with a prompt."""
     return base64.urlsafe_b64encode(hmac.digest(key, b"prompt\0" + nonce, hashlib.sha256)[:16]).rstrip(b"=").decode()

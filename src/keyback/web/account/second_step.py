@@ -16,7 +16,7 @@ from keyback.application.ports.proofs import PendingChallenge, Proof
 from keyback.application.ports.storage import Tx
 from keyback.application.signin import passkey, second_step, sign_in, step_up
 from keyback.application.signin.sessions import SignedIn
-from keyback.application.signin.step_up import Step
+from keyback.application.signin.step_up import StepResult
 from keyback.application.throttling import duplicate_answers
 from keyback.domain.secret import Secret
 from keyback.web.account.pages import SecondStep, SignIn
@@ -259,7 +259,7 @@ async def confirm_by(request: Request) -> Response:
     try:
         if not me.second_step:
             fault = await step_up.by_password(s.db, s.gate, me.session, Secret(values["password"]), origin)
-            done = Step("wrong" if fault == "wrong" else "no_tries" if fault else "accepted")
+            done = StepResult("wrong" if fault == "wrong" else "no_tries" if fault else "accepted")
         else:
             proof: Proof | None = s.proofs.get(name) if name in step_up.PROOF_OF.values() else None
             if proof is None:

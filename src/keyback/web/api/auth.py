@@ -76,5 +76,5 @@ def instant(ms: int) -> str:
     return datetime.fromtimestamp(ms // 1000, UTC).isoformat().replace("+00:00", "Z")
 
 
-Holder = Annotated[Held, Depends(held)]
+HeldRecovery = Annotated[Held, Depends(held)]
 Token = Annotated[str, Depends(session_token)]

@@ -13,12 +13,12 @@ from keyback.domain.throttling.limits import RESEND_AFTER
 from keyback.web.api import models as m
 from keyback.web.api.auth import Held, instant
 from keyback.web.api.strict import ApiError
-from keyback.web.api.views import View, describe, look
+from keyback.web.api.views import CaseView, describe, look
 
 CODES = {"wrong": "wrong_code", "replayed": "wrong_code", "not_a_code": "not_a_code"}
 
 
-async def _open(held: Held, name: str) -> tuple[View, Proof]:
+async def _open(held: Held, name: str) -> tuple[CaseView, Proof]:
     """The recovery while there is something left to prove, and the proof, if the policy takes it.
 
     Raises:

@@ -20,10 +20,10 @@ from keyback.locale import gettext
 from keyback.web import intake
 from keyback.web.api import methods
 from keyback.web.api import models as m
-from keyback.web.api.auth import RECOVERY_SECRET, Held, Holder, limited
+from keyback.web.api.auth import RECOVERY_SECRET, Held, HeldRecovery, limited
 from keyback.web.api.openapi import problems
 from keyback.web.api.strict import ApiError, StrictRoute
-from keyback.web.api.views import PREFIX, AnyRecovery, View, describe, look, personal, resend_at
+from keyback.web.api.views import PREFIX, AnyRecovery, CaseView, describe, look, personal, resend_at
 from keyback.web.ui.context import context_of
 
 WAIT_S = 8.0  # how long an answer waits for the systems before it says what is known
@@ -110,12 +110,12 @@ async def start_recovery(request: Request) -> Response:
 
 
 @router.get("", operation_id="getRecovery", summary="See where a recovery stands", response_model=m.Recovery)
-async def get_recovery(request: Request, held: Holder) -> AnyRecovery:
+async def get_recovery(request: Request, held: HeldRecovery) -> AnyRecovery:
     view = await held.desk.services.db.read(lambda tx: look(tx, held.handle, held.desk.services))
     return describe(held.desk, held.desk.locale(request), view)
 
 
-def _only_waiting(held: Held, view: View, *, to_prove: bool = False) -> None:
+def _only_waiting(held: Held, view: CaseView, *, to_prove: bool = False) -> None:
     """Raises Stop 409 unless nothing was proven yet, and (if asked) there is something to prove."""
     now = describe(held.desk, "en", view)
     if not isinstance(now, m.Waiting) or (to_prove and now.journey == "username"):
@@ -132,14 +132,14 @@ def _only_waiting(held: Held, view: View, *, to_prove: bool = False) -> None:
     response_model_exclude_none=True,
     responses=problems({409: ["wrong_state"], 422: ["invalid"], 429: ["slow_down"]}),
 )
-async def start_proof(request: Request, held: Holder, proof: Proof, target: Target = "") -> m.Asked:
+async def start_proof(request: Request, held: HeldRecovery, proof: Proof, target: Target = "") -> m.Asked:
     await limited(held.desk, request, "recoveries")
     if proof != "email_link":
         return await methods.start(held, request, proof, target)
     db = held.desk.services.db
     _only_waiting(held, await db.read(lambda tx: look(tx, held.handle, held.desk.services)))
 
-    def ask(tx: Tx) -> View:
+    def ask(tx: Tx) -> CaseView:
         mailed_link.ask_again(tx, held.handle)
         return look(tx, held.handle, held.desk.services)
 
@@ -161,7 +161,7 @@ def _gone() -> Any:
         {409: ["wrong_state"], 422: ["wrong_code", "not_a_code", "invalid"], 429: ["no_tries", "slow_down"]}, body=True
     ),
 )
-async def verify_proof(request: Request, held: Holder, proof: Proof, given: m.Code) -> m.Proven:
+async def verify_proof(request: Request, held: HeldRecovery, proof: Proof, given: m.Code) -> m.Proven:
     await limited(held.desk, request, "proofs")
     if proof != "email_link":
         return await methods.verify(held, request, proof, given.code)
@@ -203,7 +203,7 @@ async def verify_proof(request: Request, held: Holder, proof: Proof, given: m.Co
     },
 )
 async def choose_password(
-    request: Request, response: Response, held: Holder, given: m.NewPassword, key: Key = None
+    request: Request, response: Response, held: HeldRecovery, given: m.NewPassword, key: Key = None
 ) -> AnyRecovery:
     desk, s = held.desk, held.desk.services
     await limited(desk, request, "proofs")
@@ -220,7 +220,7 @@ async def choose_password(
     return now
 
 
-async def _choose(held: Held, request: Request, view: View, given: m.NewPassword, submission: str) -> None:
+async def _choose(held: Held, request: Request, view: CaseView, given: m.NewPassword, submission: str) -> None:
     desk, s, case = held.desk, held.desk.services, view.case
     locale = desk.locale(request)
     if case is None or view.choice is None:
@@ -287,8 +287,8 @@ def _same(tx: Tx, seen: Case) -> bool:
     description="What was mailed for it ends. A second time it says the same.",
     responses=problems({409: ["wrong_state"]}, body=True),
 )
-async def cancel_recovery(held: Holder) -> m.Ended:
-    def stop(tx: Tx) -> View:
+async def cancel_recovery(held: HeldRecovery) -> m.Ended:
+    def stop(tx: Tx) -> CaseView:
         view = look(tx, held.handle, held.desk.services)
         before = describe(held.desk, "en", view)
         if isinstance(before, m.Applying | m.Done):

@@ -35,7 +35,7 @@ AnyRecovery = m.Waiting | m.PasswordDue | m.NeedMore | m.Applying | m.Done | m.E
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class CaseView:
     """Everything that an answer depends on, from one snapshot. `case` is there once a proof was accepted here."""
 
     intake: Intake | None
@@ -46,12 +46,12 @@ class View:
     now: int
 
 
-def look(tx: Tx, handle: str, s: Services) -> View:
+def look(tx: Tx, handle: str, s: Services) -> CaseView:
     """What is known of the recovery `handle`."""
     intake = tx.intakes.get(handle)
     case = tx.cases.get(intake.case_id) if intake and intake.case_id else None
     if case is None:
-        return View(intake, None, None, (), {}, tx.now)
+        return CaseView(intake, None, None, (), {}, tx.now)
     choice: new_password.Choice | None = None
     further: tuple[methods.RecoveryMethod, ...] = ()
     if not case.submission:  # afterwards there are results only, for which many wait
@@ -60,10 +60,10 @@ def look(tx: Tx, handle: str, s: Services) -> View:
         except Refusal:
             further = tuple(methods.available_methods(tx, s.proofs, s.policy, case, handle))
     accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}
-    return View(intake, case, choice, further, accounts, tx.now)
+    return CaseView(intake, case, choice, further, accounts, tx.now)
 
 
-def describe(desk: AppContext, locale: Locale, view: View) -> AnyRecovery:
+def describe(desk: AppContext, locale: Locale, view: CaseView) -> AnyRecovery:
     """The API's answer for what was seen."""
     case = view.case
     if case is None:
@@ -82,7 +82,7 @@ def describe(desk: AppContext, locale: Locale, view: View) -> AnyRecovery:
     return m.Ended(reason=reason, results=results)
 
 
-def _need_more(view: View, case: Case) -> m.NeedMore:
+def _need_more(view: CaseView, case: Case) -> m.NeedMore:
     until = case.hold_of(view.intake.handle) if view.intake else 0
     found = [m.Way(proof=w.proof, target=t.id, hint=t.hint) for w in view.ways for t in w.targets]
     return m.NeedMore(
@@ -93,7 +93,7 @@ def _need_more(view: View, case: Case) -> m.NeedMore:
     )
 
 
-def _before_proof(desk: AppContext, view: View) -> m.Waiting | m.Ended:
+def _before_proof(desk: AppContext, view: CaseView) -> m.Waiting | m.Ended:
     i = view.intake
     if i is None or view.now >= i.expires_at:
         return m.Ended(reason="expired")
@@ -151,7 +151,7 @@ def _result(desk: AppContext, locale: Locale, r: Any, account: Account) -> m.Res
     )
 
 
-def personal(desk: AppContext, view: View) -> tuple[Any, bool]:
+def personal(desk: AppContext, view: CaseView) -> tuple[Any, bool]:
     """The words that a new password may not consist of, and whether a second factor is enforced."""
     if view.choice is None:
         return validation.public_context(desk.services), False

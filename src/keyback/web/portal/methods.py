@@ -24,7 +24,7 @@ from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case
 from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
 from keyback.web.portal.pages_methods import Held, InReview, MethodOption, Methods, NewCode, OneMethod
-from keyback.web.portal.view import View, held_by, look
+from keyback.web.portal.view import RecoveryView, held_by, look
 from keyback.web.ui import shown
 from keyback.web.ui.context import AppContext, note_refusal, redirect
 from keyback.web.ui.forms import read_form
@@ -33,7 +33,7 @@ from keyback.web.ui.page import ErrorPage, Page
 MOST_ANSWER = 8192  # a WebAuthn assertion with a large extension; everything else is far shorter
 
 
-async def _options(desk: AppContext, view: View) -> tuple[MethodOption, ...]:
+async def _options(desk: AppContext, view: RecoveryView) -> tuple[MethodOption, ...]:
     """What can be offered: to everybody the same until a proof was accepted here."""
     s = desk.services
     if view.case is None:
@@ -45,7 +45,9 @@ async def _options(desk: AppContext, view: View) -> tuple[MethodOption, ...]:
     )
 
 
-async def more_page(desk: AppContext, request: Request, view: View, status: int = 200, refused: Any = "") -> Response:
+async def more_page(
+    desk: AppContext, request: Request, view: RecoveryView, status: int = 200, refused: Any = ""
+) -> Response:
     """The list of ways."""
     handle, case = view.intake.handle, view.case
     only_new = False
@@ -66,7 +68,7 @@ async def more_page(desk: AppContext, request: Request, view: View, status: int 
     return desk.page(request, model, status, step=1, path=f"/r/{handle}/ways")
 
 
-async def waiting_page(desk: AppContext, request: Request, view: View, ruling: Ruling) -> Response:
+async def waiting_page(desk: AppContext, request: Request, view: RecoveryView, ruling: Ruling) -> Response:
     """A hold or a review, with what would spare it."""
     handle = view.intake.handle
     options = tuple(o for o in await _options(desk, view) if PROOFS.get(o.proof) != "knowledge")  # shortens no wait
@@ -81,7 +83,7 @@ async def waiting_page(desk: AppContext, request: Request, view: View, ruling: R
     return desk.page(request, model, step=1, path=f"/r/{handle}")
 
 
-def _ruling(tx: Tx, desk: AppContext, view: View, case: Case) -> Ruling:
+def _ruling(tx: Tx, desk: AppContext, view: RecoveryView, case: Case) -> Ruling:
     """What this page's own evidence comes to, in a browser that is not known: a known one would hardly wait."""
     person, policy, intake = tx.people.person(case.person_id), desk.services.policy, view.intake
     accounts = tx.people.accounts([case.person_id]).get(case.person_id, ())
@@ -101,7 +103,7 @@ async def show(request: Request) -> Response:
     return await more_page(desk, request, view)
 
 
-def _may_go_on(view: View) -> bool:
+def _may_go_on(view: RecoveryView) -> bool:
     """Whether there is anything left to prove here."""
     if view.case is None:
         return (
@@ -133,7 +135,7 @@ async def begin(request: Request) -> Response:
     return redirect(f"/r/{handle}/ways/{proof.name}")
 
 
-def _ask(tx: Tx, desk: AppContext, view: View, proof: Proof, target: str) -> bool:
+def _ask(tx: Tx, desk: AppContext, view: RecoveryView, proof: Proof, target: str) -> bool:
     queued = methods.ask(tx, view.intake.handle, proof, target)
     if queued and view.case is not None:  # nothing to hide any more, so nobody has to wait for the worker
         s = desk.services
@@ -141,7 +143,7 @@ def _ask(tx: Tx, desk: AppContext, view: View, proof: Proof, target: str) -> boo
     return queued
 
 
-def _proof(desk: AppContext, request: Request, view: View | None) -> Proof | None:
+def _proof(desk: AppContext, request: Request, view: RecoveryView | None) -> Proof | None:
     name = request.path_params["proof"]
     proof = desk.services.proofs.get(name) if desk.services.policy.takes(name) else None
     if proof is None or view is None:
@@ -162,7 +164,7 @@ async def one(request: Request) -> Response:
 
 
 async def _one(
-    desk: AppContext, request: Request, view: View, proof: Proof, status: int = 200, **over: Any
+    desk: AppContext, request: Request, view: RecoveryView, proof: Proof, status: int = 200, **over: Any
 ) -> Response:
     handle, seals = view.intake.handle, desk.services.seals
     wants, asked = await desk.services.db.read(
@@ -229,7 +231,7 @@ async def answer(request: Request) -> Response:
     return await _one(desk, request, fresh, proof, 422, error=code, tries_left=left)
 
 
-async def further(desk: AppContext, request: Request, view: View, case: Case) -> Response:
+async def further(desk: AppContext, request: Request, view: RecoveryView, case: Case) -> Response:
     """What a page shows whose proofs are not enough yet, or have to wait."""
     ruling = await desk.services.db.read(lambda tx: _ruling(tx, desk, view, case))
     if case.hold_of(view.intake.handle) or ruling.kind == "review":

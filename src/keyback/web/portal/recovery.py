@@ -21,7 +21,7 @@ from keyback.domain.recovery.case import State
 from keyback.web.portal import methods, pages, remedy
 from keyback.web.portal.pages_remedy import Remedied
 from keyback.web.portal.password import password_page, results_page, take_password
-from keyback.web.portal.view import View, held_by, look
+from keyback.web.portal.view import RecoveryView, held_by, look
 from keyback.web.ui.context import AppContext, note_refusal, redirect
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage
@@ -37,7 +37,7 @@ async def show(request: Request) -> Response:
 
 
 async def _page(
-    desk: AppContext, request: Request, handle: str, view: View | None, status: int = 200, **over: Any
+    desk: AppContext, request: Request, handle: str, view: RecoveryView | None, status: int = 200, **over: Any
 ) -> Response:
     path = f"/r/{handle}"
     if view is None or (view.case is None and view.now >= view.intake.expires_at):
@@ -65,7 +65,7 @@ async def _page(
     return desk.page(request, pages.Ended(endings.get(case.state, "expired")), status, path=path)  # type: ignore[arg-type]
 
 
-def _waiting(desk: AppContext, view: View, **over: Any) -> pages.Waiting:
+def _waiting(desk: AppContext, view: RecoveryView, **over: Any) -> pages.Waiting:
     i = view.intake
     by_name = i.journey == "username"
     return pages.Waiting(

@@ -23,7 +23,7 @@ from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.policy.rules import Journey
 from keyback.web.portal import pages
 from keyback.web.portal.pages_remedy import ReplaceFactor, ReplaceMailbox, Unlock
-from keyback.web.portal.view import View, held_by
+from keyback.web.portal.view import RecoveryView, held_by
 from keyback.web.ui import shown
 from keyback.web.ui.context import AppContext, note_refusal, redirect
 from keyback.web.ui.forms import read_form
@@ -33,13 +33,13 @@ MOST_FAILING = 3
 JOURNEYS = ("locked", "second_factor", "mailbox")
 
 
-def masked(address: str) -> str:
+def masked_address(address: str) -> str:
     """`w•••@example.com`."""
     local, _, domain = address.rpartition("@")
     return f"{local[:1]}•••@{domain}"
 
 
-async def page(desk: AppContext, request: Request, view: View, status: int = 200, **over: Any) -> Response:
+async def page(desk: AppContext, request: Request, view: RecoveryView, status: int = 200, **over: Any) -> Response:
     """What this journey's page shows once it may go on."""
     handle, here = view.intake.handle, desk.here(request)
     company = desk.services.company[desk.locale(request)]
@@ -74,7 +74,7 @@ async def page(desk: AppContext, request: Request, view: View, status: int = 200
         model = ReplaceFactor(handle, view.username, rest[0], *seed, _maker(desk) is not None, rest[2], **over)
         model = replace(model, of=_mark(desk, rest[3] or (rest[1].id if rest[1] else "")))
     else:
-        others = tuple((c.id, masked(c.address)) for c in rest[0])
+        others = tuple((c.id, masked_address(c.address)) for c in rest[0])
         waiting = rest[1].address if rest[1] else ""
         model = ReplaceMailbox(handle, view.username, others, waiting, of=_mark(desk, waiting), **over)
     return desk.page(request, model, status, step=2, path=f"/r/{handle}")

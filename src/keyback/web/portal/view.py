@@ -15,7 +15,7 @@ from keyback.web.ui.context import AppContext, context_of
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class RecoveryView:
     """Everything that the page of a recovery depends on, from one snapshot."""
 
     intake: Intake
@@ -32,17 +32,17 @@ class View:
         return f"w{self.intake.sends}{self.intake.state == 'stopped':d}{over:d}"
 
 
-def look(tx: Tx, handle: str) -> View | None:
+def look(tx: Tx, handle: str) -> RecoveryView | None:
     """The recovery `handle`; None when there is none (any more)."""
     intake = tx.intakes.get(handle)
     if intake is None:
         return None
     case = tx.cases.get(intake.case_id) if intake.case_id else None
     username = username_of(tx, case.person_id) if case is not None else ""
-    return View(intake, case, username, tx.now)
+    return RecoveryView(intake, case, username, tx.now)
 
 
-async def held_by(request: Request) -> tuple[AppContext, str, View | None] | Response:
+async def held_by(request: Request) -> tuple[AppContext, str, RecoveryView | None] | Response:
     """The recovery, if this browser holds it; else the page that says so, the same for handles that never were."""
     desk, handle = context_of(request), request.path_params["handle"]
     if not desk.cookies.holds(request, desk.services.seals, handle):
