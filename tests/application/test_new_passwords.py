@@ -435,7 +435,7 @@ def test_the_letter_says_whether_the_day_is_over(
         message = email.message_from_bytes(composer.compose(tray.letters[-1]).data, policy=policy.default)
         texts.append(message.get_body(("plain",)).get_content())
         kit.write(
-            lambda tx: tx.people.mark_reminded({c.account_id: c.reminded for c in tx.people.of_age(9, tx.now, 9)}, 0)
+            lambda tx: tx.people.mark_reminded({c.account_id: c.reminded for c in tx.people.expiring(9, tx.now, 9)}, 0)
         )
     assert ahead in texts[0]
     assert past in texts[1]

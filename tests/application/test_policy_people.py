@@ -120,7 +120,7 @@ def test_the_count_agrees_with_what_a_page_would_offer(kit: Kit) -> None:
     def both(tx: Tx) -> tuple[set[tuple[str, str]], set[tuple[str, str]]]:
         holder = holder_of(tx, tx.people.people([pid])[pid])
         offered = {(n, t.channel) for n, p in kit.services.proofs.items() for t in p.targets(holder)}
-        (one,) = tx.everybody.page("", 10)
+        (one,) = tx.all_people.page("", 10)
         return offered, {(e.proof, e.channel) for e in evidence_of(one, offer(kit), tx.now)}
 
     offered, counted = kit.read(both)
@@ -134,9 +134,9 @@ def test_pages_leave_nobody_out(kit: Kit) -> None:
     many = [person(f"p{n:04}", state="disabled" if n % 10 == 0 else "active") for n in range(PAGE + 30)]
     kit.write(lambda tx: tx.people.save_imported(many))
     assert kit.run(census(kit.services.db, offer(kit))).people == sum(p.state == "active" for p in many)
-    ids = kit.read(lambda tx: [e.person.id for e in tx.everybody.page("", 5000)])
+    ids = kit.read(lambda tx: [e.person.id for e in tx.all_people.page("", 5000)])
     small, after = [], ""
-    while page := kit.read(lambda tx, a=after: tx.everybody.page(a, 100)):  # type: ignore[misc]
+    while page := kit.read(lambda tx, a=after: tx.all_people.page(a, 100)):  # type: ignore[misc]
         small += [e.person.id for e in page]
         after = page[-1].person.id
     assert small == ids
@@ -145,5 +145,5 @@ def test_pages_leave_nobody_out(kit: Kit) -> None:
 @pytest.mark.parametrize(("tier", "way"), [("standard", "alone"), ("mfa", "none"), ("privileged", "none")])
 def test_a_mailbox_is_a_way_back_without_a_second_step_only(kit: Kit, tier: Tier, way: str) -> None:
     enroll(kit, "x")
-    (one,) = kit.read(lambda tx: tx.everybody.page("", 10))
+    (one,) = kit.read(lambda tx: tx.all_people.page("", 10))
     assert way_back(evidence_of(one, offer(kit), kit.clock.now), tier, Policy()) == way

@@ -140,9 +140,9 @@ def _mark(
             continue
         wait = int(BACKOFF[min(job.attempts, len(BACKOFF)) - 1] * (0.75 + jitter() / 2))
         if r.status == "temporary" and job.attempts < MOST_ATTEMPTS and tx.now + wait < job.expires_at:
-            again += tx.outbox.again(job, tx.now + wait, r.code)
+            again += tx.outbox.retry(job, tx.now + wait, r.code)
             continue
-        if tx.outbox.dead(job, r.code):
+        if tx.outbox.give_up(job, r.code):
             lost[r.code] += 1
             facts = {"letter": job.body.get("letter"), "contact": job.body.get("contact"), "code": r.code}
             tx.audit.record(str(job.body.get("person", "outbox")), [Note("letter_dropped", facts)])

@@ -27,7 +27,7 @@ from keyback.storage.stores.audit import AuditStore
 from keyback.storage.stores.cases import CaseStore, ChallengeStore
 from keyback.storage.stores.contacts import ContactStore
 from keyback.storage.stores.counters import CounterStore
-from keyback.storage.stores.enrolments import EverybodyStore
+from keyback.storage.stores.enrolments import AllPeopleStore
 from keyback.storage.stores.factors import DeviceStore, FactorStore
 from keyback.storage.stores.intakes import IntakeStore
 from keyback.storage.stores.outbox import OutboxStore
@@ -63,7 +63,7 @@ class SqlTx(TxContext):
         self.counters = CounterStore(self)
         self.outbox = OutboxStore(self)
         self.sessions = SessionStore(self)
-        self.everybody = EverybodyStore(self)
+        self.all_people = AllPeopleStore(self)
         self.contacts = ContactStore(self)
         self.factors = FactorStore(self)
         self.devices = DeviceStore(self)

@@ -24,7 +24,7 @@ def remind(tx: Tx, rules: Rules, limit: int = 200) -> int:
     sent = 0
     for step in range(len(STEPS), 0, -1):
         ahead = min(STEPS[step - 1], rules.max_age_days // 2) * DAY
-        found = tx.people.of_age(step, tx.now - rules.max_age_days * DAY + ahead, limit)
+        found = tx.people.expiring(step, tx.now - rules.max_age_days * DAY + ahead, limit)
         if found:
             won = tx.people.mark_reminded({c.account_id: c.reminded for c in found}, step)
             told = [c for c in found if c.account_id in won and (step < len(STEPS) or c.reminded == 0)]

@@ -122,7 +122,7 @@ async def census(db: Database, offer: Offer, now_offer: Offer | None = None, *, 
 
 
 def _page(tx: Tx, after: str) -> tuple[int, Sequence[Everything]]:
-    return tx.now, tx.everybody.page(after, PAGE)
+    return tx.now, tx.all_people.page(after, PAGE)
 
 
 def _count(out: Census, e: Everything, offer: Offer, now_offer: Offer | None, now: int, listed: int) -> None:

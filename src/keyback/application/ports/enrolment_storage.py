@@ -58,7 +58,7 @@ class Failure:
     previous: bool | None = None
 
 
-class Everybody(Protocol):
+class AllPeople(Protocol):
     def page(self, after: str, limit: int) -> Sequence[Everything]:
         """The next active people behind this id, in the order of ids."""
         ...

@@ -32,7 +32,7 @@ async def apply_one(db: Database, connectors: Mapping[str, Connector], job: Job)
     its person could not begin anew.
     """
     if not {"case", "account"} <= set(job.body):
-        await db.write(lambda tx: tx.outbox.dead(job, "malformed"))
+        await db.write(lambda tx: tx.outbox.give_up(job, "malformed"))
         return "refused"
     try:
         loaded = await db.read(lambda tx: _load(tx, job))
@@ -94,7 +94,7 @@ def _again(tx: Tx, job: Job, wait_ms: int, last: Outcome) -> str:
     if tx.now + wait_ms >= job.expires_at:
         unsure = last.status == "uncertain" or job.attempts > 1
         return _finish(tx, job, "unsure" if unsure else "refused", last.code or "unavailable", "")
-    if tx.outbox.again(job, tx.now + wait_ms, last.code):
+    if tx.outbox.retry(job, tx.now + wait_ms, last.code):
         _record(tx, job, "working", last.code, "")
     return "working"
 

@@ -18,7 +18,7 @@ from keyback.storage.stores.people import PERSON
 T = TypeVar("T", Contact, Factor)
 
 
-class EverybodyStore:
+class AllPeopleStore:
     def __init__(self, tx: TxContext) -> None:
         self._tx = tx
 

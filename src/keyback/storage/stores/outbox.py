@@ -72,10 +72,10 @@ class OutboxStore:
             mine = (outbox.c.id == bindparam("i")) & (outbox.c.fence == bindparam("f"))
             self._tx.conn.execute(outbox.delete().where(mine), [{"i": j.id, "f": j.fence} for j in jobs])
 
-    def again(self, job: Job, due_at: int, code: str) -> bool:
+    def retry(self, job: Job, due_at: int, code: str) -> bool:
         return self._mark(job, due_at=due_at, turn=max(due_at, job.turn), last_code=code)
 
-    def dead(self, job: Job, code: str) -> bool:
+    def give_up(self, job: Job, code: str) -> bool:
         """Takes the job out of the way for good; what it had sealed is erased."""
         return self._mark(job, state="dead", last_code=code, sealed=None)
 

@@ -68,7 +68,7 @@ class HashStore:
         same = (credentials.c.account_id == account_id) & (credentials.c.phc == before)
         self._tx.conn.execute(update(credentials).where(same).values(phc=phc))
 
-    def of_age(self, step: int, changed_before: int, limit: int) -> Sequence[Credential]:
+    def expiring(self, step: int, changed_before: int, limit: int) -> Sequence[Credential]:
         mine = credentials.c.reminded.in_(range(step)) & (credentials.c.changed_at <= changed_before)
         columns = (credentials.c.account_id, credentials.c.changed_at, credentials.c.reminded)
         rows = self._tx.conn.execute(select(*columns).where(mine).order_by(credentials.c.changed_at).limit(limit))
