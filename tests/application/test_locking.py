@@ -189,7 +189,7 @@ def test_a_removal_and_a_list_of_removals_leave_one(house: House) -> None:
 def test_one_seed_waits_and_no_more_apps_than_allowed(house: House) -> None:
     app: Any = house.kit.services.proofs["totp"]
     who = house.maya
-    for _ in range(enrolment_factors.MOST["totp"] - 1):
+    for _ in range(enrolment_factors.MAX_FACTORS["totp"] - 1):
         add_totp(house.kit)
     made = house.overlap(
         lambda tx: enrolment_factors.start_totp(tx, app, who), lambda tx: enrolment_factors.start_totp(tx, app, who)
@@ -203,7 +203,7 @@ def test_one_seed_waits_and_no_more_apps_than_allowed(house: House) -> None:
     code = pyotp.TOTP(seed).at(house.kit.clock() // 1000)
     finish: Act = lambda tx: enrolment_factors.finish_totp(tx, app, house.session, waiting[0].id, code, HERE)  # noqa: E731
     assert house.at_once([finish] * MANY).count(True) == 1
-    assert len(house.factors()) == enrolment_factors.MOST["totp"]
+    assert len(house.factors()) == enrolment_factors.MAX_FACTORS["totp"]
 
 
 @pytest.mark.covers("F10")
@@ -227,7 +227,7 @@ def test_one_set_of_codes_and_of_questions_is_left(house: House) -> None:
 @pytest.mark.parametrize("kind", ["mail", "helper"])
 def test_no_more_contacts_are_confirmed_than_allowed(house: House, kind: contacts.Kind) -> None:
     """Many wait for their codes, and all codes come back at once."""
-    kit, most = house.kit, contacts.MOST
+    kit, most = house.kit, contacts.MAX_CONTACTS
     who = house.maya
     for n in range(most + 3):
         kit.clock.forward(hours=1)

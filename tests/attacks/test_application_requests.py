@@ -197,7 +197,7 @@ def test_two_people_with_one_mailbox_each_get_their_own(make_kit: Make) -> None:
 @pytest.mark.covers("B1", "INV-I10")
 def test_an_address_of_a_crowd_tells_nobody(make_kit: Make) -> None:
     kit = make_kit()
-    tray = fit(kit, *(person(f"p{n}", "all@example.com") for n in range(resolve.MOST_PEOPLE + 1)))
+    tray = fit(kit, *(person(f"p{n}", "all@example.com") for n in range(resolve.MAX_PEOPLE + 1)))
     ask(kit, "all@example.com")
     drain(kit)
     assert tray.letters == []

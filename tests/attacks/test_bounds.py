@@ -22,7 +22,7 @@ from keyback.domain.challenges.challenge import holder_secret
 from keyback.web.account.session import form_token
 from keyback.web.app import make_app, make_context
 from keyback.web.http import bounds
-from keyback.web.http.edge import MOST_BODY
+from keyback.web.http.edge import MAX_BODY
 from keyback.web.http.proxies import Proxies
 from tests.attacks.steps import HERE, OLD, ask, fit, set_password, sign_in
 from tests.conftest import Kit, person
@@ -61,7 +61,7 @@ for _i, _query in enumerate(WORST_QUERIES.values()):
     _other = {h[0][0]: h for h in WORST_HEADERS.values()}
     WORST.append(([x for h in {**_other, **_first}.values() for x in h], _query if _i % 2 == 0 else b""))
 WORST.append(([], WORST_QUERIES["pairs"]))
-TYPED = ("A" * (MOST_BODY - 200), "Linux Android " * 4000, "é" * 9000, "0" * 60_000)
+TYPED = ("A" * (MAX_BODY - 200), "Linux Android " * 4000, "é" * 9000, "0" * 60_000)
 
 
 class Site:
@@ -240,12 +240,12 @@ def test_no_field_of_any_form_goes_further_than_its_reader_reads(site: Site, mon
         for text in TYPED:
             for name in sorted(handed.get(pattern, {"code"})):
                 sent = urlencode({name: text}).encode()
-                if name != "form_token" and len(sent) <= MOST_BODY - 100:
+                if name != "form_token" and len(sent) <= MAX_BODY - 100:
                     assert 200 <= site.ask("POST", pattern, [], body=sent) < 500, (pattern, name)
         many = "&".join(
             f"{n}={i}" for i in range(3000) for n in sorted(handed.get(pattern, {"code"}))[:1] or ["a"]
         ).encode()
-        assert site.ask("POST", pattern, [], body=many[: MOST_BODY - 100]) < 500
+        assert site.ask("POST", pattern, [], body=many[: MAX_BODY - 100]) < 500
     assert len(written) > 100
     assert max(written) <= 9000
 
@@ -270,8 +270,8 @@ def _longest(params: Any) -> int:
 @pytest.mark.covers("O5", "O3", "INV-I10")
 def test_no_json_costs_any_route_more_than_its_bytes(site: Site) -> None:
     worst = [
-        b"[" * MOST_BODY, b'{"a":' * 13_000, b'{"identifier":' + b"9" * 60_000 + b"}", b"[" * 21 + b"]" * 21,
-        json.dumps({f"k{i}": i for i in range(5000)}).encode()[:MOST_BODY], b'"' + b"\\u0041" * 10_000 + b'"',
+        b"[" * MAX_BODY, b'{"a":' * 13_000, b'{"identifier":' + b"9" * 60_000 + b"}", b"[" * 21 + b"]" * 21,
+        json.dumps({f"k{i}": i for i in range(5000)}).encode()[:MAX_BODY], b'"' + b"\\u0041" * 10_000 + b'"',
         json.dumps({"password": "A" * 65_000, "identifier": "B" * 400}).encode(),
         json.dumps({"code": "0" * 65_000}).encode(), json.dumps({"new_password": "é" * 10_000}).encode(),
         json.dumps({"accounts": ["x" * 60] * 1000, "new_password": "x"}).encode(), b'{"a":1e999999999}',
@@ -313,4 +313,4 @@ def test_what_a_proxy_says_of_the_sender_is_an_address_or_nothing(hops: bytes, s
     ],
 )  # fmt: skip
 def test_a_length_is_digits_however_many(length: bytes, read: int | None) -> None:
-    assert bounds.size(length, MOST_BODY) == read
+    assert bounds.size(length, MAX_BODY) == read

@@ -13,7 +13,7 @@ from keyback.application import delivery, handles
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Intake, Tx
 from keyback.application.recovery import issue_requested, methods, resolve
-from keyback.application.throttling.fairness import AHEAD, MOST, Turns, networks
+from keyback.application.throttling.fairness import AHEAD, MAX_NETWORKS, Turns, networks
 from tests.attacks.enrolled import add_contact
 from tests.attacks.steps import HERE, ask, drain, fit
 from tests.conftest import Kit, person
@@ -218,9 +218,9 @@ def test_networks_of_an_address(one: str, other: str, alike: list[bool]) -> None
 @pytest.mark.covers("INV-I10")
 def test_no_number_of_networks_fills_the_memory() -> None:
     turns = Turns()
-    for n in range(MOST * 2):
+    for n in range(MAX_NETWORKS * 2):
         turns.take(str(ipaddress.IPv4Address(0x0B000000 + n * 4096)), n // 1000)
-        assert len(turns._next) <= MOST
+        assert len(turns._next) <= MAX_NETWORKS
 
 
 # ── what it costs ───────────────────────────────────────────────────────────

@@ -22,8 +22,8 @@ from keyback.storage.database import make_engine
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
 from keyback.testing.mailbox import Mailbox
-from keyback.web.http.edge import MOST_BODY
-from keyback.web.http.server import MOST_AHEAD, MOST_HEADER, ClientTimeouts
+from keyback.web.http.edge import MAX_BODY
+from keyback.web.http.server import MAX_AHEAD, MAX_HEADER, ClientTimeouts
 from keyback.web.ui.rendering import load_static
 from tests.web.live import AGENT, Live, add_person, canary, live, logged, read_all, request, status_of
 
@@ -86,7 +86,7 @@ STALLS = {
     "nothing": b"",
     "body": request("POST /forgot", "{host}", FORM, OURS, "Content-Length: 1000", body=b"identifier="),
     "body nobody reads": ON.replace(b"/help", b"/none").replace(b"\r\n\r\n", b"\r\nContent-Length: 1000\r\n\r\nx"),
-    "pipelined, unread": ON.replace(b"/help", load_static()["parts.css"].url.encode()) * MOST_AHEAD,
+    "pipelined, unread": ON.replace(b"/help", load_static()["parts.css"].url.encode()) * MAX_AHEAD,
 }  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_stalling_clients_hold_up_nobody_and_are_cut_off(sqlite_url: str, tmp_pa
         for s in crowd:
             s.settimeout(15)
             got = read_all(s)  # ends only when the server has closed; a time-out here fails the test
-            assert got.count(b"HTTP/1.1 200") < MOST_AHEAD  # cut off half-way, not served to the end
+            assert got.count(b"HTTP/1.1 200") < MAX_AHEAD  # cut off half-way, not served to the end
             s.close()
 
 
@@ -137,7 +137,7 @@ def _stalled(site: Live, data: bytes) -> socket.socket:
 @pytest.mark.covers("O3")
 @pytest.mark.parametrize("path", ["/forgot", "/api/v1/recoveries", "/sign-in", "/passwords/check"])
 def test_more_than_64_kb_is_refused_before_it_is_read(site: Live, path: str) -> None:
-    said = site.raw(request(f"POST {path}", site.host, FORM, OURS, f"Content-Length: {MOST_BODY + 1}"))
+    said = site.raw(request(f"POST {path}", site.host, FORM, OURS, f"Content-Length: {MAX_BODY + 1}"))
     assert status_of(said) == 413
     chunk = b"1000\r\n" + b"a" * 4096 + b"\r\n"
     endless = request(f"POST {path}", site.host, FORM, OURS, "Transfer-Encoding: chunked", body=chunk * 17)
@@ -187,9 +187,9 @@ def test_forms_with_many_fields_and_compressed_bodies_are_refused(site: Live) ->
 
 @pytest.mark.covers("O3")
 def test_headers_are_bounded(site: Live) -> None:
-    flood = request("GET /", site.host, *(f"X-{n}: {'y' * 1000}" for n in range(MOST_HEADER // 1000 + 70)))
+    flood = request("GET /", site.host, *(f"X-{n}: {'y' * 1000}" for n in range(MAX_HEADER // 1000 + 70)))
     assert status_of(site.raw(flood)) in (0, 400, 431)  # 0: cut off while we were still sending
-    long_path = request(f"GET /{'z' * (MOST_HEADER * 3)}", site.host)
+    long_path = request(f"GET /{'z' * (MAX_HEADER * 3)}", site.host)
     assert status_of(site.raw(long_path)) in (0, 400, 431)
     with site.client() as client:
         assert client.get("/help").status_code == 200

@@ -272,9 +272,9 @@ def test_a_half_sign_in_that_this_browser_lost_costs_no_try(make_kit: Make) -> N
     browser = Browser(kit)
     half(browser, "maya")
     first = tab(browser, SECOND)
-    for _ in range(links.MOST):
+    for _ in range(links.MAX_LINKS):
         at = half(browser, "omar")
-    assert len(browser.cookies["keyback-second"].split("~")) == links.MOST
+    assert len(browser.cookies["keyback-second"].split("~")) == links.MAX_LINKS
     for _ in range(12):
         got = first.press(SECOND, code="000000")
         assert goes(got).startswith(SECOND)
@@ -316,8 +316,8 @@ def test_every_sign_in_page_takes_the_passkey_that_was_shown_its_own_challenge(m
     kit = two_people(make_kit)
     key = add_passkey(kit)
     browser = Browser(kit)
-    tabs = [tab(browser, "/sign-in") for _ in range(links.MOST + 1)]
-    assert len(browser.cookies["keyback-ticket"].split("~")) == links.MOST
+    tabs = [tab(browser, "/sign-in") for _ in range(links.MAX_LINKS + 1)]
+    assert len(browser.cookies["keyback-ticket"].split("~")) == links.MAX_LINKS
     answers = [key.get(options_of(t.text)) for t in tabs]
     got = tabs[0].press("/sign-in/passkey", assertion=answers[0])
     assert goes(got) == "/sign-in", "the sixth pushed it out: asked again, and nothing was looked at"

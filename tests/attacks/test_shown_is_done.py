@@ -93,7 +93,7 @@ def test_a_form_whose_link_is_gone_or_unnamed_does_nothing(make_kit: Make, datab
     kit, _ = two(make_kit, database_url)
     browser = Browser(kit)
     first = opened(browser, lock_token(kit, "siobhan"))
-    for _ in range(links.MOST):
+    for _ in range(links.MAX_LINKS):
         last = opened(browser, lock_token(kit, "maya"))
     got = first.press("/wasnt-me")
     assert locked(kit) == []
@@ -104,7 +104,7 @@ def test_a_form_whose_link_is_gone_or_unnamed_does_nothing(make_kit: Make, datab
         assert got.status_code == 303
     assert locked(kit) == []
     assert "siobhan" not in browser("GET", "/wasnt-me").text
-    assert len(browser.cookies["keyback-link"].split("~")) == links.MOST, "and no browser keeps more"
+    assert len(browser.cookies["keyback-link"].split("~")) == links.MAX_LINKS, "and no browser keeps more"
 
 
 @pytest.mark.covers("C24", "C5")

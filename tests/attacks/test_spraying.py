@@ -77,7 +77,7 @@ def test_many_locked_at_once_are_one_alarm(database_url: str, make_kit: Make, pr
 
 @pytest.mark.covers("J2", "J5")
 def test_beyond_some_nobody_is_mailed_and_later_ones_are_again(make_kit: Make, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(alerts, "MOST_TOLD", 3)
+    monkeypatch.setattr(alerts, "MAX_TOLD", 3)
     kit = make_kit()
     tray = fit(kit, *(person(f"person{n}") for n in range(8)))
     for n in range(8):

@@ -538,4 +538,4 @@ def test_nobody_keeps_a_case_open_for_ever(make_kit: Make) -> None:
         kit.clock.forward(hours=20)
     assert len(opened) == 2
     spans = [(c.expires_at - c.opened_at) for c in kit.read(lambda tx: tx.cases.listed(state=None, limit=9))]
-    assert max(spans) == dc.MOST_LIFE
+    assert max(spans) == dc.MAX_LIFE

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keyback.domain.passwords.breach_filter import LEAST_FP, MOST_ENTRIES, MOST_FP, Shape, prefix_of, shape_for
+from keyback.domain.passwords.breach_filter import LEAST_FP, MAX_ENTRIES, MAX_FP, Shape, prefix_of, shape_for
 from tests.each import each
 
 PREFIX = st.integers(0, 2**64 - 1)
-SHAPES = st.builds(shape_for, st.integers(1, MOST_ENTRIES), st.floats(LEAST_FP, MOST_FP))
+SHAPES = st.builds(shape_for, st.integers(1, MAX_ENTRIES), st.floats(LEAST_FP, MAX_FP))
 
 
-@given(st.integers(1, MOST_ENTRIES), st.floats(LEAST_FP, MOST_FP))
+@given(st.integers(1, MAX_ENTRIES), st.floats(LEAST_FP, MAX_FP))
 def test_a_shape_keeps_its_share_and_stays_small(count: int, fp: float) -> None:
     shape = shape_for(count, fp)
     assert shape.false_positives(count) <= fp * (1 + 1e-9)
@@ -33,7 +33,7 @@ def test_places_are_in_the_order_of_the_hashes(shape: Shape, one: int, other: in
     assert len(kept) == shape.width
 
 
-@each("count, fp", [(0, 1e-4), (MOST_ENTRIES + 1, 1e-4), (5, 1e-7), (5, 0.5)])
+@each("count, fp", [(0, 1e-4), (MAX_ENTRIES + 1, 1e-4), (5, 1e-7), (5, 0.5)])
 def test_what_no_file_can_be(count: int, fp: float) -> None:
     with pytest.raises(ValueError, match=r"must be|takes"):
         shape_for(count, fp)

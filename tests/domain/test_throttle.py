@@ -11,7 +11,7 @@ from keyback.domain.throttling.password_attempts import (
     BUDGET,
     DAY,
     FREE_ATTEMPTS,
-    LONGEST_WAIT,
+    MAX_WAIT,
     WINDOW,
     seconds,
     wait_after,
@@ -24,7 +24,7 @@ from keyback.domain.units import HOUR, MINUTE
 def test_waiting_grows_from_half_a_minute_to_an_hour() -> None:
     waits = [wait_after(n) / MINUTE for n in range(14)]
     assert waits == [0, 0, 0, 0, 0, 0.5, 1, 2, 4, 8, 16, 32, 60, 60]
-    assert wait_after(10**6) == LONGEST_WAIT
+    assert wait_after(10**6) == MAX_WAIT
 
 
 @pytest.mark.covers("N-T4")

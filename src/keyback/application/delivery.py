@@ -27,7 +27,7 @@ from keyback.domain.units import MINUTE
 
 LEASE = 2 * MINUTE
 BACKOFF = (5_000, 15_000, 45_000, 120_000, 300_000, 600_000)
-MOST_ATTEMPTS = 60
+MAX_ATTEMPTS = 60
 BAD_LETTER = Receipt("permanent", "bad_letter")
 TOO_LATE = Receipt("permanent", "expired")
 CODES = ("mail_code", "sms_code", "im_code")
@@ -139,7 +139,7 @@ def _mark(
         if r.status == "sent":
             continue
         wait = int(BACKOFF[min(job.attempts, len(BACKOFF)) - 1] * (0.75 + jitter() / 2))
-        if r.status == "temporary" and job.attempts < MOST_ATTEMPTS and tx.now + wait < job.expires_at:
+        if r.status == "temporary" and job.attempts < MAX_ATTEMPTS and tx.now + wait < job.expires_at:
             again += tx.outbox.retry(job, tx.now + wait, r.code)
             continue
         if tx.outbox.give_up(job, r.code):

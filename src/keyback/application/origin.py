@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 MAX_AGENT = 200  # characters of a User-Agent header that are looked at
-LONGEST_ADDRESS = 45  # an IPv4 address written as an IPv6 one
+MAX_ADDRESS = 45  # an IPv4 address written as an IPv6 one
 
 # What may be said of a browser, and by what it is known, in lower case; the first that is found counts. Programs that
 # pretend to be others come before those, and in-app browsers before the browser that they are made of (ADR 26).
@@ -108,7 +108,7 @@ def plain_address(text: str) -> str:
     """A network address in its usual spelling, without a zone, which may be any text; empty when it is none. An IPv4
     address that a socket for both kinds writes as an IPv6 one is an IPv4 address."""
     address = text.partition("%")[0]
-    return _plain(address) if len(address) <= LONGEST_ADDRESS else ""
+    return _plain(address) if len(address) <= MAX_ADDRESS else ""
 
 
 @lru_cache(maxsize=4096)

@@ -9,7 +9,7 @@ import click
 
 from keyback.application.clock import wall_clock
 from keyback.cli.common import at, echo_json, progress
-from keyback.domain.passwords.breach_filter import LEAST_FP, MOST_FP
+from keyback.domain.passwords.breach_filter import LEAST_FP, MAX_FP
 from keyback.storage.breach.build import BreachBuilder
 from keyback.storage.breach.lookup import BadBreachFile, BreachFile
 from keyback.storage.breach.sources import BadSource
@@ -27,7 +27,7 @@ def breach() -> None:
     "--fp",
     default=1e-4,
     show_default=True,
-    type=click.FloatRange(LEAST_FP, MOST_FP),
+    type=click.FloatRange(LEAST_FP, MAX_FP),
     help="Share of passwords that were never leaked and are refused all the same.",
 )
 @click.option("--json", "in_json", is_flag=True, help="Answer in JSON.")

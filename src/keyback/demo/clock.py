@@ -8,7 +8,7 @@ from pathlib import Path
 
 from keyback.domain.units import HOUR
 
-MOST = 30 * 24 * HOUR  # at once
+MAX_LEAP = 30 * 24 * HOUR  # at once
 
 
 class DemoClock:
@@ -28,5 +28,5 @@ class DemoClock:
 
     def pass_by(self, ms: int) -> None:
         """Lets so much time pass at once: at most thirty days, and nothing for less than none."""
-        self.ahead += min(max(0, ms), MOST)
+        self.ahead += min(max(0, ms), MAX_LEAP)
         self._file.write_text(f"{self.ahead}\n", encoding="ascii")

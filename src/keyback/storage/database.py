@@ -33,7 +33,7 @@ Clock = Callable[[], int]
 log = structlog.get_logger("keyback.storage")
 # Under load a commit waits this long for company: a fifth less CPU a request; one that comes alone waits for nobody.
 GATHER_S = 0.004
-MOST_IN_ONE_COMMIT = 128
+MAX_IN_ONE_COMMIT = 128
 PATIENCE_S = 10.0  # for the database, where somebody waits for an answer
 STALLED = 1.2  # times that, until a connection that does not answer is given up
 
@@ -255,7 +255,7 @@ class SqlDatabase:
             if first is None:
                 break
             batch, stop = [first], False
-            while len(batch) < MOST_IN_ONE_COMMIT:
+            while len(batch) < MAX_IN_ONE_COMMIT:
                 try:
                     more = self._queue.get_nowait()
                 except queue.Empty:

@@ -19,7 +19,7 @@ log = structlog.get_logger("keyback.storage")
 CHANNEL = "keyback"
 LOOK_UP_S = 1.0  # how long stopping may take
 LISTEN_S = 10.0  # for the answer to the one statement there is
-FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 15.0
+FIRST_PAUSE_S, MAX_PAUSE_S = 0.5, 15.0
 
 
 class Listener:
@@ -67,4 +67,4 @@ class Listener:
             except (psycopg.Error, OSError) as e:
                 log.warning("listener_lost", error=type(e).__name__)
                 self._stopping.wait(pause)
-                pause = min(LONGEST_PAUSE_S, pause * 2)
+                pause = min(MAX_PAUSE_S, pause * 2)

@@ -35,7 +35,7 @@ PROOF_OF: Mapping[Kind, str] = {
 }  # fmt: skip
 LETTER_OF: Mapping[Kind, str] = {"mail": "mail_code", "sms": "sms_code", "im": "im_code", "helper": "invited"}
 WORD_OF: Mapping[Kind, str] = {"mail": "mail", "sms": "phone", "im": "im", "helper": "helper"}
-MOST = 5  # of each kind
+MAX_CONTACTS = 5  # of each kind
 PER_COLLEAGUE: Final = Policy().per_colleague
 IM_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}\Z")
 INVITED = "recovery_contact"
@@ -100,7 +100,7 @@ def start(
 
 
 def _room(mine: Sequence[Contact], kind: Kind) -> None:
-    if sum(kind_of(c) == kind and c.state == "confirmed" for c in mine) >= MOST:
+    if sum(kind_of(c) == kind and c.state == "confirmed" for c in mine) >= MAX_CONTACTS:
         raise Refusal("too_many")
 
 

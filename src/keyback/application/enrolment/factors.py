@@ -28,15 +28,15 @@ from keyback.domain.policy.rules import Policy
 from keyback.domain.units import MINUTE
 
 SETUP_LIFE = 30 * MINUTE  # for scanning a QR code
-MOST: dict[FactorKind, int] = {"totp": 5, "passkey": 20, "recovery_codes": 1, "security_questions": 1}
+MAX_FACTORS: dict[FactorKind, int] = {"totp": 5, "passkey": 20, "recovery_codes": 1, "security_questions": 1}
 SEED_BYTES = 20
-LONGEST_LABEL = 60
+MAX_LABEL = 60
 
 
 def clean_label(typed: str, otherwise: str = "") -> str:
     """A name for something enrolled: printable, one line, at most 60 characters."""
-    text = "".join(c for c in " ".join(typed.split()) if c.isprintable())[:LONGEST_LABEL].strip()
-    return text or otherwise[:LONGEST_LABEL]
+    text = "".join(c for c in " ".join(typed.split()) if c.isprintable())[:MAX_LABEL].strip()
+    return text or otherwise[:MAX_LABEL]
 
 
 def present(factors: Sequence[Factor], kind: FactorKind) -> str:
@@ -45,7 +45,7 @@ def present(factors: Sequence[Factor], kind: FactorKind) -> str:
 
 
 def _room(tx: Tx, person_id: str, kind: FactorKind) -> None:
-    if sum(f.kind == kind for f in tx.factors.of_person(person_id)) >= MOST[kind]:
+    if sum(f.kind == kind for f in tx.factors.of_person(person_id)) >= MAX_FACTORS[kind]:
         raise Refusal("too_many")
 
 

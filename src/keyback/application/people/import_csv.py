@@ -25,7 +25,7 @@ from keyback.domain.people.person import Tier
 from keyback.domain.recovery.events import Note
 
 BATCH = 1000
-MOST_LINES = 10_000
+MAX_LINES = 10_000
 Progress = Callable[[int, int], None]
 __all__ = ["BadRow", "Report", "Systems", "Unreadable", "import_people"]
 
@@ -79,7 +79,7 @@ class Report:
     """What an import came to. `added`, `changed`, `same` count people; `rows` and `bad` count rows; `empty_groups`
     have a tier and no member in the file, perhaps because of a slip in their name. `addresses` counts those of people
     who were there already that change; `refused` those that their owners refused or gave up, so that they stay out;
-    `lines` names both, masked, up to `MOST_LINES`."""
+    `lines` names both, masked, up to `MAX_LINES`."""
 
     sha256: str = ""
     encoding: str = ""
@@ -199,7 +199,7 @@ def _count(report: Report, lines: Sequence[AddressLine]) -> None:
     refused = sum(line.kind == "refused" for line in lines)
     report.refused += refused
     report.addresses += len(lines) - refused
-    report.lines += lines[: MOST_LINES - len(report.lines)]
+    report.lines += lines[: MAX_LINES - len(report.lines)]
 
 
 def _fits(table: Table, systems: Systems) -> None:

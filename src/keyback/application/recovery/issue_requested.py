@@ -24,7 +24,7 @@ from keyback.domain.policy.rules import Policy
 from keyback.domain.recovery import case as dc
 from keyback.domain.throttling.sms_quota import Asker
 
-MOST_PEOPLE = 4  # as for the mailed link: more is a mailing list
+MAX_PEOPLE = 4  # as for the mailed link: more is a mailing list
 LIMIT = 500
 LETTERS = {"mail": "mail_code", "sms": "sms_code", "im": "im_code"}
 
@@ -115,7 +115,7 @@ def _meant(tx: Tx, intake: Intake) -> Sequence[Match]:
         found: tuple[Match, ...] = (Match("", person, (), tuple(tx.people.accounts([person.id]).get(person.id, ()))),)
     else:
         found = tuple(tx.people.match([intake.identifier]).get(intake.identifier, ()))
-    return [m for m in found if m.person.state == "active"] if len(found) <= MOST_PEOPLE else ()
+    return [m for m in found if m.person.state == "active"] if len(found) <= MAX_PEOPLE else ()
 
 
 def _put(tx: Tx, w: _Request, quota: MailQuota | None) -> None:

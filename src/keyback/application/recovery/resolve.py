@@ -25,7 +25,7 @@ from keyback.domain.recovery.events import CaseEvent, Note
 from keyback.domain.throttling.sms_quota import Asker
 from keyback.domain.units import HOUR
 
-MOST_PEOPLE = 4  # behind one identifier; more is a mailing list, and nobody is told
+MAX_PEOPLE = 4  # behind one identifier; more is a mailing list, and nobody is told
 
 
 # ── the worker's side ───────────────────────────────────────────────────────
@@ -76,7 +76,7 @@ def resolve(tx: Tx, limit: int = 500, whole: InstallationQuota = NO_LIMIT) -> Re
             continue  # its mailbox is what was lost: other ways are asked for from the page
         people = found.get(i.identifier, ())
         reachable = [m for m in people if m.person.state == "active" and m.contacts]
-        if not reachable or len(people) > MOST_PEOPLE:
+        if not reachable or len(people) > MAX_PEOPLE:
             ghosts += 1
             continue
         for m in reachable:

@@ -19,9 +19,9 @@ from keyback.domain.recovery.events import Note
 from keyback.domain.throttling.password_attempts import BUDGET, FREE_ATTEMPTS, WINDOW
 
 SIGNED_IN, HALF_WAY, TRIES = "new_sign_in", "half_way", "tries"
-MOST_A_DAY = 5  # letters of each kind about sign-ins from new places, whoever makes them
+MAX_A_DAY = 5  # letters of each kind about sign-ins from new places, whoever makes them
 NAMES = "pw/"
-TOLD, MOST_TOLD = "alarm/told", 50  # people who are told of wrong passwords in an hour; beyond it is an attack on all
+TOLD, MAX_TOLD = "alarm/told", 50  # people who are told of wrong passwords in an hour; beyond it is an attack on all
 
 
 # ── the right password ──────────────────────────────────────────────────────
@@ -71,7 +71,7 @@ def _epoch(person_id: str) -> str:
 
 def _tell(tx: Tx, account: Account, person: Person, what: str, origin: Origin, waits: Prompt | None = None) -> None:
     count = f"mail/in/{what}/{person.id}"  # apart: one kind must not use up what the other may be told with
-    if tx.counters.add([count])[count].day > MOST_A_DAY:
+    if tx.counters.add([count])[count].day > MAX_A_DAY:
         tx.counters.take_back([count])  # what is not sent counts for nothing
         return
     at = waits.expires_at if waits else tx.now
@@ -124,7 +124,7 @@ def _look_at(tx: Tx, name: str, account: Account) -> int:
     off = set(password_attempts.disabled_for(tx, account.id)) - {"browser"}
     if not foreign or not (off or _over_threshold(foreign)):
         return 0
-    if tx.counters.add([TOLD])[TOLD].hour > MOST_TOLD:
+    if tx.counters.add([TOLD])[TOLD].hour > MAX_TOLD:
         tx.counters.take_back([TOLD])  # many at once are the administrator's to hear of, by one alarm (J2)
         return 0
     if tx.counters.add([told])[told].day > 1:

@@ -19,7 +19,7 @@ BITS = {4: 32, 6: 128}
 Network = tuple[int, int, int]  # version, prefix length, prefix
 UNKNOWN: Network = (0, 0, 0)
 AHEAD = 15 * 60_000  # how late a turn may be (ms): a network is forgiven after as long
-MOST = 50_000  # networks that are remembered at once
+MAX_NETWORKS = 50_000  # networks that are remembered at once
 FRESH = 5  # of each so many that are taken, one is the newest of all, whoever asks from however many networks
 
 
@@ -50,14 +50,14 @@ class Turns:
             turn = min(turn, now + AHEAD)
             for name, pace in mine:
                 self._next[name] = min(max(self._next.get(name, 0), now) + pace, now + AHEAD)
-            if len(self._next) > MOST:
+            if len(self._next) > MAX_NETWORKS:
                 self._forget(now)
             return turn
 
     def _forget(self, now: int) -> None:
         """Those whose next turn has come are as good as new; of the others half, if there are still too many."""
         ahead = sorted(((at, name) for name, at in self._next.items() if at > now), reverse=True)
-        self._next = {name: at for at, name in ahead[: MOST // 2]}
+        self._next = {name: at for at, name in ahead[: MAX_NETWORKS // 2]}
 
 
 def behind(asked_at: int, turn: int, now: int) -> int:

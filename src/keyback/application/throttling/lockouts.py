@@ -11,7 +11,7 @@ from keyback.domain.passwords.rules import Rules
 from keyback.domain.throttling.password_attempts import BUDGET, SourceClass
 
 REPEATED = password_attempts.LOOK_BACK_AT  # from so many times of the same on it is a device, not a slip of the finger
-MOST = 20
+MAX_SOURCES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ def stale_password_sources(tx: Tx, person_id: str) -> tuple[StalePasswordSource,
         StalePasswordSource(f.source, f.device, f.count, f.first_at, f.last_at, bool(f.previous))
         for f in found
         if f.count >= REPEATED
-    )[:MOST]
+    )[:MAX_SOURCES]
 
 
 def locks(tx: Tx, person_id: str, rules: Rules) -> tuple[Lock, ...]:

@@ -74,7 +74,7 @@ QUOTA_OF: Mapping[MessageKind, Literal["asked", "notice"]] = {
     MessageKind.ROTATION: "notice",
     MessageKind.MOVING: "notice",
     MessageKind.ACCOUNT_CHANGED: "notice",
-    MessageKind.SIGNED_IN: "notice",  # at most `alerts.MOST_A_DAY` of a kind
+    MessageKind.SIGNED_IN: "notice",  # at most `alerts.MAX_A_DAY` of a kind
     MessageKind.TRIES: "notice",  # at most one a day
     MessageKind.REMINDER: "notice",
 }

@@ -33,7 +33,7 @@ from keyback.domain.units import MINUTE
 
 SYSTEM = "builtin"
 LOCK_STEP = 5 * MINUTE  # a fixed lock ends up to this much later than the rules say, never sooner
-LONGEST_LOCK = max(p.lock.minutes for p in PRESETS.values() if p.lock) * MINUTE
+MAX_LOCK = max(p.lock.minutes for p in PRESETS.values() if p.lock) * MINUTE
 # Of a keyed digest: enough to tell whether the same was tried again, too little to find out what it was.
 TRIED_BYTES = 3
 LOOK_BACK_AT = 3  # how often the same is tried until we look whether it is the password before
@@ -176,7 +176,7 @@ def renewed(tx: Tx, account_id: str, source: str = "") -> None:
     name = name_of(account_id)
     _reset(tx, name)
     last = tx.now // LOCK_STEP
-    steps = range(last - -(-LONGEST_LOCK // LOCK_STEP), last + 1)
+    steps = range(last - -(-MAX_LOCK // LOCK_STEP), last + 1)
     tx.counters.take_back([_lock_count(name), known_key(account_id), *(_lock_key(name, n) for n in steps)], ALL)
     if source:
         tx.counters.add([_open_for(name, place_of(source))])

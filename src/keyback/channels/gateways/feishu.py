@@ -25,7 +25,7 @@ CODES: Mapping[int, GatewayVerdict] = {
     230053: base.BAD_RECIPIENT, 99992361: base.BAD_RECIPIENT, 99992351: base.BAD_RECIPIENT,
     230025: base.BAD_MESSAGE, 230028: base.BAD_MESSAGE,
 }  # fmt: skip
-MOST_UUID = 50
+MAX_UUID = 50
 
 
 class FeishuOptions(GatewayOptions):
@@ -46,7 +46,7 @@ class FeishuIm(ChatApplication[FeishuOptions]):
             "receive_id": message.to,
             "msg_type": "text",
             "content": json.dumps({"text": message.text}, ensure_ascii=False),
-            "uuid": message.id[:MOST_UUID],
+            "uuid": message.id[:MAX_UUID],
         }
 
         async def send(token: Secret) -> Receipt | None:

@@ -13,8 +13,8 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-MOST_ENTRIES: Final = 2**32 - 1
-LEAST_FP, MOST_FP = 1e-6, 1e-2
+MAX_ENTRIES: Final = 2**32 - 1
+LEAST_FP, MAX_FP = 1e-6, 1e-2
 WIDTHS: Final = (1, 2, 3, 4)
 _START_BITS: Final = 16  # what a bucket's own place costs
 
@@ -44,16 +44,16 @@ def shape_for(count: int, fp: float) -> Shape:
     """The smallest shape that keeps the share of false positives.
 
     Args:
-        count: entries, 1 to `MOST_ENTRIES`.
-        fp: share, `LEAST_FP` to `MOST_FP`.
+        count: entries, 1 to `MAX_ENTRIES`.
+        fp: share, `LEAST_FP` to `MAX_FP`.
 
     Raises:
         ValueError: either is out of range.
     """
-    if not 1 <= count <= MOST_ENTRIES:
-        raise ValueError(f"a breach file takes 1 to {MOST_ENTRIES} entries")
-    if not LEAST_FP <= fp <= MOST_FP:
-        raise ValueError(f"false positives must be between {LEAST_FP} and {MOST_FP}")
+    if not 1 <= count <= MAX_ENTRIES:
+        raise ValueError(f"a breach file takes 1 to {MAX_ENTRIES} entries")
+    if not LEAST_FP <= fp <= MAX_FP:
+        raise ValueError(f"false positives must be between {LEAST_FP} and {MAX_FP}")
 
     def bits(width: int) -> float:
         return 8 * width + _START_BITS / (fp * 256.0**width)

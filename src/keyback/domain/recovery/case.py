@@ -55,7 +55,7 @@ __all__ = [
     "fold",
 ]
 CASE_LIFE = 24 * 60 * MINUTE  # from request to proof; joined requests extend it
-MOST_LIFE = 48 * 60 * MINUTE  # from the opening, however many join; what is asked for later opens a new case
+MAX_LIFE = 48 * 60 * MINUTE  # from the opening, however many join; what is asked for later opens a new case
 PASSWORD_TIME = 20 * MINUTE  # from proof to the new password (a recovery session, not a sign-in)
 AFTER_HOLD = 24 * 60 * MINUTE  # the same after a wait, whose end nobody sits and watches for
 
@@ -349,7 +349,7 @@ def evolve(case: Case, event: ev.CaseEvent, at: int) -> Case:
         case ev.Refreshed():
             return then(tier=event.tier, accounts=tuple(event.accounts))
         case ev.ChallengeSent():
-            until = at if state == S.APPROVED else min(at + CASE_LIFE, case.opened_at + MOST_LIFE)
+            until = at if state == S.APPROVED else min(at + CASE_LIFE, case.opened_at + MAX_LIFE)
             return then(expires_at=max(case.expires_at, until))
         case ev.ProofAccepted():
             kind: Any = event.kind

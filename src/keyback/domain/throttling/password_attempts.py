@@ -15,7 +15,7 @@ from keyback.domain.units import HOUR, MINUTE
 DAY = 24 * HOUR
 FREE_ATTEMPTS = 5  # different wrong passwords before waiting begins
 FIRST_WAIT = MINUTE // 2
-LONGEST_WAIT = HOUR
+MAX_WAIT = HOUR
 WINDOW = DAY  # what is older makes nobody wait
 MAX_PER_SOURCE = 100  # wrong passwords from one network in an hour, whatever the names
 OF_56, OF_48 = 400, 1600  # the same from the IPv6 /56 and /48 around it
@@ -37,7 +37,7 @@ def wait_after(different: int) -> int:
     twice as long after each further one, an hour at most."""
     if different < FREE_ATTEMPTS:
         return 0
-    return min(FIRST_WAIT << min(different - FREE_ATTEMPTS, 30), LONGEST_WAIT)
+    return min(FIRST_WAIT << min(different - FREE_ATTEMPTS, 30), MAX_WAIT)
 
 
 def wait_left(firsts: list[int], now: int, since: int = 0) -> int:

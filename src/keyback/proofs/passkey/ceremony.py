@@ -31,9 +31,9 @@ from webauthn.helpers.structs import (
 from keyback.domain.people.factor import Factor
 
 CEREMONY_MS = 300_000  # how long the browser waits; the question lives longer, for people who start over
-LONGEST_ID = 1023  # bytes of a credential id (7.1)
-MOST = 8192  # characters of an answer that are looked at
-MOST_NEW = 32_768  # of a new passkey, which may hold a chain of certificates
+MAX_ID = 1023  # bytes of a credential id (7.1)
+MAX_ANSWER = 8192  # characters of an answer that are looked at
+MAX_NEW = 32_768  # of a new passkey, which may hold a chain of certificates
 ALGORITHMS = [
     COSEAlgorithmIdentifier.EDDSA,
     COSEAlgorithmIdentifier.ECDSA_SHA_256,
@@ -71,7 +71,7 @@ def registered(
     answer: str, challenge: bytes, user_handle: bytes, rp_id: str, origin: str
 ) -> tuple[Mapping[str, Any], bytes, int] | None:
     """Data to keep, credential id and signature count of a new passkey; None where the answer does not fit."""
-    if len(answer) > MOST_NEW:
+    if len(answer) > MAX_NEW:
         return None
     try:
         given: Any = json.loads(answer)
@@ -87,7 +87,7 @@ def registered(
         transports = [t for t in given["response"].get("transports") or [] if t in TRANSPORTS]
     except Exception:  # whatever a hostile answer makes the parsers raise, it does not fit
         return None
-    if client.cross_origin or len(done.credential_id) > LONGEST_ID:
+    if client.cross_origin or len(done.credential_id) > MAX_ID:
         return None
     data = {
         "rp_id": rp_id,
@@ -119,7 +119,7 @@ def request_options(rp_id: str, challenge: bytes, named: Sequence[Factor]) -> st
 
 def read(answer: str) -> AuthenticationCredential | None:
     """What a browser posts (`AuthenticationResponseJSON`); None for anything else."""
-    if len(answer) > MOST:
+    if len(answer) > MAX_ANSWER:
         return None
     try:
         given: Any = json.loads(answer)

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final
 
-from keyback.domain.passwords.breach_filter import MOST_ENTRIES, Shape, shape_for
+from keyback.domain.passwords.breach_filter import MAX_ENTRIES, Shape, shape_for
 from keyback.storage.breach.lookup import GROUP, HEADER_BYTES, Header, untold
 from keyback.storage.breach.sources import BadSource, Told, files_of, prefixes
 
@@ -75,8 +75,8 @@ class BreachBuilder:
             parts[n >> _PART_SHIFT].append(n)
         self.read += len(numbers)
         self._held += len(numbers)
-        if self.read > MOST_ENTRIES:
-            raise BadSource(f"more than {MOST_ENTRIES} entries")
+        if self.read > MAX_ENTRIES:
+            raise BadSource(f"more than {MAX_ENTRIES} entries")
         if self._held >= _HELD:
             self._flush()
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from keyback.domain.passwords.breach_filter import MOST_ENTRIES, WIDTHS, Shape, prefix_of
+from keyback.domain.passwords.breach_filter import MAX_ENTRIES, WIDTHS, Shape, prefix_of
 from keyback.storage.breach.sources import Told
 
 # A first byte outside ASCII, and both kinds of line end, so that a transfer "as text" is noticed (as in PNG).
@@ -89,7 +89,7 @@ def read_header(raw: bytes, size: int) -> Header:
     if own != hashlib.sha256(raw[: HEADER_BYTES - 8]).digest()[:8] or group != GROUP or width not in WIDTHS:
         raise BadBreachFile("is damaged at its beginning. Build or copy it anew.")
     header = Header(Shape(buckets, width), count, fp, built_at, body)
-    if not 0 < count <= MOST_ENTRIES or buckets < 1 or header.size != size:
+    if not 0 < count <= MAX_ENTRIES or buckets < 1 or header.size != size:
         raise BadBreachFile(f"has {size} bytes and should have {header.size}: it was cut off. Copy it anew.")
     return header
 

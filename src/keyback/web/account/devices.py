@@ -21,7 +21,7 @@ from keyback.web.ui.context import context_of, redirect
 from keyback.web.ui.forms import read_form
 
 PER_PAGE = 30
-MOST_FAILING = 3
+MAX_FAILING = 3
 END_OF_LOG = 2**62
 HIDDEN = frozenset({"challenge_sent", "refreshed", "mail_withheld", "step_done", "account_settled", "closed"})
 """Events that tell their person nothing."""
@@ -97,7 +97,7 @@ async def activity(request: Request) -> Response:
     before = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 19 else END_OF_LOG
 
     def load(tx: Tx) -> tuple[Sequence[Happened], tuple[lockouts.StalePasswordSource, ...]]:
-        found = lockouts.stale_password_sources(tx, me.person.id)[:MOST_FAILING] if before == END_OF_LOG else ()
+        found = lockouts.stale_password_sources(tx, me.person.id)[:MAX_FAILING] if before == END_OF_LOG else ()
         return tx.audit.of_person(me.person.id, before, PER_PAGE + 1), found
 
     rows, failing = await desk.services.db.read(load)

@@ -24,7 +24,7 @@ from keyback.web.ui.context import AppContext, context_of, redirect
 from keyback.web.ui.forms import read_form
 
 SIGN_INS = frozenset({"signed_in", "sign_in_failed", "second_step_asked", "second_step_refused"})
-MOST = 40  # events that are searched for sign-ins
+MAX_EVENTS = 40  # events that are searched for sign-ins
 
 
 async def show(request: Request) -> Response:
@@ -42,7 +42,7 @@ def _overview(tx: Tx, desk: AppContext, me: Me) -> Overview:
     tier = tier_of(tx, person, tx.people.accounts([person.id]).get(person.id, ()), s.policy)
     found = readiness.outlook(Enrolments(person, contacts, me.factors, codes), s.proofs, s.policy, tier, tx.now)
     due_at = s.rules.due_at(tx.people.changed_at(me.account.id) or tx.now)
-    sign_ins = [event(h) for h in tx.audit.of_person(person.id, END_OF_LOG, MOST) if h.type in SIGN_INS]
+    sign_ins = [event(h) for h in tx.audit.of_person(person.id, END_OF_LOG, MAX_EVENTS) if h.type in SIGN_INS]
     return Overview(
         name=person.name,
         username=me.account.username,
@@ -67,7 +67,7 @@ async def after(request: Request) -> Response:
     def load(tx: Tx) -> After:
         ticked = aftercare.done(tx, me.person.id)
         added = recently_added.recent(tx, me.person.id, tx.now - aftercare.LOOK_BACK)
-        events = [event(h) for h in tx.audit.of_person(me.person.id, END_OF_LOG, MOST) if h.type in SIGN_INS]
+        events = [event(h) for h in tx.audit.of_person(me.person.id, END_OF_LOG, MAX_EVENTS) if h.type in SIGN_INS]
         return After(
             tuple(ticked),
             lines_of(tx, me.person.id, desk.services.policy.ages),

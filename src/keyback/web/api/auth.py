@@ -15,7 +15,7 @@ from keyback.web.api.strict import ApiError
 from keyback.web.http.rate_limits import WAIT_S, What
 from keyback.web.ui.context import AppContext, context_of
 
-MOST_BEARER = 300
+MAX_BEARER = 300
 # They describe; the checks below are our own, so that every refusal is one and the same problem.
 RECOVERY_SECRET = HTTPBearer(
     scheme_name="recoverySecret", description="The `secret` given once by `POST /recoveries`.", auto_error=False
@@ -38,7 +38,7 @@ def bearer(request: Request) -> str:
     given = request.headers.getlist("authorization")
     scheme, _, token = given[0].partition(" ") if len(given) == 1 else ("", "", "")
     token = token.strip()
-    return token if scheme.lower() == "bearer" and len(token) <= MOST_BEARER and token.isascii() else ""
+    return token if scheme.lower() == "bearer" and len(token) <= MAX_BEARER and token.isascii() else ""
 
 
 async def held(request: Request, handle: Annotated[str, Path(pattern=HANDLE)]) -> Held:

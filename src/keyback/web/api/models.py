@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints,
 from keyback.web.portal.pages import SystemState
 
 HANDLE = "^[A-Za-z0-9_-]{22}$"
-MOST_SECRET = 5000
+MAX_SECRET = 5000
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-22T09:30:00Z"])]
 Handle = Annotated[str, Field(pattern=HANDLE, examples=["Zk3vTq8mW0aYx1LrB7uJdA"])]
 
@@ -61,7 +61,7 @@ class Code(Given):
 class NewPassword(Given):
     """The new password, for all accounts or for some of them."""
 
-    new_password: SecretStr = Field(max_length=MOST_SECRET, examples=["copper lantern orchard 5"])
+    new_password: SecretStr = Field(max_length=MAX_SECRET, examples=["copper lantern orchard 5"])
     accounts: list[Annotated[str, StringConstraints(max_length=64)]] | None = Field(
         None, min_length=1, max_length=50, description="Ids out of `accounts` of the recovery. Default: all of them."
     )
@@ -71,13 +71,13 @@ class SignIn(Given):
     """Login and password of the built-in system."""
 
     identifier: str = Field(max_length=1000, examples=["maya"])
-    password: SecretStr = Field(max_length=MOST_SECRET, examples=["copper lantern orchard 5"])
+    password: SecretStr = Field(max_length=MAX_SECRET, examples=["copper lantern orchard 5"])
 
 
 class Candidate(Given):
     """A password to judge before it is sent. Nothing of it is kept."""
 
-    password: SecretStr = Field(max_length=MOST_SECRET, examples=["maya2026"])
+    password: SecretStr = Field(max_length=MAX_SECRET, examples=["maya2026"])
     handle: Annotated[str, StringConstraints(pattern=HANDLE)] | None = Field(
         None,
         description="With the recovery's secret as Bearer, the person's own names count as well.",

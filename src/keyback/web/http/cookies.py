@@ -25,8 +25,8 @@ LANGUAGE = "language"
 ALL = (HOLDS, LINK, SESSION, DEVICE, WAITING, TICKET, LANGUAGE)
 READ = "keyback.cookies"  # in the scope: our cookies of this request, read once
 SHOWN = "keyback.shown"  # in the scope: names the mailed link that a page is about
-MOST_HELD = 3
-MOST_LENGTH = 300
+MAX_HELD = 3
+MAX_LENGTH = 300
 VALUE = re.compile(r"[A-Za-z0-9._~-]*\Z")  # of RFC 6265 section 4.1.1 what ours are made of; nothing needs quoting
 
 
@@ -77,14 +77,14 @@ class Cookies:
             what = self._ours.get(name.strip(b" \t").decode("latin-1")) if sign else None
             if what is not None:
                 text = value.strip(b" \t").decode("latin-1")
-                out[what] = text if len(text) <= MOST_LENGTH and VALUE.match(text) else ""
+                out[what] = text if len(text) <= MAX_LENGTH and VALUE.match(text) else ""
         return out
 
     # ── held recoveries ─────────────────────────────────────────────────────
 
     def held(self, request: Request) -> list[tuple[str, str]]:
         """(handle, secret) pairs of this browser, newest first; not yet checked."""
-        pairs = (p.partition(".") for p in self.get(request, HOLDS).split("~")[:MOST_HELD])
+        pairs = (p.partition(".") for p in self.get(request, HOLDS).split("~")[:MAX_HELD])
         return [(h, s) for h, dot, s in pairs if dot and len(h) == 22]
 
     def holds(self, request: Request, seals: Seals, handle: str) -> bool:
@@ -94,5 +94,5 @@ class Cookies:
     def hold(self, request: Request, response: Response, handle: str, secret: str) -> None:
         """Adds a recovery to those that this browser holds; the oldest falls out."""
         others = [(h, s) for h, s in self.held(request) if h != handle]
-        value = "~".join(f"{h}.{s}" for h, s in [(handle, secret), *others][:MOST_HELD])
+        value = "~".join(f"{h}.{s}" for h, s in [(handle, secret), *others][:MAX_HELD])
         self.put(response, HOLDS, value, max_age=3 * 86400)

@@ -19,7 +19,7 @@ from keyback.web.http.access_log import REFUSED
 from keyback.web.http.cookies import Cookies
 
 log = structlog.get_logger("keyback.web")
-MOST_BODY = 64 * 1024
+MAX_BODY = 64 * 1024
 BODY_TIME_S = 15.0
 CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'none'; script-src 'self'; connect-src 'self'; "
@@ -141,8 +141,8 @@ class RequestGuard:
             elif k == b"content-encoding":
                 return 415  # nothing that we would have to inflate (O3)
             elif k == b"content-length":
-                length = bounds.size(v, MOST_BODY)
-                if length is None or length > MOST_BODY:
+                length = bounds.size(v, MAX_BODY)
+                if length is None or length > MAX_BODY:
                     return 400 if length is None else 413
         if hosts != 1 or host not in self._hosts:
             return 421
@@ -173,7 +173,7 @@ class _Body:
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
-        self._left = MOST_BODY
+        self._left = MAX_BODY
         self._loop = asyncio.get_running_loop()
         self._until = self._loop.time() + BODY_TIME_S
         self._whole = False

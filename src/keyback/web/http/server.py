@@ -30,9 +30,9 @@ log = structlog.get_logger("keyback.server")
 GRACE_S = 20
 TELL_S = 60.0
 BACKLOG = 2048
-MOST_HEADER = 32 * 1024
-MOST_UNREAD = 128 * 1024  # what the kernel holds for a client that does not read; answers are smaller
-MOST_AHEAD = 16  # requests on one connection that wait for the answer before theirs
+MAX_HEADER = 32 * 1024
+MAX_UNREAD = 128 * 1024  # what the kernel holds for a client that does not read; answers are smaller
+MAX_AHEAD = 16  # requests on one connection that wait for the answer before theirs
 SPECIAL = frozenset({b"connection", b"transfer-encoding"})
 TELLING = frozenset({b"location", b"set-cookie"})
 FULL = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -176,7 +176,7 @@ class PatientProtocol(HttpToolsProtocol):
             self._header_bytes = 0
             return
         self._header_bytes += len(data)
-        if self._header_bytes > MOST_HEADER and not self.transport.is_closing():
+        if self._header_bytes > MAX_HEADER and not self.transport.is_closing():
             self.transport.write(TOO_LARGE)
             self.transport.close()
 
@@ -198,14 +198,14 @@ class PatientProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_headers_complete(self) -> None:
-        if len(self.pipeline) >= MOST_AHEAD:
+        if len(self.pipeline) >= MAX_AHEAD:
             raise ValueError("too many requests ahead")
         self._in_header = False
         self._expect(self.patience.body)
         # Only what came in large pieces can hold large headers, so that others need not be added up.
-        if self._chunk + self._header_bytes > MOST_HEADER:
+        if self._chunk + self._header_bytes > MAX_HEADER:
             size = len(self.url) + sum(len(k) + len(v) + 4 for k, v in self.headers)
-            if size > MOST_HEADER:
+            if size > MAX_HEADER:
                 raise ValueError("headers too large")  # the parser's caller answers 400
         super().on_headers_complete()
         self.cycle.__class__ = Answer  # uvicorn has no setting for it; nothing of the cycle has run yet
@@ -302,7 +302,7 @@ def bind(listen: str) -> socket.socket:
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         # Accepted ones inherit both. Without the second, loops other than uvloop answer 40 ms later.
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MOST_UNREAD)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MAX_UNREAD)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.bind((host, int(port)))
         sock.listen(BACKLOG)

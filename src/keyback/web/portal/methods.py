@@ -30,7 +30,7 @@ from keyback.web.ui.context import AppContext, note_refusal, redirect
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage, Page
 
-MOST_ANSWER = 8192  # a WebAuthn assertion with a large extension; everything else is far shorter
+MAX_ANSWER = 8192  # a WebAuthn assertion with a large extension; everything else is far shorter
 
 
 async def _options(desk: AppContext, view: RecoveryView) -> tuple[MethodOption, ...]:
@@ -209,7 +209,7 @@ async def answer(request: Request) -> Response:
     if view is None or proof is None or proof.name == "recovery_contact" or not _may_go_on(view):
         note_refusal(request, "wrong_state")
         return redirect(f"/r/{handle}")
-    typed, mark = (values["assertion"] or values["code"])[:MOST_ANSWER], values[shown.FIELD]
+    typed, mark = (values["assertion"] or values["code"])[:MAX_ANSWER], values[shown.FIELD]
     fits = shown.fits(desk.services.seals, mark) if mark else None
     try:
         code, left, new = await methods.answer(desk.services.db, proof, handle, typed, desk.here(request), fits=fits)

@@ -29,7 +29,7 @@ from keyback.web.ui.context import AppContext, note_refusal, redirect
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage, Page
 
-MOST_FAILING = 3
+MAX_FAILING = 3
 JOURNEYS = ("locked", "second_factor", "mailbox")
 
 
@@ -49,7 +49,7 @@ async def page(desk: AppContext, request: Request, view: RecoveryView, status: i
         if view.intake.journey == "locked":
             can = tuple(a.system for a in recovery_unlock.unlockable(o, desk.services.connectors))
             why = lockouts.locks(tx, o.person.id, desk.services.rules)
-            return o, can, why, lockouts.stale_password_sources(tx, o.person.id)[:MOST_FAILING]
+            return o, can, why, lockouts.stale_password_sources(tx, o.person.id)[:MAX_FAILING]
         if view.intake.journey == "second_factor":
             maker, challenge = _maker(desk), replace_passkey.waiting(tx, handle)
             asked = (

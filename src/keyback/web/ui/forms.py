@@ -11,10 +11,10 @@ from starlette.requests import ClientDisconnect, Request
 
 from keyback.web.http import bounds
 
-MOST_FIELDS = 40
+MAX_FIELDS = 40
 JUDGED = frozenset({"identifier", "password", "current_password", "new_password", "new_password_again"})
 """Fields whose own rules refuse a NUL byte, in better words."""
-MOST_DEPTH = 20
+MAX_DEPTH = 20
 FORM_TOKEN = "form_token"  # noqa: S105 - a name
 """A field that any form may hold: which session it was drawn for. Kept in the scope, under the same name."""
 FLAT = frozenset({str, int, float, bool, type(None)})
@@ -53,7 +53,7 @@ def parse_form(body: bytes, single: Sequence[str], many: Sequence[str] = ()) -> 
     """As `read_form`, from the body's bytes. Each field is cut to what its reader has use for."""
     try:
         text = body.decode("ascii")
-        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MOST_FIELDS)
+        pairs = parse_qsl(text, keep_blank_values=True, errors="strict", max_num_fields=MAX_FIELDS)
     except ValueError:
         raise BadForm(422, "not_text") from None
     out: dict[str, str] = dict.fromkeys(single, "")
@@ -86,7 +86,7 @@ def parse_json(body: bytes) -> dict[str, Any]:
         raise BadForm(400, "not_json") from None
     if not isinstance(value, dict):
         raise BadForm(422, "not_an_object")
-    if not FLAT.issuperset(map(type, value.values())) and _depth(value) > MOST_DEPTH:
+    if not FLAT.issuperset(map(type, value.values())) and _depth(value) > MAX_DEPTH:
         raise BadForm(422, "too_deep")
     return value
 
@@ -96,7 +96,7 @@ def _depth(value: Any) -> int:
     while level:
         depth += 1
         level = [y for x in level if isinstance(x, dict | list) for y in (x.values() if isinstance(x, dict) else x)]
-        if depth > MOST_DEPTH:
+        if depth > MAX_DEPTH:
             break
     return depth
 

@@ -17,7 +17,7 @@ from keyback.web.ui.shown import mark_of, same
 LENGTH = 22
 LENGTHS = {LINK: LENGTH, WAITING: 43, TICKET: 32}
 LIFE_S = {LINK: 3600, WAITING: 600, TICKET: 600}
-MOST = 5
+MAX_LINKS = 5
 
 
 def readable(token: str, cookie: str = LINK) -> bool:
@@ -27,7 +27,7 @@ def readable(token: str, cookie: str = LINK) -> bool:
 
 def _open(desk: AppContext, request: Request, cookie: str) -> list[str]:
     """The tokens of this browser, the one that was opened last first."""
-    return [t for t in desk.cookies.get(request, cookie).split("~")[:MOST] if readable(t, cookie)]
+    return [t for t in desk.cookies.get(request, cookie).split("~")[:MAX_LINKS] if readable(t, cookie)]
 
 
 def others(desk: AppContext, request: Request, cookie: str) -> bool:
@@ -38,7 +38,7 @@ def others(desk: AppContext, request: Request, cookie: str) -> bool:
 def keep(desk: AppContext, request: Request, response: Response, token: str, cookie: str = LINK) -> None:
     """Puts a token beside those of other tabs; the oldest falls out."""
     before = [t for t in _open(desk, request, cookie) if t != token]
-    desk.cookies.put(response, cookie, "~".join([token, *before][:MOST]), max_age=LIFE_S[cookie])
+    desk.cookies.put(response, cookie, "~".join([token, *before][:MAX_LINKS]), max_age=LIFE_S[cookie])
 
 
 def enter(desk: AppContext, request: Request, token: str, path: str) -> Response:
