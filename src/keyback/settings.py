@@ -224,6 +224,7 @@ def plain_origin(value: str) -> str:
         host, port = parts.hostname or "", parts.port
         if not host.isascii():
             host = idna.encode(host, uts46=True).decode("ascii")
+        host = host.removesuffix(".")
     except ValueError:  # of the port, of the brackets, or of IDNA
         raise wrong from None
     if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:

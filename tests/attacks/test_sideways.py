@@ -170,6 +170,11 @@ def test_no_redirect_is_built_from_the_request(make_kit: Make) -> None:
     ("public", "origin", "ours"),
     [
         ("https://recover.example.com", "https://recover.example.com", True),
+        ("https://recover.example.com", "HTTPS://Recover.example.com.:443", True),
+        ("https://recover.example.com", "https://recover.example.com:80", False),
+        ("https://recover.example.com", "https://recover.example.com@evil.example", False),
+        ("https://recover.example.com", "https://recover.example.com.evil.example", False),
+        ("https://recover.example.com", "null", False),
         ("https://recover.example.com", "http://recover.example.com", False),
         ("https://recover.example.com", "recover.example.com", False),
         ("https://recover.example.com", "https://evil.example", False),

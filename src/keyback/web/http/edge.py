@@ -1,7 +1,8 @@
 """The outermost layer: who may talk to us and how. Plain ASGI, so that the intake costs next to nothing.
 
-Headers, address and body are bounded before anything reads them (O2, O3, O5; `bounds`), host names other than ours are
-refused (C1), unsafe methods must come from our own pages (CSRF), and every answer carries the same strict headers.
+Headers, address and body are bounded before anything reads them (O2, O3, O5; `bounds`), hosts other than ours are
+refused (C1; `hosts`) but for health checks, which come by address, unsafe methods must come from our own pages (CSRF),
+and every answer carries the same strict headers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import structlog
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from keyback.web.http import bounds
+from keyback.web.http import bounds, hosts
 from keyback.web.http.access_log import REFUSED
 from keyback.web.http.cookies import Cookies
 
@@ -26,6 +27,8 @@ CSP = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
+HEALTH = frozenset({"/healthz", "/readyz"})
+"""What load balancers ask by address, or without a Host at all; the answers are the same for everybody."""
 
 
 class TooLong(Exception):
@@ -58,11 +61,12 @@ class RequestGuard:
         self._error = error or (lambda _, status: PlainTextResponse(f"{status}\n", status))
         self._hot = hot or {}
         self._cookies = Cookies(parts.scheme == "https")
-        self._hosts = {parts.netloc.lower().encode()}
-        if parts.hostname in ("127.0.0.1", "localhost"):
-            self._hosts |= {f"{h}:{parts.port or 80}".encode() for h in ("127.0.0.1", "localhost")}
-        scheme = parts.scheme.encode()
-        self._origins = {scheme + b"://" + host for host in self._hosts}
+        self._scheme = parts.scheme
+        own = hosts.place_of(parts.netloc, parts.scheme)
+        self._places = {own}
+        if own is not None and own[0] in ("127.0.0.1", "localhost"):
+            self._places |= {(h, own[1]) for h in ("127.0.0.1", "localhost")}
+        self._usual = parts.netloc.encode()
         headers = {
             "content-security-policy": CSP,
             "referrer-policy": "no-referrer",
@@ -128,10 +132,10 @@ class RequestGuard:
 
     def _refuse(self, scope: Scope) -> int:
         host = origin = site = cookie = b""
-        hosts = 0
+        named = 0
         for k, v in scope["headers"]:
             if k == b"host":
-                host, hosts = v.lower(), hosts + 1
+                host, named = v, named + 1
             elif k == b"origin":
                 origin = v
             elif k == b"sec-fetch-site":
@@ -144,7 +148,9 @@ class RequestGuard:
                 length = bounds.size(v, MAX_BODY)
                 if length is None or length > MAX_BODY:
                     return 400 if length is None else 413
-        if hosts != 1 or host not in self._hosts:
+        if (named != 1 or not self._is_ours(host)) and (
+            scope["path"] not in HEALTH or scope["method"] not in ("GET", "HEAD")
+        ):
             return 421
         if scope["method"] not in METHODS:
             return 405
@@ -153,6 +159,12 @@ class RequestGuard:
         if scope["method"] == "POST" and not self._ours(scope["path"], origin, site, cookie):
             return 403
         return 0
+
+    def _is_ours(self, host: bytes) -> bool:
+        if host == self._usual:  # as nearly all requests say it
+            return True
+        place = hosts.place_of(host.decode("utf-8", "replace"), self._scheme)
+        return place is not None and place in self._places
 
     def _ours(self, path: str, origin: bytes, site: bytes, cookie: bytes) -> bool:
         """Whether a POST may be trusted to come from our own page: by Sec-Fetch-Site, else by Origin. The API takes
@@ -164,7 +176,8 @@ class RequestGuard:
             # here either changes nothing for anybody known, or needs a SameSite cookie that no foreign page can send.
             return path in self._hot or bool(self._cookies.read(cookie))
         if origin:
-            return origin.lower() in self._origins
+            scheme, place = hosts.origin_of(origin.decode("utf-8", "replace"))
+            return scheme == self._scheme and place is not None and place in self._places
         return path.startswith("/api/")
 
 
