@@ -24,7 +24,7 @@ from playwright.sync_api import BrowserContext, Error, Page, expect
 from keyback.channels.mail.kinds import SUBJECTS
 from keyback.demo.company import COMPANY, STAFF
 from keyback.locale import gettext
-from keyback.web.ui.rendering import moment
+from keyback.locale.dates import moment
 from tests.e2e.site import Someone
 from tests.e2e.steps import fits
 from tests.e2e.ways_steps import answer, look_again, pick

@@ -8,6 +8,7 @@ from dataclasses import fields, is_dataclass, replace
 from functools import cache
 from html.parser import HTMLParser
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import gallery
 import pytest
@@ -17,9 +18,10 @@ from markupsafe import Markup
 
 from keyback.locale import HERE as LOCALES
 from keyback.locale import catalog
+from keyback.locale.dates import moment, zone_name
 from keyback.web.portal import pages
 from keyback.web.ui.page import Page, Shell
-from keyback.web.ui.rendering import HERE, Renderer, moment, safe_url, span, translate
+from keyback.web.ui.rendering import HERE, Renderer, safe_url, span, translate
 from tests.each import each
 
 VOID = {"meta", "link", "input", "br", "hr", "img", "path", "circle"}
@@ -268,6 +270,8 @@ def test_errors_lead_to_their_field() -> None:
 def test_times() -> None:
     assert moment("en", gallery.AT, RENDERER.zone) == "24 Nov, 14:02"
     assert moment("zh_CN", gallery.AT, RENDERER.zone) == "11月24日14:02"
+    zones = [zone_name(locale, ZoneInfo(key)) for key in ("Asia/Shanghai", "UTC") for locale in ("en", "zh_CN")]
+    assert zones == ["China time", "北京时间", "UTC", "UTC"], "as in mails"
     assert [span("en", s) for s in (552, 48, 60, 0, -5, 3720)] == [
         "9 min 12 s",
         "48 s",

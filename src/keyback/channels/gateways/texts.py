@@ -17,19 +17,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
-
-from babel.dates import format_datetime
 
 from keyback.application.ports.channels import BadMessage, Message, MessageKind
 from keyback.channels.sanitize import URL
 from keyback.domain.people.phone import is_e164
 from keyback.domain.secret import Secret
 from keyback.locale import LOCALES, gettext
+from keyback.locale.dates import moment
 
-SHORT = {"zh_CN": "M月d日HH:mm", "en": "d MMM, HH:mm"}
 # How chat services name their people. They read `@all`, `a|b` and `a,b` as more than one person.
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}\Z")
 
@@ -195,8 +192,7 @@ class PhoneTexts:
     def _when(self, ms: object, locale: str) -> str:
         if not isinstance(ms, int):
             raise TypeError
-        moment = datetime.fromtimestamp(ms // 1000, self._zone)
-        return format_datetime(moment, SHORT[locale], tzinfo=self._zone, locale=locale)
+        return moment(locale, ms, self._zone)
 
     def _own(self, url: object) -> str:
         """A link of ours; built from `public_url` or not sent at all."""

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from babel.dates import get_timezone_name
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import escape
 
@@ -26,16 +24,10 @@ from keyback.channels.mail.kinds import PLACES, SUBJECTS, WORDS
 from keyback.channels.mail.mime import Skeleton, place
 from keyback.channels.sanitize import URL, isolate, safe_login, safe_name, safe_source
 from keyback.locale import LOCALES, gettext
+from keyback.locale.dates import moment, same_day, zone_name
 
 TEMPLATES = Path(__file__).parent / "templates"
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-
-_MONTHS = (
-    *("January", "February", "March", "April", "May", "June"),
-    *("July", "August", "September", "October", "November", "December"),
-)
-# What people call these zones; every other name comes from the CLDR by way of Babel.
-_ZONES = {("Asia/Shanghai", "zh_CN"): "北京时间", ("Europe/London", "en"): "UK time"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +99,7 @@ class MailComposer:
         for locale in LOCALES:
             if not company.get(locale) or not helpdesk.get(locale):
                 raise ValueError(f"company and help desk need a text for {locale}")
-            self._prepare(locale, company[locale], helpdesk[locale], timezone)
+            self._prepare(locale, company[locale], helpdesk[locale])
         self._tell: dict[MessageKind, Callable[[Message, str, _Values], None]] = {
             MessageKind.RECOVERY: self._recovery,
             MessageKind.LOGINS: self._logins,
@@ -158,7 +150,7 @@ class MailComposer:
 
     # ── once, at start ──────────────────────────────────────────────────────
 
-    def _prepare(self, locale: str, company: str, helpdesk: str, timezone: str) -> None:
+    def _prepare(self, locale: str, company: str, helpdesk: str) -> None:
         def _(message: str, **values: object) -> str:
             return gettext(locale, message, **values)
 
@@ -196,7 +188,7 @@ class MailComposer:
         head, rest = row.split(place("label"))
         self._rows[locale] = (head, *rest.split(place("value")))  # type: ignore[assignment]
         self._tone[locale] = (
-            _zone_name(timezone, locale),
+            zone_name(locale, self._zone),
             {k: _(v) for k, v in WORDS.items()},
         )
 
@@ -353,11 +345,8 @@ class MailComposer:
 
     def _time(self, ms: int, locale: str, asked: int | None = None) -> str:
         """`24 November, 14:02`; the clock alone when it is the day of `asked`."""
-        t = datetime.fromtimestamp(ms // 1000, self._zone)
-        clock = f"{t.hour:02}:{t.minute:02}"
-        if asked is not None and datetime.fromtimestamp(asked // 1000, self._zone).date() == t.date():
-            return clock
-        return f"{t.month}月{t.day}日{clock}" if locale == "zh_CN" else f"{t.day} {_MONTHS[t.month - 1]}, {clock}"
+        same = asked is not None and same_day(ms, asked, self._zone)
+        return moment(locale, ms, self._zone, "clock" if same else "long")
 
 
 def _detail(value: object) -> str:
@@ -365,13 +354,6 @@ def _detail(value: object) -> str:
     head, mark, domain = str(value).partition("•••@")
     plain = f"{head}@{domain}"
     return str(value) if mark and safe_login(plain) == plain else safe_name(value) or "?"
-
-
-def _zone_name(timezone: str, locale: str) -> str:
-    if timezone in {"UTC", "Etc/UTC"}:
-        return "UTC"
-    name = get_timezone_name(ZoneInfo(timezone), width="long", zone_variant="generic", locale=locale)
-    return _ZONES.get((timezone, locale)) or name.replace(" Time", " time")
 
 
 def _safe_url(url: str) -> bool:

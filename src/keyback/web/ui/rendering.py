@@ -16,20 +16,19 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from babel.dates import get_timezone_name
 from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from keyback.application.origin import device_words, plain_address
-from keyback.locale import gettext
+from keyback.locale import LOCALES, gettext
+from keyback.locale.dates import moment, zone_name
 from keyback.web.ui.page import Page, Shell
 
 HERE = Path(__file__).parents[1]
 MEDIA_TYPES = MappingProxyType(
     {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 )
-MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,14 +57,6 @@ def translate(locale: str, message: str, **values: object) -> Markup:
     """The text in `locale`, escaped, with escaped values in its places; values that are markup already stay so."""
     text = escape(gettext(locale, message))
     return text.format(**values) if values else text
-
-
-def moment(locale: str, at: int, zone: ZoneInfo) -> str:
-    """`24 Nov, 14:02` or `11月24日14:02` for an instant in ms."""
-    t = datetime.fromtimestamp(at / 1000, zone)
-    if locale == "zh_CN":
-        return f"{t.month}月{t.day}日{t:%H:%M}"
-    return f"{t.day} {MONTHS[t.month - 1]}, {t:%H:%M}"
 
 
 def span(locale: str, seconds: int) -> str:
@@ -98,7 +89,7 @@ class Renderer:
     def __init__(self, *, time_zone: str = "UTC") -> None:
         self.zone = ZoneInfo(time_zone)
         self.static = load_static()
-        self._zone_names = {locale: _zone_name(self.zone, locale) for locale in ("zh_CN", "en")}
+        self._zone_names: dict[str, str] = {locale: zone_name(locale, self.zone) for locale in LOCALES}
         self._env = env = Environment(
             loader=PrefixLoader({p.parent.name: FileSystemLoader(p) for p in HERE.glob("*/templates")}),
             autoescape=True,
@@ -133,13 +124,6 @@ class Renderer:
         """Compile every template now, so that no first visitor waits for it."""
         for name in self._env.list_templates(extensions=["html"]):
             self._env.get_template(name)
-
-
-def _zone_name(zone: ZoneInfo, locale: str) -> str:
-    """What people call the zone; Chinese readers know theirs as Beijing's."""
-    if zone.key in ("Asia/Shanghai", "PRC") and locale == "zh_CN":
-        return "北京时间"
-    return get_timezone_name(zone, locale=locale, width="long")
 
 
 def _locale(context: Context) -> str:

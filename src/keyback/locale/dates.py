@@ -1,0 +1,58 @@
+"""Times as people read them: in their language, in the company's time zone, spelled by Babel from the CLDR."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import lru_cache
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_datetime, get_timezone_name
+
+Form = Literal["long", "short", "clock"]
+# Day before month and 24 hours in both languages: what is read in a hurry must not be taken for another day.
+PATTERNS: dict[tuple[str, Form], str] = {
+    ("en", "long"): "d MMMM, HH:mm",
+    ("en", "short"): "d MMM, HH:mm",
+    ("zh_CN", "long"): "M月d日HH:mm",
+    ("zh_CN", "short"): "M月d日HH:mm",
+    ("en", "clock"): "HH:mm",
+    ("zh_CN", "clock"): "HH:mm",
+}
+# What people call these zones; every other name is the CLDR's.
+ZONES = {("Asia/Shanghai", "zh_CN"): "北京时间", ("PRC", "zh_CN"): "北京时间", ("Europe/London", "en"): "UK time"}
+_babel = lru_cache(maxsize=None)(Locale.parse)
+
+
+def moment(locale: str, at: int, zone: ZoneInfo, form: Form = "short") -> str:
+    """`24 Nov, 14:02` or `11月24日14:02`.
+
+    Args:
+        at: ms.
+        form: `long` spells the month out, `clock` is the time of day alone.
+
+    Raises:
+        OverflowError, OSError, ValueError: no instant that a calendar has.
+    """
+    return _moment(locale, at // 60_000, zone, form)
+
+
+@lru_cache(maxsize=4096)  # mails of one batch tell the same minutes
+def _moment(locale: str, minute: int, zone: ZoneInfo, form: Form) -> str:
+    return format_datetime(
+        datetime.fromtimestamp(minute * 60, zone), PATTERNS[locale, form], tzinfo=zone, locale=_babel(locale)
+    )
+
+
+def same_day(one: int, other: int, zone: ZoneInfo) -> bool:
+    """Whether two instants (ms) are on one day there."""
+    return datetime.fromtimestamp(one // 1000, zone).date() == datetime.fromtimestamp(other // 1000, zone).date()
+
+
+def zone_name(locale: str, zone: ZoneInfo) -> str:
+    """What people call a time zone, such as `China time`."""
+    if zone.key in {"UTC", "Etc/UTC"}:
+        return "UTC"
+    name = get_timezone_name(zone, width="long", zone_variant="generic", locale=_babel(locale))
+    return ZONES.get((zone.key, locale)) or name.replace(" Time", " time")
