@@ -159,7 +159,9 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     yield "forgot-locked", p.Forgot(systems=SYSTEMS[:1], journey="locked"), one
     yield "forgot-second-factor", p.Forgot(systems=SYSTEMS, journey="second_factor"), one
     yield "forgot-mailbox", p.Forgot(systems=SYSTEMS, journey="mailbox"), one
-    for i, error in enumerate((p.IDENTIFIER_EMPTY, p.IDENTIFIER_LONG, p.IDENTIFIER_MALFORMED)):
+    for i, error in enumerate(
+        (p.IDENTIFIER_EMPTY, p.IDENTIFIER_LONG, p.IDENTIFIER_MALFORMED, p.IDENTIFIER_SEVERAL, p.IDENTIFIER_SPACES)
+    ):
         yield f"forgot-error-{i}", p.Forgot(SYSTEMS, error=error, identifier="a b", system="tryton"), one
     yield "find", p.Find(), plain
     yield "find-error", p.Find(error=p.MAIL_MALFORMED, identifier="chenyu"), plain

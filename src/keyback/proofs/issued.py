@@ -12,6 +12,7 @@ from typing import ClassVar
 
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
 from keyback.domain.challenges.prompt import SHORT_DIGITS, SHORT_LIFE, short_code
+from keyback.domain.challenges.typed import digits
 from keyback.domain.people.person import Contact
 from keyback.domain.policy.rules import ProofClass
 from keyback.proofs import question
@@ -41,7 +42,7 @@ class IssuedCode(ABC):
 
     async def verify(self, asked: Sequence[PendingChallenge], answer: str, now: int) -> Verdict:
         """Compares with each live question's code, each in constant time; a code means nothing without its question."""
-        typed = question.digits(answer, SHORT_DIGITS)
+        typed = digits(answer, SHORT_DIGITS)
         if typed is None:
             return Verdict(code="not_a_code")
         right: PendingChallenge | None = None

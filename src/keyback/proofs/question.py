@@ -1,4 +1,4 @@
-"""What every proof makes sure of before it looks at an answer, and how typed codes are read.
+"""What every proof makes sure of before it looks at an answer.
 
 Storage hands over live questions and enrolments only; a proof looks again, so that no slip elsewhere opens a way.
 """
@@ -14,9 +14,6 @@ from keyback.domain.people.person import Contact
 
 Carrier = Literal["", "mail", "sms", "im"]
 Enrolled = TypeVar("Enrolled", Contact, Factor)
-READ = 64  # characters of a typed code that are looked at; the longest code has 20
-# Full-width digits, hyphen and spaces, as Chinese keyboards make them. No other script's digits: they are never sent.
-_KEYS = str.maketrans("０１２３４５６７８９－　", "0123456789- ")
 
 
 def contacts(holder: Enrolments, fits: Callable[[Contact], bool]) -> Iterator[Contact]:
@@ -54,11 +51,3 @@ def meant(a: PendingChallenge, enrolled: Sequence[Enrolled], now: int) -> Enroll
             good = e.state in ("active", "confirmed") or (a.prompt.purpose == "enrol" and e.state == "pending")
             return e if good and (a.prompt.purpose != "recovery" or e.usable_from <= now) else None
     return None
-
-
-def digits(typed: str, count: int) -> str | None:
-    """So many digits out of what was typed or pasted; spaces and hyphens fall away. None when it cannot be a code."""
-    if len(typed) > READ:
-        return None
-    plain = "".join(c for c in typed.translate(_KEYS) if not c.isspace() and c != "-")
-    return plain if len(plain) == count and plain.isascii() and plain.isdigit() else None

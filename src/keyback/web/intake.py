@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -22,6 +23,8 @@ from keyback.application.origin import Origin, network_of
 from keyback.application.ports.storage import StorageDown
 from keyback.application.recovery import start
 from keyback.domain.errors import BadInput
+from keyback.domain.people.pasted import pasted
+from keyback.locale import TAG
 from keyback.web.http.cookies import DEVICE
 from keyback.web.http.problems import Why, down, problem, why_down
 from keyback.web.portal import pages
@@ -33,11 +36,14 @@ API_PATH = "/api/v1/recoveries"
 JOURNEYS = frozenset({"password", "locked", "second_factor", "mailbox", "username"})
 API_JOURNEYS = frozenset({"password", "locked", "username"})  # the others end on pages of their own
 KEY_LENGTH = range(16, 256)
+LOCALE = re.compile(TAG)
 WRONG = {
     "empty": pages.IDENTIFIER_EMPTY,
     "too_long": pages.IDENTIFIER_LONG,
     "not_text": pages.IDENTIFIER_MALFORMED,
     "missing": pages.IDENTIFIER_EMPTY,
+    "several": pages.IDENTIFIER_SEVERAL,
+    "spaces": pages.IDENTIFIER_SPACES,
 }
 
 
@@ -76,7 +82,7 @@ async def _api(desk: AppContext, scope: Scope, receive: Receive) -> bytes | Resp
     values = parse_json(await _body(receive))
     if values.keys() - {"identifier", "journey", "system", "locale"}:
         raise BadForm(422, "unknown_field")
-    identifier = one_string(values, "identifier")
+    identifier = pasted(one_string(values, "identifier"))
     journey = one_string(values, "journey", required=False) or "password"
     system = one_string(values, "system", required=False)
     locale = one_string(values, "locale", required=False)
@@ -84,7 +90,7 @@ async def _api(desk: AppContext, scope: Scope, receive: Receive) -> bytes | Resp
         raise BadForm(422, "unknown_journey", "journey")
     if system and system not in desk.services.titles:
         raise BadForm(422, "unknown_system", "system")
-    if locale and locale.replace("_", "-") not in ("zh", "zh-CN", "en"):
+    if locale and not LOCALE.fullmatch(locale):
         raise BadForm(422, "unknown_locale", "locale")
     key = head.get(b"idempotency-key")
     started = await start.write_down(
@@ -171,12 +177,13 @@ async def _form(desk: AppContext, request: Request, receive: Receive, journey: s
         fits = wanted in JOURNEYS and (wanted == "username") == (journey == "username")
         if not fits or (values["system"] and values["system"] not in desk.services.titles):
             return _error(desk, request, 422)
-        if journey == "username" and "@" not in values["identifier"].strip().strip("@"):
-            raise BadInput("not_mail" if values["identifier"].strip() else "empty")
+        identifier = pasted(one_string(values, "identifier"))
+        if journey == "username" and "@" not in identifier.strip().strip("@"):
+            raise BadInput("not_mail" if identifier.strip() else "empty")
         started = await start.write_down(
             desk.services.db,
             desk.services.seals,
-            one_string(values, "identifier"),
+            identifier,
             journey=wanted,  # type: ignore[arg-type]
             system=values["system"],
             locale=desk.locale(request),

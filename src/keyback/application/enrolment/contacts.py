@@ -23,6 +23,7 @@ from keyback.domain import tokens
 from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt, prompt_token
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.people.factor import COOLING_OFF
+from keyback.domain.people.pasted import pasted
 from keyback.domain.people.person import Contact, ContactChannel, Person, canonicalize
 from keyback.domain.people.phone import e164
 from keyback.domain.policy.rules import Policy
@@ -50,7 +51,7 @@ def read_address(kind: Kind, typed: str, region: str = "") -> str:
     """The one form of an address.
 
     Raises:
-        BadInput: `not_mail`, `phone_not_understood`, `phone_without_messages` or `not_im`.
+        BadInput: of `pasted`; `not_mail`, `phone_not_understood`, `phone_without_messages` or `not_im`.
     """
     from email_validator import EmailNotValidError, validate_email  # here: few ever need it, and it takes its time
 
@@ -58,9 +59,11 @@ def read_address(kind: Kind, typed: str, region: str = "") -> str:
     if kind == "sms":
         return e164(text, region)
     if kind == "im":
+        text = pasted(text)
         if not IM_ID.match(text):
             raise BadInput("not_im")
         return text
+    text = pasted(text)
     canonicalize(text)
     try:
         validate_email(text, check_deliverability=False)

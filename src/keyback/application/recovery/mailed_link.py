@@ -20,6 +20,7 @@ from keyback.domain import tokens
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.challenges.prompt import Prompt
+from keyback.domain.challenges.typed import digits
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import channel_of
 from keyback.domain.policy.rules import Journey
@@ -183,7 +184,7 @@ async def try_code(db: Database, handle: str, typed: str, here: Here) -> tuple[C
         Refusal: `not_found` for a handle that does not exist or is over.
         StorageDown: nothing was compared; it fails closed (D13).
     """
-    code = ch.clean_code(typed)
+    code = digits(typed, ch.CODE_DIGITS)
     if code is None:
         return "not_a_code", await db.read(lambda tx: _left(tx, handle))
     key = duplicate_answers.key_of(db, LINK, handle, answer=code)

@@ -13,6 +13,7 @@ from keyback.application.throttling.mail_quota import Ask, may_send
 from keyback.domain import tokens
 from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt, short_code
 from keyback.domain.errors import BadInput, Refusal
+from keyback.domain.people.pasted import pasted
 from keyback.domain.people.person import Contact, canonicalize
 from keyback.domain.throttling.limits import MAILS_PER_HOUR, WINDOW_TRIES
 
@@ -34,12 +35,13 @@ def start_mailbox(tx: Tx, handle: str, address: str, here: Here) -> str:
     from email_validator import EmailNotValidError, validate_email  # here: few ever need it, and it takes its time
 
     o = open_recovery(tx, handle, here, "mailbox")
+    address = pasted(address)
     canonicalize(address)  # what cannot be an identifier is no address either
     try:
-        validate_email(address.strip(), check_deliverability=False)
+        validate_email(address, check_deliverability=False)
     except EmailNotValidError:
         raise BadInput("not_mail") from None
-    contact = Contact(tx.new_id(), o.person.id, "mail", address.strip(), "backup", "pending", "person", added_at=tx.now)
+    contact = Contact(tx.new_id(), o.person.id, "mail", address, "backup", "pending", "person", added_at=tx.now)
     allowed = may_send(tx, Ask(o.person.id, contact, "proven", code=True, typed=True))
     # Fewer than whoever is signed in gets: a recovery needs one.
     if allowed == "person" or tx.counters.get(f"mail/new/{o.person.id}").hour > MAILS_PER_HOUR:

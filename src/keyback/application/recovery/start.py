@@ -43,7 +43,7 @@ async def write_down(
     """Makes a request durable and looks nothing up.
 
     Args:
-        identifier: as typed.
+        identifier: as typed; what was pasted around it is taken off by `domain.people.pasted`.
         now: ms by this node's clock; used for show only, expiry is set by the worker.
         handle: derived from an idempotency key, else None.
 

@@ -16,6 +16,7 @@ from keyback.domain.units import HOUR, MINUTE
 LINK_LIFE = 60 * MINUTE  # hard maximum 24 h (N-R5)
 CODE_LIFE = 10 * MINUTE  # hard maximum 24 h by mail (N-R5); ten minutes as A-6.5.5 asks
 CODE_DIGITS = 8
+NUMBER_DIGITS = 2
 ADDRESS_PER_HOUR, ADDRESS_PER_DAY = 8, 24  # to one address, which several people may share
 PROVEN_PER_HOUR, PROVEN_PER_DAY = 6, 15  # beside these, messages asked for by a page that has proven something
 TYPED_PER_HOUR, TYPED_PER_DAY = 6, 10  # codes to addresses that somebody who has shown who they are typed
@@ -77,15 +78,3 @@ def holder_secret(key: bytes, handle: str) -> str:
 def match_number(key: bytes, handle: str) -> int:
     """The two-digit number that the waiting page shows, 10 to 99."""
     return 10 + int.from_bytes(_mac(key, "number", handle.encode())[:8], "big") % 90
-
-
-def clean_number(typed: str) -> int | None:
-    """The two digits that were typed (a phone's keyboard adds spaces); None when they cannot be the number."""
-    digits = typed.strip()
-    return int(digits) if len(digits) == 2 and digits.isascii() and digits.isdigit() else None
-
-
-def clean_code(typed: str) -> str | None:
-    """Eight digits out of what was typed or pasted (spaces and hyphens fall away); None when it cannot be a code."""
-    digits = typed.replace(" ", "").replace("-", "").replace("\u00a0", "").strip()
-    return digits if len(digits) == CODE_DIGITS and digits.isascii() and digits.isdigit() else None

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from keyback.application.ports.hashing import PasswordHasher
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
 from keyback.domain.challenges.prompt import SHORT_LIFE
+from keyback.domain.challenges.typed import MAX_TYPED, bare
 from keyback.domain.people.factor import CODES, SavedCode
 from keyback.domain.policy.rules import ProofClass
 from keyback.domain.secret import Secret
@@ -23,7 +24,6 @@ ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 SLOT, SECRET = 2, 16
 GROUP = 6
 _READ = str.maketrans("OIL", "011")
-_FULL = {c: c - 0xFEE0 for c in range(0xFF01, 0xFF5F)}  # full-width forms, as Chinese keyboards make them
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +122,9 @@ class RecoveryCode:
 
 def read(typed: str) -> tuple[str, Secret] | None:
     """Slot and secret of a typed code; None when it cannot be one."""
-    if len(typed) > question.READ:
+    if len(typed) > MAX_TYPED:
         return None
-    full = typed.translate(_FULL)
-    plain = "".join(c for c in full if not c.isspace() and c not in "-–—").upper().translate(_READ)
+    plain = bare(typed).upper().translate(_READ)
     if len(plain) != SLOT + SECRET or any(c not in ALPHABET for c in plain):
         return None
     return plain[:SLOT], Secret(plain[SLOT:])

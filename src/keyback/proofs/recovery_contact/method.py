@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
 from keyback.application.recovery.recovery_contact import STATEMENT
 from keyback.domain.challenges.prompt import CONTACT_LIFE, short_code
+from keyback.domain.challenges.typed import MAX_TYPED, digits
 from keyback.domain.policy.rules import ProofClass
 from keyback.proofs import question
 from keyback.proofs.question import Carrier
@@ -41,10 +42,10 @@ class RecoveryContact:
         return {"digits": _spoken(asked[0]) if asked else "0" * SPOKEN_DIGITS}
 
     async def verify(self, asked: Sequence[PendingChallenge], answer: str, now: int) -> Verdict:
-        if len(answer) > question.READ:
+        if len(answer) > MAX_TYPED:
             return Verdict(code="not_a_code")
         word, _, typed = answer.partition(f":{STATEMENT}:")
-        spoken = question.digits(typed, SPOKEN_DIGITS)
+        spoken = digits(typed, SPOKEN_DIGITS)
         if word != "confirm" or spoken is None:
             return Verdict(code="not_a_code")
         right: PendingChallenge | None = None

@@ -16,6 +16,7 @@ import segno
 
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
 from keyback.domain.challenges.prompt import SHORT_LIFE
+from keyback.domain.challenges.typed import digits
 from keyback.domain.people.factor import Factor
 from keyback.domain.policy.rules import ProofClass
 from keyback.proofs import question
@@ -43,7 +44,7 @@ class Totp:
 
     async def verify(self, asked: Sequence[PendingChallenge], answer: str, now: int) -> Verdict:
         """`replayed` for a right code whose step, or a later one, was taken already; `counter` is the step."""
-        typed = question.digits(answer, DIGITS)
+        typed = digits(answer, DIGITS)
         if typed is None:
             return Verdict(code="not_a_code")
         verdict = Verdict()
@@ -88,7 +89,7 @@ class Totp:
     def first_step(self, seed: str, typed: str, now: int) -> int | None:
         """The step of a code that shows that the app has the seed; None for a wrong one. Store it as the factor's
         counter, so that the same code does not sign in as well (M5)."""
-        code = question.digits(typed, DIGITS)
+        code = digits(typed, DIGITS)
         return None if code is None else _match(seed, code, now)
 
 

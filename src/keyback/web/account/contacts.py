@@ -120,7 +120,7 @@ async def add_one(request: Request) -> Response:
         if kind == "helper" and not name:
             raise BadInput("no_name")
         region = "CN" if desk.locale(request) == "zh_CN" else ""
-        address = contacts.read_address(kind, values["address"][:254], region)
+        address = contacts.read_address(kind, values["address"], region)
         contact_id = await desk.services.db.write(
             lambda tx: contacts.start(
                 tx, locking.own(tx, me.session), kind, address, name, origin, desk.services.policy.per_colleague

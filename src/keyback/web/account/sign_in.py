@@ -9,6 +9,7 @@ from starlette.routing import Route
 from keyback.application.ports.hashing import Busy
 from keyback.application.signin import sessions
 from keyback.application.signin import sign_in as signin_sign_in
+from keyback.domain.people.pasted import or_as_typed
 from keyback.domain.secret import Secret
 from keyback.web.account import contacts, devices, factors, lock, new_address, overview, questions, second_step
 from keyback.web.account import password as own_password
@@ -35,7 +36,14 @@ async def sign_in(request: Request) -> Response:
         return desk.page(request, SignIn("slow_down", 60, typed), 429)
     try:
         result = await signin_sign_in.sign_in(
-            s.db, s.gate, values["identifier"], Secret(values["password"]), origin, s.rules, s.leaked, browser=True
+            s.db,
+            s.gate,
+            or_as_typed(values["identifier"]),
+            Secret(values["password"]),
+            origin,
+            s.rules,
+            s.leaked,
+            browser=True,
         )
     except Busy:
         response = desk.page(request, SignIn("busy", 0, typed), 503)

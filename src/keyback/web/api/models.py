@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
+from keyback.locale import TAG
 from keyback.web.portal.pages import SystemState
 
 HANDLE = "^[A-Za-z0-9_-]{22}$"
@@ -45,8 +46,11 @@ class Start(Given):
     system: str | None = Field(
         None, max_length=40, description="Only this system, by its name in the configuration.", examples=["crm"]
     )
-    locale: Literal["zh", "zh-CN", "zh_CN", "en"] | None = Field(
-        None, description="Language in which you go on. Default: from Accept-Language."
+    locale: Annotated[str, StringConstraints(pattern=TAG)] | None = Field(
+        None,
+        description="Language in which you go on, Chinese or English, as a language tag (BCP 47); script and region "
+        "make no difference. Default: from Accept-Language.",
+        examples=["zh-CN"],
     )
 
 

@@ -80,8 +80,9 @@ class _HandedOn(Response):
         {
             400: ["not_json", "bad_idempotency_key"],
             422: [
-                "identifier_empty", "identifier_too_long", "identifier_not_text", "missing", "not_a_string", "not_text",
-                "unknown_field", "repeated_field", "unknown_journey", "unknown_system", "unknown_locale",
+                "identifier_empty", "identifier_too_long", "identifier_not_text", "identifier_several",
+                "identifier_spaces", "missing", "not_a_string", "not_text", "unknown_field", "repeated_field",
+                "unknown_journey", "unknown_system", "unknown_locale",
             ],
             429: ["slow_down"],
         },

@@ -14,6 +14,7 @@ from keyback.application.signin import second_step as signin_second_step
 from keyback.application.signin import sessions, step_up
 from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
+from keyback.domain.people.pasted import or_as_typed
 from keyback.domain.secret import Secret
 from keyback.web.api import models as m
 from keyback.web.api.auth import SESSION_TOKEN, Token, bearer, instant, limited
@@ -48,7 +49,7 @@ async def sign_in(request: Request, given: m.SignIn) -> m.SignedIn:
     await limited(desk, request, "sign_ins")
     s, password = desk.services, Secret(given.password.get_secret_value())
     result = await signin_sign_in.sign_in(
-        s.db, s.gate, given.identifier, password, desk.origin(request), s.rules, s.leaked
+        s.db, s.gate, or_as_typed(given.identifier), password, desk.origin(request), s.rules, s.leaked
     )
     if isinstance(result, signin_sign_in.NotSignedIn):
         status = 429 if result.reason == "slow_down" else 401

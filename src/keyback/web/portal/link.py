@@ -21,6 +21,7 @@ from keyback.application.ports.storage import Tx
 from keyback.application.recovery import cancel, extra_mail, mailed_link, recovery_contact
 from keyback.application.throttling import duplicate_answers
 from keyback.domain.challenges import challenge as ch
+from keyback.domain.challenges.typed import digits
 from keyback.web.portal import pages
 from keyback.web.portal.pages_link import LinkContinue, LinkOther, LinkPage, LinkProblem, LinkRenewed
 from keyback.web.ui import links
@@ -33,8 +34,8 @@ BROKEN = "-"  # in place of a name: what was opened cannot be a link
 
 async def enter(request: Request) -> Response:
     """GET `/l/{token}`: the token into a cookie, the reader to the page that it is for."""
-    desk, token = context_of(request), request.path_params["token"]
-    if not links.readable(token):
+    desk, token = context_of(request), links.in_address(request.path_params["token"])
+    if not token:
         return redirect(f"/link?{links.FIELD}={BROKEN}")
     return links.enter(desk, request, token, await desk.services.db.read(lambda tx: _page_for(tx, token)))
 
@@ -127,7 +128,8 @@ async def accept(request: Request) -> Response:
     seals, db = desk.services.seals, desk.services.db
     view = await db.read(lambda tx: mailed_link.look_at_link(tx, token))
     held = view.handle in _handles(desk, request)
-    number = ch.clean_number(values["number"])
+    typed = digits(values["number"], ch.NUMBER_DIGITS)
+    number = None if typed is None else int(typed)
     if not held and (number is None or (await _own(desk, request, view))[0]):
         return await _shown(desk, request, view, error=True)
     here = desk.here(request)
@@ -233,7 +235,7 @@ async def stop(request: Request) -> Response:
 
 
 ROUTES = [
-    Route("/l/{token:str}", enter, methods=["GET"]),
+    Route("/l/{token:path}", enter, methods=["GET"]),
     Route("/link", show, methods=["GET"]),
     Route("/link/accept", accept, methods=["POST"]),
     Route("/link/again", again, methods=["POST"]),

@@ -18,6 +18,8 @@ FORGOT = ("password", "locked", "second_factor", "mailbox")
 IDENTIFIER_EMPTY = "Type your email or user name."
 IDENTIFIER_LONG = "That is longer than any email or user name can be. Check what you typed."
 IDENTIFIER_MALFORMED = "That cannot be an email or user name. Check it for stray characters."
+IDENTIFIER_SEVERAL = "There’s more than one address here. Type the one that’s registered."
+IDENTIFIER_SPACES = "There’s something beside the address. Type the address alone."
 MAIL_MALFORMED = "That doesn’t look like an email address. It needs an @ and a domain."
 """Message ids for `Forgot.error` and `Find.error`. They judge the form of what was typed, never whether it is known."""
 

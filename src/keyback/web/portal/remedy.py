@@ -219,7 +219,7 @@ async def mailbox(sent: Sent) -> dict[str, Any]:
 @_form("mailbox", "address")
 async def new_mailbox(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/mailbox/new`: a code to a new address."""
-    typed = sent.values["address"][:254]
+    typed = sent.values["address"]
     try:
         await sent.desk.services.db.write(lambda tx: replace_mailbox.start_mailbox(tx, sent.handle, typed, sent.here))
     except BadInput:
@@ -230,7 +230,7 @@ async def new_mailbox(sent: Sent) -> dict[str, Any]:
         error = e.code
     else:
         return {}
-    return {"error": error, "typed": "".join(c for c in typed if c.isprintable())}
+    return {"error": error, "typed": "".join(c for c in typed[:254] if c.isprintable())}
 
 
 @_form("mailbox", "code")

@@ -79,7 +79,9 @@ def parse_json(body: bytes) -> dict[str, Any]:
         BadForm: 400 for what is not JSON, 422 for JSON of another shape.
     """
     try:
-        value = DECODER.decode(body.decode())
+        value = DECODER.decode(
+            body.decode("utf-8-sig")
+        )  # some clients put a byte order mark first (RFC 8259 section 8.1)
     except BadForm:
         raise
     except (ValueError, RecursionError):

@@ -6,6 +6,8 @@ worth nothing without the cookie.
 
 from __future__ import annotations
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,11 +20,20 @@ LENGTH = 22
 LENGTHS = {LINK: LENGTH, WAITING: 43, TICKET: 32}
 LIFE_S = {LINK: 3600, WAITING: 600, TICKET: 600}
 MAX_LINKS = 5
+_RUNS = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def readable(token: str, cookie: str = LINK) -> bool:
     """Whether something can be a token at all."""
     return len(token) == LENGTHS[cookie] and token.isascii() and all(c.isalnum() or c in "-_" for c in token)
+
+
+def in_address(said: str) -> str:
+    """The token in what follows `/l/`; empty where there is none. Mail programs and people take the full stop, bracket
+    or quote behind an address for a part of it."""
+    runs = _RUNS.findall(said)
+    token, more = (runs[0][:LENGTH], runs[0][LENGTH:]) if len(runs) == 1 else ("", "")
+    return token if readable(token) and not more.strip("-_") else ""
 
 
 def _open(desk: AppContext, request: Request, cookie: str) -> list[str]:
