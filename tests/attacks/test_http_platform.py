@@ -259,7 +259,7 @@ def test_the_method_cannot_be_overridden(site: Live) -> None:
         assert client.get("/forgot?_method=POST&identifier=maya").status_code == 200
         form = {"identifier": "maya", "_method": "GET"}
         assert client.post("/forgot", data=form).status_code == 422
-        for path in ("/link/accept", "/link/stop", "/sign-out", "/passwords/check"):
+        for path in ("/link/accept", "/link/fetch", "/sign-out", "/passwords/check"):
             assert client.get(path).status_code == 405, path
     assert waiting(site) == before
 

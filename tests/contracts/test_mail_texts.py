@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import email
 import email.policy
+import html
 import quopri
 import re
+from dataclasses import replace
 from email.header import decode_header
 from email.message import EmailMessage
 from functools import cache
@@ -30,7 +32,8 @@ FIXED = {  # the links of each kind, whatever the values are
     MessageKind.RECOVERY: {LINK, STOP},
     MessageKind.LOGINS: {f"{BASE}/sign-in"},
     MessageKind.ELSEWHERE: set(),
-    MessageKind.CHANGED: {f"{BASE}/help#stop"},
+    MessageKind.CHANGED: {STOP},
+    MessageKind.HOLD: {STOP},
     MessageKind.STOPPED: {f"{BASE}/forgot"},
     MessageKind.ROTATION: {f"{BASE}/forgot"},
     MessageKind.ACCOUNT_CHANGED: {STOP},
@@ -88,6 +91,7 @@ def letter(kind: MessageKind = MessageKind.RECOVERY, locale: str = "en", evil: s
             "at": ASKED,
             "systems": ((evil or "Zoho CRM", "done"), ("Tryton", "unsure")),
             "help_url": f"{BASE}/help#stop",
+            "stop_link": Secret(STOP),
         },
         MessageKind.STOPPED: {**who, "at": ASKED, "by": "owner"},
         MessageKind.ROTATION: {**who, "due_at": ASKED},
@@ -99,6 +103,14 @@ def letter(kind: MessageKind = MessageKind.RECOVERY, locale: str = "en", evil: s
             "detail": evil or "Tryton",
             "account_url": f"{BASE}/account",
             "stop_link": Secret(STOP),
+        },
+        MessageKind.HOLD: {
+            **who,
+            **seen,
+            "at": ASKED,
+            "until": ASKED + 900_000,
+            "stop_link": Secret(STOP),
+            "over": False,
         },
         MessageKind.ASKED: {**who, **seen, "at": ASKED, "what": "helper_asked", "stop_link": Secret(STOP)},
         MessageKind.MOVING: {
@@ -414,8 +426,9 @@ def test_chinese_subjects_arrive(kind: MessageKind) -> None:
         MessageKind.RECOVERY: "找回你在青屿仪器的账号",
         MessageKind.LOGINS: "你在青屿仪器的用户名",
         MessageKind.ELSEWHERE: "你在青屿仪器的密码要到这里改",
-        MessageKind.CHANGED: "你在青屿仪器的账号走完了一次找回",
-        MessageKind.STOPPED: "青屿仪器账号的找回已停掉",
+        MessageKind.CHANGED: "你在青屿仪器的账号已完成找回",
+        MessageKind.HOLD: "你的青屿仪器账号有一次找回正在等待",
+        MessageKind.STOPPED: "青屿仪器账号的找回已取消",
         MessageKind.ROTATION: "你在青屿仪器的密码该换了",
         MessageKind.ACCOUNT_CHANGED: "你在青屿仪器的账号，安全设置有变动",
         MessageKind.ASKED: "有人正在找回你在青屿仪器的账号",
@@ -678,9 +691,44 @@ def test_who_stopped_it() -> None:
     owner, operator = (
         body(parsed(letter(MessageKind.STOPPED, facts={"by": b})), "plain") for b in ("owner", "operator")
     )
-    assert "stop link in our mail" in owner
-    assert "help desk stopped it" in operator
-    assert "stop link in our mail" not in operator
+    assert "cancel link in our email" in owner
+    assert "help desk canceled it" in operator
+    assert "cancel link in our email" not in operator
+
+
+ENDING = ("hold", "asked", "account_changed", "signed_in", "moving", "changed")
+BUTTON = re.compile(r'<table [^>]*class="k-button( k-stop)?"[^>]*>.*?<a href="([^"]+)"[^>]*>([^<]+)</a>', re.S)
+
+
+@pytest.mark.covers("E13", "N-R12")
+@each("kind", ENDING)
+@each("locale", LOCALES)
+def test_what_ends_something_is_outlined_in_red_and_comes_last(kind: str, locale: str) -> None:
+    page = body(parsed(letter(MessageKind(kind), locale)), "html").split("</style>")[1]
+    (stop, link, _), *more = BUTTON.findall(page)
+    assert (stop, link, more) == (" k-stop", STOP, [])
+    assert "background" not in page[page.index("k-button k-stop") :].partition("</table>")[0]
+    heads = [html.unescape(h) for h in re.findall(r"<h2[^>]*>([^<]+)</h2>", page)]
+    assert page.rindex("<h2") < page.index("k-button k-stop"), "it is in the last section"
+    text = body(parsed(letter(MessageKind(kind), locale)), "plain")
+    assert text.index(STOP) > max(text.index(h) for h in heads)
+
+
+@each("kind", sorted(set(MessageKind) - set(ENDING), key=str))
+@each("locale", LOCALES)
+def test_no_button_in_the_colour_of_going_on_ends_anything(kind: MessageKind, locale: str) -> None:
+    if kind not in KINDS:
+        return  # for phones only
+    page = body(parsed(letter(kind, locale)), "html")
+    assert STOP not in [link for stop, link, _ in BUTTON.findall(page) if not stop]
+
+
+def test_a_reader_who_cannot_lock_the_account_is_shown_what_to_do() -> None:
+    told = letter(MessageKind.CHANGED)
+    facts = {k: v for k, v in told.facts.items() if k != "stop_link"}
+    m = parsed(replace(told, facts=facts))
+    assert f"{BASE}/help#stop" in body(m, "plain")
+    assert STOP not in body(m, "plain")
 
 
 def test_an_unknown_language_is_english_and_no_name_is_no_gap() -> None:

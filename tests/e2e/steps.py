@@ -50,6 +50,18 @@ def prove_by_link(page: Page, link: str) -> None:
     expect(page.locator("#new_password")).to_be_visible()
 
 
+def cancel(page: Page) -> None:
+    """Presses Cancel, which asks, and says yes."""
+    page.locator("main a[href$='/cancel']").click()
+    page.locator("form[action$='/cancel'] button").click()
+
+
+def was_not_me(page: Page) -> None:
+    """On the page of a mailed link: says no, and says it again on the page that asks."""
+    page.locator("main a[href^='/link/stop']").click()
+    page.locator("form[action='/link/stop'] button").click()
+
+
 def type_number(page: Page, number: str) -> None:
     """On the link's page in another browser."""
     page.locator("#number").fill(number)

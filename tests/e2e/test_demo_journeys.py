@@ -32,7 +32,7 @@ from tests.e2e.demo_steps import (
     take_place,
 )
 from tests.e2e.site import Someone
-from tests.e2e.steps import ask, choose, heading, recovery_link, sign_in
+from tests.e2e.steps import ask, cancel, choose, heading, recovery_link, sign_in
 from tests.e2e.ways_steps import alert, answer, held, look_again, mail_code, pick, use_passkey
 
 pytestmark = pytest.mark.slow
@@ -181,7 +181,7 @@ def test_a_lost_app_is_replaced_unless_the_owner_says_no(demo: Demo, phone: Phon
     by_saved_code(page, demo, who)
     stop_by(owner, waits(page, demo, who, 15)[who.mail])
     look_again(page)
-    heading(page, locale, "This recovery was stopped")
+    heading(page, locale, "This recovery was canceled")
     seen(page, "was-stopped")
     demo.told(who, "stopped")
     demo.unchanged(who)
@@ -222,7 +222,7 @@ def test_a_lost_mailbox_by_app_and_saved_code_waits_minutes(demo: Demo, phone: P
     by_saved_code(page, demo, who)
     waits(page, demo, who, 15)
     assert not demo.letters(who, "recovery"), "nothing that opens anything goes to the lost mailbox"
-    page.locator("form[action$='/cancel'] button").click()
+    cancel(page)
     page.locator("form[action$='/cancel']").wait_for(state="detached")
     seen(page, "cancelled")
     demo.unchanged(who)
@@ -309,7 +309,7 @@ def test_a_chat_message_waits_a_day_and_the_mailbox_says_no(demo: Demo, phone: P
     demo.told(who, "stopped")
     demo.later(DAY)
     look_again(page)
-    heading(page, locale, "This recovery was stopped")
+    heading(page, locale, "This recovery was canceled")
     demo.unchanged(who)
 
 
@@ -588,7 +588,7 @@ def test_a_phone_brings_a_new_mailbox_after_a_day_unless_the_old_one_says_no(
     stop_by(owner, links[who.mail])
     demo.told(who, "stopped")
     look_again(page)
-    heading(page, locale, "This recovery was stopped")
+    heading(page, locale, "This recovery was canceled")
     demo.unchanged(who)
 
     demo.afresh()

@@ -12,6 +12,7 @@ from keyback.locale import gettext
 from tests.e2e.site import NEW, Site, Someone
 from tests.e2e.steps import (
     ask,
+    cancel,
     choose,
     fits,
     heading,
@@ -23,6 +24,7 @@ from tests.e2e.steps import (
     to_password,
     to_result,
     type_number,
+    was_not_me,
 )
 
 Device = Callable[..., BrowserContext]
@@ -139,7 +141,7 @@ def test_a_strangers_mail_in_the_owners_browser_leads_back_to_their_own(
     fetched = recovery_link(site.mail(who, 4))
     mine.goto(theirs)
     assert not mine.locator("form[action='/link/fetch'] button").count(), "each email helps once"
-    mine.locator("form[action='/link/stop'] button").click()
+    was_not_me(mine)
     site.mail(who, 5)  # which tells of it
     mine.goto(f"/r/{own}")
     prove_by_link(mine, fetched)
@@ -178,10 +180,10 @@ def test_a_wrong_number_ends_the_link(site: Site, page: Page, device: Device) ->
     expect(page.locator(".notice-done")).to_contain_text("Sent again")  # it looks alike, but mails no second guess
     ask(page, who.mail)
     prove_by_code(page, site, who, 2)
-    phone.locator("form[action='/link/stop'] button").click()
-    heading(phone, "en", "This recovery is stopped")
+    was_not_me(phone)
+    heading(phone, "en", "This recovery is canceled")
     page.reload()
-    heading(page, "en", "This recovery was stopped")
+    heading(page, "en", "This recovery was canceled")
 
 
 @pytest.mark.slow
@@ -194,15 +196,15 @@ def test_it_was_not_me(site: Site, device: Device, locale: str) -> None:
     ask(stranger, who.key)
     mail = site.mail(who)
     owner.goto(stop_link(mail))
-    heading(owner, locale, "Stop this recovery?")
+    heading(owner, locale, "Cancel this recovery?")
     assert who.key in owner.locator(".facts").inner_text()
     stranger.reload()
     heading(stranger, "en", "Check your email")
     owner.locator("form[action='/stop'] button").click()
-    heading(owner, locale, "This recovery is stopped")
+    heading(owner, locale, "This recovery is canceled")
     assert site.mail(who, 2)["links"] is not None
     owner.goto(recovery_link(mail))
-    ended(owner, locale, "This recovery was stopped", "Start again")
+    ended(owner, locale, "This recovery was canceled", "Start again")
     stranger.locator("#code").fill(mail["codes"][0])
     stranger.locator("form[action$='/code'] button").click()
     expect(stranger.locator("#code-error")).to_be_visible()
@@ -213,10 +215,10 @@ def test_stopping_where_it_began(site: Site, page: Page) -> None:
     who = site.person()
     ask(page, who.mail)
     link = recovery_link(site.mail(who))
-    page.locator("form[action$='/cancel'] button").click()
-    heading(page, "en", "This recovery is stopped")
+    cancel(page)
+    heading(page, "en", "This recovery is canceled")
     page.goto(link)
-    ended(page, "en", "This recovery was stopped", "Start again")
+    ended(page, "en", "This recovery was canceled", "Start again")
 
 
 @pytest.mark.covers("C20")

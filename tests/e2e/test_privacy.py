@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from tests.e2e.site import NEW, OLD, Site
-from tests.e2e.steps import ask, choose, heading, recovery_link, sign_in, stop_link
+from tests.e2e.steps import ask, cancel, choose, heading, recovery_link, sign_in, stop_link
 
 Device = Callable[..., BrowserContext]
 
@@ -101,8 +101,8 @@ def test_nobody_can_tell_who_has_an_account(site: Site, device: Device, locale: 
     answers = {p.context.request.get(f"/r/{handles[w]}/status").text() for w, p in pages.items()}
     assert len(answers) == 1
     for page in pages.values():
-        page.locator("form[action$='/cancel'] button").click()
-        heading(page, words, "This recovery is stopped")
+        cancel(page)
+        heading(page, words, "This recovery is canceled")
     same(pages)
 
 
@@ -125,5 +125,5 @@ def test_mail_alone_is_not_enough_for_some(site: Site, page: Page) -> None:
     heading(page, "en", "One more proof, please")
     assert page.url.endswith(handle)
     assert not page.locator("#new_password").count()
-    page.locator("form[action$='/cancel'] button").click()
-    heading(page, "en", "This recovery was stopped")
+    cancel(page)
+    heading(page, "en", "This recovery was canceled")

@@ -120,12 +120,12 @@ def test_a_lost_mailbox_by_phone_waits_a_day_and_the_mailbox_can_stop_it(
     held(page, locale, short=False)
     fits(page)
     expect(page.locator("main")).to_contain_text(
-        gettext(locale, "Changing where your mail goes is a big step. Everybody on your record now has time to say no.")
+        gettext(locale, "Changing where your email goes is a big step. Everyone on your record now has time to cancel.")
     )
     stop_by_notice(owner, notice_link(site.mail(who)["text"]))
     look_again(page)
     expect(page.locator("form[action$='/mailbox/new']")).to_have_count(0)
-    heading(page, locale, "This recovery was stopped")
+    heading(page, locale, "This recovery was canceled")
 
     site.later(minutes=5)  # nobody stops the second one
     by_phone(page, site, who, phone, 2)
@@ -331,6 +331,7 @@ def test_a_colleague_who_says_no_is_believed(site: Site, device: Device) -> None
     mail_code(page, site, who)
     pick(page, "recovery_contact")
     friend.goto(recovery_link(site.mail(other)))
+    friend.locator("main a[href^='/vouch/refuse']").click()
     friend.locator("form[action='/vouch/refuse'] button").click()
     heading(friend, "en", "Good that you said so")
     page.locator("main a.button").click()

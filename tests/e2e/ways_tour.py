@@ -53,6 +53,8 @@ def tour(site: Site, device: Device, locale: str, width: int) -> Iterator[tuple[
     friend.locator("form[action='/vouch'] button").click()
     friend.locator(ERRORS).first.wait_for()
     yield "vouch-wrong", friend
+    friend.locator("main a[href^='/vouch/refuse']").click()
+    yield "vouch-refuse", friend
     friend.locator("form[action='/vouch/refuse'] button").click()
     yield "vouch-refused", friend
     page.goto(f"/r/{handle}")

@@ -121,6 +121,7 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     yield "new-code", w.NewCode(f"/r/{HANDLE}", "K7QF2M-9X3B1T-ZZ81AC")
     yield "new-code-due", w.NewCode("/forgot", "K7QF2M-9X3B1T-ZZ81AC", "due")
     yield "vouch", w.Confirm("陈伟", AT, "203.0.113.7", "Windows, Chrome", error="wrong", tries_left=2)
+    yield "vouch-refuse", w.Refuse("陈伟")
     yield "unlock", r.Unlock(HANDLE, username, ("Keyback", "Demo CRM"), ("Demo CRM",))
     stale = StalePasswordSource("203.0.113.7", "iOS, Mobile Safari", 17, AT - 86_400_000, AT, True)
     why = (Lock("fixed", AT), Lock("off"), Lock("system"))
@@ -193,6 +194,8 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     yield "link-fetched", pl.LinkRenewed(HANDLE, fetched=True), one
     yield "link-continue", pl.LinkContinue(HANDLE), one
     yield "stop", p.StopPage(username, AT, source, device), plain
+    yield "stop-by-link", p.StopPage(username, AT, source, device, by_link=True), replace(plain, of="m4rk")
+    yield "cancel", p.Cancel(HANDLE), one
     yield "stopped", p.Stopped(), plain
     yield "stopped-waiting", p.Stopped(proven=True), plain
     yield "stopped-here", p.Stopped(by_mail=False), plain

@@ -124,6 +124,7 @@ def outside() -> Iterator[tuple[str, Page]]:
     for problem in ("", "over", "accepted", "declined"):
         yield f"invited-{problem or 'open'}", c.Invited("陈伟", AT, problem)  # type: ignore[arg-type]
     yield "wasnt-me", a.Lock("/wasnt-me", "", "maya.okafor", ADDED)
+    yield "wasnt-me-elsewhere", a.Lock("/wasnt-me", "done", "maya.okafor", elsewhere=("Harbour CRM",))
     for problem in ("over", "broken", "done"):
         yield f"wasnt-me-{problem}", a.Lock("/wasnt-me", problem, "maya.okafor")  # type: ignore[arg-type]
 
@@ -134,7 +135,10 @@ def rest() -> Iterator[tuple[str, Page]]:
     yield "new-address-backup", c.NewAddress("", "r•••@example.net", until=AT, username="maya.okafor")
     for problem in ("done", "over", "broken"):
         yield f"new-address-{problem}", c.NewAddress(problem, *moving)  # type: ignore[arg-type]
-    yield "lock", a.Lock("/account/lock", "", "maya.okafor")
+    yield "lock", a.Lock("/account/lock", "", "maya.okafor", elsewhere=("Harbour CRM", "Partner desk"))
+    yield "end-session", a.EndDevice("session", "a" * 32, "Windows, Chrome", "203.0.113.7")
+    yield "end-others", a.EndDevice("others", "others")
+    yield "end-device", a.EndDevice("device", "b" * 32)
     sessions = (
         a.SessionLine("s1", "Windows, Chrome", "203.0.113.24", AT, AT, "passkey", True),
         a.SessionLine("s2", "", "198.51.100.7", AT, AT),

@@ -330,9 +330,11 @@ def test_sessions_are_listed_and_ended(centre: Centre) -> None:
     other = centre.another()
     centre.sign_in(client=other)
     page = centre.get("/account/devices").text
-    theirs = re.search(r'name="session" value="([0-9a-f]{32})"', page)
+    theirs = re.search(r'href="(/account/devices/end\?session=([0-9a-f]{32}))"', page)
     assert theirs
-    centre.post("/account/devices", session=theirs[1])
+    assert f'name="session" value="{theirs[2]}"' in centre.get(theirs[1]).text
+    assert other.get("/account").status_code == 200, "it was asked first"
+    centre.post("/account/devices", session=theirs[2])
     assert other.get("/account").headers["location"] == "/sign-in"
     centre.sign_in(client=other)
     centre.post("/account/devices", session="others")

@@ -247,12 +247,15 @@ def _facts(
             return None
         token = prompt_token(seals.derive("prompt", p.key_id), p.nonce)
         body["stop_link"] = Secret(f"{public_url}/l/{token}")
-    elif kind in ("account_changed", "signed_in", "moving"):
+    elif kind in ("account_changed", "signed_in", "moving", "changed"):
         if "prompt" in body:
             p = prompts.get(str(body.pop("prompt")))
             if p is None or p.key_id not in seals.ids:
                 return None
             body["stop_link"] = Secret(f"{public_url}/l/{prompt_token(seals.derive('prompt', p.key_id), p.nonce)}")
+        if kind == "changed":
+            body["systems"] = tuple((titles.get(s, s), r) for s, r in body["systems"])
+            body["help_url"] = f"{public_url}/help#stop"
         body["account_url"] = f"{public_url}/account"
     elif kind in ("reminder", "tries"):
         body["account_url"] = f"{public_url}{body['path']}"
@@ -272,7 +275,4 @@ def _facts(
     elif kind == "logins":
         body["logins"] = tuple((titles.get(s, s), u) for s, u in body["logins"])
         body["sign_in_url"] = f"{public_url}/sign-in"
-    elif kind == "changed":
-        body["systems"] = tuple((titles.get(s, s), r) for s, r in body["systems"])
-        body["help_url"] = f"{public_url}/help#stop"
     return body

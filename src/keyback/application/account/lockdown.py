@@ -39,11 +39,12 @@ VOID: tuple[Purpose, ...] = ("recovery", "enrol", "step_up", "sign_in")
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What the reader of a notice may see."""
+    """What the reader of a notice may see. `elsewhere`: systems whose password a lockdown leaves as it is."""
 
     problem: Literal["", "over", "broken"]
     username: str = ""
     recent: tuple[Added, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
 
 def notice(tx: Tx, token: str) -> Prompt | None:
@@ -63,7 +64,14 @@ def look(tx: Tx, token: str) -> Notice:
     reader = tx.contacts.many([p.target]).get(p.target)
     if reader is not None and reader.state == "removed" and reader.ended_at + GONE_LINK_LIFE <= tx.now:
         return Notice("over")
-    return Notice("", username_of(tx, p.person_id), recent(tx, p.person_id, tx.now - DAYS_BACK, hidden=True))
+    added = recent(tx, p.person_id, tx.now - DAYS_BACK, hidden=True)
+    return Notice("", username_of(tx, p.person_id), added, not_locked(tx, p.person_id))
+
+
+def not_locked(tx: Tx, person_id: str) -> tuple[str, ...]:
+    """Systems in which a person has a password that only a recovery changes: nothing here can lock them."""
+    accounts = tx.people.accounts([person_id]).get(person_id, ())
+    return tuple(dict.fromkeys(a.system for a in accounts if a.system != SYSTEM and not a.provider))
 
 
 def lock_by_link(tx: Tx, token: str, take_back: bool, origin: Origin) -> bool:

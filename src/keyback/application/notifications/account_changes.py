@@ -82,10 +82,14 @@ def send_notice(
     for c in contacts:
         if c.id == but:
             continue
-        life = GONE_LINK_LIFE if c.id in gone else LINK_LIFE
-        more = {"prompt": lock_link(tx, person, c.id, life)} if trusted(c, tx.now) else {}
+        more = link_of(tx, person, c, GONE_LINK_LIFE if c.id in gone else LINK_LIFE)
         jobs.append(Job(tx.new_id(), "mail", {**body, "contact": c.id, **more}, tx.now, tx.now + LETTER_LIFE))
     tx.outbox.put(jobs)
+
+
+def link_of(tx: Tx, person: Person, contact: Contact, life: int = LINK_LIFE) -> dict[str, object]:
+    """What a notice to this contact gets beside its facts: a link that locks the account, if it may have one."""
+    return {"prompt": lock_link(tx, person, contact.id, life)} if trusted(contact, tx.now) else {}
 
 
 def trusted(contact: Contact, now: int) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from keyback.application.origin import device_words
 from keyback.application.ports.storage import Intake, Job, Tx
@@ -31,6 +31,7 @@ def notify_contacts(
     cancels: str = "",
     until: int = 0,
     also: Sequence[Contact] = (),
+    more: Callable[[Contact], Mapping[str, object]] | None = None,
 ) -> None:
     """One letter to every confirmed contact of a person.
 
@@ -38,6 +39,7 @@ def notify_contacts(
         cancels: id of the case that a link in each letter cancels; empty: no such link.
         until: ms until when that link works.
         also: contacts that are confirmed no longer, such as the one just removed.
+        more: facts of one contact's letter alone, such as a link that locks the account.
     """
     body = {"letter": letter, "person": person_id, "username": username_of(tx, person_id), **facts}
     contacts = [*tx.people.contacts([person_id]).get(person_id, ()), *also]
@@ -45,8 +47,8 @@ def notify_contacts(
     for c in contacts:
         if cancels and c.usable_from > tx.now:
             continue  # who planted a contact must not be able to stop the owner
-        more = {"prompt": _cancel(tx, person_id, c.id, cancels, until)} if cancels else {}
-        jobs.append(Job(tx.new_id(), "mail", {**body, "contact": c.id, **more}, tx.now, tx.now + LIFE))
+        own = {"prompt": _cancel(tx, person_id, c.id, cancels, until)} if cancels else more(c) if more else {}
+        jobs.append(Job(tx.new_id(), "mail", {**body, "contact": c.id, **own}, tx.now, tx.now + LIFE))
     tx.outbox.put(jobs)
 
 

@@ -250,7 +250,7 @@ class _Teller:
         return self._section(
             "waits",
             N_("What a wait is"),
-            self._(N_("While a recovery waits, its owner can stop it by a link that goes to every contact.")),
+            self._(N_("While a recovery waits, its owner can cancel it with a link that goes to every contact.")),
             self._(N_("Who shows more in the meantime does not have to wait any longer.")),
             self._(
                 N_("After an identity check it is {wait}, for CRM administrators {longer}."),

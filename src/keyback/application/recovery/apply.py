@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import structlog
 
+from keyback.application.notifications.account_changes import link_of
 from keyback.application.notifications.notify import notify_contacts
 from keyback.application.ports.connectors import Connector, Outcome, Plan, Step
 from keyback.application.ports.storage import Database, Job, StorageDown, Tx
@@ -122,7 +124,10 @@ def _finish(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) ->
         accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}
         systems = [[accounts[r.account_id].system, r.result] for r in case.results if r.account_id in accounts]
         where = {k: str(job.body.get(k, "")) for k in ("source", "device")}
-        notify_contacts(tx, case.person_id, "changed", {"at": tx.now, "systems": systems, "case": case.id, **where})
+        facts = {"at": tx.now, "systems": systems, "case": case.id, **where}
+        person = tx.people.person(case.person_id)
+        more = partial(link_of, tx, person) if person else None
+        notify_contacts(tx, case.person_id, "changed", facts, more=more)
         aftercare.remind_later(tx, case.person_id)
     return result
 

@@ -53,12 +53,18 @@ def look_at_link(tx: Tx, token: str) -> LinkView:
     return view_of(tx, tx.challenges.by_link(tokens.token_digest(token)), by_link=True)
 
 
-def look_at_stop(tx: Tx, token: str) -> LinkView:
-    """What the stop link of a mail, or of the notice of a hold, would stop."""
-    notice = tx.prompts.by_link(tokens.token_digest(token))
+def look_at_stop(tx: Tx, token: str, *, by_link: bool = False) -> LinkView:
+    """What the stop link of a mail, or of the notice of a hold, would stop.
+
+    Args:
+        by_link: the token may also be the recovery link of the same mail, whose page leads here.
+    """
+    digest = tokens.token_digest(token)
+    notice = tx.prompts.by_link(digest)
     if notice is not None and notice.purpose == "cancel" and notice.case_id:
         return stop_view_of(tx, notice)
-    return view_of(tx, tx.challenges.by_stop(tokens.token_digest(token)), by_link=False)
+    mailed = tx.challenges.by_stop(digest) or (tx.challenges.by_link(digest) if by_link else None)
+    return view_of(tx, mailed, by_link=False)
 
 
 def view_of(tx: Tx, c: Challenge | None, *, by_link: bool) -> LinkView:

@@ -8,7 +8,7 @@ passwords pile up. The last is looked for by upkeep, never by a request: guessin
 from __future__ import annotations
 
 from keyback.application import known_devices
-from keyback.application.notifications.account_changes import LETTER_LIFE, LINK_LIFE, lock_link, trusted
+from keyback.application.notifications.account_changes import LETTER_LIFE, link_of
 from keyback.application.origin import Origin
 from keyback.application.ports.enrolment_storage import Failure
 from keyback.application.ports.storage import Job, Tx
@@ -89,7 +89,7 @@ def _tell(tx: Tx, account: Account, person: Person, what: str, origin: Origin, w
     jobs = []
     for c in tx.people.contacts([person.id]).get(person.id, ()):
         if c.channel == "mail":
-            more = {"prompt": lock_link(tx, person, c.id, LINK_LIFE)} if trusted(c, tx.now) else {}
+            more = link_of(tx, person, c)
             jobs.append(Job(tx.new_id(), "mail", {**body, "contact": c.id, **more}, at, at + LETTER_LIFE, due_at=at))
     tx.outbox.put(jobs)
 

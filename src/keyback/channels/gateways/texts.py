@@ -2,7 +2,7 @@
 
 Facts by kind (`Secret` where named so, instants in ms):
     sms_code, im_code  code: Secret (6 digits), expires_at, purpose: recovery | enrol | step_up | sign_in
-    changed            at, help_url
+    changed            at, help_url, stop_link: Secret where the reader can lock the account
     stopped            at
     hold               until, stop_link: Secret, over: whether the wait is over
     asked              at, stop_link: Secret
@@ -137,8 +137,9 @@ class PhoneTexts:
         return (f"{text}\n@{self._host} #{code}" if letter.channel == "sms" else text), shown
 
     def _changed(self, letter: Message, now: int, locale: str) -> tuple[str, dict[str, str]]:
-        when, company = self._when(letter.facts["at"], locale), self._company[locale]
-        link = self._own(letter.facts["help_url"])
+        f, company = letter.facts, self._company[locale]
+        when = self._when(f["at"], locale)
+        link = self._own(_secret(f["stop_link"]) if "stop_link" in f else f["help_url"])
         text = gettext(
             locale,
             "{company}: a recovery of your account went through on {when}. Not you? {link}",

@@ -233,7 +233,7 @@ class MailComposer:
     def _changed(self, letter: Message, locale: str, v: _Values) -> None:
         f, tone = letter.facts, self._tone[locale][1]
         v.foreign("username", safe_login(f["username"]))
-        v.fixed("help_url", self._own(plain(f["help_url"])))
+        v.fixed("stop", self._own(secret(f["stop_link"]) if "stop_link" in f else plain(f["help_url"])))
         self._table(((t, tone[s]) for t, s in pairs(f["systems"])), locale, v)
         self._asked(f, locale, v, "at")
 

@@ -5,7 +5,8 @@ Facts by kind (`Secret` where named so, instants in ms):
                link_expires_at, code_expires_at
     logins     logins: ((system title, user name), …), asked_at, source, device, sign_in_url
     elsewhere  username, provider, asked_at, source, device
-    changed    username, at, systems: ((system title, state), …), source, device, help_url
+    changed    username, at, systems: ((system title, state), …), source, device, help_url, stop_link:
+               Secret, or absent where the reader cannot lock the account
     hold       username, at, until, stop_link: Secret, source, device, over: whether the wait is over
     asked      username, at, what: a key of ASKED_FOR, stop_link: Secret, source, device
     stopped    username, at, by: owner | operator
@@ -31,7 +32,7 @@ PLACES = {
     MessageKind.RECOVERY: ("username", "link", "code", "stop_link", "link_until", "code_until", *ASKED),
     MessageKind.LOGINS: ("rows", "sign_in_url", *ASKED),
     MessageKind.ELSEWHERE: ("username", "provider", *ASKED),
-    MessageKind.CHANGED: ("username", "rows", "help_url", *ASKED),
+    MessageKind.CHANGED: ("username", "rows", "stop", *ASKED),
     MessageKind.HOLD: ("username", "how", "until", "stop_link", *ASKED),
     MessageKind.ASKED: ("username", "how", "stop_link", *ASKED),
     MessageKind.STOPPED: ("username", "how", "when"),
@@ -49,10 +50,10 @@ SUBJECTS = {
     MessageKind.RECOVERY: "Get back into your {company} account",
     MessageKind.LOGINS: "Your user names at {company}",
     MessageKind.ELSEWHERE: "Where to recover your {company} password",
-    MessageKind.CHANGED: "A recovery of your {company} account is through",
+    MessageKind.CHANGED: "Your {company} account was recovered",
     MessageKind.HOLD: "A recovery of your {company} account is waiting",
     MessageKind.ASKED: "Someone is recovering your {company} account",
-    MessageKind.STOPPED: "The recovery of your {company} account was stopped",
+    MessageKind.STOPPED: "The recovery of your {company} account was canceled",
     MessageKind.ROTATION: "Your {company} password is due for a change",
     MessageKind.MAIL_CODE: "A code for your {company} account",
     MessageKind.VOUCH: "A colleague at {company} asks you to vouch for them",
@@ -72,8 +73,8 @@ STATES = {
     "unsure": "Not sure yet",
 }
 STOPPED_BY = {
-    "owner": "Somebody used the stop link in our mail.",
-    "operator": "The help desk stopped it.",
+    "owner": "Someone used the cancel link in our email.",
+    "operator": "The help desk canceled it.",
 }
 HOLD = {
     "begun": "Somebody proved to be you well enough, and nobody knew the device. So it waits before it goes on.",

@@ -14,7 +14,7 @@ from keyback.application.throttling import lockouts
 from keyback.domain.people.factor import Device
 from keyback.domain.recovery.events import Note
 from keyback.domain.tokens import token_digest
-from keyback.web.account.pages import Activity, DeviceLine, Devices, Event, SessionLine
+from keyback.web.account.pages import Activity, DeviceLine, Devices, EndDevice, Event, SessionLine
 from keyback.web.account.session import Me, page, signed_in
 from keyback.web.http.cookies import DEVICE
 from keyback.web.ui.context import context_of, redirect
@@ -50,6 +50,26 @@ async def show(request: Request) -> Response:
         return Devices(tuple(ordered), tuple(known), request.query_params.get("done") == "ended")
 
     return page(desk, request, me, await desk.services.db.read(load))
+
+
+async def ask_end(request: Request) -> Response:
+    """GET `/account/devices/end?session=…` or `?device=…`: asks first; changes nothing."""
+    me, desk = await signed_in(request), context_of(request)
+    if isinstance(me, Response):
+        return me
+    session, device = (request.query_params.get(name, "")[:32] for name in ("session", "device"))
+
+    def load(tx: Tx) -> EndDevice | None:
+        if session == "others":
+            return EndDevice("others", session)
+        if session:
+            rows = [_session(s, me) for s in tx.sessions.of_person(me.person.id)]
+            return next((EndDevice("session", s.id, s.device, s.source) for s in rows if s.id == session), None)
+        known = [_device(d, b"") for d in tx.devices.of_person(me.person.id)]
+        return next((EndDevice("device", d.id, d.words, d.source) for d in known if d.id == device), None)
+
+    model = await desk.services.db.read(load)
+    return page(desk, request, me, model) if model is not None else redirect("/account/devices")
 
 
 async def end(request: Request) -> Response:
@@ -109,6 +129,7 @@ async def activity(request: Request) -> Response:
 
 ROUTES = [
     Route("/account/devices", show, methods=["GET"]),
+    Route("/account/devices/end", ask_end, methods=["GET"]),
     Route("/account/devices", end, methods=["POST"]),
     Route("/account/activity", activity, methods=["GET"]),
 ]

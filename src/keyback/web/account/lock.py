@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -9,13 +11,18 @@ from starlette.routing import Route
 from keyback.application.account import lockdown
 from keyback.application.enrolment import recently_added
 from keyback.application.notifications.account_changes import DAYS_BACK
+from keyback.application.ports.storage import Tx
 from keyback.web.account.pages import Lock
 from keyback.web.account.session import page, signed_in
 from keyback.web.http.cookies import SESSION
 from keyback.web.ui import links
-from keyback.web.ui.context import context_of
+from keyback.web.ui.context import AppContext, context_of
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage
+
+
+def _titles(desk: AppContext, systems: Sequence[str]) -> tuple[str, ...]:
+    return tuple(desk.services.titles.get(s, s) for s in systems)
 
 
 async def show(request: Request) -> Response:
@@ -23,7 +30,7 @@ async def show(request: Request) -> Response:
     desk = context_of(request)
     token = links.shown(desk, request)
     found = await desk.services.db.read(lambda tx: lockdown.look(tx, token))
-    model = Lock("/wasnt-me", found.problem, found.username, found.recent)
+    model = Lock("/wasnt-me", found.problem, found.username, found.recent, _titles(desk, found.elsewhere))
     return desk.page(request, model, 410 if found.problem else 200, path="/wasnt-me")
 
 
@@ -41,7 +48,8 @@ async def lock(request: Request) -> Response:
     seen = await desk.services.db.read(lambda tx: lockdown.look(tx, token))
     done = await desk.services.db.write(lambda tx: lockdown.lock_by_link(tx, token, back, origin))
     problem = "done" if done else seen.problem or "over"
-    response = desk.page(request, Lock("/wasnt-me", problem, seen.username), 200 if done else 410, path="/wasnt-me")
+    model = Lock("/wasnt-me", problem, seen.username, elsewhere=_titles(desk, seen.elsewhere))
+    response = desk.page(request, model, 200 if done else 410, path="/wasnt-me")
     links.drop(desk, request, response, token)
     return response
 
@@ -51,9 +59,14 @@ async def show_inside(request: Request) -> Response:
     me, desk = await signed_in(request), context_of(request)
     if isinstance(me, Response):
         return me
-    found = await desk.services.db.read(lambda tx: recently_added.recent(tx, me.person.id, tx.now - DAYS_BACK))
+
+    def load(tx: Tx) -> tuple[tuple[recently_added.Added, ...], tuple[str, ...]]:
+        added = recently_added.recent(tx, me.person.id, tx.now - DAYS_BACK)
+        return tuple(added), lockdown.not_locked(tx, me.person.id)
+
+    found, elsewhere = await desk.services.db.read(load)
     # In an emergency nobody is asked for more; taking things back is for somebody who has just shown who they are.
-    model = Lock("/account/lock", "", me.account.username, found if me.fresh else ())
+    model = Lock("/account/lock", "", me.account.username, found if me.fresh else (), _titles(desk, elsewhere))
     return page(desk, request, me, model)
 
 
@@ -65,7 +78,9 @@ async def lock_inside(request: Request) -> Response:
         return me
     back, origin = values["take_back"] == "yes" and me.fresh, desk.origin(request)
     await desk.services.db.write(lambda tx: lockdown.lock(tx, me.person.id, back, origin))
-    response = desk.page(request, Lock("/account/lock", "done", me.account.username), path="/account")
+    elsewhere = await desk.services.db.read(lambda tx: lockdown.not_locked(tx, me.person.id))
+    model = Lock("/account/lock", "done", me.account.username, elsewhere=_titles(desk, elsewhere))
+    response = desk.page(request, model, path="/account")
     desk.cookies.drop(response, SESSION)
     return response
 

@@ -160,6 +160,7 @@ class Lock(Page):
     Args:
         problem: `done` after it; else why the link does nothing.
         recent: what would be taken back as well, if the owner says so.
+        elsewhere: titles of systems whose password stays until a new one is chosen.
     """
 
     template: ClassVar[str] = "account/lock.html"
@@ -167,6 +168,7 @@ class Lock(Page):
     problem: Literal["", "over", "broken", "done"] = ""
     username: str = ""
     recent: tuple[Added, ...] = ()
+    elsewhere: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +194,23 @@ class DeviceLine:
     added_at: int
     seen_at: int
     this: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EndDevice(Page):
+    """`/account/devices/end`: asks before sessions end or a browser is no longer trusted.
+
+    Args:
+        what: one session, all others, or a trusted browser.
+        id: the session's or the browser's, or `others`; what the form sends.
+        device, source: in words, empty for all others.
+    """
+
+    template: ClassVar[str] = "account/end_device.html"
+    what: Literal["session", "others", "device"]
+    id: str
+    device: str = ""
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)

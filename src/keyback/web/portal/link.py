@@ -205,17 +205,14 @@ async def fetch(request: Request) -> Response:
 
 
 async def look_at_stop(request: Request) -> Response:
-    """GET `/stop`: what a POST would stop."""
-    desk = context_of(request)
-    token = links.shown(desk, request)
-    view = await desk.services.db.read(lambda tx: _stoppable(tx, token)) if token else mailed_link.LinkView("broken")
+    """GET `/stop` or `/link/stop`: what a POST would cancel. Changes nothing."""
+    desk, by_link = context_of(request), request.url.path == "/link/stop"
+    token, view = links.shown(desk, request), mailed_link.LinkView("broken")
+    if token:
+        view = await desk.services.db.read(lambda tx: mailed_link.look_at_stop(tx, token, by_link=by_link))
     if view.problem is not None:
         return await _problem(desk, request, view.problem)
-    return desk.page(request, pages.StopPage(**_facts(view)))
-
-
-def _stoppable(tx: Tx, token: str) -> mailed_link.LinkView:
-    return mailed_link.look_at_stop(tx, token)
+    return desk.page(request, pages.StopPage(**_facts(view), by_link=by_link))
 
 
 async def stop(request: Request) -> Response:
@@ -224,7 +221,7 @@ async def stop(request: Request) -> Response:
     mark, held = (await read_form(request, links.FIELD))[links.FIELD], _handles(desk, request)
     token = links.sent(desk, request, mark)
     if not token:
-        return links.stale(request, "/stop" if request.url.path == "/stop" else "/link", mark)
+        return links.stale(request, request.url.path, mark)
     view = await desk.services.db.write(lambda tx: cancel.stop_by_owner(tx, token, held))
     if view.problem not in (None, "stopped"):
         return await _problem(desk, request, view.problem)
@@ -240,6 +237,7 @@ ROUTES = [
     Route("/link/accept", accept, methods=["POST"]),
     Route("/link/again", again, methods=["POST"]),
     Route("/link/fetch", fetch, methods=["POST"]),
+    Route("/link/stop", look_at_stop, methods=["GET"]),
     Route("/link/stop", stop, methods=["POST"]),
     Route("/stop", look_at_stop, methods=["GET"]),
     Route("/stop", stop, methods=["POST"]),

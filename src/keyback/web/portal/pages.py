@@ -92,13 +92,27 @@ class Waiting(Page):
 
 @dataclass(frozen=True, slots=True)
 class StopPage(Page):
-    """GET `/stop`: shows what a POST to `/stop` would stop."""
+    """GET `/stop` or `/link/stop`: shows what a POST there would cancel.
+
+    Args:
+        by_link: reached from the page of a mailed link (`/link/stop`), so the way back leads there.
+    """
 
     template: ClassVar[str] = "portal/stop.html"
     username: str
     asked_at: int
     source: str
     device: str
+    by_link: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(Page):
+    """GET `/r/{handle}/cancel`: asks before a POST there cancels. The same for known and unknown identifiers."""
+
+    template: ClassVar[str] = "portal/cancel.html"
+    handle: str
+    journey: Journey = "password"
 
 
 @dataclass(frozen=True, slots=True)

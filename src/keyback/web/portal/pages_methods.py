@@ -134,6 +134,14 @@ class ForColleague(Page):
 
 
 @dataclass(frozen=True, slots=True)
+class Refuse(Page):
+    """GET `/vouch/refuse`: asks before a POST there ends the recovery contact's part in a request."""
+
+    template: ClassVar[str] = "portal/vouch_refuse.html"
+    person: str
+
+
+@dataclass(frozen=True, slots=True)
 class Confirm(ForColleague):
     """`/vouch`: a recovery contact is asked to vouch.
 

@@ -133,6 +133,25 @@ async def again(request: Request) -> Response:
     return redirect(f"/r/{handle}")
 
 
+async def ask_cancel(request: Request) -> Response:
+    """GET `/r/{handle}/cancel`: asks first; changes nothing. Where there is nothing to cancel, the recovery's page."""
+    held = await held_by(request)
+    if isinstance(held, Response):
+        return held
+    desk, handle, view = held
+    if view is None or not _may_cancel(view):
+        return redirect(f"/r/{handle}")
+    at_remedy = view.case is not None and view.case.open_to(handle)
+    step = None if view.intake.journey == "username" else 2 if at_remedy else 1
+    return desk.page(request, pages.Cancel(handle, view.intake.journey), step=step)
+
+
+def _may_cancel(view: RecoveryView) -> bool:
+    if view.case is not None:
+        return view.case.state in dc.STOPPABLE and view.now < view.case.expires_at
+    return view.intake.state != "stopped" and view.now < view.intake.expires_at
+
+
 async def cancel(request: Request) -> Response:
     """POST `/r/{handle}/cancel`."""
     held = await held_by(request)
@@ -165,6 +184,7 @@ ROUTES = [
     Route("/r/{handle:str}/status", status, methods=["GET"]),
     Route("/r/{handle:str}/code", code, methods=["POST"]),
     Route("/r/{handle:str}/again", again, methods=["POST"]),
+    Route("/r/{handle:str}/cancel", ask_cancel, methods=["GET"]),
     Route("/r/{handle:str}/cancel", cancel, methods=["POST"]),
     Route("/r/{handle:str}/password", password, methods=["POST"]),
 ]

@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from keyback.application.recovery import recovery_contact
 from keyback.domain.errors import Refusal
-from keyback.web.portal.pages_methods import Confirm
+from keyback.web.portal.pages_methods import Confirm, Refuse
 from keyback.web.ui import links
 from keyback.web.ui.context import AppContext, context_of, redirect
 from keyback.web.ui.forms import read_form
@@ -60,6 +60,14 @@ async def confirm(request: Request) -> Response:
     return _page(desk, request, plea, 422, error=fault, tries_left=left)
 
 
+async def ask_refuse(request: Request) -> Response:
+    """GET `/vouch/refuse`: what a POST would end. Changes nothing."""
+    desk = context_of(request)
+    token = links.shown(desk, request)
+    plea = await desk.services.db.read(lambda tx: recovery_contact.look(tx, token))
+    return _page(desk, request, plea) if plea.problem else desk.page(request, Refuse(plea.person))
+
+
 async def refuse(request: Request) -> Response:
     """POST `/vouch/refuse`."""
     desk = context_of(request)
@@ -76,5 +84,6 @@ async def refuse(request: Request) -> Response:
 ROUTES = [
     Route("/vouch", show, methods=["GET"]),
     Route("/vouch", confirm, methods=["POST"]),
+    Route("/vouch/refuse", ask_refuse, methods=["GET"]),
     Route("/vouch/refuse", refuse, methods=["POST"]),
 ]
