@@ -18,6 +18,7 @@ VENDORS = Path(__file__).parent / "vendors"
 
 class Held:
     """An ASGI app around a stand-in. `faults` lists what was not as the document says; `checked` counts calls.
+    Answers that a stand-in spoils on purpose (it counts them in `injected`) are not looked at.
 
     Args:
         app: the stand-in.
@@ -56,8 +57,10 @@ class Held:
             await send(message)
 
         operation = self._operation(scope, request)
+        spoiled = getattr(self._app, "injected", 0)
         await self._app(scope, replay, watch)
-        if operation is not None and ended and status not in (502, 504):
+        spoiled = getattr(self._app, "injected", 0) - spoiled
+        if operation is not None and ended and status not in (502, 504) and not spoiled:
             self._answer(operation, status, body)
         self.checked += 1
 
@@ -74,9 +77,10 @@ class Held:
     def _request(self, operation: Mapping[str, Any], path: Mapping[str, str], scope: Scope, body: bytes) -> None:
         query = dict(parse_qsl(scope["query_string"].decode(), keep_blank_values=True))
         headers = {k.decode(): v.decode() for k, v in scope["headers"]}
-        known = {p["name"] for p in operation.get("parameters", ()) if p["in"] == "query"}
+        parameters = [self._resolved(p) for p in operation.get("parameters", ())]
+        known = {p["name"] for p in parameters if p["in"] == "query"}
         self._must(not set(query) - known, f"unknown query {set(query) - known}")
-        for p in operation.get("parameters", ()):
+        for p in parameters:
             given = {"query": query, "path": path, "header": headers}[p["in"]]
             name = p["name"].lower() if p["in"] == "header" else p["name"]
             if name in given:
@@ -95,12 +99,25 @@ class Held:
         if found is None:
             self.faults.append(f"no answer {status}")
             return
-        if "$ref" in found:
-            found = self._doc["components"]["responses"][found["$ref"].rpartition("/")[2]]
+        found = self._resolved(found)
+        if "content" not in found:
+            self._must(not body, f"answer {status}: a body where there is none")
+            return
         self._valid(found["content"]["application/json"]["schema"], json.loads(body), f"answer {status}")
 
+    def _resolved(self, value: Any) -> Any:
+        """What a reference within the document means."""
+        while "$ref" in value:
+            _, *parts = value["$ref"].split("/")
+            value = self._doc
+            for part in parts:
+                value = value[part]
+        return value
+
     def _valid(self, schema: Any, value: Any, where: str) -> None:
-        for e in jsonschema_rs.Draft202012Validator(schema).iter_errors(value):
+        # References in a schema are to the components, which therefore come along.
+        whole = {"allOf": [schema], "components": self._doc.get("components", {})}
+        for e in jsonschema_rs.Draft202012Validator(whole).iter_errors(value):
             self.faults.append(f"{where}: {e.message}")
 
     def _must(self, right: bool, fault: str) -> None:
