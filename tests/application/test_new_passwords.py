@@ -157,7 +157,7 @@ def test_both_doors_refuse_an_earlier_password(make_kit: Callable[..., Kit]) -> 
         form = {"new_password": STRONG, "new_password_again": STRONG, "accounts": _account(r)}
         page = client.kit.run(portal(client, r, f"/r/{r.handle}/password", data=form))
         assert page.status_code == 422
-        assert "You have used this password here before." in page.text
+        assert "You’ve used this password here before." in page.text
         form = {"new_password": WORDS[0], "new_password_again": WORDS[0], "accounts": _account(r)}
         assert client.kit.run(portal(client, r, f"/r/{r.handle}/password", data=form)).status_code == 303
 
@@ -342,7 +342,7 @@ def test_faces_lead_from_an_old_password_to_a_new_one(make_kit: Callable[..., Ki
             return await http.post("/sign-in", data=given, headers=headers)
 
     shown = kit.run(page())
-    assert "该换密码了" in shown.text
+    assert "设置新密码" in shown.text
     assert 'href="/forgot"' in shown.text
     assert "set-cookie" not in shown.headers
 
@@ -418,7 +418,9 @@ def rows_of_plan(kit: Kit, query: str) -> str:
     return out
 
 
-@pytest.mark.parametrize(("locale", "ahead", "past"), [("en", "Until that day", "over"), ("zh_CN", "照常能用", "已过")])
+@pytest.mark.parametrize(
+    ("locale", "ahead", "past"), [("en", "Until that day", "expired"), ("zh_CN", "照常可用", "已到期")]
+)
 def test_the_letter_says_whether_the_day_is_over(
     make_kit: Callable[..., Kit], locale: str, ahead: str, past: str
 ) -> None:

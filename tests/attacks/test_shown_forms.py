@@ -349,7 +349,7 @@ def test_a_set_of_codes_made_meanwhile_is_not_replaced_unseen(make_kit: Make, da
     kit.clock.forward(seconds=1)
     browser = other
     again = tab(browser, CODES)
-    assert "codes are left of the set" in again.text
+    assert "codes are left from the set" in again.text
     assert again.press(CODES).status_code == 200  # type: ignore[attr-defined]
     assert types(kit).count("codes_made") == 2
 

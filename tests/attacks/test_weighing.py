@@ -267,7 +267,7 @@ def test_a_lost_second_step_is_never_replaced_by_mail_alone_however_new_it_is(ki
     app: Any = kit.services.proofs["totp"]
     with pytest.raises(Refusal, match="not_enough_evidence"):
         kit.write(lambda tx: replace_factor.start_app(tx, app, started.handle, here(kit)))
-    assert "stranger’s step" in Browser(kit, started)("GET", f"/r/{started.handle}").text
+    assert "stranger’s second step" in Browser(kit, started)("GET", f"/r/{started.handle}").text
 
 
 @pytest.mark.covers("N-R1", "INV-I9")

@@ -48,8 +48,9 @@ def test_a_weak_path_is_named_stops_the_start_and_needs_a_reason(
 ) -> None:
     path = config(place, WEAK, monkeypatch)
     said = keyback("policy", "check", code=1).stdout
-    line = "People with a second step: a mail to the primary address (mail:primary) + a code by SMS (phone:1)"
-    assert f"    {line} → in after a wait of 15 minutes\n" in said
+    line = "People with two-step verification: an email to the primary address (mail:primary) + "
+    line += "a code by text message (phone:1)"
+    assert f"    {line} → in after a hold of 15 minutes\n" in said
     assert "[two_issued_codes]" in said
     assert "mail and SMS together" in keyback("serve", code=1).stderr
     assert "policy.accepted.two_issued_codes" in keyback("check", code=1).stdout
@@ -98,15 +99,15 @@ def test_lifetimes_are_no_setting(place: Path, keyback: Keyback, monkeypatch: py
 
 def test_the_policy_is_told_in_both_languages(place: Path, keyback: Keyback, monkeypatch: pytest.MonkeyPatch) -> None:
     english = keyback("policy", "explain").stdout
-    assert "One of these gets them in: a mail to the primary address" in english
-    assert "a code by SMS" not in english  # nothing carries one here
+    assert "One of these gets them in: an email to the primary address" in english
+    assert "a code by text message" not in english  # nothing carries one here
     chinese = json.loads(keyback("policy", "explain", "--lang", "zh", "--json").stdout)
     assert chinese["locale"] == "zh_CN"
     assert [x["id"] for x in chinese["sections"]] == ["beginning", "standard", "mfa", "privileged", "waits", "told"]
     config(place, "[policy]\npreset = 'mlps3'\nsecurity_questions = true\n", monkeypatch)
     strict = json.loads(keyback("policy", "explain", "--json").stdout)["sections"]
     assert [x["id"] for x in strict][:2] == ["beginning", "mfa"]
-    assert "Everybody needs a second step" in " ".join(strict[0]["lines"])
+    assert "Everyone needs two-step verification" in " ".join(strict[0]["lines"])
 
 
 @pytest.mark.covers("N-R1", "INV-I9")
@@ -115,11 +116,11 @@ def test_a_draft_that_takes_the_last_way_back_is_refused_and_says_from_whom(plac
     (place / "people.csv").write_text(rows, encoding="utf-8")
     keyback("people", "import", "people.csv")
     said = keyback("policy", "check", "--people").stdout
-    assert "3 people: 2 get back in by themselves, 0 with an operator, 1 not at all." in said
-    assert "    Ada Berg – People with a second step\n" in said
+    assert "3 people: 2 get back in on their own, 0 with an operator, 1 not at all." in said
+    assert "    Ada Berg – People with two-step verification\n" in said
     (place / "draft.toml").write_text("[policy]\nfloor = 'mfa'\n", encoding="utf-8")
     said = keyback("policy", "check", "--people", "--draft", "draft.toml", "--list", "1", code=1).stdout
-    assert "The draft takes the last way back from 2 people." in said
+    assert "The draft removes the last way back for 2 people." in said
     assert "and 1 more" in said
     answer = json.loads(keyback("policy", "check", "--people", "--draft", "draft.toml", "--json", code=1).stdout)
     assert answer["ok"] is False

@@ -425,18 +425,18 @@ def test_chinese_subjects_arrive(kind: MessageKind) -> None:
     subject = {
         MessageKind.RECOVERY: "找回你在青屿仪器的账号",
         MessageKind.LOGINS: "你在青屿仪器的用户名",
-        MessageKind.ELSEWHERE: "你在青屿仪器的密码要到这里改",
+        MessageKind.ELSEWHERE: "你在青屿仪器的密码需要到这里修改",
         MessageKind.CHANGED: "你在青屿仪器的账号已完成找回",
         MessageKind.HOLD: "你的青屿仪器账号有一次找回正在等待",
         MessageKind.STOPPED: "青屿仪器账号的找回已取消",
-        MessageKind.ROTATION: "你在青屿仪器的密码该换了",
-        MessageKind.ACCOUNT_CHANGED: "你在青屿仪器的账号，安全设置有变动",
+        MessageKind.ROTATION: "你在青屿仪器的密码即将到期",
+        MessageKind.ACCOUNT_CHANGED: "你在青屿仪器的账号安全设置有变动",
         MessageKind.ASKED: "有人正在找回你在青屿仪器的账号",
         MessageKind.MOVING: "你在青屿仪器的账号即将启用新邮箱",
-        MessageKind.INVITED: "青屿仪器有位同事想请你做他的恢复联系人",
-        MessageKind.SIGNED_IN: "你在青屿仪器的账号，有一次来自新地方的登录",
-        MessageKind.TRIES: "有人在试你在青屿仪器的密码",
-        MessageKind.REMINDER: "你在青屿仪器的账号，有件事等你看看",
+        MessageKind.INVITED: "青屿仪器的一位同事邀请你担任找回联系人",
+        MessageKind.SIGNED_IN: "你在青屿仪器的账号有一次新的登录",
+        MessageKind.TRIES: "有人在尝试你在青屿仪器的密码",
+        MessageKind.REMINDER: "你在青屿仪器的账号有一件事需要查看",
     }[kind]
     m = parsed(letter(kind, "zh_CN", name="陈屿"))
     assert str(m["subject"]) == subject
@@ -509,7 +509,7 @@ def test_values_are_escaped_whatever_the_cleaning_lets_through() -> None:
     "evil.example", "Maya's phone", "Windows, Chrome. Call 010-5551234", "请致电 010-5551234",
 ])  # fmt: skip
 def test_a_device_that_is_on_no_list_is_not_named(device: str) -> None:
-    for locale, unknown in (("en", "Not known"), ("zh_CN", "不清楚")):
+    for locale, unknown in (("en", "Unknown"), ("zh_CN", "未知")):
         text = body(parsed(letter(MessageKind.SIGNED_IN, locale, facts={"device": device})), "plain")
         shown = next(line for line in text.splitlines() if line.strip().startswith(("Device", "设备")))
         assert shown.split()[-1] in (unknown.split()[-1], "Windows")
@@ -734,7 +734,7 @@ def test_a_reader_who_cannot_lock_the_account_is_shown_what_to_do() -> None:
 def test_an_unknown_language_is_english_and_no_name_is_no_gap() -> None:
     text = body(parsed(letter(locale="fr", name="\u200b", facts={"source": "", "device": None})), "plain")
     assert text.startswith("Hello,\n")
-    assert text.count("Not known") == 2
+    assert text.count("Unknown") == 2
 
 
 @pytest.mark.covers("C8")

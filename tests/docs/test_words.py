@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from babel.messages.pofile import read_po
+
 from tests.docs import house
 from tests.docs.house import ROOT
 from tests.each import each
@@ -89,7 +91,16 @@ def documents() -> Iterator[tuple[str, str]]:
             yield path.relative_to(ROOT).as_posix(), prose(path.read_text("utf-8"))
 
 
-SOURCES: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {"documents": documents}
+def messages() -> Iterator[tuple[str, str]]:
+    """Every text of pages, mails and text messages: English ones are the ids of the catalogs."""
+    for path in sorted((ROOT / "src/keyback/locale/zh_CN").glob("*.po")):
+        with path.open("rb") as f:
+            for message in read_po(f):
+                if isinstance(message.id, str) and message.id:
+                    yield f"{path.name}: {message.id}", message.id
+
+
+SOURCES: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {"documents": documents, "messages": messages}
 
 
 def found(text: str) -> list[str]:

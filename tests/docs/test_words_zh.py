@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from babel.messages.pofile import read_po
 
 from tests.docs.house import ROOT
 from tests.each import each
@@ -57,6 +58,14 @@ def forbidden(text: str) -> list[tuple[str, str]]:
 @each("page", [p for p in PAGES if p != GLOSSARY])
 def test_a_page_has_no_forbidden_phrase(page: Path) -> None:
     assert forbidden(prose(page.read_text("utf-8"))) == []
+
+
+@each("catalog", sorted((ROOT / "src/keyback/locale/zh_CN").glob("*.po")))
+def test_a_message_has_no_forbidden_phrase_and_spaces_and_quotes_in_one_way(catalog: Path) -> None:
+    with catalog.open("rb") as f:
+        texts = [str(m.string) for m in read_po(f) if m.id]
+    assert [(x, found) for x in texts if (found := forbidden(x))] == []
+    assert [x for x in texts if SPACED.search(x.replace("Keyback 回钥", "")) or STRAIGHT.search(x)] == []
 
 
 @each("page", PAGES)

@@ -58,7 +58,7 @@ def authenticator(context: BrowserContext, page: Page) -> None:
 
 
 def six(mail: dict[str, Any]) -> str:
-    """The six digits of a mail that confirms an address."""
+    """The six-digit code of a mail that confirms an address."""
     found = re.search(r"^(\d{6})\r?$", mail["text"], re.M)
     assert found, mail["text"]
     return found[1]

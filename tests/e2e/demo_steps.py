@@ -39,11 +39,11 @@ MINUTES, DAY = 16, 24 * 60 + 1
 OVER = 49 * 60  # after which no recovery is open any more, and nobody's hourly budget is used up
 BY_NAME = {s.username: s for s in STAFF}
 SAYS = {
-    "hold": "{company}: a recovery of your account waits until {when}. Not yours? Stop it: {link}",
-    "over": "{company}: a recovery of your account has waited and can go on. Not yours? Stop it: {link}",
-    "changed": "{company}: a recovery of your account went through on {when}. Not you? {link}",
-    "account_changed": "{company}: how your account is protected was changed on {when}. Not you? {link}",
-    "stopped": "{company}: the recovery of your account was stopped on {when}. Nothing was changed.",
+    "hold": "{company}: a recovery of your account is on hold until {when}. Not you? Cancel: {link}",
+    "over": "{company}: a recovery of your account can now continue. Not you? Cancel: {link}",
+    "changed": "{company}: your account was recovered on {when}. Not you? {link}",
+    "account_changed": "{company}: security settings for your account changed on {when}. Not you? {link}",
+    "stopped": "{company}: the recovery of your account was canceled on {when}. Nothing was changed.",
 }
 SHOTS = os.environ.get("KEYBACK_SHOTS")  # a folder: what people saw is kept there
 _shot = itertools.count(1)
@@ -113,7 +113,7 @@ class Demo:
         return str(self.until(lambda: [c for m in self.texts(to) for c in m["codes"]][n - 1 : n], f"code {n}")[0])
 
     def mail_code(self, to: str) -> str:
-        """The six digits that went to an address."""
+        """The six-digit code that went to an address."""
         found = self.until(lambda: [c for m in self.mails(to) for c in m["codes"] if len(c) == 6], f"code to {to}")
         return str(found[-1])
 
@@ -319,7 +319,7 @@ def let_go(demo: Demo, page: Page, minutes: int, wanted: str) -> None:
         look_again(page)
         return page.locator(wanted).count() > 0
 
-    demo.until(there, f"{wanted} after a wait")
+    demo.until(there, f"{wanted} after a hold")
 
 
 def stop_link(text: str) -> str:

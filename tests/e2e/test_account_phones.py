@@ -35,7 +35,7 @@ class Kind:
 PHONE = Kind(
     "sms",
     "12",
-    "That cannot be a phone number. Write it with its country code, such as +86 138 0013 8000.",
+    "That doesn’t look like a phone number. Include the country code, such as +86 138 0013 8000.",
     "+1 (202) 555-0143",
     "+12025550143",
     "A phone number was added to your account: {detail}.",
@@ -44,7 +44,7 @@ PHONE = Kind(
 CHAT = Kind(
     "im",
     "maya okafor",
-    "That cannot be an id there: letters, digits, dot, hyphen and underscore only.",
+    "That doesn’t look like an ID. Use only letters, digits, dots, hyphens, and underscores.",
     " maya.okafor ",
     "maya.okafor",
     "A work chat was added to your account: {detail}.",
@@ -129,7 +129,7 @@ def test_it_is_confirmed_by_its_code_and_removed(
     assert who.key not in said
     looked_at(page)
     retype(page, "#code", f"{(int(first) + 1) % 1_000_000:06}")
-    expect(page.locator("#code-error")).to_have_text(gettext(who.locale, "That is not right. Check it and try again."))
+    expect(page.locator("#code-error")).to_have_text(gettext(who.locale, "That isn’t right. Check it and try again."))
     looked_at(page)
     assert state_of(home, contact_id)[0] == "pending"
 

@@ -57,7 +57,7 @@ def test_they_are_chosen_and_asked(home: Site, device: Callable[..., BrowserCont
     ask(later, who.key)
     mail_code(later, home, who, notices + 1)
     later.goto(later.url)  # it may have been loading itself anew
-    expect(later.locator("h1")).to_have_text(gettext(who.locale, "One more proof, please"))
+    expect(later.locator("h1")).to_have_text(gettext(who.locale, "One more method, please"))
     pick(later, "security_questions")
     asked = {key: gettext(who.locale, text) for key, text in QUESTIONS.items()}
     label = later.locator("label[for='code']").text_content()

@@ -73,7 +73,7 @@ def test_a_passkey_is_made_and_signs_in_alone(
     page.goto("/sign-in")
     page.locator("[data-passkey-button]").click()
     page.wait_for_url("**/account")
-    heading(page, lang, "Security centre")
+    heading(page, lang, "Security center")
 
 
 @pytest.mark.covers("W-6")

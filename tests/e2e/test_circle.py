@@ -47,7 +47,7 @@ def match_on_phone(page: Page, device: Device, link: str, locale: str, script: b
     phone.goto(link)
     fits(phone) if script else None
     type_number(phone, shown)
-    heading(phone, locale, "Done here. Go on where you started")
+    heading(phone, locale, "Done here. Continue where you started")
 
 
 @pytest.mark.covers("C14", "E1", "X-1")
@@ -90,7 +90,7 @@ def test_from_forgotten_to_signed_in(
     expect(page.locator("#password-error")).to_be_visible()
     sign_in(page, who.key, NEW)
     page.wait_for_url("**/account")
-    heading(page, locale, "Security centre")
+    heading(page, locale, "Security center")
 
 
 def weak_first(page: Page, locale: str, script: bool) -> None:
@@ -109,7 +109,7 @@ def weak_first(page: Page, locale: str, script: bool) -> None:
     expect(heads).not_to_have_count(0)
     assert WEAK not in page.content()
     choose(page, NEW, again=NEW + "x")
-    expect(page.locator(".notice-stop")).to_contain_text(gettext(locale, "The two are not the same"))
+    expect(page.locator(".notice-stop")).to_contain_text(gettext(locale, "The passwords don’t match"))
 
 
 @pytest.mark.covers("X-8")
@@ -144,7 +144,7 @@ def test_by_keyboard_alone(site: Site, page: Page) -> None:
     tab_to(page, "#password")
     page.keyboard.type(NEW)
     page.keyboard.press("Enter")
-    heading(page, "en", "Security centre")
+    heading(page, "en", "Security center")
 
 
 FOCUS = """() => {

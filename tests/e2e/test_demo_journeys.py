@@ -49,7 +49,7 @@ LOCKED = {"en": "emil.kowalczyk", "zh_CN": "linan"}
 ADMIN_KEY = {"en": "joseph.achterberg", "zh_CN": "yaogang"}
 TWO_NAMES = {"en": "amina.diallo", "zh_CN": "tangwen"}
 ADMIN_APP, ADMIN, NO_MAIL = "heming", "ruth.kessler", "zhoubo"
-NOTHING_ELSE = "There is no other way on record"
+NOTHING_ELSE = "No other method on record"
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +106,7 @@ def chooses(page: Page, demo: Demo, who: Someone, new: str = NEW) -> None:
 
 
 def asks_for_more(page: Page, locale: str) -> None:
-    heading(page, locale, "One more proof, please")
+    heading(page, locale, "One more method, please")
     expect(page.locator("#new_password")).to_have_count(0)
 
 
@@ -402,7 +402,7 @@ def test_who_reads_only_the_colleagues_mail_is_stopped(demo: Demo, phone: Phone,
     thief.goto(plea)
     thief.locator("#code").fill(digits)
     thief.locator("form[action='/vouch'] button").click()
-    heading(thief, locale, "This link does not work any more")  # in the browser that asks
+    heading(thief, locale, "This link no longer works")  # in the browser that asks
     elsewhere.goto(plea)
     elsewhere.locator("#code").fill(digits)
     elsewhere.locator("form[action='/vouch'] button").click()
@@ -422,7 +422,7 @@ def test_an_administrator_with_a_passkey_gets_to_the_end(demo: Demo, phone: Phon
     ask(thief, who.key)  # mail and a recovery code from the drawer: for an administrator somebody has to look
     mail_code(thief, demo, who)
     by_saved_code(thief, demo, who)
-    heading(thief, locale, "A second person has to say yes")
+    heading(thief, locale, "A second person has to approve")
     names_the_desk(thief, locale)
     demo.unchanged(who)
 
@@ -444,12 +444,12 @@ def test_an_administrator_without_one_needs_a_second_person(demo: Demo, phone: P
     ask(page, who.key)
     mail_code(page, demo, who)
     by_app(page, demo, who)
-    heading(page, locale, "A second person has to say yes")
+    heading(page, locale, "A second person has to approve")
     names_the_desk(page, locale)
     seen(page, "in-review")
     demo.later(3 * 60)
     look_again(page)
-    heading(page, locale, "A second person has to say yes")  # no wait ends in an approval
+    heading(page, locale, "A second person has to approve")  # no wait ends in an approval
     demo.unchanged(who)
 
 
@@ -604,7 +604,7 @@ def test_a_phone_brings_a_new_mailbox_after_a_day_unless_the_old_one_says_no(
     page.locator("#code").wait_for()
     seen(page, "mailbox-code")
     take_place(page, "/mailbox/code", demo.mail_code(new))
-    heading(page, locale, "Your mail goes to the new address")
+    heading(page, locale, "Your email address is updated")
     seen(page, "mailbox-replaced")
     demo.told(who, "account_changed")  # the lost one, too
     assert demo.until(lambda: demo.letters(who, "account_changed", new), "the new one as well")
@@ -624,7 +624,7 @@ def test_a_private_mailbox_takes_the_place_of_the_lost_one(demo: Demo, phone: Ph
     let_go(demo, page, DAY, "#address")
     seen(page, "replace-by-backup")
     page.locator("form[action$='/mailbox'] button").click()
-    heading(page, locale, "Your mail goes to the new address")
+    heading(page, locale, "Your email address is updated")
     demo.told(who, "account_changed")
     demo.unchanged(who)
     demo.afresh()

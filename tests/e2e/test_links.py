@@ -76,7 +76,7 @@ def test_an_expired_link_is_renewed_by_one_click(site: Site, device: Device, loc
     assert page.url.endswith(handle)
     prove_by_link(page, recovery_link(site.mail(who, 2)))
     page.goto(link)
-    ended(page, locale, "There is a newer email", "Go on where you were")
+    ended(page, locale, "There is a newer email", "Continue where you were")
     page.locator(".actions .button").first.click()
     heading(page, locale, "Choose a new password")
 
@@ -88,7 +88,7 @@ def test_a_used_link_leads_on_in_its_browser_and_nowhere_else(site: Site, page: 
     to_password(page, site, who)
     link = recovery_link(site.mail(who))
     page.goto(link)
-    ended(page, "en", "This link has been used", "Go on where you were")
+    ended(page, "en", "This link has been used", "Continue where you were")
     page.locator(".actions .button").first.click()
     choose(page)
     heading(page, "en", "Your new password works")
@@ -96,7 +96,7 @@ def test_a_used_link_leads_on_in_its_browser_and_nowhere_else(site: Site, page: 
     other.goto(link)
     ended(other, "en", "This link has been used", "Send a new email")
     other.locator("form[action='/link/again'] button").click()
-    heading(other, "en", "An email went out a moment ago")
+    heading(other, "en", "We just sent an email")
     expect(other.locator("form[action='/link/again'] button")).to_be_disabled()
     site.applied()
     assert len(site.mailbox.messages(who.mail)) == 2, "the letter about the change, and no third one"
@@ -113,7 +113,7 @@ def test_an_older_link_points_to_the_newer_mail(site: Site, page: Page) -> None:
     page.locator("#again button").click()
     newer = recovery_link(site.mail(who, 2))
     page.goto(old)
-    ended(page, "en", "There is a newer email", "Go on where you were")
+    ended(page, "en", "There is a newer email", "Continue where you were")
     page.goto(f"/r/{handle}")
     prove_by_link(page, newer)
 
@@ -153,7 +153,7 @@ def test_a_strangers_mail_in_the_owners_browser_leads_back_to_their_own(
 def test_a_broken_link_says_so(page: Page) -> None:
     for path in ("/l/abc", "/l/" + "A" * 22):
         page.goto(path)
-        ended(page, "en", "This link is not complete", "Start again")
+        ended(page, "en", "This link is incomplete", "Start again")
     page.locator(".actions .button").click()
     heading(page, "en", "Reset your password")
     page.context.clear_cookies()
@@ -169,9 +169,9 @@ def test_a_wrong_number_ends_the_link(site: Site, page: Page, device: Device) ->
     phone = device(width=360).new_page()
     phone.goto(recovery_link(site.mail(who)))
     type_number(phone, str(109 - int(shown)))
-    heading(phone, "en", "That was another number")
+    heading(phone, "en", "Wrong number")
     phone.goto(recovery_link(site.mail(who)))
-    heading(phone, "en", "That was another number")
+    heading(phone, "en", "Wrong number")
     assert not phone.locator("#number").count()
     assert not phone.locator("form[action='/link/again']").count(), "no next mail for whoever was told a number"
     site.later(minutes=3)
@@ -228,10 +228,10 @@ def test_a_recovery_stays_in_its_browser(site: Site, page: Page, device: Device)
     other = device().new_page()
     for path in (f"/r/{handle}", "/r/" + "A" * 22):
         other.goto(path)
-        ended(other, "en", "This recovery is not open here", "Start again")
+        ended(other, "en", "This recovery isn’t open here", "Start again")
     prove_by_code(page, site, who)
     other.goto(f"/r/{handle}")
-    heading(other, "en", "This recovery is not open here")
+    heading(other, "en", "This recovery isn’t open here")
 
 
 def logins(site: Site, who: Someone) -> str:
@@ -302,7 +302,7 @@ def test_going_back_changes_nothing(site: Site, page: Page) -> None:
     sign_in(page, who.key, "another kettle sings 12")
     expect(page.locator("#password-error")).to_be_visible()
     sign_in(page, who.key, NEW)
-    heading(page, "en", "Security centre")
+    heading(page, "en", "Security center")
 
 
 @pytest.mark.slow
@@ -317,4 +317,4 @@ def test_after_it_is_done_the_page_stays_true(site: Site, page: Page) -> None:
     to_password(page, site, late)
     site.later(minutes=21)
     page.reload()
-    heading(page, "en", "This recovery ran out of time")
+    heading(page, "en", "This recovery has expired")

@@ -122,7 +122,7 @@ def test_mail_alone_is_not_enough_for_some(site: Site, page: Page) -> None:
     handle = ask(page, who.mail)
     page.goto(recovery_link(site.mail(who)))
     page.locator("form[action='/link/accept'] button").click()
-    heading(page, "en", "One more proof, please")
+    heading(page, "en", "One more method, please")
     assert page.url.endswith(handle)
     assert not page.locator("#new_password").count()
     cancel(page)

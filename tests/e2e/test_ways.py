@@ -64,7 +64,7 @@ def test_mail_and_an_app_then_a_short_wait(site: Site, device: Device, locale: s
     page, thief = device(words, width).new_page(), device(words, width).new_page()
     ask(page, who.mail)
     mail_code(page, site, who)
-    heading(page, locale, "One more proof, please")
+    heading(page, locale, "One more method, please")
     fits(page)
     pick(page, "totp")
     answer(page, "000000")
@@ -79,7 +79,7 @@ def test_mail_and_an_app_then_a_short_wait(site: Site, device: Device, locale: s
     # Who only reads the mail goes no further by it, and not by what the owner showed in another browser either.
     ask(thief, who.mail)
     mail_code(thief, site, who, 3)
-    heading(thief, locale, "One more proof, please")
+    heading(thief, locale, "One more method, please")
 
     site.later(minutes=MINUTES)
     let_go(site, page)
@@ -136,7 +136,7 @@ def test_a_lost_mailbox_by_phone_waits_a_day_and_the_mailbox_can_stop_it(
     page.locator("form[action$='/mailbox/new'] button").click()
     page.locator("#code").fill(site.mailbox.wait_for(new, 1, 10)[0]["codes"][0])
     page.locator("form[action$='/mailbox/code'] button").click()
-    heading(page, locale, "Your mail goes to the new address")
+    heading(page, locale, "Your email address is updated")
     site.applied()
     assert site.mail(who, 4), "the lost mailbox hears of it"
     sign_in(page, who.key, OLD)
@@ -161,7 +161,7 @@ def test_nothing_else_on_record_ends_at_the_help_desk(site: Site, device: Device
     who = site.person(locale, tier="mfa")
     ask(page, who.mail)
     mail_code(page, site, who)
-    expect(page.locator(".notice-head")).to_have_text(gettext(locale, "There is no other way on record"))
+    expect(page.locator(".notice-head")).to_have_text(gettext(locale, "No other method on record"))
     expect(page.locator(".choice")).to_have_count(0)
     expect(page.locator("main")).to_contain_text("8100")
     fits(page)
@@ -181,7 +181,7 @@ def test_an_administrator_needs_a_second_person_or_a_passkey(site: Site, device:
     mail_code(elsewhere, site, who, 2)
     expect(elsewhere.locator("form[action$='/ways/passkey']")).to_have_count(0)
     show_app(elsewhere, site, seed)
-    heading(elsewhere, "en", "A second person has to say yes")
+    heading(elsewhere, "en", "A second person has to approve")
     expect(elsewhere.locator("main")).to_contain_text("extension 8100")
     expect(elsewhere.locator("#new_password")).to_have_count(0)
     fits(elsewhere)
@@ -305,7 +305,7 @@ def test_a_colleague_vouches_with_the_digits_of_the_page(site: Site, device: Dev
     plea = site.mail(other)
     assert digits not in plea["text"]
     friend.goto(recovery_link(plea))
-    heading(friend, locale, "Can you vouch for a colleague?")
+    heading(friend, locale, "Can you confirm it's your colleague?")
     fits(friend)
     friend.locator("#code").fill(f"{(int(digits) + 1) % 10**4:04}")
     friend.locator("form[action='/vouch'] button").click()
@@ -314,7 +314,7 @@ def test_a_colleague_vouches_with_the_digits_of_the_page(site: Site, device: Dev
     friend.locator("form[action='/vouch'] button").click()
     heading(friend, locale, "Thank you")
     friend.goto(recovery_link(plea))
-    heading(friend, locale, "This link does not work any more")
+    heading(friend, locale, "This link no longer works")
     held(page, locale, short=True)  # the page went on by itself
     site.later(minutes=MINUTES)
     let_go(site, page)
@@ -333,9 +333,9 @@ def test_a_colleague_who_says_no_is_believed(site: Site, device: Device) -> None
     friend.goto(recovery_link(site.mail(other)))
     friend.locator("main a[href^='/vouch/refuse']").click()
     friend.locator("form[action='/vouch/refuse'] button").click()
-    heading(friend, "en", "Good that you said so")
+    heading(friend, "en", "Thank you for telling us")
     page.locator("main a.button").click()
-    heading(page, "en", "One more proof, please")
+    heading(page, "en", "One more method, please")
 
 
 @SLOW

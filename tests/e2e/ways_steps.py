@@ -106,7 +106,11 @@ def show_app(page: Page, site: Site, seed: str) -> None:
 
 
 def held(page: Page, locale: str, *, short: bool) -> None:
-    heading(page, locale, "It’s you. Now a short wait" if short else "It’s you. Now it has to wait")
+    heading(
+        page,
+        locale,
+        "Identity verified. Please wait a moment" if short else "Identity verified. Your recovery is on hold",
+    )
 
 
 def look_again(page: Page) -> None:

@@ -341,7 +341,7 @@ def test_security_questions_are_answered_in_a_new_recovery(upgraded: Upgraded) -
     browser = Browser(place, {"__Host-keyback-recovery": f"{held['handle']}.{held['secret']}"}, OFFICE)
     browser("POST", at)
     page = unescape(browser.get(at).text)
-    words = {"deskmate": "sat next to you", "teacher": "strictest teacher", "toy": "favourite toy"}
+    words = {"deskmate": "sat next to you", "teacher": "strictest teacher", "toy": "favorite toy"}
     answer = next(KNOWN["centre"]["answers"][k] for k, text in words.items() if text in page)
     assert browser.press(at, f"{at}/answer", code=answer).status_code != 422
 

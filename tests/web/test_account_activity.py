@@ -28,7 +28,7 @@ def test_it_names_the_device_that_still_has_the_old_password(centre: Centre) -> 
     assert SAID in page
     assert "iOS" in page
     assert "This looks like your previous password." in page
-    assert "Put the password you use now in there" in page
+    assert "Enter your current password there" in page
     assert 'href="/account/password"' in page
     other = centre.another()
     centre.sign_in("omar", client=other)

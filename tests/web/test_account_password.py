@@ -75,8 +75,8 @@ def test_a_second_step_is_asked_for_besides(centre: Centre) -> None:
 def test_guesses_come_to_an_end_and_a_recovery_opens_it_again(centre: Centre) -> None:
     centre.sign_in()
     for n in range(WINDOW_TRIES):
-        assert "The current password is not right" in refused(centre, f"guess number {n}")
-    assert "too many wrong tries" in refused(centre, PASSWORD), "not compared any more"
+        assert "The current password isn’t right" in refused(centre, f"guess number {n}")
+    assert "Too many wrong attempts" in refused(centre, PASSWORD), "not compared any more"
     assert centre.post("/account/confirm", password=PASSWORD, next="/account").status_code == 422, "one count for both"
     account = centre.at.read(lambda tx: tx.people.account_by_username("builtin", "maya"))[0].id
     centre.at.run(centre.at.services.db.write(lambda tx: password_attempts.renewed(tx, account)))

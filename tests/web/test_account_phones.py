@@ -58,12 +58,12 @@ def test_a_phone_is_added_after_its_risk_was_told_and_something_stronger_offered
     site.sign_in()
     for page in (site.get(ADD).text, site.post(ADD, address="not a number").text):
         form, app = page.index(f'action="{ADD}"'), page.index('href="/account/totp"')
-        assert page.index("A text message is the weakest way") < app < form
+        assert page.index("Text messages are the weakest method") < app < form
         assert page.index('href="/account/passkeys"') < form
     assert "weakest" not in site.get("/account/contacts/add/mail").text
     site.add_app()
     page = site.get(ADD).text
-    assert "A text message is the weakest way" in page, "the risk is told to everybody"
+    assert "Text messages are the weakest method" in page, "the risk is told to everybody"
     assert 'href="/account/totp"' not in page, "it is there already"
     assert 'href="/account/passkeys"' in page
 

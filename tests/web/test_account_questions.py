@@ -104,7 +104,7 @@ def test_three_answers_are_kept_as_hashes_and_every_contact_hears_of_it(make_kit
 
 
 @pytest.mark.covers("O-Q4", "G5")
-@pytest.mark.parametrize("lang, said", [("en", "anybody would try first"), ("zh", "别人一猜就中")])
+@pytest.mark.parametrize("lang, said", [("en", "anyone would try first"), ("zh", "很容易被猜到")])
 def test_all_that_is_wrong_is_said_at_once_and_no_answer_comes_back(make_kit: Make, lang: str, said: str) -> None:
     kit, tray, browser = kit_of(make_kit)
     browser("GET", f"/sign-in?lang={lang}")
@@ -142,7 +142,7 @@ def test_a_new_choice_replaces_the_old_one_and_removing_is_told(make_kit: Make, 
     kit, tray, browser = kit_of(make_kit, database_url)
     chosen(browser("POST", AT, form(ANSWERS)))
     [first] = kept(kit)
-    assert "makes those void at once" in browser("GET", AT).text
+    assert "replaces them immediately" in browser("GET", AT).text
     chosen(browser("POST", AT, form({"film": "Red Sorghum", "song": "茉莉花", "toy": "tin frog"})))
     [second] = kept(kit)
     assert second.id != first.id
@@ -243,6 +243,6 @@ def test_an_answer_is_not_offered_where_it_would_shorten_no_wait(make_kit: Make)
     browser("POST", f"{at}/ways/totp")
     assert browser("POST", f"{at}/ways/totp/answer", f"code={totp_now(kit)}").status_code == 303
     held = browser("GET", at).text
-    assert "short wait" in held
+    assert "Please wait a moment" in held
     assert f'action="{at}/ways/recovery_contact"' in held
     assert "security_questions" not in held

@@ -22,7 +22,7 @@ BEGIN = {
     "password": ("Reset your password", "Send the email"),
     "locked": ("Unlock your account", "Send the email"),
     "second_factor": ("Replace your second step", "Send the email"),
-    "mailbox": ("Go on without that mailbox", "Continue"),
+    "mailbox": ("Continue without that mailbox", "Continue"),
 }
 
 
@@ -50,11 +50,11 @@ def test_each_journey_begins_under_its_own_name(sqlite_url: str, tmp_path: Path)
 
 
 def test_questions_are_spoken_of_where_they_are_asked(sqlite_url: str, tmp_path: Path) -> None:
-    said = "Nobody here asks you one"
+    said = "We don’t ask any"
     with live(sqlite_url, tmp_path) as at, at.client(**{"accept-language": "en"}) as browser:
         assert said in browser.get("/help").text
     policy = {"security_questions": True}
     with live(sqlite_url, tmp_path, policy=policy) as at, at.client(**{"accept-language": "en"}) as browser:
         html = browser.get("/help").text
         assert said not in html
-        assert "decide nothing" in html
+        assert "don’t decide anything" in html

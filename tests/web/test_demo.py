@@ -258,7 +258,7 @@ def test_other_sites_reach_neither_the_people_nor_the_crm(demo: Demo) -> None:
 
 def test_the_pages_speak_both_languages(demo: Demo) -> None:
     with demo.client() as client:
-        for lang, words in (("en", "Start here: one login, one mail."), ("zh", "从这里开始：一个账号，一封邮件。")):
+        for lang, words in (("en", "Start here: one login, one email."), ("zh", "从这里开始：一个账号，一封邮件。")):
             assert words in client.get("/demo", headers={"accept-language": lang}).text
 
 
@@ -287,7 +287,7 @@ def test_a_notice_reaches_the_phone_by_http(demo: Demo) -> None:
         (text,) = until(lambda: client.get("/demo/phone.json").json())
         assert set(text) == {"id", "at", "to", "channel", "text", "codes"}
         assert (text["to"], text["channel"], text["codes"]) == ("+447400123456", "sms", [])
-        assert text["text"].startswith(f"{COMPANY['en']}: a recovery of your account went through")
+        assert text["text"].startswith(f"{COMPANY['en']}: your account was recovered")
         assert client.get("/demo/phone/status").json() == {"version": text["id"]}
         shown = client.get("/demo/phone").text
         assert "+447400123456" in shown
@@ -333,7 +333,7 @@ def test_nobody_has_to_sit_out_a_wait(tmp_path: Path) -> None:
         assert client.post(f"{page}/ways/totp").status_code == 303
         code = app_of(client, "hanxue")["code"]
         assert client.post(f"{page}/ways/totp/answer", data={"code": code}).status_code == 303
-        assert "Now a short wait" in client.get(page).text
+        assert "Please wait a moment" in client.get(page).text
         (mail,) = until(lambda: mails(client, f"hanxue@{DOMAIN}")[1:])
         for nothing in ("", "-16", "x", "1e3"):
             assert client.post("/demo/clock", data={"minutes": nothing}).headers["location"] == "/demo"
@@ -346,7 +346,7 @@ def test_nobody_has_to_sit_out_a_wait(tmp_path: Path) -> None:
     again = start(tmp_path / "kept")  # time never goes back
     with again.client() as client:
         html = client.get("/demo").text
-        assert "It was set ahead" in html
+        assert "The clock has been moved ahead" in html
     assert again.end() == 0
 
 

@@ -97,7 +97,7 @@ def test_an_answer_that_does_not_fit_ends_the_challenge_and_changes_nothing(make
     foreign = device(origin="https://evil.example").create(options)
     refused = browser("POST", f"{at}/passkey", f"assertion={quote(foreign)}")
     assert refused.status_code == 422
-    assert "did not fit" in refused.text
+    assert "we can’t use" in refused.text
     right = device().create(options)
     assert browser("POST", f"{at}/passkey", f"assertion={quote(right)}").status_code == 303
     assert kinds(kit) == ["recovery_codes", "totp"], "the challenge was over"

@@ -26,27 +26,30 @@ GUIDED_STEPS = {
     ],
 }
 
-ONE = "Start here: one login, one mail."
+ONE = "Start here: one login, one email."
 THREE = "Three systems, fixed in one go; one of them leads through its own page."
 TWO_NAMES = "Another user name in the CRM; either one leads here."
-SHARED = "Shares a mailbox with a colleague: each of the two gets a letter of their own."
-NO_MAIL = "No mail on record: nothing comes, and the page does not give that away."
-LEFT = "Has left: nothing comes, and the page does not give that away."
-LOCKED = "Locked after too many tries; recovering unlocks as well."
-ELSEWHERE = "The password lives with another sign-in provider; the letter says so."
+SHARED = "Shares a mailbox with a colleague: each gets their own email."
+NO_MAIL = "No email address on record: nothing arrives, and the page doesn’t reveal that."
+LEFT = "Has left the company: nothing arrives, and the page doesn’t reveal that."
+LOCKED = "Locked after too many attempts; recovering also unlocks it."
+ELSEWHERE = "The password is managed by another sign-in provider; the email says so."
 TWO_MAILS = "Two addresses and a phone on record: the change is told to all three."
-MFA = "Needs more than one proof: a mail alone ends at the help desk."
-APP = "Has an authenticator app and recovery codes: a mail and one of them go together."
-PHONE = "Lost the mailbox, has a phone: a text message, then a day in which the mailbox can still say no."
+MFA = "Needs more than one method: with the email alone, this ends at the help desk."
+APP = "Has an authenticator app and recovery codes: an email and one of them are enough."
+PHONE = "Lost the mailbox, has a phone: a text message, then a day in which the mailbox owner can still cancel."
 CHAT = "Lost the mailbox, has the work chat: a message there, then a day's wait."
-PRIVATE = "Has a private mailbox as a backup: lost the work mail, the private one gets a code, then a day's wait."
+PRIVATE = (
+    "Has a private mailbox as a backup: without the work mailbox, the private one gets a code, "
+    "then there’s a day’s wait."
+)
 KEY = "Has a passkey and recovery codes; a virtual authenticator can hold the passkey."
-FRIEND = "Chose a colleague who vouches: their mail is in the mailbox, the four digits are on the page."
-ADMIN = "CRM administrator: a mail alone is never enough."
-ADMIN_APP = "CRM administrator with an app: mail and app, then somebody else has to say yes."
-ADMIN_KEY = "CRM administrator with a passkey: mail and passkey, and nobody else has to say yes."
+FRIEND = "Chose a recovery contact: the email to the contact is in the mailbox, the four digits are on the page."
+ADMIN = "CRM administrator: an email alone is never enough."
+ADMIN_APP = "CRM administrator with an app: email and app, then a second person has to approve."
+ADMIN_KEY = "CRM administrator with a passkey: email and passkey, and no one else has to approve."
 LONG = "A long name, which has to fit everywhere."
-APOSTROPHE = "A name with an apostrophe, spelled right in page and mail."
+APOSTROPHE = "A name with an apostrophe, spelled correctly in pages and emails."
 HINTS = (
     ONE, THREE, TWO_NAMES, SHARED, NO_MAIL, LEFT, LOCKED, ELSEWHERE, TWO_MAILS, MFA, APP, PHONE, CHAT, FRIEND, ADMIN,
     ADMIN_APP, ADMIN_KEY, PRIVATE, KEY, LONG, APOSTROPHE,

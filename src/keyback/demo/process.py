@@ -34,7 +34,7 @@ from keyback.web.demo.routes import DemoWorld, Shown, WithCrm, demo_routes
 
 PLENTY = 100_000  # a class room behind one address tries the demo at once
 TRY = (
-    ("maya.okafor", "one login, one mail"),
+    ("maya.okafor", "one login, one email"),
     ("chenyu", "reads Chinese; three systems at once"),
     ("oliver.brandt", "a mail and his authenticator app"),
 )

@@ -243,7 +243,7 @@ class DemoCrm:
             return _page(locale, "", gettext(locale, "Signed in as {name}.", name=user.name), 200)
         if user and user.state == "locked":
             return _page(locale, username, gettext(locale, "This account is locked after too many tries."), 403)
-        return _page(locale, username, gettext(locale, "That user name and password do not match."), 403)
+        return _page(locale, username, gettext(locale, "The user name or password isn’t right."), 403)
 
     def _named(self, username: str) -> DemoUser | None:
         wanted = username.strip().casefold()

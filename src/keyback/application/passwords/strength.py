@@ -27,11 +27,11 @@ class Strength(NamedTuple):
 
 
 STRENGTH: Final = (
-    Strength("Guessed at once", "Start anew with three or four words that have nothing to do with each other."),
-    Strength("Guessed quickly", "Add two or three words that have nothing to do with each other."),
+    Strength("Very easy to guess", "Start over with three or four unrelated words."),
+    Strength("Easy to guess", "Add two or three unrelated words."),
     Strength("Not hard to guess", "One or two more words will do."),
-    Strength("Hard to guess", "One more word makes it stronger still."),
-    Strength("Very hard to guess", "Let a password manager keep it."),
+    Strength("Hard to guess", "One more word makes it even stronger."),
+    Strength("Very hard to guess", "Let a password manager remember it."),
 )
 
 

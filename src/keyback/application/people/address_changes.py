@@ -25,7 +25,12 @@ PROOF: Final = "address"  # of the prompts behind these links; their `handle` is
 LETTER: Final = "moving"
 RECORDS: Final = Origin("", "")  # nobody's browser: the company's records
 
-_SAID: Final = {"moving": "backup_moving", "added": "backup_moving", "kept": "mail_kept", "removed": "mail_removed"}
+_SAID: Final = {
+    "moving": "backup_moving",
+    "added": "backup_moving",
+    "kept": "mail_kept",
+    "removed": "mail_removed",
+}
 
 
 def said(change: AddressChange, now: int) -> str:

@@ -20,43 +20,49 @@ def N_(text: str) -> str:
 
 
 NAMES: Final[Mapping[str, str]] = {
-    "email_link": N_("a mail to the primary address"),
-    "backup_email": N_("a mail to a backup address"),
-    "sms_code": N_("a code by SMS"),
+    "email_link": N_("an email to the primary address"),
+    "backup_email": N_("an email to a backup address"),
+    "sms_code": N_("a code by text message"),
     "im_message": N_("a code by chat message"),
-    "recovery_code": N_("a saved recovery code"),
-    "recovery_contact": N_("a colleague who vouches"),
-    "totp": N_("a code of the authenticator app"),
+    "recovery_code": N_("a recovery code"),
+    "recovery_contact": N_("a recovery contact"),
+    "totp": N_("a code from the authenticator app"),
     "passkey": N_("a passkey"),
-    "id_document": N_("an identity document that two people look at"),
-    "caller_check": N_("a call back by the help desk"),
+    "id_document": N_("an identity document that two people check"),
+    "caller_check": N_("a callback by the help desk"),
     "security_questions": N_("answers to security questions"),
 }
 TIER_NAMES: Final[Mapping[Tier, str]] = {
-    "standard": N_("People without a second step"),
-    "mfa": N_("People with a second step"),
+    "standard": N_("People without two-step verification"),
+    "mfa": N_("People with two-step verification"),
     "privileged": N_("CRM administrators"),
 }
 CLAIM_WORDS: Final[Mapping[str, str]] = {
-    "mailbox_alone": N_("A mailbox alone never opens an account with a second step."),
-    "one_channel": N_("What comes through one channel counts once, however often it is shown."),
+    "mailbox_alone": N_("A mailbox alone never opens an account with two-step verification."),
+    "one_channel": N_("What arrives through one channel counts once, however often it is used."),
     "two_issued_codes": N_(
-        "Two codes that were sent are one method: mail and SMS do not open an account with a second step."
+        "Two codes we send are one method: email and text message together don't open an account with "
+        "two-step verification."
     ),
-    "factor_alone": N_("An authenticator or passkey alone, without a recovery method, opens nothing."),
-    "knowledge": N_("What somebody knows about a person never decides."),
-    "desk_alone": N_("An identity check alone opens nothing; a code to a known contact goes with it."),
-    "sms_for_privileged": N_("SMS counts for nothing where a CRM administrator is concerned."),
-    "second_operator": N_("A second operator approves for CRM administrators, unless a passkey was shown."),
-    "lost_second_step": N_("A lost second step is never replaced by mail alone."),
-    "short_hold": N_("Nobody gets in faster than the preset allows while the owner can still object."),
+    "factor_alone": N_("An authenticator app or passkey alone, without a recovery method, opens nothing."),
+    "knowledge": N_("What someone knows about a person never decides."),
+    "desk_alone": N_("An identity check alone opens nothing; it needs a code sent to a known contact."),
+    "sms_for_privileged": N_("Text messages don't count for CRM administrators."),
+    "second_operator": N_("A second operator approves for CRM administrators, unless a passkey was used."),
+    "lost_second_step": N_("A lost second step is never replaced by email alone."),
+    "short_hold": N_("While the owner can still object, no one gets in faster than the preset allows."),
     "more_is_more": N_("More evidence never counts for less and never waits longer."),
-    "low_floor": N_("Nobody is below the tier that the preset asks of everybody, nor below that of their own factors."),
-    "planted": N_("What was added less than 72 hours ago cannot recover."),
-    "aged": N_("A contact that was not confirmed for long never opens an account alone, and never shortens a wait."),
-    "lifetimes": N_("Links and codes end in time: by SMS after 10 minutes, by mail within 24 hours."),
-    "alternatives": N_("For every tier there is a way besides SMS."),
-    "phishing_resistant": N_("Passkeys are taken."),
+    "low_floor": N_(
+        "No one is below the tier that the preset asks of everyone, nor below the tier of their own factors."
+    ),
+    "planted": N_("Anything added less than 72 hours ago can't be used for recovery."),
+    "aged": N_(
+        "A contact that hasn't been confirmed for a long time never opens an account on its own and never "
+        "shortens a hold."
+    ),
+    "lifetimes": N_("Links and codes expire: text messages after 10 minutes, emails within 24 hours."),
+    "alternatives": N_("Every tier has a method other than text messages."),
+    "phishing_resistant": N_("Passkeys are accepted."),
 }
 
 
@@ -144,26 +150,31 @@ class _Teller:
         taken, off = ([p for p in there if self._policy.takes(p) == on] for on in (True, False))
         return self._section(
             "beginning",
-            N_("What is taken as proof"),
-            self._(N_("The policy is measured by the preset {preset}."), preset=preset.name),
-            self._(N_("Taken: {proofs}."), proofs=listed(self._locale, taken, every=True)),
-            self._(N_("Not taken: {proofs}."), proofs=listed(self._locale, off, every=True)) if off else "",
-            self._(N_("Answers to security questions open nothing; they are asked in addition, after another proof."))
+            N_("Accepted methods"),
+            self._(N_("The policy is measured against the preset {preset}."), preset=preset.name),
+            self._(N_("Accepted: {proofs}."), proofs=listed(self._locale, taken, every=True)),
+            self._(N_("Not accepted: {proofs}."), proofs=listed(self._locale, off, every=True)) if off else "",
+            self._(
+                N_(
+                    "Answers to security questions open nothing on their own; they are asked in addition to another "
+                    "method."
+                )
+            )
             if self._policy.takes("security_questions")
             else "",
             self._(
                 N_(
-                    "Phones, backup addresses and colleagues have to be confirmed once in {remind} days. Those that "
-                    "were not weigh less after {less} days, and nothing after {nothing}."
+                    "Phones, backup addresses, and recovery contacts have to be confirmed every {remind} days. "
+                    "Those that aren't count less after {less} days, and not at all after {nothing}."
                 ),
                 remind=str(self._policy.ages.remind // DAY),
                 less=str(self._policy.ages.less // DAY),
                 nothing=str(self._policy.ages.nothing // DAY),
             ),
-            self._(N_("One colleague confirms for {n} people at most."), n=str(self._policy.per_colleague))
+            self._(N_("Each colleague confirms for at most {n} people."), n=str(self._policy.per_colleague))
             if self._policy.takes("recovery_contact")
             else "",
-            self._(N_("Everybody needs a second step, so nobody gets in by one proof."))
+            self._(N_("Everyone needs two-step verification, so no one gets in with a single method."))
             if self._policy.floor != "standard"
             else "",
         )
@@ -177,15 +188,15 @@ class _Teller:
             self._(N_("One of these gets them in: {proofs}."), proofs=self._list(one)),
             self._(
                 N_(
-                    "From a browser and a network that nobody knows, they wait {wait}. A second proof that comes "
-                    "another way ends the wait."
+                    "From a browser and a network we don't know, they wait {wait}. A second method through "
+                    "another channel ends the hold."
                 ),
                 wait=self._span(wait),
             )
             if wait
             else "",
             self._(
-                N_("Who can be told at no other address than the one that the proof came to waits {wait}."),
+                N_("People who can be told only at the address the message went to wait {wait}."),
                 wait=self._span(only),
             )
             if only > wait
@@ -202,14 +213,16 @@ class _Teller:
         pair = "two_issued_codes" in self._policy.loose
         issued = self._list(self._taken(tier, "issued"))
         return [
-            self._(N_("They show two proofs of different kinds: {kinds}."), kinds=_SEP[self._locale].join(kinds))
+            self._(N_("They need two methods of different kinds: {kinds}."), kinds=_SEP[self._locale].join(kinds))
             if len(kinds) > 1
             else "",
-            self._(N_("Two codes that were sent are enough if they come different ways, such as mail and SMS."))
+            self._(N_("Two codes we send are enough if they use different channels, such as email and text message."))
             if pair
-            else self._(N_("Two codes that were sent are one kind, so mail and SMS together are not enough.")),
-            self._(N_("Or they show one of these and {factors}."), factors=self._list(bound)) if bound else "",
-            self._(N_("Or they pass a check ({desk}) and show one code that was sent to them."), desk=self._list(desk))
+            else self._(N_("Codes we send are all one kind, so email and text message together aren't enough.")),
+            self._(N_("Or one of these together with {factors}."), factors=self._list(bound)) if bound else "",
+            self._(
+                N_("Or a check by the help desk ({desk}) together with one code sent to them."), desk=self._list(desk)
+            )
             if desk and issued
             else "",
         ]  # fmt: skip
@@ -218,12 +231,12 @@ class _Teller:
         holds = self._policy.holds
         wait = holds.privileged if tier == "privileged" else holds.new_device
         if not wait:
-            return [self._(N_("Nobody waits."))]
+            return [self._(N_("No hold."))]
         return [
             self._(
                 N_(
-                    "Then they wait {wait}. Nobody waits who uses a browser that is known together with an "
-                    "authenticator app or passkey, or who shows three proofs that come different ways."
+                    "Then they wait {wait}. There's no hold for a trusted browser together with an authenticator "
+                    "app or passkey, or for three methods through different channels."
                 ),
                 wait=self._span(wait),
             )
@@ -233,14 +246,16 @@ class _Teller:
         sms = "sms_for_privileged" in self._policy.loose
         operator = {
             "always": N_("A second operator always has to approve."),
-            "without_passkey": N_("A second operator has to approve, unless they show a passkey."),
+            "without_passkey": N_("A second operator has to approve, unless they use a passkey."),
             "never": N_("No second operator has to approve."),
         }
         return self._section(
             "privileged",
             TIER_NAMES["privileged"],
             *self._two("privileged"),
-            self._(N_("SMS counts for them as for others.")) if sms else self._(N_("SMS counts for nothing here.")),
+            self._(N_("Text messages count for them as for others."))
+            if sms
+            else self._(N_("Text messages don't count here.")),
             self._(operator[self._policy.second_operator]),
             *self._wait("privileged"),
         )
@@ -249,11 +264,11 @@ class _Teller:
         h = self._policy.holds
         return self._section(
             "waits",
-            N_("What a wait is"),
+            N_("What a hold is"),
             self._(N_("While a recovery waits, its owner can cancel it with a link that goes to every contact.")),
-            self._(N_("Who shows more in the meantime does not have to wait any longer.")),
+            self._(N_("Anyone who completes another method in the meantime no longer has to wait.")),
             self._(
-                N_("After an identity check it is {wait}, for CRM administrators {longer}."),
+                N_("After an identity check the hold is {wait}, for CRM administrators {longer}."),
                 wait=self._span(h.proofing),
                 longer=self._span(2 * h.proofing),
             )
@@ -261,25 +276,25 @@ class _Teller:
             else "",
             self._(
                 N_(
-                    "Whoever has a new address put in place of a lost mailbox waits {wait}, unless an authenticator "
-                    "app or passkey was among the proofs."
+                    "Anyone who replaces a lost mailbox waits {wait}, unless an authenticator app or passkey was "
+                    "among the methods."
                 ),
                 wait=self._span(h.mailbox),
             )
             if h.mailbox
             else "",
-            self._(N_("A lost second step is never replaced by mail alone.")),
-            self._(N_("What was added less than 72 hours ago cannot recover.")),
+            self._(N_("A lost second step is never replaced by email alone.")),
+            self._(N_("Anything added less than 72 hours ago can't be used for recovery.")),
         )
 
     def told(self) -> Section:
         return self._section(
             "told",
-            N_("Who is told"),
+            N_("Who gets notified"),
             self._(
                 N_(
-                    "All contacts of the person, whatever they were used for: when a wait begins, when it is over, and "
-                    "when the password has changed. Each message says what to do if it was not you."
+                    "All contacts of the person, whatever they were used for: when a hold begins, when it ends, "
+                    "and when the password has changed. Each message says what to do if it wasn't you."
                 )
             ),
         )
@@ -288,7 +303,7 @@ class _Teller:
         reasons = dict(self._policy.accepted)
         lines = []
         for name in weaker(self._policy, preset):
-            lines.append(self._(N_("This does not hold here: {claim}"), claim=self._(CLAIM_WORDS[name])))
+            lines.append(self._(N_("Not fulfilled here: {claim}"), claim=self._(CLAIM_WORDS[name])))
             why = reasons.get(name)
-            lines.append(self._(N_("The reason: {reason}"), reason=why) if why else self._(N_("No reason is given.")))
+            lines.append(self._(N_("Reason: {reason}"), reason=why) if why else self._(N_("No reason given.")))
         return [self._section("short", N_("Where it falls short of the preset"), *lines)] if lines else []

@@ -62,8 +62,8 @@ COLON = {"en": ": ", "zh_CN": "："}
 STATES = {"holds": N_("holds"), "accepted": N_("given up"), "broken": N_("BROKEN")}
 OUTCOMES = {
     "go": N_("in at once"),
-    "hold": N_("in after a wait of {wait}"),
-    "review": N_("in once a second operator approves"),
+    "hold": N_("in after a hold of {wait}"),
+    "review": N_("in after approval by a second operator"),
     "more": N_("not in"),
 }
 
@@ -81,20 +81,23 @@ def check_words(rows: Sequence[ClaimRow], preset: Preset, rulings: int, locale: 
         if r.detail:
             lines.append(f"    {r.detail}")
         if r.reason:
-            lines.append("    " + _(N_("The reason: {reason}"), reason=r.reason))
+            lines.append("    " + _(N_("Reason: {reason}"), reason=r.reason))
     broken = sum(r.state == "broken" for r in rows)
     accepted = sum(r.state == "accepted" for r in rows)
     facts = {"n": f"{rulings:,}", "preset": preset.name}
     lines.append("")
     if broken:
-        lines.append(_(N_("The policy breaks the preset {preset}; {n} rulings were asked for."), **facts))
-        lines.append(_(N_("Take it back, or write the reason for each into policy.accepted.")))
+        lines.append(_(N_("The policy breaks the preset {preset}; {n} cases were tried."), **facts))
+        lines.append(_(N_("Undo the change, or write the reason for each into policy.accepted.")))
     elif accepted:
         lines.append(
-            _(N_("No path breaks the preset {preset} but what was given up for a reason; {n} rulings."), **facts)
+            _(
+                N_("No path breaks the preset {preset} except those given up with a reason; {n} cases were tried."),
+                **facts,
+            )
         )
     else:
-        lines.append(_(N_("No path breaks the preset {preset}; {n} rulings were asked for."), **facts))
+        lines.append(_(N_("No path breaks the preset {preset}; {n} cases were tried."), **facts))
     return lines
 
 
@@ -106,7 +109,7 @@ def path_words(p: PathRow, locale: str) -> str:
         who += gettext(locale, N_(", second step lost"))
     outcome = gettext(locale, OUTCOMES[p.ruling], **({"wait": span(locale, p.wait)} if p.wait else {}))
     if p.ruling == "hold" and not p.wait:
-        outcome = gettext(locale, N_("in after a wait"))
+        outcome = gettext(locale, N_("in after a hold"))
     return f"{who}{COLON[locale]}{shown or '–'} → {outcome}"
 
 
@@ -123,18 +126,18 @@ def people_words(c: Census, locale: str) -> list[str]:
     lines = [
         "",
         _(
-            N_("{people} people: {alone} get back in by themselves, {operator} with an operator, {none} not at all."),
+            N_("{people} people: {alone} get back in on their own, {operator} with an operator, {none} not at all."),
             people=c.people,
             **c.ways,
         ),
         *named(c.stranded, c.ways["none"]),
     ]
     if c.one_address:
-        text = N_("{n} people can be told of a recovery at one address only. Ask them to add a second one.")
+        text = N_("{n} people can be told about a recovery at only one address. Ask them to add a second one.")
         lines += ["", _(text, n=c.one_address)]
     if c.colleagues:
         text = N_("These colleagues confirm for more people than policy.people_per_colleague allows:")
         lines += ["", _(text), *(f"    {address} – {n}" for address, n in c.colleagues)]
     if c.lost:
-        lines += ["", _(N_("The draft takes the last way back from {n} people."), n=c.lost), *named(c.losers, c.lost)]
+        lines += ["", _(N_("The draft removes the last way back for {n} people."), n=c.lost), *named(c.losers, c.lost)]
     return lines

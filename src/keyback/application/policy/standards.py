@@ -63,7 +63,11 @@ def _natural(name: str) -> list[tuple[int, str]]:
 
 def report_words(rows: Sequence[Requirement], locale: str) -> list[str]:
     """The report of `keyback policy check --report`, line by line."""
-    words: dict[State, str] = {"kept": N_("kept"), "given up": N_("given up"), "not kept": N_("not kept")}
-    lines = ["", gettext(locale, N_("Requirements, and what makes them so (docs/requirements.toml has their titles):"))]
+    words: dict[State, str] = {
+        "kept": N_("kept"),
+        "given up": N_("given up"),
+        "not kept": N_("not kept"),
+    }
+    lines = ["", gettext(locale, N_("Requirements and what fulfills them (titles are in docs/requirements.toml):"))]
     lines += [f"    {gettext(locale, words[r.state])}{COLON[locale]}{r.id} ({', '.join(r.by)})" for r in rows]
     return lines

@@ -119,18 +119,18 @@ class PhoneTexts:
         match f["purpose"]:
             case "recovery":
                 text = _(
-                    "{company}: {code} is your code to get back into your account, for {minutes} minutes. "
-                    "Tell it to nobody, not even us."
+                    "{code} is your {company} recovery code. Valid for {minutes} minutes. Never share it, not "
+                    "even with us."
                 )
             case "enrol":
                 text = _(
-                    "{company}: {code} is your code to confirm this contact, for {minutes} minutes. "
-                    "Tell it to nobody, not even us."
+                    "{code} is your {company} code to confirm this contact. Valid for {minutes} minutes. Never "
+                    "share it, not even with us."
                 )
             case "step_up" | "sign_in":
                 text = _(
-                    "{company}: {code} is your code to confirm that it is you, for {minutes} minutes. "
-                    "Tell it to nobody, not even us."
+                    "{code} is your {company} code to verify your identity. Valid for {minutes} minutes. Never "
+                    "share it, not even with us."
                 )
             case _other:
                 raise BadMessage("the code has no known purpose")
@@ -142,7 +142,7 @@ class PhoneTexts:
         link = self._own(_secret(f["stop_link"]) if "stop_link" in f else f["help_url"])
         text = gettext(
             locale,
-            "{company}: a recovery of your account went through on {when}. Not you? {link}",
+            "{company}: your account was recovered on {when}. Not you? {link}",
             company=company, when=when, link=link,
         )  # fmt: skip
         return text, {"when": when}
@@ -151,7 +151,7 @@ class PhoneTexts:
         when, company = self._when(letter.facts["at"], locale), self._company[locale]
         text = gettext(
             locale,
-            "{company}: the recovery of your account was stopped on {when}. Nothing was changed.",
+            "{company}: the recovery of your account was canceled on {when}. Nothing was changed.",
             company=company, when=when,
         )  # fmt: skip
         return text, {"when": when}
@@ -164,9 +164,9 @@ class PhoneTexts:
             return gettext(locale, text, company=company, when=when, link=link)
 
         if f["over"]:
-            text = _("{company}: a recovery of your account has waited and can go on. Not yours? Stop it: {link}")
+            text = _("{company}: a recovery of your account can now continue. Not you? Cancel: {link}")
         else:
-            text = _("{company}: a recovery of your account waits until {when}. Not yours? Stop it: {link}")
+            text = _("{company}: a recovery of your account is on hold until {when}. Not you? Cancel: {link}")
         return text, {"when": when, "token": link.rpartition("/")[2]}
 
     def _asked_for(self, letter: Message, now: int, locale: str) -> tuple[str, dict[str, str]]:
@@ -174,7 +174,7 @@ class PhoneTexts:
         when, link = self._when(f["at"], locale), self._own(_secret(f["stop_link"]))
         text = gettext(
             locale,
-            "{company}: someone started recovering your account on {when}. Not you? Stop it: {link}",
+            "{company}: someone started recovering your account on {when}. Not you? Cancel: {link}",
             company=self._company[locale], when=when, link=link,
         )  # fmt: skip
         return text, {"when": when, "token": link.rpartition("/")[2]}
@@ -185,7 +185,7 @@ class PhoneTexts:
         link = self._own(_secret(f["stop_link"]) if "stop_link" in f else f["account_url"])
         text = gettext(
             locale,
-            "{company}: how your account is protected was changed on {when}. Not you? {link}",
+            "{company}: security settings for your account changed on {when}. Not you? {link}",
             company=company, when=when, link=link,
         )  # fmt: skip
         return text, {"when": when, "token": link.rpartition("/")[2]}

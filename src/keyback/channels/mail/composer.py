@@ -315,7 +315,7 @@ class MailComposer:
         v.fixed("account_url", self._own(plain(f["account_url"])))
 
     def _asked(self, facts: Mapping[str, object], locale: str, v: _Values, at: str = "asked_at") -> int:
-        unknown = "不清楚" if locale == "zh_CN" else "Not known"
+        unknown = "未知" if locale == "zh_CN" else "Unknown"
         asked = instant(facts[at])
         v.fixed("when", self._when(asked, locale))
         v.foreign("source", safe_source(facts["source"]) or unknown)

@@ -51,24 +51,24 @@ SUBJECTS = {
     MessageKind.LOGINS: "Your user names at {company}",
     MessageKind.ELSEWHERE: "Where to recover your {company} password",
     MessageKind.CHANGED: "Your {company} account was recovered",
-    MessageKind.HOLD: "A recovery of your {company} account is waiting",
+    MessageKind.HOLD: "A recovery of your {company} account is on hold",
     MessageKind.ASKED: "Someone is recovering your {company} account",
     MessageKind.STOPPED: "The recovery of your {company} account was canceled",
-    MessageKind.ROTATION: "Your {company} password is due for a change",
+    MessageKind.ROTATION: "Your {company} password expires soon",
     MessageKind.MAIL_CODE: "A code for your {company} account",
-    MessageKind.VOUCH: "A colleague at {company} asks you to vouch for them",
-    MessageKind.ACCOUNT_CHANGED: "Your {company} account is protected differently now",
+    MessageKind.VOUCH: "A colleague at {company} asks you to confirm it's them",
+    MessageKind.ACCOUNT_CHANGED: "Security settings for your {company} account changed",
     MessageKind.MOVING: "Your {company} account is about to get another email address",
     MessageKind.INVITED: "A colleague at {company} asks you to be their recovery contact",
-    MessageKind.SIGNED_IN: "A sign-in to your {company} account from somewhere new",
-    MessageKind.TRIES: "Wrong passwords were tried for your {company} account",
-    MessageKind.REMINDER: "Your {company} account: something waits for you",
+    MessageKind.SIGNED_IN: "New sign-in to your {company} account",
+    MessageKind.TRIES: "Wrong passwords were tried on your {company} account",
+    MessageKind.REMINDER: "Your {company} account: something to check",
 }
 STATES = {
     "done": "Changed",
-    "working": "Still being changed",
-    "desk": "With an administrator",
-    "yours": "Your turn: the recovery page says how",
+    "working": "Being changed",
+    "desk": "Waiting for an administrator",
+    "yours": "Your turn: see the recovery page",
     "refused": "Not changed",
     "unsure": "Not sure yet",
 }
@@ -77,33 +77,35 @@ STOPPED_BY = {
     "operator": "The help desk canceled it.",
 }
 HOLD = {
-    "begun": "Somebody proved to be you well enough, and nobody knew the device. So it waits before it goes on.",
-    "over": "The wait is over. Whoever asked can go on now, on the page where they started.",
+    "begun": "Someone verified as you, but on a device we don't recognize. We've put the recovery on "
+    "hold so you can cancel it.",
+    "over": "The hold is over. Whoever asked can now continue on the page where they started.",
 }
 ASKED_FOR = {
     "helper_asked": "Someone is recovering your account and asked one of your recovery contacts to confirm that it's "
     "you.",
-    "part_shown": "Someone is recovering your account and passed one step of it, with a recovery code, an "
-    "authenticator app, a passkey, or the word of a recovery contact. More is needed before anything changes.",
+    "part_shown": "Someone is recovering your account and completed one step, with a recovery code, an "
+    "authenticator app, "
+    "a passkey, or a recovery contact. More is needed before anything changes.",
 }
 OF_AGE = {
     "ahead": "Until that day your password works as before.",
-    "past": "That day is over. You can still sign in, but only to choose a new password.",
+    "past": "It has expired. You can still sign in, but only to choose a new password.",
 }
 PURPOSES = {
-    "recovery": "Somebody recovers your account and asked for a code at this address.",
-    "enrol": "Somebody wants to put this address on record for your account.",
-    "step_up": "Somebody who is signed in to your account is about to change how it is protected.",
-    "sign_in": "Somebody is signing in to your account.",
+    "recovery": "Someone is recovering your account and asked for a code at this address.",
+    "enrol": "Someone wants to add this address to your account.",
+    "step_up": "Someone who is signed in to your account is about to change its security settings.",
+    "sign_in": "Someone is signing in to your account.",
 }
 CHANGES = {
     "totp_added": "An authenticator app was added to your account.",
     "totp_removed": "An authenticator app was removed from your account.",
     "passkey_added": "A passkey was added to your account: {detail}.",
     "passkey_removed": "A passkey was removed from your account: {detail}.",
-    "codes_made": "New recovery codes were made for your account. Older ones work no more.",
+    "codes_made": "New recovery codes were created for your account. Earlier ones can no longer be used.",
     "codes_removed": "The recovery codes of your account were removed.",
-    "codes_low": "A recovery code was used to sign in to your account. Codes left: {detail}. Make a new set soon.",
+    "codes_low": "A recovery code was used to sign in to your account. Codes left: {detail}. Create a new set soon.",
     "questions_set": "Security questions were set up for your account.",
     "questions_removed": "The security questions of your account were removed.",
     "mail_added": "A backup email was added to your account: {detail}.",
@@ -113,7 +115,7 @@ CHANGES = {
     "backup_moving": "Your company's records have a backup email address for your account: {detail}. In three days it "
     "can be used for recovery.",
     "mail_moved": "The email address of your account is now {detail}, as in your company's records.",
-    "mail_kept": "Your company's records name your earlier email address again. {detail} isn't used.",
+    "mail_kept": "Your company's records show your earlier email address again. {detail} won't be used.",
     "mail_refused": "An email address from your company's records was refused and isn't used: {detail}.",
     "phone_added": "A phone number was added to your account: {detail}.",
     "phone_removed": "A phone number was removed from your account: {detail}.",
@@ -121,30 +123,34 @@ CHANGES = {
     "im_removed": "A work chat was removed from your account: {detail}.",
     "helper_added": "A recovery contact was added to your account: {detail}.",
     "helper_removed": "A recovery contact was removed from your account: {detail}.",
-    "password_changed": "The password of your account was changed in the security centre.",
-    "unlocked": "Your account was unlocked by a recovery. The password stayed as it was.",
-    "factor_replaced": "The second step of your account was replaced by a recovery. Earlier ones work no more.",
+    "password_changed": "The password of your account was changed in the security center.",
+    "unlocked": "Your account was unlocked by a recovery. The password hasn't changed.",
+    "factor_replaced": "The second step of your account was replaced by a recovery. Earlier ones can no "
+    "longer be used.",
     "mailbox_replaced": "The email of your account was replaced by a recovery: {detail}.",
-    "locked_down": "Your account was locked: somebody said that a change was not yours. Sign-ins are ended. "
-    "To open it again, choose a new password by the recovery page.",
+    "locked_down": "Your account was locked because someone reported a change that wasn't yours. Every "
+    "sign-in has ended. "
+    "To unlock it, choose a new password on the recovery page.",
 }
 SIGN_INS = {
-    "new_sign_in": "Somebody signed in to your account, from a browser and a network that are new to it.",
-    "half_way": "Somebody gave the right password of your account, from a browser and a network that are new to it, "
-    "and did not pass the second step. They are not in, but they know your password.",
+    "new_sign_in": "Someone signed in to your account from a new browser and a new network.",
+    "half_way": "Someone entered your correct password from a new browser and network but didn't pass two-step "
+    "verification. They didn't get in, but they know your password.",
 }
 TRIES = {
-    "tries": "Somebody tried several wrong passwords for your account. Not one of them opened it.",
-    "tries_off": "Somebody tried so many wrong passwords for your account that from a browser that is not known "
-    "it takes no password any more, not even the right one. In a browser that you have used before you sign in as "
-    "ever; a recovery opens it everywhere.",
+    "tries": "Someone tried several wrong passwords on your account. All of them failed.",
+    "tries_off": "Someone tried so many wrong passwords on your account that browsers it hasn't been "
+    "used from can't sign "
+    "in with a password any more, not even the right one. In a browser you've used before, you can sign in "
+    "as usual; a recovery restores it everywhere.",
 }
 REMINDERS = {
-    "aftercare": "After your recovery a few steps are left that make the next one easy, and a stranger's hard.",
+    "aftercare": "A few steps are left after your recovery. They make the next one easier for you, and "
+    "harder for an impostor.",
     "contacts": "Once a year: check that your phone numbers and backup email addresses are still yours, and confirm "
-    "them. Those you don't confirm within 30 days won't be enough on their own to recover your account.",
+    "them. Any you don't confirm within 30 days won't be enough on their own to recover your account.",
     "contacts_last": "Some of your phone numbers or backup email addresses haven't been confirmed for a long time. "
     "In 30 days they can no longer be used for recovery. Confirm or replace them.",
-    "helpers": "Once a year: look whether the people who may vouch for you are still the right ones.",
+    "helpers": "Once a year: check that your recovery contacts are still the right people.",
 }
 WORDS = STATES | STOPPED_BY | HOLD | ASKED_FOR | OF_AGE | PURPOSES | CHANGES | SIGN_INS | TRIES | REMINDERS

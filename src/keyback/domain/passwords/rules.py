@@ -164,19 +164,19 @@ TOO_LONG_TO_READ: Final = Violation(
 )
 NOT_TEXT: Final = Violation(
     "not_text",
-    "There is a character in it that not every device can send, such as a tab or a line break.",
-    "Take it out, or paste only the password.",
+    "It contains a character that not every device can type, such as a tab or a line break.",
+    "Remove it, or paste only the password.",
 )
 _MISSING: Final[Mapping[str, Violation]] = {
     "class_upper": Violation("class_upper", "No capital letter yet.", "Make one letter a capital."),
-    "class_lower": Violation("class_lower", "No small letter yet.", "Make one letter small."),
-    "class_digit": Violation("class_digit", "No digit yet.", "Put a digit anywhere, 0 to 9."),
-    "class_symbol": Violation("class_symbol", "No sign yet, such as - or #.", "Put a sign anywhere."),
+    "class_lower": Violation("class_lower", "No lowercase letter yet.", "Make one letter lowercase."),
+    "class_digit": Violation("class_digit", "No digit yet.", "Add a digit anywhere, 0 to 9."),
+    "class_symbol": Violation("class_symbol", "No symbol yet, such as - or #.", "Add a symbol anywhere."),
 }
-_UNRELATED: Final = "Three or four words that have nothing to do with each other hold much longer."
+_UNRELATED: Final = "Three or four unrelated words are much stronger."
 _REPEATS: Final = Violation(
     "blocklisted",
-    "This repeats itself or runs along the keyboard. Such passwords are guessed first.",
+    "This repeats itself or follows the keyboard. Such passwords are guessed first.",
     _UNRELATED,
 )
 _COMMON: Final = Violation(
@@ -186,18 +186,18 @@ _COMMON: Final = Violation(
 )
 _BREACHED: Final = Violation(
     "breached",
-    "This password is in a public leak. Whoever guesses tries such passwords first.",
-    "Choose one that you have never used anywhere, and change it wherever you use this one.",
+    "This password is in a public leak, so it’s among the first to be tried.",
+    "Choose one you’ve never used anywhere, and change it wherever you use this one.",
 )
 USED_BEFORE: Final = Violation(
     "used_before",
-    "You have used this password here before.",
-    "Choose one that is new here.",
+    "You’ve used this password here before.",
+    "Choose one you haven’t used here.",
 )
 _CONTEXT: Final = Violation(
     "context_word",
-    "This is little more than a name that others know: yours, the company’s or the system’s.",
-    "Keep the name out, or let it be one word among several.",
+    "This is little more than a name others know: yours, the company’s, or the system’s.",
+    "Leave the name out, or use it as one word among several.",
 )
 
 
@@ -255,7 +255,7 @@ def check(
         out.append(
             Violation(
                 "too_short",
-                "{min} characters or more; this has {count}.",
+                "At least {min} characters; this has {count}.",
                 "One or two more words will do.",
                 {"min": shortest, "count": count},
             )
@@ -264,7 +264,7 @@ def check(
         out.append(
             Violation(
                 "too_long",
-                "{max} characters at most; this has {count}.",
+                "At most {max} characters; this has {count}.",
                 "Leave some words out.",
                 {"max": rules.max_length, "count": count},
             )
@@ -292,13 +292,13 @@ def requirements(rules: Rules, with_factor: bool = False, against_leaks: bool = 
     """The rules in words, to be shown before anything is typed. The upper limit is told only to who meets it, an
     earlier password only to who sends one: finding out costs as much as a sign-in."""
     length = {"min": rules.shortest(with_factor)}
-    out = [Requirement("too_short", "{min} characters or more; words and spaces are welcome", length)]
+    out = [Requirement("too_short", "At least {min} characters; words and spaces are fine", length)]
     if rules.classes_required:
         out += [
             Requirement("class_upper", "A capital letter"),
-            Requirement("class_lower", "A small letter"),
+            Requirement("class_lower", "A lowercase letter"),
             Requirement("class_digit", "A digit"),
-            Requirement("class_symbol", "A sign, such as - or #"),
+            Requirement("class_symbol", "A symbol, such as - or #"),
         ]
     out += [
         Requirement("blocklisted", "Not a common password"),

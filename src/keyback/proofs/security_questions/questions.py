@@ -23,7 +23,7 @@ QUESTIONS: Final[Mapping[str, str]] = MappingProxyType(
     {
         "deskmate": "Who sat next to you in your first class at school?",
         "teacher": "What did pupils call your strictest teacher?",
-        "toy": "What was your favourite toy called?",
+        "toy": "What was your favorite toy called?",
         "book": "Which book did you read again and again as a child?",
         "sea": "Where did you see the sea for the first time?",
         "alone": "Where did you go on your first journey without your parents?",
@@ -35,7 +35,7 @@ QUESTIONS: Final[Mapping[str, str]] = MappingProxyType(
         "hiding": "Where was your best hiding place as a child?",
         "dream": "What did you want to become when you were ten?",
         "neighbour": "Who lived next door when you were a child?",
-        "nickname": "What did your family call you that nobody else did?",
+        "nickname": "What did your family call you that no one else did?",
     }
 )
 

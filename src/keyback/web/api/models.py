@@ -306,7 +306,7 @@ class Judged(BaseModel):
 
     violations: list[PasswordViolation]
     strength: int = Field(ge=0, le=4, description="0 is guessed at once, 4 very hard to guess.")
-    strength_text: str = Field(examples=["Guessed quickly"])
+    strength_text: str = Field(examples=["Easy to guess"])
 
 
 class FieldError(BaseModel):

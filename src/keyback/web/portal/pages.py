@@ -15,9 +15,9 @@ from keyback.web.ui.page import Page, PasswordForm
 FORGOT = ("password", "locked", "second_factor", "mailbox")
 """Journeys that begin on `/forgot`; `username` begins on `/find`."""
 
-IDENTIFIER_EMPTY = "Type your email or user name."
-IDENTIFIER_LONG = "That is longer than any email or user name can be. Check what you typed."
-IDENTIFIER_MALFORMED = "That cannot be an email or user name. Check it for stray characters."
+IDENTIFIER_EMPTY = "Enter your email or user name."
+IDENTIFIER_LONG = "That’s too long for an email or user name. Check what you entered."
+IDENTIFIER_MALFORMED = "That doesn’t look like an email or user name. Check it for typos."
 IDENTIFIER_SEVERAL = "There’s more than one address here. Type the one that’s registered."
 IDENTIFIER_SPACES = "There’s something beside the address. Type the address alone."
 MAIL_MALFORMED = "That doesn’t look like an email address. It needs an @ and a domain."
