@@ -37,6 +37,14 @@ from tests.each import each
         ("李雷@例子.公司", "李雷@xn--fsqu00a.xn--55qx5d"),
         ("info@BÜCHER.example", "info@xn--bcher-kva.example"),
         ("info@xn--bcher-kva.example", "info@xn--bcher-kva.example"),
+        ("x@STRASSE.example", "x@strasse.example"),
+        ("x@straẞe.example", "x@xn--strae-oqa.example"),
+        ("x@βόλος.example", "x@xn--nxasmm1c.example"),
+        ("x@نامه\u200cای.example", "x@xn--mgba3gch31f060k.example"),  # a joiner that its domain needs
+        ("李𮯰", "李𮯰"),  # Unicode 15.1
+        ("\U00031350@example.com", "\U00031350@example.com"),  # Unicode 15
+        ("王\ue816", "王\ue816"),  # private use of GBK
+        ("\U0001e030", "\U0001e030"),  # folds to Cyrillic from Unicode 15 on: taken as it is, whatever Python runs
         ("first last", "first last"),
         ("a@b@example.com", "a@b@example.com"),
     ],
@@ -50,6 +58,9 @@ def test_what_falls_together(typed: str, canonical: str) -> None:
     ("one", "other"),
     [
         ("mıke@example.com", "mike@example.com"),  # dotless i
+        ("x@straße.example", "x@strasse.example"),  # two registered domains
+        ("x@βόλος.example", "x@βόλοσ.example"),  # final sigma
+        ("x@نامه\u200cای.example", "x@نامهای.example"),
         ("MİKE@example.com", "mike@example.com"),  # dotted capital I
         ("julian@cürrent.example", "julian@current.example"),
         ("jülian@current.example", "julian@current.example"),
@@ -92,7 +103,7 @@ def test_what_stays_apart(one: str, other: str) -> None:
         "ad\u2028min",
         "a\ud800b",
         "\udcff\udcfe",  # what surrogateescape makes of overlong UTF-8
-        "a\ue000b",
+        "a\ufdd0b",
         "a\U0010ffffb",
         "a\u00adb",  # soft hyphen
         "x@ex\u0378ample.com",  # unassigned

@@ -97,7 +97,6 @@ def test_only_canonical_twins_are_one(one: str, other: str, same: bool) -> None:
         ("nul\x00 in the middle of it", "not_text"),
         ("next line \x85 and more", "not_text"),
         ("lone \ud800 surrogate half", "not_text"),
-        ("unassigned \U000e0fff here", "not_text"),
         ("not a character \uffff here", "not_text"),
     ],
 )
@@ -106,6 +105,28 @@ def test_unreadable_is_refused_alone_and_without_an_echo(password: str, code: st
         normalize(password)
     assert str(caught.value) == caught.value.violation.code == code
     assert codes(password) == [code]
+
+
+@pytest.mark.covers("N-P9")
+@each(
+    "password",
+    [
+        "shaking \U0001fae8 faces",  # an emoji of 2022
+        "splatter \U0001fac6 of 2024",
+        "one of times to come \U0001fb00\U0003fffd",
+        "rare \U0002ebf0\U00031350 names they have",
+        "private \ue000\U000f0000 use for letters",
+        "unassigned \U000e0fff here",
+    ],
+)
+def test_characters_of_every_unicode_version_are_taken_as_they_are(password: str) -> None:
+    assert normalize(password) == password
+    assert codes(password) == []
+
+
+@pytest.mark.covers("N-P9")
+def test_what_comes_later_does_not_change_how_its_neighbours_are_composed() -> None:
+    assert normalize("e\u0301\U0001fae8e\u0301") == "é\U0001fae8é"
 
 
 @pytest.mark.covers("L1")

@@ -10,6 +10,7 @@ import re
 import unicodedata
 
 from keyback.application.origin import plain_address
+from keyback.domain.characters import is_shown, normalized
 
 URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+(?:[/?#][A-Za-z0-9\-._~:/?#@!$&()*+,;=%]*)?\Z")
 
@@ -75,7 +76,7 @@ def _visible(text: str) -> str:
         return text
     out: list[str] = []
     marks = 0
-    for char in unicodedata.normalize("NFC", text):
+    for char in normalized("NFC", text):
         kind = unicodedata.category(char)
         if kind in {"Mn", "Me"}:
             marks += 1
@@ -85,6 +86,6 @@ def _visible(text: str) -> str:
         marks = 0
         if kind in {"Cc", "Zl", "Zp"}:
             out.append(" ")
-        elif kind[0] != "C" or char in "\u200c\u200d":
-            out.append(char)  # joiners shape emoji and some scripts
+        elif is_shown(char) or kind[0] == "Z":
+            out.append(char)
     return "".join(out)

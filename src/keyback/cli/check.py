@@ -32,6 +32,7 @@ from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.maintenance import strays
 from keyback.storage.maintenance.key_check import misfits
+from keyback.storage.maintenance.names import clashes
 from keyback.storage.tx import SqlTx
 from keyback.web.http.rate_limits import Limiter
 
@@ -167,9 +168,13 @@ async def _strays(s: Settings, db: SqlDatabase) -> list[Result]:
     try:
         accounts = await db.read(lambda tx: strays.accounts_elsewhere(cast(SqlTx, tx), list(s.systems)))
         passkeys = await db.read(lambda tx: strays.passkeys_elsewhere(cast(SqlTx, tx), host))
+        alike = await db.read(lambda tx: clashes(cast(SqlTx, tx).conn))
     except StorageDown:
         return []  # told by what comes before
     out = []
+    for clash in alike:
+        words = f"{clash.name} ({clash.system or 'key of an import'}) keeps an older form, which another name has now"
+        out.append(Result("names", "warn", words, "Rename one of the two where the import comes from."))
     for name, n in accounts.items():
         words = (
             f"{n} accounts belong to the system {name}, which the settings do not name: none of them can be recovered"

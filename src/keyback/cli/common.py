@@ -23,6 +23,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from keyback.application.ports.storage import StorageDown, StorageFull
 from keyback.bootstrap import load_keyring
+from keyback.domain.characters import is_shown
 from keyback.domain.errors import Refusal
 from keyback.observability import configure
 from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe
@@ -255,7 +256,7 @@ def echo_json(data: object) -> None:
 
 def safe(text: object) -> str:
     """Text from outside for a terminal: nothing that moves its cursor, hides or reverses (P6)."""
-    return "".join(c if c.isprintable() else "�" for c in str(text))
+    return "".join(c if is_shown(c) else "�" for c in str(text))
 
 
 def at(ms: int) -> str:

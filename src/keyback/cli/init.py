@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
 import tomllib
@@ -13,11 +14,12 @@ from pydantic import ValidationError
 
 from keyback.application.ports.storage import StorageDown
 from keyback.bootstrap import load_keyring
-from keyback.cli.common import BAD_URL, create_private, echo_json, load, sqlite_file, wrong_settings
+from keyback.cli.common import BAD_URL, create_private, echo_json, load, safe, sqlite_file, wrong_settings
 from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe
 from keyback.storage.database import make_engine
 from keyback.storage.health import unfit
 from keyback.storage.keys.keyring import Keyring
+from keyback.storage.maintenance.names import clashes_in
 from keyback.storage.migrate import head, knows
 from keyback.storage.migrate import migrate as run_migrations
 
@@ -215,12 +217,19 @@ def migrate_now(s: Settings) -> tuple[str | None, str]:
 @click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
 def migrate(as_json: bool) -> None:
     """Bring the database to this version's schema. Safe while an older version still runs."""
-    before, after = migrate_now(load())
+    s = load()
+    before, after = migrate_now(s)
+    left = clashes_in(s.database) if before is not None and knows(after) else []
     if as_json:
-        echo_json({"before": before, "after": after, "changed": before != after})
+        names = [dataclasses.asdict(c) for c in left]
+        echo_json({"before": before, "after": after, "changed": before != after, "name_clashes": names})
     elif not knows(after):
         click.echo(f"Revision {after}, newer than {head()}: a later Keyback made it, and this one runs beside it.")
     elif before == after:
         click.echo(f"Revision {after} already.")
     else:
         click.echo(f"Migrated from {before or 'an empty database'} to revision {after}.")
+    if left and not as_json:
+        click.echo("These names keep their older form, because another one has the same form now. Rename one of each:")
+        for c in left:
+            click.echo(f"  {safe(c.name)} ({safe(c.system) or 'key of an import'})")

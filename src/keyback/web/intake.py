@@ -22,6 +22,7 @@ from keyback.application.clock import wall_clock
 from keyback.application.origin import Origin, network_of
 from keyback.application.ports.storage import StorageDown
 from keyback.application.recovery import start
+from keyback.domain.characters import is_shown
 from keyback.domain.errors import BadInput
 from keyback.domain.people.pasted import pasted
 from keyback.locale import TAG
@@ -205,7 +206,7 @@ async def _form(desk: AppContext, request: Request, receive: Receive, journey: s
 
 
 def _again(desk: AppContext, request: Request, journey: str, values: dict[str, str], error: str) -> Response:
-    typed = "".join(c for c in values.get("identifier", "")[:254] if c.isprintable())
+    typed = "".join(c for c in values.get("identifier", "")[:254] if is_shown(c))
     model: Page
     if journey == "username":
         model = pages.Find(error=error, identifier=typed)

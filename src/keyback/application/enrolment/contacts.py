@@ -23,6 +23,7 @@ from keyback.domain import tokens
 from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt, prompt_token
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.people.factor import COOLING_OFF
+from keyback.domain.people.mail_address import read_mail_address
 from keyback.domain.people.pasted import pasted
 from keyback.domain.people.person import Contact, ContactChannel, Person, canonicalize
 from keyback.domain.people.phone import e164
@@ -53,8 +54,6 @@ def read_address(kind: Kind, typed: str, region: str = "") -> str:
     Raises:
         BadInput: of `pasted`; `not_mail`, `phone_not_understood`, `phone_without_messages` or `not_im`.
     """
-    from email_validator import EmailNotValidError, validate_email  # here: few ever need it, and it takes its time
-
     text = typed.strip()
     if kind == "sms":
         return e164(text, region)
@@ -65,10 +64,7 @@ def read_address(kind: Kind, typed: str, region: str = "") -> str:
         return text
     text = pasted(text)
     canonicalize(text)
-    try:
-        validate_email(text, check_deliverability=False)
-    except EmailNotValidError:
-        raise BadInput("not_mail") from None
+    read_mail_address(text)
     return text
 
 

@@ -21,6 +21,7 @@ from keyback.application.ports.proofs import MakesCodes
 from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
 from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
+from keyback.domain.characters import is_shown
 from keyback.domain.errors import Refusal
 from keyback.domain.people.factor import BOUND, CODES, COOLING_OFF, Factor, FactorKind, SavedCode
 from keyback.domain.people.person import Person
@@ -35,7 +36,7 @@ MAX_LABEL = 60
 
 def clean_label(typed: str, otherwise: str = "") -> str:
     """A name for something enrolled: printable, one line, at most 60 characters."""
-    text = "".join(c for c in " ".join(typed.split()) if c.isprintable())[:MAX_LABEL].strip()
+    text = "".join(c for c in " ".join(typed.split()) if is_shown(c))[:MAX_LABEL].strip()
     return text or otherwise[:MAX_LABEL]
 
 

@@ -12,7 +12,8 @@ from keyback.application.showing import Fits, anything
 from keyback.application.throttling.mail_quota import Ask, may_send
 from keyback.domain import tokens
 from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt, short_code
-from keyback.domain.errors import BadInput, Refusal
+from keyback.domain.errors import Refusal
+from keyback.domain.people.mail_address import read_mail_address
 from keyback.domain.people.pasted import pasted
 from keyback.domain.people.person import Contact, canonicalize
 from keyback.domain.throttling.limits import MAILS_PER_HOUR, WINDOW_TRIES
@@ -32,15 +33,10 @@ def start_mailbox(tx: Tx, handle: str, address: str, here: Here) -> str:
         Refusal: as `opened`; `known` for one that is on record already, `too_many` codes. An address that got too many,
             whoever had them sent, gets no further one, and nothing tells so.
     """
-    from email_validator import EmailNotValidError, validate_email  # here: few ever need it, and it takes its time
-
     o = open_recovery(tx, handle, here, "mailbox")
     address = pasted(address)
     canonicalize(address)  # what cannot be an identifier is no address either
-    try:
-        validate_email(address, check_deliverability=False)
-    except EmailNotValidError:
-        raise BadInput("not_mail") from None
+    read_mail_address(address)
     contact = Contact(tx.new_id(), o.person.id, "mail", address, "backup", "pending", "person", added_at=tx.now)
     allowed = may_send(tx, Ask(o.person.id, contact, "proven", code=True, typed=True))
     # Fewer than whoever is signed in gets: a recovery needs one.

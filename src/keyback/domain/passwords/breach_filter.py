@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-import unicodedata
 from dataclasses import dataclass
 from typing import Final
+
+from keyback.domain.characters import normalized
 
 MAX_ENTRIES: Final = 2**32 - 1
 LEAST_FP, MAX_FP = 1e-6, 1e-2
@@ -64,6 +65,6 @@ def shape_for(count: int, fp: float) -> Shape:
 
 def prefix_of(password: str) -> int:
     """The first 64 bits of the SHA-1 of a password in NFC and UTF-8: the form that public leaks are listed in."""
-    text = unicodedata.normalize("NFC", password).encode("utf-8", "surrogatepass")
+    text = normalized("NFC", password).encode("utf-8", "surrogatepass")
     # No secret rests on SHA-1 here; it is how the published lists name their entries.
     return int.from_bytes(hashlib.sha1(text, usedforsecurity=False).digest()[:8], "big")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import unicodedata
 from typing import Final
 
+from keyback.domain.characters import normalized
+
 # Signs and digits that stand for letters. i, l and 1 are one, because people read them as one.
 _LEET: Final = {
     "0": "o", "1": "i", "2": "z", "3": "e", "4": "a", "5": "s", "6": "g", "7": "t", "8": "b", "9": "g",
@@ -24,9 +26,9 @@ def fold(text: str) -> str:
     """
     if text.isascii():
         return text.casefold()[:_LONGEST]
-    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    apart = normalized("NFKD", normalized("NFKD", text).casefold())
     seen = (_seen(c) for c in apart)
-    return unicodedata.normalize("NFC", "".join(seen))[:_LONGEST]
+    return normalized("NFC", "".join(seen))[:_LONGEST]
 
 
 def _seen(c: str) -> str:

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from typing import Final
 
+from keyback.domain.characters import is_picture
 from keyback.domain.passwords.folding import alnum, fold, letters, squeeze
 
 _UNSHIFTED: Final = str.maketrans('!@#$%^&*()_+{}|:"<>?~', "1234567890-=[]\\;',./`")
@@ -78,7 +79,7 @@ def _picture(c: str) -> bool:
     """An ideograph or an emoji: one says as much as a word."""
     if c.isalpha():
         return unicodedata.name(c, "").startswith("CJK ")
-    return c >= "\U0001f000" and unicodedata.category(c) == "So"
+    return is_picture(c) or "\U00020000" <= c <= "\U0003fffd"  # ideographs, also those that are still to come
 
 
 def period(text: str) -> int:

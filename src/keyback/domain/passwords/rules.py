@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final, Literal
 
+from keyback.domain.characters import NEVER, is_picture, normalized
 from keyback.domain.passwords.monotony import monotonous
 from keyback.domain.passwords.similarity import Blocklist, Context, context_words, only_context
 
@@ -204,20 +205,23 @@ _CONTEXT: Final = Violation(
 def normalize(password: str) -> str:
     """The form that is checked and hashed: NFC (N-P9), never trimmed, never cut (N-P8).
 
-    Control characters, lone surrogates and unassigned code points are refused: the last because a later Unicode version
-    may normalise them differently, which would lock the person out. Costs at most a pass over 1,024 code points.
+    Every character is taken, also those of Unicode versions to come; they are left as they are, so that no later
+    version changes what was hashed. Costs at most a pass over 1,024 code points.
 
     Raises:
-        Unreadable: over 1,024 code points or 4,096 bytes of UTF-8, or not text.
+        Unreadable: over 1,024 code points or 4,096 bytes of UTF-8, or not text: control characters and lone surrogates.
     """
     if _beyond_reading(password):
         raise Unreadable(TOO_LONG_TO_READ)
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Cn") for c in password):
+    if any(c in _NO_TEXT for c in map(unicodedata.category, password)) or NEVER.search(password):
         raise Unreadable(NOT_TEXT)
-    out = unicodedata.normalize("NFC", password)
+    out = normalized("NFC", password)
     if _beyond_reading(out):  # a few characters come apart under NFC
         raise Unreadable(TOO_LONG_TO_READ)
     return out
+
+
+_NO_TEXT: Final = ("Cc", "Cs")
 
 
 def _beyond_reading(password: str) -> bool:
@@ -285,7 +289,8 @@ def check(
 
 def _has_class(text: str, code: str) -> bool:
     wanted = {"class_upper": ("Lu", "Lt"), "class_lower": ("Ll",), "class_digit": ("Nd",), "class_symbol": ("P", "S")}
-    return any(unicodedata.category(c).startswith(wanted[code]) for c in text)
+    signs = code == "class_symbol"  # emoji that are newer than this Python are signs as well
+    return any(unicodedata.category(c).startswith(wanted[code]) or (signs and is_picture(c)) for c in text)
 
 
 def requirements(rules: Rules, with_factor: bool = False, against_leaks: bool = False) -> tuple[Requirement, ...]:

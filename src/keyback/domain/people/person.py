@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import idna
 
+from keyback.domain.characters import INVISIBLE, NOT_TEXT, compatible, normalized
 from keyback.domain.errors import BadInput
 
 Tier = Literal["standard", "mfa", "privileged"]
@@ -87,13 +87,15 @@ def canonicalize(identifier: str) -> str:
     """The one form in which identifiers are compared: by sign-in, limits, recovery, import and audit alike.
 
     White space around it goes, NFKC and case folding are applied, a mail address's domain becomes its A-label
-    (RFC 5891). Accents are kept: `cürrent` is not `current`.
+    (RFC 5891) before anything folds it: `straße.example` is not `strasse.example`. Accents are kept: `cürrent` is not
+    `current`. The same in every version of Python.
 
     Args:
         identifier: mail address or user name as typed, at most 254 code points.
 
     Raises:
-        BadInput: `empty`, `too_long`, or `not_text` for control, format and unassigned characters and surrogates.
+        BadInput: `empty`, `too_long`, or `not_text` for control and format characters, surrogates, what is no
+            character, and domains that cannot be.
     """
     if len(identifier) > 4 * MAX_IDENTIFIER:
         raise BadInput("too_long")
@@ -104,10 +106,10 @@ def canonicalize(identifier: str) -> str:
         if len(plain) > MAX_IDENTIFIER:
             raise BadInput("too_long")
         return plain
-    if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Co", "Cn") for c in identifier.strip(" \t\r\n\u3000\u00a0")):
+    bare = identifier.strip(" \t\r\n\u3000\u00a0")
+    if NOT_TEXT.search(bare) or INVISIBLE.search(bare):
         raise BadInput("not_text")
-    # Case folding can undo NFKC (RFC 3454 has the same note), so fold between two normalisations.
-    text = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", identifier).casefold()).strip()
+    text = normalized("NFKC", bare).strip()
     if not text:
         raise BadInput("empty")
     if len(text) > MAX_IDENTIFIER or len(identifier.strip()) > MAX_IDENTIFIER:
@@ -115,12 +117,14 @@ def canonicalize(identifier: str) -> str:
     if any(c.isspace() and c != " " for c in text):
         raise BadInput("not_text")
     local, at, domain = text.rpartition("@")
-    if at and not domain.isascii():
-        try:
-            domain = idna.encode(domain, uts46=True).decode()
-        except idna.IDNAError:
-            raise BadInput("not_text") from None
-    out = f"{local}{at}{domain}"
+    if not at:
+        local, domain = text, ""
+    if "\u200c" in local or "\u200d" in local:  # in a domain IDNA says where they may stand
+        raise BadInput("not_text")
+    label = a_label(domain) if domain else domain
+    if label is None:
+        raise BadInput("not_text")
+    out = f"{compatible(local).strip()}{at}{label}"
     if len(out) > MAX_IDENTIFIER:  # an A-label is longer than what it stands for
         raise BadInput("too_long")
     return out
@@ -135,12 +139,13 @@ def same_mailbox(one: str, other: str) -> bool:
     (mine, _, here), (yours, _, there) = one.rpartition("@"), other.rpartition("@")
     if mine != yours and not (mine.isascii() and yours.isascii() and mine.lower() == yours.lower()):
         return False
-    label = _a_label(here)
-    return label is not None and label == _a_label(there)
+    label = a_label(here)
+    return label is not None and label == a_label(there)
 
 
-def _a_label(domain: str) -> str | None:
-    """A domain as mail to it looks it up, which folds less than `canonicalize`; None where there can be none such."""
+def a_label(domain: str) -> str | None:
+    """A domain as mail to it looks it up (RFC 5891): letters that fold to others elsewhere, such as ß, are kept; None
+    where there can be none such."""
     if domain.isascii():
         return domain.lower()
     try:
@@ -151,7 +156,7 @@ def _a_label(domain: str) -> str | None:
 
 def one_domain(one: str, other: str) -> bool:
     """Whether two mail addresses lie at the same domain, or at one below the other."""
-    a, b = (x.rpartition("@")[2].casefold().rstrip(".") for x in (one, other))
+    a, b = ((a_label(d) or d).rstrip(".") for d in (x.rpartition("@")[2] for x in (one, other)))
     return a == b or a.endswith(f".{b}") or b.endswith(f".{a}")
 
 

@@ -16,6 +16,7 @@ from keyback.application.enrolment import factors as enrolment_factors
 from keyback.application.people import address_changes
 from keyback.application.ports.storage import Tx
 from keyback.domain.challenges.prompt import Prompt
+from keyback.domain.characters import is_shown
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.people.ages import DAY, Ages, age_of
 from keyback.domain.people.factor import BOUND
@@ -129,7 +130,7 @@ async def add_one(request: Request) -> Response:
     except (BadInput, Refusal) as e:
         if e.code == "over":
             return redirect("/account/contacts")
-        typed = "".join(c for c in values["address"][:254] if c.isprintable())
+        typed = "".join(c for c in values["address"][:254] if is_shown(c))
         return page(desk, request, me, AddContact(kind, e.code, typed, name, _stronger(desk, me, kind)), 422)
     return redirect("/account/contacts?done=invited" if kind == "helper" else f"/account/contacts/{contact_id}")
 
@@ -139,7 +140,7 @@ def _typed_again(desk: AppContext, request: Request, stale: Stale, values: Mappi
     kind = _kind(request, desk)
     if kind is None or not stale.me.fresh:
         return stale
-    typed = "".join(c for c in values["address"][:254] if c.isprintable())
+    typed = "".join(c for c in values["address"][:254] if is_shown(c))
     name = enrolment_factors.clean_label(values["name"][:200]) if kind == "helper" else ""
     model = AddContact(kind, "stale_form", typed, name, _stronger(desk, stale.me, kind))
     return page(desk, request, stale.me, model, 403)

@@ -9,6 +9,7 @@ from starlette.routing import Route
 from keyback.application.ports.hashing import Busy
 from keyback.application.signin import sessions
 from keyback.application.signin import sign_in as signin_sign_in
+from keyback.domain.characters import is_shown
 from keyback.domain.people.pasted import or_as_typed
 from keyback.domain.secret import Secret
 from keyback.web.account import contacts, devices, factors, lock, new_address, overview, questions, second_step
@@ -31,7 +32,7 @@ async def sign_in(request: Request) -> Response:
     desk = context_of(request)
     values = await read_form(request, "identifier", "password")
     origin, s = desk.here(request).origin, desk.services
-    typed = "".join(c for c in values["identifier"][:254] if c.isprintable())
+    typed = "".join(c for c in values["identifier"][:254] if is_shown(c))
     if not await desk.allows("sign_ins", request):
         return desk.page(request, SignIn("slow_down", 60, typed), 429)
     try:

@@ -19,6 +19,7 @@ from keyback.application.recovery import unlock as recovery_unlock
 from keyback.application.recovery.evidence import Here
 from keyback.application.showing import Fits
 from keyback.application.throttling import lockouts
+from keyback.domain.characters import is_shown
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.policy.rules import Journey
 from keyback.web.portal import pages
@@ -230,7 +231,7 @@ async def new_mailbox(sent: Sent) -> dict[str, Any]:
         error = e.code
     else:
         return {}
-    return {"error": error, "typed": "".join(c for c in typed[:254] if c.isprintable())}
+    return {"error": error, "typed": "".join(c for c in typed[:254] if is_shown(c))}
 
 
 @_form("mailbox", "code")
