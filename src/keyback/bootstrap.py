@@ -48,8 +48,9 @@ from keyback.proofs.security_questions.method import SecurityQuestions
 from keyback.proofs.sms_code.method import SmsCode
 from keyback.proofs.totp.method import Totp
 from keyback.registry import foreign_factory, foreign_gateway, foreign_proof
-from keyback.settings import Settings, System, Unsafe, refuse_unsafe
+from keyback.settings import Settings, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
+from keyback.settings_sections import System
 from keyback.storage.breach.lookup import BadBreachFile, BreachFile
 from keyback.storage.builtin_credentials import CredentialRows
 from keyback.storage.database import PATIENCE_S, SqlDatabase

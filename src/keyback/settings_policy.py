@@ -15,7 +15,7 @@ from keyback.settings import LOOPBACK, Settings, Unsafe
 WAYS_OUT: Final = {
     "two_issued_codes": "policy.two_issued_codes lets mail and SMS together open accounts with a second step",
     "sms_for_privileged": "policy.sms_for_privileged lets SMS count for CRM administrators",
-    "second_operator": "policy.second_operator is never: nobody else approves for CRM administrators",
+    "second_operator": "policy.second_operator is never: no one else approves for CRM administrators",
     "short_hold": "a hold in [policy] is shorter than the preset allows",
     "low_floor": "policy.floor is below what the preset asks of everybody",
 }

@@ -58,7 +58,9 @@ def wide_proxies(s: Settings) -> Iterator[tuple[Literal["warn", "bad"], str, str
     next_ = "Name only the addresses of your own reverse proxies."
     for status, names in _wide(nets):
         if status == "bad":
-            words = f"{names}: almost anybody may say where a request comes from, so limits by network stop nobody"
+            words = (
+                f"{names}: almost anyone could fake where a request comes from, so limits by network would stop no one"
+            )
         else:
             words = f"{names}: whoever has one of its addresses may say where a request comes from"
         yield status, words, next_

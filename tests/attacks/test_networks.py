@@ -11,7 +11,7 @@ import pytest
 
 from keyback.application.origin import Origin, networks_of
 from keyback.domain.throttling.password_attempts import MAX_PER_SOURCE, OF_WIDER
-from keyback.settings import Limits
+from keyback.settings_sections import Limits
 from keyback.web.http import rate_limits as limits_module
 from keyback.web.http.rate_limits import Limiter
 from tests.attacks.steps import HERE, fit, set_password, sign_in

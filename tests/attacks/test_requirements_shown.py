@@ -25,7 +25,7 @@ from keyback.domain.policy.rules import PROOFS, Evidence, suffices
 from keyback.domain.secret import Secret
 from keyback.domain.tokens import same, token_digest
 from keyback.domain.units import HOUR
-from keyback.settings import Password
+from keyback.settings_sections import Password
 from keyback.storage.sql.schema import accounts, credentials, people
 from keyback.testing.authenticator import Authenticator
 from keyback.web.app import make_app, make_context, openapi

@@ -21,7 +21,8 @@ from keyback.bootstrap import build, close
 from keyback.cli.common import safe
 from keyback.cli.examples import left_over
 from keyback.domain.recovery.events import Note
-from keyback.settings import Mail, Settings
+from keyback.settings import Settings
+from keyback.settings_sections import Mail
 from keyback.storage.database import make_engine
 from keyback.storage.migrate import head
 from keyback.testing.mailbox import Mailbox
@@ -237,10 +238,10 @@ def test_cases_are_listed_and_shown_without_anything_that_moves_the_terminal(cas
     assert (data["state"], data["accounts"][0]["username"]) == ("proving", "mäya")
     assert [e["type"] for e in data["events"]] == ["requested", "challenge_sent"]
     assert [c["id"] for c in json.loads(keyback("case", "list", "--json").output)] == [case_id]
-    assert "There is none with this id." in keyback("case", "show", "nobody", code=1).output
+    assert "No recovery has this ID." in keyback("case", "show", "nobody", code=1).output
     hyphen = "-m" + "a" * 20  # as one id in 64 begins
     for args in (["show", hyphen], ["show", hyphen, "--json"], ["show", "--", hyphen]):
-        assert "There is none with this id." in keyback("case", *args, code=1).output
+        assert "No recovery has this ID." in keyback("case", *args, code=1).output
     assert "There is none" in keyback("case", "cancel", hyphen, "--reason", "A test", "--yes", code=1).output
     assert "No such option" in keyback("case", "show", "-m", code=2).output
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from keyback.cli.check import Result
-from keyback.settings import Settings, System
+from keyback.settings import Settings
 from keyback.settings_safety import open_to_others, wide_known, wide_proxies
+from keyback.settings_sections import System
 from keyback.storage.keys.keyring import Keyring
 from tests.cli.conftest import Keyback
 from tests.docs.house import ROOT

@@ -18,7 +18,8 @@ from keyback.application.passwords.hashing import HashGate
 from keyback.bootstrap import make_connector
 from keyback.cli import main
 from keyback.cli.common import READER_GONE
-from keyback.settings import System, Unsafe
+from keyback.settings import Unsafe
+from keyback.settings_sections import System
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
 from tests.cli.conftest import Keyback

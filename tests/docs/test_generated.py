@@ -39,7 +39,7 @@ def test_what_the_page_calls_required_is_and_nothing_else(monkeypatch: pytest.Mo
             assert f"| text | `{getattr(getattr(whole, section), language)}` |" in page
             with pytest.raises(ValidationError, match="Field required"):  # set one, and both are needed
                 Settings.model_validate({section: {language: "x"}})
-    assert page.count("Set one, and all of them are needed.") == 2
+    assert page.count("If you set one, set all of them.") == 2
 
 
 def test_every_setting_and_command_is_on_its_page() -> None:

@@ -19,7 +19,8 @@ from keyback.channels.mail.kinds import CHANGES
 from keyback.cli import main
 from keyback.domain.passwords.similarity import Context
 from keyback.domain.recovery import events as ev
-from keyback.settings import Settings, System
+from keyback.settings import Settings
+from keyback.settings_sections import System
 from keyback.web.app import make_app, make_context, openapi
 from keyback.web.http.access_log import BY_STATUS
 from tests.conftest import Kit, person

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from keyback.settings import Mail, Password, Settings
+from keyback.settings import Settings
+from keyback.settings_sections import Mail, Password
 from tests import conformance
 from tests.docs import reach
 

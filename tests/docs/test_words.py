@@ -100,7 +100,17 @@ def messages() -> Iterator[tuple[str, str]]:
                     yield f"{path.name}: {message.id}", message.id
 
 
-SOURCES: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {"documents": documents, "messages": messages}
+def reference() -> Iterator[tuple[str, str]]:
+    """What commands and settings say of themselves; both pages are made from the code."""
+    for name in ("cli.md", "settings.md"):
+        yield name, prose((ROOT / "docs" / name).read_text("utf-8"))
+
+
+SOURCES: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
+    "documents": documents,
+    "messages": messages,
+    "reference": reference,
+}
 
 
 def found(text: str) -> list[str]:

@@ -13,7 +13,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from keyback.settings import Limits, Unsafe
+from keyback.settings import Unsafe
+from keyback.settings_sections import Limits
 from keyback.web.http.rate_limits import Limiter
 from tests.web.live import add_person, canary, live, logged
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from keyback import worker as worker_module
-from keyback.settings import Limits
+from keyback.settings_sections import Limits
 from keyback.web.http import rate_limits as limits_module
 from keyback.web.http.rate_limits import Limiter, OneProcess
 from keyback.web.http.server import _kept, bind, make_server

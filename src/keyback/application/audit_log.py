@@ -80,7 +80,7 @@ class Finding:
             case "extra":
                 return f"{span} behind the recorded end of the log: the end was set back, or rows were added by hand."
             case "head_changed":
-                return f"The recorded end of the log does not fit row {self.seq}: it was changed."
+                return f"The recorded end of the log does not match row {self.seq}: it was changed."
             case "forked":
                 return f"Row {self.seq} differs from the signed head: the log was rewritten or forked at or before it."
 

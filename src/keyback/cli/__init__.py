@@ -29,8 +29,8 @@ def main() -> None:
     Settings come from keyback.toml (here, or the file that KEYBACK_CONFIG names) and from KEYBACK_… in the
     environment. Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 
-    What cannot be undone asks first. Where standard input is no terminal, as in scripts, nobody can be asked: give
-    --yes there, or the command ends with 2 and changes nothing.
+    Commands that can't be undone ask first. If standard input is not a terminal, as in scripts, use --yes;
+    otherwise the command exits with 2 and changes nothing.
     """
 
 

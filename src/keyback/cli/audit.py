@@ -40,13 +40,13 @@ def audit() -> None:
 @click.option(
     "--head",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="An earlier export: its signed head has to be part of the log still.",
+    help="An earlier export whose signed head must still be part of the log.",
 )
-@click.option("--json", "in_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "in_json", is_flag=True, help="Print JSON.")
 def verify_(head: Path | None, in_json: bool) -> None:
-    """Check that no row of the audit log was edited, deleted, exchanged or cut off.
+    """Check that no row of the audit log was edited, deleted, swapped, or truncated.
 
-    Names the first row that is wrong. Without --head, a log that was cut off together with its recorded end by somebody
+    Names the first row that is wrong. Without --head, a log that was cut off together with its recorded end by someone
     who has the keyring cannot be told; so keep exports elsewhere.
     """
     s = load()
@@ -88,11 +88,11 @@ def _last_line(path: Path) -> str:
 
 
 @audit.command("export")
-@click.option("--after", default=0, type=click.IntRange(0), help="Only rows behind this one.")
+@click.option("--after", default=0, type=click.IntRange(0), help="Only rows after this one.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A new file instead of the terminal; never overwrites.",
+    help="Write to a new file instead of the terminal; never overwrites.",
 )
 @click.option(
     "--format",

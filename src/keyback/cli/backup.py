@@ -24,7 +24,7 @@ ENDED = {
     "requests": "requests",
     "recoveries": "recoveries under way",
     "sessions": "sessions",
-    "browsers": "known browsers",
+    "browsers": "trusted browsers",
     "waiting": "mails and passwords that waited",
     "saved_codes": "saved recovery codes",
 }
@@ -33,7 +33,7 @@ ENDED = {
 @click.command()
 @click.argument("out", metavar="FILE", type=click.Path(path_type=Path, dir_okay=False))
 def backup(out: Path) -> None:
-    """Copy the SQLite database into a new file, while Keyback runs. Never overwrites.
+    """Copy the SQLite database into a new file while Keyback is running. Never overwrites.
 
     The copy is whole and of one moment; only its owner can read it. The keyring is not in it: keep that elsewhere. For
     PostgreSQL use pg_dump.
@@ -55,15 +55,15 @@ def backup(out: Path) -> None:
 
 @click.command()
 @click.argument("copy", metavar="[FILE]", required=False, type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--yes", is_flag=True, help="Do not ask; scripts need it.")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation (for scripts).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def restore(copy: Path | None, yes: bool, as_json: bool) -> None:
-    """Put a backup back, and end everything that may have been used since it was made.
+    """Restore a backup, and end everything that may have been used since it was made.
 
     With FILE, puts this copy in the place of the SQLite database, which is kept beside it. Without, takes the database
     as it is: for PostgreSQL after pg_restore, or for a file that was put back by hand. Stop every Keyback before.
 
-    Ended are links, codes, recoveries under way, sessions, known browsers, saved recovery codes, and mail and passwords
+    This ends links, codes, recoveries in progress, sessions, trusted browsers, recovery codes, and mail and passwords
     that waited. Passwords, contacts and factors are what they were when the backup was made.
     """
     s = load()

@@ -22,17 +22,17 @@ def breach() -> None:
 
 @breach.command("build")
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE…", type=click.Path(path_type=Path, exists=True))
-@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The file to make.")
+@click.option("--out", required=True, type=click.Path(path_type=Path, dir_okay=False), help="File to create.")
 @click.option(
     "--fp",
     default=1e-4,
     show_default=True,
     type=click.FloatRange(LEAST_FP, MAX_FP),
-    help="Share of passwords that were never leaked and are refused all the same.",
+    help="Share of passwords refused although they were never leaked.",
 )
-@click.option("--json", "in_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "in_json", is_flag=True, help="Print JSON.")
 def build(sources: tuple[Path, ...], out: Path, fp: float, in_json: bool) -> None:
-    """Make the file that password.breach_file names.
+    """Create the file for password.breach_file.
 
     A SOURCE is a directory of range files (each named by five hex digits, with lines SUFFIX:COUNT), or a list of SHA-1
     hashes in hex, with or without :COUNT; plain or gzip. Nothing is fetched and nothing is sent. While it is made, it
@@ -65,9 +65,9 @@ def build(sources: tuple[Path, ...], out: Path, fp: float, in_json: bool) -> Non
 
 @breach.command("check")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--json", "in_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "in_json", is_flag=True, help="Print JSON.")
 def check(file: Path, in_json: bool) -> None:
-    """Read a breach file to its end and compare its checksum."""
+    """Read a breach file completely and verify its checksum."""
     try:
         leaked = BreachFile(file)
     except BadBreachFile as e:
@@ -84,4 +84,4 @@ def check(file: Path, in_json: bool) -> None:
     elif whole:
         click.echo(f"{h.count:,} entries, as they were written on {at(h.built_at)}.")
     if not whole:
-        raise click.ClickException(f"{file} was changed after it was made. Build or copy it anew.")
+        raise click.ClickException(f"{file} was changed after it was created. Build or copy it again.")

@@ -36,9 +36,9 @@ def _with_db(fn: Callable[[Tx], T], *, write: bool = False) -> T:
 
 
 @case.command("list")
-@click.option("--state", type=click.Choice([s.value for s in State]), help="Only those in this state.")
-@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="At most so many.")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--state", type=click.Choice([s.value for s in State]), help="Only recoveries in this state.")
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="Maximum number to print.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(state: str | None, limit: int, as_json: bool) -> None:
     """List recoveries, newest first."""
 
@@ -58,7 +58,7 @@ def list_(state: str | None, limit: int, as_json: bool) -> None:
 
 @case.command("show", cls=TakesId)
 @click.argument("case_id", metavar="ID")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(case_id: str, as_json: bool) -> None:
     """Show one recovery and what happened in it."""
 
@@ -91,14 +91,14 @@ def show(case_id: str, as_json: bool) -> None:
 
 @case.command("cancel", cls=TakesId)
 @click.argument("case_id", metavar="ID")
-@click.option("--reason", required=True, help="Why; kept in the audit log.")
-@click.option("--yes", is_flag=True, help="Do not ask; scripts need it.")
+@click.option("--reason", required=True, help="Reason, for the audit log.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation (for scripts).")
 def cancel_(case_id: str, reason: str, yes: bool) -> None:
-    """Stop a recovery. Its links and codes end, and every contact of the person is told."""
+    """Cancel a recovery. Its links and codes stop working, and all contacts of the person are notified."""
     reason = reason_of(reason)
     sure("Its links and codes end, and every contact is told. Cancel it?", yes)
     _with_db(lambda tx: cancel(tx, case_id, "operator", reason), write=True)
-    click.echo("Cancelled. Every contact of the person will be told.")
+    click.echo("Canceled. All contacts of the person will be notified.")
 
 
 def _fields(c: Case, person: str) -> dict[str, Any]:
@@ -153,7 +153,7 @@ WORDS = {
     "logins_sent": "The user names were mailed.",
     "recovered": "Recovered.",
     "failed": "Failed: {reason}.",
-    "cancelled": "Cancelled by {by}; reason: {reason}.",
+    "cancelled": "Canceled by {by}; reason: {reason}.",
     "expired": "Ran out of time.",
     "rejected": "Rejected: {reason}.",
     "closed": "Closed.",

@@ -52,11 +52,11 @@ class Result:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(as_json: bool) -> None:
-    """Look at settings, keyring, database, mail relay, systems, clock, hashing, and SPF and DMARC of the sender.
+    """Check settings, keyring, database, mail relay, systems, clock, hashing, and the sender's SPF and DMARC.
 
-    Changes nothing that matters and mails nobody. Exit code 1 if anything is bad.
+    Changes nothing that matters and sends no email. Exit code 1 if anything fails.
     """
     results = run(_all(load()))
     bad = any(r.status == "bad" for r in results)
@@ -147,7 +147,7 @@ async def _database(db: SqlDatabase) -> list[Result]:
         theirs = await db.read(lambda tx: tx.now)
         ours = (before + wall_clock()) // 2
     except StorageDown as e:
-        return [Result("writing", "bad", f"the database takes no write ({e})", "See rights and room on its disk.")]
+        return [Result("writing", "bad", f"cannot write to the database ({e})", "See rights and room on its disk.")]
     skew = abs(theirs - ours)
     status: Literal["ok", "warn", "bad"] = "ok" if skew < SKEW_WARN_MS else "warn" if skew < SKEW_BAD_MS else "bad"
     words = f"{skew / 1000:.1f} s between this machine and the database"

@@ -19,14 +19,14 @@ def clock() -> None:
 
 
 @clock.command()
-@click.option("--reason", required=True, help="Why, for the audit log: a ticket or a sentence.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--reason", required=True, help="Reason, for the audit log: a ticket number or a sentence.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 def repair(reason: str, yes: bool) -> None:
     """Go back to the real time when the newest row of the audit log lies ahead of it.
 
     Keyback's time never goes below that row, so a clock that was once set ahead keeps it there. First set the clock
     right and stop every Keyback. As after a restore, everybody is signed out, and links, codes, recoveries under way,
-    known browsers and saved recovery codes end.
+    trusted browsers and recovery codes end.
     """
     s, why = load(), reason_of(reason)
     usable(s)

@@ -43,9 +43,9 @@ NO_SETTINGS = (
 )
 BAD_URL = "database_url cannot be used ({}). Give postgresql://user@host/name, or leave it out for SQLite."
 REFUSALS = {
-    "not_found": "There is none with this id.",
-    "wrong_state": "It is over, or its password is being set: it cannot be cancelled any more.",
-    "conflict": "It was changed by somebody else just now. Look at it again.",
+    "not_found": "No recovery has this ID.",
+    "wrong_state": "It has ended, or its password is being set, so it can't be canceled any more.",
+    "conflict": "Someone else just changed it. Check it and try again.",
 }
 
 
@@ -246,7 +246,9 @@ def sure(question: str, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("Nobody can be asked here: standard input is no terminal. To go on unasked, give --yes.")
+        raise click.UsageError(
+            "Can't ask for confirmation: standard input is not a terminal. Use --yes to skip the prompt."
+        )
     click.confirm(question, abort=True)
 
 

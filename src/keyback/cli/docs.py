@@ -56,7 +56,8 @@ def cli_page() -> str:
         "",
         _prose(main.help or ""),
         "",
-        "Long work shows a progress bar on a terminal and plain lines elsewhere, on standard error. Where the answer",
+        "Long-running commands show a progress bar on a terminal and plain lines elsewhere, on standard "
+        "error. Where the answer",
         "is data, `--json` gives it as JSON.",
     ]
     for path, command in _commands(main, "keyback"):
@@ -124,7 +125,7 @@ def settings_page() -> str:
         whole = field.default if isinstance(field.default, BaseModel) else None
         rows = _table(part, f"{heading}.", f"KEYBACK_{heading.upper().replace('.', '__')}__", whole)
         if whole is not None and any(f.is_required() for f in part.model_fields.values()):
-            lines[-1:] = ["", "The defaults count where none of these is set. Set one, and all of them are needed.", ""]
+            lines[-1:] = ["", "The defaults apply if none of these is set. If you set one, set all of them.", ""]
         lines += rows
     return "\n".join(lines) + "\n"
 

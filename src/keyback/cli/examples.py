@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from keyback.settings import LOOPBACK, InTwoLanguages, Settings
+from keyback.settings import LOOPBACK, Settings
+from keyback.settings_sections import InTwoLanguages
 
 NOBODYS = re.compile(r"(^|\.)(example\.(com|net|org)|example)$")  # RFC 2606
 

@@ -24,7 +24,7 @@ from keyback.storage.migrate import head, knows
 from keyback.storage.migrate import migrate as run_migrations
 
 TEMPLATE = """\
-# Keyback. Whatever stands in the environment as KEYBACK_… wins over this file.
+# Keyback. Environment variables named KEYBACK_… override this file.
 # A leading # means: not set, and this is the default or an example.
 
 # Where people reach Keyback. Links in mail are built from it only. https, unless it is this machine.
@@ -96,21 +96,21 @@ ASKED = {
 @click.command()
 @click.option("--public-url", help="Where people reach Keyback, such as https://recover.example.com.")
 @click.option("--company", help="The company's name.")
-@click.option("--company-zh", help="The same in Chinese; without it --company stands for both.")
+@click.option("--company-zh", help="The name in Chinese. Default: --company is used for both.")
 @click.option("--mail-host", help="Name of the mail relay.")
-@click.option("--mail-port", type=click.IntRange(1, 65535), help="Its port, 587 if left out.")
+@click.option("--mail-port", type=click.IntRange(1, 65535), help="Port of the relay; 587 by default.")
 @click.option("--mail-security", type=click.Choice(["starttls", "tls", "plain"]), help="plain is for loopback only.")
-@click.option("--mail-sender", help="Address that mail comes from.")
-@click.option("--mail-username", help="User name at the relay; its password goes into a file.")
-@click.option("--database-url", help="postgresql://…; without it SQLite.")
+@click.option("--mail-sender", help="Sender address of emails.")
+@click.option("--mail-username", help="User name at the relay; the password is stored in a file.")
+@click.option("--database-url", help="postgresql://…; SQLite by default.")
 @click.option("--data-dir", help="Folder for SQLite and the keyring.")
-@click.option("--default-locale", type=click.Choice(["en", "zh_CN"]), help="Language where a person's is not known.")
-@click.option("--timezone", help="Time zone in mails, such as Asia/Shanghai.")
+@click.option("--default-locale", type=click.Choice(["en", "zh_CN"]), help="Language for people whose own is unknown.")
+@click.option("--timezone", help="Time zone in emails, such as Asia/Shanghai.")
 def init(**given: Any) -> None:
     """Set Keyback up here: settings, keyring and database.
 
-    Makes what is missing and never overwrites: run it as often as you like. Asks for what is not given only on a
-    terminal.
+    Creates what is missing and never overwrites anything: you can run it as often as you like. Asks for missing
+    values only on a terminal.
     """
     path = config_path() or Path("keyback.toml")
     values = {k: v for k, v in given.items() if v is not None}
@@ -214,9 +214,9 @@ def migrate_now(s: Settings) -> tuple[str | None, str]:
 
 
 @click.command()
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def migrate(as_json: bool) -> None:
-    """Bring the database to this version's schema. Safe while an older version still runs."""
+    """Migrate the database to this version's schema. Safe while an older version is running."""
     s = load()
     before, after = migrate_now(s)
     left = clashes_in(s.database) if before is not None and knows(after) else []

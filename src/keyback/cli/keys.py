@@ -47,7 +47,7 @@ def _opened() -> tuple[Settings, KeyFile]:
     s = load()
     usable(s)
     if s.keyring is not None:
-        raise Unsafe("the keyring stands in the environment, where nothing can change it. Put it into keyring_file.")
+        raise Unsafe("the keyring is in the environment, where it can't be changed. Move it to keyring_file.")
     return s, KeyFile(s.keyring_path)
 
 
@@ -59,8 +59,8 @@ def _changed(s: Settings, file: KeyFile, kind: str, change: Callable[[], str]) -
     try:
         kid = change()
     except FileExistsError:
-        words = f"{file.path}.new is there: somebody else changes the keyring just now, or was interrupted."
-        raise click.ClickException(f"{words} Delete it if nobody does, then run this again.") from None
+        words = f"{file.path}.new exists: someone else is changing the keyring, or was interrupted."
+        raise click.ClickException(f"{words} If not, delete it and run this again.") from None
     except KeyError as e:
         raise click.ClickException(f"There is no key {e.args[0]}. See them with: keyback keys list") from None
     _in_tx(s, lambda tx: _noted(tx, kind, kid))
@@ -76,9 +76,9 @@ def _noted(tx: SqlTx, kind: str, kid: str) -> None:
 
 
 @keys.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(as_json: bool) -> None:
-    """List the keys and what needs each, and how many passwords wait for the newest pepper."""
+    """List the keys and what uses each, and how many passwords still use an older pepper."""
     s = load()
     usable(s)
     ring = load_keyring(s)
@@ -113,7 +113,7 @@ def list_(as_json: bool) -> None:
 
 @keys.command()
 def rotate() -> None:
-    """Add a new random key and seal with it from now on. Old keys stay, for reading.
+    """Add a new random key and use it for sealing from now on. Old keys are kept for reading.
 
     For one machine. Where several nodes have a copy of the keyring each: `keys add`, copy the file to all nodes, then
     `keys use`, and copy it again; no node ever meets a key that it does not have.
@@ -127,7 +127,7 @@ def rotate() -> None:
 
 @keys.command()
 def add() -> None:
-    """Add a new random key that only opens for now; `keys use` comes when every node has it."""
+    """Add a new random key for reading only. Run `keys use` when every node has it."""
     s, file = _opened()
     kid = _changed(s, file, "key_added", lambda: file.add(use=False))
     click.echo(f"{kid} is added. Copy the keyring to every node and back it up, then run: keyback keys use {kid}")
@@ -136,7 +136,7 @@ def add() -> None:
 @keys.command()
 @click.argument("kid", metavar="ID")
 def use(kid: str) -> None:
-    """Seal with this key from now on; the others stay, for reading."""
+    """Use this key for sealing from now on. The others are kept for reading."""
     s, file = _opened()
 
     def change() -> str:
@@ -149,12 +149,12 @@ def use(kid: str) -> None:
 
 @keys.command()
 def reseal() -> None:
-    """Seal every row anew that an old key sealed. Safe while Keyback runs, and to repeat."""
+    """Reseal every row that was sealed with an old key. Safe while Keyback is running, and safe to repeat."""
     s = load()
     usable(s)
     with progress("Sealing") as tell:
         sealed, broken = run(_reseal(s, tell))
-    click.echo(f"{sealed} rows sealed anew under {load_keyring(s).primary}.")
+    click.echo(f"{sealed} rows resealed with {load_keyring(s).primary}.")
     if broken:
         raise click.ClickException(
             f"{broken} rows cannot be opened with any key of this keyring. They were left alone."
@@ -179,10 +179,10 @@ async def _reseal(s: Settings, tell: Told) -> tuple[int, int]:
 @click.option(
     "--at-once",
     is_flag=True,
-    help="Do not wait for recoveries under way; they have to begin anew. For a key that got out.",
+    help="Don't wait for recoveries in progress; they have to start again. For a leaked key.",
 )
 def retire(kid: str, at_once: bool) -> None:
-    """Take a key out of the keyring, for good. Refuses while anything still needs it.
+    """Remove a key from the keyring for good. Refuses while anything still needs it.
 
     What the audit log is chained with stays, on a line that is good for nothing else.
     """
@@ -210,8 +210,8 @@ def retire(kid: str, at_once: bool) -> None:
 
 @keys.command()
 @click.argument("which", metavar="ID")
-@click.option("--reason", required=True, help="Why, for the audit log: a ticket or a sentence.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--reason", required=True, help="Reason, for the audit log: a ticket number or a sentence.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 def forget(which: str, reason: str, yes: bool) -> None:
     """Start without a key or pepper that is lost for good. ID is the one that `keyback check` names.
 

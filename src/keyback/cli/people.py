@@ -63,7 +63,7 @@ def people() -> None:
     help="The company moved its addresses, to another domain for example: those that changed count at once.",
 )
 @click.option("--yes", is_flag=True, help="Do not ask; scripts need it with --addresses-moved.")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def import_(file: Path, errors: Path | None, dry_run: bool, addresses_moved: bool, yes: bool, as_json: bool) -> None:
     """Import people from a CSV file; a second time it changes nothing.
 
@@ -76,7 +76,7 @@ def import_(file: Path, errors: Path | None, dry_run: bool, addresses_moved: boo
     is left as it is. In a file with keys, accounts that a person no longer has there are switched off, in the systems
     that the file is about.
 
-    A mail address that changes for somebody who is there already can recover after 72 hours. Until then the old one
+    An email address that changes for a known person can be used for recovery after 72 hours. Until then the old one
     does; it is told, and can refuse the new one. A refused one stays out and is reported each time.
 
     Rows that cannot be taken are reported and left out; the exit code is 1 then.
@@ -183,15 +183,15 @@ class _ErrorFile:
 
 @people.command("sign-out", cls=TakesId)
 @click.argument("name", required=False)
-@click.option("--all", "everybody", is_flag=True, help="Everybody, in place of one person.")
-@click.option("--reason", required=True, help="Why; kept in the audit log.")
-@click.option("--yes", is_flag=True, help="Do not ask; scripts need it.")
-@click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+@click.option("--all", "everybody", is_flag=True, help="Everyone instead of one person.")
+@click.option("--reason", required=True, help="Reason, for the audit log.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation (for scripts).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def sign_out_(name: str | None, everybody: bool, reason: str, yes: bool, as_json: bool) -> None:
     """End the sessions of one person, by user name, email or id, or of everybody.
 
     Sign-ins that wait for their second step end as well. Passwords stay, so whoever knows one can sign in again: where
-    that may be somebody else, the person locks the account ("this wasn't me") or recovers it.
+    that may be someone else, the person locks the account ("this wasn't me") or recovers it.
     """
     if bool(name) == everybody:
         raise click.UsageError("Give one person, or --all.")

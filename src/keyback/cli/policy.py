@@ -25,7 +25,7 @@ from keyback.settings import Settings
 from keyback.settings_policy import make_policy, preset_of
 
 LANG = click.option("--lang", type=click.Choice(["en", "zh"]), help="Language; default: `default_locale`.")
-JSON = click.option("--json", "as_json", is_flag=True, help="Answer in JSON.")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @click.group()
@@ -37,7 +37,7 @@ def policy() -> None:
 @LANG
 @JSON
 def explain_(lang: str | None, as_json: bool) -> None:
-    """Tell the policy in plain words: what gets whom in, what a wait is, who is told."""
+    """Explain the policy in plain words: what lets whom in, what a hold is, who gets notified."""
     s = load()
     locale = choose(lang, default=s.default_locale)
     sections = explain(make_policy(s, strict=False), preset_of(s), locale, there(s))
@@ -56,18 +56,25 @@ def explain_(lang: str | None, as_json: bool) -> None:
 @click.option(
     "--draft",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Check this settings file in place of the one in use.",
+    help="Check this settings file instead of the current one.",
 )
-@click.option("--report", is_flag=True, help="Say which requirements of standards it keeps and breaks.")
-@click.option("--people", is_flag=True, help="Look in the database whom the policy leaves without a way back.")
-@click.option("--list", "most", default=20, show_default=True, type=click.IntRange(0, 100_000), help="Name so many.")
+@click.option("--report", is_flag=True, help="List which requirements of standards it meets and breaks.")
+@click.option("--people", is_flag=True, help="Check the database for people the policy leaves without a way back.")
+@click.option(
+    "--list",
+    "most",
+    default=20,
+    show_default=True,
+    type=click.IntRange(0, 100_000),
+    help="Maximum number of lines to print.",
+)
 @LANG
 @JSON
 def check(draft: Path | None, report: bool, people: bool, most: int, lang: str | None, as_json: bool) -> None:
-    """Try every set of evidence on the policy and name each that breaks the preset.
+    """Try every set of evidence against the policy and list those that break the preset.
 
-    Asks the rules themselves, for every proof, two channels of each, every tier, journey and risk. Exit code 1 if a
-    path breaks the preset that `policy.accepted` gives no reason for, or if a draft takes somebody's last way back.
+    Runs the real rules for every proof, two channels of each, and every tier, journey, and risk. Exit code 1 if a
+    path breaks the preset without a reason in `policy.accepted`, or if a draft removes someone's last way back.
     """
     s = load_draft(draft) if draft else load()
     locale = choose(lang, default=s.default_locale)

@@ -21,9 +21,9 @@ def _of(module: str, name: str) -> Any:
 @click.command()
 @click.option("--worker/--no-worker", default=True, show_default=True, help="Run the worker in the same process.")
 def serve(worker: bool) -> None:
-    """Answer pages and API until SIGTERM or Ctrl-C.
+    """Serve the pages and the API until SIGTERM or Ctrl-C.
 
-    Refuses to start on unsafe settings, without a keyring, and on a database that was not migrated.
+    Refuses to start with unsafe settings, without a keyring, or with a database that has not been migrated.
     """
     s = load()
     ready(s)
@@ -34,7 +34,7 @@ def serve(worker: bool) -> None:
 def worker() -> None:
     """Run only the worker: look up requests, send mail, apply passwords.
 
-    Any number may run. SIGTERM or Ctrl-C lets it finish what it has begun.
+    You can run several. On SIGTERM or Ctrl-C it finishes what it has started.
     """
     s = load()
     ready(s)
@@ -42,23 +42,25 @@ def worker() -> None:
 
 
 @click.command()
-@click.option("--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="0 takes any free one.")
+@click.option(
+    "--port", default=8080, show_default=True, type=click.IntRange(0, 65535), help="Port; 0 picks a free one."
+)
 @click.option(
     "--data",
     default=Path("keyback-demo"),
     show_default=True,
     type=click.Path(path_type=Path, file_okay=False),
-    help="Folder for its database and keys.",
+    help="Folder for the database and keys.",
 )
 @click.option(
     "--host",
     default="127.0.0.1",
     show_default=True,
     type=click.Choice(["127.0.0.1", "localhost"]),
-    help="Name in its address; browsers make passkeys for localhost only.",
+    help="Host name in the address. Passkeys work with localhost only.",
 )
 def demo(port: int, data: Path, host: str) -> None:
-    """Run an invented company on this machine, with a mailbox to look into."""
+    """Run an invented company on this machine, with a mailbox to read."""
     sys.exit(_of("keyback.demo", "run")(port, data, host))
 
 

@@ -23,7 +23,8 @@ from keyback.demo.enrolled import passkeys
 from keyback.demo.enrolled import shown as enrolled
 from keyback.demo.seed import seed
 from keyback.observability import configure
-from keyback.settings import Im, InTwoLanguages, Limits, Mail, Password, Settings, Sms, System
+from keyback.settings import Settings
+from keyback.settings_sections import Im, InTwoLanguages, Limits, Mail, Password, Sms, System
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
@@ -59,7 +60,7 @@ def run(port: int = 8080, data: Path | None = None, host: str = "127.0.0.1") -> 
     """Serves the demo on `http://HOST:PORT` until Ctrl-C.
 
     Args:
-        port: 0 takes any free one.
+        port: Port; 0 picks a free one.
         host: what browsers call it; they make passkeys for `localhost` but for no bare address (WebAuthn level 3,
             section 5.1.3). It listens on 127.0.0.1 in any case.
         data: folder whose state is used again next time; None takes a temporary one, gone at the end.

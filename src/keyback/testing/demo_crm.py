@@ -30,7 +30,7 @@ Broken = Literal["", "refuse", "hang", "drop_reply_after_apply", "policy"]
 MODES: tuple[Broken, ...] = ("", "refuse", "hang", "drop_reply_after_apply", "policy")
 BAD_TRIES = 5
 WEAK = "Password must have at least 8 characters."
-HISTORY = "Password was used before, or breaks the rules of your organisation."
+HISTORY = "Password was used before, or breaks the rules of your organization."
 
 
 @dataclass(slots=True)

@@ -85,12 +85,12 @@ def read_header(raw: bytes, size: int) -> Header:
         raise BadBreachFile("is not a breach file. Make one with: keyback breach build")
     _, version, width, group, buckets, count, fp, built_at, body, own = _HEADER.unpack(raw[:HEADER_BYTES])
     if version != VERSION:
-        raise BadBreachFile(f"has version {version}; this Keyback reads {VERSION}. Build it anew.")
+        raise BadBreachFile(f"has version {version}; this Keyback reads {VERSION}. Build it again.")
     if own != hashlib.sha256(raw[: HEADER_BYTES - 8]).digest()[:8] or group != GROUP or width not in WIDTHS:
-        raise BadBreachFile("is damaged at its beginning. Build or copy it anew.")
+        raise BadBreachFile("is damaged at its beginning. Build or copy it again.")
     header = Header(Shape(buckets, width), count, fp, built_at, body)
     if not 0 < count <= MAX_ENTRIES or buckets < 1 or header.size != size:
-        raise BadBreachFile(f"has {size} bytes and should have {header.size}: it was cut off. Copy it anew.")
+        raise BadBreachFile(f"has {size} bytes and should have {header.size}: it was cut off. Copy it again.")
     return header
 
 
@@ -117,7 +117,7 @@ class BreachFile:
             self._map.madvise(mmap.MADV_RANDOM)
         if self._start(self.header.shape.buckets) != self.header.count:
             self._map.close()
-            raise BadBreachFile("is damaged at its end. Build or copy it anew.")
+            raise BadBreachFile("is damaged at its end. Build or copy it again.")
 
     def __len__(self) -> int:
         return self.header.count

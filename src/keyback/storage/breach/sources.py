@@ -61,7 +61,7 @@ def prefixes(files: list[Path], tell: Told) -> Iterator[list[int]]:
                     line += len(lines)
                     tell((before + raw.tell()) >> 10, total >> 10)
             except (EOFError, zlib.error, gzip.BadGzipFile):
-                raise BadSource(f"{path}: the gzip file is damaged or cut off. Fetch it anew.") from None
+                raise BadSource(f"{path}: the gzip file is damaged or cut off. Fetch it again.") from None
         before += path.stat().st_size
 
 

@@ -7,7 +7,7 @@ from keyback.web.api.openapi import Api
 from keyback.web.api.strict import HANDLERS, answer, broken
 from keyback.web.ui.context import AppContext
 
-DESCRIPTION = """Start a recovery, prove who you are with the mailed code, choose a new password, sign in.
+DESCRIPTION = """Start a recovery, verify your identity with the mailed code, choose a new password, sign in.
 
 Nothing here tells whether an account exists: a recovery that matched nobody looks the same for ever. Errors are
 RFC 9457 problems with a stable `code`; what you sent is never echoed. Texts come in the language of Accept-Language

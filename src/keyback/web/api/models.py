@@ -254,7 +254,7 @@ class SignedIn(BaseModel):
     )
     must_change: MustChange = None
     new_code: str | None = Field(
-        None, description="Takes the place of the saved code that was the second step. Show it once; nobody can again."
+        None, description="Replaces the recovery code that was the second step. Show it once: it can’t be shown again."
     )
 
 
@@ -278,7 +278,7 @@ class SecondStep(Given):
     answer: SecretStr = Field(
         min_length=1,
         max_length=8192,
-        description="The digits, the saved code, or the JSON of an `AuthenticationResponseJSON`.",
+        description="The digits, the recovery code, or the JSON of an `AuthenticationResponseJSON`.",
         examples=["482719"],
     )
 

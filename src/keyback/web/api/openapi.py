@@ -20,7 +20,7 @@ WORDS = {
     "unsupported_media_type": "Send `application/json`.",
     "too_long": "More than 64 KB.",
     "too_slow": "The body did not come in time.",
-    "invalid": "`errors` says which members do not fit.",
+    "invalid": "`errors` says which members aren’t right.",
     "repeated_field": "A member stands there twice.",
     "unknown_field": "A member that is not known.",
     "wrong_state": "Not now; `state` says where it stands.",

@@ -31,7 +31,7 @@ Proof = Annotated[
     Literal[
         "email_link", "backup_email", "sms_code", "im_message", "recovery_code", "recovery_contact", "totp", "passkey"
     ],
-    Path(description="The way to prove who you are."),
+    Path(description="The verification method."),
 ]
 Target = Annotated[
     str,

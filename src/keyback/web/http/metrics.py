@@ -161,7 +161,7 @@ class Metrics:
 
     def _work(self, t: Done) -> Iterator[Metric]:
         yield CounterMetricFamily("keyback_intakes_resolved", "Requests looked up.", t.intakes)
-        yield CounterMetricFamily("keyback_intakes_unmatched", "Of these, such that matched nobody.", t.ghosts)
+        yield CounterMetricFamily("keyback_intakes_unmatched", "Resolved requests that matched no person.", t.ghosts)
         yield CounterMetricFamily("keyback_worker_failures", "Rounds and jobs that broke.", t.failures)
         names = GaugeMetricFamily("keyback_sign_in_names", "Names in the last hour, by trouble.", labels=("trouble",))
         for trouble, n in t.names.items():

@@ -23,7 +23,7 @@ TITLES = {
     413: "Too much",
     414: "Too much",
     415: "Send JSON",
-    422: "Something in it does not fit",
+    422: "Something in it isn’t right",
     429: "Slow down",
     500: "Our fault",
     503: "Not available right now",

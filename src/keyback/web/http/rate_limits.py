@@ -21,7 +21,8 @@ from limits.storage import storage_from_string
 
 from keyback.application.origin import networks_of
 from keyback.application.ports.storage import StorageDown
-from keyback.settings import Limits, Unsafe
+from keyback.settings import Unsafe
+from keyback.settings_sections import Limits
 
 log = structlog.get_logger("keyback.limits")
 What = Literal["recoveries", "proofs", "sign_ins", "checks"]

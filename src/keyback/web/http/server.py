@@ -291,7 +291,7 @@ def make_server(
 
 
 def bind(listen: str) -> socket.socket:
-    """A listening socket for `address:port`; port 0 takes any free one.
+    """A listening socket for `address:port`; port Port; 0 picks a free one.
 
     Raises:
         OSError: the address is taken or not ours. `ValueError`: it is not `address:port`.

@@ -1,0 +1,215 @@
+"""The sections of `keyback.toml`: names, types, defaults and what each means."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, field_validator
+
+Text = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class InTwoLanguages(Part):
+    """A text of the company's own, in both languages."""
+
+    en: Text = Field(description="As shown in English pages and emails.")
+    zh_CN: Text = Field(description="The same in Chinese.")
+
+
+class Mail(Part):
+    """The company's SMTP relay."""
+
+    host: str = Field("", description="Host name of the relay. Empty: no email, which only the demo allows.")
+    port: int = Field(587, ge=1, le=65535, description="Its port: usually 587 for `starttls`, 465 for `tls`.")
+    security: Literal["starttls", "tls", "plain"] = Field("starttls", description="`plain` is for loopback only.")
+    username: str = Field("", description="User name at the relay. Empty: the relay trusts this machine's address.")
+    password: SecretStr | None = Field(None, description="Password for `username`. A file is safer.")
+    password_file: Path | None = Field(None, description="File with the password; overrides `password`.")
+    sender: str = Field("", description="Sender address of emails.")
+    ca_file: Path | None = Field(
+        None, description="PEM file of certificate authorities to trust instead of the system's."
+    )
+    timeout_s: float = Field(20.0, gt=0, le=120, description="Seconds to wait for a connection and for each reply.")
+    pool: int = Field(2, ge=1, le=20, description="Maximum number of connections.")
+    local_hostname: str = Field("", description="Host name sent in EHLO; empty: this machine's own.")
+    hourly: int = Field(
+        2000,
+        ge=0,
+        description="Maximum emails per hour caused by requests from strangers, to all recipients together. "
+        "0: no limit.",
+    )
+    daily: int = Field(20_000, ge=0, description="The same in 24 hours.")
+
+
+class Password(Part):
+    """Rules for new passwords, and the cost of hashing one."""
+
+    preset: Literal["nist", "mlps2", "mlps3", "classic"] = Field("nist", description="See the passwords page.")
+    breach_file: Path | None = Field(None, description="Leaked passwords, made by `keyback breach build`.")
+    argon2_t: int = Field(3, description="Passes.")
+    argon2_m_kib: int = Field(65536, description="Memory of one hash, KiB. Floor: t=1 46 MiB, t=2 19 MiB, t=3 12 MiB.")
+    argon2_p: int = Field(1, description="Lanes.")
+    memory_budget_mib: int = Field(
+        256, ge=19, description="Memory for all hashing together, in MiB. Requests beyond it wait, then get 503."
+    )
+    queue: int = Field(
+        64, ge=0, le=10000, description="Maximum passwords waiting to be hashed. Requests beyond it get 503."
+    )
+    pepper_file: Path | None = Field(
+        None, description="File with 32 or more random bytes, stored apart from the database."
+    )
+    old_pepper_files: list[Path] = Field(
+        default_factory=list,
+        description="Earlier peppers: passwords hashed with them still work and are rehashed at the next sign-in.",
+    )
+    context_words: list[str] = Field(
+        default_factory=list, description="Additional words that a password must not consist of."
+    )
+
+
+TierName = Literal["standard", "mfa", "privileged"]
+
+
+class PolicyPart(Part):
+    """Which verification methods are accepted and how long the holds are. See the policy page."""
+
+    preset: Literal["nist", "mlps2", "mlps3", "classic"] | None = Field(
+        None, description="Preset that the policy must meet. Default: `password.preset`."
+    )
+    off: list[str] = Field(default_factory=list, description="Proofs that are not accepted, such as `sms_code`.")
+    off_for: dict[TierName, list[str]] = Field(
+        default_factory=dict, description='The same for the people of one tier: `off_for.mfa = ["sms_code"]`.'
+    )
+    security_questions: bool = Field(False, description="Asked in addition to another method; they never count as one.")
+    hold_stranger_minutes: int = Field(
+        5, ge=0, le=1440, description="Hold after one method from an unknown device and network."
+    )
+    hold_only_address_minutes: int | None = Field(
+        None, ge=0, le=1440, description="The same, if no other address can be notified. Default: the preset's."
+    )
+    hold_new_device_minutes: int = Field(
+        15, ge=0, le=10080, description="Hold after two methods from an unknown device."
+    )
+    hold_privileged_hours: int = Field(
+        24, ge=0, le=336, description="Hold for CRM administrators on an unknown device."
+    )
+    hold_mailbox_hours: int = Field(24, ge=0, le=336, description="Hold before a lost mailbox is replaced.")
+    people_per_colleague: int = Field(
+        10, ge=1, le=10_000, description="How many people one person may be a recovery contact for."
+    )
+    contacts_remind_days: int = Field(
+        365,
+        ge=30,
+        le=1825,
+        description="Days after which owners are asked to confirm contacts. 30 days later, unconfirmed ones "
+        "count less.",
+    )
+    contacts_void_days: int = Field(
+        760, ge=90, le=3650, description="Days after which unconfirmed contacts no longer count."
+    )
+    hold_proofing_hours: int = Field(
+        24, ge=0, le=336, description="Hold after an identity check; twice as long for administrators."
+    )
+    floor: Literal["standard", "mfa"] | None = Field(
+        None, description="Lowest tier for everyone. Default: the preset's."
+    )
+    second_operator: Literal["always", "without_passkey", "never"] = Field(
+        "without_passkey", description="When a second operator must approve for CRM administrators."
+    )
+    two_issued_codes: bool = Field(
+        False, description="Email and SMS together are enough for accounts with two-step verification."
+    )
+    sms_for_privileged: bool = Field(False, description="SMS counts for CRM administrators.")
+    groups: dict[str, TierName] = Field(
+        default_factory=dict,
+        description='Lowest tier for the members of a group: `groups.Finance = "mfa"`. Takes effect with the '
+        "next import.",
+    )
+    known_networks: list[IPvAnyNetwork] = Field(
+        default_factory=list, description="Networks that count as known for everyone."
+    )
+    accepted: dict[str, str] = Field(
+        default_factory=dict, description="Exceptions from the preset, each with its reason in a sentence."
+    )
+
+
+class Carrier(Part):
+    """What carries messages to phones. Which further keys it takes depends on `kind`; see the messages page."""
+
+    model_config = ConfigDict(extra="allow")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.__pydantic_extra__ or {})
+
+
+class Sms(Carrier):
+    """Codes and alerts by SMS, and their limits."""
+
+    kind: str = Field(
+        "", description="`aliyun`, `tencent`, `twilio`, `http`, or one from an installed package. Empty: no SMS."
+    )
+    prefixes: list[str] = Field(
+        default_factory=list, description="Allowed number prefixes, such as `+86`; `!+1876` excludes one."
+    )
+    daily_per_prefix: int = Field(1000, ge=1, description="Maximum SMS in 24 hours to one prefix; more are not sent.")
+    daily_per_person: int = Field(
+        10, ge=1, description="Maximum SMS in 24 hours to one person, and to one number; more are not sent."
+    )
+    hourly_per_prefix: int = Field(250, ge=1, description="Maximum SMS in an hour to one prefix.")
+    hourly_per_person: int = Field(3, ge=1, description="Maximum SMS in an hour to one person, and to one number.")
+
+    @field_validator("prefixes")
+    @classmethod
+    def _dialled(cls, value: list[str]) -> list[str]:
+        if not all(re.fullmatch(r"!?\+[1-9][0-9]{0,6}", p) for p in value):
+            raise ValueError("a prefix is like +86, or !+1876 to shut a part of +1")
+        return value
+
+
+class Im(Carrier):
+    """Codes and alerts by work chat."""
+
+    kind: str = Field(
+        "", description="`wecom`, `dingtalk`, `feishu`, `http`, or one from an installed package. Empty: none."
+    )
+
+
+class Limits(Part):
+    """Requests per minute from one network (an IPv4 address or an IPv6 /64). A whole office may share "
+    "one, so these limits only keep the machine usable; what protects people is counted by name, person, and page."""
+
+    recoveries: int = Field(
+        600, ge=1, description="Requests for a recovery or a user name, including emails sent again."
+    )
+    proofs: int = Field(600, ge=1, description="Links opened, codes entered, and other verification attempts.")
+    sign_ins: int = Field(600, ge=1, description="Sign-in attempts.")
+    checks: int = Field(2400, ge=1, description="Password-strength checks.")
+    times_56: int = Field(4, ge=1, description="The same limits for the IPv6 /56 around a network, multiplied by this.")
+    times_48: int = Field(16, ge=1, description="The same limits for the /48 around it, multiplied by this.")
+    failing_names: int = Field(
+        100, ge=1, description="Number of names with wrong passwords in an hour that raises an alarm."
+    )
+    locked_names: int = Field(
+        20, ge=1, description="Number of names locked or disabled in an hour that raises an alarm."
+    )
+    own_browser: int = Field(60, ge=1, description="Each limit for a trusted browser, on top of the network's.")
+
+
+class System(Part):
+    """A system that stores passwords. Its further keys depend on `kind`; see the connectors page."""
+
+    model_config = ConfigDict(extra="allow")
+
+    kind: str = Field(description="`builtin`, `tryton`, `guided`, `demo`, or one that an installed package brings.")
+    title: Text = Field(description="Name that people know it by.")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        return dict(self.__pydantic_extra__ or {})
