@@ -101,9 +101,10 @@ def messages() -> Iterator[tuple[str, str]]:
 
 
 def reference() -> Iterator[tuple[str, str]]:
-    """What commands and settings say of themselves; both pages are made from the code."""
+    """What commands and settings say of themselves; both pages are made from the code. Choices are names."""
     for name in ("cli.md", "settings.md"):
-        yield name, prose((ROOT / "docs" / name).read_text("utf-8"))
+        text = (ROOT / "docs" / name).read_text("utf-8")
+        yield name, prose(re.sub(r"\[\w+(?:\\\|\w+)+\]", "[]", text))
 
 
 SOURCES: dict[str, Callable[[], Iterator[tuple[str, str]]]] = {
