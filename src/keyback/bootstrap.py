@@ -30,6 +30,7 @@ from keyback.channels.gateways.wecom import WeComIm
 from keyback.channels.mail.composer import MailComposer
 from keyback.channels.mail.smtp import SmtpChannel, SmtpSettings
 from keyback.channels.router import Router
+from keyback.connectors.base import CommonOptions
 from keyback.connectors.builtin import BuiltinConnector
 from keyback.connectors.demo import DemoConnector
 from keyback.connectors.guided import GuidedConnector
@@ -237,9 +238,11 @@ def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate, h
     try:
         match system.kind:
             case "builtin":
-                if options:
-                    raise ValueError(f"a built-in system has no {', '.join(sorted(options))}; take it out")
-                return BuiltinConnector(name, system.title, PatientGate(gate), CredentialRows(db, name, history))
+                if unknown := sorted(set(options) - set(CommonOptions.model_fields)):
+                    raise ValueError(f"a built-in system has no {', '.join(unknown)}; take it out")
+                built_in = BuiltinConnector(name, system.title, PatientGate(gate), CredentialRows(db, name, history))
+                built_in.configured(CommonOptions.model_validate(options))
+                return built_in
             case "demo":
                 return DemoConnector.from_options(name, system.title, options)
             case "tryton":

@@ -252,7 +252,7 @@ class BuiltinHarness:
         self.store.accounts[external_id] = replace(self.store.accounts[external_id], state="locked")
 
     async def changes(self, external_id: str) -> int:
-        return len(self.store.jobs[external_id])
+        return len(self.store.jobs.get(external_id, ()))
 
     async def fault(self, how: Fault) -> None:
         raise AssertionError("the built-in system has no network")
@@ -295,7 +295,7 @@ async def test_guided_waits_for_the_person() -> None:
     outcomes = await c.apply(Plan("j", "1", "alice", Secret(NEW)))
     assert [(o.step, o.status, o.code) for o in outcomes] == [(Step.GUARD, "done", ""), (Step.SET, "pending", "guided")]
     assert (await c.find("alice"), await c.verify("alice", Secret(OLD))) == ((), None)
-    assert (c.steps("zh_CN")[0], c.steps("fr")[0]) == ("打开网页。", "Open the page.")
+    assert (c.guide("zh_CN").steps[0], c.guide("fr").steps[0]) == ("打开网页。", "Open the page.")
     for url in ("javascript:alert(1)", "acme.example.com", "ftp://acme.example.com/", ""):
         with pytest.raises(ValueError):
             GuidedConnector("acme", "Acme CRM", steps, url)
@@ -315,7 +315,7 @@ def test_sections_of_the_settings_become_connectors(tmp_path: Path) -> None:
     tryton = {**section, "database": "crm", "login": "keyback", "timeout_s": 5}
     assert TrytonConnector.from_options("crm", "Tryton", tryton)._password == Secret("from-file")
     guided = {"url": "https://crm.example.com/reset", "steps": {"en": ["Go."], "zh_CN": ["去。"]}}
-    assert GuidedConnector.from_options("crm", "CRM", guided).steps("en") == ("Go.",)
+    assert GuidedConnector.from_options("crm", "CRM", guided).guide("en").steps == ("Go.",)
     with pytest.raises(ValueError):
         GuidedConnector.from_options("crm", "CRM", {**guided, "secret": "x"})
     for wrong in ({"secret_file": None}, {"pasword": NEW}, {"url": "http://crm.example.com"}, {"timeout_s": NEW}):

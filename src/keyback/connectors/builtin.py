@@ -7,6 +7,7 @@ from typing import Protocol
 
 from keyback.application.ports.connectors import Capabilities, FoundAccount, Means, Outcome, Plan, Step, Unavailable
 from keyback.application.ports.hashing import PasswordHasher
+from keyback.connectors.base import ConnectorBase
 from keyback.domain.secret import Secret
 
 
@@ -32,7 +33,7 @@ class CredentialStore(Protocol):
     async def end_sessions(self, external_id: str) -> None: ...
 
 
-class BuiltinConnector:
+class BuiltinConnector(ConnectorBase):
     """Connector for Keyback's own accounts; no network.
 
     Args:
@@ -99,9 +100,6 @@ class BuiltinConnector:
         except Unavailable as e:
             done.append(Outcome(step, "retry", e.code, retry_after_ms=2_000))
         return done
-
-    async def close(self) -> None:
-        return None
 
     async def _guard(self, plan: Plan) -> tuple[str, bool]:
         """What speaks against it, and whether the account is locked."""

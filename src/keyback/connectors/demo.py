@@ -12,9 +12,10 @@ from typing import Any
 import httpx2
 
 from keyback.application.ports.connectors import Capabilities, FoundAccount, Means, Outcome, Plan, Step, Unavailable
+from keyback.connectors.base import ConnectorBase, ConnectorOptions
 from keyback.connectors.faults import fault
 from keyback.domain.secret import Secret
-from keyback.outbound.http import Endpoint, HttpOptions, NotDone, OutboundRefusal, vendor_text
+from keyback.outbound.http import Endpoint, NotDone, OutboundRefusal, vendor_text
 
 # 1. The system's own errors in our codes (see `Outcome`). One that is missing here becomes `not_permitted`.
 CODES = {
@@ -25,10 +26,11 @@ CODES = {
 }
 
 
-class DemoConnector:
+class DemoConnector(ConnectorBase):
     """Connector for the demo CRM at `base_url`; `token` goes along as Bearer, `timeout` is seconds for one call."""
 
     # 2. Claim only what the system really does. What it cannot do stays `none`, and Keyback leads the person round it.
+    #    `ConnectorBase` answers for everything that you don't claim and don't write.
     capabilities = Capabilities(
         lookup=Means.NATIVE,
         verify=Means.NATIVE,
@@ -52,14 +54,17 @@ class DemoConnector:
         self.name, self.title = name, title
         # 3. `Endpoint` calls this one address only, without redirects, within time and size, behind a breaker.
         self._http = Endpoint(base_url, client, ca_file=ca_file, timeout=timeout)
+        self.breaker = self._http.breaker
         # 4. Secrets stay wrapped until the moment they are sent, so no log, `repr` or traceback shows them.
         self._headers = {"Authorization": Secret(f"Bearer {token.reveal()}")}
 
     @classmethod
     def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> DemoConnector:
-        # 5. The section of `keyback.toml`. For more keys than these make a subclass of `HttpOptions`.
-        o = HttpOptions.model_validate(options)
-        return cls(name, title, o.url, o.read_secret(), ca_file=o.ca_file, timeout=o.timeout_s)
+        # 5. The section of `keyback.toml`. For more keys than these make a subclass of `ConnectorOptions`.
+        o = ConnectorOptions.model_validate(options)
+        made = cls(name, title, o.url, o.read_secret(), ca_file=o.ca_file, timeout=o.timeout_s)
+        made.configured(o)
+        return made
 
     async def find(self, identifier: str) -> Sequence[FoundAccount]:
         # 6. Identifiers go in the body: addresses in URLs end up in access logs.

@@ -6,22 +6,18 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict
-
-from keyback.application.ports.connectors import Capabilities, FoundAccount, Means, Outcome, Plan, Step
-from keyback.domain.secret import Secret
+from keyback.application.ports.connectors import Capabilities, Guide, Means, Outcome, Plan, Step
+from keyback.connectors.base import CommonOptions, ConnectorBase
 
 
-class GuidedOptions(BaseModel):
-    """Keys of a guided section."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class GuidedOptions(CommonOptions):
+    """Keys of a guided section; `url` is the system's own reset page."""
 
     url: str
     steps: dict[str, list[str]]
 
 
-class GuidedConnector:
+class GuidedConnector(ConnectorBase):
     """Connector without a connection.
 
     Args:
@@ -40,28 +36,22 @@ class GuidedConnector:
             raise ValueError("the address of a guided system must begin with https:// or http://")
         if not steps or not all(steps.values()):
             raise ValueError("a guided system needs its steps in every language it names")
-        self.name, self.title, self.url = name, title, url
+        self.name, self.title, self._page = name, title, url
         self._steps = {locale: tuple(texts) for locale, texts in steps.items()}
 
     @classmethod
     def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> GuidedConnector:
         """From a section of `keyback.toml`: `url` and `steps`. Raises `ValueError` for anything else."""
         o = GuidedOptions.model_validate(options)
-        return cls(name, title, o.steps, o.url)
+        made = cls(name, title, o.steps, o.url)
+        made.configured(o)
+        return made
 
-    def steps(self, locale: str) -> Sequence[str]:
-        """The steps in this language, else in English, else in any."""
-        return self._steps.get(locale) or self._steps.get("en") or next(iter(self._steps.values()))
-
-    async def find(self, identifier: str) -> Sequence[FoundAccount]:
-        return ()
-
-    async def verify(self, username: str, password: Secret) -> bool | None:
-        return None
+    def guide(self, locale: str) -> Guide:
+        """The steps in this language, else in English, else in any, and the reset page."""
+        steps = self._steps.get(locale) or self._steps.get("en") or next(iter(self._steps.values()))
+        return Guide(steps, self._page)
 
     async def apply(self, plan: Plan) -> Sequence[Outcome]:
         """Nothing is sent anywhere: the set step waits for the person."""
         return [Outcome(Step.GUARD, "done"), Outcome(Step.SET, "pending", "guided")]
-
-    async def close(self) -> None:
-        return None

@@ -17,9 +17,10 @@ from typing import Any
 import httpx2
 
 from keyback.application.ports.connectors import Capabilities, FoundAccount, Means, Outcome, Plan, Step, Unavailable
+from keyback.connectors.base import ConnectorBase, ConnectorOptions
 from keyback.connectors.faults import fault
 from keyback.domain.secret import Secret
-from keyback.outbound.http import Endpoint, HttpOptions, MaybeDone, NotDone, OutboundRefusal, vendor_text
+from keyback.outbound.http import Endpoint, MaybeDone, NotDone, OutboundRefusal, vendor_text
 
 FIELDS = ["login", "email", "name", "active", "administrator", "groups"]
 # Whoever may write one of these can make an administrator, of themselves too (tried): as good as one.
@@ -29,14 +30,14 @@ QUIET_SECONDS = 60.0  # after the service user was turned away, so that we do no
 NOTHING = Secret("")
 
 
-class TrytonOptions(HttpOptions):
+class TrytonOptions(ConnectorOptions):
     """Keys of a Tryton section."""
 
     database: str
     login: str
 
 
-class TrytonConnector:
+class TrytonConnector(ConnectorBase):
     """Connector for one Tryton database.
 
     Args:
@@ -73,6 +74,7 @@ class TrytonConnector:
             raise ValueError("a Tryton database name has letters, digits, - and _ only")
         self.name, self.title = name, title
         self._http = Endpoint(base_url, client, ca_file=ca_file, timeout=timeout)
+        self.breaker = self._http.breaker
         self._path = f"{database}/rpc/"
         self._login, self._password = admin_login, admin_password
         self._session: Secret | None = None
@@ -83,7 +85,9 @@ class TrytonConnector:
     def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> TrytonConnector:
         """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
         o = TrytonOptions.model_validate(options)
-        return cls(name, title, o.url, o.database, o.login, o.read_secret(), ca_file=o.ca_file, timeout=o.timeout_s)
+        made = cls(name, title, o.url, o.database, o.login, o.read_secret(), ca_file=o.ca_file, timeout=o.timeout_s)
+        made.configured(o)
+        return made
 
     async def find(self, identifier: str) -> Sequence[FoundAccount]:
         wanted = identifier.strip().casefold()

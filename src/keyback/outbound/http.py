@@ -24,9 +24,8 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from keyback.application.ports.connectors import Unavailable
 from keyback.domain.secret import Secret
+from keyback.outbound.breaker import Breaker
 
-BREAK_AFTER = 5  # connection failures in a row
-BREAK_SECONDS = 30.0
 MAX_REPLY = 1 << 20
 CONNECTIONS = 20
 NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
@@ -160,9 +159,7 @@ class Endpoint:
         self._owned = client is None
         self._timeout = timeout
         self._limits = httpx2.Timeout(timeout, connect=timeout / 2, pool=timeout / 2)
-        self._clock = clock
-        self._failures = 0
-        self._closed_until = 0.0
+        self.breaker = Breaker(clock)
 
     @property
     def host(self) -> str:
@@ -210,9 +207,7 @@ class Endpoint:
             if reply is not None:
                 return self._judge(reply)
             if isinstance(failure, NotDone):
-                self._failures += 1
-                if self._failures >= BREAK_AFTER:
-                    self._closed_until = self._clock() + BREAK_SECONDS
+                self.breaker.missed()
             elif failure and failure.cut and not last:
                 continue
             break
@@ -230,11 +225,8 @@ class Endpoint:
         return url
 
     def _pass_breaker(self) -> None:
-        left = self._closed_until - self._clock()
-        if self._failures >= BREAK_AFTER and left > 0:
-            raise NotDone("unavailable", "not reachable a moment ago, waiting before the next try", int(left * 1000))
-        if self._failures >= BREAK_AFTER:
-            self._closed_until = self._clock() + BREAK_SECONDS  # this call is the trial; others wait for its result
+        if wait := self.breaker.wait_ms():
+            raise NotDone("unavailable", "not reachable a moment ago, waiting before the next try", wait)
 
     async def _once(
         self, method: str, url: httpx2.URL, content: bytes, headers: Mapping[str, str]
@@ -248,7 +240,7 @@ class Endpoint:
                     method, url, content=content, headers=headers, timeout=self._limits, follow_redirects=False
                 ) as r,
             ):
-                self._failures = 0
+                self.breaker.reached()
                 async for chunk in r.aiter_bytes(65536):
                     body += chunk
                     if len(body) > MAX_REPLY:

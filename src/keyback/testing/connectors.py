@@ -11,78 +11,22 @@ Every test is a coroutine run by the pytest plug-in of `anyio` on asyncio. Tests
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
 
 import pytest
 
-from keyback.application.ports.connectors import Connector, Means, Outcome, Plan, Step, Unavailable
+from keyback.application.ports.connectors import (
+    Capabilities,
+    Means,
+    Outcome,
+    Step,
+    TemporaryPass,
+    Unavailable,
+)
 from keyback.domain.secret import Secret
+from keyback.testing.connector_harness import CANARY, NEW, OLD, Harness, Traits, by_step, plan
+from keyback.testing.faulty_proxy import Fault, FaultyProxy
 from keyback.testing.serving import served
-
-OLD, NEW, CANARY = "Old-pass-123456", "Neu-und-lang-778899", "Kanarienvogel-4711-geheim"
-Fault = Literal["", "refuse", "hang", "drop_reply"]
-
-
-@dataclass(frozen=True, slots=True)
-class Traits:
-    """What the system under test has.
-
-    Args:
-        policy: it refuses weak passwords itself.
-        network: it can be unreachable, hang, or lose a reply.
-        counts: `changes` knows how often a password was set.
-    """
-
-    policy: bool = True
-    network: bool = True
-    counts: bool = True
-
-
-class Harness(Protocol):
-    """What the suite needs besides the connector: the other side's own controls."""
-
-    connector: Connector
-    traits: Traits
-
-    async def add_user(self, username: str, mail: str, *, privileged: bool = False, disabled: bool = False) -> str:
-        """Add a user with password `OLD`; gives the external id."""
-        ...
-
-    async def open_session(self, username: str, password: str) -> Callable[[], Awaitable[bool]] | None:
-        """Sign in as the person would, not through the connector: None when refused, else "is it still alive?"."""
-        ...
-
-    async def lock(self, external_id: str) -> None:
-        """Lock the user; called only where the connector claims `unlock`."""
-        ...
-
-    async def changes(self, external_id: str) -> int:
-        """How often the system set this user's password; called only with `traits.counts`."""
-        ...
-
-    async def fault(self, how: Fault) -> None:
-        """Break the way to the system: `refuse` connections or service, `hang` for ever, `drop_reply` to the set only.
-        The empty word mends it."""
-        ...
-
-
-def plan(external_id: str, username: str, password: str = NEW, **more: Any) -> Plan:
-    return Plan(more.pop("job_id", f"job-{username}"), external_id, username, Secret(password), **more)
-
-
-def by_step(outcomes: Any) -> dict[Step, Outcome]:
-    """Outcomes by step; a step never comes twice, and nothing follows one that stopped the plan."""
-    found = {o.step: o for o in outcomes}
-    assert len(found) == len(outcomes)
-    assert list(found) == [s for s in Step if s in found], "steps are out of order"
-    stopped = [i for i, o in enumerate(outcomes) if o.status in {"refused", "retry"}]
-    assert stopped in ([], [len(outcomes) - 1]), "a plan goes on after the step that stopped it"
-    return found
 
 
 class ConnectorContract:
@@ -117,6 +61,122 @@ class ConnectorContract:
             "nobody@example.com",
         ):
             assert list(await harness.connector.find(identifier)) == []
+
+    async def test_finds_many(self, harness: Harness) -> None:
+        if harness.connector.capabilities.lookup is Means.NONE or not harness.traits.shared_mail:
+            return
+        keys = {await harness.add_user(name, "shared@example.com") for name in ("first", "second")}
+        assert {a.external_id for a in await harness.connector.find("shared@example.com")} == keys
+        assert {f.code for f in await harness.connector.diagnose("shared@example.com")} == {"ambiguous"}
+        assert await harness.connector.diagnose("shared@example.com", min(keys)) == ()
+
+    async def test_lists_everybody_once(self, harness: Harness) -> None:
+        names = {f"listed{n}" for n in range(7)}
+        for name in names:
+            await harness.add_user(name, f"{name}@example.com")
+        listed = [a async for page in harness.connector.list_accounts() for a in page]
+        if harness.connector.capabilities.list is Means.NONE:
+            assert listed == []
+            return
+        assert len({a.external_id for a in listed}) == len(listed)
+        assert names <= {a.username for a in listed}
+
+    async def test_diagnosis_names_what_is_in_the_way_and_changes_nothing(self, harness: Harness) -> None:
+        connector = harness.connector
+        key = await harness.add_user("fine", "fine@example.com")
+        gone = await harness.add_user("gone2", "gone2@example.com", disabled=True)
+        if connector.capabilities.lookup is Means.NONE:
+            assert list(await connector.diagnose("fine", key)) == []
+            return
+        assert list(await connector.diagnose("fine", key)) == []
+        assert "inactive" in {f.code for f in await connector.diagnose("gone2", gone)}
+        assert [f.code for f in await connector.diagnose("nobody-here")] == ["not_found"]
+        if connector.capabilities.unlock is not Means.NONE:
+            await harness.lock(key)
+            assert "locked" in {f.code for f in await connector.diagnose("fine", key)}
+            assert await harness.open_session("fine", OLD) is None, "a diagnosis unlocks nobody"
+        else:
+            assert await harness.open_session("fine", OLD)
+
+    async def test_check_reads_and_changes_nothing(self, harness: Harness) -> None:
+        key = await harness.add_user("checked", "checked@example.com")
+        lines = await harness.connector.check("checked")
+        assert lines
+        assert {line.status for line in lines} <= {"ok", "warn"}, lines
+        assert all(set(line.costs) <= set(Capabilities.__slots__) for line in lines)
+        if harness.connector.capabilities.lookup is not Means.NONE:
+            assert [line.what for line in lines if "one account, active" in line.text] == ["read"]
+        assert await harness.open_session("checked", OLD)
+        if harness.traits.counts:
+            assert await harness.changes(key) == 0
+        if harness.traits.network:
+            await harness.fault("refuse")
+            assert "bad" in {line.status for line in await harness.connector.check("checked")}
+            await harness.fault("")
+
+    async def test_must_change_is_done_or_said_to_be_missing(self, harness: Harness) -> None:
+        key = await harness.add_user("changer", "changer@example.com")
+        done = by_step(await harness.connector.apply(plan(key, "changer", must_change=True)))
+        assert done[Step.SET].status == "done"
+        if harness.connector.capabilities.must_change is Means.NONE:
+            assert done[Step.MUST_CHANGE].status == "unsupported"
+        else:
+            assert done[Step.MUST_CHANGE].status == "done"
+            assert await harness.must_change("changer", NEW)
+
+    async def test_what_is_not_claimed_is_unsupported_and_what_is_claimed_works(self, harness: Harness) -> None:
+        connector, can = harness.connector, harness.connector.capabilities
+        key = await harness.add_user("carer", "carer@example.com")
+        assert (await connector.activity(key) is None) is (can.activity is Means.NONE)
+        if can.revoke_grants is Means.NONE:
+            assert (await connector.revoke_grants(key)).status == "unsupported"
+        else:
+            kept, ended = await harness.grant(key, "Data loader"), await harness.grant(key, "False loader")
+            assert (await connector.revoke_grants(key, [ended])).status == "done"
+            activity = await connector.activity(key)
+            assert activity is not None
+            assert [g.id for g in activity.grants] == [kept]
+            assert (await connector.revoke_grants(key)).status == "done"
+            activity = await connector.activity(key)
+            assert activity is not None
+            assert activity.grants == ()
+        if can.reset_factor is Means.NONE:
+            assert (await connector.factors(key), (await connector.reset_factor(key, "1")).status) == (
+                (),
+                "unsupported",
+            )
+        else:
+            factor = await harness.factor(key)
+            assert [f.id for f in await connector.factors(key) if f.removable] == [factor]
+            assert (await connector.reset_factor(key, factor)).status == "done"
+            assert [f.id for f in await connector.factors(key) if f.removable] == []
+        got = await connector.temporary_pass(key, 60)
+        if can.temporary_pass is Means.NONE:
+            assert isinstance(got, Outcome)
+            assert got.status == "unsupported"
+        else:
+            assert isinstance(got, TemporaryPass)
+            assert got.secret.reveal() not in repr(got)
+
+    @pytest.mark.covers("N9")
+    async def test_factors_and_passes_of_privileged_targets_are_left_alone(self, harness: Harness) -> None:
+        key = await harness.add_user("chief2", "chief2@example.com", privileged=True)
+        refused = {"refused", "unsupported"}
+        outcome = await harness.connector.reset_factor(key, "1")
+        assert outcome.status in refused
+        got = await harness.connector.temporary_pass(key, 60)
+        assert isinstance(got, Outcome)
+        assert got.status in refused
+        assert {outcome.code, got.code} <= {"", "privileged_target"}
+
+    async def test_guided_parts_have_steps_in_both_languages(self, harness: Harness) -> None:
+        can = harness.connector.capabilities
+        if Means.GUIDED not in {getattr(can, c) for c in Capabilities.__slots__}:
+            return
+        for locale in ("en", "zh_CN"):
+            guide = harness.connector.guide(locale)
+            assert guide is not None
+            assert guide.steps
 
     async def test_shows_state_and_privilege(self, harness: Harness) -> None:
         await harness.add_user("boss", "boss@example.com", privileged=True)
@@ -268,84 +328,6 @@ class ConnectorContract:
     def _needs_network(harness: Harness) -> None:
         if not harness.traits.network:
             pytest.skip("not on this platform: the system is in this process")
-
-
-@dataclass(slots=True)
-class FaultyProxy:
-    """A TCP relay on 127.0.0.1 that can break: between a connector and a real server, whatever they speak.
-
-    Args:
-        target: host and port of the server.
-        marker: bytes of the request whose reply `drop_reply` loses; requests with it are counted in `marked`.
-    """
-
-    target: tuple[str, int]
-    marker: bytes
-    how: Fault = ""
-    marked: int = 0
-    _server: asyncio.Server | None = None
-    _open: set[asyncio.StreamWriter] = field(default_factory=set)
-
-    @contextlib.asynccontextmanager
-    async def running(self) -> AsyncIterator[str]:
-        """Gives the address as `http://127.0.0.1:PORT`."""
-        self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
-        try:
-            yield f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
-        finally:
-            self._server.close()
-            self._hang_up()
-            await self._server.wait_closed()
-
-    async def set(self, how: Fault) -> None:
-        """Switch, and cut the connections that are open, so that the next call meets the new state."""
-        self.how = how
-        self._hang_up()
-        await asyncio.sleep(0.05)
-
-    def _hang_up(self) -> None:
-        for writer in list(self._open):
-            writer.transport.abort()
-
-    async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.how == "refuse":
-            writer.transport.abort()
-            return
-        self._open.add(writer)
-        up_writer: asyncio.StreamWriter | None = None
-        back: asyncio.Task[None] | None = None
-        lose = asyncio.Event()
-        try:
-            while data := await reader.read(65536):
-                if self.how == "hang":
-                    continue
-                if up_writer is None:
-                    up_reader, up_writer = await asyncio.open_connection(*self.target)
-                    back = asyncio.create_task(self._back(up_reader, writer, lose))
-                if self.marker in data:
-                    self.marked += 1
-                    if self.how == "drop_reply":
-                        lose.set()
-                up_writer.write(data)
-                await up_writer.drain()
-        except OSError:
-            pass
-        finally:
-            self._open.discard(writer)
-            for w in (writer, up_writer):
-                if w:
-                    w.transport.abort()
-            if back:
-                back.cancel()
-
-    async def _back(self, up_reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lose: asyncio.Event) -> None:
-        with contextlib.suppress(OSError):
-            while data := await up_reader.read(65536):
-                if lose.is_set():
-                    break
-                writer.write(data)
-                await writer.drain()
-        writer.transport.abort()
 
 
 __all__ = [

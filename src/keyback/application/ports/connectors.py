@@ -1,12 +1,16 @@
-"""What we ask of a connector: find accounts, check a password, apply a plan."""
+"""What we ask of a connector: find accounts, say what stands in the way, apply a plan, look after it.
+
+`keyback.connectors.base.ConnectorBase` answers everything that a system lacks, so a connector writes only what it has.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal, Protocol
 
+from keyback.domain.passwords.target_rules import TargetRules
 from keyback.domain.secret import Secret
 
 
@@ -30,6 +34,9 @@ class Capabilities:
     must_change: Means = Means.NONE
     unlock: Means = Means.NONE
     revoke_sessions: Means = Means.NONE
+    revoke_grants: Means = Means.NONE
+    reset_factor: Means = Means.NONE
+    temporary_pass: Means = Means.NONE
     activity: Means = Means.NONE
     status: Means = Means.NONE
     deep_link: Means = Means.NONE
@@ -37,7 +44,17 @@ class Capabilities:
 
 @dataclass(frozen=True, slots=True)
 class FoundAccount:
-    """A login as the system knows it. `external_id` never changes; the user name may."""
+    """A login as the system knows it. `external_id` never changes; the user name may.
+
+    Args:
+        privileged: administers the system or may read everything in it.
+        synced_from: the directory that this account is copied from, whose password counts; None when it is the master.
+        sso_only: signs in elsewhere only; a password set here opens nothing.
+        federated: sign-in is handed to another identity provider, so the system keeps no password for it.
+        frozen: the system keeps the person out though the account is active and not locked.
+        licensed: may use the CRM; None when the system doesn't say.
+        password_changed_at, last_sign_in_at: ms since 1970; None when the system doesn't say.
+    """
 
     external_id: str
     username: str
@@ -47,15 +64,21 @@ class FoundAccount:
     privileged: bool = False
     synced_from: str | None = None
     sso_only: bool = False
+    federated: bool = False
+    frozen: bool = False
+    licensed: bool | None = None
+    password_changed_at: int | None = None
+    last_sign_in_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to do to one account, in the order guard, unlock, set, must_change, revoke, confirm.
+    """What to do to one account, in the order guard, unlock, set, must_change, revoke, grants, confirm.
 
     Args:
         job_id: the same over all attempts; a system that can remember it must not act on it twice.
         new_password: None to unlock only: nothing is set then, and the steps after `unlock` are left out.
+        revoke_grants: also end what applications may do in the person's name, where the system can.
         attempt: 1 for the first; from 2 on an earlier one may have worked, so confirm before setting again.
         allow_privileged: policy and a second operator allowed a privileged target.
     """
@@ -67,6 +90,7 @@ class Plan:
     must_change: bool = False
     allow_privileged: bool = False
     attempt: int = 1
+    revoke_grants: bool = False
 
 
 class Step(StrEnum):
@@ -75,7 +99,11 @@ class Step(StrEnum):
     SET = "set"
     MUST_CHANGE = "must_change"
     REVOKE = "revoke"
+    GRANTS = "grants"
     CONFIRM = "confirm"
+    # Not of a plan; what `reset_factor` and `temporary_pass` do.
+    FACTOR = "factor"
+    TEMPORARY = "temporary_pass"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +123,122 @@ class Outcome:
     retry_after_ms: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Guide:
+    """What a person does in the system themselves: one sentence a step, and the page where it begins."""
+
+    steps: tuple[str, ...]
+    url: str | None = None
+
+
+FindingCode = Literal[
+    "not_found", "ambiguous", "sso_only", "federated", "synced_elsewhere", "frozen", "inactive", "locked",
+    "minimum_age", "no_license", "must_change", "password_expired", "factor_lost", "wrong_host", "privileged",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that keeps a person out, or would keep a new password from working. Found by reading alone.
+
+    Args:
+        detail: for operators, such as the directory of `synced_elsewhere`; cleaned, without secrets.
+        until: when it ends by itself, ms since 1970; None when it does not or nobody knows.
+    """
+
+    code: FindingCode
+    detail: str = ""
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A sign-in as the system logged it; `at` in ms since 1970, `source` a network address, texts cleaned."""
+
+    at: int
+    ok: bool
+    source: str = ""
+    client: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """An application that may act in the person's name; instants in ms since 1970."""
+
+    id: str
+    title: str
+    authorized_at: int | None = None
+    last_used_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """What happened in an account lately, newest first."""
+
+    sign_ins: tuple[SignIn, ...] = ()
+    grants: tuple[Grant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFactor:
+    """A second factor that the person has in the system itself.
+
+    Args:
+        kind: such as `totp`, `passkey`, `phone`, `app`.
+        removable: `reset_factor` can remove it; an administrator of the system must when not.
+    """
+
+    id: str
+    kind: str
+    title: str
+    removable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TemporaryPass:
+    """Signs in once or for a while in place of password and factor. Shown on the recovery's own page only, never sent.
+
+    `expires_at` is ms since 1970.
+    """
+
+    secret: Secret
+    expires_at: int
+    once: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLine:
+    """One result of `keyback connector test`.
+
+    Args:
+        what: what was looked at.
+        text: what was found, in English and without secrets.
+        costs: capabilities that are missing because of it, by their names in `Capabilities`.
+        advice: what an administrator does about it.
+    """
+
+    what: Literal["reach", "tls", "sign_in", "permission", "clock", "quota", "read", "rules"]
+    status: Literal["ok", "warn", "bad"]
+    text: str
+    costs: tuple[str, ...] = ()
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """How calls to the system went lately. `open` means that it is left alone for a while after failures in a row."""
+
+    breaker: Literal["closed", "open"] = "closed"
+    failures: int = 0
+
+
 class Connector(Protocol):
-    """A system that holds passwords."""
+    """A system that holds passwords.
+
+    A method whose capability is `none` says so by its value: no pages, no activity, an outcome `unsupported`. Methods
+    that read raise `Unavailable` when the system cannot be asked; methods that change never raise for its faults.
+    """
 
     @property
     def name(self) -> str:
@@ -111,8 +253,24 @@ class Connector(Protocol):
     @property
     def capabilities(self) -> Capabilities: ...
 
+    @property
+    def url(self) -> str | None:
+        """Where people sign in to the system; None when nobody said."""
+        ...
+
+    @property
+    def health(self) -> Health: ...
+
+    def guide(self, locale: str) -> Guide | None:
+        """What the person does there, in this language or else in English; None when there is nothing to do."""
+        ...
+
     async def find(self, identifier: str) -> Sequence[FoundAccount]:
         """Accounts with this user name or mail address. Raises `Unavailable` when the system cannot be asked."""
+        ...
+
+    def list_accounts(self) -> AsyncIterator[Sequence[FoundAccount]]:
+        """Everybody, a page at a time, each once. May raise `Unavailable` between pages."""
         ...
 
     async def verify(self, username: str, password: Secret) -> bool | None:
@@ -122,6 +280,49 @@ class Connector(Protocol):
     async def apply(self, plan: Plan) -> Sequence[Outcome]:
         """Do the plan; stops after the first step that is refused, to be retried or uncertain. Never raises for the
         system's faults."""
+        ...
+
+    async def password_rules(self, external_id: str | None = None) -> TargetRules | None:
+        """What the system asks of a password: of this account, or of most; None when nobody knows."""
+        ...
+
+    async def diagnose(self, username: str, external_id: str | None = None) -> Sequence[Finding]:
+        """What stands in this person's way, the gravest first; empty when nothing was found. Changes nothing.
+
+        Args:
+            external_id: of the account when it is known; else whoever `find` finds.
+        """
+        ...
+
+    async def activity(self, external_id: str) -> Activity | None:
+        """Recent sign-ins and applications authorized lately; None when the system doesn't tell."""
+        ...
+
+    async def revoke_grants(self, external_id: str, grants: Sequence[str] | None = None) -> Outcome:
+        """End what these applications may do, all of them for None."""
+        ...
+
+    async def factors(self, external_id: str) -> Sequence[SystemFactor]:
+        """The person's second factors in the system."""
+        ...
+
+    async def reset_factor(self, external_id: str, factor: str, *, allow_privileged: bool = False) -> Outcome:
+        """Remove one, so that the person sets up another at the next sign-in. Privileged targets as in `apply`."""
+        ...
+
+    async def temporary_pass(
+        self, external_id: str, minutes: int, *, allow_privileged: bool = False
+    ) -> TemporaryPass | Outcome:
+        """A pass for so many minutes, or what spoke against it. Privileged targets as in `apply`."""
+        ...
+
+    async def check(self, sample: str | None = None) -> Sequence[CheckLine]:
+        """What works with this configuration: reach, permissions, clock, quota, and reading one user. Changes nothing
+        and never raises for the system's faults.
+
+        Args:
+            sample: user name or mail address of somebody to read.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -17,9 +17,9 @@ from keyback.domain.passwords.monotony import monotonous
 from keyback.domain.passwords.similarity import Blocklist, Context, context_words, only_context
 
 __all__ = [
-    "PRESETS", "READ_BYTES", "READ_CODE_POINTS", "USED_BEFORE", "Blocklist", "Code", "Context", "FixedLock",
-    "Requirement", "RequirementState", "Rules", "Unreadable", "Violation", "check", "context_words", "normalize",
-    "requirements", "state_of",
+    "CLASSES", "PRESETS", "READ_BYTES", "READ_CODE_POINTS", "USED_BEFORE", "Blocklist", "Code", "Context", "FixedLock",
+    "Requirement", "RequirementState", "Rules", "Unreadable", "Violation", "check", "context_words", "has_class",
+    "missing_class", "normalize", "requirements", "state_of", "too_long", "too_short",
 ]  # fmt: skip
 
 READ_CODE_POINTS: Final = 1024
@@ -28,10 +28,11 @@ READ_BYTES: Final = 4096
 Code = Literal[
     "too_short", "too_long", "too_long_to_read", "not_text",
     "class_upper", "class_lower", "class_digit", "class_symbol",
-    "blocklisted", "context_word", "breached", "used_before",
+    "blocklisted", "context_word", "breached", "used_before", "few_classes", "contains_name",
 ]  # fmt: skip
 
 
+ClassCode = Literal["class_upper", "class_lower", "class_digit", "class_symbol"]
 DAY: Final = 24 * 3_600_000
 
 
@@ -168,12 +169,13 @@ NOT_TEXT: Final = Violation(
     "It contains a character that not every device can type, such as a tab or a line break.",
     "Remove it, or paste only the password.",
 )
-_MISSING: Final[Mapping[str, Violation]] = {
+_MISSING: Final[Mapping[ClassCode, Violation]] = {
     "class_upper": Violation("class_upper", "No capital letter yet.", "Make one letter a capital."),
     "class_lower": Violation("class_lower", "No lowercase letter yet.", "Make one letter lowercase."),
     "class_digit": Violation("class_digit", "No digit yet.", "Add a digit anywhere, 0 to 9."),
     "class_symbol": Violation("class_symbol", "No symbol yet, such as - or #.", "Add a symbol anywhere."),
 }
+CLASSES: Final = tuple(_MISSING)
 _UNRELATED: Final = "Three or four unrelated words are much stronger."
 _REPEATS: Final = Violation(
     "blocklisted",
@@ -256,25 +258,11 @@ def check(
     out: list[Violation] = []
     count, shortest = len(text), rules.shortest(with_factor)
     if count < shortest:
-        out.append(
-            Violation(
-                "too_short",
-                "At least {min} characters; this has {count}.",
-                "One or two more words will do.",
-                {"min": shortest, "count": count},
-            )
-        )
+        out.append(too_short(shortest, count))
     if count > rules.max_length:
-        out.append(
-            Violation(
-                "too_long",
-                "At most {max} characters; this has {count}.",
-                "Leave some words out.",
-                {"max": rules.max_length, "count": count},
-            )
-        )
+        out.append(too_long(rules.max_length, count))
     if rules.classes_required:
-        out += [v for code, v in _MISSING.items() if not _has_class(text, code)]
+        out += [v for code, v in _MISSING.items() if not has_class(text, code)]
     if 0 < count <= rules.max_length:
         if monotonous(text, shortest):
             out.append(_REPEATS)
@@ -287,7 +275,24 @@ def check(
     return tuple(out)
 
 
-def _has_class(text: str, code: str) -> bool:
+def too_short(shortest: int, count: int) -> Violation:
+    values = {"min": shortest, "count": count}
+    text = "At least {min} characters; this has {count}."
+    return Violation("too_short", text, "One or two more words will do.", values)
+
+
+def too_long(longest: int, count: int) -> Violation:
+    values = {"max": longest, "count": count}
+    return Violation("too_long", "At most {max} characters; this has {count}.", "Leave some words out.", values)
+
+
+def missing_class(code: ClassCode) -> Violation:
+    """What to say when this kind of character, one of `CLASSES`, does not occur."""
+    return _MISSING[code]
+
+
+def has_class(text: str, code: ClassCode) -> bool:
+    """Whether a character of this kind, one of `CLASSES`, occurs."""
     wanted = {"class_upper": ("Lu", "Lt"), "class_lower": ("Ll",), "class_digit": ("Nd",), "class_symbol": ("P", "S")}
     signs = code == "class_symbol"  # emoji that are newer than this Python are signs as well
     return any(unicodedata.category(c).startswith(wanted[code]) or (signs and is_picture(c)) for c in text)

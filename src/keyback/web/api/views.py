@@ -134,7 +134,7 @@ def _due(desk: AppContext, locale: Locale, choice: new_password.Choice, results:
 def _result(desk: AppContext, locale: Locale, r: Any, account: Account) -> m.Result:
     connector = desk.services.connectors.get(account.system)
     done, yours = r.result == "done", r.result == "yours"
-    guide = getattr(connector, "steps", None)
+    guide = connector.guide(locale) if connector is not None and yours else None
     ends_sessions = connector is not None and connector.capabilities.revoke_sessions in (Means.NATIVE, Means.COMPOSED)
     return m.Result(
         account_id=account.id,
@@ -145,8 +145,8 @@ def _result(desk: AppContext, locale: Locale, r: Any, account: Account) -> m.Res
         code=r.code,
         vendor_text=r.vendor_text,
         at=instant(r.at) if done else None,
-        steps=list(guide(locale)) if guide and yours else [],
-        url=str(getattr(connector, "url", "")) if yours else "",
+        steps=list(guide.steps) if guide else [],
+        url=(guide.url or "") if guide else "",
         signed_out=done and ends_sessions,
     )
 

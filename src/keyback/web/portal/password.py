@@ -146,7 +146,7 @@ async def results_page(
         if account is None:
             continue
         connector = s.connectors.get(account.system)
-        guide = getattr(connector, "steps", None)
+        guide = connector.guide(locale) if connector is not None and r.result == "yours" else None
         built_in = built_in or (account.system == "builtin" and r.result == "done")
         systems.append(
             pages.SystemResult(
@@ -154,8 +154,8 @@ async def results_page(
                 state=r.result,
                 at=r.at if r.result == "done" else None,
                 vendor_text=r.vendor_text,
-                steps=tuple(guide(locale)) if guide and r.result == "yours" else (),
-                url=str(getattr(connector, "url", "")) if r.result == "yours" else "",
+                steps=guide.steps if guide else (),
+                url=(guide.url or "") if guide else "",
                 reason_code=r.code if r.result == "refused" else "",
                 username=account.username,
                 signed_out=r.result == "done"

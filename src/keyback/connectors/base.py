@@ -1,0 +1,223 @@
+"""What every connector of the house stands on: answers for what a system lacks, and keys that every section takes."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from typing import Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from keyback.application.ports.connectors import (
+    Activity,
+    Capabilities,
+    CheckLine,
+    Finding,
+    FoundAccount,
+    Guide,
+    Health,
+    Means,
+    Outcome,
+    Plan,
+    Step,
+    SystemFactor,
+    TemporaryPass,
+    Unavailable,
+)
+from keyback.domain.passwords.target_rules import TargetRules
+from keyback.domain.secret import Secret
+from keyback.domain.units import HOUR
+from keyback.outbound.breaker import Breaker
+from keyback.outbound.http import HttpOptions, is_loopback
+
+DAY = 24 * HOUR
+
+
+class RulesOptions(BaseModel):
+    """`password_rules` of a section: what the system asks of a password, where Keyback can't read it there."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    min_length: int = Field(0, ge=0, le=256)
+    max_length: int | None = Field(None, ge=8, le=1024)
+    classes: frozenset[Literal["upper", "lower", "digit", "symbol"]] = frozenset()
+    classes_of_four: int = Field(0, ge=0, le=4)
+    no_names: bool = False
+    history: int = Field(0, ge=0, le=1000)
+    min_age_days: int = Field(0, ge=0, le=998)
+    max_age_days: int | None = Field(None, ge=1, le=999)
+
+    def rules(self) -> TargetRules:
+        return TargetRules(
+            self.min_length,
+            self.max_length,
+            frozenset(f"class_{c}" for c in self.classes),  # type: ignore[misc]
+            self.classes_of_four,
+            self.no_names,
+            self.history,
+            self.min_age_days * DAY,
+            self.max_age_days * DAY if self.max_age_days else None,
+            "configured",
+        )
+
+
+class CommonOptions(BaseModel):
+    """Keys that every kind takes. `sign_in_url` is where people sign in to the system; it becomes a link."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    sign_in_url: str | None = None
+    password_rules: RulesOptions | None = None
+
+    @field_validator("sign_in_url")
+    @classmethod
+    def _linkable(cls, value: str | None) -> str | None:
+        return None if value is None else web_address(value)
+
+    @property
+    def configured_rules(self) -> TargetRules | None:
+        return self.password_rules.rules() if self.password_rules else None
+
+
+class ConnectorOptions(CommonOptions, HttpOptions):
+    """Keys of a system that is reached by HTTP; subclass it for more."""
+
+
+def web_address(value: str) -> str:
+    """An address that may become a link. Raises `ValueError` for anything but https, or http on this machine."""
+    parts = urlsplit(value)
+    host = parts.hostname or ""
+    if not host or parts.username or not (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(host))):
+        raise ValueError("must be an https:// address")
+    return value
+
+
+class ConnectorBase:
+    """Answers of a connector to everything that its system lacks; subclass it and write what the system has.
+
+    A subclass sets `name`, `title` and `capabilities`, and writes `find`, `verify` and `apply`. `url`, `rules` and
+    `breaker` are class attributes that an instance sets.
+    """
+
+    name: str
+    title: str
+    capabilities = Capabilities()
+    url: str | None = None
+    rules: TargetRules | None = None
+
+    breaker: Breaker | None = None
+
+    @property
+    def health(self) -> Health:
+        return Health(self.breaker.state, self.breaker.failures) if self.breaker else Health()
+
+    def configured(self, options: CommonOptions) -> None:
+        """Takes over the keys that every kind has."""
+        self.url = options.sign_in_url or self.url
+        self.rules = options.configured_rules or self.rules
+
+    def guide(self, locale: str) -> Guide | None:
+        return None
+
+    async def find(self, identifier: str) -> Sequence[FoundAccount]:
+        return ()
+
+    async def list_accounts(self) -> AsyncIterator[Sequence[FoundAccount]]:
+        return
+        yield ()
+
+    async def verify(self, username: str, password: Secret) -> bool | None:
+        return None
+
+    async def apply(self, plan: Plan) -> Sequence[Outcome]:
+        return [Outcome(Step.GUARD, "unsupported")]
+
+    async def password_rules(self, external_id: str | None = None) -> TargetRules | None:
+        return self.rules
+
+    async def diagnose(self, username: str, external_id: str | None = None) -> Sequence[Finding]:
+        """By what `find` says; a connector that can see more overrides this and adds to it."""
+        if self.capabilities.lookup is Means.NONE:
+            return ()
+        found = await self.find(username)
+        if external_id is not None:
+            found = [a for a in found if a.external_id == external_id]
+        if not found:
+            return (Finding("not_found"),)
+        if len(found) > 1:
+            return (Finding("ambiguous", str(len(found))),)
+        return account_findings(found[0])
+
+    async def activity(self, external_id: str) -> Activity | None:
+        return None
+
+    async def revoke_grants(self, external_id: str, grants: Sequence[str] | None = None) -> Outcome:
+        return Outcome(Step.GRANTS, "unsupported")
+
+    async def factors(self, external_id: str) -> Sequence[SystemFactor]:
+        return ()
+
+    async def reset_factor(self, external_id: str, factor: str, *, allow_privileged: bool = False) -> Outcome:
+        return Outcome(Step.FACTOR, "unsupported")
+
+    async def temporary_pass(
+        self, external_id: str, minutes: int, *, allow_privileged: bool = False
+    ) -> TemporaryPass | Outcome:
+        return Outcome(Step.TEMPORARY, "unsupported")
+
+    async def check(self, sample: str | None = None) -> Sequence[CheckLine]:
+        """A look-up of nobody, and of the sample when there is one."""
+        if self.capabilities.lookup is Means.NONE:
+            return (CheckLine("reach", "ok", "people are guided; there is nothing to reach"),)
+        try:
+            await self.find(f"keyback-check-{secrets.token_hex(6)}")
+        except Unavailable as e:
+            return (unreachable(e),)
+        lines = [CheckLine("reach", "ok", "answers")]
+        if sample:
+            with contextlib.suppress(Unavailable):
+                lines.append(sample_line(await self.find(sample)))
+        return lines
+
+    async def close(self) -> None:
+        return None
+
+
+def account_findings(account: FoundAccount) -> tuple[Finding, ...]:
+    """What an account's state alone says, the gravest first."""
+    tests: tuple[tuple[bool, Finding], ...] = (
+        (account.synced_from is not None, Finding("synced_elsewhere", account.synced_from or "")),
+        (account.federated, Finding("federated")),
+        (account.sso_only, Finding("sso_only")),
+        (account.state == "disabled", Finding("inactive")),
+        (account.frozen, Finding("frozen")),
+        (account.licensed is False, Finding("no_license")),
+        (account.state == "locked", Finding("locked")),
+        (account.privileged, Finding("privileged")),
+    )
+    return tuple(finding for holds, finding in tests if holds)
+
+
+_FAULTS: dict[str, tuple[Literal["reach", "sign_in", "permission", "quota"], str]] = {
+    "auth_expired": ("sign_in", "See the user or client and the secret that Keyback signs in with."),
+    "not_permitted": ("permission", "See what the user or client that Keyback signs in with may do."),
+    "quota_missing": ("quota", "See the contract with the vendor: there are no calls left, or none at all."),
+}
+
+
+def unreachable(e: Unavailable) -> CheckLine:
+    """The line for a system that could not be asked."""
+    what, advice = _FAULTS.get(e.code, ("reach", "See its address, and that this machine may reach it."))
+    return CheckLine(what, "bad", f"{e.code}: {e}" if str(e) != e.code else e.code, advice=advice)
+
+
+def sample_line(found: Sequence[FoundAccount]) -> CheckLine:
+    """The line for reading one user, who is described and not named."""
+    if len(found) != 1:
+        words = "nobody was found by it" if not found else f"it fits {len(found)} accounts"
+        return CheckLine("read", "warn", words, advice="Give the user name or mail address of one user.")
+    a = found[0]
+    words = f"one account, {a.state}" + (", privileged: Keyback leaves it alone" if a.privileged else "")
+    return CheckLine("read", "ok", words + (f", synced from {a.synced_from}" if a.synced_from else ""))
