@@ -79,8 +79,8 @@ async def _proven(stage: Stage, base: Base, first: int, n: int) -> list[Started]
         out.append(await start.write_down(db, seals, seed.known(i), **asked))  # type: ignore[arg-type]
 
     def code_of(tx: Tx, handle: str) -> str:
-        c = tx.challenges.of_intake(handle)[-1]
-        return ch.mail_code(seals.derive("challenge", tx.challenges.key_id(c.id)), c.nonce)
+        c = tx.challenges.issued(handle, "email_link")[-1]
+        return ch.mail_code(seals.derive("challenge", c.key_id), c.nonce)
 
     while await db.read(lambda tx: tx.intakes.waiting()):  # noqa: ASYNC110 - the worker of the app resolves them
         await asyncio.sleep(0.05)

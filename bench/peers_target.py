@@ -60,7 +60,9 @@ class T(Target):
             psql(self.db, SEED.format(n=n))
 
     def reset(self) -> None:
-        psql(self.db, "TRUNCATE intakes, outbox, counters, sessions, credentials, challenges, cases; CHECKPOINT")
+        psql(
+            self.db, "TRUNCATE intakes, outbox, counters, sessions, credentials, challenges, prompts, cases; CHECKPOINT"
+        )
 
     def start(self) -> None:
         self.spawn([KEYBACK, "serve"], cwd=TMP, env=self.env())

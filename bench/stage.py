@@ -71,7 +71,7 @@ class Base:
     def clear(self) -> None:
         """Takes away what requests left behind; people stay."""
         with self.connect() as conn:
-            for table in ("challenges", "cases", "intakes", "outbox", "counters", "sessions", "credentials"):
+            for table in ("challenges", "prompts", "cases", "intakes", "outbox", "counters", "sessions", "credentials"):
                 conn.execute(
                     text(f"{'TRUNCATE' if self.pids else 'DELETE FROM'} {table}{' CASCADE' * bool(self.pids)}")
                 )

@@ -19,7 +19,6 @@ ROOT = Path(__file__).resolve().parents[1]
 MODULES = {
     "policy": ("test_policy.py", "test_policy_table.py"),
     "challenge": ("test_challenge.py", "test_derived.py"),
-    "prompt": ("test_derived.py",),
     "throttle": ("test_throttle.py",),
     "factor": ("test_factor.py",),
 }
@@ -27,7 +26,6 @@ MODULES = {
 PLACES = {
     "policy": "policy/rules",
     "challenge": "challenges/challenge",
-    "prompt": "challenges/prompt",
     "throttle": "throttling/password_attempts",
     "factor": "people/factor",
 }
@@ -36,7 +34,7 @@ NEEDED = ("src", "tests", "docs", "pyproject.toml", "README.md", "LICENSE")
 SAME = (
     ("challenge", "int.from_bytes(_mac(key, 'code', nonce)[:16], )", "big-endian is Python's default"),
     ("challenge", 'int.from_bytes(_mac(key, "number", handle.encode())[:8], )', "as above"),
-    ("prompt", "int.from_bytes(mac[:16], )", "as above"),
+    ("challenge", 'int.from_bytes(_mac(key, "short", nonce)[:16], )', "as above"),
     ("", 'rstrip(b"XX=XX")', "128 bits in base64 never end with an X"),
     ("throttle", "min(different - FREE_ATTEMPTS, 31)", "both are far beyond the longest wait"),
     ("throttle", "since: int = 1)", "nothing was tried in the first millisecond of 1970"),

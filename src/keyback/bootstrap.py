@@ -35,7 +35,7 @@ from keyback.connectors.builtin import BuiltinConnector
 from keyback.connectors.demo import DemoConnector
 from keyback.connectors.guided import GuidedConnector
 from keyback.connectors.tryton import TrytonConnector
-from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE
+from keyback.domain.challenges.challenge import CONTACT_LIFE, SHORT_LIFE
 from keyback.domain.passwords.rules import PRESETS
 from keyback.domain.policy.rules import PROOFS, ProofClass
 from keyback.domain.secret import Secret

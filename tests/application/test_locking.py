@@ -25,7 +25,7 @@ from keyback.application.ports.storage import Session, Tx
 from keyback.application.recovery import cancel, evidence, mailed_link, new_password, replace_factor
 from keyback.application.recovery.evidence import Here
 from keyback.application.signin.sessions import SignedIn, open_session
-from keyback.domain.challenges.prompt import prompt_token
+from keyback.domain.challenges.challenge import key_purpose, link_token
 from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import PRESETS
 from keyback.domain.people.factor import BOUND
@@ -233,12 +233,12 @@ def test_no_more_contacts_are_confirmed_than_allowed(house: House, kind: contact
         kit.clock.forward(hours=1)
         kit.write(lambda tx, n=n: contacts.start(tx, who, kind, f"m{n}@example.net", f"M{n}", HERE))
     drain(kit)
-    asked = kit.read(lambda tx: tx.prompts.live(house.pid, "enrol"))
+    asked = kit.read(lambda tx: tx.challenges.live(person_id=house.pid, purpose="enrol"))
     waiting = kit.read(lambda tx: tx.contacts.of_person(house.pid, states=("pending",)))
     if kind == "mail":  # codes live ten minutes only: put the questions anew
         again = [replace(asked[-1], id=f"q{n}" + "x" * 20, target=c.id) for n, c in enumerate(waiting)]
-        kit.write(lambda tx: [tx.prompts.add(p) for p in again])
-        kit.write(lambda tx: tx.prompts.end(asked[-1].id, "replaced"))
+        kit.write(lambda tx: tx.challenges.issue(again))
+        kit.write(lambda tx: tx.challenges.end(asked[-1].id, "replaced"))
         asked = again
     assert len(asked) == most + 3
     found = house.overlap(
@@ -269,7 +269,11 @@ def test_what_a_thief_adds_at_the_moment_of_a_lockdown_is_not_added(house: House
     seed = house.kit.read(lambda tx: str(tx.factors.get(new).data["seed"]))  # type: ignore[union-attr]
     code = pyotp.TOTP(seed).at(house.kit.clock() // 1000)
     contact = house.kit.write(lambda tx: contacts.start(tx, who, "mail", "m@example.net", "", HERE))
-    prompt = next(p for p in house.kit.read(lambda tx: tx.prompts.live(house.pid, "enrol")) if p.target == contact)
+    prompt = next(
+        p
+        for p in house.kit.read(lambda tx: tx.challenges.live(person_id=house.pid, purpose="enrol"))
+        if p.target == contact
+    )
     acts: dict[str, Act] = {
         "app": lambda tx: enrolment_factors.finish_totp(tx, app, house.session, new, code, HERE),
         "codes": lambda tx: enrolment_factors._replace_codes(tx, house.session, [], HERE),
@@ -371,9 +375,9 @@ def notice(tx: Tx, pid: str) -> str:
     """The token of a link by which the reader of a notice locks the account."""
     who = tx.people.person(pid)
     assert who is not None
-    prompt = tx.prompts.get(lock_link(tx, who, tx.contacts.of_person(pid)[0].id, LINK_LIFE))
+    prompt = tx.challenges.get(lock_link(tx, who, tx.contacts.of_person(pid)[0].id, LINK_LIFE))
     assert prompt is not None
-    return prompt_token(tx.seals.derive("prompt"), prompt.nonce)
+    return link_token(tx.seals.derive(key_purpose(prompt.method)), prompt)
 
 
 def chosen(tx: Tx, handle: str, at: Here) -> str:

@@ -72,8 +72,8 @@ class House:
                 "codes": sorted((c.slot, c.used_at) for c in tx.factors.codes([f.id for f in found])),
                 "factors": [(f.id, f.state, f.counter, f.used_at) for f in found],
                 "contacts": [(c.id, c.state) for c in tx.contacts.of_person(self.pid, states=("confirmed", "pending"))],
-                "prompts": [(p.id, p.ended) for p in tx.prompts.many(self.asked).values()],
-                "links": [(c.id, c.ended) for h in self.handles for c in tx.challenges.of_intake(h)],
+                "prompts": [(p.id, p.ended) for p in tx.challenges.many(self.asked).values()],
+                "links": [(c.id, c.ended) for h in self.handles for c in tx.challenges.issued(h, "email_link")],
                 "cases": [tx.intakes.get(h).case_id for h in self.handles],  # type: ignore[union-attr]
                 "jobs": tx.outbox.depth(),
             }
@@ -96,7 +96,7 @@ def by_second_step(name: str) -> Plan:
             asked = h.kit.read(lambda tx: step_up.asked(tx, page, proof))
             typed = h.key.get(str(proof.form(asked, "en")["options"]))
         h.asked = tuple(
-            p.id for n in step_up.PROOF_OF.values() for p in h.kit.read(lambda tx, n=n: tx.prompts.asked(page, n))
+            p.id for n in step_up.PROOF_OF.values() for p in h.kit.read(lambda tx, n=n: tx.challenges.issued(page, n))
         )
         act: Act = lambda: second_step.take(s.db, proof, waits.token, typed, HERE, browser=True)  # noqa: E731
         return act, lambda got: bool(got.token and got.device) and (name != "recovery_code" or bool(got.new_code))
@@ -147,7 +147,7 @@ def by_saved_code_on_a_page(h: House) -> tuple[Act, Callable[[Any], bool]]:
     handle, _, _ = begun(h)
     ask_way(h.kit, handle, "recovery_code")
     proof, at = h.kit.services.proofs["recovery_code"], here(h.kit)
-    h.asked = tuple(p.id for p in h.kit.read(lambda tx: tx.prompts.asked(handle, "recovery_code")))
+    h.asked = tuple(p.id for p in h.kit.read(lambda tx: tx.challenges.issued(handle, "recovery_code")))
     act: Act = lambda: methods.answer(h.kit.services.db, proof, handle, h.codes[0], at)  # noqa: E731
     return act, lambda got: got[0] == "accepted" and got[2] is not None
 

@@ -13,7 +13,7 @@ from keyback.application import delivery
 from keyback.application.clock import wall_clock
 from keyback.application.notifications import notify
 from keyback.application.ports.storage import Job
-from keyback.domain.challenges.prompt import Prompt, short_code
+from keyback.domain.challenges.challenge import Challenge, short_code
 from keyback.domain.people.person import Contact
 from keyback.storage.sql.schema import accounts
 from keyback.testing.phone import Phone
@@ -59,8 +59,8 @@ def ask(tx: Any, to: Contact, *, purpose: Any = "recovery", **more: Any) -> tupl
     kind = f"{to.channel}_code"
     key_id = tx.seals.primary
     values = {"key_id": key_id, "target": to.id, **more}
-    p = Prompt(tx.new_id(), purpose, kind, to.person_id, tx.random(32), 0, tx.now, tx.now + 600_000, **values)
-    tx.prompts.add(p)
+    p = Challenge(tx.new_id(), purpose, kind, to.person_id, tx.random(32), 0, tx.now, tx.now + 600_000, **values)
+    tx.challenges.issue([p])
     body = {"letter": kind, "person": to.person_id, "contact": to.id, "prompt": p.id}
     job = Job(tx.new_id(), "mail", body, tx.now, tx.now + 600_000)
     tx.outbox.put([job])
@@ -122,7 +122,7 @@ def test_a_code_that_is_over_is_not_sent(kit: Kit, phone: Phone) -> None:
 
     def write(tx: Any) -> None:
         job, _ = ask(tx, contact(tx, me))
-        tx.prompts.end(job.body["prompt"], "replaced")
+        tx.challenges.end(job.body["prompt"], "replaced")
 
     kit.write(write)
     drain(kit)

@@ -132,7 +132,7 @@ def test_a_colleague_who_was_taken_away_vouches_for_nobody(make_kit: Make, datab
     ask_way(kit, handle, "recovery_contact")
     assert tray.letters[-1].kind == "vouch"
     token, proof = secret(tray, "link"), kit.services.proofs["recovery_contact"]
-    want = kit.read(lambda tx: tx.prompts.wanted(handle))[0]
+    want = kit.read(lambda tx: tx.challenges.requested(handle))[0]
     digits = str(proof.form([methods.stand_in(kit.services.seals, want)], "en")["digits"])
     pid = person_id(kit)
     kit.write(lambda tx: contacts.remove(tx, pid, helper, HERE))

@@ -257,7 +257,7 @@ def test_taking_turns_reads_no_more_than_it_takes(database_url: str, make_kit: M
     kit.write(lambda tx: [methods.ask(tx, h, kit.services.proofs["backup_email"]) for h in handles[:200]])
     plans = {
         "intakes": explained(kit, lambda tx: tx.intakes.claim(100), "intakes"),
-        "wants": explained(kit, lambda tx: tx.prompts.claim_wants(100), "wants"),
+        "wants": explained(kit, lambda tx: tx.challenges.claim_requests(100), "wants"),
         "outbox": explained(kit, lambda tx: tx.outbox.claim("mail", 100, 60_000), "outbox"),
     }
     for table, lines in plans.items():

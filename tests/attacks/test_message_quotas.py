@@ -19,7 +19,7 @@ from keyback.application.ports.storage import Job, Tx
 from keyback.application.recovery import methods as recovery_methods
 from keyback.application.recovery import remedy, replace_mailbox
 from keyback.application.throttling.mail_quota import QUOTA_OF, InstallationQuota, asker_of, reason_of
-from keyback.domain.challenges.prompt import Prompt
+from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Contact
 from keyback.domain.throttling.sms_quota import SpendRules
@@ -175,7 +175,7 @@ def test_what_is_withheld_leaves_the_code_before_it_good(make_kit: Make) -> None
     for _ in range(4):
         assert kit.write(lambda tx: recovery_methods.ask(tx, handle, proof))
         drain(kit)
-        live.append([p.id for p in kit.read(lambda tx: tx.prompts.asked(handle, proof.name)) if p.ended is None])
+        live.append([p.id for p in kit.read(lambda tx: tx.challenges.issued(handle, proof.name)) if p.ended is None])
         kit.clock.forward(minutes=3)
     assert len(tray.to("maya@home.example", "mail_code")) == 2
     assert live[1] == live[2] == live[3] != live[0]
@@ -236,7 +236,7 @@ def test_a_typed_address_gets_no_more_whoever_types_it(database_url: str, make_k
             first = contacts.start(tx, one, "mail" if n % 2 else "helper", "victim@example.net", "V", HERE)
             mine = tx.contacts.many([first])[first]
             contacts.send(tx, one, mine, HERE)
-            return [first, *(p.id for p in tx.prompts.live(pid, "enrol"))]
+            return [first, *(p.id for p in tx.challenges.live(person_id=pid, purpose="enrol"))]
 
         assert len(kit.write(start)) == 2, "a question waits, whether it was sent or not"
         drain(kit)
@@ -373,8 +373,8 @@ def texts(kit: Kit, tray: Tray, spend: SpendRules, *jobs: tuple[str, str | None]
 def _text(tx: Tx, me: str, to: Contact, kind: str, asker: str | None) -> None:
     body: dict[str, Any] = {"letter": kind, "person": me, "contact": to.id, **({"asker": asker} if asker else {})}
     if kind == "sms_code":
-        p = Prompt(tx.new_id(), "recovery", kind, me, tx.random(32), 0, tx.now, tx.now + 600_000, target=to.id)
-        tx.prompts.add(replace(p, key_id=tx.seals.primary))
+        p = Challenge(tx.new_id(), "recovery", kind, me, tx.random(32), 0, tx.now, tx.now + 600_000, target=to.id)
+        tx.challenges.issue([replace(p, key_id=tx.seals.primary)])
         body["prompt"] = p.id
     else:
         body |= {"username": "maya", "at": tx.now, "by": "owner", "systems": [], "source": "", "device": ""}

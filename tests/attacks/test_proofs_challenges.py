@@ -44,7 +44,7 @@ def options_of(kit: Kit, handle: str) -> str:
     proof = kit.services.proofs["passkey"]
 
     def look(tx: Tx) -> str:
-        want = next(w for w in tx.prompts.wanted(handle) if w.proof == "passkey")
+        want = next(w for w in tx.challenges.requested(handle) if w.method == "passkey")
         asked = methods.asked_now(tx, handle, proof) or [methods.stand_in(kit.services.seals, want)]
         return str(proof.form(asked, "en")["options"])
 

@@ -15,7 +15,7 @@ import pytest
 from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports.hashing import Verified
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Verdict
-from keyback.domain.challenges.prompt import short_code
+from keyback.domain.challenges.challenge import short_code
 from keyback.domain.people.factor import CODES, Factor, SavedCode
 from keyback.domain.people.person import Contact
 from keyback.domain.secret import Secret
@@ -67,7 +67,7 @@ def test_a_step_is_taken_once_and_none_before_it_afterwards() -> None:
     totp, step = pyotp.TOTP(SEED), NOW // STEP_MS
     asked = with_app()
     first = judged(asked, totp.generate_otp(step), NOW)
-    after = replace(applied(asked, first, NOW), prompt=asked.prompt)
+    after = replace(applied(asked, first, NOW), challenge=asked.challenge)
     assert judged(after, totp.generate_otp(step), NOW) == Verdict(code="replayed")
     assert judged(after, totp.generate_otp(step - 1), NOW) == Verdict(code="replayed")
     later = judged(after, totp.generate_otp(step + 1), NOW + STEP_MS)
@@ -236,7 +236,7 @@ def test_a_saved_code_is_hashed_with_its_own_salt_works_once_and_leaves_the_othe
     assert asyncio.run(proof.hashed(Secret("A" * 16))) != asyncio.run(proof.hashed(Secret("A" * 16)))
     verdict = asyncio.run(proof.verify([asked], first, NOW))
     assert (verdict.code, verdict.spent, verdict.counter) == ("ok", "row-1-0", None)
-    after = replace(applied(asked, verdict, NOW), prompt=asked.prompt)
+    after = replace(applied(asked, verdict, NOW), challenge=asked.challenge)
     assert asyncio.run(proof.verify([after], first, NOW)) == Verdict(code="spent")
     assert asyncio.run(proof.verify([after], second, NOW)).spent == "row-1-1"
     used_up = applied(after, asyncio.run(proof.verify([after], second, NOW)), NOW)
@@ -297,14 +297,14 @@ def test_the_link_alone_vouches_for_nobody() -> None:
         assert asyncio.run(proof.verify([asked], typed, NOW)) == Verdict(code="not_a_code")
     assert asyncio.run(proof.verify([asked], f"confirm:1:{spoken}", NOW)).right is asked
     # What the mail's own code would be is something else.
-    assert spoken != short_code(asked.key, asked.prompt.nonce, 4)
+    assert spoken != short_code(asked.key, asked.challenge.nonce, 4)
 
 
 @pytest.mark.covers("N-R4", "O-M2")
 def test_a_newer_code_is_another_one() -> None:
     holder = Enrolments(somebody(1), (Contact("c1", "person-1", "sms", "+8613800138000", "backup"),))
     old, new = put(SmsCode(), holder, 1), put(SmsCode(), holder, 2)
-    code = short_code(old.key, old.prompt.nonce)
-    replaced = replace(old, prompt=replace(old.prompt, ended="replaced"))
+    code = short_code(old.key, old.challenge.nonce)
+    replaced = replace(old, challenge=replace(old.challenge, ended="replaced"))
     assert asyncio.run(SmsCode().verify([replaced, new], code, NOW)).right is None
-    assert asyncio.run(SmsCode().verify([replaced, new], short_code(new.key, new.prompt.nonce), NOW)).right is new
+    assert asyncio.run(SmsCode().verify([replaced, new], short_code(new.key, new.challenge.nonce), NOW)).right is new

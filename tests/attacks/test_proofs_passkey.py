@@ -151,10 +151,10 @@ def test_options_of_a_recovery_name_no_passkey(pair: tuple[Authenticator, Pendin
 @pytest.mark.covers("W-1", "M8", "N-T2")
 def test_a_challenge_is_the_prompts_nonce_and_is_answered_once(pair: tuple[Authenticator, PendingChallenge]) -> None:
     key, asked = pair
-    assert json.loads(options_of(asked))["challenge"] == b64(asked.prompt.nonce)
-    assert len(asked.prompt.nonce) == 32
+    assert json.loads(options_of(asked))["challenge"] == b64(asked.challenge.nonce)
+    assert len(asked.challenge.nonce) == 32
     answer = key.get(options_of(asked))
-    spent = replace(asked, prompt=replace(asked.prompt, ended="used"))
+    spent = replace(asked, challenge=replace(asked.challenge, ended="used"))
     assert judged(spent, answer).right is None
     assert judged(put(proof, asked.holder, 2), answer).right is None
 

@@ -174,7 +174,7 @@ def case_page(kit: Kit, tray: Tray, started: Any) -> None:
 
 
 def tries(kit: Kit, handle: str) -> int:
-    return next(w.tries for w in kit.read(lambda tx: tx.prompts.wanted(handle)) if w.proof == "sms_code")
+    return next(w.tries for w in kit.read(lambda tx: tx.challenges.requested(handle)) if w.method == "sms_code")
 
 
 @pytest.mark.covers("C24", "W-1")
@@ -193,7 +193,7 @@ def test_a_passkey_for_an_older_challenge_is_no_try_for_anybody(make_kit: Make) 
             drain(kit)
         old = key.get(options_of(tabs[0].text))
         assert [goes(tabs[0].press(f"{at}/answer", assertion=old)) for _ in range(7)] == [at] * 7
-        wants = kit.read(lambda tx, h=started.handle: tx.prompts.wanted(h))  # type: ignore[misc]
+        wants = kit.read(lambda tx, h=started.handle: tx.challenges.requested(h))  # type: ignore[misc]
         assert [w.tries for w in wants] == [0], who
         got = tabs[1].press(f"{at}/answer", assertion=key.get(options_of(tabs[1].text)))
         assert goes(got) == (f"/r/{started.handle}" if who == "maya" else "422"), who

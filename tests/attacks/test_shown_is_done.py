@@ -13,7 +13,7 @@ import pytest
 from keyback.application.enrolment import contacts
 from keyback.application.notifications.account_changes import LINK_LIFE, lock_link
 from keyback.application.ports.storage import Tx
-from keyback.domain.challenges.prompt import prompt_token
+from keyback.domain.challenges.challenge import key_purpose, link_token
 from keyback.domain.secret import Secret
 from keyback.web.ui import links
 from tests.attacks.enrolled import add_contact, ask_way, person_id
@@ -65,9 +65,9 @@ def lock_token(kit: Kit, who: str) -> str:
     def notice(tx: Tx) -> str:
         owner = tx.people.person(pid)
         assert owner is not None
-        prompt = tx.prompts.get(lock_link(tx, owner, tx.contacts.of_person(pid)[0].id, LINK_LIFE))
+        prompt = tx.challenges.get(lock_link(tx, owner, tx.contacts.of_person(pid)[0].id, LINK_LIFE))
         assert prompt is not None
-        return prompt_token(tx.seals.derive("prompt"), prompt.nonce)
+        return link_token(tx.seals.derive(key_purpose(prompt.method)), prompt)
 
     return kit.write(notice)
 
@@ -132,7 +132,8 @@ def test_two_mails_in_two_tabs_each_prove_and_stop_their_own(
     case = case_of(kit, started[order[0]].handle)
     assert case is not None
     assert case.state.value == "approved", "what the other tab proved goes on"
-    assert kit.read(lambda tx: [c.ended for c in tx.challenges.of_intake(started[order[1]].handle)]) == ["stopped"]
+    mailed = kit.read(lambda tx: tx.challenges.issued(started[order[1]].handle, "email_link"))
+    assert [c.ended for c in mailed] == ["stopped"]
 
 
 @pytest.mark.covers("C24", "N-R8")
@@ -169,7 +170,8 @@ def test_a_colleague_refuses_whom_the_page_names(make_kit: Make, database_url: s
     open_for = []
     for n in names:
         pid = person_id(kit, n.lower())
-        open_for += [n] if kit.read(lambda tx, p=pid: tx.prompts.live(p, "recovery")) else []  # type: ignore[misc]
+        waits = kit.read(lambda tx, p=pid: tx.challenges.live(person_id=p, method="recovery_contact"))  # type: ignore[misc]
+        open_for += [n] if waits else []
     assert open_for == [names[1]]
 
 

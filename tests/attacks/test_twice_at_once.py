@@ -93,7 +93,7 @@ def spent(kit: Kit, name: str, handle: str) -> int:
         found = kit.read(lambda tx: tx.intakes.get(handle))
         assert found is not None
         return int(found.tries)
-    return next(w.tries for w in kit.read(lambda tx: tx.prompts.wanted(handle)) if w.proof == name)
+    return next(w.tries for w in kit.read(lambda tx: tx.challenges.requested(handle)) if w.method == name)
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_a_colleague_who_presses_twice_has_vouched_once(make_kit: Make, database
     link = tray.letters[-1].facts["link"]
     assert isinstance(link, Secret)
     token, proof, db = link.reveal().rsplit("/", 1)[1], kit.services.proofs["recovery_contact"], kit.services.db
-    want = kit.read(lambda tx: tx.prompts.wanted(handle))[0]
+    want = kit.read(lambda tx: tx.challenges.requested(handle))[0]
     digits = str(proof.form([methods.stand_in(kit.services.seals, want)], "en")["digits"])
 
     async def go() -> list[Any]:

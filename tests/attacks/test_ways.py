@@ -94,7 +94,7 @@ def test_a_text_message_alone_opens_an_account_without_a_factor(make_kit: Make, 
     assert answer_way(kit, handle, "sms_code", first) == "wrong"  # a newer code overwrites the older one
     assert answer_way(kit, handle, "sms_code", code_in(tray)) == "accepted"
     assert state(kit, handle) == State.APPROVED
-    wants = kit.read(lambda tx: tx.prompts.wanted(handle))
+    wants = kit.read(lambda tx: tx.challenges.requested(handle))
     assert wants[0].tries == 4  # asking again gave none back
 
 
@@ -239,7 +239,7 @@ def test_a_colleague_vouches_only_with_the_digits_of_the_page(make_kit: Make, da
     assert isinstance(link, Secret)
     token = link.reveal().rsplit("/", 1)[1]
     proof = kit.services.proofs["recovery_contact"]
-    want = kit.read(lambda tx: tx.prompts.wanted(handle))[0]
+    want = kit.read(lambda tx: tx.challenges.requested(handle))[0]
     digits = str(proof.form([methods.stand_in(kit.services.seals, want)], "en")["digits"])
     assert digits not in str(letter)
     wrong = f"{(int(digits) + 1) % 10000:04}"
@@ -292,7 +292,7 @@ def test_a_ghost_is_asked_and_answered_like_a_person(make_kit: Make, database_ur
 
 
 def _form(kit: Kit, tx: Any, handle: str, name: str) -> Any:
-    proof, want = kit.services.proofs[name], tx.prompts.wanted(handle)[0]
+    proof, want = kit.services.proofs[name], tx.challenges.requested(handle)[0]
     asked = methods.asked_now(tx, handle, proof) or [methods.stand_in(kit.services.seals, want)]
     return proof.form(asked, "en")
 

@@ -140,5 +140,5 @@ def test_a_way_that_is_not_taken_is_not_there(make_kit: Make) -> None:
     for name in ("sms_code", "email_link", "nonsense"):
         assert browser("POST", f"{at}/ways/{name}").headers["location"] == at
         assert browser("POST", f"{at}/ways/{name}/answer", "code=123456").headers["location"] == at
-    assert kit.read(lambda tx: tx.prompts.wanted(started.handle)) == []
+    assert kit.read(lambda tx: tx.challenges.requested(started.handle)) == []
     assert methods.offered(kit.services.proofs, kit.services.policy, "username") == ()

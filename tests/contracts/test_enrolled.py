@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from keyback.application.ports.storage import Imported, ImportedAccount, Tx
-from keyback.domain.challenges.prompt import ChallengeRequest, Prompt
+from keyback.domain.challenges.challenge import Challenge, ChallengeRequest
 from keyback.domain.people.factor import Device, Factor, SavedCode
 from keyback.domain.people.person import Contact
+from keyback.domain.tokens import token_digest
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
 
@@ -125,34 +126,34 @@ async def test_an_import_leaves_alone_what_people_added(db: Db) -> None:
 
 async def test_a_wish_is_queued_once_and_not_too_often(db: Db) -> None:
     def ask(tx: Tx, wait: int) -> bool:
-        return tx.prompts.want(ChallengeRequest("h" * 22, "sms_code", tx.now, tx.now + 60_000), tx.now - wait)
+        return tx.challenges.request(ChallengeRequest("h" * 22, "sms_code", tx.now, tx.now + 60_000), tx.now - wait)
 
     assert await db.write(lambda tx: ask(tx, 0))
     assert not await db.write(lambda tx: ask(tx, 120_000))
-    assert await db.write(lambda tx: tx.prompts.count_try("h" * 22, "sms_code", 2)) == 1
-    first = await asyncio.gather(*(db.write(lambda tx: tx.prompts.claim_wants(10)) for _ in range(10)))
+    assert await db.write(lambda tx: tx.challenges.count_try("h" * 22, "sms_code", 2)) == 1
+    first = await asyncio.gather(*(db.write(lambda tx: tx.challenges.claim_requests(10)) for _ in range(10)))
     assert sum(len(c) for c in first) == 1
     assert await db.write(lambda tx: ask(tx, 0))
-    again = (await db.read(lambda tx: tx.prompts.wanted("h" * 22)))[0]
+    again = (await db.read(lambda tx: tx.challenges.requested("h" * 22)))[0]
     assert (again.sends, again.tries, again.state) == (2, 1, "new")  # tries outlive a resend
-    assert await db.write(lambda tx: tx.prompts.count_try("h" * 22, "sms_code", 2)) == 2
-    assert await db.write(lambda tx: tx.prompts.count_try("h" * 22, "sms_code", 2)) is None
+    assert await db.write(lambda tx: tx.challenges.count_try("h" * 22, "sms_code", 2)) == 2
+    assert await db.write(lambda tx: tx.challenges.count_try("h" * 22, "sms_code", 2)) is None
 
 
-async def test_a_prompt_ends_once(db: Db) -> None:
-    def ask(tx: Tx) -> Prompt:
-        p = Prompt(
+async def test_a_challenge_ends_once(db: Db) -> None:
+    def ask(tx: Tx) -> Challenge:
+        p = Challenge(
             tx.new_id(), "recovery", "sms_code", _person(tx), tx.random(32), 0, tx.now, tx.now + 60_000, "h" * 22
         )
-        tx.prompts.add(p, b"d" * 32)
+        tx.challenges.issue([p], token="a token of its own")
         return p
 
     p = await db.write(ask)
-    assert (await db.read(lambda tx: tx.prompts.by_link(b"d" * 32))) is not None
-    assert sum(await asyncio.gather(*(db.write(lambda tx: tx.prompts.end(p.id, "used")) for _ in range(50)))) == 1
-    assert await db.write(lambda tx: tx.prompts.end_where("stopped", person_id=p.person_id)) == 0
+    assert (await db.read(lambda tx: tx.challenges.by_link(token_digest("a token of its own")))) is not None
+    assert sum(await asyncio.gather(*(db.write(lambda tx: tx.challenges.end(p.id, "used")) for _ in range(50)))) == 1
+    assert await db.write(lambda tx: tx.challenges.end_where("stopped", person_id=p.person_id)) == 0
     with pytest.raises(ValueError):
-        await db.write(lambda tx: tx.prompts.end_where("stopped"))
+        await db.write(lambda tx: tx.challenges.end_where("stopped"))
 
 
 async def test_browsers_are_known_until_they_are_forgotten(db: Db) -> None:

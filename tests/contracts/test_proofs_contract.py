@@ -12,7 +12,7 @@ import pytest
 from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof
 from keyback.application.recovery.recovery_contact import STATEMENT
-from keyback.domain.challenges.prompt import short_code
+from keyback.domain.challenges.challenge import short_code
 from keyback.domain.people.factor import Factor, SavedCode
 from keyback.domain.people.person import Contact
 from keyback.proofs.backup_email.method import BackupEmail
@@ -65,7 +65,7 @@ class Sent:
         return Enrolments(person, (Contact(id=f"contact-{number}", person_id=person.id, **values),))
 
     def answer(self, asked: PendingChallenge, now: int) -> str:
-        return short_code(asked.key, asked.prompt.nonce)
+        return short_code(asked.key, asked.challenge.nonce)
 
     def wrong(self, asked: PendingChallenge, now: int) -> str:
         return other_digits(self.answer(asked, now))
@@ -153,7 +153,7 @@ class Keys:
         return key.get(str(self.proof.form([asked], "en")["options"]))
 
     def wrong(self, asked: PendingChallenge, now: int) -> str:
-        return self.answer(replace(asked, prompt=replace(asked.prompt, nonce=bytes(32))), now)
+        return self.answer(replace(asked, challenge=replace(asked.challenge, nonce=bytes(32))), now)
 
     def secrets(self, holder: Enrolments) -> list[str]:
         return [holder.factors[0].data[k] for k in ("credential_id", "public_key", "user_handle")]

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import create_engine, text
 
 from keyback.application.ports.storage import Tx
-from keyback.domain.challenges.prompt import ChallengeRequest
+from keyback.domain.challenges.challenge import ChallengeRequest
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.sql.schema import metadata
@@ -30,17 +30,17 @@ def test_columns_of_the_next_version_are_in_nobodys_way(database_url: str, keyri
 
             def ask(tx: Tx) -> None:
                 tx.intakes.add([intake("a" * 22)])
-                tx.prompts.want(ChallengeRequest("a" * 22, "totp", now, now + 60_000), now)
+                tx.challenges.request(ChallengeRequest("a" * 22, "totp", now, now + 60_000), now)
 
             await db.write(ask)
             taken = await db.write(lambda tx: tx.intakes.claim(10))
-            wanted = await db.write(lambda tx: tx.prompts.claim_wants(10))
+            wanted = await db.write(lambda tx: tx.challenges.claim_requests(10))
             return taken, wanted, await db.read(lambda tx: tx.intakes.get("a" * 22))
         finally:
             await db.close()
 
     taken, wanted, kept = asyncio.run(work())
     assert [i.handle for i in taken] == ["a" * 22]
-    assert [w.proof for w in wanted] == ["totp"]
+    assert [w.method for w in wanted] == ["totp"]
     assert kept is not None
     assert kept.identifier == "maya@example.com"

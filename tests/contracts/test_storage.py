@@ -104,9 +104,10 @@ def new_case(tx: Tx, person_id: str) -> Case:
 
 def new_challenge(tx: Tx, c: Case, n: int = 0) -> ch.Challenge:
     made = ch.Challenge(
-        tx.new_id(), "h" * 22, c.id, c.person_id, "c" * 22, tx.random(32), 0, tx.now, tx.now + MINUTE, tx.now + MINUTE
-    )
-    tx.challenges.add([made], tx.seals.primary, [(tx.random(32), tx.random(32))])
+        tx.new_id(), "recovery", ch.EMAIL_LINK, c.person_id, tx.random(32), 0, tx.now, tx.now + MINUTE,
+        handle="h" * 22, case_id=c.id, target="c" * 22,
+    )  # fmt: skip
+    tx.challenges.issue([made])
     return made
 
 

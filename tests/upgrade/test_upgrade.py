@@ -170,6 +170,25 @@ def test_no_row_and_no_value_is_lost(upgraded: Upgraded) -> None:
     }
 
 
+def carried(link: dict[str, Any]) -> dict[str, Any]:
+    """A row of `challenges` as one of `prompts`."""
+    same = ("id", "case_id", "person_id", "nonce", "key_id", "security_version", "stop_digest", "created_at")
+    ends = ("ended", "ended_at", "fetched_at")
+    return {
+        "purpose": "recovery", "proof": "email_link", "handle": link["intake_id"], "target": link["contact_id"],
+        "digest": link["link_digest"], "expires_at": link["link_expires_at"], **{c: link[c] for c in same},
+        **{c: link.get(c) for c in ends},
+    }  # fmt: skip
+
+
+def test_every_mailed_link_is_a_challenge_like_any_other(upgraded: Upgraded) -> None:
+    links = upgraded.before["challenges"]
+    assert any(row["ended"] is None for row in links.values())
+    for key, row in links.items():
+        assert upgraded.after["prompts"][key] == carried(row)
+    assert len(upgraded.after["prompts"]) == len(upgraded.before["prompts"]) + len(links)
+
+
 def test_the_old_settings_are_taken_and_the_audit_log_verifies(place: Place) -> None:
     keyback("check")
     keyback("audit", "verify")
@@ -376,5 +395,9 @@ def test_what_the_version_before_writes_is_taken_by_the_new_schema(
     with engine.connect().execution_options(writes=True) as conn, conn.begin():
         for statement in written:
             conn.exec_driver_sql(statement)
+    rows = rows_of(engine)
     engine.dispose()
     assert len(written) > 300
+    assert all(rows["prompts"][key] == carried(row) for key, row in rows["challenges"].items())
+    mailed = {k for k, row in rows["prompts"].items() if row["proof"] == "email_link"}
+    assert mailed == set(rows["challenges"])

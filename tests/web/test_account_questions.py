@@ -184,7 +184,7 @@ def test_before_the_mailed_link_nobody_is_asked_one(make_kit: Make, database_url
             assert got.headers.get("location") == at, (who, method, path)
         # Nor does the worker put one that was written down past the pages.
         ask_way(kit, started.handle, "security_questions")
-        assert not kit.read(lambda tx, h=started.handle: tx.prompts.asked(h, "security_questions"))
+        assert not kit.read(lambda tx, h=started.handle: tx.challenges.issued(h, "security_questions"))
 
 
 @pytest.mark.covers("O-Q1")

@@ -18,7 +18,7 @@ from keyback.application.recovery import aftercare
 from keyback.application.signin import alerts
 from keyback.application.throttling.mail_quota import asker_of, lately
 from keyback.domain.challenges import challenge as ch
-from keyback.domain.challenges.prompt import Prompt, prompt_token, short_code
+from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.people.person import Contact, Person
 from keyback.domain.recovery.events import Note
 from keyback.domain.secret import Secret
@@ -31,6 +31,9 @@ MAX_ATTEMPTS = 60
 BAD_LETTER = Receipt("permanent", "bad_letter")
 TOO_LATE = Receipt("permanent", "expired")
 CODES = ("mail_code", "sms_code", "im_code")
+CARRY = frozenset(
+    {"recovery", "hold", "asked", "vouch", "invited", *CODES}
+)  # nobody needs them once their challenge is over
 PAID_FOR = frozenset({"reply_lost", "timeout"})  # may have been sent, so it may have cost
 NO_SMS = SpendRules(())
 
@@ -158,10 +161,7 @@ def _letters(
     people_ids = sorted({str(j.body["person"]) for j in jobs if "person" in j.body})
     people = tx.people.people(people_ids)
     contacts = tx.contacts.many(sorted({str(j.body["contact"]) for j in jobs if "contact" in j.body}))
-    ids = [str(j.body["challenge"]) for j in jobs if "challenge" in j.body]
-    challenges = tx.challenges.many(ids) if ids else {}
-    key_ids = tx.challenges.key_ids(ids) if ids else {}
-    prompts = tx.prompts.many([str(j.body["prompt"]) for j in jobs if "prompt" in j.body])
+    challenges = tx.challenges.many([_challenge_of(j) for j in jobs if _challenge_of(j)])
     out: dict[str, Message | Receipt | None] = {}
     for j in jobs:
         out[j.id] = None
@@ -170,13 +170,13 @@ def _letters(
             out[j.id] = BAD_LETTER
         if person is None or contact is None or contact.person_id != person.id:
             continue
-        if not _may_get(contact, j, prompts) or not _still_due(tx, j):
+        if not _may_get(contact, j, challenges) or not _still_due(tx, j):
             continue
         if tx.now >= j.expires_at:
             out[j.id] = TOO_LATE
             continue
         try:
-            facts = _facts(tx.seals, j, challenges, key_ids, prompts, titles, public_url)
+            facts = _facts(tx.seals, j, challenges, titles, public_url)
             if facts is not None:
                 out[j.id] = _letter(j, person, contact, facts)
         except (LookupError, TypeError, ValueError):  # one bad row never holds up the others (Q10)
@@ -191,7 +191,7 @@ def _still_due(tx: Tx, job: Job) -> bool:
     return job.body.get("what") != "aftercare" or bool(aftercare.open_steps(tx, str(job.body["person"])))
 
 
-def _may_get(contact: Contact, job: Job, prompts: Mapping[str, Prompt]) -> bool:
+def _may_get(contact: Contact, job: Job, challenges: Mapping[str, Challenge]) -> bool:
     """Whether a contact is told: secrets go to confirmed ones only, a code to the one it was made for (F2, F3).
 
     One that waits to be confirmed gets the code that confirms it, and nothing else.
@@ -201,7 +201,7 @@ def _may_get(contact: Contact, job: Job, prompts: Mapping[str, Prompt]) -> bool:
         if letter == "invited":
             return contact.state == "pending"
         return contact.state == "confirmed" or letter != "recovery"
-    p = prompts.get(str(job.body.get("prompt")))
+    p = challenges.get(_challenge_of(job))
     if p is None or p.target != contact.id or p.person_id != contact.person_id:
         return False
     return contact.state == ("pending" if p.purpose == "enrol" else "confirmed")
@@ -221,57 +221,52 @@ def _letter(job: Job, person: Person, contact: Contact, facts: Mapping[str, Any]
     )
 
 
+def _challenge_of(job: Job) -> str:
+    """The id of the challenge that a message carries; empty where it carries none. Two names in what is stored."""
+    return str(job.body.get("challenge") or job.body.get("prompt") or "")
+
+
 def _facts(
     seals: Seals,
     job: Job,
-    challenges: Mapping[str, ch.Challenge],
-    key_ids: Mapping[str, str],
-    prompts: Mapping[str, Prompt],
+    challenges: Mapping[str, Challenge],
     titles: Mapping[str, str],
     public_url: str,
 ) -> dict[str, Any] | None:
     body = dict(job.body)
     kind = body.pop("letter")
-    if kind == "recovery":
-        c = challenges.get(str(body["challenge"]))
-        if c is None or c.ended is not None:
+    body.pop("prompt", None)
+    wanted, key, link = _challenge_of(job), b"", Secret("")
+    c = challenges.get(wanted)
+    if kind in CARRY and not wanted:
+        raise LookupError("no challenge")
+    if wanted:
+        if c is None or (c.ended is not None and kind in CARRY) or c.key_id not in seals.ids:
             return None
-        key = seals.derive("challenge", key_ids[c.id])
-        body["link"] = Secret(f"{public_url}/l/{ch.link_token(key, c.nonce)}")
+        key = seals.derive(ch.key_purpose(c.method), c.key_id)
+        link = Secret(f"{public_url}/l/{ch.link_token(key, c)}")
+    if kind == "recovery" and c is not None:
+        body["link"] = link
         body["stop_link"] = Secret(f"{public_url}/l/{ch.stop_token(key, c.nonce)}")
         body["code"] = Secret(ch.mail_code(key, c.nonce))
-        body["link_expires_at"], body["code_expires_at"] = c.link_expires_at, c.code_expires_at
+        body["link_expires_at"], body["code_expires_at"] = c.expires_at, c.code_until
     elif kind in ("hold", "asked"):
-        p = prompts.get(str(body.pop("prompt")))
-        if p is None or p.ended is not None or p.key_id not in seals.ids:
-            return None
-        token = prompt_token(seals.derive("prompt", p.key_id), p.nonce)
-        body["stop_link"] = Secret(f"{public_url}/l/{token}")
+        body["stop_link"] = link
     elif kind in ("account_changed", "signed_in", "moving", "changed"):
-        if "prompt" in body:
-            p = prompts.get(str(body.pop("prompt")))
-            if p is None or p.key_id not in seals.ids:
-                return None
-            body["stop_link"] = Secret(f"{public_url}/l/{prompt_token(seals.derive('prompt', p.key_id), p.nonce)}")
+        if c is not None:
+            body["stop_link"] = link
         if kind == "changed":
             body["systems"] = tuple((titles.get(s, s), r) for s, r in body["systems"])
             body["help_url"] = f"{public_url}/help#stop"
         body["account_url"] = f"{public_url}/account"
     elif kind in ("reminder", "tries"):
         body["account_url"] = f"{public_url}{body['path']}"
-    elif kind in ("vouch", "invited"):
-        p = prompts.get(str(body.pop("prompt")))
-        if p is None or p.ended is not None or p.key_id not in seals.ids:
-            return None
-        own = p.id.encode() if kind == "vouch" else b""  # two people behind one address share the nonce
-        body["link"] = Secret(f"{public_url}/l/{prompt_token(seals.derive('prompt', p.key_id), p.nonce + own)}")
-        body["expires_at"] = p.expires_at
-    elif kind in CODES:
-        p = prompts.get(str(body.pop("prompt")))
-        if p is None or p.ended is not None or p.key_id not in seals.ids:
-            return None
-        body["code"] = Secret(short_code(seals.derive("prompt", p.key_id), p.nonce))
-        body["expires_at"], body["purpose"] = p.expires_at, p.purpose
+    elif kind in ("vouch", "invited") and c is not None:
+        body["link"] = link
+        body["expires_at"] = c.expires_at
+    elif kind in CODES and c is not None:
+        body["code"] = Secret(ch.short_code(key, c.nonce))
+        body["expires_at"], body["purpose"] = c.expires_at, c.purpose
     elif kind == "logins":
         body["logins"] = tuple((titles.get(s, s), u) for s, u in body["logins"])
         body["sign_in_url"] = f"{public_url}/sign-in"

@@ -1,6 +1,6 @@
 """Who waits for whom: a person's row is locked before anything of theirs is counted, and always in one order (ADR 28).
 
-Intake, case, person, then what belongs to them: challenges, prompts, factors, contacts, sessions, counters. An act that
+Intake, case, person, then what belongs to them: challenges, factors, contacts, sessions, counters. An act that
 needs none of the first begins with the next; none goes back.
 """
 

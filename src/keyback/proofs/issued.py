@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
-from keyback.domain.challenges.prompt import SHORT_DIGITS, SHORT_LIFE, short_code
+from keyback.domain.challenges.challenge import SHORT_DIGITS, SHORT_LIFE, short_code
 from keyback.domain.challenges.typed import digits
 from keyback.domain.people.person import Contact
 from keyback.domain.policy.rules import ProofClass
@@ -47,7 +47,7 @@ class IssuedCode(ABC):
             return Verdict(code="not_a_code")
         right: PendingChallenge | None = None
         for a in question.live(self.name, asked, now):
-            same = hmac.compare_digest(short_code(a.key, a.prompt.nonce), typed)
+            same = hmac.compare_digest(short_code(a.key, a.challenge.nonce), typed)
             if same and right is None and question.meant(a, a.holder.contacts, now) is not None:
                 right = a
         if not asked:

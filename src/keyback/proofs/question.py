@@ -31,13 +31,13 @@ def live(name: str, asked: Sequence[PendingChallenge], now: int) -> list[Pending
     return [
         a
         for a in asked
-        if a.prompt.proof == name
-        and a.prompt.ended is None
-        and a.prompt.created_at <= now < a.prompt.expires_at
-        and a.prompt.person_id == a.holder.person.id
-        and a.prompt.security_version == a.holder.person.security_version
+        if a.challenge.method == name
+        and a.challenge.ended is None
+        and a.challenge.created_at <= now < a.challenge.expires_at
+        and a.challenge.person_id == a.holder.person.id
+        and a.challenge.security_version == a.holder.person.security_version
         and a.holder.person.state == "active"
-        and a.prompt.target == a.target.id
+        and a.challenge.target == a.target.id
     ]
 
 
@@ -48,6 +48,6 @@ def meant(a: PendingChallenge, enrolled: Sequence[Enrolled], now: int) -> Enroll
     """
     for e in enrolled:
         if e.id == a.target.id and e.person_id == a.holder.person.id:
-            good = e.state in ("active", "confirmed") or (a.prompt.purpose == "enrol" and e.state == "pending")
-            return e if good and (a.prompt.purpose != "recovery" or e.usable_from <= now) else None
+            good = e.state in ("active", "confirmed") or (a.challenge.purpose == "enrol" and e.state == "pending")
+            return e if good and (a.challenge.purpose != "recovery" or e.usable_from <= now) else None
     return None

@@ -18,13 +18,14 @@ from keyback.storage.sql.schema import (
     factors,
     failures,
     intakes,
+    old_challenges,
     outbox,
-    prompts,
     sessions,
     wants,
 )
 from keyback.storage.stores.audit import AuditStore
-from keyback.storage.stores.cases import CaseStore, ChallengeStore
+from keyback.storage.stores.cases import CaseStore
+from keyback.storage.stores.challenges import ChallengeStore
 from keyback.storage.stores.contacts import ContactStore
 from keyback.storage.stores.counters import CounterStore
 from keyback.storage.stores.enrolments import AllPeopleStore
@@ -32,7 +33,6 @@ from keyback.storage.stores.factors import DeviceStore, FactorStore
 from keyback.storage.stores.intakes import IntakeStore
 from keyback.storage.stores.outbox import OutboxStore
 from keyback.storage.stores.people import PeopleStore
-from keyback.storage.stores.prompts import PromptStore
 from keyback.storage.stores.sessions import SessionStore
 from keyback.storage.stores.wrong_passwords import FailureStore
 
@@ -68,7 +68,6 @@ class SqlTx(TxContext):
         self.factors = FactorStore(self)
         self.devices = DeviceStore(self)
         self.failures = FailureStore(self)
-        self.prompts = PromptStore(self)
 
     def random(self, n: int) -> bytes:
         return os.urandom(n)
@@ -107,11 +106,11 @@ class SqlTx(TxContext):
         gone_long = (contacts.c.state == "removed") & ((contacts.c.origin != "import") | (contacts.c.ended_by != ""))
         rules = (
             (intakes, intakes.c.handle, intakes.c.expires_at < intakes_before),
-            (challenges, challenges.c.id, challenges.c.created_at < challenges_before),
+            (old_challenges, old_challenges.c.id, old_challenges.c.created_at < challenges_before),
             (outbox, outbox.c.id, (outbox.c.state == "dead") & (outbox.c.created_at < dead_before)),
             (sessions, sessions.c.digest, sessions.c.expires_at < self.now),
             (wants, wants.c.handle, wants.c.expires_at < intakes_before),
-            (prompts, prompts.c.id, prompts.c.expires_at < challenges_before),
+            (challenges, challenges.c.id, challenges.c.expires_at < challenges_before),
             (contacts, contacts.c.id, gone_long & (contacts.c.ended_at < challenges_before)),
             (contacts, contacts.c.id, (contacts.c.state == "pending") & (contacts.c.added_at < challenges_before)),
             (factors, factors.c.id, (factors.c.state == "pending") & (factors.c.added_at < challenges_before)),

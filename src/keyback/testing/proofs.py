@@ -19,7 +19,7 @@ from typing import Any, Protocol, get_args
 import pytest
 
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof, Verdict
-from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt
+from keyback.domain.challenges.challenge import CONTACT_LIFE, SHORT_LIFE, Challenge
 from keyback.domain.people.person import Person
 from keyback.domain.policy.rules import ProofClass
 
@@ -66,16 +66,16 @@ def put(proof: Proof, holder: Enrolments, serial: int = 1, /, **over: Any) -> Pe
     """A question to the first thing that this person has enrolled, put a minute before `NOW`.
 
     Args:
-        over: values of the prompt that are to be others.
+        over: values of the challenge that are to be others.
     """
     target = proof.targets(holder)[0]
     values: dict[str, Any] = {
-        "id": f"prompt-{holder.person.id}-{serial}", "purpose": "recovery", "proof": proof.name,
+        "id": f"challenge-{holder.person.id}-{serial}", "purpose": "recovery", "method": proof.name,
         "person_id": holder.person.id, "nonce": hashlib.sha256(f"{holder.person.id}/{serial}".encode()).digest(),
         "security_version": holder.person.security_version, "created_at": NOW - 60_000,
         "expires_at": NOW - 60_000 + proof.life_ms, "handle": "handle", "target": target.id, "key_id": "k1",
     }  # fmt: skip
-    return PendingChallenge(Prompt(**values | over), holder, target, KEY)
+    return PendingChallenge(Challenge(**values | over), holder, target, KEY)
 
 
 def applied(asked: PendingChallenge, verdict: Verdict, now: int) -> PendingChallenge:
@@ -90,7 +90,7 @@ def applied(asked: PendingChallenge, verdict: Verdict, now: int) -> PendingChall
     codes = tuple(replace(c, used_at=now) if c.id == verdict.spent else c for c in holder.codes)
     return replace(
         asked,
-        prompt=replace(asked.prompt, ended="used"),
+        challenge=replace(asked.challenge, ended="used"),
         holder=replace(holder, factors=factors, codes=codes),
     )
 
@@ -243,17 +243,17 @@ class ProofContract:
             assert (await harness.proof.verify([one], harness.answer(two, NOW), NOW)).right is None
 
     async def test_a_question_of_another_proof_is_not_ours(self, harness: ProofHarness) -> None:
-        asked = put(harness.proof, await harness.holder(1), proof="something_else")
+        asked = put(harness.proof, await harness.holder(1), method="something_else")
         assert (await harness.proof.verify([asked], harness.answer(asked, NOW), NOW)).right is None
 
     @pytest.mark.covers("N-O2")
     async def test_a_question_that_is_over_cannot_be_answered(self, harness: ProofHarness) -> None:
         asked = put(harness.proof, await harness.holder(1))
-        over = asked.prompt.expires_at
+        over = asked.challenge.expires_at
         assert (await harness.proof.verify([asked], harness.answer(asked, over - 1), over - 1)).right is asked
         assert (await harness.proof.verify([asked], harness.answer(asked, over), over)).right is None
-        for ending in ("used", "replaced", "stopped", "refused", "spent"):
-            ended = replace(asked, prompt=replace(asked.prompt, ended=ending))
+        for ending in ("used", "replaced", "overtaken", "stopped", "refused", "spent"):
+            ended = replace(asked, challenge=replace(asked.challenge, ended=ending))
             assert (await harness.proof.verify([ended], harness.answer(asked, NOW), NOW)).right is None
 
     @pytest.mark.covers("N-T3", "A-6.5.6")

@@ -16,7 +16,7 @@ from keyback.application.enrolment.recently_added import Added, recent
 from keyback.application.notifications.account_changes import (
     DAYS_BACK,
     GONE_LINK_LIFE,
-    PROOF,
+    METHOD,
     notify_account_change,
     record,
 )
@@ -26,7 +26,7 @@ from keyback.application.people import address_changes
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import cancel
 from keyback.application.signin import alerts
-from keyback.domain.challenges.prompt import Prompt, Purpose
+from keyback.domain.challenges.challenge import EMAIL_LINK, Challenge, Purpose
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Contact, Person
 from keyback.domain.policy.rules import Policy
@@ -47,10 +47,10 @@ class Notice:
     elsewhere: tuple[str, ...] = ()
 
 
-def notice(tx: Tx, token: str) -> Prompt | None:
-    """The prompt behind the link of a notice about a change."""
-    p = tx.prompts.by_link(token_digest(token)) if token else None
-    return p if p is not None and (p.purpose, p.proof) == ("cancel", PROOF) else None
+def notice(tx: Tx, token: str) -> Challenge | None:
+    """The challenge behind the link of a notice about a change."""
+    p = tx.challenges.by_link(token_digest(token)) if token else None
+    return p if p is not None and (p.purpose, p.method) == ("cancel", METHOD) else None
 
 
 def look(tx: Tx, token: str) -> Notice:
@@ -80,7 +80,7 @@ def lock_by_link(tx: Tx, token: str, take_back: bool, origin: Origin) -> bool:
     if p is None:
         return False
     locking.with_case(tx, p.person_id)
-    if look(tx, token).problem or not tx.prompts.end(p.id, "used"):
+    if look(tx, token).problem or not tx.challenges.end(p.id, "used"):
         return False
     lock(tx, p.person_id, take_back, origin, by=p.target)
     return True
@@ -103,7 +103,7 @@ def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") 
     tx.devices.forget(person_id)
     alerts.locked(tx, person_id)
     for purpose in VOID:
-        tx.prompts.end_where("stopped", person_id=person_id, purpose=purpose)
+        tx.challenges.end_where("stopped", person_id=person_id, purpose=purpose, but=EMAIL_LINK)
     tx.people.bump_security(person_id)
     case = tx.cases.open_of([person_id]).get(person_id)
     if case is not None and case.state in dc.STOPPABLE:
@@ -145,7 +145,7 @@ def take_away(tx: Tx, person_id: str, ids: Sequence[str]) -> list[Contact]:
     own = {c.id: c for c in tx.contacts.of_person(person_id, states=("confirmed", "pending"))}
     out: list[Contact] = []
     for item in ids:
-        tx.prompts.end_where("stopped", target=item)
+        tx.challenges.end_where("stopped", target=item)
         if item in factors:
             tx.factors.turn(item, "active", "removed")
         elif item in own and address_changes.refusable(own[item], tx.now):

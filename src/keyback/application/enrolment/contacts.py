@@ -2,7 +2,7 @@
 
 Nothing is used before it was confirmed: an address by the code sent to it (N-R7, F2), another person by their own word
 (N-R8). A confirmed one is told about everything at once and may recover after 72 hours (F1). Codes go to the stored
-address of the contact that the prompt names; no request ever carries an address to send to (F3).
+address of the contact that the challenge names; no request ever carries an address to send to (F3).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
+from keyback.application.challenges.issue import issue
 from keyback.application.enrolment import reminders
 from keyback.application.notifications.account_changes import masked, notify_account_change
 from keyback.application.notifications.notify import username_of
@@ -19,8 +20,7 @@ from keyback.application.people import address_changes
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof, Target
 from keyback.application.ports.storage import Database, Job, Tx
 from keyback.application.throttling.mail_quota import Ask, may_send
-from keyback.domain import tokens
-from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE, Prompt, prompt_token
+from keyback.domain.challenges.challenge import CONTACT_LIFE, SHORT_LIFE, Challenge, key_purpose
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.people.mail_address import read_mail_address
@@ -115,20 +115,15 @@ def send(tx: Tx, person: Person, contact: Contact, origin: Origin) -> None:
     if allowed == "person":
         raise Refusal("too_often")
     kind = kind_of(contact)
-    tx.prompts.end_where("replaced", person_id=person.id, target=contact.id, purpose="enrol")
+    tx.challenges.end_where("replaced", person_id=person.id, target=contact.id, purpose="enrol")
     life = CONTACT_LIFE if kind == "helper" else SHORT_LIFE
-    prompt = Prompt(
-        tx.new_id(), "enrol", PROOF_OF[kind], person.id, tx.random(32), person.security_version, tx.now, tx.now + life,
-        target=contact.id,
-    )  # fmt: skip
-    token = prompt_token(tx.seals.derive("prompt"), prompt.nonce)
-    tx.prompts.add(prompt, tokens.token_digest(token) if kind == "helper" else None)
+    asked = issue(tx, person, "enrol", PROOF_OF[kind], life, target=contact.id)
     body = {
         "letter": LETTER_OF[kind],
         "asker": "proven",
         "person": person.id,
         "contact": contact.id,
-        "prompt": prompt.id,
+        "prompt": asked.id,
         "purpose": "enrol",
         "username": username_of(tx, person.id),
         "person_name": person.name,
@@ -137,15 +132,15 @@ def send(tx: Tx, person: Person, contact: Contact, origin: Origin) -> None:
         "device": origin.agent,
     }
     if allowed == "yes":
-        tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, prompt.expires_at)])
+        tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, asked.expires_at)])
 
 
-def pending(tx: Tx, person_id: str, contact_id: str) -> tuple[Contact, Prompt | None] | None:
+def pending(tx: Tx, person_id: str, contact_id: str) -> tuple[Contact, Challenge | None] | None:
     """A contact that waits to be confirmed, with the question that is out; None for anything else."""
     c = tx.contacts.many([contact_id]).get(contact_id)
     if c is None or c.person_id != person_id or c.state != "pending":
         return None
-    live = [p for p in tx.prompts.live(person_id, "enrol") if p.target == c.id]
+    live = [p for p in tx.challenges.live(person_id=person_id, purpose="enrol") if p.target == c.id]
     return c, live[-1] if live else None
 
 
@@ -160,14 +155,14 @@ async def confirm(
     asked = await db.write(lambda tx: _count(tx, person, contact_id))
     if asked is None:
         return "no_tries"
-    proof = proofs.get(asked.prompt.proof)
-    if proof is None or asked.prompt.proof == INVITED:
+    proof = proofs.get(asked.challenge.method)
+    if proof is None or asked.challenge.method == INVITED:
         raise Refusal("over")
     now = await db.read(lambda tx: tx.now)
     verdict = await proof.verify([asked], typed[:64], now)
     if verdict.right is None:
         return "not_a_code" if verdict.code == "not_a_code" else "wrong"
-    await db.write(lambda tx: mark_confirmed(tx, asked.prompt, origin))
+    await db.write(lambda tx: mark_confirmed(tx, asked.challenge, origin))
     return "confirmed"
 
 
@@ -176,24 +171,24 @@ def _count(tx: Tx, person: Person, contact_id: str) -> PendingChallenge | None:
     found = pending(tx, person.id, contact_id)
     if found is None or found[1] is None:
         raise Refusal("over")
-    contact, prompt = found[0], found[1]
+    contact, waiting = found[0], found[1]
     key = f"enrol/{person.id}"
     if tx.counters.add([key])[key].hour > WINDOW_TRIES:
         tx.counters.take_back([key])  # not compared, so no try
         return None
-    if prompt.key_id not in tx.seals.ids:
+    if waiting.key_id not in tx.seals.ids:
         return None
     now = tx.people.person(person.id) or person
-    key_of = tx.seals.derive("prompt", prompt.key_id)
-    return PendingChallenge(prompt, Enrolments(now, (contact,)), Target(contact.id, ""), key_of)
+    derived = tx.seals.derive(key_purpose(waiting.method), waiting.key_id)
+    return PendingChallenge(waiting, Enrolments(now, (contact,)), Target(contact.id, ""), derived)
 
 
-def mark_confirmed(tx: Tx, prompt: Prompt, origin: Origin) -> None:
-    person, contact = tx.people.lock(prompt.person_id), tx.contacts.many([prompt.target]).get(prompt.target)
-    if person is None or contact is None or person.security_version != prompt.security_version:
+def mark_confirmed(tx: Tx, asked: Challenge, origin: Origin) -> None:
+    person, contact = tx.people.lock(asked.person_id), tx.contacts.many([asked.target]).get(asked.target)
+    if person is None or contact is None or person.security_version != asked.security_version:
         raise Refusal("over")
     _room(tx.contacts.of_person(person.id), kind_of(contact))  # many may have been waiting for their codes
-    if not tx.prompts.end(prompt.id, "used") or not tx.contacts.confirm(contact.id, tx.now + COOLING_OFF):
+    if not tx.challenges.end(asked.id, "used") or not tx.contacts.confirm(contact.id, tx.now + COOLING_OFF):
         raise Refusal("over")
     tx.counters.take_back([f"enrol/{person.id}"])
     if contact.role == "recovery":
@@ -221,7 +216,7 @@ def remove(tx: Tx, person_id: str, contact_id: str, origin: Origin) -> Contact:
     was = c.state
     if not tx.contacts.remove(c.id):
         raise Refusal("not_found")
-    tx.prompts.end_where("stopped", target=c.id)
+    tx.challenges.end_where("stopped", target=c.id)
     if was == "confirmed":
         also = () if c.role == "recovery" else (c,)
         detail = c.name or masked(c)

@@ -14,13 +14,14 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from keyback.application import locking
+from keyback.application.challenges.issue import issue
 from keyback.application.notifications.account_changes import notify_account_change
 from keyback.application.origin import Origin
 from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
 from keyback.application.ports.proofs import MakesCodes
 from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
-from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
+from keyback.domain.challenges.challenge import SHORT_LIFE, Challenge, key_purpose
 from keyback.domain.characters import is_shown
 from keyback.domain.errors import Refusal
 from keyback.domain.people.factor import BOUND, CODES, COOLING_OFF, Factor, FactorKind, SavedCode
@@ -103,37 +104,35 @@ def finish_totp(tx: Tx, app: EnrolsApp, session: Session, factor_id: str, typed:
 
 
 def start_passkey(tx: Tx, person: Person) -> str:
-    """A challenge for a new passkey; the prompt's id.
+    """A challenge for a new passkey; its id.
 
     Raises:
         Refusal: `too_many`.
     """
     tx.people.lock(person.id)
     _room(tx, person.id, "passkey")
-    tx.prompts.end_where("replaced", person_id=person.id, proof="passkey", purpose="enrol")
-    now, version = tx.now, person.security_version
-    prompt = Prompt(tx.new_id(), "enrol", "passkey", person.id, tx.random(32), version, now, now + SHORT_LIFE)
-    tx.prompts.add(prompt)
-    return prompt.id
+    tx.challenges.end_where("replaced", person_id=person.id, method="passkey", purpose="enrol")
+    return issue(tx, person, "enrol", "passkey", SHORT_LIFE).id
 
 
-def open_passkey(tx: Tx, person: Person, prompt_id: str) -> Prompt | None:
+def open_passkey(tx: Tx, person: Person, challenge_id: str) -> Challenge | None:
     """The challenge, while it waits for its answer."""
-    p = tx.prompts.get(prompt_id)
-    if p is None or p.person_id != person.id or (p.purpose, p.proof) != ("enrol", "passkey") or p.ended is not None:
+    c = tx.challenges.get(challenge_id)
+    if c is None or c.person_id != person.id or (c.purpose, c.method) != ("enrol", "passkey"):
         return None
-    return p if tx.now < p.expires_at and p.security_version == person.security_version else None
+    return c if c.waits(tx.now) and c.security_version == person.security_version else None
 
 
-def user_handle(tx: Tx, maker: EnrolsPasskey, prompt: Prompt, known: Sequence[Factor]) -> bytes:
-    """The person's handle: random for the first passkey (of its prompt's nonce, so that it is the same at the end as at
-    the start), that one from then on (W-5)."""
-    fresh = hmac.digest(tx.seals.derive("prompt", prompt.key_id), b"handle\0" + prompt.nonce, hashlib.sha512)
+def user_handle(tx: Tx, maker: EnrolsPasskey, asked: Challenge, known: Sequence[Factor]) -> bytes:
+    """The person's handle: random for the first passkey (of its challenge's nonce, so that it is the same at the end as
+    at the start), that one from then on (W-5)."""
+    key = tx.seals.derive(key_purpose(asked.method), asked.key_id)
+    fresh = hmac.digest(key, b"handle\0" + asked.nonce, hashlib.sha512)
     return maker.user_handle(known, fresh)
 
 
 def finish_passkey(
-    tx: Tx, maker: EnrolsPasskey, session: Session, prompt_id: str, typed: str, label: str, origin: Origin
+    tx: Tx, maker: EnrolsPasskey, session: Session, challenge_id: str, typed: str, label: str, origin: Origin
 ) -> Literal["added", "wrong", "known"]:
     """Takes the browser's answer, once: right or wrong, the challenge is over (W-1).
 
@@ -141,13 +140,13 @@ def finish_passkey(
         Refusal: `over`, or `too_many`.
     """
     person = locking.own(tx, session)
-    prompt = open_passkey(tx, person, prompt_id)
-    if prompt is None or not tx.prompts.end(prompt.id, "used"):
+    asked = open_passkey(tx, person, challenge_id)
+    if asked is None or not tx.challenges.end(asked.id, "used"):
         raise Refusal("over")
     _room(tx, person.id, "passkey")
     known = tx.factors.of_person(person.id)
-    handle = user_handle(tx, maker, prompt, known)
-    made = maker.verify_registration(typed, prompt.nonce, handle)
+    handle = user_handle(tx, maker, asked, known)
+    made = maker.verify_registration(typed, asked.nonce, handle)
     if made is None:
         return "wrong"
     if tx.factors.by_lookup(made.lookup) is not None:
@@ -231,7 +230,7 @@ def remove(tx: Tx, person_id: str, factor_id: str, policy: Policy, origin: Origi
         raise Refusal("last_one")
     if not tx.factors.turn(factor.id, "active", "removed"):
         raise Refusal("not_found")
-    tx.prompts.end_where("stopped", target=factor.id)
+    tx.challenges.end_where("stopped", target=factor.id)
     what = {"totp": "totp_removed", "passkey": "passkey_removed", "recovery_codes": "codes_removed"}
     code = what.get(factor.kind, "questions_removed")
     notify_account_change(tx, person.id, code, origin, detail=factor.label, data={"factor": factor.id})

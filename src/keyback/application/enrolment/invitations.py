@@ -10,7 +10,7 @@ from keyback.application.enrolment.contacts import INVITED, PER_COLLEAGUE, mark_
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Tx
 from keyback.domain import tokens
-from keyback.domain.challenges.prompt import Prompt
+from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.people.person import canonicalize
 from keyback.domain.recovery.events import Note
 
@@ -36,9 +36,9 @@ def look_at_invitation(tx: Tx, token: str) -> Invitation:
     return Invitation("", person.name, p.created_at)
 
 
-def invitation(tx: Tx, token: str) -> Prompt | None:
-    p = tx.prompts.by_link(tokens.token_digest(token)) if token else None
-    return p if p is not None and (p.purpose, p.proof) == ("enrol", INVITED) else None
+def invitation(tx: Tx, token: str) -> Challenge | None:
+    p = tx.challenges.by_link(tokens.token_digest(token)) if token else None
+    return p if p is not None and (p.purpose, p.method) == ("enrol", INVITED) else None
 
 
 def accept(tx: Tx, token: str, origin: Origin, per_colleague: int = PER_COLLEAGUE) -> bool:
@@ -68,7 +68,7 @@ def decline(tx: Tx, token: str) -> bool:
     if p is None:
         return False
     tx.people.lock(p.person_id)
-    if not tx.prompts.end(p.id, "refused"):
+    if not tx.challenges.end(p.id, "refused"):
         return False
     tx.contacts.remove(p.target)
     tx.audit.record(p.person_id, [Note("helper_declined", {"contact": p.target})])

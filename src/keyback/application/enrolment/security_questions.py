@@ -111,7 +111,7 @@ def _replace(
         raise Refusal("wrong_state")
     for old in mine:
         if old.kind == KIND and tx.factors.turn(old.id, "active", "removed"):
-            tx.prompts.end_where("stopped", target=old.id)
+            tx.challenges.end_where("stopped", target=old.id)
     factor = Factor(tx.new_id(), person.id, KIND, "", "active", data, 0, tx.now, tx.now + COOLING_OFF)
     tx.factors.add(factor)
     notify_account_change(tx, person.id, "questions_set", origin, data={"factor": factor.id})

@@ -10,16 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from keyback.application.notifications.notify import username_of
+from keyback.application.notifications.stop_link import stop_link
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Job, Tx
-from keyback.domain.challenges.prompt import Prompt, prompt_token
 from keyback.domain.people.person import Contact, Person
 from keyback.domain.recovery.events import Note
-from keyback.domain.tokens import token_digest
 from keyback.domain.units import HOUR
 
 LETTER = "account_changed"
-PROOF = "account"  # of the prompts behind these links
+METHOD = "account"  # of the challenges behind these links
 LETTER_LIFE = 3 * 24 * HOUR
 LINK_LIFE = 7 * 24 * HOUR
 DAYS_BACK = 72 * HOUR  # what a lockdown may take back
@@ -98,11 +97,10 @@ def trusted(contact: Contact, now: int) -> bool:
 
 
 def lock_link(tx: Tx, person: Person, contact_id: str, life: int) -> str:
-    """A link by which the reader of one contact locks the account; the id of its prompt."""
-    nonce, version = tx.random(32), person.security_version
-    prompt = Prompt(tx.new_id(), "cancel", PROOF, person.id, nonce, version, tx.now, tx.now + life, target=contact_id)
-    tx.prompts.add(prompt, token_digest(prompt_token(tx.seals.derive("prompt"), nonce)))
-    return prompt.id
+    """A link by which the reader of one contact locks the account; the id of its challenge."""
+    link = stop_link(tx, person, METHOD, tx.now + life, target=contact_id)
+    tx.challenges.issue([link])
+    return link.id
 
 
 def masked(contact: Contact) -> str:

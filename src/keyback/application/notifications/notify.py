@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 
+from keyback.application.notifications.stop_link import stop_link
 from keyback.application.origin import device_words
 from keyback.application.ports.storage import Intake, Job, Tx
-from keyback.domain.challenges.prompt import Prompt, prompt_token
 from keyback.domain.people.person import Contact
 from keyback.domain.recovery.events import Note
 from keyback.domain.throttling.limits import MAILS_PER_DAY, MAILS_PER_HOUR
@@ -43,12 +42,17 @@ def notify_contacts(
     """
     body = {"letter": letter, "person": person_id, "username": username_of(tx, person_id), **facts}
     contacts = [*tx.people.contacts([person_id]).get(person_id, ()), *also]
-    jobs = []
+    person = tx.people.person(person_id) if cancels else None
+    jobs, links = [], []
     for c in contacts:
         if cancels and c.usable_from > tx.now:
             continue  # who planted a contact must not be able to stop the owner
-        own = {"prompt": _cancel(tx, person_id, c.id, cancels, until)} if cancels else more(c) if more else {}
+        own = more(c) if more else {}
+        if person is not None:  # a link of its own for each contact, so that the audit log knows who said stop
+            links.append(stop_link(tx, person, "notice", until, target=c.id, case_id=cancels))
+            own = {"prompt": links[-1].id}
         jobs.append(Job(tx.new_id(), "mail", {**body, "contact": c.id, **own}, tx.now, tx.now + LIFE))
+    tx.challenges.issue(links)
     tx.outbox.put(jobs)
 
 
@@ -73,16 +77,3 @@ def tell_asked(tx: Tx, person_id: str, what: str, case_id: str, until: int, inta
     }
     notify_contacts(tx, person_id, "asked", facts, cancels=case_id, until=until)
     tx.audit.record(case_id, [Note("owner_told", {"what": what, "intake_id": intake.handle})])
-
-
-def _cancel(tx: Tx, person_id: str, contact_id: str, case_id: str, until: int) -> str:
-    """A link of its own for each contact, so that the audit log knows who said stop."""
-    person = tx.people.person(person_id)
-    version = person.security_version if person else 0
-    nonce = tx.random(32)
-    prompt = Prompt(
-        tx.new_id(), "cancel", "notice", person_id, nonce, version, tx.now, until, case_id=case_id, target=contact_id
-    )
-    token = prompt_token(tx.seals.derive("prompt"), nonce)
-    tx.prompts.add(prompt, hashlib.sha256(token.encode()).digest())
-    return prompt.id

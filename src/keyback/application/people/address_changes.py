@@ -13,15 +13,16 @@ from typing import Final, Literal
 from keyback.application.notifications import account_changes
 from keyback.application.notifications.account_changes import masked, notify_account_change, trusted
 from keyback.application.notifications.notify import username_of
+from keyback.application.notifications.stop_link import stop_link
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Job, Tx
-from keyback.domain.challenges.prompt import Prompt, prompt_token
+from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.people.addresses import AddressChange
 from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.recovery.events import Note
 from keyback.domain.tokens import token_digest
 
-PROOF: Final = "address"  # of the prompts behind these links; their `handle` is the contact that was told
+METHOD: Final = "address"  # of the challenges behind these links; their `handle` is the contact that was told
 LETTER: Final = "moving"
 RECORDS: Final = Origin("", "")  # nobody's browser: the company's records
 
@@ -52,7 +53,7 @@ def notify_address_changes(tx: Tx, changes: Sequence[AddressChange]) -> None:
     told = [(c, what) for c in changes if (what := said(c, tx.now))]
     ids = sorted({c.new.person_id for c, _ in told})
     people, contacts, accounts = tx.people.people(ids), tx.people.contacts(ids), tx.people.accounts(ids)
-    prompts: list[tuple[Prompt, bytes | None]] = []
+    links: list[Challenge] = []
     jobs: list[Job] = []
     for c, what in told:
         person = people.get(c.new.person_id)
@@ -65,26 +66,22 @@ def notify_address_changes(tx: Tx, changes: Sequence[AddressChange]) -> None:
         gone = c.new if c.kind == "removed" else c.old
         readers |= {gone.id: gone} if gone is not None else {}
         for reader in readers.values():
-            prompt = _link(tx, person, c.new, reader, what)
-            prompts += [(prompt, token_digest(prompt_token(tx.seals.derive("prompt"), prompt.nonce)))] if prompt else []
-            jobs.append(_letter(tx, person, accounts.get(person.id, ()), c, what, reader, prompt))
-    tx.prompts.add_many(prompts)
+            link = _link(tx, person, c.new, reader, what)
+            links += [link] if link else []
+            jobs.append(_letter(tx, person, accounts.get(person.id, ()), c, what, reader, link))
+    tx.challenges.issue(links)
     tx.outbox.put(jobs)
 
 
-def _link(tx: Tx, person: Person, new: Contact, reader: Contact, what: str) -> Prompt | None:
+def _link(tx: Tx, person: Person, new: Contact, reader: Contact, what: str) -> Challenge | None:
     """Of what waits, the link that refuses it; of what has happened, the one that locks the account."""
     if not trusted(reader, tx.now):
         return None
     until = new.usable_from
-    proof, target, handle = PROOF, new.id, reader.id
-    if not _waits(what):
-        proof, target, handle = account_changes.PROOF, reader.id, ""
-        until = tx.now + (account_changes.GONE_LINK_LIFE if reader.state == "removed" else account_changes.LINK_LIFE)
-    return Prompt(
-        tx.new_id(), "cancel", proof, person.id, tx.random(32), person.security_version, tx.now, until,
-        target=target, handle=handle,
-    )  # fmt: skip
+    if _waits(what):
+        return stop_link(tx, person, METHOD, until, target=new.id, handle=reader.id)
+    until = tx.now + (account_changes.GONE_LINK_LIFE if reader.state == "removed" else account_changes.LINK_LIFE)
+    return stop_link(tx, person, account_changes.METHOD, until, target=reader.id)
 
 
 def _waits(what: str) -> bool:
@@ -98,11 +95,11 @@ def _letter(
     c: AddressChange,
     what: str,
     reader: Contact,
-    prompt: Prompt | None,
+    link: Challenge | None,
 ) -> Job:
     own = [a.username for a in accounts if not a.provider] or [a.username for a in accounts]
     # Texts for phones have one form for all that changes; without a link there is nothing to refuse by.
-    letter = LETTER if _waits(what) and prompt is not None and reader.channel == "mail" else account_changes.LETTER
+    letter = LETTER if _waits(what) and link is not None and reader.channel == "mail" else account_changes.LETTER
     body = {
         "letter": letter,
         "person": person.id,
@@ -114,7 +111,7 @@ def _letter(
         "detail": masked(c.new),
         "source": "",
         "device": "",
-    } | ({"prompt": prompt.id} if prompt else {})
+    } | ({"prompt": link.id} if link else {})
     return Job(tx.new_id(), "mail", body, tx.now, tx.now + account_changes.LETTER_LIFE)
 
 
@@ -138,10 +135,10 @@ class Moving:
     username: str = ""
 
 
-def notice(tx: Tx, token: str) -> Prompt | None:
-    """The prompt behind the link of a notice about an address."""
-    p = tx.prompts.by_link(token_digest(token)) if token else None
-    return p if p is not None and (p.purpose, p.proof) == ("cancel", PROOF) else None
+def notice(tx: Tx, token: str) -> Challenge | None:
+    """The challenge behind the link of a notice about an address."""
+    p = tx.challenges.by_link(token_digest(token)) if token else None
+    return p if p is not None and (p.purpose, p.method) == ("cancel", METHOD) else None
 
 
 def look(tx: Tx, token: str) -> Moving:
@@ -169,7 +166,7 @@ def refuse_by_link(tx: Tx, token: str, origin: Origin) -> bool:
     if p is None:
         return False
     tx.people.lock(p.person_id)
-    if look(tx, token).problem or not tx.prompts.end(p.id, "used"):
+    if look(tx, token).problem or not tx.challenges.end(p.id, "used"):
         return False
     return refuse(tx, p.target, origin, by=p.handle) is not None
 
@@ -187,7 +184,7 @@ def refuse(tx: Tx, contact_id: str, origin: Origin, by: str = "") -> Contact | N
     tx.people.lock(c.person_id)  # an import may be about to write them
     gone = tx.contacts.refuse(contact_id)
     if gone is not None:
-        tx.prompts.end_where("stopped", target=gone.id)
+        tx.challenges.end_where("stopped", target=gone.id)
         data: dict[str, object] = {"contact": gone.id, "by": by}
         notify_account_change(tx, gone.person_id, "mail_refused", origin, detail=masked(gone), data=data)
     return gone
@@ -206,7 +203,7 @@ def take_places(tx: Tx, limit: int = 200) -> int:
         tx.people.lock(person_id)
     done = tx.contacts.take_places(whose) if whose else []
     for new, _ in done:
-        tx.prompts.end_where("stopped", target=new.id, proof=PROOF)
+        tx.challenges.end_where("stopped", target=new.id, method=METHOD)
         tx.people.bump_security(new.person_id)
     notify_address_changes(
         tx, [AddressChange("moved" if new.role == "primary" else "added", new, old) for new, old in done]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, runtime_checkable
 
-from keyback.domain.challenges.prompt import Prompt
+from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.people.factor import Factor, SavedCode
 from keyback.domain.people.person import Contact, Person
 from keyback.domain.policy.rules import ProofClass
@@ -64,10 +64,10 @@ class PendingChallenge:
     """A live question with all that its answer is judged by.
 
     Args:
-        key: derived for prompts, by the key that the prompt was made under.
+        key: what its code and link are derived from (`key_purpose`).
     """
 
-    prompt: Prompt
+    challenge: Challenge
     holder: Enrolments
     target: Target
     key: bytes = field(repr=False)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
+from keyback.application.ports.challenges import Challenges
 from keyback.application.ports.enrolment_storage import (
     AllPeople,
     Contacts,
@@ -17,7 +18,6 @@ from keyback.application.ports.enrolment_storage import (
     Factors,
     Failures,
     Happened,
-    Prompts,
 )
 from keyback.application.ports.imports import Imported as Imported
 from keyback.application.ports.imports import ImportedAccount as ImportedAccount
@@ -25,7 +25,6 @@ from keyback.application.ports.imports import ImportResult as ImportResult
 from keyback.application.ports.outages import StorageDown as StorageDown
 from keyback.application.ports.outages import StorageFull as StorageFull
 from keyback.application.ports.outages import StorageUnsure as StorageUnsure
-from keyback.domain.challenges.challenge import Challenge, Ending
 from keyback.domain.people.addresses import AddressChange
 from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.policy.rules import Journey
@@ -234,33 +233,6 @@ class Cases(Protocol):
     def last_recovery(self, person_id: str) -> int | None: ...
 
 
-class Challenges(Protocol):
-    def add(self, challenges: Sequence[Challenge], key_id: str, digests: Sequence[tuple[bytes, bytes]]) -> None: ...
-    def by_link(self, digest: bytes, *, lock: bool = False) -> Challenge | None: ...
-    def by_stop(self, digest: bytes) -> Challenge | None: ...
-    def many(self, ids: Sequence[str]) -> Mapping[str, Challenge]: ...
-    def of_intake(self, handle: str) -> Sequence[Challenge]: ...
-    def key_id(self, challenge_id: str) -> str: ...
-    def key_ids(self, ids: Sequence[str]) -> Mapping[str, str]: ...
-    def end(self, challenge_id: str, ending: Ending) -> bool:
-        """`UPDATE … WHERE ended IS NULL`: True for exactly one caller."""
-        ...
-
-    def live_of(self, case_id: str) -> Sequence[Challenge]:
-        """Those of a case that have neither ended nor expired."""
-        ...
-
-    def end_of(self, handle: str, ending: Ending, person_id: str = "") -> None:
-        """Ends what is live of one request, of one person where one is named."""
-        ...
-
-    def fetch(self, challenge_id: str) -> bool:
-        """`UPDATE … WHERE fetched_at IS NULL`: True once for each."""
-        ...
-
-    def end_all(self, case_ids: Sequence[str], ending: Ending) -> None: ...
-
-
 class Counters(Protocol):
     def add(self, keys: Sequence[str]) -> Mapping[str, Count]:
         """Counts one for each key in one statement each and gives the new counts."""
@@ -357,8 +329,6 @@ class Tx(Protocol):
     def devices(self) -> Devices: ...
     @property
     def failures(self) -> Failures: ...
-    @property
-    def prompts(self) -> Prompts: ...
     @property
     def audit(self) -> Audit: ...
     @property

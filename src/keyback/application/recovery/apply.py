@@ -14,6 +14,7 @@ from keyback.application.ports.storage import Database, Job, StorageDown, Tx
 from keyback.application.recovery import aftercare
 from keyback.application.recovery.new_password import PURPOSE
 from keyback.application.throttling import password_attempts
+from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Account
 from keyback.domain.recovery import case as dc
@@ -155,6 +156,6 @@ def give_up(tx: Tx, limit: int = 100) -> int:
             tx.cases.act(case, dc.decide(case, command, tx.now))
         except Refusal:
             continue
-        tx.challenges.end_all([case.id], "used")
+        tx.challenges.end_where("used", case_id=case.id, method=EMAIL_LINK)
         n += 1
     return n

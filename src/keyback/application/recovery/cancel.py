@@ -9,6 +9,7 @@ from keyback.application.notifications.notify import notify_contacts
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery.mailed_link import LinkView, lock_rows, stop_view_of, view_of
 from keyback.domain import tokens
+from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.errors import Refusal
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.events import Note
@@ -19,7 +20,7 @@ def stop_by_requester(tx: Tx, handle: str) -> None:
     intake = tx.intakes.get(handle, lock=True)
     if intake is None or not tx.intakes.stop(handle):
         return
-    mailed = tx.challenges.of_intake(handle)
+    mailed = tx.challenges.issued(handle, EMAIL_LINK)
     for case_id in sorted({c.case_id for c in mailed}):
         lock_rows(tx, handle, case_id)
     for c in mailed:
@@ -28,7 +29,7 @@ def stop_by_requester(tx: Tx, handle: str) -> None:
         case = tx.cases.get(intake.case_id)
         if case and case.state in dc.STOPPABLE:
             tx.cases.act(case, dc.decide(case, dc.Cancel("requester"), tx.now))
-            tx.challenges.end_all([case.id], "stopped")
+            tx.challenges.end_where("stopped", case_id=case.id, method=EMAIL_LINK)
 
 
 def stop_by_owner(tx: Tx, token: str, held: Collection[str] = ()) -> LinkView:
@@ -42,7 +43,7 @@ def stop_by_owner(tx: Tx, token: str, held: Collection[str] = ()) -> LinkView:
         held: handles that the caller's browser holds.
     """
     digest = tokens.token_digest(token)
-    notice = tx.prompts.by_link(digest)
+    notice = tx.challenges.by_link(digest)
     if notice is not None and notice.purpose == "cancel" and notice.case_id:
         view = stop_view_of(tx, notice)
         if view.problem is None:
@@ -50,18 +51,20 @@ def stop_by_owner(tx: Tx, token: str, held: Collection[str] = ()) -> LinkView:
         return view
     c = tx.challenges.by_stop(digest) or tx.challenges.by_link(digest)
     if c is not None:
-        lock_rows(tx, c.intake_id, c.case_id)
+        lock_rows(tx, c.handle, c.case_id)
     view = view_of(tx, c, by_link=False)
     if view.problem is not None or c is None:
         return view
     case = tx.cases.get(c.case_id)
     proven = {e.handle for e in case.evidence} if case else set()
-    alone = not any(x.intake_id != c.intake_id for x in tx.challenges.live_of(c.case_id)) and not proven
-    if alone or c.intake_id in proven or not proven <= set(held):
+    alone = (
+        not any(x.handle != c.handle for x in tx.challenges.live(case_id=c.case_id, method=EMAIL_LINK)) and not proven
+    )
+    if alone or c.handle in proven or not proven <= set(held):
         cancel(tx, c.case_id, "owner")
         return view
-    tx.challenges.end_of(c.intake_id, "stopped", c.person_id)
-    tx.audit.record(c.case_id, [Note("request_stopped", {"intake_id": c.intake_id, "by": "owner"})])
+    tx.challenges.end_where("stopped", handle=c.handle, person_id=c.person_id, method=EMAIL_LINK)
+    tx.audit.record(c.case_id, [Note("request_stopped", {"intake_id": c.handle, "by": "owner"})])
     notify_contacts(tx, c.person_id, "stopped", {"at": tx.now, "by": "owner"})
     return view
 
@@ -77,6 +80,5 @@ def cancel(tx: Tx, case_id: str, by: Literal["owner", "operator"], reason: str =
         raise Refusal("not_found")
     tx.people.lock(case.person_id)
     tx.cases.act(case, dc.decide(case, dc.Cancel(by, reason), tx.now))
-    tx.challenges.end_all([case.id], "stopped")
-    tx.prompts.end_where("stopped", case_id=case.id)
+    tx.challenges.end_where("stopped", case_id=case.id)
     notify_contacts(tx, case.person_id, "stopped", {"at": tx.now, "by": by})

@@ -52,7 +52,7 @@ def fetch(tx: Tx, token: str, handle: str) -> bool:
     if c is None or not can_fetch(c, tx.now):
         return False
     intake = tx.intakes.get(handle, lock=True)
-    contact = tx.contacts.many([c.contact_id]).get(c.contact_id)
+    contact = tx.contacts.many([c.target]).get(c.target)
     if intake is None or intake.case_id is not None or not own_request(tx, [handle]):
         return False
     if contact is None or contact.state != "confirmed" or contact.person_id != c.person_id:

@@ -9,6 +9,7 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from keyback.application.challenges.issue import draft
 from keyback.application.notifications.notify import tell_asked, username_of
 from keyback.application.origin import device_words
 from keyback.application.ports.proofs import Enrolments, Proof, Target
@@ -17,8 +18,7 @@ from keyback.application.recovery.methods import SHOWN, holder_of, may_ask, nonc
 from keyback.application.recovery.resolve import join
 from keyback.application.throttling.fairness import behind
 from keyback.application.throttling.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
-from keyback.domain import tokens
-from keyback.domain.challenges.prompt import ChallengeRequest, Prompt, prompt_token
+from keyback.domain.challenges.challenge import RECOVERY_CONTACT, Challenge, ChallengeRequest
 from keyback.domain.errors import Refusal
 from keyback.domain.policy.rules import Policy
 from keyback.domain.recovery import case as dc
@@ -57,7 +57,7 @@ def issue_requested(
     Args:
         whole: mails that may be asked for in the whole installation.
     """
-    wants = tx.prompts.claim_wants(limit)
+    wants = tx.challenges.claim_requests(limit)
     wishes = _wishes(tx, wants, proofs, policy)
     asks = [w.ask for w in wishes if w.ask is not None]
     if not asks:
@@ -75,8 +75,8 @@ def _wishes(tx: Tx, wants: Sequence[ChallengeRequest], proofs: Mapping[str, Proo
     out: list[_Request] = []
     for want in wants:
         intake = tx.intakes.get(want.handle)
-        proof = proofs.get(want.proof)
-        if intake is None or proof is None or not policy.takes(want.proof):
+        proof = proofs.get(want.method)
+        if intake is None or proof is None or not policy.takes(want.method):
             continue
         if intake.state == "stopped" or (intake.expires_at <= tx.now and not intake.case_id):
             continue
@@ -127,55 +127,44 @@ def _put(tx: Tx, w: _Request, quota: MailQuota | None) -> None:
         with contextlib.suppress(Refusal):
             tx.cases.act(case, dc.decide(case, dc.WithholdMail(intake.handle), tx.now))
         return  # what was sent before stays good
-    for old in tx.prompts.asked(intake.handle, proof.name):
+    for old in tx.challenges.issued(intake.handle, proof.name):
         if old.person_id == match.person.id and old.ended is None:
-            tx.prompts.end(old.id, "replaced")  # a newer code overwrites the older one (O-M2)
+            tx.challenges.end(old.id, "replaced")  # a newer code overwrites the older one (O-M2)
     for target in targets:
-        prompt = Prompt(
-            id=tx.new_id(),
-            purpose="recovery",
-            proof=proof.name,
-            person_id=match.person.id,
-            # Where a message carries a secret, every message has its own.
-            nonce=nonce_for(tx.seals, want) if proof.name in SHOWN else tx.random(32),
-            security_version=match.person.security_version,
-            created_at=tx.now,
-            expires_at=tx.now + proof.life_ms,
-            handle=intake.handle,
-            case_id=case.id,
-            target=target.id,
-        )
+        # Where a message carries a secret, every message has its own.
+        nonce = nonce_for(tx.seals, want) if proof.name in SHOWN else b""
+        new = draft(
+            tx, match.person, "recovery", proof.name, proof.life_ms, target=target.id, handle=intake.handle,
+            case_id=case.id, nonce=nonce,
+        )  # fmt: skip
         sent = dc.SendChallenge(
-            prompt.id, intake.handle, target.id, source=intake.source, device=device_words(intake.agent)
+            new.id, intake.handle, target.id, source=intake.source, device=device_words(intake.agent)
         )
         try:
             happened = dc.decide(case, sent, tx.now)
         except Refusal:
             return
         case = tx.cases.act(case, happened)
-        token = prompt_token(
-            tx.seals.derive("prompt"), prompt.nonce + prompt.id.encode()
-        )  # two people may share a nonce
-        tx.prompts.add(prompt, tokens.token_digest(token) if proof.name == "recovery_contact" else None)
+        tx.challenges.issue([new])
         if proof.kind == "contact":
-            tell_asked(tx, match.person.id, "helper_asked", case.id, prompt.expires_at, intake)
+            tell_asked(tx, match.person.id, "helper_asked", case.id, new.expires_at, intake)
         if w.ask is not None:
-            _send(tx, prompt, intake, proof, match.person.name, w.ask.asker)
+            _send(tx, new, intake, proof, match.person.name, w.ask.asker)
 
 
-def _send(tx: Tx, prompt: Prompt, intake: Intake, proof: Proof, person_name: str, asker: Asker) -> None:
+def _send(tx: Tx, new: Challenge, intake: Intake, proof: Proof, person_name: str, asker: Asker) -> None:
     body = {
         "asker": asker,
-        "letter": "vouch" if proof.name == "recovery_contact" else LETTERS[proof.carrier],
-        "person": prompt.person_id,
-        "contact": prompt.target,
-        "prompt": prompt.id,
+        "letter": "vouch" if proof.name == RECOVERY_CONTACT else LETTERS[proof.carrier],
+        "person": new.person_id,
+        "contact": new.target,
+        "prompt": new.id,
         "purpose": "recovery",
-        "username": username_of(tx, prompt.person_id),
+        "username": username_of(tx, new.person_id),
         "person_name": person_name,
         "asked_at": intake.asked_at,
         "source": intake.source,
         "device": device_words(intake.agent),
     }
     turn = behind(intake.asked_at, intake.turn, tx.now) if asker == "stranger" else tx.now
-    tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, prompt.expires_at, turn=turn)])
+    tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, new.expires_at, turn=turn)])

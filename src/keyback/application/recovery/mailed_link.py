@@ -18,8 +18,7 @@ from keyback.application.recovery.evidence import Here
 from keyback.application.throttling import duplicate_answers, proof_attempts
 from keyback.domain import tokens
 from keyback.domain.challenges import challenge as ch
-from keyback.domain.challenges.challenge import Challenge
-from keyback.domain.challenges.prompt import Prompt
+from keyback.domain.challenges.challenge import EMAIL_LINK, Challenge
 from keyback.domain.challenges.typed import digits
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import channel_of
@@ -31,7 +30,6 @@ from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
 
 Problem = Literal["expired", "used", "replaced", "overtaken", "broken", "stopped", "wrong_number"]
 CodeAnswer = Literal["accepted", "done", "wrong_code", "no_tries", "not_a_code"]
-LINK = "email_link"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +58,7 @@ def look_at_stop(tx: Tx, token: str, *, by_link: bool = False) -> LinkView:
         by_link: the token may also be the recovery link of the same mail, whose page leads here.
     """
     digest = tokens.token_digest(token)
-    notice = tx.prompts.by_link(digest)
+    notice = tx.challenges.by_link(digest)
     if notice is not None and notice.purpose == "cancel" and notice.case_id:
         return stop_view_of(tx, notice)
     mailed = tx.challenges.by_stop(digest) or (tx.challenges.by_link(digest) if by_link else None)
@@ -70,7 +68,7 @@ def look_at_stop(tx: Tx, token: str, *, by_link: bool = False) -> LinkView:
 def view_of(tx: Tx, c: Challenge | None, *, by_link: bool) -> LinkView:
     if c is None:
         return LinkView("broken")
-    intake = tx.intakes.get(c.intake_id)
+    intake = tx.intakes.get(c.handle)
     return LinkView(
         problem=_problem(tx, c) if by_link else _stop_problem(tx, c),
         challenge=c,
@@ -78,12 +76,12 @@ def view_of(tx: Tx, c: Challenge | None, *, by_link: bool) -> LinkView:
         asked_at=intake.asked_at if intake else c.created_at,
         source=intake.source if intake else "",
         agent=intake.agent if intake else "",
-        handle=c.intake_id,
+        handle=c.handle,
         journey=intake.journey if intake else "password",
     )
 
 
-def stop_view_of(tx: Tx, notice: Prompt) -> LinkView:
+def stop_view_of(tx: Tx, notice: Challenge) -> LinkView:
     case = tx.cases.get(notice.case_id)
     contact = tx.contacts.many([notice.target]).get(notice.target)
     over = notice.ended is not None or notice.expires_at <= tx.now
@@ -105,8 +103,8 @@ def _problem(tx: Tx, c: Challenge) -> Problem | None:
     if case is not None and case.state == State.CANCELLED:
         return "stopped"  # whatever else happened to the link before
     if c.ended is not None:
-        return c.ended if c.ended != "spent" else "replaced"
-    if tx.now >= c.link_expires_at:
+        return "replaced" if c.ended == "spent" or c.ended == "refused" else c.ended
+    if tx.now >= c.expires_at:
         return "expired"
     person = tx.people.person(c.person_id)
     if person is None or person.state != "active" or person.security_version != c.security_version:
@@ -120,7 +118,7 @@ def _stop_problem(tx: Tx, c: Challenge) -> Problem | None:
     case = tx.cases.get(c.case_id)
     if case is None or case.state not in dc.STOPPABLE:
         return "stopped" if case and case.state == State.CANCELLED else "used"
-    mine = (x for x in tx.challenges.of_intake(c.intake_id) if x.person_id == c.person_id)
+    mine = (x for x in tx.challenges.issued(c.handle, EMAIL_LINK) if x.person_id == c.person_id)
     if not case.evidence and any(x.ended == "stopped" for x in mine):
         return "stopped"  # this request alone; while somebody has proven something, its owner may still stop it all
     return None
@@ -142,16 +140,16 @@ def accept_link(tx: Tx, token: str, *, held: bool, number: int | None, here: Her
     """
     c = tx.challenges.by_link(tokens.token_digest(token))
     if c is not None:
-        lock_rows(tx, c.intake_id, c.case_id)
+        lock_rows(tx, c.handle, c.case_id)
         c = tx.challenges.by_link(tokens.token_digest(token), lock=True)
     view = view_of(tx, c, by_link=True)
     if view.problem is not None or c is None:
         return view
-    if not held and number != number_for(tx.seals, c.intake_id):
+    if not held and number != number_for(tx.seals, c.handle):
         if number is None:
             raise Refusal("number_needed")
         # Those of others who share the mailbox too: the number is one, and nobody gets a second guess at it.
-        tx.challenges.end_of(c.intake_id, "wrong_number")
+        tx.challenges.end_where("wrong_number", handle=c.handle, method=EMAIL_LINK)
         tx.audit.record(c.case_id, [Note("proof_refused", {"challenge_id": c.id, "reason": "wrong_number"})])
         return LinkView("wrong_number", c, view.username, view.asked_at, view.source, view.agent, view.handle)
     if not _accept(tx, c, "same_browser" if held else "number", here):
@@ -168,13 +166,13 @@ def lock_rows(tx: Tx, handle: str, case_id: str | None) -> None:
 
 def _accept(tx: Tx, c: Challenge, how: str, here: Here) -> bool:
     """Ends the challenge as used and those of other requests with it, and adds the evidence; True for one caller."""
-    case, intake = tx.cases.get(c.case_id), tx.intakes.get(c.intake_id)
-    contact = tx.contacts.many([c.contact_id]).get(c.contact_id)
+    case, intake = tx.cases.get(c.case_id), tx.intakes.get(c.handle)
+    contact = tx.contacts.many([c.target]).get(c.target)
     if case is None or intake is None or contact is None or not tx.challenges.end(c.id, "used"):
         return False
     channel = channel_of(contact, tx.people.contacts([c.person_id]).get(c.person_id, ()))
-    tx.challenges.end_all([case.id], "overtaken")
-    evidence.add(tx, case, "email_link", channel, c.id, intake, here, how, contact)
+    tx.challenges.end_where("overtaken", case_id=case.id, method=EMAIL_LINK)
+    evidence.add(tx, case, EMAIL_LINK, channel, c.id, intake, here, how, contact)
     proof_attempts.reset(tx, "code", c.person_id)
     return True
 
@@ -193,7 +191,7 @@ async def try_code(db: Database, handle: str, typed: str, here: Here) -> tuple[C
     code = digits(typed, ch.CODE_DIGITS)
     if code is None:
         return "not_a_code", await db.read(lambda tx: _left(tx, handle))
-    key = duplicate_answers.key_of(db, LINK, handle, answer=code)
+    key = duplicate_answers.key_of(db, EMAIL_LINK, handle, answer=code)
     (answer, left), again = await duplicate_answers.first(
         key, lambda: _try_code(db, handle, code, here), lambda found: found[0] == "accepted"
     )
@@ -229,12 +227,12 @@ def _count(tx: Tx, handle: str, origin: Origin) -> _Counted | None:
     intake = tx.intakes.get(handle)
     if intake is None or intake.expires_at <= tx.now:
         raise Refusal("not_found")
-    if evidence.shown(tx, intake, LINK):
+    if evidence.shown(tx, intake, EMAIL_LINK):
         return None
     tries = tx.intakes.count_try(handle, TRIES_SHOWN)
     if tries is None:
         return _Counted(None)
-    people = frozenset(c.person_id for c in tx.challenges.of_intake(handle) if c.ended is None)
+    people = frozenset(c.person_id for c in tx.challenges.issued(handle, EMAIL_LINK) if c.ended is None)
     over = proof_attempts.count(tx, "code", people, intake.subject.hex(), origin)
     return _Counted(TRIES_SHOWN - tries, people, over)
 
@@ -243,23 +241,22 @@ def _compare(tx: Tx, handle: str, code: str, counted: _Counted, here: Here) -> C
     """Second transaction: compares with every live code of this handle, in constant time each."""
     right: Challenge | None = None
     intake = tx.intakes.get(handle, lock=True)
-    if intake is not None and evidence.shown(tx, intake, LINK):
+    if intake is not None and evidence.shown(tx, intake, EMAIL_LINK):
         tx.intakes.give_try_back(handle)
         proof_attempts.take_back(tx, "code", counted.people - counted.over, intake.subject.hex(), here.origin)
         return "done"
-    mailed = tx.challenges.of_intake(handle)
-    key_ids = tx.challenges.key_ids([c.id for c in mailed])  # asked for ghosts too: the same statements for all
+    mailed = tx.challenges.issued(handle, EMAIL_LINK)
     for c in mailed:
-        if key_ids[c.id] not in tx.seals.ids:
+        if c.key_id not in tx.seals.ids:
             continue  # its key was taken out of the ring, so nothing can be right any more
-        key = tx.seals.derive("challenge", key_ids[c.id])
+        key = tx.seals.derive(ch.key_purpose(c.method), c.key_id)
         same = hmac.compare_digest(ch.mail_code(key, c.nonce).encode(), code.encode())
         # What follows is asked for the right code only, so a wrong one costs the same for every handle.
-        if same and tx.now < c.code_expires_at and c.person_id not in counted.over and _problem(tx, c) is None:
+        if same and tx.now < c.code_until and c.person_id not in counted.over and _problem(tx, c) is None:
             right = c
     if right is not None and _accept(tx, right, "code", here):
         return "accepted"
-    tx.audit.record(handle, [Note("proof_refused", {"proof": "email_link", "reason": "wrong_code"})])
+    tx.audit.record(handle, [Note("proof_refused", {"proof": EMAIL_LINK, "reason": "wrong_code"})])
     return "wrong_code"
 
 
@@ -276,8 +273,8 @@ def renew(tx: Tx, token: str) -> str | None:
     c = tx.challenges.by_link(tokens.token_digest(token))
     if c is None or c.ended in ("wrong_number", "stopped"):
         return None  # its reader said that it was not them, or was told a number that was wrong
-    tx.intakes.ask_again(c.intake_id, tx.now - RESEND_AFTER)
-    return c.intake_id
+    tx.intakes.ask_again(c.handle, tx.now - RESEND_AFTER)
+    return c.handle
 
 
 def number_for(seals: Seals, handle: str) -> int:

@@ -23,7 +23,7 @@ from keyback.application.recovery.start import INTAKE_LIFE
 from keyback.application.showing import Fits
 from keyback.application.signin import step_up
 from keyback.application.throttling import duplicate_answers, proof_attempts
-from keyback.domain.challenges.prompt import ChallengeRequest, Prompt
+from keyback.domain.challenges.challenge import RECOVERY_CONTACT, Challenge, ChallengeRequest, key_purpose
 from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import Ages, living
 from keyback.domain.people.factor import NEVER, SavedCode
@@ -103,28 +103,28 @@ def ask(tx: Tx, handle: str, proof: Proof, target: str = "") -> bool:
     wait = RESEND_AFTER if proof.carrier else 0
     target = target if target.isascii() and target.isprintable() else ""
     want = ChallengeRequest(handle, proof.name, tx.now, tx.now + INTAKE_LIFE, target[:22])
-    return tx.prompts.want(want, tx.now - wait)
+    return tx.challenges.request(want, tx.now - wait)
 
 
 def nonce_for(seals: Seals, want: ChallengeRequest) -> bytes:
     """The nonce of what a page shows itself, such as a WebAuthn challenge: known before anybody looks up whether the
     page is about somebody, so that it is there for everybody (W-6)."""
-    return _nonce(seals.derive("prompt"), want)
+    return _nonce(seals.derive(key_purpose(want.method)), want)
 
 
 def _nonce(key: bytes, want: ChallengeRequest) -> bytes:
     # The digits for a colleague stay when they are sent again: a withheld letter leaves the old ones good, and a page
     # whose digits change for nobody only would tell who exists (A3).
-    sends = 0 if want.proof == "recovery_contact" else want.sends
-    seed = f"{want.handle}/{want.proof}/{sends}".encode()
+    sends = 0 if want.method == RECOVERY_CONTACT else want.sends
+    seed = f"{want.handle}/{want.method}/{sends}".encode()
     return hmac.digest(key, b"shown\0" + seed, hashlib.sha256)
 
 
 def stand_in(seals: Seals, want: ChallengeRequest) -> PendingChallenge:
     """A question that is put to nobody: a page shows it where the worker found nobody, or is not done yet."""
     nobody = Person("", "", "en", "standard", "active")
-    prompt = Prompt("", "recovery", want.proof, "", nonce_for(seals, want), 0, want.asked_at, want.expires_at)
-    return PendingChallenge(prompt, Enrolments(nobody), Target("", ""), seals.derive("prompt"))
+    shown = Challenge("", "recovery", want.method, "", nonce_for(seals, want), 0, want.asked_at, want.expires_at)
+    return PendingChallenge(shown, Enrolments(nobody), Target("", ""), seals.derive(key_purpose(want.method)))
 
 
 def on_page(
@@ -132,7 +132,7 @@ def on_page(
 ) -> list[PendingChallenge]:
     """What a page shows of its question: the newest, also while the worker has not put it yet. What a message carried
     stays good where a further one is withheld."""
-    newest = [a for a in asked if proof.carrier or a.prompt.nonce == _nonce(a.key, want)]
+    newest = [a for a in asked if proof.carrier or a.challenge.nonce == _nonce(a.key, want)]
     return newest or [stand_in(seals, want)]
 
 
@@ -157,8 +157,8 @@ async def answer(
     """Takes an answer. A wrong one costs the same statements where the page is about one person and about nobody.
 
     Args:
-        only: id of the one prompt that is answered, where it came by a link of its own; somebody else than the person
-            answers then, in another browser.
+        only: id of the one challenge that is answered, where it came by a link of its own; somebody else than the
+            person answers then, in another browser.
         fits: whether the question that waits (`question`) is the one that was shown; None where no page did.
 
     Returns:
@@ -188,7 +188,7 @@ async def _answer(
     if counted.left is None:
         return "no_tries", 0, None
     asked, now = await db.read(lambda tx: (_asked(tx, handle, proof, counted.over), tx.now))
-    asked = [a for a in asked if only in ("", a.prompt.id)]
+    asked = [a for a in asked if only in ("", a.challenge.id)]
     verdict = await proof.verify(asked, typed[:8192], now)
     text, new = await step_up.instead(proof, verdict)
     code = await db.write(lambda tx: _take(tx, handle, proof, verdict, here, counted, new, "number" if only else ""))
@@ -212,8 +212,8 @@ class _Counted:
     shown: int = 0
 
 
-def _live(tx: Tx, handle: str, name: str) -> list[Prompt]:
-    return [p for p in tx.prompts.asked(handle, name) if p.ended is None and p.expires_at > tx.now]
+def _live(tx: Tx, handle: str, name: str) -> list[Challenge]:
+    return [p for p in tx.challenges.issued(handle, name) if p.waits(tx.now)]
 
 
 def _count(tx: Tx, handle: str, proof: Proof, origin: Origin, fits: Fits | None) -> _Counted | None:
@@ -227,7 +227,7 @@ def _count(tx: Tx, handle: str, proof: Proof, origin: Origin, fits: Fits | None)
         return None
     if fits is not None and not _still(tx, handle, proof, fits):
         raise Refusal("wrong_state")
-    tries = tx.prompts.count_try(handle, name, TRIES_SHOWN)
+    tries = tx.challenges.count_try(handle, name, TRIES_SHOWN)
     if tries is None:
         return _Counted(None)
     live = _live(tx, handle, name)
@@ -238,15 +238,15 @@ def _count(tx: Tx, handle: str, proof: Proof, origin: Origin, fits: Fits | None)
     return _Counted(TRIES_SHOWN - tries, people, over, shown)
 
 
-def _question(tx: Tx, prompt: Prompt) -> str:
-    """Which question a prompt asks: another one after each right answer (`proofs.security_questions`)."""
-    factor = tx.factors.get(prompt.target)
-    return hashlib.sha256(f"{prompt.target}/{factor.used_at if factor else 0}".encode()).hexdigest()[:16]
+def _question(tx: Tx, asked: Challenge) -> str:
+    """Which question a challenge asks: another one after each right answer (`proofs.security_questions`)."""
+    factor = tx.factors.get(asked.target)
+    return hashlib.sha256(f"{asked.target}/{factor.used_at if factor else 0}".encode()).hexdigest()[:16]
 
 
 def _still(tx: Tx, handle: str, proof: Proof, fits: Fits) -> bool:
     """Whether a page's question is the one that a form was drawn for; as many statements for nobody."""
-    want = next((w for w in tx.prompts.wanted(handle) if w.proof == proof.name), None)
+    want = next((w for w in tx.challenges.requested(handle) if w.method == proof.name), None)
     asked = asked_now(tx, handle, proof)
     return want is None or fits(question(tx.seals, want, proof, asked))
 
@@ -256,15 +256,16 @@ def _asked(tx: Tx, handle: str, proof: Proof, spent: frozenset[str]) -> list[Pen
     # Each person once, however much they have; nobody's rows where the page is about nobody: as many statements.
     people = {i: _look_up(tx, i) for i in dict.fromkeys(p.person_id for p in live) or ("",)}
     out: list[PendingChallenge] = []
-    for prompt in live:
-        person, holder = people[prompt.person_id]
-        if person is None or person.state != "active" or person.security_version != prompt.security_version:
+    for c in live:
+        person, holder = people[c.person_id]
+        if person is None or person.state != "active" or person.security_version != c.security_version:
             continue
-        if person.id in spent or prompt.key_id not in tx.seals.ids:
+        if person.id in spent or c.key_id not in tx.seals.ids:
             continue
-        target = next((t for t in proof.targets(holder) if t.id == prompt.target), None)
+        target = next((t for t in proof.targets(holder) if t.id == c.target), None)
         if target is not None:
-            out.append(PendingChallenge(prompt, holder, target, tx.seals.derive("prompt", prompt.key_id)))
+            key = tx.seals.derive(key_purpose(c.method), c.key_id)
+            out.append(PendingChallenge(c, holder, target, key))
     return out
 
 
@@ -285,42 +286,42 @@ def _take(
     right = verdict.right
     intake = tx.intakes.get(handle, lock=True)
     if intake is not None and evidence.shown(tx, intake, proof.name) > counted.shown:
-        tx.prompts.give_try_back(handle, proof.name)
+        tx.challenges.give_try_back(handle, proof.name)
         proof_attempts.take_back(tx, proof.name, counted.people - counted.over, intake.subject.hex(), here.origin)
         return "done"
     if right is None or intake is None:
         if proof.name in ONE_TRY and intake is not None:
-            tx.prompts.end_where("spent", handle=handle, proof=proof.name)
+            tx.challenges.end_where("spent", handle=handle, method=proof.name)
             ask(tx, handle, proof)  # the page goes on with another one, whoever it is about
         tx.audit.record(handle, [Note("proof_refused", {"proof": proof.name, "reason": verdict.code})])
         return METHOD_ANSWERS.get(verdict.code, "wrong")
-    prompt = right.prompt
-    case, person = tx.cases.get(prompt.case_id), tx.people.person(prompt.person_id)
+    asked = right.challenge
+    case, person = tx.cases.get(asked.case_id), tx.people.person(asked.person_id)
     usable = case is not None and case.state in dc.JOINABLE and tx.now < case.expires_at
-    if case is None or person is None or not usable or person.security_version != prompt.security_version:
+    if case is None or person is None or not usable or person.security_version != asked.security_version:
         return "wrong"
-    if not tx.prompts.end(prompt.id, "used") or not _use_up(tx, prompt, verdict):
+    if not tx.challenges.end(asked.id, "used") or not _use_up(tx, asked, verdict):
         tx.audit.record(case.id, [Note("proof_refused", {"proof": proof.name, "reason": "replayed"})])
         return "replayed"
     if proof.name in ONE_TRY:
-        tx.prompts.end_where("spent", handle=handle, proof=proof.name)
+        tx.challenges.end_where("spent", handle=handle, method=proof.name)
     if new is not None:
         tx.factors.put_codes([replace(new, id=tx.new_id(), added_at=tx.now)])
     if verdict.suspicious:
         tx.audit.record(case.id, [Note("proof_suspicious", {"proof": proof.name, "reason": verdict.suspicious})])
-    contact = tx.contacts.many([prompt.target]).get(prompt.target)
-    evidence.add(tx, case, proof.name, right.target.channel, prompt.id, intake, here, how, contact)
+    contact = tx.contacts.many([asked.target]).get(asked.target)
+    evidence.add(tx, case, proof.name, right.target.channel, asked.id, intake, here, how, contact)
     proof_attempts.reset(tx, proof.name, person.id)
     return "accepted"
 
 
-def _use_up(tx: Tx, prompt: Prompt, verdict: Verdict) -> bool:
+def _use_up(tx: Tx, asked: Challenge, verdict: Verdict) -> bool:
     """A step, count or saved code serves once; a factor that was removed meanwhile not at all."""
     if verdict.spent and not tx.factors.use_code(verdict.spent):
         return False
     if verdict.counter is not None:
-        return tx.factors.advance(prompt.target, verdict.counter)
-    if tx.factors.get(prompt.target) is not None:
-        return tx.factors.touch(prompt.target)
-    contact: Contact | None = tx.contacts.many([prompt.target]).get(prompt.target)
+        return tx.factors.advance(asked.target, verdict.counter)
+    if tx.factors.get(asked.target) is not None:
+        return tx.factors.touch(asked.target)
+    contact: Contact | None = tx.contacts.many([asked.target]).get(asked.target)
     return contact is not None and contact.state == "confirmed"

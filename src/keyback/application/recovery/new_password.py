@@ -102,8 +102,7 @@ def choose(
     command = dc.ChoosePassword(tuple(chosen), submission, handle, here.policy.loose)
     case = tx.cases.act(now_possible.case, dc.decide(now_possible.case, command, tx.now))
     tx.outbox.put(jobs)
-    tx.challenges.end_all([case_id], "used")
-    tx.prompts.end_where("used", case_id=case_id)
+    tx.challenges.end_where("used", case_id=case_id)
     tx.people.bump_security(case.person_id)
     tx.sessions.end_all(case.person_id)
     return case

@@ -14,7 +14,7 @@ from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Database, Tx
 from keyback.application.recovery import methods
 from keyback.application.recovery.evidence import Here
-from keyback.domain.challenges.prompt import Prompt
+from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.recovery.events import Note
 from keyback.domain.tokens import token_digest
 
@@ -32,35 +32,34 @@ class ConfirmationRequest:
     source: str = ""
     device: str = ""
     handle: str = ""
-    prompt_id: str = ""
+    challenge_id: str = ""
 
 
 def look(tx: Tx, token: str) -> ConfirmationRequest:
     """Reads; changes nothing, however often it is called (C5)."""
-    prompt = _prompt(tx, token)
-    if prompt is None:
+    asked = _asked(tx, token)
+    if asked is None:
         return ConfirmationRequest("broken")
-    intake, person = tx.intakes.get(prompt.handle), tx.people.person(prompt.person_id)
-    contact = tx.contacts.many([prompt.target]).get(prompt.target)
-    over = prompt.ended is not None or prompt.expires_at <= tx.now
-    if over or intake is None or person is None or contact is None or contact.state != "confirmed":
+    intake, person = tx.intakes.get(asked.handle), tx.people.person(asked.person_id)
+    contact = tx.contacts.many([asked.target]).get(asked.target)
+    if not asked.waits(tx.now) or intake is None or person is None or contact is None or contact.state != "confirmed":
         return ConfirmationRequest("over")
-    if person.security_version != prompt.security_version or intake.state == "stopped":
+    if person.security_version != asked.security_version or intake.state == "stopped":
         return ConfirmationRequest("over")
     device = device_words(intake.agent)
-    return ConfirmationRequest("", person.name, intake.asked_at, intake.source, device, prompt.handle, prompt.id)
+    return ConfirmationRequest("", person.name, intake.asked_at, intake.source, device, asked.handle, asked.id)
 
 
 def given(tx: Tx, token: str) -> str:
     """The name of whom this link vouched for already; empty where it did not."""
-    prompt = _prompt(tx, token)
-    person = tx.people.person(prompt.person_id) if prompt is not None and prompt.ended == "used" else None
+    asked = _asked(tx, token)
+    person = tx.people.person(asked.person_id) if asked is not None and asked.ended == "used" else None
     return person.name if person else ""
 
 
-def _prompt(tx: Tx, token: str) -> Prompt | None:
-    found = tx.prompts.by_link(token_digest(token)) if token else None
-    return found if found is not None and (found.purpose, found.proof) == ("recovery", PROOF) else None
+def _asked(tx: Tx, token: str) -> Challenge | None:
+    found = tx.challenges.by_link(token_digest(token)) if token else None
+    return found if found is not None and (found.purpose, found.method) == ("recovery", PROOF) else None
 
 
 async def confirm(db: Database, proof: Proof, token: str, digits: str, here: Here) -> tuple[methods.MethodAnswer, int]:
@@ -73,16 +72,16 @@ async def confirm(db: Database, proof: Proof, token: str, digits: str, here: Her
     if plea.problem:
         return "done" if name else "wrong", 0
     code, left, _ = await methods.answer(
-        db, proof, plea.handle, f"confirm:{STATEMENT}:{digits[:16]}", here, only=plea.prompt_id
+        db, proof, plea.handle, f"confirm:{STATEMENT}:{digits[:16]}", here, only=plea.challenge_id
     )
     return code, left
 
 
 def refuse(tx: Tx, token: str) -> bool:
     """The contact does not vouch; True if there was still something to refuse."""
-    prompt = _prompt(tx, token)
-    if prompt is None or not tx.prompts.end(prompt.id, "refused"):
+    asked = _asked(tx, token)
+    if asked is None or not tx.challenges.end(asked.id, "refused"):
         return False
-    data = {"proof": PROOF, "reason": "contact_refused", "contact": prompt.target}
-    tx.audit.record(prompt.case_id, [Note("proof_refused", data)])
+    data = {"proof": PROOF, "reason": "contact_refused", "contact": asked.target}
+    tx.audit.record(asked.case_id, [Note("proof_refused", data)])
     return True

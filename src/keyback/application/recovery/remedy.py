@@ -14,6 +14,7 @@ from keyback.application.notifications.account_changes import notify_account_cha
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here
+from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.policy.rules import Journey
@@ -67,8 +68,8 @@ def close_case(
 ) -> None:
     """The end of a recovery that sets no password: nothing that was pending is good for anything any more (C17)."""
     tx.cases.act(o.case, dc.decide(o.case, dc.Remedy(what, handle, here.policy.loose), tx.now))
-    tx.challenges.end_all([o.case.id], "used")
-    tx.prompts.end_where("stopped", person_id=o.person.id)
+    tx.challenges.end_where("used", case_id=o.case.id, method=EMAIL_LINK)
+    tx.challenges.end_where("stopped", person_id=o.person.id, but=EMAIL_LINK)
     tx.people.bump_security(o.person.id)
     tx.sessions.end_all(o.person.id)
     notify_account_change(tx, o.person.id, what, here.origin, detail=detail, also=also, data={"case": o.case.id})

@@ -39,7 +39,7 @@ def start_app(tx: Tx, app: EnrolsApp, handle: str, here: Here) -> str:
     o = open_recovery(tx, handle, here, "second_factor")
     for old in tx.factors.of_person(o.person.id, states=("pending",)):
         tx.factors.turn(old.id, "pending", "removed")
-    tx.prompts.end_where("replaced", handle=handle, proof="new_passkey")  # the page shows one of the two
+    tx.challenges.end_where("replaced", handle=handle, method="new_passkey")  # the page shows one of the two
     data = {"seed": app.new_seed(tx.random(SEED_BYTES)), "handle": handle}
     until = tx.now + SETUP_LIFE + COOLING_OFF
     factor = Factor(tx.new_id(), o.person.id, "totp", "", "pending", data, added_at=tx.now, usable_from=until)
@@ -137,7 +137,7 @@ def take_away(tx: Tx, handle: str, factor_ids: Sequence[str], here: Here) -> int
         tx.people.lock(found[0].person_id)
     gone = [f for f in found if f.id in factor_ids and tx.factors.turn(f.id, "active", "removed")]
     for f in gone:
-        tx.prompts.end_where("stopped", target=f.id)
+        tx.challenges.end_where("stopped", target=f.id)
         tx.people.bump_security(f.person_id)
         tx.sessions.end_all(f.person_id)
         tx.devices.forget(f.person_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from keyback.application.challenges.issue import issue
 from keyback.application.notifications.notify import username_of
 from keyback.application.ports.storage import Job, Tx
 from keyback.application.recovery.evidence import Here
@@ -11,7 +12,7 @@ from keyback.application.recovery.remedy import OpenRecovery, close_case, open_r
 from keyback.application.showing import Fits, anything
 from keyback.application.throttling.mail_quota import Ask, may_send
 from keyback.domain import tokens
-from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt, short_code
+from keyback.domain.challenges.challenge import SHORT_LIFE, key_purpose, short_code
 from keyback.domain.errors import Refusal
 from keyback.domain.people.mail_address import read_mail_address
 from keyback.domain.people.pasted import pasted
@@ -26,7 +27,7 @@ def other_mailboxes(tx: Tx, person_id: str) -> tuple[Contact, ...]:
 
 
 def start_mailbox(tx: Tx, handle: str, address: str, here: Here) -> str:
-    """Mails a code to a new address, which is used for nothing before it came back (N-R7); the prompt's id.
+    """Mails a code to a new address, which is used for nothing before it came back (N-R7); the challenge's id.
 
     Raises:
         BadInput: it cannot be a mail address.
@@ -44,40 +45,27 @@ def start_mailbox(tx: Tx, handle: str, address: str, here: Here) -> str:
         raise Refusal("too_many")
     if not tx.contacts.add(contact):
         raise Refusal("known")
-    tx.prompts.end_where("replaced", person_id=o.person.id, proof="new_mailbox")
-    prompt = Prompt(
-        id=tx.new_id(),
-        purpose="enrol",
-        proof="new_mailbox",
-        person_id=o.person.id,
-        nonce=tx.random(32),
-        security_version=o.person.security_version,
-        created_at=tx.now,
-        expires_at=tx.now + SHORT_LIFE,
-        handle=handle,
-        case_id=o.case.id,
-        target=contact.id,
-    )
-    tx.prompts.add(prompt)
+    tx.challenges.end_where("replaced", person_id=o.person.id, method="new_mailbox")
+    asked = issue(tx, o.person, "enrol", "new_mailbox", SHORT_LIFE, handle=handle, case_id=o.case.id, target=contact.id)
     body = {
         "letter": "mail_code",
         "asker": "proven",
         "person": o.person.id,
         "contact": contact.id,
-        "prompt": prompt.id,
+        "prompt": asked.id,
         "username": username_of(tx, o.person.id),
         "asked_at": tx.now,
         "source": here.origin.source[:45],
         "device": "",
     }
     if allowed == "yes":
-        tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, prompt.expires_at)])
-    return prompt.id
+        tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, asked.expires_at)])
+    return asked.id
 
 
 def waiting_mailbox(tx: Tx, handle: str) -> Contact | None:
     """The new address whose code this page waits for."""
-    live = [p for p in tx.prompts.asked(handle, "new_mailbox") if p.ended is None and p.expires_at > tx.now]
+    live = [p for p in tx.challenges.issued(handle, "new_mailbox") if p.waits(tx.now)]
     return tx.contacts.many([live[-1].target]).get(live[-1].target) if live else None
 
 
@@ -91,7 +79,7 @@ def confirm_mailbox(tx: Tx, handle: str, typed: str, here: Here, fits: Fits = an
         Refusal: as `opened`; `over` when no code is waited for, `wrong_state` when it is that of another address.
     """
     o = open_recovery(tx, handle, here, "mailbox")
-    live = [p for p in tx.prompts.asked(handle, "new_mailbox") if p.ended is None and p.expires_at > tx.now]
+    live = [p for p in tx.challenges.issued(handle, "new_mailbox") if p.waits(tx.now)]
     key = f"new_mailbox/{o.person.id}"
     new = tx.contacts.many([live[-1].target]).get(live[-1].target) if live else None
     if new is not None and not fits(new.address):
@@ -101,10 +89,10 @@ def confirm_mailbox(tx: Tx, handle: str, typed: str, here: Here, fits: Fits = an
     p = live[-1]
     digits = "".join(c for c in typed if not c.isspace() and c != "-")
     if p.key_id not in tx.seals.ids or not tokens.same(
-        short_code(tx.seals.derive("prompt", p.key_id), p.nonce), digits
+        short_code(tx.seals.derive(key_purpose(p.method), p.key_id), p.nonce), digits
     ):
         return False
-    if not tx.prompts.end(p.id, "used") or not tx.contacts.confirm(p.target, tx.now):
+    if not tx.challenges.end(p.id, "used") or not tx.contacts.confirm(p.target, tx.now):
         raise Refusal("over")
     _move(tx, o, handle, p.target, here)
     return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from keyback.application.challenges.issue import issue
 from keyback.application.enrolment import factors
 from keyback.application.ports.enrolment import EnrolsPasskey
 from keyback.application.ports.storage import Tx
@@ -16,11 +17,11 @@ from keyback.application.recovery import remedy, replace_factor
 from keyback.application.recovery.evidence import Here
 from keyback.application.showing import Fits, anything
 from keyback.application.signin import step_up
-from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
+from keyback.domain.challenges.challenge import SHORT_LIFE, Challenge
 from keyback.domain.errors import Refusal
 from keyback.domain.people.factor import COOLING_OFF, Factor
 
-PROOF = "new_passkey"  # of the prompt: not `passkey`, which is a question to those who have one
+METHOD = "new_passkey"  # of the challenge: not `passkey`, which is a question to those who have one
 
 
 def start(tx: Tx, handle: str, here: Here) -> None:
@@ -30,34 +31,21 @@ def start(tx: Tx, handle: str, here: Here) -> None:
         Refusal: as `remedy.open_recovery`.
     """
     o = remedy.open_recovery(tx, handle, here, "second_factor")
-    tx.prompts.end_where("replaced", handle=handle, proof=PROOF)
-    tx.prompts.add(
-        Prompt(
-            id=tx.new_id(),
-            purpose="enrol",
-            proof=PROOF,
-            person_id=o.person.id,
-            nonce=tx.random(32),
-            security_version=o.person.security_version,
-            created_at=tx.now,
-            expires_at=tx.now + SHORT_LIFE,
-            handle=handle,
-            case_id=o.case.id,
-        )
-    )
+    tx.challenges.end_where("replaced", handle=handle, method=METHOD)
+    issue(tx, o.person, "enrol", METHOD, SHORT_LIFE, handle=handle, case_id=o.case.id)
 
 
-def waiting(tx: Tx, handle: str) -> Prompt | None:
+def waiting(tx: Tx, handle: str) -> Challenge | None:
     """The challenge that this page waits to have answered."""
-    live = [p for p in tx.prompts.asked(handle, PROOF) if p.ended is None and p.expires_at > tx.now]
+    live = [p for p in tx.challenges.issued(handle, METHOD) if p.waits(tx.now)]
     return live[-1] if live and live[-1].key_id in tx.seals.ids else None
 
 
-def options(tx: Tx, maker: EnrolsPasskey, o: remedy.OpenRecovery, prompt: Prompt, username: str, company: str) -> str:
+def options(tx: Tx, maker: EnrolsPasskey, o: remedy.OpenRecovery, asked: Challenge, username: str, company: str) -> str:
     """JSON for the browser. No device is left out: what it holds is being replaced."""
     known = tx.factors.of_person(o.person.id)
-    handle = factors.user_handle(tx, maker, prompt, known)
-    return maker.registration_options(prompt.nonce, handle, username, o.person.name, company, ())
+    handle = factors.user_handle(tx, maker, asked, known)
+    return maker.registration_options(asked.nonce, handle, username, o.person.name, company, ())
 
 
 def replace(
@@ -66,21 +54,21 @@ def replace(
     """Takes the browser's answer, once: right or wrong, the challenge is over (W-1).
 
     Args:
-        fits: whether the challenge that waits, by its prompt's id, is the one that was shown.
+        fits: whether the challenge that waits, by its id, is the one that was shown.
 
     Raises:
         Refusal: as `remedy.open_recovery`; `over` when no challenge waits any more, `wrong_state` when it is another
         one.
     """
     o = remedy.open_recovery(tx, handle, here, "second_factor")
-    prompt = waiting(tx, handle)
-    if prompt is not None and not fits(prompt.id):
+    asked = waiting(tx, handle)
+    if asked is not None and not fits(asked.id):
         raise Refusal("wrong_state")
-    if prompt is None or not tx.prompts.end(prompt.id, "used"):
+    if asked is None or not tx.challenges.end(asked.id, "used"):
         raise Refusal("over")
     person_id, known = o.person.id, tx.factors.of_person(o.person.id, states=("pending", "active"))
-    of_person = factors.user_handle(tx, maker, prompt, [f for f in known if f.state == "active"])
-    made = maker.verify_registration(typed, prompt.nonce, of_person)
+    of_person = factors.user_handle(tx, maker, asked, [f for f in known if f.state == "active"])
+    made = maker.verify_registration(typed, asked.nonce, of_person)
     if made is None or tx.factors.by_lookup(made.lookup) is not None:
         return "wrong"
     label = factors.clean_label(here.origin.agent, "Passkey")

@@ -11,12 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from keyback.application.challenges.issue import draft
 from keyback.application.origin import device_words
 from keyback.application.ports.storage import Intake, Job, Match, Tx
 from keyback.application.throttling.fairness import behind
 from keyback.application.throttling.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
-from keyback.domain import tokens
-from keyback.domain.challenges import challenge as ch
+from keyback.domain.challenges.challenge import EMAIL_LINK, LINK_LIFE, Challenge
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.recovery import case as dc
@@ -117,7 +117,7 @@ def _letters(
             a = w.accounts[0]
             jobs.append(_mail(tx, "elsewhere", w, {"username": a.username, "provider": a.provider}, 24 * HOUR))
     cases = _Cases(tx, wishes)
-    new: list[ch.Challenge] = []
+    new: list[Challenge] = []
     older: list[tuple[str, str]] = []
     for w in wishes:
         c = None if _turned_down(tx, w) else cases.for_person(w)
@@ -130,24 +130,21 @@ def _letters(
             logins = [[a.system, a.username] for a in w.accounts]
             jobs.append(_mail(tx, "logins", w, {"logins": logins}, 24 * HOUR))
         else:
-            challenge = _challenge(tx, c.id, w)
+            challenge = draft(
+                tx, w.match.person, "recovery", EMAIL_LINK, LINK_LIFE, target=w.contact.id, handle=w.intake.handle,
+                case_id=c.id,
+            )  # fmt: skip
             origin = {"source": w.intake.source, "device": device_words(w.intake.agent)}
             cases.act(c, dc.SendChallenge(challenge.id, w.intake.handle, w.contact.id, **origin))
             new.append(challenge)
             if w.intake.sends > 1:  # it voids the older one of its own request, and nobody else's (ADR 18)
                 older.append((w.intake.handle, w.match.person.id))
             facts = {"username": w.accounts[0].username, "challenge": challenge.id, "case": c.id}
-            jobs.append(_mail(tx, "recovery", w, facts, ch.LINK_LIFE))
+            jobs.append(_mail(tx, "recovery", w, facts, LINK_LIFE))
     cases.save()
-    if new:
-        for handle, person_id in older:
-            tx.challenges.end_of(handle, "replaced", person_id)
-        key = tx.seals.derive("challenge")
-        digests = [
-            (tokens.token_digest(ch.link_token(key, c.nonce)), tokens.token_digest(ch.stop_token(key, c.nonce)))
-            for c in new
-        ]
-        tx.challenges.add(new, tx.seals.primary, digests)
+    for handle, person_id in older:
+        tx.challenges.end_where("replaced", handle=handle, person_id=person_id, method=EMAIL_LINK)
+    tx.challenges.issue(new)
     quota.settle()
     return jobs, quota.withheld
 
@@ -155,24 +152,9 @@ def _letters(
 def _turned_down(tx: Tx, w: _Request) -> bool:
     """Whether this person stopped this very request, or somebody typed a wrong number for it. Its page goes on to look
     alike, but brings no further mail: its number stays the same, and nobody gets a second guess at it."""
-    mailed = tx.challenges.of_intake(w.intake.handle) if w.intake.sends > 1 else ()
+    mailed = tx.challenges.issued(w.intake.handle, EMAIL_LINK) if w.intake.sends > 1 else ()
     mine = w.match.person.id
     return any(c.ended == "wrong_number" or (c.ended == "stopped" and c.person_id == mine) for c in mailed)
-
-
-def _challenge(tx: Tx, case_id: str, w: _Request) -> ch.Challenge:
-    return ch.Challenge(
-        id=tx.new_id(),
-        intake_id=w.intake.handle,
-        case_id=case_id,
-        person_id=w.match.person.id,
-        contact_id=w.contact.id,
-        nonce=tx.random(32),
-        security_version=w.match.person.security_version,
-        created_at=tx.now,
-        link_expires_at=tx.now + ch.LINK_LIFE,
-        code_expires_at=tx.now + ch.CODE_LIFE,
-    )
 
 
 def _mail(tx: Tx, kind: str, w: _Request, facts: dict[str, Any], life: int) -> Job:

@@ -13,7 +13,7 @@ from keyback.application.origin import Origin
 from keyback.application.ports.enrolment_storage import Failure
 from keyback.application.ports.storage import Job, Tx
 from keyback.application.throttling import password_attempts
-from keyback.domain.challenges.prompt import Prompt
+from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.people.person import Account, Person
 from keyback.domain.recovery.events import Note
 from keyback.domain.throttling.password_attempts import BUDGET, FREE_ATTEMPTS, WINDOW
@@ -34,7 +34,7 @@ def signed_in(tx: Tx, account: Account, person: Person, origin: Origin) -> None:
         _tell(tx, account, person, SIGNED_IN, origin)
 
 
-def notify_password_only(tx: Tx, account: Account, person: Person, origin: Origin, waits: Prompt) -> None:
+def notify_password_only(tx: Tx, account: Account, person: Person, origin: Origin, waits: Challenge) -> None:
     """Plans a letter for the time when a sign-in's second step can no longer be taken; dropped if it was (`taken`).
 
     Args:
@@ -46,7 +46,7 @@ def notify_password_only(tx: Tx, account: Account, person: Person, origin: Origi
 
 def taken(tx: Tx, sign_in: str) -> bool:
     """Whether the second step of a sign-in was taken after all."""
-    p = tx.prompts.get(sign_in)
+    p = tx.challenges.get(sign_in)
     return p is None or p.ended == "used"
 
 
@@ -69,7 +69,7 @@ def _epoch(person_id: str) -> str:
     return f"lockdowns/{person_id}"
 
 
-def _tell(tx: Tx, account: Account, person: Person, what: str, origin: Origin, waits: Prompt | None = None) -> None:
+def _tell(tx: Tx, account: Account, person: Person, what: str, origin: Origin, waits: Challenge | None = None) -> None:
     count = f"mail/in/{what}/{person.id}"  # apart: one kind must not use up what the other may be told with
     if tx.counters.add([count])[count].day > MAX_A_DAY:
         tx.counters.take_back([count])  # what is not sent counts for nothing

@@ -15,7 +15,7 @@ from keyback.application.signin import sessions
 from keyback.application.signin.sessions import SYSTEM, SignedIn
 from keyback.application.signin.sign_in import NotSignedIn
 from keyback.application.throttling import proof_attempts
-from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
+from keyback.domain.challenges.challenge import SHORT_LIFE, Challenge, key_purpose
 from keyback.domain.passwords.rules import PRESETS, Rules
 from keyback.domain.people.person import Person
 from keyback.domain.recovery.events import Note
@@ -32,15 +32,15 @@ def new_ticket(now: int) -> str:
 def challenge_of(seals: Seals, ticket: str) -> bytes:
     """The challenge that goes with a ticket. Nothing is stored for a page that anybody may load; that a ticket was
     used is (W-1)."""
-    return hmac.digest(seals.derive("prompt"), b"passkey\0" + ticket.encode(), hashlib.sha256)
+    return hmac.digest(seals.derive(key_purpose("passkey")), b"passkey\0" + ticket.encode(), hashlib.sha256)
 
 
 def stand_in(seals: Seals, ticket: str) -> PendingChallenge:
     """The question of the sign-in page, which is put to nobody (W-6)."""
     nobody = Person("", "", "en", "standard", "active")
     now = _made_at(ticket)
-    prompt = Prompt("", "recovery", "passkey", "", challenge_of(seals, ticket), 0, now, now + SHORT_LIFE)
-    return PendingChallenge(prompt, Enrolments(nobody), Target("", ""), b"")
+    shown = Challenge("", "recovery", "passkey", "", challenge_of(seals, ticket), 0, now, now + SHORT_LIFE)
+    return PendingChallenge(shown, Enrolments(nobody), Target("", ""), b"")
 
 
 def _made_at(ticket: str) -> int:
@@ -106,11 +106,11 @@ def _meant(tx: Tx, ticket: str, lookup: bytes | None, origin: Origin) -> tuple[l
     if person is None or person.state != "active":
         return [], tries
     nonce = challenge_of(tx.seals, ticket)
-    prompt = Prompt(
+    shown = Challenge(
         "", "sign_in", "passkey", person.id, nonce, person.security_version, made_at, made_at + SHORT_LIFE,
         target=factor.id,
     )  # fmt: skip
-    return [PendingChallenge(prompt, Enrolments(person, (), (factor,)), Target(factor.id, ""), b"")], tries
+    return [PendingChallenge(shown, Enrolments(person, (), (factor,)), Target(factor.id, ""), b"")], tries
 
 
 def _fresh(tx: Tx, ticket: str) -> bool:
@@ -149,7 +149,7 @@ def _admit(
     if right is None or account is None or fresh is None or fresh.security_version != person.security_version:
         tx.audit.record(person.id, [Note("second_step_refused", {**where, "reason": verdict.code})])
         return None
-    factor_id = right.prompt.target
+    factor_id = right.challenge.target
     taken = tx.factors.touch(factor_id) if verdict.counter is None else tx.factors.advance(factor_id, verdict.counter)
     if not taken:
         return None

@@ -1,6 +1,6 @@
 """From a right password to a session, where the person has a second step; and signing in by passkey alone.
 
-Between the two a sign-in is nothing but a prompt that its own cookie finds: it opens no page and ends after ten
+Between the two a sign-in is nothing but a challenge that its own cookie finds: it opens no page and ends after ten
 minutes. A passkey that verifies its user is both at once (NIST SP 800-63B-4 section 3.1.7), so it signs in by itself.
 """
 
@@ -35,8 +35,8 @@ class Pending:
 
 def look(tx: Tx, token: str) -> Pending | None:
     """Reads; None when there is none, or it is over."""
-    root = tx.prompts.by_link(tokens.token_digest(token)) if token else None
-    if root is None or root.purpose != "sign_in" or root.ended is not None or root.expires_at <= tx.now:
+    root = tx.challenges.by_link(tokens.token_digest(token)) if token else None
+    if root is None or root.purpose != "sign_in" or not root.waits(tx.now):
         return None
     person, account = tx.people.person(root.person_id), tx.people.account(root.target)
     if person is None or account is None or person.security_version != root.security_version:
@@ -45,7 +45,7 @@ def look(tx: Tx, token: str) -> Pending | None:
         return None
     kinds = {f.kind for f in tx.factors.of_person(person.id)}
     proofs = tuple(proof for kind, proof in step_up.PROOF_OF.items() if kind in kinds)
-    return Pending(root.handle, person, account, proofs, root.proof == "breached")
+    return Pending(root.handle, person, account, proofs, root.method == "breached")
 
 
 async def take(
@@ -84,14 +84,14 @@ async def take(
 
 def _taken(tx: Tx, token: str) -> bool:
     """Whether a sign-in has had its second step."""
-    root = tx.prompts.by_link(tokens.token_digest(token)) if token else None
+    root = tx.challenges.by_link(tokens.token_digest(token)) if token else None
     return root is not None and (root.purpose, root.ended) == ("sign_in", "used")
 
 
 def _finish(tx: Tx, token: str, step: StepResult, origin: Origin, rules: Rules, browser: bool) -> SignedIn:
     pending = look(tx, token)
-    root = tx.prompts.by_link(tokens.token_digest(token), lock=True)
-    if pending is None or root is None or pending.person.id != step.person_id or not tx.prompts.end(root.id, "used"):
+    root = tx.challenges.by_link(tokens.token_digest(token), lock=True)
+    if pending is None or root is None or pending.person.id != step.person_id or not tx.challenges.end(root.id, "used"):
         raise Refusal("over")
     entered = sessions.open_session(
         tx, pending.account, pending.person, origin, rules, leaked=pending.leaked, proven=step.proof, browser=browser

@@ -157,7 +157,7 @@ def revoke_all(tx: Tx, person_id: str, reason: str) -> int:
     """
     ended = tx.sessions.end_all(person_id)
     for purpose in ("sign_in", "step_up"):
-        tx.prompts.end_where("stopped", person_id=person_id, purpose=purpose)
+        tx.challenges.end_where("stopped", person_id=person_id, purpose=purpose)
     tx.audit.record(person_id, [Note("sessions_ended", {"count": ended, "by": "operator", "reason": reason})])
     return ended
 
@@ -180,7 +180,7 @@ async def revoke_everybody(db: Database, reason: str, progress: Callable[[int, i
 
 
 def _end_waiting(tx: Tx, people: int, reason: str) -> None:
-    waiting = tx.prompts.end_where("stopped", purpose="sign_in")
+    waiting = tx.challenges.end_where("stopped", purpose="sign_in")
     told = {"people": people, "waiting": waiting, "by": "operator", "reason": reason}
     tx.audit.record("sessions", [Note("everybody_signed_out", told)])
 

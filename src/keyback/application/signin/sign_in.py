@@ -9,14 +9,14 @@ from collections.abc import Container
 from dataclasses import dataclass
 from typing import Literal
 
+from keyback.application.challenges.issue import draft
 from keyback.application.origin import Origin
 from keyback.application.ports.hashing import Busy, PasswordHasher
 from keyback.application.ports.storage import Database, Tx
 from keyback.application.signin import alerts, step_up
 from keyback.application.signin.sessions import SYSTEM, Found, SignedIn, new_token, note_of, open_session, usable
 from keyback.application.throttling import password_attempts
-from keyback.domain import tokens
-from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt
+from keyback.domain.challenges.challenge import SHORT_LIFE
 from keyback.domain.errors import BadInput
 from keyback.domain.passwords.rules import PRESETS, Rules, Unreadable, normalize
 from keyback.domain.people.person import Account, Person, canonicalize
@@ -146,11 +146,9 @@ def _ask_second(tx: Tx, account: Account, person: Person, origin: Origin, leaked
     """Notes that the password was right, and puts the question to every second factor."""
     token, page = new_token(), tx.new_id()
     proofs = step_up.issue(tx, person, "sign_in", page)
-    waits = Prompt(
-        tx.new_id(), "sign_in", "breached" if leaked else "password", person.id, tx.random(32), person.security_version,
-        tx.now, tx.now + SHORT_LIFE, handle=page, target=account.id,
-    )  # fmt: skip
-    tx.prompts.add(waits, tokens.token_digest(token))
+    how = "breached" if leaked else "password"
+    waits = draft(tx, person, "sign_in", how, SHORT_LIFE, handle=page, target=account.id)
+    tx.challenges.issue([waits], token=token)
     alerts.notify_password_only(tx, account, person, origin, waits)
     tx.audit.record(person.id, [note_of("second_step_asked", (account, person, None), origin)])
     return SecondStep(token, proofs, waits.expires_at)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 from keyback.application import showing
+from keyback.application.challenges.issue import draft
 from keyback.application.notifications.account_changes import send_notice
 from keyback.application.origin import Origin
 from keyback.application.ports.hashing import Busy, PasswordHasher
@@ -21,7 +22,7 @@ from keyback.application.ports.proofs import Enrolments, MakesCodes, PendingChal
 from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
 from keyback.application.throttling import duplicate_answers, password_attempts, proof_attempts
-from keyback.domain.challenges.prompt import SHORT_LIFE, Prompt, Purpose
+from keyback.domain.challenges.challenge import SHORT_LIFE, Purpose, key_purpose
 from keyback.domain.people.factor import BOUND, Factor, FactorKind, SavedCode
 from keyback.domain.people.person import Person
 from keyback.domain.recovery.events import Note
@@ -75,36 +76,23 @@ def issue(tx: Tx, person: Person, purpose: Purpose, page: str) -> tuple[str, ...
 
     All share one nonce: a page has one WebAuthn challenge for whichever passkey answers.
     """
-    tx.prompts.end_where("replaced", handle=page)
-    nonce, names = tx.random(32), set[str]()
-    for f in tx.factors.of_person(person.id):
-        name = PROOF_OF.get(f.kind)
-        if name is not None:
-            names.add(name)
-            tx.prompts.add(_prompt(tx, person, purpose, page, name, f.id, nonce))
+    tx.challenges.end_where("replaced", handle=page)
+    nonce = tx.random(32)
+    new = [
+        draft(tx, person, purpose, PROOF_OF[f.kind], SHORT_LIFE, handle=page, target=f.id, nonce=nonce)
+        for f in tx.factors.of_person(person.id)
+        if f.kind in PROOF_OF
+    ]
+    tx.challenges.issue(new)
+    names = {c.method for c in new}
     return tuple(n for n in PROOF_OF.values() if n in names)
-
-
-def _prompt(tx: Tx, person: Person, purpose: Purpose, page: str, proof: str, target: str, nonce: bytes) -> Prompt:
-    return Prompt(
-        id=tx.new_id(),
-        purpose=purpose,
-        proof=proof,
-        person_id=person.id,
-        nonce=nonce,
-        security_version=person.security_version,
-        created_at=tx.now,
-        expires_at=tx.now + SHORT_LIFE,
-        handle=page,
-        target=target,
-    )
 
 
 def asked(tx: Tx, page: str, proof: Proof) -> list[PendingChallenge]:
     """The open questions of a page that this proof may answer, each with what its answer is judged by."""
     out: list[PendingChallenge] = []
-    for p in tx.prompts.asked(page, proof.name):
-        if p.ended is not None or p.expires_at <= tx.now or p.key_id not in tx.seals.ids:
+    for p in tx.challenges.issued(page, proof.name):
+        if not p.waits(tx.now) or p.key_id not in tx.seals.ids:
             continue
         person = tx.people.person(p.person_id)
         if person is None or person.state != "active" or person.security_version != p.security_version:
@@ -112,7 +100,9 @@ def asked(tx: Tx, page: str, proof: Proof) -> list[PendingChallenge]:
         factors = tuple(tx.factors.of_person(person.id))  # a new one signs in at once, whatever it may recover
         holder = Enrolments(person, (), factors, tuple(tx.factors.codes([f.id for f in factors])))
         if any(f.id == p.target for f in factors):
-            out.append(PendingChallenge(p, holder, Target(p.target, ""), tx.seals.derive("prompt", p.key_id)))
+            out.append(
+                PendingChallenge(p, holder, Target(p.target, ""), tx.seals.derive(key_purpose(p.method), p.key_id))
+            )
     return out
 
 
@@ -213,7 +203,7 @@ def _count(tx: Tx, page: str, proof: Proof, fits: Fits) -> tuple[list[PendingCha
         return [], "done" if _answered(tx, page, proof) else "over"
     if not fits(showing.question(proof, live)):
         return live, "stale"
-    keys = _keys(proof, live[0].prompt.person_id)
+    keys = _keys(proof, live[0].challenge.person_id)
     counts = tx.counters.add(keys)
     total, window = (counts[k] for k in keys)
     if total.total > CAP or window.hour > WINDOW_TRIES:
@@ -224,7 +214,7 @@ def _count(tx: Tx, page: str, proof: Proof, fits: Fits) -> tuple[list[PendingCha
 
 def _answered(tx: Tx, page: str, proof: Proof) -> bool:
     """Whether the last question of a page was answered, and waits no more."""
-    found = tx.prompts.asked(page, proof.name)
+    found = tx.challenges.issued(page, proof.name)
     return bool(found) and found[-1].ended == "used"
 
 
@@ -249,7 +239,7 @@ def _take(
     origin: Origin,
     new: SavedCode | None,
 ) -> StepResult:
-    meant, right = live[0].prompt, verdict.right
+    meant, right = live[0].challenge, verdict.right
     person = tx.people.lock(meant.person_id)
     where = {"proof": proof.name, "source": origin.source[:45], "device": origin.agent}
     if verdict.suspicious:
@@ -259,18 +249,18 @@ def _take(
         if proof.name == "passkey":
             _again(tx, page, live)
         return StepResult(STEP_ANSWERS.get(verdict.code, "wrong"))
-    if not tx.prompts.end(right.prompt.id, "used"):
+    if not tx.challenges.end(right.challenge.id, "used"):
         tx.counters.take_back(_keys(proof, meant.person_id))  # the same was accepted just before: no try
         return StepResult("done")
     if person is None or person.state != "active" or person.security_version != meant.security_version:
         return StepResult("over")
-    if not _use_up(tx, right.prompt.target, verdict):
+    if not _use_up(tx, right.challenge.target, verdict):
         tx.audit.record(person.id, [Note("second_step_refused", {**where, "reason": "replayed"})])
         if proof.name == "passkey":
             _again(tx, page, live)
         return StepResult("replayed")
     for name in PROOF_OF.values():  # not the sign-in itself, which waits under the same name
-        tx.prompts.end_where("used", handle=page, proof=name)
+        tx.challenges.end_where("used", handle=page, method=name)
     key, window = _keys(proof, person.id)
     tx.counters.take_back([key, window])  # only wrong ones count
     tx.counters.reset(key)
@@ -285,9 +275,13 @@ def _take(
 def _again(tx: Tx, page: str, live: Sequence[PendingChallenge]) -> None:
     """The same questions with a new challenge: one is over with the first answer to it, right or wrong (W-1, M8)."""
     nonce = tx.random(32)
-    for a in [a for a in live if tx.prompts.end(a.prompt.id, "used")]:
-        p = a.prompt
-        tx.prompts.add(_prompt(tx, a.holder.person, p.purpose, page, p.proof, p.target, nonce))
+    over = [(a.holder.person, a.challenge) for a in live if tx.challenges.end(a.challenge.id, "used")]
+    tx.challenges.issue(
+        [
+            draft(tx, person, c.purpose, c.method, SHORT_LIFE, handle=page, target=c.target, nonce=nonce)
+            for person, c in over
+        ]
+    )
 
 
 def _use_up(tx: Tx, factor_id: str, verdict: Verdict) -> bool:
@@ -359,6 +353,6 @@ def _again_in(tx: Tx, session: Session, phc: str | None) -> Literal["", "wrong"]
 
 
 def _tell_few(tx: Tx, person: Person, right: PendingChallenge) -> None:
-    left = sum(c.used_at is None for c in tx.factors.codes([right.prompt.target]))
+    left = sum(c.used_at is None for c in tx.factors.codes([right.challenge.target]))
     if left <= FEW:
         send_notice(tx, person.id, "codes_low", {"detail": str(left)})

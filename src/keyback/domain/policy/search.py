@@ -12,8 +12,7 @@ from dataclasses import replace
 from itertools import combinations, product
 from typing import Final
 
-from keyback.domain.challenges.challenge import CODE_LIFE, LINK_LIFE
-from keyback.domain.challenges.prompt import CONTACT_LIFE, SHORT_LIFE
+from keyback.domain.challenges.challenge import CODE_LIFE, CONTACT_LIFE, LINK_LIFE, SHORT_LIFE
 from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.people.person import Tier
 from keyback.domain.policy.claims import CLAIMS, Found, Path, Piece, Result, Set, all_pieces, every_set

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import idna
 
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
-from keyback.domain.challenges.prompt import SHORT_LIFE
+from keyback.domain.challenges.challenge import SHORT_LIFE
 from keyback.domain.people.factor import Factor
 from keyback.domain.policy.rules import ProofClass
 from keyback.proofs import question
@@ -65,9 +65,9 @@ class Passkey:
         """`options`: JSON for `PublicKeyCredential.parseRequestOptionsFromJSON`."""
         from keyback.proofs.passkey import ceremony
 
-        ids = {a.target.id for a in asked if a.prompt.purpose in KNOWN_ALREADY}
+        ids = {a.target.id for a in asked if a.challenge.purpose in KNOWN_ALREADY}
         named = [f for a in asked[:1] for f in question.factors(a.holder, "passkey") if f.id in ids]
-        challenge = asked[0].prompt.nonce if asked else bytes(32)
+        challenge = asked[0].challenge.nonce if asked else bytes(32)
         return {"options": ceremony.request_options(self.rp_id, challenge, named)}
 
     def lookup(self, answer: str) -> bytes | None:
@@ -87,9 +87,9 @@ class Passkey:
         for a in question.live(self.name, asked, now):
             factor = question.meant(a, a.holder.factors, now)
             if factor is not None and ceremony.is_of(factor, given):
-                alone = a.prompt.purpose not in KNOWN_ALREADY
+                alone = a.challenge.purpose not in KNOWN_ALREADY
                 count = ceremony.signature_count(
-                    given, factor, a.prompt.nonce, self.rp_id, self.origin, needs_handle=alone
+                    given, factor, a.challenge.nonce, self.rp_id, self.origin, needs_handle=alone
                 )
                 if count is not None:
                     return _verdict(a, factor, count)
@@ -116,7 +116,7 @@ class Passkey:
         """JSON for `PublicKeyCredential.parseCreationOptionsFromJSON`.
 
         Args:
-            challenge: the prompt's nonce.
+            challenge: the challenge's nonce.
             username: what the passkey will be listed under; `name` is the person's.
             known: passkeys of the person; the device that holds one makes no second.
         """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from keyback.application.ports.hashing import PasswordHasher
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
-from keyback.domain.challenges.prompt import SHORT_LIFE
+from keyback.domain.challenges.challenge import SHORT_LIFE
 from keyback.domain.challenges.typed import MAX_TYPED, bare
 from keyback.domain.people.factor import CODES, SavedCode
 from keyback.domain.policy.rules import ProofClass

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
 from keyback.application.recovery.recovery_contact import STATEMENT
-from keyback.domain.challenges.prompt import CONTACT_LIFE, short_code
+from keyback.domain.challenges.challenge import CONTACT_LIFE, short_code
 from keyback.domain.challenges.typed import MAX_TYPED, digits
 from keyback.domain.policy.rules import ProofClass
 from keyback.proofs import question
@@ -58,4 +58,4 @@ class RecoveryContact:
 
 
 def _spoken(a: PendingChallenge) -> str:
-    return short_code(a.key, b"spoken\0" + a.prompt.nonce, SPOKEN_DIGITS)
+    return short_code(a.key, b"spoken\0" + a.challenge.nonce, SPOKEN_DIGITS)

@@ -10,7 +10,7 @@ from typing import Any
 
 from keyback.application.ports.hashing import PasswordHasher
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
-from keyback.domain.challenges.prompt import SHORT_LIFE
+from keyback.domain.challenges.challenge import SHORT_LIFE
 from keyback.domain.people.factor import Factor
 from keyback.domain.policy.rules import ProofClass
 from keyback.domain.secret import Secret

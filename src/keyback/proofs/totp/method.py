@@ -15,7 +15,7 @@ import pyotp
 import segno
 
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
-from keyback.domain.challenges.prompt import SHORT_LIFE
+from keyback.domain.challenges.challenge import SHORT_LIFE
 from keyback.domain.challenges.typed import digits
 from keyback.domain.people.factor import Factor
 from keyback.domain.policy.rules import ProofClass

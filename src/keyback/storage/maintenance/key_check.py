@@ -166,9 +166,10 @@ def fits(tx: SqlTx, kid: str) -> bool | None:
                 told.append(False)
             else:
                 told.append(True)
-    links = select(s.challenges.c.nonce, s.challenges.c.link_digest).where(s.challenges.c.key_id == kid)
+    mailed = (s.challenges.c.key_id == kid) & (s.challenges.c.proof == ch.EMAIL_LINK)
+    links = select(s.challenges.c.nonce, s.challenges.c.stop_digest).where(mailed)
     for nonce, digest in tx.conn.execute(links.limit(SAMPLE)):
-        token = ch.link_token(tx.seals.derive("challenge", kid), bytes(nonce))
+        token = ch.stop_token(tx.seals.derive(ch.key_purpose(ch.EMAIL_LINK), kid), bytes(nonce))
         told.append(hmac.compare_digest(tokens.token_digest(token), bytes(digest)))
     return True if True in told else False if False in told else None
 

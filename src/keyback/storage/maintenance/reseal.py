@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Column, bindparam, func, select, update
+from sqlalchemy import Column, ColumnElement, bindparam, func, select, update
 
 from keyback.application.passwords.hashing import PEPPERED
 from keyback.storage.keys.keyring import Keyring, Unsealable
@@ -89,11 +89,12 @@ def held(tx: SqlTx, kid: str) -> dict[str, int]:
 
 def live(tx: SqlTx, kid: str) -> int:
     """Links, codes and questions under way that are derived from this key."""
-    n = 0
-    for table, end in ((s.challenges, s.challenges.c.link_expires_at), (s.prompts, s.prompts.c.expires_at)):
-        mine = (table.c.key_id == kid) & table.c.ended.is_(None) & (end > tx.now)
-        n += int(tx.conn.execute(select(func.count()).where(mine)).scalar_one())
-    return n
+    return int(tx.conn.execute(select(func.count()).where(*_derived(tx, kid))).scalar_one())
+
+
+def _derived(tx: SqlTx, kid: str) -> tuple[ColumnElement[bool], ...]:
+    c = s.challenges.c
+    return c.key_id == kid, c.ended.is_(None), c.expires_at > tx.now
 
 
 def rows_in_all(tx: SqlTx) -> int:
@@ -104,12 +105,7 @@ def rows_in_all(tx: SqlTx) -> int:
 
 def expire(tx: SqlTx, kid: str) -> int:
     """Lets links, codes and questions run out now that are derived from a key which got out."""
-    n = 0
-    ends = ((s.challenges, ("link_expires_at", "code_expires_at")), (s.prompts, ("expires_at",)))
-    for table, columns in ends:
-        mine = (table.c.key_id == kid) & table.c.ended.is_(None) & (table.c[columns[0]] > tx.now)
-        n += tx.conn.execute(update(table).where(mine).values(dict.fromkeys(columns, tx.now))).rowcount
-    return n
+    return tx.conn.execute(update(s.challenges).where(*_derived(tx, kid)).values(expires_at=tx.now)).rowcount
 
 
 def unreadable(tx: SqlTx) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import func, select, update
 
+from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.recovery.events import Note
 from keyback.storage.sql import schema as s
 from keyback.storage.tx import SqlTx
@@ -91,11 +92,11 @@ def end_all(tx: SqlTx) -> dict[str, int]:
     """Ends links, codes, questions, recoveries under way, sessions, known browsers, waiting mail and passwords, and
     saved recovery codes; how many of each."""
     now, run = tx.now, tx.conn.execute
-    live = s.challenges.c.ended.is_(None) & (s.challenges.c.link_expires_at > now)
-    asked = s.prompts.c.ended.is_(None) & (s.prompts.c.expires_at > now)
+    live = s.challenges.c.ended.is_(None) & (s.challenges.c.expires_at > now)
+    mailed = s.challenges.c.proof == EMAIL_LINK
     ended = {
-        "links": run(update(s.challenges).where(live).values(link_expires_at=now, code_expires_at=now)).rowcount,
-        "questions": run(update(s.prompts).where(asked).values(expires_at=now)).rowcount,
+        "links": run(update(s.challenges).where(live, mailed).values(expires_at=now)).rowcount,
+        "questions": run(update(s.challenges).where(live, ~mailed).values(expires_at=now)).rowcount,
         "requests": run(update(s.intakes).where(s.intakes.c.expires_at > now).values(expires_at=now)).rowcount,
         "recoveries": run(update(s.cases).where(s.cases.c.open).values(expires_at=now)).rowcount,
         "sessions": run(s.sessions.delete()).rowcount,

@@ -135,7 +135,7 @@ devices = Table(
     Index("ix_devices_person_id", "person_id"),
 )
 
-# Ways to prove that a holder of an intake asked for; the worker finds whom they are about, if anybody.
+# Challenges that a holder of an intake asked for; the worker finds whom they are about, if anybody.
 wants = Table(
     "wants",
     metadata,
@@ -152,13 +152,14 @@ wants = Table(
     Index("ix_wants_turn", "turn", postgresql_where=text("state = 'new'"), sqlite_where=text("state = 'new'")),
 )
 
-# One question put to one person: by SMS, by an authenticator, at enrolment, at step-up, or a link that cancels a hold.
-prompts = Table(
+# One question put to one person: by mail, by SMS, by an authenticator, at enrolment, at step-up, or a link that cancels
+# something. The names of the table and of `proof` are the version before's, which reads it too (ADR 36).
+challenges = Table(
     "prompts",
     metadata,
     Column("id", ID, primary_key=True),
     Column("purpose", String(10), nullable=False),  # recovery | enrol | step_up | sign_in | cancel
-    Column("proof", String(20), nullable=False),
+    Column("proof", String(20), nullable=False),  # the method
     Column("handle", String(22), nullable=False, server_default=""),
     Column("case_id", String(22), nullable=False, server_default=""),
     Column("person_id", ID, nullable=False),
@@ -166,14 +167,40 @@ prompts = Table(
     Column("nonce", LargeBinary(32), nullable=False),
     Column("key_id", String(8), nullable=False),
     Column("digest", LargeBinary(32), unique=True),  # of the link's token, where a link goes with it
+    Column("stop_digest", LargeBinary(32)),  # of the second link of a mail that starts a recovery
     Column("security_version", Integer, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("ended", String(14)),
     Column("ended_at", BigInteger),
+    Column("fetched_at", BigInteger),  # its link has fetched a mail for another request of its reader
     Index("ix_prompts_handle", "handle", "proof"),
     Index("ix_prompts_person_id", "person_id", "purpose"),
     Index("ix_prompts_case_id", "case_id"),
+    Index("ix_prompts_stop_digest", "stop_digest", unique=True),
+)
+
+# As the version before has mailed links; triggers keep both alike until it is gone (ADR 36, migration 0012).
+old_challenges = Table(
+    "challenges",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("intake_id", ID, nullable=False, index=True),
+    Column("case_id", ID, ForeignKey("cases.id"), nullable=False, index=True),
+    Column("person_id", ID, nullable=False),
+    Column("contact_id", ID, nullable=False),
+    Column("nonce", LargeBinary(32), nullable=False),
+    Column("key_id", String(8), nullable=False),
+    Column("security_version", Integer, nullable=False),
+    Column("link_digest", LargeBinary(32), nullable=False, unique=True),
+    Column("stop_digest", LargeBinary(32), nullable=False, unique=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("link_expires_at", BigInteger, nullable=False),
+    Column("code_expires_at", BigInteger, nullable=False),
+    Column("ended", String(14)),
+    Column("ended_at", BigInteger),
+    Column("fetched_at", BigInteger),
+    Index("ix_challenges_created_at", "created_at"),
 )
 
 # Wrong passwords of an account (or unknown name) by what was tried and whence; the same one from there counts once.
@@ -295,28 +322,6 @@ cases = Table(
         sqlite_where=text("open"),
     ),
     Index("ix_cases_expiry", "expires_at", postgresql_where=text("open"), sqlite_where=text("open")),
-)
-
-challenges = Table(
-    "challenges",
-    metadata,
-    Column("id", ID, primary_key=True),
-    Column("intake_id", ID, nullable=False, index=True),
-    Column("case_id", ID, ForeignKey("cases.id"), nullable=False, index=True),
-    Column("person_id", ID, nullable=False),
-    Column("contact_id", ID, nullable=False),
-    Column("nonce", LargeBinary(32), nullable=False),
-    Column("key_id", String(8), nullable=False),
-    Column("security_version", Integer, nullable=False),
-    Column("link_digest", LargeBinary(32), nullable=False, unique=True),
-    Column("stop_digest", LargeBinary(32), nullable=False, unique=True),
-    Column("created_at", BigInteger, nullable=False),
-    Column("link_expires_at", BigInteger, nullable=False),
-    Column("code_expires_at", BigInteger, nullable=False),
-    Column("ended", String(14)),
-    Column("ended_at", BigInteger),
-    Column("fetched_at", BigInteger),  # its link has fetched a mail for another request of its reader
-    Index("ix_challenges_created_at", "created_at"),
 )
 
 # Budgets that protect people are rows, so that they survive restarts and count for all nodes.

@@ -1,4 +1,4 @@
-"""Recovery cases (the folded state) and their challenges."""
+"""Recovery cases: the folded state."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import Row, func, select, text, update
+from sqlalchemy import Row, func, select, text
 
-from keyback.domain.challenges.challenge import Challenge, Ending
 from keyback.domain.errors import Refusal
 from keyback.domain.policy.rules import Evidence
 from keyback.domain.recovery import case as dc
@@ -18,7 +17,7 @@ from keyback.domain.recovery.case import Case
 from keyback.domain.recovery.events import CaseEvent
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.in_list import among
-from keyback.storage.sql.schema import cases, challenges
+from keyback.storage.sql.schema import cases
 from keyback.storage.sql.statements import insert_many, update_many
 from keyback.storage.stores.audit import AuditStore
 
@@ -155,85 +154,3 @@ class CaseStore:
     def counts(self) -> Mapping[str, int]:
         rows = self._tx.conn.execute(select(cases.c.state, func.count()).where(OPEN).group_by(cases.c.state))
         return {r.state: r[1] for r in rows}
-
-
-COLUMNS = [c for c in challenges.c if c.name in {f.name for f in dataclasses.fields(Challenge)}]
-
-
-def _challenge(row: Row[Any]) -> Challenge:
-    return Challenge(**{**row._mapping, "nonce": bytes(row.nonce)})
-
-
-class ChallengeStore:
-    def __init__(self, tx: TxContext) -> None:
-        self._tx = tx
-
-    def add(self, new: Sequence[Challenge], key_id: str, digests: Sequence[tuple[bytes, bytes]]) -> None:
-        """`digests`: SHA-256 of the link's and of the stop link's token, in the same order."""
-        rows = [
-            {
-                "id": c.id,
-                "intake_id": c.intake_id,
-                "case_id": c.case_id,
-                "person_id": c.person_id,
-                "contact_id": c.contact_id,
-                "nonce": c.nonce,
-                "key_id": key_id,
-                "security_version": c.security_version,
-                "link_digest": link,
-                "stop_digest": stop,
-                "created_at": c.created_at,
-                "link_expires_at": c.link_expires_at,
-                "code_expires_at": c.code_expires_at,
-            }
-            for c, (link, stop) in zip(new, digests, strict=True)
-        ]
-        insert_many(self._tx.conn, challenges, rows)
-
-    def by_link(self, digest: bytes, *, lock: bool = False) -> Challenge | None:
-        query = select(*COLUMNS).where(challenges.c.link_digest == digest)
-        row = self._tx.conn.execute(query.with_for_update() if lock else query).first()
-        return _challenge(row) if row else None
-
-    def by_stop(self, digest: bytes) -> Challenge | None:
-        row = self._tx.conn.execute(select(*COLUMNS).where(challenges.c.stop_digest == digest)).first()
-        return _challenge(row) if row else None
-
-    def many(self, ids: Sequence[str]) -> Mapping[str, Challenge]:
-        return {r.id: _challenge(r) for r in self._tx.conn.execute(select(*COLUMNS).where(among(challenges.c.id, ids)))}
-
-    def key_ids(self, ids: Sequence[str]) -> Mapping[str, str]:
-        rows = self._tx.conn.execute(select(challenges.c.id, challenges.c.key_id).where(among(challenges.c.id, ids)))
-        return {r.id: r.key_id for r in rows}
-
-    def key_id(self, challenge_id: str) -> str:
-        return self.key_ids([challenge_id])[challenge_id]
-
-    def of_intake(self, handle: str) -> Sequence[Challenge]:
-        """Oldest first."""
-        query = select(*COLUMNS).where(challenges.c.intake_id == handle).order_by(challenges.c.created_at)
-        return [_challenge(r) for r in self._tx.conn.execute(query)]
-
-    def live_of(self, case_id: str) -> Sequence[Challenge]:
-        live = (challenges.c.case_id == case_id) & challenges.c.ended.is_(None)
-        query = select(*COLUMNS).where(live & (challenges.c.link_expires_at > self._tx.now))
-        return [_challenge(r) for r in self._tx.conn.execute(query)]
-
-    def end(self, challenge_id: str, ending: Ending) -> bool:
-        live = (challenges.c.id == challenge_id) & challenges.c.ended.is_(None)
-        done = update(challenges).where(live).values(ended=ending, ended_at=self._tx.now)
-        return self._tx.conn.execute(done).rowcount == 1
-
-    def end_of(self, handle: str, ending: Ending, person_id: str = "") -> None:
-        live = (challenges.c.intake_id == handle) & challenges.c.ended.is_(None)
-        if person_id:
-            live &= challenges.c.person_id == person_id
-        self._tx.conn.execute(update(challenges).where(live).values(ended=ending, ended_at=self._tx.now))
-
-    def fetch(self, challenge_id: str) -> bool:
-        unused = (challenges.c.id == challenge_id) & challenges.c.fetched_at.is_(None)
-        return self._tx.conn.execute(update(challenges).where(unused).values(fetched_at=self._tx.now)).rowcount == 1
-
-    def end_all(self, case_ids: Sequence[str], ending: Ending) -> None:
-        live = among(challenges.c.case_id, case_ids) & challenges.c.ended.is_(None)
-        self._tx.conn.execute(update(challenges).where(live).values(ended=ending, ended_at=self._tx.now))

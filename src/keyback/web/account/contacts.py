@@ -15,7 +15,7 @@ from keyback.application.enrolment import contacts, invitations
 from keyback.application.enrolment import factors as enrolment_factors
 from keyback.application.people import address_changes
 from keyback.application.ports.storage import Tx
-from keyback.domain.challenges.prompt import Prompt
+from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.characters import is_shown
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.people.ages import DAY, Ages, age_of
@@ -155,16 +155,16 @@ async def one(request: Request) -> Response:
 async def _one(desk: AppContext, request: Request, me: Me, status: int = 200, **over: Any) -> Response:
     contact_id = request.path_params["id"]
 
-    def load(tx: Tx) -> tuple[Contact, Prompt | None, int] | None:
+    def load(tx: Tx) -> tuple[Contact, Challenge | None, int] | None:
         found = contacts.pending(tx, me.person.id, contact_id)
         return (*found, tx.now) if found else None
 
     found = await desk.services.db.read(load)
     if found is None or found[0].role == "recovery":
         return redirect("/account/contacts")
-    contact, prompt, now = found
-    left = max(0, (prompt.expires_at - now) // 1000) if prompt else 0
-    again = max(0, -(-(prompt.created_at + RESEND_AFTER - now) // 1000)) if prompt else 0
+    contact, asked, now = found
+    left = max(0, (asked.expires_at - now) // 1000) if asked else 0
+    again = max(0, -(-(asked.created_at + RESEND_AFTER - now) // 1000)) if asked else 0
     model = ConfirmContact(contact.id, contacts.kind_of(contact), contact.address, left, again, **over)
     return page(desk, request, me, model, status, path="/account/contacts")
 

@@ -158,10 +158,10 @@ async def passkey_start(request: Request) -> Response:
     if _maker(desk) is None:
         return redirect("/account/ways")
     try:
-        prompt_id = await desk.services.db.write(lambda tx: factors.start_passkey(tx, locking.own(tx, me.session)))
+        challenge_id = await desk.services.db.write(lambda tx: factors.start_passkey(tx, locking.own(tx, me.session)))
     except Refusal:
         return redirect("/account/ways")
-    return redirect(f"/account/passkeys/{prompt_id}")
+    return redirect(f"/account/passkeys/{challenge_id}")
 
 
 async def passkey_setup(request: Request) -> Response:
@@ -171,23 +171,23 @@ async def passkey_setup(request: Request) -> Response:
 
 
 async def _ask_browser(desk: AppContext, request: Request, me: Me, status: int = 200, error: Any = "") -> Response:
-    maker, prompt_id, company = _maker(desk), request.path_params["id"], desk.services.company[desk.locale(request)]
+    maker, challenge_id, company = _maker(desk), request.path_params["id"], desk.services.company[desk.locale(request)]
     if maker is None:
         return redirect("/account/ways")
 
     def load(tx: Tx) -> str | None:
-        prompt = factors.open_passkey(tx, me.person, prompt_id)
-        if prompt is None:
+        asked = factors.open_passkey(tx, me.person, challenge_id)
+        if asked is None:
             return None
-        handle = factors.user_handle(tx, maker, prompt, me.factors)
+        handle = factors.user_handle(tx, maker, asked, me.factors)
         return maker.registration_options(
-            prompt.nonce, handle, me.account.username, me.person.name, company, me.factors
+            asked.nonce, handle, me.account.username, me.person.name, company, me.factors
         )  # fmt: skip
 
     options = await desk.services.db.read(load)
     if options is None:
         return redirect("/account/passkeys")
-    return page(desk, request, me, PasskeySetup(prompt_id, options, error=error), status, path="/account/passkeys")
+    return page(desk, request, me, PasskeySetup(challenge_id, options, error=error), status, path="/account/passkeys")
 
 
 async def passkey_finish(request: Request) -> Response:
@@ -196,14 +196,14 @@ async def passkey_finish(request: Request) -> Response:
     me, desk = await confirmed(request, "/account/passkeys"), context_of(request)
     if isinstance(me, Response):
         return me
-    maker, prompt_id, origin = _maker(desk), request.path_params["id"], desk.origin(request)
+    maker, challenge_id, origin = _maker(desk), request.path_params["id"], desk.origin(request)
     if maker is None:
         return redirect("/account/ways")
     label = factors.clean_label(values["label"][:200], me.session.device or "Passkey")
     typed = values["assertion"]
     try:
         done = await desk.services.db.write(
-            lambda tx: factors.finish_passkey(tx, maker, me.session, prompt_id, typed, label, origin)
+            lambda tx: factors.finish_passkey(tx, maker, me.session, challenge_id, typed, label, origin)
         )
     except Refusal:
         return redirect("/account/passkeys")

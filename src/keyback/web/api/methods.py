@@ -41,7 +41,7 @@ async def start(held: Held, request: Request, name: str, target: str) -> m.Asked
     def ask(tx: Tx) -> tuple[int, dict[str, object]]:
         if methods.ask(tx, held.handle, proof, target if proven else "") and proven:
             issue_requested.issue_requested(tx, s.proofs, s.policy, whole=s.mail_quota)
-        want = next(w for w in tx.prompts.wanted(held.handle) if w.proof == name)
+        want = next(w for w in tx.challenges.requested(held.handle) if w.method == name)
         asked = methods.on_page(s.seals, want, proof, methods.asked_now(tx, held.handle, proof))
         return want.asked_at, dict(proof.form(asked, held.desk.locale(request)))
 

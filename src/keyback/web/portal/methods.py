@@ -168,9 +168,9 @@ async def _one(
 ) -> Response:
     handle, seals = view.intake.handle, desk.services.seals
     wants, asked = await desk.services.db.read(
-        lambda tx: (tx.prompts.wanted(handle), methods.asked_now(tx, handle, proof))
+        lambda tx: (tx.challenges.requested(handle), methods.asked_now(tx, handle, proof))
     )  # fmt: skip
-    want = next((w for w in wants if w.proof == proof.name), None)
+    want = next((w for w in wants if w.method == proof.name), None)
     if want is None:
         return redirect(f"/r/{handle}/ways")
     if view.case is not None and not asked and any(e.proof == proof.name for e in view.case.shown_by(handle)):
