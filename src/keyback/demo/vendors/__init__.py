@@ -29,10 +29,11 @@ from contextlib import contextmanager
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from keyback.demo.vendors.dynamics365.app import Dynamics365
 from keyback.demo.vendors.salesforce.app import Salesforce
 from keyback.testing.serving import served
 
-__all__ = ["Mounted", "Salesforce", "serve"]
+__all__ = ["Dynamics365", "Mounted", "Salesforce", "serve"]
 
 
 @contextmanager

@@ -26,16 +26,17 @@ Outcome = Literal["ok", "wrong", "locked", "inactive", "frozen", "unlicensed", "
 Stage = Literal["user", "password", "both", "elsewhere", "factor", "change", "done", "forgot", "code"]
 MAX_VISITS = 500
 CODE_MIN = 10
+SECOND = ("totp", "passkey", "authenticator")
 NO_MATCH = N_("Please check your user name and password. If you still can’t sign in, contact your administrator.")
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """How a try ended. `text` is what the vendor says, as a message id; `number` is the vendor's own code for it."""
+    """How a try ended. `text` is what the vendor says, as a message id; `strong` that no second factor is asked for."""
 
     outcome: Outcome
     text: str = ""
-    number: str = ""
+    strong: bool = False
 
 
 @dataclass(slots=True)
@@ -197,7 +198,7 @@ class SignInPages:
         if attempt.outcome == "change":
             visit.stage = "change"
         elif attempt.outcome == "ok":
-            if any(f.kind in ("totp", "passkey", "authenticator") for f in account.factors):
+            if not attempt.strong and any(f.kind in SECOND for f in account.factors):
                 visit.stage = "factor"
             else:
                 self._enter(visit, account, seen)
@@ -225,7 +226,7 @@ class SignInPages:
         account.set_password(password, self._cloud.clock())
         account.failures, account.locked, account.locked_until = 0, False, 0
         self._cloud.accounts.save()
-        if any(f.kind in ("totp", "passkey", "authenticator") for f in account.factors):
+        if any(f.kind in SECOND for f in account.factors):
             visit.stage = "factor"
         else:
             self._enter(visit, account, seen)

@@ -19,7 +19,7 @@ from starlette.types import Message, Receive, Scope, Send
 from keyback.demo.vendors.accounts import Account, Accounts, Session, SignIn
 from keyback.demo.vendors.brands import Brand
 from keyback.demo.vendors.faults import Broken, Faults
-from keyback.demo.vendors.signin import Attempt, SignInPages
+from keyback.demo.vendors.signin import SECOND, Attempt, SignInPages
 
 KEPT_CALLS = 1000
 Clock = Callable[[], int]
@@ -112,7 +112,7 @@ class Vendor(ABC):
             await send(message)
 
         fault = self.faults.take(scope["method"], path)
-        app = Broken(self._app, fault, self.throttled) if fault else self._app
+        app = Broken(self._app, fault, lambda s: self.throttled(s, path)) if fault else self._app
         try:
             await app(scope, receive, watched)
         finally:
@@ -132,8 +132,8 @@ class Vendor(ABC):
         """The answer to a path or method that there is not."""
 
     @abstractmethod
-    def throttled(self, retry_after: int) -> Response:
-        """The answer to too many requests."""
+    def throttled(self, retry_after: int, path: str) -> Response:
+        """The answer to too many requests for a path."""
 
     # ── signing in, as a person does ──
 
@@ -183,7 +183,8 @@ class Vendor(ABC):
         if self.elsewhere(account):
             return "elsewhere"
         result = self.attempt(account, password, {})
-        if result.outcome == "ok" and account.factor("totp") and not account.takes_code(code, self.clock()):
+        asked = any(f.kind in SECOND for f in account.factors) and not result.strong
+        if result.outcome == "ok" and asked and not account.takes_code(code, self.clock()):
             return "factor"
         if result.outcome == "ok":
             self.open_session(account)

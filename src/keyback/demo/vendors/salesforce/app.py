@@ -115,7 +115,7 @@ class Salesforce(Vendor):
             return _error(405, "METHOD_NOT_ALLOWED", f"HTTP Method '{request.method}' not allowed.")
         return _error(404, "NOT_FOUND", "The requested resource does not exist")
 
-    def throttled(self, retry_after: int) -> Response:
+    def throttled(self, retry_after: int, path: str) -> Response:
         return _error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.")
 
     def _guarded(self, act: Endpoint) -> Endpoint:
