@@ -30,10 +30,12 @@ from contextlib import contextmanager
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from keyback.demo.vendors.dynamics365.app import Dynamics365
+from keyback.demo.vendors.fxiaoke.app import Fxiaoke
 from keyback.demo.vendors.salesforce.app import Salesforce
+from keyback.demo.vendors.zoho.app import Zoho
 from keyback.testing.serving import served
 
-__all__ = ["Dynamics365", "Mounted", "Salesforce", "serve"]
+__all__ = ["Dynamics365", "Fxiaoke", "Mounted", "Salesforce", "Zoho", "serve"]
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""A stateful stand-in for Zoho CRM and the Zoho Mail organization API; see `keyback.demo.vendors`."""
