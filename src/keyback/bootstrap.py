@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
+import structlog
 from pydantic import ValidationError
 
+from keyback import registry
 from keyback.application.clock import wall_clock
 from keyback.application.passwords.hashing import HashGate, pepper_id
 from keyback.application.passwords.strength import load_blocklist
 from keyback.application.ports.channels import Channel
 from keyback.application.ports.connectors import Connector, Unavailable
-from keyback.application.ports.hashing import Busy, HashingGate, Verified
-from keyback.application.ports.proofs import Proof
+from keyback.application.ports.hashing import Busy, HashingGate, PasswordHasher, Verified
+from keyback.application.ports.proofs import About, Given, Proof
 from keyback.application.services import Services
 from keyback.application.throttling.mail_quota import InstallationQuota
 from keyback.application.throttling.spraying import Thresholds
@@ -35,20 +38,11 @@ from keyback.connectors.builtin import BuiltinConnector
 from keyback.connectors.demo import DemoConnector
 from keyback.connectors.guided import GuidedConnector
 from keyback.connectors.tryton import TrytonConnector
-from keyback.domain.challenges.challenge import CONTACT_LIFE, SHORT_LIFE
 from keyback.domain.passwords.rules import PRESETS
-from keyback.domain.policy.rules import PROOFS, ProofClass
+from keyback.domain.policy.rules import ProofClass
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.sms_quota import SpendRules
-from keyback.proofs.backup_email.method import BackupEmail
-from keyback.proofs.im_message.method import ImMessage
-from keyback.proofs.passkey.method import Passkey, can_be
-from keyback.proofs.recovery_code.method import RecoveryCode
-from keyback.proofs.recovery_contact.method import RecoveryContact
-from keyback.proofs.security_questions.method import SecurityQuestions
-from keyback.proofs.sms_code.method import SmsCode
-from keyback.proofs.totp.method import Totp
-from keyback.registry import foreign_factory, foreign_gateway, foreign_proof
+from keyback.registry import foreign_factory, foreign_gateway
 from keyback.settings import Settings, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
 from keyback.settings_sections import System
@@ -57,6 +51,8 @@ from keyback.storage.builtin_credentials import CredentialRows
 from keyback.storage.database import PATIENCE_S, SqlDatabase
 from keyback.storage.keys.keyring import Keyring, KeyringError
 from keyback.storage.maintenance.key_check import Peppers
+
+log = structlog.get_logger("keyback.bootstrap")
 
 
 def load_keyring(s: Settings) -> Keyring:
@@ -184,7 +180,7 @@ def make_phone(s: Settings, name: Literal["sms", "im"], clock: Callable[[], int]
         words = {"en": s.company.en, "zh_CN": s.company.zh_CN}
         return PhoneChannel(name, gateway, PhoneTexts(words, s.timezone, s.public_url), clock)
     except ValidationError as e:
-        raise Unsafe(f"{name}: {_faults(e)}") from None
+        raise Unsafe(f"{name}: {registry.faults_of(e)}") from None
     except (ValueError, OSError) as e:
         raise Unsafe(f"{name}: {e}") from None
 
@@ -197,13 +193,6 @@ def make_router(s: Settings, clock: Callable[[], int]) -> Router:
         if phone:
             carriers[name] = phone
     return Router(carriers)
-
-
-def _faults(e: ValidationError) -> str:
-    faults = e.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(
-        f"{'.'.join(map(str, f['loc'])) or 'keys'}: {f['msg'].removeprefix('Value error, ')}" for f in faults
-    )
 
 
 class PatientGate:
@@ -255,40 +244,45 @@ def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate, h
                     raise Unsafe(f"systems.{name}.kind: {kind} is not known and no installed package brings it")
                 return make(name, system.title, options)
     except ValidationError as e:
-        raise Unsafe(f"systems.{name}: {_faults(e)}") from None
+        raise Unsafe(f"systems.{name}: {registry.faults_of(e)}") from None
     except (ValueError, OSError) as e:
         raise Unsafe(f"systems.{name}: {e}") from None
 
 
-OURS = frozenset(PROOFS)
+@dataclass(frozen=True, slots=True)
+class Proofs:
+    """Ways to prove who one is.
 
-
-def make_proofs(s: Settings, gate: HashGate) -> Mapping[str, Proof]:
-    """Ways to prove who one is, in the order in which pages offer them; without those that nothing carries.
-
-    Raises:
-        Unsafe: a foreign one that no package brings, or whose name or class cannot be.
+    Args:
+        offered: by name, in the order in which pages offer them; without those that nothing carries.
+        abouts: what people read of each, also of those that are not offered.
+        bad: a sentence for each that cannot be used; the others go on without it.
     """
-    ours: list[Proof] = [Passkey(s.public_url)] if can_be(s.public_url) else []
-    ours += [Totp(), BackupEmail()]
-    ours += [SmsCode()] if s.sms.kind else []
-    ours += [ImMessage()] if s.im.kind else []
-    ours += [RecoveryCode(gate), RecoveryContact(), SecurityQuestions(gate)]
-    return {p.name: p for p in [*ours, *(_foreign(name, s, gate) for name in s.proofs)]}
+
+    offered: Mapping[str, Proof]
+    abouts: Mapping[str, About]
+    bad: tuple[str, ...] = ()
+
+    @property
+    def kinds(self) -> Mapping[str, ProofClass]:
+        return {name: p.kind for name, p in self.offered.items()}
 
 
-def _foreign(name: str, s: Settings, gate: HashGate) -> Proof:
-    make = foreign_proof(name)
-    if make is None:
-        raise Unsafe(f"proofs: {name} is not known and no installed package brings it")
-    proof = make(gate, s.public_url)
-    if proof.name != name or name in OURS or proof.kind not in get_args(ProofClass):
-        raise Unsafe(f"proofs: the package that brings {name} calls it {proof.name} of class {proof.kind}; take it out")
-    longest = CONTACT_LIFE if proof.kind == "contact" else SHORT_LIFE  # N-R5, A-6.5.5
-    if not 0 < proof.life_ms <= longest:
-        raise Unsafe(f"proofs: {name} waits {proof.life_ms} ms for its answer; at most {longest} are safe. Take it out")
-    PROOFS[name] = proof.kind  # from here on the policy weighs it
-    return proof
+def make_proofs(s: Settings, gate: PasswordHasher) -> Proofs:
+    """Our own proofs, and those of packages that the settings name."""
+    carried = {"": True, "mail": True, "sms": bool(s.sms.kind), "im": bool(s.im.kind)}
+    offered: dict[str, Proof] = {}
+    abouts: dict[str, About] = {}
+    bad = registry.taken(registry.PROOFS)
+    for name in dict.fromkeys([*registry.OWN[registry.PROOFS], *s.proofs]):
+        try:
+            abouts[name], proof = registry.load_proof(name, Given(gate, s.public_url, s.proof_options.get(name, {})))
+        except registry.BadPart as e:
+            bad.append(str(e))
+            continue
+        if proof is not None and carried[proof.carrier]:
+            offered[name] = proof
+    return Proofs(offered, abouts, tuple(bad))
 
 
 def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
@@ -306,6 +300,9 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         Path(s.database.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     db = SqlDatabase(s.database, keyring, clock=clock, patience_s=PATIENCE_S)
     gate = make_gate(s)
+    proofs = make_proofs(s, gate)
+    for words in proofs.bad:
+        log.error("part_left_out", why=words)
     rules = PRESETS[s.password.preset]
     connectors = {name: make_connector(name, system, db, gate, rules.history) for name, system in s.systems.items()}
     return Services(
@@ -321,8 +318,9 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         company={"en": s.company.en, "zh_CN": s.company.zh_CN},
         context_words=tuple(s.password.context_words),
         leaked=load_leaked(s),
-        policy=make_policy(s),
-        proofs=make_proofs(s, gate),
+        policy=make_policy(s, proofs.kinds),
+        proofs=proofs.offered,
+        abouts=proofs.abouts,
         alarms=Thresholds(s.limits.failing_names, s.limits.locked_names),
         mail_quota=InstallationQuota(s.mail.hourly, s.mail.daily),
         spend=SpendRules(

@@ -1,40 +1,179 @@
-"""What installed packages bring by entry points: connectors, gateways for SMS and chat messages, and proofs.
+"""What is on the shelves: our own parts and those that installed packages bring, by entry points of one form.
 
+`keyback.proofs` names a `ProofMaker`, usually the proof's class; the setting `proofs` switches a package's one on.
 `keyback.connectors` names a factory `make(name, title, options) -> Connector`, `keyback.gateways` a factory
 `make(options, clock) -> Gateway` (see `channels/gateways/base.py`). `options` are the further keys of the table in
-`keyback.toml`, `clock` gives now in ms. `keyback.proofs` names a factory `make(gate, public_url) -> Proof`; the setting
-`proofs` switches it on. Prove them with the contract suites in `keyback.testing`.
+`keyback.toml`, `clock` gives now in ms. Prove them with the contract suites in `keyback.testing`.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
-from importlib.metadata import entry_points
-from typing import Any
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Final, cast, get_args
+
+from pydantic import ValidationError
 
 from keyback.application.ports.connectors import Connector
-from keyback.application.ports.hashing import PasswordHasher
-from keyback.application.ports.proofs import Proof
+from keyback.application.ports.proofs import About, Given, Proof, ProofMaker
+from keyback.domain.challenges.challenge import CONTACT_LIFE, SHORT_LIFE
+from keyback.domain.policy.rules import PROOFS as RULED
+from keyback.domain.policy.rules import ProofClass
+from keyback.locale import LOCALES, catalog, catalog_of
 
-GROUP = "keyback.connectors"
-GATEWAYS = "keyback.gateways"
-PROOFS = "keyback.proofs"
+CONNECTORS: Final = "keyback.connectors"
+GATEWAYS: Final = "keyback.gateways"
+PROOFS: Final = "keyback.proofs"
+OWN: Final[Mapping[str, Mapping[str, str]]] = {
+    # In the order in which pages offer them.
+    PROOFS: {
+        "email_link": "keyback.proofs.email_link.method:EmailLink",
+        "passkey": "keyback.proofs.passkey.method:Passkey",
+        "totp": "keyback.proofs.totp.method:Totp",
+        "backup_email": "keyback.proofs.backup_email.method:BackupEmail",
+        "sms_code": "keyback.proofs.sms_code.method:SmsCode",
+        "im_message": "keyback.proofs.im_message.method:ImMessage",
+        "recovery_code": "keyback.proofs.recovery_code.method:RecoveryCode",
+        "recovery_contact": "keyback.proofs.recovery_contact.method:RecoveryContact",
+        "security_questions": "keyback.proofs.security_questions.method:SecurityQuestions",
+    },
+}
+"""What a package writes into `[project.entry-points."keyback.proofs"]` of its pyproject.toml, of our own."""
 Factory = Callable[[str, str, Mapping[str, Any]], Connector]
+_NAME = re.compile(r"[a-z][a-z0-9_]{1,19}\Z")  # 20 characters have room in the database
+
+
+class BadPart(Exception):
+    """A part that cannot be used; the text says of which package, why, and what to do."""
+
+
+def packages(group: str, name: str) -> list[EntryPoint]:
+    """Who brings something under this name: one at most, if all is well."""
+    return list(entry_points(group=group, name=name))
+
+
+def load(group: str, name: str) -> Any:
+    """What is registered under this name.
+
+    Raises:
+        BadPart: nobody brings it, more than one does, or it cannot be imported.
+    """
+    if name in OWN.get(group, {}):
+        return EntryPoint(name, OWN[group][name], group).load()
+    found = packages(group, name)
+    if not found:
+        raise BadPart(f"{name} is not known and no installed package brings it")
+    if len(found) > 1:
+        raise BadPart(f"{name} comes from more than one package: {', '.join(map(_of, found))}. Remove all but one.")
+    try:
+        return found[0].load()
+    except Exception as e:  # whatever a module of somebody else's does when it is imported
+        why = f"{type(e).__name__}: {e}" if isinstance(e, ImportError | AttributeError) else type(e).__name__
+        raise BadPart(f"{name}, which {_of(found[0])} brings, cannot be loaded ({why}). Install it again.") from None
+
+
+def taken(group: str) -> list[str]:
+    """A sentence for each package that brings something under a name of ours, which is left aside."""
+    return [
+        f"{_of(e)} brings {e.name}, which is the name of a built-in one. It is left aside; ask its author for another."
+        for e in entry_points(group=group)
+        if e.name in OWN.get(group, {})
+    ]
+
+
+def faults_of(e: Exception) -> str:
+    """What is wrong with the keys of a table, without their values where pydantic found it."""
+    if not isinstance(e, ValidationError):
+        return str(e)
+    faults = e.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(
+        f"{'.'.join(map(str, f['loc'])) or 'keys'}: {f['msg'].removeprefix('Value error, ')}" for f in faults
+    )
+
+
+def _of(e: EntryPoint) -> str:
+    return f"{e.dist.name} {e.dist.version}" if e.dist else e.value
 
 
 def foreign_factory(kind: str) -> Factory | None:
     """The factory of a kind that Keyback itself does not know; None when no package brings it."""
-    found = list(entry_points(group=GROUP, name=kind))
+    found = packages(CONNECTORS, kind)
     return found[0].load() if found else None
 
 
 def foreign_gateway(kind: str) -> Callable[[Mapping[str, Any], Callable[[], int]], Any] | None:
     """As `foreign_factory`, for a gateway."""
-    found = list(entry_points(group=GATEWAYS, name=kind))
+    found = packages(GATEWAYS, kind)
     return found[0].load() if found else None
 
 
-def foreign_proof(name: str) -> Callable[[PasswordHasher, str], Proof] | None:
-    """As `foreign_factory`, for a proof."""
-    found = list(entry_points(group=PROOFS, name=name))
-    return found[0].load() if found else None
+# ── proofs ──────────────────────────────────────────────────────────────────
+
+
+def load_proof(name: str, given: Given) -> tuple[About, Proof | None]:
+    """What people read of a proof, and the proof, or None where it cannot be here.
+
+    Raises:
+        BadPart: as `load`, or it is not what a proof has to be.
+    """
+    maker = cast(ProofMaker, load(PROOFS, name))
+    if name in OWN[PROOFS]:
+        return maker.about, maker.make(given)
+    try:
+        about, proof = maker.about, maker.make(given)
+        wrong = about_faults(about) if isinstance(about, About) else ["its `about` is no keyback About"]
+        wrong += _proof_faults(name, proof) if proof is not None else []
+    except ValueError as e:
+        wrong, about, proof = [f"proof_options.{name}: {faults_of(e)}"], None, None
+    except Exception as e:
+        wrong, about, proof = [f"making it failed with {type(e).__name__}"], None, None
+    if wrong or about is None:
+        raise BadPart(f"{name}, which {_of(packages(PROOFS, name)[0])} brings, cannot be used: {'; '.join(wrong)}")
+    return about, proof
+
+
+def own_abouts() -> Mapping[str, About]:
+    """What people read of our own proofs."""
+    return {name: load(PROOFS, name).about for name in OWN[PROOFS]}
+
+
+def _proof_faults(name: str, proof: Proof) -> list[str]:
+    out = []
+    if proof.name != name or not _NAME.match(name):
+        out.append(f"it calls itself {proof.name}; a name has 2 to 20 small letters, digits and underscores")
+    if proof.kind not in get_args(ProofClass):
+        out.append(f"the policy knows no class {proof.kind}, but {', '.join(get_args(ProofClass))}")
+    if RULED.get(name, proof.kind) != proof.kind:
+        out.append(f"the policy knows {name} as {RULED[name]}")
+    if proof.carrier not in ("", "mail", "sms", "im"):
+        out.append(f"nothing carries {proof.carrier}; there are mail, sms and im")
+    longest = CONTACT_LIFE if proof.kind == "contact" else SHORT_LIFE  # N-R5, A-6.5.5
+    if not 0 < proof.life_ms <= longest:
+        out.append(f"a question waits {proof.life_ms} ms for its answer; at most {longest} are safe")
+    return out
+
+
+def about_faults(about: About) -> list[str]:
+    """What is missing of what people see: the page, or a text in one of the languages. Empty when all is there."""
+    from babel.messages.extract import extract  # here: our own proofs are not asked, and most have no others
+    from jinja2 import Environment, TemplateSyntaxError
+
+    out = [f"{what} is empty" for what in ("title", "note", "noun", "by") if not getattr(about, what)]
+    page, texts = about.folder / about.page, list(about.texts)
+    if not page.is_file():
+        out.append(f"there is no page {about.page} in its folder")
+    else:
+        try:
+            Environment(autoescape=True).parse(page.read_text("utf-8"))
+            with page.open("rb") as f:
+                options = {"encoding": "utf-8", "silent": "false"}
+                texts += [str(t) for _, t, _, _ in extract("jinja2.ext:babel_extract", f, {"_": None}, (), options)]
+        except (TemplateSyntaxError, UnicodeDecodeError) as e:
+            out.append(f"the page {about.page} is no template ({e})")
+    for locale in LOCALES:
+        own = catalog_of(about.folder, locale)
+        lacking = [t for t in texts if locale != "en" and t not in own and t not in catalog(locale)]
+        if lacking:
+            out.append(f"{locale}.po lacks {len(lacking)} texts, such as “{lacking[0]}”")
+    return out

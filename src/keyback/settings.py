@@ -124,6 +124,9 @@ class Settings(BaseSettings):
     limits: Limits = Limits()
     policy: PolicyPart = PolicyPart()
     proofs: list[str] = Field(default_factory=list, description="Proofs from installed packages to enable.")
+    proof_options: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, description="Further keys of these proofs, a table for each."
+    )
     sms: Sms = Sms()
     im: Im = Im()
     systems: dict[str, System] = Field(default_factory=lambda: {"builtin": System(kind="builtin", title="Keyback")})
@@ -192,8 +195,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         toml = _TomlFile(settings_cls, toml_file=config_path())
         return init_settings, env_settings, toml

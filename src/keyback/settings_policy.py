@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlsplit
 
 from keyback.domain.people.ages import DAY, LATE, Ages
 from keyback.domain.people.person import Tier
 from keyback.domain.policy.presets import DEVIATIONS, LEAST_REASON, PRESETS, Preset, not_accepted
-from keyback.domain.policy.rules import PROOFS, Holds, Loose, Policy
+from keyback.domain.policy.rules import PROOFS, Holds, Loose, Policy, ProofClass
 from keyback.domain.units import HOUR, MINUTE
 from keyback.settings import LOOPBACK, Settings, Unsafe
 
@@ -26,10 +28,11 @@ def preset_of(s: Settings) -> Preset:
     return PRESETS[s.policy.preset or s.password.preset]
 
 
-def make_policy(s: Settings, *, strict: bool = True) -> Policy:
+def make_policy(s: Settings, kinds: Mapping[str, ProofClass] = MappingProxyType({}), *, strict: bool = True) -> Policy:
     """The company's policy; a preset that asks for two factors from everybody raises the floor (C-4).
 
     Args:
+        kinds: name to class of the proofs that there are; those that the rules know by name need not be among them.
         strict: False only to look at a policy without starting anything on it.
 
     Raises:
@@ -67,6 +70,7 @@ def make_policy(s: Settings, *, strict: bool = True) -> Policy:
         loose=frozenset(k for k, on in loose.items() if on),
         accepted=tuple(sorted(p.accepted.items())),
         per_colleague=p.people_per_colleague,
+        brought=tuple((name, kind) for name, kind in kinds.items() if name not in PROOFS),
         ages=Ages(remind, remind + LATE, p.contacts_void_days * DAY),
     )
     short = not_accepted(policy, preset)

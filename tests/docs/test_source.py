@@ -60,6 +60,7 @@ def test_no_template_and_no_program_is_made_of_text() -> None:
     assert not called("from_string", "Template", "eval", "exec", "compile_expression", "__import__")
     assert {f for f, m in imported() if m.partition(".")[0] in ALIKE} == {
         "channels/mail/composer.py",
+        "registry.py",  # only looks whether what a package brings is a template
         "web/ui/rendering.py",
     }
     assert not {m for _, m in imported() if m.partition(".")[0] in ("pickle", "marshal", "shelve", "dill", "yaml")}

@@ -37,7 +37,7 @@ def test_no_path_breaks_the_default_policy_whatever_is_shown() -> None:
     result = search(of("nist"), NIST)
     assert [f.claim.id for f in result.broken()] == []
     assert [f.claim.id for f in result.found] == list(CLAIMS)
-    assert result.rulings > 4 * len(list(every_set())) > 180_000
+    assert result.rulings > 4 * len(list(every_set(Policy()))) > 180_000
 
 
 @pytest.mark.covers("C-4")
@@ -56,7 +56,7 @@ def test_whatever_the_holds_are_more_evidence_never_waits_longer(tier: Tier, ris
     policy = Policy(off=frozenset(), holds=holds)
     for journey in ("password", "mailbox"):
         ruled = cache(lambda shown, j=journey: rule(shown, tier, risk, policy, j, approved=True))
-        for pieces in every_set(3):
+        for pieces in every_set(policy, 3):
             shown = frozenset(p.evidence for p in pieces)
             after = ruled(shown)
             for e in shown:
@@ -183,7 +183,7 @@ def test_what_is_off_for_one_tier_opens_nothing_there_and_everything_else_elsewh
 
 
 def test_every_set_is_there_once_with_two_channels_of_each() -> None:
-    sets = list(every_set())
+    sets = list(every_set(Policy()))
     assert len(sets) == len({frozenset(s) for s in sets}) == 46_656
     assert {p for s in sets for p in s} == set(PIECES)
     assert {p.proof for p in PIECES} == set(PROOFS)

@@ -92,7 +92,7 @@ def test_every_set_of_evidence_in_every_preset(preset: PresetName) -> None:
     policy = Policy(off=frozenset(), floor=PRESETS[preset].floor)
     for tier in {max(t, policy.floor, key=TIERS.index) for t in TIERS}:
         book, wrong = minimal(BOOK[tier]), []
-        for pieces in every_set(99 if preset == "nist" else 4):
+        for pieces in every_set(policy, 99 if preset == "nist" else 4):
             opens = rule([p.evidence for p in pieces], tier, Risk(), policy).kind != "more"
             if opens != enough(pieces, book):
                 wrong.append([str(p) for p in pieces])
@@ -103,7 +103,7 @@ def test_every_set_of_evidence_in_every_preset(preset: PresetName) -> None:
 def test_two_issued_codes_add_what_travels_differently_and_nothing_else() -> None:
     policy = Policy(off=frozenset(), loose=frozenset({"two_issued_codes"}))
     book = minimal(BOOK["mfa"]) + minimal(TWO_CODES)
-    for pieces in every_set(4):
+    for pieces in every_set(policy, 4):
         opens = rule([p.evidence for p in pieces], "mfa", Risk(), policy).kind != "more"
         assert opens == enough(pieces, book), [str(p) for p in pieces]
 

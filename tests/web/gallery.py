@@ -103,15 +103,18 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     yield "ways-only-new", w.Methods(HANDLE, True, "second_factor", mine, ("email_link",), username, only_new=True)
     yield "ways-none", w.Methods(HANDLE, True, "password", (), ("email_link",), username)
     for proof in ("sms_code", "im_message", "backup_email", "totp", "recovery_code"):
-        yield f"way-{proof}", w.OneMethod(HANDLE, proof, False, seconds_left=500, resend_in_seconds=20)
+        yield (
+            f"way-{proof}",
+            w.OneMethod(HANDLE, proof, False, seconds_left=500, resend_in_seconds=20, sent=proof == "sms_code"),
+        )
     yield (
         "way-known",
-        w.OneMethod(HANDLE, "sms_code", True, hint="•••• 34", seconds_left=40, error="wrong", tries_left=1),
+        w.OneMethod(HANDLE, "sms_code", True, hint="•••• 34", seconds_left=40, error="wrong", tries_left=1, sent=True),
     )
     yield "way-passkey", w.OneMethod(HANDLE, "passkey", False, {"options": "{}"}, error="wrong", tries_left=3)
     yield (
         "way-no-tries",
-        w.OneMethod(HANDLE, "sms_code", False, resend_in_seconds=0, error="no_tries", journey="mailbox"),
+        w.OneMethod(HANDLE, "sms_code", False, resend_in_seconds=0, error="no_tries", journey="mailbox", sent=True),
     )
     yield "way-contact", w.OneMethod(HANDLE, "recovery_contact", False, {"digits": "4711"})
     yield "way-question", w.OneMethod(HANDLE, "security_questions", True, {"question": "?"}, error="no_tries")

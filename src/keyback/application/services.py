@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from keyback.application.ports.channels import Channel
 from keyback.application.ports.connectors import Connector
 from keyback.application.ports.hashing import HashingGate
-from keyback.application.ports.proofs import Proof
+from keyback.application.ports.proofs import About, Proof
 from keyback.application.ports.storage import Database, Seals
 from keyback.application.throttling.mail_quota import NO_LIMIT, InstallationQuota
 from keyback.application.throttling.spraying import Thresholds
@@ -27,6 +27,7 @@ class Services:
         context_words: more words that a password may not consist of.
         policy: what is taken as proof and how long decided recoveries wait.
         proofs: ways to prove who one is, by name, in the order in which pages offer them.
+        abouts: what people read of every proof, by name; also of those that cannot be offered here.
         leaked: passwords known from public leaks; empty when no breach file is set.
         spend: where SMS may go and how many.
         mail_quota: how many mails may be asked for, whoever they go to.
@@ -47,6 +48,7 @@ class Services:
     leaked: Container[str] = ()
     policy: Policy = field(default_factory=Policy)
     proofs: Mapping[str, Proof] = field(default_factory=dict)
+    abouts: Mapping[str, About] = field(default_factory=dict)
     spend: SpendRules = field(default_factory=lambda: SpendRules(()))
     mail_quota: InstallationQuota = NO_LIMIT
     alarms: Thresholds = field(default_factory=Thresholds)

@@ -19,7 +19,7 @@ from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports.channels import Receipt
 from keyback.application.ports.connectors import Connector, Means, Unavailable
 from keyback.application.ports.storage import StorageDown, Tx
-from keyback.bootstrap import load_keyring, make_channel, make_connector, make_gate, make_phone, peppers_of
+from keyback.bootstrap import load_keyring, make_channel, make_connector, make_gate, make_phone, make_proofs, peppers_of
 from keyback.cli.common import echo_json, load, no_settings, revision, run, safe, schema_problem
 from keyback.cli.examples import left_over
 from keyback.cli.sender import look
@@ -98,6 +98,7 @@ async def _all(s: Settings) -> list[Result]:
             return [*results, gate]
         if db:
             results += [await _system(s, name, db, gate) for name in s.systems]
+        results += _proofs(s, gate)
         results.append(await _hashing(s, gate))
         results += await _limits(s)
         results += [Result(*dataclasses.astuple(f)) for f in await look(s.mail.sender)]
@@ -270,6 +271,17 @@ async def _asked(label: str, connector: Connector) -> Result:
         words = f"{e.code} {e}" if str(e) != e.code else e.code
         return Result(label, "bad", words, "See its address, user and password in the settings.")
     return Result(label, "ok", "answers")
+
+
+def _proofs(s: Settings, gate: HashGate) -> list[Result]:
+    """Those of packages; ours are always right. The rest of Keyback goes on without one that cannot be used."""
+    proofs = make_proofs(s, gate)
+    good = [n for n in s.proofs if n in proofs.offered]
+    idle = [n for n in s.proofs if n in proofs.abouts and n not in proofs.offered]
+    out = [Result(f"proof {n}", "ok", f"{proofs.abouts[n].title}: {proofs.offered[n].kind}") for n in good]
+    step = "See that what carries it is set, and that it can be used under public_url."
+    out += [Result(f"proof {n}", "warn", "it is not offered here", step) for n in idle]
+    return [*out, *(Result("proofs", "bad", words, "Until then the rest goes on without it.") for words in proofs.bad)]
 
 
 def _gate(s: Settings) -> HashGate | Result:

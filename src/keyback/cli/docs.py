@@ -159,6 +159,8 @@ def _kind(annotation: Any) -> str:
         return " or ".join(_kind(a) for a in args if a is not type(None))
     if origin is list:
         return f"list of {_kind(args[0])}"
+    if annotation == dict[str, Any]:
+        return "table"
     if origin is dict:
         return f"table of {_kind(args[1])} by {_kind(args[0])}"
     names = {str: "text", int: "number", float: "number", bool: "true or false", Path: "path", SecretStr: "secret text"}

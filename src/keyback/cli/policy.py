@@ -15,10 +15,9 @@ from keyback.application.policy.coverage import Census, Offer, census
 from keyback.application.policy.explain import explain
 from keyback.application.policy.report import check_words, claim_rows, people_words
 from keyback.application.policy.standards import report_words, requirements
-from keyback.bootstrap import make_gate, make_proofs
+from keyback.bootstrap import Proofs, make_gate, make_proofs
 from keyback.cli.common import echo_json, load, progress, run, safe, storage, usable
 from keyback.domain.passwords.rules import PRESETS
-from keyback.domain.policy.rules import PROOFS
 from keyback.domain.policy.search import search
 from keyback.locale import choose
 from keyback.settings import Settings
@@ -40,7 +39,10 @@ def explain_(lang: str | None, as_json: bool) -> None:
     """Explain the policy in plain words: what lets whom in, what a hold is, who gets notified."""
     s = load()
     locale = choose(lang, default=s.default_locale)
-    sections = explain(make_policy(s, strict=False), preset_of(s), locale, there(s))
+    proofs = _proofs(s)
+    ruled = make_policy(s, proofs.kinds, strict=False)
+    sections = explain(ruled, preset_of(s), locale, proofs.abouts, there(proofs))
+    _say_bad(proofs)
     if as_json:
         echo_json(
             {"preset": preset_of(s).name, "locale": locale, "sections": [dataclasses.asdict(x) for x in sections]}
@@ -78,7 +80,9 @@ def check(draft: Path | None, report: bool, people: bool, most: int, lang: str |
     """
     s = load_draft(draft) if draft else load()
     locale = choose(lang, default=s.default_locale)
-    ruled, preset = make_policy(s, strict=False), preset_of(s)
+    proofs, preset = _proofs(s), preset_of(s)
+    ruled = make_policy(s, proofs.kinds, strict=False)
+    _say_bad(proofs)
     with progress("Searching") as tell:
         result = search(ruled, preset, progress=tell)
     rows = claim_rows(result, ruled, preset)
@@ -92,7 +96,7 @@ def check(draft: Path | None, report: bool, people: bool, most: int, lang: str |
         out |= {"requirements": [dataclasses.asdict(r) for r in kept]} if report else {}
         echo_json(out | ({"people": dataclasses.asdict(counted)} if counted else {}))
     else:
-        for line in check_words(rows, preset, result.rulings, locale):
+        for line in check_words(rows, preset, result.rulings, locale, proofs.abouts):
             click.echo(safe(line))
         for line in report_words(kept, locale) if report else ():
             click.echo(line)
@@ -102,17 +106,27 @@ def check(draft: Path | None, report: bool, people: bool, most: int, lang: str |
         raise click.exceptions.Exit(1)
 
 
-def there(s: Settings) -> frozenset[str]:
+def there(proofs: Proofs) -> frozenset[str]:
     """The proofs that this installation can put: what its channels carry and its packages bring."""
-    return frozenset({"email_link", *_offer(s).proofs}) & frozenset(PROOFS)
+    return frozenset({"email_link", *proofs.offered})
+
+
+def _proofs(s: Settings) -> Proofs:
+    gate = make_gate(s)
+    try:
+        return make_proofs(s, gate)
+    finally:
+        gate.close()  # nothing is hashed here
+
+
+def _say_bad(proofs: Proofs) -> None:
+    for words in proofs.bad:
+        click.echo(f"proofs: {safe(words)}", err=True)
 
 
 def _offer(s: Settings) -> Offer:
-    gate = make_gate(s)
-    try:
-        return Offer(make_policy(s, strict=False), make_proofs(s, gate))
-    finally:
-        gate.close()  # nothing is hashed here
+    proofs = _proofs(s)
+    return Offer(make_policy(s, proofs.kinds, strict=False), proofs.offered)
 
 
 async def _census(s: Settings, in_use: Settings | None, most: int) -> Census:

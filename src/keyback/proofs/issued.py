@@ -8,9 +8,9 @@ from __future__ import annotations
 import hmac
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
-from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
+from keyback.application.ports.proofs import About, Enrolments, Given, PendingChallenge, Target, Verdict
 from keyback.domain.challenges.challenge import SHORT_DIGITS, SHORT_LIFE, short_code
 from keyback.domain.challenges.typed import digits
 from keyback.domain.people.person import Contact
@@ -25,9 +25,14 @@ class IssuedCode(ABC):
     """Six digits, ten minutes. Subclasses say what carries them and which contacts they go to."""
 
     name: ClassVar[str]
+    about: ClassVar[About]
     carrier: ClassVar[Carrier]
     kind: ProofClass = "issued"
     life_ms = SHORT_LIFE
+
+    @classmethod
+    def make(cls, given: Given) -> Self:
+        return cls()
 
     @abstractmethod
     def targets(self, holder: Enrolments) -> Sequence[Target]: ...

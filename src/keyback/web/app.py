@@ -38,7 +38,7 @@ Lifespan = Callable[[AppContext], AbstractAsyncContextManager[None]]
 
 def make_context(settings: Settings, services: Services) -> AppContext:
     """What routes work with."""
-    renderer = Renderer(time_zone=settings.timezone)
+    renderer = Renderer(time_zone=settings.timezone, abouts=services.abouts)
     limiter = Limiter(settings.limits, settings.valkey_url)
     return AppContext(
         services, settings, renderer, limiter, Proxies(settings.trusted_proxies), Cookies(settings.secure)

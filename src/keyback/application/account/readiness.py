@@ -14,7 +14,7 @@ from keyback.application.ports.proofs import Enrolments, Proof
 from keyback.domain.people.ages import aged_ids, living
 from keyback.domain.people.factor import BOUND, Factor
 from keyback.domain.people.person import Contact, Tier, channel_of, one_domain
-from keyback.domain.policy.rules import PROOFS, Evidence, Policy, required_tier, suffices
+from keyback.domain.policy.rules import Evidence, Policy, required_tier, suffices
 
 Mishap = Literal["password", "phone", "computer", "mailbox", "phone_mailbox", "everything"]
 Advice = Literal["", "passkey", "recovery_codes", "totp", "mail", "helper"]
@@ -117,7 +117,7 @@ def _evidence(h: Enrolments, proofs: Mapping[str, Proof], policy: Policy, tier: 
         if _primary_mail(c) and policy.takes("email_link", tier)
     ]
     for name, proof in proofs.items():
-        if policy.takes(name, tier) and PROOFS.get(name, "knowledge") != "knowledge":
+        if policy.takes(name, tier) and proof.kind != "knowledge":
             out += [Evidence(name, proof.kind, t.channel, 0, aged=t.id in aged) for t in proof.targets(h)]
     return out
 
@@ -140,6 +140,6 @@ def _advice(left: Enrolments, proofs: Mapping[str, Proof], policy: Policy, tier:
     )  # fmt: skip
     possible = [(a, p) for a, p in trial if p in proofs and policy.takes(p, tier)]
     for advice, name in possible:
-        if _fewest([*have, Evidence(name, PROOFS[name], f"new:{name}", 0)], tier, policy):
+        if _fewest([*have, Evidence(name, proofs[name].kind, f"new:{name}", 0)], tier, policy):
             return advice
     return next((a for a, _ in possible), "")

@@ -17,7 +17,7 @@ from keyback.application.ports.storage import Database, Tx
 from keyback.domain.people.ages import aged_ids, living
 from keyback.domain.people.factor import effective_factors
 from keyback.domain.people.person import Tier, only_address
-from keyback.domain.policy.rules import PROOFS, Evidence, Policy, Risk, effective_tier, rule
+from keyback.domain.policy.rules import Evidence, Policy, Risk, effective_tier, rule
 
 Way = Literal["alone", "operator", "none"]
 PAGE: Final = 1000
@@ -70,7 +70,7 @@ def evidence_of(e: Everything, offer: Offer, now: int) -> list[Evidence]:
     shown = _mailed(e, now)
     for name, proof in offer.proofs.items():
         if proof.kind != "knowledge" and offer.policy.takes(name):
-            shown += [Evidence(name, PROOFS[name], t.channel, now, aged=t.id in aged) for t in proof.targets(holder)]
+            shown += [Evidence(name, proof.kind, t.channel, now, aged=t.id in aged) for t in proof.targets(holder)]
     return shown
 
 

@@ -6,32 +6,19 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from keyback.application.ports.proofs import N_, About
 from keyback.domain.people.ages import DAY
 from keyback.domain.people.person import Tier
 from keyback.domain.policy.presets import Preset, weaker
-from keyback.domain.policy.rules import PROOFS, Policy
+from keyback.domain.policy.rules import Policy
 from keyback.domain.units import HOUR, MINUTE
 from keyback.locale import gettext
 
-
-def N_(text: str) -> str:
-    """Marks a text that is looked up later."""
-    return text
-
-
-NAMES: Final[Mapping[str, str]] = {
-    "email_link": N_("an email to the primary address"),
-    "backup_email": N_("an email to a backup address"),
-    "sms_code": N_("a code by text message"),
-    "im_message": N_("a code by chat message"),
-    "recovery_code": N_("a recovery code"),
-    "recovery_contact": N_("a recovery contact"),
-    "totp": N_("a code from the authenticator app"),
-    "passkey": N_("a passkey"),
+AT_THE_DESK: Final[Mapping[str, str]] = {
     "id_document": N_("an identity document that two people check"),
     "caller_check": N_("a callback by the help desk"),
-    "security_questions": N_("answers to security questions"),
 }
+"""What operators do, and no proof on the shelf does."""
 TIER_NAMES: Final[Mapping[Tier, str]] = {
     "standard": N_("People without two-step verification"),
     "mfa": N_("People with two-step verification"),
@@ -79,14 +66,14 @@ class Section:
     lines: tuple[str, ...]
 
 
-def proof_words(locale: str, proof: str) -> str:
-    """What a proof is called; one that a package brought goes by its own name."""
-    return gettext(locale, NAMES.get(proof, proof))
+def proof_words(locale: str, proof: str, abouts: Mapping[str, About]) -> str:
+    """What a sentence calls a proof; one that nobody brings goes by its own name."""
+    about = abouts.get(proof)
+    return about.say(locale, about.noun) if about else gettext(locale, AT_THE_DESK.get(proof, proof))
 
 
-def listed(locale: str, proofs: Sequence[str], *, every: bool = False) -> str:
-    """Proofs in a row, as a sentence lists them: one of them, or `every` one."""
-    words = [proof_words(locale, p) for p in proofs]
+def listed(locale: str, words: Sequence[str], *, every: bool = False) -> str:
+    """Words in a row, as a sentence lists them: one of them, or `every` one."""
     if len(words) < 2:
         return "".join(words)
     comma, last = _BETWEEN[locale][every]
@@ -104,13 +91,16 @@ def span(locale: str, ms: int) -> str:
     return gettext(locale, one) if n == 1 else gettext(locale, text, n=n)
 
 
-def explain(policy: Policy, preset: Preset, locale: str, there: Collection[str] = PROOFS) -> list[Section]:
+def explain(
+    policy: Policy, preset: Preset, locale: str, abouts: Mapping[str, About], there: Collection[str] | None = None
+) -> list[Section]:
     """The policy as sentences: what is taken, what gets whom in, what a wait is, who is told, what falls short.
 
     Args:
-        there: proofs that this installation can put at all (SMS needs somebody who carries it).
+        abouts: what proofs are called.
+        there: proofs that this installation can put at all (SMS needs somebody who carries it); None: all of them.
     """
-    teller = _Teller(policy, locale, there)
+    teller = _Teller(policy, locale, abouts, policy.proofs if there is None else there)
     return [
         teller.beginning(preset),
         *([] if policy.floor != "standard" else [teller.standard()]),
@@ -123,8 +113,8 @@ def explain(policy: Policy, preset: Preset, locale: str, there: Collection[str] 
 
 
 class _Teller:
-    def __init__(self, policy: Policy, locale: str, there: Collection[str]) -> None:
-        self._policy, self._locale, self._there = policy, locale, there
+    def __init__(self, policy: Policy, locale: str, abouts: Mapping[str, About], there: Collection[str]) -> None:
+        self._policy, self._locale, self._abouts, self._there = policy, locale, abouts, there
 
     def _(self, text: str, **values: object) -> str:
         return gettext(self._locale, text, **values)
@@ -135,25 +125,25 @@ class _Teller:
     def _taken(self, tier: Tier, *kinds: str) -> list[str]:
         silent = "sms_code" if tier == "privileged" and "sms_for_privileged" not in self._policy.loose else ""
         return [
-            p for p, k in PROOFS.items()
+            p for p, k in self._policy.proofs.items()
             if k in kinds and p in self._there and p != silent and self._policy.takes(p, tier)
         ]  # fmt: skip
 
     def _span(self, ms: int) -> str:
         return span(self._locale, ms)
 
-    def _list(self, proofs: Sequence[str]) -> str:
-        return listed(self._locale, proofs)
+    def _list(self, proofs: Sequence[str], *, every: bool = False) -> str:
+        return listed(self._locale, [proof_words(self._locale, p, self._abouts) for p in proofs], every=every)
 
     def beginning(self, preset: Preset) -> Section:
-        there = [p for p in PROOFS if p in self._there]
+        there = [p for p in self._policy.proofs if p in self._there]
         taken, off = ([p for p in there if self._policy.takes(p) == on] for on in (True, False))
         return self._section(
             "beginning",
             N_("Accepted methods"),
             self._(N_("The policy is measured against the preset {preset}."), preset=preset.name),
-            self._(N_("Accepted: {proofs}."), proofs=listed(self._locale, taken, every=True)),
-            self._(N_("Not accepted: {proofs}."), proofs=listed(self._locale, off, every=True)) if off else "",
+            self._(N_("Accepted: {proofs}."), proofs=self._list(taken, every=True)),
+            self._(N_("Not accepted: {proofs}."), proofs=self._list(off, every=True)) if off else "",
             self._(
                 N_(
                     "Answers to security questions open nothing on their own; they are asked in addition to another "

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from keyback.application.policy.coverage import Census, Stranded
-from keyback.application.policy.explain import CLAIM_WORDS, N_, TIER_NAMES, proof_words, span
+from keyback.application.policy.explain import CLAIM_WORDS, TIER_NAMES, proof_words, span
+from keyback.application.ports.proofs import N_, About
 from keyback.domain.policy.claims import Found, Path, Result
 from keyback.domain.policy.presets import Preset, not_accepted
 from keyback.domain.policy.rules import Policy
@@ -68,8 +69,14 @@ OUTCOMES = {
 }
 
 
-def check_words(rows: Sequence[ClaimRow], preset: Preset, rulings: int, locale: str) -> list[str]:
-    """The answer of `keyback policy check`, line by line."""
+def check_words(
+    rows: Sequence[ClaimRow], preset: Preset, rulings: int, locale: str, abouts: Mapping[str, About]
+) -> list[str]:
+    """The answer of `keyback policy check`, line by line.
+
+    Args:
+        abouts: what proofs are called.
+    """
 
     def _(text: str, **values: object) -> str:
         return gettext(locale, text, **values)
@@ -77,7 +84,7 @@ def check_words(rows: Sequence[ClaimRow], preset: Preset, rulings: int, locale: 
     lines, colon = [], COLON[locale]
     for r in rows:
         lines.append(f"{_(STATES[r.state])}{colon}{_(CLAIM_WORDS[r.claim])} [{r.claim}]")
-        lines += [f"    {path_words(p, locale)}" for p in r.paths]
+        lines += [f"    {path_words(p, locale, abouts)}" for p in r.paths]
         if r.detail:
             lines.append(f"    {r.detail}")
         if r.reason:
@@ -101,9 +108,9 @@ def check_words(rows: Sequence[ClaimRow], preset: Preset, rulings: int, locale: 
     return lines
 
 
-def path_words(p: PathRow, locale: str) -> str:
+def path_words(p: PathRow, locale: str, abouts: Mapping[str, About]) -> str:
     """One path as a line: who, by what exactly, and what it comes to."""
-    shown = " + ".join(f"{proof_words(locale, proof)} ({channel})" for proof, channel in p.evidence)
+    shown = " + ".join(f"{proof_words(locale, proof, abouts)} ({channel})" for proof, channel in p.evidence)
     who = gettext(locale, TIER_NAMES[p.tier])  # type: ignore[index]
     if p.journey == "second_factor":
         who += gettext(locale, N_(", second step lost"))

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application.policy.explain import N_
 from keyback.application.policy.report import COLON, ClaimRow
+from keyback.application.ports.proofs import N_
 from keyback.domain.passwords.rules import Rules
 from keyback.domain.policy.rules import Policy
 from keyback.locale import gettext

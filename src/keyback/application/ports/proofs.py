@@ -1,16 +1,19 @@
-"""What we ask of a proof: targets, questions and a verdict."""
+"""What we ask of a proof: what it is called, whom it can be put to, questions and a verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
+from keyback.application.ports.hashing import PasswordHasher
 from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.people.factor import Factor, SavedCode
 from keyback.domain.people.person import Contact, Person
 from keyback.domain.policy.rules import ProofClass
 from keyback.domain.secret import Secret
+from keyback.locale import gettext_of
 
 
 class FreshCode(Protocol):
@@ -94,6 +97,50 @@ class Verdict:
     suspicious: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class About:
+    """What people read of a proof, and where its page lies. Texts are English; the Chinese ones are in `zh_CN.po`.
+
+    Args:
+        folder: where the page and `zh_CN.po` are, usually `Path(__file__).parent`.
+        title: as a choice and as a heading: `Your authenticator app`.
+        note: below it, what it takes: `The six digits it shows now`.
+        noun: in a sentence about the policy: `a code of the authenticator app`.
+        by: in the list of what happened: `by authenticator app`.
+        lede: below the heading before anything was proven; empty for the usual sentence.
+        wrong: after a wrong answer; empty for the usual sentence with the tries that are left.
+        page: the part of the page that takes the answer, a Jinja template in `folder`. It sees `page.form`, and finds
+            ready-made fields in `portal/answer.html`.
+        form_for_clients: an answer depends on what `form` gives, such as a WebAuthn challenge: API clients get it too.
+        one_try: the first answer ends the question, right or wrong.
+    """
+
+    folder: Path
+    title: str
+    note: str
+    noun: str
+    by: str
+    lede: str = ""
+    wrong: str = ""
+    page: str = "page.html"
+    form_for_clients: bool = False
+    one_try: bool = False
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Everything that people read but for the page."""
+        return tuple(t for t in (self.title, self.note, self.noun, self.by, self.lede, self.wrong) if t)
+
+    def say(self, locale: str, text: str) -> str:
+        """One of the texts in `locale`."""
+        return gettext_of(self.folder, locale, text)
+
+
+def N_(text: str) -> str:
+    """Marks a text that is looked up later."""
+    return text
+
+
 class Proof(Protocol):
     """A way to prove who you are. Sees neither HTTP nor SQL; what it returns is applied in one transaction."""
 
@@ -101,6 +148,9 @@ class Proof(Protocol):
     def name(self) -> str:
         """As in the policy, the API and the audit log, such as `totp`."""
         ...
+
+    @property
+    def about(self) -> About: ...
 
     @property
     def kind(self) -> ProofClass: ...
@@ -125,4 +175,34 @@ class Proof(Protocol):
 
     async def verify(self, asked: Sequence[PendingChallenge], answer: str, now: int) -> Verdict:
         """Judges an answer to any of these questions; does the same work where nothing was asked."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What a proof may be made of.
+
+    Args:
+        gate: hashes and compares within the memory budget.
+        public_url: where people reach Keyback.
+        options: its table `proof_options.NAME` in `keyback.toml`.
+    """
+
+    gate: PasswordHasher
+    public_url: str
+    options: Mapping[str, object] = field(default_factory=dict, repr=False)
+
+
+class ProofMaker(Protocol):
+    """What an entry point of the group `keyback.proofs` names, usually the proof's class."""
+
+    @property
+    def about(self) -> About: ...
+
+    def make(self, given: Given) -> Proof | None:
+        """The proof; None where it cannot be, such as a passkey under an IP address.
+
+        Raises:
+            ValueError: keys of its settings are missing or wrong; the text says which, and never what they are.
+        """
         ...

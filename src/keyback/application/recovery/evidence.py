@@ -13,7 +13,7 @@ from keyback.application.ports.storage import Intake, Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import age_of
 from keyback.domain.people.person import Account, Contact, Person, only_address
-from keyback.domain.policy.rules import PROOFS, Evidence, Policy, Risk, required_tier, suffices
+from keyback.domain.policy.rules import Evidence, Policy, Risk, required_tier, suffices
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery import events as ev
 from keyback.domain.recovery.case import Case
@@ -50,8 +50,8 @@ def add(
     Raises:
         Refusal: `wrong_state`, `expired`; or `wrong_state` for a proof that the policy does not take.
     """
-    person = tx.people.person(case.person_id)
-    if person is None or not here.policy.takes(proof):
+    person, kind = tx.people.person(case.person_id), here.policy.class_of(proof)
+    if person is None or kind is None or not here.policy.takes(proof):
         raise Refusal("wrong_state")
     age = age_of(contact, tx.now, here.policy.ages) if contact else "fresh"
     if contact is not None and contact.role != "primary" and age == "fresh":
@@ -59,7 +59,7 @@ def add(
     asker = Origin(intake.source, intake.agent) if how == "number" else here.origin
     command = dc.AcceptProof(
         proof,
-        PROOFS[proof],
+        kind,
         channel,
         challenge_id,
         intake.handle,
@@ -76,7 +76,7 @@ def add(
     for e in happened:
         if isinstance(e, ev.HoldStarted):
             _tell_hold(tx, case, e.until, intake, over=False)
-        if isinstance(e, ev.ProofAccepted) and not e.sufficient and PROOFS[proof] in SILENT:
+        if isinstance(e, ev.ProofAccepted) and not e.sufficient and kind in SILENT:
             tell_asked(tx, person.id, "part_shown", case.id, case.expires_at, intake)
     return case
 
@@ -125,9 +125,8 @@ def still_holds(tx: Tx, case: Case, handle: str) -> list[Evidence]:
     """What a page proved and what is still true: a mailbox or factor that was taken away since is no evidence."""
     contacts = tx.contacts.of_person(case.person_id)
     factors = tx.factors.of_person(case.person_id)
-    live = {f"{k}:{c.id}" for c in contacts for k in ("mail", "phone", "im", "contact")}
-    live |= {f"{k}:{f.id}" for f in factors for k in ("totp", "passkey", "saved", "questions")}
-    return [e for e in case.shown_by(handle) if e.channel in live or e.kind == "proofing"]
+    live = {c.id for c in contacts} | {f.id for f in factors}
+    return [e for e in case.shown_by(handle) if e.channel.partition(":")[2] in live or e.kind == "proofing"]
 
 
 def enough(tx: Tx, case: Case, handle: str, person: Person, accounts: Sequence[Account], policy: Policy) -> bool:

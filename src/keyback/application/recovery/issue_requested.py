@@ -14,7 +14,7 @@ from keyback.application.notifications.notify import tell_asked, username_of
 from keyback.application.origin import device_words
 from keyback.application.ports.proofs import Enrolments, Proof, Target
 from keyback.application.ports.storage import Intake, Job, Match, Tx
-from keyback.application.recovery.methods import SHOWN, holder_of, may_ask, nonce_for
+from keyback.application.recovery.methods import holder_of, is_shown, may_ask, nonce_for
 from keyback.application.recovery.resolve import join
 from keyback.application.throttling.fairness import behind
 from keyback.application.throttling.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
@@ -132,7 +132,7 @@ def _put(tx: Tx, w: _Request, quota: MailQuota | None) -> None:
             tx.challenges.end(old.id, "replaced")  # a newer code overwrites the older one (O-M2)
     for target in targets:
         # Where a message carries a secret, every message has its own.
-        nonce = nonce_for(tx.seals, want) if proof.name in SHOWN else b""
+        nonce = nonce_for(tx.seals, want) if is_shown(proof) else b""
         new = draft(
             tx, match.person, "recovery", proof.name, proof.life_ms, target=target.id, handle=intake.handle,
             case_id=case.id, nonce=nonce,

@@ -28,7 +28,7 @@ from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import Ages, living
 from keyback.domain.people.factor import NEVER, SavedCode
 from keyback.domain.people.person import Contact, Person
-from keyback.domain.policy.rules import PROOFS, Journey, Policy
+from keyback.domain.policy.rules import Journey, Policy, ProofClass
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case
 from keyback.domain.recovery.events import Note
@@ -37,15 +37,13 @@ from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
 
 DEFAULT_AGES = Ages()
 ANY_AGE = Ages(NEVER, NEVER, NEVER)  # what was asked may be answered; evidence says what it weighs by then
-SHOWN = frozenset({"passkey", "recovery_contact", "totp", "recovery_code", "security_questions"})
-ONE_TRY = frozenset({"passkey"})  # a challenge is spent by the first answer to it, right or wrong (W-1, M8)
 MethodAnswer = Literal["accepted", "done", "wrong", "no_tries", "not_a_code", "replayed"]
 METHOD_ANSWERS: dict[str, MethodAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
 
 
 def offered(proofs: Mapping[str, Proof], policy: Policy, journey: Journey) -> tuple[str, ...]:
     """What a page may offer before anything is proven: the same for everybody."""
-    names = [n for n in proofs if policy.takes(n) and n != "email_link" and PROOFS[n] != "knowledge"]
+    names = [n for n, p in proofs.items() if policy.takes(n) and n != "email_link" and p.kind != "knowledge"]
     return () if journey == "username" else tuple(names)
 
 
@@ -63,6 +61,7 @@ class RecoveryMethod:
 
     proof: str
     targets: tuple[Target, ...]
+    kind: ProofClass
 
 
 def available_methods(
@@ -82,7 +81,7 @@ def available_methods(
             continue
         targets = tuple(t for t in proof.targets(holder) if t.channel not in used)
         if targets:
-            out.append(RecoveryMethod(name, targets))
+            out.append(RecoveryMethod(name, targets, proof.kind))
     return out
 
 
@@ -104,6 +103,11 @@ def ask(tx: Tx, handle: str, proof: Proof, target: str = "") -> bool:
     target = target if target.isascii() and target.isprintable() else ""
     want = ChallengeRequest(handle, proof.name, tx.now, tx.now + INTAKE_LIFE, target[:22])
     return tx.challenges.request(want, tx.now - wait)
+
+
+def is_shown(proof: Proof) -> bool:
+    """Whether pages show the question themselves; where a message carries a secret, every message has its own."""
+    return not proof.carrier or proof.kind == "contact"
 
 
 def nonce_for(seals: Seals, want: ChallengeRequest) -> bytes:
@@ -233,7 +237,7 @@ def _count(tx: Tx, handle: str, proof: Proof, origin: Origin, fits: Fits | None)
     live = _live(tx, handle, name)
     people = frozenset(p.person_id for p in live)
     over = proof_attempts.count(tx, name, people, intake.subject.hex(), origin)
-    if PROOFS.get(name) == "knowledge":
+    if proof.kind == "knowledge":
         over |= {p.person_id for p in live if not proof_attempts.count_answer(tx, p.person_id, _question(tx, p))}
     return _Counted(TRIES_SHOWN - tries, people, over, shown)
 
@@ -290,7 +294,7 @@ def _take(
         proof_attempts.take_back(tx, proof.name, counted.people - counted.over, intake.subject.hex(), here.origin)
         return "done"
     if right is None or intake is None:
-        if proof.name in ONE_TRY and intake is not None:
+        if proof.about.one_try and intake is not None:  # right or wrong (W-1, M8)
             tx.challenges.end_where("spent", handle=handle, method=proof.name)
             ask(tx, handle, proof)  # the page goes on with another one, whoever it is about
         tx.audit.record(handle, [Note("proof_refused", {"proof": proof.name, "reason": verdict.code})])
@@ -303,7 +307,7 @@ def _take(
     if not tx.challenges.end(asked.id, "used") or not _use_up(tx, asked, verdict):
         tx.audit.record(case.id, [Note("proof_refused", {"proof": proof.name, "reason": "replayed"})])
         return "replayed"
-    if proof.name in ONE_TRY:
+    if proof.about.one_try:
         tx.challenges.end_where("spent", handle=handle, method=proof.name)
     if new is not None:
         tx.factors.put_codes([replace(new, id=tx.new_id(), added_at=tx.now)])

@@ -93,7 +93,7 @@ class ChatApplication(ABC, Generic[OptionsT]):
         self._token = AccessToken(self._fetch)
 
     @classmethod
-    def from_options(cls, options: Mapping[str, Any], clock: Callable[[], int]) -> Self:  # noqa: ARG003
+    def from_options(cls, options: Mapping[str, Any], clock: Callable[[], int]) -> Self:
         """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
         o: Any = cls.Options.model_validate(options)
         return cls(o, o.read_secret())

@@ -68,7 +68,7 @@ class TwilioSms:
         self._http = Endpoint(options.url, ca_file=options.ca_file, timeout=options.timeout_s)
 
     @classmethod
-    def from_options(cls, options: Mapping[str, Any], clock: Callable[[], int]) -> TwilioSms:  # noqa: ARG003
+    def from_options(cls, options: Mapping[str, Any], clock: Callable[[], int]) -> TwilioSms:
         """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
         o = TwilioOptions.model_validate(options)
         return cls(o, o.read_secret())

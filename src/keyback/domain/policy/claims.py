@@ -8,20 +8,30 @@ from itertools import combinations, product
 from typing import Final
 
 from keyback.domain.people.person import Tier
-from keyback.domain.policy.rules import PROOFS, Evidence, Journey, Risk, Ruling
+from keyback.domain.policy.rules import PROOFS, Evidence, Journey, Policy, ProofClass, Risk, Ruling
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One piece of evidence that somebody could show. `second` is tried only together with the first of its proof."""
+    """One piece of evidence that somebody could show.
+
+    Args:
+        second: tried only together with the first of its proof.
+        brought: its class, where the rules do not know the proof by name.
+    """
 
     proof: str
     channel: str
     second: bool = False
+    brought: ProofClass | None = None
+
+    @property
+    def kind(self) -> ProofClass:
+        return self.brought or PROOFS[self.proof]
 
     @property
     def evidence(self) -> Evidence:
-        return Evidence(self.proof, PROOFS[self.proof], self.channel, 0)
+        return Evidence(self.proof, self.kind, self.channel, 0)
 
     def __str__(self) -> str:
         return f"{self.proof} ({self.channel})"
@@ -51,11 +61,10 @@ PIECES: Final = (
 Set = frozenset[Piece]
 
 
-def all_pieces() -> tuple[Piece, ...]:
-    """All that is tried: ours, and two channels of each proof that a package brought."""
-    ours = {p.proof for p in PIECES}
-    foreign = (Piece(name, f"{name}:{n}", second=n == 2) for name in PROOFS if name not in ours for n in (1, 2))
-    return (*PIECES, *foreign)
+def all_pieces(policy: Policy) -> tuple[Piece, ...]:
+    """All that is tried: what the rules know, and two channels of each proof that was brought besides."""
+    more = (Piece(name, f"{name}:{n}", n == 2, kind) for name, kind in policy.brought for n in (1, 2))
+    return (*PIECES, *more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +143,15 @@ CLAIMS: Final = {
 }
 
 
-def every_set(most: int = 99) -> Iterator[tuple[Piece, ...]]:
+def every_set(policy: Policy, most: int = 99) -> Iterator[tuple[Piece, ...]]:
     """Every set of evidence, small ones first, up to exchanging two channels of the same proof.
 
     Args:
         most: leaves out sets of more pieces.
     """
-    known = all_pieces()
+    known = all_pieces(policy)
     choices: list[tuple[tuple[Piece, ...], ...]] = []
-    for proof in PROOFS:
+    for proof in policy.proofs:
         mine = tuple(p for p in known if p.proof == proof)
         if any(p.second for p in mine):
             choices.append(((), mine[:1], mine))

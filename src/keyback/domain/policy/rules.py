@@ -5,7 +5,7 @@ Source: NIST SP 800-63B-4 section 4.2 (N-R10, N-R11).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -29,7 +29,7 @@ PROOFS: dict[str, ProofClass] = {
     "caller_check": "proofing",
     "security_questions": "knowledge",
 }
-"""Every proof that the design knows, with its class."""
+"""The proofs that the rules know by name, with their classes. What packages bring besides is in `Policy.brought`."""
 TIERS: tuple[Tier, ...] = ("standard", "mfa", "privileged")
 
 
@@ -105,6 +105,7 @@ class Policy:
         per_colleague: for how many people one person may be a recovery contact: whoever takes over their mailbox is
             asked about all of them.
         accepted: (what the policy breaks, the written reason for it).
+        brought: (name, class) of the proofs that this installation has besides `PROOFS`.
     """
 
     off: frozenset[str] = frozenset({"security_questions"})
@@ -117,10 +118,21 @@ class Policy:
     accepted: tuple[tuple[str, str], ...] = ()
     ages: Ages = field(default_factory=Ages)
     per_colleague: int = 10
+    brought: tuple[tuple[str, ProofClass], ...] = ()
+
+    @property
+    def proofs(self) -> Mapping[str, ProofClass]:
+        """Every proof that is known here, switched off or not, with its class."""
+        return {**PROOFS, **dict(self.brought)}
+
+    def class_of(self, proof: str) -> ProofClass | None:
+        """What this proof counts as; None for one that is not known here."""
+        return PROOFS.get(proof) or dict(self.brought).get(proof)
 
     def takes(self, proof: str, tier: Tier | None = None) -> bool:
         """Whether this proof is known and not switched off, for everybody or for this tier."""
-        return proof in PROOFS and proof not in self.off and (tier is None or (tier, proof) not in self.off_for)
+        known = self.class_of(proof) is not None
+        return known and proof not in self.off and (tier is None or (tier, proof) not in self.off_for)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,6 @@ from keyback.domain.people.person import Tier
 from keyback.domain.policy.claims import CLAIMS, Found, Path, Piece, Result, Set, all_pieces, every_set
 from keyback.domain.policy.presets import Preset, short_holds
 from keyback.domain.policy.rules import (
-    PROOFS,
     TIERS,
     Journey,
     Policy,
@@ -59,7 +58,7 @@ def search(
     hunt.settings()
     found = []
     for c in CLAIMS.values():
-        paths = sorted(hunt.paths.get(c.id, ()), key=_order)
+        paths = sorted(hunt.paths.get(c.id, ()), key=lambda p: _order(p, hunt.pieces))
         found.append(Found(c, tuple(_smallest(paths)), hunt.details.get(c.id, "")))
     return Result(tuple(found), hunt.asked)
 
@@ -69,7 +68,7 @@ def ways_in(policy: Policy, tier: Tier, journey: Journey = "password", *, ruling
     out: list[frozenset[str]] = []
     names: list[tuple[str, ...]] = []
     for n in range(1, DEPTH + 1):
-        for pieces in combinations(all_pieces(), n):
+        for pieces in combinations(all_pieces(policy), n):
             proofs = frozenset(p.proof for p in pieces)
             if any(o <= proofs for o in out):
                 continue
@@ -79,9 +78,8 @@ def ways_in(policy: Policy, tier: Tier, journey: Journey = "password", *, ruling
     return names
 
 
-def _order(p: Path) -> tuple[int, int, int, list[int]]:
+def _order(p: Path, known: Sequence[Piece]) -> tuple[int, int, int, list[int]]:
     """The most usual and smallest first."""
-    known = all_pieces()
     return JOURNEYS.index(p.journey), p.size, TIERS.index(p.tier), [known.index(e) for e in p.evidence]
 
 
@@ -102,17 +100,13 @@ def _all(test: Callable[[Piece], bool]) -> Only:
     return lambda shown: all(test(p) for p in shown)
 
 
-def _kind(p: Piece) -> str:
-    return PROOFS[p.proof]
-
-
 # What somebody holds who must not get in, and into which accounts: (claim, what all their evidence has in common).
 NEVER: Final[tuple[tuple[str, Only], ...]] = (
-    ("mailbox_alone", _all(lambda p: p.channel == "mail:primary" or _kind(p) == "knowledge")),
-    ("one_channel", lambda shown: len({p.channel for p in shown if _kind(p) != "knowledge"}) <= 1),
-    ("two_issued_codes", _all(lambda p: _kind(p) in ("issued", "knowledge"))),
-    ("factor_alone", _all(lambda p: _kind(p) in ("bound", "knowledge"))),
-    ("desk_alone", _all(lambda p: _kind(p) in ("proofing", "knowledge"))),
+    ("mailbox_alone", _all(lambda p: p.channel == "mail:primary" or p.kind == "knowledge")),
+    ("one_channel", lambda shown: len({p.channel for p in shown if p.kind != "knowledge"}) <= 1),
+    ("two_issued_codes", _all(lambda p: p.kind in ("issued", "knowledge"))),
+    ("factor_alone", _all(lambda p: p.kind in ("bound", "knowledge"))),
+    ("desk_alone", _all(lambda p: p.kind in ("proofing", "knowledge"))),
 )
 NEVER_ANYBODY: Final = ("factor_alone", "desk_alone")  # not even the accounts of tier `standard`
 
@@ -124,7 +118,8 @@ class _Hunt:
         self.paths: dict[str, list[Path]] = {}
         self.details: dict[str, str] = {}
         self.asked = 0
-        self._evidence = {p: p.evidence for p in all_pieces()}
+        self.pieces = all_pieces(policy)
+        self._evidence = {p: p.evidence for p in self.pieces}
 
     def rule(
         self, pieces: Iterable[Piece], tier: Tier, journey: Journey, risk: Risk = RISKS[0], *, approved: bool = False
@@ -139,7 +134,7 @@ class _Hunt:
 
     def openings(self, most: int) -> None:
         """Every set of evidence against every claim on what opens an account, from a browser that nobody knows."""
-        sets = list(every_set(most))
+        sets = list(every_set(self.policy, most))
         kinds: dict[tuple[Tier, Set], str] = {}
         runs: list[tuple[Tier, Journey]] = [*((t, "password") for t in TIERS), ("standard", "second_factor")]
         for n, pieces in enumerate(sets):
@@ -171,7 +166,7 @@ class _Hunt:
         """What a set comes to without what must not matter, and with one piece less."""
         if kind == "more":
             return
-        unknowing = frozenset(p for p in shown if _kind(p) != "knowledge")
+        unknowing = frozenset(p for p in shown if p.kind != "knowledge")
         if kinds[tier, unknowing] != kind:
             self._broke_set("knowledge", shown, tier, kind)
         if tier == "privileged":
@@ -180,14 +175,14 @@ class _Hunt:
                 self._broke_set("sms_for_privileged", shown, tier, kind)
 
     def _broke_set(self, claim: str, shown: Set, tier: Tier, kind: str) -> None:
-        pieces = tuple(p for p in all_pieces() if p in shown)
+        pieces = tuple(p for p in self.pieces if p in shown)
         self.broke(claim, pieces, tier, "password", Ruling(kind), RISKS[0])  # type: ignore[arg-type]
 
     # ── how long does it wait ───────────────────────────────────────────────
 
     def waits(self, most: int) -> None:
         """Sets of up to three pieces, each journey and risk, approved or not: how soon, and does more ever hurt."""
-        small = list(every_set(min(DEPTH, most)))
+        small = list(every_set(self.policy, min(DEPTH, most)))
         for tier, journey, risk, approved in product(TIERS, JOURNEYS, RISKS, (False, True)):
             known: dict[Set, Ruling] = {}
             for pieces in small:
@@ -207,14 +202,14 @@ class _Hunt:
     def _least(self, pieces: tuple[Piece, ...], tier: Tier, journey: Journey, risk: Risk) -> int:
         """The least wait in ms that the preset asks for (DESIGN: holds are priced by risk)."""
         least = self.preset.least
-        taken = [p for p in pieces if self.policy.takes(p.proof, tier) and _kind(p) != "knowledge"]
+        taken = [p for p in pieces if self.policy.takes(p.proof, tier) and p.kind != "knowledge"]
         if tier == "privileged" and "sms_for_privileged" not in self.policy.loose:
             taken = [p for p in taken if p.proof != "sms_code"]
-        channels = {p.channel for p in taken if _kind(p) != "proofing"}
-        bound = any(_kind(p) == "bound" for p in taken)
-        recovery = [p for p in taken if _kind(p) in ("issued", "saved", "contact")]
-        alone = {_kind(p) for p in recovery} == {"issued"} and not bound and "two_issued_codes" not in self.policy.loose
-        if any(_kind(p) == "proofing" for p in taken) and tier != "standard" and (alone or len(channels) < 2):
+        channels = {p.channel for p in taken if p.kind != "proofing"}
+        bound = any(p.kind == "bound" for p in taken)
+        recovery = [p for p in taken if p.kind in ("issued", "saved", "contact")]
+        alone = {p.kind for p in recovery} == {"issued"} and not bound and "two_issued_codes" not in self.policy.loose
+        if any(p.kind == "proofing" for p in taken) and tier != "standard" and (alone or len(channels) < 2):
             return least.proofing * (2 if tier == "privileged" else 1)
         wait = least.mailbox if journey == "mailbox" and not (bound and len(channels) > 1) else 0
         if tier == "standard":
@@ -230,7 +225,7 @@ class _Hunt:
         """Small sets with some contacts aged: never better than fresh, and alone no more than one fresh proof."""
         some: tuple[Journey, ...] = ("password", "second_factor", "mailbox")
         for tier, journey in product(TIERS, some):
-            for pieces in every_set(min(DEPTH, most)):
+            for pieces in every_set(self.policy, min(DEPTH, most)):
                 can = [p for p in pieces if p.proof in AGEING]
                 if not can:
                     continue
@@ -239,8 +234,8 @@ class _Hunt:
                     shown = [replace(p.evidence, aged=p in old) for p in pieces]
                     r = self._rule(shown, tier, RISKS[0], self.policy, journey)
                     self.asked += 1
-                    weak = {p.channel for p in pieces if _kind(p) != "knowledge"}
-                    alone = old >= {p for p in pieces if _kind(p) != "knowledge"}
+                    weak = {p.channel for p in pieces if p.kind != "knowledge"}
+                    alone = old >= {p for p in pieces if p.kind != "knowledge"}
                     opens = alone and (len(weak) < 2 or required_tier(tier, journey) != "standard")
                     if _worse(r, fresh) or (opens and r.kind != "more"):
                         self.broke("aged", pieces, tier, journey, r, RISKS[0])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from keyback.application.ports.proofs import Enrolments, Target
+from keyback.application.ports.proofs import N_, About, Enrolments, Target
 from keyback.domain.people.person import channel_of
 from keyback.proofs.issued import IssuedCode
 
@@ -13,6 +14,13 @@ class BackupEmail(IssuedCode):
     """Mailboxes in one domain share a channel, so that they count once (`person.channel_of`)."""
 
     name = "backup_email"
+    about = About(
+        Path(__file__).parent,
+        title=N_("A code to your backup email"),
+        note=N_("To your backup address"),
+        noun=N_("an email to a backup address"),
+        by=N_("by backup email"),
+    )
     carrier = "mail"
 
     def targets(self, holder: Enrolments) -> Sequence[Target]:

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
-from keyback.application.ports.proofs import Enrolments, Target
+from keyback.application.ports.proofs import N_, About, Enrolments, Target
 from keyback.proofs.issued import IssuedCode
 
 
 class ImMessage(IssuedCode):
     name = "im_message"
+    about = About(
+        Path(__file__).parent,
+        title=N_("A message in your work chat"),
+        note=N_("WeCom, DingTalk, or Feishu, as you set it up"),
+        noun=N_("a code by chat message"),
+        by=N_("by work chat"),
+    )
     carrier = "im"
 
     def targets(self, holder: Enrolments) -> Sequence[Target]:

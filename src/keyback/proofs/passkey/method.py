@@ -12,12 +12,13 @@ import hashlib
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import idna
 
-from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
+from keyback.application.ports.proofs import N_, About, Enrolments, Given, PendingChallenge, Target, Verdict
 from keyback.domain.challenges.challenge import SHORT_LIFE
 from keyback.domain.people.factor import Factor
 from keyback.domain.policy.rules import ProofClass
@@ -49,6 +50,16 @@ class Passkey:
     """
 
     name = "passkey"
+    about = About(
+        Path(__file__).parent,
+        title=N_("A passkey"),
+        note=N_("On this device, your phone or a security key"),
+        noun=N_("a passkey"),
+        by=N_("by passkey"),
+        wrong=N_("That passkey isn’t registered for this account. Try another one, or another method."),
+        form_for_clients=True,
+        one_try=True,
+    )
     kind: ProofClass = "bound"
     carrier: Carrier = ""
     life_ms = SHORT_LIFE
@@ -57,6 +68,10 @@ class Passkey:
         if not can_be(public_url):
             raise ValueError("passkeys need a host name, not an IP address")
         self.rp_id, self.origin = _party(public_url)
+
+    @classmethod
+    def make(cls, given: Given) -> Passkey | None:
+        return cls(given.public_url) if can_be(given.public_url) else None
 
     def targets(self, holder: Enrolments) -> Sequence[Target]:
         return [Target(f.id, f"passkey:{f.id}", f.label) for f in question.factors(holder, "passkey")]

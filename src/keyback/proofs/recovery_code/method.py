@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from keyback.application.ports.hashing import PasswordHasher
-from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
+from keyback.application.ports.proofs import N_, About, Enrolments, Given, PendingChallenge, Target, Verdict
 from keyback.domain.challenges.challenge import SHORT_LIFE
 from keyback.domain.challenges.typed import MAX_TYPED, bare
 from keyback.domain.people.factor import CODES, SavedCode
@@ -49,12 +50,23 @@ class RecoveryCode:
     """
 
     name = "recovery_code"
+    about = About(
+        Path(__file__).parent,
+        title=N_("A recovery code"),
+        note=N_("From the sheet or file you saved"),
+        noun=N_("a recovery code"),
+        by=N_("by recovery code"),
+    )
     kind: ProofClass = "saved"
     carrier: Carrier = ""
     life_ms = SHORT_LIFE
 
     def __init__(self, gate: PasswordHasher) -> None:
         self._gate = gate
+
+    @classmethod
+    def make(cls, given: Given) -> RecoveryCode:
+        return cls(given.gate)
 
     def targets(self, holder: Enrolments) -> Sequence[Target]:
         sets = question.factors(holder, "recovery_codes")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
-from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
+from keyback.application.ports.proofs import N_, About, Enrolments, Given, PendingChallenge, Target, Verdict
 from keyback.application.recovery.recovery_contact import STATEMENT
 from keyback.domain.challenges.challenge import CONTACT_LIFE, short_code
 from keyback.domain.challenges.typed import MAX_TYPED, digits
@@ -25,9 +26,24 @@ class RecoveryContact:
     """The answer is `confirm:VERSION:DIGITS`; the link that led to it finds the question."""
 
     name = "recovery_contact"
+    about = About(
+        Path(__file__).parent,
+        title=N_("A recovery contact"),
+        note=N_("A colleague talks to you and confirms it’s you"),
+        noun=N_("a recovery contact"),
+        by=N_("by a recovery contact"),
+        lede=N_(
+            "If what you entered belongs to an account here and it has a recovery contact, they have an email now."
+        ),
+        form_for_clients=True,
+    )
     kind: ProofClass = "contact"
     carrier: Carrier = "mail"
     life_ms = CONTACT_LIFE
+
+    @classmethod
+    def make(cls, given: Given) -> RecoveryContact:
+        return cls()
 
     def targets(self, holder: Enrolments) -> Sequence[Target]:
         """People who vouch; an address that is also the person's own is nobody else's word (F7)."""

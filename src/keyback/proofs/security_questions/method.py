@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from keyback.application.ports.hashing import PasswordHasher
-from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
+from keyback.application.ports.proofs import N_, About, Enrolments, Given, PendingChallenge, Target, Verdict
 from keyback.domain.challenges.challenge import SHORT_LIFE
 from keyback.domain.people.factor import Factor
 from keyback.domain.policy.rules import ProofClass
@@ -36,6 +37,13 @@ class SecurityQuestions:
     """
 
     name = "security_questions"
+    about = About(
+        Path(__file__).parent,
+        title=N_("Your security questions"),
+        note=N_("They help, but never decide"),
+        noun=N_("answers to security questions"),
+        by=N_("by security questions"),
+    )
     kind: ProofClass = "knowledge"
     carrier: Carrier = ""
     life_ms = SHORT_LIFE
@@ -43,6 +51,10 @@ class SecurityQuestions:
 
     def __init__(self, gate: PasswordHasher) -> None:
         self._gate = gate
+
+    @classmethod
+    def make(cls, given: Given) -> SecurityQuestions:
+        return cls(given.gate)
 
     def targets(self, holder: Enrolments) -> Sequence[Target]:
         mine = question.factors(holder, "security_questions")

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from phonenumbers import NumberParseException
 
-from keyback.application.ports.proofs import Enrolments, Target
+from keyback.application.ports.proofs import N_, About, Enrolments, Target
 from keyback.domain.people.phone import shown
 from keyback.proofs.issued import IssuedCode
 
 
 class SmsCode(IssuedCode):
     name = "sms_code"
+    about = About(
+        Path(__file__).parent,
+        title=N_("A text message to your phone"),
+        note=N_("To your registered number"),
+        noun=N_("a code by text message"),
+        by=N_("by text message"),
+    )
     carrier = "sms"
 
     def targets(self, holder: Enrolments) -> Sequence[Target]:

@@ -10,11 +10,12 @@ import base64
 import hmac
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from pathlib import Path
 
 import pyotp
 import segno
 
-from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target, Verdict
+from keyback.application.ports.proofs import N_, About, Enrolments, Given, PendingChallenge, Target, Verdict
 from keyback.domain.challenges.challenge import SHORT_LIFE
 from keyback.domain.challenges.typed import digits
 from keyback.domain.people.factor import Factor
@@ -32,9 +33,20 @@ class Totp:
     """One question per app that is enrolled. A factor's data is `{"seed": base32}`, its counter the last step taken."""
 
     name = "totp"
+    about = About(
+        Path(__file__).parent,
+        title=N_("Your authenticator app"),
+        note=N_("The six-digit code it shows now"),
+        noun=N_("a code from the authenticator app"),
+        by=N_("by authenticator app"),
+    )
     kind: ProofClass = "bound"
     carrier: Carrier = ""
     life_ms = SHORT_LIFE
+
+    @classmethod
+    def make(cls, given: Given) -> Totp:
+        return cls()
 
     def targets(self, holder: Enrolments) -> Sequence[Target]:
         return [Target(f.id, f"totp:{f.id}", f.label) for f in question.factors(holder, "totp")]

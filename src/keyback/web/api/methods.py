@@ -47,14 +47,14 @@ async def start(held: Held, request: Request, name: str, target: str) -> m.Asked
 
     asked_at, form = await s.db.write(ask)
     wait = RESEND_AFTER + 999 if proof.carrier else 0
-    return m.Asked(resend_at=instant(asked_at + wait), form=form if name in ("passkey", "recovery_contact") else None)
+    return m.Asked(resend_at=instant(asked_at + wait), form=form if proof.about.form_for_clients else None)
 
 
 async def verify(held: Held, request: Request, name: str, typed: str) -> m.Proven:
     """Takes an answer."""
     _, proof = await _open(held, name)
     s = held.desk.services
-    if name == "recovery_contact":
+    if proof.kind == "contact":
         raise ApiError(409, "wrong_state", state="need_more")  # the colleague answers, on the page of the mailed link
     try:
         code, left, new = await methods.answer(s.db, proof, held.handle, typed, held.desk.here(request))

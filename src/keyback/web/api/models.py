@@ -168,6 +168,7 @@ class Way(BaseModel):
     """A way to prove that this person has on record. `hint` is masked, and untrusted text."""
 
     proof: str = Field(examples=["totp"])
+    title: str = Field(description="What people call it.", examples=["Your authenticator app"])
     target: str = Field(description="Send it to choose among several of a kind.")
     hint: str = Field("", examples=["•••• 34"])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from starlette.types import Receive, Scope, Send
@@ -27,11 +27,16 @@ from keyback.web.api.views import PREFIX, AnyRecovery, CaseView, describe, look,
 from keyback.web.ui.context import context_of
 
 WAIT_S = 8.0  # how long an answer waits for the systems before it says what is known
+BUILT_IN = (
+    "email_link", "backup_email", "sms_code", "im_message", "recovery_code", "recovery_contact", "totp", "passkey"
+)  # fmt: skip
 Proof = Annotated[
-    Literal[
-        "email_link", "backup_email", "sms_code", "im_message", "recovery_code", "recovery_contact", "totp", "passkey"
-    ],
-    Path(description="The verification method."),
+    str,
+    Path(
+        pattern="^[a-z][a-z0-9_]{1,19}$",
+        json_schema_extra={"anyOf": [{"enum": list(BUILT_IN)}, {"minLength": 2, "maxLength": 20}]},
+        description="The way to prove who you are: one of those named here, or what an installed package brings.",
+    ),
 ]
 Target = Annotated[
     str,
@@ -123,6 +128,12 @@ def _only_waiting(held: Held, view: CaseView, *, to_prove: bool = False) -> None
         raise ApiError(409, "wrong_state", state=now.state)
 
 
+def _registered(held: Held, proof: str) -> None:
+    """Raises ApiError 404 for a name that nothing answers to here, or not to programs."""
+    if held.desk.services.policy.class_of(proof) in (None, "knowledge", "proofing"):
+        raise ApiError(404, "not_found")
+
+
 @router.post(
     "/proofs/{proof}",
     operation_id="startProof",
@@ -134,6 +145,7 @@ def _only_waiting(held: Held, view: CaseView, *, to_prove: bool = False) -> None
     responses=problems({409: ["wrong_state"], 422: ["invalid"], 429: ["slow_down"]}),
 )
 async def start_proof(request: Request, held: HeldRecovery, proof: Proof, target: Target = "") -> m.Asked:
+    _registered(held, proof)
     await limited(held.desk, request, "recoveries")
     if proof != "email_link":
         return await methods.start(held, request, proof, target)
@@ -163,6 +175,7 @@ def _gone() -> Any:
     ),
 )
 async def verify_proof(request: Request, held: HeldRecovery, proof: Proof, given: m.Code) -> m.Proven:
+    _registered(held, proof)
     await limited(held.desk, request, "proofs")
     if proof != "email_link":
         return await methods.verify(held, request, proof, given.code)

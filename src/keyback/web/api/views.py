@@ -14,7 +14,6 @@ from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import requirements
 from keyback.domain.people.person import Account
-from keyback.domain.policy.rules import PROOFS
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case, State
 from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
@@ -74,7 +73,7 @@ def describe(desk: AppContext, locale: Locale, view: CaseView) -> AnyRecovery:
         return m.Done(results=results) if case.settled else m.Applying(results=results)
     open_here = view.intake is not None and case.open_to(view.intake.handle)
     if case.state in dc.JOINABLE and view.now < case.expires_at and not open_here:
-        return _need_more(view, case)
+        return _need_more(desk, locale, view, case)
     if view.choice is not None:
         return _due(desk, locale, view.choice, results)
     # An approved case without a choice: its time is over, or the person was disabled meanwhile.
@@ -82,13 +81,18 @@ def describe(desk: AppContext, locale: Locale, view: CaseView) -> AnyRecovery:
     return m.Ended(reason=reason, results=results)
 
 
-def _need_more(view: CaseView, case: Case) -> m.NeedMore:
+def _need_more(desk: AppContext, locale: Locale, view: CaseView, case: Case) -> m.NeedMore:
     until = case.hold_of(view.intake.handle) if view.intake else 0
-    found = [m.Way(proof=w.proof, target=t.id, hint=t.hint) for w in view.ways for t in w.targets]
+    abouts = desk.services.abouts
+    further = [w for w in view.ways if w.proof != "email_link" and w.kind != "knowledge"]
     return m.NeedMore(
         reason="hold" if until else "review" if case.state == State.IN_REVIEW else "proof",
         hold_until=instant(until) if until else None,
-        proofs=[w for w in found if w.proof != "email_link" and PROOFS.get(w.proof) != "knowledge"],
+        proofs=[
+            m.Way(proof=w.proof, title=abouts[w.proof].say(locale, abouts[w.proof].title), target=t.id, hint=t.hint)
+            for w in further
+            for t in w.targets
+        ],
         expires_at=instant(case.expires_at),
     )
 

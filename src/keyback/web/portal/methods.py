@@ -19,7 +19,7 @@ from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import issue_requested, methods, replace_factor
 from keyback.domain.errors import Refusal
-from keyback.domain.policy.rules import PROOFS, TIERS, Risk, Ruling, rule
+from keyback.domain.policy.rules import TIERS, Risk, Ruling, rule
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case
 from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
@@ -71,7 +71,8 @@ async def more_page(
 async def waiting_page(desk: AppContext, request: Request, view: RecoveryView, ruling: Ruling) -> Response:
     """A hold or a review, with what would spare it."""
     handle = view.intake.handle
-    options = tuple(o for o in await _options(desk, view) if PROOFS.get(o.proof) != "knowledge")  # shortens no wait
+    proofs = desk.services.proofs  # what only knowledge answers shortens no wait
+    options = tuple(o for o in await _options(desk, view) if proofs[o.proof].kind != "knowledge")
     until = view.case.hold_of(handle) if view.case else 0
     if until:
         left = max(0, until - view.now) // 1000
@@ -182,6 +183,7 @@ async def _one(
         handle=handle,
         proof=proof.name,
         proven=proven,
+        sent=bool(proof.carrier) and proof.kind != "contact",
         form=proof.form(methods.on_page(seals, want, proof, asked), desk.locale(request)),
         hint=asked[0].target.hint if proven and asked else "",
         seconds_left=left,
@@ -206,7 +208,7 @@ async def answer(request: Request) -> Response:
     if not await desk.allows("proofs", request):
         return desk.page(request, ErrorPage(429, 60, f"/r/{handle}"), 429)
     proof = _proof(desk, request, view)
-    if view is None or proof is None or proof.name == "recovery_contact" or not _may_go_on(view):
+    if view is None or proof is None or proof.kind == "contact" or not _may_go_on(view):
         note_refusal(request, "wrong_state")
         return redirect(f"/r/{handle}")
     typed, mark = (values["assertion"] or values["code"])[:MAX_ANSWER], values[shown.FIELD]

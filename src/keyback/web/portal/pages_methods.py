@@ -51,6 +51,7 @@ class OneMethod(Page):
 
     Args:
         proven: as in `Methods`.
+        sent: whether a code goes to the person.
         form: what the proof wants shown, see `proofs.Proof.form`.
         hint: masked address or label, only once something is proven.
         seconds_left: until the question is void; 0 where it is already.
@@ -73,6 +74,7 @@ class OneMethod(Page):
     version: str = ""
     journey: Journey = "password"
     of: str = ""
+    sent: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,16 +16,19 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, PrefixLoader, StrictUndefined, pass_context
+from jinja2 import BaseLoader, Environment, FileSystemLoader, PrefixLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from keyback.application.origin import device_words, plain_address
+from keyback.application.ports.proofs import About
 from keyback.locale import LOCALES, gettext
 from keyback.locale.dates import moment, zone_name
 from keyback.web.ui.page import Page, Shell
 
 HERE = Path(__file__).parents[1]
+SHELF = "proofs"  # before the name of a proof and its template
+EMPTY = Markup("")
 MEDIA_TYPES = MappingProxyType(
     {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 )
@@ -55,8 +58,11 @@ def load_static(folder: Path = HERE / "static") -> Mapping[str, StaticFile]:
 
 def translate(locale: str, message: str, **values: object) -> Markup:
     """The text in `locale`, escaped, with escaped values in its places; values that are markup already stay so."""
-    text = escape(gettext(locale, message))
-    return text.format(**values) if values else text
+    return _filled(gettext(locale, message), values)
+
+
+def _filled(text: str, values: Mapping[str, object]) -> Markup:
+    return escape(text).format(**values) if values else escape(text)
 
 
 def span(locale: str, seconds: int) -> str:
@@ -79,19 +85,45 @@ def safe_url(url: str) -> str:
     return url if urlsplit(url).scheme in ("http", "https") else ""
 
 
+@dataclass(frozen=True, slots=True)
+class Words:
+    """What a template reads of a proof, in the page's language; one that nobody brings any more goes by its own name.
+
+    Args:
+        page: the template that takes its answer.
+    """
+
+    title: Markup
+    note: Markup = EMPTY
+    by: Markup = EMPTY
+    lede: Markup = EMPTY
+    wrong: Markup = EMPTY
+    page: str = ""
+
+
+class _Rooms(PrefixLoader):
+    """Templates keep the names that they were asked for by, with the room in front; a `PrefixLoader` cuts it off."""
+
+    load = BaseLoader.load
+
+
 class Renderer:
     """Draws pages; made once and shared, templates are compiled at their first use.
 
     Args:
+        abouts: what there is to read of each proof, by its name.
         time_zone: IANA name of the zone in which people read times. Raises `ZoneInfoNotFoundError` for an unknown one.
     """
 
-    def __init__(self, *, time_zone: str = "UTC") -> None:
+    def __init__(self, *, time_zone: str = "UTC", abouts: Mapping[str, About] = MappingProxyType({})) -> None:
         self.zone = ZoneInfo(time_zone)
         self.static = load_static()
         self._zone_names: dict[str, str] = {locale: zone_name(locale, self.zone) for locale in LOCALES}
+        self._abouts = abouts
+        rooms: dict[str, BaseLoader] = {p.parent.name: FileSystemLoader(p) for p in HERE.glob("*/templates")}
+        rooms[SHELF] = PrefixLoader({name: FileSystemLoader(a.folder) for name, a in abouts.items()})
         self._env = env = Environment(
-            loader=PrefixLoader({p.parent.name: FileSystemLoader(p) for p in HERE.glob("*/templates")}),
+            loader=_Rooms(rooms),
             autoescape=True,
             undefined=StrictUndefined,
             trim_blocks=True,
@@ -99,7 +131,8 @@ class Renderer:
             auto_reload=False,
             cache_size=-1,
         )
-        env.globals["_"] = pass_context(_translate)
+        env.globals["_"] = pass_context(lambda context, message, /, **values: self._translate(context, message, values))
+        env.globals["about"] = pass_context(lambda context, proof: self._about(_locale(context), proof))
         env.globals["form_token"] = pass_context(_form_token)
         env.globals["shown"] = pass_context(_shown)
         env.globals["static_url"] = self.static_url
@@ -119,6 +152,20 @@ class Renderer:
         """The whole page as UTF-8 HTML."""
         text = self._env.get_template(type(model).template).render(page=model, shell=shell)
         return text.encode()
+
+    def _about(self, locale: str, proof: str) -> Words:
+        a = self._abouts.get(proof)
+        if a is None:
+            return Words(escape(proof))
+        title, note, by, lede, wrong = (escape(a.say(locale, t)) for t in (a.title, a.note, a.by, a.lede, a.wrong))
+        return Words(title, note, by, lede, wrong, f"{SHELF}/{proof}/{a.page}")
+
+    def _translate(self, context: Context, message: str, values: Mapping[str, object]) -> Markup:
+        # The page of a proof has texts of its own, which lie beside it.
+        room, _, rest = (context.name or "").partition("/")
+        if room != SHELF:
+            return _filled(gettext(_locale(context), message), values)
+        return _filled(self._abouts[rest.partition("/")[0]].say(_locale(context), message), values)
 
     def warm(self) -> None:
         """Compile every template now, so that no first visitor waits for it."""
@@ -141,7 +188,3 @@ def _shown(context: Context) -> Markup:
     """The field by which a form names what its page showed: which token, which question, or both (`shown`)."""
     mark = ".".join(filter(None, (context["shell"].of, getattr(context["page"], "of", ""))))
     return Markup('<input type="hidden" name="of" value="{}">').format(mark) if mark else Markup("")
-
-
-def _translate(context: Context, message: str, /, **values: object) -> Markup:
-    return translate(_locale(context), message, **values)

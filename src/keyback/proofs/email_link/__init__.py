@@ -1,0 +1,1 @@
+"""Proof by the mail that starts every recovery."""

@@ -1,0 +1,142 @@
+"""What an installed package brings works like our own, with nothing changed in the house."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from keyback.application.account.readiness import outlook
+from keyback.application.clock import wall_clock
+from keyback.application.policy.explain import explain
+from keyback.application.ports.proofs import Enrolments, Given, PendingChallenge
+from keyback.application.recovery import evidence
+from keyback.domain.challenges.challenge import short_code
+from keyback.domain.people.person import Contact
+from keyback.domain.policy.presets import PRESETS
+from keyback.domain.policy.rules import Ruling
+from keyback.domain.policy.search import search
+from keyback.registry import PROOFS, about_faults, load, load_proof
+from keyback.testing.mailbox import Mailbox
+from keyback.testing.proofs import ProofContract, ProofHarness, somebody
+from tests.attacks.enrolled import add_contact
+from tests.conftest import Clock, Kit, person
+from tests.samples import FOB, SECRET, installed
+from tests.web.api_client import Client, Recovery
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
+    with installed(tmp_path_factory.mktemp("sample")) as settings:
+        yield settings
+
+
+def shown_by_fob(digits: str, number: str = FOB) -> str:
+    return short_code(hmac.digest(SECRET, number.encode(), "sha256"), digits.encode())
+
+
+class Fobs:
+    """People with a fob each."""
+
+    bound, repeats = True, False
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        proof = load(PROOFS, "key_fob").make(Given(None, "", settings["proof_options"]["key_fob"]))  # type: ignore[arg-type]
+        self.proof = proof
+
+    async def holder(self, number: int) -> Enrolments:
+        person = somebody(number)
+        return Enrolments(person, (Contact(f"fob-{number}", person.id, "im", f"4071{number}", "backup", "confirmed"),))
+
+    def answer(self, asked: PendingChallenge, now: int) -> str:
+        return shown_by_fob(self.proof.form([asked], "en")["challenge"], asked.holder.contacts[0].address)
+
+    def wrong(self, asked: PendingChallenge, now: int) -> str:
+        return str((int(self.answer(asked, now)) + 1) % 10**6).zfill(6)
+
+    def secrets(self, holder: Enrolments) -> list[str]:
+        return [holder.contacts[0].address, SECRET.decode()]
+
+
+class TestKeyFob(ProofContract):
+    @pytest.fixture
+    def harness(self, sample: dict[str, Any]) -> ProofHarness:
+        return Fobs(sample)
+
+
+def test_everything_that_people_read_of_it_is_there(sample: dict[str, Any]) -> None:
+    about, proof = load_proof("key_fob", Given(None, "", sample["proof_options"]["key_fob"]))  # type: ignore[arg-type]
+    assert about_faults(about) == []
+    assert proof is not None
+
+
+def only_fob(shown: Any, *_: Any, **__: Any) -> Ruling:
+    """As if a fob alone opened everything."""
+    return Ruling("go" if [e.proof for e in shown] == ["key_fob"] else "more")
+
+
+def test_the_policy_weighs_and_tells_it(make_kit: Any, sample: dict[str, Any]) -> None:
+    s = make_kit(**sample).services
+    assert s.policy.brought == (("key_fob", "bound"),)
+    said = {
+        locale: " ".join(line for x in explain(s.policy, PRESETS["nist"], locale, s.abouts) for line in x.lines)
+        for locale in ("en", "zh_CN")
+    }
+    assert "a code from the authenticator app, a passkey or a key fob" in said["en"]
+    assert "口令牌" in said["zh_CN"]
+    assert "key_fob" not in said["en"] + said["zh_CN"]
+    result = search(s.policy, PRESETS["nist"], most=2)
+    assert result.broken() == []
+    loose = search(s.policy, PRESETS["nist"], most=1, ruling=only_fob)
+    [broken] = [f for f in loose.broken() if f.claim.id == "factor_alone"]
+    assert ("key_fob", "key_fob:1") in {(e.proof, e.channel) for p in broken.paths for e in p.evidence}
+
+
+def test_it_counts_where_people_look_how_well_they_are_prepared(make_kit: Any, sample: dict[str, Any]) -> None:
+    s = make_kit(**sample).services
+    person = somebody(1)
+    mail = Contact("m", person.id, "mail", "maya@example.com", "primary", "confirmed")
+    fob = Contact("f", person.id, "im", FOB, "backup", "confirmed")
+    for tier, ways in (("standard", {"email_link"}), ("mfa", {"email_link", "key_fob"})):
+        found = outlook(Enrolments(person, (mail, fob)), s.proofs, s.policy, tier, 0)  # type: ignore[arg-type]
+        assert set(found[0].ways) == ways
+    assert outlook(Enrolments(person, (mail,)), s.proofs, s.policy, "mfa", 0)[0].ways == ()
+
+
+@pytest.mark.parametrize(("language", "title"), [("en", "Your key fob"), ("zh-CN", "你的口令牌")])
+def test_a_whole_recovery_over_the_api(make_kit: Any, sample: dict[str, Any], language: str, title: str) -> None:
+    with Mailbox() as mailbox:
+        kit: Kit = make_kit(mail={"port": mailbox.port}, clock=Clock(wall_clock()), **sample)
+        client = Client(kit)
+        client.people(person("maya", tier="mfa"))
+        add_contact(kit, "im", FOB)
+        r = Recovery(client)
+        r.prove(mailbox)
+        now = r.see(accept_language=language)
+        assert now["state"] == "need_more"
+        [way] = [w for w in now["proofs"] if w["proof"] == "key_fob"]
+        assert (way["title"], way["hint"]) == (title, "4•••")
+        digits = r.post("/proofs/key_fob", accept_language=language).json()["form"]["challenge"]
+        wrong = r.post("/proofs/key_fob/verify", {"code": shown_by_fob("123456", "0")})
+        assert (wrong.status_code, wrong.json()["code"]) == (422, "wrong_code")
+        done = r.post("/proofs/key_fob/verify", {"code": shown_by_fob(digits)})
+        assert done.status_code == 200, done.text
+        assert r.see()["reason"] == "hold"
+        kit.clock.forward(minutes=16)
+        kit.write(evidence.release)
+        assert r.choose().json()["state"] == "done"
+
+
+def test_names_that_nobody_registered_lead_nowhere(make_kit: Any, sample: dict[str, Any]) -> None:
+    kit: Kit = make_kit(clock=Clock(wall_clock()), **sample)
+    client = Client(kit)
+    client.people()
+    r = Recovery(client)
+    for name in ("door_badge", "security_questions", "caller_check", "Key_Fob", "key_fob%20"):
+        assert (name, r.post(f"/proofs/{name}").status_code) == (name, 404)
+        assert r.post(f"/proofs/{name}/verify", {"code": "123456"}).status_code == 404
+    asked = [r.post("/proofs/key_fob"), Recovery(client, "nobody@example.com").post("/proofs/key_fob")]
+    assert [a.status_code for a in asked] == [202, 202]
+    assert [{k: len(str(v)) for k, v in a.json()["form"].items()} for a in asked] == [{"challenge": 6}] * 2
