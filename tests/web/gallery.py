@@ -305,7 +305,8 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
         ),
     )
     yield "demo", d.DemoHome(people, slow=True, now=AT), demo
-    yield "demo-ahead", d.DemoHome(people[:1], now=AT, ahead=True), demo
+    clouds = (("Cirrus Sales", "/demo/salesforce/login"), ("远客 Yuanke", "/demo/fxiaoke/login"))
+    yield "demo-ahead", d.DemoHome(people[:1], now=AT, ahead=True, clouds=clouds), demo
     mail = d.DemoMessage(
         "m1",
         AT,

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,7 +17,7 @@ from starlette.types import ASGIApp
 from keyback import serving
 from keyback.application.recovery.evidence import release
 from keyback.bootstrap import build, close
-from keyback.demo import company
+from keyback.demo import clouds, company
 from keyback.demo.clock import DemoClock
 from keyback.demo.enrolled import passkeys
 from keyback.demo.enrolled import shown as enrolled
@@ -89,6 +89,8 @@ async def _demo(port: int, data: Path | None, host: str) -> None:
         phone = Phone(lambda: clock() / 1000)
         gateway = stack.enter_context(phone.serving())
         async with _mailbox(clock) as mailbox:
+            deliver = clouds.delivery(mailbox, phone, clock)
+            vendors = clouds.start(stack, folder, base, clock, deliver)
             settings = demo_settings(base, folder, token, mailbox, phone, gateway)
             if not settings.keyring_path.exists():
                 Keyring.create(settings.keyring_path)
@@ -107,10 +109,11 @@ async def _demo(port: int, data: Path | None, host: str) -> None:
                     passkeys=passkeys(),
                     clock=clock,
                     catch_up=lambda: services.db.write(release),
+                    clouds=vendors.pages,
                 )
 
                 def outer(app: ASGIApp) -> ASGIApp:
-                    return WithCrm(app, crm, base)
+                    return clouds.WithClouds(WithCrm(app, crm, base), vendors, base)
 
                 await serving.hold(
                     settings,
@@ -118,7 +121,7 @@ async def _demo(port: int, data: Path | None, host: str) -> None:
                     more=demo_routes(world),
                     outer=outer,
                     sock=sock,
-                    ready=lambda: _greet(base, data),
+                    ready=lambda: _greet(base, data, vendors.pages),
                 )
             finally:
                 await close(services)
@@ -188,7 +191,7 @@ def shown() -> tuple[Shown, ...]:
     )
 
 
-def _greet(base: str, data: Path | None) -> None:
+def _greet(base: str, data: Path | None, pages: Sequence[tuple[str, str]]) -> None:
     lines = [
         f"Keyback demo: {company.COMPANY['en']}, {len(company.STAFF)} people who do not exist.",
         "",
@@ -198,6 +201,7 @@ def _greet(base: str, data: Path | None) -> None:
         f"  Their phones   {base}/demo/phone",
         f"  Their apps     {base}/demo/authenticator",
         f"  Their CRM      {base}/demo/crm/sign-in",
+        *(f"  {name:<14} {base}{path}" for name, path in pages),
         "",
         "Forget the password of:",
         *(f"  {username:<14} {words}" for username, words in TRY),

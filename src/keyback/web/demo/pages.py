@@ -28,6 +28,7 @@ class DemoHome(Page):
     Args:
         passkeys: the address is a name, as browsers want it for passkeys.
         now: the demo's time, in ms; `ahead` says that it was set ahead.
+        clouds: stand-ins of vendors: (name, path of the sign-in page).
     """
 
     template: ClassVar[str] = "demo/demo.html"
@@ -37,6 +38,7 @@ class DemoHome(Page):
     passkeys: bool = True
     now: int = 0
     ahead: bool = False
+    clouds: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,7 @@ class DemoWorld:
         passkeys: with their private keys, for browsers that a program drives.
         clock: the demo's time, which its visitors may set ahead.
         catch_up: does at once what the worker does every few seconds when time has come.
+        clouds: names of the stand-ins of vendors, with the path of their sign-in pages.
     """
 
     people: Sequence[Shown]
@@ -87,6 +88,7 @@ class DemoWorld:
     passkeys: tuple[DemoPasskey, ...]
     clock: Time
     catch_up: Callable[[], Awaitable[object]]
+    clouds: Sequence[tuple[str, str]] = ()
 
 
 class WithCrm:
@@ -130,7 +132,8 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
         )
         named = not _is_address(urlsplit(desk.settings.public_url).hostname or "")
         now, ahead = world.clock(), world.clock.ahead > 0
-        return desk.page(request, DemoHome(people, world.crm.slow > 0, bool(world.crm.broken), named, now, ahead))
+        slow, broken, clouds = world.crm.slow > 0, bool(world.crm.broken), tuple(world.clouds)
+        return desk.page(request, DemoHome(people, slow, broken, named, now, ahead, clouds))
 
     async def people_json(request: Request) -> Response:
         return JSONResponse([_person(p) for p in world.people])

@@ -1,0 +1,120 @@
+"""The four stand-ins of vendors' clouds in the demo: people sign in below its address, connectors call other ports."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import smtplib
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from keyback.demo.company import DOMAIN
+from keyback.demo.vendors import Dynamics365, Fxiaoke, Mounted, Salesforce, Zoho, serve
+from keyback.demo.vendors.dynamics365 import seed as dynamics365
+from keyback.demo.vendors.fxiaoke import seed as fxiaoke
+from keyback.demo.vendors.salesforce import seed as salesforce
+from keyback.demo.vendors.vendor import Deliver, Vendor
+from keyback.demo.vendors.zoho import seed as zoho
+from keyback.testing.mailbox import Mailbox
+from keyback.testing.phone import Phone
+from keyback.web.http.edge import RequestGuard
+
+
+@dataclass(frozen=True, slots=True)
+class Clouds:
+    """The fakes.
+
+    Args:
+        addresses: by kind, of the API on the loopback address.
+    """
+
+    salesforce: Salesforce
+    dynamics365: Dynamics365
+    zoho: Zoho
+    fxiaoke: Fxiaoke
+    addresses: Mapping[str, str]
+
+    @property
+    def pages(self) -> tuple[tuple[str, str], ...]:
+        """Names of the invented products with the path of their sign-in page below the demo's address."""
+        return tuple((v.brand.name, f"/demo/{kind}{v.brand.path}") for kind, v in self.by_kind().items())
+
+    def by_kind(self) -> dict[str, Vendor]:
+        return {
+            "salesforce": self.salesforce,
+            "dynamics365": self.dynamics365,
+            "zoho": self.zoho,
+            "fxiaoke": self.fxiaoke,
+        }
+
+
+def start(stack: contextlib.ExitStack, folder: Path, base: str, clock: Callable[[], int], deliver: Deliver) -> Clouds:
+    """Starts all four, with the company's people in them.
+
+    Args:
+        stack: ends them.
+        folder: where their state is kept.
+        base: the demo's address, which "Can't get in?" leads to.
+        deliver: takes what they send to people.
+    """
+
+    def options(kind: str) -> dict[str, object]:
+        file = folder / f"{kind}.json"
+        return {"clock": clock, "state_file": file, "recovery_url": f"{base}/forgot", "deliver": deliver}
+
+    first, second = Salesforce(**options("salesforce")), Dynamics365(**options("dynamics365"))  # type: ignore[arg-type]
+    third, fourth = Zoho(**options("zoho")), Fxiaoke(**options("fxiaoke"))  # type: ignore[arg-type]
+    salesforce.seed(first)
+    dynamics365.seed(second)
+    zoho.seed(third)
+    fxiaoke.seed(fourth)
+    kinds = {"salesforce": first, "dynamics365": second, "zoho": third, "fxiaoke": fourth}
+    addresses = {kind: stack.enter_context(serve(fake)) for kind, fake in kinds.items()}
+    return Clouds(first, second, third, fourth, addresses)
+
+
+class WithClouds:
+    """Puts the sign-in pages beside the application, each behind a guard of its own; their APIs are elsewhere."""
+
+    def __init__(self, app: ASGIApp, clouds: Clouds, public_url: str) -> None:
+        self._app = app
+        self._mounted = {
+            f"/demo/{kind}": (fake, RequestGuard(Mounted(fake, f"/demo/{kind}"), public_url))
+            for kind, fake in clouds.by_kind().items()
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            for prefix, (fake, guarded) in self._mounted.items():
+                path = str(scope["path"])
+                if path.startswith(f"{prefix}/") and fake.pages.has(path.removeprefix(prefix)):
+                    await guarded(scope, receive, send)
+                    return
+        await self._app(scope, receive, send)
+
+
+def delivery(mailbox: Mailbox, phone: Phone, clock: Callable[[], int]) -> Deliver:
+    """Puts what a vendor sends where the demo shows it: mail by SMTP, the rest among the text messages."""
+
+    def deliver(to: str, subject: str, text: str) -> None:
+        if "@" in to:
+            threading.Thread(target=_mail, args=(mailbox, to, subject, text), daemon=True).start()
+            return
+        number = int(phone.messages[-1]["id"]) + 1 if phone.messages else 1
+        codes = re.findall(r"\d{6}", text)
+        phone.keep(str(number), to, text, at=clock(), channel="sms", message_id="", codes=codes, links=[])
+
+    return deliver
+
+
+def _mail(mailbox: Mailbox, to: str, subject: str, text: str) -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = f"no-reply@{DOMAIN}", to, subject
+    message.set_content(text)
+    with smtplib.SMTP(mailbox.host, mailbox.port, timeout=10) as smtp:
+        smtp.send_message(message)
