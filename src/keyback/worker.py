@@ -32,6 +32,7 @@ MUCH = 8
 LETTERS = 100  # in one batch: what a slow relay takes within a lease
 LOOK_AGAIN_S = 0.1  # for further passwords while some are under way
 IDLE_S = 0.5  # how long work of another process may lie when no wake-up reaches us
+MAX_REST_S = 2.0  # while the database is away: what waits goes on as soon as it answers
 UPKEEP_S = 15.0
 LATE = MINUTE  # a request that nobody has looked up after so long is told of
 WATCH_AGAIN = MINUTE  # what was being written down during the last look
@@ -122,7 +123,9 @@ class Worker:
 
     async def _send(self) -> int:
         s = self.services
-        done = await delivery.send_batch(s.db, s.channel, s.titles, s.public_url, random.random, LETTERS, s.spend)
+        done = await delivery.send_batch(
+            s.db, s.channel, s.titles, s.public_url, random.random, LETTERS, s.spend, stopping=self._stopping.is_set
+        )
         for why, n in done.withheld.items():
             self.tally.texts_withheld[why] = self.tally.texts_withheld.get(why, 0) + n
             log.warning("sms_withheld", reason=why, count=n)
@@ -136,7 +139,9 @@ class Worker:
         """Keeps up to `PARALLEL_APPLIES` passwords under way; a slow system holds up only its own."""
         s, free = self.services, PARALLEL_APPLIES - len(self._applying)
         jobs = await s.db.write(lambda tx: tx.outbox.claim("apply", free, LEASE)) if free else []
-        self._applying |= {asyncio.create_task(apply.apply_one(s.db, s.connectors, j)) for j in jobs}
+        self._applying |= {
+            asyncio.create_task(apply.apply_one(s.db, s.connectors, j, self._stopping.is_set)) for j in jobs
+        }
         if not self._applying:
             return 0
         done, self._applying = await asyncio.wait(
@@ -176,7 +181,7 @@ class Worker:
                 log.error("round_failed", step=step.__name__, error=type(e).__name__)
             self.beat = time()
             if not done:
-                await self._rest(woken, IDLE_S if not failures else min(10.0, IDLE_S * 2**failures))
+                await self._rest(woken, IDLE_S if not failures else min(MAX_REST_S, IDLE_S * 2**failures))
             if done < full:
                 await asyncio.sleep(begun + (GATHER_S if done < MUCH else GATHER_MORE_S) - time())
 

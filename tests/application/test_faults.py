@@ -235,7 +235,7 @@ def test_a_crash_after_setting_and_before_noting_changes_the_password_once(
         kill(kit, keyring, "applied")
         set_by_the_dead = kit.read(lambda tx: tx.people.credential(account))
         assert kit.read(lambda tx: tx.cases.get(case_id)).state == State.APPLYING
-        kit.clock.forward(minutes=3)
+        kit.clock.forward(seconds=16)
         drain(kit)
         assert kit.read(lambda tx: tx.people.credential(account)) == set_by_the_dead
         assert kit.read(lambda tx: tx.cases.get(case_id)).state == State.CLOSED

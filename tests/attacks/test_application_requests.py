@@ -273,7 +273,7 @@ def test_who_was_disabled_on_the_way_does_not_come_back(make_kit: Make) -> None:
         gone = replace(person(name), accounts=(ImportedAccount("builtin", name, name, state="disabled"),))
         kit.write(lambda tx, gone=gone: tx.people.save_imported([gone]))
         if stage == "mailed":
-            assert accept(kit, token) == "replaced"
+            assert accept(kit, token) == "changed"
         elif stage == "proven":
             assert case is not None
             with pytest.raises(Refusal):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 import gallery_account
 from markupsafe import Markup
 
+from keyback.application.recovery.mailed_link import Problem
 from keyback.application.throttling.lockouts import Lock, StalePasswordSource
 from keyback.locale import gettext
 from keyback.proofs.security_questions.questions import QUESTIONS
@@ -176,7 +177,9 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     yield "waiting-last", replace(waiting, error="wrong_code", tries_left=1), one
     yield "waiting-no-tries", replace(waiting, error="no_tries", resend_in_seconds=0), one
     yield "waiting-not-a-code", replace(waiting, error="not_a_code", code_seconds_left=48), one
-    yield "waiting-over", replace(waiting, code_seconds_left=0, resend_in_seconds=0), one
+    for ended in ("expired", "replaced", "overtaken", "changed", "off", "wrong_number", "over"):
+        yield f"waiting-{ended}", replace(waiting, error=ended), one  # type: ignore[arg-type]
+    yield "waiting-over-time", replace(waiting, code_seconds_left=0, resend_in_seconds=0), one
     yield "waiting-resent", replace(waiting, resent=True), one
     yield "waiting-username", replace(waiting, kind="username", number=None), plain
 
@@ -187,7 +190,7 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     other = pl.LinkOther(username, AT, source, device, HANDLE, can_fetch=True)
     yield "link-other", other, plain
     yield "link-other-fetched", replace(other, can_fetch=False), plain
-    for reason in ("expired", "used", "replaced", "overtaken", "broken", "stopped", "wrong_number", "no_link"):
+    for reason in (*get_args(Problem), "broken", "no_link"):
         yield f"link-{reason}", pl.LinkProblem(reason, can_renew=reason == "expired"), one  # type: ignore[arg-type]
     yield "link-expired-other", pl.LinkProblem("expired", own=HANDLE, can_fetch=True), one
     yield "link-wrong-other", pl.LinkProblem("wrong_number", own=HANDLE), one

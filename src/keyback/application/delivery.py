@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from keyback.application.leases import BatchLease, steady_clock
+from keyback.application.leases import BatchLease, Stopping, steady_clock, write_when_up
 from keyback.application.ports.channels import LEASE_OVER, Channel, Message, MessageKind, Receipt
 from keyback.application.ports.storage import Database, Job, Seals, Tx
 from keyback.application.recovery import aftercare
@@ -56,6 +56,7 @@ async def send_batch(
     limit: int = 100,
     spend: SpendRules = NO_SMS,
     clock: Callable[[], float] = steady_clock,
+    stopping: Stopping = lambda: False,
 ) -> Sent:
     """Claims up to `limit` letters, hands them to the channel, marks each by its receipt.
 
@@ -64,6 +65,7 @@ async def send_batch(
         jitter: 0 to 1, spreads retries.
         spend: where SMS may go and how many; what is over is dropped, which no page shows.
         clock: seconds, by which leases end.
+        stopping: whether the process ends: then nothing waits for a database that is away.
     """
     lease = BatchLease(clock(), LEASE, clock)
     jobs = await db.write(lambda tx: tx.outbox.claim("mail", limit, LEASE))
@@ -83,7 +85,7 @@ async def send_batch(
     receipts = await _send(db, channel, lease, jobs, [letter for _, letter in ready])
     answered = [*over, *zip((j for j, _ in ready), receipts, strict=True)]
     unspent = [counted[j.id] for j, r in answered if j.id in counted and _cost_nothing(r)]
-    done = await db.write(lambda tx: _mark(tx, answered, void, jitter, unspent))
+    done = await write_when_up(db, lambda tx: _mark(tx, answered, void, jitter, unspent), stopping)
     return replace(done, withheld=withheld)
 
 

@@ -1,4 +1,5 @@
-"""Leases of letters: whoever was stopped or slow past the end of one sends nothing more (Q24).
+"""Leases of work: whoever was stopped or slow past the end of one sends nothing more (Q24), and nobody waits one out
+because the database was away for a moment.
 
 A lease is counted by a clock of this machine that goes on while the process or the machine is stopped, from before the
 database gave it; so it never lasts longer here than there, whatever the wall clocks say. While letters are on their
@@ -11,12 +12,16 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TypeVar
 
 from keyback.application.ports.outages import StorageDown
-from keyback.application.ports.storage import Database, Job
+from keyback.application.ports.storage import Database, Job, Tx
 
 MARGIN_S = 30.0  # before its end nothing new is handed over, so that what was has been answered by then
 RENEWALS = 4  # in the time of one lease
+LOOK_AGAIN_S = 0.5  # whether the database is back
+T = TypeVar("T")
+Stopping = Callable[[], bool]
 
 
 def steady_clock() -> float:
@@ -72,3 +77,22 @@ class BatchLease:
             await asyncio.sleep(self._seconds / RENEWALS)
             with contextlib.suppress(StorageDown):  # then it ends by itself
                 await self.renew(db, jobs, length_ms)
+
+
+async def write_when_up(db: Database, fn: Callable[[Tx], T], stopping: Stopping = lambda: False) -> T:
+    """Writes what only this process knows, such as the end of a piece of work, as soon as the database answers again.
+
+    Args:
+        fn: looks by itself whether the work is still ours: others may have taken it up meanwhile.
+        stopping: whether the process ends; nothing is waited for then.
+
+    Raises:
+        StorageDown: the database is away and the process ends.
+    """
+    while True:
+        try:
+            return await db.write(fn)
+        except StorageDown:
+            if stopping():
+                raise
+        await asyncio.sleep(LOOK_AGAIN_S)

@@ -25,7 +25,7 @@ class Readiness:
         beat_age: seconds since the worker's last round; None where no worker runs.
         schema_fits: whether the database's schema can be used; may raise StorageDown.
         probe: writes something small for real; raises StorageDown.
-        beat_limit: seconds after which a worker counts as stuck. Its longest pause is 10 s.
+        beat_limit: seconds after which a worker counts as stuck. Its longest pause is 2 s.
     """
 
     beat_age: Callable[[], float] | None = None

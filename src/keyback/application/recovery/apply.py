@@ -7,6 +7,7 @@ from functools import partial
 
 import structlog
 
+from keyback.application.leases import BatchLease, Stopping, steady_clock, write_when_up
 from keyback.application.notifications.account_changes import link_of
 from keyback.application.notifications.notify import notify_contacts
 from keyback.application.ports.connectors import Connector, Outcome, Plan, Step
@@ -21,44 +22,64 @@ from keyback.domain.recovery import case as dc
 from keyback.domain.recovery import events as ev
 from keyback.domain.recovery.case import Case, State
 from keyback.domain.secret import Secret
-from keyback.domain.units import MINUTE
 
 log = structlog.get_logger("keyback.reset")
-LEASE = 2 * MINUTE
+LEASE = 15_000  # renewed while a system is at work: what a worker leaves that was killed is taken up after so long
 BACKOFF = (2_000, 5_000, 15_000, 30_000, 60_000)
 
 
-async def apply_one(db: Database, connectors: Mapping[str, Connector], job: Job) -> str:
+async def apply_one(
+    db: Database, connectors: Mapping[str, Connector], job: Job, stopping: Stopping = lambda: False
+) -> str:
     """Runs one leased job to its next rest; the result word, for metrics and logs.
 
     Whatever goes wrong on the way, a job comes to an end with its ten minutes: a case must not hang in applying, where
-    its person could not begin anew.
+    its person could not begin anew. What came of it is written down as soon as the database answers.
+
+    Args:
+        stopping: whether the process ends.
+
+    Raises:
+        StorageDown: the database is away and the process ends.
     """
+    async with BatchLease(steady_clock(), LEASE).kept(db, [job], LEASE):
+        return await _apply(db, connectors, job, stopping)
+
+
+async def _apply(db: Database, connectors: Mapping[str, Connector], job: Job, stopping: Stopping) -> str:
     if not {"case", "account"} <= set(job.body):
         await db.write(lambda tx: tx.outbox.give_up(job, "malformed"))
         return "refused"
     try:
         loaded = await db.read(lambda tx: _load(tx, job))
         if isinstance(loaded, str):
-            return await _settle(db, job, "unsure" if job.attempts > 1 else "refused", loaded, "")
+            return await _settle(db, job, stopping, "unsure" if job.attempts > 1 else "refused", loaded)
         account, password, allowed = loaded
         connector = connectors.get(account.system)
         if connector is None:
-            return await _settle(db, job, "refused", "unavailable", "")
+            return await _settle(db, job, stopping, "refused", "unavailable")
         plan = Plan(
             job.id, account.external_id, account.username, password, allow_privileged=allowed, attempt=job.attempts
         )
-        outcomes = await connector.apply(plan)
-    except StorageDown:
-        raise  # nothing can be written now; the lease runs out
+        outcomes = await _ask(connector, plan)
+    except StorageDown:  # nothing was done: it is handed back
+        await write_when_up(db, lambda tx: tx.outbox.retry(job, tx.now, "unavailable"), stopping)
+        return "working"
     except Exception as e:
         log.error("apply_failed", error=type(e).__name__)
         outcomes = [Outcome(Step.SET, "uncertain", "unavailable")]
     result, last = judge(outcomes)
     if result == "working":
         wait = max(last.retry_after_ms, BACKOFF[min(job.attempts, len(BACKOFF)) - 1])
-        return await db.write(lambda tx: _again(tx, job, wait, last))
-    return await _settle(db, job, result, last.code, last.vendor_text)
+        return await write_when_up(db, lambda tx: _again(tx, job, wait, last), stopping)
+    return await _settle(db, job, stopping, result, last.code, last.vendor_text)
+
+
+async def _ask(connector: Connector, plan: Plan) -> Sequence[Outcome]:
+    try:
+        return await connector.apply(plan)
+    except StorageDown:  # of a system whose passwords are in our own database: it may have been changed
+        return [Outcome(Step.SET, "uncertain", "unavailable")]
 
 
 def _load(tx: Tx, job: Job) -> tuple[Account, Secret, bool] | str:
@@ -102,8 +123,10 @@ def _again(tx: Tx, job: Job, wait_ms: int, last: Outcome) -> str:
     return "working"
 
 
-async def _settle(db: Database, job: Job, result: ev.Result, code: str, vendor_text: str) -> str:
-    return await db.write(lambda tx: _finish(tx, job, result, code, vendor_text))
+async def _settle(
+    db: Database, job: Job, stopping: Stopping, result: ev.Result, code: str, vendor_text: str = ""
+) -> str:
+    return await write_when_up(db, lambda tx: _finish(tx, job, result, code, vendor_text), stopping)
 
 
 def _finish(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) -> str:
@@ -156,6 +179,6 @@ def give_up(tx: Tx, limit: int = 100) -> int:
             tx.cases.act(case, dc.decide(case, command, tx.now))
         except Refusal:
             continue
-        tx.challenges.end_where("used", case_id=case.id, method=EMAIL_LINK)
+        tx.challenges.end_where("overtaken", case_id=case.id, method=EMAIL_LINK)
         n += 1
     return n

@@ -24,12 +24,17 @@ from keyback.domain.errors import Refusal
 from keyback.domain.people.person import channel_of
 from keyback.domain.policy.rules import Journey
 from keyback.domain.recovery import case as dc
-from keyback.domain.recovery.case import State
+from keyback.domain.recovery.case import Case, State
 from keyback.domain.recovery.events import Note
 from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
 
-Problem = Literal["expired", "used", "replaced", "overtaken", "broken", "stopped", "wrong_number"]
-CodeAnswer = Literal["accepted", "done", "wrong_code", "no_tries", "not_a_code"]
+# One word a cause. `changed`: the account since the mail, as by a sign-in; `off`: the account is; `over`: the
+# recovery ended without success; `finished`: it went through; `gone`: the address was taken off the record.
+Problem = Literal[
+    "expired", "used", "replaced", "overtaken", "unknown", "stopped", "wrong_number", "changed", "off", "over",
+    "finished", "gone",
+]  # fmt: skip
+CodeAnswer = Literal["accepted", "done", "wrong_code", "no_tries", "not_a_code"] | Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +72,7 @@ def look_at_stop(tx: Tx, token: str, *, by_link: bool = False) -> LinkView:
 
 def view_of(tx: Tx, c: Challenge | None, *, by_link: bool) -> LinkView:
     if c is None:
-        return LinkView("broken")
+        return LinkView("unknown")
     intake = tx.intakes.get(c.handle)
     return LinkView(
         problem=_problem(tx, c) if by_link else _stop_problem(tx, c),
@@ -84,9 +89,12 @@ def view_of(tx: Tx, c: Challenge | None, *, by_link: bool) -> LinkView:
 def stop_view_of(tx: Tx, notice: Challenge) -> LinkView:
     case = tx.cases.get(notice.case_id)
     contact = tx.contacts.many([notice.target]).get(notice.target)
-    over = notice.ended is not None or notice.expires_at <= tx.now
-    if case is None or case.state not in dc.STOPPABLE or over or contact is None or contact.state != "confirmed":
-        return LinkView("stopped" if case and case.state == State.CANCELLED else "used")
+    if case is None or case.state not in dc.STOPPABLE:
+        return LinkView(_end_of(case))
+    if contact is None or contact.state != "confirmed":
+        return LinkView("gone")
+    if notice.ended is not None or notice.expires_at <= tx.now:
+        return LinkView("expired")
     handle = next((h for h, _ in case.waiting), "") or next(iter(case.approved_for), "")
     intake = tx.intakes.get(handle)
     return LinkView(
@@ -103,21 +111,34 @@ def _problem(tx: Tx, c: Challenge) -> Problem | None:
     if case is not None and case.state == State.CANCELLED:
         return "stopped"  # whatever else happened to the link before
     if c.ended is not None:
-        return "replaced" if c.ended == "spent" or c.ended == "refused" else c.ended
+        return "used" if c.ended == "spent" or c.ended == "refused" else c.ended
     if tx.now >= c.expires_at:
         return "expired"
     person = tx.people.person(c.person_id)
-    if person is None or person.state != "active" or person.security_version != c.security_version:
-        return "replaced"
+    if person is None or person.state != "active":
+        return "off"
+    if person.security_version != c.security_version:
+        return "changed"
     if case is None or case.state not in dc.JOINABLE:
-        return "used"
+        end = _end_of(case)
+        return "overtaken" if end == "finished" else end
     return None if tx.now < case.expires_at else "expired"
+
+
+def _end_of(case: Case | None) -> Problem:
+    """How a case ended that nothing can be done with any more."""
+    state = case.state if case else State.EXPIRED
+    if state == State.CANCELLED:
+        return "stopped"
+    if state in (State.APPLYING, State.RECOVERED, State.CLOSED):
+        return "finished"
+    return "expired" if state == State.EXPIRED else "over"
 
 
 def _stop_problem(tx: Tx, c: Challenge) -> Problem | None:
     case = tx.cases.get(c.case_id)
     if case is None or case.state not in dc.STOPPABLE:
-        return "stopped" if case and case.state == State.CANCELLED else "used"
+        return _end_of(case)
     mine = (x for x in tx.challenges.issued(c.handle, EMAIL_LINK) if x.person_id == c.person_id)
     if not case.evidence and any(x.ended == "stopped" for x in mine):
         return "stopped"  # this request alone; while somebody has proven something, its owner may still stop it all
@@ -181,7 +202,8 @@ async def try_code(db: Database, handle: str, typed: str, here: Here) -> tuple[C
     """Takes a typed code as proof. The same work, in the same statements, for a handle that matched nobody.
 
     Returns:
-        The answer and how many tries this page has left. `done` says that the page had a code accepted already: this
+        The answer and how many tries this page has left. A `Problem` says that the code is right and why it has ended,
+        which costs no try. `done` says that the page had a code accepted already: this
         one was not looked at and counts for nothing.
 
     Raises:
@@ -204,7 +226,8 @@ async def _try_code(db: Database, handle: str, code: str, here: Here) -> tuple[C
         return "done", await db.read(lambda tx: _left(tx, handle))
     if counted.left is None:
         return "no_tries", 0
-    return await db.write(lambda tx: _compare(tx, handle, code, counted, here)), counted.left
+    answer = await db.write(lambda tx: _compare(tx, handle, code, counted, here))
+    return answer, counted.left + (answer not in ("accepted", "done", "wrong_code"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +263,7 @@ def _count(tx: Tx, handle: str, origin: Origin) -> _Counted | None:
 def _compare(tx: Tx, handle: str, code: str, counted: _Counted, here: Here) -> CodeAnswer:
     """Second transaction: compares with every live code of this handle, in constant time each."""
     right: Challenge | None = None
+    late: CodeAnswer | None = None  # why a code that is right has ended
     intake = tx.intakes.get(handle, lock=True)
     if intake is not None and evidence.shown(tx, intake, EMAIL_LINK):
         tx.intakes.give_try_back(handle)
@@ -252,12 +276,16 @@ def _compare(tx: Tx, handle: str, code: str, counted: _Counted, here: Here) -> C
         key = tx.seals.derive(ch.key_purpose(c.method), c.key_id)
         same = hmac.compare_digest(ch.mail_code(key, c.nonce).encode(), code.encode())
         # What follows is asked for the right code only, so a wrong one costs the same for every handle.
-        if same and tx.now < c.code_until and c.person_id not in counted.over and _problem(tx, c) is None:
-            right = c
+        if same and c.person_id not in counted.over:
+            late = _problem(tx, c) or (None if tx.now < c.code_until else "expired")
+            right = c if late is None else None
     if right is not None and _accept(tx, right, "code", here):
         return "accepted"
-    tx.audit.record(handle, [Note("proof_refused", {"proof": EMAIL_LINK, "reason": "wrong_code"})])
-    return "wrong_code"
+    tx.audit.record(handle, [Note("proof_refused", {"proof": EMAIL_LINK, "reason": late or "wrong_code"})])
+    if late is not None and intake is not None:  # whoever has the mail is told what is the matter; it was no guess
+        tx.intakes.give_try_back(handle)
+        proof_attempts.take_back(tx, "code", counted.people - counted.over, intake.subject.hex(), here.origin)
+    return late or "wrong_code"
 
 
 def ask_again(tx: Tx, handle: str) -> bool:

@@ -13,6 +13,7 @@ from keyback.application.enrolment.tier import tier_of
 from keyback.application.ports.storage import Job, Tx
 from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here
+from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Account, Person, Tier
 from keyback.domain.policy.rules import Policy
@@ -102,6 +103,7 @@ def choose(
     command = dc.ChoosePassword(tuple(chosen), submission, handle, here.policy.loose)
     case = tx.cases.act(now_possible.case, dc.decide(now_possible.case, command, tx.now))
     tx.outbox.put(jobs)
+    tx.challenges.end_where("overtaken", case_id=case_id, method=EMAIL_LINK)
     tx.challenges.end_where("used", case_id=case_id)
     tx.people.bump_security(case.person_id)
     tx.sessions.end_all(case.person_id)

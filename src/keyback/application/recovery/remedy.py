@@ -68,7 +68,7 @@ def close_case(
 ) -> None:
     """The end of a recovery that sets no password: nothing that was pending is good for anything any more (C17)."""
     tx.cases.act(o.case, dc.decide(o.case, dc.Remedy(what, handle, here.policy.loose), tx.now))
-    tx.challenges.end_where("used", case_id=o.case.id, method=EMAIL_LINK)
+    tx.challenges.end_where("overtaken", case_id=o.case.id, method=EMAIL_LINK)
     tx.challenges.end_where("stopped", person_id=o.person.id, but=EMAIL_LINK)
     tx.people.bump_security(o.person.id)
     tx.sessions.end_all(o.person.id)

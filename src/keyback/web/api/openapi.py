@@ -26,6 +26,7 @@ WORDS = {
     "wrong_state": "Not now; `state` says where it stands.",
     "already_chosen": "A password was chosen already; the one just sent was not used.",
     "wrong_code": "That code is not right.",
+    "code_over": "That code is right but has ended; `reason` says why. It did not count as a try.",
     "not_a_code": "Not eight digits; it did not count as a try.",
     "no_tries": "No tries are left here; the mailed link still works, or start again.",
     "password_refused": "`violations` has everything that speaks against it.",
@@ -47,6 +48,7 @@ WITH_BODY = {400: ["not_json"], 408: ["too_slow"], 413: ["too_long"], 415: ["uns
 MORE: dict[str, dict[str, Any]] = {
     "wrong_state": {"state": "waiting"},
     "wrong_code": {"tries_left": 4},
+    "code_over": {"reason": "expired", "tries_left": 5},
     "not_a_code": {"tries_left": 5},
     "no_tries": {"tries_left": 0},
     "second_factor_required": {

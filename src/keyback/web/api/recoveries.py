@@ -171,7 +171,12 @@ def _gone() -> Any:
     summary="Prove it with the mailed code, or answer another proof",
     response_model_exclude_none=True,
     responses=problems(
-        {409: ["wrong_state"], 422: ["wrong_code", "not_a_code", "invalid"], 429: ["no_tries", "slow_down"]}, body=True
+        {
+            409: ["wrong_state"],
+            422: ["wrong_code", "code_over", "not_a_code", "invalid"],
+            429: ["no_tries", "slow_down"],
+        },
+        body=True,
     ),
 )
 async def verify_proof(request: Request, held: HeldRecovery, proof: Proof, given: m.Code) -> m.Proven:
@@ -187,8 +192,10 @@ async def verify_proof(request: Request, held: HeldRecovery, proof: Proof, given
         return _gone()  # type: ignore[no-any-return]
     if result == "no_tries":
         raise ApiError(429, "no_tries", tries_left=0)
-    if result not in ("accepted", "done"):
+    if result in ("wrong_code", "not_a_code"):
         raise ApiError(422, result, tries_left=left)
+    if result not in ("accepted", "done"):
+        raise ApiError(422, "code_over", reason=result, tries_left=left)
     now = describe(held.desk, "en", await db.read(lambda tx: look(tx, held.handle, held.desk.services)))
     if result == "accepted" and isinstance(now, m.PasswordDue | m.NeedMore):
         return m.Proven(state=now.state)

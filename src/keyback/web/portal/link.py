@@ -48,7 +48,7 @@ def _page_for(tx: Tx, token: str) -> str:
         return "/new-address"
     if invitations.invitation(tx, token) is not None:
         return "/invited"
-    if mailed_link.look_at_stop(tx, token).problem != "broken":
+    if mailed_link.look_at_stop(tx, token).problem != "unknown":
         return "/stop"
     return "/vouch" if recovery_contact.look(tx, token).problem != "broken" else "/link"
 
@@ -76,7 +76,7 @@ async def _problem(
 ) -> Response:
     """Why it cannot go on; a browser that holds this recovery, or waits for another one, is led back to it."""
     handle = view.handle if view and view.handle in _handles(desk, request) else ""
-    over = reason in ("used", "replaced", "overtaken")
+    over = reason in ("used", "replaced", "overtaken", "changed")
     own, can_fetch = await _own(desk, request, view) if view and view.challenge else ("", False)
     # A wrong number is not renewed: whoever was told one over the phone must not be one press away from the next mail.
     # Nor is a link that belongs to somebody else's request, as far as this browser knows.
@@ -207,7 +207,7 @@ async def fetch(request: Request) -> Response:
 async def look_at_stop(request: Request) -> Response:
     """GET `/stop` or `/link/stop`: what a POST would cancel. Changes nothing."""
     desk, by_link = context_of(request), request.url.path == "/link/stop"
-    token, view = links.shown(desk, request), mailed_link.LinkView("broken")
+    token, view = links.shown(desk, request), mailed_link.LinkView("unknown")
     if token:
         view = await desk.services.db.read(lambda tx: mailed_link.look_at_stop(tx, token, by_link=by_link))
     if view.problem is not None:

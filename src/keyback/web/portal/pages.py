@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from keyback.application.recovery.mailed_link import CodeAnswer
 from keyback.domain.policy.rules import Journey
 from keyback.web.ui.page import Page, PasswordForm
 
@@ -70,7 +71,7 @@ class Waiting(Page):
         code_seconds_left: 0 when the code is over.
         code_total_seconds: a code's whole life, for the bar.
         resend_in_seconds: 0 enables the button.
-        error: `wrong_code` (with `tries_left`), `no_tries`, `not_a_code` or None.
+        error: what `mailed_link.try_code` says, `wrong_code` with `tries_left`; None where nothing was typed.
         version: what `/r/{handle}/status` answers now; a later difference makes the script load the page anew.
         resent: a new mail was just asked for: says so.
     """
@@ -82,7 +83,7 @@ class Waiting(Page):
     code_total_seconds: int
     resend_in_seconds: int
     kind: Literal["password", "username"] = "password"
-    error: Literal["wrong_code", "no_tries", "not_a_code"] | None = None
+    error: CodeAnswer | None = None
     tries_left: int = 0
     version: str = ""
     resent: bool = False

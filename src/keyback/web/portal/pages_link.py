@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from keyback.application.recovery.mailed_link import Problem
 from keyback.domain.policy.rules import Journey
 from keyback.web.ui.page import Page
 
@@ -54,6 +55,7 @@ class LinkProblem(Page):
     """`/link` when it cannot go on.
 
     Args:
+        reason: `broken`: what was opened cannot be a link; `no_link`: none is open here.
         can_renew: shows the button that POSTs `/link/again`.
         handle: where this browser holds the recovery and can go on with it.
         own: handle of another request that this browser waits for; empty where there is none.
@@ -61,7 +63,7 @@ class LinkProblem(Page):
     """
 
     template: ClassVar[str] = "portal/link_problem.html"
-    reason: Literal["expired", "used", "replaced", "overtaken", "broken", "stopped", "wrong_number", "no_link"]
+    reason: Problem | Literal["broken", "no_link"]
     can_renew: bool = False
     handle: str | None = None
     own: str = ""

@@ -11,6 +11,8 @@ from starlette.routing import Route
 
 from keyback.application.clock import wall_clock
 from keyback.application.recovery import methods
+from keyback.application.signin import sessions
+from keyback.web.http.cookies import SESSION
 from keyback.web.portal import pages
 from keyback.web.ui.context import context_of
 
@@ -52,8 +54,12 @@ async def accessibility(request: Request) -> Response:
 
 
 async def change_password(request: Request) -> Response:
-    """W3C change-password-url: a temporary redirect to where a password is changed (K-1)."""
-    return RedirectResponse("/forgot", 302)
+    """W3C change-password-url: a temporary redirect to where a password is changed (K-1): by whoever is signed in on
+    the security center's form, by everybody else with a mail."""
+    desk = context_of(request)
+    token = desk.cookies.get(request, SESSION)
+    inside = bool(token) and await desk.services.db.read(lambda tx: sessions.session_of(tx, token) is not None)
+    return RedirectResponse("/account/password" if inside else "/forgot", 302)
 
 
 async def security_txt(request: Request) -> Response:
