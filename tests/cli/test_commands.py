@@ -111,8 +111,9 @@ def test_init_refuses_wrong_values_and_writes_nothing(empty_place: Path, keyback
 
 
 def test_migrate_tells_before_and_after(empty_place: Path, keyback: Keyback) -> None:
-    assert json.loads(keyback("migrate", "--json").output) == {"before": None, "after": head(), "changed": True}
-    assert json.loads(keyback("migrate", "--json").output) == {"before": head(), "after": head(), "changed": False}
+    said = {"after": head(), "name_clashes": []}
+    assert json.loads(keyback("migrate", "--json").output) == {"before": None, "changed": True, **said}
+    assert json.loads(keyback("migrate", "--json").output) == {"before": head(), "changed": False, **said}
 
 
 # ── check ───────────────────────────────────────────────────────────────────
@@ -242,7 +243,7 @@ def test_cases_are_listed_and_shown_without_anything_that_moves_the_terminal(cas
     hyphen = "-m" + "a" * 20  # as one id in 64 begins
     for args in (["show", hyphen], ["show", hyphen, "--json"], ["show", "--", hyphen]):
         assert "No recovery has this ID." in keyback("case", *args, code=1).output
-    assert "There is none" in keyback("case", "cancel", hyphen, "--reason", "A test", "--yes", code=1).output
+    assert "No recovery has this ID" in keyback("case", "cancel", hyphen, "--reason", "A test", "--yes", code=1).output
     assert "No such option" in keyback("case", "show", "-m", code=2).output
 
 
@@ -252,8 +253,8 @@ def test_cancel_needs_a_reason_and_a_yes_and_tells_the_person(case_id: str, keyb
     assert "--yes" in keyback("case", "cancel", case_id, "--reason", "Called us", code=2).output
     keyback("case", "cancel", case_id, "--reason", "Called us", "--yes")
     shown = keyback("case", "show", case_id).output
-    assert "Cancelled by operator; reason: Called us." in shown
-    assert "cannot be cancelled" in keyback("case", "cancel", case_id, "--reason", "Again", "--yes", code=1).output
+    assert "Canceled by operator; reason: Called us." in shown
+    assert "can't be canceled" in keyback("case", "cancel", case_id, "--reason", "Again", "--yes", code=1).output
 
     async def depth(s: Any) -> Any:
         return await s.db.read(lambda tx: tx.outbox.depth())

@@ -54,7 +54,7 @@ def test_a_key_is_rotated_resealed_and_retired_when_nothing_needs_it(ring: KeyFi
     assert "in use" in keyback("keys", "retire", "k2", code=1).stderr
     assert "no key k9" in keyback("keys", "retire", "k9", code=1).stderr
     assert "keys reseal" in keyback("keys", "retire", "k1", code=1).stderr
-    assert "1 rows sealed anew under k2." in keyback("keys", "reseal").output
+    assert "1 rows resealed with k2." in keyback("keys", "reseal").output
     assert "0 rows" in keyback("keys", "reseal").output
     assert "from before the change" in keyback("keys", "retire", "k1", code=1).stderr
     assert ring.ring().ids == ("k2", "k1")
@@ -103,10 +103,10 @@ def test_a_keyring_in_the_environment_and_one_that_is_being_changed_are_left_alo
 ) -> None:
     lock = ring.path.with_name("keyring.new")
     lock.touch()
-    assert "keyring.new is there" in keyback("keys", "rotate", code=1).stderr
+    assert "keyring.new exists" in keyback("keys", "rotate", code=1).stderr
     lock.unlink()
     monkeypatch.setenv("KEYBACK_KEYRING", ring.path.read_text())
-    assert "Put it into keyring_file" in keyback("keys", "rotate", code=1).stderr
+    assert "Move it to keyring_file" in keyback("keys", "rotate", code=1).stderr
     assert ring.ring().ids == ("k1",)
 
 

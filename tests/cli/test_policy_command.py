@@ -78,7 +78,7 @@ def test_a_draft_is_checked_in_place_of_what_is_in_use(place: Path, keyback: Key
         ("off_for.mfa = ['telepathy']", "no proof"),
         ("accepted.everything = 'It is nicer that way, they said.'", "not one of"),
         ("hold_new_device_minutes = 0", "shorter than the preset"),
-        ("second_operator = 'never'", "nobody else approves"),
+        ("second_operator = 'never'", "no one else approves"),
         ("sms_for_privileged = true\naccepted.sms_for_privileged = 'because'", "SMS count"),
     ],
 )

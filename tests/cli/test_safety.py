@@ -157,7 +157,7 @@ def test_check_fails_on_proxies_that_are_everybody(
     keyback: Keyback, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KEYBACK_TRUSTED_PROXIES", '["0.0.0.0/0"]')
-    assert "bad   trusted_proxies: 0.0.0.0/0: almost anybody" in keyback("check", code=1).output
+    assert "bad   trusted_proxies: 0.0.0.0/0: almost anyone" in keyback("check", code=1).output
 
 
 def test_the_process_leaves_no_core_and_lets_nobody_look_in() -> None:

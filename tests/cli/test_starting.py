@@ -213,7 +213,7 @@ def test_what_asks_first_says_what_a_script_has_to_give(place: Path, command: li
     before = run(place, "audit", "verify").stdout  # counts its rows
     done = run(place, *command)
     assert (done.returncode, done.stdout) == (2, "")
-    assert "standard input is no terminal. To go on unasked, give --yes." in done.stderr
+    assert "standard input is not a terminal. Use --yes to skip the prompt." in done.stderr
     assert run(place, "audit", "verify").stdout == before
 
 
