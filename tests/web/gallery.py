@@ -308,7 +308,7 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
         ),
     )
     yield "demo", d.DemoHome(people, slow=True, now=AT), demo
-    clouds = (("Cirrus Sales", "/demo/salesforce/login"), ("远客 Yuanke", "/demo/fxiaoke/login"))
+    clouds = (("Cirrus Sales", "salesforce/login"), ("远客 Yuanke", "fxiaoke/login"))
     yield "demo-ahead", d.DemoHome(people[:1], now=AT, ahead=True, clouds=clouds), demo
     mail = d.DemoMessage(
         "m1",

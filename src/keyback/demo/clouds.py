@@ -41,8 +41,8 @@ class Clouds:
 
     @property
     def pages(self) -> tuple[tuple[str, str], ...]:
-        """Names of the invented products with the path of their sign-in page below the demo's address."""
-        return tuple((v.brand.name, f"/demo/{kind}{v.brand.path}") for kind, v in self.by_kind().items())
+        """Names of the invented products with the path of their sign-in page below `/demo/`."""
+        return tuple((v.brand.name, f"{kind}{v.brand.path}") for kind, v in self.by_kind().items())
 
     def by_kind(self) -> dict[str, Vendor]:
         return {

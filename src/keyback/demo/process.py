@@ -201,7 +201,7 @@ def _greet(base: str, data: Path | None, pages: Sequence[tuple[str, str]]) -> No
         f"  Their phones   {base}/demo/phone",
         f"  Their apps     {base}/demo/authenticator",
         f"  Their CRM      {base}/demo/crm/sign-in",
-        *(f"  {name:<14} {base}{path}" for name, path in pages),
+        *(f"  {name:<14} {base}/demo/{path}" for name, path in pages),
         "",
         "Forget the password of:",
         *(f"  {username:<14} {words}" for username, words in TRY),

@@ -28,7 +28,7 @@ class DemoHome(Page):
     Args:
         passkeys: the address is a name, as browsers want it for passkeys.
         now: the demo's time, in ms; `ahead` says that it was set ahead.
-        clouds: stand-ins of vendors: (name, path of the sign-in page).
+        clouds: stand-ins of vendors: (name, path of the sign-in page below `/demo/`).
     """
 
     template: ClassVar[str] = "demo/demo.html"

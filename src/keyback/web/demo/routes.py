@@ -76,7 +76,7 @@ class DemoWorld:
         passkeys: with their private keys, for browsers that a program drives.
         clock: the demo's time, which its visitors may set ahead.
         catch_up: does at once what the worker does every few seconds when time has come.
-        clouds: names of the stand-ins of vendors, with the path of their sign-in pages.
+        clouds: names of the stand-ins of vendors, with the path of their sign-in pages below `/demo/`.
     """
 
     people: Sequence[Shown]
