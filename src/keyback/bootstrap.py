@@ -37,6 +37,7 @@ from keyback.connectors.base import CommonOptions
 from keyback.connectors.builtin import BuiltinConnector
 from keyback.connectors.demo import DemoConnector
 from keyback.connectors.guided import GuidedConnector
+from keyback.connectors.salesforce import SalesforceConnector
 from keyback.connectors.tryton import TrytonConnector
 from keyback.domain.passwords.rules import PRESETS
 from keyback.domain.policy.rules import ProofClass
@@ -234,6 +235,8 @@ def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate, h
                 return built_in
             case "demo":
                 return DemoConnector.from_options(name, system.title, options)
+            case "salesforce":
+                return SalesforceConnector.from_options(name, system.title, options)
             case "tryton":
                 return TrytonConnector.from_options(name, system.title, options)
             case "guided":

@@ -207,7 +207,7 @@ class System(Part):
 
     model_config = ConfigDict(extra="allow")
 
-    kind: str = Field(description="`builtin`, `tryton`, `guided`, `demo`, or one that an installed package brings.")
+    kind: str = Field(description="`builtin`, `salesforce`, `tryton`, `guided`, `demo`, or one from a package.")
     title: Text = Field(description="Name that people know it by.")
 
     @property

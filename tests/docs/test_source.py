@@ -70,7 +70,7 @@ def test_no_template_and_no_program_is_made_of_text() -> None:
 NEEDED = {
     "No XML is read.": {"xml", "lxml", "defusedxml", "xmltodict", "html5lib"},
     "There is no connector for a directory.": {"ldap", "ldap3", "bonsai", "msldap"},
-    "No token names an algorithm": {"jwt", "jose", "authlib", "itsdangerous", "paseto", "joserfc"},
+    "No token names an algorithm": {"jwt", "jose", "authlib", "itsdangerous", "paseto"},
     "No identity provider is trusted": {"authlib", "oauthlib", "saml2", "onelogin", "requests_oauthlib"},
     "No identity document": {"PIL", "cv2", "pytesseract", "fitz", "pypdf", "wand"},
     "No file is taken": {
@@ -92,6 +92,11 @@ def test_what_is_called_absent_is_absent(reason: str) -> None:
     assert any(r.startswith(reason) for r in reasons), "nothing gives this reason any more"
     used = {(f, m) for f, m in imported() if m.partition(".")[0] in NEEDED[reason]}
     assert {x for x in used if not x[0].startswith(("cli/", "storage/maintenance/backup"))} == set()
+
+
+def test_signed_assertions_are_made_for_vendors_and_taken_from_nobody() -> None:
+    assert {f for f, m in imported() if m.partition(".")[0] == "joserfc"} == {"outbound/oauth.py"}
+    assert "outbound/oauth.py" not in called("decode", "deserialize_compact", "validate")
 
 
 def test_no_form_is_read_by_what_takes_files() -> None:

@@ -14,7 +14,8 @@ import ssl
 import time
 import unicodedata
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -64,22 +65,43 @@ class MaybeDone(Unavailable):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Reply:
-    """An answer of the system; its body may hold personal data, so `repr` shows the status only."""
+    """An answer of the system; its body may hold personal data, so `repr` shows the status only.
+
+    Names of `headers` are in small letters.
+    """
 
     status: int
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"Reply({self.status}, {len(self.body)} bytes)"
 
     def json(self) -> dict[str, Any]:
         """The body, a JSON object. Raises `MaybeDone` for anything else: a proxy spoke, or something broke half-way."""
-        value: Any = None
-        with contextlib.suppress(ValueError, RecursionError):
-            value = jsonlib.loads(self.body)
+        value = self.any_json()
         if isinstance(value, dict):
             return value
         raise MaybeDone("unavailable", f"the answer is not a JSON object (HTTP {self.status})")
+
+    def any_json(self) -> Any:
+        """The body, JSON of any shape; None where it is none."""
+        with contextlib.suppress(ValueError, RecursionError):
+            return jsonlib.loads(self.body)
+        return None
+
+    def retry_after_ms(self, default: int, most: int = 300_000) -> int:
+        """What `Retry-After` asks for in seconds (RFC 9110 section 10.2.3), within bounds; `default` without it."""
+        text = self.headers.get("retry-after", "")
+        return min(int(text) * 1000, most) if text.isascii() and text.isdecimal() and len(text) < 7 else default
+
+    def clock_ahead_ms(self, now_ms: int) -> int | None:
+        """How far the system's clock is ahead of ours by its `Date`; None where it sends none."""
+        try:
+            at = parsedate_to_datetime(self.headers["date"])
+        except (KeyError, ValueError):
+            return None
+        return int(at.timestamp() * 1000) - now_ms
 
 
 def _without_query(record: logging.LogRecord) -> bool:
@@ -245,7 +267,7 @@ class Endpoint:
                     body += chunk
                     if len(body) > MAX_REPLY:
                         return None, MaybeDone("unavailable", "the answer is too long")
-                return Reply(r.status_code, bytes(body)), None
+                return Reply(r.status_code, bytes(body), {k.lower(): v for k, v in r.headers.items()}), None
         except NEVER_SENT as e:
             return None, NotDone("unavailable", f"not reachable ({type(e).__name__})")
         except (httpx2.HTTPError, TimeoutError) as e:
