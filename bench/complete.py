@@ -86,7 +86,8 @@ async def _proven(stage: Stage, base: Base, first: int, n: int) -> list[Started]
         await asyncio.sleep(0.05)
     for started in out:
         code = await db.read(lambda tx, h=started.handle: code_of(tx, h))
-        answer, _ = await mailed_link.try_code(db, started.handle, code, Here(here, services.policy))
+        mailed, where = services.proofs["email_link"], Here(here, services.policy)
+        answer, _ = await mailed_link.try_code(db, mailed, started.handle, code, where)
         if answer != "accepted":
             raise SystemExit(f"a proof was not accepted: {answer}")
     await close(services)

@@ -39,7 +39,11 @@ def test_from_forgotten_to_signed_in(database_url: str, make_kit: Callable[..., 
         mail = mailbox.wait_for("maya@example.com", 1)[0]
         token = mail["links"][0].rsplit("/", 1)[1]
         if way == "code":
-            answer, _ = kit.run(mailed_link.try_code(kit.services.db, started.handle, mail["codes"][0], here))
+            answer, _ = kit.run(
+                mailed_link.try_code(
+                    kit.services.db, kit.services.proofs["email_link"], started.handle, mail["codes"][0], here
+                )
+            )
             assert answer == "accepted"
         else:
             number = mailed_link.number_for(kit.services.seals, started.handle) if way == "number" else None

@@ -140,7 +140,9 @@ def by_link(h: House) -> tuple[Act, Callable[[Any], bool]]:
 def by_mailed_code(h: House) -> tuple[Act, Callable[[Any], bool]]:
     handle, _, code = begun(h)
     at = here(h.kit)
-    return lambda: mailed_link.try_code(h.kit.services.db, handle, code, at), lambda got: got[0] == "accepted"
+    s = h.kit.services
+    act: Act = lambda: mailed_link.try_code(s.db, s.proofs["email_link"], handle, code, at)  # noqa: E731
+    return act, lambda got: got[0] == "accepted"
 
 
 def by_saved_code_on_a_page(h: House) -> tuple[Act, Callable[[Any], bool]]:

@@ -85,7 +85,8 @@ def begin(kit: Kit, tray: Tray, who: str = "maya") -> tuple[str, str, str, str]:
 
 
 def try_code(kit: Kit, handle: str, code: str, origin: Origin = HERE) -> str:
-    return str(kit.run(mailed_link.try_code(kit.services.db, handle, code, Here(origin, kit.services.policy)))[0])
+    s = kit.services
+    return str(kit.run(mailed_link.try_code(s.db, s.proofs["email_link"], handle, code, Here(origin, s.policy)))[0])
 
 
 def accept(kit: Kit, token: str, *, held: bool = True, number: int | None = None) -> str | None:

@@ -295,14 +295,14 @@ def test_a_ghost_answers_like_a_person_in_the_same_statements(database_url: str,
     fit(kit, person("maya"))
     real, ghost = ask(kit, "maya").handle, ask(kit, "nobody").handle
     drain(kit)
-    db = kit.services.db
+    db, mailed = kit.services.db, kit.services.proofs["email_link"]
 
     def at_once(handle: str) -> tuple[list[Any], list[str]]:
         out: list[Any] = []
         with statements(kit) as seen:
-            out.append(kit.run(mailed_link.try_code(db, handle, "1234", here(kit))))
+            out.append(kit.run(mailed_link.try_code(db, mailed, handle, "1234", here(kit))))
             for _ in range(6):
-                out.append(kit.run(mailed_link.try_code(db, handle, "00000000", here(kit))))
+                out.append(kit.run(mailed_link.try_code(db, mailed, handle, "00000000", here(kit))))
                 seen.append("-- next")
             out.append(kit.write(lambda tx: mailed_link.ask_again(tx, handle)))
             found = kit.read(lambda tx: tx.intakes.get(handle))
@@ -314,7 +314,7 @@ def test_a_ghost_answers_like_a_person_in_the_same_statements(database_url: str,
         out: list[Any] = []
         with statements(kit) as seen:
             out.append(kit.write(lambda tx: mailed_link.ask_again(tx, handle)))
-            out.append(kit.run(mailed_link.try_code(db, handle, "00000000", here(kit))))
+            out.append(kit.run(mailed_link.try_code(db, mailed, handle, "00000000", here(kit))))
         return out, [s for s in seen if "clock_timestamp" not in s]
 
     found = [at_once(real), at_once(ghost)]  # side by side: time goes forward only

@@ -10,6 +10,7 @@ import pytest
 from keyback.application import known_devices, retention
 from keyback.application.origin import Origin
 from keyback.application.recovery import mailed_link
+from keyback.application.recovery.evidence import Here
 from keyback.application.signin import step_up
 from keyback.application.throttling import proof_attempts
 from keyback.domain.throttling.limits import HARD_CAP, TRIES_SHOWN, WINDOW_TRIES
@@ -118,7 +119,8 @@ def test_several_people_behind_one_address_cost_no_more_than_one(make_kit: Make,
         handle = ask(kit, who).handle
         drain(kit)
         with statements(kit) as run:
-            kit.write(lambda tx, h=handle: mailed_link._count(tx, h, mine))
+            page = mailed_link._Page(kit.services.proofs["email_link"], handle, Here(mine, kit.services.policy))
+            kit.write(page.count)
         costs.append(run[:])
     assert costs[0] == costs[1] == costs[2]
 

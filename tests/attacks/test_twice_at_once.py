@@ -76,7 +76,7 @@ def enrol(kit: Kit, name: str) -> list[str]:
 
 def answers(kit: Kit, db: Database, name: str, handle: str, typed: str) -> Awaitable[Any]:
     if name == "email_link":
-        return mailed_link.try_code(db, handle, typed, here(kit))
+        return mailed_link.try_code(db, kit.services.proofs["email_link"], handle, typed, here(kit))
     return methods.answer(db, kit.services.proofs[name], handle, typed, here(kit))
 
 

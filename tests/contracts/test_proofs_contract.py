@@ -12,10 +12,11 @@ import pytest
 from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof
 from keyback.application.recovery.recovery_contact import STATEMENT
-from keyback.domain.challenges.challenge import short_code
+from keyback.domain.challenges.challenge import CODE_LIFE, LINK_LIFE, mail_code, short_code
 from keyback.domain.people.factor import Factor, SavedCode
 from keyback.domain.people.person import Contact
 from keyback.proofs.backup_email.method import BackupEmail
+from keyback.proofs.email_link.method import EmailLink
 from keyback.proofs.im_message.method import ImMessage
 from keyback.proofs.passkey.method import Passkey
 from keyback.proofs.recovery_code.method import RecoveryCode
@@ -25,7 +26,7 @@ from keyback.proofs.security_questions.questions import QUESTIONS
 from keyback.proofs.sms_code.method import SmsCode
 from keyback.proofs.totp.method import Totp
 from keyback.testing.authenticator import Authenticator
-from keyback.testing.proofs import ProofContract, ProofHarness, somebody
+from keyback.testing.proofs import NOW, ProofContract, ProofHarness, put, somebody, with_enrolled
 
 
 @pytest.fixture(scope="session")
@@ -198,6 +199,28 @@ class TestImMessage(ProofContract):
     @pytest.fixture
     def harness(self) -> ProofHarness:
         return Sent(ImMessage(), channel="im", address="wecom:maya.{n}", role="primary")
+
+
+class Mailed(Sent):
+    def answer(self, asked: PendingChallenge, now: int) -> str:
+        return mail_code(asked.key, asked.challenge.nonce)
+
+
+class TestEmailLink(ProofContract):
+    @pytest.fixture
+    def harness(self) -> ProofHarness:
+        return Mailed(EmailLink(), channel="mail", address="maya{n}@example.net", role="primary")
+
+    async def test_the_code_is_over_before_its_link(self, harness: ProofHarness) -> None:
+        asked = put(harness.proof, await harness.holder(1))
+        link = replace(asked, challenge=replace(asked.challenge, expires_at=asked.challenge.created_at + LINK_LIFE))
+        typed, over = harness.answer(link, NOW), link.challenge.created_at + CODE_LIFE
+        assert (await harness.proof.verify([link], typed, over - 1)).right is link
+        assert (await harness.proof.verify([link], typed, over)).right is None
+
+    async def test_a_second_mailbox_is_asked_as_such(self, harness: ProofHarness) -> None:
+        holder = await harness.holder(1)
+        assert list(harness.proof.targets(with_enrolled(holder, {"role": "backup"}, {}))) == []
 
 
 class TestBackupEmail(ProofContract):

@@ -137,7 +137,7 @@ def test_what_a_lost_key_ends_there_is_over_here(make_kit: Make, database_url: s
     kit, handle, link, code, _ = mailed(make_kit, database_url)
     run(kit, RUN_OUT, kid=kit.services.seals.primary, now=kit.clock())
     assert look(kit, link).problem == "expired"
-    assert try_code(kit, handle, code) == "wrong_code"
+    assert try_code(kit, handle, code) == "expired"
 
 
 @pytest.mark.covers("C15", "INV-I1")

@@ -108,7 +108,7 @@ def check(draft: Path | None, report: bool, people: bool, most: int, lang: str |
 
 def there(proofs: Proofs) -> frozenset[str]:
     """The proofs that this installation can put: what its channels carry and its packages bring."""
-    return frozenset({"email_link", *proofs.offered})
+    return frozenset(proofs.offered)
 
 
 def _proofs(s: Settings) -> Proofs:

@@ -22,13 +22,15 @@ _NOBODY = bytes(32)
 
 
 class IssuedCode(ABC):
-    """Six digits, ten minutes. Subclasses say what carries them and which contacts they go to."""
+    """Six digits, ten minutes, unless a subclass says otherwise. What carries them, and which contacts they go to, it
+    always says."""
 
     name: ClassVar[str]
     about: ClassVar[About]
     carrier: ClassVar[Carrier]
     kind: ProofClass = "issued"
     life_ms = SHORT_LIFE
+    size: ClassVar[int] = SHORT_DIGITS
 
     @classmethod
     def make(cls, given: Given) -> Self:
@@ -42,19 +44,26 @@ class IssuedCode(ABC):
         mine = question.contacts(holder, lambda c: c.channel == self.carrier and c.role != "recovery")
         return sorted(mine, key=lambda c: (c.added_at, c.id))
 
+    def live(self, asked: Sequence[PendingChallenge], now: int) -> Sequence[PendingChallenge]:
+        return question.live(self.name, asked, now)
+
+    def code(self, key: bytes, nonce: bytes) -> str:
+        """What was sent for a challenge."""
+        return short_code(key, nonce)
+
     def form(self, asked: Sequence[PendingChallenge], locale: str) -> Mapping[str, object]:
-        return {"digits": SHORT_DIGITS}
+        return {"digits": self.size}
 
     async def verify(self, asked: Sequence[PendingChallenge], answer: str, now: int) -> Verdict:
         """Compares with each live question's code, each in constant time; a code means nothing without its question."""
-        typed = digits(answer, SHORT_DIGITS)
+        typed = digits(answer, self.size)
         if typed is None:
             return Verdict(code="not_a_code")
         right: PendingChallenge | None = None
-        for a in question.live(self.name, asked, now):
-            same = hmac.compare_digest(short_code(a.key, a.challenge.nonce), typed)
+        for a in self.live(asked, now):
+            same = hmac.compare_digest(self.code(a.key, a.challenge.nonce), typed)
             if same and right is None and question.meant(a, a.holder.contacts, now) is not None:
                 right = a
         if not asked:
-            hmac.compare_digest(short_code(_NOBODY, _NOBODY), typed)
+            hmac.compare_digest(self.code(_NOBODY, _NOBODY), typed)
         return Verdict(right, "ok") if right else Verdict()

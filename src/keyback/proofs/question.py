@@ -51,3 +51,9 @@ def meant(a: PendingChallenge, enrolled: Sequence[Enrolled], now: int) -> Enroll
             good = e.state in ("active", "confirmed") or (a.challenge.purpose == "enrol" and e.state == "pending")
             return e if good and (a.challenge.purpose != "recovery" or e.usable_from <= now) else None
     return None
+
+
+def mail_hint(address: str) -> str:
+    """A mailbox in words for its owner, such as `m•••@example.com`."""
+    local, _, domain = address.rpartition("@")
+    return f"{local[:1]}•••@{domain}"

@@ -18,11 +18,11 @@ from keyback.storage.sql.schema import (
     factors,
     failures,
     intakes,
-    old_challenges,
     outbox,
     sessions,
     wants,
 )
+from keyback.storage.sql.schema_before import old_challenges
 from keyback.storage.stores.audit import AuditStore
 from keyback.storage.stores.cases import CaseStore
 from keyback.storage.stores.challenges import ChallengeStore

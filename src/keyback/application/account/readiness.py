@@ -13,7 +13,7 @@ from typing import Literal
 from keyback.application.ports.proofs import Enrolments, Proof
 from keyback.domain.people.ages import aged_ids, living
 from keyback.domain.people.factor import BOUND, Factor
-from keyback.domain.people.person import Contact, Tier, channel_of, one_domain
+from keyback.domain.people.person import Contact, Tier, one_domain
 from keyback.domain.policy.rules import Evidence, Policy, required_tier, suffices
 
 Mishap = Literal["password", "phone", "computer", "mailbox", "phone_mailbox", "everything"]
@@ -111,11 +111,7 @@ def _primary_mail(x: Contact | Factor) -> bool:
 
 def _evidence(h: Enrolments, proofs: Mapping[str, Proof], policy: Policy, tier: Tier, now: int) -> list[Evidence]:
     aged = aged_ids(h.contacts, now, policy.ages)
-    out = [
-        Evidence("email_link", "issued", channel_of(c, h.contacts), 0)
-        for c in h.contacts
-        if _primary_mail(c) and policy.takes("email_link", tier)
-    ]
+    out: list[Evidence] = []
     for name, proof in proofs.items():
         if policy.takes(name, tier) and proof.kind != "knowledge":
             out += [Evidence(name, proof.kind, t.channel, 0, aged=t.id in aged) for t in proof.targets(h)]

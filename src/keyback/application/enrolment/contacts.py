@@ -9,15 +9,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final, Literal
 
+from keyback.application.challenges import verify
+from keyback.application.challenges.count import Counted, allowed
 from keyback.application.challenges.issue import issue
+from keyback.application.challenges.verify import FreshCode
 from keyback.application.enrolment import reminders
 from keyback.application.notifications.account_changes import masked, notify_account_change
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin, device_words
 from keyback.application.people import address_changes
-from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof, Target
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof, Target, Verdict
 from keyback.application.ports.storage import Database, Job, Tx
 from keyback.application.throttling.mail_quota import Ask, may_send
 from keyback.domain.challenges.challenge import CONTACT_LIFE, SHORT_LIFE, Challenge, key_purpose
@@ -29,7 +33,6 @@ from keyback.domain.people.person import Contact, ContactChannel, Person, canoni
 from keyback.domain.people.phone import e164
 from keyback.domain.policy.rules import Policy
 from keyback.domain.recovery.events import Note
-from keyback.domain.throttling.limits import WINDOW_TRIES
 
 Kind = Literal["mail", "sms", "im", "helper"]
 PROOF_OF: Mapping[Kind, str] = {
@@ -152,35 +155,47 @@ async def confirm(
     Raises:
         Refusal: `over` when nothing waits for it, `too_many` when others were confirmed first.
     """
-    asked = await db.write(lambda tx: _count(tx, person, contact_id))
-    if asked is None:
-        return "no_tries"
-    proof = proofs.get(asked.challenge.method)
-    if proof is None or asked.challenge.method == INVITED:
+    waiting = await db.read(lambda tx: pending(tx, person.id, contact_id))
+    proof = proofs.get(waiting[1].method) if waiting is not None and waiting[1] is not None else None
+    if proof is None or proof.name == INVITED:
         raise Refusal("over")
-    now = await db.read(lambda tx: tx.now)
-    verdict = await proof.verify([asked], typed[:64], now)
-    if verdict.right is None:
-        return "not_a_code" if verdict.code == "not_a_code" else "wrong"
-    await db.write(lambda tx: mark_confirmed(tx, asked.challenge, origin))
-    return "confirmed"
+    found, again = await verify.answer(db, proof, _Page(person, contact_id, origin), typed[:64])
+    if again:
+        raise Refusal("over")
+    return found
 
 
-def _count(tx: Tx, person: Person, contact_id: str) -> PendingChallenge | None:
-    """Counts first (D1)."""
-    found = pending(tx, person.id, contact_id)
-    if found is None or found[1] is None:
-        raise Refusal("over")
-    contact, waiting = found[0], found[1]
-    key = f"enrol/{person.id}"
-    if tx.counters.add([key])[key].hour > WINDOW_TRIES:
-        tx.counters.take_back([key])  # not compared, so no try
-        return None
-    if waiting.key_id not in tx.seals.ids:
-        return None
-    now = tx.people.person(person.id) or person
-    derived = tx.seals.derive(key_purpose(waiting.method), waiting.key_id)
-    return PendingChallenge(waiting, Enrolments(now, (contact,)), Target(contact.id, ""), derived)
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """The page of a contact that waits to be confirmed (`challenges.verify.Page`)."""
+
+    person: Person
+    contact_id: str
+    origin: Origin
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return "enrol", self.person.id, self.contact_id
+
+    def is_right(self, found: ConfirmAnswer) -> bool:
+        return found == "confirmed"
+
+    def count(self, tx: Tx) -> Counted | ConfirmAnswer:
+        found = pending(tx, self.person.id, self.contact_id)
+        if found is None or found[1] is None:
+            raise Refusal("over")
+        contact, waiting = found[0], found[1]
+        if not allowed(tx, f"enrol/{self.person.id}") or waiting.key_id not in tx.seals.ids:
+            return "no_tries"
+        holder = Enrolments(tx.people.person(self.person.id) or self.person, (contact,))
+        key = tx.seals.derive(key_purpose(waiting.method), waiting.key_id)
+        return Counted([PendingChallenge(waiting, holder, Target(contact.id, ""), key)], tx.now)
+
+    def take(self, tx: Tx, counted: Counted, verdict: Verdict, _: FreshCode | None) -> ConfirmAnswer:
+        if verdict.right is None:
+            return "not_a_code" if verdict.code == "not_a_code" else "wrong"
+        mark_confirmed(tx, verdict.right.challenge, self.origin)
+        return "confirmed"
 
 
 def mark_confirmed(tx: Tx, asked: Challenge, origin: Origin) -> None:

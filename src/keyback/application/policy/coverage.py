@@ -14,6 +14,7 @@ from typing import Final, Literal
 from keyback.application.ports.enrolment_storage import Everything
 from keyback.application.ports.proofs import Enrolments, Proof
 from keyback.application.ports.storage import Database, Tx
+from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.people.ages import aged_ids, living
 from keyback.domain.people.factor import effective_factors
 from keyback.domain.people.person import Tier, only_address
@@ -67,7 +68,7 @@ def evidence_of(e: Everything, offer: Offer, now: int) -> list[Evidence]:
     aged = aged_ids(contacts, now, ages)
     factors = tuple(f for f in e.factors if f.usable_from <= now)
     holder = Enrolments(e.person, contacts, factors, e.codes)
-    shown = _mailed(e, now)
+    shown: list[Evidence] = []
     for name, proof in offer.proofs.items():
         if proof.kind != "knowledge" and offer.policy.takes(name):
             shown += [Evidence(name, proof.kind, t.channel, now, aged=t.id in aged) for t in proof.targets(holder)]
@@ -76,7 +77,7 @@ def evidence_of(e: Everything, offer: Offer, now: int) -> list[Evidence]:
 
 def _mailed(e: Everything, now: int) -> list[Evidence]:
     return [
-        Evidence("email_link", "issued", f"mail:{c.id}", now)
+        Evidence(EMAIL_LINK, "issued", f"mail:{c.id}", now)
         for c in e.contacts
         if c.channel == "mail" and c.role == "primary" and c.usable_from <= now
     ]

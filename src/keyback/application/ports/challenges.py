@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from keyback.domain.challenges.challenge import Challenge, ChallengeRequest, Ending, Purpose
+
+
+@dataclass(frozen=True, slots=True)
+class Mailed:
+    """A challenge that a mailed link leads to. `stops`: the link is the one that stops it, and can do nothing else."""
+
+    challenge: Challenge
+    stops: bool
 
 
 class Challenges(Protocol):
@@ -20,7 +29,10 @@ class Challenges(Protocol):
     def get(self, challenge_id: str) -> Challenge | None: ...
     def many(self, ids: Sequence[str]) -> Mapping[str, Challenge]: ...
     def by_link(self, digest: bytes, *, lock: bool = False) -> Challenge | None: ...
-    def by_stop(self, digest: bytes) -> Challenge | None: ...
+    def by_token(self, digest: bytes) -> Mailed | None:
+        """What a mailed link is for, whichever it is: looked up once, told apart by purpose and method."""
+        ...
+
     def issued(self, handle: str, method: str) -> Sequence[Challenge]: ...
     def live(
         self, *, person_id: str = "", case_id: str = "", purpose: Purpose | Literal[""] = "", method: str = ""

@@ -42,14 +42,13 @@ def stop_by_owner(tx: Tx, token: str, held: Collection[str] = ()) -> LinkView:
         token: of the recovery link or the stop link; both reached only the mailbox's owner.
         held: handles that the caller's browser holds.
     """
-    digest = tokens.token_digest(token)
-    notice = tx.challenges.by_link(digest)
-    if notice is not None and notice.purpose == "cancel" and notice.case_id:
-        view = stop_view_of(tx, notice)
+    found = tx.challenges.by_token(tokens.token_digest(token))
+    if found is not None and found.challenge.purpose == "cancel" and found.challenge.case_id:
+        view = stop_view_of(tx, found.challenge)
         if view.problem is None:
-            cancel(tx, notice.case_id, "owner")
+            cancel(tx, found.challenge.case_id, "owner")
         return view
-    c = tx.challenges.by_stop(digest) or tx.challenges.by_link(digest)
+    c = found.challenge if found is not None and found.challenge.method == EMAIL_LINK else None
     if c is not None:
         lock_rows(tx, c.handle, c.case_id)
     view = view_of(tx, c, by_link=False)

@@ -18,7 +18,7 @@ from keyback.application.recovery.methods import holder_of, is_shown, may_ask, n
 from keyback.application.recovery.resolve import join
 from keyback.application.throttling.fairness import behind
 from keyback.application.throttling.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
-from keyback.domain.challenges.challenge import RECOVERY_CONTACT, Challenge, ChallengeRequest
+from keyback.domain.challenges.challenge import EMAIL_LINK, RECOVERY_CONTACT, Challenge, ChallengeRequest
 from keyback.domain.errors import Refusal
 from keyback.domain.policy.rules import Policy
 from keyback.domain.recovery import case as dc
@@ -76,7 +76,7 @@ def _wishes(tx: Tx, wants: Sequence[ChallengeRequest], proofs: Mapping[str, Proo
     for want in wants:
         intake = tx.intakes.get(want.handle)
         proof = proofs.get(want.method)
-        if intake is None or proof is None or not policy.takes(want.method):
+        if intake is None or proof is None or want.method == EMAIL_LINK or not policy.takes(want.method):
             continue
         if intake.state == "stopped" or (intake.expires_at <= tx.now and not intake.case_id):
             continue

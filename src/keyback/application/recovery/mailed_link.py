@@ -6,16 +6,19 @@ and committed before anything is compared, per person and not per recovery (D1, 
 
 from __future__ import annotations
 
-import hmac
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
 
+from keyback.application.challenges import verify
+from keyback.application.challenges.count import Counted
 from keyback.application.notifications.notify import username_of
-from keyback.application.origin import Origin
+from keyback.application.ports.proofs import Enrolments, Proof, Target
 from keyback.application.ports.storage import Database, Intake, Seals, Tx
-from keyback.application.recovery import evidence
+from keyback.application.recovery import methods
 from keyback.application.recovery.evidence import Here
-from keyback.application.throttling import duplicate_answers, proof_attempts
+from keyback.application.recovery.methods import Answered, MethodAnswer
+from keyback.application.throttling import proof_attempts
 from keyback.domain import tokens
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.challenge import EMAIL_LINK, Challenge
@@ -35,6 +38,9 @@ Problem = Literal[
     "finished", "gone",
 ]  # fmt: skip
 CodeAnswer = Literal["accepted", "done", "wrong_code", "no_tries", "not_a_code"] | Problem
+CODE_ANSWERS: dict[str, CodeAnswer] = {"accepted": "accepted", "no_tries": "no_tries", "not_a_code": "not_a_code"}
+PROBLEMS: dict[str, Problem] = {p: p for p in get_args(Problem)}
+CODES = "code"  # under what wrong ones are counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +68,13 @@ def look_at_stop(tx: Tx, token: str, *, by_link: bool = False) -> LinkView:
     Args:
         by_link: the token may also be the recovery link of the same mail, whose page leads here.
     """
-    digest = tokens.token_digest(token)
-    notice = tx.challenges.by_link(digest)
-    if notice is not None and notice.purpose == "cancel" and notice.case_id:
-        return stop_view_of(tx, notice)
-    mailed = tx.challenges.by_stop(digest) or (tx.challenges.by_link(digest) if by_link else None)
-    return view_of(tx, mailed, by_link=False)
+    found = tx.challenges.by_token(tokens.token_digest(token))
+    if found is None:
+        return LinkView("unknown")
+    if found.challenge.purpose == "cancel" and found.challenge.case_id:
+        return stop_view_of(tx, found.challenge)
+    mailed = found.challenge.method == EMAIL_LINK and (found.stops or by_link)
+    return view_of(tx, found.challenge if mailed else None, by_link=False)
 
 
 def view_of(tx: Tx, c: Challenge | None, *, by_link: bool) -> LinkView:
@@ -192,14 +199,16 @@ def _accept(tx: Tx, c: Challenge, how: str, here: Here) -> bool:
     if case is None or intake is None or contact is None or not tx.challenges.end(c.id, "used"):
         return False
     channel = channel_of(contact, tx.people.contacts([c.person_id]).get(c.person_id, ()))
-    tx.challenges.end_where("overtaken", case_id=case.id, method=EMAIL_LINK)
-    evidence.add(tx, case, EMAIL_LINK, channel, c.id, intake, here, how, contact)
-    proof_attempts.reset(tx, "code", c.person_id)
+    methods.add_evidence(tx, case, c, channel, intake, here, how)
+    proof_attempts.reset(tx, CODES, c.person_id)
     return True
 
 
-async def try_code(db: Database, handle: str, typed: str, here: Here) -> tuple[CodeAnswer, int]:
+async def try_code(db: Database, proof: Proof, handle: str, typed: str, here: Here) -> tuple[CodeAnswer, int]:
     """Takes a typed code as proof. The same work, in the same statements, for a handle that matched nobody.
+
+    Args:
+        proof: the mailed link's, of the shelf.
 
     Returns:
         The answer and how many tries this page has left. A `Problem` says that the code is right and why it has ended,
@@ -213,79 +222,78 @@ async def try_code(db: Database, handle: str, typed: str, here: Here) -> tuple[C
     code = digits(typed, ch.CODE_DIGITS)
     if code is None:
         return "not_a_code", await db.read(lambda tx: _left(tx, handle))
-    key = duplicate_answers.key_of(db, EMAIL_LINK, handle, answer=code)
-    (answer, left), again = await duplicate_answers.first(
-        key, lambda: _try_code(db, handle, code, here), lambda found: found[0] == "accepted"
-    )
-    return ("done" if again else answer), left
+    found, again = await verify.answer(db, proof, _Page(proof, handle, here, code=code), code)
+    if again or found.code == "done":
+        return "done", found.left
+    return PROBLEMS.get(found.ended) or CODE_ANSWERS.get(found.code, "wrong_code"), found.left
 
 
-async def _try_code(db: Database, handle: str, code: str, here: Here) -> tuple[CodeAnswer, int]:
-    counted = await db.write(lambda tx: _count(tx, handle, here.origin))
-    if counted is None:
-        return "done", await db.read(lambda tx: _left(tx, handle))
-    if counted.left is None:
-        return "no_tries", 0
-    answer = await db.write(lambda tx: _compare(tx, handle, code, counted, here))
-    return answer, counted.left + (answer not in ("accepted", "done", "wrong_code"))
+@dataclass(frozen=True)
+class _Page(methods.Page):
+    """The page that a mailed code is typed on. Its tries are those of its request, whether or not a mail went out."""
 
+    code: str = field(default="", repr=False)
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """A code that was counted: tries left on the page (None: there was none left), who may be meant, and whose hidden
-    limits are used up."""
+    @property
+    def counter(self) -> str:
+        return CODES
 
-    left: int | None
-    people: frozenset[str] = frozenset()
-    over: frozenset[str] = frozenset()
+    @property
+    def how(self) -> str:
+        return "code"
+
+    def left(self, intake: Intake) -> int:
+        return max(0, TRIES_SHOWN - intake.tries)
+
+    def held_by(self, tx: Tx, ids: Sequence[str]) -> Mapping[str, Enrolments]:
+        """Their mailboxes; nothing else can be meant."""
+        people, contacts = tx.people.people(ids), tx.contacts.of_people(ids)
+        usable = {i: tuple(c for c in contacts.get(i, ()) if c.usable_from <= tx.now) for i in ids}
+        return {i: Enrolments(person, usable[i]) for i, person in people.items()}
+
+    def spend_try(self, tx: Tx) -> int | None:
+        return tx.intakes.count_try(self.handle, TRIES_SHOWN)
+
+    def give_try_back(self, tx: Tx) -> None:
+        tx.intakes.give_try_back(self.handle)
+
+    def is_done(self, tx: Tx, intake: Intake, shown: int) -> bool:
+        if intake.expires_at <= tx.now:
+            raise Refusal("not_found")
+        return bool(shown)
+
+    def refuse(
+        self, tx: Tx, intake: Intake | None, counted: Counted, answer: MethodAnswer, reason: str, stream: str = ""
+    ) -> Answered:
+        """Whoever has the mail is told why a code that is right has ended; it was no guess."""
+        late = self._late(tx, counted.over)
+        if late is None or intake is None:
+            reason = "wrong_code" if reason == "wrong" else reason
+            return super().refuse(tx, intake, counted, answer, reason, stream)
+        self.take_back(tx, intake, counted)
+        super().refuse(tx, intake, counted, answer, late, stream)
+        return Answered(answer, counted.left + 1, ended=late)
+
+    def _late(self, tx: Tx, over: Container[str]) -> Problem | None:
+        late: Problem | None = None
+        for c in tx.challenges.issued(self.handle, EMAIL_LINK):
+            if c.key_id not in tx.seals.ids:
+                continue  # its key was taken out of the ring, so nothing can be right any more
+            key = tx.seals.derive(ch.key_purpose(c.method), c.key_id)
+            # What follows is asked for the right code only, so a wrong one costs the same for every handle.
+            if tokens.same(ch.mail_code(key, c.nonce), self.code) and c.person_id not in over:
+                late = _problem(tx, c) or (None if tx.now < c.code_until else "expired")
+        return late
+
+    def targets(self, holder: Enrolments) -> Sequence[Target]:
+        """Whatever mailbox of theirs it went to."""
+        own = [c for c in holder.contacts if c.channel == "mail" and c.role != "recovery"]
+        return [Target(c.id, channel_of(c, own)) for c in own]
 
 
 def _left(tx: Tx, handle: str) -> int:
     intake = tx.intakes.get(handle)
     return max(0, TRIES_SHOWN - intake.tries) if intake else 0
-
-
-def _count(tx: Tx, handle: str, origin: Origin) -> _Counted | None:
-    """First transaction: counts; None where this page had a code or its link accepted already."""
-    intake = tx.intakes.get(handle)
-    if intake is None or intake.expires_at <= tx.now:
-        raise Refusal("not_found")
-    if evidence.shown(tx, intake, EMAIL_LINK):
-        return None
-    tries = tx.intakes.count_try(handle, TRIES_SHOWN)
-    if tries is None:
-        return _Counted(None)
-    people = frozenset(c.person_id for c in tx.challenges.issued(handle, EMAIL_LINK) if c.ended is None)
-    over = proof_attempts.count(tx, "code", people, intake.subject.hex(), origin)
-    return _Counted(TRIES_SHOWN - tries, people, over)
-
-
-def _compare(tx: Tx, handle: str, code: str, counted: _Counted, here: Here) -> CodeAnswer:
-    """Second transaction: compares with every live code of this handle, in constant time each."""
-    right: Challenge | None = None
-    late: CodeAnswer | None = None  # why a code that is right has ended
-    intake = tx.intakes.get(handle, lock=True)
-    if intake is not None and evidence.shown(tx, intake, EMAIL_LINK):
-        tx.intakes.give_try_back(handle)
-        proof_attempts.take_back(tx, "code", counted.people - counted.over, intake.subject.hex(), here.origin)
-        return "done"
-    mailed = tx.challenges.issued(handle, EMAIL_LINK)
-    for c in mailed:
-        if c.key_id not in tx.seals.ids:
-            continue  # its key was taken out of the ring, so nothing can be right any more
-        key = tx.seals.derive(ch.key_purpose(c.method), c.key_id)
-        same = hmac.compare_digest(ch.mail_code(key, c.nonce).encode(), code.encode())
-        # What follows is asked for the right code only, so a wrong one costs the same for every handle.
-        if same and c.person_id not in counted.over:
-            late = _problem(tx, c) or (None if tx.now < c.code_until else "expired")
-            right = c if late is None else None
-    if right is not None and _accept(tx, right, "code", here):
-        return "accepted"
-    tx.audit.record(handle, [Note("proof_refused", {"proof": EMAIL_LINK, "reason": late or "wrong_code"})])
-    if late is not None and intake is not None:  # whoever has the mail is told what is the matter; it was no guess
-        tx.intakes.give_try_back(handle)
-        proof_attempts.take_back(tx, "code", counted.people - counted.over, intake.subject.hex(), here.origin)
-    return late or "wrong_code"
 
 
 def ask_again(tx: Tx, handle: str) -> bool:

@@ -1,8 +1,8 @@
 """Other ways to prove who one is than the mailed link: asking for one, and answering it.
 
-Asking is written down for everybody alike (`Want`); the worker finds whom the page is about and puts the question to
-what they have enrolled. Answering counts first and compares then, in statements that do not depend on whether anybody
-is meant (D1, A3).
+Asking is written down for everybody alike (`ChallengeRequest`); the worker finds whom the page is about and puts the
+question to what they have enrolled. Answers are counted first and compared then, in statements that do not depend on
+whether anybody is meant (D1, A3).
 """
 
 from __future__ import annotations
@@ -10,24 +10,26 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 from keyback.application import showing
-from keyback.application.origin import Origin
+from keyback.application.challenges import verify
+from keyback.application.challenges.consume import consume
+from keyback.application.challenges.count import Counted
+from keyback.application.challenges.verify import FreshCode
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof, Target, Verdict
-from keyback.application.ports.storage import Database, Seals, Tx
+from keyback.application.ports.storage import Database, Intake, Seals, Tx
 from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.start import INTAKE_LIFE
 from keyback.application.showing import Fits
-from keyback.application.signin import step_up
-from keyback.application.throttling import duplicate_answers, proof_attempts
-from keyback.domain.challenges.challenge import RECOVERY_CONTACT, Challenge, ChallengeRequest, key_purpose
+from keyback.application.throttling import proof_attempts
+from keyback.domain.challenges.challenge import EMAIL_LINK, RECOVERY_CONTACT, Challenge, ChallengeRequest, key_purpose
 from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import Ages, living
-from keyback.domain.people.factor import NEVER, SavedCode
-from keyback.domain.people.person import Contact, Person
+from keyback.domain.people.factor import NEVER
+from keyback.domain.people.person import Person
 from keyback.domain.policy.rules import Journey, Policy, ProofClass
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case
@@ -43,16 +45,33 @@ METHOD_ANSWERS: dict[str, MethodAnswer] = {"not_a_code": "not_a_code", "replayed
 
 def offered(proofs: Mapping[str, Proof], policy: Policy, journey: Journey) -> tuple[str, ...]:
     """What a page may offer before anything is proven: the same for everybody."""
-    names = [n for n, p in proofs.items() if policy.takes(n) and n != "email_link" and p.kind != "knowledge"]
+    names = [n for n, p in proofs.items() if policy.takes(n) and n != EMAIL_LINK and p.kind != "knowledge"]
     return () if journey == "username" else tuple(names)
 
 
 def holder_of(tx: Tx, person: Person, ages: Ages = DEFAULT_AGES) -> Enrolments:
     """The person with what may recover now: confirmed, active, cooled in, and not too long ago."""
-    contacts = living((c for c in tx.contacts.of_person(person.id) if c.usable_from <= tx.now), tx.now, ages)
-    factors = tuple(f for f in tx.factors.of_person(person.id) if f.usable_from <= tx.now)
-    codes = tx.factors.codes([f.id for f in factors] or [""])  # asked for all alike, whatever they have (A3)
-    return Enrolments(person, contacts, factors, tuple(codes))
+    return _holders(tx, {person.id: person}, [person.id], ages)[person.id]
+
+
+def _holders(tx: Tx, people: Mapping[str, Person], ids: Sequence[str], ages: Ages) -> dict[str, Enrolments]:
+    contacts, factors = tx.contacts.of_people(ids), tx.factors.of_people(ids)
+    cooled = {i: tuple(f for f in factors.get(i, ()) if f.usable_from <= tx.now) for i in ids}
+    owners = {f.id: i for i, mine in cooled.items() for f in mine}
+    codes = tx.factors.codes(list(owners) or [""])  # asked for all alike, whatever they have (A3)
+    return {
+        i: Enrolments(
+            person,
+            living((c for c in contacts.get(i, ()) if c.usable_from <= tx.now), tx.now, ages),
+            cooled[i],
+            tuple(c for c in codes if owners[c.factor_id] == i),
+        )
+        for i, person in people.items()
+    }
+
+
+def _asked_people(tx: Tx, ids: Sequence[str]) -> Mapping[str, Enrolments]:
+    return _holders(tx, tx.people.people(ids), ids, ANY_AGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +94,8 @@ def available_methods(
     holder, used = holder_of(tx, person, policy.ages), {e.channel for e in case.shown_by(handle)}
     out = []
     for name, proof in proofs.items():
-        if not policy.takes(name, case.tier) or (intake.journey == "mailbox" and name == "email_link"):
-            continue
+        if name == EMAIL_LINK or not policy.takes(name, case.tier):
+            continue  # the page asks for a mail by itself
         if not may_ask(proof, case, handle):
             continue
         targets = tuple(t for t in proof.targets(holder) if t.channel not in used)
@@ -90,7 +109,7 @@ def may_ask(proof: Proof, case: Case | None, handle: str) -> bool:
     nobody else learns what is asked, or that somebody is asked (O-Q1)."""
     if proof.kind != "knowledge":
         return True
-    return case is not None and any(e.proof == "email_link" for e in case.shown_by(handle))
+    return case is not None and any(e.proof == EMAIL_LINK for e in case.shown_by(handle))
 
 
 def ask(tx: Tx, handle: str, proof: Proof, target: str = "") -> bool:
@@ -173,73 +192,153 @@ async def answer(
     Raises:
         Refusal: `not_found` for a handle that does not exist or is over; `wrong_state` where another question waits,
             and no try was spent.
-        Busy: the hashing gate is full.
-        StorageDown: nothing was compared; it fails closed (D13).
+        Busy, StorageDown: as `challenges.verify.answer`.
     """
-    key = duplicate_answers.key_of(db, proof.name, handle, only, answer=typed)
-    (code, left, text), again = await duplicate_answers.first(
-        key, lambda: _answer(db, proof, handle, typed, here, only, fits), lambda found: found[0] == "accepted"
-    )
-    return ("done" if again else code), left, text
-
-
-async def _answer(
-    db: Database, proof: Proof, handle: str, typed: str, here: Here, only: str, fits: Fits | None
-) -> tuple[MethodAnswer, int, Secret | None]:
-    counted = await db.write(lambda tx: _count(tx, handle, proof, here.origin, fits))
-    if counted is None:
-        return "done", TRIES_SHOWN, None
-    if counted.left is None:
-        return "no_tries", 0, None
-    asked, now = await db.read(lambda tx: (_asked(tx, handle, proof, counted.over), tx.now))
-    asked = [a for a in asked if only in ("", a.challenge.id)]
-    verdict = await proof.verify(asked, typed[:8192], now)
-    text, new = await step_up.instead(proof, verdict)
-    code = await db.write(lambda tx: _take(tx, handle, proof, verdict, here, counted, new, "number" if only else ""))
-    return code, counted.left, text if code == "accepted" else None
+    found, again = await verify.answer(db, proof, Page(proof, handle, here, only, fits), typed)
+    return ("done" if again else found.code), found.left, found.new_code
 
 
 @dataclass(frozen=True, slots=True)
-class _Counted:
-    """An answer that was counted.
+class Answered:
+    """What an answer came to, and the tries that are left; `new_code` as for `answer`. `ended`: it is right, but comes
+    too late, and why."""
 
-    Args:
-        left: tries on the page; None where there was none left, and nothing was counted.
-        people: who may be meant.
-        over: those of them with whom it is not compared.
-        shown: how often the page had shown this proof before.
-    """
+    code: MethodAnswer
+    left: int = 0
+    new_code: Secret | None = field(default=None, repr=False)
+    ended: str = ""
 
-    left: int | None
-    people: frozenset[str] = frozenset()
-    over: frozenset[str] = frozenset()
-    shown: int = 0
+
+@dataclass(frozen=True)
+class Page:
+    """A recovery's page. It counts per page and per person and proof, whatever was asked how often (N-O3, N-T4)."""
+
+    proof: Proof
+    handle: str
+    here: Here
+    only: str = ""
+    fits: Fits | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.proof.name, self.handle, self.only
+
+    @property
+    def counter(self) -> str:
+        """Under what wrong answers of people are counted."""
+        return self.proof.name
+
+    @property
+    def how(self) -> str:
+        """What the case remembers of it: `number` says that somebody answered in another browser."""
+        return "number" if self.only else ""
+
+    def is_right(self, found: Answered) -> bool:
+        return found.code == "accepted"
+
+    def targets(self, holder: Enrolments) -> Sequence[Target]:
+        return self.proof.targets(holder)
+
+    def held_by(self, tx: Tx, ids: Sequence[str]) -> Mapping[str, Enrolments]:
+        return _asked_people(tx, ids)
+
+    def spend_try(self, tx: Tx) -> int | None:
+        return tx.challenges.count_try(self.handle, self.proof.name, TRIES_SHOWN)
+
+    def give_try_back(self, tx: Tx) -> None:
+        tx.challenges.give_try_back(self.handle, self.proof.name)
+
+    def left(self, intake: Intake) -> int:
+        return TRIES_SHOWN
+
+    def is_done(self, tx: Tx, intake: Intake, shown: int) -> bool:
+        """Whether the page has shown it already, and asks for nothing more of the kind: then nothing is counted."""
+        return bool(shown) and not _live(tx, self.handle, self.proof.name)
+
+    def count(self, tx: Tx) -> Counted | Answered:
+        intake, proof = tx.intakes.get(self.handle), self.proof
+        if intake is None:
+            raise Refusal("not_found")
+        shown = evidence.shown(tx, intake, proof.name)
+        if self.is_done(tx, intake, shown):
+            return Answered("done", self.left(intake))
+        if self.fits is not None and not _still(tx, self.handle, proof, self.fits):
+            raise Refusal("wrong_state")
+        tries = self.spend_try(tx)
+        if tries is None:
+            return Answered("no_tries")
+        live = _live(tx, self.handle, proof.name)
+        people = frozenset(c.person_id for c in live)
+        over = proof_attempts.count(tx, self.counter, people, intake.subject.hex(), self.here.origin)
+        if proof.kind == "knowledge":
+            over |= {c.person_id for c in live if not proof_attempts.count_answer(tx, c.person_id, _question(tx, c))}
+        asked = [
+            a
+            for a in verify.pending(tx, live, self.targets, self.held_by)
+            if a.challenge.person_id not in over and self.only in ("", a.challenge.id)
+        ]
+        return Counted(asked, tx.now, TRIES_SHOWN - tries, people, over, shown)
+
+    def take(self, tx: Tx, counted: Counted, verdict: Verdict, fresh: FreshCode | None) -> Answered:
+        intake, name = tx.intakes.get(self.handle, lock=True), self.proof.name
+        if intake is not None and evidence.shown(tx, intake, name) > counted.shown:
+            self.take_back(tx, intake, counted)
+            return Answered("done", counted.left)
+        if verdict.right is None or intake is None:
+            if self.proof.about.one_try and intake is not None:  # right or wrong (W-1, M8)
+                tx.challenges.end_where("spent", handle=self.handle, method=name)
+                ask(tx, self.handle, self.proof)  # the page goes on with another one, whoever it is about
+            return self.refuse(tx, intake, counted, METHOD_ANSWERS.get(verdict.code, "wrong"), verdict.code)
+        return self._accept(tx, intake, counted, verdict.right, verdict, fresh)
+
+    def take_back(self, tx: Tx, intake: Intake, counted: Counted) -> None:
+        """The answer was no guess."""
+        self.give_try_back(tx)
+        people = counted.people - counted.over
+        proof_attempts.take_back(tx, self.counter, people, intake.subject.hex(), self.here.origin)
+
+    def refuse(
+        self, tx: Tx, intake: Intake | None, counted: Counted, answer: MethodAnswer, reason: str, stream: str = ""
+    ) -> Answered:
+        note = Note("proof_refused", {"proof": self.proof.name, "reason": reason})
+        tx.audit.record(stream or self.handle, [note])
+        return Answered(answer, counted.left)
+
+    def _accept(
+        self,
+        tx: Tx,
+        intake: Intake,
+        counted: Counted,
+        right: PendingChallenge,
+        verdict: Verdict,
+        fresh: FreshCode | None,
+    ) -> Answered:
+        asked, name = right.challenge, self.proof.name
+        case, person = tx.cases.get(asked.case_id), tx.people.person(asked.person_id)
+        usable = case is not None and case.state in dc.JOINABLE and tx.now < case.expires_at
+        if case is None or person is None or not usable or person.security_version != asked.security_version:
+            return self.refuse(tx, intake, counted, "wrong", "wrong")
+        if consume(tx, right, verdict, fresh) != "used":
+            return self.refuse(tx, intake, counted, "replayed", "replayed", case.id)
+        if self.proof.about.one_try:
+            tx.challenges.end_where("spent", handle=self.handle, method=name)
+        if verdict.suspicious:
+            tx.audit.record(case.id, [Note("proof_suspicious", {"proof": name, "reason": verdict.suspicious})])
+        add_evidence(tx, case, asked, right.target.channel, intake, self.here, self.how)
+        proof_attempts.reset(tx, self.counter, person.id)
+        return Answered("accepted", counted.left, fresh.text if fresh else None)
+
+
+def add_evidence(tx: Tx, case: Case, asked: Challenge, channel: str, intake: Intake, here: Here, how: str) -> None:
+    """What an accepted answer to a challenge brings about; links of other requests in the case are over with one."""
+    if asked.method == EMAIL_LINK:
+        tx.challenges.end_where("overtaken", case_id=case.id, method=EMAIL_LINK)
+    contact = tx.contacts.many([asked.target]).get(asked.target)
+    evidence.add(tx, case, asked.method, channel, asked.id, intake, here, how, contact)
 
 
 def _live(tx: Tx, handle: str, name: str) -> list[Challenge]:
-    return [p for p in tx.challenges.issued(handle, name) if p.waits(tx.now)]
-
-
-def _count(tx: Tx, handle: str, proof: Proof, origin: Origin, fits: Fits | None) -> _Counted | None:
-    """First transaction: counts, per page and per person and proof, whatever was asked how often (N-O3, N-T4); None
-    where the page has shown it already and asks for nothing more of the kind."""
-    intake, name = tx.intakes.get(handle), proof.name
-    if intake is None:
-        raise Refusal("not_found")
-    shown = evidence.shown(tx, intake, name)
-    if shown and not _live(tx, handle, name):
-        return None
-    if fits is not None and not _still(tx, handle, proof, fits):
-        raise Refusal("wrong_state")
-    tries = tx.challenges.count_try(handle, name, TRIES_SHOWN)
-    if tries is None:
-        return _Counted(None)
-    live = _live(tx, handle, name)
-    people = frozenset(p.person_id for p in live)
-    over = proof_attempts.count(tx, name, people, intake.subject.hex(), origin)
-    if proof.kind == "knowledge":
-        over |= {p.person_id for p in live if not proof_attempts.count_answer(tx, p.person_id, _question(tx, p))}
-    return _Counted(TRIES_SHOWN - tries, people, over, shown)
+    return [c for c in tx.challenges.issued(handle, name) if c.waits(tx.now)]
 
 
 def _question(tx: Tx, asked: Challenge) -> str:
@@ -255,77 +354,6 @@ def _still(tx: Tx, handle: str, proof: Proof, fits: Fits) -> bool:
     return want is None or fits(question(tx.seals, want, proof, asked))
 
 
-def _asked(tx: Tx, handle: str, proof: Proof, spent: frozenset[str]) -> list[PendingChallenge]:
-    live = _live(tx, handle, proof.name)
-    # Each person once, however much they have; nobody's rows where the page is about nobody: as many statements.
-    people = {i: _look_up(tx, i) for i in dict.fromkeys(p.person_id for p in live) or ("",)}
-    out: list[PendingChallenge] = []
-    for c in live:
-        person, holder = people[c.person_id]
-        if person is None or person.state != "active" or person.security_version != c.security_version:
-            continue
-        if person.id in spent or c.key_id not in tx.seals.ids:
-            continue
-        target = next((t for t in proof.targets(holder) if t.id == c.target), None)
-        if target is not None:
-            key = tx.seals.derive(key_purpose(c.method), c.key_id)
-            out.append(PendingChallenge(c, holder, target, key))
-    return out
-
-
-def _look_up(tx: Tx, person_id: str) -> tuple[Person | None, Enrolments]:
-    person = tx.people.person(person_id)
-    return person, holder_of(tx, person or Person("", "", "en", "standard", "active"), ANY_AGE)
-
-
 def asked_now(tx: Tx, handle: str, proof: Proof) -> list[PendingChallenge]:
     """The questions that a page waits to have answered, for what it has to show."""
-    return _asked(tx, handle, proof, frozenset())
-
-
-def _take(
-    tx: Tx, handle: str, proof: Proof, verdict: Verdict, here: Here, counted: _Counted, new: SavedCode | None, how: str
-) -> MethodAnswer:
-    """Second transaction: uses up what was answered, once, and adds the evidence."""
-    right = verdict.right
-    intake = tx.intakes.get(handle, lock=True)
-    if intake is not None and evidence.shown(tx, intake, proof.name) > counted.shown:
-        tx.challenges.give_try_back(handle, proof.name)
-        proof_attempts.take_back(tx, proof.name, counted.people - counted.over, intake.subject.hex(), here.origin)
-        return "done"
-    if right is None or intake is None:
-        if proof.about.one_try and intake is not None:  # right or wrong (W-1, M8)
-            tx.challenges.end_where("spent", handle=handle, method=proof.name)
-            ask(tx, handle, proof)  # the page goes on with another one, whoever it is about
-        tx.audit.record(handle, [Note("proof_refused", {"proof": proof.name, "reason": verdict.code})])
-        return METHOD_ANSWERS.get(verdict.code, "wrong")
-    asked = right.challenge
-    case, person = tx.cases.get(asked.case_id), tx.people.person(asked.person_id)
-    usable = case is not None and case.state in dc.JOINABLE and tx.now < case.expires_at
-    if case is None or person is None or not usable or person.security_version != asked.security_version:
-        return "wrong"
-    if not tx.challenges.end(asked.id, "used") or not _use_up(tx, asked, verdict):
-        tx.audit.record(case.id, [Note("proof_refused", {"proof": proof.name, "reason": "replayed"})])
-        return "replayed"
-    if proof.about.one_try:
-        tx.challenges.end_where("spent", handle=handle, method=proof.name)
-    if new is not None:
-        tx.factors.put_codes([replace(new, id=tx.new_id(), added_at=tx.now)])
-    if verdict.suspicious:
-        tx.audit.record(case.id, [Note("proof_suspicious", {"proof": proof.name, "reason": verdict.suspicious})])
-    contact = tx.contacts.many([asked.target]).get(asked.target)
-    evidence.add(tx, case, proof.name, right.target.channel, asked.id, intake, here, how, contact)
-    proof_attempts.reset(tx, proof.name, person.id)
-    return "accepted"
-
-
-def _use_up(tx: Tx, asked: Challenge, verdict: Verdict) -> bool:
-    """A step, count or saved code serves once; a factor that was removed meanwhile not at all."""
-    if verdict.spent and not tx.factors.use_code(verdict.spent):
-        return False
-    if verdict.counter is not None:
-        return tx.factors.advance(asked.target, verdict.counter)
-    if tx.factors.get(asked.target) is not None:
-        return tx.factors.touch(asked.target)
-    contact: Contact | None = tx.contacts.many([asked.target]).get(asked.target)
-    return contact is not None and contact.state == "confirmed"
+    return verify.pending(tx, tx.challenges.issued(handle, proof.name), proof.targets, _asked_people)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from keyback.application.challenges.count import allowed
 from keyback.application.notifications.account_changes import notify_account_change
 from keyback.application.ports.enrolment import EnrolsApp
 from keyback.application.ports.storage import Tx
@@ -69,9 +70,7 @@ def replace_factor(tx: Tx, app: EnrolsApp, handle: str, typed: str, here: Here, 
         raise Refusal("over")
     if not fits(new.id):
         raise Refusal("wrong_state")
-    key = f"enrol/{o.person.id}"
-    if tx.counters.add([key])[key].hour > WINDOW_TRIES * 2:
-        tx.counters.take_back([key])  # not compared, so no try
+    if not allowed(tx, f"enrol/{o.person.id}", hour=WINDOW_TRIES * 2):
         return False
     step = app.first_step(str(new.data["seed"]), typed, tx.now)
     if step is None:

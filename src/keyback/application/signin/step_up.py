@@ -8,33 +8,36 @@ the factor that was used and of no other (N-T6).
 from __future__ import annotations
 
 import base64
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 from keyback.application import showing
+from keyback.application.challenges import verify
+from keyback.application.challenges.consume import consume
+from keyback.application.challenges.count import Counted, allowed
 from keyback.application.challenges.issue import draft
+from keyback.application.challenges.verify import FreshCode
 from keyback.application.notifications.account_changes import send_notice
 from keyback.application.origin import Origin
 from keyback.application.ports.hashing import Busy, PasswordHasher
-from keyback.application.ports.proofs import Enrolments, MakesCodes, PendingChallenge, Proof, Target, Verdict
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof, Verdict
 from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
-from keyback.application.throttling import duplicate_answers, password_attempts, proof_attempts
-from keyback.domain.challenges.challenge import SHORT_LIFE, Purpose, key_purpose
-from keyback.domain.people.factor import BOUND, Factor, FactorKind, SavedCode
+from keyback.application.throttling import password_attempts, proof_attempts
+from keyback.domain.challenges.challenge import SHORT_LIFE, Purpose
+from keyback.domain.people.factor import BOUND, Factor, FactorKind
 from keyback.domain.people.person import Person
 from keyback.domain.recovery.events import Note
 from keyback.domain.secret import Secret
-from keyback.domain.throttling.limits import HARD_CAP, WINDOW_TRIES
+from keyback.domain.throttling.limits import HARD_CAP
 from keyback.domain.units import MINUTE
 
 T = TypeVar("T")
 FRESH = 10 * MINUTE  # how long a second step, or the password of somebody without one, lets things be changed
 PROOF_OF: dict[FactorKind, str] = {"passkey": "passkey", "totp": "totp", "recovery_codes": "recovery_code"}
 """Factors that can be a second step, the strongest first, with the proof that judges each."""
-CAP = HARD_CAP // 2  # the other half is for recoveries: `guesses`
+CAP = HARD_CAP // 2  # the other half is for recoveries: `proof_attempts`
 FEW = 3  # saved codes left, from which on the owner is told
 StepAnswer = Literal["accepted", "done", "wrong", "not_a_code", "replayed", "no_tries", "over", "stale"]
 Fault = Literal["", "wrong", "no_tries"]
@@ -90,20 +93,17 @@ def issue(tx: Tx, person: Person, purpose: Purpose, page: str) -> tuple[str, ...
 
 def asked(tx: Tx, page: str, proof: Proof) -> list[PendingChallenge]:
     """The open questions of a page that this proof may answer, each with what its answer is judged by."""
-    out: list[PendingChallenge] = []
-    for p in tx.challenges.issued(page, proof.name):
-        if not p.waits(tx.now) or p.key_id not in tx.seals.ids:
-            continue
-        person = tx.people.person(p.person_id)
-        if person is None or person.state != "active" or person.security_version != p.security_version:
-            continue
-        factors = tuple(tx.factors.of_person(person.id))  # a new one signs in at once, whatever it may recover
-        holder = Enrolments(person, (), factors, tuple(tx.factors.codes([f.id for f in factors])))
-        if any(f.id == p.target for f in factors):
-            out.append(
-                PendingChallenge(p, holder, Target(p.target, ""), tx.seals.derive(key_purpose(p.method), p.key_id))
-            )
-    return out
+    return verify.pending(tx, tx.challenges.issued(page, proof.name), proof.targets, _held_by)
+
+
+def _held_by(tx: Tx, ids: Sequence[str]) -> Mapping[str, Enrolments]:
+    people, factors = tx.people.people(ids), tx.factors.of_people(ids)  # new ones sign in, whatever they may recover
+    codes = tx.factors.codes([f.id for mine in factors.values() for f in mine])
+    held = {}
+    for i, person in people.items():
+        mine = tuple(factors.get(i, ()))
+        held[i] = Enrolments(person, (), mine, tuple(c for c in codes if c.factor_id in {f.id for f in mine}))
+    return held
 
 
 async def answer(
@@ -125,46 +125,12 @@ async def answer(
         What `then` made of a right answer, else what the answer came to.
 
     Raises:
-        Busy: the hashing gate is full; nothing was compared.
-        StorageDown: nothing was compared, or nothing came of it: what was to be used up is still good.
+        Busy, StorageDown: as `challenges.verify.answer`.
     """
-    key = duplicate_answers.key_of(db, "step", proof.name, page, answer=typed)
-    found, again = await duplicate_answers.first(
-        key, lambda: _answer(db, proof, page, typed, origin, then, fits), _is_right
-    )
+    found, again = await verify.answer(db, proof, _Page(proof, page, origin, then, fits), typed)
     if again:
         return replace(found, code="done") if isinstance(found, StepResult) else StepResult("done")
     return found
-
-
-def _is_right(found: object) -> bool:
-    return not isinstance(found, StepResult) or found.code == "accepted"
-
-
-async def _answer(
-    db: Database,
-    proof: Proof,
-    page: str,
-    typed: str,
-    origin: Origin,
-    then: Callable[[Tx, StepResult], T] | None,
-    fits: Fits,
-) -> T | StepResult:
-    live, code = await db.write(lambda tx: _count(tx, page, proof, fits))
-    if code:
-        return StepResult(code)
-    now = await db.read(lambda tx: tx.now)
-    verdict = await proof.verify(live, typed[:8192], now)
-    text, new = await instead(proof, verdict)
-
-    def take(tx: Tx) -> T | StepResult:
-        step = _take(tx, page, proof, live, verdict, origin, new)
-        if step.code != "accepted":
-            return step
-        step = replace(step, new_code=text)
-        return then(tx, step) if then else step
-
-    return await db.write(take)
 
 
 async def once_more(
@@ -183,33 +149,83 @@ async def once_more(
     return await answer(db, proof, page_of(session), typed, origin, prove, fits)
 
 
-async def instead(proof: Proof, verdict: Verdict) -> tuple[Secret | None, SavedCode | None]:
-    """A saved code for the place of the one that was used: its text, to be shown once, and what to keep of it.
+@dataclass(frozen=True, slots=True)
+class _Page(Generic[T]):
+    """A page of a sign-in or a session."""
 
-    Raises:
-        Busy: the hashing gate is full.
-    """
-    if not (verdict.spent and verdict.right and isinstance(proof, MakesCodes)):
-        return None, None
-    fresh = proof.new_codes(os.urandom, 1, {c.slot for c in verdict.right.holder.codes})[0]
-    kept = SavedCode("", verdict.right.target.id, fresh.slot, await proof.hashed(fresh.secret))
-    return Secret(fresh.text), kept
+    proof: Proof
+    page: str
+    origin: Origin
+    then: Callable[[Tx, StepResult], T] | None
+    fits: Fits
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        return "step", self.proof.name, self.page
 
-def _count(tx: Tx, page: str, proof: Proof, fits: Fits) -> tuple[list[PendingChallenge], StepAnswer | None]:
-    """Counts first; what is used up, is used up with its effect."""
-    live = asked(tx, page, proof)
-    if not live:
-        return [], "done" if _answered(tx, page, proof) else "over"
-    if not fits(showing.question(proof, live)):
-        return live, "stale"
-    keys = _keys(proof, live[0].challenge.person_id)
-    counts = tx.counters.add(keys)
-    total, window = (counts[k] for k in keys)
-    if total.total > CAP or window.hour > WINDOW_TRIES:
-        tx.counters.take_back(keys)  # not compared, so no try
-        return live, "no_tries"
-    return live, None
+    def is_right(self, found: T | StepResult) -> bool:
+        return not isinstance(found, StepResult) or found.code == "accepted"
+
+    def count(self, tx: Tx) -> Counted | T | StepResult:
+        live = asked(tx, self.page, self.proof)
+        if not live:
+            return StepResult("done" if _answered(tx, self.page, self.proof) else "over")
+        if not self.fits(showing.question(self.proof, live)):
+            return StepResult("stale")
+        if not allowed(tx, *_keys(self.proof, live[0].challenge.person_id), total=CAP):
+            return StepResult("no_tries")
+        return Counted(live, tx.now)
+
+    def take(self, tx: Tx, counted: Counted, verdict: Verdict, fresh: FreshCode | None) -> T | StepResult:
+        code = self._take(tx, counted.live, verdict, fresh)
+        if code != "accepted":
+            return StepResult(code)
+        person_id = counted.live[0].challenge.person_id
+        step = StepResult(code, person_id, self.proof.name, fresh.text if fresh else None)
+        return self.then(tx, step) if self.then else step
+
+    def _take(self, tx: Tx, live: Sequence[PendingChallenge], verdict: Verdict, fresh: FreshCode | None) -> StepAnswer:
+        proof, page, meant, right = self.proof, self.page, live[0].challenge, verdict.right
+        person = tx.people.lock(meant.person_id)
+        where = {"proof": proof.name, "source": self.origin.source[:45], "device": self.origin.agent}
+        if verdict.suspicious:
+            tx.audit.record(meant.person_id, [Note("proof_suspicious", {**where, "reason": verdict.suspicious})])
+        if right is None:
+            self._refuse(tx, live, {**where, "reason": verdict.code})
+            return STEP_ANSWERS.get(verdict.code, "wrong")
+        void = person is None or person.state != "active" or person.security_version != meant.security_version
+        done = consume(tx, right, verdict, fresh, void=void)
+        if done == "over":
+            tx.counters.take_back(_keys(proof, meant.person_id))  # the same was accepted just before: no try
+            return "done"
+        if person is None or done == "void":
+            return "over"
+        if done == "replayed":
+            self._refuse(tx, live, {**where, "reason": "replayed"})
+            return "replayed"
+        for name in PROOF_OF.values():  # not the sign-in itself, which waits under the same name
+            tx.challenges.end_where("used", handle=page, method=name)
+        key, window = _keys(proof, person.id)
+        tx.counters.take_back([key, window])  # only wrong ones count
+        tx.counters.reset(key)
+        proof_attempts.reset(tx, proof.name, person.id)  # who can use it need not renew it
+        if verdict.spent:
+            _tell_few(tx, person, right)
+        return "accepted"
+
+    def _refuse(self, tx: Tx, live: Sequence[PendingChallenge], note: dict[str, object]) -> None:
+        """Notes it. A passkey gets a new challenge: one is over with the first answer, right or wrong (W-1, M8)."""
+        tx.audit.record(live[0].challenge.person_id, [Note("second_step_refused", note)])
+        if self.proof.name != "passkey":
+            return
+        nonce = tx.random(32)
+        over = [(a.holder.person, a.challenge) for a in live if tx.challenges.end(a.challenge.id, "used")]
+        tx.challenges.issue(
+            [
+                draft(tx, person, c.purpose, c.method, SHORT_LIFE, handle=self.page, target=c.target, nonce=nonce)
+                for person, c in over
+            ]
+        )
 
 
 def _answered(tx: Tx, page: str, proof: Proof) -> bool:
@@ -228,69 +244,6 @@ def renewed(tx: Tx, person_id: str, proof: str) -> None:
     """A new factor took the place of the old ones: wrong answers to those count for nothing any more (N-T6)."""
     tx.counters.reset(f"{proof}/s/{person_id}")
     proof_attempts.reset(tx, proof, person_id)
-
-
-def _take(
-    tx: Tx,
-    page: str,
-    proof: Proof,
-    live: Sequence[PendingChallenge],
-    verdict: Verdict,
-    origin: Origin,
-    new: SavedCode | None,
-) -> StepResult:
-    meant, right = live[0].challenge, verdict.right
-    person = tx.people.lock(meant.person_id)
-    where = {"proof": proof.name, "source": origin.source[:45], "device": origin.agent}
-    if verdict.suspicious:
-        tx.audit.record(meant.person_id, [Note("proof_suspicious", {**where, "reason": verdict.suspicious})])
-    if right is None:
-        tx.audit.record(meant.person_id, [Note("second_step_refused", {**where, "reason": verdict.code})])
-        if proof.name == "passkey":
-            _again(tx, page, live)
-        return StepResult(STEP_ANSWERS.get(verdict.code, "wrong"))
-    if not tx.challenges.end(right.challenge.id, "used"):
-        tx.counters.take_back(_keys(proof, meant.person_id))  # the same was accepted just before: no try
-        return StepResult("done")
-    if person is None or person.state != "active" or person.security_version != meant.security_version:
-        return StepResult("over")
-    if not _use_up(tx, right.challenge.target, verdict):
-        tx.audit.record(person.id, [Note("second_step_refused", {**where, "reason": "replayed"})])
-        if proof.name == "passkey":
-            _again(tx, page, live)
-        return StepResult("replayed")
-    for name in PROOF_OF.values():  # not the sign-in itself, which waits under the same name
-        tx.challenges.end_where("used", handle=page, method=name)
-    key, window = _keys(proof, person.id)
-    tx.counters.take_back([key, window])  # only wrong ones count
-    tx.counters.reset(key)
-    proof_attempts.reset(tx, proof.name, person.id)  # who can use it need not renew it
-    if new is not None:
-        tx.factors.put_codes([replace(new, id=tx.new_id(), added_at=tx.now)])
-    if verdict.spent:
-        _tell_few(tx, person, right)
-    return StepResult("accepted", person.id, proof.name)
-
-
-def _again(tx: Tx, page: str, live: Sequence[PendingChallenge]) -> None:
-    """The same questions with a new challenge: one is over with the first answer to it, right or wrong (W-1, M8)."""
-    nonce = tx.random(32)
-    over = [(a.holder.person, a.challenge) for a in live if tx.challenges.end(a.challenge.id, "used")]
-    tx.challenges.issue(
-        [
-            draft(tx, person, c.purpose, c.method, SHORT_LIFE, handle=page, target=c.target, nonce=nonce)
-            for person, c in over
-        ]
-    )
-
-
-def _use_up(tx: Tx, factor_id: str, verdict: Verdict) -> bool:
-    """A step, count or saved code serves once; a factor that was removed meanwhile not at all (N-T1, N-L2, M13)."""
-    if verdict.spent:
-        return tx.factors.use_code(verdict.spent) and tx.factors.touch(factor_id)
-    if verdict.counter is not None:
-        return tx.factors.advance(factor_id, verdict.counter)
-    return tx.factors.touch(factor_id)
 
 
 async def by_password(db: Database, gate: PasswordHasher, session: Session, password: Secret, origin: Origin) -> Fault:
@@ -315,8 +268,9 @@ async def verify_current_password(
         StorageDown: nothing was compared.
     """
     key = password_attempts.known_key(session.account_id)
-    allowed, phc = await db.write(lambda tx: (_counted(tx, key), tx.people.credential(session.account_id)))
-    if not allowed:
+    account = session.account_id
+    fine, phc = await db.write(lambda tx: (allowed(tx, key, total=HARD_CAP), tx.people.credential(account)))
+    if not fine:
         return "no_tries", None
     try:
         ok = (await gate.verify(phc, password)).ok
@@ -334,14 +288,6 @@ def _compared(tx: Tx, session: Session, key: str, ok: bool, origin: Origin) -> N
         return
     where = {"proof": "password", "source": origin.source[:45], "device": origin.agent}
     tx.audit.record(session.person_id, [Note("second_step_refused", {**where, "reason": "wrong"})])
-
-
-def _counted(tx: Tx, key: str) -> bool:
-    count = tx.counters.add([key])[key]
-    if count.total <= HARD_CAP and count.hour <= WINDOW_TRIES:
-        return True
-    tx.counters.take_back([key])  # not compared, so no try
-    return False
 
 
 def _again_in(tx: Tx, session: Session, phc: str | None) -> Literal["", "wrong"]:

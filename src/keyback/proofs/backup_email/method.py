@@ -7,6 +7,7 @@ from pathlib import Path
 
 from keyback.application.ports.proofs import N_, About, Enrolments, Target
 from keyback.domain.people.person import channel_of
+from keyback.proofs import question
 from keyback.proofs.issued import IssuedCode
 
 
@@ -25,9 +26,4 @@ class BackupEmail(IssuedCode):
 
     def targets(self, holder: Enrolments) -> Sequence[Target]:
         mine = self.own(holder)
-        return [Target(c.id, channel_of(c, mine), _hint(c.address)) for c in mine if c.role == "backup"]
-
-
-def _hint(address: str) -> str:
-    local, _, domain = address.rpartition("@")
-    return f"{local[:1]}•••@{domain}"
+        return [Target(c.id, channel_of(c, mine), question.mail_hint(c.address)) for c in mine if c.role == "backup"]

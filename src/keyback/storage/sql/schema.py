@@ -180,29 +180,6 @@ challenges = Table(
     Index("ix_prompts_stop_digest", "stop_digest", unique=True),
 )
 
-# As the version before has mailed links; triggers keep both alike until it is gone (ADR 36, migration 0012).
-old_challenges = Table(
-    "challenges",
-    metadata,
-    Column("id", ID, primary_key=True),
-    Column("intake_id", ID, nullable=False, index=True),
-    Column("case_id", ID, ForeignKey("cases.id"), nullable=False, index=True),
-    Column("person_id", ID, nullable=False),
-    Column("contact_id", ID, nullable=False),
-    Column("nonce", LargeBinary(32), nullable=False),
-    Column("key_id", String(8), nullable=False),
-    Column("security_version", Integer, nullable=False),
-    Column("link_digest", LargeBinary(32), nullable=False, unique=True),
-    Column("stop_digest", LargeBinary(32), nullable=False, unique=True),
-    Column("created_at", BigInteger, nullable=False),
-    Column("link_expires_at", BigInteger, nullable=False),
-    Column("code_expires_at", BigInteger, nullable=False),
-    Column("ended", String(14)),
-    Column("ended_at", BigInteger),
-    Column("fetched_at", BigInteger),
-    Index("ix_challenges_created_at", "created_at"),
-)
-
 # Wrong passwords of an account (or unknown name) by what was tried and whence; the same one from there counts once.
 failures = Table(
     "failures",

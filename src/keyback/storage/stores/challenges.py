@@ -6,9 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Row, case, func, select, text, update
+from sqlalchemy import ColumnElement, case, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
+from keyback.application.ports.challenges import Mailed
 from keyback.application.throttling.fairness import FRESH
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.challenge import Challenge, ChallengeRequest, Ending, Purpose
@@ -36,8 +37,12 @@ PICK = """SELECT * FROM (SELECT {key} FROM wants WHERE state = 'new' ORDER BY tu
 LIVE = challenges.c.ended.is_(None)
 
 
-def _challenge(row: Row[Any]) -> Challenge:
-    return Challenge(**{**row._mapping, "nonce": bytes(row.nonce)})
+NAMES = [f.name for f in dataclasses.fields(Challenge)]
+
+
+def _challenge(row: Sequence[Any]) -> Challenge:
+    values = dict(zip(NAMES, row, strict=True))
+    return Challenge(**{**values, "nonce": bytes(values["nonce"])})
 
 
 class ChallengeStore:
@@ -90,10 +95,10 @@ class ChallengeStore:
         row = self._tx.conn.execute(query.with_for_update() if lock else query).first()
         return _challenge(row) if row else None
 
-    def by_stop(self, digest: bytes) -> Challenge | None:
-        """The one that this link stops."""
-        row = self._tx.conn.execute(select(*COLUMNS).where(challenges.c.stop_digest == digest)).first()
-        return _challenge(row) if row else None
+    def by_token(self, digest: bytes) -> Mailed | None:
+        query = select(*COLUMNS).where(or_(challenges.c.digest == digest, challenges.c.stop_digest == digest))
+        row = self._tx.conn.execute(query.add_columns((challenges.c.stop_digest == digest).label("stops"))).first()
+        return Mailed(_challenge(row[:-1]), bool(row.stops)) if row else None
 
     def issued(self, handle: str, method: str) -> Sequence[Challenge]:
         """What was put to somebody for this page, over or not; oldest first."""

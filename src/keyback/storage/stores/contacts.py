@@ -36,7 +36,7 @@ class ContactStore:
         """All roles, recovery contacts too; oldest first."""
         out: dict[str, list[Contact]] = defaultdict(list)
         if person_ids:
-            mine = contacts.c.person_id.in_(person_ids) & contacts.c.state.in_(states)
+            mine = among(contacts.c.person_id, person_ids) & contacts.c.state.in_(states)
             for r in self._tx.conn.execute(select(contacts).where(mine).order_by(contacts.c.added_at, contacts.c.id)):
                 out[r.person_id].append(Contact(**r._mapping))
         return out

@@ -11,6 +11,7 @@ from sqlalchemy import Row, select, update
 
 from keyback.domain.people.factor import Device, Factor, FactorState, SavedCode
 from keyback.storage.sql.context import TxContext
+from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import devices, factors, saved_codes
 
 PURPOSE = "factor"
@@ -55,7 +56,7 @@ class FactorStore:
     ) -> Mapping[str, Sequence[Factor]]:
         out: dict[str, list[Factor]] = defaultdict(list)
         if person_ids:
-            mine = factors.c.person_id.in_(person_ids) & factors.c.state.in_(states)
+            mine = among(factors.c.person_id, person_ids) & factors.c.state.in_(states)
             for r in self._tx.conn.execute(select(factors).where(mine).order_by(factors.c.added_at, factors.c.id)):
                 out[r.person_id].append(self._load(r))
         return out
@@ -90,7 +91,7 @@ class FactorStore:
         """Used ones too, in no order."""
         if not factor_ids:
             return []
-        query = select(saved_codes).where(saved_codes.c.factor_id.in_(factor_ids))
+        query = select(saved_codes).where(among(saved_codes.c.factor_id, factor_ids))
         return [SavedCode(**r._mapping) for r in self._tx.conn.execute(query)]
 
     def use_code(self, code_id: str) -> bool:

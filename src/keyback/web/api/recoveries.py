@@ -13,6 +13,7 @@ from keyback.application import handles
 from keyback.application.passwords import validation
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import cancel, mailed_link, new_password
+from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.errors import Refusal
 from keyback.domain.recovery.case import Case
 from keyback.domain.secret import Secret
@@ -147,7 +148,7 @@ def _registered(held: Held, proof: str) -> None:
 async def start_proof(request: Request, held: HeldRecovery, proof: Proof, target: Target = "") -> m.Asked:
     _registered(held, proof)
     await limited(held.desk, request, "recoveries")
-    if proof != "email_link":
+    if proof != EMAIL_LINK:
         return await methods.start(held, request, proof, target)
     db = held.desk.services.db
     _only_waiting(held, await db.read(lambda tx: look(tx, held.handle, held.desk.services)))
@@ -182,12 +183,13 @@ def _gone() -> Any:
 async def verify_proof(request: Request, held: HeldRecovery, proof: Proof, given: m.Code) -> m.Proven:
     _registered(held, proof)
     await limited(held.desk, request, "proofs")
-    if proof != "email_link":
+    if proof != EMAIL_LINK:
         return await methods.verify(held, request, proof, given.code)
     db = held.desk.services.db
     _only_waiting(held, await db.read(lambda tx: look(tx, held.handle, held.desk.services)), to_prove=True)
     try:
-        result, left = await mailed_link.try_code(db, held.handle, given.code, held.desk.here(request))
+        mailed = held.desk.services.proofs[EMAIL_LINK]
+        result, left = await mailed_link.try_code(db, mailed, held.handle, given.code, held.desk.here(request))
     except Refusal:
         return _gone()  # type: ignore[no-any-return]
     if result == "no_tries":

@@ -5,6 +5,7 @@ The token leaves the address bar at once: it moves into a cookie and the page li
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -12,16 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application.account import lockdown
-from keyback.application.enrolment import invitations
 from keyback.application.handles import holds
 from keyback.application.origin import device_words
-from keyback.application.people import address_changes
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery import cancel, extra_mail, mailed_link, recovery_contact
+from keyback.application.recovery import cancel, extra_mail, mailed_link
 from keyback.application.throttling import duplicate_answers
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.typed import digits
+from keyback.domain.tokens import token_digest
 from keyback.web.portal import pages
 from keyback.web.portal.pages_link import LinkContinue, LinkOther, LinkPage, LinkProblem, LinkRenewed
 from keyback.web.ui import links
@@ -29,6 +28,14 @@ from keyback.web.ui.context import AppContext, context_of, redirect
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.page import ErrorPage
 
+PAGES: Mapping[tuple[str, str], str] = {
+    ("cancel", "account"): "/wasnt-me",
+    ("cancel", "address"): "/new-address",
+    ("cancel", "notice"): "/stop",
+    ("enrol", "recovery_contact"): "/invited",
+    ("recovery", "email_link"): "/link",
+    ("recovery", "recovery_contact"): "/vouch",
+}
 BROKEN = "-"  # in place of a name: what was opened cannot be a link
 
 
@@ -42,15 +49,11 @@ async def enter(request: Request) -> Response:
 
 def _page_for(tx: Tx, token: str) -> str:
     """Where a token leads: tokens of one form stop a recovery or a change, vouch for somebody, or prove by mail."""
-    if lockdown.notice(tx, token) is not None:
-        return "/wasnt-me"
-    if address_changes.notice(tx, token) is not None:
-        return "/new-address"
-    if invitations.invitation(tx, token) is not None:
-        return "/invited"
-    if mailed_link.look_at_stop(tx, token).problem != "unknown":
-        return "/stop"
-    return "/vouch" if recovery_contact.look(tx, token).problem != "broken" else "/link"
+    found = tx.challenges.by_token(token_digest(token))
+    if found is None:
+        return "/link"
+    c = found.challenge
+    return "/stop" if found.stops else PAGES.get((c.purpose, c.method), "/link")
 
 
 def _handles(desk: AppContext, request: Request) -> list[str]:

@@ -18,6 +18,7 @@ from keyback.application.ports.hashing import Busy
 from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import issue_requested, methods, replace_factor
+from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.errors import Refusal
 from keyback.domain.policy.rules import TIERS, Risk, Ruling, rule
 from keyback.domain.recovery import case as dc
@@ -40,9 +41,7 @@ async def _options(desk: AppContext, view: RecoveryView) -> tuple[MethodOption, 
         return tuple(MethodOption(n) for n in methods.offered(s.proofs, s.policy, view.intake.journey))
     case, handle = view.case, view.intake.handle
     found = await s.db.read(lambda tx: methods.available_methods(tx, s.proofs, s.policy, case, handle))
-    return tuple(
-        MethodOption(w.proof, tuple((t.id, t.hint) for t in w.targets)) for w in found if w.proof != "email_link"
-    )
+    return tuple(MethodOption(w.proof, tuple((t.id, t.hint) for t in w.targets)) for w in found)
 
 
 async def more_page(
@@ -147,7 +146,7 @@ def _ask(tx: Tx, desk: AppContext, view: RecoveryView, proof: Proof, target: str
 def _proof(desk: AppContext, request: Request, view: RecoveryView | None) -> Proof | None:
     name = request.path_params["proof"]
     proof = desk.services.proofs.get(name) if desk.services.policy.takes(name) else None
-    if proof is None or view is None:
+    if proof is None or view is None or name == EMAIL_LINK:  # which the page itself asks for
         return None
     return proof if methods.may_ask(proof, view.case, view.intake.handle) else None
 

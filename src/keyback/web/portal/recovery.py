@@ -15,6 +15,7 @@ from keyback.application.recovery import mailed_link
 from keyback.application.recovery.cancel import stop_by_requester
 from keyback.application.recovery.methods import offered
 from keyback.domain.challenges import challenge as ch
+from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.errors import Refusal
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import State
@@ -103,7 +104,8 @@ async def code(request: Request) -> Response:
     if view is None or view.case is not None or view.intake.state == "stopped" or view.intake.journey == "username":
         return redirect(f"/r/{handle}")
     try:
-        answer, left = await mailed_link.try_code(desk.services.db, handle, values["code"], desk.here(request))
+        s, here = desk.services, desk.here(request)
+        answer, left = await mailed_link.try_code(s.db, s.proofs[EMAIL_LINK], handle, values["code"], here)
     except Refusal:
         return redirect(f"/r/{handle}")
     if answer in ("accepted", "done"):
