@@ -44,7 +44,7 @@ def counts(kit: Kit) -> bool:
 
 
 def codes_to(tray: Tray) -> list[str]:
-    out = [x.facts["code"] for x in tray.to(NUMBER, "sms_code")]
+    out = [x.content.code for x in tray.to(NUMBER, "sms_code")]
     return [c.reveal() for c in out if isinstance(c, Secret)]
 
 

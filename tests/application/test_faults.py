@@ -369,7 +369,7 @@ def test_two_nodes_share_the_work_and_one_of_them_a_day_ahead_changes_nothing(
     assert sorted(x.to for x in tray.letters) == sorted(f"p{n}@example.com" for n in range(40))
     now = real() // 1_000_000
     for x in tray.letters:
-        assert abs(int(str(x.facts["link_expires_at"])) - now - ch.LINK_LIFE) < 60_000
+        assert abs(int(str(x.content.link_expires_at)) - now - ch.LINK_LIFE) < 60_000
 
 
 @pytest.mark.covers("Q12")

@@ -20,7 +20,7 @@ from sqlalchemy import event
 from keyback.application.account import change_password, lockdown
 from keyback.application.enrolment import contacts, security_questions
 from keyback.application.enrolment import factors as enrolment_factors
-from keyback.application.notifications.account_changes import LINK_LIFE, lock_link
+from keyback.application.notifications.account_changes import lock_link
 from keyback.application.ports.storage import Session, Tx
 from keyback.application.recovery import cancel, evidence, mailed_link, new_password, replace_factor
 from keyback.application.recovery.evidence import Here
@@ -375,8 +375,9 @@ def notice(tx: Tx, pid: str) -> str:
     """The token of a link by which the reader of a notice locks the account."""
     who = tx.people.person(pid)
     assert who is not None
-    prompt = tx.challenges.get(lock_link(tx, who, tx.contacts.of_person(pid)[0].id, LINK_LIFE))
+    prompt = lock_link(tx, who, tx.contacts.of_person(pid)[0])
     assert prompt is not None
+    tx.challenges.issue([prompt])
     return link_token(tx.seals.derive(key_purpose(prompt.method)), prompt)
 
 

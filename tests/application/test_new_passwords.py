@@ -362,7 +362,7 @@ def test_reminders_go_out_once_each(database_url: str, make_kit: Callable[..., K
         drain(kit)
         told += [(day, x.to, x.kind) for x in tray.letters[len(told) :]]
     assert told == [(90 - n, "maya@example.com", "rotation") for n in (14, 7, 1)]
-    assert tray.letters[0].facts["due_at"] == began + 90 * DAY
+    assert tray.letters[0].content.due_at == began + 90 * DAY
     set_password_again(kit)
     kit.clock.now += 77 * DAY
     assert kit.write(lambda tx: expiry.remind(tx, kit.services.rules)) == 1, "a new password is reminded of anew"

@@ -159,7 +159,7 @@ def by_code_to_a_new_address(h: House) -> tuple[Act, Callable[[Any], bool]]:
     assert who is not None
     new = h.kit.write(lambda tx: contacts.start(tx, who, "mail", "maya@example.net", "", HERE))
     drain(h.kit)
-    code = next(x.facts["code"] for x in h.tray.letters if x.to == "maya@example.net")
+    code = next(x.content.code for x in h.tray.letters if x.to == "maya@example.net")
     assert isinstance(code, Secret)
     act: Act = lambda: contacts.confirm(s.db, s.proofs, who, new, code.reveal(), HERE)  # noqa: E731
     return act, lambda got: got == "confirmed"

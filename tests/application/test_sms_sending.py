@@ -12,6 +12,8 @@ from sqlalchemy import select
 from keyback.application import delivery
 from keyback.application.clock import wall_clock
 from keyback.application.notifications import notify
+from keyback.application.notifications.notify import as_job
+from keyback.application.ports.messages import CONTENTS, ChangedMessage, HoldMessage, MessageKind, StoppedMessage
 from keyback.application.ports.storage import Job
 from keyback.domain.challenges.challenge import Challenge, short_code
 from keyback.domain.people.person import Contact
@@ -61,8 +63,8 @@ def ask(tx: Any, to: Contact, *, purpose: Any = "recovery", **more: Any) -> tupl
     values = {"key_id": key_id, "target": to.id, **more}
     p = Challenge(tx.new_id(), purpose, kind, to.person_id, tx.random(32), 0, tx.now, tx.now + 600_000, **values)
     tx.challenges.issue([p])
-    body = {"letter": kind, "person": to.person_id, "contact": to.id, "prompt": p.id}
-    job = Job(tx.new_id(), "mail", body, tx.now, tx.now + 600_000)
+    content = CONTENTS[MessageKind(kind)].read({"username": "p", "asked_at": tx.now, "source": "", "device": ""})
+    job = as_job(tx, content, to, tx.now + 600_000, prompt=p.id)
     tx.outbox.put([job])
     return job, short_code(tx.seals.derive("prompt", p.key_id), p.nonce)
 
@@ -134,11 +136,10 @@ def test_everybody_hears_of_a_hold_on_the_phone_too(kit: Kit, phone: Phone) -> N
 
     def write(tx: Any) -> None:
         contact(tx, me)
-        at = {"at": tx.now, "until": tx.now + 60_000, "over": False, "source": "192.0.2.1", "device": "Firefox"}
-        notify.notify_contacts(tx, me, "hold", at, cancels="case", until=tx.now + 60_000)
-        notify.notify_contacts(
-            tx, me, "changed", {"at": tx.now, "systems": [["builtin", "done"]], "source": "", "device": ""}
-        )
+        seen: Any = {"username": "p0", "at": tx.now, "source": "192.0.2.1", "device": "Firefox"}
+        until = tx.now + 60_000
+        notify.notify_contacts(tx, me, HoldMessage(until=until, over=False, **seen), cancels="case", until=until)
+        notify.notify_contacts(tx, me, ChangedMessage(systems=(("builtin", "done"),), case="", **seen))
 
     kit.write(write)
     drain(kit)
@@ -230,6 +231,7 @@ def test_mail_goes_out_while_the_gateway_is_down(kit: Kit, phone: Phone) -> None
     me = people(kit)[0]
     phone.trouble = "hang"
     kit.write(lambda tx: contact(tx, me))
-    kit.write(lambda tx: notify.notify_contacts(tx, me, "stopped", {"at": tx.now, "by": "owner"}))
+    told = StoppedMessage(username="p0", at=kit.clock(), by="owner")
+    kit.write(lambda tx: notify.notify_contacts(tx, me, told))
     worker = drain(kit)
     assert worker.tally.letters["again"] == 2

@@ -49,7 +49,7 @@ def upkeep(kit: Kit) -> int:
 
 
 def token_of(tray: Tray, kind: str = "signed_in") -> str:
-    link = [x for x in tray.letters if x.kind == kind][-1].facts["stop_link"]
+    link = [x for x in tray.letters if x.kind == kind][-1].content.stop_link
     assert isinstance(link, Secret)
     return link.reveal().rsplit("/", 1)[1]
 
@@ -66,7 +66,7 @@ def test_a_sign_in_from_somewhere_new_is_told_to_every_mailbox(make_kit: Make, d
     assert isinstance(sign_in(kit, "maya", OLD, THERE), SignedIn)
     assert told(kit, tray) == ["maya@example.com", "maya@home.example.net"]
     letter = tray.letters[-1]
-    assert (letter.facts["what"], letter.facts["source"], letter.facts["username"]) == (
+    assert (letter.content.what, letter.content.source, letter.content.username) == (
         "new_sign_in", "198.51.100.20", "maya",
     )  # fmt: skip
     assert not isinstance(sign_in(kit, "maya", OLD, mine), NotSignedIn)
@@ -137,7 +137,7 @@ def test_many_new_places_do_not_hide_a_right_password_without_the_second_step(ma
     sign_in(kit, "maya", OLD, replace(THERE, source="203.0.113.200"))
     kit.clock.forward(hours=1)
     drain(kit)
-    assert [x.facts["what"] for x in tray.letters].count("half_way") == 1
+    assert [x.content.what for x in tray.letters].count("half_way") == 1
 
 
 @pytest.mark.covers("A-6.3.5")
@@ -155,7 +155,7 @@ def test_a_right_password_without_the_second_step_is_told(make_kit: Make, databa
     assert told(kit, tray) == (["maya@example.com"] if goes_on else [])
     kit.clock.forward(minutes=2)
     assert told(kit, tray) == ["maya@example.com"]
-    assert [x.facts["what"] for x in tray.letters] == ["new_sign_in" if goes_on else "half_way"]
+    assert [x.content.what for x in tray.letters] == ["new_sign_in" if goes_on else "half_way"]
 
 
 # ── wrong passwords ─────────────────────────────────────────────────────────
@@ -178,8 +178,8 @@ def test_wrong_passwords_that_pile_up_are_told_once_a_day(make_kit: Make, databa
     assert upkeep(kit) == 1
     assert told(kit, tray, "tries") == ["maya@example.com"]
     letter = tray.letters[-1]
-    assert (letter.facts["source"], letter.facts["off"]) == ("198.51.100.20", False)
-    assert str(letter.facts["account_url"]).endswith("/account")
+    assert (letter.content.source, letter.content.off) == ("198.51.100.20", False)
+    assert str(letter.content.path).endswith("/account")
     kit.clock.forward(hours=1)
     guess(kit, "maya", 3)
     assert upkeep(kit) == 0, "not twice in a day"
@@ -207,7 +207,7 @@ def test_guesses_from_everywhere_are_told_when_they_switch_the_password_off(make
     kit.clock.forward(hours=-12)
     assert upkeep(kit) == 1
     drain(kit)
-    assert tray.letters[-1].facts["off"] is True
+    assert tray.letters[-1].content.off is True
 
 
 @pytest.mark.covers("A-6.3.5", "A1")

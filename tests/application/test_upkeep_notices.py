@@ -30,7 +30,7 @@ def kit_of(make_kit: Make, url: str | None = None) -> tuple[Kit, Tray]:
 
 def token_of(tray: Tray, address: str) -> str:
     """The token of the newest notice's link to this address; empty where it has none."""
-    found = tray.to(address, "account_changed")[-1].facts.get("stop_link")
+    found = getattr(tray.to(address, "account_changed")[-1].content, "stop_link", "")
     assert found is None or isinstance(found, Secret)
     return found.reveal().rsplit("/", 1)[1] if found else ""
 
@@ -75,7 +75,7 @@ def test_locking_what_is_locked_is_told_once(make_kit: Make, database_url: str) 
     before = len(tray.letters)
     assert [locks(kit, t) for t in tokens] == [True, True, True]
     drain(kit)
-    assert [x.facts["what"] for x in tray.letters[before:]] == ["locked_down"]
+    assert [x.content.what for x in tray.letters[before:]] == ["locked_down"]
     noted = [h.type for h in kit.read(lambda tx: tx.audit.of_person(pid, 2**62, 50))]
     assert noted.count("locked_down") == 3
     assert not opens(kit)
@@ -85,7 +85,7 @@ def test_locking_what_is_locked_is_told_once(make_kit: Make, database_url: str) 
     before = len(tray.letters)
     assert locks(kit, token_of(tray, "maya@example.com"))
     drain(kit)
-    assert [x.facts["what"] for x in tray.letters[before:]] == ["locked_down"]
+    assert [x.content.what for x in tray.letters[before:]] == ["locked_down"]
 
 
 @pytest.mark.covers("F1")

@@ -42,7 +42,7 @@ def add_helper(kit: Kit, tray: Tray, address: str = "wei@example.org", who: str 
 
 
 def secret(tray: Tray, fact: str) -> str:
-    found = tray.letters[-1].facts[fact]
+    found = getattr(tray.letters[-1].content, fact)
     assert isinstance(found, Secret)
     return found.reveal().rsplit("/", 1)[1]
 
@@ -53,7 +53,7 @@ def reminded(kit: Kit, tray: Tray, *, days: float) -> list[str]:
         kit.clock.forward(hours=24)
         kit.write(reminders.remind)
         drain(kit)
-    return [x.to for x in tray.letters if x.kind == "reminder" and x.facts["what"] == "helpers"]
+    return [x.to for x in tray.letters if x.kind == "reminder" and x.content.what == "helpers"]
 
 
 @pytest.mark.covers("N-R8")
@@ -65,7 +65,7 @@ def test_once_a_year_people_look_at_who_may_vouch_for_them(make_kit: Make, datab
     assert reminded(kit, tray, days=334) == [], "a month after the first one was added, so a day is left of the year"
     assert reminded(kit, tray, days=2) == ["maya@example.com"]
     letter = tray.letters[-1]
-    assert str(letter.facts["account_url"]).endswith("/account/contacts")
+    assert str(letter.content.path).endswith("/account/contacts")
     assert reminded(kit, tray, days=300) == ["maya@example.com"], "the second one is no reason for a second letter"
     assert reminded(kit, tray, days=66) == ["maya@example.com"] * 2, "and a year later again"
 
@@ -148,7 +148,7 @@ def test_the_code_to_a_phone_that_was_taken_away_is_void(make_kit: Make, databas
     handle, _, mailed, _ = begin(kit, tray)
     assert try_code(kit, handle, mailed) == "accepted"
     ask_way(kit, handle, "sms_code", phone)
-    found = tray.letters[-1].facts["code"]
+    found = tray.letters[-1].content.code
     assert isinstance(found, Secret)
     pid = person_id(kit)
     kit.write(lambda tx: contacts.remove(tx, pid, phone, HERE))

@@ -70,7 +70,7 @@ def drain(kit: Kit) -> Worker:
 
 def secrets_of(letter: Message) -> tuple[str, str, str]:
     """Token of the link, code, token of the stop link."""
-    link, code, stop = (letter.facts[k] for k in ("link", "code", "stop_link"))
+    link, code, stop = (getattr(letter.content, k) for k in ("link", "code", "stop_link"))
     assert isinstance(link, Secret)
     assert isinstance(code, Secret)
     assert isinstance(stop, Secret)

@@ -44,7 +44,7 @@ def shows(kit: Kit, tray: Tray, name: str, target: str) -> Case | None:
     drain(kit)
     tray.letters.clear()
     ask_way(kit, started.handle, name, target)
-    codes = [x.facts["code"] for x in tray.letters if x.kind in ("sms_code", "mail_code")]
+    codes = [x.content.code for x in tray.letters if x.kind in ("sms_code", "mail_code")]
     if not codes:
         return None
     assert isinstance(codes[0], Secret)
@@ -109,7 +109,7 @@ def test_owners_are_asked_once_a_year_and_once_more_before_the_end(make_kit: Mak
     for day in range(0, 800, 5):
         kit.write(lambda tx: reminders.ask_about_contacts(tx, kit.services.policy.ages))
         drain(kit)
-        told += [(day, str(x.facts["what"])) for x in tray.letters if x.kind == "reminder"]
+        told += [(day, str(x.content.what)) for x in tray.letters if x.kind == "reminder"]
         tray.letters.clear()
         kit.clock.forward(hours=120)
     assert told == [(365, "contacts"), (730, "contacts_last")], "one for both"
@@ -202,7 +202,7 @@ def test_an_upgrade_leaves_everybody_time_to_confirm(make_kit: Make, database_ur
         tray.letters.clear()
         kit.write(lambda tx: reminders.ask_about_contacts(tx, kit.services.policy.ages))
         drain(kit)
-        assert [str(x.facts["what"]) for x in tray.letters if x.kind == "reminder"] == ([kind] if kind else [])
+        assert [str(x.content.what) for x in tray.letters if x.kind == "reminder"] == ([kind] if kind else [])
     case = shows(kit, tray, "sms_code", cid)
     assert case is not None
     assert case.state.value == "approved", "89 days after the upgrade it still weighs fully"

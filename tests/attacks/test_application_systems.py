@@ -58,7 +58,7 @@ def test_proved_once_every_system_gets_the_password(make_kit: Make) -> None:
     assert (checks(kit, crm, NEW), crm.user(theirs).changes, crm.user("1").changes) == (True, 1, 0)
     assert type(sign_in(kit, "maya", NEW)).__name__ == "SignedIn"
     (told,) = [x for x in tray.letters if x.kind == "changed"]
-    assert sorted(told.facts["systems"]) == [("Keyback", "done"), ("crm", "done")]  # type: ignore[call-overload]
+    assert sorted(told.content.systems) == [("Keyback", "done"), ("crm", "done")]  # type: ignore[call-overload]
 
 
 @pytest.mark.covers("INV-I12")

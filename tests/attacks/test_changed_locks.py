@@ -25,7 +25,7 @@ def recovered(kit: Kit, tray: Tray) -> None:
 
 
 def lock_link(tray: Tray, to: str) -> str:
-    link = tray.to(to, "changed")[-1].facts["stop_link"]
+    link = tray.to(to, "changed")[-1].content.stop_link
     assert isinstance(link, Secret)
     return link.reveal().rsplit("/", 1)[1]
 
@@ -54,8 +54,8 @@ def test_a_contact_that_was_added_lately_is_told_but_cannot_lock(make_kit: Make,
     set_password(kit, "maya")
     add_contact(kit, "mail", "thief@example.net", usable_from=kit.clock() + 72 * 3_600_000)
     recovered(kit, tray)
-    assert "stop_link" not in tray.to("thief@example.net", "changed")[-1].facts
-    assert "stop_link" in tray.to("maya@example.com", "changed")[-1].facts
+    assert tray.to("thief@example.net", "changed")[-1].content.stop_link is None
+    assert tray.to("maya@example.com", "changed")[-1].content.stop_link is not None
 
 
 def test_the_page_says_what_it_cannot_lock(make_kit: Make, sqlite_url: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 from typing import Any
 
 import pytest
@@ -14,8 +14,16 @@ from keyback.application import delivery, known_devices
 from keyback.application.enrolment import contacts
 from keyback.application.notifications import notify
 from keyback.application.origin import Origin
-from keyback.application.ports.channels import MessageKind
-from keyback.application.ports.storage import Job, Tx
+from keyback.application.ports.messages import (
+    CONTENTS,
+    ChangedMessage,
+    Content,
+    MessageKind,
+    RequestedContent,
+    SmsCodeMessage,
+    StoppedMessage,
+)
+from keyback.application.ports.storage import Tx
 from keyback.application.recovery import methods as recovery_methods
 from keyback.application.recovery import remedy, replace_mailbox
 from keyback.application.throttling.mail_quota import QUOTA_OF, InstallationQuota, asker_of, reason_of
@@ -52,7 +60,8 @@ def enroll(kit: Kit, *methods: str, who: str = "maya") -> None:
 
 # ── every kind of message has its quota ─────────────────────────────────────
 
-# Every function that writes a message down, and what bounds it. A new one is looked at before it is added here.
+# Every function that writes a message down, by `as_job` or `notify`, and what bounds it. A new one is looked at before
+# it is added here.
 WRITTEN = {
     "application.recovery.resolve._mail": "asked: MailQuota",
     "application.recovery.issue_requested._send": "asked: MailQuota",
@@ -61,43 +70,73 @@ WRITTEN = {
     "application.notifications.notify.notify_contacts": (
         "notice: a case changed, by evidence, its owner's link or an operator"
     ),
+    "application.recovery.apply._finish": "notice: once for each recovery that is settled",
     "application.notifications.account_changes.send_notice": (
         "notice: whoever is signed in, or has recovered, changed something"
     ),
     "application.signin.alerts._tell": "notice: a right password, five a day of each kind",
     "application.signin.alerts._look_at": "notice: once a day",
-    "application.people.address_changes._letter": "notice: once for each address that an import changes",
+    "application.people.address_changes._message": "notice: once for each address that an import changes",
     "application.passwords.expiry._tell": "notice: each step once",
     "application.recovery.aftercare.remind_later": "notice: once after a recovery",
-    "application.enrolment.reminders._letter": "notice: once a year",
+    "application.enrolment.reminders._remind": "notice: once a year",
 }
+# The two that all of them write by; nothing else makes a row that is a message.
+BY = {"application.notifications.notify.as_job", "application.notifications.notify.notify"}
 
 
-def writers() -> Iterator[tuple[str, str]]:
-    """Functions of ours that make a `Job` of kind `mail`, and their source."""
+def functions() -> Iterator[tuple[str, str, ast.AST]]:
+    """Module, name and tree of every function of ours."""
     for path in sorted(SOURCE.rglob("*.py")):
-        tree = ast.parse(path.read_text("utf-8"))
         module = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
-        for function in (n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)):
-            for call in (n for n in ast.walk(function) if isinstance(n, ast.Call)):
-                kind = call.args[1] if len(call.args) > 1 else None
-                named = getattr(call.func, "id", getattr(call.func, "attr", ""))
-                if named == "Job" and isinstance(kind, ast.Constant) and kind.value == "mail":
-                    yield f"{module}.{function.name}", ast.unparse(function)
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield module, f"{module}.{node.name}", node
+
+
+def calls(function: ast.AST) -> Iterator[tuple[str, list[ast.expr]]]:
+    """Names that are called in it, with what is given by position."""
+    for call in (n for n in ast.walk(function) if isinstance(n, ast.Call)):
+        yield getattr(call.func, "id", getattr(call.func, "attr", "")), call.args
+
+
+def writers() -> dict[str, set[str]]:
+    """Functions that write messages down, and the kinds of content that their module names."""
+    kinds = {c.__name__ for c in CONTENTS.values()} | {"CodeMessage"}
+    found: dict[str, set[str]] = {}
+    for module, name, function in functions():
+        if {"as_job", "notify"} & {called for called, _ in calls(function)}:
+            source = (SOURCE / (module.replace(".", "/") + ".py")).read_text("utf-8")
+            found[name] = kinds & {n.id for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name)}
+    return found
 
 
 @pytest.mark.covers("A10")
 def test_every_kind_of_message_and_every_place_that_writes_one_has_a_quota() -> None:
     assert set(QUOTA_OF) == set(MessageKind)
-    found = dict(writers())
-    assert set(found) == set(WRITTEN)
-    for name, source in found.items():
-        says_who = "'asker'" in source
-        assert says_who == WRITTEN[name].startswith("asked"), name
+    rows = {
+        name
+        for _, name, function in functions()
+        for called, args in calls(function)
+        if called == "Job" and len(args) > 1 and ast.unparse(args[1]) == "'mail'"
+    }
+    assert rows == {"application.notifications.notify.as_job"}
+    found = writers()
+    assert set(found) - BY == set(WRITTEN)
+    asked_for = {c.__name__ for c in CONTENTS.values() if issubclass(c, RequestedContent)} | {"CodeMessage"}
+    for name, why in WRITTEN.items():
+        assert bool(found[name] & asked_for) == why.startswith("asked"), name
+    without = [c.__name__ for c in CONTENTS.values() if issubclass(c, RequestedContent) and _default(c, "asker")]
+    assert without == [], "nobody forgets to say who asked"
     askers = {asker_of({"letter": k.value}) for k, q in QUOTA_OF.items() if q == "asked"}
     assert askers == {"stranger"}, "where nobody says who asked, it was a stranger"
     assert {asker_of({"letter": k.value}) for k, q in QUOTA_OF.items() if q == "notice"} == {"notice"}
     assert asker_of({"letter": "nonsense"}) == "stranger"
+
+
+def _default(content: type[Content], name: str) -> bool:
+    (found,) = [f for f in fields(content) if f.name == name]
+    return found.default is not MISSING or found.default_factory is not MISSING
 
 
 # ── one quota for each person and each address ──────────────────────────────
@@ -310,7 +349,7 @@ def test_all_mail_together_is_bounded_and_owners_and_notices_come_first(
     ask(kit, "noor")
     ask(kit, "maya", origin=replace(HERE, device=cookie))
     me = person_id(kit)
-    kit.write(lambda tx: notify.notify_contacts(tx, me, "stopped", {"at": tx.now, "by": "owner"}))
+    kit.write(lambda tx: notify.notify_contacts(tx, me, StoppedMessage(username="maya", at=tx.now, by="owner")))
     drain(kit)
     assert [x.kind.value for x in tray.letters[20:]].count("stopped") == 1
     assert len(tray.to("maya@example.com")) == 1
@@ -371,14 +410,20 @@ def texts(kit: Kit, tray: Tray, spend: SpendRules, *jobs: tuple[str, str | None]
 
 
 def _text(tx: Tx, me: str, to: Contact, kind: str, asker: str | None) -> None:
-    body: dict[str, Any] = {"letter": kind, "person": me, "contact": to.id, **({"asker": asker} if asker else {})}
+    """A row as any version writes it; `asker` is not in all of them."""
+    seen: dict[str, Any] = {"username": "maya", "source": "", "device": ""}
+    prompt, content = "", {
+        "sms_code": SmsCodeMessage(asker="stranger", asked_at=tx.now, **seen),
+        "stopped": StoppedMessage(username="maya", at=tx.now, by="owner"),
+        "changed": ChangedMessage(at=tx.now, systems=(), case="", **seen),
+    }[kind]  # fmt: skip
     if kind == "sms_code":
         p = Challenge(tx.new_id(), "recovery", kind, me, tx.random(32), 0, tx.now, tx.now + 600_000, target=to.id)
         tx.challenges.issue([replace(p, key_id=tx.seals.primary)])
-        body["prompt"] = p.id
-    else:
-        body |= {"username": "maya", "at": tx.now, "by": "owner", "systems": [], "source": "", "device": ""}
-    tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, tx.now + 600_000)])
+        prompt = p.id
+    job = notify.as_job(tx, content, to, tx.now + 600_000, prompt=prompt)
+    body = {k: v for k, v in job.body.items() if k != "asker"} | ({"asker": asker} if asker else {})
+    tx.outbox.put([replace(job, body=body)])
 
 
 RULES = SpendRules(("+86",), daily_per_prefix=5, daily_per_person=4, hourly_per_prefix=4, hourly_per_person=3)

@@ -70,11 +70,11 @@ class Company:
         return letter.to
 
     def told(self) -> list[tuple[str, str, str]]:
-        return sorted((x.to, str(x.kind), str(x.facts.get("what", ""))) for x in self.tray.letters)
+        return sorted((x.to, str(x.kind), str(getattr(x.content, "what", ""))) for x in self.tray.letters)
 
     def link(self, to: str = OLD) -> str:
         [found] = [x for x in self.tray.letters if x.to == to and x.kind == "moving"]
-        token = found.facts["stop_link"]
+        token = found.content.stop_link
         assert isinstance(token, Secret)
         return token.reveal().rpartition("/")[2]
 

@@ -81,4 +81,4 @@ def test_from_a_browser_that_is_new_it_still_is(make_kit: Make) -> None:
     stranger("POST", "/sign-in/second", f"proof=totp&code={totp_now(kit)}")
     drain(kit)
     assert [x.kind for x in tray.letters] == ["signed_in"]
-    assert HERE.source in str(tray.letters[0].facts)
+    assert HERE.source in str(tray.letters[0].content)

@@ -113,7 +113,7 @@ def test_unlocking_leaves_the_password_as_it_is(make_kit: Make, database_url: st
     assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
     assert browser("POST", f"{at}/unlock").headers["location"] == at  # once is enough
     drain(kit)
-    assert tray.letters[-1].facts["what"] == "unlocked"
+    assert tray.letters[-1].content.what == "unlocked"
 
 
 @pytest.mark.covers("J3", "J5")
@@ -204,7 +204,7 @@ def test_mail_and_text_message_do_not_replace_a_second_step(make_kit: Make) -> N
     assert case is not None
     assert not case.approved_for
     ask_way(kit, started.handle, "sms_code")
-    code = tray.letters[-1].facts["code"]
+    code = tray.letters[-1].content.code
     assert isinstance(code, Secret)
     assert answer_way(kit, started.handle, "sms_code", code.reveal()) == "accepted"
     assert not case_of(kit, started.handle).approved_for  # type: ignore[union-attr]
@@ -217,7 +217,7 @@ def by_phone(kit: Kit, tray: Tray) -> Any:
     add_contact(kit, "sms", "+8613800000034")
     started = begun(kit, tray, "mailbox")
     ask_way(kit, started.handle, "sms_code")
-    code = tray.letters[-1].facts["code"]
+    code = tray.letters[-1].content.code
     assert isinstance(code, Secret)
     assert answer_way(kit, started.handle, "sms_code", code.reveal()) == "accepted"
     return started
@@ -238,7 +238,7 @@ def test_a_lost_mailbox_gives_way_to_one_that_answered(make_kit: Make, database_
     drain(kit)
     letter = tray.letters[-1]
     assert (letter.kind, letter.to) == ("mail_code", "maya.new@example.net")
-    code = letter.facts["code"]
+    code = letter.content.code
     assert isinstance(code, Secret)
     wrong = f"{(int(code.reveal()) + 1) % 10**6:06}"
     assert browser("POST", f"{at}/mailbox/code", f"code={wrong}").status_code == 422
@@ -326,7 +326,7 @@ def test_a_planted_contact_cannot_stop_the_owner(make_kit: Make) -> None:
     drain(kit)
     told = {x.to: x for x in tray.letters if x.kind == "hold"}
     assert sorted(told) == ["maya@example.com", "maya@home.example.net"]
-    link = told["maya@home.example.net"].facts["stop_link"]
+    link = told["maya@home.example.net"].content.stop_link
     assert isinstance(link, Secret)
     token = link.reveal().rsplit("/", 1)[1]
     kit.write(lambda tx: tx.contacts.remove(old))

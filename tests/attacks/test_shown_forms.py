@@ -48,7 +48,7 @@ def goes(got: Any) -> str:
 
 
 def code_of(tray: Tray, to: str) -> str:
-    code = next(x for x in reversed(tray.letters) if x.to == to).facts["code"]
+    code = next(x for x in reversed(tray.letters) if x.to == to).content.code
     assert isinstance(code, Secret)
     return code.reveal()
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import pytest
 
 from keyback.application.enrolment import contacts
-from keyback.application.notifications.account_changes import LINK_LIFE, lock_link
+from keyback.application.notifications.account_changes import lock_link
 from keyback.application.ports.storage import Tx
 from keyback.domain.challenges.challenge import key_purpose, link_token
 from keyback.domain.secret import Secret
@@ -65,8 +65,9 @@ def lock_token(kit: Kit, who: str) -> str:
     def notice(tx: Tx) -> str:
         owner = tx.people.person(pid)
         assert owner is not None
-        prompt = tx.challenges.get(lock_link(tx, owner, tx.contacts.of_person(pid)[0].id, LINK_LIFE))
+        prompt = lock_link(tx, owner, tx.contacts.of_person(pid)[0])
         assert prompt is not None
+        tx.challenges.issue([prompt])
         return link_token(tx.seals.derive(key_purpose(prompt.method)), prompt)
 
     return kit.write(notice)
@@ -144,7 +145,7 @@ def test_an_invitation_and_a_request_to_vouch_do_not_mix(make_kit: Make, databas
         owner = kit.read(lambda tx, p=pid: tx.people.person(p))  # type: ignore[misc]
         kit.write(lambda tx, o=owner: contacts.start(tx, o, "helper", "wei@example.com", "Wei", HERE))  # type: ignore[misc]
     drain(kit)
-    invited = [token_of(x.facts["link"]) for x in tray.letters if x.kind == "invited"]
+    invited = [token_of(x.content.link) for x in tray.letters if x.kind == "invited"]
     browser = Browser(kit)
     tabs = [opened(browser, t) for t in invited]
     names = ["Siobhan" if "Siobhan" in t.text else "Maya" for t in tabs]
@@ -163,7 +164,7 @@ def test_a_colleague_refuses_whom_the_page_names(make_kit: Make, database_url: s
         add_contact(kit, "mail", "wei@example.com", "recovery", who, name="Wei")
         ask_way(kit, ask(kit, who).handle, "recovery_contact")
     browser = Browser(kit)
-    tabs = [opened(browser, token_of(x.facts["link"])) for x in tray.letters if x.kind == "vouch"]
+    tabs = [opened(browser, token_of(x.content.link)) for x in tray.letters if x.kind == "vouch"]
     names = ["Siobhan" if "Siobhan" in t.text else "Maya" for t in tabs]
     assert set(names) == {"Siobhan", "Maya"}
     tabs[0].follow("/vouch/refuse").press("/vouch/refuse")

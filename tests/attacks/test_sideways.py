@@ -73,7 +73,7 @@ def test_what_its_owner_stopped_mails_nothing_more(make_kit: Make) -> None:
     assert resend(kit, handle)
     mails = tray.to("maya@example.com")
     assert len(mails) == 3, "the other reader of the mailbox did not stop theirs"
-    assert mails[2].facts["username"] == second.facts["username"] != first.facts["username"]
+    assert mails[2].content.username == second.content.username != first.content.username
 
 
 @pytest.mark.covers("INV-I9")

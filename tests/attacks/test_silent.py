@@ -48,13 +48,13 @@ def test_when_a_colleague_is_asked_the_owner_hears_of_it_at_once(
     ask_way(kit, started.handle, "recovery_contact")
     assert [x.to for x in tray.letters if x.kind == "vouch"] == ["friend@example.org"]
     assert told(tray) == OWN
-    link = next(x.facts["stop_link"] for x in tray.letters if x.kind == "asked")
+    link = next(x.content.stop_link for x in tray.letters if x.kind == "asked")
     assert isinstance(link, Secret)
     owner = Browser(kit)
     assert owner("GET", f"/l/{link.reveal().rpartition('/')[2]}").headers["location"].startswith("/stop")
     assert owner("GET", "/stop").status_code == 200
     assert owner("POST", "/stop").status_code == 200
-    [vouch] = [x.facts["link"] for x in tray.letters if x.kind == "vouch"]
+    [vouch] = [x.content.link for x in tray.letters if x.kind == "vouch"]
     assert isinstance(vouch, Secret)
     colleague = Browser(kit)
     colleague("GET", f"/l/{vouch.reveal().rpartition('/')[2]}")
@@ -98,7 +98,7 @@ def invite(kit: Kit, who: str, address: str) -> str:
     assert isinstance(tray, Tray)
     kit.write(lambda tx: contacts.start(tx, tx.people.person(pid), "helper", address, "Wei", HERE))  # type: ignore[arg-type]
     drain(kit)
-    found = tray.letters[-1].facts["link"]
+    found = tray.letters[-1].content.link
     assert isinstance(found, Secret)
     return found.reveal().rpartition("/")[2]
 
@@ -165,7 +165,7 @@ def test_who_goes_on_asking_does_not_keep_the_owner_from_hearing(make_kit: Make)
     assert intake is not None
     for _ in range(3 * 60):
         until = kit.clock.now + 86_400_000
-        kit.write(lambda tx, until=until: notify.tell_asked(tx, pid, "helper_asked", case.id, until, intake))
+        kit.write(lambda tx, until=until: notify.notify_started(tx, pid, "helper_asked", case.id, until, intake))
         kit.clock.forward(minutes=1)
     drain(kit)
     assert len([x for x in tray.letters if x.kind == "asked"]) == 9, "three an hour, for three hours"

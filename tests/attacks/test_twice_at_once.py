@@ -163,7 +163,7 @@ def test_a_colleague_who_presses_twice_has_vouched_once(make_kit: Make, database
     handle = ask(kit, "maya").handle
     drain(kit)
     ask_way(kit, handle, "recovery_contact")
-    link = tray.letters[-1].facts["link"]
+    link = tray.letters[-1].content.link
     assert isinstance(link, Secret)
     token, proof, db = link.reveal().rsplit("/", 1)[1], kit.services.proofs["recovery_contact"], kit.services.db
     want = kit.read(lambda tx: tx.challenges.requested(handle))[0]
@@ -234,7 +234,7 @@ def test_the_api_says_200_once_and_wrong_state_to_the_others(make_kit: Make) -> 
     for _ in range(3):
         started = api.post("/recoveries", {"identifier": "maya"}).json()
         drain(kit)
-        code = tray.letters[-1].facts["code"]
+        code = tray.letters[-1].content.code
         assert isinstance(code, Secret)
         at, given = f"/recoveries/{started['handle']}", {"code": code.reveal()}
 

@@ -38,7 +38,7 @@ def prove_mail(kit: Kit, tray: Tray, who: str = "maya") -> str:
 
 
 def code_in(tray: Tray) -> str:
-    code = tray.letters[-1].facts["code"]
+    code = tray.letters[-1].content.code
     assert isinstance(code, Secret)
     return code.reveal()
 
@@ -166,7 +166,7 @@ def test_a_hold_tells_everybody_and_each_of_them_can_stop_it(make_kit: Make, dat
     drain(kit)
     told = [x for x in tray.letters if x.kind == "hold"]
     assert sorted(x.to for x in told) == ["+8613800000034", "maya@example.com", "maya@home.example.net"]
-    link = told[1].facts["stop_link"]
+    link = told[1].content.stop_link
     assert isinstance(link, Secret)
     token = link.reveal().rsplit("/", 1)[1]
     for _ in range(100):
@@ -189,7 +189,7 @@ def test_a_hold_that_nobody_stops_ends_by_itself(make_kit: Make, database_url: s
     assert state(kit, handle) == State.APPROVED
     drain(kit)
     choose(kit, case_of(kit, handle).id)  # type: ignore[union-attr]
-    assert [x.facts["over"] for x in tray.letters if x.kind == "hold"] == [False, True]
+    assert [x.content.over for x in tray.letters if x.kind == "hold"] == [False, True]
 
 
 @pytest.mark.covers("E2", "INV-I3")
@@ -235,7 +235,7 @@ def test_a_colleague_vouches_only_with_the_digits_of_the_page(make_kit: Make, da
     ask_way(kit, handle, "recovery_contact")
     letter = tray.letters[-1]
     assert (letter.kind, letter.to, letter.name) == ("vouch", "omar.friend@example.org", "Omar")
-    link = letter.facts["link"]
+    link = letter.content.link
     assert isinstance(link, Secret)
     token = link.reveal().rsplit("/", 1)[1]
     proof = kit.services.proofs["recovery_contact"]
@@ -261,7 +261,7 @@ def test_a_colleague_can_refuse(make_kit: Make, database_url: str) -> None:
     handle = ask(kit, "maya").handle
     drain(kit)
     ask_way(kit, handle, "recovery_contact")
-    link = tray.letters[-1].facts["link"]
+    link = tray.letters[-1].content.link
     assert isinstance(link, Secret)
     token = link.reveal().rsplit("/", 1)[1]
     assert kit.write(lambda tx: recovery_contact.refuse(tx, token))
@@ -351,4 +351,4 @@ def test_two_people_behind_one_address_each_have_their_own_colleague(make_kit: M
     ask_way(kit, handle, "recovery_contact")
     vouches = [x for x in tray.letters if x.kind == "vouch"]
     assert sorted(x.to for x in vouches) == ["friend0@example.org", "friend1@example.org"]
-    assert len({x.facts["link"].reveal() for x in vouches}) == 2  # type: ignore[attr-defined]
+    assert len({x.content.link.reveal() for x in vouches}) == 2  # type: ignore[attr-defined]

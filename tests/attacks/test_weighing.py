@@ -108,7 +108,7 @@ def test_a_planted_app_keeps_nobody_from_recovering_by_mail(kit: Kit) -> None:
     assert kit.write(lambda tx: replace_factor.take_away(tx, handle, [planted], here(kit))) == 1
     assert isinstance(sign_in(kit, "maya", NEW), SignedIn)
     drain(kit)
-    assert "totp_removed" in [x.facts.get("what") for x in tray.letters]
+    assert "totp_removed" in [getattr(x.content, "what", "") for x in tray.letters]
 
 
 @pytest.mark.covers("E7", "F1")
@@ -174,7 +174,7 @@ def test_the_link_in_the_notice_takes_a_planted_app_back_as_well(kit: Kit) -> No
     code = pyotp.TOTP(str(seed)).at(kit.clock() // 1000)
     assert kit.write(lambda tx: factors.finish_totp(tx, app, held, fid, code, HERE))
     drain(kit)
-    link = tray.letters[-1].facts["stop_link"].reveal().rsplit("/", 1)[1]
+    link = tray.letters[-1].content.stop_link.reveal().rsplit("/", 1)[1]
     assert kit.write(lambda tx: lockdown.lock_by_link(tx, link, True, HERE))
     assert tier(kit) == "standard", "what never counted goes on to count for nothing"
     handle, case = by_mail(kit, tray)

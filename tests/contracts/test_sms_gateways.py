@@ -11,7 +11,8 @@ from typing import Any, Literal
 
 import pytest
 
-from keyback.application.ports.channels import Message, MessageKind
+from keyback.application.ports.channels import Message
+from keyback.application.ports.messages import StoppedMessage
 from keyback.bootstrap import IM, SMS
 from keyback.channels.gateways import aliyun, tencent, twilio
 from keyback.channels.gateways.access_token import AccessToken
@@ -273,7 +274,7 @@ def test_tencents_example_is_signed_as_printed() -> None:
 @pytest.mark.parametrize("name", ["aliyun", "tencent"])
 async def test_a_kind_without_a_template_is_named(name: str) -> None:
     async for harness in opened(name):
-        stop = harness.letter(1, kind=MessageKind.STOPPED, facts={"at": now()})
+        stop = harness.letter(1, content=StoppedMessage(username="maya", at=now(), by="owner"))
         abroad = harness.letter(1, to="+85251234567")
         receipts = await harness.channel.send([stop, abroad])
         assert codes(receipts) == [("permanent", "no_template")] * 2

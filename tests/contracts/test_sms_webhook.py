@@ -10,7 +10,7 @@ from typing import Any, Literal
 import httpx2
 import pytest
 
-from keyback.application.ports.channels import Message, MessageKind, Receipt
+from keyback.application.ports.channels import Message, Receipt
 from keyback.channels.gateways import base as phone_module
 from keyback.channels.gateways.base import PhoneChannel, receipt
 from keyback.channels.gateways.texts import PhoneTexts, ShortMessage
@@ -223,5 +223,5 @@ def test_the_router_keeps_order_and_keeps_faults_apart() -> None:
 
 def test_a_carrier_that_answers_for_too_few_is_at_fault() -> None:
     router = Router({"mail": Fake("mail", [Receipt("sent")])})
-    letters = [short_letter(i, "mail", "x", 1, kind=MessageKind.RECOVERY) for i in range(2)]
+    letters = [short_letter(i, "mail", "x", 1) for i in range(2)]
     assert codes(asyncio.run(router.send(letters))) == [("temporary", "fault")] * 2

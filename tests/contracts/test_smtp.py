@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from keyback.application.ports.channels import Channel, Message, MessageKind, Receipt
+from keyback.application.ports.channels import Channel, Message, Receipt
+from keyback.application.ports.messages import RecoveryMessage
 from keyback.channels.mail import smtp
 from keyback.channels.mail.composer import MailComposer
 from keyback.channels.mail.smtp import SmtpChannel, SmtpSettings
@@ -34,18 +35,21 @@ COMPOSER = MailComposer(
 
 
 def letter(number: int = 1, **over: Any) -> Message:
-    facts = {
-        "username": "maya.okafor",
-        "link": Secret(f"{BASE}/l/link{number}"),
-        "stop_link": Secret(f"{BASE}/l/stop{number}"),
-        "code": Secret("48271905"),
-        "asked_at": NOW,
-        "source": "203.0.113.7",
-        "device": "Chrome",
-        "link_expires_at": NOW + 3_600_000,
-        "code_expires_at": NOW + 600_000,
-    }
-    one = Message(f"letter-{number}", MessageKind.RECOVERY, to(number), "Maya", "zh_CN", NOW, NOW + 3_600_000, facts)
+    content = RecoveryMessage(
+        username="maya.okafor",
+        challenge="c",
+        case="k",
+        asker="stranger",
+        asked_at=NOW,
+        source="203.0.113.7",
+        device="Chrome",
+        link=Secret(f"{BASE}/l/link{number}"),
+        stop_link=Secret(f"{BASE}/l/stop{number}"),
+        code=Secret("48271905"),
+        link_expires_at=NOW + 3_600_000,
+        code_expires_at=NOW + 600_000,
+    )
+    one = Message(f"letter-{number}", to(number), "Maya", "zh_CN", NOW, NOW + 3_600_000, content)
     return replace(one, **over)
 
 
@@ -118,7 +122,7 @@ def test_a_large_batch_uses_the_pool_and_loses_nothing(box: Mailbox) -> None:
 
 
 def test_what_arrives_is_what_was_written(box: Mailbox) -> None:
-    dots = replace(letter(), facts=letter().facts | {"device": "." * 30 + "\n.\r\n.x"}, name=".")
+    dots = replace(letter(), content=replace(letter().content, device="." * 30 + "\n.\r\n.x"), name=".")
     assert codes(sent(box, [dots])) == [OK]
     found = box.messages()[0]
     assert found["links"] == [f"{BASE}/l/link1", f"{BASE}/l/stop1"]

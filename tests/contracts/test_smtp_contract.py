@@ -35,8 +35,8 @@ class Harness:
 
     def letter(self, number: int, **over: Any) -> Message:
         one = letter(number)
-        facts = {**one.facts, "code": Secret(f"{CODE}05"), "link": Secret(f"{BASE}/l/{TOKEN}")}
-        return replace(one, **{"facts": facts, **over})
+        content = replace(one.content, code=Secret(f"{CODE}05"), link=Secret(f"{BASE}/l/{TOKEN}"))
+        return replace(one, **{"content": content, **over})
 
     def got(self) -> Sequence[tuple[str, str]]:
         return [(m["to"], m["text"]) for m in self.box.messages()]

@@ -57,14 +57,14 @@ def chosen(got: httpx2.Response) -> None:
 
 def told(kit: Kit, tray: Tray, what: str) -> set[str]:
     drain(kit)
-    return {x.to for x in tray.letters if x.kind == "account_changed" and x.facts["what"] == what}
+    return {x.to for x in tray.letters if x.kind == "account_changed" and x.content.what == what}
 
 
 def mailed(kit: Kit, tray: Tray, who: str = "maya") -> tuple[Browser, str, str]:
     """A browser that asked, its page, and the code in the mail."""
     started = ask(kit, who)
     drain(kit)
-    code = tray.letters[-1].facts["code"]
+    code = tray.letters[-1].content.code
     assert isinstance(code, Secret)
     return Browser(kit, started), f"/r/{started.handle}", code.reveal()
 
@@ -196,7 +196,7 @@ def test_another_proof_than_the_mailed_link_does_not_bring_them_up(make_kit: Mak
     browser, at, _ = mailed(kit, tray)
     browser("POST", f"{at}/ways/backup_email")
     drain(kit)
-    code = tray.letters[-1].facts["code"]
+    code = tray.letters[-1].content.code
     assert isinstance(code, Secret)
     assert browser("POST", f"{at}/ways/backup_email/answer", f"code={code.reveal()}").status_code == 303
     assert "backup email" in browser("GET", at).text

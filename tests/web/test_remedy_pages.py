@@ -85,7 +85,7 @@ def test_a_passkey_takes_the_place_of_a_lost_app(make_kit: Make, database_url: s
     new = next(f for f in kit.read(lambda tx: tx.factors.of_person(pid)) if f.kind == "passkey")
     assert new.usable_from > kit.clock() + 71 * 3_600_000, "it recovers nothing before its owner had time to see it"
     drain(kit)
-    assert "factor_replaced" in [x.facts.get("what") for x in tray.letters]
+    assert "factor_replaced" in [getattr(x.content, "what", "") for x in tray.letters]
 
 
 @pytest.mark.covers("W-1", "M8")

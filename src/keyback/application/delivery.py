@@ -1,4 +1,4 @@
-"""Sending what the outbox holds: letters in batches, retried until they expire; SMS within their budgets.
+"""Sending what the outbox holds: messages in batches, retried until they expire; SMS within their budgets.
 
 A crash between commit and sending loses nothing (the row is there), one between sending and marking sends the same
 bytes again under the same Message-ID (Q1, Q2, K9). Whoever was stopped past the end of its lease sends no more (Q24).
@@ -9,10 +9,22 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from keyback.application.leases import BatchLease, Stopping, steady_clock, write_when_up
-from keyback.application.ports.channels import LEASE_OVER, Channel, Message, MessageKind, Receipt
+from keyback.application.ports.channels import LEASE_OVER, Channel, Message, Receipt
+from keyback.application.ports.messages import (
+    CONTENTS,
+    AskedMessage,
+    ChangedMessage,
+    CodeMessage,
+    ConfirmationMessage,
+    Content,
+    HoldMessage,
+    LoginsMessage,
+    MessageKind,
+    RecoveryMessage,
+    SecurityContent,
+)
 from keyback.application.ports.storage import Database, Job, Seals, Tx
 from keyback.application.recovery import aftercare
 from keyback.application.signin import alerts
@@ -28,12 +40,10 @@ from keyback.domain.units import MINUTE
 LEASE = 2 * MINUTE
 BACKOFF = (5_000, 15_000, 45_000, 120_000, 300_000, 600_000)
 MAX_ATTEMPTS = 60
-BAD_LETTER = Receipt("permanent", "bad_letter")
+BAD_MESSAGE = Receipt("permanent", "bad_letter")
 TOO_LATE = Receipt("permanent", "expired")
 CODES = ("mail_code", "sms_code", "im_code")
-CARRY = frozenset(
-    {"recovery", "hold", "asked", "vouch", "invited", *CODES}
-)  # nobody needs them once their challenge is over
+LOCKS = (ChangedMessage, SecurityContent)  # sent whatever became of their links, which lock the account
 PAID_FOR = frozenset({"reply_lost", "timeout"})  # may have been sent, so it may have cost
 NO_SMS = SpendRules(())
 
@@ -58,7 +68,7 @@ async def send_batch(
     clock: Callable[[], float] = steady_clock,
     stopping: Stopping = lambda: False,
 ) -> Sent:
-    """Claims up to `limit` letters, hands them to the channel, marks each by its receipt.
+    """Claims up to `limit` messages, hands them to the channel, marks each by its receipt.
 
     Args:
         titles: system name to what people call it.
@@ -71,18 +81,18 @@ async def send_batch(
     jobs = await db.write(lambda tx: tx.outbox.claim("mail", limit, LEASE))
     if not jobs:
         return Sent()
-    letters = await db.read(lambda tx: _letters(tx, jobs, titles, public_url))
-    void = [j for j in jobs if letters[j.id] is None]
-    over = [(j, r) for j in jobs if isinstance(r := letters[j.id], Receipt)]
-    ready = [(j, replace(letter, lease=lease)) for j in jobs if isinstance(letter := letters[j.id], Message)]
+    messages = await db.read(lambda tx: _messages(tx, jobs, titles, public_url))
+    void = [j for j in jobs if messages[j.id] is None]
+    over = [(j, r) for j in jobs if isinstance(r := messages[j.id], Receipt)]
+    ready = [(j, replace(message, lease=lease)) for j in jobs if isinstance(message := messages[j.id], Message)]
     counted: dict[str, Sequence[str]] = {}
     withheld: dict[str, int] = {}
-    if any(letter.channel == "sms" for _, letter in ready):
+    if any(m.channel == "sms" for _, m in ready):
         counted, dear = await db.write(lambda tx: _count(tx, ready, spend))
         over += [(j, dear[j.id]) for j, _ in ready if j.id in dear]
-        ready = [(j, letter) for j, letter in ready if j.id not in dear]
+        ready = [(j, m) for j, m in ready if j.id not in dear]
         withheld = dict(Counter(r.code for r in dear.values()))
-    receipts = await _send(db, channel, lease, jobs, [letter for _, letter in ready])
+    receipts = await _send(db, channel, lease, jobs, [m for _, m in ready])
     answered = [*over, *zip((j for j, _ in ready), receipts, strict=True)]
     unspent = [counted[j.id] for j, r in answered if j.id in counted and _cost_nothing(r)]
     done = await write_when_up(db, lambda tx: _mark(tx, answered, void, jitter, unspent), stopping)
@@ -108,10 +118,10 @@ def _count(
     those that are over."""
     counted: dict[str, Sequence[str]] = {}
     dear: dict[str, Receipt] = {}
-    for job, letter in ready:
-        if letter.channel != "sms":
+    for job, message in ready:
+        if message.channel != "sms":
             continue
-        limits = quotas(letter.to, str(job.body["person"]), spend, asker_of(job.body))
+        limits = quotas(message.to, str(job.body["person"]), spend, asker_of(job.body))
         keys = [q.key for q in limits]
         counts = tx.counters.add(keys)
         why = ruling([(q, *lately(counts[q.key], flow=q.why == "prefix_spent")) for q in limits])
@@ -155,10 +165,10 @@ def _mark(
     return Sent(len(answered) - again - dropped, again, dropped, lost=dict(lost))
 
 
-def _letters(
+def _messages(
     tx: Tx, jobs: Sequence[Job], titles: Mapping[str, str], public_url: str
 ) -> Mapping[str, Message | Receipt | None]:
-    """The letter of each job; None for one that nobody needs any more (its challenge is over, its contact is gone), a
+    """The message of each job; None for one that nobody needs any more (its challenge is over, its contact is gone), a
     receipt for one that cannot be written or is too late."""
     people_ids = sorted({str(j.body["person"]) for j in jobs if "person" in j.body})
     people = tx.people.people(people_ids)
@@ -169,7 +179,7 @@ def _letters(
         out[j.id] = None
         person, contact = people.get(str(j.body.get("person"))), contacts.get(str(j.body.get("contact")))
         if not {"person", "contact", "letter"} <= set(j.body):
-            out[j.id] = BAD_LETTER
+            out[j.id] = BAD_MESSAGE
         if person is None or contact is None or contact.person_id != person.id:
             continue
         if not _may_get(contact, j, challenges) or not _still_due(tx, j):
@@ -178,16 +188,16 @@ def _letters(
             out[j.id] = TOO_LATE
             continue
         try:
-            facts = _facts(tx.seals, j, challenges, titles, public_url)
-            if facts is not None:
-                out[j.id] = _letter(j, person, contact, facts)
+            content = _content(tx.seals, j, challenges, titles, public_url)
+            if content is not None:
+                out[j.id] = _message(j, person, contact, content)
         except (LookupError, TypeError, ValueError):  # one bad row never holds up the others (Q10)
-            out[j.id] = BAD_LETTER
+            out[j.id] = BAD_MESSAGE
     return out
 
 
 def _still_due(tx: Tx, job: Job) -> bool:
-    """Whether a letter that was planned still has anything to tell."""
+    """Whether a message that was planned still has anything to tell."""
     if "sign_in" in job.body:
         return not alerts.taken(tx, str(job.body["sign_in"]))
     return job.body.get("what") != "aftercare" or bool(aftercare.open_steps(tx, str(job.body["person"])))
@@ -209,16 +219,15 @@ def _may_get(contact: Contact, job: Job, challenges: Mapping[str, Challenge]) ->
     return contact.state == ("pending" if p.purpose == "enrol" else "confirmed")
 
 
-def _letter(job: Job, person: Person, contact: Contact, facts: Mapping[str, Any]) -> Message:
+def _message(job: Job, person: Person, contact: Contact, content: Content) -> Message:
     return Message(
         id=job.id,
-        kind=MessageKind(str(job.body["letter"])),
         to=contact.address,
         name=contact.name if contact.role == "recovery" else person.name,
         locale=person.locale,
         written_at=job.created_at,
         expires_at=job.expires_at,
-        facts=facts,
+        content=content,
         channel=contact.channel,
     )
 
@@ -228,48 +237,38 @@ def _challenge_of(job: Job) -> str:
     return str(job.body.get("challenge") or job.body.get("prompt") or "")
 
 
-def _facts(
-    seals: Seals,
-    job: Job,
-    challenges: Mapping[str, Challenge],
-    titles: Mapping[str, str],
-    public_url: str,
-) -> dict[str, Any] | None:
-    body = dict(job.body)
-    kind = body.pop("letter")
-    body.pop("prompt", None)
-    wanted, key, link = _challenge_of(job), b"", Secret("")
-    c = challenges.get(wanted)
-    if kind in CARRY and not wanted:
-        raise LookupError("no challenge")
-    if wanted:
-        if c is None or (c.ended is not None and kind in CARRY) or c.key_id not in seals.ids:
-            return None
-        key = seals.derive(ch.key_purpose(c.method), c.key_id)
-        link = Secret(f"{public_url}/l/{ch.link_token(key, c)}")
-    if kind == "recovery" and c is not None:
-        body["link"] = link
-        body["stop_link"] = Secret(f"{public_url}/l/{ch.stop_token(key, c.nonce)}")
-        body["code"] = Secret(ch.mail_code(key, c.nonce))
-        body["link_expires_at"], body["code_expires_at"] = c.expires_at, c.code_until
-    elif kind in ("hold", "asked"):
-        body["stop_link"] = link
-    elif kind in ("account_changed", "signed_in", "moving", "changed"):
-        if c is not None:
-            body["stop_link"] = link
-        if kind == "changed":
-            body["systems"] = tuple((titles.get(s, s), r) for s, r in body["systems"])
-            body["help_url"] = f"{public_url}/help#stop"
-        body["account_url"] = f"{public_url}/account"
-    elif kind in ("reminder", "tries"):
-        body["account_url"] = f"{public_url}{body['path']}"
-    elif kind in ("vouch", "invited") and c is not None:
-        body["link"] = link
-        body["expires_at"] = c.expires_at
-    elif kind in CODES and c is not None:
-        body["code"] = Secret(ch.short_code(key, c.nonce))
-        body["expires_at"], body["purpose"] = c.expires_at, c.purpose
-    elif kind == "logins":
-        body["logins"] = tuple((titles.get(s, s), u) for s, u in body["logins"])
-        body["sign_in_url"] = f"{public_url}/sign-in"
-    return body
+def _content(
+    seals: Seals, job: Job, challenges: Mapping[str, Challenge], titles: Mapping[str, str], public_url: str
+) -> Content | None:
+    """What the row says, with the links and codes that no row holds; None once nobody needs it any more."""
+    content = CONTENTS[MessageKind(str(job.body["letter"]))].read(job.body)
+    match content:
+        case LoginsMessage():
+            content = replace(content, logins=tuple((titles.get(s, s), u) for s, u in content.logins))
+        case ChangedMessage():
+            content = replace(content, systems=tuple((titles.get(s, s), r) for s, r in content.systems))
+    if not _challenge_of(job):
+        return content  # what cannot go without a link or code is refused by whoever composes it
+    c = challenges.get(_challenge_of(job))
+    if c is None or c.key_id not in seals.ids or (c.ended is not None and not isinstance(content, LOCKS)):
+        return None
+    key = seals.derive(ch.key_purpose(c.method), c.key_id)
+    link = Secret(f"{public_url}/l/{ch.link_token(key, c)}")
+    match content:
+        case RecoveryMessage():
+            return replace(
+                content,
+                link=link,
+                stop_link=Secret(f"{public_url}/l/{ch.stop_token(key, c.nonce)}"),
+                code=Secret(ch.mail_code(key, c.nonce)),
+                link_expires_at=c.expires_at,
+                code_expires_at=c.code_until,
+            )
+        case HoldMessage() | AskedMessage() | ChangedMessage() | SecurityContent():
+            return replace(content, stop_link=link)
+        case ConfirmationMessage():
+            return replace(content, link=link, expires_at=c.expires_at)
+        case CodeMessage():
+            code = Secret(ch.short_code(key, c.nonce))
+            return replace(content, code=code, expires_at=c.expires_at, purpose=c.purpose)
+    return content

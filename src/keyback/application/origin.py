@@ -6,6 +6,8 @@ import ipaddress
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from keyback.application.ports.messages import Where
+
 MAX_AGENT = 200  # characters of a User-Agent header that are looked at
 MAX_ADDRESS = 45  # an IPv4 address written as an IPv6 one
 
@@ -76,6 +78,11 @@ class Origin:
         # Here, so that nothing else meets the header, least of all within a transaction (O5, K5).
         object.__setattr__(self, "agent", device_words(self.agent))
 
+    @property
+    def where(self) -> Where:
+        """As messages and the audit log name it."""
+        return where(self.source, self.agent)
+
 
 def device_words(said: str) -> str:
     """`Windows, Chrome`: one of `DEVICES`, or empty for a browser that we have no name for.
@@ -91,6 +98,15 @@ def device_words(said: str) -> str:
             return earlier
     low = said[:MAX_AGENT].lower()
     return ", ".join(filter(None, (_first_of(_SYSTEM_MARKS, low), _first_of(_BROWSER_MARKS, low))))
+
+
+def where(source: str, agent: str) -> Where:
+    """Where something was done from, as messages and the audit log name it.
+
+    Args:
+        agent: see `device_words`.
+    """
+    return Where(source=source[:MAX_ADDRESS], device=device_words(agent))
 
 
 def _first_of(marks: tuple[tuple[str, str], ...], low: str) -> str:

@@ -53,6 +53,11 @@ def gettext_of(folder: Path, locale: str, message: str) -> str:
     return catalog_of(folder, locale).get(message) or gettext(locale, message)
 
 
+def N_(text: str) -> str:
+    """Marks an English text that is looked up later."""
+    return text
+
+
 def choose(wanted: str | None, accept_language: str = "", default: Locale = "en") -> Locale:
     """The language to answer in: an explicit wish, else the first one that the browser asks for, else the default.
 

@@ -16,13 +16,16 @@ from typing import Any, Protocol
 
 import pytest
 
-from keyback.application.ports.channels import Channel, Message, MessageKind, Receipt
+from keyback.application.ports.channels import Channel, Message, Receipt
+from keyback.application.ports.messages import ImCodeMessage, LoginsMessage, SmsCodeMessage
 from keyback.domain.secret import Secret
 from keyback.testing.serving import Trouble
 
 BASE = "https://id.qingyu.example.com"
 COMPANY = {"en": "Qingyu Instruments", "zh_CN": "青屿仪器"}
 NOW = 1_795_500_120_000
+# Mail refuses a list without entries, and phones are not told of this kind.
+EMPTY = LoginsMessage(asker="stranger", asked_at=NOW, source="", device="", logins=())
 CODE, TOKEN = "482719", "Kanarienvogel-4711-xx"
 
 
@@ -54,11 +57,14 @@ class ChannelHarness(Protocol):
 
 def short_letter(number: int, channel: Any, to: str, now: int, **over: Any) -> Message:
     """A letter with a code for a phone or chat account."""
-    kind = MessageKind.SMS_CODE if channel == "sms" else MessageKind.IM_CODE
-    facts = {"code": Secret(CODE), "expires_at": now + 600_000, "purpose": "recovery"}
+    kind = SmsCodeMessage if channel == "sms" else ImCodeMessage
+    content = kind(
+        asker="stranger", username="maya", asked_at=now, source="", device="", code=Secret(CODE),
+        expires_at=now + 600_000, purpose="recovery",
+    )  # fmt: skip
     values: dict[str, Any] = {
-        "id": f"letter-{number}", "kind": kind, "to": to, "name": "Maya", "locale": "zh_CN", "written_at": now,
-        "expires_at": now + 600_000, "facts": facts, "channel": channel,
+        "id": f"letter-{number}", "to": to, "name": "Maya", "locale": "zh_CN", "written_at": now,
+        "expires_at": now + 600_000, "content": content, "channel": channel,
     }  # fmt: skip
     return Message(**values | over)
 
@@ -107,8 +113,8 @@ class ChannelContract:
         assert codes(receipts) == [("permanent", "expired")]
         assert list(harness.got()) == []
 
-    async def test_facts_that_are_missing_or_wrong_stop_the_letter_only(self, harness: ChannelHarness) -> None:
-        receipts = await harness.channel.send([harness.letter(1, facts={}), harness.letter(2)])
+    async def test_content_that_is_not_what_it_must_be_stops_the_message_only(self, harness: ChannelHarness) -> None:
+        receipts = await harness.channel.send([harness.letter(1, content=EMPTY), harness.letter(2)])
         assert codes(receipts) == [("permanent", "bad_letter"), ("sent", "ok")]
 
     async def test_both_languages_go_through(self, harness: ChannelHarness) -> None:

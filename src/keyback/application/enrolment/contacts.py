@@ -18,11 +18,19 @@ from keyback.application.challenges.issue import issue
 from keyback.application.challenges.verify import FreshCode
 from keyback.application.enrolment import reminders
 from keyback.application.notifications.account_changes import masked, notify_account_change
-from keyback.application.notifications.notify import username_of
+from keyback.application.notifications.notify import as_job, username_of
 from keyback.application.origin import Origin, device_words
 from keyback.application.people import address_changes
+from keyback.application.ports.messages import (
+    CodeMessage,
+    Content,
+    ImCodeMessage,
+    InvitationMessage,
+    MailCodeMessage,
+    SmsCodeMessage,
+)
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof, Target, Verdict
-from keyback.application.ports.storage import Database, Job, Tx
+from keyback.application.ports.storage import Database, Tx
 from keyback.application.throttling.mail_quota import Ask, may_send
 from keyback.domain.challenges.challenge import CONTACT_LIFE, SHORT_LIFE, Challenge, key_purpose
 from keyback.domain.errors import BadInput, Refusal
@@ -38,7 +46,7 @@ Kind = Literal["mail", "sms", "im", "helper"]
 PROOF_OF: Mapping[Kind, str] = {
     "mail": "backup_email", "sms": "sms_code", "im": "im_message", "helper": "recovery_contact",
 }  # fmt: skip
-LETTER_OF: Mapping[Kind, str] = {"mail": "mail_code", "sms": "sms_code", "im": "im_code", "helper": "invited"}
+CODE_OF: Mapping[Kind, type[CodeMessage]] = {"mail": MailCodeMessage, "sms": SmsCodeMessage, "im": ImCodeMessage}
 WORD_OF: Mapping[Kind, str] = {"mail": "mail", "sms": "phone", "im": "im", "helper": "helper"}
 MAX_CONTACTS = 5  # of each kind
 PER_COLLEAGUE: Final = Policy().per_colleague
@@ -121,21 +129,15 @@ def send(tx: Tx, person: Person, contact: Contact, origin: Origin) -> None:
     tx.challenges.end_where("replaced", person_id=person.id, target=contact.id, purpose="enrol")
     life = CONTACT_LIFE if kind == "helper" else SHORT_LIFE
     asked = issue(tx, person, "enrol", PROOF_OF[kind], life, target=contact.id)
-    body = {
-        "letter": LETTER_OF[kind],
-        "asker": "proven",
-        "person": person.id,
-        "contact": contact.id,
-        "prompt": asked.id,
-        "purpose": "enrol",
-        "username": username_of(tx, person.id),
-        "person_name": person.name,
-        "asked_at": tx.now,
-        "source": origin.source[:45],
-        "device": origin.agent,
-    }
     if allowed == "yes":
-        tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, asked.expires_at)])
+        tx.outbox.put([as_job(tx, _message(tx, kind, person, origin), contact, asked.expires_at, prompt=asked.id)])
+
+
+def _message(tx: Tx, kind: Kind, person: Person, origin: Origin) -> Content:
+    if kind == "helper":
+        return InvitationMessage(asker="proven", person_name=person.name, asked_at=tx.now, **origin.where)
+    content = CODE_OF[kind]
+    return content(asker="proven", username=username_of(tx, person.id), asked_at=tx.now, **origin.where)
 
 
 def pending(tx: Tx, person_id: str, contact_id: str) -> tuple[Contact, Challenge | None] | None:

@@ -9,20 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keyback.application.notifications.notify import username_of
+from keyback.application.notifications.notify import contacts_of, notify, username_of
 from keyback.application.notifications.stop_link import stop_link
 from keyback.application.origin import Origin
-from keyback.application.ports.storage import Job, Tx
+from keyback.application.ports.messages import AccountChangedMessage
+from keyback.application.ports.storage import Tx
+from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.people.person import Contact, Person
 from keyback.domain.recovery.events import Note
 from keyback.domain.units import HOUR
 
-LETTER = "account_changed"
 METHOD = "account"  # of the challenges behind these links
-LETTER_LIFE = 3 * 24 * HOUR
 LINK_LIFE = 7 * 24 * HOUR
 DAYS_BACK = 72 * HOUR  # what a lockdown may take back
 GONE_LINK_LIFE = DAYS_BACK  # of a contact that was taken away
+NOBODY = Origin("", "")  # no browser of anybody's
 
 
 def notify_account_change(
@@ -39,56 +40,45 @@ def notify_account_change(
     """Records a change and tells every contact.
 
     Args:
-        what: a code, such as `totp_added`; the letters have a sentence for each.
+        what: a code, such as `totp_added`; the messages have a sentence for each.
         detail: masked address or the owner's own label.
         also: contacts that are confirmed no longer, such as the one just removed.
         but: id of a contact that is not told, such as the one just added.
         data: more for the audit log.
     """
-    where = record(tx, person_id, what, origin, data)
-    send_notice(tx, person_id, what, {**where, "detail": detail}, also=also, but=but)
+    record(tx, person_id, what, origin, data)
+    send_notice(tx, person_id, what, origin, detail=detail, also=also, but=but)
 
 
-def record(
-    tx: Tx, person_id: str, what: str, origin: Origin, data: dict[str, object] | None = None
-) -> dict[str, object]:
-    """Records a change without telling anybody; where it was made, in words for a letter."""
-    where: dict[str, object] = {"source": origin.source[:45], "device": origin.agent}
-    tx.audit.record(person_id, [Note(what, {**(data or {}), **where})])
-    return where
+def record(tx: Tx, person_id: str, what: str, origin: Origin, data: dict[str, object] | None = None) -> None:
+    """Records a change without telling anybody."""
+    tx.audit.record(person_id, [Note(what, {**(data or {}), **origin.where})])
 
 
 def send_notice(
-    tx: Tx, person_id: str, what: str, facts: dict[str, object], *, also: Sequence[Contact] = (), but: str = ""
+    tx: Tx,
+    person_id: str,
+    what: str,
+    origin: Origin = NOBODY,
+    *,
+    detail: str = "",
+    also: Sequence[Contact] = (),
+    but: str = "",
 ) -> None:
-    """One letter to each contact, with a link that locks the account."""
+    """One message to each contact, with a link that locks the account; records nothing."""
     person = tx.people.person(person_id)
-    contacts, gone = [*tx.people.contacts([person_id]).get(person_id, ()), *also], {c.id for c in also}
     if person is None:
         return
-    body = {
-        "letter": LETTER,
-        "person": person_id,
-        "username": username_of(tx, person_id),
-        "what": what,
-        "at": tx.now,
-        "detail": "",
-        "source": "",
-        "device": "",
-        **facts,
-    }
-    jobs = []
-    for c in contacts:
-        if c.id == but:
-            continue
-        more = link_of(tx, person, c, GONE_LINK_LIFE if c.id in gone else LINK_LIFE)
-        jobs.append(Job(tx.new_id(), "mail", {**body, "contact": c.id, **more}, tx.now, tx.now + LETTER_LIFE))
-    tx.outbox.put(jobs)
+    told = AccountChangedMessage(
+        username=username_of(tx, person_id), what=what, at=tx.now, detail=detail, **origin.where
+    )
+    gone = {c.id for c in also}
 
+    def lock(c: Contact) -> Challenge | None:
+        return lock_link(tx, person, c, GONE_LINK_LIFE if c.id in gone else LINK_LIFE)
 
-def link_of(tx: Tx, person: Person, contact: Contact, life: int = LINK_LIFE) -> dict[str, object]:
-    """What a notice to this contact gets beside its facts: a link that locks the account, if it may have one."""
-    return {"prompt": lock_link(tx, person, contact.id, life)} if trusted(contact, tx.now) else {}
+    contacts = [c for c in (*contacts_of(tx, person_id), *also) if c.id != but]
+    notify(tx, told, contacts, link_for=lock)
 
 
 def trusted(contact: Contact, now: int) -> bool:
@@ -96,11 +86,9 @@ def trusted(contact: Contact, now: int) -> bool:
     return contact.state != "pending" and contact.usable_from <= now
 
 
-def lock_link(tx: Tx, person: Person, contact_id: str, life: int) -> str:
-    """A link by which the reader of one contact locks the account; the id of its challenge."""
-    link = stop_link(tx, person, METHOD, tx.now + life, target=contact_id)
-    tx.challenges.issue([link])
-    return link.id
+def lock_link(tx: Tx, person: Person, contact: Contact, life: int = LINK_LIFE) -> Challenge | None:
+    """A link by which the reader of one contact locks the account, not issued yet; None where it is not `trusted`."""
+    return stop_link(tx, person, METHOD, tx.now + life, target=contact.id) if trusted(contact, tx.now) else None
 
 
 def masked(contact: Contact) -> str:

@@ -1,18 +1,72 @@
-"""Telling people what happens to their accounts: every confirmed contact, old ones included (N-R12)."""
+"""Writing messages down, and telling people what happens to their accounts: every contact, old ones included (N-R12).
+
+Nothing else makes a row of the outbox that is a message. Whoever calls `notify` or `as_job` says in
+`tests/attacks/test_message_quotas` what bounds it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 
 from keyback.application.notifications.stop_link import stop_link
-from keyback.application.origin import device_words
+from keyback.application.origin import where
+from keyback.application.ports.messages import AskedMessage, Content
 from keyback.application.ports.storage import Intake, Job, Tx
+from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.people.person import Contact
 from keyback.domain.recovery.events import Note
 from keyback.domain.throttling.limits import MAILS_PER_DAY, MAILS_PER_HOUR
 from keyback.domain.units import HOUR
 
-LIFE = 3 * 24 * HOUR
+NOTICE_LIFE = 3 * 24 * HOUR
+
+
+def as_job(
+    tx: Tx, content: Content, to: Contact, expires_at: int, *, prompt: str = "", due_at: int = 0, turn: int = 0
+) -> Job:
+    """The row of the outbox by which a contact gets a message. Instants are ms.
+
+    Args:
+        prompt: id of the challenge that its code or link is made of.
+        due_at: when it goes out, and what it is dated by; 0: now.
+        turn: of those that are due it is sent in this order; 0: when it is due.
+    """
+    body = content.body() | {"person": to.person_id, "contact": to.id} | ({"prompt": prompt} if prompt else {})
+    return Job(tx.new_id(), "mail", body, due_at or tx.now, expires_at, due_at=due_at, turn=turn)
+
+
+def notify(
+    tx: Tx,
+    content: Content,
+    contacts: Iterable[Contact],
+    *,
+    life: int = NOTICE_LIFE,
+    due_at: int = 0,
+    link_for: Callable[[Contact], Challenge | None] | None = None,
+) -> int:
+    """Writes one message down for each contact; the number of them.
+
+    Args:
+        life: ms for which it is worth sending, from `due_at` on.
+        due_at: ms; 0: now.
+        link_for: the challenge behind a contact's own link, which is issued here; None: it gets none.
+    """
+    told = [(c, link_for(c) if link_for else None) for c in contacts]
+    tx.challenges.issue([link for _, link in told if link])
+    until = (due_at or tx.now) + life
+    jobs = [as_job(tx, content, c, until, prompt=link.id if link else "", due_at=due_at) for c, link in told]
+    tx.outbox.put(jobs)
+    return len(jobs)
+
+
+def contacts_of(tx: Tx, person_id: str) -> tuple[Contact, ...]:
+    """Confirmed contacts of a person, the primary one first."""
+    return tuple(tx.people.contacts([person_id]).get(person_id, ()))
+
+
+def mailboxes_of(tx: Tx, person_id: str) -> tuple[Contact, ...]:
+    """Those of them that are mailboxes."""
+    return tuple(c for c in contacts_of(tx, person_id) if c.channel == "mail")
 
 
 def username_of(tx: Tx, person_id: str) -> str:
@@ -21,42 +75,26 @@ def username_of(tx: Tx, person_id: str) -> str:
     return next((a.username for a in accounts if not a.provider), accounts[0].username if accounts else "")
 
 
-def notify_contacts(
-    tx: Tx,
-    person_id: str,
-    letter: str,
-    facts: dict[str, object],
-    *,
-    cancels: str = "",
-    until: int = 0,
-    also: Sequence[Contact] = (),
-    more: Callable[[Contact], Mapping[str, object]] | None = None,
-) -> None:
-    """One letter to every confirmed contact of a person.
+def notify_contacts(tx: Tx, person_id: str, content: Content, *, cancels: str = "", until: int = 0) -> None:
+    """One message to every contact of a person.
 
     Args:
-        cancels: id of the case that a link in each letter cancels; empty: no such link.
+        cancels: id of the case that a link in each message cancels; empty: no such link.
         until: ms until when that link works.
-        also: contacts that are confirmed no longer, such as the one just removed.
-        more: facts of one contact's letter alone, such as a link that locks the account.
     """
-    body = {"letter": letter, "person": person_id, "username": username_of(tx, person_id), **facts}
-    contacts = [*tx.people.contacts([person_id]).get(person_id, ()), *also]
-    person = tx.people.person(person_id) if cancels else None
-    jobs, links = [], []
-    for c in contacts:
-        if cancels and c.usable_from > tx.now:
-            continue  # who planted a contact must not be able to stop the owner
-        own = more(c) if more else {}
-        if person is not None:  # a link of its own for each contact, so that the audit log knows who said stop
-            links.append(stop_link(tx, person, "notice", until, target=c.id, case_id=cancels))
-            own = {"prompt": links[-1].id}
-        jobs.append(Job(tx.new_id(), "mail", {**body, "contact": c.id, **own}, tx.now, tx.now + LIFE))
-    tx.challenges.issue(links)
-    tx.outbox.put(jobs)
+    person, contacts = tx.people.person(person_id) if cancels else None, contacts_of(tx, person_id)
+    if person is None:
+        notify(tx, content, contacts)
+        return
+
+    def link(c: Contact) -> Challenge:  # of its own for each, so that the audit log knows who canceled
+        return stop_link(tx, person, "notice", until, target=c.id, case_id=cancels)
+
+    # Whoever planted a contact must not be able to stop the owner.
+    notify(tx, content, [c for c in contacts if c.usable_from <= tx.now], link_for=link)
 
 
-def tell_asked(tx: Tx, person_id: str, what: str, case_id: str, until: int, intake: Intake) -> None:
+def notify_started(tx: Tx, person_id: str, what: str, case_id: str, until: int, intake: Intake) -> None:
     """Tells the owner at once of a recovery that gets along without a message to them (F8), with a link that stops it.
     As often as recovery mails go out at most: what strangers start must not fill mailboxes.
 
@@ -69,11 +107,6 @@ def tell_asked(tx: Tx, person_id: str, what: str, case_id: str, until: int, inta
     if count.hour > MAILS_PER_HOUR or count.day > MAILS_PER_DAY:
         tx.counters.take_back([key])  # or whoever goes on asking would keep the owner from ever hearing again
         return
-    facts: dict[str, object] = {
-        "what": what,
-        "at": tx.now,
-        "source": intake.source,
-        "device": device_words(intake.agent),
-    }
-    notify_contacts(tx, person_id, "asked", facts, cancels=case_id, until=until)
+    told = AskedMessage(username=username_of(tx, person_id), what=what, at=tx.now, **where(intake.source, intake.agent))
+    notify_contacts(tx, person_id, told, cancels=case_id, until=until)
     tx.audit.record(case_id, [Note("owner_told", {"what": what, "intake_id": intake.handle})])

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from keyback.application.ports.storage import Credential, Job, Tx
+from keyback.application.notifications.notify import contacts_of, notify
+from keyback.application.ports.messages import RotationMessage
+from keyback.application.ports.storage import Credential, Tx
 from keyback.domain.passwords.rules import DAY, Rules
 from keyback.domain.recovery.events import Note
 
 # Days before the day on which a reminder goes out. The last one is for who was never reminded: the rule was switched on
 # when the password was old already, or a person was active again after a long time.
 STEPS = (14, 7, 1, 0)
-LETTER_LIFE = DAY
 
 
 def remind(tx: Tx, rules: Rules, limit: int = 200) -> int:
-    """Mails the owners of passwords that are due soon; the number of letters. For upkeep; a call costs by what is due.
+    """Mails the owners of passwords that are due soon; the number of mails. For upkeep; a call costs by what is due.
 
-    The most urgent reminder only: whoever was missed for a week gets one letter, not three.
+    The most urgent reminder only: whoever was missed for a week gets one mail, not three.
     """
     if rules.max_age_days is None:
         return 0
@@ -36,7 +37,7 @@ def remind(tx: Tx, rules: Rules, limit: int = 200) -> int:
 
 
 def _tell(tx: Tx, found: Sequence[Credential], rules: Rules) -> int:
-    jobs: list[Job] = []
+    sent = 0
     for c in found:
         account = tx.people.account(c.account_id)
         person = tx.people.person(account.person_id) if account else None
@@ -45,17 +46,8 @@ def _tell(tx: Tx, found: Sequence[Credential], rules: Rules) -> int:
             continue
         if account.provider or due_at is None:
             continue
-        contacts = tx.people.contacts([person.id]).get(person.id, ())
-        for contact in contacts[:1]:  # the primary one: nothing happened that the others should know of
-            body = {
-                "letter": "rotation",
-                "person": person.id,
-                "contact": contact.id,
-                "username": account.username,
-                "due_at": due_at,
-            }
-            jobs.append(Job(tx.new_id(), "mail", body, tx.now, tx.now + LETTER_LIFE))
-    tx.outbox.put(jobs)
-    if jobs:
-        tx.audit.record("rotation", [Note("password_reminded", {"letters": len(jobs)})])
-    return len(jobs)
+        primary = contacts_of(tx, person.id)[:1]  # nothing happened that the others should know of
+        sent += notify(tx, RotationMessage(username=account.username, due_at=due_at), primary, life=DAY)
+    if sent:
+        tx.audit.record("rotation", [Note("password_reminded", {"letters": sent})])
+    return sent

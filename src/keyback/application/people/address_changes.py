@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
 from keyback.application.notifications import account_changes
 from keyback.application.notifications.account_changes import masked, notify_account_change, trusted
-from keyback.application.notifications.notify import username_of
+from keyback.application.notifications.notify import NOTICE_LIFE, as_job, username_of
 from keyback.application.notifications.stop_link import stop_link
 from keyback.application.origin import Origin
+from keyback.application.ports.messages import AccountChangedMessage, MovingMessage
 from keyback.application.ports.storage import Job, Tx
 from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.people.addresses import AddressChange
@@ -23,7 +25,6 @@ from keyback.domain.recovery.events import Note
 from keyback.domain.tokens import token_digest
 
 METHOD: Final = "address"  # of the challenges behind these links; their `handle` is the contact that was told
-LETTER: Final = "moving"
 RECORDS: Final = Origin("", "")  # nobody's browser: the company's records
 
 _SAID: Final = {
@@ -68,7 +69,7 @@ def notify_address_changes(tx: Tx, changes: Sequence[AddressChange]) -> None:
         for reader in readers.values():
             link = _link(tx, person, c.new, reader, what)
             links += [link] if link else []
-            jobs.append(_letter(tx, person, accounts.get(person.id, ()), c, what, reader, link))
+            jobs.append(_message(tx, person, accounts.get(person.id, ()), c, what, reader, link))
     tx.challenges.issue(links)
     tx.outbox.put(jobs)
 
@@ -88,7 +89,7 @@ def _waits(what: str) -> bool:
     return what in ("mail_moving", "backup_moving")
 
 
-def _letter(
+def _message(
     tx: Tx,
     person: Person,
     accounts: Sequence[Account],
@@ -99,20 +100,10 @@ def _letter(
 ) -> Job:
     own = [a.username for a in accounts if not a.provider] or [a.username for a in accounts]
     # Texts for phones have one form for all that changes; without a link there is nothing to refuse by.
-    letter = LETTER if _waits(what) and link is not None and reader.channel == "mail" else account_changes.LETTER
-    body = {
-        "letter": letter,
-        "person": person.id,
-        "contact": reader.id,
-        "username": own[0] if own else "",
-        "what": what,
-        "at": tx.now,
-        "until": c.new.usable_from,
-        "detail": masked(c.new),
-        "source": "",
-        "device": "",
-    } | ({"prompt": link.id} if link else {})
-    return Job(tx.new_id(), "mail", body, tx.now, tx.now + account_changes.LETTER_LIFE)
+    refusable_here = _waits(what) and link is not None and reader.channel == "mail"
+    make = partial(MovingMessage, until=c.new.usable_from) if refusable_here else AccountChangedMessage
+    told = make(username=own[0] if own else "", what=what, at=tx.now, detail=masked(c.new), **RECORDS.where)
+    return as_job(tx, told, reader, tx.now + NOTICE_LIFE, prompt=link.id if link else "")
 
 
 # ── refusing ────────────────────────────────────────────────────────────────

@@ -13,6 +13,7 @@ from keyback.domain.people.factor import Factor, SavedCode
 from keyback.domain.people.person import Contact, Person
 from keyback.domain.policy.rules import ProofClass
 from keyback.domain.secret import Secret
+from keyback.locale import N_ as N_
 from keyback.locale import gettext_of
 
 
@@ -134,11 +135,6 @@ class About:
     def say(self, locale: str, text: str) -> str:
         """One of the texts in `locale`."""
         return gettext_of(self.folder, locale, text)
-
-
-def N_(text: str) -> str:
-    """Marks a text that is looked up later."""
-    return text
 
 
 class Proof(Protocol):

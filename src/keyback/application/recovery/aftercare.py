@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import Literal, get_args
 
 from keyback.application.enrolment.recently_added import recent
-from keyback.application.notifications.notify import username_of
-from keyback.application.ports.storage import Job, Tx
+from keyback.application.notifications.notify import mailboxes_of, notify, username_of
+from keyback.application.ports.messages import ReminderMessage
+from keyback.application.ports.storage import Tx
 from keyback.application.signin import step_up
 from keyback.domain.recovery.events import Note
 from keyback.domain.units import HOUR
@@ -50,16 +51,6 @@ def tick(tx: Tx, person_id: str, step: str) -> None:
 
 def remind_later(tx: Tx, person_id: str) -> None:
     """One mail in three days to the primary mailbox; nothing is sent if nothing is left by then."""
-    mails = [c for c in tx.people.contacts([person_id]).get(person_id, ()) if c.channel == "mail"]
-    if not mails:
-        return
-    body = {
-        "letter": "reminder",
-        "person": person_id,
-        "contact": mails[0].id,
-        "username": username_of(tx, person_id),
-        "what": "aftercare",
-        "path": "/account/after",
-    }
-    due = tx.now + REMIND_AFTER
-    tx.outbox.put([Job(tx.new_id(), "mail", body, due, due + REMIND_AFTER, due_at=due)])  # dated when it goes out
+    told = ReminderMessage(username=username_of(tx, person_id), what="aftercare", path="/account/after")
+    due_at = tx.now + REMIND_AFTER
+    notify(tx, told, mailboxes_of(tx, person_id)[:1], life=REMIND_AFTER, due_at=due_at)  # dated when it goes out

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 
 import structlog
 
 from keyback.application.leases import BatchLease, Stopping, steady_clock, write_when_up
-from keyback.application.notifications.account_changes import link_of
-from keyback.application.notifications.notify import notify_contacts
+from keyback.application.notifications.account_changes import lock_link
+from keyback.application.notifications.notify import contacts_of, notify, username_of
 from keyback.application.ports.connectors import Connector, Outcome, Plan, Step
+from keyback.application.ports.messages import ChangedMessage
 from keyback.application.ports.storage import Database, Job, StorageDown, Tx
 from keyback.application.recovery import aftercare
 from keyback.application.recovery.new_password import PURPOSE
@@ -146,12 +146,17 @@ def _finish(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) ->
         tx.sessions.end_all(case.person_id)
     if case.settled:
         accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}
-        systems = [[accounts[r.account_id].system, r.result] for r in case.results if r.account_id in accounts]
-        where = {k: str(job.body.get(k, "")) for k in ("source", "device")}
-        facts = {"at": tx.now, "systems": systems, "case": case.id, **where}
+        told = ChangedMessage(
+            username=username_of(tx, case.person_id),
+            at=tx.now,
+            systems=tuple((accounts[r.account_id].system, r.result) for r in case.results if r.account_id in accounts),
+            case=case.id,
+            source=str(job.body.get("source", "")),
+            device=str(job.body.get("device", "")),
+        )
         person = tx.people.person(case.person_id)
-        more = partial(link_of, tx, person) if person else None
-        notify_contacts(tx, case.person_id, "changed", facts, more=more)
+        contacts = contacts_of(tx, case.person_id)
+        notify(tx, told, contacts, link_for=lambda c: lock_link(tx, person, c) if person else None)
         aftercare.remind_later(tx, case.person_id)
     return result
 

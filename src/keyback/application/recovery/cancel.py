@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Literal
 
-from keyback.application.notifications.notify import notify_contacts
+from keyback.application.notifications.notify import notify_contacts, username_of
+from keyback.application.ports.messages import StoppedMessage
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery.mailed_link import LinkView, lock_rows, stop_view_of, view_of
 from keyback.domain import tokens
@@ -64,7 +65,7 @@ def stop_by_owner(tx: Tx, token: str, held: Collection[str] = ()) -> LinkView:
         return view
     tx.challenges.end_where("stopped", handle=c.handle, person_id=c.person_id, method=EMAIL_LINK)
     tx.audit.record(c.case_id, [Note("request_stopped", {"intake_id": c.handle, "by": "owner"})])
-    notify_contacts(tx, c.person_id, "stopped", {"at": tx.now, "by": "owner"})
+    _notify(tx, c.person_id, "owner")
     return view
 
 
@@ -80,4 +81,8 @@ def cancel(tx: Tx, case_id: str, by: Literal["owner", "operator"], reason: str =
     tx.people.lock(case.person_id)
     tx.cases.act(case, dc.decide(case, dc.Cancel(by, reason), tx.now))
     tx.challenges.end_where("stopped", case_id=case.id)
-    notify_contacts(tx, case.person_id, "stopped", {"at": tx.now, "by": by})
+    _notify(tx, case.person_id, by)
+
+
+def _notify(tx: Tx, person_id: str, by: Literal["owner", "operator"]) -> None:
+    notify_contacts(tx, person_id, StoppedMessage(username=username_of(tx, person_id), at=tx.now, by=by))

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from keyback.application import known_devices
 from keyback.application.enrolment.tier import tier_of
-from keyback.application.notifications.notify import notify_contacts, tell_asked
-from keyback.application.origin import Origin, device_words
+from keyback.application.notifications.notify import notify_contacts, notify_started, username_of
+from keyback.application.origin import Origin, where
+from keyback.application.ports.messages import HoldMessage
 from keyback.application.ports.storage import Intake, Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import age_of
@@ -77,7 +78,7 @@ def add(
         if isinstance(e, ev.HoldStarted):
             _tell_hold(tx, case, e.until, intake, over=False)
         if isinstance(e, ev.ProofAccepted) and not e.sufficient and kind in SILENT:
-            tell_asked(tx, person.id, "part_shown", case.id, case.expires_at, intake)
+            notify_started(tx, person.id, "part_shown", case.id, case.expires_at, intake)
     return case
 
 
@@ -98,14 +99,14 @@ def release(tx: Tx, limit: int = 500) -> int:
 
 
 def _tell_hold(tx: Tx, case: Case, until: int, intake: Intake, *, over: bool) -> None:
-    facts: dict[str, object] = {
-        "at": intake.asked_at,
-        "until": until,
-        "source": intake.source,
-        "device": device_words(intake.agent),
-        "over": over,
-    }
-    notify_contacts(tx, case.person_id, "hold", facts, cancels=case.id, until=until + dc.AFTER_HOLD)
+    told = HoldMessage(
+        username=username_of(tx, case.person_id),
+        at=intake.asked_at,
+        until=until,
+        over=over,
+        **where(intake.source, intake.agent),
+    )
+    notify_contacts(tx, case.person_id, told, cancels=case.id, until=until + dc.AFTER_HOLD)
 
 
 def risk_of(tx: Tx, person_id: str, origin: Origin, policy: Policy) -> Risk:

@@ -10,10 +10,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from keyback.application.challenges.issue import draft
-from keyback.application.notifications.notify import tell_asked, username_of
-from keyback.application.origin import device_words
+from keyback.application.notifications.notify import as_job, notify_started, username_of
+from keyback.application.origin import device_words, where
+from keyback.application.ports.messages import (
+    CodeMessage,
+    ConfirmationMessage,
+    Content,
+    ImCodeMessage,
+    MailCodeMessage,
+    SmsCodeMessage,
+)
 from keyback.application.ports.proofs import Enrolments, Proof, Target
-from keyback.application.ports.storage import Intake, Job, Match, Tx
+from keyback.application.ports.storage import Intake, Match, Tx
 from keyback.application.recovery.methods import holder_of, is_shown, may_ask, nonce_for
 from keyback.application.recovery.resolve import join
 from keyback.application.throttling.fairness import behind
@@ -22,11 +30,11 @@ from keyback.domain.challenges.challenge import EMAIL_LINK, RECOVERY_CONTACT, Ch
 from keyback.domain.errors import Refusal
 from keyback.domain.policy.rules import Policy
 from keyback.domain.recovery import case as dc
-from keyback.domain.throttling.sms_quota import Asker
+from keyback.domain.throttling.sms_quota import AskedBy
 
 MAX_PEOPLE = 4  # as for the mailed link: more is a mailing list
 LIMIT = 500
-LETTERS = {"mail": "mail_code", "sms": "sms_code", "im": "im_code"}
+CODES: Mapping[str, type[CodeMessage]] = {"mail": MailCodeMessage, "sms": SmsCodeMessage, "im": ImCodeMessage}
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +104,7 @@ def _asks(tx: Tx, intake: Intake, holder: Enrolments, target: Target) -> Ask | N
     contact = next((c for c in holder.contacts if c.id == target.id), None)
     if contact is None:
         return None
-    asker: Asker = "stranger"
+    asker: AskedBy = "stranger"
     if intake.device and (intake.device, holder.person.id) in tx.devices.pairs([intake.device]):
         asker = "known"
     case = tx.cases.get(intake.case_id) if intake.case_id else None
@@ -147,24 +155,19 @@ def _put(tx: Tx, w: _Request, quota: MailQuota | None) -> None:
         case = tx.cases.act(case, happened)
         tx.challenges.issue([new])
         if proof.kind == "contact":
-            tell_asked(tx, match.person.id, "helper_asked", case.id, new.expires_at, intake)
+            notify_started(tx, match.person.id, "helper_asked", case.id, new.expires_at, intake)
         if w.ask is not None:
-            _send(tx, new, intake, proof, match.person.name, w.ask.asker)
+            _send(tx, new, intake, proof, match.person.name, w.ask)
 
 
-def _send(tx: Tx, new: Challenge, intake: Intake, proof: Proof, person_name: str, asker: Asker) -> None:
-    body = {
-        "asker": asker,
-        "letter": "vouch" if proof.name == RECOVERY_CONTACT else LETTERS[proof.carrier],
-        "person": new.person_id,
-        "contact": new.target,
-        "prompt": new.id,
-        "purpose": "recovery",
-        "username": username_of(tx, new.person_id),
-        "person_name": person_name,
-        "asked_at": intake.asked_at,
-        "source": intake.source,
-        "device": device_words(intake.agent),
-    }
-    turn = behind(intake.asked_at, intake.turn, tx.now) if asker == "stranger" else tx.now
-    tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, new.expires_at, turn=turn)])
+def _send(tx: Tx, new: Challenge, intake: Intake, proof: Proof, person_name: str, ask: Ask) -> None:
+    asker = ask.asker
+    since, seen = intake.asked_at, where(intake.source, intake.agent)
+    content: Content
+    if proof.name == RECOVERY_CONTACT:
+        content = ConfirmationMessage(asker=asker, person_name=person_name, asked_at=since, **seen)
+    else:
+        kind, username = CODES[proof.carrier], username_of(tx, new.person_id)
+        content = kind(asker=asker, username=username, asked_at=since, **seen)
+    turn = behind(since, intake.turn, tx.now) if asker == "stranger" else tx.now
+    tx.outbox.put([as_job(tx, content, ask.contact, new.expires_at, prompt=new.id, turn=turn)])

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from keyback.application.challenges.issue import issue
-from keyback.application.notifications.notify import username_of
-from keyback.application.ports.storage import Job, Tx
+from keyback.application.notifications.notify import as_job, username_of
+from keyback.application.origin import where
+from keyback.application.ports.messages import MailCodeMessage
+from keyback.application.ports.storage import Tx
 from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.remedy import OpenRecovery, close_case, open_recovery
 from keyback.application.showing import Fits, anything
@@ -47,19 +49,14 @@ def start_mailbox(tx: Tx, handle: str, address: str, here: Here) -> str:
         raise Refusal("known")
     tx.challenges.end_where("replaced", person_id=o.person.id, method="new_mailbox")
     asked = issue(tx, o.person, "enrol", "new_mailbox", SHORT_LIFE, handle=handle, case_id=o.case.id, target=contact.id)
-    body = {
-        "letter": "mail_code",
-        "asker": "proven",
-        "person": o.person.id,
-        "contact": contact.id,
-        "prompt": asked.id,
-        "username": username_of(tx, o.person.id),
-        "asked_at": tx.now,
-        "source": here.origin.source[:45],
-        "device": "",
-    }
     if allowed == "yes":
-        tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, asked.expires_at)])
+        code = MailCodeMessage(
+            asker="proven",
+            username=username_of(tx, o.person.id),
+            asked_at=tx.now,
+            **where(here.origin.source, ""),
+        )
+        tx.outbox.put([as_job(tx, code, contact, asked.expires_at, prompt=asked.id)])
     return asked.id
 
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from keyback.application.challenges.issue import draft
-from keyback.application.origin import device_words
+from keyback.application.notifications.notify import as_job
+from keyback.application.origin import where
+from keyback.application.ports.messages import By, Content, ElsewhereMessage, LoginsMessage, RecoveryMessage
 from keyback.application.ports.storage import Intake, Job, Match, Tx
 from keyback.application.throttling.fairness import behind
 from keyback.application.throttling.mail_quota import NO_LIMIT, Ask, InstallationQuota, MailQuota, Reason
@@ -22,7 +23,7 @@ from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case, State
 from keyback.domain.recovery.events import CaseEvent, Note
-from keyback.domain.throttling.sms_quota import Asker
+from keyback.domain.throttling.sms_quota import AskedBy
 from keyback.domain.units import HOUR
 
 MAX_PEOPLE = 4  # behind one identifier; more is a mailing list, and nobody is told
@@ -49,7 +50,12 @@ class _Request:
     match: Match
     accounts: tuple[Account, ...]
     contact: Contact
-    asker: Asker = "stranger"
+    asker: AskedBy = "stranger"
+
+    @property
+    def by(self) -> By:
+        """Who asked, when and from where."""
+        return By(asker=self.asker, asked_at=self.intake.asked_at, **where(self.intake.source, self.intake.agent))
 
     def ask(self, *, plain: bool) -> Ask:
         person_id = self.match.person.id
@@ -115,7 +121,8 @@ def _letters(
     for w in elsewhere:
         if quota.allows(asks[id(w)]):
             a = w.accounts[0]
-            jobs.append(_mail(tx, "elsewhere", w, {"username": a.username, "provider": a.provider}, 24 * HOUR))
+            content = ElsewhereMessage(username=a.username, provider=a.provider, **w.by)
+            jobs.append(_mail(tx, w, content, 24 * HOUR))
     cases = _Cases(tx, wishes)
     new: list[Challenge] = []
     older: list[tuple[str, str]] = []
@@ -127,20 +134,20 @@ def _letters(
             cases.act(c, dc.WithholdMail(w.intake.handle))
         elif w.intake.journey == "username":
             cases.act(c, dc.SendLogins(w.intake.handle, w.contact.id))
-            logins = [[a.system, a.username] for a in w.accounts]
-            jobs.append(_mail(tx, "logins", w, {"logins": logins}, 24 * HOUR))
+            logins = tuple((a.system, a.username) for a in w.accounts)
+            jobs.append(_mail(tx, w, LoginsMessage(logins=logins, **w.by), 24 * HOUR))
         else:
             challenge = draft(
                 tx, w.match.person, "recovery", EMAIL_LINK, LINK_LIFE, target=w.contact.id, handle=w.intake.handle,
                 case_id=c.id,
             )  # fmt: skip
-            origin = {"source": w.intake.source, "device": device_words(w.intake.agent)}
-            cases.act(c, dc.SendChallenge(challenge.id, w.intake.handle, w.contact.id, **origin))
+            seen = where(w.intake.source, w.intake.agent)
+            cases.act(c, dc.SendChallenge(challenge.id, w.intake.handle, w.contact.id, **seen))
             new.append(challenge)
             if w.intake.sends > 1:  # it voids the older one of its own request, and nobody else's (ADR 18)
                 older.append((w.intake.handle, w.match.person.id))
-            facts = {"username": w.accounts[0].username, "challenge": challenge.id, "case": c.id}
-            jobs.append(_mail(tx, "recovery", w, facts, LINK_LIFE))
+            mail = RecoveryMessage(username=w.accounts[0].username, challenge=challenge.id, case=c.id, **w.by)
+            jobs.append(_mail(tx, w, mail, LINK_LIFE))
     cases.save()
     for handle, person_id in older:
         tx.challenges.end_where("replaced", handle=handle, person_id=person_id, method=EMAIL_LINK)
@@ -157,19 +164,9 @@ def _turned_down(tx: Tx, w: _Request) -> bool:
     return any(c.ended == "wrong_number" or (c.ended == "stopped" and c.person_id == mine) for c in mailed)
 
 
-def _mail(tx: Tx, kind: str, w: _Request, facts: dict[str, Any], life: int) -> Job:
-    body = {
-        "letter": kind,
-        "asker": w.asker,
-        "contact": w.contact.id,
-        "person": w.match.person.id,
-        "asked_at": w.intake.asked_at,
-        "source": w.intake.source,
-        "device": device_words(w.intake.agent),
-        **facts,
-    }
+def _mail(tx: Tx, w: _Request, content: Content, life: int) -> Job:
     turn = behind(w.intake.asked_at, w.intake.turn, tx.now) if w.asker == "stranger" else tx.now
-    return Job(tx.new_id(), "mail", body, tx.now, tx.now + life, turn=turn)
+    return as_job(tx, content, w.contact, tx.now + life, turn=turn)
 
 
 def join(tx: Tx, intake: Intake, match: Match) -> Case | None:

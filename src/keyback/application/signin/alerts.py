@@ -1,6 +1,6 @@
 """Telling people of sign-ins that may not be theirs (OWASP ASVS 5.0 6.3.5).
 
-A letter goes to each of their mailboxes when somebody signed in from a browser and a network that are new to them; when
+A mail goes to each of their mailboxes when somebody signed in from a browser and a network that are new to them; when
 somebody gave the right password there and went no further than the second step; and once a day at most when wrong
 passwords pile up. The last is looked for by upkeep, never by a request: guessing a name that nobody has takes as long.
 """
@@ -8,18 +8,20 @@ passwords pile up. The last is looked for by upkeep, never by a request: guessin
 from __future__ import annotations
 
 from keyback.application import known_devices
-from keyback.application.notifications.account_changes import LETTER_LIFE, link_of
+from keyback.application.notifications.account_changes import lock_link
+from keyback.application.notifications.notify import mailboxes_of, notify
 from keyback.application.origin import Origin
 from keyback.application.ports.enrolment_storage import Failure
-from keyback.application.ports.storage import Job, Tx
+from keyback.application.ports.messages import SignedInMessage, TriesMessage
+from keyback.application.ports.storage import Tx
 from keyback.application.throttling import password_attempts
 from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.people.person import Account, Person
 from keyback.domain.recovery.events import Note
 from keyback.domain.throttling.password_attempts import BUDGET, FREE_ATTEMPTS, WINDOW
 
-SIGNED_IN, HALF_WAY, TRIES = "new_sign_in", "half_way", "tries"
-MAX_A_DAY = 5  # letters of each kind about sign-ins from new places, whoever makes them
+SIGNED_IN, HALF_WAY = "new_sign_in", "half_way"
+MAX_A_DAY = 5  # messages of each kind about sign-ins from new places, whoever makes them
 NAMES = "pw/"
 TOLD, MAX_TOLD = "alarm/told", 50  # people who are told of wrong passwords in an hour; beyond it is an attack on all
 
@@ -35,7 +37,7 @@ def signed_in(tx: Tx, account: Account, person: Person, origin: Origin) -> None:
 
 
 def notify_password_only(tx: Tx, account: Account, person: Person, origin: Origin, waits: Challenge) -> None:
-    """Plans a letter for the time when a sign-in's second step can no longer be taken; dropped if it was (`taken`).
+    """Plans a mail for the time when a sign-in's second step can no longer be taken; dropped if it was (`taken`).
 
     Args:
         waits: the sign-in.
@@ -74,24 +76,16 @@ def _tell(tx: Tx, account: Account, person: Person, what: str, origin: Origin, w
     if tx.counters.add([count])[count].day > MAX_A_DAY:
         tx.counters.take_back([count])  # what is not sent counts for nothing
         return
-    at = waits.expires_at if waits else tx.now
-    body = {
-        "letter": "signed_in",
-        "person": person.id,
-        "username": account.username,
-        "what": what,
-        "at": tx.now,
-        "detail": "",
-        "source": origin.source[:45],
-        "device": origin.agent,
-        **({"sign_in": waits.id} if waits else {}),
-    }
-    jobs = []
-    for c in tx.people.contacts([person.id]).get(person.id, ()):
-        if c.channel == "mail":
-            more = link_of(tx, person, c)
-            jobs.append(Job(tx.new_id(), "mail", {**body, "contact": c.id, **more}, at, at + LETTER_LIFE, due_at=at))
-    tx.outbox.put(jobs)
+    told = SignedInMessage(
+        username=account.username,
+        what=what,
+        at=tx.now,
+        detail="",
+        sign_in=waits.id if waits else "",
+        **origin.where,
+    )
+    due_at = waits.expires_at if waits else 0
+    notify(tx, told, mailboxes_of(tx, person.id), due_at=due_at, link_for=lambda c: lock_link(tx, person, c))
 
 
 # ── wrong ones ──────────────────────────────────────────────────────────────
@@ -106,12 +100,12 @@ def look(tx: Tx, since: int, after: str = "", limit: int = 200) -> tuple[int, st
         after: the name to go on behind.
 
     Returns:
-        The number of letters, and where to go on; empty at the end.
+        The number of mails, and where to go on; empty at the end.
     """
     names = tx.failures.touched(NAMES, since, after, limit)
     accounts = {name: tx.people.account(name.removeprefix(NAMES)) for name in names}
-    letters = sum(_look_at(tx, name, a) for name, a in accounts.items() if a is not None)
-    return letters, names[-1] if len(names) == limit else ""
+    mails = sum(_look_at(tx, name, a) for name, a in accounts.items() if a is not None)
+    return mails, names[-1] if len(names) == limit else ""
 
 
 def _look_at(tx: Tx, name: str, account: Account) -> int:
@@ -130,20 +124,17 @@ def _look_at(tx: Tx, name: str, account: Account) -> int:
     if tx.counters.add([told])[told].day > 1:
         return 0
     last = max(foreign, key=lambda f: f.last_at)
-    body = {
-        "letter": TRIES,
-        "person": person.id,
-        "username": account.username,
-        "off": bool(off),
-        "at": last.last_at,
-        "source": last.source,
-        "device": last.device,
-        "path": "/account",
-    }
-    mails = [c for c in tx.people.contacts([person.id]).get(person.id, ()) if c.channel == "mail"]
-    tx.outbox.put([Job(tx.new_id(), "mail", {**body, "contact": c.id}, tx.now, tx.now + LETTER_LIFE) for c in mails])
+    tries = TriesMessage(
+        username=account.username,
+        off=bool(off),
+        at=last.last_at,
+        source=last.source,
+        device=last.device,
+        path="/account",
+    )
+    sent = notify(tx, tries, mailboxes_of(tx, person.id))
     tx.audit.record(person.id, [Note("tries_told", {"account": account.id, "different": len(foreign)})])
-    return len(mails)
+    return sent
 
 
 def _over_threshold(foreign: list[Failure]) -> bool:

@@ -301,4 +301,4 @@ def _again_in(tx: Tx, session: Session, phc: str | None) -> Literal["", "wrong"]
 def _tell_few(tx: Tx, person: Person, right: PendingChallenge) -> None:
     left = sum(c.used_at is None for c in tx.factors.codes([right.challenge.target]))
     if left <= FEW:
-        send_notice(tx, person.id, "codes_low", {"detail": str(left)})
+        send_notice(tx, person.id, "codes_low", detail=str(left))

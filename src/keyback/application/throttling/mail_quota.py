@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from keyback.application.origin import networks_of
-from keyback.application.ports.channels import MessageKind
+from keyback.application.ports.messages import CONTENTS, MessageKind, RequestedContent
 from keyback.application.ports.storage import Count, Tx
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.people.person import Contact
@@ -41,7 +41,7 @@ from keyback.domain.throttling.limits import (
     PLAIN_PER_DAY,
     PLAIN_PER_HOUR,
 )
-from keyback.domain.throttling.sms_quota import Asker
+from keyback.domain.throttling.sms_quota import AskedBy, Asker
 
 LIMITS: Mapping[str, tuple[int, int]] = {
     "mail": (MAILS_PER_HOUR, MAILS_PER_DAY),
@@ -59,24 +59,7 @@ SHARE = 20  # one network alone uses up half of `mail/all` at most; then a twent
 # Every kind of message: `asked` was asked for by somebody and is counted before it is written down; `notice` tells of
 # something that only its owner, or an operator, can make happen, or is bounded where it is written.
 QUOTA_OF: Mapping[MessageKind, Literal["asked", "notice"]] = {
-    MessageKind.RECOVERY: "asked",
-    MessageKind.LOGINS: "asked",
-    MessageKind.ELSEWHERE: "asked",
-    MessageKind.MAIL_CODE: "asked",
-    MessageKind.SMS_CODE: "asked",
-    MessageKind.IM_CODE: "asked",
-    MessageKind.VOUCH: "asked",
-    MessageKind.INVITED: "asked",
-    MessageKind.CHANGED: "notice",
-    MessageKind.HOLD: "notice",
-    MessageKind.ASKED: "notice",  # as many as recovery mails at most (`notify.tell_asked`)
-    MessageKind.STOPPED: "notice",
-    MessageKind.ROTATION: "notice",
-    MessageKind.MOVING: "notice",
-    MessageKind.ACCOUNT_CHANGED: "notice",
-    MessageKind.SIGNED_IN: "notice",  # at most `alerts.MAX_A_DAY` of a kind
-    MessageKind.TRIES: "notice",  # at most one a day
-    MessageKind.REMINDER: "notice",
+    kind: "asked" if issubclass(content, RequestedContent) else "notice" for kind, content in CONTENTS.items()
 }
 Reason = Literal["person", "address", "installation"]
 
@@ -122,7 +105,7 @@ class Ask:
 
     person_id: str
     contact: Contact
-    asker: Asker = "stranger"
+    asker: AskedBy = "stranger"
     plain: bool = False
     code: bool = False
     fetched: bool = False

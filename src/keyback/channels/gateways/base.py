@@ -15,8 +15,9 @@ from typing import Literal, Protocol
 import structlog
 from pydantic import Field
 
-from keyback.application.ports.channels import LEASE_OVER, BadMessage, Message, Receipt
+from keyback.application.ports.channels import LEASE_OVER, Message, Receipt
 from keyback.application.ports.connectors import Unavailable
+from keyback.application.ports.messages import BadMessage
 from keyback.channels.gateways.texts import PhoneTexts, ShortMessage
 from keyback.outbound.http import HttpOptions, MaybeDone, vendor_text
 

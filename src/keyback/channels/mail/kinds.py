@@ -1,36 +1,13 @@
-"""What each kind of mail is made of, and its English words; the translations hang on them.
-
-Facts by kind (`Secret` where named so, instants in ms):
-    recovery   username, link: Secret, code: Secret (8 digits), stop_link: Secret, asked_at, source, device,
-               link_expires_at, code_expires_at
-    logins     logins: ((system title, user name), …), asked_at, source, device, sign_in_url
-    elsewhere  username, provider, asked_at, source, device
-    changed    username, at, systems: ((system title, state), …), source, device, help_url, stop_link:
-               Secret, or absent where the reader cannot lock the account
-    hold       username, at, until, stop_link: Secret, source, device, over: whether the wait is over
-    asked      username, at, what: a key of ASKED_FOR, stop_link: Secret, source, device
-    stopped    username, at, by: owner | operator
-    rotation   username, due_at
-    mail_code  username, code: Secret (6 digits), expires_at, purpose: recovery | enrol | step_up | sign_in, asked_at,
-               source, device
-    vouch      person_name, link: Secret, expires_at, asked_at, source, device
-    account_changed  username, what: a key of CHANGES, detail, at, source, device, account_url, stop_link: Secret, or
-               absent where the reader cannot stop anything
-    moving     username, what: a key of CHANGES, detail, at, until, stop_link: Secret
-    invited    person_name, link: Secret, expires_at, asked_at, source, device
-    signed_in  as account_changed, with what: a key of SIGN_INS
-    tries      username, at, off: whether unknown browsers get in no more, source, device, account_url
-    reminder   username, what: a key of REMINDERS, account_url
-"""
+"""What each kind of mail has places for, and its English words; the translations hang on them."""
 
 from __future__ import annotations
 
-from keyback.application.ports.channels import MessageKind
+from keyback.application.ports.messages import MessageKind
 
 ASKED = ("when", "source", "device")
 PLACES = {
     MessageKind.RECOVERY: ("username", "link", "code", "stop_link", "link_until", "code_until", *ASKED),
-    MessageKind.LOGINS: ("rows", "sign_in_url", *ASKED),
+    MessageKind.LOGINS: ("rows", *ASKED),
     MessageKind.ELSEWHERE: ("username", "provider", *ASKED),
     MessageKind.CHANGED: ("username", "rows", "stop", *ASKED),
     MessageKind.HOLD: ("username", "how", "until", "stop_link", *ASKED),

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from time import gmtime
 
-from keyback.application.ports.channels import BadMessage
+from keyback.application.ports.messages import BadMessage
 from keyback.domain.characters import is_shown
 from keyback.domain.errors import BadInput
 from keyback.domain.people.mail_address import read_mail_address

@@ -19,8 +19,10 @@ from typing import Literal
 
 import structlog
 
-from keyback.application.ports.channels import LEASE_OVER, BadMessage, Message, Receipt
-from keyback.channels.mail.composer import LOOPBACK, ComposedMail, MailComposer
+from keyback.application.ports.channels import LEASE_OVER, Message, Receipt
+from keyback.application.ports.messages import BadMessage
+from keyback.channels.composer import LOOPBACK
+from keyback.channels.mail.composer import ComposedMail, MailComposer
 from keyback.channels.mail.smtp_connect import connect
 from keyback.channels.mail.smtp_replies import Down, after_content, clean, fault_of, refused, why
 from keyback.channels.mail.smtp_session import greet, host_name, own_name, sign_in

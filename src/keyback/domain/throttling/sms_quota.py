@@ -18,6 +18,7 @@ from keyback.domain.people.phone import country_of, reaches, small_country_of
 Withheld = Literal["prefix_not_allowed", "prefix_spent", "person_spent", "number_spent"]
 # Who had a message sent: anybody; a browser that its person signed in with; whoever has shown something of theirs, by a
 # session or in a recovery; or nobody, as it tells of something that happened.
+AskedBy = Literal["stranger", "known", "proven"]  # whoever had a message sent
 Asker = Literal["stranger", "known", "proven", "notice"]
 KEYS: Mapping[Asker, str] = {"stranger": "sms", "known": "sms/known", "proven": "sms/proven", "notice": "sms/notice"}
 

@@ -1,0 +1,322 @@
+"""What messages say: one dataclass a kind. Application code writes them down, channels make texts of them (ADR 37).
+
+A row of the outbox holds the fields of one as JSON, under these very names, beside `letter` (the kind), `person`,
+`contact` and `prompt`: a version before or after this one reads it too, so no name changes without a migration. Fields
+that are `made` are in no row: links and codes are derived when the message is sent. Instants are ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, Self, TypedDict, dataclass_transform, get_origin, get_type_hints
+
+from keyback.domain.secret import Secret
+from keyback.domain.throttling.sms_quota import AskedBy
+
+Pairs = tuple[tuple[str, str], ...]
+
+
+class BadMessage(ValueError):
+    """A message that can never be sent as it is. The text names the field, never its value."""
+
+
+class MessageKind(StrEnum):
+    """What a message is about; every channel has a text for each kind that it carries."""
+
+    RECOVERY = "recovery"
+    LOGINS = "logins"
+    ELSEWHERE = "elsewhere"
+    CHANGED = "changed"
+    HOLD = "hold"
+    STOPPED = "stopped"
+    ROTATION = "rotation"
+    MAIL_CODE = "mail_code"
+    VOUCH = "vouch"
+    SMS_CODE = "sms_code"
+    IM_CODE = "im_code"
+    ACCOUNT_CHANGED = "account_changed"
+    ASKED = "asked"
+    MOVING = "moving"
+    INVITED = "invited"
+    SIGNED_IN = "signed_in"
+    TRIES = "tries"
+    REMINDER = "reminder"
+
+
+class Where(TypedDict):
+    """Where something was done from: a network address and what the browser is, empty where nobody did it."""
+
+    source: str
+    device: str
+
+
+class By(Where):
+    """Who had it sent, and when (ms)."""
+
+    asker: AskedBy
+    asked_at: int
+
+
+MADE = MappingProxyType({"made": True})  # of a field that is filled in when the message is sent
+
+
+# ── what several have ───────────────────────────────────────────────────────
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(field,))
+class Content:
+    """What one message says. Every class below is a frozen dataclass whose fields are named.
+
+    Raises:
+        BadMessage: a field is of another type than it says.
+    """
+
+    kind: ClassVar[MessageKind]
+    _types: ClassVar[Mapping[str, Any]]
+    _stored: ClassVar[Mapping[str, Any]]  # with their defaults
+
+    def __init_subclass__(cls) -> None:
+        dataclass(frozen=True, kw_only=True)(cls)
+        hints = get_type_hints(cls)
+        own = [f for f in fields(cls) if not f.metadata]  # type: ignore[arg-type]
+        cls._stored = {f.name: f.default for f in own}
+        cls._types = {f.name: _class_of(hints[f.name]) for f in fields(cls)}  # type: ignore[arg-type]
+
+    def __post_init__(self) -> None:
+        for name, expected in self._types.items():
+            if not isinstance(getattr(self, name), expected):
+                raise BadMessage(f"{name} of the {self.kind} message is missing or of another type")
+
+    def body(self) -> dict[str, Any]:
+        """What a row of the outbox holds of it; a field that is at its default is left out."""
+        stored = {name: getattr(self, name) for name, default in self._stored.items()}
+        return {"letter": self.kind.value, **{k: v for k, v in stored.items() if v != self._stored[k]}}
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        """What `body` gave, of this version or another.
+
+        Raises:
+            TypeError, ValueError: a field is missing or of another type.
+        """
+        given = {name: body[name] for name in cls._stored if name in body}
+        return cls(**{k: tuple(map(tuple, v)) if isinstance(v, list) else v for k, v in given.items()})
+
+
+def _class_of(hint: Any) -> Any:
+    """What a field with this hint has to be an instance of."""
+    origin = get_origin(hint)
+    return str if origin is Literal else tuple if origin is tuple else hint
+
+
+class AccountContent(Content):
+    """About one account. `username`: untrusted text, as are names, labels and `device` below."""
+
+    username: str
+
+
+class LocatedContent(Content):
+    """With where it was done from (`Where`)."""
+
+    source: str
+    device: str
+
+    @property
+    def when(self) -> int:
+        raise NotImplementedError
+
+
+class RequestedContent(LocatedContent):
+    """Somebody had it sent, and is counted: `asker` says who."""
+
+    asker: AskedBy
+    asked_at: int
+
+    @property
+    def when(self) -> int:
+        return self.asked_at
+
+    @classmethod
+    def read(cls, body: Mapping[str, Any]) -> Self:
+        return super().read({"asker": "stranger", **body})
+
+
+class NoticeContent(LocatedContent):
+    """Told to those whom it concerns; nobody asked for the message."""
+
+    at: int
+
+    @property
+    def when(self) -> int:
+        return self.at
+
+
+# ── asked for ───────────────────────────────────────────────────────────────
+
+
+class RecoveryMessage(AccountContent, RequestedContent):
+    """The way back by mail: a link, a code of eight digits, and a link that stops it."""
+
+    kind = MessageKind.RECOVERY
+    challenge: str
+    case: str
+    link: Secret | None = field(default=None, metadata=MADE)
+    code: Secret | None = field(default=None, metadata=MADE)
+    stop_link: Secret | None = field(default=None, metadata=MADE)
+    link_expires_at: int = field(default=0, metadata=MADE)
+    code_expires_at: int = field(default=0, metadata=MADE)
+
+
+class LoginsMessage(RequestedContent):
+    """The forgotten user names, each with its system."""
+
+    kind = MessageKind.LOGINS
+    logins: Pairs
+
+
+class ElsewhereMessage(AccountContent, RequestedContent):
+    """The password lives with another sign-in provider."""
+
+    kind = MessageKind.ELSEWHERE
+    provider: str
+
+
+class CodeMessage(AccountContent, RequestedContent):
+    """A code of six digits for a contact, and what it is for."""
+
+    code: Secret | None = field(default=None, metadata=MADE)
+    expires_at: int = field(default=0, metadata=MADE)
+    purpose: str = field(default="", metadata=MADE)
+
+
+class MailCodeMessage(CodeMessage):
+    """To an address that is not the primary one, or not confirmed yet."""
+
+    kind = MessageKind.MAIL_CODE
+
+
+class SmsCodeMessage(CodeMessage):
+    kind = MessageKind.SMS_CODE
+
+
+class ImCodeMessage(CodeMessage):
+    """To an account with a message service."""
+
+    kind = MessageKind.IM_CODE
+
+
+class ConfirmationMessage(RequestedContent):
+    """A recovery contact is asked to confirm that it is `person_name` who recovers."""
+
+    kind = MessageKind.VOUCH
+    person_name: str
+    link: Secret | None = field(default=None, metadata=MADE)
+    expires_at: int = field(default=0, metadata=MADE)
+
+
+class InvitationMessage(ConfirmationMessage):
+    """Somebody is asked to become a recovery contact of `person_name`."""
+
+    kind = MessageKind.INVITED
+
+
+# ── told ────────────────────────────────────────────────────────────────────
+
+
+class ChangedMessage(AccountContent, NoticeContent):
+    """After a recovery: what became of the password in each system. Without `stop_link` its reader locks nothing."""
+
+    kind = MessageKind.CHANGED
+    systems: Pairs  # system and result
+    case: str
+    stop_link: Secret | None = field(default=None, metadata=MADE)
+
+
+class HoldMessage(AccountContent, NoticeContent):
+    """A decided recovery waits until `until`, or its wait is over."""
+
+    kind = MessageKind.HOLD
+    until: int
+    over: bool
+    stop_link: Secret | None = field(default=None, metadata=MADE)
+
+
+class AskedMessage(AccountContent, NoticeContent):
+    """Somebody recovers the account by what no message to its owner was needed for; told at once."""
+
+    kind = MessageKind.ASKED
+    what: str
+    stop_link: Secret | None = field(default=None, metadata=MADE)
+
+
+class StoppedMessage(AccountContent):
+    """A recovery was canceled."""
+
+    kind = MessageKind.STOPPED
+    at: int
+    by: Literal["owner", "operator"]
+
+
+class RotationMessage(AccountContent):
+    """A password is due to be changed."""
+
+    kind = MessageKind.ROTATION
+    due_at: int
+
+
+class SecurityContent(AccountContent, NoticeContent):
+    """Something about the account's security. Without `stop_link` its reader cannot undo anything."""
+
+    what: str
+    detail: str  # a label or masked address
+    stop_link: Secret | None = field(default=None, metadata=MADE)
+
+
+class AccountChangedMessage(SecurityContent):
+    """How an account is protected was changed."""
+
+    kind = MessageKind.ACCOUNT_CHANGED
+
+
+class MovingMessage(SecurityContent):
+    """An import brings another address, which counts from `until` on; told to those who may refuse it."""
+
+    kind = MessageKind.MOVING
+    until: int
+
+
+class SignedInMessage(SecurityContent):
+    """A sign-in that may not be the owner's. `sign_in`: one whose second step is waited for; it is not
+    sent once that was taken."""
+
+    kind = MessageKind.SIGNED_IN
+    sign_in: str = ""
+
+
+class TriesMessage(AccountContent, NoticeContent):
+    """Wrong passwords pile up; `off`: browsers that are not known get in no more."""
+
+    kind = MessageKind.TRIES
+    off: bool
+    path: str
+
+
+class ReminderMessage(AccountContent):
+    """Something in the security center waits at `path`."""
+
+    kind = MessageKind.REMINDER
+    what: str
+    path: str
+
+
+def _kinds(content: type[Content]) -> Iterator[type[Content]]:
+    for c in content.__subclasses__():
+        yield from _kinds(c)
+        if "kind" in vars(c):
+            yield c
+
+
+CONTENTS: Mapping[MessageKind, type[Content]] = MappingProxyType({c.kind: c for c in _kinds(Content)})
