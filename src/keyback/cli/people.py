@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from keyback.application.audit_log import plain_cell
-from keyback.application.people.csv_file import FIELD_OF
+from keyback.application.people.csv_headings import field_of
 from keyback.application.people.import_csv import BadRow, Report, Systems, Unreadable, import_people
 from keyback.application.ports.storage import Tx
 from keyback.application.signin.sessions import SignedOut, people_named, revoke_all, revoke_everybody
@@ -50,7 +50,12 @@ def people() -> None:
 
 
 @people.command("import")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
+@click.option(
+    "--encoding", default="", help="What the file is in, such as gb18030, big5 or cp1251; else it is found out."
+)
+@click.option("--system", default="", help="Whose accounts these are, where the file has no column for it.")
+@click.option("--ignore", multiple=True, metavar="COLUMN", help="Leave a column out; may be given several times.")
 @click.option(
     "--errors",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -64,13 +69,24 @@ def people() -> None:
 )
 @click.option("--yes", is_flag=True, help="Do not ask; scripts need it with --addresses-moved.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def import_(file: Path, errors: Path | None, dry_run: bool, addresses_moved: bool, yes: bool, as_json: bool) -> None:
-    """Import people from a CSV file; a second time it changes nothing.
+def import_(
+    file: Path,
+    encoding: str,
+    system: str,
+    ignore: tuple[str, ...],
+    errors: Path | None,
+    dry_run: bool,
+    addresses_moved: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Import people from a CSV file, a pipe, or - for standard input; a second time it changes nothing.
 
-    One row is one account. UTF-8 or GB18030; comma, semicolon or tab; the first line names the columns, in English
-    or Chinese: name (姓名), email (邮箱), backup_email (备用邮箱), username (用户名), system (系统),
-    external_id (外部编号), locale (语言), state (状态), tier (级别), group (部门), key (工号), provider
-    (单点登录). Only name and email are needed. A group has the tier that `policy.groups` gives it.
+    One row is one account. UTF-8, UTF-16 or GB18030, others with --encoding; comma, semicolon, tab or bar. One line
+    names the columns, in English or Chinese: name (姓名), email (邮箱), backup_email (备用邮箱), username (用户名),
+    system (系统), external_id (外部编号), locale (语言), state (状态), tier (级别), group (部门), key (工号),
+    provider (单点登录). Only name and email are needed. Exports of common systems are understood as they are. A group
+    has the tier that `policy.groups` gives it.
 
     Rows with the same key, or without that column the same email, are one person. What the file has no column for
     is left as it is. In a file with keys, accounts that a person no longer has there are switched off, in the systems
@@ -79,7 +95,8 @@ def import_(file: Path, errors: Path | None, dry_run: bool, addresses_moved: boo
     An email address that changes for a known person can be used for recovery after 72 hours. Until then the old one
     does; it is told, and can refuse the new one. A refused one stays out and is reported each time.
 
-    Rows that cannot be taken are reported and left out; the exit code is 1 then.
+    Rows that cannot be taken are reported and left out; the exit code is 1 then, and where a column that may take
+    access away was not understood.
     """
     s = load()
     usable(s)
@@ -97,7 +114,8 @@ def import_(file: Path, errors: Path | None, dry_run: bool, addresses_moved: boo
                 bad.append(row)
 
         try:
-            report = run(_import(s, file, on_bad, dry_run, addresses_moved, tell))
+            args = {"dry_run": dry_run, "moved": addresses_moved, "encoding": encoding, "ignore": ignore}
+            report = run(_import(s, file, system, {**args, "on_bad": on_bad, "progress": tell}))
         except Unreadable as e:
             raise click.ClickException(f"{file}: {e}.") from None
     if as_json:
@@ -105,16 +123,22 @@ def import_(file: Path, errors: Path | None, dry_run: bool, addresses_moved: boo
         echo_json({**dataclasses.asdict(report), "bad_rows": rows})
     else:
         _show(report, bad, errors)
-    if report.bad:
+    if report.bad or report.warnings:
         raise click.exceptions.Exit(1)
 
 
-async def _import(s: Settings, file: Path, on_bad: object, dry_run: bool, moved: bool, tell: Told) -> Report:
+async def _import(s: Settings, file: Path, system: str, args: dict[str, Any]) -> Report:
     titles = {name: system.title for name, system in s.systems.items()}
     ids = frozenset(name for name, system in s.systems.items() if system.kind not in OWN_NUMBER)
     systems = Systems(titles, ids, s.default_locale, s.policy.groups)
+    if system:
+        named = systems.named(system)
+        if named is None:
+            raise click.UsageError(
+                f"--system: there is none called {safe(system)}; known are {', '.join(systems.known)}."
+            )
+        systems = dataclasses.replace(systems, default_system=named)
     async with storage(s) as db:
-        args: Any = {"on_bad": on_bad, "dry_run": dry_run, "moved": moved, "progress": tell}
         return await import_people(db, file, systems, **args)
 
 
@@ -124,20 +148,42 @@ def _show(report: Report, bad: list[BadRow], errors: Path | None) -> None:
     if report.bad > SHOWN:
         more = f"All are in {errors}." if errors else "See all with --errors FILE.csv."
         click.echo(f"and {report.bad - SHOWN} more. {more}", err=True)
-    if report.unused:
-        click.echo(f"Columns that were not used: {', '.join(safe(u) for u in report.unused)}")
-    if groups := [u for u in report.unused if FIELD_OF.get("".join(u.casefold().split())) == "group"]:
-        words = 'counts only where policy.groups gives groups a tier, such as groups.Finance = "mfa" under [policy].'
-        click.echo(f"The column {safe(groups[0])} {words}")
+    for warning in report.warnings:
+        click.echo(f"Warning: {safe(warning)}", err=True)
+    for note in report.notes:
+        click.echo(safe(note))
+    groups = [u for u in report.unused if field_of(u) == "group"]
+    others = [u for u in report.unused if u not in groups]
+    if others:
+        click.echo(f"Columns that were not used: {', '.join(safe(u) for u in others)}")
+    if groups:
+        words = 'no group has a tier; to give one to a group: groups.Finance = "mfa" under [policy].'
+        click.echo(f"The column {safe(groups[0])} changes nothing: {words}")
     if report.empty_groups:
         names = ", ".join(safe(g) for g in report.empty_groups)
         click.echo(f"Nobody here is in these groups of policy.groups; are they spelt alike? {names}")
     verb = "Would be" if report.dry_run else "People"
-    click.echo(f"{report.rows} rows read as {report.encoding.removesuffix('-sig').upper()}.")
+    click.echo(f"{report.rows} rows read as {report.encoding.upper()}.{_sample(report)}")
     click.echo(f"{verb}: {report.added} added, {report.changed} changed, {report.same} unchanged.")
+    if report.off:
+        words = ", ".join(f"{safe(word)} {n}" for word, n in sorted(report.off.items(), key=lambda x: -x[1]))
+        click.echo(f"Without access, by what the file says: {words}.")
+    if report.switched_off:
+        click.echo(f"{report.switched_off} of those left out lost their access, because their row says so.")
+    if report.languages:
+        words = ", ".join(f"{safe(word)} {n}" for word, n in sorted(report.languages.items(), key=lambda x: -x[1])[:10])
+        click.echo(f"{sum(report.languages.values())} people get the default language instead of theirs: {words}.")
     _show_addresses(report)
     if report.bad:
         click.echo(f"{report.bad} rows were left out. Correct them and import the file again.")
+
+
+def _sample(report: Report) -> str:
+    """The first name beyond ASCII, so that people see whether the encoding is right."""
+    if not report.sample:
+        return ""
+    how = "" if report.encoding.startswith("utf") else " If it is written otherwise, give --encoding."
+    return f" Line {report.sample_line} names {safe(report.sample)}.{how}"
 
 
 def _show_addresses(report: Report) -> None:

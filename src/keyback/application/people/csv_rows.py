@@ -3,45 +3,38 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar, cast
+from typing import Literal, Protocol, cast
 
+from keyback.application.people import csv_words
+from keyback.application.people.csv_encoding import BAD_BYTE
 from keyback.application.people.csv_file import Record
 from keyback.application.ports.storage import ImportedAccount
+from keyback.domain.characters import INVISIBLE, compatible, is_shown, normalized
 from keyback.domain.errors import BadInput
+from keyback.domain.people.mail_address import read_mail_address
 from keyback.domain.people.person import MAX_IDENTIFIER, AccountState, Tier, canonicalize
 
-V = TypeVar("V")
 Reason = Literal[
     "quotes", "cells", "missing", "not_text", "too_long", "bad_mail", "unknown", "no_system_id", "other_mail",
-    "duplicate", "taken",
+    "other_name", "duplicate", "taken", "bytes", "conflict",
 ]  # fmt: skip
-STATES: Mapping[str, tuple[AccountState, bool]] = {
-    **dict.fromkeys(("active", "enabled", "normal", "在职", "启用", "正常", "已启用"), ("active", False)),
-    **dict.fromkeys(("disabled", "inactive", "suspended", "停用", "禁用", "已停用"), ("disabled", False)),
-    **dict.fromkeys(("left", "terminated", "离职", "已离职"), ("disabled", True)),
-    **dict.fromkeys(("locked", "锁定", "已锁定"), ("locked", False)),
-}
-TIERS: Mapping[str, Tier] = {
-    **dict.fromkeys(("standard", "normal", "普通", "标准"), "standard"),
-    **dict.fromkeys(("mfa", "2fa", "twofactor", "双因素", "两步验证"), "mfa"),
-    **dict.fromkeys(("privileged", "admin", "administrator", "管理员", "特权"), "privileged"),
-}
 ORDER: tuple[Tier, ...] = ("standard", "mfa", "privileged")
 LISTED = re.compile("[;；、|]")
-LOCALES: Mapping[str, str] = {
-    **dict.fromkeys(("zh", "zhcn", "zhhans", "zhhanscn", "chinese", "中文", "简体中文", "汉语"), "zh_CN"),
-    **dict.fromkeys(("en", "enus", "engb", "english", "英文", "英语"), "en"),
-}
+KNOWN_STATES = (
+    "active", "enabled", "disabled", "inactive", "suspended", "deactivated", "blocked", "locked", "left", "terminated",
+    "在职", "启用", "正常", "试用", "停用", "禁用", "冻结", "锁定", "离职",
+)  # fmt: skip
+KNOWN_TIERS = ("standard", "mfa", "privileged", "admin", "普通", "双因素", "管理员")
+OFF = ("disabled", "left")
 MAX_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
     """A row that was left out. `other`: the line it clashes with. `record`: its cells, for the file of bad rows.
-    `known`: what might stand there instead."""
+    `known`: what might stand there instead. `off`: it says that its person may not sign in any more."""
 
     line: int
     reason: Reason
@@ -49,12 +42,16 @@ class BadRow:
     other: int = 0
     record: tuple[str, ...] = ()
     known: tuple[str, ...] = ()
+    off: bool = False
 
     def words(self) -> str:
         """Why, without repeating what stands there."""
         c = self.column
         return {
             "quotes": "its quotation marks are out of place, or one is never closed",
+            "bytes": f"{c} contains bytes that are no text in this encoding" + self._byte(),
+            "conflict": f"two columns for {c} say different things",
+            "other_name": f"line {self.other} has another name for the same email; give both people a column key",
             "cells": "it has more cells than the heading",
             "missing": f"{c} is empty",
             "not_text": f"{c} contains characters that nobody can type",
@@ -67,11 +64,16 @@ class BadRow:
             "taken": "user name or external_id belongs to somebody else in the database",
         }[self.reason]
 
+    def _byte(self) -> str:
+        found = next((m for cell in self.record if (m := BAD_BYTE.search(cell))), None)
+        return f" (0x{ord(found[0]) - 0xDC00:02X})" if found else " (\ufffd)"
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """A good row. `backups`: canonical to stored address. `left`: the person left the company. `groups`: those of
-    theirs that have a tier, as `group_name` writes them."""
+    theirs that have a tier, as `group_name` writes them. `language`: one that Keyback does not speak. `says`: which of
+    `state`, `tier`, `locale` the row says. `off`: the word that takes access away."""
 
     line: int
     name: str
@@ -85,6 +87,9 @@ class Row:
     left: bool
     record: tuple[str, ...]
     groups: frozenset[str] = frozenset()
+    language: str = ""
+    says: frozenset[str] = frozenset()
+    off: str = ""
 
 
 class KnownSystems(Protocol):
@@ -92,6 +97,8 @@ class KnownSystems(Protocol):
     def ids(self) -> frozenset[str]: ...
     @property
     def default_locale(self) -> str: ...
+    @property
+    def default_system(self) -> str: ...
     @property
     def known(self) -> tuple[str, ...]: ...
     @property
@@ -107,11 +114,11 @@ class _Bad(Exception):
 def row_key(cells: Mapping[str, str]) -> str:
     """Under which name a row's person is known: the key column, else the canonical main address; empty if neither."""
     if "key" in cells:
-        key = unicodedata.normalize("NFKC", cells["key"]).strip()
-        return key if key.isprintable() and len(key) <= MAX_IDENTIFIER else ""
+        key = normalized("NFKC", cells["key"]).strip()
+        return key if all(map(is_shown, key)) and len(key) <= MAX_IDENTIFIER else ""
     try:
-        return canonicalize(cells.get("email", ""))
-    except BadInput:
+        return _mail(cells.get("email", ""), "email")[1]
+    except _Bad:
         return ""
 
 
@@ -120,9 +127,16 @@ def read_row(record: Record, cells: Mapping[str, str], systems: KnownSystems) ->
     try:
         if record.fault:
             raise _Bad(cast(Reason, record.fault), "")
+        for mark, reason in _MARKS.items():
+            if mark in cells:
+                raise _Bad(reason, cells[mark])
         return _row(record, cells, systems)
     except _Bad as bad:
-        return BadRow(record.line, bad.reason, bad.column, 0, record.cells, bad.known)
+        off = cells.get("=state") in OFF
+        return BadRow(record.line, bad.reason, bad.column, 0, record.cells, bad.known, off)
+
+
+_MARKS: Mapping[str, Reason] = {"=byte": "bytes", "=quote": "quotes", "=conflict": "conflict"}
 
 
 def _row(record: Record, cells: Mapping[str, str], systems: KnownSystems) -> Row:
@@ -136,17 +150,22 @@ def _row(record: Record, cells: Mapping[str, str], systems: KnownSystems) -> Row
         backups[canonical] = address
     username = _filled(cells, "username") if "username" in cells else mail
     username_canonical = _canonical(username, "username")
-    named = systems.named(_filled(cells, "system")) if "system" in cells else "builtin"
+    named = systems.named(_filled(cells, "system")) if "system" in cells else systems.default_system
     if named is None:
         raise _Bad("unknown", "system", systems.known)
     external_id = _text(cells, "external_id", MAX_IDENTIFIER, needed=False)
-    if not external_id:
-        if named in systems.ids:
-            raise _Bad("no_system_id", "external_id")
-        external_id = username_canonical
-    state, left = _one_of(cells, "state", STATES, ("active", False))
-    said = _one_of(cells, "tier", TIERS, "standard")
+    if not external_id and named in systems.ids:
+        raise _Bad("no_system_id", "external_id")
+    state = cells.get("=state", "")
+    if state == "unknown":
+        raise _Bad("unknown", "state", KNOWN_STATES)
+    said = _tier(cells)
     groups = frozenset(g for g in map(group_name, LISTED.split(cells.get("group", ""))) if g in systems.groups)
+    language = cells.get("locale", "")
+    locale = csv_words.locale_of(language) if language else None
+    says = {"state"} if state else set()
+    says |= {"tier"} if said else set()
+    says |= {"locale"} if locale else set()
     return Row(
         line=record.line,
         name=name,
@@ -155,24 +174,69 @@ def _row(record: Record, cells: Mapping[str, str], systems: KnownSystems) -> Row
         backups=backups,
         account=ImportedAccount(
             system=named,
-            external_id=external_id,
+            external_id=external_id or username_canonical,
             username=username,
-            state=state,
+            state=_ACCOUNT.get(state, "active"),
             privileged=said == "privileged",
-            provider=_text(cells, "provider", 80, needed=False),
+            provider=_provider(cells),
+            numbered=bool(external_id),
+            says=frozenset(says),
         ),
         username_canonical=username_canonical,
-        locale=_one_of(cells, "locale", LOCALES, systems.default_locale),
-        tier=max((said, *(systems.groups[g] for g in groups)), key=ORDER.index),
-        left=left,
+        locale=locale or systems.default_locale,
+        tier=max((said or "standard", *(systems.groups[g] for g in groups)), key=ORDER.index),
+        left=state == "left",
         record=record.cells,
         groups=groups,
+        language="" if locale else language,
+        says=frozenset(says),
+        off=cells.get("=word", "") if state not in ("", "active") else "",
     )
+
+
+# Who was not there yet cannot sign in; the next file says when they can.
+_ACCOUNT: Mapping[str, AccountState] = {
+    "pending": "disabled",
+    "disabled": "disabled",
+    "left": "disabled",
+    "locked": "locked",
+}
+
+
+def _tier(cells: Mapping[str, str]) -> Tier | None:
+    """None where the row does not say it."""
+    found: list[Tier] = []
+    for column in ("tier", "admin"):
+        text = cells.get(column, "")
+        if not text:
+            continue
+        yes = csv_words.yes_or_no(text) if column == "admin" else None
+        tier = (
+            {True: "privileged", False: "standard"}[yes]
+            if yes is not None
+            else csv_words.TIERS.get(csv_words.plain(text))
+        )
+        if tier is None:
+            raise _Bad("unknown", column, KNOWN_TIERS)
+        found.append(cast(Tier, tier))
+    return max(found, key=ORDER.index, default=None)
+
+
+def _provider(cells: Mapping[str, str]) -> str:
+    """Who holds the password; empty for nobody else."""
+    text = _text(cells, "provider", 80, needed=False)
+    named = csv_words.provider_of(text) if text else ""
+    if named or "sso" not in cells:
+        return named
+    found = csv_words.sso_of(_text(cells, "sso", 80, needed=False))
+    if found is None:
+        raise _Bad("unknown", "sso", ("yes", "no", "SSO", "SAML", "password", "是", "否", "单点登录", "密码"))
+    return found
 
 
 def group_name(text: str) -> str:
     """The one form in which groups are compared: NFKC, case folded, each run of white space one space."""
-    return " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return " ".join(compatible(text).split())
 
 
 def _filled(cells: Mapping[str, str], column: str) -> str:
@@ -183,8 +247,9 @@ def _filled(cells: Mapping[str, str], column: str) -> str:
 
 
 def _text(cells: Mapping[str, str], column: str, most: int, *, needed: bool = True) -> str:
-    text = " ".join((_filled(cells, column) if needed else cells.get(column, "")).split())
-    if not all(c.isprintable() or c in "\u200c\u200d" for c in text):
+    """Text on one line, without marks that nobody sees."""
+    text = " ".join(INVISIBLE.sub("", _filled(cells, column) if needed else cells.get(column, "")).split())
+    if not all(map(is_shown, text)):
         raise _Bad("not_text", column)
     if len(text) > most:
         raise _Bad("too_long", column)
@@ -199,24 +264,13 @@ def _canonical(text: str, column: str) -> str:
 
 
 def _mail(text: str, column: str) -> tuple[str, str]:
-    """Address and canonical form. Company-internal domains such as `firm.lan` are fine, a bare host name is not."""
-    from email_validator import EmailNotValidError, validate_email  # here: the server never needs it
-
+    """Address and canonical form; also of `Name <address>` and `mailto:address`."""
+    if "<" in text or text[:7].lower() == "mailto:":
+        text = text.rpartition("<")[2].rstrip("> ;,").removeprefix("mailto:").removeprefix("MAILTO:").strip()
     if len(text) > MAX_IDENTIFIER:
         raise _Bad("too_long", column)
     try:
-        validate_email(text, check_deliverability=False, globally_deliverable=False)
-    except EmailNotValidError:
+        read_mail_address(text)
+    except BadInput:
         raise _Bad("bad_mail", column) from None
-    if "." not in text.rpartition("@")[2]:
-        raise _Bad("bad_mail", column)
     return text, _canonical(text, column)
-
-
-def _one_of(cells: Mapping[str, str], column: str, known: Mapping[str, V], default: V) -> V:
-    text = "".join(c for c in unicodedata.normalize("NFKC", cells.get(column, "")).casefold() if c.isalnum())
-    if not text:
-        return default
-    if text not in known:
-        raise _Bad("unknown", column, tuple(known))
-    return known[text]

@@ -1,107 +1,35 @@
-"""Importing people from a CSV file as companies have them: read twice, so that memory stays small.
+"""Importing people from a CSV file as companies have them: read as a stream, so that memory stays small.
 
-The first pass finds the encoding and where each person's last row is; the second checks every row and writes people as
-soon as they are complete, a thousand a transaction. What a file does not say is left as it is: a file without a column
-for backup mail takes no backup mail away, and one about one system switches nothing off in another.
+The first pass finds the encoding, the second what columns mean and where each person's last row is; the third checks
+every row and writes people as soon as they are complete, a thousand a transaction. Who wants a user name that somebody
+else still has comes last, all at once: what counts is the state after the file. What a file does not say is left as it
+is: a file without a column for backup mail takes no backup mail away, and one about one system switches nothing off in
+another.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
+import datetime
+from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Literal
 
 from keyback.application.notifications.account_changes import masked
 from keyback.application.people import address_changes
-from keyback.application.people.csv_file import Record, Table, Unreadable, digest
-from keyback.application.people.csv_rows import ORDER, BadRow, Row, group_name, read_row, row_key
-from keyback.application.ports.imports import ImportedPart
-from keyback.application.ports.storage import Database, Imported, ImportedAccount, ImportResult, Tx
+from keyback.application.people.csv_encoding import seekable
+from keyback.application.people.csv_file import Table, Unreadable
+from keyback.application.people.csv_people import Part, Reader, survey
+from keyback.application.people.csv_rows import BadRow, Row, group_name
+from keyback.application.people.import_report import AddressLine, Report, Systems
+from keyback.application.ports.imports import ImportOutcome
+from keyback.application.ports.storage import Database, Imported, ImportResult, Tx
 from keyback.domain.people.addresses import AddressChange
-from keyback.domain.people.person import Tier
 from keyback.domain.recovery.events import Note
 
 BATCH = 1000
 MAX_LINES = 10_000
 Progress = Callable[[int, int], None]
 __all__ = ["BadRow", "Report", "Systems", "Unreadable", "import_people"]
-
-
-@dataclass(frozen=True)
-class Systems:
-    """What a file may speak of.
-
-    Args:
-        titles: name and title of the configured systems.
-        ids: those whose accounts need the system's own number, the column `external_id`.
-        tiers: the tier that the members of a group have at least, by its name (`policy.groups`).
-    """
-
-    titles: Mapping[str, str]
-    ids: frozenset[str] = frozenset()
-    default_locale: str = "en"
-    tiers: Mapping[str, Tier] = field(default_factory=dict)
-
-    @cached_property
-    def groups(self) -> Mapping[str, Tier]:
-        return {group_name(name): tier for name, tier in self.tiers.items()}
-
-    @property
-    def known(self) -> tuple[str, ...]:
-        """Each system's name and title, for an error."""
-        return tuple(n if title == n else f"{n} ({title})" for n, title in self.titles.items())
-
-    def named(self, text: str) -> str | None:
-        """The name of the system that a cell means, by name or title."""
-        wanted = text.casefold()
-        hits = {n for n, title in self.titles.items() if wanted in (n.casefold(), title.casefold())}
-        return text if text in self.titles else hits.pop() if len(hits) == 1 else None
-
-
-@dataclass(frozen=True, slots=True)
-class AddressLine:
-    """An address that changes, masked. `kind`: see `domain.people.addresses.AddressChange`. `until`: when the new one
-    counts
-    (ms); 0 where it does already, or never will."""
-
-    name: str
-    kind: str
-    new: str
-    old: str = ""
-    until: int = 0
-
-
-@dataclass(slots=True)
-class Report:
-    """What an import came to. `added`, `changed`, `same` count people; `rows` and `bad` count rows; `empty_groups`
-    have a tier and no member in the file, perhaps because of a slip in their name. `addresses` counts those of people
-    who were there already that change; `refused` those that their owners refused or gave up, so that they stay out;
-    `lines` names both, masked, up to `MAX_LINES`."""
-
-    sha256: str = ""
-    encoding: str = ""
-    rows: int = 0
-    added: int = 0
-    changed: int = 0
-    same: int = 0
-    bad: int = 0
-    unused: tuple[str, ...] = ()
-    dry_run: bool = False
-    empty_groups: tuple[str, ...] = ()
-    addresses: int = 0
-    refused: int = 0
-    lines: list[AddressLine] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class _Group:
-    """The rows of one person so far."""
-
-    rows: list[Row] = field(default_factory=list)
-    spoilt: bool = False  # a row of theirs was bad: what they lack may stand there
 
 
 async def import_people(
@@ -113,6 +41,8 @@ async def import_people(
     dry_run: bool = False,
     moved: bool = False,
     progress: Progress | None = None,
+    encoding: str = "",
+    ignore: Sequence[str] = (),
 ) -> Report:
     """Imports a CSV file; a second time it changes nothing.
 
@@ -121,48 +51,111 @@ async def import_people(
         dry_run: does all the work, undoes every transaction and records nothing.
         moved: the company moved its addresses: those that changed count at once. Everybody is told all the same.
         progress: told (rows done, rows in all).
+        path: a file, a pipe, or `-` for standard input.
+        encoding: what somebody said that the file is in; empty to find out.
+        ignore: headings of columns to leave out.
 
     Raises:
         Unreadable: the file as a whole cannot be used; its text says why. Nothing was written.
         StorageDown: the database did not take a batch; earlier batches stay, and running it again goes on from there.
     """
-    table = Table.of(path)
-    _fits(table, systems)
-    column = table.fields.get("group")
-    unused = table.unused if column is None or systems.groups else (*table.unused, table.heading[column])
-    report = Report(table.sha256, table.encoding, unused=unused, dry_run=dry_run)
-    last, scope = _survey(table, systems)
-    reader = _Reader(table, systems, last, scope, report, on_bad)
-    total = table.records
-    if not dry_run:
-        facts = {"file": table.sha256, "rows": total, **({"addresses_moved": True} if moved else {})}
-        await db.write(lambda tx: tx.audit.record("import", [Note("people_import_started", facts)]))
-    people = reader.people()
-    while batch := list(islice(people, BATCH)):
-        results, lines = await _save(db, [p for p, _ in batch], dry_run=dry_run, moved=moved)
-        _count(report, lines)
-        for (_, rows), result in zip(batch, results, strict=True):
-            if result == "username_taken":
-                for row in rows:
-                    reader.reject(BadRow(row.line, "taken", "username", record=row.record))
-            else:
-                setattr(report, result, getattr(report, result) + 1)
+    with seekable(path) as file:
+        now = await db.read(lambda tx: tx.now)
+        table = Table.of(file, encoding, datetime.datetime.fromtimestamp(now / 1000, datetime.UTC).date())
+        table.ignore(ignore)
+        _fits(table, systems)
+        report = Report(table.sha256, table.encoding, dry_run=dry_run)
+        last, scope = survey(table, systems, report)
+        column = table.columns.get("group", [])
+        unused = [c.heading for c in (*table.unused, *(column if not systems.groups else ())) if c.heading]
+        report.unused, report.warnings, report.notes = tuple(unused), tuple(table.warnings), tuple(table.notes)
+        reader = Reader(table, systems, last, scope, report, on_bad)
+        run = _Run(db, reader, report, dry_run=dry_run, moved=moved)
+        if not dry_run:
+            facts = {"file": table.sha256, "rows": table.records, **({"addresses_moved": True} if moved else {})}
+            await db.write(lambda tx: tx.audit.record("import", [Note("people_import_started", facts)]))
+        people = reader.people()
+        while batch := list(islice(people, BATCH)):
+            await run.save(batch)
+            if progress:
+                progress(report.rows, table.records)
+        await run.finish()
         if progress:
-            progress(report.rows, total)
-    if progress:
-        progress(total, total)
-    if "group" in table.fields:
-        report.empty_groups = tuple(g for g in systems.tiers if group_name(g) not in reader.groups)
+            progress(table.records, table.records)
+        if column:
+            report.empty_groups = tuple(g for g in systems.tiers if group_name(g) not in reader.groups)
     if not dry_run:
         counts = {k: getattr(report, k) for k in ("added", "changed", "same", "bad")}
-        counts |= {k: n for k in ("addresses", "refused") if (n := getattr(report, k))}
+        counts |= {k: n for k in ("addresses", "refused", "switched_off") if (n := getattr(report, k))}
         await db.write(
             lambda tx: tx.audit.record("import", [Note("people_imported", {"file": table.sha256, **counts})])
         )
     return report
 
 
-Saved = tuple[Sequence[ImportResult], Sequence[AddressLine]]
+class _Run:
+    """Writes batches, and at the end whoever had to wait for a user name."""
+
+    def __init__(self, db: Database, reader: Reader, report: Report, *, dry_run: bool, moved: bool) -> None:
+        self._db, self._reader, self._report = db, reader, report
+        self._dry_run, self._moved = dry_run, moved
+        self._waiting: dict[str, Part] = {}
+        self._owners: set[str] = set()
+
+    async def save(self, batch: Sequence[Part]) -> None:
+        done, lines = await _save(self._db, [p for p, _ in batch], dry_run=self._dry_run, moved=self._moved)
+        _count(self._report, lines)
+        for (part, rows), result in zip(batch, done.results, strict=True):
+            if result == "username_taken":
+                self._waiting[part.key] = part, rows
+                self._owners |= set(done.owners[part.key])
+            else:
+                self._counted(result, rows)
+
+    async def finish(self) -> None:
+        """All who waited, in one transaction with those whose names they want: two may swap theirs."""
+        if self._waiting:
+            await self._move()
+        off = self._reader.off
+        if off:
+            self._report.switched_off = await _switch_off(self._db, off, dry_run=self._dry_run)
+
+    async def _move(self) -> None:
+        asked: set[str] = set()
+        others: dict[str, Part] = {}
+        while True:
+            # Those who give names up are needed again: a dry run has undone them, and others hold what they had before.
+            missing = self._owners - asked - self._waiting.keys() - {""}
+            if missing:
+                asked |= missing
+                others |= {p.key: (p, rows) for p, rows in self._reader.again(missing)}
+            parts = [*others.values(), *self._waiting.values()]
+            done, lines = await _save(
+                self._db, [p for p, _ in parts], dry_run=self._dry_run, moved=self._moved, undo=bool(missing)
+            )
+            if not missing:
+                break
+            self._owners |= {k for keys in done.owners.values() for k in keys}
+        _count(self._report, [x for x in lines if x not in self._report.lines])
+        for (part, rows), result in zip(parts, done.results, strict=True):
+            if part.key in others:
+                continue
+            if result != "username_taken":
+                self._counted(result, rows)
+                continue
+            for row in rows:
+                self._reader.reject(BadRow(row.line, "taken", "username", record=row.record, off=row.off != ""))
+
+    def _counted(self, result: ImportResult, rows: Sequence[Row]) -> None:
+        r = self._report
+        setattr(r, result, getattr(r, result) + 1)
+        if off := next((row.off for row in rows if row.off), ""):
+            r.off[off] = r.off.get(off, 0) + 1
+        if language := rows[0].language:
+            r.languages[language] = r.languages.get(language, 0) + 1
+
+
+Saved = tuple[ImportOutcome, Sequence[AddressLine]]
 
 
 class _Undo(Exception):
@@ -170,12 +163,12 @@ class _Undo(Exception):
         self.saved = saved
 
 
-async def _save(db: Database, people: Sequence[Imported], *, dry_run: bool, moved: bool) -> Saved:
+async def _save(db: Database, people: Sequence[Imported], *, dry_run: bool, moved: bool, undo: bool = False) -> Saved:
     def fn(tx: Tx) -> Saved:
-        results, changes = tx.people.import_batch(people, at_once=moved)
-        address_changes.notify_address_changes(tx, changes)
-        saved = results, _lines(tx, changes)
-        if dry_run:
+        done = tx.people.import_batch(people, at_once=moved)
+        address_changes.notify_address_changes(tx, done.changes)
+        saved = done, _lines(tx, done.changes)
+        if dry_run or undo:
             raise _Undo(saved)
         return saved
 
@@ -183,6 +176,12 @@ async def _save(db: Database, people: Sequence[Imported], *, dry_run: bool, move
         return await db.write(fn)
     except _Undo as undone:
         return undone.saved
+
+
+async def _switch_off(db: Database, keys: Sequence[str], *, dry_run: bool) -> int:
+    if dry_run:
+        return 0
+    return await db.write(lambda tx: tx.people.switch_off(keys))
 
 
 def _lines(tx: Tx, changes: Sequence[AddressChange]) -> list[AddressLine]:
@@ -203,115 +202,13 @@ def _count(report: Report, lines: Sequence[AddressLine]) -> None:
 
 
 def _fits(table: Table, systems: Systems) -> None:
-    if "system" not in table.fields and "builtin" not in systems.titles:
-        raise Unreadable("there is no column for the system, and no system is called builtin; add a column `system`")
-
-
-def _survey(table: Table, systems: Systems) -> tuple[dict[bytes, int], frozenset[str]]:
-    """First pass: each person's last record, and the systems that the file speaks for.
-
-    It speaks for none while a row cannot be told whose it is, since what somebody lacks may stand in that row; nor
-    without a column for keys, since one slip in a mail address would split a person in two.
-    """
-    last: dict[bytes, int] = {}
-    said: set[str] = set()
-    whole = "key" in table.fields
-    for n, record in enumerate(table.read()):
-        table.records = n + 1
-        cells = {} if record.fault else table.cells(record)
-        key = row_key(cells)
-        if key:
-            last[digest(key)] = n
-        else:
-            whole = False
-        said.add(cells.get("system", ""))
-    found = {systems.named(s) for s in said} if "system" in table.fields else {"builtin"}
-    return last, frozenset(s for s in found if s) if whole else frozenset()
-
-
-class _Reader:
-    """Second pass: checks rows, groups them by person, and gives people away once their last row has come."""
-
-    def __init__(
-        self,
-        table: Table,
-        systems: Systems,
-        last: dict[bytes, int],
-        scope: frozenset[str],
-        report: Report,
-        on_bad: Callable[[BadRow], None],
-    ) -> None:
-        self._table, self._systems, self._last, self._scope = table, systems, last, scope
-        self._report, self._on_bad = report, on_bad
-        self._names: dict[bytes, int] = {}  # user names and external ids of this file, and their lines
-        self._given = frozenset({"locale", "tier", "state", "backup", "provider"} & table.fields.keys())
-        if "tier" in self._given:  # of the account, too; a group speaks for its people only
-            self._given |= {"privileged"}
-        elif "group" in table.fields and systems.groups:
-            self._given |= {"tier"}
-        self.groups: set[str] = set()
-
-    def reject(self, bad: BadRow) -> None:
-        self._report.bad += 1
-        self._on_bad(bad)
-
-    def people(self) -> Iterator[tuple[ImportedPart, list[Row]]]:
-        open_: dict[bytes, _Group] = {}
-        for n, record in enumerate(self._table.read()):
-            self._report.rows += 1
-            cells = {} if record.fault else self._table.cells(record)
-            key = row_key(cells)
-            name = digest(key) if key else b""
-            group = open_.setdefault(name, _Group()) if key else _Group()
-            row = self._checked(record, cells, key, group)
-            if isinstance(row, BadRow):
-                group.spoilt = True
-                self.reject(row)
-            else:
-                group.rows.append(row)
-                self.groups |= row.groups
-            if key and self._last[name] == n:
-                del open_[name]
-                if group.rows:
-                    yield self._person(key, group), group.rows
-
-    def _checked(self, record: Record, cells: dict[str, str], key: str, group: _Group) -> Row | BadRow:
-        row = read_row(record, cells, self._systems)
-        if isinstance(row, BadRow):
-            return row
-        first = group.rows[0] if group.rows else None
-        if first and first.mail_canonical != row.mail_canonical:
-            return BadRow(row.line, "other_mail", "email", first.line, record.cells)
-        a = row.account
-        unique = {
-            "username": f"u\0{a.system}\0{row.username_canonical}",
-            "external_id": f"x\0{a.system}\0{a.external_id}",
-        }
-        for column, value in unique.items():
-            earlier = self._names.get(digest(value))
-            if earlier is not None:
-                return BadRow(row.line, "duplicate", column, earlier, record.cells)
-        for value in unique.values():
-            self._names[digest(value)] = row.line
-        return row
-
-    def _person(self, key: str, group: _Group) -> ImportedPart:
-        rows = group.rows
-        first = rows[0]
-        mails = {first.mail_canonical: first.mail} | {
-            c: m for row in rows for c, m in row.backups.items() if c != first.mail_canonical
-        }
-        left = any(r.left for r in rows) or all(r.account.state == "disabled" for r in rows)
-        state: Literal["active", "disabled"] = "disabled" if left else "active"
-        accounts: tuple[ImportedAccount, ...] = tuple(r.account for r in rows)
-        return ImportedPart(
-            key=key,
-            name=first.name,
-            locale=first.locale,
-            tier=max((r.tier for r in rows), key=ORDER.index),
-            state=state,
-            mails=tuple(mails.values()),
-            accounts=accounts,
-            systems=frozenset() if group.spoilt else self._scope,
-            given=self._given,
+    if "system" in table.columns:
+        return
+    if systems.default_system not in systems.titles:
+        names = ", ".join(systems.titles)
+        raise Unreadable(
+            "there is no column for the system, and no system is called builtin; add a column `system`, or give "
+            f"--system with one of: {names}"
         )
+    if systems.default_system in systems.ids and "external_id" not in table.columns:
+        raise Unreadable(f"{systems.default_system} needs its own number of each account; add a column `external_id`")

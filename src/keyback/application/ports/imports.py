@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
+
+from keyback.domain.people.addresses import AddressChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +24,40 @@ class Imported:
 
 @dataclass(frozen=True, slots=True)
 class ImportedAccount:
+    """A login of a person.
+
+    Args:
+        external_id: the system's own number; where it gives none, the canonical user name.
+        numbered: whether the system gave it. Without, the account keeps the number it has, also under another name.
+        says: which of `state` and `tier` the file says of this account; the rest stays as it is.
+    """
+
     system: str
     external_id: str
     username: str
     state: Literal["active", "disabled", "locked"] = "active"
     privileged: bool = False
     provider: str = ""
+    numbered: bool = True
+    says: frozenset[str] = frozenset({"state", "tier"})
 
 
 ImportResult = Literal["added", "changed", "same", "username_taken"]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportOutcome:
+    """What a batch came to.
+
+    Args:
+        results: one for each person.
+        changes: of the addresses of people who were there already.
+        owners: of people who were left out (`username_taken`), the keys of those who have what they want.
+    """
+
+    results: Sequence[ImportResult]
+    changes: Sequence[AddressChange]
+    owners: Mapping[str, Collection[str]]
 
 
 @dataclass(frozen=True, slots=True)

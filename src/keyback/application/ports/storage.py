@@ -21,11 +21,11 @@ from keyback.application.ports.enrolment_storage import (
 )
 from keyback.application.ports.imports import Imported as Imported
 from keyback.application.ports.imports import ImportedAccount as ImportedAccount
+from keyback.application.ports.imports import ImportOutcome as ImportOutcome
 from keyback.application.ports.imports import ImportResult as ImportResult
 from keyback.application.ports.outages import StorageDown as StorageDown
 from keyback.application.ports.outages import StorageFull as StorageFull
 from keyback.application.ports.outages import StorageUnsure as StorageUnsure
-from keyback.domain.people.addresses import AddressChange
 from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.policy.rules import Journey
 from keyback.domain.recovery.case import Case
@@ -154,10 +154,13 @@ class People(Protocol):
         """For seeds: all counts at once, and nobody is told."""
         ...
 
-    def import_batch(
-        self, people: Sequence[Imported], *, at_once: bool = False
-    ) -> tuple[Sequence[ImportResult], Sequence[AddressChange]]:
-        """Writes people by their keys, one result for each; a second time it finds everything `same`."""
+    def import_batch(self, people: Sequence[Imported], *, at_once: bool = False) -> ImportOutcome:
+        """Writes people by their keys, one result for each; a second time it finds everything `same`. User names may
+        move from one of them to another: what counts is the state afterwards."""
+        ...
+
+    def switch_off(self, keys: Sequence[str]) -> int:
+        """People of these keys who may sign in may not any more, and their pending links end; how many they were."""
         ...
 
     def set_account_state(self, account_id: str, state: str) -> None: ...

@@ -19,9 +19,9 @@ from keyback.storage.engine import make_engine
 from keyback.storage.faults import down
 from keyback.storage.sql.schema import accounts, contacts, identifiers, people
 from keyback.storage.sql.statements import insert_many
+from keyback.storage.stores.imports import PARKED
 
 PAGE = 1000
-PARKED = "\x7f"  # begins the canonical form of a name that its account has given up: nobody can type it
 
 
 @dataclass(frozen=True, slots=True)

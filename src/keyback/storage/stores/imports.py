@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
-from keyback.application.ports.imports import ImportedPart
+from keyback.application.ports.imports import ImportedPart, ImportOutcome
 from keyback.application.ports.storage import Imported, ImportedAccount, ImportResult
 from keyback.domain.people import addresses
 from keyback.domain.people.addresses import AddressChange, Outcome, leads_to
@@ -21,38 +21,41 @@ from keyback.storage.sql.schema import accounts, contacts, identifiers, people
 from keyback.storage.sql.statements import insert_many, update_many
 
 Known = dict[str, dict[str, Any]]
+Claim = tuple[str, str, str]  # what may have one owner only: (which, system, value)
+PARKED = "\x7f"  # begins the canonical form of a name that its account has given up: nobody can type it
 
 
-def save_imported(
-    tx: TxContext, new: Sequence[Imported], *, at_once: bool = False
-) -> tuple[list[ImportResult], list[AddressChange]]:
+def save_imported(tx: TxContext, new: Sequence[Imported], *, at_once: bool = False) -> ImportOutcome:
     """Adds or updates people; for a batch of up to a few thousand.
 
-    A person whose user name or external id belongs to somebody else in the same system is left out (`username_taken`).
-    Changed mail addresses, states and accounts end that person's pending links. An `ImportedPart` leaves alone
-    what it does not speak for. Addresses that changed wait (`domain.people.addresses`); people who are new have them
-    at once.
+    A person whose user name or external id belongs to somebody else in the same system is left out (`username_taken`),
+    unless that one is in this batch and gives the name up. Changed mail addresses, states and accounts end that
+    person's pending links. An `ImportedPart` leaves alone what it does not speak for. Addresses that changed wait
+    (`domain.people.addresses`); people who are new have them at once.
 
     Args:
         at_once: the company moved its addresses: none of them waits.
     """
     before = _known(tx, [p.key for p in new])
-    taken = _owners(tx, new)
+    whole = [_completed(p, before[p.key]) if isinstance(p, ImportedPart) and p.key in before else p for p in new]
+    taken = _owners(tx, whole)
+    left_out = _left_out(whole, taken)
     results: list[ImportResult] = []
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     changed: list[tuple[Imported, dict[str, Any], Outcome]] = []
     changes: list[AddressChange] = []
-    for given in new:
-        mine = before.get(given.key)
-        p = _completed(given, mine) if mine and isinstance(given, ImportedPart) else given
-        names = [_name(a) for a in p.accounts] + [_number(a) for a in p.accounts]
-        if any(taken.get(n, p.key) != p.key for n in names):
+    numbers = {claim[1:] for claim in taken if claim[0] == "external_id"}
+    names: dict[tuple[str, str], str] = {}  # whose they are afterwards: the number of an account
+    for n, p in enumerate(whole):
+        mine = before.get(p.key)
+        if n in left_out:
             results.append("username_taken")
             continue
-        taken.update(dict.fromkeys(names, p.key))
+        p = _with_numbers(tx, p, mine, numbers)
+        names |= {(a.system, canonicalize(a.username)): a.external_id for a in p.accounts}
         if mine is None:
             pid = tx.new_id()
-            before[p.key] = {"id": pid, "rows": [], "mails": (), **_shape(p)}
+            before[p.key] = {"id": pid, "rows": [], "mails": (), "account_ids": {}, "canonicals": {}, **_shape(p)}
             rows["people"].append(_person_row(p, pid, tx.now))
             own = _first_contacts(tx, p, pid)
             rows["contacts"] += [_contact_row(c) for c in own]
@@ -66,10 +69,63 @@ def save_imported(
             results.append("changed")
         else:
             results.append("same")
+    _free_names(tx, before.values(), names)
     _replace(tx, rows, changed)
     for table in (people, contacts, accounts, identifiers):
         insert_many(tx.conn, table, rows[table.name])
-    return results, changes
+    return ImportOutcome(results, changes, {whole[n].key: keys for n, keys in left_out.items()})
+
+
+def _left_out(new: Sequence[Imported], taken: Mapping[Claim, str]) -> dict[int, set[str]]:
+    """Who cannot be written, by their place, and the keys of those who have what they want. Whoever is left out keeps
+    what they have, so that others may have to be left out as well."""
+    claims = [frozenset([_name(a) for a in p.accounts] + [_number(a) for a in p.accounts if a.numbered]) for p in new]
+    out: dict[int, set[str]] = {}
+    while True:
+        gives = {p.key: claims[n] for n, p in enumerate(new) if n not in out}
+        wants: dict[Claim, str] = {}
+        found: dict[int, set[str]] = {}
+        for n, p in enumerate(new):
+            if n in out:
+                continue
+            owners = {taken.get(c, p.key) for c in claims[n] if not _given_up(c, taken.get(c, p.key), gives)} - {p.key}
+            owners |= {wants.get(c, p.key) for c in claims[n]} - {p.key}
+            if owners:
+                found[n] = owners
+            else:
+                wants |= dict.fromkeys(claims[n], p.key)
+        if not found:
+            return out
+        out |= found
+
+
+def _given_up(claim: Claim, owner: str, gives: Mapping[str, Collection[Claim]]) -> bool:
+    """Whether a name's owner is written in this batch too, and has another name afterwards."""
+    return claim[0] == "username" and owner in gives and claim not in gives[owner]
+
+
+def _with_numbers(tx: TxContext, p: Imported, mine: dict[str, Any] | None, numbers: set[tuple[str, str]]) -> Imported:
+    """Accounts that nobody has numbered, and that are new, get a number of their own where the name is one already."""
+    own = mine["account_ids"] if mine else {}
+    out = []
+    for a in p.accounts:
+        if not a.numbered and (a.system, a.external_id) not in own and (a.system, a.external_id) in numbers:
+            a = replace(a, external_id=tx.new_id())
+        numbers.add((a.system, a.external_id))
+        out.append(a)
+    return replace(p, accounts=tuple(out))
+
+
+def _free_names(tx: TxContext, known: Iterable[dict[str, Any]], names: Mapping[tuple[str, str], str]) -> None:
+    """Takes the names that go to another account in this batch from those that have them now. Accounts that go on with
+    another name get it afterwards; those that are gone are found by their number alone."""
+    rows = [
+        {"canonical": f"{PARKED}{aid}"}
+        for mine in known
+        for (system, number), aid in mine["account_ids"].items()
+        if names.get((system, mine["canonicals"][system, number]), number) != number
+    ]
+    update_many(tx.conn, accounts, rows, [{"id": row["canonical"][len(PARKED) :]} for row in rows])
 
 
 def _addresses(tx: TxContext, p: Imported, mine: dict[str, Any], at_once: bool) -> Outcome:
@@ -135,6 +191,7 @@ def _known(tx: TxContext, keys: Sequence[str]) -> Known:
                 (a.system, a.external_id, a.username, a.state, bool(a.privileged), a.provider) for a in logins[key]
             ),
             "account_ids": {(a.system, a.external_id): a.id for a in logins[key]},
+            "canonicals": {(a.system, a.external_id): a.canonical for a in logins[key]},
         }
         for key, r in found.items()
     }
@@ -143,9 +200,6 @@ def _known(tx: TxContext, keys: Sequence[str]) -> Known:
 def _named(rows: Sequence[Contact]) -> tuple[str | None, ...]:
     first, rest = addresses.named(rows)
     return first, *rest
-
-
-Claim = tuple[str, str, str]  # what may have one owner only: (which, system, value)
 
 
 def _name(a: ImportedAccount) -> Claim:
@@ -175,17 +229,18 @@ def _completed(p: ImportedPart, mine: dict[str, Any]) -> Imported:
     """The person as the file means them: what it does not speak for is as it was."""
     old = {a[:2]: ImportedAccount(*a) for a in mine["accounts"]}
     merged = []
-    for a in p.accounts:
+    found = _matched(p, mine)
+    for a in found:
         was = old.get((a.system, a.external_id), a)
         merged.append(
             replace(
                 a,
-                state=a.state if "state" in p.given else was.state,
-                privileged=a.privileged if "privileged" in p.given else was.privileged,
+                state=a.state if "state" in p.given and "state" in a.says else was.state,
+                privileged=a.privileged if "privileged" in p.given and "tier" in a.says else was.privileged,
                 provider=a.provider if "provider" in p.given else was.provider,
             )
         )
-    wanted = {(a.system, a.external_id) for a in p.accounts}
+    wanted = {(a.system, a.external_id) for a in found}
     merged += [a for k, a in old.items() if k not in wanted and a.system not in p.systems and a.state != "disabled"]
     backups = p.mails[1:] if "backup" in p.given else mine["mails"][1:]  # the first is the primary one, or None
     return replace(
@@ -196,6 +251,32 @@ def _completed(p: ImportedPart, mine: dict[str, Any]) -> Imported:
         mails=(p.mails[0], *(m for m in backups if m != p.mails[0])),
         accounts=tuple(merged),
     )
+
+
+def _matched(p: Imported, mine: dict[str, Any]) -> list[ImportedAccount]:
+    """The accounts with the numbers of those that they are already: by number, else by name; and where a person's one
+    account in a system has another name, and no number of its own, that one was renamed."""
+    canonicals: dict[tuple[str, str], str] = mine["canonicals"]
+    by_name = {(system, c): (system, number) for (system, number), c in canonicals.items()}
+    live = {a[:2] for a in mine["accounts"] if a[3] != "disabled"}
+    out: list[tuple[ImportedAccount, tuple[str, str] | None]] = []
+    for a in p.accounts:
+        which: tuple[str, str] | None = (a.system, a.external_id)
+        named = by_name.get((a.system, canonicalize(a.username)))
+        if named and (not a.numbered or (which not in canonicals and canonicals[named] == named[1])):
+            which = named
+        elif which not in canonicals:
+            which = None
+        out.append((a, which))
+    used = {which for _, which in out if which}
+    done = []
+    for a, which in out:
+        spare = [k for k in live if k[0] == a.system and k not in used]
+        fresh = sum(x.system == a.system and w is None for x, w in out)
+        if which is None and not a.numbered and len(spare) == 1 and fresh == 1:
+            which = spare[0]
+        done.append(replace(a, external_id=which[1]) if which else a)
+    return done
 
 
 def _person_row(p: Imported, pid: str, now: int) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row, select, union, update
 
-from keyback.application.ports.storage import Imported, ImportResult, Match
-from keyback.domain.people.addresses import AddressChange
+from keyback.application.ports.storage import Imported, ImportOutcome, ImportResult, Match
 from keyback.domain.people.person import Account, Contact, Person, canonicalize
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.in_list import among
@@ -91,12 +90,16 @@ class PeopleStore(HashStore):
         self._tx.conn.execute(update(people).where(people.c.id == person_id).values(security_version=raised))
 
     def save_imported(self, new: Sequence[Imported]) -> Sequence[ImportResult]:
-        return self.import_batch(new, at_once=True)[0]
+        return self.import_batch(new, at_once=True).results
 
-    def import_batch(
-        self, new: Sequence[Imported], *, at_once: bool = False
-    ) -> tuple[Sequence[ImportResult], Sequence[AddressChange]]:
+    def import_batch(self, new: Sequence[Imported], *, at_once: bool = False) -> ImportOutcome:
         return save_imported(self._tx, new, at_once=at_once)
+
+    def switch_off(self, keys: Sequence[str]) -> int:
+        mine = among(people.c.key, keys) & (people.c.state == "active")
+        raised = people.c.security_version + 1
+        change = update(people).where(mine).values(state="disabled", security_version=raised)
+        return self._tx.conn.execute(change).rowcount
 
     def set_account_state(self, account_id: str, state: str) -> None:
         self._tx.conn.execute(update(accounts).where(accounts.c.id == account_id).values(state=state))

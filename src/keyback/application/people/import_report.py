@@ -1,0 +1,89 @@
+"""What an import may speak of, and what it came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from keyback.application.people.csv_rows import group_name
+from keyback.domain.people.person import Tier
+
+
+@dataclass(frozen=True)
+class Systems:
+    """What a file may speak of.
+
+    Args:
+        titles: name and title of the configured systems.
+        ids: those whose accounts need the system's own number, the column `external_id`.
+        tiers: the tier that the members of a group have at least, by its name (`policy.groups`).
+        default_system: whose accounts a file without a column for the system brings; None for none.
+    """
+
+    titles: Mapping[str, str]
+    ids: frozenset[str] = frozenset()
+    default_locale: str = "en"
+    tiers: Mapping[str, Tier] = field(default_factory=dict)
+    default_system: str = "builtin"
+
+    @cached_property
+    def groups(self) -> Mapping[str, Tier]:
+        return {group_name(name): tier for name, tier in self.tiers.items()}
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Each system's name and title, for an error."""
+        return tuple(n if title == n else f"{n} ({title})" for n, title in self.titles.items())
+
+    def named(self, text: str) -> str | None:
+        """The name of the system that a cell means, by name or title."""
+        wanted = text.casefold()
+        hits = {n for n, title in self.titles.items() if wanted in (n.casefold(), title.casefold())}
+        return text if text in self.titles else hits.pop() if len(hits) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class AddressLine:
+    """An address that changes, masked. `kind`: see `domain.people.addresses.AddressChange`. `until`: when the new one
+    counts
+    (ms); 0 where it does already, or never will."""
+
+    name: str
+    kind: str
+    new: str
+    old: str = ""
+    until: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """What an import came to. `added`, `changed`, `same` count people; `rows` and `bad` count rows; `empty_groups`
+    have a tier and no member in the file, perhaps because of a slip in their name. `addresses` counts those of people
+    who were there already that change; `refused` those that their owners refused or gave up, so that they stay out;
+    `lines` names both, masked, up to `MAX_LINES`. `sample` is the first name beyond ASCII, by which people see whether
+    the encoding is right, in line `sample_line`. `languages` counts people whose language Keyback does not speak, by
+    what stands there; `off` those without access, by the word that says so. `switched_off` people were there already
+    and lost their access though their row was left out. `warnings` are columns about access that were not understood,
+    `notes` what was decided about others."""
+
+    sha256: str = ""
+    encoding: str = ""
+    rows: int = 0
+    added: int = 0
+    changed: int = 0
+    same: int = 0
+    bad: int = 0
+    unused: tuple[str, ...] = ()
+    dry_run: bool = False
+    empty_groups: tuple[str, ...] = ()
+    addresses: int = 0
+    refused: int = 0
+    lines: list[AddressLine] = field(default_factory=list)
+    sample: str = ""
+    sample_line: int = 0
+    languages: dict[str, int] = field(default_factory=dict)
+    off: dict[str, int] = field(default_factory=dict)
+    switched_off: int = 0
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
