@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal, get_args
 
-import gallery_account
 from markupsafe import Markup
 
 from keyback.application.recovery.mailed_link import Problem
@@ -20,6 +19,7 @@ from keyback.web.portal import pages_link as pl
 from keyback.web.portal import pages_methods as w
 from keyback.web.portal import pages_remedy as r
 from keyback.web.ui.page import ErrorPage, Page, PasswordRule, Shell
+from tests.web import gallery_account
 
 Lang = Literal["zh_CN", "en"]
 AT = 1_795_500_120_000
@@ -102,6 +102,9 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     yield "ways-mailbox", w.Methods(HANDLE, False, "mailbox", known)
     yield "ways-more", w.Methods(HANDLE, True, "password", mine, ("email_link",), username, refused="too_early")
     yield "ways-only-new", w.Methods(HANDLE, True, "second_factor", mine, ("email_link",), username, only_new=True)
+    app = (w.MethodOption("totp", (("f1", "Pixel"),)),)
+    yield "ways-lost-alone", w.Methods(HANDLE, True, "second_factor", app, ("email_link",), username, lost_alone=True)
+    yield "ways-lost", w.Methods(HANDLE, True, "second_factor", mine, ("email_link",), username)
     yield "ways-none", w.Methods(HANDLE, True, "password", (), ("email_link",), username)
     for proof in ("sms_code", "im_message", "backup_email", "totp", "recovery_code"):
         yield (
@@ -137,7 +140,10 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     )
     yield "unlock-none", r.Unlock(HANDLE, username, ())
     yield "replace-factor", r.ReplaceFactor(HANDLE, username, (("totp", "Pixel"), ("passkey", "")))
-    yield "replace-factor-scan", r.ReplaceFactor(HANDLE, username, (), "JBSW Y3DP", Markup("<svg></svg>"), error="code")
+    yield (
+        "replace-factor-scan",
+        r.ReplaceFactor(HANDLE, username, (), "JBSW Y3DP", Markup("<svg></svg>"), gallery_account.APP, error="code"),
+    )
     yield "replace-factor-passkeys", r.ReplaceFactor(HANDLE, username, (("totp", ""),), passkeys=True, error="passkey")
     yield "replace-factor-passkey", r.ReplaceFactor(HANDLE, username, (("totp", ""),), passkeys=True, options="{}")
     yield "replace-mailbox", r.ReplaceMailbox(HANDLE, username, (("c2", "m•••@example.net"),))

@@ -17,6 +17,7 @@ from keyback.web.ui.page import Page, PasswordRule
 
 AT = 1_795_500_120_000
 CODES = tuple(f"K7QF2M-9X3B1T-ZZ81A{n}" for n in range(10))
+APP = "otpauth://totp/Qingyu%20Instruments:maya.okafor?secret=JBSWY3DPEHPK3PXP&issuer=Qingyu%20Instruments"
 FACTORS = (
     a.FactorLine("f1", "passkey", "Work laptop", AT, AT),
     a.FactorLine("f2", "totp", "", AT, 0, AT),
@@ -43,8 +44,8 @@ def factors() -> Iterator[tuple[str, Page]]:
         yield f"factors-{done}", a.Factors(FACTORS, every, done)
     yield "stale-form", a.StaleForm("/account/password")
     yield "totp-start", a.TotpStart()
-    yield "totp-setup", a.TotpSetup("f4", Markup("<svg></svg>"), "JBSW Y3DP EHPK 3PXP")
-    yield "totp-wrong", a.TotpSetup("f4", Markup("<svg></svg>"), "JBSW Y3DP EHPK 3PXP", "wrong")
+    yield "totp-setup", a.TotpSetup("f4", Markup("<svg></svg>"), "JBSW Y3DP EHPK 3PXP", APP)
+    yield "totp-wrong", a.TotpSetup("f4", Markup("<svg></svg>"), "JBSW Y3DP EHPK 3PXP", APP, "wrong")
     yield "passkey-start", a.PasskeySetup()
     yield "passkey-impossible", a.PasskeySetup(possible=False)
     yield "passkey-ask", a.PasskeySetup("p1", "{}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -43,10 +43,20 @@ MethodAnswer = Literal["accepted", "done", "wrong", "no_tries", "not_a_code", "r
 METHOD_ANSWERS: dict[str, MethodAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
 
 
+ON_PHONE = ("sms_code", "im_message", "totp")
+"""Whoever lost a phone is offered what was on it last: a new phone gets messages again, its app has no key."""
+
+
+def _lost_last(names: Iterable[str], journey: Journey) -> list[str]:
+    """The order in which a page lists ways; it depends on the journey alone, so it tells nothing (A1)."""
+    last = ON_PHONE if journey == "second_factor" else ()
+    return sorted(names, key=lambda n: last.index(n) if n in last else -1)
+
+
 def offered(proofs: Mapping[str, Proof], policy: Policy, journey: Journey) -> tuple[str, ...]:
     """What a page may offer before anything is proven: the same for everybody."""
     names = [n for n, p in proofs.items() if policy.takes(n) and n != EMAIL_LINK and p.kind != "knowledge"]
-    return () if journey == "username" else tuple(names)
+    return () if journey == "username" else tuple(_lost_last(names, journey))
 
 
 def holder_of(tx: Tx, person: Person, ages: Ages = DEFAULT_AGES) -> Enrolments:
@@ -93,7 +103,8 @@ def available_methods(
         return []
     holder, used = holder_of(tx, person, policy.ages), {e.channel for e in case.shown_by(handle)}
     out = []
-    for name, proof in proofs.items():
+    for name in _lost_last(proofs, intake.journey):
+        proof = proofs[name]
         if name == EMAIL_LINK or not policy.takes(name, case.tier):
             continue  # the page asks for a mail by itself
         if not may_ask(proof, case, handle):

@@ -109,7 +109,7 @@ async def _setup(desk: AppContext, request: Request, me: Me, status: int = 200, 
     uri = app.uri(seed, me.account.username, desk.services.company[desk.locale(request)])
     groups = " ".join(seed[i : i + 4] for i in range(0, len(seed), 4))
     qr = Markup(app.qr_svg(uri))  # noqa: S704 - of our own making, no text in it
-    return page(desk, request, me, TotpSetup(factor_id, qr, groups, error), status)
+    return page(desk, request, me, TotpSetup(factor_id, qr, groups, uri, error), status)
 
 
 async def totp_finish(request: Request) -> Response:

@@ -80,12 +80,14 @@ class TotpSetup(Page):
     Args:
         qr: the QR code, `Markup` of an `<svg>`.
         key: the seed in groups of four, for typing.
+        uri: the same as `otpauth://totp/…`, for an app on this device.
     """
 
     template: ClassVar[str] = "account/totp_setup.html"
     id: str
     qr: str = field(repr=False)
     key: str = field(repr=False)
+    uri: str = field(repr=False)
     error: Literal["", "wrong"] = ""
 
 

@@ -53,16 +53,18 @@ async def more_page(
     if case is not None and view.intake.journey == "second_factor":
         person_id = case.person_id
         only_new = await desk.services.db.read(lambda tx: replace_factor.only_new(tx, person_id))
+    options = await _options(desk, view)
     model = Methods(
         handle=handle,
         proven=case is not None,
         journey=view.intake.journey,
-        options=await _options(desk, view),
+        options=options,
         shown=tuple(dict.fromkeys(e.proof for e in case.shown_by(handle))) if case else (),
         username=view.username,
         version=view.version,
         refused=refused,
         only_new=only_new,
+        lost_alone=case is not None and view.intake.journey == "second_factor" and _app_alone(options),
     )
     return desk.page(request, model, status, step=1, path=f"/r/{handle}/ways")
 
@@ -72,6 +74,8 @@ async def waiting_page(desk: AppContext, request: Request, view: RecoveryView, r
     handle = view.intake.handle
     proofs = desk.services.proofs  # what only knowledge answers shortens no wait
     options = tuple(o for o in await _options(desk, view) if proofs[o.proof].kind != "knowledge")
+    if view.intake.journey == "second_factor" and _app_alone(options):
+        options = ()  # it was on the phone that is lost
     until = view.case.hold_of(handle) if view.case else 0
     if until:
         left = max(0, until - view.now) // 1000
@@ -81,6 +85,11 @@ async def waiting_page(desk: AppContext, request: Request, view: RecoveryView, r
         passkeys = tuple(o for o in options if o.proof == "passkey")
         model = InReview(handle, view.username, passkeys, view.version, view.intake.journey)
     return desk.page(request, model, step=1, path=f"/r/{handle}")
+
+
+def _app_alone(options: tuple[MethodOption, ...]) -> bool:
+    """Whether one authenticator app is all there is."""
+    return [o.proof for o in options] == ["totp"] and len(options[0].targets) < 2
 
 
 def _ruling(tx: Tx, desk: AppContext, view: RecoveryView, case: Case) -> Ruling:

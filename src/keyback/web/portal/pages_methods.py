@@ -31,6 +31,7 @@ class Methods(Page):
         waiting_until: ms until when a hold lasts that a further proof would end; 0 without one.
         refused: the last request came too early or was for something that is not there.
         only_new: every second step of the person is too new to count; somebody else may have added it.
+        lost_alone: all that is left is the app on the phone that was lost, so a person has to help.
     """
 
     template: ClassVar[str] = "portal/ways.html"
@@ -43,6 +44,7 @@ class Methods(Page):
     version: str = ""
     refused: Literal["", "too_early"] = ""
     only_new: bool = False
+    lost_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from keyback.application.throttling.lockouts import Lock, StalePasswordSource
@@ -38,6 +38,7 @@ class ReplaceFactor(Page):
         old: (kind, label) of what stops working.
         seed: of the new app, in groups of four; empty before it was asked for.
         qr: the QR code, `Markup` of an `<svg>`.
+        uri: the seed as `otpauth://totp/…`, for an app on this device.
         passkeys: whether a passkey can be made here instead.
         options: JSON for the browser that makes one, once it was asked for.
         error: the last code was wrong; `passkey` for what a browser sent.
@@ -49,8 +50,9 @@ class ReplaceFactor(Page):
     handle: str
     username: str
     old: tuple[tuple[str, str], ...]
-    seed: str = ""
-    qr: str = ""
+    seed: str = field(default="", repr=False)
+    qr: str = field(default="", repr=False)
+    uri: str = field(default="", repr=False)
     passkeys: bool = False
     options: str = ""
     error: Literal["", "code", "passkey"] = ""

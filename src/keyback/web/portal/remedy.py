@@ -98,13 +98,14 @@ def _maker(desk: AppContext) -> EnrolsPasskey | None:
     return found if isinstance(found, EnrolsPasskey) and desk.services.policy.takes("passkey") else None
 
 
-def _shown(desk: AppContext, username: str, new: Any, request: Request) -> tuple[str, str]:
+def _shown(desk: AppContext, username: str, new: Any, request: Request) -> tuple[str, str, str]:
     if new is None:
-        return "", ""
+        return "", "", ""
     app, seed = _app(desk), str(new.data["seed"])
     company = getattr(desk.settings.company, desk.locale(request))
     groups = " ".join(seed[i : i + 4] for i in range(0, len(seed), 4))
-    return groups, Markup(app.qr_svg(app.uri(seed, username, company)))  # noqa: S704 - of our own making, no text in it
+    uri = app.uri(seed, username, company)
+    return groups, Markup(app.qr_svg(uri)), uri  # noqa: S704 - of our own making, no text in it
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-/* Copying and printing recovery codes; the page is complete without this file. */
+/* Copying and printing recovery codes, copying the key of an app; the pages are complete without this file. */
 'use strict';
 
 (() => {
@@ -6,7 +6,10 @@
     if (!navigator.clipboard) return;
     button.hidden = false;
     button.addEventListener('click', async () => {
-      const lines = [...document.getElementById(button.dataset.copy).children].map((line) => line.textContent.trim());
+      const what = document.getElementById(button.dataset.copy);
+      const lines = what.children.length
+        ? [...what.children].map((line) => line.textContent.trim())
+        : [what.textContent.replace(/\s/g, '')];
       try {
         await navigator.clipboard.writeText(lines.join('\n'));
         button.textContent = button.dataset.copied;
