@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, Page, Route
 from keyback.web.ui.rendering import Renderer
 from tests.web import gallery
 
-HOST = "http://samples.example.com"
+HOST = "https://samples.example.com"
 RENDERER = Renderer(time_zone="Asia/Shanghai")
 STATIC = {f.url: f for f in RENDERER.static.values()}
 

@@ -15,6 +15,8 @@ WIDER = """* { letter-spacing: 0.12em !important; word-spacing: 0.16em !importan
 p { margin-block-end: 2em !important; }"""  # WCAG 2.2, 1.4.12
 SOME = ["waiting", "password", "results", "ways-mailbox", "forgot-second-factor", "account-overview", "account-devices"]
 OUT = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+CLIPBOARD = """window.copied = [];
+Object.defineProperty(navigator, 'clipboard', { value: { writeText: async (text) => { copied.push(text); } } });"""
 Look = Callable[..., Page]
 
 
@@ -74,3 +76,27 @@ def test_forced_colors_keep_what_is_told_by_a_mark(look: Look, what: str, scheme
     page.evaluate("document.querySelector('.tabs a')?.setAttribute('aria-current', 'page')")  # samples have no address
     assert page.evaluate("matchMedia('(forced-colors: active)').matches")
     assert page.evaluate(SEEN, [one]) != page.evaluate(SEEN, [other]), what
+
+
+@pytest.mark.parametrize("name", ["account-totp-setup", "replace-factor-scan"])
+@pytest.mark.parametrize("locale", ["en", "zh_CN"])
+def test_an_app_on_the_same_phone_gets_its_key_by_a_link_or_a_copy(look: Look, name: str, locale: str) -> None:
+    """Nobody scans their own screen: the link holds what the picture holds, and what is copied has no spaces."""
+    page = look()
+    page.add_init_script(CLIPBOARD)
+    samples.show(page, name, locale)
+    link = page.locator("main a[href^='otpauth://totp/']")
+    key = "".join(page.locator("#app-key").inner_text().split())
+    assert link.is_visible()
+    assert (link.bounding_box() or {"height": 0})["height"] >= 44
+    assert page.locator(".qr").is_visible()
+    page.locator("[data-copy]").click()
+    assert page.evaluate("copied") == [key]
+
+
+def test_without_scripts_the_key_is_there_to_type(look: Look) -> None:
+    page = look(java_script_enabled=False)
+    samples.show(page, "account-totp-setup")
+    assert page.locator("#app-key").is_visible()
+    assert page.locator("main a[href^='otpauth://totp/']").is_visible()
+    assert not page.locator("[data-copy]").is_visible()

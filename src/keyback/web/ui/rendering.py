@@ -107,6 +107,11 @@ class _Rooms(PrefixLoader):
     load = BaseLoader.load
 
 
+def app_url(url: str) -> str:
+    """`url` if it gives an authenticator app its key, else nothing."""
+    return url if url.startswith("otpauth://totp/") else ""
+
+
 class Renderer:
     """Draws pages; made once and shared, templates are compiled at their first use.
 
@@ -141,6 +146,7 @@ class Renderer:
         env.filters["iso"] = lambda at: datetime.fromtimestamp(at / 1000, self.zone).isoformat(timespec="seconds")
         env.filters["span"] = pass_context(lambda context, seconds: span(_locale(context), seconds))
         env.filters["safe_url"] = safe_url
+        env.filters["app_url"] = app_url
         env.filters["device"] = device_words  # what was stored before there was a list is held against it, too
         env.filters["address"] = plain_address
 
