@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, Page, Route
 
+from keyback.registry import own_abouts
 from keyback.web.ui.rendering import Renderer
 from tests.web import gallery
 
 HOST = "https://samples.example.com"
-RENDERER = Renderer(time_zone="Asia/Shanghai")
+RENDERER = Renderer(time_zone="Asia/Shanghai", abouts=own_abouts())
 STATIC = {f.url: f for f in RENDERER.static.values()}
 
 
