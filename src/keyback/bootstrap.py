@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -131,6 +132,10 @@ def make_channel(s: Settings, clock: Callable[[], int]) -> Channel:
         raise Unsafe(f"mail.password_file cannot be read: {e.strerror}. Check the path and who may read it.") from None
     except ValueError as e:
         raise Unsafe(f"mail.password_file: {e}.") from None
+    if m.host and m.username and password is None:
+        raise Unsafe("mail.username is set without a password. Put it into a file and name that in mail.password_file.")
+    if m.ca_file is not None:
+        _trusts(m.ca_file)
     try:
         composer = MailComposer(words, m.sender or "keyback@localhost.localdomain", desk, s.timezone, s.public_url)
         settings = SmtpSettings(
@@ -147,6 +152,16 @@ def make_channel(s: Settings, clock: Callable[[], int]) -> Channel:
         return SmtpChannel(composer, settings, clock)
     except (ValueError, OSError) as e:
         raise Unsafe(f"mail: {e}") from None
+
+
+def _trusts(ca_file: Path) -> None:
+    """Raises Unsafe where a file of authorities cannot be used."""
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError:
+        raise Unsafe(f"mail.ca_file: {ca_file} holds no certificate in PEM form.") from None
+    except OSError as e:
+        raise Unsafe(f"mail.ca_file cannot be read: {e.strerror}. Check the path and who may read it.") from None
 
 
 Make = Callable[[Mapping[str, Any], Callable[[], int]], Gateway]

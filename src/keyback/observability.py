@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 from typing import Any, TextIO
 
 import structlog
@@ -45,3 +47,30 @@ def configure(level: str = "info", stream: TextIO | None = None) -> None:
         logger.handlers = []
         logger.propagate = True
         logger.setLevel(max(number, logging.WARNING))
+
+
+class Seldom:
+    """Says of what happens again and again only once a minute that it goes on.
+
+    Args:
+        every: seconds.
+        clock: seconds.
+    """
+
+    def __init__(self, every: float = 60.0, clock: Callable[[], float] = time.monotonic) -> None:
+        self._every, self._clock = every, clock
+        self._told: dict[str, tuple[float, int]] = {}  # what: (when last, how often since)
+
+    def due(self, what: str) -> int | None:
+        """Counts it; how often it happened without being told, or None while it was told just now.
+
+        Args:
+            what: one of a closed set of words.
+        """
+        last, more = self._told.get(what, (-self._every, 0))
+        now = self._clock()
+        if now - last < self._every:
+            self._told[what] = last, more + 1
+            return None
+        self._told[what] = now, 0
+        return more

@@ -33,9 +33,10 @@ from keyback.storage.database import SqlDatabase
 from keyback.storage.health import Backlog, backlog, probe, schema_of
 from keyback.storage.maintenance import key_check, restore, strays
 from keyback.storage.maintenance.restore import MarkFile
+from keyback.storage.migrate import head
 from keyback.storage.tx import SqlTx
 from keyback.web.app import make_app, make_context
-from keyback.web.health import READINESS, Readiness
+from keyback.web.health import READINESS, Readiness, is_ready, parts_of
 from keyback.web.http.access_log import AccessLog
 from keyback.web.http.metrics import Metrics, metrics_app
 from keyback.web.http.server import ClientTimeouts, Doorkeeper, Server, bind, make_server
@@ -115,7 +116,9 @@ async def _serve(settings: Settings, worker: bool) -> None:
 async def _work(settings: Settings) -> None:
     async with parts(settings) as services, AsyncExitStack() as stack:
         worker = Worker(services)
-        await stack.enter_async_context(_metrics_server(settings, _metrics(services, worker)))
+        await stack.enter_async_context(
+            _metrics_server(settings, _metrics(services, worker), _readiness(services, worker))
+        )
         stop = asyncio.Event()
         with on_signals(stop.set):
             worker.start()
@@ -239,9 +242,9 @@ async def hold(
     the_worker = Worker(services) if worker else None
     metrics = _metrics(services, the_worker)
     desk = make_context(settings, services)
-    desk.extras[READINESS] = _readiness(services, the_worker)
+    desk.extras[READINESS] = readiness = _readiness(services, the_worker)
     app = make_app(desk, more=more, lifespan=_beside(the_worker))
-    app = AccessLog(outer(app) if outer else app, metrics, HOT)
+    app = AccessLog(outer(app) if outer else app, metrics, HOT, trusts=desk.proxies.trusts)
     door = Doorkeeper(settings.connections_per_address, desk.proxies.trusts)
     server = make_server(app, patience, door=door)
     sock = sock or bound(settings.listen, "listen")
@@ -253,7 +256,7 @@ async def hold(
             ready()
 
     server.when_ready = tell
-    async with _metrics_server(settings, metrics):
+    async with _metrics_server(settings, metrics, readiness):
         with on_signals(lambda: _end(server)) if stop is None else _on_event(stop, lambda: _end(server)):
             await server.serve([sock])
     log.info("stopped")
@@ -307,15 +310,19 @@ def _metrics(services: Services, worker: Worker | None) -> Metrics:
         return await db.read(backlog)
 
     tally = worker.tally if worker is not None else None
-    return Metrics(services.gate, db, tally=tally, beat_age=_beat_age(worker), backlog=ask)
+    return Metrics(services.gate, db, tally=tally, beat_age=_beat_age(worker), backlog=ask, schema=head())
 
 
 @asynccontextmanager
-async def _metrics_server(settings: Settings, metrics: Metrics) -> AsyncIterator[None]:
+async def _metrics_server(settings: Settings, metrics: Metrics, readiness: Readiness) -> AsyncIterator[None]:
+    async def ready() -> tuple[bool, dict[str, str]]:
+        parts = await parts_of(readiness)
+        return is_ready(parts), parts
+
     if not settings.metrics_listen:
         yield
         return
-    server = make_server(metrics_app(metrics), ClientTimeouts(connections=64), lifespan=False)
+    server = make_server(metrics_app(metrics, ready), ClientTimeouts(connections=64), lifespan=False)
     serving = asyncio.create_task(server.serve([bound(settings.metrics_listen, "metrics_listen")]))
     try:
         yield

@@ -47,6 +47,41 @@ def open_to_others(s: Settings, settings_file: Path | None = None) -> list[str]:
     return out + [_words(p, "o-rwx") for p in secret if p is not None and _reached(p, OTHERS)]
 
 
+def close_to_others(s: Settings) -> list[Path]:
+    """Takes from others what they may do in the data folder, and with the database and the keyring wherever they are.
+
+    Whoever made them, an administrator by hand, a copy or a backup, may have left them open. What belongs to somebody
+    else stays as it is, and `open_to_others` tells of it.
+
+    Returns:
+        What was open.
+    """
+    folder = s.data_dir.absolute()
+    database = Path(s.database.removeprefix("sqlite:///")) if s.database.startswith("sqlite:///") else None
+    keyring = s.keyring_path if s.keyring is None else None
+    own = [p.absolute() for p in (database, keyring) if p is not None]
+    if database is not None:
+        own += [database.absolute().with_name(database.name + end) for end in ("-wal", "-shm", "-journal")]
+    inside = any(p.is_relative_to(folder) for p in own)
+    own += [p for p in _old_copies(folder) if p not in own] if inside else []
+    return [p for p, mode in ([(folder, 0o700)] if inside else []) + [(p, 0o600) for p in own] if _close(p, mode)]
+
+
+def _old_copies(folder: Path) -> list[Path]:
+    """What else of Keyback's own lies in its folder, such as an earlier database or keyring; nobody else's files."""
+    return sorted(p for name in ("*.sqlite*", "keyring*", "mark*") for p in folder.glob(name) if p.is_file())
+
+
+def _close(path: Path, mode: int) -> bool:
+    if path.is_symlink() or not _mode(path) & NOT_OWNER:
+        return False
+    try:
+        path.chmod(_mode(path) & mode)
+    except OSError:
+        return False
+    return True
+
+
 def wide_proxies(s: Settings) -> Iterator[tuple[Literal["warn", "bad"], str, str]]:
     """Networks in `trusted_proxies` that reach beyond one's own: how bad, what it means, and what to do."""
     nets: list[Network] = []

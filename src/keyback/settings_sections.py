@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, field_validator
 
+# What may stand in From and in the envelope; the local part in ASCII, so that every relay takes it (RFC 6531).
+_ADDRESS = re.compile(r"[^\s@<>()\[\]\\,:;\"\u0080-\U0010ffff]{1,64}@[^\s@<>()\[\]\\,:;\"]{1,253}")
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -45,6 +47,14 @@ class Mail(Part):
         "0: no limit.",
     )
     daily: int = Field(20_000, ge=0, description="The same in 24 hours.")
+
+    @field_validator("sender")
+    @classmethod
+    def _plain_address(cls, value: str) -> str:
+        value = value.strip()
+        if value and not _ADDRESS.fullmatch(value):
+            raise ValueError("must be a plain address, such as keyback@example.com, without a name")
+        return value
 
 
 class Password(Part):

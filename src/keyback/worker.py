@@ -23,6 +23,7 @@ from keyback.application.signin import alerts
 from keyback.application.throttling import spraying
 from keyback.application.throttling.mail_quota import Reason
 from keyback.domain.units import HOUR, MINUTE
+from keyback.observability import Seldom
 
 log = structlog.get_logger("keyback.worker")
 PARALLEL_APPLIES = 8
@@ -77,6 +78,7 @@ class Worker:
         self.beat = 0.0  # loop time of the last completed round, for readiness
         self._batch = batch
         self._watched = 0
+        self._seldom = Seldom()
         self._stopping = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._applying: set[asyncio.Task[str]] = set()
@@ -173,7 +175,7 @@ class Worker:
             except StorageDown:
                 failures += 1
                 done = 0
-                log.warning("storage_down", step=step.__name__)
+                self._tell_down(step.__name__)
             except Exception as e:
                 failures += 1
                 self.tally.failures += 1
@@ -184,6 +186,11 @@ class Worker:
                 await self._rest(woken, IDLE_S if not failures else min(MAX_REST_S, IDLE_S * 2**failures))
             if done < full:
                 await asyncio.sleep(begun + (GATHER_S if done < MUCH else GATHER_MORE_S) - time())
+
+    def _tell_down(self, step: str) -> None:
+        more = self._seldom.due(step)
+        if more is not None:
+            log.warning("storage_down", step=step, more=more)
 
     async def _rest(self, woken: asyncio.Event, seconds: float) -> None:
         waits = {asyncio.ensure_future(woken.wait()), asyncio.ensure_future(self._stopping.wait())}
@@ -237,7 +244,7 @@ class Worker:
                 if released or ended or moved or gone or told:
                     log.info("upkeep", released=released, ended=ended, moved=moved, purged=gone, reminded=told)
             except StorageDown:
-                log.warning("storage_down", step="upkeep")
+                self._tell_down("upkeep")
             except Exception as e:
                 self.tally.failures += 1
                 log.error("upkeep_failed", error=type(e).__name__)

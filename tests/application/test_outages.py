@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from keyback.application.leases import LOOK_AGAIN_S
+from keyback.application.notifications import notify
+from keyback.application.ports.channels import Receipt
 from keyback.application.ports.connectors import Outcome, Plan, Step
 from keyback.application.ports.storage import StorageDown
 from keyback.application.recovery import apply
@@ -226,3 +228,25 @@ def test_letters_that_were_sent_while_the_database_was_away_are_not_sent_again(m
     drain(kit)
     assert len(tray.letters) == 1
     assert worker.tally.letters["sent"] == 1
+
+
+@pytest.mark.covers("C-9")
+def test_letters_whose_time_is_over_after_a_restore_are_forgotten_and_not_dead(make_kit: Make) -> None:
+    kit = make_kit()
+    tray = fit(kit, person("maya"), person("noor"))
+    kit.write(lambda tx: notify.notify_contacts(tx, _id(tx, "maya"), "stopped", {"at": tx.now, "by": "owner"}))
+    kit.clock.forward(hours=24 * 30)  # the backup is a month old
+    worker = drain(kit)
+    assert tray.letters == []
+    assert kit.read(lambda tx: tx.outbox.depth()) == {}
+    assert worker.tally.letters["dropped"] == 1
+    rows = kit.read(lambda tx: tx.audit.rows(limit=1000))
+    assert [r["type"] for r in rows].count("letter_dropped") == 1
+    tray.answer = Receipt("permanent", "no_such_mailbox")
+    kit.write(lambda tx: notify.notify_contacts(tx, _id(tx, "noor"), "stopped", {"at": tx.now, "by": "owner"}))
+    drain(kit)
+    assert kit.read(lambda tx: tx.outbox.depth()) == {"mail/dead": 1}, "what was refused still is"
+
+
+def _id(tx: Any, who: str) -> str:
+    return str(tx.people.match([f"{who}@example.com"])[f"{who}@example.com"][0].person.id)

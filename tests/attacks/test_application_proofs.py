@@ -174,7 +174,7 @@ def test_links_and_codes_end_with_their_time(make_kit: Make) -> None:
     tray = fit(kit, person("maya"))
     handle, link, code, _ = begin(kit, tray)
     kit.clock.now += ch.CODE_LIFE - 1
-    assert try_code(kit, handle, wrong(code)) == "expired"
+    assert try_code(kit, handle, wrong(code)) == "wrong_code"
     kit.clock.now += 1
     assert try_code(kit, handle, code) == "expired"
     kit.clock.now += ch.LINK_LIFE - ch.CODE_LIFE

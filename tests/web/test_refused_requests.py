@@ -133,7 +133,7 @@ def test_limits_that_were_reached(make_kit: Make) -> None:
     bad = {"identifier": "maya", "password": "no such password"}
     assert house.whys(("POST", "/sign-in", bad), ("POST", "/sign-in", bad)) == ["unauthorized", "slow_down"]
     ask_again = ("POST", "/forgot", {"identifier": "maya"})
-    assert [x["refused"] for x in house.lines(ask_again, ask_again)] == ["slow_down"]
+    assert [x.get("refused") for x in house.lines(ask_again, ask_again)] == [None, "slow_down"]
 
 
 @pytest.mark.covers("A-16.3.3")
@@ -196,4 +196,4 @@ def test_a_flood_of_refusals_does_not_fill_the_log(make_kit: Make) -> None:
     house.seconds += EVERY_S
     (told,) = house.lines(flood[0], headers=evil)
     assert (told["refused"], told["more"]) == ("cross_site", 39)
-    assert house.lines(flood[0]) == []
+    assert [x.get("refused") for x in house.lines(flood[0])] == [None]

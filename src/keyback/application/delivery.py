@@ -157,12 +157,22 @@ def _mark(
         if r.status == "temporary" and job.attempts < MAX_ATTEMPTS and tx.now + wait < job.expires_at:
             again += tx.outbox.retry(job, tx.now + wait, r.code)
             continue
-        if tx.outbox.give_up(job, r.code):
+        if _gone(tx, job, r):
             lost[r.code] += 1
             facts = {"letter": job.body.get("letter"), "contact": job.body.get("contact"), "code": r.code}
             tx.audit.record(str(job.body.get("person", "outbox")), [Note("letter_dropped", facts)])
     dropped = lost.total()
     return Sent(len(answered) - again - dropped, again, dropped, lost=dict(lost))
+
+
+def _gone(tx: Tx, job: Job, r: Receipt) -> bool:
+    """Takes a message out of the way; whether it was still ours. One that nobody could send in its time, as after a
+    backup was put back, is no fault that anybody has to look at: it is forgotten, not kept as dead."""
+    if r != TOO_LATE:
+        return tx.outbox.give_up(job, r.code)
+    held = tx.outbox.holds(job)
+    tx.outbox.done([job])
+    return held
 
 
 def _messages(

@@ -42,11 +42,20 @@ NO_SETTINGS = (
     "No settings file was found: {} is not there, and KEYBACK_CONFIG names none. Run keyback init to make one."
 )
 BAD_URL = "database_url cannot be used ({}). Give postgresql://user@host/name, or leave it out for SQLite."
+NO_DRIVER = (
+    "PostgreSQL needs the package psycopg, which cannot be loaded here ({}). "
+    "Install Keyback with it: pip install 'keyback[postgres]'"
+)
 REFUSALS = {
     "not_found": "No recovery has this ID.",
     "wrong_state": "It has ended, or its password is being set, so it can't be canceled any more.",
     "conflict": "Someone else just changed it. Check it and try again.",
 }
+
+
+def bad_url(e: Exception) -> str:
+    """Why no connection to the database can be made at all: its driver is missing, or its address is none."""
+    return NO_DRIVER.format(e) if isinstance(e, ImportError) else BAD_URL.format(type(e).__name__)
 
 
 class Keyback(click.Group):
@@ -148,7 +157,7 @@ def revision(s: Settings) -> str | None:
     try:
         engine = make_engine(s.database)
     except Exception as e:
-        raise Unsafe(BAD_URL.format(type(e).__name__)) from None
+        raise Unsafe(bad_url(e)) from None
     try:
         found = current(engine)
         problem = unfit(engine, to_migrate=found is None or (knows(found) and found != head()))

@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from keyback.application.ports.storage import StorageDown
 from keyback.bootstrap import load_keyring
-from keyback.cli.common import BAD_URL, create_private, echo_json, load, safe, sqlite_file, wrong_settings
+from keyback.cli.common import bad_url, create_private, echo_json, load, safe, sqlite_file, wrong_settings
 from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe
+from keyback.settings_safety import close_to_others
 from keyback.storage.database import make_engine
 from keyback.storage.health import unfit
 from keyback.storage.keys.keyring import Keyring
@@ -199,12 +200,15 @@ def migrate_now(s: Settings) -> tuple[str | None, str]:
     try:
         engine = make_engine(s.database)
     except Exception as e:
-        raise Unsafe(BAD_URL.format(type(e).__name__)) from None
+        raise Unsafe(bad_url(e)) from None
     try:
         problem = unfit(engine, to_migrate=True)
         if problem:
             raise Unsafe(problem)
-        return run_migrations(engine)
+        done = run_migrations(engine)
+        for path in close_to_others(s):
+            click.echo(f"closed   {safe(str(path))} to others", err=True)
+        return done
     except (Unsafe, StorageDown):
         raise
     except Exception as e:  # whatever the driver raises; its text may hold the address with its password

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
+import os
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -69,6 +71,7 @@ def run(port: int = 8080, data: Path | None = None, host: str = "127.0.0.1") -> 
         0, or 1 when it could not start; the cause is one line on stderr.
     """
     configure("warning")
+    os.umask(0o077)  # whatever it leaves in its folder is its owner's alone
     return serving.run(lambda: _demo(port, data, host))
 
 
@@ -81,14 +84,16 @@ async def _demo(port: int, data: Path | None, host: str) -> None:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="keyback-demo-")))
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            folder.chmod(0o700)  # also one that was there before
         except OSError as e:
             raise serving.Refused(f"cannot use {folder}: {e.strerror}. Give another --data.") from None
+        stack.enter_context(_alone(folder))
         token = secrets.token_urlsafe(24)
         clock = DemoClock(folder / "ahead")
         crm = DemoCrm(folder / "crm.json", token)
-        phone = Phone(lambda: clock() / 1000)
+        phone = Phone(lambda: clock() / 1000, folder / "phone.jsonl")
         gateway = stack.enter_context(phone.serving())
-        async with _mailbox(clock) as mailbox:
+        async with _mailbox(clock, folder / "mailbox.jsonl") as mailbox:
             deliver = clouds.delivery(mailbox, phone, clock)
             vendors = clouds.start(stack, folder, base, clock, deliver)
             settings = demo_settings(base, folder, token, mailbox, phone, gateway)
@@ -128,9 +133,26 @@ async def _demo(port: int, data: Path | None, host: str) -> None:
     click.echo("Stopped.")
 
 
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Holds a folder for this demo. Raises Refused where another one has it: they would take each other's mail."""
+    with (folder / "demo.lock").open("a+", encoding="ascii") as f:
+        try:
+            fcntl.flock(f, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            f.seek(0)
+            where = f.read().strip() or "elsewhere"
+            words = f"another demo is running on {folder} ({where}). Stop it, or give this one another --data."
+            raise serving.Refused(words) from None
+        f.truncate(0)
+        f.write(f"process {os.getpid()}")
+        f.flush()
+        yield
+
+
 @contextlib.asynccontextmanager
-async def _mailbox(clock: DemoClock) -> AsyncIterator[Mailbox]:
-    mailbox = await Mailbox(clock=clock).astart()
+async def _mailbox(clock: DemoClock, keep: Path) -> AsyncIterator[Mailbox]:
+    mailbox = await Mailbox(clock=clock, keep=keep).astart()
     try:
         yield mailbox
     finally:

@@ -24,6 +24,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from keyback.testing.kept import Kept
+
 KEEP = 500
 _URL = re.compile(r"https?://[^\s<>\"'）】」]+")
 _CODE = re.compile(r"(?m)^\s*(\d{4} ?\d{4}|\d{3} ?\d{3})\s*$")  # of a recovery; of an address that is confirmed
@@ -44,6 +46,7 @@ class Mailbox:
         pipelining: whether EHLO offers PIPELINING.
         utf8: whether EHLO offers SMTPUTF8.
         clock: ms since 1970; for those who move it.
+        keep: file that holds the messages, so that the next mailbox there begins with them.
 
     `connections` and `stalled` count what there was of each so far.
     Failures: `refuse`, `greylist`, `stall`, `cut_after_data`, `reject_sender`, `drop`.
@@ -60,13 +63,15 @@ class Mailbox:
         pipelining: bool = True,
         utf8: bool = False,
         clock: Callable[[], int] = lambda: time.time_ns() // 1_000_000,
+        keep: Path | None = None,
     ) -> None:
         self.port, self._clock = port, clock
         self.ca_file: str | None = None
         self.connections = self.stalled = 0
         self._tls, self._login, self._pipelining, self._utf8 = tls, login, pipelining, utf8
-        self._messages: deque[Message] = deque(maxlen=KEEP)
-        self._count = 0
+        self._kept = Kept(keep, KEEP)
+        self._messages: deque[Message] = deque(self._kept.load(), maxlen=KEEP)
+        self._count = max((int(m.get("id", 0)) for m in self._messages), default=0)
         self._lock = threading.Condition()
         self._refused: dict[str, str] = {}
         self._greylist = self._cuts = self._drops = 0
@@ -168,6 +173,7 @@ class Mailbox:
     def clear(self) -> None:
         with self._lock:
             self._messages.clear()
+            self._kept.clear()
 
     # ── failures ────────────────────────────────────────────────────────────
 
@@ -284,6 +290,7 @@ class Mailbox:
             for to in envelope.rcpt_tos:
                 self._count += 1
                 self._messages.append(_message(self._count, self._clock(), to, content))
+                self._kept.add(self._messages[-1])
             self._lock.notify_all()
         if self._cuts > 0:
             self._cuts -= 1

@@ -11,12 +11,14 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from keyback.testing.serving import Service, served
+from keyback.testing.kept import Kept
+from keyback.testing.serving import KEEP, Service, served
 
 PATH = "/messages"
 SKEW_S = 300
@@ -29,13 +31,16 @@ class Phone(Service):
 
     Args:
         clock: seconds since 1970; for tests that move it.
+        keep: file that holds the messages, so that the next phone there begins with them.
 
     A message: `id` (1, 2, …), `at` (ms), `to`, `channel`, `text`, `codes`, `links`, besides `message_id`, `kind` and
     `params`.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time, keep: Path | None = None) -> None:
         super().__init__()
+        self._kept = Kept(keep, KEEP)
+        self.messages = self._kept.load()
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self.secret = "whsec_" + base64.b64encode(self._key).decode()
@@ -63,6 +68,7 @@ class Phone(Service):
                 message_id=m["id"], kind=m["kind"], params=m["params"],
                 codes=list(dict.fromkeys(_CODE.findall(m["text"]))), links=_LINK.findall(m["text"]),
             )  # fmt: skip
+            self._kept.add(self.messages[-1])
         return self.taken({"ok": True})
 
     def _signed(self, request: Request, body: bytes) -> bool:

@@ -23,7 +23,7 @@ from keyback.web.account import sign_in as account
 from keyback.web.api.app import make_api
 from keyback.web.http.cookies import Cookies
 from keyback.web.http.edge import RequestGuard, TooLong, TooSlow
-from keyback.web.http.problems import Why, problem, why_down
+from keyback.web.http.problems import Why, problem, tell_down, why_down
 from keyback.web.http.proxies import Proxies
 from keyback.web.http.rate_limits import Limiter
 from keyback.web.portal import link, methods, password, recovery, recovery_contact, remedy, static_pages
@@ -135,7 +135,7 @@ async def _too_long(request: Request, e: Exception) -> Response:
 
 
 async def _down(request: Request, e: Exception) -> Response:
-    log.warning("storage_down", path=_template(request))
+    tell_down(context_of(request).seldom, e, _template(request))
     return _error(request, 503, 5, why_down(e))
 
 

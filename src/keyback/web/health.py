@@ -1,10 +1,13 @@
-"""`/healthz`: the process answers. `/readyz`: it can also take a request and somebody does the work."""
+"""`/healthz`: the process answers. `/readyz`: it can also take a request and somebody does the work.
+
+The address of the metrics answers both too, so that a worker that serves no pages has them.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -45,20 +48,36 @@ async def readyz(request: Request) -> Response:
     secret is done. It is away from all nodes alike, so taking this one out of service would help nobody.
     """
     desk = context_of(request)
-    parts = await _parts(desk)
-    ready = all(v == "ok" for v in parts.values())
+    parts = await parts_of(_asked(desk))
+    ready = is_ready(parts)
     if desk.limiter.shared:
         parts["limits"] = "ok" if await desk.limiter.up() else "down"
     status = "unavailable" if not ready else "degraded" if parts.get("limits") == "down" else "ok"
     return JSONResponse({"status": status, **parts}, 200 if ready else 503)
 
 
-async def _parts(desk: AppContext) -> dict[str, str]:
-    asked = desk.extras.get(READINESS, Readiness())
+def _asked(desk: AppContext) -> Readiness:
+    asked: Readiness = desk.extras.get(READINESS, Readiness())
+    if asked.probe is not None:
+        return asked
+
+    async def probe() -> None:
+        await desk.services.db.write(lambda tx: tx.now)
+
+    return replace(asked, probe=probe)
+
+
+def is_ready(parts: Mapping[str, str]) -> bool:
+    return all(v == "ok" for v in parts.values())
+
+
+async def parts_of(asked: Readiness) -> dict[str, str]:
+    """How each part is: `ok`, or a word for what is the matter with it."""
     parts = {"database": "ok"}
     try:
         async with asyncio.timeout(PATIENCE_S):
-            await (asked.probe() if asked.probe is not None else desk.services.db.write(lambda tx: tx.now))
+            if asked.probe is not None:
+                await asked.probe()
             if asked.schema_fits is not None:
                 parts["schema"] = "ok" if await asked.schema_fits() else "outdated"
     except StorageFull:

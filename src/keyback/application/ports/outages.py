@@ -11,5 +11,9 @@ class StorageFull(StorageDown):
     """The same, because there is no room left."""
 
 
+class LimitsDown(StorageDown):
+    """Not the database: what counts requests for all nodes is away, so nothing that checks a secret is done."""
+
+
 class StorageUnsure(StorageDown):
     """The transaction was handed over and no answer came: it may have been carried out. Looking again tells."""

@@ -16,8 +16,8 @@ from keyback.application.ports.hashing import Busy
 from keyback.application.ports.storage import StorageDown
 from keyback.domain.errors import Refusal
 from keyback.web.http.edge import TooLong, TooSlow
-from keyback.web.http.problems import down, problem
-from keyback.web.ui.context import note_refusal
+from keyback.web.http.problems import down, problem, tell_down
+from keyback.web.ui.context import context_of, note_refusal
 from keyback.web.ui.forms import BadForm, parse_json
 
 log = structlog.get_logger("keyback.api")
@@ -124,7 +124,7 @@ async def answer(request: Request, e: Exception) -> Response:
             note_refusal(request, e.code)
             return problem(409, e.code)
         case StorageDown():
-            log.warning("storage_down", path=_template(request))
+            tell_down(context_of(request).seldom, e, _template(request))
             return down(e)
         case Busy():
             return problem(503, "busy", retry_after=2)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import platform
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import Receive, Scope, Send
 
+from keyback import __version__
 from keyback.application.ports.hashing import HashingGate
 from keyback.application.ports.storage import StorageDown
 
@@ -74,6 +77,7 @@ class Metrics:
         tally: of the worker, if one runs here.
         beat_age: seconds since the worker's last round, if one runs here.
         backlog: asks the database what waits; raises StorageDown.
+        schema: the newest revision that this version knows.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class Metrics:
         tally: Done | None = None,
         beat_age: Callable[[], float] | None = None,
         backlog: Callable[[], Awaitable[Backlog]] | None = None,
+        schema: str = "",
     ) -> None:
         self.registry = CollectorRegistry()
         labels = ("method", "route", "status")
@@ -93,9 +98,11 @@ class Metrics:
         )
         self._known: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._gate, self._database, self._tally, self._beat_age = gate, database, tally, beat_age
-        self._ask = backlog
+        self._ask, self._schema = backlog, schema
         self._backlog: Backlog | None = None
         self.registry.register(self)
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """One answered request. `route` is a pattern of ours."""
@@ -122,6 +129,11 @@ class Metrics:
 
     def collect(self) -> Iterator[Metric]:
         g, d = self._gate, self._database
+        build = GaugeMetricFamily(
+            "keyback_build_info", "Which Keyback this is.", labels=("version", "schema", "python")
+        )
+        build.add_metric([__version__, self._schema, platform.python_version()], 1)
+        yield build
         yield GaugeMetricFamily("keyback_hash_permits", "Password hashes that may run at once.", g.permits)
         yield GaugeMetricFamily("keyback_hash_busy", "Password hashes running.", g.busy)
         yield GaugeMetricFamily("keyback_hash_waiting", "Callers waiting for a hash.", g.waiting)
@@ -179,15 +191,30 @@ class Metrics:
             yield family
 
 
-def metrics_app(metrics: Metrics) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
-    """`GET /metrics`, for a server of its own that the outside does not reach."""
+Ready = Callable[[], Awaitable[tuple[bool, Mapping[str, str]]]]
+
+
+def metrics_app(metrics: Metrics, ready: Ready | None = None) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
+    """`GET /metrics`, `/healthz` and `/readyz`, for a server of its own that the outside does not reach.
+
+    Args:
+        ready: whether the process can work, and how each of its parts is; None where nobody can say.
+    """
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        found = scope["path"] == "/metrics" and scope["method"] in ("GET", "HEAD")
-        body = await metrics.text() if found else b"Metrics are at /metrics.\n"
-        kind = CONTENT_TYPE_LATEST if found else "text/plain; charset=utf-8"
+        status, kind = 404, "text/plain; charset=utf-8"
+        body = b"Metrics are at /metrics, health is at /healthz and /readyz.\n"
+        if scope["method"] in ("GET", "HEAD"):
+            if scope["path"] == "/metrics":
+                status, kind, body = 200, CONTENT_TYPE_LATEST, await metrics.text()
+            elif scope["path"] == "/healthz":
+                status, kind, body = 200, "application/json", b'{"status":"ok"}'
+            elif scope["path"] == "/readyz" and ready is not None:
+                fine, parts = await ready()
+                said = {"status": "ok" if fine else "unavailable", **parts}
+                status, kind, body = 200 if fine else 503, "application/json", json.dumps(said).encode()
         headers = [(b"content-type", kind.encode()), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 200 if found else 404, "headers": headers})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
     return app

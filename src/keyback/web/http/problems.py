@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any, Literal
 
+import structlog
 from starlette.responses import Response
 
+from keyback.application.ports.outages import LimitsDown
 from keyback.application.ports.storage import StorageDown, StorageUnsure
+from keyback.observability import Seldom
 
+log = structlog.get_logger("keyback.web")
 Why = Literal["busy", "away", "unsure"]
 RETRY_S = 5  # after which a database that was away may be tried again
 
@@ -48,6 +52,17 @@ def problem(status: int, code: str, *, field: str = "", retry_after: int = 0, **
 def why_down(e: Exception) -> Why:
     """How a page words a 503: nothing was done, or nobody knows."""
     return "unsure" if isinstance(e, StorageUnsure) else "away"
+
+
+def tell_down(seldom: Seldom, e: Exception, path: str) -> None:
+    """Logs that the database is away, once a minute and not for each request. What counts limits tells of itself.
+
+    Args:
+        path: a pattern of ours.
+    """
+    more = None if isinstance(e, LimitsDown) else seldom.due("storage_down")
+    if more is not None:
+        log.warning("storage_down", path=path, more=more)
 
 
 def down(e: StorageDown) -> Response:

@@ -20,7 +20,8 @@ from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
 
 from keyback.application.origin import networks_of
-from keyback.application.ports.storage import StorageDown
+from keyback.application.ports.outages import LimitsDown
+from keyback.observability import Seldom
 from keyback.settings import Unsafe
 from keyback.settings_sections import Limits
 
@@ -96,13 +97,14 @@ class Limiter:
         self.shared = bool(valkey_url)
         self._storage = Shared(_valkey(valkey_url)) if valkey_url else OneProcess()
         self._limits = limits
+        self._seldom = Seldom()
         self._keys = lru_cache(maxsize=4096)(self._names)
 
     async def allows(self, what: What, source: str) -> bool:
         """Counts one; False when this network, or one of the wider ones around it, has to wait up to a minute.
 
         Raises:
-            StorageDown: Valkey is away and a secret would be checked.
+            LimitsDown: Valkey is away and a secret would be checked.
         """
         return await self._take(what, self._keys(what, source))
 
@@ -110,7 +112,7 @@ class Limiter:
         """The share that a browser has of its own once its network's is used up; the caller knows that it is known.
 
         Raises:
-            StorageDown: as `allows`.
+            LimitsDown: as `allows`.
         """
         return await self._take(what, ((f"LIMITS/{what}/b/{name}", self._limits.own_browser),))
 
@@ -118,9 +120,11 @@ class Limiter:
         try:
             return await self._storage.take(keys)
         except Exception as e:
-            log.error("limits_down", error=type(e).__name__)
+            more = self._seldom.due("limits_down")
+            if more is not None:
+                log.error("limits_down", error=type(e).__name__, more=more)
             if what in CHECKS_A_SECRET:
-                raise StorageDown("limits") from None
+                raise LimitsDown("limits") from None
             return True
 
     async def up(self) -> bool:

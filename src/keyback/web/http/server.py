@@ -34,7 +34,7 @@ MAX_HEADER = 32 * 1024
 MAX_UNREAD = 128 * 1024  # what the kernel holds for a client that does not read; answers are smaller
 MAX_AHEAD = 16  # requests on one connection that wait for the answer before theirs
 SPECIAL = frozenset({b"connection", b"transfer-encoding"})
-TELLING = frozenset({b"location", b"set-cookie"})
+TELLING = frozenset({b"location", b"set-cookie", b"x-request-id"})
 FULL = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
 

@@ -16,6 +16,7 @@ from keyback.application.recovery.evidence import Here
 from keyback.application.services import Services
 from keyback.domain.tokens import token_digest
 from keyback.locale import Locale, choose
+from keyback.observability import Seldom
 from keyback.settings import Settings
 from keyback.web.http.access_log import REFUSED
 from keyback.web.http.cookies import DEVICE, LANGUAGE, SHOWN, Cookies
@@ -39,6 +40,7 @@ class AppContext:
     limiter: Limiter
     proxies: Proxies
     cookies: Cookies
+    seldom: Seldom = field(default_factory=Seldom)
     extras: dict[str, Any] = field(default_factory=dict)
 
     def locale(self, request: Request) -> Locale:
