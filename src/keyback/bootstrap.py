@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import structlog
 from pydantic import ValidationError
@@ -22,29 +22,19 @@ from keyback.application.ports.proofs import About, Given, Proof
 from keyback.application.services import Services
 from keyback.application.throttling.mail_quota import InstallationQuota
 from keyback.application.throttling.spraying import Thresholds
-from keyback.channels.gateways.aliyun import AliyunSms
 from keyback.channels.gateways.base import Gateway, PhoneChannel
-from keyback.channels.gateways.dingtalk import DingTalkIm
-from keyback.channels.gateways.feishu import FeishuIm
-from keyback.channels.gateways.tencent import TencentSms
+from keyback.channels.gateways.missing import MissingGateway
 from keyback.channels.gateways.texts import PhoneTexts
-from keyback.channels.gateways.twilio import TwilioSms
-from keyback.channels.gateways.webhook import WebhookGateway
-from keyback.channels.gateways.wecom import WeComIm
 from keyback.channels.mail.composer import MailComposer
 from keyback.channels.mail.smtp import SmtpChannel, SmtpSettings
 from keyback.channels.router import Router
 from keyback.connectors.base import CommonOptions
 from keyback.connectors.builtin import BuiltinConnector
-from keyback.connectors.demo import DemoConnector
-from keyback.connectors.guided import GuidedConnector
-from keyback.connectors.salesforce import SalesforceConnector
-from keyback.connectors.tryton import TrytonConnector
+from keyback.connectors.missing import MissingConnector
 from keyback.domain.passwords.rules import PRESETS
 from keyback.domain.policy.rules import ProofClass
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.sms_quota import SpendRules
-from keyback.registry import foreign_factory, foreign_gateway
 from keyback.settings import Settings, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
 from keyback.settings_sections import System
@@ -164,48 +154,45 @@ def _trusts(ca_file: Path) -> None:
         raise Unsafe(f"mail.ca_file cannot be read: {e.strerror}. Check the path and who may read it.") from None
 
 
-Make = Callable[[Mapping[str, Any], Callable[[], int]], Gateway]
-SMS: Mapping[str, Make] = {
-    "aliyun": AliyunSms.from_options,
-    "http": WebhookGateway.from_options,
-    "tencent": TencentSms.from_options,
-    "twilio": TwilioSms.from_options,
-}
-IM: Mapping[str, Make] = {
-    "dingtalk": DingTalkIm.from_options,
-    "feishu": FeishuIm.from_options,
-    "http": WebhookGateway.from_options,
-    "wecom": WeComIm.from_options,
-}
-
-
 def make_phone(s: Settings, name: Literal["sms", "im"], clock: Callable[[], int]) -> PhoneChannel | None:
     """The channel for SMS or chat messages; None when there is none.
 
     Raises:
-        Unsafe: an unknown kind, or keys that are missing or wrong.
+        Unsafe: an unknown kind, one that carries something else, or keys that are missing or wrong.
+        BadPart: the package that brings it cannot be used.
     """
-    carrier, known = (s.sms, SMS) if name == "sms" else (s.im, IM)
+    carrier = s.sms if name == "sms" else s.im
     if not carrier.kind:
         return None
-    make = known.get(carrier.kind) or foreign_gateway(carrier.kind)
-    if make is None:
-        raise Unsafe(f"{name}.kind: {carrier.kind} is not known and no installed package brings it")
+    keys = ""
     try:
-        gateway = make(carrier.options, clock)
-        words = {"en": s.company.en, "zh_CN": s.company.zh_CN}
-        return PhoneChannel(name, gateway, PhoneTexts(words, s.timezone, s.public_url), clock)
+        maker = registry.load_gateway(carrier.kind)
+        if name not in maker.about.carries:
+            raise ValueError(f"kind: {carrier.kind} carries {' and '.join(sorted(maker.about.carries))} only")
+        keys = f". Its keys are {', '.join(maker.about.keys)}"
+        return phone_channel(s, name, maker.from_options(carrier.options, clock), clock)
+    except registry.Unknown as e:
+        raise Unsafe(f"{name}.kind: {e}") from None
     except ValidationError as e:
-        raise Unsafe(f"{name}: {registry.faults_of(e)}") from None
+        raise Unsafe(f"{name}: {registry.faults_of(e)}{keys}") from None
     except (ValueError, OSError) as e:
         raise Unsafe(f"{name}: {e}") from None
+
+
+def phone_channel(s: Settings, name: Literal["sms", "im"], gateway: Gateway, clock: Callable[[], int]) -> PhoneChannel:
+    words = {"en": s.company.en, "zh_CN": s.company.zh_CN}
+    return PhoneChannel(name, gateway, PhoneTexts(words, s.timezone, s.public_url), clock)
 
 
 def make_router(s: Settings, clock: Callable[[], int]) -> Router:
     """Everything that letters travel by."""
     carriers: dict[str, Channel] = {"mail": make_channel(s, clock)}
     for name in ("sms", "im"):
-        phone = make_phone(s, name, clock)
+        try:
+            phone = make_phone(s, name, clock)
+        except registry.BadPart as e:
+            log.error("part_left_out", why=f"{name}: {e}")
+            phone = phone_channel(s, name, MissingGateway(str(e)), clock)
         if phone:
             carriers[name] = phone
     return Router(carriers)
@@ -238,6 +225,7 @@ def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate, h
 
     Raises:
         Unsafe: an unknown kind, or keys that are missing or wrong.
+        BadPart: the package that brings it cannot be used.
     """
     options = system.options
     try:
@@ -248,19 +236,10 @@ def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate, h
                 built_in = BuiltinConnector(name, system.title, PatientGate(gate), CredentialRows(db, name, history))
                 built_in.configured(CommonOptions.model_validate(options))
                 return built_in
-            case "demo":
-                return DemoConnector.from_options(name, system.title, options)
-            case "salesforce":
-                return SalesforceConnector.from_options(name, system.title, options)
-            case "tryton":
-                return TrytonConnector.from_options(name, system.title, options)
-            case "guided":
-                return GuidedConnector.from_options(name, system.title, options)
             case kind:
-                make = foreign_factory(kind)
-                if make is None:
-                    raise Unsafe(f"systems.{name}.kind: {kind} is not known and no installed package brings it")
-                return make(name, system.title, options)
+                return registry.make_connector(kind, name, system.title, options)
+    except registry.Unknown as e:
+        raise Unsafe(f"systems.{name}.kind: {e}") from None
     except ValidationError as e:
         raise Unsafe(f"systems.{name}: {registry.faults_of(e)}") from None
     except (ValueError, OSError) as e:
@@ -322,7 +301,13 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
     for words in proofs.bad:
         log.error("part_left_out", why=words)
     rules = PRESETS[s.password.preset]
-    connectors = {name: make_connector(name, system, db, gate, rules.history) for name, system in s.systems.items()}
+    connectors: dict[str, Connector] = {}
+    for name, system in s.systems.items():
+        try:
+            connectors[name] = make_connector(name, system, db, gate, rules.history)
+        except registry.BadPart as e:
+            log.error("part_left_out", why=f"systems.{name}: {e}")
+            connectors[name] = MissingConnector(name, system.title, str(e))
     return Services(
         db=db,
         seals=keyring,

@@ -1,9 +1,9 @@
 """What is on the shelves: our own parts and those that installed packages bring, by entry points of one form.
 
 `keyback.proofs` names a `ProofMaker`, usually the proof's class; the setting `proofs` switches a package's one on.
-`keyback.connectors` names a factory `make(name, title, options) -> Connector`, `keyback.gateways` a factory
-`make(options, clock) -> Gateway` (see `channels/gateways/base.py`). `options` are the further keys of the table in
-`keyback.toml`, `clock` gives now in ms. Prove them with the contract suites in `keyback.testing`.
+`keyback.connectors` names a factory `make(name, title, options) -> Connector`, where `options` are the further keys of
+the section in `keyback.toml`. `keyback.gateways` names a `GatewayMaker`, usually the gateway's class (see
+`channels/gateways/base.py`). Prove them with the contract suites in `keyback.testing`.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from keyback.application.ports.connectors import Connector
 from keyback.application.ports.proofs import About, Given, Proof, ProofMaker
+from keyback.channels.gateways.base import GatewayAbout, GatewayMaker, GatewayVerdict
 from keyback.domain.challenges.challenge import CONTACT_LIFE, SHORT_LIFE
 from keyback.domain.policy.rules import PROOFS as RULED
 from keyback.domain.policy.rules import ProofClass
@@ -38,14 +39,34 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "recovery_contact": "keyback.proofs.recovery_contact.method:RecoveryContact",
         "security_questions": "keyback.proofs.security_questions.method:SecurityQuestions",
     },
+    # Besides `builtin`, which is Keyback's own and works on its database.
+    CONNECTORS: {
+        "demo": "keyback.connectors.demo:DemoConnector.from_options",
+        "guided": "keyback.connectors.guided:GuidedConnector.from_options",
+        "salesforce": "keyback.connectors.salesforce:SalesforceConnector.from_options",
+        "tryton": "keyback.connectors.tryton:TrytonConnector.from_options",
+    },
+    GATEWAYS: {
+        "aliyun": "keyback.channels.gateways.aliyun:AliyunSms",
+        "dingtalk": "keyback.channels.gateways.dingtalk:DingTalkIm",
+        "feishu": "keyback.channels.gateways.feishu:FeishuIm",
+        "http": "keyback.channels.gateways.webhook:WebhookGateway",
+        "tencent": "keyback.channels.gateways.tencent:TencentSms",
+        "twilio": "keyback.channels.gateways.twilio:TwilioSms",
+        "wecom": "keyback.channels.gateways.wecom:WeComIm",
+    },
 }
-"""What a package writes into `[project.entry-points."keyback.proofs"]` of its pyproject.toml, of our own."""
+"""What a package writes into `[project.entry-points]` of its pyproject.toml, of our own."""
 Factory = Callable[[str, str, Mapping[str, Any]], Connector]
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,19}\Z")  # 20 characters have room in the database
 
 
 class BadPart(Exception):
     """A part that cannot be used; the text says of which package, why, and what to do."""
+
+
+class Unknown(BadPart):
+    """Nobody brings it."""
 
 
 def packages(group: str, name: str) -> list[EntryPoint]:
@@ -63,7 +84,7 @@ def load(group: str, name: str) -> Any:
         return EntryPoint(name, OWN[group][name], group).load()
     found = packages(group, name)
     if not found:
-        raise BadPart(f"{name} is not known and no installed package brings it")
+        raise Unknown(f"{name} is not known and no installed package brings it")
     if len(found) > 1:
         raise BadPart(f"{name} comes from more than one package: {', '.join(map(_of, found))}. Remove all but one.")
     try:
@@ -96,16 +117,64 @@ def _of(e: EntryPoint) -> str:
     return f"{e.dist.name} {e.dist.version}" if e.dist else e.value
 
 
-def foreign_factory(kind: str) -> Factory | None:
-    """The factory of a kind that Keyback itself does not know; None when no package brings it."""
-    found = packages(CONNECTORS, kind)
-    return found[0].load() if found else None
+def make_connector(kind: str, name: str, title: str, options: Mapping[str, Any]) -> Connector:
+    """A connector of this kind.
+
+    Raises:
+        ValueError, OSError: the section's keys are missing or wrong.
+        BadPart: as `load`, or what a package made is no connector.
+    """
+    make: Factory = load(CONNECTORS, kind)
+    if kind in OWN[CONNECTORS]:
+        return make(name, title, options)
+    package = _of(packages(CONNECTORS, kind)[0])
+    try:
+        made = make(name, title, options)
+    except (ValueError, OSError):
+        raise
+    except Exception as e:
+        raise BadPart(f"{kind}, which {package} brings: making it failed with {type(e).__name__}") from None
+    lacking = [n for n in PORT if not hasattr(made, n)]
+    if lacking:
+        raise BadPart(f"{kind}, which {package} brings, cannot be used: it has no {', '.join(lacking)}")
+    return made
 
 
-def foreign_gateway(kind: str) -> Callable[[Mapping[str, Any], Callable[[], int]], Any] | None:
-    """As `foreign_factory`, for a gateway."""
-    found = packages(GATEWAYS, kind)
-    return found[0].load() if found else None
+PORT: Final = tuple(n for n in vars(Connector) if not n.startswith("_"))
+"""What every connector has; `keyback.connectors.base.ConnectorBase` has it all."""
+
+
+def load_gateway(kind: str) -> GatewayMaker:
+    """What makes gateways of this kind.
+
+    Raises:
+        BadPart: as `load`, or it does not say what it is.
+    """
+    maker = load(GATEWAYS, kind)
+    if kind in OWN[GATEWAYS]:
+        return cast(GatewayMaker, maker)
+    try:
+        wrong = gateway_faults(maker)
+    except Exception as e:
+        wrong = [f"looking at it failed with {type(e).__name__}"]
+    if wrong:
+        raise BadPart(f"{kind}, which {_of(packages(GATEWAYS, kind)[0])} brings, cannot be used: {'; '.join(wrong)}")
+    return cast(GatewayMaker, maker)
+
+
+def gateway_faults(maker: Any) -> list[str]:
+    """What is missing of what a gateway says of itself; empty when all is there."""
+    about = getattr(maker, "about", None)
+    if not isinstance(about, GatewayAbout) or not callable(getattr(maker, "from_options", None)):
+        return ["it needs `about`, a GatewayAbout, and `from_options`"]
+    out = [f"its title is missing in {locale}" for locale in LOCALES if not about.title.get(locale)]
+    if not about.carries or about.carries - {"sms", "im"}:
+        out.append("it carries sms, im or both, and nothing else")
+    statuses = get_args(get_args(GatewayVerdict)[0])
+    bad = [code for code, verdict in about.errors.items() if verdict[0] not in statuses]
+    if bad:
+        out.append(f"its code {bad[0]} means none of {', '.join(statuses)}")
+    return out
 
 
 # ── proofs ──────────────────────────────────────────────────────────────────

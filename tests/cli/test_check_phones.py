@@ -27,7 +27,7 @@ def test_a_chat_service_is_signed_in_to(place: Path, keyback: Keyback, monkeypat
     fake = WeComFake()
     with served(fake) as url:
         wecom(monkeypatch, url, fake.secret)
-        assert "wecom: signed in" in words(keyback, "im")
+        assert "WeCom: signed in" in words(keyback, "im")
         monkeypatch.setenv("KEYBACK_IM__SECRET", "another-secret-4711")
         said = keyback("check", code=1).output
         assert "gettoken: errcode 40001" in said

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,17 +16,23 @@ from keyback.application.clock import wall_clock
 from keyback.application.policy.explain import explain
 from keyback.application.ports.proofs import Enrolments, Given, PendingChallenge
 from keyback.application.recovery import evidence
+from keyback.bootstrap import make_phone
 from keyback.domain.challenges.challenge import short_code
 from keyback.domain.people.person import Contact
 from keyback.domain.policy.presets import PRESETS
 from keyback.domain.policy.rules import Ruling
 from keyback.domain.policy.search import search
-from keyback.registry import PROOFS, about_faults, load, load_proof
+from keyback.registry import CONNECTORS, PROOFS, about_faults, load, load_gateway, load_proof
+from keyback.settings import Unsafe
+from keyback.testing.channels import short_letter
+from keyback.testing.connector_harness import OLD, Traits
+from keyback.testing.connectors import ConnectorContract
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.proofs import ProofContract, ProofHarness, somebody
+from keyback.testing.serving import served
 from tests.attacks.enrolled import add_contact
 from tests.conftest import Clock, Kit, person
-from tests.samples import FOB, SECRET, installed
+from tests.samples import FOB, SECRET, Pagers, installed
 from tests.web.api_client import Client, Recovery
 
 
@@ -64,6 +73,71 @@ class TestKeyFob(ProofContract):
     @pytest.fixture
     def harness(self, sample: dict[str, Any]) -> ProofHarness:
         return Fobs(sample)
+
+
+class Books:
+    """The ledger's own side: its file."""
+
+    traits = Traits(policy=True, network=False, counts=False)
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        file.write_text("{}", "utf-8")
+        self.connector = load(CONNECTORS, "ledger")("ledger", "Ledger", {"file": str(file)})
+
+    async def add_user(self, username: str, mail: str, *, privileged: bool = False, disabled: bool = False) -> str:
+        users = json.loads(self._file.read_text("utf-8"))
+        key = str(len(users) + 1)
+        users[key] = {"name": username, "mail": mail, "password": OLD, "admin": privileged, "gone": disabled}
+        self._file.write_text(json.dumps(users), "utf-8")
+        return key
+
+    async def open_session(self, username: str, password: str) -> Callable[[], Awaitable[bool]] | None:
+        users = json.loads(self._file.read_text("utf-8")).values()
+
+        async def alive() -> bool:
+            return True
+
+        return alive if any((u["name"], u["password"]) == (username, password) for u in users) else None
+
+
+class TestLedger(ConnectorContract):
+    @pytest.fixture
+    def harness(self, sample: dict[str, Any], tmp_path: Path) -> Any:
+        return Books(tmp_path / "ledger.json")
+
+
+def test_a_gateway_sends_a_code_and_says_what_its_answers_mean(make_kit: Any, sample: dict[str, Any]) -> None:
+    pagers = Pagers()
+    with served(pagers) as url:
+        sms = {"kind": "pager", "url": url, "secret": "pager-secret-4711", "site": "qingyu", "prefixes": ["+1"]}
+        kit: Kit = make_kit(clock=Clock(wall_clock()), sms=sms, **sample)
+        client = Client(kit)
+        client.people()
+        add_contact(kit, "sms", "+12025550123")
+        r = Recovery(client)
+        r.post("/proofs/sms_code")
+        client.drain()
+        [message] = pagers.got
+        assert (message["site"], message["to"]) == ("qingyu", "+12025550123")
+        [code] = re.findall(r"(?<![\d#])\d{6}\b", message["text"])
+        assert r.post("/proofs/sms_code/verify", {"code": code}).json()["state"] in ("password_due", "need_more")
+        about = load_gateway("pager").about
+        channel = make_phone(kit.settings, "sms", kit.clock)
+        assert channel is not None
+        for answer, (status, word) in about.errors.items():
+            pagers.answer = answer
+            [receipt] = kit.run(channel.send([short_letter(1, "sms", "+12025550123", kit.clock())]))
+            assert (receipt.status, receipt.code) == (status, word)
+        kit.run(channel.close())
+
+
+def test_a_gateway_carries_what_it_says_and_names_its_keys(make_kit: Any, sample: dict[str, Any]) -> None:
+    with pytest.raises(Unsafe, match=r"im: kind: pager carries sms only"):
+        make_kit(im={"kind": "pager"})
+    sms = {"kind": "pager", "url": "https://pager.example.com", "secret": "x", "cite": "qingyu", "prefixes": ["+1"]}
+    with pytest.raises(Unsafe, match=r"cite: .*Its keys are ca_file, secret, secret_file, site, timeout_s, url"):
+        make_kit(sms=sms)
 
 
 def test_everything_that_people_read_of_it_is_there(sample: dict[str, Any]) -> None:

@@ -13,13 +13,13 @@ import pytest
 
 from keyback.application.ports.channels import Message
 from keyback.application.ports.messages import StoppedMessage
-from keyback.bootstrap import IM, SMS
 from keyback.channels.gateways import aliyun, tencent, twilio
 from keyback.channels.gateways.access_token import AccessToken
 from keyback.channels.gateways.base import PhoneChannel
 from keyback.channels.gateways.texts import PhoneTexts
 from keyback.domain.secret import Secret
 from keyback.outbound.http import NotDone
+from keyback.registry import GATEWAYS, OWN, load_gateway
 from keyback.testing.channels import BASE, CODE, COMPANY, ChannelContract, codes, short_letter
 from keyback.testing.gateways import AliyunFake, DingTalkFake, FeishuFake, TencentFake, TwilioFake, WeComFake
 from keyback.testing.serving import Service, Trouble, served
@@ -96,7 +96,7 @@ class Harness:
         options = {"url": url, "secret": self.fake.secret, "timeout_s": 0.3, **kind.options(self.fake)}
         if kind.kind == "dingtalk":
             options["notices_url"] = url
-        make = (SMS if kind.name == "sms" else IM)[kind.kind]
+        make = load_gateway(kind.kind).from_options
         self.gateway: Any = make({**options, **over}, now)
         self.channel = PhoneChannel(kind.name, self.gateway, TEXTS, now)
 
@@ -354,7 +354,7 @@ BAD_OPTIONS: Iterator[tuple[str, str, dict[str, Any]]] = iter(
 @pytest.mark.parametrize("name, kind, options", list(BAD_OPTIONS))
 def test_wrong_keys_stop_the_start(name: str, kind: str, options: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
-        (SMS if name == "sms" else IM)[kind](options, now)
+        load_gateway(kind).from_options(options, now)
 
 
 @pytest.mark.covers("INV-I4")
@@ -362,7 +362,7 @@ def test_no_gateway_shows_its_secret() -> None:
     for kind in KINDS.values():
         fake = kind.fake()
         options = {**kind.options(fake), "secret": fake.secret}
-        gateway: Any = (SMS if kind.name == "sms" else IM)[kind.kind](options, now)
+        gateway: Any = load_gateway(kind.kind).from_options(options, now)
         shown = repr(gateway) + repr(vars(gateway)) + str(gateway)
         assert fake.secret not in shown
         assert base64.b64encode(fake.secret.encode()).decode()[:16] not in shown
@@ -370,6 +370,6 @@ def test_no_gateway_shows_its_secret() -> None:
 
 
 def test_every_service_has_a_stand_in() -> None:
-    assert {k.kind for k in KINDS.values()} == (SMS.keys() | IM.keys()) - {"http"}
+    assert {k.kind for k in KINDS.values()} == set(OWN[GATEWAYS]) - {"http"}
     assert issubclass(AliyunFake, Service)
     assert twilio.CODES

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from keyback.application.ports.messages import CONTENTS
-from keyback.bootstrap import IM, SMS, make_phone
+from keyback.bootstrap import make_phone
 from keyback.channels.gateways.base import PhoneChannel
 from keyback.channels.gateways.texts import PhoneTexts
+from keyback.registry import GATEWAYS, OWN
 from keyback.settings import Settings, refuse_unsafe
 from keyback.testing.channels import BASE
 from tests.docs.house import ROOT
@@ -40,7 +41,7 @@ def test_every_example_starts(page: str) -> None:
         assert isinstance(channel, PhoneChannel)
         asyncio.run(channel.close())
         kinds.add(section["kind"])
-    assert kinds == SMS.keys() | IM.keys()
+    assert kinds == set(OWN[GATEWAYS])
 
 
 def test_both_pages_have_the_same_examples() -> None:

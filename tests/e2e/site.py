@@ -178,25 +178,25 @@ def running(
         secret = folder / "crm-token"
         secret.touch(mode=0o600)
         secret.write_text(token)
-        settings = Settings(
-            public_url=url,
-            listen=listen,
-            data_dir=folder,
-            keyring=f"k1:{ring}",
-            mail={"host": "127.0.0.1", "port": mailbox.port, "security": "plain", "sender": "keyback@example.com"},
-            password=CHEAP,
-            sms={
+        values: dict[str, Any] = {
+            "public_url": url,
+            "listen": listen,
+            "data_dir": folder,
+            "keyring": f"k1:{ring}",
+            "mail": {"host": "127.0.0.1", "port": mailbox.port, "security": "plain", "sender": "keyback@example.com"},
+            "password": CHEAP,
+            "sms": {
                 "kind": "http",
                 "url": gateway,
                 "secret": phone.secret,
                 "prefixes": ["+1"],
                 "daily_per_prefix": 100000,
             },
-            im={"kind": "http", "url": gateway, "secret": phone.secret},
-            limits={"recoveries": 10000, "proofs": 10000, "sign_ins": 10000, "checks": 10000},
-            company={"en": "Qingyu Instruments", "zh_CN": "青屿仪器"},
-            helpdesk={"en": "extension 8100, weekdays 8:30 to 18:00", "zh_CN": "公司分机8100，工作日8:30–18:00"},
-            systems={
+            "im": {"kind": "http", "url": gateway, "secret": phone.secret},
+            "limits": {"recoveries": 10000, "proofs": 10000, "sign_ins": 10000, "checks": 10000},
+            "company": {"en": "Qingyu Instruments", "zh_CN": "青屿仪器"},
+            "helpdesk": {"en": "extension 8100, weekdays 8:30 to 18:00", "zh_CN": "公司分机8100，工作日8:30–18:00"},
+            "systems": {
                 "builtin": {"kind": "builtin", "title": "Keyback"},
                 "crm": {"kind": "demo", "title": "Demo CRM", "url": crm_url, "secret_file": str(secret)},
                 "partner": {
@@ -210,8 +210,8 @@ def running(
                 },
                 **(systems or {}),
             },
-            **over,
-        )
+        }
+        settings = Settings(**(values | over))
         engine = make_engine(settings.database)
         migrate(engine)
         engine.dispose()

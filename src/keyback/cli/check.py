@@ -24,6 +24,7 @@ from keyback.cli.common import echo_json, load, no_settings, revision, run, safe
 from keyback.cli.examples import left_over
 from keyback.cli.sender import look
 from keyback.domain.secret import Secret
+from keyback.registry import CONNECTORS, GATEWAYS, BadPart, load_gateway, taken
 from keyback.settings import Settings, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
 from keyback.settings_safety import open_to_others, wide_known, wide_proxies
@@ -98,7 +99,7 @@ async def _all(s: Settings) -> list[Result]:
             return [*results, gate]
         if db:
             results += [await _system(s, name, db, gate) for name in s.systems]
-        results += _proofs(s, gate)
+        results += [*_taken(), *_proofs(s, gate)]
         results.append(await _hashing(s, gate))
         results += await _limits(s)
         results += [Result(*dataclasses.astuple(f)) for f in await look(s.mail.sender)]
@@ -232,16 +233,17 @@ def _mail_step(receipt: Receipt) -> str:
 async def _phone(s: Settings, name: Literal["sms", "im"]) -> Result:
     try:
         channel = make_phone(s, name, wall_clock)
-    except (Unsafe, OSError) as e:
+    except (Unsafe, OSError, BadPart) as e:
         return Result(name, "bad", str(e))
     assert channel is not None
+    title = load_gateway(getattr(s, name).kind).about.title[s.default_locale]
     try:
         receipt = await asyncio.wait_for(channel.check(), PATIENCE_S)
     except TimeoutError:
         return Result(name, "bad", "does not answer", "See that this machine may reach it.")
     finally:
         await channel.close()
-    words = f"{getattr(s, name).kind}: {receipt.detail}"
+    words = f"{title}: {receipt.detail}"
     if receipt.status == "sent":
         return Result(name, "ok", words)
     return Result(name, "bad", words, f"See {name}.url and the keys of {name} in the settings.")
@@ -251,7 +253,7 @@ async def _system(s: Settings, name: str, db: SqlDatabase, gate: HashGate) -> Re
     label = f"system {name}"
     try:
         connector = make_connector(name, s.systems[name], db, gate)
-    except (Unsafe, OSError) as e:
+    except (Unsafe, OSError, BadPart) as e:
         return Result(label, "bad", str(e))
     try:
         return await _asked(label, connector)
@@ -271,6 +273,12 @@ async def _asked(label: str, connector: Connector) -> Result:
         words = f"{e.code} {e}" if str(e) != e.code else e.code
         return Result(label, "bad", words, "See its address, user and password in the settings.")
     return Result(label, "ok", "answers")
+
+
+def _taken() -> list[Result]:
+    """Connectors and gateways of packages under a name of ours; `make_proofs` tells of proofs."""
+    groups = {"systems": CONNECTORS, "gateways": GATEWAYS}
+    return [Result(name, "warn", words) for name, group in groups.items() for words in taken(group)]
 
 
 def _proofs(s: Settings, gate: HashGate) -> list[Result]:

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from keyback.cli import main
 from keyback.domain.recovery.case import ENDED, TRANSITIONS, State
+from keyback.registry import GATEWAYS, OWN, load_gateway
 from keyback.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -34,6 +35,7 @@ def pages() -> dict[str, str]:
     """Every generated page by its path from the root."""
     return {
         "docs/cli.md": cli_page(),
+        "docs/gateways.md": gateways_page(),
         "docs/settings.md": settings_page(),
         "docs/states.mmd": states(),
     }
@@ -43,6 +45,39 @@ def states() -> str:
     """The state diagram, its arrows in an order that does not change from run to run."""
     first, start, *arrows = diagram().splitlines()
     return "\n".join([first, start, *sorted(arrows)]) + "\n"
+
+
+# ── gateways ────────────────────────────────────────────────────────────────
+
+
+MEANT = {
+    "ok": "sent",
+    "busy": "busy; tried again",
+    "relay_refuses_us": "refuses us: settings, signature, or template; tried again",
+    "no_balance": "the balance is used up; tried again",
+    "refused_recipient": "can't be sent to this recipient",
+    "refused_message": "this message is refused",
+    "no_template": "there is no template",
+}
+
+
+def gateways_page() -> str:
+    lines = ["# Gateways", "", MADE.format("what each gateway says of itself"), ""]
+    lines += ["How to set them up is on the messages page ([English](en/messages.md), [中文](zh/messages.md))."]
+    for kind in OWN[GATEWAYS]:
+        about = load_gateway(kind).about
+        title = " · ".join(dict.fromkeys(about.title.values()))
+        sections = " and ".join(f"`[{name}]`" for name in ("sms", "im") if name in about.carries)
+        lines += ["", f"## {title}", "", f'`kind = "{kind}"` in {sections}.', "", "| key | value | default |"]
+        lines += ["|---|---|---|"]
+        for name, field in about.options.model_fields.items():
+            lines.append(f"| `{name}` | {_cell(_kind(field.annotation))} | {_default(field)} |")
+        by_word: dict[str, list[str]] = {}
+        for code, (_, word) in about.errors.items():
+            by_word.setdefault(word, []).append(f"`{code}`")
+        lines += ["", "| it answers | Keyback takes it as |", "|---|---|"]
+        lines += [f"| {', '.join(found)} | {MEANT[word]} |" for word, found in by_word.items()]
+    return "\n".join(lines) + "\n"
 
 
 # ── commands ────────────────────────────────────────────────────────────────

@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from keyback.application.ports.channels import Receipt
 from keyback.channels.gateways import base
-from keyback.channels.gateways.base import GatewayVerdict, TemplateOptions, receipt
+from keyback.channels.gateways.base import GatewayAbout, GatewayVerdict, TemplateOptions, codes, receipt
 from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint
@@ -59,6 +59,10 @@ class AliyunSms:
         secret: the AccessKey's.
         clock: now in ms; Alibaba refuses what is fifteen minutes off.
     """
+
+    about = GatewayAbout(
+        {"en": "Alibaba Cloud SMS", "zh_CN": "阿里云短信"}, frozenset({"sms"}), AliyunOptions, codes(CODES)
+    )
 
     def __init__(self, options: AliyunOptions, secret: Secret, clock: Callable[[], int]) -> None:
         self._o, self._secret, self._clock = options, secret, clock

@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Callable, Sequence
-from typing import Literal, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
 
 import structlog
-from pydantic import Field
+from pydantic import BaseModel, Field
 
 from keyback.application.ports.channels import LEASE_OVER, Message, Receipt
 from keyback.application.ports.connectors import Unavailable
@@ -39,6 +40,32 @@ OURS = frozenset({"relay_refuses_us", "no_balance", "no_template"})
 _TELLING = re.compile(r"\S+@\S+|https?:\S+|\+?\d(?:[ -]?\d){3,}")  # gateways quote numbers, and now and then the code
 
 
+@dataclass(frozen=True, slots=True)
+class GatewayAbout:
+    """What administrators read of a gateway.
+
+    Args:
+        title: what the service is called, by locale.
+        carries: `sms`, `im` or both.
+        options: its keys in the section of `keyback.toml`.
+        errors: what its codes mean, as its documents have them.
+    """
+
+    title: Mapping[str, str]
+    carries: frozenset[Literal["sms", "im"]]
+    options: type[BaseModel]
+    errors: Mapping[str, GatewayVerdict]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        return tuple(sorted(self.options.model_fields))
+
+
+def codes(table: Mapping[Any, GatewayVerdict]) -> Mapping[str, GatewayVerdict]:
+    """A table of a gateway's own as `GatewayAbout.errors` has it."""
+    return {str(code): verdict for code, verdict in table.items()}
+
+
 class Gateway(Protocol):
     """A service that takes one message at a time. Copy `webhook.py` to write one."""
 
@@ -47,6 +74,25 @@ class Gateway(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class GatewayMaker(Protocol):
+    """What an entry point of the group `keyback.gateways` names, usually the gateway's class."""
+
+    @property
+    def about(self) -> GatewayAbout: ...
+
+    def from_options(self, options: Mapping[str, Any], clock: Callable[[], int]) -> Gateway:
+        """The gateway of a section.
+
+        Args:
+            options: its keys but for those that every section has.
+            clock: now in ms.
+
+        Raises:
+            ValueError: keys are missing, unknown or unsafe; the text names them, and never a secret.
+        """
+        ...
 
 
 class GatewayOptions(HttpOptions):

@@ -15,7 +15,7 @@ from pydantic import model_validator
 from keyback.application.ports.channels import Receipt
 from keyback.channels.gateways import base
 from keyback.channels.gateways.access_token import ChatApplication
-from keyback.channels.gateways.base import GatewayOptions, GatewayVerdict, receipt
+from keyback.channels.gateways.base import GatewayAbout, GatewayOptions, GatewayVerdict, codes, receipt
 from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import NotDone, Reply
@@ -56,6 +56,7 @@ class DingTalkIm(ChatApplication[DingTalkOptions]):
     """Sends as one application; people are known by their user id in the company."""
 
     Options = DingTalkOptions
+    about = GatewayAbout({"en": "DingTalk", "zh_CN": "钉钉"}, frozenset({"im"}), DingTalkOptions, codes(CODES))
 
     def __init__(self, options: DingTalkOptions, secret: Secret) -> None:
         super().__init__(options, secret)

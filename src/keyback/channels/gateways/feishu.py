@@ -13,7 +13,7 @@ from typing import Literal
 from keyback.application.ports.channels import Receipt
 from keyback.channels.gateways import base
 from keyback.channels.gateways.access_token import ChatApplication
-from keyback.channels.gateways.base import GatewayOptions, GatewayVerdict, receipt
+from keyback.channels.gateways.base import GatewayAbout, GatewayOptions, GatewayVerdict, codes, receipt
 from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import NotDone
@@ -40,6 +40,7 @@ class FeishuIm(ChatApplication[FeishuOptions]):
     """Sends as one application."""
 
     Options = FeishuOptions
+    about = GatewayAbout({"en": "Feishu", "zh_CN": "飞书"}, frozenset({"im"}), FeishuOptions, codes(CODES))
 
     async def deliver(self, message: ShortMessage) -> Receipt:
         body = {

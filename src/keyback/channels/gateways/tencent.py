@@ -15,7 +15,7 @@ from typing import Any
 
 from keyback.application.ports.channels import Receipt
 from keyback.channels.gateways import base
-from keyback.channels.gateways.base import GatewayVerdict, TemplateOptions, receipt
+from keyback.channels.gateways.base import GatewayAbout, GatewayVerdict, TemplateOptions, codes, receipt
 from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint
@@ -60,6 +60,10 @@ class TencentSms:
         secret: the SecretKey.
         clock: now in ms; Tencent refuses what is five minutes off.
     """
+
+    about = GatewayAbout(
+        {"en": "Tencent Cloud SMS", "zh_CN": "腾讯云短信"}, frozenset({"sms"}), TencentOptions, codes(CODES)
+    )
 
     def __init__(self, options: TencentOptions, secret: Secret, clock: Callable[[], int]) -> None:
         self._o, self._secret, self._clock = options, secret, clock

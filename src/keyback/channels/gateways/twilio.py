@@ -14,7 +14,7 @@ from pydantic import Field
 
 from keyback.application.ports.channels import Receipt
 from keyback.channels.gateways import base
-from keyback.channels.gateways.base import GatewayOptions, GatewayVerdict, receipt
+from keyback.channels.gateways.base import GatewayAbout, GatewayOptions, GatewayVerdict, codes, receipt
 from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint
@@ -60,6 +60,8 @@ class TwilioSms:
         options: the section's keys.
         secret: of the API key, or the account's auth token.
     """
+
+    about = GatewayAbout({"en": "Twilio", "zh_CN": "Twilio"}, frozenset({"sms"}), TwilioOptions, codes(CODES))
 
     def __init__(self, options: TwilioOptions, secret: Secret) -> None:
         self._o = options

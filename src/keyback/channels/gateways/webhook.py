@@ -24,7 +24,7 @@ from typing import Any
 
 from keyback.application.ports.channels import Receipt
 from keyback.channels.gateways import base
-from keyback.channels.gateways.base import GatewayOptions, GatewayVerdict, receipt
+from keyback.channels.gateways.base import GatewayAbout, GatewayOptions, GatewayVerdict, codes, receipt
 from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint
@@ -46,6 +46,10 @@ class WebhookGateway:
     Raises:
         ValueError: a secret of another form.
     """
+
+    about = GatewayAbout(
+        {"en": "A service of your own", "zh_CN": "自有服务"}, frozenset({"sms", "im"}), GatewayOptions, codes(ANSWERS)
+    )
 
     def __init__(self, endpoint: Endpoint, secret: Secret, clock: Callable[[], int]) -> None:
         self._http, self._clock = endpoint, clock

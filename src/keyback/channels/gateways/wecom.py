@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from keyback.application.ports.channels import Receipt
 from keyback.channels.gateways import base
 from keyback.channels.gateways.access_token import ChatApplication
-from keyback.channels.gateways.base import GatewayOptions, GatewayVerdict, receipt
+from keyback.channels.gateways.base import GatewayAbout, GatewayOptions, GatewayVerdict, codes, receipt
 from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import NotDone
@@ -37,6 +37,7 @@ class WeComIm(ChatApplication[WeComOptions]):
     """Sends as one application; people are known by their WeCom user id."""
 
     Options = WeComOptions
+    about = GatewayAbout({"en": "WeCom", "zh_CN": "企业微信"}, frozenset({"im"}), WeComOptions, codes(CODES))
 
     async def deliver(self, message: ShortMessage) -> Receipt:
         body = {
