@@ -27,6 +27,7 @@ from keyback.storage.migrate import migrate
 from tests.cheaper import CHEAP, cheap_hashing, compile_once, in_memory
 from tests.embedded_postgres import programs
 
+collect_ignore = ["sample_package"]  # a package of its own; tests/docs/test_recipes.py runs its tests
 pytest_plugins = ["tests.conformance", "tests.noskip"]
 T = TypeVar("T")
 BACKENDS = ("sqlite", "postgres")

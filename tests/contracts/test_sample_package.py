@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hmac
-import json
 import re
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,7 +12,7 @@ import pytest
 from keyback.application.account.readiness import outlook
 from keyback.application.clock import wall_clock
 from keyback.application.policy.explain import explain
-from keyback.application.ports.proofs import Enrolments, Given, PendingChallenge
+from keyback.application.ports.proofs import Enrolments, Given
 from keyback.application.recovery import evidence
 from keyback.bootstrap import make_phone
 from keyback.domain.challenges.challenge import short_code
@@ -22,13 +20,11 @@ from keyback.domain.people.person import Contact
 from keyback.domain.policy.presets import PRESETS
 from keyback.domain.policy.rules import Ruling
 from keyback.domain.policy.search import search
-from keyback.registry import CONNECTORS, PROOFS, about_faults, load, load_gateway, load_proof
+from keyback.registry import about_faults, load_gateway, load_proof
 from keyback.settings import Unsafe
 from keyback.testing.channels import short_letter
-from keyback.testing.connector_harness import OLD, Traits
-from keyback.testing.connectors import ConnectorContract
 from keyback.testing.mailbox import Mailbox
-from keyback.testing.proofs import ProofContract, ProofHarness, somebody
+from keyback.testing.proofs import somebody
 from keyback.testing.serving import served
 from tests.attacks.enrolled import add_contact
 from tests.conftest import Clock, Kit, person
@@ -44,67 +40,6 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]
 
 def shown_by_fob(digits: str, number: str = FOB) -> str:
     return short_code(hmac.digest(SECRET, number.encode(), "sha256"), digits.encode())
-
-
-class Fobs:
-    """People with a fob each."""
-
-    bound, repeats = True, False
-
-    def __init__(self, settings: dict[str, Any]) -> None:
-        proof = load(PROOFS, "key_fob").make(Given(None, "", settings["proof_options"]["key_fob"]))  # type: ignore[arg-type]
-        self.proof = proof
-
-    async def holder(self, number: int) -> Enrolments:
-        person = somebody(number)
-        return Enrolments(person, (Contact(f"fob-{number}", person.id, "im", f"4071{number}", "backup", "confirmed"),))
-
-    def answer(self, asked: PendingChallenge, now: int) -> str:
-        return shown_by_fob(self.proof.form([asked], "en")["challenge"], asked.holder.contacts[0].address)
-
-    def wrong(self, asked: PendingChallenge, now: int) -> str:
-        return str((int(self.answer(asked, now)) + 1) % 10**6).zfill(6)
-
-    def secrets(self, holder: Enrolments) -> list[str]:
-        return [holder.contacts[0].address, SECRET.decode()]
-
-
-class TestKeyFob(ProofContract):
-    @pytest.fixture
-    def harness(self, sample: dict[str, Any]) -> ProofHarness:
-        return Fobs(sample)
-
-
-class Books:
-    """The ledger's own side: its file."""
-
-    traits = Traits(policy=True, network=False, counts=False)
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        file.write_text("{}", "utf-8")
-        self.connector = load(CONNECTORS, "ledger")("ledger", "Ledger", {"file": str(file)})
-
-    async def add_user(self, username: str, mail: str, *, privileged: bool = False, disabled: bool = False) -> str:
-        users = json.loads(self._file.read_text("utf-8"))
-        key = str(len(users) + 1)
-        users[key] = {"name": username, "mail": mail, "password": OLD, "admin": privileged, "gone": disabled}
-        self._file.write_text(json.dumps(users), "utf-8")
-        return key
-
-    async def open_session(self, username: str, password: str) -> Callable[[], Awaitable[bool]] | None:
-        users = json.loads(self._file.read_text("utf-8")).values()
-
-        async def alive() -> bool:
-            return True
-
-        return alive if any((u["name"], u["password"]) == (username, password) for u in users) else None
-
-
-class TestLedger(ConnectorContract):
-    @pytest.fixture
-    def harness(self, sample: dict[str, Any], tmp_path: Path) -> Any:
-        return Books(tmp_path / "ledger.json")
 
 
 def test_a_gateway_sends_a_code_and_says_what_its_answers_mean(make_kit: Any, sample: dict[str, Any]) -> None:
