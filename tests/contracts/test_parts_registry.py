@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from keyback import registry
-from keyback.application.ports.channels import MessageKind
 from keyback.application.ports.connectors import Plan, Unavailable
 from keyback.domain.secret import Secret
 from keyback.settings import Unsafe
@@ -97,7 +96,6 @@ def test_keyback_starts_and_what_is_meant_for_them_waits(make_kit: Any, caplog: 
         with pytest.raises(Unavailable, match="nothing_there"):
             kit.run(s.connectors["odd"].find("maya"))
         letter = short_letter(1, "sms", "+12025550123", kit.clock())
-        assert letter.kind == MessageKind.SMS_CODE
         assert [r.status for r in kit.run(s.channel.send([letter]))] == ["temporary"]
         assert "builtin" in s.connectors
         with pytest.raises(Unsafe, match=r"systems.crm.kind: pigeon is not known"):

@@ -66,24 +66,33 @@ def test_what_nothing_carries_is_not_there() -> None:
     assert "sms_code" not in plain
     assert "im_message" not in plain
     assert {"totp", "backup_email", "recovery_code", "recovery_contact"} <= set(plain)
-    assert set(plain) <= set(PROOFS)
     phone = proofs_of(sms={"kind": "http", "prefixes": ["+86"]}, im={"kind": "http"}).offered
     assert set(phone) - set(plain) == {"sms_code", "im_message"}
 
 
 def test_passkeys_need_a_host_name() -> None:
-    assert next(iter(proofs_of().offered)) == "passkey"
+    assert list(proofs_of().offered)[:2] == ["email_link", "passkey"]
     for address in ("http://127.0.0.1:8080", "http://[::1]:8080"):
         assert "passkey" not in proofs_of(public_url=address).offered
 
 
 def test_ours_are_what_the_rules_say_and_have_all_texts() -> None:
     found = proofs_of(sms={"kind": "http", "prefixes": ["+86"]}, im={"kind": "http"})
-    assert found.kinds == {n: PROOFS[n] for n in found.offered}
-    assert set(found.offered) | {"email_link"} == set(registry.OWN[registry.PROOFS]) == set(found.abouts)
-    assert {n: registry.about_faults(a) for n, a in found.abouts.items() if a.page} == {n: [] for n in found.offered}
+    assert found.kinds == {n: PROOFS.get(n, kind) for n, kind in found.kinds.items()}
+    assert set(found.offered) == set(registry.OWN[registry.PROOFS]) == set(found.abouts)
+    faults = {n: registry.about_faults(a) for n, a in found.abouts.items()}
+    assert faults.pop("email_link") == ["there is no page  in its folder"]  # no page asks for it by itself
+    assert not any(faults.values())
     assert found.bad == ()
-    assert make_policy(Settings(), found.kinds).brought == ()
+
+
+def test_one_more_of_ours_is_a_folder_and_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(registry.OWN[registry.PROOFS], "door_badge", "keyback_badge:Badge")  # type: ignore[attr-defined]
+    with package(entry=""):
+        found = proofs_of()
+        assert make_policy(Settings(), found.kinds).brought == (("door_badge", "bound"),)
+        assert found.abouts["door_badge"].title == "Your badge"
+        assert registry.about_faults(found.abouts["door_badge"]) == []
 
 
 @contextmanager
@@ -104,7 +113,7 @@ def package(name: str = "door_badge", kind: str = "bound", carrier: str = "", **
         info.mkdir()
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: keyback-badge\nVersion: 1.0\n", "utf-8")
         entry = over.get("entry", "door_badge = keyback_badge:Badge")
-        (info / "entry_points.txt").write_text(f"[keyback.proofs]\n{entry}\n", "utf-8")
+        (info / "entry_points.txt").write_text(f"[keyback.proofs]\n{entry}\n" if entry else "", "utf-8")
         patch.syspath_prepend(place)
         yield
         sys.modules.pop("keyback_badge", None)

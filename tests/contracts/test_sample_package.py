@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hmac
+import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -27,6 +29,7 @@ from keyback.testing.mailbox import Mailbox
 from keyback.testing.proofs import somebody
 from keyback.testing.serving import served
 from tests.attacks.enrolled import add_contact
+from tests.cli.conftest import Keyback, empty_place, keyback, place  # noqa: F401
 from tests.conftest import Clock, Kit, person
 from tests.samples import FOB, SECRET, Pagers, installed
 from tests.web.api_client import Client, Recovery
@@ -149,3 +152,24 @@ def test_names_that_nobody_registered_lead_nowhere(make_kit: Any, sample: dict[s
     asked = [r.post("/proofs/key_fob"), Recovery(client, "nobody@example.com").post("/proofs/key_fob")]
     assert [a.status_code for a in asked] == [202, 202]
     assert [{k: len(str(v)) for k, v in a.json()["form"].items()} for a in asked] == [{"challenge": 6}] * 2
+
+
+@pytest.mark.parametrize(("language", "words"), [("en", "passkey or a key fob"), ("zh", "口令牌")])
+def test_the_commands_tell_it(
+    place: Path,  # noqa: F811
+    keyback: Keyback,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    sample: dict[str, Any],
+    language: str,
+    words: str,
+) -> None:
+    monkeypatch.setenv("KEYBACK_PUBLIC_URL", "https://id.example.com")
+    monkeypatch.setenv("KEYBACK_PROOFS", json.dumps(sample["proofs"]))
+    monkeypatch.setenv("KEYBACK_PROOF_OPTIONS", json.dumps(sample["proof_options"]))
+    assert words in keyback("policy", "explain", "--lang", language).stdout
+    checks = json.loads(keyback("check", "--json", code=1).output)["checks"]  # the relay of this place is down
+    assert {"name": "proof key_fob", "status": "ok", "detail": "Your key fob: bound", "next": ""} in checks
+    monkeypatch.delenv("KEYBACK_PROOF_OPTIONS")
+    said = keyback("check", code=1).output
+    assert "proof_options.key_fob: secret_file: name a file that can be read" in said
+    assert "key fob" not in keyback("policy", "explain", "--lang", "en").stdout

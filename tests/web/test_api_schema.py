@@ -95,8 +95,8 @@ def test_answers_conform(client: Client, operation: Any, monkeypatch: pytest.Mon
             suppress_health_check=list(HealthCheck),
         )
         @given(case=operation.as_strategy(generation_mode=mode))
-        def conform(case: Any, mode: GenerationMode = mode) -> None:
-            if mode is GenerationMode.POSITIVE and "proof" in (case.path_parameters or {}):
+        def conform(case: Any) -> None:
+            if mode is GenerationMode.POSITIVE and "proof" in (case.path_parameters or {}):  # noqa: B023
                 case.path_parameters["proof"] = next(names)  # packages bring more, so any name may be one
             for handle, secret in holders:
                 answer = send(client, case, handle, secret)

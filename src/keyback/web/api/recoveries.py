@@ -15,9 +15,11 @@ from keyback.application.ports.storage import Tx
 from keyback.application.recovery import cancel, mailed_link, new_password
 from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.errors import Refusal
+from keyback.domain.policy.rules import PROOFS as RULED
 from keyback.domain.recovery.case import Case
 from keyback.domain.secret import Secret
 from keyback.locale import gettext
+from keyback.registry import OWN, PROOFS
 from keyback.web import intake
 from keyback.web.api import methods
 from keyback.web.api import models as m
@@ -28,9 +30,7 @@ from keyback.web.api.views import PREFIX, AnyRecovery, CaseView, describe, look,
 from keyback.web.ui.context import context_of
 
 WAIT_S = 8.0  # how long an answer waits for the systems before it says what is known
-BUILT_IN = (
-    "email_link", "backup_email", "sms_code", "im_message", "recovery_code", "recovery_contact", "totp", "passkey"
-)  # fmt: skip
+BUILT_IN = tuple(name for name in OWN[PROOFS] if RULED.get(name) != "knowledge")
 Proof = Annotated[
     str,
     Path(
