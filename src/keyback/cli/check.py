@@ -92,7 +92,10 @@ async def _all(s: Settings) -> list[Result]:
         if db:
             results += await _database(db)
             results += await _strays(s, db)
-        results.append(await _mail(s))
+        mail = await _mail(s)
+        results.append(mail)
+        if db and "SMTPUTF8" in mail.detail:
+            results += await _unreachable(db)
         results += [await _phone(s, name) for name in ("sms", "im") if getattr(s, name).kind]
         gate = _gate(s)
         if isinstance(gate, Result):
@@ -228,6 +231,17 @@ def _mail_step(receipt: Receipt) -> str:
     if said.startswith("RCPT"):
         return "Have the relay accept mail from this machine to addresses inside and outside the company."
     return "Check mail.host, mail.port, mail.security, mail.username and mail.password_file."
+
+
+async def _unreachable(db: SqlDatabase) -> list[Result]:
+    """People whom this relay can send nothing."""
+    try:
+        n = await db.read(lambda tx: strays.beyond_ascii(cast(SqlTx, tx)))
+    except StorageDown:
+        return []  # told by what comes before
+    words = f"{n} addresses have letters beyond ASCII before the @, and the relay takes none of them: no email arrives"
+    next_ = "Give these people another address, or use a relay that offers SMTPUTF8."
+    return [Result("mail addresses", "warn", words, next_)] if n else []
 
 
 async def _phone(s: Settings, name: Literal["sms", "im"]) -> Result:

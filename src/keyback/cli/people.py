@@ -174,6 +174,12 @@ def _show(report: Report, bad: list[BadRow], errors: Path | None) -> None:
         words = ", ".join(f"{safe(word)} {n}" for word, n in sorted(report.languages.items(), key=lambda x: -x[1])[:10])
         click.echo(f"{sum(report.languages.values())} people get the default language instead of theirs: {words}.")
     _show_addresses(report)
+    if report.beyond_ascii:
+        n, some = len(report.beyond_ascii), ", ".join(safe(name) for name in report.beyond_ascii[:5])
+        click.echo(
+            f"{n} people have an address with letters beyond ASCII before the @ ({some}{', …' if n > 5 else ''}). "
+            "Email reaches it only through a relay that offers SMTPUTF8; keyback check says whether yours does."
+        )
     if report.bad:
         click.echo(f"{report.bad} rows were left out. Correct them and import the file again.")
 

@@ -24,6 +24,7 @@ from keyback.application.people.import_report import AddressLine, Report, System
 from keyback.application.ports.imports import ImportOutcome
 from keyback.application.ports.storage import Database, Imported, ImportResult, Tx
 from keyback.domain.people.addresses import AddressChange
+from keyback.domain.people.person import needs_utf8
 from keyback.domain.recovery.events import Note
 
 BATCH = 1000
@@ -105,6 +106,8 @@ class _Run:
     async def save(self, batch: Sequence[Part]) -> None:
         done, lines = await _save(self._db, [p for p, _ in batch], dry_run=self._dry_run, moved=self._moved)
         _count(self._report, lines)
+        beyond = [p.name or p.key for p, _ in batch if any(needs_utf8(m) for m in p.mails)]
+        self._report.beyond_ascii += beyond[: MAX_LINES - len(self._report.beyond_ascii)]
         for (part, rows), result in zip(batch, done.results, strict=True):
             if result == "username_taken":
                 self._waiting[part.key] = part, rows

@@ -64,8 +64,9 @@ class Report:
     `lines` names both, masked, up to `MAX_LINES`. `sample` is the first name beyond ASCII, by which people see whether
     the encoding is right, in line `sample_line`. `languages` counts people whose language Keyback does not speak, by
     what stands there; `off` those without access, by the word that says so. `switched_off` people were there already
-    and lost their access though their row was left out. `warnings` are columns about access that were not understood,
-    `notes` what was decided about others."""
+    and lost their access though their row was left out. `beyond_ascii` names people with an address
+    that only a relay with SMTPUTF8 takes (RFC 6531), up to `MAX_LINES`. `warnings` are columns about access that were
+    not understood, `notes` what was decided about others."""
 
     sha256: str = ""
     encoding: str = ""
@@ -85,5 +86,6 @@ class Report:
     languages: dict[str, int] = field(default_factory=dict)
     off: dict[str, int] = field(default_factory=dict)
     switched_off: int = 0
+    beyond_ascii: list[str] = field(default_factory=list)
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -130,6 +130,11 @@ def canonicalize(identifier: str) -> str:
     return out
 
 
+def needs_utf8(address: str) -> bool:
+    """Whether only a relay with SMTPUTF8 takes mail to an address: its local part goes beyond ASCII (RFC 6531)."""
+    return not address.rpartition("@")[0].isascii()
+
+
 def same_mailbox(one: str, other: str) -> bool:
     """Whether two addresses are one mailbox for certain: they differ by nothing but case, or by how the domain is
     written. What only looks alike after folding (`K`, the Kelvin sign) may be somebody else's, and so is a domain that

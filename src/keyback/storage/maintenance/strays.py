@@ -8,8 +8,9 @@ from collections.abc import Collection, Mapping
 
 from sqlalchemy import func, select
 
+from keyback.domain.people.person import needs_utf8
 from keyback.storage.keys.keyring import Unsealable
-from keyback.storage.sql.schema import accounts, factors, installation
+from keyback.storage.sql.schema import accounts, contacts, factors, installation
 from keyback.storage.sql.statements import insert_many
 from keyback.storage.stores.factors import PURPOSE
 from keyback.storage.tx import SqlTx
@@ -37,6 +38,14 @@ def passkeys_elsewhere(tx: SqlTx, host: str) -> Mapping[str, int]:
             continue  # `key_check` names the key that is missing
         found[str(data.get("rp_id") or before)] += 1
     return {name: n for name, n in sorted(found.items()) if name != host}
+
+
+def beyond_ascii(tx: SqlTx) -> int:
+    """How many confirmed mail addresses only a relay with SMTPUTF8 takes."""
+    c = contacts.c
+    odd = c.address.regexp_match("[^ -~]") if tx.pg else c.address.op("GLOB")("*[^ -~]*")
+    live = (c.channel == "mail") & (c.state == "confirmed") & odd
+    return sum(needs_utf8(a) for (a,) in tx.conn.execute(select(c.address).where(live)))
 
 
 def note_host(tx: SqlTx, host: str) -> None:
