@@ -41,8 +41,10 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
     },
     # Besides `builtin`, which is Keyback's own and works on its database.
     CONNECTORS: {
+        "active_directory": "keyback.connectors.directory.active_directory:ActiveDirectoryConnector.from_options",
         "demo": "keyback.connectors.demo:DemoConnector.from_options",
         "guided": "keyback.connectors.guided:GuidedConnector.from_options",
+        "ldap": "keyback.connectors.directory.ldap:LdapConnector.from_options",
         "salesforce": "keyback.connectors.salesforce:SalesforceConnector.from_options",
         "tryton": "keyback.connectors.tryton:TrytonConnector.from_options",
     },
@@ -57,6 +59,8 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 """What a package writes into `[project.entry-points]` of its pyproject.toml, of our own."""
+EXTRAS: Final = {"ldap3": "ldap"}
+"""Which extra of ours brings a module."""
 Factory = Callable[[str, str, Mapping[str, Any]], Connector]
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,19}\Z")  # 20 characters have room in the database
 
@@ -81,7 +85,13 @@ def load(group: str, name: str) -> Any:
         BadPart: nobody brings it, more than one does, or it cannot be imported.
     """
     if name in OWN.get(group, {}):
-        return EntryPoint(name, OWN[group][name], group).load()
+        try:
+            return EntryPoint(name, OWN[group][name], group).load()
+        except ModuleNotFoundError as e:
+            extra = EXTRAS.get(str(e.name).partition(".")[0])
+            if extra is None:
+                raise
+            raise BadPart(f"{name} needs a package that is not installed: pip install 'keyback[{extra}]'") from None
     found = packages(group, name)
     if not found:
         raise Unknown(f"{name} is not known and no installed package brings it")

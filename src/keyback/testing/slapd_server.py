@@ -5,10 +5,12 @@ Needs Debian's `slapd` and the extra `ldap`; a new directory takes about a secon
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,10 +115,15 @@ class SlapdServer:
     tls_port: int
     process: subprocess.Popen[bytes]
 
-    def admin(self) -> Any:
+    @contextlib.contextmanager
+    def admin(self) -> Iterator[Any]:
         """A connection as administrator, whom no policy binds."""
         server = ldap3.Server("127.0.0.1", self.port, get_info=ldap3.NONE)
-        return ldap3.Connection(server, ADMIN, ADMIN_PASSWORD, auto_bind=True, raise_exceptions=True)
+        c = ldap3.Connection(server, ADMIN, ADMIN_PASSWORD, auto_bind=True, raise_exceptions=True)
+        try:
+            yield c
+        finally:
+            c.unbind()
 
     def add_user(self, uid: str, mail: str, password: str, *, privileged: bool = False, disabled: bool = False) -> str:
         """Add a person; gives the entryUUID."""

@@ -168,7 +168,7 @@ class DirectoryConnector(ConnectorBase):
                 if account.state == "locked":
                     await self._open(entry)
                 return [*done, Outcome(step, "done")]
-            if plan.attempt >= 2 and works(await self._bind(entry, password)):
+            if plan.attempt >= 2 and self._signing_in_proves_the_set and works(await self._bind(entry, password)):
                 return [*done, Outcome(step, "done"), *await self._settled(entry, plan)]
             if account.state == "locked":
                 await self._open(entry)
@@ -181,7 +181,7 @@ class DirectoryConnector(ConnectorBase):
             if step is not Step.SET or plan.new_password is None or entry is None:
                 return [*done, fault(step, e)]
             # It was sent and no answer came. Looking is safe, setting again is not.
-            if await self._works(entry, plan.new_password) is not True:
+            if not self._signing_in_proves_the_set or await self._works(entry, plan.new_password) is not True:
                 return [*done, Outcome(step, "uncertain", e.code)]
             return [*done, *await self._settled(entry, plan)]
         except Unavailable as e:
@@ -234,6 +234,7 @@ class DirectoryConnector(ConnectorBase):
         return lines
 
     _knows_administrators = False
+    _signing_in_proves_the_set = True
 
     async def _looked_after(self) -> list[CheckLine]:
         """What else this kind of directory can tell about permissions, clock and rules."""

@@ -109,3 +109,20 @@ class LdapOptions(DirectoryOptions):
     @classmethod
     def _filters(cls, value: str) -> str:
         return checked_filter(value) if value else ""
+
+
+class ActiveDirectoryOptions(DirectoryOptions):
+    """Keys of an `active_directory` section. `bind_dn` may be a user principal name, too.
+
+    Args:
+        user_filter: which entries are people.
+        username_attribute: which of both names people know.
+    """
+
+    user_filter: str = "(&(objectCategory=person)(objectClass=user))"
+    username_attribute: Literal["sAMAccountName", "userPrincipalName"] = "sAMAccountName"
+
+    @field_validator("user_filter")
+    @classmethod
+    def _user_filter(cls, value: str) -> str:
+        return checked_filter(value)

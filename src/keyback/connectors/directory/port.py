@@ -1,4 +1,4 @@
-"""Calls to a directory: ldap3 in threads, one address, bounded in time and size (see ADR 36).
+"""Calls to a directory: ldap3 in threads, one address, bounded in time and size (see ADR 38).
 
 ldap3 has had no release since 2021, so nothing outside this file imports it. A call opens a connection of its own and
 closes it: recoveries are few, and a connection that is new is never a stale one, of which nobody knows what it did.
