@@ -217,7 +217,9 @@ class System(Part):
 
     model_config = ConfigDict(extra="allow")
 
-    kind: str = Field(description="`builtin`, `salesforce`, `tryton`, `guided`, `demo`, or one from a package.")
+    kind: str = Field(
+        description="`builtin`, `salesforce`, `ldap`, `active_directory`, `tryton`, `guided`, `demo`, or one from a package."
+    )
     title: Text = Field(description="Name that people know it by.")
 
     @property
