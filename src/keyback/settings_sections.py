@@ -218,7 +218,7 @@ class System(Part):
     model_config = ConfigDict(extra="allow")
 
     kind: str = Field(
-        description="`builtin`, `salesforce`, `ldap`, `active_directory`, `tryton`, `guided`, `demo`, or one from a package."
+        description="`builtin`, `salesforce`, `ldap`, `active_directory`, `tryton`, `guided`, `demo`, or a package's."
     )
     title: Text = Field(description="Name that people know it by.")
 
