@@ -126,8 +126,9 @@ class Worker:
     async def _send(self) -> int:
         s = self.services
         done = await delivery.send_batch(
-            s.db, s.channel, s.titles, s.public_url, random.random, LETTERS, s.spend, stopping=self._stopping.is_set
-        )
+            s.db, s.channel, s.titles, s.public_url, random.random, LETTERS, s.spend,
+            stopping=self._stopping.is_set, urls=s.sign_in_urls,
+        )  # fmt: skip
         for why, n in done.withheld.items():
             self.tally.texts_withheld[why] = self.tally.texts_withheld.get(why, 0) + n
             log.warning("sms_withheld", reason=why, count=n)

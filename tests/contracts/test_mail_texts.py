@@ -735,6 +735,18 @@ def test_no_button_in_the_colour_of_going_on_ends_anything(kind: MessageKind, lo
     assert STOP not in [link for stop, link, _ in BUTTON.findall(page) if not stop]
 
 
+@each("locale", LOCALES)
+def test_the_mail_of_a_recovery_has_one_button_that_opens_the_system(locale: str) -> None:
+    crm, own = ("Harbour CRM", "https://crm.example.com/login?a=1&b=2"), ("Keyback", f"{BASE}/sign-in")
+    for opens, url in (((crm, own), crm[1]), ((own,), own[1]), (((HOSTILE[0], crm[1]),), crm[1])):
+        m = parsed(letter(MessageKind.CHANGED, locale, fields={"opens": opens}))
+        found = BUTTON.findall(body(m, "html").split("</style>")[1])
+        assert [(stop, html.unescape(link)) for stop, link, _ in found] == [("", url), (" k-stop", STOP)]
+        assert url in body(m, "plain").split("\n")
+        assert "<a href=https" not in body(m, "html")
+    assert len(BUTTON.findall(body(parsed(letter(MessageKind.CHANGED, locale)), "html").split("</style>")[1])) == 1
+
+
 def test_a_reader_who_cannot_lock_the_account_is_shown_what_to_do() -> None:
     told = letter(MessageKind.CHANGED)
     m = parsed(replace(told, content=replace(told.content, stop_link=None)))

@@ -198,7 +198,13 @@ def running(
             "helpdesk": {"en": "extension 8100, weekdays 8:30 to 18:00", "zh_CN": "公司分机8100，工作日8:30–18:00"},
             "systems": {
                 "builtin": {"kind": "builtin", "title": "Keyback"},
-                "crm": {"kind": "demo", "title": "Demo CRM", "url": crm_url, "secret_file": str(secret)},
+                "crm": {
+                    "kind": "demo",
+                    "title": "Demo CRM",
+                    "url": crm_url,
+                    "sign_in_url": "https://crm.example.com/login",
+                    "secret_file": str(secret),
+                },
                 "partner": {
                     "kind": "guided",
                     "title": "Partner desk",

@@ -100,3 +100,100 @@ def test_without_scripts_the_key_is_there_to_type(look: Look) -> None:
     assert page.locator("#app-key").is_visible()
     assert page.locator("main a[href^='otpauth://totp/']").is_visible()
     assert not page.locator("[data-copy]").is_visible()
+
+
+READ = "() => document.body.innerText.split(/\\n+/).map(line => line.trim()).filter(Boolean)"
+BOXES = """() => [...document.querySelectorAll('.codes > li')].map(e => {
+  const range = document.createRange(); range.selectNodeContents(e);
+  const text = range.getBoundingClientRect(), box = e.getBoundingClientRect();
+  return [box.left, box.right, box.top, box.bottom, text.left, text.right]; })"""
+
+
+@pytest.mark.parametrize("width", [360, 720, 1000])
+@pytest.mark.parametrize("media", ["print", "screen"])
+def test_recovery_codes_do_not_run_into_each_other(look: Look, width: int, media: str) -> None:
+    page = look(width)
+    page.emulate_media(media=media)  # type: ignore[arg-type]
+    samples.show(page, "account-codes-shown")
+    boxes = page.evaluate(BOXES)
+    assert len(boxes) == 10
+    edge = page.locator(".codes").evaluate("e => e.getBoundingClientRect().right")
+    assert max(box[1] for box in boxes) <= edge
+    for i, (left, right, top, bottom, first, last) in enumerate(boxes):
+        assert left + 24 <= first, "the number has room before the code, within its own box"
+        assert last <= right + 0.5
+        for other in boxes[i + 1 :]:
+            apart = other[0] >= right or other[1] <= left or other[2] >= bottom - 0.5 or other[3] <= top + 0.5
+            assert apart, f"code {i + 1}"
+
+
+SHEETS = {
+    ("account-codes-shown", "en"): [
+        "maya.okafor at Qingyu Instruments",
+        "24 November 2026",
+        "https://id.qingyu.example.com",
+    ],
+    ("account-codes-shown", "zh_CN"): ["青屿仪器的备用恢复码", "2026年11月24日", "https://id.qingyu.example.com"],
+    ("new-code", "en"): ["A recovery code for Qingyu Instruments"],
+    ("new-code", "zh_CN"): ["青屿仪器的备用恢复码"],
+}
+
+
+@pytest.mark.parametrize(("name", "locale"), SHEETS)
+def test_a_sheet_has_codes_purpose_date_and_address_and_nothing_else(look: Look, name: str, locale: str) -> None:
+    page = look(1000)
+    samples.show(page, name, locale)
+    on_screen = page.evaluate(READ)
+    page.emulate_media(media="print")
+    lines = page.evaluate(READ)
+    codes = [line for line in lines if "K7QF2M" in line]
+    assert len(codes) == (10 if "codes" in name else 1)
+    words = "\n".join(line for line in lines if line not in codes)
+    assert all(part in words for part in SHEETS[name, locale])
+    assert words.count("\n") + 1 == (3 if "codes" in name else 1), words
+    assert not any(part in "\n".join(on_screen) for part in SHEETS[name, locale][:1]), "the head is for paper"
+
+
+@pytest.mark.parametrize(
+    "name", ["way-sms_code", "way-im_message", "way-backup_email", "account-confirm-contact", "waiting"]
+)
+def test_sending_again_counts_down_and_then_works(look: Look, name: str) -> None:
+    page = look()
+    page.clock.install()
+    samples.show(page, name)
+    button = page.locator("button[data-enable-in]")
+    assert button.is_disabled()
+    assert button.locator("time").inner_text() != ""
+    assert not page.locator("form:has(button[data-enable-in]) [data-plain]").is_visible()
+    page.clock.fast_forward("03:00")
+    assert button.is_enabled()
+    assert not button.locator(".wait").count()
+    plain = look(java_script_enabled=False)
+    samples.show(plain, name)
+    assert plain.locator("button[data-enable-in]").is_disabled()
+    assert plain.locator("form:has(button[data-enable-in]) [data-plain]").is_visible(), "a link loads the page again"
+
+
+@pytest.mark.parametrize("name", ["results", "results-working", "in-review", "held", "way-contact", "waiting"])
+def test_without_scripts_a_page_that_waits_has_a_way_to_load_it_again(look: Look, name: str) -> None:
+    page = look(java_script_enabled=False)
+    samples.show(page, name)
+    assert "updates by itself." not in page.locator("main").inner_text().replace("doesn’t update by itself.", "")
+    assert page.locator("main a[href='/r/hR7mQ2xVd9Kp']").first.is_visible()
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "others"),
+    [
+        ("results-crm", "Open Harbour CRM", []),
+        ("results-open", "Open Harbour CRM", ["Open Keyback"]),
+        ("results-own", "Open Keyback", []),
+    ],
+)
+def test_the_last_page_has_one_primary_way_on(look: Look, name: str, first: str, others: list[str]) -> None:
+    page = look()
+    samples.show(page, name)
+    buttons = page.locator("main .button:visible")
+    primary = [b.inner_text() for b in buttons.all() if "button-" not in str(b.get_attribute("class"))]
+    assert primary == [first]
+    assert [b.inner_text() for b in buttons.all()] == [first, *others]

@@ -260,6 +260,11 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     )
     yield "results", p.Results(HANDLE, rows, False, version="8"), three
     yield "results-done", p.Results(HANDLE, rows[:1], True), three
+    crm = p.SystemResult("Harbour CRM", "done", at=AT, username=username, open_url="https://crm.example.com/login")
+    own = replace(rows[0], open_url="/sign-in")
+    yield "results-crm", p.Results(HANDLE, (crm,), True, built_in=False), three
+    yield "results-open", p.Results(HANDLE, (own, crm), True), three
+    yield "results-own", p.Results(HANDLE, (own,), True), three
     yield "results-all-done", p.Results(HANDLE, rows[:1] * 2, True, built_in=False), three
     yield "results-refusals", p.Results(HANDLE, (*rows[:1], policy, *refused), True, can_retry=True), three
     yield "results-second", p.Results(HANDLE, rows[:2], False, ignored_second=True), three
@@ -272,6 +277,8 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
         yield f"ended-{end}", p.Ended(end), plain  # type: ignore[arg-type]
 
     yield "sign-in", SignIn(), plain
+    crms = (("Harbour CRM", "https://crm.example.com/login"), ("Partner desk", "https://partner.example.com"))
+    yield "sign-in-systems", SignIn(error="wrong", identifier=username, systems=crms), plain
     yield "sign-in-wrong", SignIn(error="wrong", identifier=username), plain
     yield "sign-in-slow", SignIn(error="slow_down", wait_seconds=75, identifier=username), plain
     yield "sign-in-off", SignIn(error="off", identifier=username), plain

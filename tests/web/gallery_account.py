@@ -54,7 +54,7 @@ def factors() -> Iterator[tuple[str, Page]]:
     yield "codes-first", a.Codes()
     yield "codes-some", a.Codes(left=3, made_at=AT)
     yield "codes-one", a.Codes(left=1, made_at=AT, busy=True)
-    yield "codes-shown", a.Codes(CODES, 10, AT, "maya.okafor")
+    yield "codes-shown", a.Codes(CODES, 10, AT, "maya.okafor", address="https://id.qingyu.example.com")
 
 
 def questions(texts: tuple[tuple[str, str], ...]) -> Iterator[tuple[str, Page]]:

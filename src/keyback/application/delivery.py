@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from keyback.application.leases import BatchLease, Stopping, steady_clock, write_when_up
 from keyback.application.ports.channels import LEASE_OVER, Channel, Message, Receipt
@@ -46,6 +47,7 @@ CODES = ("mail_code", "sms_code", "im_code")
 LOCKS = (ChangedMessage, SecurityContent)  # sent whatever became of their links, which lock the account
 PAID_FOR = frozenset({"reply_lost", "timeout"})  # may have been sent, so it may have cost
 NO_SMS = SpendRules(())
+NO_URLS: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ async def send_batch(
     spend: SpendRules = NO_SMS,
     clock: Callable[[], float] = steady_clock,
     stopping: Stopping = lambda: False,
+    urls: Mapping[str, str] = NO_URLS,
 ) -> Sent:
     """Claims up to `limit` messages, hands them to the channel, marks each by its receipt.
 
@@ -76,12 +79,13 @@ async def send_batch(
         spend: where SMS may go and how many; what is over is dropped, which no page shows.
         clock: seconds, by which leases end.
         stopping: whether the process ends: then nothing waits for a database that is away.
+        urls: system name to where people sign in to it.
     """
     lease = BatchLease(clock(), LEASE, clock)
     jobs = await db.write(lambda tx: tx.outbox.claim("mail", limit, LEASE))
     if not jobs:
         return Sent()
-    messages = await db.read(lambda tx: _messages(tx, jobs, titles, public_url))
+    messages = await db.read(lambda tx: _messages(tx, jobs, titles, public_url, urls))
     void = [j for j in jobs if messages[j.id] is None]
     over = [(j, r) for j in jobs if isinstance(r := messages[j.id], Receipt)]
     ready = [(j, replace(message, lease=lease)) for j in jobs if isinstance(message := messages[j.id], Message)]
@@ -176,7 +180,7 @@ def _gone(tx: Tx, job: Job, r: Receipt) -> bool:
 
 
 def _messages(
-    tx: Tx, jobs: Sequence[Job], titles: Mapping[str, str], public_url: str
+    tx: Tx, jobs: Sequence[Job], titles: Mapping[str, str], public_url: str, urls: Mapping[str, str]
 ) -> Mapping[str, Message | Receipt | None]:
     """The message of each job; None for one that nobody needs any more (its challenge is over, its contact is gone), a
     receipt for one that cannot be written or is too late."""
@@ -198,7 +202,7 @@ def _messages(
             out[j.id] = TOO_LATE
             continue
         try:
-            content = _content(tx.seals, j, challenges, titles, public_url)
+            content = _content(tx.seals, j, challenges, titles, public_url, urls)
             if content is not None:
                 out[j.id] = _message(j, person, contact, content)
         except (LookupError, TypeError, ValueError):  # one bad row never holds up the others (Q10)
@@ -248,7 +252,12 @@ def _challenge_of(job: Job) -> str:
 
 
 def _content(
-    seals: Seals, job: Job, challenges: Mapping[str, Challenge], titles: Mapping[str, str], public_url: str
+    seals: Seals,
+    job: Job,
+    challenges: Mapping[str, Challenge],
+    titles: Mapping[str, str],
+    public_url: str,
+    urls: Mapping[str, str],
 ) -> Content | None:
     """What the row says, with the links and codes that no row holds; None once nobody needs it any more."""
     content = CONTENTS[MessageKind(str(job.body["letter"]))].read(job.body)
@@ -256,7 +265,9 @@ def _content(
         case LoginsMessage():
             content = replace(content, logins=tuple((titles.get(s, s), u) for s, u in content.logins))
         case ChangedMessage():
-            content = replace(content, systems=tuple((titles.get(s, s), r) for s, r in content.systems))
+            done = {s for s, r in content.systems if r == "done"}
+            opens = tuple((titles.get(s, s), url) for s, url in urls.items() if s in done)
+            content = replace(content, opens=opens, systems=tuple((titles.get(s, s), r) for s, r in content.systems))
     if not _challenge_of(job):
         return content  # what cannot go without a link or code is refused by whoever composes it
     c = challenges.get(_challenge_of(job))

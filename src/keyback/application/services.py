@@ -52,3 +52,9 @@ class Services:
     spend: SpendRules = field(default_factory=lambda: SpendRules(()))
     mail_quota: InstallationQuota = NO_LIMIT
     alarms: Thresholds = field(default_factory=Thresholds)
+
+    @property
+    def sign_in_urls(self) -> dict[str, str]:
+        """System name to where people sign in to it, our own page last; systems without an address are left out."""
+        found = {name: c.url for name, c in self.connectors.items() if c.url and name != "builtin"}
+        return {**found, "builtin": f"{self.public_url}/sign-in"} if "builtin" in self.connectors else found

@@ -270,9 +270,17 @@ async def _system(s: Settings, name: str, db: SqlDatabase, gate: HashGate) -> Re
     except (Unsafe, OSError, BadPart) as e:
         return Result(label, "bad", str(e))
     try:
-        return await _asked(label, connector)
+        return _led(await _asked(label, connector), name, connector)
     finally:
         await connector.close()
+
+
+def _led(found: Result, name: str, connector: Connector) -> Result:
+    """The same, and whether people are led to the system once their new password works there."""
+    if found.status != "ok" or connector.url or name == "builtin":
+        return found
+    step = f"Set systems.{name}.sign_in_url, or pages and emails end without a button that opens it."
+    return Result(found.name, "warn", f"{found.detail}; it has no address where people sign in", step)
 
 
 async def _asked(label: str, connector: Connector) -> Result:

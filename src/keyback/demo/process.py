@@ -166,7 +166,13 @@ def demo_settings(base: str, folder: Path, token: str, mailbox: Mailbox, phone: 
     systems = {
         "builtin": System(kind="builtin", title=company.TITLES["builtin"]),
         "demo": System.model_validate(
-            {"kind": "demo", "title": company.TITLES["demo"], "url": f"{base}/demo/crm", "secret": token}
+            {
+                "kind": "demo",
+                "title": company.TITLES["demo"],
+                "url": f"{base}/demo/crm",
+                "sign_in_url": f"{base}/demo/crm/sign-in",
+                "secret": token,
+            }
         ),
         "guided": System.model_validate(
             {

@@ -25,6 +25,12 @@ ZONES = {("Asia/Shanghai", "zh_CN"): "北京时间", ("PRC", "zh_CN"): "北京�
 _babel = lru_cache(maxsize=None)(Locale.parse)
 
 
+def day(locale: str, at: int, zone: ZoneInfo) -> str:
+    """`24 November 2026` or `2026年11月24日`, for what is kept for years. `at`: ms."""
+    pattern = "y年M月d日" if locale == "zh_CN" else "d MMMM y"
+    return format_datetime(datetime.fromtimestamp(at // 1000, zone), pattern, locale=_babel(locale))
+
+
 def moment(locale: str, at: int, zone: ZoneInfo, form: Form = "short") -> str:
     """`24 Nov, 14:02` or `11月24日14:02`.
 

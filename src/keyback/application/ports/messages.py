@@ -232,6 +232,7 @@ class ChangedMessage(AccountContent, NoticeContent):
     kind = MessageKind.CHANGED
     systems: Pairs  # system and result
     case: str
+    opens: Pairs = field(default=(), metadata=MADE)  # title and address of the systems where the new password works
     stop_link: Secret | None = field(default=None, metadata=MADE)
 
 

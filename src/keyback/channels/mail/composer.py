@@ -110,6 +110,7 @@ class MailComposer(Composer):
         self._zone_names: dict[str, str] = {}
         self._skeletons: dict[tuple[str, str], Skeleton] = {}
         self._rows: dict[str, tuple[str, str, str]] = {}
+        self._opens: dict[str, tuple[str, str, str]] = {}
         for locale in LOCALES:
             self._prepare(locale, company[locale], helpdesk[locale])
 
@@ -186,6 +187,9 @@ class MailComposer(Composer):
         row = pages.get_template("row.html").render(label=place("label"), value=place("value"))
         head, rest = row.split(place("label"))
         self._rows[locale] = (head, *rest.split(place("value")))  # type: ignore[assignment]
+        opened = pages.get_template("open.html").render(url=place("url"), title=place("title"))
+        before, rest = opened.split(place("url"))
+        self._opens[locale] = (before, *rest.split(place("title")))  # type: ignore[assignment]
         self._zone_names[locale] = zone_name(locale, self.zone)
         self._words[locale] = {k: _(v) for k, v in WORDS.items()}
 
@@ -227,6 +231,7 @@ class MailComposer(Composer):
     def _changed(self, c: ChangedMessage, v: _Values) -> None:
         self._table([(title, v.words[state]) for title, state in c.systems], v)
         v.fixed(stop=self.own(c.stop_link or f"{self.base}/help#stop"))
+        self._open(c.opens, v)
 
     @_tell.register
     def _hold(self, c: HoldMessage, v: _Values) -> None:
@@ -275,6 +280,15 @@ class MailComposer(Composer):
     @_tell.register
     def _reminder(self, c: ReminderMessage, v: _Values) -> None:
         v.fixed(how=v.words[c.what], account_url=self.own(self.base + c.path))
+
+    def _open(self, opens: Sequence[tuple[str, str]], v: _Values) -> None:
+        """One button: where the first of the systems is opened; nothing where none has an address."""
+        v.text["opens"] = v.html["opens"] = ""
+        for title, url in opens[:1]:
+            before, middle, after = self._opens[v.locale]
+            label = safe_name(title)
+            v.text["opens"] = f"\n\n{gettext(v.locale, 'Open {system}', system=isolate(label))}\n\n{url}"
+            v.html["opens"] = f"{before}{escape(url)}{middle}{escape(label)}{after}"
 
     def _table(self, rows: Sequence[tuple[str, str]], v: _Values) -> None:
         head, middle, tail = self._rows[v.locale]

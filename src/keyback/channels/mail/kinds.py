@@ -9,7 +9,7 @@ PLACES = {
     MessageKind.RECOVERY: ("username", "link", "code", "stop_link", "link_until", "code_until", *ASKED),
     MessageKind.LOGINS: ("rows", *ASKED),
     MessageKind.ELSEWHERE: ("username", "provider", *ASKED),
-    MessageKind.CHANGED: ("username", "rows", "stop", *ASKED),
+    MessageKind.CHANGED: ("username", "rows", "opens", "stop", *ASKED),
     MessageKind.HOLD: ("username", "how", "until", "stop_link", *ASKED),
     MessageKind.ASKED: ("username", "how", "stop_link", *ASKED),
     MessageKind.STOPPED: ("username", "how", "when"),

@@ -19,6 +19,8 @@ from keyback.application.ports.storage import Tx
 from keyback.application.throttling import duplicate_answers
 from keyback.domain.errors import Refusal
 from keyback.domain.people.factor import CODES, Factor, SavedCode
+from keyback.locale import gettext
+from keyback.locale.dates import day
 from keyback.web.account.pages import Codes, FactorLine, Factors, PasskeySetup, TotpSetup, TotpStart
 from keyback.web.account.session import Me, confirmed, page, signed_in
 from keyback.web.ui import shown
@@ -256,20 +258,33 @@ async def codes_make(request: Request) -> Response:
         response = page(desk, request, me, await _codes(desk, me, busy=True), 503)
         response.headers["retry-after"] = BUSY_S
         return response
-    return page(desk, request, me, Codes(sheet.texts, len(sheet.texts), me.now, username=me.account.username))
+    made = Codes(sheet.texts, len(sheet.texts), me.now, me.account.username, address=s.public_url)
+    return page(desk, request, me, made)
 
 
 async def codes_file(request: Request) -> Response:
     """POST `/account/codes/file`: gives the codes of the page back as a file. Keyback cannot know them any more."""
     values = await read_form(request, "codes")
-    me = await signed_in(request)
+    me, desk = await signed_in(request), context_of(request)
     if isinstance(me, Response):
         return me
     lines = values["codes"].split(" ")
     if not 0 < len(lines) <= CODES or not all(CODE.match(x) for x in lines):
         return redirect("/account/codes")
     kept = {"content-disposition": 'attachment; filename="recovery-codes.txt"'}
-    return PlainTextResponse("\n".join([me.account.username, "", *lines, ""]), headers=kept)
+    locale, company = desk.locale(request), desk.services.company
+    head = [
+        gettext(
+            locale, "Recovery codes for {username} at {company}", username=me.account.username, company=company[locale]
+        ),
+        gettext(locale, "Created {time}", time=day(locale, me.now, desk.renderer.zone)),
+        gettext(
+            locale,
+            "Each code works once, to sign in or to recover the account, at this address: {address}",
+            address=desk.services.public_url,
+        ),
+    ]
+    return PlainTextResponse("\n".join([*head, "", *lines, ""]), headers=kept)
 
 
 ROUTES = [

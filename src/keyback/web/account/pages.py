@@ -114,6 +114,7 @@ class Codes(Page):
     Args:
         texts: the new ones, shown this once; empty before they are made.
         left: how many of the present set are good; None where there is none.
+        address: where they are used; stands on the printed sheet.
         of: names the set that a new one takes the place of (`shown`).
     """
 
@@ -124,6 +125,7 @@ class Codes(Page):
     username: str = ""
     busy: bool = False
     of: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +321,8 @@ class SignIn(Page):
     Args:
         passkey_options: JSON for the browser, for signing in by passkey alone; empty where there can be none.
         of: names the challenge in it (`shown`).
+        title: of the system whose password it takes.
+        systems: (title, address) of the others that people sign in to; the same for everybody.
     """
 
     template: ClassVar[str] = "account/sign_in.html"
@@ -327,3 +331,5 @@ class SignIn(Page):
     identifier: str = ""
     passkey_options: str = ""
     of: str = ""
+    title: str = "Keyback"
+    systems: tuple[tuple[str, str], ...] = ()

@@ -174,7 +174,10 @@ def _busy(response: Response) -> Response:
 
 def sign_in_page(desk: AppContext, request: Request, model: SignIn, now: int, status: int = 200) -> Response:
     """The sign-in page; with a challenge for any passkey where there can be passkeys."""
-    proof = desk.services.proofs.get("passkey")
+    s = desk.services
+    systems = tuple((s.titles[n], c.url) for n, c in s.connectors.items() if n != "builtin" and c.url and n in s.titles)
+    model = replace(model, title=s.titles.get("builtin", "Keyback"), systems=systems)
+    proof = s.proofs.get("passkey")
     if proof is None:
         return desk.page(request, model, status, path="/sign-in")
     ticket = passkey.new_ticket(now)

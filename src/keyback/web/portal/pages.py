@@ -185,6 +185,7 @@ class SystemResult:
         reason_code: a code of `connectors.Outcome` for `refused`.
         username: the login there, shown after `done`.
         signed_out: whether it was confirmed that all other devices were signed out.
+        open_url: where people sign in there, once the new password works; empty where the settings name no address.
     """
 
     title: str
@@ -196,6 +197,7 @@ class SystemResult:
     reason_code: str = ""
     username: str = ""
     signed_out: bool = False
+    open_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,12 @@ class Results(Page):
     version: str = ""
     built_in: bool = True
     added: tuple[tuple[str, str, str, int], ...] = ()
+
+    @property
+    def opens(self) -> tuple[SystemResult, ...]:
+        """The systems that can be opened now; the CRM before Keyback's own pages, for there they work."""
+        found = [s for s in self.systems if s.state == "done" and s.open_url]
+        return tuple(sorted(found, key=lambda s: s.open_url == "/sign-in"))
 
     @property
     def done(self) -> int:

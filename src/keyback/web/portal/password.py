@@ -158,6 +158,7 @@ async def results_page(
                 url=(guide.url or "") if guide else "",
                 reason_code=r.code if r.result == "refused" else "",
                 username=account.username,
+                open_url=_sign_in_url(account.system, connector) if r.result == "done" else "",
                 signed_out=r.result == "done"
                 and connector is not None
                 and connector.capabilities.revoke_sessions in (Means.NATIVE, Means.COMPOSED),
@@ -174,6 +175,10 @@ async def results_page(
         added=tuple((f.id, f.kind, f.label, f.added_at) for f in added) if built_in else (),
     )
     return desk.page(request, model, status, step=3, path=f"/r/{handle}")
+
+
+def _sign_in_url(system: str, connector: Connector | None) -> str:
+    return "/sign-in" if system == "builtin" else (connector.url or "") if connector is not None else ""
 
 
 async def live_check(request: Request) -> Response:

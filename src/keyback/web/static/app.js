@@ -196,6 +196,7 @@
   };
 
   each('[data-plain]', (e) => { e.hidden = true; });
+  each('[data-live]', (e) => { e.hidden = false; });
   each('[data-countdown]', countdown);
   each('.reveal-toggle', reveal);
   each('[data-caps-for]', capsLock);

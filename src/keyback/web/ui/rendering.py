@@ -23,7 +23,7 @@ from markupsafe import Markup, escape
 from keyback.application.origin import device_words, plain_address
 from keyback.application.ports.proofs import About
 from keyback.locale import LOCALES, gettext
-from keyback.locale.dates import moment, zone_name
+from keyback.locale.dates import day, moment, zone_name
 from keyback.web.ui.page import Page, Shell
 
 HERE = Path(__file__).parents[1]
@@ -143,6 +143,7 @@ class Renderer:
         env.globals["static_url"] = self.static_url
         env.globals["zone_name"] = pass_context(lambda context: self._zone_names[_locale(context)])
         env.filters["moment"] = pass_context(lambda context, at: moment(_locale(context), at, self.zone))
+        env.filters["day"] = pass_context(lambda context, at: day(_locale(context), at, self.zone))
         env.filters["iso"] = lambda at: datetime.fromtimestamp(at / 1000, self.zone).isoformat(timespec="seconds")
         env.filters["span"] = pass_context(lambda context, seconds: span(_locale(context), seconds))
         env.filters["safe_url"] = safe_url
