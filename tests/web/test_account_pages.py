@@ -54,7 +54,7 @@ class Centre:
         self.get("/account/totp")
         where = self.post("/account/totp").headers["location"]
         page = self.get(where).text
-        key = re.search(r'secret-key">([A-Z2-7 ]+)<', page)
+        key = re.search(r'secret-key"[^>]*>([A-Z2-7 ]+)<', page)
         assert key, page
         self.seed = key[1].replace(" ", "")
         assert self.post(where, code=self.digits(-1)).headers["location"] == "/account/ways?done=totp_added"

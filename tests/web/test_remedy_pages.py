@@ -139,7 +139,7 @@ def test_app_and_passkey_may_be_changed_for_each_other_until_one_works(make_kit:
     browser("POST", f"{at}/factor/new")
     shown = browser("GET", at).text
     assert "data-options" not in shown
-    seed = re.search(r'<b class="mono">([A-Z2-7 ]+)</b>', shown)
+    seed = re.search(r'<b class="mono secret-key"[^>]*>([A-Z2-7 ]+)</b>', shown)
     assert seed
     assert browser("POST", f"{at}/passkey", f"assertion={quote(answer)}").status_code == 303
     assert kinds(kit) == ["recovery_codes", "totp"], "its challenge went with the page"
@@ -166,7 +166,7 @@ def test_wrong_answers_to_the_lost_app_do_not_count_against_the_new_one(make_kit
     kit.write(lambda tx: tx.counters.add([f"totp/s/{pid}", f"passkey/s/{pid}"] * step_up.CAP))
     browser, at = Browser(kit, started), f"/r/{started.handle}"
     browser("POST", f"{at}/factor/new")
-    seed = re.search(r'<b class="mono">([A-Z2-7 ]+)</b>', browser("GET", at).text)
+    seed = re.search(r'<b class="mono secret-key"[^>]*>([A-Z2-7 ]+)</b>', browser("GET", at).text)
     assert seed
     app = pyotp.TOTP(seed[1].replace(" ", ""))
     browser("POST", f"{at}/factor", f"code={app.at(kit.clock() // 1000)}")

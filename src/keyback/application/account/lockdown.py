@@ -31,7 +31,6 @@ from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Contact, Person
 from keyback.domain.policy.rules import Policy
 from keyback.domain.recovery import case as dc
-from keyback.domain.tokens import token_digest
 
 SYSTEM = "builtin"
 VOID: tuple[Purpose, ...] = ("recovery", "enrol", "step_up", "sign_in")
@@ -49,8 +48,7 @@ class Notice:
 
 def notice(tx: Tx, token: str) -> Challenge | None:
     """The challenge behind the link of a notice about a change."""
-    p = tx.challenges.by_link(token_digest(token)) if token else None
-    return p if p is not None and (p.purpose, p.method) == ("cancel", METHOD) else None
+    return tx.challenges.behind(token, "cancel", METHOD)
 
 
 def look(tx: Tx, token: str) -> Notice:

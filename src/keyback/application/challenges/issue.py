@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from keyback.application.ports.storage import Tx
-from keyback.domain.challenges.challenge import Challenge, Purpose
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Target
+from keyback.application.ports.storage import Seals, Tx
+from keyback.domain.challenges.challenge import Challenge, Purpose, key_purpose
 from keyback.domain.people.person import Person
 
 
@@ -55,3 +56,10 @@ def issue(
     new = draft(tx, person, purpose, method, life, target=target, handle=handle, case_id=case_id)
     tx.challenges.issue([new])
     return new
+
+
+def stand_in(seals: Seals, method: str, nonce: bytes, asked_at: int, until: int) -> PendingChallenge:
+    """A challenge that is put to nobody: what a page shows where nobody is meant, or nobody knows yet who is (W-6)."""
+    shown = Challenge("", "recovery", method, "", nonce, 0, asked_at, until)
+    nobody = Enrolments(Person("", "", "en", "standard", "active"))
+    return PendingChallenge(shown, nobody, Target("", ""), seals.derive(key_purpose(method)))

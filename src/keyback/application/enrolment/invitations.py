@@ -9,7 +9,6 @@ from typing import Literal
 from keyback.application.enrolment.contacts import INVITED, PER_COLLEAGUE, mark_confirmed
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Tx
-from keyback.domain import tokens
 from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.people.person import canonicalize
 from keyback.domain.recovery.events import Note
@@ -37,8 +36,7 @@ def look_at_invitation(tx: Tx, token: str) -> Invitation:
 
 
 def invitation(tx: Tx, token: str) -> Challenge | None:
-    p = tx.challenges.by_link(tokens.token_digest(token)) if token else None
-    return p if p is not None and (p.purpose, p.method) == ("enrol", INVITED) else None
+    return tx.challenges.behind(token, "enrol", INVITED)
 
 
 def accept(tx: Tx, token: str, origin: Origin, per_colleague: int = PER_COLLEAGUE) -> bool:

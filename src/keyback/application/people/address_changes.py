@@ -22,7 +22,6 @@ from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.people.addresses import AddressChange
 from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.recovery.events import Note
-from keyback.domain.tokens import token_digest
 
 METHOD: Final = "address"  # of the challenges behind these links; their `handle` is the contact that was told
 RECORDS: Final = Origin("", "")  # nobody's browser: the company's records
@@ -128,8 +127,7 @@ class Moving:
 
 def notice(tx: Tx, token: str) -> Challenge | None:
     """The challenge behind the link of a notice about an address."""
-    p = tx.challenges.by_link(token_digest(token)) if token else None
-    return p if p is not None and (p.purpose, p.method) == ("cancel", METHOD) else None
+    return tx.challenges.behind(token, "cancel", METHOD)
 
 
 def look(tx: Tx, token: str) -> Moving:

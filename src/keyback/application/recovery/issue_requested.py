@@ -39,7 +39,7 @@ CODES: Mapping[str, type[CodeMessage]] = {"mail": MailCodeMessage, "sms": SmsCod
 
 @dataclass(frozen=True, slots=True)
 class Issued:
-    """Counts of one batch: wishes that were looked at, and messages that were over a quota, by what it protects."""
+    """Counts of one batch: requests that were looked at, and messages that were over a quota, by what it protects."""
 
     wants: int = 0
     withheld: Mapping[Reason, int] = field(default_factory=dict)
@@ -66,20 +66,20 @@ def issue_requested(
         whole: mails that may be asked for in the whole installation.
     """
     wants = tx.challenges.claim_requests(limit)
-    wishes = _wishes(tx, wants, proofs, policy)
-    asks = [w.ask for w in wishes if w.ask is not None]
+    requests = _requests(tx, wants, proofs, policy)
+    asks = [w.ask for w in requests if w.ask is not None]
     if not asks:
-        for w in wishes:
+        for w in requests:
             _put(tx, w, None)
         return Issued(len(wants))
     quota = MailQuota(tx, asks, whole)
-    for w in wishes:
+    for w in requests:
         _put(tx, w, quota)
     quota.settle()
     return Issued(len(wants), quota.withheld)
 
 
-def _wishes(tx: Tx, wants: Sequence[ChallengeRequest], proofs: Mapping[str, Proof], policy: Policy) -> list[_Request]:
+def _requests(tx: Tx, wants: Sequence[ChallengeRequest], proofs: Mapping[str, Proof], policy: Policy) -> list[_Request]:
     out: list[_Request] = []
     for want in wants:
         intake = tx.intakes.get(want.handle)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from keyback.application import showing
-from keyback.application.challenges import verify
+from keyback.application.challenges import issue, verify
 from keyback.application.challenges.consume import consume
 from keyback.application.challenges.count import Counted
 from keyback.application.challenges.verify import FreshCode
@@ -156,9 +156,7 @@ def _nonce(key: bytes, want: ChallengeRequest) -> bytes:
 
 def stand_in(seals: Seals, want: ChallengeRequest) -> PendingChallenge:
     """A question that is put to nobody: a page shows it where the worker found nobody, or is not done yet."""
-    nobody = Person("", "", "en", "standard", "active")
-    shown = Challenge("", "recovery", want.method, "", nonce_for(seals, want), 0, want.asked_at, want.expires_at)
-    return PendingChallenge(shown, Enrolments(nobody), Target("", ""), seals.derive(key_purpose(want.method)))
+    return issue.stand_in(seals, want.method, nonce_for(seals, want), want.asked_at, want.expires_at)
 
 
 def on_page(

@@ -16,7 +16,6 @@ from keyback.application.recovery import methods
 from keyback.application.recovery.evidence import Here
 from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.recovery.events import Note
-from keyback.domain.tokens import token_digest
 
 PROOF = "recovery_contact"
 STATEMENT = 1  # version of what they say by going on; goes up with the text of the page
@@ -58,8 +57,7 @@ def given(tx: Tx, token: str) -> str:
 
 
 def _asked(tx: Tx, token: str) -> Challenge | None:
-    found = tx.challenges.by_link(token_digest(token)) if token else None
-    return found if found is not None and (found.purpose, found.method) == ("recovery", PROOF) else None
+    return tx.challenges.behind(token, "recovery", PROOF)
 
 
 async def confirm(db: Database, proof: Proof, token: str, digits: str, here: Here) -> tuple[methods.MethodAnswer, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from keyback.application.challenges.count import allowed
 from keyback.application.challenges.issue import issue
 from keyback.application.notifications.notify import as_job, username_of
 from keyback.application.origin import where
@@ -19,7 +20,7 @@ from keyback.domain.errors import Refusal
 from keyback.domain.people.mail_address import read_mail_address
 from keyback.domain.people.pasted import pasted
 from keyback.domain.people.person import Contact, canonicalize
-from keyback.domain.throttling.limits import MAILS_PER_HOUR, WINDOW_TRIES
+from keyback.domain.throttling.limits import MAILS_PER_HOUR
 
 
 def other_mailboxes(tx: Tx, person_id: str) -> tuple[Contact, ...]:
@@ -77,11 +78,10 @@ def confirm_mailbox(tx: Tx, handle: str, typed: str, here: Here, fits: Fits = an
     """
     o = open_recovery(tx, handle, here, "mailbox")
     live = [p for p in tx.challenges.issued(handle, "new_mailbox") if p.waits(tx.now)]
-    key = f"new_mailbox/{o.person.id}"
     new = tx.contacts.many([live[-1].target]).get(live[-1].target) if live else None
     if new is not None and not fits(new.address):
         raise Refusal("wrong_state")
-    if not live or tx.counters.add([key])[key].hour > WINDOW_TRIES:
+    if not live or not allowed(tx, f"new_mailbox/{o.person.id}"):
         raise Refusal("over")
     p = live[-1]
     digits = "".join(c for c in typed if not c.isspace() and c != "-")

@@ -76,7 +76,7 @@ def resolve(tx: Tx, limit: int = 500, whole: InstallationQuota = NO_LIMIT) -> Re
         return Resolved()
     live = [i for i in claimed if i.expires_at > tx.now]
     found = tx.people.match(sorted({i.identifier for i in live}))
-    wishes, elsewhere, ghosts = [], [], len(claimed) - len(live)
+    requests, elsewhere, ghosts = [], [], len(claimed) - len(live)
     for i in live:
         if i.journey == "mailbox":
             continue  # its mailbox is what was lost: other ways are asked for from the page
@@ -94,12 +94,12 @@ def resolve(tx: Tx, limit: int = 500, whole: InstallationQuota = NO_LIMIT) -> Re
             if i.system and i.journey != "username" and all(a.provider for a in named):
                 own = ()  # asked for one system only, and its password lives elsewhere
             meant = tuple(named) if i.journey == "username" else own or tuple(named)
-            wish = _Request(i, m, meant, m.contacts[0])
+            request = _Request(i, m, meant, m.contacts[0])
             if own or (mine and i.journey == "username"):
-                wishes.append(wish)
+                requests.append(request)
             elif mine:
-                elsewhere.append(wish)
-    jobs, withheld = _letters(tx, wishes, elsewhere, whole)
+                elsewhere.append(request)
+    jobs, withheld = _letters(tx, requests, elsewhere, whole)
     tx.outbox.put(jobs)
     counts = Resolved(len(claimed), len(jobs), ghosts, withheld)
     tx.audit.record("intake", [Note("intakes_resolved", {"count": len(claimed), "unmatched": ghosts})])
@@ -107,9 +107,9 @@ def resolve(tx: Tx, limit: int = 500, whole: InstallationQuota = NO_LIMIT) -> Re
 
 
 def _letters(
-    tx: Tx, wishes: Sequence[_Request], elsewhere: Sequence[_Request], whole: InstallationQuota
+    tx: Tx, requests: Sequence[_Request], elsewhere: Sequence[_Request], whole: InstallationQuota
 ) -> tuple[list[Job], Mapping[Reason, int]]:
-    everybody = [(w, w.intake.journey == "username") for w in wishes] + [(w, True) for w in elsewhere]
+    everybody = [(w, w.intake.journey == "username") for w in requests] + [(w, True) for w in elsewhere]
     if not everybody:
         return [], {}
     known = tx.devices.pairs([w.intake.device for w, _ in everybody if w.intake.device])
@@ -123,10 +123,10 @@ def _letters(
             a = w.accounts[0]
             content = ElsewhereMessage(username=a.username, provider=a.provider, **w.by)
             jobs.append(_mail(tx, w, content, 24 * HOUR))
-    cases = _Cases(tx, wishes)
+    cases = _Cases(tx, requests)
     new: list[Challenge] = []
     older: list[tuple[str, str]] = []
-    for w in wishes:
+    for w in requests:
         c = None if _turned_down(tx, w) else cases.for_person(w)
         if c is None:
             continue
@@ -176,9 +176,11 @@ def join(tx: Tx, intake: Intake, match: Match) -> Case | None:
     accounts = tuple(a for a in match.accounts if a.state != "disabled" and not a.provider)
     if not accounts:
         return None
-    wish = _Request(intake, match, accounts, Contact("", match.person.id, "mail", "", "primary"))  # nothing is mailed
-    cases = _Cases(tx, [wish])
-    case = cases.for_person(wish)
+    request = _Request(
+        intake, match, accounts, Contact("", match.person.id, "mail", "", "primary")
+    )  # nothing is mailed
+    cases = _Cases(tx, [request])
+    case = cases.for_person(request)
     cases.save()
     return tx.cases.get(case.id) if case else None
 
@@ -186,9 +188,9 @@ def join(tx: Tx, intake: Intake, match: Match) -> Case | None:
 class _Cases:
     """The cases of a batch, each read once and saved once, however many intakes join it."""
 
-    def __init__(self, tx: Tx, wishes: Sequence[_Request]) -> None:
+    def __init__(self, tx: Tx, requests: Sequence[_Request]) -> None:
         self._tx = tx
-        self._open = dict(tx.cases.open_of(sorted({w.match.person.id for w in wishes})))
+        self._open = dict(tx.cases.open_of(sorted({w.match.person.id for w in requests})))
         self._events: dict[str, list[CaseEvent]] = defaultdict(list)
         self._before: dict[str, Case] = {}
         self._now: dict[str, Case] = {}

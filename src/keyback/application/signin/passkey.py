@@ -8,6 +8,7 @@ import hmac
 import os
 
 from keyback.application import known_devices
+from keyback.application.challenges import issue
 from keyback.application.origin import Origin, network_of
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof, Target, Verdict
 from keyback.application.ports.storage import Database, Seals, Tx
@@ -17,7 +18,6 @@ from keyback.application.signin.sign_in import NotSignedIn
 from keyback.application.throttling import proof_attempts
 from keyback.domain.challenges.challenge import SHORT_LIFE, Challenge, key_purpose
 from keyback.domain.passwords.rules import PRESETS, Rules
-from keyback.domain.people.person import Person
 from keyback.domain.recovery.events import Note
 from keyback.domain.throttling.limits import HARD_CAP, WINDOW_TRIES
 
@@ -37,10 +37,8 @@ def challenge_of(seals: Seals, ticket: str) -> bytes:
 
 def stand_in(seals: Seals, ticket: str) -> PendingChallenge:
     """The question of the sign-in page, which is put to nobody (W-6)."""
-    nobody = Person("", "", "en", "standard", "active")
     now = _made_at(ticket)
-    shown = Challenge("", "recovery", "passkey", "", challenge_of(seals, ticket), 0, now, now + SHORT_LIFE)
-    return PendingChallenge(shown, Enrolments(nobody), Target("", ""), b"")
+    return issue.stand_in(seals, "passkey", challenge_of(seals, ticket), now, now + SHORT_LIFE)
 
 
 def _made_at(ticket: str) -> int:

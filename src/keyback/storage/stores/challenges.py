@@ -95,6 +95,10 @@ class ChallengeStore:
         row = self._tx.conn.execute(query.with_for_update() if lock else query).first()
         return _challenge(row) if row else None
 
+    def behind(self, token: str, purpose: Purpose, method: str) -> Challenge | None:
+        found = self.by_link(token_digest(token)) if token else None
+        return found if found is not None and (found.purpose, found.method) == (purpose, method) else None
+
     def by_token(self, digest: bytes) -> Mailed | None:
         query = select(*COLUMNS).where(or_(challenges.c.digest == digest, challenges.c.stop_digest == digest))
         row = self._tx.conn.execute(query.add_columns((challenges.c.stop_digest == digest).label("stops"))).first()
