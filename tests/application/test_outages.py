@@ -13,6 +13,7 @@ from keyback.application.leases import LOOK_AGAIN_S
 from keyback.application.notifications import notify
 from keyback.application.ports.channels import Receipt
 from keyback.application.ports.connectors import Outcome, Plan, Step
+from keyback.application.ports.messages import StoppedMessage
 from keyback.application.ports.storage import StorageDown
 from keyback.application.recovery import apply
 from keyback.domain.recovery.case import State
@@ -234,7 +235,7 @@ def test_letters_that_were_sent_while_the_database_was_away_are_not_sent_again(m
 def test_letters_whose_time_is_over_after_a_restore_are_forgotten_and_not_dead(make_kit: Make) -> None:
     kit = make_kit()
     tray = fit(kit, person("maya"), person("noor"))
-    kit.write(lambda tx: notify.notify_contacts(tx, _id(tx, "maya"), "stopped", {"at": tx.now, "by": "owner"}))
+    kit.write(lambda tx: notify.notify_contacts(tx, _id(tx, "maya"), told(tx)))
     kit.clock.forward(hours=24 * 30)  # the backup is a month old
     worker = drain(kit)
     assert tray.letters == []
@@ -243,9 +244,13 @@ def test_letters_whose_time_is_over_after_a_restore_are_forgotten_and_not_dead(m
     rows = kit.read(lambda tx: tx.audit.rows(limit=1000))
     assert [r["type"] for r in rows].count("letter_dropped") == 1
     tray.answer = Receipt("permanent", "no_such_mailbox")
-    kit.write(lambda tx: notify.notify_contacts(tx, _id(tx, "noor"), "stopped", {"at": tx.now, "by": "owner"}))
+    kit.write(lambda tx: notify.notify_contacts(tx, _id(tx, "noor"), told(tx)))
     drain(kit)
     assert kit.read(lambda tx: tx.outbox.depth()) == {"mail/dead": 1}, "what was refused still is"
+
+
+def told(tx: Any) -> StoppedMessage:
+    return StoppedMessage(username="maya", at=tx.now, by="owner")
 
 
 def _id(tx: Any, who: str) -> str:

@@ -12,7 +12,7 @@ from keyback.application.recovery import cancel, mailed_link
 from keyback.application.signin.sign_in import SignedIn
 from keyback.domain.throttling.limits import TRIES_SHOWN
 from keyback.web.app import make_app, make_context
-from tests.attacks.enrolled import person_id
+from tests.attacks.enrolled import add_contact, answer_way, ask_way, person_id
 from tests.attacks.steps import (
     OLD,
     accept,
@@ -22,6 +22,7 @@ from tests.attacks.steps import (
     choose,
     drain,
     fit,
+    secrets_of,
     set_password,
     sign_in,
     statements,
@@ -122,7 +123,7 @@ def test_the_page_says_what_is_the_matter_with_a_right_code(make_kit: Make) -> N
     started = call(kit, app, "POST", "/forgot", data={"identifier": "maya"}, headers=form)
     page, cookie = started.headers["location"], started.headers["set-cookie"].partition(";")[0]
     drain(kit)
-    code = tray.letters[-1].facts["code"].reveal()
+    code = secrets_of(tray.letters[-1])[1]
     kit.clock.forward(minutes=11)
     got = call(kit, app, "POST", f"{page}/code", data={"code": code}, headers={**form, "cookie": cookie})
     assert "That code has expired. Send a new email" in got.text
@@ -135,7 +136,7 @@ def test_the_page_says_what_is_the_matter_with_a_right_code(make_kit: Make) -> N
     again = call(kit, app, "POST", f"{page}/again", headers={**form, "cookie": cookie})
     assert again.status_code == 200
     drain(kit)
-    code = tray.letters[-1].facts["code"].reveal()
+    code = secrets_of(tray.letters[-1])[1]
     got = call(kit, app, "POST", f"{page}/code", data={"code": code}, headers={**form, "cookie": cookie})
     assert got.headers["location"] == page
 
@@ -203,3 +204,39 @@ def test_change_password_leads_to_the_form_of_whoever_is_signed_in(make_kit: Mak
     pid = person_id(kit)
     kit.write(lambda tx: tx.sessions.end_all(pid))
     assert leads(cookie) == (302, "/forgot")
+
+
+@pytest.mark.covers("A3", "C16")
+def test_codes_of_other_methods_say_why_they_ended_too(make_kit: Make) -> None:
+    kit = make_kit()
+    tray = fit(kit, person("maya"))
+    add_contact(kit, "mail", "maya@home.example.net")
+    kit.clock.forward(minutes=1)
+    handle, ghost = ask(kit, "maya").handle, ask(kit, "nobody").handle
+    for h in (handle, ghost):
+        assert ask_way(kit, h, "backup_email")
+
+    def newest() -> str:
+        code = [x for x in tray.letters if x.kind == "mail_code"][-1].content.code  # type: ignore[union-attr]
+        return str(code.reveal())
+
+    def tries(h: str) -> int:
+        return next(w.tries for w in kit.read(lambda tx: tx.challenges.requested(h)) if w.method == "backup_email")
+
+    first = newest()
+    kit.clock.forward(minutes=3)
+    for h in (handle, ghost):
+        assert ask_way(kit, h, "backup_email")
+    second = newest()
+    assert [answer_way(kit, handle, "backup_email", first) for _ in range(TRIES_SHOWN + 1)] == ["replaced"] * 6
+    assert answer_way(kit, ghost, "backup_email", first) == "wrong"
+    assert (tries(handle), tries(ghost)) == (0, 1)
+    runs = []
+    for h in (handle, ghost):
+        with statements(kit) as seen:
+            assert answer_way(kit, h, "backup_email", "000000" if newest() != "000000" else "111111") == "wrong"
+        runs.append(len(seen))
+    assert runs[0] == runs[1]
+    kit.clock.forward(minutes=11)
+    assert [answer_way(kit, handle, "backup_email", second) for _ in range(2)] == ["expired"] * 2
+    assert tries(handle) == 1

@@ -91,11 +91,11 @@ def test_a_text_message_alone_opens_an_account_without_a_factor(make_kit: Make, 
     assert not ask_way(kit, handle, "sms_code")  # two minutes are not over
     kit.clock.forward(minutes=3)
     assert ask_way(kit, handle, "sms_code")
-    assert answer_way(kit, handle, "sms_code", first) == "wrong"  # a newer code overwrites the older one
+    assert answer_way(kit, handle, "sms_code", first) == "replaced"  # a newer code overwrites the older one
     assert answer_way(kit, handle, "sms_code", code_in(tray)) == "accepted"
     assert state(kit, handle) == State.APPROVED
     wants = kit.read(lambda tx: tx.challenges.requested(handle))
-    assert wants[0].tries == 4  # asking again gave none back
+    assert wants[0].tries == 3  # asking again gave none back; the older code was no guess
 
 
 @pytest.mark.covers("N-R5", "N-O2")
@@ -106,7 +106,7 @@ def test_a_code_by_phone_is_over_after_ten_minutes(make_kit: Make, database_url:
     drain(kit)
     ask_way(kit, handle, "sms_code")
     kit.clock.forward(minutes=10, seconds=1)
-    assert answer_way(kit, handle, "sms_code", code_in(tray)) == "wrong"
+    assert answer_way(kit, handle, "sms_code", code_in(tray)) == "expired"
 
 
 @pytest.mark.covers("N-R11", "F7")

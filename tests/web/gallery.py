@@ -115,6 +115,8 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
         "way-known",
         w.OneMethod(HANDLE, "sms_code", True, hint="•••• 34", seconds_left=40, error="wrong", tries_left=1, sent=True),
     )
+    for ended in ("expired", "replaced"):
+        yield f"way-{ended}", w.OneMethod(HANDLE, "sms_code", False, resend_in_seconds=0, error=ended, tries_left=5)  # type: ignore[arg-type]
     yield "way-passkey", w.OneMethod(HANDLE, "passkey", False, {"options": "{}"}, error="wrong", tries_left=3)
     yield (
         "way-no-tries",

@@ -137,6 +137,20 @@ class About:
         return gettext_of(self.folder, locale, text)
 
 
+@runtime_checkable
+class SendsCode(Protocol):
+    """A proof whose answer is a code that was sent."""
+
+    @property
+    def size(self) -> int:
+        """Its digits."""
+        ...
+
+    def code(self, key: bytes, nonce: bytes) -> str:
+        """What was sent for a challenge."""
+        ...
+
+
 class Proof(Protocol):
     """A way to prove who you are. Sees neither HTTP nor SQL; what it returns is applied in one transaction."""
 

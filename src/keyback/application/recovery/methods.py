@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,14 +18,16 @@ from keyback.application.challenges import issue, verify
 from keyback.application.challenges.consume import consume
 from keyback.application.challenges.count import Counted
 from keyback.application.challenges.verify import FreshCode
-from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof, Target, Verdict
+from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof, SendsCode, Target, Verdict
 from keyback.application.ports.storage import Database, Intake, Seals, Tx
 from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.start import INTAKE_LIFE
 from keyback.application.showing import Fits
 from keyback.application.throttling import proof_attempts
+from keyback.domain import tokens
 from keyback.domain.challenges.challenge import EMAIL_LINK, RECOVERY_CONTACT, Challenge, ChallengeRequest, key_purpose
+from keyback.domain.challenges.typed import digits
 from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import Ages, living
 from keyback.domain.people.factor import NEVER
@@ -39,7 +41,8 @@ from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
 
 DEFAULT_AGES = Ages()
 ANY_AGE = Ages(NEVER, NEVER, NEVER)  # what was asked may be answered; evidence says what it weighs by then
-MethodAnswer = Literal["accepted", "done", "wrong", "no_tries", "not_a_code", "replayed"]
+MethodAnswer = Literal["accepted", "done", "wrong", "no_tries", "not_a_code", "replayed", "expired", "replaced"]
+LATE: dict[str, MethodAnswer] = {"expired": "expired", "replaced": "replaced"}
 METHOD_ANSWERS: dict[str, MethodAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
 
 
@@ -195,7 +198,8 @@ async def answer(
 
     Returns:
         The word for it, the tries that are left on this page, and the saved code that takes the place of the one that
-        was used, to be shown once. `done` says that the page has shown it already, as when the same answer came twice
+        was used, to be shown once. `expired` and `replaced` say that a code that was sent is right and why it has
+        ended, which costs no try. `done` says that the page has shown it already, as when the same answer came twice
         at once: this one counts for nothing.
 
     Raises:
@@ -203,8 +207,10 @@ async def answer(
             and no try was spent.
         Busy, StorageDown: as `challenges.verify.answer`.
     """
-    found, again = await verify.answer(db, proof, Page(proof, handle, here, only, fits), typed)
-    return ("done" if again else found.code), found.left, found.new_code
+    page = Page(proof, handle, here, only, fits, typed)
+    found, again = await verify.answer(db, proof, page, typed)
+    late = LATE.get(found.ended)
+    return ("done" if again else late or found.code), found.left, found.new_code
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +233,7 @@ class Page:
     here: Here
     only: str = ""
     fits: Fits | None = None
+    typed: str = field(default="", repr=False)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -309,9 +316,25 @@ class Page:
     def refuse(
         self, tx: Tx, intake: Intake | None, counted: Counted, answer: MethodAnswer, reason: str, stream: str = ""
     ) -> Answered:
-        note = Note("proof_refused", {"proof": self.proof.name, "reason": reason})
+        late = self._ended(tx, counted.over) if reason == "wrong" and intake is not None else ""
+        note = Note("proof_refused", {"proof": self.proof.name, "reason": late or reason})
         tx.audit.record(stream or self.handle, [note])
-        return Answered(answer, counted.left)
+        if late and intake is not None:
+            self.take_back(tx, intake, counted)
+        return Answered(answer, counted.left + bool(late), ended=late)
+
+    def _ended(self, tx: Tx, over: Container[str]) -> str:
+        """Why a code that was sent for this page, and is right, has ended; as many statements for nobody."""
+        if not isinstance(self.proof, SendsCode):
+            return ""
+        code, found = digits(self.typed, self.proof.size), ""
+        for c in tx.challenges.issued(self.handle, self.proof.name):
+            if code is None or c.waits(tx.now) or c.key_id not in tx.seals.ids or c.person_id in over:
+                continue
+            key = tx.seals.derive(key_purpose(c.method), c.key_id)
+            if tokens.same(self.proof.code(key, c.nonce), code):
+                found = c.ended or "expired"
+        return found if found in LATE else ""
 
     def _accept(
         self,

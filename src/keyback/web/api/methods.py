@@ -64,6 +64,8 @@ async def verify(held: Held, request: Request, name: str, typed: str) -> m.Prove
         raise ApiError(503, "busy", retry_after=2) from None
     if code == "no_tries":
         raise ApiError(429, "no_tries", tries_left=0)
+    if code in ("expired", "replaced"):
+        raise ApiError(422, "code_over", reason=code, tries_left=left)
     if code not in ("accepted", "done"):
         raise ApiError(422, CODES[code], tries_left=left)
     now = describe(held.desk, "en", await s.db.read(lambda tx: look(tx, held.handle, s)))

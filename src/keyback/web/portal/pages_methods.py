@@ -71,7 +71,7 @@ class OneMethod(Page):
     hint: str = ""
     seconds_left: int = 0
     resend_in_seconds: int | None = None
-    error: Literal["wrong", "no_tries", "not_a_code", "replayed", "busy"] | None = None
+    error: Literal["wrong", "no_tries", "not_a_code", "replayed", "busy", "expired", "replaced"] | None = None
     tries_left: int = 0
     version: str = ""
     journey: Journey = "password"
