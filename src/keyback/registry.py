@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Final, cast, get_args
+from typing import Any, Final, Literal, cast, get_args
 
 from pydantic import ValidationError
 
@@ -62,6 +62,7 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
 EXTRAS: Final = {"ldap3": "ldap"}
 """Which extra of ours brings a module."""
 Factory = Callable[[str, str, Mapping[str, Any]], Connector]
+ContactKind = Literal["", "mail", "sms", "im", "helper"]
 _NAME = re.compile(r"[a-z][a-z0-9_]{1,19}\Z")  # 20 characters have room in the database
 
 
@@ -239,6 +240,8 @@ def about_faults(about: About) -> list[str]:
     from jinja2 import Environment, TemplateSyntaxError
 
     out = [f"{what} is empty" for what in ("title", "note", "noun", "by") if not getattr(about, what)]
+    if about.contact not in get_args(ContactKind):
+        out.append(f"there is no kind of contact {about.contact}")
     page, texts = about.folder / about.page, list(about.texts)
     if not page.is_file():
         out.append(f"there is no page {about.page} in its folder")

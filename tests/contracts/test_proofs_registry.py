@@ -145,6 +145,10 @@ def test_one_that_nothing_carries_is_not_offered() -> None:
     ("why", "over"),
     [
         ("calls itself door", {"name": "door"}),
+        (
+            "no kind of contact pigeon",
+            {"code": BADGE.replace('page="badge.html"', 'page="badge.html", contact="pigeon"')},
+        ),
         ("no class magic", {"kind": "magic"}),
         ("nothing carries pigeon", {"carrier": "pigeon"}),
         ("waits 600001 ms", {"life": 600_001}),

@@ -28,6 +28,8 @@ from keyback.testing.channels import short_letter
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.proofs import somebody
 from keyback.testing.serving import served
+from keyback.web.account.contacts import offered
+from keyback.web.app import make_context
 from tests.attacks.enrolled import add_contact
 from tests.cli.conftest import Keyback, empty_place, keyback, place  # noqa: F401
 from tests.conftest import Clock, Kit, person
@@ -117,6 +119,14 @@ def test_it_counts_where_people_look_how_well_they_are_prepared(make_kit: Any, s
     assert outlook(Enrolments(person, (mail,)), s.proofs, s.policy, "mfa", 0)[0].ways == ()
 
 
+def test_people_can_add_what_it_is_put_to(make_kit: Any, sample: dict[str, Any]) -> None:
+    im = {"kind": "wecom", "corp_id": "x", "agent_id": 1, "secret": "y"}
+    without = make_kit(im=im, policy={"off": ["im_message"]})
+    assert "im" not in offered(make_context(without.settings, without.services))
+    fobs = make_kit(im=im, policy={"off": ["im_message"]}, **sample)
+    assert "im" in offered(make_context(fobs.settings, fobs.services))
+
+
 @pytest.mark.parametrize(("language", "title"), [("en", "Your key fob"), ("zh-CN", "你的口令牌")])
 def test_a_whole_recovery_over_the_api(make_kit: Any, sample: dict[str, Any], language: str, title: str) -> None:
     with Mailbox() as mailbox:
@@ -169,6 +179,9 @@ def test_the_commands_tell_it(
     assert words in keyback("policy", "explain", "--lang", language).stdout
     checks = json.loads(keyback("check", "--json", code=1).output)["checks"]  # the relay of this place is down
     assert {"name": "proof key_fob", "status": "ok", "detail": "Your key fob: bound", "next": ""} in checks
+    monkeypatch.setenv("KEYBACK_PROOFS", "[]")
+    assert "key_fob is not in proofs" in keyback("check", code=1).output
+    monkeypatch.setenv("KEYBACK_PROOFS", json.dumps(sample["proofs"]))
     monkeypatch.delenv("KEYBACK_PROOF_OPTIONS")
     said = keyback("check", code=1).output
     assert "proof_options.key_fob: secret_file: name a file that can be read" in said

@@ -311,6 +311,8 @@ def _proofs(s: Settings, gate: HashGate) -> list[Result]:
     out = [Result(f"proof {n}", "ok", f"{proofs.abouts[n].title}: {proofs.offered[n].kind}") for n in good]
     step = "See that what carries it is set, and that it can be used under public_url."
     out += [Result(f"proof {n}", "warn", "it is not offered here", step) for n in idle]
+    unused, step = sorted(set(s.proof_options) - set(s.proofs)), "Add it to proofs, or remove its table."
+    out += [Result("proof_options", "warn", f"{n} is not in proofs, so its keys are not used", step) for n in unused]
     return [*out, *(Result("proofs", "bad", words, "Until then the rest goes on without it.") for words in proofs.bad)]
 
 

@@ -112,6 +112,7 @@ class About:
         wrong: after a wrong answer; empty for the usual sentence with the tries that are left.
         page: the part of the page that takes the answer, a Jinja template in `folder`. It sees `page.form`, and finds
             ready-made fields in `portal/answer.html`.
+        contact: the kind of contact that it is put to; the security center offers to add one while the policy takes it.
         form_for_clients: an answer depends on what `form` gives, such as a WebAuthn challenge: API clients get it too.
         one_try: the first answer ends the question, right or wrong.
     """
@@ -124,6 +125,7 @@ class About:
     lede: str = ""
     wrong: str = ""
     page: str = "page.html"
+    contact: Literal["", "mail", "sms", "im", "helper"] = ""
     form_for_clients: bool = False
     one_try: bool = False
 

@@ -21,6 +21,7 @@ class BackupEmail(IssuedCode):
         note=N_("To your backup address"),
         noun=N_("an email to a backup address"),
         by=N_("by backup email"),
+        contact="mail",
     )
     carrier = "mail"
 

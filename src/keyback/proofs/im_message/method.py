@@ -17,6 +17,7 @@ class ImMessage(IssuedCode):
         note=N_("WeCom, DingTalk, or Feishu, as you set it up"),
         noun=N_("a code by chat message"),
         by=N_("by work chat"),
+        contact="im",
     )
     carrier = "im"
 

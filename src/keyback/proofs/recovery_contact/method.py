@@ -36,6 +36,7 @@ class RecoveryContact:
             "If what you entered belongs to an account here and it has a recovery contact, they have an email now."
         ),
         form_for_clients=True,
+        contact="helper",
     )
     kind: ProofClass = "contact"
     carrier: Carrier = "mail"

@@ -20,6 +20,7 @@ class SmsCode(IssuedCode):
         note=N_("To your registered number"),
         noun=N_("a code by text message"),
         by=N_("by text message"),
+        contact="sms",
     )
     carrier = "sms"
 

@@ -35,9 +35,10 @@ AHEAD = 60 * DAY  # so long before it weighs less a contact can be confirmed
 
 
 def offered(desk: AppContext) -> tuple[contacts.Kind, ...]:
-    """Kinds that this Keyback can reach and its policy takes."""
+    """Kinds that this Keyback can reach, and that some proof is put to which its policy takes."""
     s = desk.services
-    return tuple(k for k, proof in contacts.PROOF_OF.items() if proof in s.proofs and s.policy.takes(proof))
+    taken = {p.about.contact for name, p in s.proofs.items() if s.policy.takes(name)}
+    return tuple(k for k, proof in contacts.PROOF_OF.items() if proof in s.proofs and k in taken)
 
 
 def line(c: Contact, now: int, ages: Ages) -> ContactLine:

@@ -35,6 +35,7 @@ class KeyFob:
         note=N_("You type six digits into it, and it shows six others"),
         noun=N_("a key fob"),
         by=N_("by key fob"),
+        contact="im",
         form_for_clients=True,
     )
     kind: ProofClass = "bound"
