@@ -196,3 +196,20 @@ def test_only_what_came_to_the_one_address_waits_longer() -> None:
     none = Policy(holds=Holds(stranger=0, only_address=15))
     assert rule([mail], "standard", alone, none).kind == "hold"
     assert rule([mail], "standard", Risk(), none).kind == "go"
+
+
+def test_what_is_brought_besides_counts_by_its_class() -> None:
+    policy = Policy(off=frozenset({"door_badge"}), brought=(("key_fob", "bound"), ("door_badge", "saved")))
+    assert [policy.class_of(n) for n in ("key_fob", "door_badge", "sms_code", "nothing")] == [
+        "bound", "saved", "issued", None,
+    ]  # fmt: skip
+    assert dict(policy.proofs) == {**dict(Policy().proofs), "key_fob": "bound", "door_badge": "saved"}
+    assert policy.takes("key_fob")
+    assert policy.takes("key_fob", "privileged")
+    assert not policy.takes("door_badge")
+    assert not Policy().takes("key_fob")
+    assert not Policy(brought=policy.brought, off_for=frozenset({("mfa", "key_fob")})).takes("key_fob", "mfa")
+    fob = Evidence("key_fob", "bound", "fob:1", 0)
+    assert rule([fob], "mfa", STRANGE, policy).kind == "more"
+    assert rule([fob, PROOFS["mail"]], "mfa", STRANGE, policy).kind == "hold"
+    assert rule([fob, PROOFS["mail"]], "mfa", STRANGE, Policy()).kind == "more"

@@ -11,7 +11,7 @@ import pytest
 
 from keyback.domain.people.person import Tier
 from keyback.domain.policy import search as policy_search
-from keyback.domain.policy.claims import CLAIMS, PIECES, every_set
+from keyback.domain.policy.claims import CLAIMS, PIECES, all_pieces, every_set
 from keyback.domain.policy.presets import DEVIATIONS, PRESETS, PresetName, not_accepted, weaker
 from keyback.domain.policy.rules import PROOFS, TIERS, Evidence, Holds, Journey, Policy, Risk, Ruling, rule
 from keyback.domain.policy.search import search, ways_in
@@ -188,3 +188,21 @@ def test_every_set_is_there_once_with_two_channels_of_each() -> None:
     assert {p for s in sets for p in s} == set(PIECES)
     assert {p.proof for p in PIECES} == set(PROOFS)
     assert [len(s) for s in sets] == sorted(len(s) for s in sets)
+
+
+def test_what_is_brought_besides_is_weighed_and_tried_like_the_rest() -> None:
+    policy = Policy(off=frozenset({"door_badge"}), brought=(("key_fob", "bound"), ("door_badge", "saved")))
+    pieces = [p for p in all_pieces(policy) if p not in PIECES]
+    assert [(p.proof, p.channel, p.second, p.evidence.kind) for p in pieces] == [
+        ("key_fob", "key_fob:1", False, "bound"),
+        ("key_fob", "key_fob:2", True, "bound"),
+        ("door_badge", "door_badge:1", False, "saved"),
+        ("door_badge", "door_badge:2", True, "saved"),
+    ]
+    mail, fob = next(p for p in PIECES if p.proof == "email_link"), pieces[0]
+    assert rule([fob.evidence], "mfa", Risk(), policy).kind == "more"
+    assert rule([mail.evidence, fob.evidence], "mfa", Risk(), policy).kind == "hold"
+    sets = list(every_set(policy, 2))
+    assert frozenset(pieces[:2]) in {frozenset(s) for s in sets}
+    assert frozenset({pieces[1]}) not in {frozenset(s) for s in sets}
+    assert search(policy, NIST, most=2).broken() == []
