@@ -177,7 +177,7 @@ def test_people_json(demo: Demo) -> None:
         ("name", "locale", "identifiers", "systems", "tier", "enrolled", "password")
     }  # fmt: skip
     by_login = {p["identifiers"][0]: p for p in people if p["identifiers"]}
-    assert by_login["chenyu"]["systems"] == ["builtin", "demo", "guided"]
+    assert by_login["chenyu"]["systems"] == ["builtin", "demo", "guided", "salesforce"]
     assert by_login["zhoubo"]["enrolled"] == []
     assert by_login["maya.okafor"]["enrolled"] == ["email_link"]
     assert by_login["oliver.brandt"]["enrolled"] == ["email_link", "totp", "recovery_codes"]

@@ -6,13 +6,14 @@ import contextlib
 import re
 import smtplib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from keyback.application.ports.storage import ImportedAccount
 from keyback.demo.company import DOMAIN
 from keyback.demo.vendors import Dynamics365, Fxiaoke, Mounted, Salesforce, Zoho, serve
 from keyback.demo.vendors.dynamics365 import seed as dynamics365
@@ -20,6 +21,7 @@ from keyback.demo.vendors.fxiaoke import seed as fxiaoke
 from keyback.demo.vendors.salesforce import seed as salesforce
 from keyback.demo.vendors.vendor import Deliver, Vendor
 from keyback.demo.vendors.zoho import seed as zoho
+from keyback.settings_sections import System
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.phone import Phone
 from keyback.web.http.edge import RequestGuard
@@ -43,6 +45,34 @@ class Clouds:
     def pages(self) -> tuple[tuple[str, str], ...]:
         """Names of the invented products with the path of their sign-in page below `/demo/`."""
         return tuple((v.brand.name, f"{kind}{v.brand.path}") for kind, v in self.by_kind().items())
+
+    def systems(self, base: str) -> dict[str, System]:
+        """Sections of the settings for the clouds that Keyback has a connector for."""
+        app = salesforce.register(self.salesforce)
+        keys = {"salesforce": {"client_id": app.key, "secret": app.secret}}
+        out = {}
+        for kind, more in keys.items():
+            brand = self.by_kind()[kind].brand
+            section = {"kind": kind, "title": brand.name, "url": self.addresses[kind], **more}
+            section["sign_in_url"] = f"{base}/demo/{kind}{brand.path}"
+            out[kind] = System.model_validate(section)
+        return out
+
+    def accounts(self, username: str, systems: Collection[str]) -> list[ImportedAccount]:
+        """What a person of the company has in these clouds, as an import of people would bring it."""
+        found = [(k, v.accounts.named(f"{username}@{DOMAIN}")) for k, v in self.by_kind().items() if k in systems]
+        return [
+            ImportedAccount(
+                kind,
+                a.id,
+                a.username,
+                "disabled" if not a.active else "locked" if a.locked else "active",
+                privileged=a.privileged,
+                provider=a.provider,
+            )
+            for kind, a in found
+            if a is not None
+        ]
 
     def by_kind(self) -> dict[str, Vendor]:
         return {

@@ -8,8 +8,9 @@ import fcntl
 import os
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import click
@@ -96,16 +97,16 @@ async def _demo(port: int, data: Path | None, host: str) -> None:
         async with _mailbox(clock, folder / "mailbox.jsonl") as mailbox:
             deliver = clouds.delivery(mailbox, phone, clock)
             vendors = clouds.start(stack, folder, base, clock, deliver)
-            settings = demo_settings(base, folder, token, mailbox, phone, gateway)
+            settings = demo_settings(base, folder, token, mailbox, phone, gateway, vendors.systems(base))
             if not settings.keyring_path.exists():
                 Keyring.create(settings.keyring_path)
             services = build(settings, clock=clock)
             try:
                 assert isinstance(services.db, SqlDatabase)
                 await asyncio.to_thread(migrate, services.db.engine)
-                await seed(services, crm)
+                await seed(services, crm, vendors)
                 world = DemoWorld(
-                    people=shown(),
+                    people=shown(vendors, services.connectors),
                     mailbox=mailbox,
                     phone=phone,
                     crm=crm,
@@ -159,9 +160,17 @@ async def _mailbox(clock: DemoClock, keep: Path) -> AsyncIterator[Mailbox]:
         await mailbox.astop()
 
 
-def demo_settings(base: str, folder: Path, token: str, mailbox: Mailbox, phone: Phone, gateway: str) -> Settings:
+def demo_settings(
+    base: str,
+    folder: Path,
+    token: str,
+    mailbox: Mailbox,
+    phone: Phone,
+    gateway: str,
+    more: Mapping[str, System] = MappingProxyType({}),
+) -> Settings:
     """Settings of a demo at `base` that keeps its state in `folder`; `token` opens the CRM's API, `gateway` is where
-    the phones are."""
+    the phones are, `more` are further systems."""
     service = {"kind": "http", "url": gateway, "secret": phone.secret}
     systems = {
         "builtin": System(kind="builtin", title=company.TITLES["builtin"]),
@@ -197,19 +206,19 @@ def demo_settings(base: str, folder: Path, token: str, mailbox: Mailbox, phone: 
         ),
         im=Im.model_validate(service),
         limits=Limits(recoveries=PLENTY, proofs=PLENTY, sign_ins=PLENTY, checks=PLENTY),
-        systems=systems,
+        systems={**systems, **more},
         log_level="warning",
     )
 
 
-def shown() -> tuple[Shown, ...]:
+def shown(vendors: clouds.Clouds, systems: Collection[str]) -> tuple[Shown, ...]:
     """The people as `/demo` and `/demo/people.json` list them."""
     return tuple(
         Shown(
             name=s.name,
             locale=s.locale,
             identifiers=s.identifiers,
-            systems=s.systems,
+            systems=(*s.systems, *(a.system for a in vendors.accounts(s.username, systems))),
             tier=s.tier,
             enrolled=s.enrolled,
             password=s.password,

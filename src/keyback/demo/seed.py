@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 from keyback.application.ports.storage import Imported, ImportedAccount, Tx
 from keyback.application.services import Services
+from keyback.demo.clouds import Clouds
 from keyback.demo.company import STAFF, Staff
 from keyback.demo.enrolled import enrol, new_codes
 from keyback.domain.people.person import canonicalize
@@ -13,7 +15,7 @@ from keyback.domain.secret import Secret
 from keyback.testing.demo_crm import DemoCrm
 
 
-async def seed(services: Services, crm: DemoCrm) -> bool:
+async def seed(services: Services, crm: DemoCrm, clouds: Clouds) -> bool:
     """Everything of one kind in one transaction, so that an interrupted start leaves nothing half done.
 
     Returns:
@@ -39,7 +41,7 @@ async def seed(services: Services, crm: DemoCrm) -> bool:
     # argon2 lets go of the interpreter, so the gate's threads use every core.
     hashes = await asyncio.gather(*(services.gate.hash(Secret(s.password)) for s in mine))
     codes = await new_codes(services)
-    people = [_imported(n, s, crm_ids) for n, s in enumerate(STAFF)]
+    people = [_imported(n, s, crm_ids, clouds.accounts(s.username, services.connectors)) for n, s in enumerate(STAFF)]
 
     def write(tx: Tx) -> None:
         tx.people.save_imported(people)
@@ -57,7 +59,7 @@ def _state(s: Staff) -> str:
     return "disabled" if s.state == "disabled" else "locked" if s.locked else "active"
 
 
-def _imported(n: int, s: Staff, crm_ids: dict[str, str]) -> Imported:
+def _imported(n: int, s: Staff, crm_ids: dict[str, str], more: Sequence[ImportedAccount]) -> Imported:
     external = {"builtin": s.username, "demo": crm_ids.get(s.login("demo"), ""), "guided": f"LY-{1000 + n}"}
     accounts = tuple(
         ImportedAccount(
@@ -70,4 +72,4 @@ def _imported(n: int, s: Staff, crm_ids: dict[str, str]) -> Imported:
         )
         for system in s.systems
     )
-    return Imported(s.username, s.name, s.locale, s.tier, s.state, s.mails, accounts)
+    return Imported(s.username, s.name, s.locale, s.tier, s.state, s.mails, (*accounts, *more))
