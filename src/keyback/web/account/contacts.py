@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any, Literal, get_args
 
@@ -24,11 +23,10 @@ from keyback.domain.people.person import Contact, one_domain
 from keyback.domain.throttling.limits import RESEND_AFTER
 from keyback.web.account import factors
 from keyback.web.account.pages_contacts import AddContact, ConfirmContact, ContactLine, Contacts, Invited, RemoveOne
-from keyback.web.account.session import Me, Stale, confirmed, page, signed_in
+from keyback.web.account.session import Me, Stale, mine, page
 from keyback.web.ui import links
 from keyback.web.ui.context import AppContext, context_of, redirect
-from keyback.web.ui.forms import read_form
-from keyback.web.ui.page import ErrorPage
+from keyback.web.ui.routes import Values, anybody, get, post
 
 DONE = frozenset({"confirmed", "removed", "invited", "kept"})
 AHEAD = 60 * DAY  # so long before it weighs less a contact can be confirmed
@@ -64,12 +62,10 @@ def lines_of(tx: Tx, person_id: str, ages: Ages) -> tuple[ContactLine, ...]:
     return tuple(line(c, tx.now, ages) for c in sorted(found, key=lambda c: (order[c.role], c.added_at)))
 
 
-async def show(request: Request) -> Response:
+@get(mine())
+async def show(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/contacts`."""
-    me = await signed_in(request)
-    if isinstance(me, Response):
-        return me
-    desk, done = context_of(request), request.query_params.get("done", "")
+    done = request.query_params.get("done", "")
     lines = await desk.services.db.read(lambda tx: lines_of(tx, me.person.id, desk.services.policy.ages))
     same = _same_domain(lines)
     return page(desk, request, me, Contacts(lines, offered(desk), done if done in DONE else "", same))
@@ -87,11 +83,9 @@ def _kind(request: Request, desk: AppContext) -> contacts.Kind | None:
     return wanted if wanted in get_args(contacts.Kind) and wanted in offered(desk) else None
 
 
-async def add(request: Request) -> Response:
+@get(mine(fresh=True))
+async def add(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/contacts/add/{kind}`."""
-    me, desk = await confirmed(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     kind = _kind(request, desk)
     if kind is None:
         return redirect("/account/contacts")
@@ -106,14 +100,20 @@ def _stronger(desk: AppContext, me: Me, kind: contacts.Kind) -> tuple[str, ...]:
     return tuple(k for k in factors.offered(desk) if k in BOUND and k not in have)
 
 
-async def add_one(request: Request) -> Response:
+def _typed_again(desk: AppContext, request: Request, values: Values, refused: Response) -> Response:
+    """The form as it was typed, to be sent from this session; for somebody who may send it."""
+    kind = _kind(request, desk)
+    if not isinstance(refused, Stale) or kind is None or not refused.me.fresh:
+        return refused
+    typed = "".join(c for c in values["address"][:254] if is_shown(c))
+    name = enrolment_factors.clean_label(values["name"][:200]) if kind == "helper" else ""
+    model = AddContact(kind, "stale_form", typed, name, _stronger(desk, refused.me, kind))
+    return page(desk, request, refused.me, model, 403)
+
+
+@post(mine(fresh=True), "address", "name", refused=_typed_again)
+async def add_one(desk: AppContext, request: Request, values: Values, me: Me) -> Response:
     """POST `/account/contacts/add/{kind}`."""
-    values = await read_form(request, "address", "name")
-    me, desk = await confirmed(request), context_of(request)
-    if isinstance(me, Stale):
-        return _typed_again(desk, request, me, values)
-    if isinstance(me, Response):
-        return me
     kind, origin = _kind(request, desk), desk.origin(request)
     if kind is None:
         return redirect("/account/contacts")
@@ -136,21 +136,10 @@ async def add_one(request: Request) -> Response:
     return redirect("/account/contacts?done=invited" if kind == "helper" else f"/account/contacts/{contact_id}")
 
 
-def _typed_again(desk: AppContext, request: Request, stale: Stale, values: Mapping[str, str]) -> Response:
-    """The form as it was typed, to be sent from this session; for somebody who may send it."""
-    kind = _kind(request, desk)
-    if kind is None or not stale.me.fresh:
-        return stale
-    typed = "".join(c for c in values["address"][:254] if is_shown(c))
-    name = enrolment_factors.clean_label(values["name"][:200]) if kind == "helper" else ""
-    model = AddContact(kind, "stale_form", typed, name, _stronger(desk, stale.me, kind))
-    return page(desk, request, stale.me, model, 403)
-
-
-async def one(request: Request) -> Response:
+@get(mine(fresh=True, back="/account/contacts"))
+async def one(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/contacts/{id}`: the code that came to the new address."""
-    me = await confirmed(request, "/account/contacts")
-    return me if isinstance(me, Response) else await _one(context_of(request), request, me)
+    return await _one(desk, request, me)
 
 
 async def _one(desk: AppContext, request: Request, me: Me, status: int = 200, **over: Any) -> Response:
@@ -170,15 +159,10 @@ async def _one(desk: AppContext, request: Request, me: Me, status: int = 200, **
     return page(desk, request, me, model, status, path="/account/contacts")
 
 
-async def confirm_one(request: Request) -> Response:
+@post(mine(fresh=True, back="/account/contacts"), "code", limit="proofs", at="/account/contacts")
+async def confirm_one(desk: AppContext, request: Request, values: Values, me: Me) -> Response:
     """POST `/account/contacts/{id}` with the code."""
-    values = await read_form(request, "code")
-    me, desk = await confirmed(request, "/account/contacts"), context_of(request)
-    if isinstance(me, Response):
-        return me
     origin, s, contact_id = desk.origin(request), desk.services, request.path_params["id"]
-    if not await desk.allows("proofs", request):
-        return desk.page(request, ErrorPage(429, 60, "/account/contacts"), 429)
     try:
         done = await contacts.confirm(s.db, s.proofs, me.person, contact_id, values["code"], origin)
     except Refusal as e:
@@ -188,12 +172,9 @@ async def confirm_one(request: Request) -> Response:
     return await _one(desk, request, me, 422, error=done)
 
 
-async def again(request: Request) -> Response:
+@post(mine(fresh=True, back="/account/contacts"))
+async def again(desk: AppContext, request: Request, _: Values, me: Me) -> Response:
     """POST `/account/contacts/{id}/again`: a new code or invitation, at most every two minutes."""
-    await read_form(request)
-    me, desk = await confirmed(request, "/account/contacts"), context_of(request)
-    if isinstance(me, Response):
-        return me
     contact_id, origin = request.path_params["id"], desk.origin(request)
 
     def act(tx: Tx) -> Contact | None:
@@ -219,11 +200,9 @@ async def again(request: Request) -> Response:
 # ── removing, of contacts and factors alike ─────────────────────────────────
 
 
-async def ask_remove(request: Request) -> Response:
+@get(mine(fresh=True))
+async def ask_remove(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/remove/{id}`: what would be removed."""
-    me, desk = await confirmed(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     item, policy = request.path_params["id"], desk.services.policy
 
     def load(tx: Tx) -> RemoveOne | None:
@@ -246,12 +225,9 @@ async def ask_remove(request: Request) -> Response:
     return page(desk, request, me, model) if model else redirect("/account")
 
 
-async def remove(request: Request) -> Response:
+@post(mine(fresh=True))
+async def remove(desk: AppContext, request: Request, _: Values, me: Me) -> Response:
     """POST `/account/remove/{id}`."""
-    await read_form(request)
-    me, desk = await confirmed(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     item, s, origin = request.path_params["id"], desk.services, desk.origin(request)
 
     def act(tx: Tx) -> str:
@@ -268,12 +244,9 @@ async def remove(request: Request) -> Response:
         return redirect(f"/account/remove/{item}" if e.code not in ("not_found", "over") else "/account")
 
 
-async def keep(request: Request) -> Response:
+@post(mine(fresh=True))
+async def keep(desk: AppContext, request: Request, _: Values, me: Me) -> Response:
     """POST `/account/contacts/{id}/keep`: it is still mine."""
-    await read_form(request)
-    me, desk = await confirmed(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     item, origin = request.path_params["id"], desk.origin(request)
 
     def act(tx: Tx) -> None:
@@ -298,10 +271,9 @@ async def invited(request: Request) -> Response:
     return desk.page(request, model, 410 if found.problem else 200, path="/invited")
 
 
-async def answer(request: Request) -> Response:
+@post(anybody, "answer", links.FIELD)
+async def answer(desk: AppContext, request: Request, values: Values) -> Response:
     """POST `/invited` with `answer` yes or no."""
-    desk = context_of(request)
-    values = await read_form(request, "answer", links.FIELD)
     token, origin = links.sent(desk, request, values[links.FIELD]), desk.origin(request)
     yes = values["answer"] == "yes"
     if not token:

@@ -15,10 +15,10 @@ from keyback.domain.people.factor import Device
 from keyback.domain.recovery.events import Note
 from keyback.domain.tokens import token_digest
 from keyback.web.account.pages import Activity, DeviceLine, Devices, EndDevice, Event, SessionLine
-from keyback.web.account.session import Me, page, signed_in
+from keyback.web.account.session import Me, mine, page
 from keyback.web.http.cookies import DEVICE
-from keyback.web.ui.context import context_of, redirect
-from keyback.web.ui.forms import read_form
+from keyback.web.ui.context import AppContext, redirect
+from keyback.web.ui.routes import Values, get, post
 
 PER_PAGE = 30
 MAX_FAILING = 3
@@ -36,11 +36,9 @@ def _device(d: Device, here: bytes) -> DeviceLine:
     return DeviceLine(d.digest.hex()[:32], d.words, d.source, d.added_at, d.seen_at, d.digest == here)
 
 
-async def show(request: Request) -> Response:
+@get(mine())
+async def show(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/devices`."""
-    me, desk = await signed_in(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     here = token_digest(desk.cookies.get(request, DEVICE))
 
     def load(tx: Tx) -> Devices:
@@ -52,11 +50,9 @@ async def show(request: Request) -> Response:
     return page(desk, request, me, await desk.services.db.read(load))
 
 
-async def ask_end(request: Request) -> Response:
+@get(mine())
+async def ask_end(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/devices/end?session=…` or `?device=…`: asks first; changes nothing."""
-    me, desk = await signed_in(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     session, device = (request.query_params.get(name, "")[:32] for name in ("session", "device"))
 
     def load(tx: Tx) -> EndDevice | None:
@@ -72,12 +68,9 @@ async def ask_end(request: Request) -> Response:
     return page(desk, request, me, model) if model is not None else redirect("/account/devices")
 
 
-async def end(request: Request) -> Response:
+@post(mine(), "session", "device")
+async def end(desk: AppContext, request: Request, values: Values, me: Me) -> Response:
     """POST `/account/devices`: ends one session or all others, or forgets one browser or all of them."""
-    values = await read_form(request, "session", "device")
-    me, desk = await signed_in(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     origin = desk.origin(request)
     where = {"source": origin.source[:45], "device": origin.agent}
 
@@ -108,11 +101,9 @@ def event(h: Happened) -> Event:
     )
 
 
-async def activity(request: Request) -> Response:
+@get(mine())
+async def activity(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/activity?before=…`."""
-    me, desk = await signed_in(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     asked = request.query_params.get("before", "")
     before = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 19 else END_OF_LOG
 

@@ -22,11 +22,10 @@ from keyback.domain.people.factor import CODES, Factor, SavedCode
 from keyback.locale import gettext
 from keyback.locale.dates import day
 from keyback.web.account.pages import Codes, FactorLine, Factors, PasskeySetup, TotpSetup, TotpStart
-from keyback.web.account.session import Me, confirmed, page, signed_in
+from keyback.web.account.session import Me, mine, page
 from keyback.web.ui import shown
-from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
-from keyback.web.ui.forms import read_form
-from keyback.web.ui.page import ErrorPage
+from keyback.web.ui.context import AppContext, note_refusal, redirect
+from keyback.web.ui.routes import Values, get, post
 
 DONE = frozenset({"totp_added", "passkey_added", "questions_set", "removed"})
 BUSY_S = "2"
@@ -56,12 +55,10 @@ def offered(desk: AppContext) -> tuple[str, ...]:
     return tuple(n for n, there in able.items() if there and s.policy.takes(n))
 
 
-async def show(request: Request) -> Response:
+@get(mine())
+async def show(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/ways`."""
-    me = await signed_in(request)
-    if isinstance(me, Response):
-        return me
-    desk, done = context_of(request), request.query_params.get("done", "")
+    done = request.query_params.get("done", "")
     lines = await desk.services.db.read(lambda tx: lines_of(tx, me))
     return page(desk, request, me, Factors(lines, offered(desk), done if done in DONE else ""))
 
@@ -74,18 +71,15 @@ def _app(desk: AppContext) -> EnrolsApp | None:
     return found if isinstance(found, EnrolsApp) and "totp" in offered(desk) else None
 
 
-async def totp(request: Request) -> Response:
+@get(mine(fresh=True))
+async def totp(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/totp`."""
-    me = await confirmed(request)
-    return me if isinstance(me, Response) else page(context_of(request), request, me, TotpStart())
+    return page(desk, request, me, TotpStart())
 
 
-async def totp_start(request: Request) -> Response:
+@post(mine(fresh=True))
+async def totp_start(desk: AppContext, request: Request, _: Values, me: Me) -> Response:
     """POST `/account/totp`."""
-    await read_form(request)
-    me, desk = await confirmed(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     app = _app(desk)
     if app is None:
         return redirect("/account/ways")
@@ -96,10 +90,10 @@ async def totp_start(request: Request) -> Response:
     return redirect(f"/account/totp/{factor_id}")
 
 
-async def totp_setup(request: Request) -> Response:
+@get(mine(fresh=True))
+async def totp_setup(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/totp/{id}`."""
-    me = await confirmed(request)
-    return me if isinstance(me, Response) else await _setup(context_of(request), request, me)
+    return await _setup(desk, request, me)
 
 
 async def _setup(desk: AppContext, request: Request, me: Me, status: int = 200, error: Any = "") -> Response:
@@ -114,17 +108,12 @@ async def _setup(desk: AppContext, request: Request, me: Me, status: int = 200, 
     return page(desk, request, me, TotpSetup(factor_id, qr, groups, uri, error), status)
 
 
-async def totp_finish(request: Request) -> Response:
+@post(mine(fresh=True), "code", limit="proofs", at="/account/ways")
+async def totp_finish(desk: AppContext, request: Request, values: Values, me: Me) -> Response:
     """POST `/account/totp/{id}` with the first code."""
-    values = await read_form(request, "code")
-    me, desk = await confirmed(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     app, factor_id, origin = _app(desk), request.path_params["id"], desk.origin(request)
     if app is None:
         return redirect("/account/ways")
-    if not await desk.allows("proofs", request):
-        return desk.page(request, ErrorPage(429, 60, "/account/ways"), 429)
     typed = values["code"][:64]
     try:
         good = await desk.services.db.write(
@@ -143,20 +132,15 @@ def _maker(desk: AppContext) -> EnrolsPasskey | None:
     return found if isinstance(found, EnrolsPasskey) and "passkey" in offered(desk) else None
 
 
-async def passkey(request: Request) -> Response:
+@get(mine(fresh=True))
+async def passkey(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/passkeys`: what a passkey is, and a button that asks for a challenge."""
-    me, desk = await confirmed(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     return page(desk, request, me, PasskeySetup(possible=_maker(desk) is not None))
 
 
-async def passkey_start(request: Request) -> Response:
+@post(mine(fresh=True))
+async def passkey_start(desk: AppContext, request: Request, _: Values, me: Me) -> Response:
     """POST `/account/passkeys`."""
-    await read_form(request)
-    me, desk = await confirmed(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     if _maker(desk) is None:
         return redirect("/account/ways")
     try:
@@ -166,10 +150,10 @@ async def passkey_start(request: Request) -> Response:
     return redirect(f"/account/passkeys/{challenge_id}")
 
 
-async def passkey_setup(request: Request) -> Response:
+@get(mine(fresh=True, back="/account/passkeys"))
+async def passkey_setup(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/passkeys/{id}`."""
-    me = await confirmed(request, "/account/passkeys")
-    return me if isinstance(me, Response) else await _ask_browser(context_of(request), request, me)
+    return await _ask_browser(desk, request, me)
 
 
 async def _ask_browser(desk: AppContext, request: Request, me: Me, status: int = 200, error: Any = "") -> Response:
@@ -192,12 +176,9 @@ async def _ask_browser(desk: AppContext, request: Request, me: Me, status: int =
     return page(desk, request, me, PasskeySetup(challenge_id, options, error=error), status, path="/account/passkeys")
 
 
-async def passkey_finish(request: Request) -> Response:
+@post(mine(fresh=True, back="/account/passkeys"), "label", "assertion")
+async def passkey_finish(desk: AppContext, request: Request, values: Values, me: Me) -> Response:
     """POST `/account/passkeys/{id}` with what the browser made."""
-    values = await read_form(request, "label", "assertion")
-    me, desk = await confirmed(request, "/account/passkeys"), context_of(request)
-    if isinstance(me, Response):
-        return me
     maker, challenge_id, origin = _maker(desk), request.path_params["id"], desk.origin(request)
     if maker is None:
         return redirect("/account/ways")
@@ -217,11 +198,9 @@ async def passkey_finish(request: Request) -> Response:
 # ── saved codes ─────────────────────────────────────────────────────────────
 
 
-async def codes(request: Request) -> Response:
+@get(mine(fresh=True))
+async def codes(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/codes`: how many are left, and what a new set does."""
-    me, desk = await confirmed(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     return page(desk, request, me, await _codes(desk, me))
 
 
@@ -235,12 +214,10 @@ def _set(desk: AppContext, me: Me) -> str:
     return shown.mark_of(desk.services.seals, factors.present(me.factors, "recovery_codes"))
 
 
-async def codes_make(request: Request) -> Response:
+@post(mine(fresh=True), shown.FIELD)
+async def codes_make(desk: AppContext, request: Request, values: Values, me: Me) -> Response:
     """POST `/account/codes`: the only page that ever shows them."""
-    mark = (await read_form(request, shown.FIELD))[shown.FIELD]
-    me, desk = await confirmed(request), context_of(request)
-    if isinstance(me, Response):
-        return me
+    mark = values[shown.FIELD]
     maker, s = desk.services.proofs.get("recovery_code"), desk.services
     if not isinstance(maker, MakesCodes) or "recovery_code" not in offered(desk):
         return redirect("/account/ways")
@@ -262,12 +239,9 @@ async def codes_make(request: Request) -> Response:
     return page(desk, request, me, made)
 
 
-async def codes_file(request: Request) -> Response:
+@post(mine(), "codes")
+async def codes_file(desk: AppContext, request: Request, values: Values, me: Me) -> Response:
     """POST `/account/codes/file`: gives the codes of the page back as a file. Keyback cannot know them any more."""
-    values = await read_form(request, "codes")
-    me, desk = await signed_in(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     lines = values["codes"].split(" ")
     if not 0 < len(lines) <= CODES or not all(CODE.match(x) for x in lines):
         return redirect("/account/codes")

@@ -13,12 +13,11 @@ from keyback.application.enrolment import recently_added
 from keyback.application.notifications.account_changes import DAYS_BACK
 from keyback.application.ports.storage import Tx
 from keyback.web.account.pages import Lock
-from keyback.web.account.session import page, signed_in
+from keyback.web.account.session import Me, mine, page
 from keyback.web.http.cookies import SESSION
 from keyback.web.ui import links
 from keyback.web.ui.context import AppContext, context_of
-from keyback.web.ui.forms import read_form
-from keyback.web.ui.page import ErrorPage
+from keyback.web.ui.routes import Values, anybody, get, post
 
 
 def _titles(desk: AppContext, systems: Sequence[str]) -> tuple[str, ...]:
@@ -34,15 +33,12 @@ async def show(request: Request) -> Response:
     return desk.page(request, model, 410 if found.problem else 200, path="/wasnt-me")
 
 
-async def lock(request: Request) -> Response:
+# A limit for comfort: in an emergency it is no obstacle when its store is away.
+@post(anybody, "take_back", links.FIELD, limit="recoveries", at="/wasnt-me")
+async def lock(desk: AppContext, request: Request, values: Values) -> Response:
     """POST `/wasnt-me`."""
-    desk = context_of(request)
-    values = await read_form(request, "take_back", links.FIELD)
     token, origin = links.sent(desk, request, values[links.FIELD]), desk.origin(request)
     back = values["take_back"] == "yes"
-    # A limit for comfort: in an emergency it is no obstacle when its store is away.
-    if not await desk.allows("recoveries", request):
-        return desk.page(request, ErrorPage(429, 60, "/wasnt-me"), 429)
     if not token:
         return links.stale(request, "/wasnt-me", values[links.FIELD])
     seen = await desk.services.db.read(lambda tx: lockdown.look(tx, token))
@@ -54,11 +50,9 @@ async def lock(request: Request) -> Response:
     return response
 
 
-async def show_inside(request: Request) -> Response:
+@get(mine())
+async def show_inside(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/lock`."""
-    me, desk = await signed_in(request), context_of(request)
-    if isinstance(me, Response):
-        return me
 
     def load(tx: Tx) -> tuple[tuple[recently_added.Added, ...], tuple[str, ...]]:
         added = recently_added.recent(tx, me.person.id, tx.now - DAYS_BACK)
@@ -70,12 +64,9 @@ async def show_inside(request: Request) -> Response:
     return page(desk, request, me, model)
 
 
-async def lock_inside(request: Request) -> Response:
+@post(mine(), "take_back")
+async def lock_inside(desk: AppContext, request: Request, values: Values, me: Me) -> Response:
     """POST `/account/lock`."""
-    values = await read_form(request, "take_back")
-    me, desk = await signed_in(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     back, origin = values["take_back"] == "yes" and me.fresh, desk.origin(request)
     await desk.services.db.write(lambda tx: lockdown.lock(tx, me.person.id, back, origin))
     elsewhere = await desk.services.db.read(lambda tx: lockdown.not_locked(tx, me.person.id))

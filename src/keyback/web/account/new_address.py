@@ -11,9 +11,8 @@ from starlette.routing import Route
 from keyback.application.people import address_changes
 from keyback.web.account.pages_contacts import NewAddress
 from keyback.web.ui import links
-from keyback.web.ui.context import context_of
-from keyback.web.ui.forms import read_form
-from keyback.web.ui.page import ErrorPage
+from keyback.web.ui.context import AppContext, context_of
+from keyback.web.ui.routes import Values, anybody, post
 
 PATH = "/new-address"
 
@@ -30,14 +29,12 @@ def _page(found: address_changes.Moving) -> NewAddress:
     return NewAddress(found.problem, found.address, found.old, found.primary, found.until, found.username)
 
 
-async def refuse(request: Request) -> Response:
+# A limit for comfort: in an emergency it is no obstacle when its store is away.
+@post(anybody, links.FIELD, limit="recoveries", at=PATH)
+async def refuse(desk: AppContext, request: Request, values: Values) -> Response:
     """POST `/new-address`: it is not mine."""
-    desk = context_of(request)
-    mark, origin = (await read_form(request, links.FIELD))[links.FIELD], desk.origin(request)
+    mark, origin = values[links.FIELD], desk.origin(request)
     token = links.sent(desk, request, mark)
-    # A limit for comfort: in an emergency it is no obstacle when its store is away.
-    if not await desk.allows("recoveries", request):
-        return desk.page(request, ErrorPage(429, 60, PATH), 429)
     if not token:
         return links.stale(request, PATH, mark)
     seen = await desk.services.db.read(lambda tx: address_changes.look(tx, token))

@@ -19,19 +19,17 @@ from keyback.domain.people.person import only_address
 from keyback.web.account.contacts import lines_of
 from keyback.web.account.devices import END_OF_LOG, event
 from keyback.web.account.pages import After, Overview
-from keyback.web.account.session import Me, page, signed_in
-from keyback.web.ui.context import AppContext, context_of, redirect
-from keyback.web.ui.forms import read_form
+from keyback.web.account.session import Me, mine, page
+from keyback.web.ui.context import AppContext, redirect
+from keyback.web.ui.routes import Values, get, post
 
 SIGN_INS = frozenset({"signed_in", "sign_in_failed", "second_step_asked", "second_step_refused"})
 MAX_EVENTS = 40  # events that are searched for sign-ins
 
 
-async def show(request: Request) -> Response:
+@get(mine())
+async def show(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account`."""
-    me, desk = await signed_in(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     return page(desk, request, me, await desk.services.db.read(lambda tx: _overview(tx, desk, me)))
 
 
@@ -58,11 +56,9 @@ def _overview(tx: Tx, desk: AppContext, me: Me) -> Overview:
 # ── after a recovery ────────────────────────────────────────────────────────
 
 
-async def after(request: Request) -> Response:
+@get(mine())
+async def after(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/after`."""
-    me, desk = await signed_in(request), context_of(request)
-    if isinstance(me, Response):
-        return me
 
     def load(tx: Tx) -> After:
         ticked = aftercare.done(tx, me.person.id)
@@ -79,12 +75,9 @@ async def after(request: Request) -> Response:
     return page(desk, request, me, await desk.services.db.read(load))
 
 
-async def after_step(request: Request) -> Response:
+@post(mine(), "step", many=("remove",))
+async def after_step(desk: AppContext, request: Request, values: Values, me: Me) -> Response:
     """POST `/account/after`: ticks a step off, and removes what is not the owner's."""
-    values = await read_form(request, "step", many=("remove",))
-    me, desk = await signed_in(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     ids = [x for x in values["remove"].split("\n") if x]
     if ids and not me.fresh:
         return redirect("/account/confirm?next=/account/after")

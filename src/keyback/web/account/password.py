@@ -14,23 +14,22 @@ from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import state_of
 from keyback.domain.secret import Secret
 from keyback.web.account.pages import NewPassword
-from keyback.web.account.session import Me, confirmed, page, signed_in
-from keyback.web.ui.context import AppContext, context_of, redirect
-from keyback.web.ui.forms import read_form
-from keyback.web.ui.page import ErrorPage
+from keyback.web.account.session import Me, mine, page
+from keyback.web.ui.context import AppContext, redirect
 from keyback.web.ui.password_feedback import reasons_of, rules_of
+from keyback.web.ui.routes import Values, get, post
 
 
-async def _may(request: Request) -> Me | Response:
+async def _may(request: Request) -> tuple[Me] | Response:
     """The person, after a second step where there is one; who has none shows the password in the form itself."""
-    me = await signed_in(request)
-    return me if isinstance(me, Response) or not me.second_step else await confirmed(request)
+    known = await mine()(request)
+    return await mine(fresh=True)(request) if isinstance(known, tuple) and known[0].second_step else known
 
 
-async def show(request: Request) -> Response:
+@get(_may)
+async def show(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/password`."""
-    me = await _may(request)
-    return me if isinstance(me, Response) else await _page(context_of(request), request, me)
+    return await _page(desk, request, me)
 
 
 async def _page(
@@ -44,15 +43,12 @@ async def _page(
     return page(desk, request, me, model, status)
 
 
-async def change(request: Request) -> Response:
+@post(
+    _may, "username", "current_password", "new_password", "new_password_again", limit="sign_ins", at="/account/password"
+)
+async def change(desk: AppContext, request: Request, values: Values, me: Me) -> Response:
     """POST `/account/password`."""
-    values = await read_form(request, "username", "current_password", "new_password", "new_password_again")
-    me, desk = await _may(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     origin, typed = desk.origin(request), values["new_password"]
-    if not await desk.allows("sign_ins", request):
-        return desk.page(request, ErrorPage(429, 60, "/account/password"), 429)
     if typed != values["new_password_again"]:
         return await _page(desk, request, me, 422, typed, mismatch=True)
     current = Secret(values["current_password"])

@@ -14,21 +14,18 @@ from keyback.application.ports.hashing import Busy
 from keyback.domain.errors import Refusal
 from keyback.locale import gettext
 from keyback.web.account.pages import Questions
-from keyback.web.account.session import Me, confirmed, page
+from keyback.web.account.session import Me, mine, page
 from keyback.web.ui import shown
-from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
-from keyback.web.ui.forms import read_form
-from keyback.web.ui.page import ErrorPage
+from keyback.web.ui.context import AppContext, note_refusal, redirect
+from keyback.web.ui.routes import Values, get, post
 
 PLACES = range(1, security_questions.ASKED + 1)
 FIELDS = [f"{name}_{i}" for i in PLACES for name in ("question", "answer")]
 
 
-async def show(request: Request) -> Response:
+@get(mine(fresh=True))
+async def show(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/questions`."""
-    me, desk = await confirmed(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     maker = security_questions.maker_of(desk.services)
     return _page(desk, request, me, maker) if maker else redirect("/account/ways")
 
@@ -44,18 +41,13 @@ def _page(
     return page(desk, request, me, Questions(texts, set_at=old.added_at if old else 0, of=of, **over), status)
 
 
-async def choose(request: Request) -> Response:
+@post(mine(fresh=True), *FIELDS, shown.FIELD, limit="proofs", at="/account/questions")
+async def choose(desk: AppContext, request: Request, values: Values, me: Me) -> Response:
     """POST `/account/questions` with three questions and their answers."""
-    values = await read_form(request, *FIELDS, shown.FIELD)
-    me, desk = await confirmed(request), context_of(request)
-    if isinstance(me, Response):
-        return me
     s, origin = desk.services, desk.origin(request)
     maker = security_questions.maker_of(s)
     if maker is None:
         return redirect("/account/ways")
-    if not await desk.allows("proofs", request):
-        return desk.page(request, ErrorPage(429, 60, "/account/questions"), 429)
     chosen = [(values[f"question_{i}"], values[f"answer_{i}"]) for i in PLACES]
     keys = tuple(key for key, _ in chosen)
     try:

@@ -20,13 +20,12 @@ from keyback.application.signin.step_up import StepResult
 from keyback.application.throttling import duplicate_answers
 from keyback.domain.secret import Secret
 from keyback.web.account.pages import SecondStep, SignIn
-from keyback.web.account.session import Me, own_path, page, signed_in
+from keyback.web.account.session import Me, mine, own_path, page
 from keyback.web.http.cookies import DEVICE, SESSION, TICKET, WAITING
 from keyback.web.portal.pages_methods import NewCode
 from keyback.web.ui import links, shown
 from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
-from keyback.web.ui.forms import read_form
-from keyback.web.ui.page import ErrorPage
+from keyback.web.ui.routes import Values, anybody, get, post
 
 AT = "/sign-in/second"
 
@@ -116,13 +115,10 @@ async def _second(
     return desk.page(request, model, status, path=AT)
 
 
-async def take(request: Request) -> Response:
+@post(anybody, "proof", "code", "assertion", shown.FIELD, limit="sign_ins", at=AT)
+async def take(desk: AppContext, request: Request, values: Values) -> Response:
     """POST `/sign-in/second`."""
-    desk = context_of(request)
-    values = await read_form(request, "proof", "code", "assertion", shown.FIELD)
     origin, s, name = desk.origin(request), desk.services, values["proof"][:20]
-    if not await desk.allows("sign_ins", request):
-        return desk.page(request, ErrorPage(429, 60, AT), 429)
     mark, _, question = values[shown.FIELD].partition(".")
     proof, token = s.proofs.get(name), _sent(desk, request, mark, WAITING)
     if not token:
@@ -189,10 +185,9 @@ def sign_in_page(desk: AppContext, request: Request, model: SignIn, now: int, st
     return response
 
 
-async def by_passkey(request: Request) -> Response:
+@post(anybody, "assertion", shown.FIELD)
+async def by_passkey(desk: AppContext, request: Request, values: Values) -> Response:
     """POST `/sign-in/passkey`."""
-    desk = context_of(request)
-    values = await read_form(request, "assertion", shown.FIELD)
     origin, s = desk.here(request).origin, desk.services
     now = await s.db.read(lambda tx: tx.now)
     if not await desk.allows("sign_ins", request):
@@ -215,16 +210,14 @@ async def by_passkey(request: Request) -> Response:
 # ── before something is changed ─────────────────────────────────────────────
 
 
-async def confirm(request: Request) -> Response:
+@get(mine())
+async def confirm(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/confirm`: asks for the second step once more, or for the password of somebody without one."""
-    me = await signed_in(request)
-    if isinstance(me, Response):
-        return me
     query = request.query_params
     following = own_path(query.get("next", ""))
     if me.fresh:
         return redirect(following)
-    return await _confirm(context_of(request), request, me, following, query.get("with", "")[:20])
+    return await _confirm(desk, request, me, following, query.get("with", "")[:20])
 
 
 async def _confirm(
@@ -248,16 +241,11 @@ async def _confirm(
     return page(desk, request, me, model, status, path="/account/confirm")
 
 
-async def confirm_by(request: Request) -> Response:
+@post(mine(), "proof", "code", "assertion", "password", "next", shown.FIELD, limit="sign_ins", at="/account")
+async def confirm_by(desk: AppContext, request: Request, values: Values, me: Me) -> Response:
     """POST `/account/confirm`."""
-    desk, s = context_of(request), context_of(request).services
-    values = await read_form(request, "proof", "code", "assertion", "password", "next", shown.FIELD)
-    me = await signed_in(request)
-    if isinstance(me, Response):
-        return me
+    s = desk.services
     origin, following = desk.origin(request), own_path(values["next"])
-    if not await desk.allows("sign_ins", request):
-        return desk.page(request, ErrorPage(429, 60, "/account"), 429)
     name = values["proof"][:20]
     try:
         if not me.second_step:

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import hmac
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -104,6 +105,20 @@ async def confirmed(request: Request, back: str = "") -> Me | Response:
         return me
     note_refusal(request, "step_up")
     return redirect(f"/account/confirm?next={back or request.url.path}")
+
+
+def mine(*, fresh: bool = False, back: str = "") -> Callable[[Request], Awaitable[tuple[Me] | Response]]:
+    """The gate of a signed-in person's pages (`routes`).
+
+    Args:
+        fresh: they have to have shown just now that it is them, and go on at `back` after it: this page by default.
+    """
+
+    async def gate(request: Request) -> tuple[Me] | Response:
+        me = await (confirmed(request, back) if fresh else signed_in(request))
+        return me if isinstance(me, Response) else (me,)
+
+    return gate
 
 
 def own_path(path: str) -> str:

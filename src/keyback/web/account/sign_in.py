@@ -17,8 +17,9 @@ from keyback.web.account import password as own_password
 from keyback.web.account.pages import SignIn
 from keyback.web.account.session import Stale, signed_in
 from keyback.web.http.cookies import SESSION
-from keyback.web.ui.context import context_of, redirect
+from keyback.web.ui.context import AppContext, context_of, redirect
 from keyback.web.ui.forms import read_form
+from keyback.web.ui.routes import Values, anybody, post
 
 
 async def show(request: Request) -> Response:
@@ -27,10 +28,9 @@ async def show(request: Request) -> Response:
     return second_step.sign_in_page(desk, request, SignIn(), await desk.services.db.read(lambda tx: tx.now))
 
 
-async def sign_in(request: Request) -> Response:
+@post(anybody, "identifier", "password")
+async def sign_in(desk: AppContext, request: Request, values: Values) -> Response:
     """POST `/sign-in`."""
-    desk = context_of(request)
-    values = await read_form(request, "identifier", "password")
     origin, s = desk.here(request).origin, desk.services
     typed = "".join(c for c in values["identifier"][:254] if is_shown(c))
     if not await desk.allows("sign_ins", request):

@@ -25,8 +25,7 @@ from keyback.web.portal import pages
 from keyback.web.portal.pages_link import LinkContinue, LinkOther, LinkPage, LinkProblem, LinkRenewed
 from keyback.web.ui import links
 from keyback.web.ui.context import AppContext, context_of, redirect
-from keyback.web.ui.forms import read_form
-from keyback.web.ui.page import ErrorPage
+from keyback.web.ui.routes import Values, anybody, post
 
 PAGES: Mapping[tuple[str, str], str] = {
     ("cancel", "account"): "/wasnt-me",
@@ -119,12 +118,9 @@ async def _shown(desk: AppContext, request: Request, view: mailed_link.LinkView,
     return desk.page(request, model, 422 if error else 200, step=1, path="/link")
 
 
-async def accept(request: Request) -> Response:
+@post(anybody, "number", links.FIELD, limit="proofs", at="/link")
+async def accept(desk: AppContext, request: Request, values: Values) -> Response:
     """POST `/link/accept`, with the `number` that was typed on another device."""
-    desk = context_of(request)
-    values = await read_form(request, "number", links.FIELD)
-    if not await desk.allows("proofs", request):
-        return desk.page(request, ErrorPage(429, 60, "/link"), 429)
     token = links.sent(desk, request, values[links.FIELD])
     if not token:
         return links.stale(request, "/link", values[links.FIELD])
@@ -156,12 +152,9 @@ async def accept(request: Request) -> Response:
     return response
 
 
-async def again(request: Request) -> Response:
+@post(anybody, links.FIELD, limit="recoveries", at="/link")
+async def again(desk: AppContext, request: Request, values: Values) -> Response:
     """POST `/link/again`: a new mail to the same stored address, unless the last one is too young."""
-    desk = context_of(request)
-    values = await read_form(request, links.FIELD)
-    if not await desk.allows("recoveries", request):
-        return desk.page(request, ErrorPage(429, 60, "/link"), 429)
     token, held = links.sent(desk, request, values[links.FIELD]), _handles(desk, request)
     if not token:
         return links.stale(request, "/link", values[links.FIELD])
@@ -190,12 +183,9 @@ def _renew(tx: Tx, token: str, held: list[str]) -> tuple[str, int] | None:
     return (before.handle, wait) if wait or (after and after.sends > before.sends) else None
 
 
-async def fetch(request: Request) -> Response:
+@post(anybody, links.FIELD, "own", limit="recoveries", at="/link")
+async def fetch(desk: AppContext, request: Request, values: Values) -> Response:
     """POST `/link/fetch`: one mail for the request that this browser waits for, once for each mailed link."""
-    desk = context_of(request)
-    values = await read_form(request, links.FIELD, "own")
-    if not await desk.allows("recoveries", request):
-        return desk.page(request, ErrorPage(429, 60, "/link"), 429)
     mark, held, db = values[links.FIELD], _handles(desk, request), desk.services.db
     token = links.sent(desk, request, mark)
     own = await db.read(lambda tx: extra_mail.own_request(tx, held))
@@ -218,10 +208,10 @@ async def look_at_stop(request: Request) -> Response:
     return desk.page(request, pages.StopPage(**_facts(view), by_link=by_link))
 
 
-async def stop(request: Request) -> Response:
+@post(anybody, links.FIELD)
+async def stop(desk: AppContext, request: Request, values: Values) -> Response:
     """POST `/stop` or `/link/stop`: it wasn't me."""
-    desk = context_of(request)
-    mark, held = (await read_form(request, links.FIELD))[links.FIELD], _handles(desk, request)
+    mark, held = values[links.FIELD], _handles(desk, request)
     token = links.sent(desk, request, mark)
     if not token:
         return links.stale(request, request.url.path, mark)

@@ -25,11 +25,11 @@ from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case
 from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
 from keyback.web.portal.pages_methods import Held, InReview, MethodOption, Methods, NewCode, OneMethod
-from keyback.web.portal.view import RecoveryView, held_by, look
+from keyback.web.portal.view import RecoveryView, held, look, step
 from keyback.web.ui import shown
 from keyback.web.ui.context import AppContext, note_refusal, redirect
-from keyback.web.ui.forms import read_form
-from keyback.web.ui.page import ErrorPage, Page
+from keyback.web.ui.page import Page
+from keyback.web.ui.routes import Values, get
 
 MAX_ANSWER = 8192  # a WebAuthn assertion with a large extension; everything else is far shorter
 
@@ -101,12 +101,9 @@ def _ruling(tx: Tx, desk: AppContext, view: RecoveryView, case: Case) -> Ruling:
     return rule(case.shown_by(intake.handle), tier, Risk(), policy, intake.journey, approved=held)
 
 
-async def show(request: Request) -> Response:
+@get(held)
+async def show(desk: AppContext, request: Request, handle: str, view: RecoveryView | None) -> Response:
     """GET `/r/{handle}/ways`."""
-    held = await held_by(request)
-    if isinstance(held, Response):
-        return held
-    desk, handle, view = held
     if view is None or not _may_go_on(view):
         return redirect(f"/r/{handle}")
     return await more_page(desk, request, view)
@@ -122,15 +119,9 @@ def _may_go_on(view: RecoveryView) -> bool:
     return view.case.state in dc.JOINABLE and view.now < view.case.expires_at and not open_to
 
 
-async def begin(request: Request) -> Response:
+@step("target", limit="recoveries")
+async def begin(desk: AppContext, request: Request, values: Values, handle: str, view: RecoveryView | None) -> Response:
     """POST `/r/{handle}/ways/{proof}`: asks for a question to be put."""
-    held = await held_by(request)
-    if isinstance(held, Response):
-        return held
-    desk, handle, view = held
-    values = await read_form(request, "target")
-    if not await desk.allows("recoveries", request):
-        return desk.page(request, ErrorPage(429, 60, f"/r/{handle}"), 429)
     proof = _proof(desk, request, view)
     if view is None or proof is None or not _may_go_on(view):
         note_refusal(request, "wrong_state")
@@ -160,12 +151,9 @@ def _proof(desk: AppContext, request: Request, view: RecoveryView | None) -> Pro
     return proof if methods.may_ask(proof, view.case, view.intake.handle) else None
 
 
-async def one(request: Request) -> Response:
+@get(held)
+async def one(desk: AppContext, request: Request, handle: str, view: RecoveryView | None) -> Response:
     """GET `/r/{handle}/ways/{proof}`."""
-    held = await held_by(request)
-    if isinstance(held, Response):
-        return held
-    desk, handle, view = held
     proof = _proof(desk, request, view)
     if view is None or proof is None or not _may_go_on(view):
         return redirect(f"/r/{handle}")
@@ -206,15 +194,11 @@ async def _one(
     return desk.page(request, model, status, step=1, path=f"/r/{handle}/ways/{proof.name}")
 
 
-async def answer(request: Request) -> Response:
+@step("code", "assertion", shown.FIELD, limit="proofs")
+async def answer(
+    desk: AppContext, request: Request, values: Values, handle: str, view: RecoveryView | None
+) -> Response:
     """POST `/r/{handle}/ways/{proof}/answer`."""
-    held = await held_by(request)
-    if isinstance(held, Response):
-        return held
-    desk, handle, view = held
-    values = await read_form(request, "code", "assertion", shown.FIELD)
-    if not await desk.allows("proofs", request):
-        return desk.page(request, ErrorPage(429, 60, f"/r/{handle}"), 429)
     proof = _proof(desk, request, view)
     if view is None or proof is None or proof.kind == "contact" or not _may_go_on(view):
         note_refusal(request, "wrong_state")

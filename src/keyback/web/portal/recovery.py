@@ -22,18 +22,14 @@ from keyback.domain.recovery.case import State
 from keyback.web.portal import methods, pages, remedy
 from keyback.web.portal.pages_remedy import Remedied
 from keyback.web.portal.password import password_page, results_page, take_password
-from keyback.web.portal.view import RecoveryView, held_by, look
+from keyback.web.portal.view import RecoveryView, held, look, step
 from keyback.web.ui.context import AppContext, note_refusal, redirect
-from keyback.web.ui.forms import read_form
-from keyback.web.ui.page import ErrorPage
+from keyback.web.ui.routes import Values, get
 
 
-async def show(request: Request) -> Response:
+@get(held)
+async def show(desk: AppContext, request: Request, handle: str, view: RecoveryView | None) -> Response:
     """GET `/r/{handle}`."""
-    held = await held_by(request)
-    if isinstance(held, Response):
-        return held
-    desk, handle, view = held
     return await _page(desk, request, handle, view)
 
 
@@ -85,22 +81,15 @@ def _waiting(desk: AppContext, view: RecoveryView, **over: Any) -> pages.Waiting
 
 async def status(request: Request) -> Response:
     """GET `/r/{handle}/status`: a word that changes when the page would."""
-    held = await held_by(request)
-    if isinstance(held, Response):
+    known = await held(request)
+    if isinstance(known, Response):
         return JSONResponse({"version": ""}, 403)
-    _, _, view = held
-    return JSONResponse({"version": view.version if view else "gone"})
+    return JSONResponse({"version": known[1].version if known[1] else "gone"})
 
 
-async def code(request: Request) -> Response:
+@step("code", limit="proofs")
+async def code(desk: AppContext, request: Request, values: Values, handle: str, view: RecoveryView | None) -> Response:
     """POST `/r/{handle}/code`."""
-    held = await held_by(request)
-    if isinstance(held, Response):
-        return held
-    desk, handle, view = held
-    values = await read_form(request, "code")
-    if not await desk.allows("proofs", request):
-        return desk.page(request, ErrorPage(429, 60, f"/r/{handle}"), 429)
     if view is None or view.case is not None or view.intake.state == "stopped" or view.intake.journey == "username":
         return redirect(f"/r/{handle}")
     try:
@@ -116,15 +105,9 @@ async def code(request: Request) -> Response:
     return await _page(desk, request, handle, view, 422, error=answer, tries_left=left)
 
 
-async def again(request: Request) -> Response:
+@step(limit="recoveries")
+async def again(desk: AppContext, request: Request, _: Values, handle: str, view: RecoveryView | None) -> Response:
     """POST `/r/{handle}/again`: one more mail, at most every two minutes."""
-    held = await held_by(request)
-    if isinstance(held, Response):
-        return held
-    desk, handle, view = held
-    await read_form(request)
-    if not await desk.allows("recoveries", request):
-        return desk.page(request, ErrorPage(429, 60, f"/r/{handle}"), 429)
     if (
         view is not None
         and view.case is None
@@ -135,12 +118,9 @@ async def again(request: Request) -> Response:
     return redirect(f"/r/{handle}")
 
 
-async def ask_cancel(request: Request) -> Response:
+@get(held)
+async def ask_cancel(desk: AppContext, request: Request, handle: str, view: RecoveryView | None) -> Response:
     """GET `/r/{handle}/cancel`: asks first; changes nothing. Where there is nothing to cancel, the recovery's page."""
-    held = await held_by(request)
-    if isinstance(held, Response):
-        return held
-    desk, handle, view = held
     if view is None or not _may_cancel(view):
         return redirect(f"/r/{handle}")
     at_remedy = view.case is not None and view.case.open_to(handle)
@@ -154,27 +134,18 @@ def _may_cancel(view: RecoveryView) -> bool:
     return view.intake.state != "stopped" and view.now < view.intake.expires_at
 
 
-async def cancel(request: Request) -> Response:
+@step()
+async def cancel(desk: AppContext, request: Request, _: Values, handle: str, _view: RecoveryView | None) -> Response:
     """POST `/r/{handle}/cancel`."""
-    held = await held_by(request)
-    if isinstance(held, Response):
-        return held
-    desk, handle, _ = held
-    await read_form(request)
     await desk.services.db.write(lambda tx: stop_by_requester(tx, handle))
     return redirect(f"/r/{handle}")
 
 
-async def password(request: Request) -> Response:
+@step("new_password", "new_password_again", "submission", "username", many=("accounts",), limit="proofs")
+async def password(
+    desk: AppContext, request: Request, values: Values, handle: str, view: RecoveryView | None
+) -> Response:
     """POST `/r/{handle}/password`."""
-    held = await held_by(request)
-    if isinstance(held, Response):
-        return held
-    desk, handle, view = held
-    names = ("new_password", "new_password_again", "submission", "username")
-    values = await read_form(request, *names, many=("accounts",))
-    if not await desk.allows("proofs", request):
-        return desk.page(request, ErrorPage(429, 60, f"/r/{handle}"), 429)
     if view is None or view.case is None:
         note_refusal(request, "wrong_state")
         return redirect(f"/r/{handle}")

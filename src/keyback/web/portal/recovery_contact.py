@@ -11,8 +11,7 @@ from keyback.domain.errors import Refusal
 from keyback.web.portal.pages_methods import Confirm, Refuse
 from keyback.web.ui import links
 from keyback.web.ui.context import AppContext, context_of, redirect
-from keyback.web.ui.forms import read_form
-from keyback.web.ui.page import ErrorPage
+from keyback.web.ui.routes import Values, anybody, post
 
 
 def _page(
@@ -31,12 +30,9 @@ async def show(request: Request) -> Response:
     return _page(desk, request, await desk.services.db.read(lambda tx: recovery_contact.look(tx, token)))
 
 
-async def confirm(request: Request) -> Response:
+@post(anybody, "code", links.FIELD, limit="proofs", at="/vouch")
+async def confirm(desk: AppContext, request: Request, values: Values) -> Response:
     """POST `/vouch` with the four digits."""
-    desk = context_of(request)
-    values = await read_form(request, "code", links.FIELD)
-    if not await desk.allows("proofs", request):
-        return desk.page(request, ErrorPage(429, 60, "/vouch"), 429)
     db, token = desk.services.db, links.sent(desk, request, values[links.FIELD])
     if not token:
         return links.stale(request, "/vouch", values[links.FIELD])
@@ -68,10 +64,10 @@ async def ask_refuse(request: Request) -> Response:
     return _page(desk, request, plea) if plea.problem else desk.page(request, Refuse(plea.person))
 
 
-async def refuse(request: Request) -> Response:
+@post(anybody, links.FIELD)
+async def refuse(desk: AppContext, request: Request, values: Values) -> Response:
     """POST `/vouch/refuse`."""
-    desk = context_of(request)
-    mark = (await read_form(request, links.FIELD))[links.FIELD]
+    mark = values[links.FIELD]
     token = links.sent(desk, request, mark)
     if not token:
         return links.stale(request, "/vouch", mark)

@@ -24,11 +24,11 @@ from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.policy.rules import Journey
 from keyback.web.portal import pages
 from keyback.web.portal.pages_remedy import ReplaceFactor, ReplaceMailbox, Unlock
-from keyback.web.portal.view import RecoveryView, held_by
+from keyback.web.portal.view import RecoveryView, step
 from keyback.web.ui import shown
 from keyback.web.ui.context import AppContext, note_refusal, redirect
-from keyback.web.ui.forms import read_form
-from keyback.web.ui.page import ErrorPage, Page
+from keyback.web.ui.page import Page
+from keyback.web.ui.routes import Handler, Values
 
 MAX_FAILING = 3
 JOURNEYS = ("locked", "second_factor", "mailbox")
@@ -124,7 +124,6 @@ class Sent:
 
 
 Act = Callable[[Sent], Awaitable[dict[str, Any]]]
-Handler = Callable[[Request], Awaitable[Response]]
 
 
 def _form(journey: Journey, *fields: str, refused: str = "") -> Callable[[Act], Handler]:
@@ -138,19 +137,15 @@ def _form(journey: Journey, *fields: str, refused: str = "") -> Callable[[Act], 
     """
 
     def of(act: Act) -> Handler:
+        @step(*fields, shown.FIELD, limit="proofs")
         @wraps(act)
-        async def handler(request: Request) -> Response:
-            held = await held_by(request)
-            if isinstance(held, Response):
-                return held
-            desk, handle, view = held
+        async def handler(
+            desk: AppContext, request: Request, values: Values, handle: str, view: RecoveryView | None
+        ) -> Response:
             at = f"/r/{handle}"
-            if not await desk.allows("proofs", request):
-                return desk.page(request, ErrorPage(429, 60, at), 429)
             if view is None or view.case is None or not view.case.open_to(handle) or view.intake.journey != journey:
                 note_refusal(request, "wrong_state")
                 return redirect(at)
-            values = await read_form(request, *fields, shown.FIELD)
             try:
                 over = await act(Sent(desk, handle, desk.here(request), values))
             except Refusal as e:
@@ -245,15 +240,12 @@ async def mailbox_code(sent: Sent) -> dict[str, Any]:
     return {} if done else {"error": "wrong"}
 
 
-async def planted(request: Request) -> Response:
+@step(many=("remove",), limit="proofs")
+async def planted(
+    desk: AppContext, request: Request, values: Values, handle: str, _view: RecoveryView | None
+) -> Response:
     """POST `/r/{handle}/factors/remove`: after a new password, second steps that are not the owner's."""
-    held = await held_by(request)
-    if isinstance(held, Response):
-        return held
-    desk, handle, _ = held
-    ids = (await read_form(request, many=("remove",)))["remove"].split("\n")
-    if not await desk.allows("proofs", request):
-        return desk.page(request, ErrorPage(429, 60, f"/r/{handle}"), 429)
+    ids = values["remove"].split("\n")
     here = desk.here(request)
     await desk.services.db.write(lambda tx: replace_factor.take_away(tx, handle, ids, here))
     return redirect(f"/r/{handle}")

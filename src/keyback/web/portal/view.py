@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -10,8 +11,10 @@ from starlette.responses import Response
 from keyback.application.notifications.notify import username_of
 from keyback.application.ports.storage import Intake, Tx
 from keyback.domain.recovery.case import Case
+from keyback.web.http.rate_limits import What
 from keyback.web.portal import pages
 from keyback.web.ui.context import AppContext, context_of
+from keyback.web.ui.routes import Handler, Values, post
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +45,17 @@ def look(tx: Tx, handle: str) -> RecoveryView | None:
     return RecoveryView(intake, case, username, tx.now)
 
 
-async def held_by(request: Request) -> tuple[AppContext, str, RecoveryView | None] | Response:
-    """The recovery, if this browser holds it; else the page that says so, the same for handles that never were."""
+async def held(request: Request) -> tuple[str, RecoveryView | None] | Response:
+    """The gate of a recovery's pages (`routes`): its handle, and what is known of it, if this browser holds it; else
+    the page that says so, the same for handles that never were."""
     desk, handle = context_of(request), request.path_params["handle"]
     if not desk.cookies.holds(request, desk.services.seals, handle):
         return desk.page(request, pages.NotYours(), 403)
-    return desk, handle, await desk.services.db.read(lambda tx: look(tx, handle))
+    return handle, await desk.services.db.read(lambda tx: look(tx, handle))
+
+
+def step(
+    *fields: str, many: Sequence[str] = (), limit: What | None = None
+) -> Callable[[Callable[[AppContext, Request, Values, str, RecoveryView | None], Awaitable[Response]]], Handler]:
+    """Makes the route of a form on a recovery's pages: whose it is comes before what was sent."""
+    return post(held, *fields, many=many, limit=limit, at="/r/{handle}", gate_first=True)
