@@ -227,6 +227,7 @@ class TestLdap(ConnectorContract):
         outcomes = await harness.connector.apply(plan(found.external_id, "recovery"))
         assert [o.code for o in outcomes] == ["privileged_target"]
 
+    @pytest.mark.covers("N2", "A-1.2.6", "R-8")
     async def test_names_that_are_filters_find_nobody(self, harness: LdapHarness) -> None:
         await harness.add_user("victim", "victim@example.com")
         for name in (
@@ -242,6 +243,7 @@ class TestLdap(ConnectorContract):
             assert list(await harness.connector.find(name)) == []
             assert not await harness.connector.verify(name, Secret(OLD))
 
+    @pytest.mark.covers("R-7")
     async def test_an_empty_password_signs_nobody_in(self, harness: LdapHarness) -> None:
         await harness.add_user("empty", "empty@example.com")
         assert await harness.connector.verify("empty", Secret("")) is False

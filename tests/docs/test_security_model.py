@@ -91,7 +91,8 @@ def test_no_command_sets_or_shows_a_password() -> None:
                 or reach.queues(full, "apply")
             ):
                 sets.add(module)
-    assert sets == {"keyback.cli.check"}, "which makes connectors to ask whether they answer"
+    # Both make connectors, to ask whether they answer and what they may do.
+    assert sets == {"keyback.cli.check", "keyback.cli.connectors"}
     options = {o for _, command in _commands(main) for p in command.params for o in (p.name or "", *p.opts)}
     assert len(options) > 30
     assert {o for o in options if "password" in o or "credential" in o} == set()

@@ -12,6 +12,7 @@ from keyback.cli.cases import case
 from keyback.cli.check import check
 from keyback.cli.clock import clock
 from keyback.cli.common import Keyback
+from keyback.cli.connectors import connector
 from keyback.cli.init import init, migrate
 from keyback.cli.keys import keys
 from keyback.cli.people import people
@@ -43,6 +44,7 @@ COMMANDS = (
     people,
     policy,
     case,
+    connector,
     audit,
     breach,
     clock,

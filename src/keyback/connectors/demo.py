@@ -58,6 +58,8 @@ class DemoConnector(ConnectorBase):
         # 4. Secrets stay wrapped until the moment they are sent, so no log, `repr` or traceback shows them.
         self._headers = {"Authorization": Secret(f"Bearer {token.reveal()}")}
 
+    options_model = ConnectorOptions
+
     @classmethod
     def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> DemoConnector:
         # 5. The section of `keyback.toml`. For more keys than these make a subclass of `ConnectorOptions`.

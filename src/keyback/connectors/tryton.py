@@ -81,6 +81,8 @@ class TrytonConnector(ConnectorBase):
         self._signing_in = asyncio.Lock()
         self._quiet_until = 0.0
 
+    options_model = TrytonOptions
+
     @classmethod
     def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> TrytonConnector:
         """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""

@@ -68,6 +68,8 @@ class ActiveDirectoryConnector(DirectoryConnector):
     _knows_administrators = True
     _signing_in_proves_the_set = False
 
+    options_model = ActiveDirectoryOptions
+
     @classmethod
     def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> ActiveDirectoryConnector:
         """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""

@@ -65,6 +65,8 @@ class LdapConnector(DirectoryConnector):
         super().__init__(name, title, options)
         self._server = options.server
 
+    options_model = LdapOptions
+
     @classmethod
     def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> LdapConnector:
         """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""

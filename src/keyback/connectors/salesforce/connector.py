@@ -90,6 +90,8 @@ class SalesforceConnector(ConnectorBase):
         self.url = options.url.rstrip("/") + "/"
         self.configured(options)
 
+    options_model = SalesforceOptions
+
     @classmethod
     def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> SalesforceConnector:
         """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""

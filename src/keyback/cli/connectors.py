@@ -1,0 +1,228 @@
+"""`keyback connector list`, `test`, `add`."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import inspect
+import json
+import os
+import re
+import sys
+import tempfile
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import click
+
+from keyback.application.ports.connectors import Capabilities, CheckLine, Connector
+from keyback.bootstrap import make_connector, make_gate
+from keyback.cli.common import create_private, echo_json, load, run, safe, storage, sure
+from keyback.connectors.base import CommonOptions
+from keyback.registry import CONNECTORS, OWN, BadPart
+from keyback.registry import load as load_part
+from keyback.settings import Settings, Unsafe, config_path
+from keyback.settings_sections import System
+
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+PATIENCE_S = 60.0
+NAME = re.compile(r"[A-Za-z0-9_-]{1,40}\Z")
+GIVEN_OTHERWISE = {"secret", "secret_file", "password_rules"}
+
+
+@click.group()
+def connector() -> None:
+    """List, try and add the systems that hold passwords."""
+
+
+@connector.command("list")
+@click.option("--kinds", is_flag=True, help="List what every kind can do, not what is configured.")
+@JSON
+def list_(kinds: bool, as_json: bool) -> None:
+    """List systems and what Keyback can do in each. Contacts none of them."""
+    rows = [_of_kind(kind) for kind in sorted(OWN[CONNECTORS])] if kinds else _configured(load())
+    if as_json:
+        echo_json(rows)
+        return
+    for row in rows:
+        click.echo(f"{safe(row['name'])}: {safe(row['title'])}" + (f" ({row['kind']})" if row["kind"] else ""))
+        can = [f"{name} ({means})" for name, means in row["capabilities"].items() if means != "none"]
+        click.echo(f"  {', '.join(can) or row.get('fault') or 'nothing'}")
+
+
+@connector.command("test")
+@click.argument("name")
+@click.option("--sample", metavar="NAME", help="Username or email address of someone to read, as a trial.")
+@JSON
+def test(name: str, sample: str | None, as_json: bool) -> None:
+    """Check that a system can be reached and what Keyback may do in it. Changes nothing.
+
+    Exits with 1 if something doesn't work.
+    """
+    s = load()
+    if name not in s.systems:
+        raise click.UsageError(f"The settings name no system {safe(name)}. There are: {', '.join(s.systems)}.")
+    lines = run(_tested(s, name, s.systems[name], sample))
+    if as_json:
+        echo_json([dataclasses.asdict(line) for line in lines])
+    else:
+        _say(lines)
+    if any(line.status == "bad" for line in lines):
+        raise SystemExit(1)
+
+
+@connector.command("add")
+@click.argument("name")
+@click.option("--kind", type=click.Choice(sorted(OWN[CONNECTORS])), help="Kind of system; asked for if omitted.")
+@click.option("--yes", is_flag=True, help="Write the section even if the test fails.")
+def add(name: str, kind: str | None, yes: bool) -> None:
+    """Add a system: asks for its settings, tests them, and writes the section.
+
+    The secret goes into a file of its own, which only its owner can read.
+    """
+    s, path = load(), config_path()
+    if not NAME.match(name):
+        raise click.UsageError("A system's name has letters, digits, - and _, 40 at most.")
+    if path is None:
+        raise Unsafe("No settings file was found. Run keyback init to make one.")
+    if name in s.systems:
+        raise click.UsageError(f"The settings have a system {name} already. Choose another name, or edit the section.")
+    kind = kind or click.prompt("Kind", type=click.Choice(sorted(OWN[CONNECTORS])))
+    model = _model(kind)
+    if model is None:
+        raise click.UsageError(f"The settings of {kind} can't be asked for here. Its page in the documents shows them.")
+    section: dict[str, Any] = {"kind": kind, "title": click.prompt("Name that people know it by"), **_asked(model)}
+    secret = path.parent / f"{name}-secret"
+    if "secret_file" in model.model_fields:
+        create_private(secret, _secret() + "\n")
+        section["secret_file"] = str(secret.resolve())
+    try:
+        try:
+            lines = run(_tested(s, name, System.model_validate(section), None))
+        except Unsafe as e:
+            raise click.ClickException(str(e)) from None
+        _say(lines)
+        if any(line.status == "bad" for line in lines):
+            sure("The test failed. Write the section all the same?", yes)
+        _write(path, name, section)
+    except BaseException:
+        if "secret_file" in section:
+            secret.unlink(missing_ok=True)
+        raise
+    click.echo(f"Added systems.{name} to {path}. Restart Keyback to use it.")
+
+
+def _configured(s: Settings) -> list[dict[str, Any]]:
+    rows = []
+    for name, system in s.systems.items():
+        row = _of_kind(system.kind)
+        rows.append({**row, "name": name, "kind": system.kind, "title": system.title})
+    return rows
+
+
+def _of_kind(kind: str | None) -> dict[str, Any]:
+    """What a kind declares; one that cannot be loaded says why."""
+    row: dict[str, Any] = {"name": kind, "kind": "", "title": kind, "capabilities": {}}
+    try:
+        found = _class(str(kind))
+    except BadPart as e:
+        return {**row, "fault": str(e)}
+    can = getattr(found, "capabilities", None)
+    if isinstance(can, Capabilities):
+        row["capabilities"] = {f.name: str(getattr(can, f.name)) for f in dataclasses.fields(can)}
+    return row
+
+
+def _class(kind: str) -> type[Any]:
+    """The class behind a kind; of a package's factory, the factory."""
+    if kind == "builtin":
+        from keyback.connectors.builtin import BuiltinConnector
+
+        return BuiltinConnector
+    make = load_part(CONNECTORS, kind)
+    return cast(type[Any], getattr(make, "__self__", make))
+
+
+def _model(kind: str) -> type[CommonOptions] | None:
+    return cast("type[CommonOptions] | None", getattr(_class(kind), "options_model", None))
+
+
+async def _tested(s: Settings, name: str, system: System, sample: str | None) -> Sequence[CheckLine]:
+    try:
+        if system.kind == "builtin":
+            async with storage(s) as db:
+                return await _check(make_connector(name, system, db, make_gate(s)), sample)
+        # Only the built-in system works on the database.
+        return await _check(make_connector(name, system, cast(Any, None), cast(Any, None)), sample)
+    except BadPart as e:
+        raise Unsafe(str(e)) from None
+
+
+async def _check(made: Connector, sample: str | None) -> Sequence[CheckLine]:
+    try:
+        return await asyncio.wait_for(made.check(sample), PATIENCE_S)
+    except TimeoutError:
+        return (CheckLine("reach", "bad", "does not answer", advice="See that this machine may reach it."),)
+    finally:
+        await made.close()
+
+
+def _say(lines: Sequence[CheckLine]) -> None:
+    for line in lines:
+        click.echo(f"{line.status:<4} {line.what}: {safe(line.text)}")
+        if line.costs:
+            click.echo(f"     Without it: no {', '.join(line.costs)}.")
+        if line.advice:
+            click.echo(f"     {safe(line.advice)}")
+
+
+def _asked(model: type[CommonOptions]) -> dict[str, Any]:
+    """What the section needs, question by question; what has a default is left to it."""
+    told = _told(model)
+    out: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        if name in GIVEN_OTHERWISE or not (field.is_required() or name == "sign_in_url"):
+            continue
+        if name in told:
+            click.echo(f"{name}: {told[name]}")
+        value = click.prompt(name, default=None if field.is_required() else "", show_default=False)
+        if value:
+            out[name] = value
+    return out
+
+
+def _told(model: type[CommonOptions]) -> Mapping[str, str]:
+    """What the options' docstrings say of each key."""
+    out: dict[str, str] = {}
+    for part in reversed(model.__mro__):
+        text = inspect.cleandoc(part.__doc__ or "").partition("Args:\n")[2]
+        for names, words in re.findall(r"^ {4}([a-z_]+(?:, [a-z_]+)*): (.+(?:\n {8}.+)*)", text, re.M):
+            out |= {name: " ".join(words.split()) for name in names.split(", ")}
+    return out
+
+
+def _secret() -> str:
+    words = "Password, token or secret that Keyback uses there"
+    secret = str(click.prompt(words, hide_input=sys.stdin.isatty()))
+    if not secret.strip():
+        raise click.UsageError("It must not be empty.")
+    return secret
+
+
+def _write(path: Path, name: str, section: Mapping[str, Any]) -> None:
+    """Adds the section to the file, which keeps its mode; all or nothing."""
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in section.items()]
+    before = path.read_text(encoding="utf-8-sig")
+    text = before.rstrip("\n") + f"\n\n[systems.{name}]\n" + "\n".join(lines) + "\n"
+    tomllib.loads(text)
+    fd, other = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8") as f:
+            f.write(text)
+        Path(other).chmod(path.stat().st_mode & 0o777)
+        Path(other).replace(path)
+    except BaseException:
+        Path(other).unlink(missing_ok=True)
+        raise

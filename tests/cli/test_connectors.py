@@ -1,0 +1,74 @@
+"""`keyback connector`: what is declared, what works, and a section that is asked for, tried and written."""
+
+from __future__ import annotations
+
+import json
+import stat
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from keyback.application.ports.connectors import Capabilities
+from keyback.registry import CONNECTORS, OWN
+from keyback.testing.demo_crm import DemoCrm
+from keyback.testing.serving import served
+from tests.cli.conftest import Keyback
+
+TOKEN = "a-token-of-the-demo-0815"
+
+
+@pytest.fixture
+def crm() -> Iterator[str]:
+    app = DemoCrm(None, TOKEN)
+    app.add_user("alice", "alice@example.com", "Alice", "an older one")
+    with served(app) as url:
+        yield url
+
+
+@pytest.fixture
+def config(place: Path) -> Path:
+    path = place / "keyback.toml"
+    path.write_text('default_locale = "en"\n', "utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def test_every_kind_says_what_it_can_do(keyback: Keyback, config: Path) -> None:
+    rows = json.loads(keyback("connector", "list", "--kinds", "--json").stdout)
+    assert {r["name"] for r in rows} == set(OWN[CONNECTORS])
+    assert all(set(r["capabilities"]) == set(Capabilities.__slots__) for r in rows), rows
+    ldap = next(r for r in rows if r["name"] == "ldap")
+    assert (ldap["capabilities"]["unlock"], ldap["capabilities"]["revoke_sessions"]) == ("native", "none")
+    assert "unlock (native)" in keyback("connector", "list", "--kinds").stdout
+
+
+def test_a_section_is_asked_for_tried_and_written(keyback: Keyback, config: Path, crm: str) -> None:
+    asked = "\n".join(["Demo CRM", crm, "", TOKEN]) + "\n"
+    done = keyback("connector", "add", "crm", "--kind", "demo", text=asked)
+    section = tomllib.loads(config.read_text("utf-8"))["systems"]["crm"]
+    assert (section["kind"], section["title"], section["url"]) == ("demo", "Demo CRM", crm)
+    assert TOKEN not in config.read_text("utf-8")
+    file = Path(section["secret_file"])
+    assert (file.read_text(), stat.S_IMODE(file.stat().st_mode)) == (TOKEN + "\n", 0o600)
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+    assert "Added systems.crm" in done.stdout
+
+    assert "one account, active" in keyback("connector", "test", "crm", "--sample", "alice").stdout
+    listed = json.loads(keyback("connector", "list", "--json").stdout)
+    assert {r["name"]: r["kind"] for r in listed}["crm"] == "demo"
+    assert "already" in keyback("connector", "add", "crm", "--kind", "demo", code=2, text=asked).output
+
+
+def test_what_does_not_work_is_not_written_unasked(keyback: Keyback, config: Path, crm: str) -> None:
+    before = config.read_text("utf-8")
+    asked = "\n".join(["Demo CRM", crm, "", "another token"]) + "\n"
+    done = keyback("connector", "add", "crm", "--kind", "demo", code=2, text=asked)
+    assert "auth_expired" in done.stdout
+    assert config.read_text("utf-8") == before
+    assert not (config.parent / "crm-secret").exists()
+    keyback("connector", "add", "crm", "--kind", "demo", "--yes", text=asked)
+    tried = keyback("connector", "test", "crm", "--json", code=1)
+    assert [line["status"] for line in json.loads(tried.stdout)] == ["bad"]
+    keyback("connector", "test", "nowhere", code=2)
