@@ -46,6 +46,7 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "guided": "keyback.connectors.guided:GuidedConnector.from_options",
         "ldap": "keyback.connectors.directory.ldap:LdapConnector.from_options",
         "salesforce": "keyback.connectors.salesforce:SalesforceConnector.from_options",
+        "scim": "keyback.connectors.scim:ScimConnector.from_options",
         "tryton": "keyback.connectors.tryton:TrytonConnector.from_options",
     },
     GATEWAYS: {

@@ -221,7 +221,7 @@ class DirectoryConnector(ConnectorBase):
             lines += await self._looked_after()
             if not o.privileged_groups and not o.privileged_filter and not self._knows_administrators:
                 advice = "Name the groups of your administrators in privileged_groups."
-                lines.append(CheckLine("permission", "warn", "nobody counts as an administrator", advice=advice))
+                lines.append(CheckLine("permission", "warn", "no one counts as an administrator", advice=advice))
             for dn in o.privileged_groups:
                 if await self._directory.read(dn, ["1.1"]) is None:
                     lines.append(
