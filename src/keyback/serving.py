@@ -310,7 +310,15 @@ def _metrics(services: Services, worker: Worker | None) -> Metrics:
         return await db.read(backlog)
 
     tally = worker.tally if worker is not None else None
-    return Metrics(services.gate, db, tally=tally, beat_age=_beat_age(worker), backlog=ask, schema=head())
+    return Metrics(
+        services.gate,
+        db,
+        tally=tally,
+        beat_age=_beat_age(worker),
+        backlog=ask,
+        schema=head(),
+        connectors=services.connectors,
+    )
 
 
 @asynccontextmanager

@@ -14,6 +14,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.types import Receive, Scope, Send
 
 from keyback import __version__
+from keyback.application.ports.connectors import Connector
 from keyback.application.ports.hashing import HashingGate
 from keyback.application.ports.storage import StorageDown
 
@@ -89,7 +90,9 @@ class Metrics:
         beat_age: Callable[[], float] | None = None,
         backlog: Callable[[], Awaitable[Backlog]] | None = None,
         schema: str = "",
+        connectors: Mapping[str, Connector] | None = None,
     ) -> None:
+        self._connectors = connectors or {}
         self.registry = CollectorRegistry()
         labels = ("method", "route", "status")
         self._requests = Counter("keyback_http_requests", "Requests answered.", labels, registry=self.registry)
@@ -150,12 +153,27 @@ class Metrics:
             )
         if self._backlog is not None:
             yield from self._waiting(self._backlog)
+        yield from self._systems()
         if self._tally is not None:
             yield from self._work(self._tally)
         if self._beat_age is not None:
             yield GaugeMetricFamily(
                 "keyback_worker_beat_age_seconds", "Since the worker's last round.", max(0.0, self._beat_age())
             )
+
+    def _systems(self) -> Iterator[Metric]:
+        up = GaugeMetricFamily(
+            "keyback_connector_up", "0 while a system is left alone after failures in a row.", labels=("system",)
+        )
+        missed = GaugeMetricFamily(
+            "keyback_connector_failures", "Failures in a row to reach a system.", labels=("system",)
+        )
+        for name, connector in self._connectors.items():
+            health = connector.health
+            up.add_metric([name], health.breaker == "closed")
+            missed.add_metric([name], health.failures)
+        yield up
+        yield missed
 
     def _waiting(self, b: Backlog) -> Iterator[Metric]:
         jobs = GaugeMetricFamily("keyback_outbox_jobs", "Jobs of the outbox.", labels=("kind", "state"))
