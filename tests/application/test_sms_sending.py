@@ -70,7 +70,7 @@ def ask(tx: Any, to: Contact, *, purpose: Any = "recovery", **more: Any) -> tupl
     p = Challenge(tx.new_id(), purpose, kind, to.person_id, tx.random(32), 0, tx.now, tx.now + 600_000, **values)
     tx.challenges.issue([p])
     content = CONTENTS[MessageKind(kind)].read({"username": "p", "asked_at": tx.now, "source": "", "device": ""})
-    job = as_job(tx, content, to, tx.now + 600_000, prompt=p.id)
+    job = as_job(tx, content, to, tx.now + 600_000, challenge=p.id)
     tx.outbox.put([job])
     return job, short_code(tx.seals.derive("prompt", p.key_id), p.nonce)
 

@@ -421,7 +421,7 @@ def _text(tx: Tx, me: str, to: Contact, kind: str, asker: str | None) -> None:
         p = Challenge(tx.new_id(), "recovery", kind, me, tx.random(32), 0, tx.now, tx.now + 600_000, target=to.id)
         tx.challenges.issue([replace(p, key_id=tx.seals.primary)])
         prompt = p.id
-    job = notify.as_job(tx, content, to, tx.now + 600_000, prompt=prompt)
+    job = notify.as_job(tx, content, to, tx.now + 600_000, challenge=prompt)
     body = {k: v for k, v in job.body.items() if k != "asker"} | ({"asker": asker} if asker else {})
     tx.outbox.put([replace(job, body=body)])
 

@@ -107,7 +107,7 @@ def test_the_code_of_an_older_seed_is_no_try_at_the_newer_one(make_kit: Make, da
     def shown() -> tuple[Tab, str]:
         browser("POST", f"{at}/factor/new")
         page = tab(browser, at)
-        seed = re.search(r'<b class="mono">([A-Z2-7 ]+)</b>', page.text)
+        seed = re.search(r'<b class="mono secret-key"[^>]*>([A-Z2-7 ]+)</b>', page.text)
         assert seed
         return page, pyotp.TOTP(seed[1].replace(" ", "")).at(kit.clock() // 1000)
 

@@ -130,7 +130,7 @@ def send(tx: Tx, person: Person, contact: Contact, origin: Origin) -> None:
     life = CONTACT_LIFE if kind == "helper" else SHORT_LIFE
     asked = issue(tx, person, "enrol", PROOF_OF[kind], life, target=contact.id)
     if allowed == "yes":
-        tx.outbox.put([as_job(tx, _message(tx, kind, person, origin), contact, asked.expires_at, prompt=asked.id)])
+        tx.outbox.put([as_job(tx, _message(tx, kind, person, origin), contact, asked.expires_at, challenge=asked.id)])
 
 
 def _message(tx: Tx, kind: Kind, person: Person, origin: Origin) -> Content:

@@ -22,16 +22,16 @@ NOTICE_LIFE = 3 * 24 * HOUR
 
 
 def as_job(
-    tx: Tx, content: Content, to: Contact, expires_at: int, *, prompt: str = "", due_at: int = 0, turn: int = 0
+    tx: Tx, content: Content, to: Contact, expires_at: int, *, challenge: str = "", due_at: int = 0, turn: int = 0
 ) -> Job:
     """The row of the outbox by which a contact gets a message. Instants are ms.
 
     Args:
-        prompt: id of the challenge that its code or link is made of.
+        challenge: id of the one that its code or link is made of.
         due_at: when it goes out, and what it is dated by; 0: now.
         turn: of those that are due it is sent in this order; 0: when it is due.
     """
-    body = content.body() | {"person": to.person_id, "contact": to.id} | ({"prompt": prompt} if prompt else {})
+    body = content.body() | {"person": to.person_id, "contact": to.id} | ({"prompt": challenge} if challenge else {})
     return Job(tx.new_id(), "mail", body, due_at or tx.now, expires_at, due_at=due_at, turn=turn)
 
 
@@ -54,7 +54,7 @@ def notify(
     told = [(c, link_for(c) if link_for else None) for c in contacts]
     tx.challenges.issue([link for _, link in told if link])
     until = (due_at or tx.now) + life
-    jobs = [as_job(tx, content, c, until, prompt=link.id if link else "", due_at=due_at) for c, link in told]
+    jobs = [as_job(tx, content, c, until, challenge=link.id if link else "", due_at=due_at) for c, link in told]
     tx.outbox.put(jobs)
     return len(jobs)
 

@@ -102,7 +102,7 @@ def _message(
     refusable_here = _waits(what) and link is not None and reader.channel == "mail"
     make = partial(MovingMessage, until=c.new.usable_from) if refusable_here else AccountChangedMessage
     told = make(username=own[0] if own else "", what=what, at=tx.now, detail=masked(c.new), **RECORDS.where)
-    return as_job(tx, told, reader, tx.now + NOTICE_LIFE, prompt=link.id if link else "")
+    return as_job(tx, told, reader, tx.now + NOTICE_LIFE, challenge=link.id if link else "")
 
 
 # ── refusing ────────────────────────────────────────────────────────────────

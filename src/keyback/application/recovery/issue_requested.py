@@ -170,4 +170,4 @@ def _send(tx: Tx, new: Challenge, intake: Intake, proof: Proof, person_name: str
         kind, username = CODES[proof.carrier], username_of(tx, new.person_id)
         content = kind(asker=asker, username=username, asked_at=since, **seen)
     turn = behind(since, intake.turn, tx.now) if asker == "stranger" else tx.now
-    tx.outbox.put([as_job(tx, content, ask.contact, new.expires_at, prompt=new.id, turn=turn)])
+    tx.outbox.put([as_job(tx, content, ask.contact, new.expires_at, challenge=new.id, turn=turn)])

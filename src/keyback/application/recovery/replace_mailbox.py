@@ -57,7 +57,7 @@ def start_mailbox(tx: Tx, handle: str, address: str, here: Here) -> str:
             asked_at=tx.now,
             **where(here.origin.source, ""),
         )
-        tx.outbox.put([as_job(tx, code, contact, asked.expires_at, prompt=asked.id)])
+        tx.outbox.put([as_job(tx, code, contact, asked.expires_at, challenge=asked.id)])
     return asked.id
 
 
