@@ -185,7 +185,7 @@ def phone_channel(s: Settings, name: Literal["sms", "im"], gateway: Gateway, clo
 
 
 def make_router(s: Settings, clock: Callable[[], int]) -> Router:
-    """Everything that letters travel by."""
+    """Everything that messages travel by."""
     carriers: dict[str, Channel] = {"mail": make_channel(s, clock)}
     for name in ("sms", "im"):
         try:

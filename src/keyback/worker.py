@@ -1,4 +1,4 @@
-"""The worker: resolves intakes, sends letters, applies passwords, ends what is overdue. Any number may run."""
+"""The worker: resolves intakes, sends messages, applies passwords, ends what is overdue. Any number may run."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PARALLEL_APPLIES = 8
 GATHER_S = 0.05  # between rounds: what comes close together shares statements, and nobody's mail is felt to be later
 GATHER_MORE_S = 0.25  # after a round with much to do: large batches halve what a request costs
 MUCH = 8
-LETTERS = 100  # in one batch: what a slow relay takes within a lease
+MESSAGES = 100  # in one batch: what a slow relay takes within a lease
 LOOK_AGAIN_S = 0.1  # for further passwords while some are under way
 IDLE_S = 0.5  # how long work of another process may lie when no wake-up reaches us
 MAX_REST_S = 2.0  # while the database is away: what waits goes on as soon as it answers
@@ -85,7 +85,7 @@ class Worker:
 
     def start(self) -> None:
         """Starts the loops in the running event loop."""
-        loops = [(self._resolve, self._batch), (self._send, LETTERS), (self._send, LETTERS), (self._apply, 1)]
+        loops = [(self._resolve, self._batch), (self._send, MESSAGES), (self._send, MESSAGES), (self._apply, 1)]
         self._tasks = [asyncio.create_task(self._forever(step, full)) for step, full in loops]
         self._tasks.append(asyncio.create_task(self._keep_up()))
 
@@ -126,7 +126,7 @@ class Worker:
     async def _send(self) -> int:
         s = self.services
         done = await delivery.send_batch(
-            s.db, s.channel, s.titles, s.public_url, random.random, LETTERS, s.spend,
+            s.db, s.channel, s.titles, s.public_url, random.random, MESSAGES, s.spend,
             stopping=self._stopping.is_set, urls=s.sign_in_urls,
         )  # fmt: skip
         for why, n in done.withheld.items():

@@ -2,7 +2,7 @@
 because the database was away for a moment.
 
 A lease is counted by a clock of this machine that goes on while the process or the machine is stopped, from before the
-database gave it; so it never lasts longer here than there, whatever the wall clocks say. While letters are on their
+database gave it; so it never lasts longer here than there, whatever the wall clocks say. While messages are on their
 way, it is renewed in the database, which gives nothing to whoever lost it.
 """
 

@@ -1,4 +1,4 @@
-"""One channel for all letters: each goes to what carries its kind of address, and none waits for another's service."""
+"""One channel for all messages: each goes to what carries its kind of address, and none waits for another's service."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Router:
     """The channel that the worker sends by (see `Channel`).
 
     Args:
-        carriers: by `Letter.channel`; a letter without a carrier is refused for good.
+        carriers: by `Message.channel`; a message without a carrier is refused for good.
     """
 
     name = "router"
@@ -24,17 +24,17 @@ class Router:
     def __init__(self, carriers: Mapping[str, Channel]) -> None:
         self.carriers = dict(carriers)
 
-    async def send(self, letters: Sequence[Message]) -> Sequence[Receipt]:
-        """One receipt per letter, in order; the carriers work side by side."""
-        receipts = [Receipt("permanent", "no_channel")] * len(letters)
+    async def send(self, messages: Sequence[Message]) -> Sequence[Receipt]:
+        """One receipt per message, in order; the carriers work side by side."""
+        receipts = [Receipt("permanent", "no_channel")] * len(messages)
 
         async def part(carrier: Channel, places: list[int]) -> None:
-            for i, r in zip(places, await self._carry(carrier, [letters[i] for i in places]), strict=True):
+            for i, r in zip(places, await self._carry(carrier, [messages[i] for i in places]), strict=True):
                 receipts[i] = r
 
         await asyncio.gather(
             *(
-                part(carrier, [i for i, letter in enumerate(letters) if letter.channel == name])
+                part(carrier, [i for i, message in enumerate(messages) if message.channel == name])
                 for name, carrier in self.carriers.items()
             )
         )
@@ -44,15 +44,15 @@ class Router:
         for carrier in self.carriers.values():
             await carrier.close()
 
-    async def _carry(self, carrier: Channel, letters: Sequence[Message]) -> Sequence[Receipt]:
-        if not letters:
+    async def _carry(self, carrier: Channel, messages: Sequence[Message]) -> Sequence[Receipt]:
+        if not messages:
             return []
         try:
-            receipts = await carrier.send(letters)
-            if len(receipts) == len(letters):
+            receipts = await carrier.send(messages)
+            if len(receipts) == len(messages):
                 return receipts
             error = "count"
-        except Exception as e:  # a carrier of somebody else's; the others' letters still count
+        except Exception as e:  # a carrier of somebody else's; the others' messages still count
             error = type(e).__name__
         log.error("carrier_broke", carrier=carrier.name, error=error)
-        return [Receipt("temporary", "fault")] * len(letters)
+        return [Receipt("temporary", "fault")] * len(messages)

@@ -35,7 +35,7 @@ _SAID: Final = {
 
 
 def said(change: AddressChange, now: int) -> str:
-    """The word for a change, in the audit log and in letters; empty for what nobody is told."""
+    """The word for a change, in the audit log and in messages; empty for what nobody is told."""
     old, new = change.old, change.new
     if change.kind == "refused":
         return ""

@@ -58,7 +58,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What became of one letter.
+    """What became of one message.
 
     `sent`: the next hop took it. `temporary`: try again later. `permanent`: never will.
     `code` is a short stable word (`ok`, `refused_recipient`, `unreachable`, `greylisted`, `bad_letter` …), `detail` the
@@ -74,13 +74,13 @@ LEASE_OVER = Receipt("temporary", "lease_over")
 
 
 class Channel(Protocol):
-    """A way to carry letters. Takes a batch so that one warm connection serves many."""
+    """A way to carry messages. Takes a batch so that one warm connection serves many."""
 
     @property
     def name(self) -> str: ...
 
-    async def send(self, letters: Sequence[Message]) -> Sequence[Receipt]:
-        """One receipt per letter, in order. Never raises for a letter's or a server's fault."""
+    async def send(self, messages: Sequence[Message]) -> Sequence[Receipt]:
+        """One receipt per message, in order. Never raises for a message's or a server's fault."""
         ...
 
     async def close(self) -> None: ...

@@ -150,7 +150,7 @@ def nonce_for(seals: Seals, want: ChallengeRequest) -> bytes:
 
 
 def _nonce(key: bytes, want: ChallengeRequest) -> bytes:
-    # The digits for a colleague stay when they are sent again: a withheld letter leaves the old ones good, and a page
+    # The digits for a colleague stay when they are sent again: a withheld message leaves the old ones good, and a page
     # whose digits change for nobody only would tell who exists (A3).
     sends = 0 if want.method == RECOVERY_CONTACT else want.sends
     seed = f"{want.handle}/{want.method}/{sends}".encode()

@@ -34,7 +34,8 @@ MAX_PEOPLE = 4  # behind one identifier; more is a mailing list, and nobody is t
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Counts of one batch. `letters` were put into the outbox, `withheld` were over a quota, by what it protects."""
+    """Counts of one batch. `letters`: messages that were put into the outbox; `withheld`: those over a quota, by what
+    it protects."""
 
     intakes: int = 0
     letters: int = 0
@@ -44,7 +45,7 @@ class Resolved:
 
 @dataclass(slots=True)
 class _Request:
-    """One person of one intake, on the way to a letter."""
+    """One person of one intake, on the way to a message."""
 
     intake: Intake
     match: Match
@@ -64,7 +65,7 @@ class _Request:
 
 
 def resolve(tx: Tx, limit: int = 500, whole: InstallationQuota = NO_LIMIT) -> Resolved:
-    """Claims up to `limit` intakes, finds whom they mean, opens or joins cases and puts letters into the outbox.
+    """Claims up to `limit` intakes, finds whom they mean, opens or joins cases and puts messages into the outbox.
 
     Args:
         whole: mails that may be asked for in the whole installation.
@@ -99,14 +100,14 @@ def resolve(tx: Tx, limit: int = 500, whole: InstallationQuota = NO_LIMIT) -> Re
                 requests.append(request)
             elif mine:
                 elsewhere.append(request)
-    jobs, withheld = _letters(tx, requests, elsewhere, whole)
+    jobs, withheld = _messages(tx, requests, elsewhere, whole)
     tx.outbox.put(jobs)
     counts = Resolved(len(claimed), len(jobs), ghosts, withheld)
     tx.audit.record("intake", [Note("intakes_resolved", {"count": len(claimed), "unmatched": ghosts})])
     return counts
 
 
-def _letters(
+def _messages(
     tx: Tx, requests: Sequence[_Request], elsewhere: Sequence[_Request], whole: InstallationQuota
 ) -> tuple[list[Job], Mapping[Reason, int]]:
     everybody = [(w, w.intake.journey == "username") for w in requests] + [(w, True) for w in elsewhere]

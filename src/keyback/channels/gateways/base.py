@@ -25,7 +25,7 @@ from keyback.outbound.http import HttpOptions, MaybeDone, vendor_text
 log = structlog.get_logger("keyback.phone")
 AT_ONCE = 4
 FAULTS = 3  # without an answer, one after another, before the rest of a batch waits
-SLOW_S = 2.0  # a call that was waited for so long, for nothing, holds up letters of other channels in its batch
+SLOW_S = 2.0  # a call that was waited for so long, for nothing, holds up messages of other channels in its batch
 QUIET_S = 30.0  # after `FAULTS` of those, also over several batches
 # What answers mean; the words are the same as for mail where they fit.
 GatewayVerdict = tuple[Literal["sent", "temporary", "permanent"], str]
@@ -105,7 +105,7 @@ class TemplateOptions(GatewayOptions):
     """Keys of services that send only texts registered with them.
 
     Args:
-        templates: by kind of letter, such as `sms_code`: the registered template, or one for each language.
+        templates: by kind of message, such as `sms_code`: the registered template, or one for each language.
         templates_abroad: the same for numbers outside of China, where these services want other ones.
     """
 
@@ -131,7 +131,7 @@ class PhoneChannel:
         name: `sms` or `im`.
         gateway: what carries.
         texts: makes the messages.
-        clock: now in ms; letters whose time is over are not sent (attack case K7).
+        clock: now in ms; messages whose time is over are not sent (attack case K7).
     """
 
     def __init__(
@@ -144,15 +144,15 @@ class PhoneChannel:
     def __repr__(self) -> str:
         return f"PhoneChannel({self.name!r}, {type(self._gateway).__name__})"
 
-    async def send(self, letters: Sequence[Message]) -> Sequence[Receipt]:
-        """One receipt per letter, in order. A service that stays silent is left alone for the rest of the batch."""
+    async def send(self, messages: Sequence[Message]) -> Sequence[Receipt]:
+        """One receipt per message, in order. A service that stays silent is left alone for the rest of the batch."""
         places, silent = asyncio.Semaphore(AT_ONCE), _Silence()
 
-        async def one(letter: Message) -> Receipt:
+        async def one(message: Message) -> Receipt:
             async with places:
-                return await self._send(letter, silent)
+                return await self._send(message, silent)
 
-        receipts = await asyncio.gather(*(one(letter) for letter in letters))
+        receipts = await asyncio.gather(*(one(message) for message in messages))
         for code in sorted({r.code for r in receipts} & OURS):
             detail = next(r.detail for r in receipts if r.code == code)
             log.warning("gateway_refuses", channel=self.name, code=code, detail=detail)
@@ -173,21 +173,21 @@ class PhoneChannel:
     async def close(self) -> None:
         await self._gateway.close()
 
-    async def _send(self, letter: Message, silent: _Silence) -> Receipt:
+    async def _send(self, message: Message, silent: _Silence) -> Receipt:
         now = self._clock()
-        if letter.expires_at <= now:
+        if message.expires_at <= now:
             return Receipt("permanent", "expired")
         try:
-            message = self._texts.compose(letter, now)
+            short = self._texts.compose(message, now)
         except BadMessage as e:
             return Receipt("permanent", "bad_letter", str(e))
         begun = time.monotonic()
-        if not letter.ours:
+        if not message.ours:
             return LEASE_OVER
         if silent.faults >= FAULTS or begun < self._quiet_until:
             return Receipt("temporary", "unreachable", "no answer a moment ago")
         try:
-            answer = await self._gateway.deliver(message)
+            answer = await self._gateway.deliver(short)
         except Unavailable as e:
             if e.code != "unavailable":
                 return Receipt(*REFUSES_US, detail=str(e))

@@ -97,16 +97,16 @@ def date(ms: int) -> str:
     )
 
 
-def message_id(letter_id: str, host: str) -> str:
-    """The same for every attempt at one letter (RFC 5322 section 3.6.4); odd identifiers are hashed."""
-    if not (0 < len(letter_id) <= 64 and _ID.match(letter_id)):
-        letter_id = hashlib.sha256(letter_id.encode("utf-8", "replace")).hexdigest()[:40]
-    return f"<{letter_id}@{host}>"
+def message_id(identifier: str, host: str) -> str:
+    """The same for every attempt at one message (RFC 5322 section 3.6.4); odd identifiers are hashed."""
+    if not (0 < len(identifier) <= 64 and _ID.match(identifier)):
+        identifier = hashlib.sha256(identifier.encode("utf-8", "replace")).hexdigest()[:40]
+    return f"<{identifier}@{host}>"
 
 
-def boundary(letter_id: str) -> str:
-    """Derived from the letter's id. `=_` cannot occur in quoted-printable, so no body can hold it."""
-    return "=_" + hashlib.sha256(letter_id.encode("utf-8", "replace")).hexdigest()[:24]
+def boundary(identifier: str) -> str:
+    """Derived from the message's id. `=_` cannot occur in quoted-printable, so no body can hold it."""
+    return "=_" + hashlib.sha256(identifier.encode("utf-8", "replace")).hexdigest()[:24]
 
 
 def quoted(text: str) -> bytes:

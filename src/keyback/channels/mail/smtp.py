@@ -1,6 +1,6 @@
 """Mail by SMTP: warm connections, pipelined where the relay offers it (RFC 5321, RFC 2920, RFC 3207, RFC 4954).
 
-What a reply means for a letter stands in `smtp_replies`.
+What a reply means for a message stands in `smtp_replies`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from keyback.domain.secret import Secret
 from keyback.outbound.watchdog import Watchdog
 
 log = structlog.get_logger("keyback.channels")
-OURS = frozenset({"tls_failed", "no_starttls", "relay_refuses_us"})  # no letter's fault, and none goes out until mended
+OURS = frozenset({"tls_failed", "no_starttls", "relay_refuses_us"})  # no message's fault: none goes out until mended
 OUTSIDE = (
     "postmaster@example.com"  # nobody's (RFC 2606); named to see whether a relay carries mail out, never written to
 )
 IDLE_S = 30.0  # relays drop idle clients after minutes; well before that we do
-CHUNK = 32  # letters for which a second connection is worth its start
+CHUNK = 32  # messages for which a second connection is worth its start
 LOSSES = 3  # connections lost one after another before a batch is given up
 
 
@@ -85,7 +85,7 @@ class _Lost(Exception):
 class _Batch:
     """One batch on its way; what its connections tell each other."""
 
-    letters: Sequence[Message]
+    messages: Sequence[Message]
     receipts: list[Receipt | None]
     down: Receipt | None = None
     losses: int = 0
@@ -145,7 +145,7 @@ class SmtpChannel:
     Args:
         composer: makes the messages.
         settings: the relay.
-        clock: now in ms; letters whose time is over are not sent (attack case K7).
+        clock: now in ms; messages whose time is over are not sent (attack case K7).
     """
 
     name = "mail"
@@ -166,16 +166,16 @@ class SmtpChannel:
         self._watchdog = Watchdog(settings.timeout_s)
         self._threads = ThreadPoolExecutor(settings.pool, thread_name_prefix="smtp")
 
-    async def send(self, letters: Sequence[Message]) -> Sequence[Receipt]:
-        """One receipt per letter, in order. Runs in threads; large batches use several connections."""
-        if not letters:
+    async def send(self, messages: Sequence[Message]) -> Sequence[Receipt]:
+        """One receipt per message, in order. Runs in threads; large batches use several connections."""
+        if not messages:
             return []
         loop = asyncio.get_running_loop()
-        parts = min(self._settings.pool, -(-len(letters) // CHUNK))
-        batch = _Batch(letters, [None] * len(letters))
+        parts = min(self._settings.pool, -(-len(messages) // CHUNK))
+        batch = _Batch(messages, [None] * len(messages))
         await asyncio.gather(
             *(
-                loop.run_in_executor(self._threads, self._deliver, batch, deque(range(i, len(letters), parts)))
+                loop.run_in_executor(self._threads, self._deliver, batch, deque(range(i, len(messages), parts)))
                 for i in range(parts)
             )
         )
@@ -197,7 +197,7 @@ class SmtpChannel:
     # ── in a thread ─────────────────────────────────────────────────────────
 
     def _deliver(self, batch: _Batch, todo: deque[int]) -> None:
-        """Send the letters of `todo`; a lost connection is replaced, and the letter on turn tried once more."""
+        """Send the messages of `todo`; a lost connection is replaced, and the message on turn tried once more."""
         line: _Line | None = None
         again = -1
         while todo and not batch.down:
@@ -231,8 +231,8 @@ class SmtpChannel:
             self._park(line)
 
     def _run(self, line: _Line, batch: _Batch, todo: deque[int]) -> None:
-        """Send over one connection. With PIPELINING one write carries the content of a letter and the envelope of the
-        next (RFC 2920 section 3.1), so a letter costs one round trip."""
+        """Send over one connection. With PIPELINING one write carries the content of a message and the envelope of the
+        next (RFC 2920 section 3.1), so a message costs one round trip."""
         content: tuple[int, bytes] | None = None
         while True:
             mail = self._next(line, batch, todo)
@@ -241,14 +241,14 @@ class SmtpChannel:
             if content:
                 index, data = content
                 content = None
-                if not batch.letters[index].ours:  # without its last dot the relay drops it
+                if not batch.messages[index].ours:  # without its last dot the relay drops it
                     raise Down(LEASE_OVER)
                 try:
                     line.write(data + ahead)
                     batch.receipts[index] = after_content(*line.reply())
                     batch.losses = 0
                 except _Lost as e:
-                    # The relay may have the letter: never again on our own, the outbox decides (attack case K9).
+                    # The relay may have the message: never again on our own, the outbox decides (attack case K9).
                     batch.receipts[index] = Receipt("temporary", "busy" if e.told else "reply_lost")
                     raise
             elif ahead:
@@ -265,17 +265,17 @@ class SmtpChannel:
                 batch.losses = 0
 
     def _next(self, line: _Line, batch: _Batch, todo: deque[int]) -> ComposedMail | None:
-        """The next message that can go; letters that never can get their receipt here."""
+        """The next message that can go; messages that never can get their receipt here."""
         while todo and not batch.down:
-            letter = batch.letters[todo[0]]
-            if not letter.ours:
+            message = batch.messages[todo[0]]
+            if not message.ours:
                 batch.down = LEASE_OVER  # all of a batch have one
                 return None
-            if letter.expires_at <= self._clock():
+            if message.expires_at <= self._clock():
                 receipt = Receipt("permanent", "expired")
             else:
                 try:
-                    mail = self._composer.compose(letter)
+                    mail = self._composer.compose(message)
                 except BadMessage as e:
                     receipt = Receipt("permanent", "bad_letter", str(e))
                 else:
@@ -366,8 +366,8 @@ class SmtpChannel:
         return Receipt("sent", "ok", f"{self._settings.security}{', pipelining' if line.pipelined else ''}{lacks}")
 
     def _rehearse(self, line: _Line) -> Receipt | None:
-        """MAIL and RCPT as for a letter, inside and outside, without content: many relays refuse us only there. What it
-        says of the recipients themselves is no matter."""
+        """MAIL and RCPT as for a message, inside and outside, without content: many relays refuse us only there. What
+        it says of the recipients themselves is no matter."""
         sender = self._composer.sender
         for recipient in dict.fromkeys((sender, OUTSIDE)):
             for stage, command in enumerate((f"MAIL FROM:<{sender}>\r\n", f"RCPT TO:<{recipient}>\r\n")):

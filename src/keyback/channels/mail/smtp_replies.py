@@ -1,4 +1,4 @@
-"""What a relay's reply means for a letter (RFC 5321 section 4.2, RFC 3463, RFC 5248, RFC 7505).
+"""What a relay's reply means for a message (RFC 5321 section 4.2, RFC 3463, RFC 5248, RFC 7505).
 
 Who is at fault is read off the enhanced status code, then off the words, then off the command that was refused: relays
 such as Postfix refuse client, HELO and sender only at RCPT.
@@ -76,7 +76,7 @@ _LATER = re.compile(r"gr[ea]y ?list|try (again|later)|come back|temporar|too bus
 
 
 class Down(Exception):
-    """No letter can go now; the receipt says why."""
+    """No message can go now; the receipt says why."""
 
     def __init__(self, receipt: Receipt) -> None:
         super().__init__(receipt.code)
@@ -114,7 +114,7 @@ def refused(stage: int, code: int, text: str) -> Receipt:
     """What a refusal of MAIL, RCPT, DATA or the content means.
 
     Raises:
-        Down: MAIL was refused for good and not for this letter's form: no other letter will fare better.
+        Down: MAIL was refused for good and not for this message's form: no other message will fare better.
     """
     said = f"{code} {text}"
     if code < 500:
@@ -128,7 +128,7 @@ def refused(stage: int, code: int, text: str) -> Receipt:
         return Receipt("permanent", "refused_recipient", said)
     if stage == MAIL:
         raise Down(Receipt("temporary", "relay_refuses_us", said))
-    # What nobody can tell is not held against the address either: the letter waits until somebody has looked.
+    # What nobody can tell is not held against the address either: the message waits until somebody has looked.
     return Receipt("temporary", "relay_refuses_us", said)
 
 

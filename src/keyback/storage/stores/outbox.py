@@ -99,7 +99,7 @@ class OutboxStore:
         return self._tx.conn.execute(select(outbox.c.id).where(mine).with_for_update()).first() is not None
 
     def depth(self) -> Mapping[str, int]:
-        """What is due or tried again within the hour, and what is dead; letters planned for later are no backlog."""
+        """What is due or tried again within the hour, and what is dead; messages planned for later are no backlog."""
         soon = (outbox.c.due_at <= self._tx.now + 3_600_000) | (outbox.c.state == "dead")
         query = select(outbox.c.kind, outbox.c.state, func.count()).where(soon).group_by("kind", "state")
         rows = self._tx.conn.execute(query)
