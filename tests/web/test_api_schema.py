@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from itertools import cycle
 from pathlib import Path
@@ -44,12 +45,48 @@ def test_the_document_in_the_repository_is_current() -> None:
     assert FILE.read_text("utf-8") == json.dumps(DOC, ensure_ascii=False, indent=2) + "\n"
 
 
+def same_name(value: object) -> str:
+    """What generators make of a value of an enumeration: `zh-CN` and `zh_CN` are one key."""
+    return re.sub(r"[^a-z0-9]", "_", str(value).lower())
+
+
+def enumerations(node: Any) -> Iterator[list[object]]:
+    if isinstance(node, dict):
+        if isinstance(node.get("enum"), list):
+            yield node["enum"]
+        node = list(node.values())
+    if isinstance(node, list):
+        for inside in node:
+            yield from enumerations(inside)
+
+
+def test_generators_can_read_it() -> None:
+    """No two values with one name, and nothing optional with a default of null, which reads as "always there"."""
+    found = list(enumerations(DOC))
+    assert found
+    assert [e for e in found if len({same_name(v) for v in e}) < len(e)] == []
+    schemas = DOC["components"]["schemas"]
+    assert [
+        (n, k) for n, s in schemas.items() for k, p in s.get("properties", {}).items() if p.get("default", 1) is None
+    ] == []
+
+
+def test_the_examples_of_a_start_are_taken(make_kit: Callable[..., Kit], sqlite_url: str) -> None:
+    members = DOC["components"]["schemas"]["Start"]["properties"]
+    client = Client(make_kit(url=sqlite_url))
+    for name, member in members.items():
+        for example in member.get("examples", ()):
+            r = client.post("/recoveries", {"identifier": "maya@example.com", name: example})
+            assert r.status_code == 202, (name, example, r.text)
+
+
 def test_every_operation_is_described() -> None:
     assert DOC["openapi"].startswith("3.1")
     operations = [(path, o) for path, methods in DOC["paths"].items() for o in methods.values()]
     assert len({o["operationId"] for _, o in operations}) == len(operations) == 11
     for path, o in operations:
         assert o["summary"]
+        assert len(o["description"]) > 20, path
         assert {"500", "503"} <= set(o["responses"])
         for status, answer in o["responses"].items():
             kind = "application/json" if int(status) < 300 else "application/problem+json"

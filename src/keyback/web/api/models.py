@@ -44,7 +44,7 @@ class Start(Given):
         "and asks for nothing more. Default: `password`.",
     )
     system: str | None = Field(
-        None, max_length=40, description="Only this system, by its name in the configuration.", examples=["crm"]
+        None, max_length=40, description="Only this system, by its name in the configuration.", examples=["builtin"]
     )
     locale: Annotated[str, StringConstraints(pattern=TAG)] | None = Field(
         None,
@@ -107,7 +107,7 @@ class Account(BaseModel):
     """An account that may get the new password."""
 
     id: str
-    system: str = Field(description="Name in the configuration.", examples=["crm"])
+    system: str = Field(description="Name in the configuration.", examples=["builtin"])
     title: str = Field(description="What people call the system.", examples=["Tryton"])
     username: str = Field(examples=["maya"])
 

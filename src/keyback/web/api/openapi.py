@@ -124,6 +124,9 @@ class Api(FastAPI):
                 schema = model.model_json_schema(ref_template=REF)
                 schemas.update(schema.pop("$defs", {}))
                 schemas[model.__name__] = schema
+            for member in (p for schema in schemas.values() for p in schema.get("properties", {}).values()):
+                if member.get("default", ...) is None:  # generators read any default as "always there"
+                    del member["default"]
             doc["components"]["schemas"] = dict(sorted(schemas.items()))
             self.openapi_schema = doc
         return self.openapi_schema

@@ -116,7 +116,14 @@ async def start_recovery(request: Request) -> Response:
     return _HandedOn(intake.api_intake(context_of(request)))
 
 
-@router.get("", operation_id="getRecovery", summary="See where a recovery stands", response_model=m.Recovery)
+@router.get(
+    "",
+    operation_id="getRecovery",
+    summary="See where a recovery stands",
+    description="`state` says what comes next. Until something is proven here, it reads the same whether anybody is "
+    "meant or not. Ask every few seconds while the state is `waiting`, `need_more`, or `applying`.",
+    response_model=m.Recovery,
+)
 async def get_recovery(request: Request, held: HeldRecovery) -> AnyRecovery:
     view = await held.desk.services.db.read(lambda tx: look(tx, held.handle, held.desk.services))
     return describe(held.desk, held.desk.locale(request), view)
@@ -170,6 +177,8 @@ def _gone() -> Any:
     "/proofs/{proof}/verify",
     operation_id="verifyProof",
     summary="Prove it with the mailed code, or answer another proof",
+    description="The answer's `state` says what comes next. A wrong code counts as a try; `tries_left` says how many "
+    "are left. The same answer sent twice counts once.",
     response_model_exclude_none=True,
     responses=problems(
         {

@@ -79,6 +79,8 @@ def _asked(tx: Tx, token: str, proof: Proof) -> list[PendingChallenge]:
     "/sign-in/second-step",
     operation_id="takeSecondStep",
     summary="Finish a sign-in with its second step",
+    description="`token` comes with 401 `second_factor_required` of the sign-in; `proof` is one of the `proofs` named "
+    "there. A recovery code that was used is answered with the one that takes its place (`new_code`).",
     tags=["session"],
     responses=problems(
         {
@@ -122,6 +124,7 @@ def _signed_in(result: SignedIn) -> m.SignedIn:
     "/session",
     operation_id="getSession",
     summary="See whose session it is",
+    description="Whose token it is and until when it is good. 401 once it has ended or expired.",
     tags=["session"],
     dependencies=[Depends(SESSION_TOKEN)],
     responses=problems({401: ["unauthorized"]}),
