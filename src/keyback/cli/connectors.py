@@ -126,7 +126,7 @@ def _of_kind(kind: str | None) -> dict[str, Any]:
     """What a kind declares; one that cannot be loaded says why."""
     row: dict[str, Any] = {"name": kind, "kind": "", "title": kind, "capabilities": {}}
     try:
-        found = _class(str(kind))
+        found = class_of(str(kind))
     except BadPart as e:
         return {**row, "fault": str(e)}
     can = getattr(found, "capabilities", None)
@@ -135,7 +135,7 @@ def _of_kind(kind: str | None) -> dict[str, Any]:
     return row
 
 
-def _class(kind: str) -> type[Any]:
+def class_of(kind: str) -> type[Any]:
     """The class behind a kind; of a package's factory, the factory."""
     if kind == "builtin":
         from keyback.connectors.builtin import BuiltinConnector
@@ -146,7 +146,7 @@ def _class(kind: str) -> type[Any]:
 
 
 def _model(kind: str) -> type[CommonOptions] | None:
-    return cast("type[CommonOptions] | None", getattr(_class(kind), "options_model", None))
+    return cast("type[CommonOptions] | None", getattr(class_of(kind), "options_model", None))
 
 
 async def _tested(s: Settings, name: str, system: System, sample: str | None) -> Sequence[CheckLine]:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, IPvAnyNetwork, SecretStr
 from pydantic.fields import FieldInfo
 
 from keyback.cli import main
+from keyback.cli.capability_table import readmes
 from keyback.domain.recovery.case import ENDED, TRANSITIONS, State
 from keyback.registry import GATEWAYS, OWN, load_gateway
 from keyback.settings import Settings
@@ -38,6 +39,7 @@ def pages() -> dict[str, str]:
         "docs/gateways.md": gateways_page(),
         "docs/settings.md": settings_page(),
         "docs/states.mmd": states(),
+        **readmes(ROOT),
     }
 
 
