@@ -22,6 +22,7 @@ from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof
 from keyback.domain.challenges.challenge import CONTACT_LIFE, SHORT_LIFE, Challenge
 from keyback.domain.people.person import Person
 from keyback.domain.policy.rules import ProofClass
+from keyback.registry import about_faults
 
 NOW = 1_795_500_120_000
 KEY = hashlib.sha256(b"key of the contract suite").digest()
@@ -161,6 +162,10 @@ class ProofContract:
                 assert {k: type(v) for k, v in form.items()} == {k: type(v) for k, v in forms[2].items()}
             if harness.proof.kind != "knowledge":  # only asked after another proof
                 assert {k: len(str(v)) for k, v in forms[1].items()} == {k: len(str(v)) for k, v in forms[2].items()}
+
+    async def test_its_page_and_texts_are_there_in_both_languages(self, harness: ProofHarness) -> None:
+        about = harness.proof.about
+        assert about.page == "" or about_faults(about) == []
 
     # ── right answers ───────────────────────────────────────────────────────
 
