@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from keyback.application.audit_log import log_of
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery.cancel import cancel
+from keyback.application.signin.sessions import people_named
 from keyback.cli.common import TakesId, at, echo_json, load, reason_of, run, safe, storage, sure, usable
 from keyback.domain.errors import Refusal
 from keyback.domain.recovery.case import Case, State
@@ -37,13 +38,17 @@ def _with_db(fn: Callable[[Tx], T], *, write: bool = False) -> T:
 
 @case.command("list")
 @click.option("--state", type=click.Choice([s.value for s in State]), help="Only recoveries in this state.")
+@click.option("--person", default="", help="Only recoveries of this person: user name, email or ID.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="Maximum number to print.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def list_(state: str | None, limit: int, as_json: bool) -> None:
+def list_(state: str | None, person: str, limit: int, as_json: bool) -> None:
     """List recoveries, newest first."""
 
     def fn(tx: Tx) -> list[dict[str, Any]]:
-        cases = tx.cases.listed(state=state, limit=limit)
+        ids = [p.id for p in people_named(tx, person)] if person else None
+        if ids == []:
+            raise click.ClickException("Nobody is known by this name.")
+        cases = tx.cases.listed(state=state, limit=limit, people=ids)
         names = tx.people.people([c.person_id for c in cases])
         return [_fields(c, names[c.person_id].name if c.person_id in names else "") for c in cases]
 

@@ -299,7 +299,8 @@ class Table:
                     return "unknown", text
                 if said:
                     states.append(said)
-                    worst = text if said == csv_words.together(states) else worst
+                    shown = text if name == "state" else f"{column.heading}: {text}"
+                    worst = shown if said == csv_words.together(states) else worst
         return csv_words.together(states) or "", worst
 
 

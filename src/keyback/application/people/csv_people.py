@@ -12,7 +12,7 @@ from keyback.application.people.csv_rows import ORDER, BadRow, Row, read_row, ro
 from keyback.application.people.import_report import Report, Systems
 from keyback.application.ports.imports import ImportedPart
 from keyback.application.ports.storage import ImportedAccount
-from keyback.domain.characters import compatible
+from keyback.domain.people.person import same_name
 
 Part = tuple[ImportedPart, list[Row]]
 
@@ -132,7 +132,7 @@ class Reader:
         off = bool(row.off)
         if first and first.mail_canonical != row.mail_canonical:
             return BadRow(row.line, "other_mail", "email", first.line, record.cells, off=off)
-        if first and "key" not in cells and _name_form(first.name) != _name_form(row.name):
+        if first and "key" not in cells and not same_name(first.name, row.name):
             group.other_name = True
         a = row.account
         unique = {"username": f"u\0{a.system}\0{row.username_canonical}"}
@@ -170,8 +170,3 @@ class Reader:
             systems=frozenset() if group.spoilt else self._scope,
             given=self._given - silent,
         )
-
-
-def _name_form(name: str) -> tuple[str, ...]:
-    """A name by its words, in whatever order and case they stand."""
-    return tuple(sorted(compatible(name).replace(",", " ").split()))

@@ -180,7 +180,7 @@ def _row(record: Record, cells: Mapping[str, str], systems: KnownSystems) -> Row
             privileged=said == "privileged",
             provider=_provider(cells),
             numbered=bool(external_id),
-            says=frozenset(says),
+            says=frozenset(says | ({"username"} & cells.keys())),
         ),
         username_canonical=username_canonical,
         locale=locale or systems.default_locale,

@@ -29,7 +29,7 @@ class ImportedAccount:
     Args:
         external_id: the system's own number; where it gives none, the canonical user name.
         numbered: whether the system gave it. Without, the account keeps the number it has, also under another name.
-        says: which of `state` and `tier` the file says of this account; the rest stays as it is.
+        says: which of `state`, `tier` and `username` the file says of this account; the rest stays as it is.
     """
 
     system: str
@@ -39,7 +39,7 @@ class ImportedAccount:
     privileged: bool = False
     provider: str = ""
     numbered: bool = True
-    says: frozenset[str] = frozenset({"state", "tier"})
+    says: frozenset[str] = frozenset({"state", "tier", "username"})
 
 
 ImportResult = Literal["added", "changed", "same", "username_taken"]

@@ -135,6 +135,12 @@ def needs_utf8(address: str) -> bool:
     return not address.rpartition("@")[0].isascii()
 
 
+def same_name(one: str, other: str) -> bool:
+    """Whether two names are one by their words, in whatever order and case: `Ann Lee`, `LEE, Ann`."""
+    mine, theirs = (sorted(compatible(name).replace(",", " ").split()) for name in (one, other))
+    return mine == theirs
+
+
 def same_mailbox(one: str, other: str) -> bool:
     """Whether two addresses are one mailbox for certain: they differ by nothing but case, or by how the domain is
     written. What only looks alike after folding (`K`, the Kelvin sign) may be somebody else's, and so is a domain that

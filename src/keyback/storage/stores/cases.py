@@ -127,10 +127,12 @@ class CaseStore:
             case = dc.evolve(case, e, self._tx.now)
         return case
 
-    def listed(self, *, state: str | None, limit: int) -> Sequence[Case]:
+    def listed(self, *, state: str | None, limit: int, people: Sequence[str] | None = None) -> Sequence[Case]:
         query = select(cases).order_by(cases.c.opened_at.desc(), cases.c.id).limit(limit)
         if state:
             query = query.where(cases.c.state == state)
+        if people is not None:
+            query = query.where(among(cases.c.person_id, people))
         return [_load(r) for r in self._tx.conn.execute(query)]
 
     def overdue(self, limit: int) -> Sequence[Case]:

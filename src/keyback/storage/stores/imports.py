@@ -14,7 +14,7 @@ from keyback.application.ports.imports import ImportedPart, ImportOutcome
 from keyback.application.ports.storage import Imported, ImportedAccount, ImportResult
 from keyback.domain.people import addresses
 from keyback.domain.people.addresses import AddressChange, Outcome, leads_to
-from keyback.domain.people.person import Contact, canonicalize
+from keyback.domain.people.person import Contact, canonicalize, same_name
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import accounts, contacts, identifiers, people
@@ -37,6 +37,8 @@ def save_imported(tx: TxContext, new: Sequence[Imported], *, at_once: bool = Fal
         at_once: the company moved its addresses: none of them waits.
     """
     before = _known(tx, [p.key for p in new])
+    if adopted := _adopted(tx, [p for p in new if isinstance(p, ImportedPart) and p.key not in before]):
+        before |= _known(tx, adopted)
     whole = [_completed(p, before[p.key]) if isinstance(p, ImportedPart) and p.key in before else p for p in new]
     taken = _owners(tx, whole)
     left_out = _left_out(whole, taken)
@@ -74,6 +76,20 @@ def save_imported(tx: TxContext, new: Sequence[Imported], *, at_once: bool = Fal
     for table in (people, contacts, accounts, identifiers):
         insert_many(tx.conn, table, rows[table.name])
     return ImportOutcome(results, changes, {whole[n].key: keys for n, keys in left_out.items()})
+
+
+def _adopted(tx: TxContext, new: Sequence[Imported]) -> list[str]:
+    """Gives people who were known by their address, since no file had keys yet, the key that one gives them now; those
+    keys. Only where the name is the same, and nobody else in the file has the address."""
+    mails: dict[str, list[Imported]] = defaultdict(list)
+    for p in new:
+        mails[canonicalize(p.mails[0])].append(p)
+    single = {mail: found[0] for mail, found in mails.items() if len(found) == 1}
+    query = select(people.c.id, people.c.key, people.c.name).where(among(people.c.key, sorted(single)))
+    rows = [(r, single[r.key]) for r in tx.conn.execute(query).all() if same_name(r.name, single[r.key].name)]
+    for r, p in rows:
+        tx.conn.execute(update(people).where(people.c.id == r.id).values(key=p.key))
+    return [p.key for _, p in rows]
 
 
 def _left_out(new: Sequence[Imported], taken: Mapping[Claim, str]) -> dict[int, set[str]]:
@@ -261,6 +277,9 @@ def _matched(p: Imported, mine: dict[str, Any]) -> list[ImportedAccount]:
     live = {a[:2] for a in mine["accounts"] if a[3] != "disabled"}
     out: list[tuple[ImportedAccount, tuple[str, str] | None]] = []
     for a in p.accounts:
+        theirs = [k for k in live if k[0] == a.system] or [k for k in canonicals if k[0] == a.system]
+        if "username" not in a.says and not a.numbered and len(theirs) == 1:  # the file has no column for it
+            a = replace(a, username=next(x[2] for x in mine["accounts"] if x[:2] == theirs[0]))
         which: tuple[str, str] | None = (a.system, a.external_id)
         named = by_name.get((a.system, canonicalize(a.username)))
         if named and (not a.numbered or (which not in canonicals and canonicals[named] == named[1])):
