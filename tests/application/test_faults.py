@@ -200,7 +200,7 @@ def test_letters_that_cannot_be_written_hold_up_no_other(make_kit: Make) -> None
 class Fake:
     """A connector whose answers are given; counts how often a password was really set."""
 
-    name, title = "builtin", "Fake"
+    name, title, url = "builtin", "Fake", None
 
     def __init__(self, *answers: Any) -> None:
         self.answers = list(answers)

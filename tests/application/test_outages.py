@@ -243,6 +243,12 @@ def test_letters_whose_time_is_over_after_a_restore_are_forgotten_and_not_dead(m
     assert worker.tally.letters["dropped"] == 1
     rows = kit.read(lambda tx: tx.audit.rows(limit=1000))
     assert [r["type"] for r in rows].count("letter_dropped") == 1
+    tray.answer = Receipt("temporary", "greylisted")
+    kit.write(lambda tx: notify.notify_contacts(tx, _id(tx, "maya"), told(tx)))
+    drain(kit)
+    kit.clock.forward(hours=24 * 30)  # this one had been tried before the backup was made
+    drain(kit)
+    assert kit.read(lambda tx: tx.outbox.depth()) == {}
     tray.answer = Receipt("permanent", "no_such_mailbox")
     kit.write(lambda tx: notify.notify_contacts(tx, _id(tx, "noor"), told(tx)))
     drain(kit)

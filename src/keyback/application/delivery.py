@@ -36,7 +36,7 @@ from keyback.domain.people.person import Contact, Person
 from keyback.domain.recovery.events import Note
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.sms_quota import SpendRules, quotas, ruling
-from keyback.domain.units import MINUTE
+from keyback.domain.units import HOUR, MINUTE
 
 LEASE = 2 * MINUTE
 BACKOFF = (5_000, 15_000, 45_000, 120_000, 300_000, 600_000)
@@ -170,9 +170,10 @@ def _mark(
 
 
 def _gone(tx: Tx, job: Job, r: Receipt) -> bool:
-    """Takes a message out of the way; whether it was still ours. One that nobody could send in its time, as after a
-    backup was put back, is no fault that anybody has to look at: it is forgotten, not kept as dead."""
-    if r != TOO_LATE:
+    """Takes a message out of the way; whether it was still ours. One that nobody tried to send in its time, or that was
+    over long ago, as after a backup was put back, is nothing that anybody has to look at: it is forgotten, not kept as
+    dead."""
+    if r != TOO_LATE or (job.attempts > 1 and tx.now - job.expires_at < HOUR):
         return tx.outbox.give_up(job, r.code)
     held = tx.outbox.holds(job)
     tx.outbox.done([job])
