@@ -112,8 +112,8 @@ def test_init_refuses_wrong_values_and_writes_nothing(empty_place: Path, keyback
 
 def test_migrate_tells_before_and_after(empty_place: Path, keyback: Keyback) -> None:
     said = {"after": head(), "name_clashes": []}
-    assert json.loads(keyback("migrate", "--json").output) == {"before": None, "changed": True, **said}
-    assert json.loads(keyback("migrate", "--json").output) == {"before": head(), "changed": False, **said}
+    assert json.loads(keyback("migrate", "--json").stdout) == {"before": None, "changed": True, **said}
+    assert json.loads(keyback("migrate", "--json").stdout) == {"before": head(), "changed": False, **said}
 
 
 # ── check ───────────────────────────────────────────────────────────────────
