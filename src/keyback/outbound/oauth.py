@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
@@ -59,6 +63,10 @@ class AccessToken:
         if self._token is token:
             self._token = None
 
+    def drop(self) -> None:
+        """Whatever token there is: what the client may do has changed, and tokens may say so."""
+        self._token = None
+
 
 def read_private_key(path: Path) -> RSAKey:
     """An RSA key of 2048 bits or more from a PEM file. Raises `ValueError` saying what is wrong with it."""
@@ -71,6 +79,26 @@ def read_private_key(path: Path) -> RSAKey:
     if int(key.raw_value.key_size) < 2048:
         raise ValueError(f"{path} holds a key of fewer than 2048 bits")
     return key
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a service knows a key by. `thumbprint` is what `x5t#S256` holds (RFC 7515); `ends_at` in ms since 1970."""
+
+    thumbprint: str
+    ends_at: int
+
+
+def read_certificate(path: Path, key: RSAKey) -> Certificate:
+    """The certificate of a key from a PEM file. Raises `ValueError` saying what is wrong with it."""
+    try:
+        found = x509.load_pem_x509_certificate(path.read_bytes())
+    except ValueError:
+        raise ValueError(f"{path} holds no certificate that can be read: X.509 in PEM") from None
+    if found.public_key() != RSAKey.import_key(key.as_pem(private=False)).raw_value:
+        raise ValueError(f"{path} holds the certificate of another key")
+    thumbprint = base64.urlsafe_b64encode(found.fingerprint(SHA256())).rstrip(b"=").decode("ascii")
+    return Certificate(thumbprint, int(found.not_valid_after_utc.timestamp() * 1000))
 
 
 def signed_assertion(
