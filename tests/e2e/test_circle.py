@@ -136,7 +136,7 @@ def test_by_keyboard_alone(site: Site, page: Page) -> None:
     tab_to(page, "form[data-password] button[type=submit]")
     page.keyboard.press("Enter")
     heading(page, "en", "Your new password works")
-    tab_to(page, ".todo a[href='/sign-in']")
+    tab_to(page, ".actions a[href='/sign-in']")
     page.keyboard.press("Enter")
     page.wait_for_url("**/sign-in")
     tab_to(page, "#identifier")

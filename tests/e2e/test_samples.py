@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.e2e import samples
+from tests.e2e.test_axe import AXE, SMALL, wrong
 
 SLOW = pytest.mark.slow
 WIDER = """* { letter-spacing: 0.12em !important; word-spacing: 0.16em !important; line-height: 1.5 !important; }
@@ -197,3 +198,24 @@ def test_the_last_page_has_one_primary_way_on(look: Look, name: str, first: str,
     primary = [b.inner_text() for b in buttons.all() if "button-" not in str(b.get_attribute("class"))]
     assert primary == [first]
     assert [b.inner_text() for b in buttons.all()] == [first, *others]
+
+
+TOUCHED = [
+    "cancel", "stop-by-link", "vouch-refuse", "account-end-session", "account-end-others", "account-end-device",
+    "account-lock", "account-wasnt-me-elsewhere", "account-totp-setup", "replace-factor-scan", "ways-lost",
+    "ways-lost-alone", "results-crm", "results-open", "sign-in-systems", "way-sms_code", "account-confirm-contact",
+    "account-codes-shown", "in-review", "held",
+]  # fmt: skip
+
+
+@SLOW
+@pytest.mark.covers("X-8", "X-3")
+@pytest.mark.parametrize(("locale", "scheme"), [("en", "dark"), ("zh_CN", "light")])
+def test_axe_finds_nothing_on_pages_that_few_walks_reach(look: Look, locale: str, scheme: str) -> None:
+    page = look(color_scheme=scheme, bypass_csp=True)
+    faults = {}
+    for name in samples.walk(page, locale, TOUCHED):
+        page.evaluate(AXE)
+        if found := wrong(page) + page.evaluate(SMALL):
+            faults[name] = found
+    assert faults == {}
