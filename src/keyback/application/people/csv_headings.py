@@ -62,9 +62,9 @@ HEADINGS: Final[Mapping[Field, tuple[str, ...]]] = {
     "on": (
         "active", "isactive", "useractive", "activeuser", "enabled", "isenabled", "accountenabled", "userenabled",
         "loginenabled", "signinallowed", "signinenabled", "cansignin", "canlogin", "loginallowed", "employed",
-        "accountactive", "activated", "isactivated", "启用", "是否启用", "已启用", "启用状态", "在职", "是否在职",
-        "在职状态", "激活", "是否激活", "激活状态", "有效", "是否有效", "可登录", "是否可登录", "允许登录",
-        "是否允许登录", "账号启用", "帐号启用",
+        "accountactive", "useractivated", "activated", "isactivated", "启用", "是否启用", "已启用", "启用状态",
+        "在职", "是否在职", "在职状态", "激活", "是否激活", "激活状态", "有效", "是否有效", "可用", "是否可用",
+        "账号是否可用", "可登录", "是否可登录", "允许登录", "是否允许登录", "账号启用", "帐号启用",
     ),
     "off": (
         "blocked", "isblocked", "blockcredential", "blockedcredential", "signinblocked", "blockedsignin",
@@ -80,9 +80,10 @@ HEADINGS: Final[Mapping[Field, tuple[str, ...]]] = {
     ),
     "gone_at": (
         "terminationdate", "leavingdate", "leavedate", "lastworkingday", "lastdayofwork", "enddate",
-        "employmentenddate", "deactivatedat", "deactivationdate", "disabledat", "suspendedat", "deletedat",
-        "deletiontime", "softdeletiontimestamp", "accountexpires", "accountexpirationdate", "离职日期", "离职时间",
-        "最后工作日", "停用时间", "停用日期", "禁用时间", "注销时间", "账号有效期", "失效日期", "失效时间",
+        "employmentenddate", "deactivatedat", "deactivatedon", "disabledon", "terminatedon", "suspendedon",
+        "lefton", "deactivationdate", "disabledat", "suspendedat", "deletedat", "deletiontime",
+        "softdeletiontimestamp", "accountexpires", "accountexpirationdate", "离职日期", "离职时间", "最后工作日",
+        "停用时间", "停用日期", "禁用时间", "注销时间", "账号有效期", "失效日期", "失效时间",
     ),
     "tier": ("tier", "level", "securitylevel", "级别", "等级", "安全级别", "安全等级"),
     "admin": (
@@ -112,11 +113,11 @@ HEADING_WORDS: Final = frozenset(FIELD_OF)
 # Of columns with one of these in their heading somebody should say what they mean …
 SUSPECT: Final = re.compile(
     r"status|active|enabled|disabled|blocked|suspend|locked|terminat|deactiv|archived|left|frozen|revoked|privileged"
-    r"|sso|singlesignon|状态|停用|禁用|离职|在职|冻结|锁定|注销|启用|激活|管理员|单点登录"
+    r"|allowed|access|sso|singlesignon|可用|有效|禁止|允许登录|作废|失效|状态|停用|禁用|离职|在职|冻结|锁定|注销|启用|激活|管理员|单点登录"
 )
 # … but for these, which speak of something else.
 HARMLESS: Final = re.compile(
-    r"lastactiv|activity|activation(date|time)|activated(date|at|on)|marital|leadstatus|subscription|contactstatus|invit"
+    r"lastactiv|activity|(?<!de)activation(date|time)|(?<!de)activated(date|at|on)|lastaccess|accesstime|marital|leadstatus|subscription|contactstatus|invit"
     r"|2sv|twostep|2fa|mfa|multifactor|dirsync|lastlog|lastsign|verif|newstatus|uploadonly|婚姻|政治|学历|激活时间|启用时间"
     r"|最近|上次|最后登录|审批|合同状态|邀请|绑定|实名|状态说明|状态备注|入职状态|marketing|emailstatus|onboard|activitystatus"
 )

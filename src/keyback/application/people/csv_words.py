@@ -103,6 +103,9 @@ def state_of(text: str) -> State | None:
     """A state in words; of several in one cell (`在职（试用）`, `Suspended - by admin`) the strictest."""
     if (found := STATES.get(plain(text))) is not None:
         return found
+    kind = re.fullmatch(r"(.+?)(?:人员|员工|职工|账号|帐号|用户|状态|employees?|users?|accounts?)", plain(text))
+    if kind and (found := STATES.get(kind[1])) is not None:
+        return found
     parts = [STATES[p] for x in _SPLIT.split(text) if (p := plain(x)) in STATES]
     return max(parts, key=SEVERITY.index, default=None)
 
