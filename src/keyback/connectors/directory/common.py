@@ -248,4 +248,5 @@ def works(bound: Bound) -> bool | None:
     """Whether a password signs in; None where the account's state hides that."""
     if bound.ok:
         return True
-    return None if bound.why in {"locked", "expired"} else False
+    # 389 Directory Server answers a locked account with constraintViolation, whatever the password.
+    return None if bound.why in {"locked", "expired"} or bound.code == 19 else False

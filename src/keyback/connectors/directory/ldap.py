@@ -1,11 +1,12 @@
 """OpenLDAP with its password policy overlay, and 389 Directory Server.
 
-Tried with slapd 2.5.13 and 389-ds 2.3.1. An administrator's set unlocks in OpenLDAP by itself, but marks no password as
-one to be changed when it is a service account that sets it, so `pwdReset` is written here.
+Tried with slapd 2.5.13, and by hand with 389-ds 2.3.1. An administrator's set unlocks in OpenLDAP by itself, but marks
+no password as one to be changed when it is a service account that sets it, so `pwdReset` is written here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -34,6 +35,8 @@ from keyback.domain.secret import Secret
 from keyback.outbound.http import OutboundRefusal
 
 FOREVER = "000001010000Z"  # OpenLDAP: locked by an administrator, until an administrator opens it
+CHANGE_NOW = "19700101000000Z"  # 389: to be changed at the next sign-in, where passwordMustChange is on
+NOT_ASKED = "passwordMustChange is off in this directory, so it does not ask for another password"
 OPENLDAP = (
     "entryUUID", "pwdAccountLockedTime", "pwdReset", "pwdChangedTime", "pwdFailureTime", "pwdLastSuccess",
     "authTimestamp", "pwdPolicySubentry",
@@ -151,11 +154,12 @@ class LdapConnector(DirectoryConnector):
 
     async def _must_change(self, entry: Entry, plan: Plan) -> list[Outcome]:
         ds389 = await self._kind() == "389ds"
-        was = (entry.text("pwdReset") or "").upper() == "TRUE"
-        if not plan.must_change and (ds389 or not was):
+        was = (entry.text("pwdReset") or "").upper() == "TRUE" or entry.text("passwordExpirationTime") == CHANGE_NOW
+        if not plan.must_change and not was:
             return []
         if ds389:
-            change: Mapping[str, Change] = {"passwordExpirationTime": ("replace", (b"19700101000000Z",))}
+            value = (CHANGE_NOW.encode(),) if plan.must_change else ()
+            change: Mapping[str, Change] = {"passwordExpirationTime": ("replace", value)}
         else:
             change = {"pwdReset": ("replace", (b"TRUE",)) if plan.must_change else ("replace", ())}
         try:
@@ -165,7 +169,15 @@ class LdapConnector(DirectoryConnector):
             return [Outcome(Step.MUST_CHANGE, "unsupported", e.code, e.text)] if plan.must_change else []
         except Unavailable as e:
             return [fault(Step.MUST_CHANGE, e)] if plan.must_change else []
-        return [Outcome(Step.MUST_CHANGE, "done")] if plan.must_change else []
+        if not plan.must_change:
+            return []
+        if ds389 and plan.new_password is not None:
+            bound = await self._directory.bind(entry.dn, plan.new_password)
+            if bound.why not in {"must_change", "expired"}:
+                with contextlib.suppress(Unavailable):  # else it would look like an expired password for ever
+                    await self._directory.modify(entry.dn, {"passwordExpirationTime": ("replace", ())})
+                return [Outcome(Step.MUST_CHANGE, "unsupported", vendor_text=NOT_ASKED)]
+        return [Outcome(Step.MUST_CHANGE, "done")]
 
     # ── looking after it ──
 
@@ -195,7 +207,8 @@ class LdapConnector(DirectoryConnector):
         if entry is None:
             return tuple(found)
         now = int(time.time() * 1000)
-        if (entry.text("pwdReset") or "").upper() == "TRUE":
+        expires = entry.text("passwordExpirationTime")
+        if (entry.text("pwdReset") or "").upper() == "TRUE" or expires == CHANGE_NOW:
             found.append(Finding("must_change"))
         changed, policy = accounts[0].password_changed_at, await self._policy(entry)
         if changed and policy:
@@ -204,8 +217,7 @@ class LdapConnector(DirectoryConnector):
                 found.append(Finding("password_expired"))
             if youngest and changed + youngest > now:
                 found.append(Finding("minimum_age", until=changed + youngest))
-        expires = entry.text("passwordExpirationTime")
-        if expires and (instant(expires) or 0) < now:
+        if expires and expires != CHANGE_NOW and (instant(expires) or 0) < now:
             found.append(Finding("password_expired"))
         return tuple(found)
 
