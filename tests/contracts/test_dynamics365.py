@@ -446,6 +446,16 @@ async def test_check_tells_of_roles_dataverse_clock_and_certificate(simple: Tena
 
 @pytest.mark.covers("N9")
 @pytest.mark.anyio
+async def test_who_administers_the_crm_alone_is_privileged_too(simple: Tenant, connector: Dynamics365Connector) -> None:
+    account = simple.add("quiet", "quiet@example.com", extra={"crm_admin": True})
+    (found,) = await connector.find("quiet")
+    assert found.privileged
+    assert [o.code for o in await connector.apply(plan(account.id, "quiet"))] == ["privileged_target"]
+    assert account.changes == 0
+
+
+@pytest.mark.covers("N9")
+@pytest.mark.anyio
 async def test_without_the_permission_to_see_roles_nobody_is_touched(
     simple: Tenant, connector: Dynamics365Connector
 ) -> None:

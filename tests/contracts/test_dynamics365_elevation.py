@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from keyback.application.ports.connectors import Step
 from keyback.connectors.dynamics365 import Dynamics365Connector
@@ -82,15 +83,16 @@ async def test_a_refused_password_leaves_no_role(hardened: Tenant, connector: Dy
 
 
 async def test_what_a_crash_left_is_taken_at_the_next_look_up(
-    hardened: Tenant, connector: Dynamics365Connector, caplog: pytest.LogCaptureFixture
+    hardened: Tenant, connector: Dynamics365Connector
 ) -> None:
     hardened.fake.roles.assign(hardened.app.principal, USER_ADMIN, at_once=True)
     lines = [line for line in await connector.check() if "standing" in line.text]
     assert [line.status for line in lines] == ["warn"]
     assert hardened.roles() == {USER_ADMIN}, "checking changes nothing"
-    await connector.find("nobody")
+    with capture_logs() as logs:
+        await connector.find("nobody")
     assert hardened.roles() == set()
-    assert "was left" in caplog.text
+    assert [entry["event"] for entry in logs] == ["role_left"]
 
 
 async def test_roles_that_are_not_ours_to_take_stay(hardened: Tenant, connector: Dynamics365Connector) -> None:
@@ -147,14 +149,15 @@ async def test_an_elevator_that_may_not_is_named_and_nothing_is_set(
 
 
 async def test_a_role_that_can_not_be_taken_is_said_and_taken_later(
-    hardened: Tenant, connector: Dynamics365Connector, caplog: pytest.LogCaptureFixture
+    hardened: Tenant, connector: Dynamics365Connector
 ) -> None:
     account = hardened.add("maya", "maya@example.com")
     hardened.fake.faults.add("unavailable", ASSIGNMENTS, "DELETE", times=100)
-    done = by_step(await connector.apply(plan(account.id, "maya")))
+    with capture_logs() as logs:
+        done = by_step(await connector.apply(plan(account.id, "maya")))
     assert done[Step.SET].status == "done"
     assert hardened.roles() == {USER_ADMIN}
-    assert "is left to Keyback's app" in caplog.text
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("role_kept", "error")]
     hardened.fake.faults.clear()
     await connector.find("nobody")
     assert hardened.roles() == set()

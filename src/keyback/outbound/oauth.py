@@ -97,7 +97,7 @@ def read_certificate(path: Path, key: RSAKey) -> Certificate:
         raise ValueError(f"{path} holds no certificate that can be read: X.509 in PEM") from None
     if found.public_key() != RSAKey.import_key(key.as_pem(private=False)).raw_value:
         raise ValueError(f"{path} holds the certificate of another key")
-    thumbprint = base64.urlsafe_b64encode(found.fingerprint(SHA256())).rstrip(b"=").decode("ascii")
+    thumbprint = str(base64.urlsafe_b64encode(found.fingerprint(SHA256())), "ascii").rstrip("=")
     return Certificate(thumbprint, int(found.not_valid_after_utc.timestamp() * 1000))
 
 

@@ -8,7 +8,7 @@ from keyback.application.ports.connectors import CheckLine, Unavailable
 from keyback.connectors.base import DAY, sample_line, unreachable
 from keyback.connectors.dynamics365.elevation import ASSIGNMENTS, OURS, Elevation
 from keyback.connectors.dynamics365.options import Dynamics365Options
-from keyback.connectors.dynamics365.people import ROLES, People
+from keyback.connectors.dynamics365.people import CRM_ROLES, ROLES, People
 from keyback.connectors.dynamics365.rest import Api, App, text_of
 from keyback.domain.units import MINUTE
 
@@ -83,9 +83,12 @@ class Checking:
     async def _crm(self) -> CheckLine:
         try:
             await self._dataverse.call("GET", "WhoAmI")
-            await self._dataverse.rows("systemusers", {"$select": "systemuserid", "$top": "1"})
+            users = await self._dataverse.rows("systemusers", {"$select": "systemuserid", "$top": "1"})
+            for user in users:
+                at = f"systemusers({text_of(user, 'systemuserid')})/{CRM_ROLES}"
+                await self._dataverse.rows(at, {"$select": "_roletemplateid_value"})
         except Unavailable as e:
-            advice = "Add the app as an application user of the environment, with a role that reads users."
+            advice = "Add the app as an application user of the environment. Its role reads users and security roles."
             return CheckLine("permission", "bad", f"Dataverse: {e.code}: {e}", ("lookup", "list", "status"), advice)
         return CheckLine("permission", "ok", "Dataverse can be read")
 

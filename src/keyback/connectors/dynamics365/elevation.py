@@ -8,16 +8,17 @@ look-up, by whatever process of Keyback makes it; an act whose role another proc
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Collection
 from urllib.parse import quote
+
+import structlog
 
 from keyback.application.ports.connectors import Unavailable
 from keyback.connectors.dynamics365.rest import Api, text_of
 from keyback.domain.units import MINUTE
 from keyback.outbound.http import MaybeDone, NotDone, OutboundRefusal
 
-log = logging.getLogger("keyback.dynamics365")
+log = structlog.get_logger("keyback.dynamics365")
 USER_ADMIN = "fe930be7-5e62-47db-91af-98c3a49a38b1"
 PRIVILEGED_AUTH_ADMIN = "7be44c8a-adaf-4e2a-84d6-ab2649e08a13"
 OURS = frozenset({USER_ADMIN, PRIVILEGED_AUTH_ADMIN})
@@ -68,11 +69,11 @@ class Elevation:
             self._tidied = self._now()
             try:
                 for id in await self.standing():
-                    log.warning("a directory role was left to Keyback's app; taking it")
+                    log.warning("role_left", principal=self._principal)
                     await self._remove(id)
                     self._lowered()
             except Unavailable as e:
-                log.warning("a directory role that was left can't be taken yet (%s)", e.code)
+                log.warning("role_kept", principal=self._principal, reason=e.code)
 
     async def standing(self, roles: Collection[str] = OURS) -> list[str]:
         """Ids of assignments that the principal has now, of these roles."""
@@ -114,6 +115,7 @@ class Elevation:
 
     async def _take(self, given: set[str]) -> None:
         """All that the principal has. What can't be taken is said in the log, and tried again at the next look-up."""
+        reason = "listed"
         for wait in WAITS:
             try:
                 for id in given | set(await self.standing()):
@@ -123,10 +125,10 @@ class Elevation:
                 if not await self.standing():
                     return
             except Unavailable as e:
-                log.warning("a directory role can't be taken yet (%s)", e.code)
+                reason = e.code
             await self._sleep(wait)
         self._tidied = None
-        log.error("a directory role is left to Keyback's app: take it in Entra, or mend the elevator")
+        log.error("role_kept", principal=self._principal, reason=reason)
 
     async def _remove(self, id: str) -> None:
         try:

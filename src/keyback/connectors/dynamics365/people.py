@@ -22,6 +22,8 @@ MEMBER = (
 ADMINISTRATIVE = 1
 MACHINES = frozenset({3, 4, 5})  # support, non-interactive, delegated: nobody signs in with these
 ROLES = "transitiveMemberOf/microsoft.graph.directoryRole"
+CRM_ROLES = "systemuserroles_association"
+CRM_ADMIN = "627090ff-40a3-4053-8790-584edc5be201"  # template of System Administrator, in every environment
 MOST = 20
 DOMAIN_KEPT = 10 * MINUTE
 
@@ -67,7 +69,7 @@ class People:
         return await self._whole(external_id.lower()) if GUID.fullmatch(external_id) else None
 
     async def pages(self) -> AsyncIterator[list[FoundAccount]]:
-        """All members. Who has a directory role by a group isn't told here; `account` tells."""
+        """All members. Who administers by a group, or in the CRM alone, isn't told here; `account` tells."""
         members: dict[str, Row] = {}
         async for page in self._dataverse.pages("systemusers", {"$select": MEMBER}):
             members |= _by_id(page)
@@ -93,8 +95,14 @@ class People:
         user = user or await self._user(id, USER)
         if user is None:
             return None
-        held = await self._graph.rows(f"users/{id}/{ROLES}")
-        return await self._account(user, member, powerful=bool(held))
+        held, in_crm = await asyncio.gather(
+            self._graph.rows(f"users/{id}/{ROLES}"),
+            self._dataverse.rows(
+                f"systemusers({text_of(member, 'systemuserid')})/{CRM_ROLES}", {"$select": "_roletemplateid_value"}
+            ),
+        )
+        powerful = bool(held) or any(text_of(r, "_roletemplateid_value").lower() == CRM_ADMIN for r in in_crm)
+        return await self._account(user, member, powerful=powerful)
 
     async def _user(self, id: str, select: str) -> Row | None:
         try:

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 from keyback.demo.vendors.dynamics365 import odata, shapes
 from keyback.demo.vendors.dynamics365.desk import Desk, Endpoint
 
+CRM_ADMIN = "627090ff-40a3-4053-8790-584edc5be201"  # template of the role System Administrator
 NO_MEMBER = ("0x80072560", "The user is not a member of the organization.")
 NO_PRIVILEGE = ("0x80040220", "Principal user is missing prvWriteUser privilege on OTC=8 for entity 'systemuser'.")
 
@@ -38,6 +39,18 @@ def endpoints(desk: Desk) -> list[tuple[str, str, Endpoint]]:
             return _error(400, "0x80060888", str(e))
         return JSONResponse({"value": shown[: int(q.get("$top", "5000"))]})
 
+    async def roles(request: Request) -> Response:
+        """Security roles of one person; `crm_admin` in what is kept of them makes a System Administrator."""
+        refused = _refused(request)
+        if refused:
+            return refused
+        account = desk.accounts.first(lambda a: shapes.systemuser_id(a) == request.path_params["id"])
+        if account is None:
+            return _error(404, *_absent(request))
+        held = CRM_ADMIN if account.extra.get("crm_admin") else shapes.new_guid("template", 2)
+        row = {"roleid": shapes.new_guid("crm role", 1), "_roletemplateid_value": held}
+        return JSONResponse({"value": [row]})
+
     async def disable(request: Request) -> Response:
         refused = _refused(request)
         if refused:
@@ -46,7 +59,7 @@ def endpoints(desk: Desk) -> list[tuple[str, str, Endpoint]]:
             return _error(403, *NO_PRIVILEGE)
         account = desk.accounts.first(lambda a: shapes.systemuser_id(a) == request.path_params["id"])
         if account is None:
-            return _error(404, "0x80040217", f"systemuser With Id = {request.path_params['id']} Does Not Exist")
+            return _error(404, *_absent(request))
         body: dict[str, Any] = request.state.body
         if set(body) != {"isdisabled"} or not isinstance(body["isdisabled"], bool):
             return _error(
@@ -60,6 +73,7 @@ def endpoints(desk: Desk) -> list[tuple[str, str, Endpoint]]:
         ("/WhoAmI", "GET", who_am_i),
         ("/systemusers", "GET", systemusers),
         ("/systemusers({id})", "PATCH", disable),
+        ("/systemusers({id})/systemuserroles_association", "GET", roles),
     ]
 
 
@@ -72,6 +86,10 @@ def throttled(retry_after: int) -> Response:
 
 def desk_id() -> str:
     return shapes.new_guid("organization", 1)
+
+
+def _absent(request: Request) -> tuple[str, str]:
+    return "0x80040217", f"systemuser With Id = {request.path_params['id']} Does Not Exist"
 
 
 def _with_id(select: str) -> str:
