@@ -49,6 +49,7 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "salesforce": "keyback.connectors.salesforce:SalesforceConnector.from_options",
         "scim": "keyback.connectors.scim:ScimConnector.from_options",
         "tryton": "keyback.connectors.tryton:TrytonConnector.from_options",
+        "zoho": "keyback.connectors.zoho:ZohoConnector.from_options",
     },
     GATEWAYS: {
         "aliyun": "keyback.channels.gateways.aliyun:AliyunSms",

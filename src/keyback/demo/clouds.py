@@ -49,7 +49,20 @@ class Clouds:
     def systems(self, base: str) -> dict[str, System]:
         """Sections of the settings for the clouds that Keyback has a connector for."""
         app = salesforce.register(self.salesforce)
-        keys = {"salesforce": {"client_id": app.key, "secret": app.secret}}
+        mail = zoho.register(self.zoho)
+        at = self.addresses["zoho"]
+        keys: dict[str, dict[str, object]] = {
+            "salesforce": {"client_id": app.key, "secret": app.secret},
+            "zoho": {
+                "client_id": mail.client_id,
+                "secret": mail.client_secret,
+                "refresh_token": mail.refresh_token,
+                "zoid": mail.zoid,
+                "accounts_url": at,
+                "mail_url": at,
+                "password_rules": {"min_length": 8, "classes": ["upper", "lower", "digit", "symbol"]},
+            },
+        }
         out = {}
         for kind, more in keys.items():
             brand = self.by_kind()[kind].brand

@@ -22,12 +22,18 @@ class Traits:
         network: it can be unreachable, hang, or lose a reply.
         counts: `changes` knows how often a password was set.
         shared_mail: two users may have the same mail address.
+        usernames: people have user names; without them the mail address is the only one.
     """
 
     policy: bool = True
     network: bool = True
     counts: bool = True
     shared_mail: bool = True
+    usernames: bool = True
+
+    def login(self, name: str) -> str:
+        """What somebody whom `add_user` added as `name` is called by the system, with mail at example.com."""
+        return name if self.usernames else f"{name}@example.com"
 
 
 class Harness(Protocol):

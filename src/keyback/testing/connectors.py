@@ -44,9 +44,10 @@ class ConnectorContract:
         if harness.connector.capabilities.lookup is Means.NONE:
             assert list(await harness.connector.find("finder")) == []
             return
-        for identifier in ("finder", "finder@example.com", "Finder@Example.com"):
+        name = harness.traits.login("finder")
+        for identifier in (name, "finder@example.com", "Finder@Example.com"):
             (found,) = await harness.connector.find(identifier)
-            assert (found.external_id, found.username, found.mail) == (key, "finder", "finder@example.com")
+            assert (found.external_id, found.username, found.mail) == (key, name, "finder@example.com")
             assert (found.state, found.privileged) == ("active", False)
         for identifier in (
             "finde",
@@ -79,28 +80,28 @@ class ConnectorContract:
             assert listed == []
             return
         assert len({a.external_id for a in listed}) == len(listed)
-        assert names <= {a.username for a in listed}
+        assert {harness.traits.login(name) for name in names} <= {a.username for a in listed}
 
     async def test_diagnosis_names_what_is_in_the_way_and_changes_nothing(self, harness: Harness) -> None:
         connector = harness.connector
         key = await harness.add_user("fine", "fine@example.com")
         gone = await harness.add_user("gone2", "gone2@example.com", disabled=True)
         if connector.capabilities.lookup is Means.NONE:
-            assert list(await connector.diagnose("fine", key)) == []
+            assert list(await connector.diagnose(harness.traits.login("fine"), key)) == []
             return
-        assert list(await connector.diagnose("fine", key)) == []
-        assert "inactive" in {f.code for f in await connector.diagnose("gone2", gone)}
+        assert list(await connector.diagnose(harness.traits.login("fine"), key)) == []
+        assert "inactive" in {f.code for f in await connector.diagnose(harness.traits.login("gone2"), gone)}
         assert [f.code for f in await connector.diagnose("nobody-here")] == ["not_found"]
         if connector.capabilities.unlock is not Means.NONE:
             await harness.lock(key)
-            assert "locked" in {f.code for f in await connector.diagnose("fine", key)}
+            assert "locked" in {f.code for f in await connector.diagnose(harness.traits.login("fine"), key)}
             assert await harness.open_session("fine", OLD) is None, "a diagnosis unlocks nobody"
         else:
             assert await harness.open_session("fine", OLD)
 
     async def test_check_reads_and_changes_nothing(self, harness: Harness) -> None:
         key = await harness.add_user("checked", "checked@example.com")
-        lines = await harness.connector.check("checked")
+        lines = await harness.connector.check(harness.traits.login("checked"))
         assert lines
         assert {line.status for line in lines} <= {"ok", "warn"}, lines
         assert all(set(line.costs) <= set(Capabilities.__slots__) for line in lines)
@@ -111,7 +112,7 @@ class ConnectorContract:
             assert await harness.changes(key) == 0
         if harness.traits.network:
             await harness.fault("refuse")
-            assert "bad" in {line.status for line in await harness.connector.check("checked")}
+            assert "bad" in {line.status for line in await harness.connector.check(harness.traits.login("checked"))}
             await harness.fault("")
 
     async def test_must_change_is_done_or_said_to_be_missing(self, harness: Harness) -> None:
@@ -181,8 +182,8 @@ class ConnectorContract:
     async def test_shows_state_and_privilege(self, harness: Harness) -> None:
         await harness.add_user("boss", "boss@example.com", privileged=True)
         await harness.add_user("gone", "gone@example.com", disabled=True)
-        (boss,) = await harness.connector.find("boss")
-        (gone,) = await harness.connector.find("gone")
+        (boss,) = await harness.connector.find(harness.traits.login("boss"))
+        (gone,) = await harness.connector.find(harness.traits.login("gone"))
         assert (boss.privileged, boss.state) == (True, "active")
         assert (gone.privileged, gone.state) == (False, "disabled")
 
