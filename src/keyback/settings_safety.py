@@ -14,6 +14,7 @@ from keyback.settings import Settings, config_path
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 OTHERS, NOT_OWNER = 0o007, 0o077
 SECRETS = frozenset({"password", "keyring", "secret", "token", "private_key"})
+PUBLIC = frozenset({"ca_file", "certificate_file"})
 # Public addresses that count as proxies: so many are nobody's own (bad), and more than one network (worth a look).
 ANYBODYS = {4: 2**24, 6: 2**108}
 MANY = {4: 2**16, 6: 2**96}
@@ -38,9 +39,7 @@ def open_to_others(s: Settings, settings_file: Path | None = None) -> list[str]:
     out += [_words(p, "600") for p in own if not p.is_relative_to(folder) and _reached(p, NOT_OWNER)]
     secret = [s.mail.password_file, s.password.pepper_file, *s.password.old_pepper_files]
     options = [s.sms.options, s.im.options, *(system.options for system in s.systems.values())]
-    secret += [
-        Path(value) for o in options for name, value in o.items() if name.endswith("_file") and name != "ca_file"
-    ]
+    secret += [file for o in options for file in _files(o)]
     settings_file = settings_file or config_path()
     if settings_file is not None and _holds_secrets(settings_file):
         secret.append(settings_file)
@@ -141,6 +140,15 @@ def _reached(path: Path, who: int) -> bool:
     """Whether these classes may read a file: its own bits, and those of its folder, which they must pass."""
     passes = (_mode(path.absolute().parent) & who & 0o011) * 0o7  # of each class its three bits, if it may pass
     return bool(_mode(path) & who & passes & 0o066)
+
+
+def _files(options: Mapping[str, Any]) -> Iterator[Path]:
+    """Files that hold secrets: all that are named but certificates, in tables within too."""
+    for name, value in options.items():
+        if isinstance(value, Mapping):
+            yield from _files(value)
+        elif name.endswith("_file") and name not in PUBLIC and isinstance(value, str | Path):
+            yield Path(value)
 
 
 def _holds_secrets(path: Path) -> bool:

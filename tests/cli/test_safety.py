@@ -116,6 +116,13 @@ def test_files_elsewhere_are_looked_at_with_their_folders(made: Path) -> None:
         "pepper": {"password": {"pepper_file": secret}},
         "old pepper": {"password": {"old_pepper_files": [secret]}},
         "system": {"systems": {"crm": System.model_validate({"kind": "demo", "title": "C", "secret_file": secret})}},
+        "within": {
+            "systems": {
+                "crm": System.model_validate(
+                    {"kind": "demo", "title": "C", "certificate_file": str(secret), "of": {"secret_file": str(secret)}}
+                )
+            }
+        },
         "sms": {"sms": {"kind": "http", "prefixes": ["+86"], "secret_file": str(secret)}},
     }
     for name, over in of.items():

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 import pytest
+from starlette.responses import JSONResponse
+from starlette.types import Message, Receive, Scope, Send
 
 from keyback.application.ports.connectors import Means, Outcome, Step, TemporaryPass, Unavailable
 from keyback.connectors.dynamics365 import Dynamics365Connector, Dynamics365Options
+from keyback.demo.vendors import Dynamics365, serve
 from keyback.demo.vendors.accounts import Factor, Grant
 from keyback.demo.vendors.dynamics365.entra import PRIVILEGED_AUTH_ADMIN, USER_ADMIN
 from keyback.domain.secret import Secret
@@ -479,6 +484,52 @@ async def test_21vianet_sets_and_ends_sessions_and_claims_no_passes(tmp_path: Pa
         assert got.status == (await connector.reset_factor(account.id, "1")).status == "unsupported"
         assert await connector.factors(account.id) == ()
         assert "bad" not in {line.status for line in await connector.check("maya")}
+        await connector.close()
+
+
+class Paged:
+    """The stand-in, two rows a page; `elsewhere` leads the next page to another host."""
+
+    def __init__(self, fake: Dynamics365, elsewhere: str = "") -> None:
+        self._fake, self._elsewhere = fake, elsewhere
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path, query = str(scope["path"]), dict(parse_qsl(scope["query_string"].decode()))
+        if not path.endswith(("/users", "/systemusers")):
+            await self._fake(scope, receive, send)
+            return
+        at = int(query.pop("$skiptoken", "0"))
+        body, headers = b"", dict(scope["headers"])
+
+        async def keep(message: Message) -> None:
+            nonlocal body
+            body += message.get("body", b"")
+
+        await self._fake({**scope, "query_string": urlencode(query).encode()}, receive, keep)
+        answer = json.loads(body)
+        rows = answer["value"]
+        answer["value"] = rows[at : at + 2]
+        if at + 2 < len(rows):
+            host = self._elsewhere or f"http://{headers[b'host'].decode()}"
+            answer["@odata.nextLink"] = f"{host}{path}?{urlencode(query | {'$skiptoken': at + 2})}"
+        await JSONResponse(answer)(scope, receive, send)
+
+
+@pytest.mark.parametrize("elsewhere", ["", "http://127.0.0.1:9", "https://graph.example.com"])
+@pytest.mark.anyio
+async def test_lists_go_on_from_page_to_page_and_to_no_other_host(simple: Tenant, elsewhere: str) -> None:
+    names = {f"maya{n}" for n in range(7)}
+    for name in names:
+        simple.add(name, f"{name}@example.com")
+    with serve(Paged(simple.fake, elsewhere)) as address:
+        connector = simple.connector(address)
+        if elsewhere:
+            with pytest.raises(Unavailable, match="elsewhere"):
+                [page async for page in connector.list_accounts()]
+        else:
+            pages = [page async for page in connector.list_accounts()]
+            assert {a.username for page in pages for a in page} == names
+            assert len(pages) == 4
         await connector.close()
 
 

@@ -122,6 +122,14 @@ async def test_two_processes_at_once_both_get_through(hardened: Tenant, connecto
     await other.close()
 
 
+async def test_acts_at_the_same_time_share_one_role(hardened: Tenant, connector: Dynamics365Connector) -> None:
+    people = [hardened.add(f"maya{n}", f"maya{n}@example.com") for n in range(6)]
+    results = await asyncio.gather(*(connector.apply(plan(a.id, a.username)) for a in people))
+    assert [by_step(r)[Step.SET].status for r in results] == ["done"] * 6
+    assert given(hardened) < 6
+    assert hardened.fake.roles.all == []
+
+
 async def test_an_act_that_is_given_up_leaves_no_role(hardened: Tenant, connector: Dynamics365Connector) -> None:
     account = hardened.add("maya", "maya@example.com")
     hardened.fake.faults.add("stall", "/users/", "PATCH")

@@ -8,6 +8,7 @@ look-up, by whatever process of Keyback makes it; an act whose role another proc
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection
 from urllib.parse import quote
 
@@ -44,26 +45,30 @@ class Elevation:
     ) -> None:
         self._api, self._principal, self._lowered, self._now, self._sleep = api, principal, lowered, now, sleep
         self._one = asyncio.Lock()
-        self._tidied: int | None = None
+        self._tidied = 0
+        self._users = Counter[str]()  # acts at work, by role
+        self._given: dict[str, set[str]] = {}  # ids of assignments that may stand, by role
 
     async def act(self, role: str, change: Callable[[], Awaitable[None]]) -> None:
-        """Does one change with a role, and takes the role whatever came of it.
+        """Does one change with a role, and takes the role whatever came of it. Acts at the same time share it.
 
         Raises what `change` raises, `not_permitted` only after the role had time to spread; or why the role could not
         be given, before anything was changed.
         """
-        async with self._one:
-            given: set[str] = set()
-            try:
-                await self._give(role, given)
-                await self._try(role, change, given)
-            finally:
-                # Not ended by whoever gives up waiting: the role must go.
-                await asyncio.shield(asyncio.ensure_future(self._take(given)))
+        self._users[role] += 1
+        try:
+            async with self._one:
+                if role not in self._given:
+                    await self._give(role)
+            await self._try(role, change)
+        finally:
+            self._users[role] -= 1
+            # Not ended by whoever gives up waiting: the role must go.
+            await asyncio.shield(asyncio.ensure_future(self._leave(role)))
 
     async def tidy(self) -> None:
         """Takes what a crash left, at most once a minute; faults wait for the next time."""
-        if self._one.locked() or (self._tidied is not None and self._now() - self._tidied < TIDY_EVERY):
+        if self._one.locked() or self._users.total() or self._now() - self._tidied < TIDY_EVERY:
             return
         async with self._one:
             self._tidied = self._now()
@@ -80,13 +85,14 @@ class Elevation:
         rows = await self._api.rows(ASSIGNMENTS, {"$filter": f"principalId eq '{self._principal}'"})
         return [text_of(r, "id") for r in rows if r.get("roleDefinitionId") in roles]
 
-    async def _give(self, role: str, given: set[str]) -> None:
+    async def _give(self, role: str) -> None:
         """Asked for until it is listed: another process may have given it just now, and take it any moment."""
         wanted = {"principalId": self._principal, "roleDefinitionId": role, "directoryScopeId": "/"}
+        ids = self._given.setdefault(role, set())
         for wait in WAITS:
             try:
                 made = await self._api.call("POST", ASSIGNMENTS, json=wanted)
-                given.add(text_of(made, "id"))
+                ids.add(text_of(made, "id"))
             except MaybeDone:
                 pass  # whether it was given shows below, and what was given is taken
             except OutboundRefusal as e:
@@ -98,7 +104,7 @@ class Elevation:
             await self._sleep(wait)
         raise NotDone("unavailable", "the role was not given in time", 15_000)
 
-    async def _try(self, role: str, change: Callable[[], Awaitable[None]], given: set[str]) -> None:
+    async def _try(self, role: str, change: Callable[[], Awaitable[None]]) -> None:
         """Refusals change nothing, so an act is asked for until the role has spread to where it is checked."""
         for wait in WAITS:
             try:
@@ -109,26 +115,31 @@ class Elevation:
                     raise
             await self._sleep(wait)
             self._lowered()
-            if not await self.standing((role,)):  # another process took it
-                await self._give(role, given)
+            async with self._one:
+                if not await self.standing((role,)):  # another process took it
+                    await self._give(role)
         await change()
 
-    async def _take(self, given: set[str]) -> None:
-        """All that the principal has. What can't be taken is said in the log, and tried again at the next look-up."""
-        reason = "listed"
-        for wait in WAITS:
-            try:
-                for id in given | set(await self.standing()):
-                    await self._remove(id)
-                given = set()
-                self._lowered()
-                if not await self.standing():
-                    return
-            except Unavailable as e:
-                reason = e.code
-            await self._sleep(wait)
-        self._tidied = None
-        log.error("role_kept", principal=self._principal, reason=reason)
+    async def _leave(self, role: str) -> None:
+        """Takes the role, unless somebody is at work with it."""
+        async with self._one:
+            if self._users[role] or role not in self._given:
+                return
+            ids = self._given.pop(role)
+            reason = "listed"
+            for wait in WAITS:
+                try:
+                    for id in ids | set(await self.standing((role,))):
+                        await self._remove(id)
+                    ids = set()
+                    self._lowered()
+                    if not await self.standing((role,)):
+                        return
+                except Unavailable as e:
+                    reason = e.code
+                await self._sleep(wait)
+            self._tidied = 0  # tried again at the next look-up
+            log.error("role_kept", principal=self._principal, reason=reason)
 
     async def _remove(self, id: str) -> None:
         try:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
 
 from keyback.application.ports.connectors import FoundAccount
+from keyback.connectors.dynamics365.elevation import ASSIGNMENTS
 from keyback.connectors.dynamics365.options import GUID, Dynamics365Options
 from keyback.connectors.dynamics365.rest import EVENTUAL, Api, Row, instant, quoted, text_of
 from keyback.domain.units import MINUTE
@@ -73,8 +74,9 @@ class People:
         members: dict[str, Row] = {}
         async for page in self._dataverse.pages("systemusers", {"$select": MEMBER}):
             members |= _by_id(page)
-        held = await self._graph.rows("roleManagement/directory/roleAssignments")
-        powerful = {text_of(r, "principalId").lower() for r in held}
+        powerful: set[str] = set()
+        async for held in self._graph.pages(ASSIGNMENTS, {}):
+            powerful |= {text_of(r, "principalId").lower() for r in held}
         async for page in self._graph.pages("users", {"$select": USER, "$top": "999"}):
             ours = [(u, members.get(text_of(u, "id").lower())) for u in page]
             accounts = [await self._account(u, m, powerful=text_of(u, "id").lower() in powerful) for u, m in ours if m]
