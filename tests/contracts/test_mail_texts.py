@@ -431,15 +431,15 @@ def test_chinese_subjects_arrive(kind: MessageKind) -> None:
         MessageKind.LOGINS: "你在青屿仪器的用户名",
         MessageKind.ELSEWHERE: "你在青屿仪器的密码需要到这里修改",
         MessageKind.CHANGED: "你在青屿仪器的账号已完成找回",
-        MessageKind.HOLD: "你的青屿仪器账号有一次找回正在等待",
-        MessageKind.STOPPED: "青屿仪器账号的找回已取消",
+        MessageKind.HOLD: "你在青屿仪器的账号找回已进入等待期",
+        MessageKind.STOPPED: "你在青屿仪器的账号找回已取消",
         MessageKind.ROTATION: "你在青屿仪器的密码即将到期",
         MessageKind.ACCOUNT_CHANGED: "你在青屿仪器的账号安全设置有变动",
         MessageKind.ASKED: "有人正在找回你在青屿仪器的账号",
         MessageKind.MOVING: "你在青屿仪器的账号即将启用新邮箱",
         MessageKind.INVITED: "青屿仪器的一位同事邀请你担任找回联系人",
         MessageKind.SIGNED_IN: "你在青屿仪器的账号有一次新的登录",
-        MessageKind.TRIES: "有人在尝试你在青屿仪器的密码",
+        MessageKind.TRIES: "你在青屿仪器的账号多次输错密码",
         MessageKind.REMINDER: "你在青屿仪器的账号有一件事需要查看",
     }[kind]
     m = parsed(letter(kind, "zh_CN", name="陈屿"))
