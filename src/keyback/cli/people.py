@@ -84,7 +84,7 @@ def import_(
 
     One row is one account. UTF-8, UTF-16 or GB18030, others with --encoding; comma, semicolon, tab or bar. One line
     names the columns, in English or Chinese: name (姓名), email (邮箱), backup_email (备用邮箱), username (用户名),
-    system (系统), external_id (外部编号), locale (语言), state (状态), tier (级别), group (部门), key (工号),
+    system (系统), external_id (外部编号), locale (语言), state (状态), tier (等级), group (部门), key (工号),
     provider (单点登录). Only name and email are needed. Exports of common systems are understood as they are. A group
     has the tier that `policy.groups` gives it.
 

@@ -105,7 +105,7 @@ HEADINGS: Final[Mapping[Field, tuple[str, ...]]] = {
 # What we call them ourselves, for an error.
 OWN_NAMES: Final = (
     "key (工号), name (姓名), email (邮箱), backup_email (备用邮箱), username (用户名), system (系统), "
-    "external_id (外部编号), locale (语言), state (状态), tier (级别), group (部门), provider (单点登录)"
+    "external_id (外部编号), locale (语言), state (状态), tier (等级), group (部门), provider (单点登录)"
 )
 ACCESS: Final = ("state", "on", "off", "locked", "gone_at")
 FIELD_OF: Final[Mapping[str, Field]] = {name: field for field, names in HEADINGS.items() for name in names}
