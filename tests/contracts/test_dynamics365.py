@@ -18,6 +18,7 @@ from keyback.application.ports.connectors import Means, Outcome, Step, Temporary
 from keyback.connectors.dynamics365 import Dynamics365Connector, Dynamics365Options
 from keyback.demo.vendors import Dynamics365, serve
 from keyback.demo.vendors.accounts import Factor, Grant
+from keyback.demo.vendors.dynamics365 import shapes
 from keyback.demo.vendors.dynamics365.entra import PRIVILEGED_AUTH_ADMIN, USER_ADMIN
 from keyback.domain.secret import Secret
 from keyback.testing.connectors import NEW, OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan
@@ -326,6 +327,37 @@ async def test_reads_that_stay_old_are_waited_out_and_nothing_is_set_twice(simpl
     done = by_step(await connector.apply(plan(account.id, "maya", attempt=3)))
     assert done[Step.SET].status == done[Step.CONFIRM].status == "done"
     assert account.changes == 1
+    await connector.close()
+
+
+@pytest.mark.covers("N12")
+@pytest.mark.anyio
+async def test_a_change_before_the_job_is_not_taken_for_its_own(simple: Tenant) -> None:
+    account = simple.add("maya", "maya@example.com")
+    connector = simple.connector(timeout_s=0.5)
+    await connector.find("maya")
+    before = shapes.user(account)
+    account.set_password("Somebody-else-1", simple.fake.clock() - 600_000)
+    simple.fake.stale_reads = 1
+    simple.fake.changed(account, before)  # what is read before setting is older than that
+    simple.fake.faults.add("stall", "/users/", "PATCH")
+    assert by_step(await connector.apply(plan(account.id, "maya")))[Step.SET].status == "uncertain"
+    assert account.changes == 1
+    await connector.close()
+
+
+@pytest.mark.anyio
+async def test_the_documented_rules_are_known_beforehand_and_may_be_configured(simple: Tenant) -> None:
+    connector = simple.connector(password_rules={"min_length": 14})
+    rules = await connector.password_rules()
+    assert rules is not None
+    assert (rules.min_length, rules.known) == (14, "configured")
+    await connector.close()
+    connector = simple.connector()
+    rules = await connector.password_rules()
+    assert rules is not None
+    assert {v.code for v in rules.violations("short")} == {"too_short", "few_classes"}
+    assert rules.violations(NEW) == ()
     await connector.close()
 
 

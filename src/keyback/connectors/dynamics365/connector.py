@@ -34,6 +34,7 @@ from keyback.connectors.dynamics365.options import Dynamics365Options
 from keyback.connectors.dynamics365.people import People
 from keyback.connectors.dynamics365.rest import Api, App, endpoints
 from keyback.connectors.faults import fault
+from keyback.domain.passwords.target_rules import TargetRules
 from keyback.domain.secret import Secret
 from keyback.domain.units import MINUTE
 from keyback.outbound.http import MaybeDone, OutboundRefusal
@@ -41,7 +42,11 @@ from keyback.outbound.http import MaybeDone, OutboundRefusal
 FRESH = 15 * MINUTE  # a password that was set within this may be the one of an earlier attempt
 SPREAD = 2 * MINUTE  # after this a change that no read shows did not happen
 LOOKS = (0.0, 1.0, 2.0, 3.0, 4.0, 5.0)  # seconds before each look for a change
+SLACK = MINUTE // 2  # clocks differ, and changes are dated to the second
 MAX_JOBS = 1000
+# Of accounts that are kept in Entra (learn.microsoft.com, "Password policies and account restrictions"). That it bans
+# passwords of its own and the tenant's list, and takes ASCII alone, shows when it refuses.
+RULES = TargetRules(min_length=8, max_length=256, classes_of_four=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ class Dynamics365Connector(ConnectorBase):
         o = options
         self.name, self.title, self._options, self._now, self._sleep = name, title, o, now, sleep
         login, graph, dataverse = self._endpoints = endpoints(o, client)
-        app = App(o, login, o.hosts.login, o.tenant, now)
+        app = self._app = App(o, login, o.hosts.login, o.tenant, now)
         self._graph = Api(graph, o.hosts.graph, "v1.0", app)
         self._dataverse = Api(dataverse, o.url, "api/data/v9.2", app)
         self._people = People(self._graph, self._dataverse, o, now)
@@ -102,6 +107,7 @@ class Dynamics365Connector(ConnectorBase):
         self.url = o.url.rstrip("/") + "/"
         if not o.hosts.methods:
             self.capabilities = replace(self.capabilities, reset_factor=Means.NONE, temporary_pass=Means.NONE)
+        self.rules = RULES
         self.configured(o)
 
     @classmethod
@@ -308,13 +314,15 @@ class Dynamics365Connector(ConnectorBase):
     async def _was_set(self, plan: Plan) -> bool:
         """Whether Entra dates a change of the password after the job began. Reads may be old, so it looks again."""
         earlier = self._sent.get(plan.job_id)
+        since = earlier.at + (self._app.ahead or 0) - SLACK if earlier else 0
         for wait in LOOKS if earlier else ():
             await self._sleep(wait)
             try:
                 at = await self._people.changed_at(plan.external_id)
             except Unavailable:
                 continue
-            if earlier and at is not None and at > earlier.before:
+            # `before` may have been read old itself, so the change must also be no older than the job.
+            if earlier and at is not None and at > earlier.before and at >= since:
                 return True
         return False
 
