@@ -44,6 +44,7 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "active_directory": "keyback.connectors.directory.active_directory:ActiveDirectoryConnector.from_options",
         "demo": "keyback.connectors.demo:DemoConnector.from_options",
         "dynamics365": "keyback.connectors.dynamics365:Dynamics365Connector.from_options",
+        "fxiaoke": "keyback.connectors.fxiaoke:FxiaokeConnector.from_options",
         "guided": "keyback.connectors.guided:GuidedConnector.from_options",
         "ldap": "keyback.connectors.directory.ldap:LdapConnector.from_options",
         "salesforce": "keyback.connectors.salesforce:SalesforceConnector.from_options",

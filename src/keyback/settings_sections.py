@@ -218,8 +218,8 @@ class System(Part):
     model_config = ConfigDict(extra="allow")
 
     kind: str = Field(
-        description="`builtin`, `salesforce`, `dynamics365`, `ldap`, `active_directory`, `scim`, `zoho`, `tryton`, "
-        "`guided`, `demo`, or one from a package."
+        description="`builtin`, `salesforce`, `dynamics365`, `zoho`, `fxiaoke`, `ldap`, `active_directory`, `scim`, "
+        "`tryton`, `guided`, `demo`, or one from a package."
     )
     title: Text = Field(description="Name that people know it by.")
 

@@ -1,0 +1,355 @@
+"""The connector of 纷享销客: who somebody is there, and what is left to them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+import uuid
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import httpx2
+
+from keyback.application.ports.connectors import (
+    Capabilities,
+    CheckLine,
+    FoundAccount,
+    Guide,
+    Means,
+    Outcome,
+    Plan,
+    Step,
+    Unavailable,
+)
+from keyback.connectors.base import ConnectorBase, sample_line, unreachable
+from keyback.connectors.faults import fault
+from keyback.connectors.fxiaoke.options import SSO_STEPS, STEPS, FxiaokeOptions
+from keyback.domain.secret import Secret
+from keyback.outbound.http import Endpoint, MaybeDone, NotDone, OutboundRefusal, Reply, vendor_text
+from keyback.outbound.oauth import AccessToken
+
+SIGN_IN = "https://www.fxiaoke.com/pc-login/build/login.html"
+EVERYBODY = 999999  # the department that is the company
+PAGE, LAST_OFFSET = 100, 10_000  # the most that one query gives, and how far it may begin
+LISTED_SECONDS = 120.0  # only the list of employees has their account names, so those are kept for so long
+TOKENS, TOKENS_SECONDS = 8, 60.0  # ten a minute are allowed
+BURST_MS = 20_000  # a hundred calls in this are allowed
+ENDED = {20005, 20016}
+BURST = {14001, 30004}
+BUSY = {-1, 50009}
+QUOTA = {30002, 30003}
+CODES = {20006: "auth_expired", 20015: "auth_expired", 20012: "not_found", 30027: "not_found"}
+MEMBER = {"account": "account", "mail": "email", "phone": "mobile"}  # what we call what the address book has
+Row = Mapping[str, Any]
+
+
+class FxiaokeConnector(ConnectorBase):
+    """Connector for one company.
+
+    Args:
+        clock: monotonic seconds.
+    """
+
+    capabilities = Capabilities(
+        lookup=Means.COMPOSED,
+        list=Means.COMPOSED,
+        set_password=Means.GUIDED,
+        status=Means.NATIVE,
+        deep_link=Means.GUIDED,
+    )
+    options_model = FxiaokeOptions
+
+    def __init__(
+        self,
+        name: str,
+        title: str,
+        options: FxiaokeOptions,
+        client: httpx2.AsyncClient | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        o = options
+        self.name, self.title, self._options, self._clock = name, title, o, clock
+        self._http = Endpoint(o.url, client, ca_file=o.ca_file, timeout=o.timeout_s)
+        self.breaker = self._http.breaker
+        self._secret, self._code = o.read_secret(), o.read_permanent_code()
+        self._token = AccessToken(self._sign_in, clock)
+        self._asked: deque[float] = deque(maxlen=TOKENS)
+        self._company = ""
+        self.url = SIGN_IN
+        self.configured(o)
+        self._privileged = frozenset(map(_key, o.privileged_accounts))
+        self._listed: dict[str, Row] = {}
+        self._listed_until = 0.0
+        self._listing = asyncio.Lock()
+
+    @classmethod
+    def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> FxiaokeConnector:
+        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
+        return cls(name, title, FxiaokeOptions.model_validate(options))
+
+    def guide(self, locale: str) -> Guide:
+        if self._options.sso_url:
+            return Guide(SSO_STEPS.get(locale, SSO_STEPS["en"]), self._options.sso_url)
+        return Guide(STEPS.get(locale, STEPS["en"]), self.url)
+
+    # ── reading ──
+
+    async def find(self, identifier: str) -> Sequence[FoundAccount]:
+        typed = identifier.strip()
+        if not typed or len(typed) > 320 or not typed.isprintable():
+            return ()
+        o, key = self._options, _key(typed)
+        if "@" in typed:
+            return await self._found(o.mail_field, {typed, typed.lower()}, lambda r: _key(r["mail"]) == key)
+        if phones := _phones(typed):
+            found = await self._found(o.phone_field, phones, lambda r: _key(r["phone"]) == key)
+            if found:
+                return found
+        try:
+            member = (await self._names()).get(key)
+        except OutboundRefusal:  # `check` says what that costs
+            return ()
+        if member is None or not (member["mail"] or member["phone"]):
+            return ()
+        field, value = (o.mail_field, member["mail"]) if member["mail"] else (o.phone_field, member["phone"])
+        return await self._found(field, {value}, lambda r: _pair(r) == _pair(member))
+
+    async def list_accounts(self) -> AsyncIterator[Sequence[FoundAccount]]:
+        logins = _by_pair(await self._names())
+        for offset in range(0, LAST_OFFSET + 1, PAGE):
+            rows = await self._query(offset=offset)
+            if rows:
+                yield [self._account(r, logins) for r in rows]
+            if len(rows) < PAGE:
+                return
+        raise NotDone("not_permitted", f"more than {LAST_OFFSET + PAGE} employees can't be listed")
+
+    # ── a plan ──
+
+    async def apply(self, plan: Plan) -> Sequence[Outcome]:
+        """Changes nothing there: whether the account is one to be recovered, and the rest waits for the person."""
+        try:
+            account = await self._one(plan.external_id)
+        except OutboundRefusal as e:
+            return [Outcome(Step.GUARD, "refused", e.code, e.text)]
+        except Unavailable as e:
+            return [fault(Step.GUARD, e)]
+        if account is None:
+            return [Outcome(Step.GUARD, "refused", "not_found")]
+        if account.privileged and not plan.allow_privileged:
+            return [Outcome(Step.GUARD, "refused", "privileged_target")]
+        if account.state == "disabled":
+            return [Outcome(Step.GUARD, "refused", "not_permitted", "stopped")]
+        done = [Outcome(Step.GUARD, "done"), Outcome(Step.UNLOCK, "unsupported")]
+        return done if plan.new_password is None else [*done, Outcome(Step.SET, "pending", "guided")]
+
+    async def check(self, sample: str | None = None) -> Sequence[CheckLine]:
+        try:
+            await self._token.get()
+        except Unavailable as e:
+            return (unreachable(e),)
+        lines = [CheckLine("reach", "ok", "answers"), CheckLine("sign_in", "ok", "the application signs in")]
+        try:
+            rows = await self._query(limit=1)
+        except OutboundRefusal as e:
+            advice = "Share PersonnelObj with the application and user_id, and see mail_field and phone_field."
+            return (*lines, CheckLine("permission", "bad", f"PersonnelObj: {e.text}", ("lookup", "list"), advice))
+        except Unavailable as e:
+            return (*lines, unreachable(e))
+        if not rows:
+            advice = "Give the employee of user_id a data-sharing rule on PersonnelObj; administrators need one too."
+            lines.append(CheckLine("permission", "warn", "no employee can be seen", ("lookup", "list"), advice))
+        try:
+            await self._names()
+        except Unavailable as e:
+            advice = "Allow the application to read the address book. People are found by email and mobile number."
+            lines.append(CheckLine("permission", "warn", f"no account names ({e.code}): {e}", ("lookup",), advice))
+        if not self._privileged:
+            words = "nobody counts as an administrator, since no call of 纷享销客 names them"
+            lines.append(CheckLine("permission", "warn", words, (), "Name them in privileged_accounts."))
+        if sample:
+            try:
+                lines.append(sample_line(await self.find(sample)))
+            except Unavailable as e:
+                lines.append(CheckLine("read", "bad", f"{e.code}: {e}"))
+        return lines
+
+    async def close(self) -> None:
+        await self._http.close()
+
+    # ── people ──
+
+    async def _one(self, external_id: str) -> FoundAccount | None:
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", external_id):
+            return None
+        rows = await self._query("_id", {external_id})
+        return next((self._account(r, {}) for r in rows if r["id"] == external_id), None)
+
+    async def _found(self, field: str, values: set[str], fits: Callable[[Row], bool]) -> list[FoundAccount]:
+        """Whom the query finds, less those whom it shouldn't have: some fields are compared in part."""
+        rows = [r for r in await self._query(field, values) if fits(r)]
+        try:
+            logins = _by_pair(await self._names()) if rows else {}
+        except (OutboundRefusal, MaybeDone):  # not allowed, or too many for one answer: their address will do
+            logins = {}
+        return [self._account(r, logins) for r in rows]
+
+    async def _query(
+        self, field: str = "", values: Iterable[str] = (), *, offset: int = 0, limit: int = PAGE
+    ) -> list[Row]:
+        o = self._options
+        filters = [{"field_name": field, "operator": "IN", "field_values": sorted(values)}] if field else []
+        info = {"limit": limit, "offset": offset, "filters": filters}
+        body = {"data": {"dataObjectApiName": "PersonnelObj", "search_query_info": info}}
+        answer = (await self._call("cgi/crm/v2/data/query", body)).get("data")
+        names = {"id": "_id", "mail": o.mail_field, "phone": o.phone_field, "name": "name", "full_name": "full_name"}
+        rows = _rows(answer, "dataList")
+        return [{"status": r.get("status"), **{k: _text(r, f) for k, f in names.items()}} for r in rows]
+
+    async def _names(self) -> Mapping[str, Row]:
+        """Employees by account, as the address book has them: who has which address."""
+        if not self._options.read_accounts:
+            return {}
+        async with self._listing:
+            if self._clock() >= self._listed_until:
+                body = {"departmentId": EVERYBODY, "fetchChild": True, "showDepartmentIdsDetail": True}
+                listed = _rows(await self._call("cgi/user/list", body), "userList")
+                members = [{k: _text(m, f) for k, f in MEMBER.items()} for m in listed]
+                self._listed = {_key(m["account"]): m for m in members if m["account"]}
+                self._listed_until = self._clock() + LISTED_SECONDS
+            return self._listed
+
+    def _account(self, row: Row, logins: Mapping[tuple[str, str], str]) -> FoundAccount:
+        if not row["id"] or row["status"] is None:
+            raise NotDone("not_permitted", "PersonnelObj doesn't show the fields _id and status")
+        login = logins.get(_pair(row), "")
+        known = {_key(row[k]) for k in ("id", "mail", "phone") if row[k]}
+        return FoundAccount(
+            row["id"],
+            login or row["mail"] or row["phone"],
+            row["mail"] or None,
+            row["full_name"] or row["name"] or None,
+            state="active" if str(row["status"]) == "0" else "disabled",
+            privileged=bool(known & self._privileged),
+            sso_only=self._options.sso_url is not None,
+        )
+
+    # ── calls ──
+
+    async def _call(self, path: str, body: Row) -> Row:
+        """An answer without an error. With a token that has ended once more, with a new one."""
+        for last in (False, True):
+            token = await self._token.get()
+            headers = {
+                "authorization": Secret(f"Bearer {token.reveal()}"),
+                "x-fs-ea": Secret(self._company),
+                "x-fs-userid": Secret(self._options.user_id),
+            }
+            answer = await self._post(path, body, headers)
+            if last or answer["errorCode"] not in ENDED:
+                break
+            self._token.forget(token)
+        return _value(answer)
+
+    async def _post(self, path: str, body: Row, headers: Mapping[str, Secret]) -> Row:
+        """The answer to a call that only reads; one on a stale connection is sent again, with a trace of its own."""
+
+        async def once() -> Row:
+            trace = {"thirdTraceId": str(uuid.uuid4())}
+            return _envelope(await self._http.call("POST", path, query=trace, json=body, headers=headers))
+
+        try:
+            return await once()
+        except MaybeDone as e:
+            if not e.cut:
+                raise
+        return await once()
+
+    async def _sign_in(self) -> tuple[Secret, float]:
+        """A token; `AccessToken` never asks for two at once."""
+        now = self._clock()
+        if len(self._asked) == TOKENS and now - self._asked[0] < TOKENS_SECONDS:
+            wait = int((TOKENS_SECONDS - (now - self._asked[0])) * 1000) + 1
+            raise NotDone("unavailable", "tokens were refused too often, waiting before the next", wait)
+        self._asked.append(now)
+        body = {"appId": self._options.app_id, "appSecret": self._secret.reveal(), "permanentCode": self._code.reveal()}
+        answer = await self._post("oauth2.0/token", {**body, "grantType": "app_secret"}, {})
+        try:
+            answer = _value(answer, self._secret, self._code)
+        except OutboundRefusal as e:
+            raise NotDone("auth_expired", f"sign-in of the application: {e.text or e.code}") from None
+        token, company, lifetime = answer.get("accessToken"), answer.get("ea"), answer.get("expiresIn")
+        if not (_sendable(token) and _sendable(company)):
+            raise NotDone("unavailable", "unexpected answer to the sign-in of the application")
+        self._company = str(company)
+        known = isinstance(lifetime, int) and 0 < lifetime <= 86_400
+        return Secret(str(token)), float(lifetime) if known else 7200.0  # type: ignore[arg-type]
+
+
+def _envelope(reply: Reply) -> Row:
+    """The answer, which has status 200 whatever came of the call; `errorCode` says that."""
+    body = reply.any_json()
+    if not isinstance(body, dict) or type(body.get("errorCode")) is not int:
+        raise MaybeDone("unavailable", f"the answer is not of 纷享销客 (HTTP {reply.status})")
+    return body
+
+
+def _value(answer: Row, *hide: Secret) -> Row:
+    """The answer if it has no error; raises what that means. Codes decide, since texts change."""
+    code = answer["errorCode"]
+    if code == 0:
+        return answer
+    said = vendor_text(f"{code} {answer.get('errorMessage', '')}", *hide)
+    if code in BURST:
+        raise NotDone("unavailable", said, BURST_MS)
+    if code in BUSY:
+        raise NotDone("unavailable", said)
+    if code in ENDED or code in QUOTA:
+        raise NotDone("auth_expired" if code in ENDED else "quota_missing", said)
+    raise OutboundRefusal(CODES.get(code, "not_permitted"), said)
+
+
+def _rows(answer: object, key: str) -> list[Row]:
+    rows = answer.get(key) if isinstance(answer, dict) else None
+    if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
+        raise MaybeDone("unavailable", "unexpected answer")
+    return rows
+
+
+def _text(row: Row, key: str) -> str:
+    value = row.get(key)
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _key(text: str) -> str:
+    """What two spellings of one account, address or number have in common."""
+    return next(iter(sorted(_phones(text), key=len)), text.strip().casefold())
+
+
+def _pair(row: Row) -> tuple[str, str]:
+    return _key(row["mail"]), _key(row["phone"])
+
+
+def _by_pair(members: Mapping[str, Row]) -> dict[tuple[str, str], str]:
+    """Accounts by mail address and mobile number; those that share both are left out."""
+    out: dict[tuple[str, str], str] = {}
+    for m in members.values():
+        out[_pair(m)] = "" if _pair(m) in out else m["account"]
+    return out
+
+
+def _phones(text: str) -> set[str]:
+    """How a mobile number may be written there; empty for what is none. Those of mainland China go without +86."""
+    digits = re.sub(r"[ ()./-]", "", text.strip())
+    if not re.fullmatch(r"\+?[0-9]{6,17}", digits):
+        return set()
+    home = re.fullmatch(r"(?:\+86|0086|86)?(1[0-9]{10})", digits)
+    return {home[1], f"+86{home[1]}", f"+86-{home[1]}"} if home else {digits, text.strip()}
+
+
+def _sendable(value: object) -> bool:
+    """Whether this can go into a header."""
+    return isinstance(value, str) and bool(re.fullmatch(r"[!-~]{1,4000}", value))
