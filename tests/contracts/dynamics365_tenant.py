@@ -47,7 +47,7 @@ def certificate(days: int = 400) -> bytes:
     return made.public_bytes(serialization.Encoding.PEM)
 
 
-@dataclass
+@dataclass(repr=False)
 class Tenant:
     """`slept` notes what the connector waited, in seconds; nothing really waits."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from urllib.parse import parse_qsl, urlencode
 import pytest
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from keyback.application.ports.connectors import Means, Outcome, Step, TemporaryPass, Unavailable
 from keyback.connectors.dynamics365 import Dynamics365Connector, Dynamics365Options
@@ -21,6 +23,7 @@ from keyback.demo.vendors.accounts import Factor, Grant
 from keyback.demo.vendors.dynamics365 import shapes
 from keyback.demo.vendors.dynamics365.entra import PRIVILEGED_AUTH_ADMIN, USER_ADMIN
 from keyback.domain.secret import Secret
+from keyback.testing.connector_harness import CANARY
 from keyback.testing.connectors import NEW, OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan
 from tests.contracts.dynamics365_tenant import Tenant, certificate, tenant
 
@@ -389,6 +392,28 @@ async def test_passes_are_shown_once_and_refused_in_the_vendors_words(
     assert isinstance(refused, Outcome)
     assert (refused.status, refused.code) == ("refused", "not_permitted")
     assert "by policy" in refused.vendor_text
+
+
+@pytest.mark.covers("N10")
+@pytest.mark.anyio
+async def test_client_secrets_passes_and_tokens_are_seen_nowhere(
+    simple: Tenant, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = simple.add("maya", "maya@example.com")
+    by_secret = {"private_key_file": None, "certificate_file": None}
+    right, wrong = (simple.connector(**by_secret, secret=s) for s in (simple.app.secret, CANARY))
+    with caplog.at_level(logging.DEBUG), capture_logs() as logs:
+        got = await right.temporary_pass(account.id, 60)
+        assert isinstance(got, TemporaryPass)
+        with pytest.raises(Unavailable) as raised:
+            await wrong.find("maya")
+        seen = f"{raised.value} {raised.value.__cause__} {raised.value.__context__} {got} {right!r} {vars(right)}"
+        seen += " ".join(map(str, [*await right.check("maya"), *await wrong.check("maya")]))
+    seen += caplog.text + str(logs)
+    token = (await right._graph.token.get()).reveal()
+    assert not [s for s in (CANARY, simple.app.secret, got.secret.reveal(), token) if s in seen]
+    for c in (right, wrong):
+        await c.close()
 
 
 @pytest.mark.parametrize(

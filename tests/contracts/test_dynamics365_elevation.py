@@ -54,6 +54,16 @@ async def test_the_role_is_there_for_the_act_alone(hardened: Tenant, connector: 
     assert hardened.fake.sign_in("maya", NEW) == "ok"
 
 
+async def test_the_elevator_signs_in_by_certificate_too(hardened: Tenant) -> None:
+    assert hardened.elevator is not None
+    account = hardened.add("maya", "maya@example.com")
+    files = {"private_key_file": str(hardened.folder / "app.key"), "certificate_file": str(hardened.folder / "app.crt")}
+    connector = hardened.connector(elevator={"client_id": hardened.elevator.client_id, **files})
+    assert by_step(await connector.apply(plan(account.id, "maya")))[Step.CONFIRM].status == "done"
+    assert hardened.fake.roles.all == []
+    await connector.close()
+
+
 async def test_reading_takes_no_role(hardened: Tenant, connector: Dynamics365Connector) -> None:
     account = hardened.add("maya", "maya@example.com")
     await connector.diagnose("maya")
