@@ -429,7 +429,7 @@ def test_chinese_subjects_arrive(kind: MessageKind) -> None:
     subject = {
         MessageKind.RECOVERY: "找回你在青屿仪器的账号",
         MessageKind.LOGINS: "你在青屿仪器的用户名",
-        MessageKind.ELSEWHERE: "你在青屿仪器的密码需要到这里修改",
+        MessageKind.ELSEWHERE: "在哪里修改你在青屿仪器的密码",
         MessageKind.CHANGED: "你在青屿仪器的账号已完成找回",
         MessageKind.HOLD: "你在青屿仪器的账号找回已进入等待期",
         MessageKind.STOPPED: "你在青屿仪器的账号找回已取消",
