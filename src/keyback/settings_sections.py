@@ -30,7 +30,7 @@ class Mail(Part):
     host: str = Field("", description="Host name of the relay. Empty: no email, which only the demo allows.")
     port: int = Field(587, ge=1, le=65535, description="Its port: usually 587 for `starttls`, 465 for `tls`.")
     security: Literal["starttls", "tls", "plain"] = Field("starttls", description="`plain` is for loopback only.")
-    username: str = Field("", description="User name at the relay. Empty: the relay trusts this machine's address.")
+    username: str = Field("", description="Username at the relay. Empty: the relay trusts this machine's address.")
     password: SecretStr | None = Field(None, description="Password for `username`. A file is safer.")
     password_file: Path | None = Field(None, description="File with the password; overrides `password`.")
     sender: str = Field("", description="Sender address of emails.")
@@ -192,11 +192,11 @@ class Im(Carrier):
 
 
 class Limits(Part):
-    """Requests per minute from one network (an IPv4 address or an IPv6 /64). A whole office may share "
-    "one, so these limits only keep the machine usable; what protects people is counted by name, person, and page."""
+    """Requests per minute from one network (an IPv4 address or an IPv6 /64). A whole office may share
+    one, so these limits only keep the machine usable; what protects people is counted by name, person, and page."""
 
     recoveries: int = Field(
-        600, ge=1, description="Requests for a recovery or a user name, including emails sent again."
+        600, ge=1, description="Requests for a recovery or a username, including emails sent again."
     )
     proofs: int = Field(600, ge=1, description="Links opened, codes entered, and other verification attempts.")
     sign_ins: int = Field(600, ge=1, description="Sign-in attempts.")

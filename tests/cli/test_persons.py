@@ -64,14 +64,14 @@ def test_people_are_listed_and_shown(kit: Kit, keyback: Keyback) -> None:
     words = keyback("people", "show", "maya").output
     assert "maya@example.com" in words
     assert "$argon2" not in words
-    assert "Nobody is known" in keyback("people", "show", "nobody", code=1).stderr
+    assert "No one has this" in keyback("people", "show", "nobody", code=1).stderr
 
 
 def test_recoveries_of_one_person(kit: Kit, keyback: Keyback) -> None:
     assert len(json.loads(keyback("case", "list", "--json").output)) == 2
     [mine] = json.loads(keyback("case", "list", "--person", "omar", "--json").output)
     assert mine["person_id"] == person_id(kit, "omar")
-    assert "Nobody is known" in keyback("case", "list", "--person", "nobody", code=1).stderr
+    assert "No one has this" in keyback("case", "list", "--person", "nobody", code=1).stderr
 
 
 def test_a_person_who_is_removed_is_nowhere_but_in_the_audit_log(kit: Kit, keyback: Keyback) -> None:
@@ -90,4 +90,4 @@ def test_a_person_who_is_removed_is_nowhere_but_in_the_audit_log(kit: Kit, keyba
     keyback("audit", "verify")
     events = kit.read(lambda tx: list(tx.audit.of_person(pid, 2**62, 50)))
     assert events[0].type == "person_removed"
-    assert "Nobody is known" in keyback("people", "remove", "maya", "--reason", "Once more", "--yes", code=1).stderr
+    assert "No one has this" in keyback("people", "remove", "maya", "--reason", "Once more", "--yes", code=1).stderr

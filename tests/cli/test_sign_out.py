@@ -100,7 +100,7 @@ def test_it_asks_first_and_wants_to_know_whom_and_why(kit: Kit, keyback: Keyback
     keyback("people", "sign-out", "maya", "--reason", "\x1b[2J", "--yes", code=2)
     keyback("people", "sign-out", *WHY, "--yes", code=2)
     keyback("people", "sign-out", "maya", "--all", *WHY, "--yes", code=2)
-    assert "Nobody is known" in keyback("people", "sign-out", "who", *WHY, "--yes", code=1).output
+    assert "No one has this" in keyback("people", "sign-out", "who", *WHY, "--yes", code=1).output
     assert "2 people share" in keyback("people", "sign-out", "team@example.com", *WHY, "--yes", code=1).output
     assert live(kit, maya) == [True]
     assert told(kit, "maya") == []

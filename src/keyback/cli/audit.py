@@ -100,13 +100,13 @@ def _last_line(path: Path) -> str:
     default="jsonl",
     show_default=True,
     type=click.Choice(["jsonl", "csv"]),
-    help="One JSON object a line, or CSV for spreadsheets.",
+    help="One JSON object per line, or CSV for spreadsheets.",
 )
 def export_(after: int, out: Path | None, form: str) -> None:
-    """Write the audit log, one row a line; the last line is a signed head.
+    """Write the audit log, one row per line. The last line is a signed head.
 
-    The head ({"seq", "hash", "at", "mac"}) proves later, to `audit verify --head`, what the log ended with today. Where
-    the log itself does not hold, nothing is signed and the exit code is 1. Instants are milliseconds since 1970, UTC.
+    The head ({"seq", "hash", "at", "mac"}) lets `audit verify --head` prove later how the log ended today. If the log
+    fails verification, nothing is signed and the exit code is 1. Times are milliseconds since 1970, UTC.
     """
     s = load()
     usable(s)

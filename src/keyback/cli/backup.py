@@ -35,8 +35,8 @@ ENDED = {
 def backup(out: Path) -> None:
     """Copy the SQLite database into a new file while Keyback is running. Never overwrites.
 
-    The copy is whole and of one moment; only its owner can read it. The keyring is not in it: keep that elsewhere. For
-    PostgreSQL use pg_dump.
+    The copy shows a single moment, and only its owner can read it. It doesn't contain the keyring: keep that
+    elsewhere. For PostgreSQL, use pg_dump.
     """
     s = load()
     file = sqlite_file(s)
@@ -60,17 +60,18 @@ def backup(out: Path) -> None:
 def restore(copy: Path | None, yes: bool, as_json: bool) -> None:
     """Restore a backup, and end everything that may have been used since it was made.
 
-    With FILE, puts this copy in the place of the SQLite database, which is kept beside it. Without, takes the database
-    as it is: for PostgreSQL after pg_restore, or for a file that was put back by hand. Stop every Keyback before.
+    With FILE, replaces the SQLite database with this copy and keeps the previous one next to it. Without FILE, uses the
+    database as it is: for PostgreSQL after pg_restore, or if you put the file back yourself. First stop every Keyback
+    process.
 
-    This ends links, codes, recoveries in progress, sessions, trusted browsers, recovery codes, and mail and passwords
-    that waited. Passwords, contacts and factors are what they were when the backup was made.
+    This ends links, codes, recoveries in progress, sessions, trusted browsers, recovery codes, and any email and
+    passwords that were waiting. Passwords, contacts, and factors are those of the backup.
     """
     s = load()
     file = sqlite_file(s)
     if copy is not None and file is None:
         raise click.ClickException(NOT_SQLITE.format(PUT_BACK))
-    sure("Everybody is signed out and saved recovery codes end. Go on?", yes)
+    sure("This signs everyone out and ends all recovery codes. Continue?", yes)
     aside = None
     if copy is not None and file is not None:
         aside = _put_back(copy, file)

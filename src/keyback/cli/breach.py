@@ -28,15 +28,15 @@ def breach() -> None:
     default=1e-4,
     show_default=True,
     type=click.FloatRange(LEAST_FP, MAX_FP),
-    help="Share of passwords refused although they were never leaked.",
+    help="Share of passwords refused even though they were never leaked.",
 )
 @click.option("--json", "in_json", is_flag=True, help="Print JSON.")
 def build(sources: tuple[Path, ...], out: Path, fp: float, in_json: bool) -> None:
     """Create the file for password.breach_file.
 
     A SOURCE is a directory of range files (each named by five hex digits, with lines SUFFIX:COUNT), or a list of SHA-1
-    hashes in hex, with or without :COUNT; plain or gzip. Nothing is fetched and nothing is sent. While it is made, it
-    takes 8 bytes an entry more beside the file. An older file stays in use until the new one is complete.
+    hashes in hex, with or without :COUNT; plain or gzip. Nothing is downloaded or sent. Building
+    takes another 8 bytes of disk space per entry. An older file stays in use until the new one is complete.
     """
     began = time.monotonic()
     try:

@@ -38,7 +38,7 @@ def _with_db(fn: Callable[[Tx], T], *, write: bool = False) -> T:
 
 @case.command("list")
 @click.option("--state", type=click.Choice([s.value for s in State]), help="Only recoveries in this state.")
-@click.option("--person", default="", help="Only recoveries of this person: user name, email or ID.")
+@click.option("--person", default="", help="Only recoveries of this person: username, email or ID.")
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000), help="Maximum number to print.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_(state: str | None, person: str, limit: int, as_json: bool) -> None:
@@ -47,7 +47,7 @@ def list_(state: str | None, person: str, limit: int, as_json: bool) -> None:
     def fn(tx: Tx) -> list[dict[str, Any]]:
         ids = [p.id for p in people_named(tx, person)] if person else None
         if ids == []:
-            raise click.ClickException("Nobody is known by this name.")
+            raise click.ClickException("No one has this username, email address, or ID.")
         cases = tx.cases.listed(state=state, limit=limit, people=ids)
         names = tx.people.people([c.person_id for c in cases])
         return [_fields(c, names[c.person_id].name if c.person_id in names else "") for c in cases]
@@ -155,7 +155,7 @@ WORDS = {
     "password_chosen": "A new password was chosen.",
     "account_settled": "One account: {result} ({code}).",
     "reopened": "A system refused the password by its own rules; another one may be chosen.",
-    "logins_sent": "The user names were mailed.",
+    "logins_sent": "The usernames were mailed.",
     "recovered": "Recovered.",
     "failed": "Failed: {reason}.",
     "cancelled": "Canceled by {by}; reason: {reason}.",

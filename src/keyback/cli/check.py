@@ -57,7 +57,7 @@ class Result:
 def check(as_json: bool) -> None:
     """Check settings, keyring, database, mail relay, systems, clock, hashing, and the sender's SPF and DMARC.
 
-    Changes nothing that matters and sends no email. Exit code 1 if anything fails.
+    Changes no data and sends no email. Exit code 1 if anything fails.
     """
     results = run(_all(load()))
     bad = any(r.status == "bad" for r in results)

@@ -22,20 +22,20 @@ def clock() -> None:
 @click.option("--reason", required=True, help="Reason, for the audit log: a ticket number or a sentence.")
 @click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 def repair(reason: str, yes: bool) -> None:
-    """Go back to the real time when the newest row of the audit log lies ahead of it.
+    """Return to the real time if the newest row of the audit log is in the future.
 
-    Keyback's time never goes below that row, so a clock that was once set ahead keeps it there. First set the clock
-    right and stop every Keyback. As after a restore, everybody is signed out, and links, codes, recoveries under way,
-    trusted browsers and recovery codes end.
+    Keyback's time never goes back before that row, so it stays ahead if the clock was once set ahead. First correct
+    the clock and stop every Keyback process. As after a restore, everyone is signed out, and links, codes, recoveries
+    in progress, trusted browsers, and recovery codes end.
     """
     s, why = load(), reason_of(reason)
     usable(s)
-    sure("Is the clock right now? Everybody is signed out and saved recovery codes end. Go on?", yes)
+    sure("Is the clock correct now? This signs everyone out and ends all recovery codes. Continue?", yes)
     newest, now = run(_times(s))
     if newest - now <= clocks.BACK_MS:
-        click.echo("Nothing to repair: the newest row of the audit log does not lie ahead.")
+        click.echo("Nothing to repair: the newest row of the audit log is not in the future.")
         return
-    click.echo(f"The newest row is of {at(newest)}, and the database's clock says {at(now)}.")
+    click.echo(f"The newest row is from {at(newest)}, and the database's clock says {at(now)}.")
     run(_repair(s, newest, why))
     click.echo("Repaired. Start Keyback again.")
 

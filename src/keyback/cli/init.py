@@ -102,7 +102,7 @@ ASKED = {
 @click.option("--mail-port", type=click.IntRange(1, 65535), help="Port of the relay; 587 by default.")
 @click.option("--mail-security", type=click.Choice(["starttls", "tls", "plain"]), help="plain is for loopback only.")
 @click.option("--mail-sender", help="Sender address of emails.")
-@click.option("--mail-username", help="User name at the relay; the password is stored in a file.")
+@click.option("--mail-username", help="Username at the relay; the password is stored in a file.")
 @click.option("--database-url", help="postgresql://…; SQLite by default.")
 @click.option("--data-dir", help="Folder for SQLite and the keyring.")
 @click.option("--default-locale", type=click.Choice(["en", "zh_CN"]), help="Language for people whose own is unknown.")

@@ -115,8 +115,8 @@ def list_(as_json: bool) -> None:
 def rotate() -> None:
     """Add a new random key and use it for sealing from now on. Old keys are kept for reading.
 
-    For one machine. Where several nodes have a copy of the keyring each: `keys add`, copy the file to all nodes, then
-    `keys use`, and copy it again; no node ever meets a key that it does not have.
+    For a single machine. If several nodes each have a copy of the keyring, run `keys add`, copy the file to all nodes,
+    run `keys use`, and copy it again. That way, no node encounters a key that it doesn't have.
     """
     s, file = _opened()
     kid = _changed(s, file, "key_used", lambda: file.add(use=True))
@@ -184,7 +184,7 @@ async def _reseal(s: Settings, tell: Told) -> tuple[int, int]:
 def retire(kid: str, at_once: bool) -> None:
     """Remove a key from the keyring for good. Refuses while anything still needs it.
 
-    What the audit log is chained with stays, on a line that is good for nothing else.
+    The key for the audit log's chain stays in the file, on a line that serves no other purpose.
     """
     s, file = _opened()
     ring = file.ring()
@@ -213,16 +213,16 @@ def retire(kid: str, at_once: bool) -> None:
 @click.option("--reason", required=True, help="Reason, for the audit log: a ticket number or a sentence.")
 @click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
 def forget(which: str, reason: str, yes: bool) -> None:
-    """Start without a key or pepper that is lost for good. ID is the one that `keyback check` names.
+    """Start without a key or pepper that is permanently lost. `keyback check` names its ID.
 
-    What it sealed can never be opened again, and passwords that were hashed with it no longer match: their owners
-    choose new ones by a recovery. Refuses while the settings still have it.
+    Anything sealed with it can never be opened again, and passwords hashed with it no longer work: their owners choose
+    new ones through a recovery. Refuses while the settings still have it.
     """
     s, why = load(), reason_of(reason)
     usable(s, fitting=False)
     if which in load_keyring(s).ids or which in named_peppers(s):
         raise click.ClickException(f"{which} is not lost: the settings have it. Nothing was changed.")
-    sure(f"What was made with {which} is lost for good. Go on?", yes)
+    sure(f"What was made with {which} is permanently lost. Continue?", yes)
 
     def work(tx: SqlTx) -> int | None:
         lost = key_check.forget(tx, which)

@@ -52,22 +52,22 @@ def people() -> None:
 @people.command("import")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
 @click.option(
-    "--encoding", default="", help="What the file is in, such as gb18030, big5 or cp1251; else it is found out."
+    "--encoding", default="", help="Encoding of the file, such as gb18030, big5, or cp1251. Detected if omitted."
 )
-@click.option("--system", default="", help="Whose accounts these are, where the file has no column for it.")
-@click.option("--ignore", multiple=True, metavar="COLUMN", help="Leave a column out; may be given several times.")
+@click.option("--system", default="", help="System that the accounts belong to, if the file has no column for it.")
+@click.option("--ignore", multiple=True, metavar="COLUMN", help="Column to ignore. Can be repeated.")
 @click.option(
     "--errors",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Write the rows that were left out to this new CSV file, each with its line and the reason.",
+    help="New CSV file for the rows that were skipped, each with its line number and the reason.",
 )
-@click.option("--dry-run", is_flag=True, help="Check everything, change nothing.")
+@click.option("--dry-run", is_flag=True, help="Check everything without changing anything.")
 @click.option(
     "--addresses-moved",
     is_flag=True,
-    help="The company moved its addresses, to another domain for example: those that changed count at once.",
+    help="Use changed addresses immediately, because the company moved them, for example to another domain.",
 )
-@click.option("--yes", is_flag=True, help="Do not ask; scripts need it with --addresses-moved.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation of --addresses-moved (for scripts).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def import_(
     file: Path,
@@ -80,28 +80,28 @@ def import_(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Import people from a CSV file, a pipe, or - for standard input; a second time it changes nothing.
+    """Import people from a CSV file, a pipe, or - for standard input. Importing a file again changes nothing.
 
-    One row is one account. UTF-8, UTF-16 or GB18030, others with --encoding; comma, semicolon, tab or bar. One line
-    names the columns, in English or Chinese: name (姓名), email (邮箱), backup_email (备用邮箱), username (用户名),
-    system (系统), external_id (外部编号), locale (语言), state (状态), tier (等级), group (部门), key (工号),
-    provider (单点登录). Only name and email are needed. Exports of common systems are understood as they are. A group
-    has the tier that `policy.groups` gives it.
+    Each row is one account. Encodings: UTF-8, UTF-16, or GB18030; others with --encoding. Separators: comma, semicolon,
+    tab, or bar. A header row names the columns, in English or Chinese: name (姓名), email (邮箱), backup_email
+    (备用邮箱), username (用户名), system (系统), external_id (外部编号), locale (语言), state (状态), tier (等级),
+    group (部门), key (工号), provider (单点登录). Only name and email are required. Exports from common systems work
+    without changes. `policy.groups` sets the tier of a group.
 
-    Rows with the same key, or without that column the same email, are one person. What the file has no column for
-    is left as it is. In a file with keys, accounts that a person no longer has there are switched off, in the systems
-    that the file is about.
+    Rows with the same key are one person; if there is no key column, rows with the same email are. Anything the file
+    has no column for stays the same. If the file has keys, accounts that are no longer listed for a person are
+    disabled, but only in the systems that occur in the file.
 
-    An email address that changes for a known person can be used for recovery after 72 hours. Until then the old one
-    does; it is told, and can refuse the new one. A refused one stays out and is reported each time.
+    If a known person's email address changes, the new one can be used for recovery after 72 hours. Until then the old
+    one can; it gets a message and can refuse the new one. A refused address is skipped and reported on every import.
 
-    Rows that cannot be taken are reported and left out; the exit code is 1 then, and where a column that may take
-    access away was not understood.
+    Rows with errors are reported and skipped. The exit code is then 1, and also if a column that may be about access
+    wasn't recognized.
     """
     s = load()
     usable(s)
     if addresses_moved and not dry_run:
-        sure(f"Every address that differs in {file.name} counts at once, without the wait of 72 hours. Go on?", yes)
+        sure(f"Changed addresses in {file.name} will be used immediately, without the 72-hour wait. Continue?", yes)
     bad: list[BadRow] = []
     with ExitStack() as stack:
         write = stack.enter_context(_ErrorFile(errors)).add if errors else None
@@ -161,7 +161,7 @@ def _show(report: Report, bad: list[BadRow], errors: Path | None) -> None:
         click.echo(f"The column {safe(groups[0])} changes nothing: {words}")
     if report.empty_groups:
         names = ", ".join(safe(g) for g in report.empty_groups)
-        click.echo(f"Nobody here is in these groups of policy.groups; are they spelt alike? {names}")
+        click.echo(f"No one in this file is in these groups from policy.groups. Check the spelling: {names}")
     verb = "Would be" if report.dry_run else "People"
     click.echo(f"{report.rows} rows read as {report.encoding.upper()}.{_sample(report)}")
     click.echo(f"{verb}: {report.added} added, {report.changed} changed, {report.same} unchanged.")
@@ -240,10 +240,10 @@ class _ErrorFile:
 @click.option("--yes", is_flag=True, help="Don't ask for confirmation (for scripts).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def sign_out_(name: str | None, everybody: bool, reason: str, yes: bool, as_json: bool) -> None:
-    """End the sessions of one person, by user name, email or id, or of everybody.
+    """End the sessions of one person, by username, email, or ID, or of everyone.
 
-    Sign-ins that wait for their second step end as well. Passwords stay, so whoever knows one can sign in again: where
-    that may be someone else, the person locks the account ("this wasn't me") or recovers it.
+    Sign-ins that are waiting for a second step end, too. Passwords stay the same, so anyone who knows one can sign in
+    again. If that may be someone else, have the person lock the account ("this wasn't me") or recover it.
     """
     if bool(name) == everybody:
         raise click.UsageError("Give one person, or --all.")
@@ -251,10 +251,10 @@ def sign_out_(name: str | None, everybody: bool, reason: str, yes: bool, as_json
     s = load()
     usable(s)
     if name:
-        sure(f"Every session of {safe(name)} ends. Go on?", yes)
+        sure(f"This ends every session of {safe(name)}. Continue?", yes)
         done = run(_sign_out(s, name, reason))
     else:
-        sure("Every session of everybody ends. Go on?", yes)
+        sure("This ends everyone's sessions. Continue?", yes)
         with progress("Signing out") as tell:
             done = run(_sign_all_out(s, reason, tell))
     if as_json:
@@ -273,8 +273,8 @@ async def _sign_out(s: Settings, name: str, reason: str) -> SignedOut:
     if isinstance(done, SignedOut):
         return done
     if done:
-        raise click.ClickException(f"{done} people share this address. Give the user name or id of one.")
-    raise click.ClickException("Nobody is known by this name.")
+        raise click.ClickException(f"{done} people share this address. Give the username or ID of one.")
+    raise click.ClickException("No one has this username, email address, or ID.")
 
 
 async def _sign_all_out(s: Settings, reason: str, tell: Told) -> SignedOut:

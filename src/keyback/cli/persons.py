@@ -20,7 +20,7 @@ from keyback.storage.tx import SqlTx
 __all__ = ["people"]
 
 T = TypeVar("T")
-NOBODY = "Nobody is known by this name. Give a user name, an email address, or an ID from: keyback people list"
+NOBODY = "No one has this username, email address, or ID. List people with: keyback people list"
 
 
 def with_db(fn: Callable[[Tx], T], *, write: bool = False) -> T:
@@ -38,7 +38,7 @@ def one_person(tx: Tx, name: str) -> Person:
     """The one person of a user name, an address or an id. Raises click.ClickException."""
     found = people_named(tx, name)
     if len(found) > 1:
-        raise click.ClickException(f"{len(found)} people share this address. Give the user name or ID of one.")
+        raise click.ClickException(f"{len(found)} people share this address. Give the username or ID of one.")
     if not found:
         raise click.ClickException(NOBODY)
     return found[0]
@@ -75,9 +75,9 @@ def list_(state: str | None, limit: int, as_json: bool) -> None:
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def show(name: str, as_json: bool) -> None:
-    """Show what is stored about a person, by user name, email or ID: for a request for information, too.
+    """Show what is stored about a person, by username, email, or ID, such as for a data access request.
 
-    Passwords, codes and seeds are hashed or sealed, and not shown.
+    Passwords, codes, and seeds are hashed or sealed, so they aren't shown.
     """
 
     def fn(tx: Tx) -> dict[str, Any]:
@@ -112,19 +112,19 @@ def show(name: str, as_json: bool) -> None:
 
 @people.command("remove", cls=TakesId)
 @click.argument("name")
-@click.option("--reason", required=True, help="Why; kept in the audit log.")
-@click.option("--yes", is_flag=True, help="Do not ask; scripts need it.")
+@click.option("--reason", required=True, help="Reason, for the audit log.")
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation (for scripts).")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def remove(name: str, reason: str, yes: bool, as_json: bool) -> None:
-    """Erase one person, by user name, email or ID: for someone who left, or asks to be forgotten.
+    """Erase one person, by username, email, or ID, such as someone who left or asks to be deleted.
 
-    Erases accounts, contacts, second steps, passwords, sessions and recoveries. The audit log stays, since its chain
-    would break: what it says is by IDs that refer to no one then. Remove them where the import comes from as well, or
-    the next import brings them back.
+    Erases accounts, contacts, second steps, passwords, sessions, and recoveries. The audit log stays, because its chain
+    would break; its IDs then no longer refer to anyone. Remove the person from the source of your import, too, or the
+    next import adds them again.
     """
     reason = reason_of(reason)
     person = with_db(lambda tx: one_person(tx, name))
-    sure(f"Everything about {safe(person.name)} ({person.id}) is erased for good. Go on?", yes)
+    sure(f"Everything about {safe(person.name)} ({person.id}) will be permanently erased. Continue?", yes)
 
     def fn(tx: Tx) -> dict[str, int]:
         if tx.people.lock(person.id) is None:
