@@ -130,7 +130,7 @@ async def test_demo_pages_and_toggle(crm: DemoCrm) -> None:
     crm.add_user("alice", "alice@example.com", "Alice <b>Ng</b>", OLD)
     transport = httpx2.ASGITransport(app=crm)
     async with httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as c:
-        assert "User name" in (await c.get("/sign-in")).text
+        assert "Username" in (await c.get("/sign-in")).text
         zh = await c.get("/sign-in", headers={"accept-language": "zh-CN"})
         assert "用户名" in zh.text
         ok = await c.post("/sign-in", data={"username": "alice", "password": OLD})

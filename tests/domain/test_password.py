@@ -151,7 +151,7 @@ def test_fifteen_alone_eight_with_a_factor() -> None:
 @pytest.mark.covers("N-P1", "N-P11")
 def test_too_short_says_how_many_there_are() -> None:
     (v,) = check("tin harbour", NIST, OFFICE, COMMON)
-    assert v.text.format(**v.values) == "15 characters or more; this has 11."
+    assert v.text.format(**v.values) == "At least 15 characters; this has 11."
     assert v.suggestion == "One or two more words will do."
 
 

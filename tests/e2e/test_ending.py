@@ -49,7 +49,7 @@ def test_the_mailed_link_asks_twice(site: Site, device: Device) -> None:
     heading(owner, "en", "Cancel this recovery?")
     fits(owner)
     owner.locator("main .button-quiet").click()
-    heading(owner, "en", "Did you ask to get back in?")
+    heading(owner, "en", "Did you ask to recover your account?")
     page.goto(f"/r/{handle}")
     heading(page, "en", "Check your email")
     was_not_me(owner)

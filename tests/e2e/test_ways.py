@@ -120,7 +120,11 @@ def test_a_lost_mailbox_by_phone_waits_a_day_and_the_mailbox_can_stop_it(
     held(page, locale, short=False)
     fits(page)
     expect(page.locator("main")).to_contain_text(
-        gettext(locale, "Changing where your email goes is a big step. Everyone on your record now has time to cancel.")
+        gettext(
+            locale,
+            "Changing where your email goes is a big step, so there’s a wait in which it can be canceled from any of "
+            "your contacts.",
+        )
     )
     stop_by_notice(owner, notice_link(site.mail(who)["text"]))
     look_again(page)

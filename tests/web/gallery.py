@@ -43,9 +43,9 @@ def rules(zh: bool, state: Literal["idle", "met", "unmet"]) -> tuple[PasswordRul
         ("idle", True): "15个字符以上",
         ("met", True): "15个字符以上",
         ("unmet", True): "15个字符以上，现在10个",
-        ("idle", False): "15 characters or more",
-        ("met", False): "15 characters or more",
-        ("unmet", False): "15 characters or more; this has 10",
+        ("idle", False): "At least 15 characters",
+        ("met", False): "At least 15 characters",
+        ("unmet", False): "At least 15 characters; this has 10",
     }[state, zh]
     return (
         PasswordRule("too_short", length, state, "再接一两个词就够了。" if zh else "One or two more words will do."),
@@ -340,7 +340,7 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
         "青屿仪器：482719是你找回账号的验证码，10分钟内有效。不要告诉任何人。\n@id.qingyu.example.com #482719"
         if zh
         else "Qingyu Instruments: 482719 is your code to get back into your account, for 10 minutes. "
-        "Tell it to nobody, not even us.\n@id.qingyu.example.com #482719"
+        "Never share it, not even with us.\n@id.qingyu.example.com #482719"
     )
     text = d.DemoText("1", AT, "+8613800138000", "sms", said, ("482719",))
     chat = d.DemoText("2", AT, "maya.okafor", "im", said.partition("\n")[0], ("482719",))

@@ -217,7 +217,7 @@ def sample_line(found: Sequence[FoundAccount]) -> CheckLine:
     """The line for reading one user, who is described and not named."""
     if len(found) != 1:
         words = "nobody was found by it" if not found else f"it fits {len(found)} accounts"
-        return CheckLine("read", "warn", words, advice="Give the user name or mail address of one user.")
+        return CheckLine("read", "warn", words, advice="Give the username or mail address of one user.")
     a = found[0]
     words = f"one account, {a.state}" + (", privileged: Keyback leaves it alone" if a.privileged else "")
     return CheckLine("read", "ok", words + (f", synced from {a.synced_from}" if a.synced_from else ""))

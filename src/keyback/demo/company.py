@@ -28,7 +28,7 @@ GUIDED_STEPS = {
 
 ONE = "Start here: one login, one email."
 THREE = "Three systems, fixed in one go; one of them leads through its own page."
-TWO_NAMES = "Another user name in the CRM; either one leads here."
+TWO_NAMES = "Another username in the CRM; either one leads here."
 SHARED = "Shares a mailbox with a colleague: each gets their own email."
 NO_MAIL = "No email address on record: nothing arrives, and the page doesn’t reveal that."
 LEFT = "Has left the company: nothing arrives, and the page doesn’t reveal that."
@@ -65,7 +65,7 @@ class Staff:
         systems: names of the systems with an account of theirs.
         phone: gets text messages; `chat` is a user id in the work chat.
         app: has an authenticator app; `passkey`, a passkey. Either comes with recovery codes.
-        friend: user name of the colleague who vouches.
+        friend: username of the colleague who vouches.
         hint: message id of what there is to try, or empty.
     """
 

@@ -242,8 +242,8 @@ class DemoCrm:
         if self.sign_in(username, password) and user:
             return _page(locale, "", gettext(locale, "Signed in as {name}.", name=user.name), 200)
         if user and user.state == "locked":
-            return _page(locale, username, gettext(locale, "This account is locked after too many tries."), 403)
-        return _page(locale, username, gettext(locale, "The user name or password isn’t right."), 403)
+            return _page(locale, username, gettext(locale, "This account is locked after too many attempts."), 403)
+        return _page(locale, username, gettext(locale, "The username or password isn’t right."), 403)
 
     def _named(self, username: str) -> DemoUser | None:
         wanted = username.strip().casefold()
@@ -287,7 +287,7 @@ def _page(locale: str, username: str, message: str, status: int) -> Response:
     def _(text: str) -> str:
         return html.escape(gettext(locale, text))
 
-    title, user, password, button = _("Demo CRM"), _("User name"), _("Password"), _("Sign in")
+    title, user, password, button = _("Demo CRM"), _("Username"), _("Password"), _("Sign in")
     lang = "zh-CN" if locale == "zh_CN" else "en"
     note = f'<p class="note" role="status">{html.escape(message)}</p>' if message else ""
     return HTMLResponse(

@@ -32,13 +32,13 @@ CLAIM_WORDS: Final[Mapping[str, str]] = {
         "two-step verification."
     ),
     "factor_alone": N_("An authenticator app or passkey alone, without a recovery method, opens nothing."),
-    "knowledge": N_("What someone knows about a person never decides."),
+    "knowledge": N_("Knowing things about a person is never enough."),
     "desk_alone": N_("An identity check alone opens nothing; it needs a code sent to a known contact."),
     "sms_for_privileged": N_("Text messages don't count for CRM administrators."),
     "second_operator": N_("A second operator approves for CRM administrators, unless a passkey was used."),
     "lost_second_step": N_("A lost second step is never replaced by email alone."),
     "short_hold": N_("While the owner can still object, no one gets in faster than the preset allows."),
-    "more_is_more": N_("More evidence never counts for less and never waits longer."),
+    "more_is_more": N_("More evidence never counts for less and never makes anyone wait longer."),
     "low_floor": N_(
         "No one is below the tier that the preset asks of everyone, nor below the tier of their own factors."
     ),

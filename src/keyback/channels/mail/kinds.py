@@ -25,7 +25,7 @@ PLACES = {
 }
 SUBJECTS = {
     MessageKind.RECOVERY: "Get back into your {company} account",
-    MessageKind.LOGINS: "Your user names at {company}",
+    MessageKind.LOGINS: "Your usernames at {company}",
     MessageKind.ELSEWHERE: "Where to recover your {company} password",
     MessageKind.CHANGED: "Your {company} account was recovered",
     MessageKind.HOLD: "A recovery of your {company} account is on hold",
@@ -116,10 +116,9 @@ SIGN_INS = {
 }
 TRIES = {
     "tries": "Someone tried several wrong passwords on your account. All of them failed.",
-    "tries_off": "Someone tried so many wrong passwords on your account that browsers it hasn't been "
-    "used from can't sign "
-    "in with a password any more, not even the right one. In a browser you've used before, you can sign in "
-    "as usual; a recovery restores it everywhere.",
+    "tries_off": "Someone tried so many wrong passwords on your account that your password no longer works in "
+    "browsers you haven't used before. In a browser you've used before, you can sign in as usual. To sign in anywhere "
+    "again, recover your account.",
 }
 REMINDERS = {
     "aftercare": "A few steps are left after your recovery. They make the next one easier for you, and "

@@ -27,7 +27,7 @@ Stage = Literal["user", "password", "both", "elsewhere", "factor", "change", "do
 MAX_VISITS = 500
 CODE_MIN = 10
 SECOND = ("totp", "passkey", "authenticator")
-NO_MATCH = N_("Please check your user name and password. If you still can’t sign in, contact your administrator.")
+NO_MATCH = N_("Please check your username and password. If you still can’t sign in, contact your administrator.")
 
 
 @dataclass(frozen=True, slots=True)

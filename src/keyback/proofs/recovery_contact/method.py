@@ -32,9 +32,7 @@ class RecoveryContact:
         note=N_("A colleague talks to you and confirms it’s you"),
         noun=N_("a recovery contact"),
         by=N_("by a recovery contact"),
-        lede=N_(
-            "If what you entered belongs to an account here and it has a recovery contact, they have an email now."
-        ),
+        lede=N_("If what you entered belongs to an account here and it has a recovery contact, we’ve emailed them."),
         form_for_clients=True,
         contact="helper",
     )

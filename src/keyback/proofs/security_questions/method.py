@@ -40,7 +40,7 @@ class SecurityQuestions:
     about = About(
         Path(__file__).parent,
         title=N_("Your security questions"),
-        note=N_("They help, but never decide"),
+        note=N_("They help, but aren’t enough on their own"),
         noun=N_("answers to security questions"),
         by=N_("by security questions"),
     )

@@ -36,7 +36,7 @@ class Start(Given):
     """Who is locked out. The answer is the same whether anybody is meant or not."""
 
     identifier: Annotated[str, StringConstraints(min_length=1, max_length=254)] = Field(
-        description="Registered mail address or user name, as typed.", examples=["maya@example.com"]
+        description="Registered mail address or username, as typed.", examples=["maya@example.com"]
     )
     journey: Literal["password", "locked", "username"] | None = Field(
         None,
@@ -116,7 +116,7 @@ class Rule(BaseModel):
     """One rule for new passwords, in the language of the request."""
 
     code: str = Field(examples=["password_too_short"])
-    text: str = Field(examples=["15 characters or more; words and spaces are welcome"])
+    text: str = Field(examples=["At least 15 characters; words and spaces are fine"])
 
 
 class Result(BaseModel):
@@ -298,7 +298,7 @@ class PasswordViolation(BaseModel):
     """One reason against a password, in the language of the request."""
 
     code: str = Field(examples=["password_too_short"])
-    text: str = Field(examples=["15 characters or more; this has 8."])
+    text: str = Field(examples=["At least 15 characters; this has 8."])
     suggestion: str = Field(examples=["One or two more words will do."])
 
 

@@ -61,7 +61,7 @@ MORE: dict[str, dict[str, Any]] = {
         "violations": [
             {
                 "code": "password_too_short",
-                "text": "15 characters or more; this has 8.",
+                "text": "At least 15 characters; this has 8.",
                 "suggestion": "One or two more words will do.",
             }
         ],

@@ -16,9 +16,9 @@ from keyback.web.ui.page import Page, PasswordForm
 FORGOT = ("password", "locked", "second_factor", "mailbox")
 """Journeys that begin on `/forgot`; `username` begins on `/find`."""
 
-IDENTIFIER_EMPTY = "Enter your email or user name."
-IDENTIFIER_LONG = "That’s too long for an email or user name. Check what you entered."
-IDENTIFIER_MALFORMED = "That doesn’t look like an email or user name. Check it for typos."
+IDENTIFIER_EMPTY = "Enter your email or username."
+IDENTIFIER_LONG = "That’s too long for an email or username. Check what you entered."
+IDENTIFIER_MALFORMED = "That doesn’t look like an email or username. Check it for typos."
 IDENTIFIER_SEVERAL = "There’s more than one address here. Type the one that’s registered."
 IDENTIFIER_SPACES = "There’s something beside the address. Type the address alone."
 MAIL_MALFORMED = "That doesn’t look like an email address. It needs an @ and a domain."

@@ -18,7 +18,7 @@ class Shell:
         sender: address that our mail comes from.
         step: 1 prove, 2 new password, 3 done; None where no recovery is under way.
         demo: whether to show the demo strip.
-        signed_in_as: user name of the session, for the sign-out button.
+        signed_in_as: username of the session, for the sign-out button.
         form_token: what forms of this session carry; empty where there is none.
         of: names the mailed link that the page is about; its forms carry it (`links`).
     """

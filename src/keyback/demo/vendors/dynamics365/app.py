@@ -36,7 +36,7 @@ PAGE_TEXTS = {
     "mix": N_("Use three of these: lowercase letters, uppercase letters, digits, symbols."),
     "": N_("Choose a password of at least 8 characters that is hard to guess."),
 }
-LOCKED = N_("Your account is locked for a short time because of too many tries. Try again later.")
+LOCKED = N_("Your account is locked for a short time because of too many attempts. Try again later.")
 DISABLED = N_("Your account has been disabled. Contact your administrator.")
 NOT_MEMBER = N_("You are not a member of this organization’s CRM. Contact your administrator.")
 BRAND = Brand(

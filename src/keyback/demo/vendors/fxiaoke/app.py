@@ -46,8 +46,8 @@ WORDS = {
     30027: "员工不存在",
 }
 WRONG = N_("The account or the password isn’t right.")
-STOPPED = N_("This employee has been stopped. Contact your administrator.")
-LOCKED = N_("Too many tries. Reset your password, or ask your administrator.")
+STOPPED = N_("This employee account has been deactivated. Contact your administrator.")
+LOCKED = N_("Too many attempts. Reset your password, or ask your administrator.")
 TEXT = N_("Choose a password of 8 to 20 characters with letters and digits.")
 BRAND = Brand(
     "fxiaoke", "远客 Yuanke", "纷享销客", "/login", False, N_("Mobile number or account"),

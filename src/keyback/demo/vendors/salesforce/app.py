@@ -41,13 +41,13 @@ PAGE_TEXTS = {
     "short": N_("Your password must have at least 8 characters."),
     "long": N_("This password is too long."),
     "mix": N_("Use letters and numbers in your password."),
-    "name": N_("Your password can’t contain your user name."),
+    "name": N_("Your password can’t contain your username."),
     "easy": N_("This password is too easy to guess. Choose another one."),
     "repeated": N_("You used this password before. Choose a new one."),
     "young": N_("This password was changed less than a day ago. Try again tomorrow."),
 }
 BRAND = Brand(
-    "salesforce", "Cirrus Sales", "Salesforce", "/login", True, N_("User name"), N_("Every customer, one clear sky.")
+    "salesforce", "Cirrus Sales", "Salesforce", "/login", True, N_("Username"), N_("Every customer, one clear sky.")
 )
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -230,7 +230,7 @@ class Salesforce(Vendor):
         account.locked, account.failures, account.locked_until = False, 0, 0
         self.accounts.save()
         self.tell(
-            account.mail, f"{BRAND.name}: password reset", f"Your user name is {account.username}. Finish the reset."
+            account.mail, f"{BRAND.name}: password reset", f"Your username is {account.username}. Finish the reset."
         )
         return JSONResponse({"NewPassword": password})
 

@@ -43,7 +43,7 @@ TYPES: Mapping[str, Callable[[Account], bool]] = {
 Scheme = Literal["password", "one_time"]
 WRONG = N_("That password isn’t right. Try again, or choose “Forgot your password?”.")
 GONE = N_("This account is inactive. Contact your administrator.")
-LOCKED = N_("Too many tries. Your account is locked for a while; you can set a new password.")
+LOCKED = N_("Too many attempts. Your account is locked for a while, but you can set a new password.")
 TEXT = N_("Choose a password of at least 8 characters with upper and lower case letters, digits and symbols.")
 BRAND = Brand(
     "zoho",
