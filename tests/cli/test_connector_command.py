@@ -8,9 +8,11 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from keyback.application.ports.connectors import Capabilities
+from keyback.cli import connectors
 from keyback.registry import CONNECTORS, OWN
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.serving import served
@@ -72,3 +74,22 @@ def test_what_does_not_work_is_not_written_unasked(keyback: Keyback, config: Pat
     tried = keyback("connector", "test", "crm", "--json", code=1)
     assert [line["status"] for line in json.loads(tried.stdout)] == ["bad"]
     keyback("connector", "test", "nowhere", code=2)
+
+
+@pytest.mark.parametrize(
+    "kind, names",
+    [
+        ("fxiaoke", {"sign_in_url", "app_id", "permanent_code_file", "user_id"}),
+        ("zoho", {"sign_in_url", "client_id", "refresh_token_file"}),
+    ],
+)
+def test_a_second_secret_is_asked_for_by_its_file(monkeypatch: pytest.MonkeyPatch, kind: str, names: set[str]) -> None:
+    asked: list[str] = []
+
+    def prompt(name: str, **_: object) -> str:
+        asked.append(name)
+        return "x"
+
+    monkeypatch.setattr(click, "prompt", prompt)
+    section = connectors._asked(connectors.class_of(kind).options_model)
+    assert names == set(asked) == set(section)

@@ -122,6 +122,8 @@ class ZohoConnector(ConnectorBase):
         deep_link=Means.NATIVE,
     )
 
+    options_model = ZohoOptions
+
     def __init__(
         self,
         name: str,
