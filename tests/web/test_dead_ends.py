@@ -57,4 +57,4 @@ def test_questions_are_spoken_of_where_they_are_asked(sqlite_url: str, tmp_path:
     with live(sqlite_url, tmp_path, policy=policy) as at, at.client(**{"accept-language": "en"}) as browser:
         html = browser.get("/help").text
         assert said not in html
-        assert "don’t decide anything" in html
+        assert "they’re never enough on their own" in html
