@@ -264,6 +264,7 @@ async def test_smart_lockout_is_seen_in_the_sign_ins_and_not_without_a_license(
     assert await connector.diagnose("maya", account.id) == ()
 
 
+@pytest.mark.covers("N7")
 @pytest.mark.parametrize(
     "identifier",
     ["x' or domainname ne '", "''", "%", "_", "maya@example.com' and '", "\\", "'", "名字'", "a\u202eb", "maya\n"],

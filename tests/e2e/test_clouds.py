@@ -18,6 +18,7 @@ STRONG = "Supper ladder teapot-7"  # as strict as any of them asks
 # System to path of its sign-in page and, by language, who has an account there and is recovered with one email.
 CLOUDS = {
     "salesforce": ("/demo/salesforce/login", {"en": "priya.raman", "zh_CN": "mahui"}),
+    "dynamics365": ("/demo/dynamics365/sign-in", {"en": "wambui.njoroge", "zh_CN": "chenyu"}),
     "zoho": ("/demo/zoho/signin", {"en": "leila.farouk", "zh_CN": "ayguli"}),
 }
 
@@ -75,3 +76,20 @@ def test_the_new_password_signs_in_at_the_system_itself(site: Demo, device: Devi
     expect(another.locator("h1")).to_contain_text(str(site.people[who.key]["name"]))
     page.goto(path)
     expect(page.locator("#username")).to_be_visible()  # the session from before has ended
+
+
+@pytest.mark.covers("N7")
+def test_what_has_no_call_for_passwords_leads_through_its_own_page(site: Demo, device: Device) -> None:
+    who = site.who("huangjie")
+    page = patient(device("zh-CN", 360))
+    ask(page, who.key)
+    mail_code(page, site, who)
+    if not page.locator("#new_password").count():
+        site.later(MINUTES)
+        page.reload()
+        page.locator("#new_password").wait_for()
+    choose(page, STRONG)
+    row = page.locator(".system", has_text="远客")
+    expect(row.locator("ol li").first).to_be_visible()
+    expect(row.locator("a[href*='/demo/fxiaoke/']").first).to_be_visible()
+    seen(page, "fxiaoke-results")

@@ -14,7 +14,7 @@ from pathlib import Path
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from keyback.application.ports.storage import ImportedAccount
-from keyback.demo.company import DOMAIN
+from keyback.demo.company import DOMAIN, PROVIDER
 from keyback.demo.vendors import Dynamics365, Fxiaoke, Mounted, Salesforce, Zoho, serve
 from keyback.demo.vendors.dynamics365 import seed as dynamics365
 from keyback.demo.vendors.fxiaoke import seed as fxiaoke
@@ -49,10 +49,26 @@ class Clouds:
     def systems(self, base: str) -> dict[str, System]:
         """Sections of the settings for the clouds that Keyback has a connector for."""
         app = salesforce.register(self.salesforce)
-        mail = zoho.register(self.zoho)
-        at = self.addresses["zoho"]
+        mail, entra = zoho.register(self.zoho), dynamics365.register(self.dynamics365)
+        person, at = fxiaoke.register(self.fxiaoke), self.addresses["zoho"]
         keys: dict[str, dict[str, object]] = {
             "salesforce": {"client_id": app.key, "secret": app.secret},
+            "dynamics365": {
+                "tenant": entra.tenant,
+                "client_id": entra.client_id,
+                "secret": entra.secret,
+                "principal_id": entra.principal,
+                "login_url": self.addresses["dynamics365"],
+                "graph_url": self.addresses["dynamics365"],
+                "federated_with": PROVIDER,
+            },
+            "fxiaoke": {
+                "app_id": person.app_id,
+                "secret": person.app_secret,
+                "permanent_code": person.permanent_code,
+                "user_id": person.user_id,
+                "privileged_accounts": [self.fxiaoke.admin],
+            },
             "zoho": {
                 "client_id": mail.client_id,
                 "secret": mail.client_secret,
@@ -73,11 +89,15 @@ class Clouds:
 
     def accounts(self, username: str, systems: Collection[str]) -> list[ImportedAccount]:
         """What a person of the company has in these clouds, as an import of people would bring it."""
-        found = [(k, v.accounts.named(f"{username}@{DOMAIN}")) for k, v in self.by_kind().items() if k in systems]
+        clouds = {kind: cloud for kind, cloud in self.by_kind().items() if kind in systems}
+        found = [
+            (kind, cloud.accounts.first(lambda a: a.username.partition("@")[0] == username))
+            for kind, cloud in clouds.items()
+        ]
         return [
             ImportedAccount(
                 kind,
-                a.id,
+                a.id.removeprefix("FSUID_"),  # 纷享销客 has one id for lists and one for objects
                 a.username,
                 "disabled" if not a.active else "locked" if a.locked else "active",
                 privileged=a.privileged,
