@@ -207,6 +207,40 @@ async def test_all_pages_are_listed(company: Company) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_list_that_is_cut_short_says_so(company: Company, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(230):
+        company.add(f"p{n}", f"p{n}@example.com", mobile="")
+    monkeypatch.setattr("keyback.connectors.fxiaoke.connector.LAST_OFFSET", 100)
+    connector = company.connector()
+    pages = connector.list_accounts()
+    assert [len(await anext(pages)) for _ in range(2)] == [100, 100]
+    with pytest.raises(Unavailable, match="more than 200 employees"):
+        await anext(pages)
+    await connector.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    "kind, way", [("html", "mail"), ("huge", "mail"), ("cut", "mail"), ("huge", "account"), ("html", "account")]
+)
+async def test_without_the_address_book_people_are_found_by_their_address(
+    company: Company, kind: Any, way: str
+) -> None:
+    company.add("maya", "maya@example.com")
+    connector = company.connector()
+    company.fake.faults.add(kind, "/user/list", times=9)
+    if way == "mail":
+        (found,) = await connector.find("maya@example.com")
+        assert found.username == "maya@example.com"
+    else:
+        with pytest.raises(Unavailable):
+            await connector.find("maya")
+    lines = [line for line in await connector.check() if line.status == "warn"]
+    assert ("lookup",) in {line.costs for line in lines}
+    await connector.close()
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("identifier", ['x" OR 1=1', "%", "*", "_", "x\r\ny", "名字", "0" * 300, "{}", "@", "a@b@c"])
 async def test_nothing_typed_finds_somebody_else(company: Company, identifier: str) -> None:
     connector = company.connector()
