@@ -1,7 +1,6 @@
-"""Accept first, look up later: writing a request down, and resolving batches of them (ADR 1).
+"""Accept first, look up later: resolving batches of the requests that `start` wrote down (ADR 1).
 
-Nothing in `write_down` depends on who is meant. `resolve` runs in the worker; what it finds is told by mail to stored
-addresses only, never by the page that asked.
+It runs in the worker; what it finds is told by mail to stored addresses only, never by the page that asked.
 """
 
 from __future__ import annotations
