@@ -185,6 +185,17 @@ async def test_somebody_without_mail_is_called_by_the_account_or_number(company:
 
 
 @pytest.mark.anyio
+async def test_an_address_that_is_stored_in_capitals_is_found(company: Company) -> None:
+    maya = company.add("maya", "Maya.Okafor@Example.com")
+    with_names, without = company.connector(), company.connector(read_accounts=False)
+    for typed in ("maya.okafor@example.com", "MAYA.OKAFOR@EXAMPLE.COM", "Maya.Okafor@Example.com"):
+        assert [a.external_id for a in await with_names.find(typed)] == [key_of(maya)]
+    assert list(await without.find("maya.okafor@example.com")) == []
+    for connector in (with_names, without):
+        await connector.close()
+
+
+@pytest.mark.anyio
 async def test_accounts_that_share_mail_and_number_are_not_mixed_up(company: Company) -> None:
     for name in ("desk-a", "desk-b"):
         company.add(name, "desk@example.com", mobile="")

@@ -103,7 +103,11 @@ class FxiaokeConnector(ConnectorBase):
             return ()
         o, key = self._options, _key(typed)
         if "@" in typed:
-            return await self._found(o.mail_field, {typed, typed.lower()}, lambda r: _key(r["mail"]) == key)
+            values = {typed, typed.lower()}
+            found = await self._found(o.mail_field, values, lambda r: _key(r["mail"]) == key)
+            if found or not (values := await self._spellings(key)):
+                return found
+            return await self._found(o.mail_field, values, lambda r: _key(r["mail"]) == key)
         if phones := _phones(typed):
             found = await self._found(o.phone_field, phones, lambda r: _key(r["phone"]) == key)
             if found:
@@ -221,6 +225,13 @@ class FxiaokeConnector(ConnectorBase):
                 self._listed = {_key(m["account"]): m for m in members if m["account"]}
                 self._listed_until = self._clock() + LISTED_SECONDS
             return self._listed
+
+    async def _spellings(self, key: str) -> set[str]:
+        """How the address book writes a mail address: the query may tell capitals apart."""
+        try:
+            return {m["mail"] for m in (await self._names()).values() if _key(m["mail"]) == key}
+        except (OutboundRefusal, MaybeDone):
+            return set()
 
     def _account(self, row: Row, logins: Mapping[tuple[str, str], str]) -> FoundAccount:
         if not row["id"] or row["status"] is None:
