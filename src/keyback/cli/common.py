@@ -252,13 +252,21 @@ def sure(question: str, yes: bool) -> None:
     Raises:
         click.UsageError: nobody can be asked.
     """
-    if yes:
-        return
-    if not sys.stdin.isatty():
+    can_ask(yes)
+    if not yes:
+        click.confirm(question, abort=True)
+
+
+def can_ask(yes: bool) -> None:
+    """For commands that look something up before they ask.
+
+    Raises:
+        click.UsageError: nobody can be asked.
+    """
+    if not yes and not sys.stdin.isatty():
         raise click.UsageError(
             "Can't ask for confirmation: standard input is not a terminal. Use --yes to skip the prompt."
         )
-    click.confirm(question, abort=True)
 
 
 def echo_json(data: object) -> None:

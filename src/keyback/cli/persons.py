@@ -11,7 +11,7 @@ from rich.cells import cell_len
 
 from keyback.application.ports.storage import Tx
 from keyback.application.signin.sessions import people_named
-from keyback.cli.common import TakesId, echo_json, load, reason_of, run, safe, storage, sure, usable
+from keyback.cli.common import TakesId, can_ask, echo_json, load, reason_of, run, safe, storage, sure, usable
 from keyback.cli.people import people
 from keyback.domain.people.person import Person
 from keyback.storage.maintenance.persons import details, erase, listed
@@ -123,6 +123,7 @@ def remove(name: str, reason: str, yes: bool, as_json: bool) -> None:
     next import adds them again.
     """
     reason = reason_of(reason)
+    can_ask(yes)
     person = with_db(lambda tx: one_person(tx, name))
     sure(f"Everything about {safe(person.name)} ({person.id}) will be permanently erased. Continue?", yes)
 
