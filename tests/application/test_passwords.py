@@ -20,6 +20,7 @@ from keyback.application.passwords.strength import STRENGTH, load_blocklist, str
 from keyback.application.ports.hashing import Busy, Verified
 from keyback.domain.passwords import rules as domain
 from keyback.domain.passwords.rules import PRESETS, USED_BEFORE, Context, Unreadable, check, requirements
+from keyback.domain.passwords.target_rules import TargetRules
 from keyback.domain.secret import Secret
 from keyback.locale import HERE, catalog, gettext
 
@@ -482,6 +483,11 @@ def test_every_text_has_chinese_with_the_same_places() -> None:
     for v in (*check("leaked", nist, office, listed, leaked={"leaked"}), USED_BEFORE):
         texts[v.text] = texts[v.suggestion] = dict(v.values)
     for r in (*requirements(classic), *requirements(nist, against_leaks=True)):
+        texts[r.text] = dict(r.values)
+    strict = TargetRules(8, 10, frozenset(), 4, no_names=True, history=3)
+    for v in (*strict.violations("maya", "maya"), *strict.violations("x" * 11)):
+        texts[v.text] = texts[v.suggestion] = dict(v.values)
+    for r in strict.requirements():
         texts[r.text] = dict(r.values)
     for s in STRENGTH:
         texts[s.text] = texts[s.suggestion] = {}

@@ -425,7 +425,7 @@ def test_a_password_that_a_system_refuses_may_be_chosen_anew(make_kit: Make) -> 
     from keyback.application.ports.connectors import Outcome, Step
 
     class Strict:
-        name, title = "builtin", "Strict"
+        name, title, url = "builtin", "Strict", None
         answers = [Outcome(Step.SET, "refused", "policy_rejected", "too like an old one"), Outcome(Step.SET, "done")]
 
         async def apply(self, plan: Any) -> list[Outcome]:

@@ -14,7 +14,7 @@ from keyback.serving import _metrics, _readiness
 from keyback.storage import health
 from keyback.storage.database import SqlDatabase
 from keyback.web.app import make_app, make_context
-from keyback.web.health import READINESS, _parts
+from keyback.web.health import READINESS, parts_of
 from tests.conftest import Kit
 
 Make = Callable[..., Kit]
@@ -83,7 +83,7 @@ def test_readiness_notices_a_full_disk_and_room_that_comes_back(kit: Kit, kind: 
 
     async def parts() -> dict[str, str]:
         desk.extras[READINESS] = _readiness(kit.services, None)
-        return await _parts(desk)
+        return await parts_of(desk.extras[READINESS])
 
     assert kit.run(parts())["database"] == "ok"
     kit.run(health.probe(db))
@@ -130,7 +130,7 @@ def test_a_database_that_may_only_be_read_is_not_ready(make_kit: Make, sqlite_ur
 
     async def ready() -> int:
         desk.extras[READINESS] = _readiness(kit.services, None)
-        return (await _parts(desk))["database"] == "down"
+        return (await parts_of(desk.extras[READINESS]))["database"] == "down"
 
     assert kit.run(ready())
 

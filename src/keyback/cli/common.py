@@ -55,7 +55,8 @@ REFUSALS = {
 
 def bad_url(e: Exception) -> str:
     """Why no connection to the database can be made at all: its driver is missing, or its address is none."""
-    return NO_DRIVER.format(e) if isinstance(e, ImportError) else BAD_URL.format(type(e).__name__)
+    missing = isinstance(e, ImportError) and (e.name or "").partition(".")[0] in {"psycopg", "psycopg_binary", "libpq"}
+    return NO_DRIVER.format(e) if missing else BAD_URL.format(type(e).__name__)
 
 
 class Keyback(click.Group):
