@@ -32,7 +32,7 @@ from tests.e2e.ways_steps import answer, look_again, pick
 T = TypeVar("T")
 RUN = "from keyback.cli import main; main()"
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
-NEW = "supper ladder teapot 7"
+NEW = "Supper ladder teapot-7"  # as strict as any of the systems asks
 ZONE = ZoneInfo("Asia/Shanghai")
 PATIENCE = 25_000  # ms
 MINUTES, DAY = 16, 24 * 60 + 1

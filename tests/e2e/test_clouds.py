@@ -7,14 +7,13 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.e2e.demo_steps import MINUTES, Demo, patient, running_demo, seen
+from tests.e2e.demo_steps import MINUTES, NEW, Demo, patient, running_demo, seen
 from tests.e2e.steps import ask, choose
 from tests.e2e.ways_steps import mail_code
 
 pytestmark = pytest.mark.slow
 Device = Callable[..., BrowserContext]
 DOMAIN = "qingyu.example.com"
-STRONG = "Supper ladder teapot-7"  # as strict as any of them asks
 # System to path of its sign-in page and, by language, who has an account there and is recovered with one email.
 CLOUDS = {
     "salesforce": ("/demo/salesforce/login", {"en": "priya.raman", "zh_CN": "mahui"}),
@@ -63,7 +62,7 @@ def test_the_new_password_signs_in_at_the_system_itself(site: Demo, device: Devi
         site.later(MINUTES)
         page.reload()
         page.locator("#new_password").wait_for()
-    choose(page, STRONG)
+    choose(page, NEW)
     page.locator(".systems").wait_for()
     site.until(lambda: not page.locator("[data-state=working], [data-state=waiting]").count(), "all settled")
     seen(page, f"{cloud}-results")
@@ -72,7 +71,7 @@ def test_the_new_password_signs_in_at_the_system_itself(site: Demo, device: Devi
     other, another = (patient(device("zh-CN" if locale == "zh_CN" else "en-US", 360)) for _ in range(2))
     at_the_cloud(other, path, who.key, old)
     expect(other.locator("#password")).to_be_visible()
-    at_the_cloud(another, path, who.key, STRONG)
+    at_the_cloud(another, path, who.key, NEW)
     expect(another.locator("h1")).to_contain_text(str(site.people[who.key]["name"]))
     page.goto(path)
     expect(page.locator("#username")).to_be_visible()  # the session from before has ended
@@ -88,7 +87,7 @@ def test_what_has_no_call_for_passwords_leads_through_its_own_page(site: Demo, d
         site.later(MINUTES)
         page.reload()
         page.locator("#new_password").wait_for()
-    choose(page, STRONG)
+    choose(page, NEW)
     row = page.locator(".system", has_text="远客")
     expect(row.locator("ol li").first).to_be_visible()
     expect(row.locator("a[href*='/demo/fxiaoke/']").first).to_be_visible()

@@ -23,7 +23,7 @@ from keyback.testing.kept import Kept
 from tests.web.live import AGENT, live
 
 RUN = "import sys, pathlib; from keyback.demo import run; sys.exit(run(0, pathlib.Path(sys.argv[1]), *sys.argv[2:]))"
-NEW = "supper ladder teapot 7"
+NEW = "Supper ladder teapot-7"  # as strict as any of the systems asks
 PENDING = re.compile(r'data-state="(waiting|working)"')
 
 

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from keyback.application import handles
-from keyback.application.passwords import validation
+from keyback.application.passwords import system_rules, validation
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import cancel, mailed_link, new_password
 from keyback.domain.challenges.challenge import EMAIL_LINK
@@ -28,6 +28,7 @@ from keyback.web.api.openapi import problems
 from keyback.web.api.strict import ApiError, StrictRoute
 from keyback.web.api.views import PREFIX, AnyRecovery, CaseView, describe, look, personal, resend_at
 from keyback.web.ui.context import context_of
+from keyback.web.ui.password_feedback import reasons_of_systems
 
 WAIT_S = 8.0  # how long an answer waits for the systems before it says what is known
 BUILT_IN = tuple(name for name in OWN[PROOFS] if RULED.get(name) != "knowledge")
@@ -262,7 +263,9 @@ async def _choose(held: Held, request: Request, view: CaseView, given: m.NewPass
     # Of this person's accounts only: the history of anybody else's must not be asked.
     ids = [a.id for a in view.choice.accounts if not given.accounts or a.id in given.accounts]
     broken = await validation.judge(s, Secret(typed), context, with_factor, ids)
-    if broken:
+    systems = await system_rules.rules_of_systems(s, [a for a in view.choice.accounts if a.id in ids])
+    theirs = system_rules.broken_by(systems, typed, view.choice.person.name)
+    if broken or theirs:
         found = [
             {
                 "code": PREFIX + v.code,
@@ -270,6 +273,9 @@ async def _choose(held: Held, request: Request, view: CaseView, given: m.NewPass
                 "suggestion": gettext(locale, v.suggestion, **v.values),
             }
             for v in broken
+        ]
+        found += [
+            {"code": PREFIX + e.code, "text": e.text, "suggestion": e.fix} for e in reasons_of_systems(theirs, locale)
         ]
         raise ApiError(422, "password_refused", field="new_password", violations=found)
     here, case_id = desk.here(request), case.id

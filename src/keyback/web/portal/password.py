@@ -11,12 +11,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from keyback.application import handles
-from keyback.application.passwords import validation
+from keyback.application.passwords import system_rules, validation
 from keyback.application.ports.connectors import Connector, Means
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import new_password, replace_factor
 from keyback.domain.errors import Refusal
-from keyback.domain.passwords.rules import Context, state_of
+from keyback.domain.passwords.rules import state_of
 from keyback.domain.people.factor import Factor
 from keyback.domain.people.person import Account
 from keyback.domain.recovery.case import Case, State
@@ -25,7 +25,8 @@ from keyback.web.http.problems import problem
 from keyback.web.portal import pages
 from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
 from keyback.web.ui.forms import BadForm, one_string, parse_json
-from keyback.web.ui.password_feedback import judged, reasons_of, rules_of
+from keyback.web.ui.page import PasswordRule
+from keyback.web.ui.password_feedback import judged, reasons_of, reasons_of_systems, rules_of, rules_of_systems
 
 
 async def password_page(
@@ -51,6 +52,9 @@ async def password_page(
     context = validation.context_of(s, choice.person, choice.accounts, choice.mails)
     with_factor = choice.tier != "standard"
     rules = rules_of(state_of(typed, s.rules, context, s.blocklist, with_factor, s.leaked), locale)
+    theirs = rules_of_systems(
+        await system_rules.rules_of_systems(s, choice.accounts), typed, choice.person.name, locale
+    )
     wanted = set(chosen) if chosen is not None else {
         a.id for a in choice.accounts if intake is None or intake.system in ("", a.system)
     }  # fmt: skip
@@ -60,7 +64,7 @@ async def password_page(
         username=choice.accounts[0].username if choice.accounts else "",
         minutes_left=max(1, choice.seconds_left // 60),
         min_length=s.rules.shortest(with_factor),
-        requirements=rules,
+        requirements=(*rules, *theirs),
         accounts=tuple(
             pages.AccountChoice(
                 a.id, s.titles.get(a.system, a.system), a.username, _hint(s.connectors.get(a.system)), a.id in wanted
@@ -98,9 +102,12 @@ async def take_password(
     # Of this person's accounts only: the history of anybody else's must not be asked.
     ids = [a.id for a in choice.accounts if not chosen or a.id in chosen]
     broken = await validation.judge(s, Secret(typed), context, with_factor, ids)
+    systems = await system_rules.rules_of_systems(s, [a for a in choice.accounts if a.id in ids])
+    theirs = system_rules.broken_by(systems, typed, choice.person.name)
     mismatch = typed != values["new_password_again"]
-    if broken or mismatch or not chosen:
-        over = {"errors": reasons_of(broken, locale), "mismatch": mismatch, "none_chosen": not chosen}
+    if broken or theirs or mismatch or not chosen:
+        errors = (*reasons_of(broken, locale), *reasons_of_systems(theirs, locale))
+        over = {"errors": errors, "mismatch": mismatch, "none_chosen": not chosen}
         return await password_page(desk, request, handle, case, typed=typed, chosen=chosen, status=422, **over)
     here = desk.here(request)
     try:
@@ -197,22 +204,27 @@ async def live_check(request: Request) -> Response:
         handle = one_string(values, "handle", required=False, longest=22)
     except BadForm as e:
         return problem(e.status, e.code, field=e.field)
-    context, with_factor = validation.public_context(desk.services), False
-    if handle and desk.cookies.holds(request, desk.services.seals, handle):
-        found = await desk.services.db.read(lambda tx: _personal(tx, desk, handle))
-        context, with_factor = found or (context, with_factor)
-    return JSONResponse(await judged(desk, desk.locale(request), typed, context, with_factor))
+    s, locale = desk.services, desk.locale(request)
+    context, with_factor = validation.public_context(s), False
+    more: tuple[PasswordRule, ...] = ()
+    if handle and desk.cookies.holds(request, s.seals, handle):
+        choice = await s.db.read(lambda tx: _choice(tx, desk, handle))
+        if choice is not None:
+            context = validation.context_of(s, choice.person, choice.accounts, choice.mails)
+            with_factor = choice.tier != "standard"
+            systems = await system_rules.rules_of_systems(s, choice.accounts)
+            more = reasons_of_systems(system_rules.broken_by(systems, typed, choice.person.name), locale)
+    return JSONResponse(await judged(desk, locale, typed, context, with_factor, more))
 
 
-def _personal(tx: Tx, desk: AppContext, handle: str) -> tuple[Context, bool] | None:
+def _choice(tx: Tx, desk: AppContext, handle: str) -> new_password.Choice | None:
     intake = tx.intakes.get(handle)
     if intake is None or intake.case_id is None:
         return None
     try:
-        choice = new_password.choice(tx, intake.case_id, handle, desk.services.policy)
+        return new_password.choice(tx, intake.case_id, handle, desk.services.policy)
     except Refusal:
         return None
-    return validation.context_of(desk.services, choice.person, choice.accounts, choice.mails), choice.tier != "standard"
 
 
 ROUTES = [Route("/passwords/check", live_check, methods=["POST"])]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from keyback.application.passwords import validation
 from keyback.application.passwords.strength import STRENGTH, strength
+from keyback.application.passwords.system_rules import SystemRules
 from keyback.domain.passwords.rules import Context, RequirementState, Violation
 from keyback.locale import Locale, gettext
 from keyback.web.ui.context import AppContext
@@ -30,8 +31,44 @@ def reasons_of(broken: Sequence[Violation], locale: Locale) -> tuple[PasswordRul
     )
 
 
-async def judged(desk: AppContext, locale: str, typed: str, context: Context, with_factor: bool) -> dict[str, Any]:
-    """Violations in words, and the strength, for a typed password."""
+def rules_of_systems(systems: Sequence[SystemRules], typed: str, name: str, locale: Locale) -> tuple[PasswordRule, ...]:
+    """What the systems ask themselves, each rule under its system's name, with where the last try stands."""
+    out = []
+    for x in systems:
+        broken = {v.code for v in x.violations(typed, name)} if typed else set()
+        for r in x.requirements():
+            state: Literal["met", "unmet", "idle"] = "idle" if not typed else "unmet" if r.code in broken else "met"
+            words = gettext(locale, r.text, **r.values)
+            out.append(PasswordRule(x.code(r.code), _of(x, words, locale), state))
+    return tuple(out)
+
+
+def reasons_of_systems(broken: Sequence[tuple[SystemRules, Violation]], locale: Locale) -> tuple[PasswordRule, ...]:
+    """What systems speak against a password, each under its name."""
+    return tuple(
+        PasswordRule(
+            x.code(v.code),
+            _of(x, gettext(locale, v.text, **v.values), locale),
+            "unmet",
+            gettext(locale, v.suggestion, **v.values),
+        )
+        for x, v in broken
+    )
+
+
+def _of(x: SystemRules, words: str, locale: str) -> str:
+    return f"{x.title}{'：' if locale == 'zh_CN' else ': '}{words}"
+
+
+async def judged(
+    desk: AppContext,
+    locale: Locale,
+    typed: str,
+    context: Context,
+    with_factor: bool,
+    more: Sequence[PasswordRule] = (),
+) -> dict[str, Any]:
+    """Violations in words, and the strength, for a typed password; `more` are reasons of other systems."""
     s = desk.services
     broken = validation.judge_alone(s, typed, context, with_factor)
     score = await asyncio.to_thread(strength, typed, context) if typed else 0
@@ -43,7 +80,8 @@ async def judged(desk: AppContext, locale: str, typed: str, context: Context, wi
                 "fix": gettext(locale, v.suggestion, **v.values),
             }
             for v in broken
-        ],
+        ]
+        + [{"code": e.code, "text": e.text, "fix": e.fix} for e in more],
         "strength": score,
         "strength_text": gettext(locale, STRENGTH[score].text),
     }
