@@ -124,7 +124,7 @@ def test_every_bad_row_is_named_by_its_line_and_the_good_ones_are_taken(kit: Kit
     assert one(kit, "bo").person.name == "Bo Berg"
     words = {b.line: b.words() for b in bad}
     known = "builtin (Keyback), crm (Qingyu CRM), erp (ERP)"
-    assert words[9] == f"system has a value that is not known here; known are {known}"
+    assert words[9] == f"system has an unknown value; known values are {known}"
     assert {"active", "停用"} <= set(words[10].replace(",", "").split())
     for b in bad:
         assert b.words()

@@ -194,12 +194,12 @@ def test_import_reports_bad_rows_and_writes_them_for_a_spreadsheet(place: Path, 
     file = place / "people.csv"
     file.write_bytes("姓名,邮箱,部门\n陈美雅,maya@example.com,=1+1\n=cmd(),nothing,x\n".encode("gb18030"))
     result = keyback("people", "import", "people.csv", "--errors", "bad.csv", code=1)
-    assert "line 3: email is not a mail address" in result.stderr
+    assert "line 3: email is not an email address" in result.stderr
     assert "1 added, 0 changed, 0 unchanged" in result.stdout
     assert "The column 部门 changes nothing" in result.stdout
     assert "2 rows read as GB18030. Line 2 names 陈美雅." in result.stdout
     rows = list(csv.reader((place / "bad.csv").read_text("utf-8-sig").splitlines()))
-    assert rows[1] == ["3", "email is not a mail address", "'=cmd()", "nothing", "x"]
+    assert rows[1] == ["3", "email is not an email address", "'=cmd()", "nothing", "x"]
     again = json.loads(keyback("people", "import", "people.csv", "--json", code=1).stdout)
     assert (again["added"], again["same"], again["bad"]) == (0, 1, 1)
     assert again["bad_rows"][0]["line"] == 3

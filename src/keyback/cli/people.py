@@ -172,7 +172,7 @@ def _show(report: Report, bad: list[BadRow], errors: Path | None) -> None:
         click.echo(f"{report.switched_off} of those left out lost their access, because their row says so.")
     if report.languages:
         words = ", ".join(f"{safe(word)} {n}" for word, n in sorted(report.languages.items(), key=lambda x: -x[1])[:10])
-        click.echo(f"{sum(report.languages.values())} people get the default language instead of theirs: {words}.")
+        click.echo(f"Default language used instead of an unknown one: {words}.")
     _show_addresses(report)
     if report.beyond_ascii:
         n, some = len(report.beyond_ascii), ", ".join(safe(name) for name in report.beyond_ascii[:5])
@@ -181,7 +181,7 @@ def _show(report: Report, bad: list[BadRow], errors: Path | None) -> None:
             "Email reaches it only through a relay that offers SMTPUTF8; keyback check says whether yours does."
         )
     if report.bad:
-        click.echo(f"{report.bad} rows were left out. Correct them and import the file again.")
+        click.echo(f"Rows left out: {report.bad}. Correct them and import the file again.")
 
 
 def _sample(report: Report) -> str:

@@ -49,19 +49,19 @@ class BadRow:
         c = self.column
         return {
             "quotes": "its quotation marks are out of place, or one is never closed",
-            "bytes": f"{c} contains bytes that are no text in this encoding" + self._byte(),
+            "bytes": f"{c} contains bytes that aren't text in this encoding" + self._byte(),
             "conflict": f"two columns for {c} say different things",
             "other_name": f"line {self.other} has another name for the same email; give both people a column key",
             "cells": "it has more cells than the heading",
             "missing": f"{c} is empty",
-            "not_text": f"{c} contains characters that nobody can type",
+            "not_text": f"{c} contains characters that can't be typed",
             "too_long": f"{c} is too long",
-            "bad_mail": f"{c} is not a mail address",
-            "unknown": f"{c} has a value that is not known here; known are {', '.join(self.known)}",
-            "no_system_id": f"{c} is empty; this system needs its own number of the account",
-            "other_mail": f"{c} is another one than in line {self.other}, for the same person",
-            "duplicate": f"{c} stands in line {self.other} already",
-            "taken": "user name or external_id belongs to somebody else in the database",
+            "bad_mail": f"{c} is not an email address",
+            "unknown": f"{c} has an unknown value; known values are {', '.join(self.known)}",
+            "no_system_id": f"{c} is empty; this system needs its own ID of the account",
+            "other_mail": f"{c} differs from line {self.other}, for the same person",
+            "duplicate": f"{c} is already used in line {self.other}",
+            "taken": "the username or external_id already belongs to someone else in the database",
         }[self.reason]
 
     def _byte(self) -> str:
