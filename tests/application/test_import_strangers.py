@@ -11,6 +11,8 @@ import pytest
 
 from keyback.application.audit_log import log_of
 from keyback.application.people.csv_encoding import Unreadable
+from keyback.application.people.csv_headings import is_suspect
+from keyback.application.people.csv_words import provider_of, state_of
 from keyback.application.people.import_csv import BadRow, Report, Systems, import_people
 from keyback.domain.people.person import canonicalize
 from tests.conftest import Kit
@@ -523,3 +525,41 @@ def test_another_system_than_ours_can_be_named(kit: Kit, load: Load) -> None:
     systems = Systems({"crm": "Qingyu CRM"}, default_system="crm")
     assert load(rows(ZH), systems=systems)[0].added == len(ZH)
     assert {a.system for a in one(kit, "p0@example.com").accounts} == {"crm"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "non-current", "Active: No", "Enabled: false", "until 2020-01-01: active", "Ex-Employed", "was: active",
+        "active (revoke pending)", "停薪（在职）", "Active/Terminating", "在职-已办理手续离开",
+    ],
+)  # fmt: skip
+def test_beside_what_is_not_understood_nobody_counts_as_active(text: str) -> None:
+    assert state_of(text) is None
+
+
+def test_no_sign_in_elsewhere_is_no_provider() -> None:
+    assert [provider_of(t) for t in ("Not SSO", "SAML disabled", "未启用", "无")] == [""] * 4
+    assert [provider_of(t) for t in ("Okta", "Nottingham IdP", "notion sso")] == [
+        "Okta",
+        "Nottingham IdP",
+        "notion sso",
+    ]
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "userAccountControl",
+        "Exit Date",
+        "Valid Until",
+        "Last Day",
+        "Offboarded",
+        "Fired",
+        "辞职日期",
+        "能否登录",
+        "登录权限",
+    ],
+)  # fmt: skip
+def test_more_columns_that_may_be_about_access_are_asked_about(heading: str) -> None:
+    assert is_suspect(heading)

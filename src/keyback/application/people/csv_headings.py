@@ -113,7 +113,8 @@ HEADING_WORDS: Final = frozenset(FIELD_OF)
 # Of columns with one of these in their heading somebody should say what they mean …
 SUSPECT: Final = re.compile(
     r"status|active|enabled|disabled|blocked|suspend|locked|terminat|deactiv|archived|left|frozen|revoked|privileged"
-    r"|allowed|access|sso|singlesignon|可用|有效|禁止|允许登录|作废|失效|状态|停用|禁用|离职|在职|冻结|锁定|注销|启用|激活|管理员|单点登录"
+    r"|allowed|access|sso|singlesignon|accountcontrol|exitdate|offboard|fired|resign|dismiss|validuntil|validto|lastday"
+    r"|serviceend|superuser|辞职|解约|登录权限|能否登录|可否登录|可用|有效|禁止|允许登录|作废|失效|状态|停用|禁用|离职|在职|冻结|锁定|注销|启用|激活|管理员|单点登录"
 )
 # … but for these, which speak of something else.
 HARMLESS: Final = re.compile(

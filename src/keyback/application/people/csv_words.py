@@ -84,6 +84,7 @@ _OUTSIDE: Final = re.compile(
     r"sso|saml|oidc|openid|oauth|federat|adfs|azure|entra|okta|google|onelogin|pingid|keycloak|cas\b|kerberos|ldap|wecom"
     r"|dingtalk|feishu|lark|external|单点|统一身份|统一认证|企业微信|钉钉|飞书|扫码|域账号|域登录|第三方"
 )
+_NOT: Final = re.compile(r"^(?:not?|non|without)\b|\b(?:disabled|off)$|^(?:未|无|没有|不)|(?:未启用|已关闭)$")
 _SPLIT: Final = re.compile(r"[-–—/／:：,，;；、·|()（）\[\]【】\n]+")
 
 
@@ -100,14 +101,18 @@ def yes_or_no(text: str) -> bool | None:
 
 
 def state_of(text: str) -> State | None:
-    """A state in words; of several in one cell (`在职（试用）`, `Suspended - by admin`) the strictest."""
+    """A state in words; of several in one cell (`在职（试用）`, `Suspended - by admin`) the strictest.
+
+    Beside a part that is not understood (`Active: No`, `non-current`) nobody counts as active.
+    """
     if (found := STATES.get(plain(text))) is not None:
         return found
     kind = re.fullmatch(r"(.+?)(?:人员|员工|职工|账号|帐号|用户|状态|employees?|users?|accounts?)", plain(text))
     if kind and (found := STATES.get(kind[1])) is not None:
         return found
-    parts = [STATES[p] for x in _SPLIT.split(text) if (p := plain(x)) in STATES]
-    return max(parts, key=SEVERITY.index, default=None)
+    parts = [p for x in _SPLIT.split(text) if (p := plain(x))]
+    strictest = max((STATES[p] for p in parts if p in STATES), key=SEVERITY.index, default=None)
+    return None if strictest in {"active", "pending"} and not all(p in STATES for p in parts) else strictest
 
 
 def access(kind: str, heading: str, text: str, today: datetime.date) -> State | Literal["", "unknown"]:
@@ -161,12 +166,16 @@ def _day(text: str) -> datetime.date | None:
     return None
 
 
+def _says_no(text: str) -> bool:
+    return bool(_NOT.search(unicodedata.normalize("NFKC", text).casefold().strip()))
+
+
 def provider_of(text: str) -> str:
     """Who holds the password, as a column for that says it; empty for nobody else."""
     said = yes_or_no(text)
     if said is not None:
         return "SSO" if said else ""
-    return "" if plain(text) in _PASSWORD or not plain(text).strip("-—") else text
+    return "" if plain(text) in _PASSWORD or not plain(text).strip("-—") or _says_no(text) else text
 
 
 def sso_of(text: str) -> str | None:
@@ -174,7 +183,7 @@ def sso_of(text: str) -> str | None:
     said = yes_or_no(text)
     if said is not None:
         return "SSO" if said else ""
-    if not text or plain(text) in _PASSWORD or not plain(text).strip("-—"):
+    if not text or plain(text) in _PASSWORD or not plain(text).strip("-—") or _says_no(text):
         return ""
     return text if _OUTSIDE.search(unicodedata.normalize("NFKC", text).casefold()) else None
 
