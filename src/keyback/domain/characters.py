@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 Form = Literal["NFC", "NFKC", "NFKD"]
 
-# What Unicode 14 leaves unassigned below U+20000, as gap and length in base 36; a test makes it anew from Python 3.11.
+# What Unicode 14 leaves unassigned below U+20000, as gap and length in base 36; a test makes it again from Python 3.11.
 _GAPS: Final = (
     "oo.1 7.3 8 2 l b2 13.1 1f.1 4 1k.7 s.3 7.a 7j 1p.1 2u.d 1o.1 1e.1 g t.1 2 c.4 w 3.5 6l 9.1 3.1 n 8 2.2 5.1 a.1 "
     "3.1 5.7 2.3 3 6.1 q.1 4 7.3 3.1 n 8 3 3 3.1 2 6.3 3.1 4.2 2.6 5 2.6 i.9 4 a 4 n 8 3 6.1 b 4 4.1 2.e 5.1 d.6 8 4 "

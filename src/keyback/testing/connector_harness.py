@@ -71,7 +71,7 @@ class Harness(Protocol):
         ...
 
     async def fault(self, how: Fault) -> None:
-        """Break the way to the system: `refuse` connections or service, `hang` for ever, `drop_reply` to the set only.
+        """Break the way to the system: `refuse` connections or service, `hang`, `drop_reply` to the set only.
         The empty word mends it."""
         ...
 

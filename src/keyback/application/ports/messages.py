@@ -7,6 +7,7 @@ that are `made` are in no row: links and codes are derived when the message is s
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -118,15 +119,16 @@ class AccountContent(Content):
     username: str
 
 
-class LocatedContent(Content):
+class LocatedContent(Content, ABC):
     """With where it was done from (`Where`)."""
 
     source: str
     device: str
 
     @property
+    @abstractmethod
     def when(self) -> int:
-        raise NotImplementedError
+        """When it was done, in ms."""
 
 
 class RequestedContent(LocatedContent):

@@ -34,7 +34,7 @@ async def apply_one(
     """Runs one leased job to its next rest; the result word, for metrics and logs.
 
     Whatever goes wrong on the way, a job comes to an end with its ten minutes: a case must not hang in applying, where
-    its person could not begin anew. What came of it is written down as soon as the database answers.
+    its person could not start again. What came of it is written down as soon as the database answers.
 
     Args:
         stopping: whether the process ends.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import calendar
 import re
+from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
 
 from keyback.application.ports.connectors import CheckLine, FoundAccount, Outcome, Plan, Step, Unavailable
@@ -26,7 +27,7 @@ def instant(text: str | None) -> int | None:
     return calendar.timegm((*(int(g) for g in match.groups()), 0, 0, 0)) * 1000
 
 
-class DirectoryConnector(ConnectorBase):
+class DirectoryConnector(ConnectorBase, ABC):
     """A connector for one kind of directory; a subclass knows the attributes and how a password is set.
 
     Raises `ValueError` or `OSError` when secret or CA file cannot be used.
@@ -40,37 +41,37 @@ class DirectoryConnector(ConnectorBase):
 
     # ── of a subclass ──
 
+    @abstractmethod
     async def _attributes(self) -> Sequence[str]:
         """Which attributes of people to read."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _people(self) -> str:
         """The filter for all people."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _named(self, value: str) -> str:
         """The filter for people with this user name or mail address; `value` is escaped."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _naming(self) -> Sequence[str]:
         """The attributes that `_named` looks in."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _with_id(self, external_id: str) -> str | None:
         """The filter for an external id; None for what can't be one."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _account(self, entry: Entry) -> FoundAccount:
         """Without its privileges."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _open(self, entry: Entry) -> None:
         """Unlock it."""
-        raise NotImplementedError
 
+    @abstractmethod
     async def _set(self, entry: Entry, plan: Plan, password: Secret) -> Sequence[Outcome]:
         """Set and must_change, as far as they get. Raises what the directory's port raises, for the set alone."""
-        raise NotImplementedError
 
     async def _bind(self, entry: Entry, password: Secret) -> Bound:
         return await self._directory.bind(entry.dn, password)

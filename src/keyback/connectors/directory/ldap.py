@@ -174,7 +174,7 @@ class LdapConnector(DirectoryConnector):
         if ds389 and plan.new_password is not None:
             bound = await self._directory.bind(entry.dn, plan.new_password)
             if bound.why not in {"must_change", "expired"}:
-                with contextlib.suppress(Unavailable):  # else it would look like an expired password for ever
+                with contextlib.suppress(Unavailable):  # else it would look like an expired password from then on
                     await self._directory.modify(entry.dn, {"passwordExpirationTime": ("replace", ())})
                 return [Outcome(Step.MUST_CHANGE, "unsupported", vendor_text=NOT_ASKED)]
         return [Outcome(Step.MUST_CHANGE, "done")]
