@@ -130,7 +130,11 @@ class Site:
         return self.mailbox.wait_for(who.mail, n, 10)[n - 1]
 
     def later(self, *, minutes: float) -> None:
-        """Lets so much time pass. It never goes back, for Keyback would not follow."""
+        """Lets so much time pass. It never goes back, for Keyback would not follow.
+
+        What is being sent is waited for: a leap past its lease would send it once more, as a second message."""
+        sending = "SELECT 1 FROM outbox WHERE kind = 'mail' AND state = 'ready' AND attempts > 0 AND last_code = ''"
+        self.until(lambda: not self.sql(sending), "sent and noted as sent")
         self.clock.ahead += int(minutes * 60_000)
 
     def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
