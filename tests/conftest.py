@@ -24,15 +24,15 @@ from keyback.settings import Settings
 from keyback.storage.database import make_engine
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
-from tests.cheaper import CHEAP, cheap_hashing, compile_once, in_memory
-from tests.embedded_postgres import programs
+from tests.support.cheaper import CHEAP, cheap_hashing, compile_once, in_memory
+from tests.support.embedded_postgres import programs
 
 collect_ignore = ["sample_package"]  # a package of its own; tests/docs/test_recipes.py runs its tests
-pytest_plugins = ["tests.conformance", "tests.noskip"]
+pytest_plugins = ["tests.support.conformance", "tests.support.noskip"]
 T = TypeVar("T")
 BACKENDS = ("sqlite", "postgres")
 LONGEST = frozenset({"test_policy_search", "test_policy_table"})  # one file each, and nothing but arithmetic
-LONG = ("e2e", "web", "attacks", "application", "perf", "contracts")
+LONG = ("e2e", "web", "recovery", "locking", "throttling", "delivery", "perf", "contracts")
 # Where PostgreSQL may differ from SQLite: what storage promises, what commands do with a database, and races. All other
 # tests that ask for a database run on it only with --both, as CI does.
 BOTH = frozenset({"contracts", "cli", "upgrade", "perf"})

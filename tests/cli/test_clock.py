@@ -21,11 +21,11 @@ from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.maintenance import repair, restore
 from keyback.storage.sql.schema import metadata
-from tests.application.test_faults import accept, begin, fit
 from tests.cli.conftest import Keyback
 from tests.cli.test_commands import on_services, sql
 from tests.conftest import Clock, Kit, person
-from tests.web.live import logged
+from tests.delivery.test_faults import accept, begin, fit
+from tests.support.live import logged
 
 HOUR, DAY = 3_600_000, 86_400_000
 T = 1_795_000_000_000

@@ -28,7 +28,7 @@ from keyback.storage.migrate import head
 from keyback.testing.mailbox import Mailbox
 from tests.cli.conftest import Keyback
 from tests.conftest import person
-from tests.docs.house import ROOT
+from tests.support.house import ROOT
 
 
 def on_services(work: Callable[[Any], Any]) -> Any:

@@ -11,7 +11,7 @@ import pytest
 
 from keyback.cli.common import bad_url
 from tests.cli.conftest import Keyback
-from tests.each import each
+from tests.support.each import each
 
 BAD_SENDERS = [
     "nonsense",

@@ -12,10 +12,10 @@ from sqlalchemy import LargeBinary, select
 
 from keyback.domain.secret import Secret
 from keyback.storage.sql import schema as s
-from tests.attacks.enrolled import add_totp, person_id
-from tests.attacks.steps import OLD, ask, drain, fit, set_password, sign_in
 from tests.cli.conftest import Keyback
 from tests.conftest import Kit, person
+from tests.support.enrolled import add_totp, person_id
+from tests.support.steps import OLD, ask, drain, fit, set_password, sign_in
 
 
 @pytest.fixture

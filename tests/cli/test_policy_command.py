@@ -15,7 +15,7 @@ from keyback.domain.policy.search import search
 from keyback.settings import Settings, Unsafe
 from keyback.settings_policy import make_policy
 from tests.cli.conftest import Keyback
-from tests.docs.house import ROOT
+from tests.support.house import ROOT
 
 WEAK = "[policy]\ntwo_issued_codes = true\n"
 REASON = "The field team has no app before June; the board agreed."
@@ -23,7 +23,7 @@ REASON = "The field team has no app before June; the board agreed."
 
 @pytest.fixture(autouse=True)
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Small sets of evidence only: tests/domain/test_policy_search.py tries all of them."""
+    """Small sets of evidence only: tests/policy/test_policy_search.py tries all of them."""
     monkeypatch.setattr(sys.modules["keyback.cli.policy"], "search", partial(search, most=2))
 
 

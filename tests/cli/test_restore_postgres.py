@@ -17,7 +17,7 @@ from keyback.settings import Settings
 from keyback.storage.database import make_engine
 from tests.cli.conftest import Keyback
 from tests.cli.test_commands import case_id
-from tests.docs.house import ROOT
+from tests.support.house import ROOT
 
 __all__ = ["case_id"]
 PAGE = ROOT / "docs" / "en" / "operations.md"

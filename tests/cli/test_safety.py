@@ -18,7 +18,7 @@ from keyback.settings_safety import open_to_others, wide_known, wide_proxies
 from keyback.settings_sections import System
 from keyback.storage.keys.keyring import Keyring
 from tests.cli.conftest import Keyback
-from tests.docs.house import ROOT
+from tests.support.house import ROOT
 
 
 @pytest.fixture

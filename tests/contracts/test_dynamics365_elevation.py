@@ -14,7 +14,7 @@ from keyback.application.ports.connectors import Step
 from keyback.connectors.dynamics365 import Dynamics365Connector
 from keyback.demo.vendors.dynamics365.entra import GLOBAL_ADMIN, USER_ADMIN
 from keyback.testing.connectors import NEW, by_step, plan
-from tests.contracts.dynamics365_tenant import Tenant, tenant
+from tests.support.dynamics365_tenant import Tenant, tenant
 
 ASSIGNMENTS = "/roleAssignments"
 

@@ -15,9 +15,9 @@ from keyback.demo.vendors import Dynamics365
 from keyback.demo.vendors.dynamics365 import shapes
 from keyback.demo.vendors.dynamics365.entra import ASSERTION, AUTH_ADMIN, PRIVILEGED_AUTH_ADMIN, USER_ADMIN
 from keyback.demo.vendors.dynamics365.seed import ELEVATOR, FEDERATED, Credentials, register, seed
-from tests.contracts.held import Held
-from tests.contracts.vendor_support import Clock, answered, document, named
-from tests.each import each
+from tests.support.each import each
+from tests.support.held import Held
+from tests.support.vendor_support import Clock, answered, document, named
 
 KEY, OTHER_KEY = RSAKey.generate_key(2048), RSAKey.generate_key(2048)
 PASSWORDS = {s.username: s.password for s in STAFF}

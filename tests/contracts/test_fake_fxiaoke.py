@@ -13,8 +13,8 @@ from keyback.demo.company import STAFF
 from keyback.demo.vendors import Fxiaoke
 from keyback.demo.vendors.fxiaoke import app as fxiaoke_app
 from keyback.demo.vendors.fxiaoke.seed import Credentials, register, seed
-from tests.contracts.held import Held
-from tests.contracts.vendor_support import Clock, answered, document, named
+from tests.support.held import Held
+from tests.support.vendor_support import Clock, answered, document, named
 
 PASSWORDS = {s.username: s.password for s in STAFF}
 

@@ -18,8 +18,8 @@ from keyback.demo.vendors.fxiaoke import seed as fxiaoke
 from keyback.demo.vendors.salesforce import seed as salesforce
 from keyback.demo.vendors.vendor import Vendor
 from keyback.demo.vendors.zoho import seed as zoho
-from tests.contracts.vendor_support import Clock
-from tests.each import each
+from tests.support.each import each
+from tests.support.vendor_support import Clock
 
 PASSWORDS = {s.username: s.password for s in STAFF}
 RECOVERY = "https://keyback.example.com/forgot"

@@ -20,9 +20,9 @@ from keyback.demo.vendors import Salesforce, serve
 from keyback.demo.vendors.salesforce import objects
 from keyback.demo.vendors.salesforce.seed import INTEGRATION, Credentials, register, seed
 from keyback.demo.vendors.salesforce.tokens import BEARER
-from tests.contracts.held import Held
-from tests.contracts.vendor_support import Clock, answered, document, named
-from tests.each import each
+from tests.support.each import each
+from tests.support.held import Held
+from tests.support.vendor_support import Clock, answered, document, named
 
 KEY, OTHER_KEY = RSAKey.generate_key(2048), RSAKey.generate_key(2048)
 PASSWORDS = {s.username: s.password for s in STAFF}

@@ -12,8 +12,8 @@ from keyback.demo.company import DOMAIN, STAFF
 from keyback.demo.vendors import Zoho
 from keyback.demo.vendors.zoho import app as zoho_app
 from keyback.demo.vendors.zoho.seed import Credentials, register, seed
-from tests.contracts.held import Held
-from tests.contracts.vendor_support import Clock, answered, document, named
+from tests.support.held import Held
+from tests.support.vendor_support import Clock, answered, document, named
 
 PASSWORDS = {s.username: s.password for s in STAFF}
 NEW = "Harbor lights 2040"

@@ -19,7 +19,7 @@ from keyback.demo.vendors.accounts import Account, hashed
 from keyback.demo.vendors.fxiaoke.app import personnel
 from keyback.demo.vendors.fxiaoke.seed import Credentials, new_id, register
 from keyback.testing.connectors import OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan
-from tests.contracts.held import Held
+from tests.support.held import Held
 
 ADMINISTRATORS = ["boss@example.com", "chief@example.com", "chief2@example.com", "owner@example.com"]
 SIGN_IN = "https://crm.example.com/login"

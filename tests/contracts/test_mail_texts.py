@@ -22,7 +22,7 @@ from keyback.channels.mail import mime
 from keyback.channels.mail.composer import MailComposer
 from keyback.channels.sanitize import isolate, safe_login, safe_name, safe_source
 from keyback.domain.secret import Secret
-from tests.each import each
+from tests.support.each import each
 
 BASE = "https://id.qingyu.example.com"
 LINK, STOP = f"{BASE}/l/5pQxw2tEJm9RkA0cVb7dNs", f"{BASE}/l/9cTz7uWbKe4HqY1nXfs8Ld"

@@ -16,10 +16,10 @@ from keyback.channels.mail.composer import MailComposer
 from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.secret import Secret
 from keyback.testing.channels import BASE, COMPANY
-from tests.attacks.enrolled import SMS, add_contact, person_id
-from tests.attacks.steps import Tray, ask, drain, fit
 from tests.conftest import Kit, person
-from tests.each import each
+from tests.support.each import each
+from tests.support.enrolled import SMS, add_contact, person_id
+from tests.support.steps import Tray, ask, drain, fit
 
 AT = 1_795_500_120_000
 SEEN = {"source": "203.0.113.7", "device": "Windows, Chrome"}

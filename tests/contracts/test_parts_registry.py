@@ -15,8 +15,8 @@ from keyback.settings import Unsafe
 from keyback.testing.channels import short_letter
 from tests.cli.conftest import Keyback, empty_place, keyback, place  # noqa: F401
 from tests.conftest import Kit
-from tests.each import each
-from tests.samples import package
+from tests.support.each import each
+from tests.support.samples import package
 
 CONNECTOR = "[keyback.connectors]\nodd = keyback_odd:make\n"
 GATEWAY = "[keyback.gateways]\nodd = keyback_odd:Odd\n"

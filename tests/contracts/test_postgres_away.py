@@ -18,8 +18,8 @@ from keyback.storage.database import make_engine
 from keyback.storage.migrate import migrate
 from keyback.storage.stores.audit import row_hash
 from keyback.testing.mailbox import Mailbox
-from tests.embedded_postgres import programs
-from tests.web.live import add_person, live
+from tests.support.embedded_postgres import programs
+from tests.support.live import add_person, live
 
 
 def binaries() -> Path | None:

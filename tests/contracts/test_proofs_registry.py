@@ -16,7 +16,7 @@ from keyback.bootstrap import Proofs, make_gate, make_proofs
 from keyback.domain.policy.rules import PROOFS
 from keyback.settings import Settings
 from keyback.settings_policy import make_policy
-from tests.each import each
+from tests.support.each import each
 
 BADGE = """
 from pathlib import Path

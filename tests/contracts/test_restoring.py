@@ -17,7 +17,9 @@ from keyback.application.signin.sessions import SignedIn
 from keyback.domain.errors import Refusal
 from keyback.domain.people.factor import Device, Factor, SavedCode
 from keyback.storage.maintenance import backup, restore
-from tests.attacks.steps import (
+from tests.conftest import Kit, person
+from tests.support.cheaper import cheap_hashing
+from tests.support.steps import (
     NEW,
     OLD,
     Tray,
@@ -33,8 +35,6 @@ from tests.attacks.steps import (
     try_code,
     types,
 )
-from tests.cheaper import cheap_hashing
-from tests.conftest import Kit, person
 
 Make = Callable[..., Kit]
 CODE = "c" * 22

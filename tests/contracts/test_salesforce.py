@@ -18,7 +18,7 @@ from keyback.demo.vendors.salesforce.objects import record_id
 from keyback.demo.vendors.salesforce.seed import INTEGRATION, Credentials, register
 from keyback.domain.secret import Secret
 from keyback.testing.connectors import NEW, OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan
-from tests.contracts.held import Held
+from tests.support.held import Held
 
 
 @pytest.fixture

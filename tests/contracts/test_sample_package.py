@@ -30,11 +30,11 @@ from keyback.testing.proofs import somebody
 from keyback.testing.serving import served
 from keyback.web.account.contacts import offered
 from keyback.web.app import make_context
-from tests.attacks.enrolled import add_contact
 from tests.cli.conftest import Keyback, empty_place, keyback, place  # noqa: F401
 from tests.conftest import Clock, Kit, person
-from tests.samples import FOB, SECRET, Pagers, installed
-from tests.web.api_client import Client, Recovery
+from tests.support.api_client import Client, Recovery
+from tests.support.enrolled import add_contact
+from tests.support.samples import FOB, SECRET, Pagers, installed
 
 
 @pytest.fixture(scope="module")

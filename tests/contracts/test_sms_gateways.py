@@ -23,8 +23,8 @@ from keyback.registry import GATEWAYS, OWN, load_gateway
 from keyback.testing.channels import BASE, CODE, COMPANY, ChannelContract, codes, short_letter
 from keyback.testing.gateways import AliyunFake, DingTalkFake, FeishuFake, TencentFake, TwilioFake, WeComFake
 from keyback.testing.serving import Service, Trouble, served
-from tests.contracts.held import Held
 from tests.contracts.test_sms_webhook import now
+from tests.support.held import Held
 
 TEXTS = PhoneTexts(COMPANY, "Asia/Shanghai", BASE)
 COMMON: frozenset[Trouble] = frozenset({"busy", "broken", "hang", "cut", "stranger", "recipient"})

@@ -13,7 +13,7 @@ from keyback.application.ports.messages import CONTENTS, BadMessage, MessageKind
 from keyback.channels.gateways.texts import PhoneTexts
 from keyback.domain.secret import Secret
 from keyback.testing.channels import BASE, CODE, COMPANY, NOW, short_letter
-from tests.each import each
+from tests.support.each import each
 
 TEXTS = PhoneTexts(COMPANY, "Asia/Shanghai", BASE)
 GSM = set("@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ÄÖÑÜ§¿äöñüà")

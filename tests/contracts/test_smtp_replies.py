@@ -19,7 +19,7 @@ from keyback.domain.secret import Secret
 from keyback.settings import read_secret
 from keyback.testing.mailbox import Mailbox
 from tests.contracts.test_smtp import HELLO, checked, codes, letter, script, sent, to
-from tests.each import each
+from tests.support.each import each
 
 OURS = """\
 553 5.7.1 Sender address rejected: not owned by user keyback

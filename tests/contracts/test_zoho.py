@@ -14,7 +14,7 @@ from keyback.demo.vendors import Zoho, serve
 from keyback.demo.vendors.accounts import Account, hashed
 from keyback.demo.vendors.zoho.seed import Credentials, new_id, register
 from keyback.testing.connectors import OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan
-from tests.contracts.held import Held
+from tests.support.held import Held
 
 
 @pytest.fixture

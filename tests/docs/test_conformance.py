@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import conformance
+from tests.support import conformance
 
 # What the first release promises to show.
 PROMISED = {

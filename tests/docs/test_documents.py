@@ -8,9 +8,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from tests.docs import house
-from tests.docs.house import ROOT
-from tests.each import each
+from tests.support import house
+from tests.support.each import each
+from tests.support.house import ROOT
 
 ADRS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
 ADR_PARTS = ["Context", "Decision", "Consequences", "What would change it", "How to check"]

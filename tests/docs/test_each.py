@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.each import each
+from tests.support.each import each
 
 
 def test_every_case_is_tried_and_those_that_fail_are_named() -> None:

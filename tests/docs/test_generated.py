@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from keyback.cli.docs import pages
 from keyback.settings import Settings
-from tests.docs.house import ROOT
+from tests.support.house import ROOT
 
 PAGES = pages()
 

@@ -14,8 +14,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.docs import house
-from tests.docs.house import ROOT
+from tests.support import house
+from tests.support.house import ROOT
 
 LOCKS = [ROOT / "requirements" / name for name in ("run.txt", "dev.txt")]
 SCRIPTS = ["demo", "test", "check", "bench"]

@@ -11,8 +11,8 @@ from babel.messages.extract import extract
 from babel.messages.pofile import read_po
 
 from keyback.locale import catalog, catalog_of
-from tests.docs.house import ROOT
-from tests.each import each
+from tests.support.each import each
+from tests.support.house import ROOT
 
 SRC = ROOT / "src" / "keyback"
 CATALOGS = sorted([*(SRC / "locale" / "zh_CN").glob("*.po"), *SRC.glob("*/*/zh_CN.po")])

@@ -16,7 +16,7 @@ from keyback.channels.gateways.texts import PhoneTexts
 from keyback.registry import GATEWAYS, OWN
 from keyback.settings import Settings, refuse_unsafe
 from keyback.testing.channels import BASE
-from tests.docs.house import ROOT
+from tests.support.house import ROOT
 
 PAGES = {name: (ROOT / "docs" / name / "messages.md").read_text("utf-8") for name in ("en", "zh")}
 WEBHOOK = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from keyback.cli import main
-from tests.docs.house import ROOT
+from tests.support.house import ROOT
 
 ALERTS = ROOT / "docs" / "examples" / "alerts.yml"
 UNIT = ROOT / "docs" / "examples" / "keyback.service"

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.house import ROOT
-from tests.samples import SOURCE, install
+from tests.support.house import ROOT
+from tests.support.samples import SOURCE, install
 
 PAGES = {language: ROOT / "docs" / language / "plug-ins.md" for language in ("en", "zh")}
 FILE = re.compile(r"^`([\w./-]+\.\w+)`\n\n```\w+\n(.*?)^```$", re.M | re.S)

@@ -10,7 +10,7 @@ from graphlib import CycleError, TopologicalSorter
 import pytest
 
 from tests.docs import tree
-from tests.docs.house import ROOT
+from tests.support.house import ROOT
 
 LONGEST_READ = 4_000  # lines; an afternoon
 

@@ -24,8 +24,8 @@ from keyback.settings_sections import System
 from keyback.web.app import make_app, make_context, openapi
 from keyback.web.http.access_log import BY_STATUS
 from tests.conftest import Kit, person
-from tests.docs import reach
-from tests.docs.house import ROOT
+from tests.support import reach
+from tests.support.house import ROOT
 
 Make = Callable[..., Kit]
 LANGUAGES = pytest.mark.parametrize("language", ["en", "zh"])

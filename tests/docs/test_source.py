@@ -11,8 +11,7 @@ from pydantic import SecretStr
 
 from keyback.settings import Settings
 from keyback.settings_sections import Mail, Password
-from tests import conformance
-from tests.docs import reach
+from tests.support import conformance, reach
 
 Node = tuple[str, ast.AST]
 ALIKE = {"jinja2", "mako", "chevron", "django"}

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from babel.messages.pofile import read_po
 
-from tests.docs import house
-from tests.docs.house import ROOT
-from tests.each import each
+from tests.support import house
+from tests.support.each import each
+from tests.support.house import ROOT
 
 GLOSSARY = ROOT / "docs" / "en" / "glossary.md"
 

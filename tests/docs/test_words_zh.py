@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 
-from tests.docs.house import ROOT
-from tests.each import each
+from tests.support.each import each
+from tests.support.house import ROOT
 
 PAGES = [ROOT / "README.zh.md", *sorted((ROOT / "docs" / "zh").rglob("*.md"))]
 GLOSSARY = ROOT / "docs" / "zh" / "glossary.md"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import textwrap
 
-from tests.docs.house import ROOT
+from tests.support.house import ROOT
 
 PAGE = ROOT / "ARCHITECTURE.md"
 SOURCE = ROOT / "src" / "keyback"

@@ -10,7 +10,7 @@ from playwright.sync_api import BrowserContext, Page, Route
 
 from keyback.registry import own_abouts
 from keyback.web.ui.rendering import Renderer
-from tests.web import gallery
+from tests.support import gallery
 
 HOST = "https://samples.example.com"
 RENDERER = Renderer(time_zone="Asia/Shanghai", abouts=own_abouts())

@@ -33,7 +33,7 @@ from keyback.web.app import make_app, make_context
 from keyback.web.http.server import bind, make_server
 from keyback.web.ui.context import AppContext
 from keyback.worker import Worker
-from tests.cheaper import CHEAP, cheap_hashing
+from tests.support.cheaper import CHEAP, cheap_hashing
 
 T = TypeVar("T")
 OLD = "autumn kettle window 4"

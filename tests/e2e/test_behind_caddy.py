@@ -16,9 +16,9 @@ from typing import cast
 
 import pytest
 
-from tests.docs.house import ROOT
 from tests.e2e.test_behind_nginx import free_ports
-from tests.web.live import Live, live, read_all, status_of
+from tests.support.house import ROOT
+from tests.support.live import Live, live, read_all, status_of
 
 CADDY = shutil.which("caddy") or ""
 EXAMPLE = ROOT / "docs" / "examples" / "Caddyfile"

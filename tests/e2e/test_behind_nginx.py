@@ -25,9 +25,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from playwright.sync_api import Browser, expect
 
 from keyback.testing.mailbox import Mailbox
-from tests.docs.house import ROOT
 from tests.e2e.steps import ask, choose
-from tests.web.live import Live, add_person, live, read_all, status_of
+from tests.support.house import ROOT
+from tests.support.live import Live, add_person, live, read_all, status_of
 
 NGINX = shutil.which("nginx") or ("/usr/sbin/nginx" if Path("/usr/sbin/nginx").exists() else "")
 EXAMPLE = ROOT / "docs" / "examples" / "nginx.conf"

@@ -21,9 +21,9 @@ import pytest
 
 from keyback.storage.keys.keyring import Keyring
 from keyback.testing.mailbox import Mailbox
-from tests.docs.house import ROOT
 from tests.e2e.test_behind_nginx import NGINX, free_ports, proxied
-from tests.web.live import AGENT
+from tests.support.house import ROOT
+from tests.support.live import AGENT
 
 SCRIPT = ROOT / "docs" / "examples" / "rolling-restart"
 BODY = {"identifier": "nobody@example.com"}

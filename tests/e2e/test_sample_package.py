@@ -17,7 +17,7 @@ from tests.e2e.conftest import SOON
 from tests.e2e.site import NEW, OLD, Site, Someone, running
 from tests.e2e.steps import ask, choose, fits, heading, sign_in
 from tests.e2e.ways_steps import add_contact, add_phone, alert, answer, held, let_go, mail_code, pick
-from tests.samples import SECRET, Pagers, installed
+from tests.support.samples import SECRET, Pagers, installed
 
 WORDS = {
     "en": ("Your key fob", "You type six digits into it, and it shows six others", "by key fob"),

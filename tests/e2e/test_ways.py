@@ -1,7 +1,7 @@
 """Every way back, in a browser: the right person gets through, after the right wait; the wrong one is stopped.
 
 Two journeys are in the default run. What the others decide is shown below the browser too (`test_ways.py`,
-`test_remedies.py` and `test_ways_pages.py` in `tests/attacks`), so they are slow.
+`test_remedies.py` in `tests/recovery`, `test_ways_pages.py` in `tests/web`), so they are slow.
 """
 
 from __future__ import annotations

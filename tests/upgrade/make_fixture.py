@@ -32,7 +32,7 @@ from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
 from keyback.storage.sql.schema import metadata
 from keyback.testing.authenticator import Authenticator
-from tests.embedded_postgres import programs
+from tests.support.embedded_postgres import programs
 from tests.upgrade.place import ELSEWHERE, FIXTURE, OFFICE, Browser, Place, link_in, opened
 
 NOW = 1_795_000_000_000  # 2026-11-18, where the clock of the fixture stands

@@ -25,7 +25,7 @@ from keyback.testing.phone import Phone
 from keyback.web import intake
 from keyback.web.app import make_app, make_context
 from keyback.worker import Worker
-from tests.web.live import drawn_for
+from tests.support.live import drawn_for
 
 T = TypeVar("T")
 HERE = Path(__file__).parent

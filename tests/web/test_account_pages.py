@@ -19,7 +19,7 @@ from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.secret import Secret
 from keyback.testing.mailbox import Mailbox
 from tests.conftest import person
-from tests.web.live import Live, live
+from tests.support.live import Live, live
 
 PASSWORD = "supper ladder teapot 7"
 NEW = "walnut harbour sketch 31"

@@ -13,7 +13,7 @@ from keyback.application.ports.storage import Tx
 from keyback.domain.secret import Secret
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.phone import Phone
-from tests.web.live import add_person, live
+from tests.support.live import add_person, live
 from tests.web.test_account_pages import PASSWORD, Centre
 
 ADD = "/account/contacts/add/sms"

@@ -14,10 +14,10 @@ from keyback.application.enrolment import security_questions
 from keyback.domain.people.factor import COOLING_OFF, Factor
 from keyback.domain.secret import Secret
 from keyback.proofs.security_questions.questions import ASKED, QUESTIONS
-from tests.attacks.enrolled import add_contact, add_totp, ask_way, person_id, totp_now
-from tests.attacks.steps import OLD, Tray, ask, drain, fit, set_password
-from tests.attacks.test_strangers import Browser
 from tests.conftest import Kit, person
+from tests.recovery.test_strangers import Browser
+from tests.support.enrolled import add_contact, add_totp, ask_way, person_id, totp_now
+from tests.support.steps import OLD, Tray, ask, drain, fit, set_password
 
 Make = Callable[..., Kit]
 AT = "/account/questions"

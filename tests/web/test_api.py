@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import api_client
 import pytest
-from api_client import NEW, Client, Recovery
 
 from keyback.application.clock import wall_clock
 from keyback.application.ports.storage import Imported, ImportedAccount
@@ -17,8 +15,10 @@ from keyback.web.api import recoveries
 from keyback.web.api.app import make_api
 from keyback.web.app import make_context
 from keyback.web.http.problems import TITLES
-from tests.attacks.enrolled import add_codes
 from tests.conftest import Clock, Kit, person
+from tests.support import api_client
+from tests.support.api_client import NEW, Client, Recovery
+from tests.support.enrolled import add_codes
 
 OTHER = "window pepper velvet 31"
 

@@ -12,7 +12,6 @@ from urllib.parse import quote
 import httpx2
 import pytest
 import structlog
-from api_client import BASE, MAYA, NEW, Client, Recovery
 
 from keyback.application.clock import wall_clock
 from keyback.application.ports.storage import Imported, ImportedAccount, StorageDown
@@ -21,6 +20,7 @@ from keyback.testing.mailbox import Mailbox
 from keyback.web.api import recoveries
 from keyback.web.http import edge
 from tests.conftest import Clock, Kit, person
+from tests.support.api_client import BASE, MAYA, NEW, Client, Recovery
 
 CANARY = "Kanarienvogel-4711-Zeisig"
 WIDE = {"recoveries": 9999, "proofs": 9999, "sign_ins": 9999, "checks": 9999}

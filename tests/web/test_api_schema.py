@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import requests
 import schemathesis
-from api_client import Client, Recovery
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi import checks
@@ -22,6 +21,7 @@ from keyback.testing.mailbox import Mailbox
 from keyback.web.api import recoveries
 from keyback.web.app import openapi
 from tests.conftest import Clock, Kit
+from tests.support.api_client import Client, Recovery
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 DOC = openapi()

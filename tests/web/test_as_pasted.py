@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from urllib.parse import quote
 
-import gallery
 import httpx2
 import pytest
 from test_pages import Tree, draw
@@ -16,10 +15,11 @@ from keyback.storage.database import make_engine
 from keyback.storage.migrate import migrate
 from keyback.testing.mailbox import Mailbox, Message
 from keyback.web.app import make_app, make_context
-from tests.attacks.steps import OLD, fit, set_password
-from tests.attacks.test_sideways import call
 from tests.conftest import Kit, person
-from tests.web.live import Live, add_person, live
+from tests.recovery.test_sideways import call
+from tests.support import gallery
+from tests.support.live import Live, add_person, live
+from tests.support.steps import OLD, fit, set_password
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from tests.web.live import live
+from tests.support.live import live
 
 STUCK = {
     "mail": "/forgot",

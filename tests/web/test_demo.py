@@ -20,7 +20,7 @@ from keyback.demo.company import COMPANY, DOMAIN, HINTS, STAFF, TITLES
 from keyback.domain.passwords.rules import PRESETS, Context, check
 from keyback.locale import catalog
 from keyback.testing.kept import Kept
-from tests.web.live import AGENT, live
+from tests.support.live import AGENT, live
 
 RUN = "import sys, pathlib; from keyback.demo import run; sys.exit(run(0, pathlib.Path(sys.argv[1]), *sys.argv[2:]))"
 NEW = "Supper ladder teapot-7"  # as strict as any of the systems asks

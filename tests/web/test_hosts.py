@@ -9,8 +9,8 @@ import pytest
 from keyback.settings import plain_origin
 from keyback.web.http.edge import RequestGuard
 from keyback.web.http.hosts import origin_of, place_of
-from tests.each import each
-from tests.web.live import live, request, status_of
+from tests.support.each import each
+from tests.support.live import live, request, status_of
 
 PUBLIC = "https://recover.example.com"
 

@@ -16,7 +16,7 @@ import pytest
 from keyback.settings import Unsafe
 from keyback.settings_sections import Limits
 from keyback.web.http.rate_limits import Limiter
-from tests.web.live import add_person, canary, live, logged
+from tests.support.live import add_person, canary, live, logged
 
 REDIS = shutil.which("valkey-server") or shutil.which("redis-server") or ""
 SIGN_IN = {"identifier": "maya", "password": "not the right one"}

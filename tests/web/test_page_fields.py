@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import gallery
 import pytest
 from test_pages import Tree, draw
 
 import keyback
+from tests.support import gallery
 
 SAMPLES = {name: (page, shell) for name, page, shell in gallery.samples("en")}
 

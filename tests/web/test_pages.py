@@ -10,7 +10,6 @@ from html.parser import HTMLParser
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import gallery
 import pytest
 from babel.messages.pofile import read_po
 from jinja2.ext import babel_extract
@@ -24,7 +23,8 @@ from keyback.web.portal import pages
 from keyback.web.portal.pages_methods import OneMethod
 from keyback.web.ui.page import Page, Shell
 from keyback.web.ui.rendering import HERE, Renderer, safe_url, span, translate
-from tests.each import each
+from tests.support import gallery
+from tests.support.each import each
 
 VOID = {"meta", "link", "input", "br", "hr", "img", "path", "circle"}
 RENDERER = Renderer(time_zone="Asia/Shanghai", abouts=own_abouts())

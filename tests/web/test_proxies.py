@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from keyback.web.http.proxies import Proxies
-from tests.each import each
+from tests.support.each import each
 
 
 def source(header: str, peer: str = "10.0.0.7", *trusted: str) -> str:

@@ -13,10 +13,10 @@ from keyback.domain.challenges.challenge import holder_secret
 from keyback.serving import HOT
 from keyback.web.app import make_app, make_context
 from keyback.web.http.access_log import EVERY_S, AccessLog
-from tests.attacks.enrolled import add_totp
-from tests.attacks.steps import OLD, accept, ask, begin, drain, fit, set_password
-from tests.attacks.test_sideways import call
 from tests.conftest import Kit, person
+from tests.recovery.test_sideways import call
+from tests.support.enrolled import add_totp
+from tests.support.steps import OLD, accept, ask, begin, drain, fit, set_password
 
 Make = Callable[..., Kit]
 OURS = {"sec-fetch-site": "same-origin"}

@@ -19,10 +19,10 @@ from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.sign_in import SecondStep
 from keyback.domain.errors import Refusal
 from keyback.testing.authenticator import Authenticator
-from tests.attacks.enrolled import add_codes, add_totp, answer_way, ask_way, person_id
-from tests.attacks.steps import HERE, OLD, Tray, accept, ask, drain, fit, here, secrets_of, set_password, sign_in
-from tests.attacks.test_strangers import Browser
 from tests.conftest import Kit, person
+from tests.recovery.test_strangers import Browser
+from tests.support.enrolled import add_codes, add_totp, answer_way, ask_way, person_id
+from tests.support.steps import HERE, OLD, Tray, accept, ask, drain, fit, here, secrets_of, set_password, sign_in
 
 Make = Callable[..., Kit]
 URL = "http://localhost:8080"

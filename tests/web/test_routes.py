@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from keyback.web.account import sign_in
 from keyback.web.portal import link, methods, password, recovery, recovery_contact, remedy
-from tests.docs.reach import SOURCE
+from tests.support.reach import SOURCE
 
 ROOMS = (SOURCE / "web" / "portal", SOURCE / "web" / "account")
 # Forms that answer in their own way where there were too many, or read something else than a form.

@@ -21,7 +21,7 @@ from keyback.web.http.metrics import metrics_app
 from keyback.web.http.problems import tell_down
 from keyback.worker import Worker
 from tests.conftest import Kit
-from tests.web.live import logged
+from tests.support.live import logged
 
 FORM = {"sec-fetch-site": "same-origin"}
 HOT = ("/api/v1/recoveries", "/forgot", "/find")

@@ -1,7 +1,7 @@
 """Writing messages down, and telling people what happens to their accounts: every contact, old ones included (N-R12).
 
 Nothing else makes a row of the outbox that is a message. Whoever calls `notify` or `as_job` says in
-`tests/attacks/test_message_quotas` what bounds it.
+`tests/throttling/test_message_quotas` what bounds it.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ connectors, and import nothing of those. How a connector's author uses one::
         fake.accounts.named("chenyu@qingyu.example.com").changes # how often the password was set
         fake.calls[-1]                                           # method, path, status; never what was in it
 
-To hold both sides of every call to the contract, serve `tests.contracts.held.Held(fake, "salesforce.yaml")` and look at
+To hold both sides of every call to the contract, serve `tests.support.held.Held(fake, "salesforce.yaml")` and look at
 its `faults` at the end. Time is `clock` (ms), handed in; what people see is at `fake.brand.path`.
 """
 

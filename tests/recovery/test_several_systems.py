@@ -1,0 +1,145 @@
+"""One person, several systems: prove once, each system with its own password and its own result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx2
+import pytest
+
+from keyback.application.ports.storage import ImportedAccount
+from keyback.application.recovery import new_password
+from keyback.connectors.demo import DemoConnector
+from keyback.domain.recovery.case import State
+from keyback.domain.secret import Secret
+from keyback.testing.demo_crm import DemoCrm
+from tests.conftest import Kit, person
+from tests.support.steps import NEW, OLD, Tray, choose, drain, fit, page_of, proven, set_password, sign_in, types
+
+Make = Callable[..., Kit]
+TOKEN = "a token of the demo, known to two"
+
+
+def two_systems(kit: Kit, *, privileged: bool = False) -> tuple[Tray, DemoCrm, str]:
+    """maya with a built-in account and one in a demo CRM; the CRM and her id there."""
+    crm = DemoCrm(None, TOKEN)
+    crm.add_user("boss", "boss@example.com", "Boss", "a password of the boss", privileged=True)
+    theirs = crm.add_user("maya.crm", "maya@example.com", "Maya", "an older one", privileged=privileged)
+    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=crm))
+    connector = DemoConnector("crm", "Demo CRM", "http://127.0.0.1:9", Secret(TOKEN), client, timeout=2)
+    accounts = (ImportedAccount("builtin", "maya", "maya"), ImportedAccount("crm", theirs, "maya.crm"))
+    tray = fit(kit, replace(person("maya"), accounts=accounts))
+    set_password(kit, "maya")
+    kit.services = replace(kit.services, connectors={**kit.services.connectors, "crm": connector})
+    return tray, crm, theirs
+
+
+def results(kit: Kit, case_id: str) -> dict[str, tuple[str, str]]:
+    case = kit.read(lambda tx: tx.cases.get(case_id))
+    systems = {a.id: a.system for a in kit.read(lambda tx: tx.people.accounts([case.person_id]))[case.person_id]}
+    return {systems[r.account_id]: (r.result, r.code) for r in case.results}
+
+
+def checks(kit: Kit, crm: DemoCrm, password: Secret) -> bool | None:
+    connector: Any = kit.services.connectors["crm"]
+    return kit.run(connector.verify("maya.crm", password))  # type: ignore[no-any-return]
+
+
+@pytest.mark.covers("INV-I12", "C20")
+def test_proved_once_every_system_gets_the_password(make_kit: Make) -> None:
+    kit = make_kit()
+    tray, crm, theirs = two_systems(kit)
+    case_id = proven(kit, tray)
+    choose(kit, case_id)
+    drain(kit)
+    assert results(kit, case_id) == {"builtin": ("done", ""), "crm": ("done", "")}
+    assert (checks(kit, crm, NEW), crm.user(theirs).changes, crm.user("1").changes) == (True, 1, 0)
+    assert type(sign_in(kit, "maya", NEW)).__name__ == "SignedIn"
+    (told,) = [x for x in tray.letters if x.kind == "changed"]
+    assert sorted(told.content.systems) == [("Keyback", "done"), ("crm", "done")]  # type: ignore[call-overload]
+
+
+@pytest.mark.covers("INV-I12")
+def test_only_what_was_picked_is_changed(make_kit: Make) -> None:
+    kit = make_kit()
+    tray, crm, theirs = two_systems(kit)
+    case_id = proven(kit, tray)
+    options = kit.read(lambda tx: new_password.choice(tx, case_id, page_of(tx, case_id), kit.services.policy)).accounts
+    choose(kit, case_id, accounts=[a.id for a in options if a.system == "builtin"])
+    drain(kit)
+    assert (results(kit, case_id), crm.user(theirs).changes) == ({"builtin": ("done", "")}, 0)
+    assert type(sign_in(kit, "maya", NEW)).__name__ == "SignedIn"
+
+
+@pytest.mark.covers("N11", "N18", "INV-I12")
+def test_one_system_refuses_and_gets_another_chance_the_other_keeps_what_it_has(make_kit: Make) -> None:
+    kit = make_kit()
+    tray, crm, theirs = two_systems(kit)
+    crm.broken = "policy"
+    case_id = proven(kit, tray)
+    choose(kit, case_id, submission="one")
+    drain(kit)
+    assert results(kit, case_id) == {"builtin": ("done", ""), "crm": ("refused", "policy_rejected")}
+    assert [
+        a.system
+        for a in kit.read(
+            lambda tx: new_password.choice(tx, case_id, page_of(tx, case_id), kit.services.policy)
+        ).accounts
+    ] == ["crm"]
+    crm.broken = ""
+    other = Secret("kettle orchard window 9")
+    choose(kit, case_id, other, "two")
+    drain(kit)
+    assert results(kit, case_id) == {"builtin": ("done", ""), "crm": ("done", "")}
+    assert kit.read(lambda tx: tx.cases.get(case_id)).state == State.CLOSED
+    assert checks(kit, crm, other) is True
+    assert type(sign_in(kit, "maya", NEW)).__name__ == "SignedIn"
+    assert crm.user(theirs).changes == 1
+
+
+@pytest.mark.covers("N12", "INV-I12", "INV-I1")
+def test_a_lost_answer_of_a_system_is_looked_into_and_not_told_wrongly(make_kit: Make) -> None:
+    kit = make_kit()
+    tray, crm, theirs = two_systems(kit)
+    crm.broken = "drop_reply_after_apply"
+    case_id = proven(kit, tray)
+    choose(kit, case_id)
+    drain(kit)
+    assert results(kit, case_id)["crm"][0] == "working"
+    crm.broken = ""
+    for _ in range(4):
+        kit.clock.forward(minutes=1)
+        drain(kit)
+    assert results(kit, case_id) == {"builtin": ("done", ""), "crm": ("done", "")}
+    assert (checks(kit, crm, NEW), crm.user(theirs).changes) == (True, 1)
+
+
+@pytest.mark.covers("N11", "INV-I12")
+def test_a_system_that_stays_away_is_told_as_not_changed(make_kit: Make) -> None:
+    kit = make_kit()
+    tray, crm, theirs = two_systems(kit)
+    crm.broken = "refuse"
+    case_id = proven(kit, tray)
+    choose(kit, case_id)
+    for _ in range(12):
+        drain(kit)
+        kit.clock.forward(minutes=1)
+    assert results(kit, case_id)["builtin"] == ("done", "")
+    assert results(kit, case_id)["crm"][0] in ("refused", "unsure")
+    assert (crm.user(theirs).changes, checks(kit, crm, NEW)) == (0, None)
+    assert types(kit).count("recovered") == 1
+    assert kit.read(lambda tx: tx.outbox.depth()) == {}
+
+
+@pytest.mark.covers("N9", "INV-I2")
+def test_a_privileged_target_is_refused_by_the_guard(make_kit: Make) -> None:
+    kit = make_kit()
+    tray, crm, theirs = two_systems(kit, privileged=True)
+    case_id = proven(kit, tray)
+    choose(kit, case_id)
+    drain(kit)
+    assert results(kit, case_id) == {"builtin": ("done", ""), "crm": ("refused", "privileged_target")}
+    assert crm.user(theirs).changes == 0
+    assert sign_in(kit, "maya", OLD) != sign_in(kit, "maya", NEW)
