@@ -15,8 +15,20 @@ from typing import Final
 
 from keyback.application.people import csv_words
 from keyback.application.people.csv_encoding import BAD_BYTE, Unreadable, find_encoding, lines_of
-from keyback.application.people.csv_headings import ACCESS, OWN_NAMES, Field, field_of, is_suspect, plain, rank
+from keyback.application.people.csv_headings import (
+    ACCESS,
+    ADMINS,
+    HARMLESS,
+    JOBS,
+    OWN_NAMES,
+    Field,
+    field_of,
+    is_suspect,
+    plain,
+    rank,
+)
 from keyback.application.people.csv_records import Record, records_of
+from keyback.application.people.csv_roles import role_of
 
 __all__ = ["Column", "Record", "Table", "Unreadable", "digest"]
 
@@ -32,9 +44,8 @@ _MARKED: Final = re.compile(r"'[=+\-@\d]")
 _PLACES: Final = frozenset(("city", "country", "street", "streetaddress", "zip", "zipcode", "postalcode", "postcode",
                             "countryregion", "countryorregion", "address", "usagelocation"))  # fmt: skip
 _EITHER: Final[Mapping[str, Field]] = {"state": "state", "level": "tier", "级别": "tier", "等级": "tier"}
-_ROLES: Final = frozenset(
-    ("role", "roles", "profile", "profilename", "userrole", "usertype", "角色", "权限", "权限组", "用户角色")
-)
+# Of these every column counts: the strictest, or all of them.
+ALL_COUNT: Final[tuple[Field, ...]] = ("backup", "group", "admin", "role", "sso")
 ONE_VALUE: Final[tuple[Field, ...]] = ("key", "name", "email", "username", "system", "external_id")
 
 
@@ -132,7 +143,7 @@ class Table:
         if "email" not in has:
             self.notes.append(f"The column {has['username'][0].heading} is taken for the email address as well.")
         for name, several in has.items():
-            if len(several) > 1 and name not in (*ACCESS, "backup", "group"):
+            if len(several) > 1 and name not in (*ACCESS, *ALL_COUNT):
                 rest = ", ".join(c.heading for c in several[1:])
                 self.notes.append(f"For {name}, {several[0].heading} counts before {rest}.")
 
@@ -140,7 +151,8 @@ class Table:
 
     def survey(self) -> Iterator[Record]:
         """Every record, while the values of doubtful columns are looked at; decides about these at the end."""
-        doubtful = [c for cs in self.columns.values() for c in cs if c.plain in _EITHER] + self.unused
+        doubtful = [c for cs in self.columns.values() for c in cs if c.plain in _EITHER]
+        doubtful += [*self.columns.get("role", ()), *self.unused]
         self._values = {c.place: _Values() for c in doubtful if c.heading}
         watched = list(self._values.items())
         self.records = 0
@@ -158,6 +170,8 @@ class Table:
             for column in list(self.columns.get(name, ())):
                 if column.plain in _EITHER:
                     self._decide(name, column)
+        for column in self.columns.get("role", ()):
+            self._check_roles(column)
         for column in list(self.unused):
             values = self._values.get(column.place)
             if values and values.first:
@@ -189,7 +203,12 @@ class Table:
         states = {v: csv_words.state_of(v) for v in values.first}
         gone = next((v for v, s in states.items() if s in ("disabled", "left", "locked")), None)
         all_known = not values.many and all(states.values())
-        if is_suspect(column.heading):
+        yes_no = not values.many and all(csv_words.yes_or_no(v) is not None for v in values.first)
+        if yes_no and ADMINS.search(column.plain) and not HARMLESS.search(column.plain):
+            self.columns.setdefault("admin", []).append(column)
+            self.unused.remove(column)
+            self.notes.append(f"The column {column.heading} is taken to say who is an administrator.")
+        elif is_suspect(column.heading):
             if all_known and "sso" not in column.plain and "单点" not in column.plain:
                 self.columns.setdefault("state", []).append(column)
                 self.unused.remove(column)
@@ -201,13 +220,38 @@ class Table:
             all_known or csv_words.plain(gone) in ("离职", "已离职", "terminated", "deactivated")
         ):
             self._warn(column, gone, values.first[gone], "speaks of people who left")
-        elif column.plain in _ROLES:
-            admin = next((v for v in values.first if re.search("admin|管理员|超管", v, re.IGNORECASE)), None)
-            if admin is not None:
-                self.notes.append(
-                    f"The column {column.heading} names administrators (“{admin[:40]}”, line {values.first[admin]}), "
-                    "and was not used. Say it in a column tier, or give their group a tier by policy.groups."
-                )
+        else:
+            self._doubt_rights(column, values)
+
+    def _doubt_rights(self, column: Column, values: _Values) -> None:
+        """A column that no list knows, with administrators in it."""
+        admins = [v for v in values.first if role_of(v) == "privileged"]
+        if not admins or (values.many and len(admins) * 2 < len(values.first)):
+            return
+        what = f"The column {column.heading} names administrators (“{admins[0][:40]}”, line {values.first[admins[0]]})"
+        if JOBS.search(column.plain):
+            self.notes.append(f"{what}, and was not used. If they have more rights, say so in a column role or tier.")
+        else:
+            self.warnings.append(f"{what}, and was not used. Call it role if it does, or leave it out with --ignore.")
+
+    def _check_roles(self, column: Column) -> None:
+        """Says aloud which roles were not understood, and by which ones people count as administrators."""
+        values = self._values[column.place]
+        roles = {v: role_of(v) for v in values.first}
+        unknown = [v for v, role in roles.items() if role is None]
+        admin = next((v for v, role in roles.items() if role == "privileged"), None)
+        if admin is not None:
+            self.notes.append(
+                f"By the column {column.heading}, people count as administrators (“{admin[:40]}”, line "
+                f"{values.first[admin]}): their tier is privileged."
+            )
+        if unknown:
+            rest = f" and {len(unknown) - 1}{' or more' if values.many else ''} others" if len(unknown) > 1 else ""
+            self.warnings.append(
+                f"The column {column.heading} has roles that were not understood (“{unknown[0][:40]}”, line "
+                f"{values.first[unknown[0]]}{rest}); new people with them count as standard. If some are "
+                f"administrators, say so in a column tier; else leave it out with --ignore {column.heading}."
+            )
 
     def _warn(self, column: Column, word: str, line: int, why: str) -> None:
         self.warnings.append(
@@ -252,7 +296,7 @@ class Table:
                 continue
             filled = {t: c for c in columns if (t := self._cell(record, c))}
             out[name] = next(iter(filled), "")
-            if name in ("backup", "group"):
+            if name in ALL_COUNT:
                 out[name] = "; ".join(filled)
             elif name in ONE_VALUE and len({c.plain for c in filled.values()}) < len(filled):
                 twice = name

@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 Field = Literal[
     "key", "name", "first", "middle", "last", "email", "backup", "username", "system", "external_id", "locale",
-    "state", "on", "off", "locked", "gone_at", "tier", "admin", "group", "provider", "sso",
+    "state", "on", "off", "locked", "gone_at", "tier", "admin", "role", "group", "provider", "sso",
 ]  # fmt: skip
 # Without spaces, signs and case; what stands earlier is preferred where a file has several. `on`, `off`, `locked`: yes
 # or no says whether somebody may sign in. `gone_at`: an instant from which on they may not. `admin`, `sso`: yes or no.
@@ -87,9 +87,34 @@ HEADINGS: Final[Mapping[Field, tuple[str, ...]]] = {
     ),
     "tier": ("tier", "level", "securitylevel", "级别", "等级", "安全级别", "安全等级"),
     "admin": (
-        "admin", "isadmin", "administrator", "superadmin", "issuperadmin", "superadministrator", "privileged",
-        "isprivileged", "管理员", "是否管理员", "超级管理员", "是否超级管理员", "系统管理员", "是否系统管理员",
-        "特权账号",
+        "admin", "isadmin", "administrator", "isadministrator", "superadmin", "issuperadmin", "superadministrator",
+        "superuser", "issuperuser", "privileged", "isprivileged", "privilegeduser", "privilegedaccount",
+        "isprivilegeduser", "systemadmin", "issystemadmin", "systemadministrator", "issystemadministrator",
+        "sysadmin",
+        "issysadmin", "globaladmin", "isglobaladmin", "orgadmin", "isorgadmin", "organizationadmin", "accountadmin",
+        "isaccountadmin", "tenantadmin", "istenantadmin", "workspaceadmin", "delegatedadmin", "isdelegatedadmin",
+        "adminuser", "isadminuser", "adminrights", "hasadminrights", "adminaccess", "hasadminaccess",
+        "adminprivileges",
+        "isroot", "isowner", "issuperadministrator", "crmadmin", "isstaff", "管理员", "是否管理员", "是管理员",
+        "是否为管理员", "超级管理员", "是否超级管理员", "是否为超级管理员", "超管", "是否超管", "超级用户",
+        "是否超级用户",
+        "系统管理员", "是否系统管理员", "企业管理员", "是否企业管理员", "主管理员", "是否主管理员", "子管理员",
+        "是否子管理员",
+        "管理员权限", "是否有管理员权限", "特权账号", "特权用户", "是否特权账号", "是否特权用户", "特权",
+    ),
+    "role": (
+        "role", "roles", "rolename", "rolenames", "userrole", "userroles", "systemrole", "systemroles",
+        "securityrole",
+        "securityroles", "adminrole", "adminroles", "assignedrole", "assignedroles", "orgrole", "organizationrole",
+        "organisationrole", "workspacerole", "accountrole", "accessrole", "memberrole", "teamrole", "profile",
+        "profilename", "userprofile", "permission", "permissions", "permissionset", "permissionsets",
+        "permissionlevel", "permissiongroup", "accesslevel", "accessrights", "privilege", "privileges", "rights",
+        "userrights", "usertype", "userlevel", "accounttype", "membertype", "角色", "角色名称", "用户角色",
+        "系统角色",
+        "账号角色", "成员角色", "所属角色", "分配角色", "管理角色", "权限", "权限组", "权限角色", "权限级别",
+        "用户权限", "系统权限",
+        "账号权限", "管理权限", "用户类型", "账号类型", "帐号类型", "账户类型", "成员类型", "使用者角色",
+        "使用者类型",
     ),
     "group": ("group", "groups", "team", "department", "组", "群组", "用户组", "部门", "所属部门", "主属部门"),
     "provider": (
@@ -116,6 +141,10 @@ SUSPECT: Final = re.compile(
     r"|allowed|access|sso|singlesignon|accountcontrol|exitdate|offboard|fired|resign|dismiss|validuntil|validto|lastday"
     r"|serviceend|superuser|辞职|解约|登录权限|能否登录|可否登录|可用|有效|禁止|允许登录|作废|失效|状态|停用|禁用|离职|在职|冻结|锁定|注销|启用|激活|管理员|单点登录"
 )
+# Headings in whose column yes and no say whether somebody is an administrator.
+ADMINS: Final = re.compile(r"admin(?!istrativ|istration|unit)|superuser|privileged|管理员|超管|超级用户|特权")
+# Headings of columns about work: an administrator there may be one of an office.
+JOBS: Final = re.compile(r"title|position|job|occupation|职务|职位|岗位|职称|头衔")
 # … but for these, which speak of something else.
 HARMLESS: Final = re.compile(
     r"lastactiv|activity|(?<!de)activation(date|time)|(?<!de)activated(date|at|on)|lastaccess|accesstime|marital|leadstatus|subscription|contactstatus|invit"

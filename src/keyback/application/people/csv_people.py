@@ -74,17 +74,22 @@ class Reader:
         self._given = frozenset({"locale", "tier", "backup", "provider"} & has)
         self._given |= {"state"} if has & set(ACCESS) else set()
         self._given |= {"provider"} if "sso" in has else set()
-        self._by_tier = bool(has & {"tier", "admin"})
+        self._by_tier = bool(has & {"tier", "admin", "role"})
         if self._by_tier:  # of the account, too; a group speaks for its people only
             self._given |= {"tier", "privileged"}
         elif "group" in has and systems.groups:
             self._given |= {"tier"}
+        self.keyed = "key" in has
         self.groups: set[str] = set()
         self.off: list[str] = []
 
     def reject(self, bad: BadRow) -> None:
         self._report.bad += 1
         self._on_bad(bad)
+
+    def names(self, key: str) -> bool:
+        """Whether the file has somebody with this key."""
+        return digest(key) in self._last
 
     def again(self, keys: Collection[str]) -> Iterator[Part]:
         """Once more those people, without a word about bad rows."""

@@ -10,6 +10,7 @@ from typing import Literal, Protocol, cast
 from keyback.application.people import csv_words
 from keyback.application.people.csv_encoding import BAD_BYTE
 from keyback.application.people.csv_file import Record
+from keyback.application.people.csv_roles import role_of
 from keyback.application.ports.storage import ImportedAccount
 from keyback.domain.characters import INVISIBLE, compatible, is_shown, normalized
 from keyback.domain.errors import BadInput
@@ -18,7 +19,7 @@ from keyback.domain.people.person import MAX_IDENTIFIER, AccountState, Tier, can
 
 Reason = Literal[
     "quotes", "cells", "missing", "not_text", "too_long", "bad_mail", "unknown", "no_system_id", "other_mail",
-    "other_name", "duplicate", "taken", "bytes", "conflict",
+    "other_name", "duplicate", "taken", "bytes", "conflict", "other_key", "no_key_yet",
 ]  # fmt: skip
 ORDER: tuple[Tier, ...] = ("standard", "mfa", "privileged")
 LISTED = re.compile("[;；、|]")
@@ -26,6 +27,7 @@ KNOWN_STATES = (
     "active", "enabled", "disabled", "inactive", "suspended", "deactivated", "blocked", "locked", "left", "terminated",
     "在职", "启用", "正常", "试用", "停用", "禁用", "冻结", "锁定", "离职",
 )  # fmt: skip
+KNOWN_ADMINS = ("yes", "no", "true", "false", "admin", "superuser", "user", "是", "否", "管理员", "普通")
 KNOWN_TIERS = ("standard", "mfa", "privileged", "admin", "普通", "双因素", "管理员")
 OFF = ("disabled", "left")
 MAX_NAME = 200
@@ -61,7 +63,12 @@ class BadRow:
             "no_system_id": f"{c} is empty; this system needs its own ID of the account",
             "other_mail": f"{c} differs from line {self.other}, for the same person",
             "duplicate": f"{c} is already used in line {self.other}",
-            "taken": "the username or external_id already belongs to someone else in the database",
+            "taken": "the username or external_id already belongs to someone else in the database; if it is the same "
+            "person, give them the key that they had, else correct it at the source",
+            "other_key": f"{c} is the main address of someone of the same name with the key {', '.join(self.known)}; "
+            "use that key, or remove that person first (keyback people remove)",
+            "no_key_yet": f"{c} is the main address of someone of another name, who was imported without a key; write "
+            "the name as keyback people show has it, or remove that person first (keyback people remove)",
         }[self.reason]
 
     def _byte(self) -> str:
@@ -206,19 +213,19 @@ _ACCOUNT: Mapping[str, AccountState] = {
 def _tier(cells: Mapping[str, str]) -> Tier | None:
     """None where the row does not say it."""
     found: list[Tier] = []
-    for column in ("tier", "admin"):
-        text = cells.get(column, "")
-        if not text:
-            continue
-        yes = csv_words.yes_or_no(text) if column == "admin" else None
-        tier = (
-            {True: "privileged", False: "standard"}[yes]
-            if yes is not None
-            else csv_words.TIERS.get(csv_words.plain(text))
-        )
+    if text := cells.get("tier", ""):
+        tier = csv_words.TIERS.get(csv_words.plain(text))
         if tier is None:
-            raise _Bad("unknown", column, KNOWN_TIERS)
-        found.append(cast(Tier, tier))
+            raise _Bad("unknown", "tier", KNOWN_TIERS)
+        found.append(tier)
+    for text in filter(None, map(str.strip, LISTED.split(cells.get("admin", "")))):
+        yes = csv_words.yes_or_no(text)
+        tier = csv_words.TIERS.get(csv_words.plain(text)) or role_of(text)
+        if yes is None and tier is None:
+            raise _Bad("unknown", "admin", KNOWN_ADMINS)
+        found.append(cast(Tier, tier) if yes is None else "privileged" if yes else "standard")
+    if role := role_of(cells.get("role", "")):
+        found.append(role)
     return max(found, key=ORDER.index, default=None)
 
 
@@ -228,10 +235,10 @@ def _provider(cells: Mapping[str, str]) -> str:
     named = csv_words.provider_of(text) if text else ""
     if named or "sso" not in cells:
         return named
-    found = csv_words.sso_of(_text(cells, "sso", 80, needed=False))
-    if found is None:
+    said = [csv_words.sso_of(part.strip()) for part in LISTED.split(_text(cells, "sso", 400, needed=False))]
+    if None in said:
         raise _Bad("unknown", "sso", ("yes", "no", "SSO", "SAML", "password", "是", "否", "单点登录", "密码"))
-    return found
+    return next(filter(None, said), "")
 
 
 def group_name(text: str) -> str:

@@ -61,7 +61,8 @@ TIERS: Final[Mapping[str, Tier]] = {
     ), "mfa"),
     **dict.fromkeys((
         "privileged", "admin", "administrator", "superadmin", "superadministrator", "sysadmin",
-        "systemadministrator", "owner", "root", "high", "critical", "管理员", "特权", "超级管理员", "系统管理员",
+        "systemadministrator", "superuser", "owner", "root", "high", "critical", "管理员", "特权", "超级管理员",
+        "系统管理员", "超管",
         "高", "高权限", "高危",
     ), "privileged"),
 }  # fmt: skip

@@ -19,12 +19,13 @@ from keyback.application.people import address_changes
 from keyback.application.people.csv_encoding import seekable
 from keyback.application.people.csv_file import Table, Unreadable
 from keyback.application.people.csv_people import Part, Reader, survey
-from keyback.application.people.csv_rows import BadRow, Row, group_name
+from keyback.application.people.csv_rows import BadRow, Reason, Row, group_name
 from keyback.application.people.import_report import AddressLine, Report, Systems
+from keyback.application.people.known_keys import refuse_without_keys, second_selves
 from keyback.application.ports.imports import ImportOutcome
 from keyback.application.ports.storage import Database, Imported, ImportResult, Tx
 from keyback.domain.people.addresses import AddressChange
-from keyback.domain.people.person import needs_utf8
+from keyback.domain.people.person import canonicalize, needs_utf8
 from keyback.domain.recovery.events import Note
 
 BATCH = 1000
@@ -67,6 +68,8 @@ async def import_people(
         _fits(table, systems)
         report = Report(table.sha256, table.encoding, dry_run=dry_run)
         last, scope = survey(table, systems, report)
+        if "key" not in table.columns:
+            await refuse_without_keys(db, table, systems)
         column = table.columns.get("group", [])
         unused = [c.heading for c in (*table.unused, *(column if not systems.groups else ())) if c.heading]
         report.unused, report.warnings, report.notes = tuple(unused), tuple(table.warnings), tuple(table.notes)
@@ -104,6 +107,8 @@ class _Run:
         self._owners: set[str] = set()
 
     async def save(self, batch: Sequence[Part]) -> None:
+        if self._reader.keyed:
+            batch = await self._without_second_selves(batch)
         done, lines = await _save(self._db, [p for p, _ in batch], dry_run=self._dry_run, moved=self._moved)
         _count(self._report, lines)
         beyond = [p.name or p.key for p, _ in batch if any(needs_utf8(m) for m in p.mails)]
@@ -114,6 +119,18 @@ class _Run:
                 self._owners |= set(done.owners[part.key])
             else:
                 self._counted(result, rows)
+
+    async def _without_second_selves(self, batch: Sequence[Part]) -> Sequence[Part]:
+        mails = {canonicalize(p.mails[0]) for p, _ in batch}
+        owners = await self._db.read(lambda tx: tx.people.main_address_owners(mails))
+        twice = second_selves((p for p, _ in batch), owners, self._reader.names)
+        for part, rows in batch:
+            if owner := twice.get(part.key):
+                reason: Reason = "other_key" if owner.has_key else "no_key_yet"
+                for row in rows:
+                    known = (owner.key,)
+                    self._reader.reject(BadRow(row.line, reason, "email", 0, row.record, known, off=row.off != ""))
+        return [(p, rows) for p, rows in batch if p.key not in twice]
 
     async def finish(self) -> None:
         """All who waited, in one transaction with those whose names they want: two may swap theirs."""

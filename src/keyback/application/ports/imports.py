@@ -42,6 +42,23 @@ class ImportedAccount:
     says: frozenset[str] = frozenset({"state", "tier", "username"})
 
 
+Claim = tuple[str, str, str]  # what may have one owner only: (`username` or `external_id`, system, value)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPerson:
+    """Somebody who is there already, as an import needs to know them."""
+
+    key: str
+    name: str
+    state: str
+
+    @property
+    def has_key(self) -> bool:
+        """Whether a file gave them a key. Without one, people are known by their address."""
+        return "@" not in self.key
+
+
 ImportResult = Literal["added", "changed", "same", "username_taken"]
 
 

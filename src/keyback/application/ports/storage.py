@@ -6,7 +6,7 @@ A transaction is a plain function `fn(tx)`; it cannot wait for a network (ADR 2)
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -19,6 +19,7 @@ from keyback.application.ports.enrolment_storage import (
     Failures,
     Happened,
 )
+from keyback.application.ports.imports import Claim, KnownPerson
 from keyback.application.ports.imports import Imported as Imported
 from keyback.application.ports.imports import ImportedAccount as ImportedAccount
 from keyback.application.ports.imports import ImportOutcome as ImportOutcome
@@ -157,6 +158,14 @@ class People(Protocol):
     def import_batch(self, people: Sequence[Imported], *, at_once: bool = False) -> ImportOutcome:
         """Writes people by their keys, one result for each; a second time it finds everything `same`. User names may
         move from one of them to another: what counts is the state afterwards."""
+        ...
+
+    def main_address_owners(self, canonicals: Collection[str]) -> Mapping[str, Sequence[KnownPerson]]:
+        """Whose main address each of these is, or is to become; those that nobody has are left out."""
+        ...
+
+    def login_owners(self, claims: Collection[Claim]) -> Mapping[Claim, KnownPerson]:
+        """Whose these user names and external ids are; those that nobody has are left out."""
         ...
 
     def switch_off(self, keys: Sequence[str]) -> int:

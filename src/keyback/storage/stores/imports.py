@@ -10,18 +10,19 @@ from typing import Any
 
 from sqlalchemy import bindparam, select, update
 
-from keyback.application.ports.imports import ImportedPart, ImportOutcome
+from keyback.application.ports.imports import Claim, ImportedPart, ImportOutcome
 from keyback.application.ports.storage import Imported, ImportedAccount, ImportResult
 from keyback.domain.people import addresses
 from keyback.domain.people.addresses import AddressChange, Outcome, leads_to
 from keyback.domain.people.person import Contact, canonicalize, same_name
+from keyback.domain.policy.rules import TIERS
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import accounts, contacts, identifiers, people
 from keyback.storage.sql.statements import insert_many, update_many
+from keyback.storage.stores.import_owners import main_address_owners
 
 Known = dict[str, dict[str, Any]]
-Claim = tuple[str, str, str]  # what may have one owner only: (which, system, value)
 PARKED = "\x7f"  # begins the canonical form of a name that its account has given up: nobody can type it
 
 
@@ -85,11 +86,15 @@ def _adopted(tx: TxContext, new: Sequence[Imported]) -> list[str]:
     for p in new:
         mails[canonicalize(p.mails[0])].append(p)
     single = {mail: found[0] for mail, found in mails.items() if len(found) == 1}
-    query = select(people.c.id, people.c.key, people.c.name).where(among(people.c.key, sorted(single)))
-    rows = [(r, single[r.key]) for r in tx.conn.execute(query).all() if same_name(r.name, single[r.key].name)]
-    for r, p in rows:
-        tx.conn.execute(update(people).where(people.c.id == r.id).values(key=p.key))
-    return [p.key for _, p in rows]
+    owners = main_address_owners(tx, single)
+    fitting = {
+        mail: [o.key for o in found if not o.has_key and same_name(o.name, single[mail].name)]
+        for mail, found in owners.items()
+    }
+    mine = {old[0]: single[mail].key for mail, old in fitting.items() if len(old) == 1}
+    for old, new_key in mine.items():
+        tx.conn.execute(update(people).where(people.c.key == old).values(key=new_key))
+    return list(mine.values())
 
 
 def _left_out(new: Sequence[Imported], taken: Mapping[Claim, str]) -> dict[int, set[str]]:
@@ -262,7 +267,8 @@ def _completed(p: ImportedPart, mine: dict[str, Any]) -> Imported:
     return replace(
         p,
         locale=p.locale if "locale" in p.given else mine["locale"],
-        tier=p.tier if "tier" in p.given else mine["tier"],
+        # Where no column says it for certain, a group still raises it.
+        tier=p.tier if "tier" in p.given else max(p.tier, mine["tier"], key=TIERS.index),
         state=p.state if "state" in p.given else mine["state"],
         mails=(p.mails[0], *(m for m in backups if m != p.mails[0])),
         accounts=tuple(merged),

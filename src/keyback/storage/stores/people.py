@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Row, select, union, update
 
+from keyback.application.ports.imports import Claim, KnownPerson
 from keyback.application.ports.storage import Imported, ImportOutcome, ImportResult, Match
 from keyback.domain.people.person import Account, Contact, Person, canonicalize
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import accounts, contacts, credentials, identifiers, people
+from keyback.storage.stores.import_owners import login_owners, main_address_owners
 from keyback.storage.stores.imports import save_imported
 from keyback.storage.stores.password_hashes import HashStore
 
@@ -94,6 +96,12 @@ class PeopleStore(HashStore):
 
     def import_batch(self, new: Sequence[Imported], *, at_once: bool = False) -> ImportOutcome:
         return save_imported(self._tx, new, at_once=at_once)
+
+    def main_address_owners(self, canonicals: Collection[str]) -> Mapping[str, Sequence[KnownPerson]]:
+        return main_address_owners(self._tx, canonicals)
+
+    def login_owners(self, claims: Collection[Claim]) -> Mapping[Claim, KnownPerson]:
+        return login_owners(self._tx, claims)
 
     def switch_off(self, keys: Sequence[str]) -> int:
         mine = among(people.c.key, keys) & (people.c.state == "active")
