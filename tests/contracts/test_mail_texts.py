@@ -44,6 +44,7 @@ FIXED = {  # the links of each kind, whatever the values are
     MessageKind.SIGNED_IN: {STOP},
     MessageKind.TRIES: {f"{BASE}/account"},
     MessageKind.REMINDER: {f"{BASE}/account/after"},
+    MessageKind.CHOOSE_AGAIN: {LINK},
 }
 KINDS = list(FIXED)
 # Every kind, and the other language once: its templates and its code are the same.
@@ -143,6 +144,13 @@ def letter(kind: MessageKind = MessageKind.RECOVERY, locale: str = "en", evil: s
             "stop_link": Secret(STOP),
         },
         MessageKind.TRIES: {**who, **seen, "at": ASKED, "off": False, "path": "/account"},
+        MessageKind.CHOOSE_AGAIN: {
+            **who,
+            "at": ASKED,
+            "systems": ((evil or "Zoho CRM", evil or "maya.okafor"),),
+            "link": Secret(LINK),
+            "expires_at": ASKED + 24 * 3_600_000,
+        },
         MessageKind.REMINDER: {**who, "what": "aftercare", "path": "/account/after"},
     }
     values: dict[str, Any] = {
@@ -440,6 +448,7 @@ def test_chinese_subjects_arrive(kind: MessageKind) -> None:
         MessageKind.INVITED: "青屿仪器的一位同事邀请你担任找回联系人",
         MessageKind.SIGNED_IN: "你在青屿仪器的账号有一次新的登录",
         MessageKind.TRIES: "你在青屿仪器的账号多次输错密码",
+        MessageKind.CHOOSE_AGAIN: "请重新设置你在青屿仪器的密码",
         MessageKind.REMINDER: "你在青屿仪器的账号有一件事需要查看",
     }[kind]
     m = parsed(letter(kind, "zh_CN", name="陈屿"))

@@ -47,6 +47,7 @@ EARLIER: dict[str, dict[str, Any]] = {
     "signed_in": {**CHANGE, "what": "new_sign_in"},
     "tries": {"username": "maya", "off": True, "at": AT, **SEEN, "path": "/account"},
     "reminder": {"username": "maya", "what": "helpers", "path": "/account/contacts"},
+    "choose_again": {"username": "maya", "at": AT, "systems": [["crm", "m.okafor"]]},
 }
 # What no text of the version before was made of, so it may be missing in what it reads.
 UNREAD = {"vouch": {"username", "purpose"}, "invited": {"username", "purpose"}, "account_changed": {"until"}}
@@ -55,6 +56,7 @@ PROMPTS = {
     **dict.fromkeys(("mail_code", "sms_code", "im_code"), ("recovery", "sms_code")),
     "vouch": ("recovery", "recovery_contact"),
     "invited": ("enrol", "recovery_contact"),
+    "choose_again": ("recovery", "choose_again"),
     **dict.fromkeys(("hold", "asked"), ("cancel", "notice")),
     **dict.fromkeys(("account_changed", "signed_in", "changed"), ("cancel", "account")),
     "moving": ("cancel", "address"),

@@ -15,6 +15,7 @@ from keyback.proofs.security_questions.questions import QUESTIONS
 from keyback.web.account.pages import SignIn
 from keyback.web.demo import pages as d
 from keyback.web.portal import pages as p
+from keyback.web.portal import pages_again as pa
 from keyback.web.portal import pages_link as pl
 from keyback.web.portal import pages_methods as w
 from keyback.web.portal import pages_remedy as r
@@ -206,6 +207,11 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     yield "link-renewed", pl.LinkRenewed(HANDLE), one
     yield "link-renewed-elsewhere", pl.LinkRenewed(), one
     yield "link-fetched", pl.LinkRenewed(HANDLE, fetched=True), one
+    for problem in ("expired", "used", "changed", "off", "stopped", "overtaken", "no_link"):
+        yield f"again-{problem}", pa.ChooseAgain(problem), plain  # type: ignore[arg-type]
+    again = pa.ChooseAgain(None, username, ("Tryton", "青屿CRM"), alone=True)
+    yield "again", again, two
+    yield "again-other-browser", replace(again, systems=("Tryton",), alone=False), two
     yield "link-continue", pl.LinkContinue(HANDLE), one
     yield "stop", p.StopPage(username, AT, source, device), plain
     yield "stop-by-link", p.StopPage(username, AT, source, device, by_link=True), replace(plain, of="m4rk")
@@ -238,6 +244,7 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
         ),
         two,
     )
+    yield "password-again", replace(form, accounts=form.accounts[1:2], again=True), two
     yield "password-none", replace(form, none_chosen=True, min_length=8), two
     yield "password-busy", replace(form, busy=True, accounts=form.accounts[:1]), two
 
@@ -269,6 +276,10 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     yield "results-own", p.Results(HANDLE, (own,), True), three
     yield "results-all-done", p.Results(HANDLE, rows[:1] * 2, True, built_in=False), three
     yield "results-refusals", p.Results(HANDLE, (*rows[:1], policy, *refused), True, can_retry=True), three
+    late = p.SystemResult("青屿CRM", "refused", reason_code="choose_again")
+    yield "results-again", p.Results(HANDLE, (*rows[:1], late), True, can_retry=True), three
+    yield "results-again-unsure", p.Results(HANDLE, (replace(late, state="unsure"),), True, can_retry=True), three
+    yield "results-again-elsewhere", p.Results(HANDLE, (*rows[:1], late), True), three
     yield "results-second", p.Results(HANDLE, rows[:2], False, ignored_second=True), three
     planted = (("f1", "totp", "", AT), ("f2", "passkey", "Work laptop", AT))
     yield "results-added", p.Results(HANDLE, rows[:1], True, added=planted), three

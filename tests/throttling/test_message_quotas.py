@@ -78,6 +78,7 @@ WRITTEN = {
     "application.signin.alerts._look_at": "notice: once a day",
     "application.people.address_changes._message": "notice: once for each address that an import changes",
     "application.passwords.expiry._tell": "notice: each step once",
+    "application.recovery.choose_again.invite": "notice: once for each password that whoever verified has chosen",
     "application.recovery.aftercare.remind_later": "notice: once after a recovery",
     "application.enrolment.reminders._remind": "notice: once a year",
 }

@@ -17,6 +17,7 @@ from keyback.application.ports.messages import (
     CONTENTS,
     AskedMessage,
     ChangedMessage,
+    ChooseAgainMessage,
     CodeMessage,
     ConfirmationMessage,
     Content,
@@ -43,6 +44,7 @@ BACKOFF = (5_000, 15_000, 45_000, 120_000, 300_000, 600_000)
 MAX_ATTEMPTS = 60
 BAD_MESSAGE = Receipt("permanent", "bad_letter")
 TOO_LATE = Receipt("permanent", "expired")
+LINKS = ("recovery", "choose_again")  # which let their reader go on
 CODES = ("mail_code", "sms_code", "im_code")
 LOCKS = (ChangedMessage, SecurityContent)  # sent whatever became of their links, which lock the account
 PAID_FOR = frozenset({"reply_lost", "timeout"})  # may have been sent, so it may have cost
@@ -227,7 +229,7 @@ def _may_get(contact: Contact, job: Job, challenges: Mapping[str, Challenge]) ->
     if letter not in CODES:
         if letter == "invited":
             return contact.state == "pending"
-        return contact.state == "confirmed" or letter != "recovery"
+        return contact.state == "confirmed" or letter not in LINKS
     p = challenges.get(_challenge_of(job))
     if p is None or p.target != contact.id or p.person_id != contact.person_id:
         return False
@@ -265,6 +267,8 @@ def _content(
     match content:
         case LoginsMessage():
             content = replace(content, logins=tuple((titles.get(s, s), u) for s, u in content.logins))
+        case ChooseAgainMessage():
+            content = replace(content, systems=tuple((titles.get(s, s), u) for s, u in content.systems))
         case ChangedMessage():
             done = {s for s, r in content.systems if r == "done"}
             opens = tuple((titles.get(s, s), url) for s, url in urls.items() if s in done)
@@ -288,7 +292,7 @@ def _content(
             )
         case HoldMessage() | AskedMessage() | ChangedMessage() | SecurityContent():
             return replace(content, stop_link=link)
-        case ConfirmationMessage():
+        case ConfirmationMessage() | ChooseAgainMessage():
             return replace(content, link=link, expires_at=c.expires_at)
         case CodeMessage():
             code = Secret(ch.short_code(key, c.nonce))

@@ -26,7 +26,7 @@ from keyback.web.http.edge import RequestGuard, TooLong, TooSlow
 from keyback.web.http.problems import Why, problem, tell_down, why_down
 from keyback.web.http.proxies import Proxies
 from keyback.web.http.rate_limits import Limiter
-from keyback.web.portal import link, methods, password, recovery, recovery_contact, remedy, static_pages
+from keyback.web.portal import choose_again, link, methods, password, recovery, recovery_contact, remedy, static_pages
 from keyback.web.ui.context import AppContext, context_of
 from keyback.web.ui.forms import BadForm
 from keyback.web.ui.page import ErrorPage
@@ -70,6 +70,7 @@ def make_app(desk: AppContext, *, more: list[BaseRoute] | None = None, lifespan:
             *recovery_contact.ROUTES,
             *remedy.ROUTES,
             *link.ROUTES,
+            *choose_again.ROUTES,
             *static_pages.ROUTES,
             *password.ROUTES,
             *account.ROUTES,

@@ -45,6 +45,7 @@ class MessageKind(StrEnum):
     SIGNED_IN = "signed_in"
     TRIES = "tries"
     REMINDER = "reminder"
+    CHOOSE_AGAIN = "choose_again"
 
 
 class Where(TypedDict):
@@ -305,6 +306,16 @@ class TriesMessage(AccountContent, NoticeContent):
     kind = MessageKind.TRIES
     off: bool
     path: str
+
+
+class ChooseAgainMessage(AccountContent):
+    """Systems were away too long for the new password: a link chooses another one for them."""
+
+    kind = MessageKind.CHOOSE_AGAIN
+    at: int
+    systems: Pairs  # system and user name
+    link: Secret | None = field(default=None, metadata=MADE)
+    expires_at: int = field(default=0, metadata=MADE)
 
 
 class ReminderMessage(AccountContent):

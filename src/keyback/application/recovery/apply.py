@@ -12,7 +12,7 @@ from keyback.application.notifications.notify import contacts_of, notify, userna
 from keyback.application.ports.connectors import Connector, Outcome, Plan, Step
 from keyback.application.ports.messages import ChangedMessage
 from keyback.application.ports.storage import Database, Job, StorageDown, Tx
-from keyback.application.recovery import aftercare
+from keyback.application.recovery import aftercare, choose_again
 from keyback.application.recovery.new_password import PURPOSE
 from keyback.application.throttling import password_attempts
 from keyback.domain.challenges.challenge import EMAIL_LINK
@@ -21,6 +21,7 @@ from keyback.domain.people.person import Account
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery import events as ev
 from keyback.domain.recovery.case import Case, State
+from keyback.domain.recovery.results import TIMED_OUT
 from keyback.domain.secret import Secret
 
 log = structlog.get_logger("keyback.reset")
@@ -88,7 +89,7 @@ def _load(tx: Tx, job: Job) -> tuple[Account, Secret, bool] | str:
     if case is None or job.sealed is None:
         return "not_found"
     if tx.now >= job.expires_at:
-        return "unavailable"  # nobody expects it any more
+        return TIMED_OUT  # what was sealed is over
     person = tx.people.person(case.person_id)
     accounts = tx.people.accounts([case.person_id]).get(case.person_id, ())
     account = next((a for a in accounts if a.id == job.body["account"]), None)
@@ -117,7 +118,7 @@ def judge(outcomes: Sequence[Outcome]) -> tuple[ev.Result, Outcome]:
 def _again(tx: Tx, job: Job, wait_ms: int, last: Outcome) -> str:
     if tx.now + wait_ms >= job.expires_at:
         unsure = last.status == "uncertain" or job.attempts > 1
-        return _finish(tx, job, "unsure" if unsure else "refused", last.code or "unavailable", "")
+        return _finish(tx, job, "unsure" if unsure else "refused", TIMED_OUT, "")
     if tx.outbox.retry(job, tx.now + wait_ms, last.code):
         _record(tx, job, "working", last.code, "")
     return "working"
@@ -158,6 +159,7 @@ def _finish(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) ->
         contacts = contacts_of(tx, case.person_id)
         notify(tx, told, contacts, link_for=lambda c: lock_link(tx, person, c) if person else None)
         aftercare.remind_later(tx, case.person_id)
+        choose_again.invite(tx, case, str(job.body.get("handle") or next(reversed(case.approved_for), "")))
     return result
 
 

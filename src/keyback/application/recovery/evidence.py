@@ -130,10 +130,17 @@ def still_holds(tx: Tx, case: Case, handle: str) -> list[Evidence]:
     return [e for e in case.shown_by(handle) if e.channel.partition(":")[2] in live or e.kind == "proofing"]
 
 
-def enough(tx: Tx, case: Case, handle: str, person: Person, accounts: Sequence[Account], policy: Policy) -> bool:
-    """Whether a page that may go on still may: asked again at the moment of the remedy."""
+def enough(
+    tx: Tx, case: Case, handle: str, person: Person, accounts: Sequence[Account], policy: Policy, *, only: str = ""
+) -> bool:
+    """Whether a page that may go on still may: asked again at the moment of the remedy.
+
+    Args:
+        only: a channel; whether what came by it would do on its own.
+    """
     intake = tx.intakes.get(handle)
     if intake is None or not case.open_to(handle):
         return False
     tier = required_tier(tier_of(tx, person, accounts, policy), intake.journey)
-    return suffices([e for e in still_holds(tx, case, handle) if policy.takes(e.proof, tier)], tier, policy.loose)
+    holds = [e for e in still_holds(tx, case, handle) if policy.takes(e.proof, tier) and only in ("", e.channel)]
+    return suffices(holds, tier, policy.loose)

@@ -56,14 +56,16 @@ def choice(tx: Tx, case_id: str, handle: str, policy: Policy) -> Choice:
         raise Refusal("wrong_state")
     if tx.now >= case.expires_at:
         raise Refusal("expired")
-    settled = {r.account_id for r in case.results if r.result != "refused"}
+    open_again = {r.account_id for r in case.results if r.may_choose}
     contacts = tx.people.contacts([person.id]).get(person.id, ())
     logins = tx.people.accounts([person.id]).get(person.id, ())
     # What was proven must still hold: a mailbox that was taken away since is no evidence, and the tier may have risen.
     if not evidence.enough(tx, case, handle, person, logins, policy):
         raise Refusal("not_enough_evidence")
     accounts = tuple(
-        a for a in logins if a.id in case.accounts and a.id not in settled and a.state != "disabled" and not a.provider
+        a
+        for a in logins
+        if a.id in (open_again if case.results else case.accounts) and a.state != "disabled" and not a.provider
     )
     mails = tuple(c.address for c in contacts if c.channel == "mail")
     tier = tier_of(tx, person, logins, policy)
@@ -97,7 +99,7 @@ def choose(
     for account_id in wanted:
         job_id = tx.new_id()
         sealed = tx.seals.seal(password.reveal().encode(), f"{PURPOSE}/{case_id}", job_id)
-        body = {"case": case_id, "account": account_id, **where}
+        body = {"case": case_id, "account": account_id, "handle": handle, **where}
         jobs.append(Job(job_id, "apply", body, tx.now, tx.now + JOB_LIFE, sealed))
         chosen.append((account_id, job_id))
     command = dc.ChoosePassword(tuple(chosen), submission, handle, here.policy.loose)

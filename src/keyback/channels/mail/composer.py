@@ -20,6 +20,7 @@ from keyback.application.ports.messages import (
     AskedMessage,
     BadMessage,
     ChangedMessage,
+    ChooseAgainMessage,
     CodeMessage,
     ConfirmationMessage,
     Content,
@@ -232,6 +233,12 @@ class MailComposer(Composer):
         self._table([(title, v.words[state]) for title, state in c.systems], v)
         v.fixed(stop=self.own(c.stop_link or f"{self.base}/help#stop"))
         self._open(c.opens, v)
+
+    @_tell.register
+    def _choose_again(self, c: ChooseAgainMessage, v: _Values) -> None:
+        self._table([(title, safe_login(name)) for title, name in c.systems], v)
+        until = self._when(c.expires_at, v.locale)
+        v.fixed(link=self.own(c.link), until=until, when=self._when(c.at, v.locale))
 
     @_tell.register
     def _hold(self, c: HoldMessage, v: _Values) -> None:

@@ -22,6 +22,7 @@ PLACES = {
     MessageKind.SIGNED_IN: ("username", "how", "stop", *ASKED),
     MessageKind.TRIES: ("username", "how", "account_url", *ASKED),
     MessageKind.REMINDER: ("username", "how", "account_url"),
+    MessageKind.CHOOSE_AGAIN: ("username", "rows", "link", "until", "when"),
 }
 SUBJECTS = {
     MessageKind.RECOVERY: "Get back into your {company} account",
@@ -40,6 +41,7 @@ SUBJECTS = {
     MessageKind.SIGNED_IN: "New sign-in to your {company} account",
     MessageKind.TRIES: "Wrong passwords were tried on your {company} account",
     MessageKind.REMINDER: "Your {company} account: something to check",
+    MessageKind.CHOOSE_AGAIN: "Choose your {company} password again",
 }
 STATES = {
     "done": "Changed",

@@ -16,6 +16,8 @@ from keyback.domain.units import HOUR, MINUTE
 
 EMAIL_LINK: Final = "email_link"
 RECOVERY_CONTACT: Final = "recovery_contact"
+CHOOSE_AGAIN: Final = "choose_again"  # a link alone, to choose another password for a system that was away
+LINKED = (EMAIL_LINK, RECOVERY_CONTACT, CHOOSE_AGAIN)
 LINK_LIFE = 60 * MINUTE  # hard maximum 24 h (N-R5)
 CODE_LIFE = 10 * MINUTE  # hard maximum 24 h by mail (N-R5); ten minutes as A-6.5.5 asks
 CODE_DIGITS = 8
@@ -108,7 +110,7 @@ def _token(mac: bytes) -> str:
 
 def has_link(c: Challenge) -> bool:
     """Whether a link of its own is sent with it."""
-    return c.purpose == "cancel" or (c.purpose in ("recovery", "enrol") and c.method in (EMAIL_LINK, RECOVERY_CONTACT))
+    return c.purpose == "cancel" or (c.purpose in ("recovery", "enrol") and c.method in LINKED)
 
 
 def link_token(key: bytes, c: Challenge) -> str:

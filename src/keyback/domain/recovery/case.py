@@ -30,6 +30,7 @@ from keyback.domain.recovery.commands import (
     Settle,
     WithholdMail,
 )
+from keyback.domain.recovery.results import AccountResult
 from keyback.domain.units import MINUTE
 
 __all__ = [
@@ -56,6 +57,7 @@ __all__ = [
 ]
 CASE_LIFE = 24 * 60 * MINUTE  # from request to proof; joined requests extend it
 MAX_LIFE = 48 * 60 * MINUTE  # from the opening, however many join; what is asked for later opens a new case
+WORTH_IT = 10 * MINUTE  # with less of its life left a case is not reopened for a system that was away
 PASSWORD_TIME = 20 * MINUTE  # from proof to the new password (a recovery session, not a sign-in)
 AFTER_HOLD = 24 * 60 * MINUTE  # the same after a wait, whose end nobody sits and watches for
 
@@ -108,6 +110,8 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     },
     (S.APPROVED, ev.PasswordChosen): S.APPLYING,
     (S.APPROVED, ev.Remedied): S.RECOVERED,
+    (S.APPROVED, ev.AccountSettled): S.APPROVED,  # while it is open again for one system, a person settles another
+    (S.APPROVED, ev.Recovered): S.RECOVERED,  # its time is over, and some systems took the password
     (S.APPLYING, ev.AccountSettled): S.APPLYING,
     (S.APPLYING, ev.Reopened): S.APPROVED,
     (S.APPLYING, ev.Recovered): S.RECOVERED,
@@ -117,18 +121,6 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     **{(s, ev.Cancelled): S.CANCELLED for s in STOPPABLE},
     **{(s, ev.Expired): S.EXPIRED for s in STOPPABLE},
 }
-
-
-@dataclass(frozen=True, slots=True)
-class AccountResult:
-    """What became of one account: `waiting` until its job began."""
-
-    account_id: str
-    job_id: str
-    result: ev.Result = "waiting"
-    code: str = ""
-    vendor_text: str = ""
-    at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +226,8 @@ def decide(case: Case, command: Command, now: int) -> tuple[ev.CaseEvent, ...]:
             _must_be(case, *STOPPABLE)
             if now < case.expires_at:
                 raise Refusal("wrong_state")
-            return (ev.Expired(),)
+            done = any(r.result == "done" for r in case.results)
+            return (ev.Recovered(), ev.Closed()) if done else (ev.Expired(),)
         case Close():
             _must_be(case, S.RECOVERED)
             if not case.settled:
@@ -287,7 +280,7 @@ def _choose(case: Case, c: ChoosePassword, now: int) -> tuple[ev.CaseEvent, ...]
     if case.submission:
         raise Refusal("already_chosen", same=case.submission == c.submission)
     _must_be_open(case, c, now)
-    settled = {r.account_id for r in case.results if r.result != "refused"}
+    settled = {r.account_id for r in case.results if not r.may_choose}
     if settled & {a for a, _ in c.jobs}:
         raise Refusal("already_chosen", same=False)
     if not c.jobs or any(a not in case.accounts for a, _ in c.jobs) or len({a for a, _ in c.jobs}) != len(c.jobs):
@@ -296,7 +289,7 @@ def _choose(case: Case, c: ChoosePassword, now: int) -> tuple[ev.CaseEvent, ...]
 
 
 def _settle(case: Case, c: Settle, now: int) -> tuple[ev.CaseEvent, ...]:
-    _must_be(case, S.APPLYING, S.RECOVERED)
+    _must_be(case, S.APPLYING, S.RECOVERED, S.APPROVED)
     before = next((r for r in case.results if r.account_id == c.account_id), None)
     if before is None:
         raise Refusal("not_found")
@@ -304,11 +297,15 @@ def _settle(case: Case, c: Settle, now: int) -> tuple[ev.CaseEvent, ...]:
         raise Refusal("already_chosen", same=before.result == c.result)
     settled = ev.AccountSettled(c.account_id, c.result, c.code, c.vendor_text)
     after = evolve(case, settled, now)
-    if not after.settled:
+    if not after.settled or case.state == S.APPROVED:
         return (settled,)
     over = all(r.result in ("done", "refused", "unsure") for r in after.results)
     if case.state == S.RECOVERED:
         return (settled, ev.Closed()) if over else (settled,)
+    # Within the case's life: whoever verified needn't do so again because a system was away.
+    until = max(case.expires_at, min(now + CASE_LIFE, case.opened_at + MAX_LIFE))
+    if any(r.timed_out for r in after.results) and until - now >= WORTH_IT:
+        return (settled, ev.Reopened(until))
     if any(r.code == "policy_rejected" for r in after.results):
         return (settled, ev.Reopened())
     if all(r.result == "refused" for r in after.results):
@@ -358,6 +355,9 @@ def evolve(case: Case, event: ev.CaseEvent, at: int) -> Case:
         case ev.Approved():
             waited = any(h == event.intake_id for h, _ in case.waiting)
             until = at + (AFTER_HOLD if waited else PASSWORD_TIME)
+            if case.results:  # it was open again for some systems; who verified now starts over, for all of them
+                still = tuple(w for w in case.waiting if w[0] != event.intake_id)
+                return then(expires_at=until, approved_for=(event.intake_id,), waiting=still, results=())
             return then(
                 expires_at=max(until, case.expires_at) if case.approved_for or len(case.waiting) > waited else until,
                 approved_for=(*case.approved_for, event.intake_id),
@@ -374,7 +374,7 @@ def evolve(case: Case, event: ev.CaseEvent, at: int) -> Case:
             new = tuple(AccountResult(a, j) for a, j in event.jobs)
             return then(submission=event.submission, results=(*kept, *new))
         case ev.Reopened():
-            return then(submission="", expires_at=at + PASSWORD_TIME)
+            return then(submission="", expires_at=event.until or at + PASSWORD_TIME)
         case ev.AccountSettled():
             done = tuple(
                 replace(r, result=event.result, code=event.code, vendor_text=event.vendor_text, at=at)

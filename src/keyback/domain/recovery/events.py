@@ -110,7 +110,12 @@ class AccountSettled:
 
 @dataclass(frozen=True, slots=True)
 class Reopened:
-    """A system's own rules refused the password: the person may choose another one for it."""
+    """The person may choose another password for some systems: their own rules refused it, or they were away too long.
+
+    `until`: ms, where it is not the usual time for choosing one.
+    """
+
+    until: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,8 @@ class Result(BaseModel):
     username: str
     result: SystemState = Field(
         description="`waiting`, `working`: Keyback is on it. `yours`: follow `steps`. `desk`: an administrator does "
-        "it. `unsure`: it may have been changed. `refused`: nothing was changed, `code` says why."
+        "it. `unsure`: it may have been changed. `refused`: nothing was changed, `code` says why. With the code "
+        "`choose_again` the system was away for ten minutes, and another password can be sent for it."
     )
     code: str = Field("", description="Why, for `refused` and what is not done yet.", examples=["policy_rejected"])
     vendor_text: str = Field("", description="The system's own words, untrusted text.")
@@ -154,7 +155,8 @@ class Waiting(BaseModel):
 
 
 class PasswordDue(BaseModel):
-    """Proven: choose a new password now. `results` are those of an earlier try, if a system refused its password."""
+    """Proven: choose a new password now, for `accounts`. `results` are those of an earlier try, if a system refused its
+    password or was away until its time was over (`choose_again`)."""
 
     state: Literal["password_due"] = "password_due"
     expires_at: Instant

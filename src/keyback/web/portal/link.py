@@ -34,6 +34,7 @@ PAGES: Mapping[tuple[str, str], str] = {
     ("enrol", "recovery_contact"): "/invited",
     ("recovery", "email_link"): "/link",
     ("recovery", "recovery_contact"): "/vouch",
+    ("recovery", "choose_again"): "/again",
 }
 BROKEN = "-"  # in place of a name: what was opened cannot be a link
 

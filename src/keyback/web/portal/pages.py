@@ -158,6 +158,7 @@ class Password(PasswordForm):
         accounts: shown as boxes when there is more than one; one alone is sent hidden.
         none_chosen: the last try had no box ticked.
         submission: opaque, makes a repeated press harmless.
+        again: these systems were away too long for the password that was chosen before.
     """
 
     template: ClassVar[str] = "portal/password.html"
@@ -168,6 +169,12 @@ class Password(PasswordForm):
     submission: str
     none_chosen: bool = False
     strength: int | None = None
+    again: bool = False
+
+    @property
+    def titles(self) -> tuple[str, ...]:
+        """What people call the systems that it is for."""
+        return tuple(a.title for a in self.accounts)
 
 
 SystemState = Literal["waiting", "working", "done", "yours", "desk", "unsure", "refused"]
@@ -182,7 +189,7 @@ class SystemResult:
         vendor_text: the system's own words, shown as a quotation.
         steps: for `yours`, in the page's language.
         url: https address to go on at, from configuration, never from a request.
-        reason_code: a code of `connectors.Outcome` for `refused`.
+        reason_code: a code of `connectors.Outcome` for `refused`; `choose_again` where the system was away too long.
         username: the login there, shown after `done`.
         signed_out: whether it was confirmed that all other devices were signed out.
         open_url: where people sign in there, once the new password works; empty where the settings name no address.
@@ -207,7 +214,8 @@ class Results(Page):
     Args:
         all_settled: nothing is going on any more.
         ignored_second: a password had been chosen from another page; the one just typed was not used.
-        can_retry: a system refused the password itself: link to `/r/{handle}?again=1`, which shows step 2 for those.
+        can_retry: a system refused the password itself, or was away too long for it: link to `/r/{handle}?again=1`,
+            which shows step 2 for those.
         version: as in `Waiting`.
         built_in: whether signing in at `/sign-in` is possible with one of the accounts.
         added: (id, kind, label, ms) of second steps that signing in asks for and that were too new to count here.
@@ -228,6 +236,11 @@ class Results(Page):
         """The systems that can be opened now; the CRM before Keyback's own pages, for there they work."""
         found = [s for s in self.systems if s.state == "done" and s.open_url]
         return tuple(sorted(found, key=lambda s: s.open_url == "/sign-in"))
+
+    @property
+    def late(self) -> tuple[str, ...]:
+        """Titles of the systems that were away too long."""
+        return tuple(s.title for s in self.systems if s.reason_code == "choose_again")
 
     @property
     def done(self) -> int:

@@ -19,7 +19,7 @@ from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import state_of
 from keyback.domain.people.factor import Factor
 from keyback.domain.people.person import Account
-from keyback.domain.recovery.case import Case, State
+from keyback.domain.recovery.case import Case
 from keyback.domain.secret import Secret
 from keyback.web.http.problems import problem
 from keyback.web.portal import pages
@@ -72,6 +72,7 @@ async def password_page(
             for a in choice.accounts
         ),
         submission=secrets.token_urlsafe(18),
+        again=any(r.timed_out for r in choice.case.results),
         **over,
     )
     return desk.page(request, model, status, step=2, path=f"/r/{handle}")
@@ -163,7 +164,7 @@ async def results_page(
                 vendor_text=r.vendor_text,
                 steps=guide.steps if guide else (),
                 url=(guide.url or "") if guide else "",
-                reason_code=r.code if r.result == "refused" else "",
+                reason_code=r.code if r.result == "refused" or r.timed_out else "",
                 username=account.username,
                 open_url=_sign_in_url(account.system, connector) if r.result == "done" else "",
                 signed_out=r.result == "done"
@@ -176,7 +177,7 @@ async def results_page(
         systems=tuple(systems),
         all_settled=case.settled,
         ignored_second=ignored_second,
-        can_retry=case.state == State.APPROVED,
+        can_retry=case.open_to(handle),
         version=version,
         built_in=built_in,
         added=tuple((f.id, f.kind, f.label, f.added_at) for f in added) if built_in else (),
