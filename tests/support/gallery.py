@@ -20,7 +20,7 @@ from keyback.web.portal import pages_link as pl
 from keyback.web.portal import pages_methods as w
 from keyback.web.portal import pages_remedy as r
 from keyback.web.ui.page import ErrorPage, Page, PasswordRule, Shell
-from tests.support import gallery_account
+from tests.support import gallery_account, gallery_diagnosis
 
 Lang = Literal["zh_CN", "en"]
 AT = 1_795_500_120_000
@@ -221,6 +221,7 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     yield "stopped-here", p.Stopped(by_mail=False), plain
     yield "not-yours", p.NotYours(), plain
     yield from ((name, page, one) for name, page in ways(username))
+    yield from ((name, page, two) for name, page in gallery_diagnosis.samples(HANDLE, AT, locale))
 
     form = password(locale)
     yield "password", form, two

@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from keyback.application.audit_log import log_of
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery.cancel import cancel
+from keyback.application.recovery.diagnosis import NOTE as DIAGNOSED
 from keyback.application.signin.sessions import people_named
 from keyback.cli.common import TakesId, at, echo_json, load, reason_of, run, safe, storage, sure, usable
 from keyback.domain.errors import Refusal
@@ -136,10 +137,18 @@ def _columns(rows: list[tuple[str, ...]]) -> None:
 def event_words(event: Mapping[str, Any]) -> str:
     """One event as a sentence; nothing in it can act on a terminal."""
     d: Mapping[str, Any] = event["data"]
+    if event["type"] == DIAGNOSED:
+        return safe(f"Systems were checked: {'; '.join(map(_found, d.get('accounts', ())))}.")
     words = WORDS.get(event["type"])
     if words is None:
         return safe(f"{event['type']} {dict(d)}")
     return safe(words.format_map({k: d.get(k) or "unknown" for k in NAMED}))
+
+
+def _found(checked: Mapping[str, Any]) -> str:
+    """What the login doctor found at one account, in full."""
+    told = [f"{f['code']} ({f['detail']})" if f["detail"] else f["code"] for f in checked["findings"]]
+    return f"{checked['system']}: {', '.join(told) or checked['fault'] or 'nothing found'}"
 
 
 NAMED = ("source", "device", "how", "by", "reason", "proof", "result", "code", "journey")

@@ -26,7 +26,17 @@ from keyback.web.http.edge import RequestGuard, TooLong, TooSlow
 from keyback.web.http.problems import Why, problem, tell_down, why_down
 from keyback.web.http.proxies import Proxies
 from keyback.web.http.rate_limits import Limiter
-from keyback.web.portal import choose_again, link, methods, password, recovery, recovery_contact, remedy, static_pages
+from keyback.web.portal import (
+    choose_again,
+    diagnosis,
+    link,
+    methods,
+    password,
+    recovery,
+    recovery_contact,
+    remedy,
+    static_pages,
+)
 from keyback.web.ui.context import AppContext, context_of
 from keyback.web.ui.forms import BadForm
 from keyback.web.ui.page import ErrorPage
@@ -69,6 +79,7 @@ def make_app(desk: AppContext, *, more: list[BaseRoute] | None = None, lifespan:
             *methods.ROUTES,
             *recovery_contact.ROUTES,
             *remedy.ROUTES,
+            *diagnosis.ROUTES,
             *link.ROUTES,
             *choose_again.ROUTES,
             *static_pages.ROUTES,

@@ -34,8 +34,8 @@ from keyback.web.ui.forms import BadForm, one_string, parse_form, parse_json
 from keyback.web.ui.page import ErrorPage, Page
 
 API_PATH = "/api/v1/recoveries"
-JOURNEYS = frozenset({"password", "locked", "second_factor", "mailbox", "username"})
-API_JOURNEYS = frozenset({"password", "locked", "username"})  # the others end on pages of their own
+JOURNEYS = frozenset({"password", "locked", "second_factor", "mailbox", "username", "still_locked_out"})
+API_JOURNEYS = frozenset({"password", "locked", "username", "still_locked_out"})  # the others end on pages of their own
 KEY_LENGTH = range(16, 256)
 LOCALE = re.compile(TAG)
 WRONG = {

@@ -134,6 +134,7 @@ class Guide:
 FindingCode = Literal[
     "not_found", "ambiguous", "sso_only", "federated", "synced_elsewhere", "frozen", "inactive", "locked",
     "minimum_age", "no_license", "must_change", "password_expired", "factor_lost", "wrong_host", "privileged",
+    "stale_password",
 ]  # fmt: skip
 
 

@@ -138,8 +138,15 @@ def enough(
     Args:
         only: a channel; whether what came by it would do on its own.
     """
+    return case.open_to(handle) and still_enough(tx, case, handle, person, accounts, policy, only=only)
+
+
+def still_enough(
+    tx: Tx, case: Case, handle: str, person: Person, accounts: Sequence[Account], policy: Policy, *, only: str = ""
+) -> bool:
+    """Whether what a page proved, as far as it is still true, would do for what it asks for; `only` as in `enough`."""
     intake = tx.intakes.get(handle)
-    if intake is None or not case.open_to(handle):
+    if intake is None:
         return False
     tier = required_tier(tier_of(tx, person, accounts, policy), intake.journey)
     holds = [e for e in still_holds(tx, case, handle) if policy.takes(e.proof, tier) and only in ("", e.channel)]

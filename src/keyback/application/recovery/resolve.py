@@ -25,6 +25,7 @@ from keyback.domain.recovery.events import CaseEvent, Note
 from keyback.domain.throttling.sms_quota import AskedBy
 from keyback.domain.units import HOUR
 
+ANY_ACCOUNT = ("username", "still_locked_out")  # also for who has no password of ours to choose
 MAX_PEOPLE = 4  # behind one identifier; more is a mailing list, and nobody is told
 
 
@@ -91,11 +92,11 @@ def resolve(tx: Tx, limit: int = 500, whole: InstallationQuota = NO_LIMIT) -> Re
             named = [a for a in mine if i.system in ("", a.system)]
             if not named:
                 continue
-            if i.system and i.journey != "username" and all(a.provider for a in named):
+            if i.system and i.journey not in ANY_ACCOUNT and all(a.provider for a in named):
                 own = ()  # asked for one system only, and its password lives elsewhere
             meant = tuple(named) if i.journey == "username" else own or tuple(named)
             request = _Request(i, m, meant, m.contacts[0])
-            if own or (mine and i.journey == "username"):
+            if own or (mine and i.journey in ANY_ACCOUNT):
                 requests.append(request)
             elif mine:
                 elsewhere.append(request)
@@ -173,7 +174,8 @@ def join(tx: Tx, intake: Intake, match: Match) -> Case | None:
     """The person's open case, or a new one, for a page that proves by other ways than mail.
 
     None while a new password is being applied, or where there is nothing to recover."""
-    accounts = tuple(a for a in match.accounts if a.state != "disabled" and not a.provider)
+    mine = tuple(a for a in match.accounts if a.state != "disabled")
+    accounts = mine if intake.journey in ANY_ACCOUNT else tuple(a for a in mine if not a.provider)
     if not accounts:
         return None
     request = _Request(

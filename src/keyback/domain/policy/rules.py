@@ -14,7 +14,7 @@ from keyback.domain.people.person import Tier
 from keyback.domain.units import HOUR, MINUTE
 
 ProofClass = Literal["issued", "saved", "contact", "bound", "proofing", "knowledge"]
-Journey = Literal["password", "username", "locked", "second_factor", "mailbox"]
+Journey = Literal["password", "username", "locked", "second_factor", "mailbox", "still_locked_out"]
 Loose = Literal["two_issued_codes", "sms_for_privileged"]
 PROOFS: dict[str, ProofClass] = {
     "email_link": "issued",

@@ -31,7 +31,9 @@ from keyback.domain.units import HOUR, MINUTE
 
 Rule = Callable[..., Ruling]
 Progress = Callable[[int, int], None]
-JOURNEYS: Final[tuple[Journey, ...]] = ("password", "username", "locked", "second_factor", "mailbox")
+JOURNEYS: Final[tuple[Journey, ...]] = (
+    "password", "username", "locked", "second_factor", "mailbox", "still_locked_out",
+)  # fmt: skip
 RISKS: Final = (
     *(Risk(d, n) for d in (False, True) for n in (False, True)),
     Risk(only_address="mail:primary"),

@@ -38,10 +38,10 @@ class Start(Given):
     identifier: Annotated[str, StringConstraints(min_length=1, max_length=254)] = Field(
         description="Registered mail address or username, as typed.", examples=["maya@example.com"]
     )
-    journey: Literal["password", "locked", "username"] | None = Field(
+    journey: Literal["password", "locked", "username", "still_locked_out"] | None = Field(
         None,
         description="What was lost. A lost phone or mailbox is replaced on the pages only. `username` mails the logins "
-        "and asks for nothing more. Default: `password`.",
+        "and asks for nothing more; `still_locked_out` is about why signing in fails. Default: `password`.",
     )
     system: str | None = Field(
         None, max_length=40, description="Only this system, by its name in the configuration.", examples=["builtin"]
@@ -143,7 +143,7 @@ class Waiting(BaseModel):
     """Nothing is proven yet. The same whether anybody is meant or not."""
 
     state: Literal["waiting"] = "waiting"
-    journey: Literal["password", "locked", "second_factor", "mailbox", "username"]
+    journey: Literal["password", "locked", "second_factor", "mailbox", "username", "still_locked_out"]
     tries_left: int = Field(ge=0, description="Codes that may still be tried here.", examples=[5])
     resend_at: Instant = Field(description="From when on a further mail may be asked for.")
     code_expires_at: Instant

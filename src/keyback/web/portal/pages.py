@@ -13,7 +13,7 @@ from keyback.application.recovery.mailed_link import CodeAnswer
 from keyback.domain.policy.rules import Journey
 from keyback.web.ui.page import Page, PasswordForm
 
-FORGOT = ("password", "locked", "second_factor", "mailbox")
+FORGOT = ("password", "locked", "second_factor", "mailbox", "still_locked_out")
 """Journeys that begin on `/forgot`; `username` begins on `/find`."""
 
 IDENTIFIER_EMPTY = "Enter your email or username."

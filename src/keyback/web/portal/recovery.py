@@ -19,7 +19,7 @@ from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.errors import Refusal
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import State
-from keyback.web.portal import methods, pages, remedy
+from keyback.web.portal import diagnosis, methods, pages, remedy
 from keyback.web.portal.pages_remedy import Remedied
 from keyback.web.portal.password import password_page, results_page, take_password
 from keyback.web.portal.view import RecoveryView, held, look, step
@@ -52,7 +52,10 @@ async def _page(
     if case.remedied:
         return desk.page(request, Remedied(case.remedied), step=3, path=path)
     if case.open_to(handle) and view.now < case.expires_at:
-        new = "new" in request.query_params and view.intake.journey == "locked"
+        new = "new" in request.query_params and view.intake.journey in ("locked", "still_locked_out")
+        if view.intake.journey == "still_locked_out" and not new:
+            found = await diagnosis.page(desk, request, handle, "")
+            return found or desk.page(request, pages.Ended("closed"), status, path=path)
         if view.intake.journey in remedy.JOURNEYS and not new:
             return await remedy.page(desk, request, view)
         return await password_page(desk, request, handle, case)

@@ -1,0 +1,282 @@
+"""The login doctor: what keeps a person out of their systems, read there and never changed (design, section 8).
+
+Every system is asked at the same moment and within a bound, so that one that is slow or hangs delays nobody's answer:
+it is named, and can be asked again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import structlog
+
+from keyback.application.audit_log import log_of
+from keyback.application.challenges.count import allowed
+from keyback.application.ports.connectors import Connector, Finding, Means, SignIn, Unavailable
+from keyback.application.ports.storage import StorageDown, Tx
+from keyback.application.recovery import evidence
+from keyback.application.recovery.evidence import Here
+from keyback.application.recovery.replace_factor import AFTERWARDS, overtaken
+from keyback.application.services import Services
+from keyback.application.throttling import lockouts
+from keyback.application.throttling.lockouts import REPEATED
+from keyback.application.throttling.password_attempts import SYSTEM as BUILT_IN
+from keyback.domain.errors import Refusal
+from keyback.domain.passwords.rules import Rules
+from keyback.domain.people.person import Account, Person
+from keyback.domain.recovery.case import Case, State
+from keyback.domain.recovery.events import Note
+
+log = structlog.get_logger("keyback.diagnosis")
+K = TypeVar("K")
+PATIENCE_S = 4.0  # for all systems together
+AGAIN_S = 12.0  # the same when somebody asks once more, because one of them was slow
+PREFLIGHT_S = 1.5  # before a new password, where the page is waited for
+MAX_ACCOUNTS = 24
+PER_HOUR = 40
+NOTE = "diagnosed"
+ELSEWHERE = frozenset({"sso_only", "federated", "synced_elsewhere"})
+"""The password is kept somewhere else; one that is set in the system opens nothing."""
+IN_VAIN = ELSEWHERE | {"not_found", "inactive", "frozen", "minimum_age"}
+"""With one of these a new password would be refused, or would let nobody in."""
+READS = (Means.NATIVE, Means.COMPOSED)
+
+
+@dataclass(frozen=True, slots=True)
+class StaleSource:
+    """What keeps trying a wrong password at a system.
+
+    Args:
+        source, client: network address and program as the system wrote them down, cleaned.
+        count: how often since somebody last got in from there.
+        last: ms.
+    """
+
+    source: str
+    client: str
+    count: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What one account's system said.
+
+    Args:
+        fault: why it said nothing: `slow`, or a code of `Unavailable`; empty where it answered.
+        silent: it tells nobody about its accounts, so it was not asked.
+        second_step: it may have second steps that Keyback can see to (`system_factor`).
+    """
+
+    account: Account
+    findings: tuple[Finding, ...] = ()
+    stale: tuple[StaleSource, ...] = ()
+    fault: str = ""
+    silent: bool = False
+    second_step: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """Whose accounts a page may ask about, and what Keyback knows of them itself."""
+
+    case: Case
+    person: Person
+    accounts: tuple[Account, ...]
+    open: bool
+    known: Mapping[str, Diagnosis]
+
+
+def patient(tx: Tx, handle: str, here: Here, rules: Rules) -> Patient:
+    """The person whom a page verified, while it may go on and for an hour after it set a new password.
+
+    Raises:
+        Refusal: `not_found`, `not_enough_evidence` or `expired`; the same for every page that verified nobody.
+    """
+    intake = tx.intakes.get(handle)
+    case = tx.cases.get(intake.case_id) if intake and intake.case_id else None
+    person = tx.people.person(case.person_id) if case else None
+    if intake is None or case is None or person is None or person.state != "active":
+        raise Refusal("not_found")
+    accounts = tuple(tx.people.accounts([person.id]).get(person.id, ()))[:MAX_ACCOUNTS]
+    open_now = case.open_to(handle)
+    if open_now and tx.now >= case.expires_at:
+        raise Refusal("expired")
+    if not open_now and not _lately(tx, case, handle):
+        raise Refusal("not_enough_evidence")
+    if not evidence.still_enough(tx, case, handle, person, accounts, here.policy):
+        raise Refusal("not_enough_evidence")
+    return Patient(case, person, accounts, open_now, _own(tx, person.id, accounts, rules))
+
+
+def _lately(tx: Tx, case: Case, handle: str) -> bool:
+    """Whether a page set a new password, and nothing has overtaken it since."""
+    if handle not in case.approved_for or not case.results:
+        return False
+    if case.state == State.APPLYING:
+        return True
+    last = max(r.at for r in case.results)
+    over = case.state in (State.RECOVERED, State.CLOSED, State.FAILED)
+    return over and tx.now < last + AFTERWARDS and not overtaken(tx, case.person_id, last)
+
+
+def count(tx: Tx, person_id: str) -> bool:
+    """Counts one round of questions about a person; False for one too many in an hour."""
+    return allowed(tx, f"diagnosis/{person_id}", hour=PER_HOUR)
+
+
+def _own(tx: Tx, person_id: str, accounts: Sequence[Account], rules: Rules) -> dict[str, Diagnosis]:
+    """What is known without asking anybody: our own records, and our own locks."""
+    out = {}
+    locks = lockouts.locks(tx, person_id, rules)
+    stale = tuple(
+        StaleSource(s.source, s.device, s.count, s.last) for s in lockouts.stale_password_sources(tx, person_id)
+    )
+    for a in accounts:
+        found = [Finding("sso_only", a.provider)] if a.provider else []
+        if a.state == "disabled":
+            found.append(Finding("inactive"))
+        if tx.counters.get(f"lockdown/{a.id}").total:
+            found.append(Finding("locked", "locked by the owner"))
+        if a.system == BUILT_IN:
+            found += [Finding("locked", x.reason, x.until) for x in locks]
+        out[a.id] = Diagnosis(a, tuple(found), stale if a.system == BUILT_IN else ())
+    return out
+
+
+# ── asking ──────────────────────────────────────────────────────────────────
+
+
+async def diagnose(s: Services, of: Patient, patience_s: float = PATIENCE_S) -> tuple[Diagnosis, ...]:
+    """Asks all systems at once for what keeps the person out, and for what keeps trying an old password."""
+    questions: dict[tuple[str, str], Callable[[], Awaitable[Any]]] = {}
+    for a in of.accounts:
+        connector = s.connectors.get(a.system)
+        if connector is None:
+            continue
+        if _tells(connector):
+            questions[a.id, "findings"] = lambda c=connector, a=a: c.diagnose(a.username, a.external_id)  # type: ignore[misc]
+        if connector.capabilities.activity in READS:
+            questions[a.id, "activity"] = lambda c=connector, a=a: c.activity(a.external_id)  # type: ignore[misc]
+    answers = await ask_all(questions, patience_s)
+    return tuple(_diagnosis(s, of.known[a.id], answers) for a in of.accounts)
+
+
+async def preflight(s: Services, of: Patient) -> dict[str, Diagnosis]:
+    """By account, what is known before a new password is set there. A system that is slow says it when it is set."""
+    connectors = {a.id: s.connectors[a.system] for a in of.accounts if a.system in s.connectors}
+    questions: dict[tuple[str, str], Callable[[], Awaitable[Any]]] = {
+        (a.id, "findings"): lambda a=a: connectors[a.id].diagnose(a.username, a.external_id)  # type: ignore[misc]
+        for a in of.accounts
+        if a.id in connectors and _tells(connectors[a.id])
+    }
+    answers = await ask_all(questions, PREFLIGHT_S)
+    return {a.id: _diagnosis(s, of.known[a.id], answers) for a in of.accounts}
+
+
+def in_vain(of: Patient, found: Diagnosis) -> Finding | None:
+    """Why a new password must not be set in an account; None where it may."""
+    for f in found.findings:
+        refused = f.code == "privileged" and of.case.tier != "privileged"
+        if f.code in IN_VAIN or refused:
+            return f
+    return None
+
+
+async def ask_all(questions: Mapping[K, Callable[[], Awaitable[Any]]], patience_s: float) -> dict[K, Any]:
+    """Answers by name: what was said, or an `Unavailable` with the reason.
+
+    Costs the slowest one's time, and never more than the bound; what has not answered by then is left behind.
+    """
+    tasks = {key: asyncio.ensure_future(_answer(ask)) for key, ask in questions.items()}
+    if tasks:
+        await asyncio.wait(tasks.values(), timeout=patience_s)
+    out: dict[K, Any] = {}
+    for key, task in tasks.items():
+        if task.done():
+            out[key] = task.result()
+        else:  # not waited for: one that does not let itself be cancelled must not hold up the page
+            task.cancel()
+            out[key] = Unavailable("slow")
+    return out
+
+
+async def _answer(ask: Callable[[], Awaitable[Any]]) -> Any:
+    try:
+        return await ask()
+    except Unavailable as e:
+        return e
+    except StorageDown:
+        return Unavailable("unavailable")
+    except Exception as e:  # of a part that is not ours: the page goes on without it
+        log.error("diagnose_failed", error=type(e).__name__)
+        return Unavailable("unavailable")
+
+
+def _tells(connector: Connector) -> bool:
+    return connector.capabilities.lookup in READS or connector.capabilities.status in READS
+
+
+def sees_to_factors(connector: Connector | None) -> bool:
+    """Whether a system lets second steps be removed, or gives temporary passes."""
+    can = connector.capabilities if connector is not None else None
+    return can is not None and (can.reset_factor in READS or can.temporary_pass in READS)
+
+
+def _diagnosis(s: Services, known: Diagnosis, answers: Mapping[tuple[str, str], Any]) -> Diagnosis:
+    a = known.account
+    said, activity = answers.get((a.id, "findings")), answers.get((a.id, "activity"))
+    fault = said.code if isinstance(said, Unavailable) else ""
+    theirs = () if said is None or fault else tuple(said)
+    codes = {f.code for f in theirs}
+    ours = [f for f in known.findings if f.code not in codes and not (f.code == "sso_only" and codes & ELSEWHERE)]
+    if any(f.code == "sso_only" for f in ours):  # our records know that it is kept elsewhere, so it need not be there
+        theirs = tuple(f for f in theirs if f.code != "not_found")
+    stale = known.stale
+    if activity is not None and not isinstance(activity, Unavailable):
+        stale += stale_sources(activity.sign_ins)
+    findings = (*theirs, *ours)
+    if stale:
+        findings += (Finding("stale_password", "; ".join(f"{x.count} × {x.source} {x.client}".strip() for x in stale)),)
+    silent = said is None and not ours
+    return replace(
+        known,
+        findings=findings,
+        stale=stale,
+        fault=fault,
+        silent=silent,
+        second_step=sees_to_factors(s.connectors.get(a.system)) and "privileged" not in codes and not a.privileged,
+    )
+
+
+def stale_sources(sign_ins: Sequence[SignIn]) -> tuple[StaleSource, ...]:
+    """Places that only fail: the same program at the same address, again and again, and never once inside since."""
+    entered = {(x.source, x.client): x.at for x in sorted(sign_ins, key=lambda x: x.at) if x.ok}
+    failed: dict[tuple[str, str], list[int]] = {}
+    for x in sign_ins:
+        where = (x.source, x.client)
+        if not x.ok and x.source and x.at > entered.get(where, 0):
+            failed.setdefault(where, []).append(x.at)
+    return tuple(StaleSource(*where, len(at), max(at)) for where, at in failed.items() if len(at) >= REPEATED)
+
+
+# ── for the operator ────────────────────────────────────────────────────────
+
+
+def record(tx: Tx, case: Case, found: Sequence[Diagnosis]) -> None:
+    """Keeps everything that was found in the case's log, for operators; nothing where the log says the same already."""
+    rows = [
+        {
+            "account": d.account.id,
+            "system": d.account.system,
+            "findings": [{"code": f.code, "detail": f.detail[:200], "until": f.until} for f in d.findings],
+            "fault": d.fault,
+        }
+        for d in found
+    ]
+    before = [e["data"] for e in log_of(tx).of_stream(case.id) if e["type"] == NOTE]
+    if not before or before[-1].get("accounts") != rows:
+        tx.audit.record(case.id, [Note(NOTE, {"accounts": rows})])

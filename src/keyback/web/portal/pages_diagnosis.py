@@ -1,0 +1,64 @@
+"""Pages of the login doctor: what keeps a person out, system by system, and what no system can see."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from keyback.application.recovery.diagnosis import StaleSource
+from keyback.web.ui.findings import FindingShown, SelfCheck
+from keyback.web.ui.page import Page
+
+
+@dataclass(frozen=True, slots=True)
+class SystemCheck:
+    """What one system said of one account.
+
+    Args:
+        state: `fine`, nothing was found; `slow`, it gave no answer; `silent`, it tells nobody.
+        stale: what keeps trying an old password there.
+        url: where people sign in to it; empty where the settings name no address.
+        second_step: account id, where a lost second step can be seen to; else empty.
+    """
+
+    title: str
+    username: str
+    state: Literal["fine", "found", "slow", "silent"]
+    findings: tuple[FindingShown, ...] = ()
+    stale: tuple[StaleSource, ...] = ()
+    url: str = ""
+    second_step: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnosis(Page):
+    """`/r/{handle}` of the journey `still_locked_out`, and `/r/{handle}/diagnosis` of any other.
+
+    Args:
+        can_choose: a new password may be chosen from this page, and would let the person in somewhere.
+        over: the recovery has set its password already; a new one takes a new recovery.
+        too_often: the systems were asked so often that they were not asked now.
+    """
+
+    template: ClassVar[str] = "portal/diagnosis.html"
+    journey: ClassVar[str] = "still_locked_out"
+    handle: str
+    systems: tuple[SystemCheck, ...]
+    checks: tuple[SelfCheck, ...]
+    can_choose: bool = False
+    over: bool = False
+    too_often: bool = False
+
+    @property
+    def slow(self) -> tuple[str, ...]:
+        """Titles of the systems that gave no answer."""
+        return tuple(dict.fromkeys(s.title for s in self.systems if s.state == "slow"))
+
+    @property
+    def asked(self) -> int:
+        return sum(s.state != "silent" for s in self.systems)
+
+    @property
+    def addresses(self) -> tuple[tuple[str, str], ...]:
+        """(title, address) of every system that has one."""
+        return tuple(dict.fromkeys((s.title, s.url) for s in self.systems if s.url))

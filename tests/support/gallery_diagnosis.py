@@ -1,0 +1,37 @@
+"""Samples of the login doctor's pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import get_args
+
+from keyback.application.ports.connectors import Finding, FindingCode
+from keyback.application.recovery.diagnosis import StaleSource
+from keyback.locale import Locale
+from keyback.web.portal.pages_diagnosis import Diagnosis, SystemCheck
+from keyback.web.ui.findings import self_checks, shown
+from keyback.web.ui.page import Page
+
+
+def samples(handle: str, at: int, locale: Locale) -> Iterator[tuple[str, Page]]:
+    stale = (StaleSource("203.0.113.9", "Safari 18 · iOS", 12, at), StaleSource("198.51.100.4", "", 3, at))
+
+    def row(title: str, *findings: Finding, **more: object) -> SystemCheck:
+        words = tuple(shown(f, locale) for f in findings)
+        state = "found" if words else "fine"
+        return SystemCheck(title, "maya@example.com", state, words, url="https://crm.example.com/", **more)  # type: ignore[arg-type]
+
+    rows = (
+        row("Ridgeline", Finding("frozen")),
+        row("Tidewater 365", Finding("minimum_age", until=at), Finding("stale_password"), stale=stale),
+        row("Keyback"),
+        replace(row("Kontor"), state="slow"),
+        replace(row("远客"), state="silent", url=""),
+    )
+    page = Diagnosis(handle, rows, self_checks(locale), can_choose=True)
+    yield "diagnosis", page
+    yield "diagnosis-over", replace(page, systems=rows[:1], can_choose=False, over=True)
+    yield "diagnosis-too-often", replace(page, systems=(), can_choose=False, too_often=True)
+    every = row("Ridgeline", *(Finding(code) for code in get_args(FindingCode)))
+    yield "diagnosis-every-finding", replace(page, systems=(every,), can_choose=False)

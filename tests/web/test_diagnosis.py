@@ -1,0 +1,249 @@
+"""The login doctor: what it finds, what it costs, and that nobody learns anything from it who has not verified."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+
+from keyback.application.ports.connectors import (
+    Activity,
+    Capabilities,
+    Finding,
+    Means,
+    SignIn,
+    Unavailable,
+)
+from keyback.application.ports.storage import ImportedAccount
+from keyback.application.recovery import diagnosis
+from keyback.application.recovery.diagnosis import ask_all, stale_sources
+from keyback.connectors.base import ConnectorBase
+from tests.conftest import Kit, person
+from tests.recovery.test_strangers import Browser
+from tests.support.steps import NEW, Tray, accept, ask, case_of, drain, fit, secrets_of
+
+Make = Callable[..., Kit]
+
+
+@dataclass
+class Asked(ConnectorBase):
+    """A system that says what it is told to say, and remembers that it was asked."""
+
+    name: str
+    says: Sequence[Finding] | Exception = ()
+    hangs: bool = False
+    history: Sequence[SignIn] = ()
+    asked: list[tuple[str, str | None]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.title = self.name.title()
+        self.url = f"https://{self.name}.example.com/"
+        read, means = Means.NATIVE, Means.NATIVE if self.history else Means.NONE
+        self.capabilities = Capabilities(lookup=read, status=read, set_password=read, unlock=read, activity=means)
+
+    async def diagnose(self, username: str, external_id: str | None = None) -> Sequence[Finding]:
+        self.asked.append((username, external_id))
+        if self.hangs:
+            await asyncio.Event().wait()
+        if isinstance(self.says, Exception):
+            raise self.says
+        return self.says
+
+    async def activity(self, external_id: str) -> Activity | None:
+        return Activity(tuple(self.history))
+
+
+def ailing(make_kit: Make, *systems: Asked, who: str = "maya", **more: Any) -> tuple[Kit, Tray]:
+    """Somebody with an account in each of these systems."""
+    kit = make_kit()
+    accounts = tuple(ImportedAccount(c.name, f"id-{c.name}", f"{who}@{c.name}", **more) for c in systems)
+    tray = fit(kit, replace(person(who), accounts=accounts), person("omar"))
+    connectors = {**kit.services.connectors, **{c.name: c for c in systems}}
+    titles = {**kit.services.titles, **{c.name: c.title for c in systems}}
+    kit.services = replace(kit.services, connectors=connectors, titles=titles)
+    return kit, tray
+
+
+def verified(kit: Kit, tray: Tray, journey: str = "still_locked_out") -> tuple[Browser, str]:
+    """The browser of somebody who asked and opened the link."""
+    started = ask(kit, "maya@example.com", journey=journey)
+    drain(kit)
+    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    return Browser(kit, started), f"/r/{started.handle}"
+
+
+def text_of(browser: Browser, at: str) -> str:
+    answer = browser("GET", at)
+    assert answer.status_code == 200, answer.headers
+    return html.unescape(answer.text)
+
+
+def states(text: str) -> dict[str, str]:
+    """What the page says of each system, by its title."""
+    rows = re.findall(r'data-state="(\w+)".*?class="system-name">([^<]+)<', text, re.S)
+    return {title: state for state, title in rows}
+
+
+def findings(text: str) -> list[str]:
+    return re.findall(r'data-finding="(\w+)"', text)
+
+
+@pytest.mark.covers("N18")
+def test_the_page_says_what_each_system_says_and_changes_nothing(make_kit: Make) -> None:
+    frozen, fine = Asked("ridge", [Finding("frozen", "by admin 4711")]), Asked("tide")
+    mute = Asked("mute")
+    mute.capabilities = Capabilities(set_password=Means.GUIDED)
+    kit, tray = ailing(make_kit, frozen, fine, mute)
+    browser, at = verified(kit, tray)
+    text = text_of(browser, at)
+    assert states(text) == {"Ridge": "found", "Tide": "fine", "Mute": "silent"}
+    assert findings(text) == ["frozen"]
+    assert "frozen this account" in text
+    assert "4711" not in text  # that is for operators
+    assert frozen.asked == [("maya@ridge", "id-ridge")]
+    assert mute.asked == []
+    for check in ("An old password is saved", "Caps Lock", "Old cookies", "sandbox"):
+        assert check in text
+    assert 'href="https://ridge.example.com/"' in text
+    case = case_of(kit, at.removeprefix("/r/"))
+    assert case is not None
+    noted = [r["data"] for r in kit.read(lambda tx: tx.audit.rows(limit=1000)) if r["type"] == diagnosis.NOTE]
+    assert "by admin 4711" in str(noted)
+    text_of(browser, at)
+    again = [r for r in kit.read(lambda tx: tx.audit.rows(limit=1000)) if r["type"] == diagnosis.NOTE]
+    assert len(again) == 1  # the log says the same already
+
+
+@pytest.mark.covers("A1", "A2")
+def test_nobody_learns_anything_before_verifying(make_kit: Make) -> None:
+    system = Asked("ridge", [Finding("frozen")])
+    kit, _ = ailing(make_kit, system)
+    known, unknown = (ask(kit, who, journey="still_locked_out") for who in ("maya@example.com", "nobody"))
+    drain(kit)
+    seen = []
+    for started in (known, unknown):
+        browser, at = Browser(kit, started), f"/r/{started.handle}"
+        led_back = browser("GET", f"{at}/diagnosis")
+        assert (led_back.status_code, led_back.headers["location"]) == (303, at)
+        seen.append(re.sub(r"\b\d\d\b", "", browser("GET", at).text.replace(started.handle, "H")))
+    assert seen[0] == seen[1]
+    assert system.asked == []
+    assert Browser(kit)("GET", f"/r/{known.handle}/diagnosis").status_code == 403
+
+
+@pytest.mark.covers("N1")
+def test_a_system_that_hangs_or_breaks_is_named_and_the_others_answer(
+    make_kit: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(diagnosis, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(diagnosis, "AGAIN_S", 0.05)
+    systems = (
+        Asked("hangs", hangs=True), Asked("away", Unavailable("unavailable")), Asked("bad", ZeroDivisionError()),
+        Asked("ridge", [Finding("locked")]),
+    )  # fmt: skip
+    kit, tray = ailing(make_kit, *systems)
+    browser, at = verified(kit, tray)
+    text = text_of(browser, at)
+    assert states(text) == {"Hangs": "slow", "Away": "slow", "Bad": "slow", "Ridge": "found"}
+    assert "didn’t answer in time" in text
+    systems[0].hangs = False
+    assert states(text_of(browser, f"{at}?again=1"))["Hangs"] == "fine"
+
+
+@pytest.mark.covers("N1")
+def test_all_are_asked_at_once() -> None:
+    """Each waits for all the others, so that asking one after the other would never end."""
+
+    async def go() -> dict[int, Any]:
+        here = asyncio.Barrier(8)
+        return await ask_all(dict.fromkeys(range(8), here.wait), 60)
+
+    assert sorted(asyncio.run(go()).values()) == list(range(8))
+
+
+def test_what_cannot_be_cancelled_holds_up_nobody() -> None:
+    async def stubborn() -> str:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            raise
+        return ""
+
+    async def go() -> dict[str, Any]:
+        async def quick() -> str:
+            return "here"
+
+        return await ask_all({"stubborn": stubborn, "quick": quick}, 0.05)
+
+    said = asyncio.run(go())
+    assert said["quick"] == "here"
+    assert said["stubborn"].code == "slow"
+
+
+def failed(at: int, source: str = "203.0.113.9", client: str = "Mail on a phone", ok: bool = False) -> SignIn:
+    return SignIn(at, ok, source, client)
+
+
+def test_a_device_that_keeps_an_old_password_is_found(make_kit: Make) -> None:
+    history = [failed(n) for n in range(9, 1, -1)] + [failed(1, "198.51.100.1", "Browser", ok=True)]
+    kit, tray = ailing(make_kit, Asked("ridge", history=history))
+    browser, at = verified(kit, tray)
+    text = text_of(browser, at)
+    assert findings(text) == ["stale_password"]
+    assert "203.0.113.9" in text
+    assert "8 times" in text
+
+
+def test_slips_of_the_finger_and_what_was_mended_are_no_stale_password() -> None:
+    assert stale_sources([failed(2), failed(1)]) == ()
+    assert stale_sources([failed(9, ok=True), *(failed(n) for n in range(8))]) == ()
+    assert stale_sources([failed(n, f"203.0.113.{n}") for n in range(9)]) == ()
+    (found,) = stale_sources([failed(n) for n in range(1, 6)])
+    assert (found.count, found.last) == (5, 5)
+
+
+def test_whoever_signs_in_elsewhere_only_gets_the_page_too(make_kit: Make) -> None:
+    kit, tray = ailing(make_kit, Asked("ridge", [Finding("not_found")]), provider="Harbour ID")
+    browser, at = verified(kit, tray)
+    text = text_of(browser, at)
+    assert findings(text) == ["sso_only"]
+    assert "?new=1" not in text
+
+
+def test_the_page_leads_to_a_new_password_and_back(make_kit: Make) -> None:
+    kit, tray = ailing(make_kit, Asked("ridge", [Finding("locked")]))
+    browser, at = verified(kit, tray)
+    assert f'href="{at}?new=1"' in text_of(browser, at)
+    assert 'name="new_password"' in browser("GET", f"{at}?new=1").text
+
+
+@pytest.mark.covers("N18")
+def test_a_page_that_is_done_still_leads_to_the_doctor_for_an_hour(make_kit: Make) -> None:
+    kit = make_kit()
+    tray = fit(kit, person("maya"))
+    browser, at = verified(kit, tray, "password")
+    case = case_of(kit, at.removeprefix("/r/"))
+    assert case is not None
+    sent = f"new_password={NEW.reveal()}&new_password_again={NEW.reveal()}&submission=s1&accounts={case.accounts[0]}"
+    assert browser("POST", f"{at}/password", sent.replace(" ", "+")).status_code == 303
+    drain(kit)
+    assert f'href="{at}/diagnosis"' in text_of(browser, at)
+    assert states(text_of(browser, f"{at}/diagnosis")) == {"Keyback": "fine"}
+    kit.clock.forward(minutes=61)
+    assert browser("GET", f"{at}/diagnosis").status_code == 303
+
+
+def test_asking_has_an_end(make_kit: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(diagnosis, "PER_HOUR", 2)
+    system = Asked("ridge")
+    kit, tray = ailing(make_kit, system)
+    browser, at = verified(kit, tray)
+    answers = [browser("GET", at).status_code for _ in range(3)]
+    assert answers == [200, 200, 429]
+    assert len(system.asked) == 2
