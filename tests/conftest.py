@@ -8,16 +8,12 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
-from sqlalchemy import text
 
 from keyback import serving
-from keyback.application.ports.storage import Imported, ImportedAccount
 from keyback.application.services import Services
 from keyback.bootstrap import build, close
 from keyback.settings import Settings
@@ -25,23 +21,14 @@ from keyback.storage.database import make_engine
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
 from tests.support.cheaper import CHEAP, cheap_hashing, compile_once, in_memory
+from tests.support.databases import BACKENDS, run_as_admin, with_database
 from tests.support.embedded_postgres import programs
+from tests.support.kit import Clock, Kit
 
 collect_ignore = ["sample_package"]  # a package of its own; tests/docs/test_recipes.py runs its tests
-pytest_plugins = ["tests.support.conformance", "tests.support.noskip"]
-T = TypeVar("T")
-BACKENDS = ("sqlite", "postgres")
+pytest_plugins = ["tests.support.commands", "tests.support.conformance", "tests.support.noskip"]
 LONGEST = frozenset({"test_policy_search", "test_policy_table"})  # one file each, and nothing but arithmetic
 LONG = ("e2e", "web", "recovery", "locking", "throttling", "delivery", "perf", "contracts")
-# Where PostgreSQL may differ from SQLite: what storage promises, what commands do with a database, and races. All other
-# tests that ask for a database run on it only with --both, as CI does.
-BOTH = frozenset({"contracts", "cli", "upgrade", "perf"})
-RACES = frozenset(
-    {
-        *("test_enrol_parallel", "test_faults", "test_guesses", "test_passkey_tries", "test_proofs_parallel"),
-        *("test_locking", "test_one_commit", "test_throttling", "test_twice_at_once"),
-    }
-)
 compile_once()
 
 
@@ -53,11 +40,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def _spared(item: pytest.Item) -> bool:
-    """Whether a test repeats on PostgreSQL what it showed on SQLite, and nothing in it depends on which it is."""
+    """Whether a test repeats on PostgreSQL what it showed on SQLite, and nothing in it depends on which it is.
+
+    Where they may differ, tests carry the mark `both`: what storage promises, what commands do with a database, races.
+    """
     params = item.callspec.params if hasattr(item, "callspec") else {}
-    return (
-        params.get("database_url") == "postgres" and item.path.parent.name not in BOTH and item.path.stem not in RACES
-    )
+    return params.get("database_url") == "postgres" and item.get_closest_marker("both") is None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -97,8 +85,8 @@ def postgres_server() -> Iterator[str]:
     server = pgserver.get_server(folder, cleanup_mode="delete")
     try:
         # No test pulls the plug, so nothing has to reach the disk.
-        _admin(server.get_uri(), "ALTER SYSTEM SET fsync = off")
-        _admin(server.get_uri(), "SELECT pg_reload_conf()")
+        run_as_admin(server.get_uri(), "ALTER SYSTEM SET fsync = off")
+        run_as_admin(server.get_uri(), "SELECT pg_reload_conf()")
         yield server.get_uri()
     finally:
         server.cleanup()
@@ -121,12 +109,12 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def migrated_postgres(postgres_server: str) -> Iterator[str]:
     """Name of a database at this version's schema, to be used as a template."""
     name = f"kb_template_{secrets.token_hex(4)}"
-    _admin(postgres_server, f"CREATE DATABASE {name}")
+    run_as_admin(postgres_server, f"CREATE DATABASE {name}")
     engine = make_engine(with_database(postgres_server, name))
     migrate(engine)
     engine.dispose()
     yield name
-    _admin(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    run_as_admin(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture
@@ -143,39 +131,13 @@ def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ca
             base = request.getfixturevalue("postgres_server")
             name = f"kb_{secrets.token_hex(6)}"
             url = with_database(base, name)
-            _admin(base, f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('migrated_postgres')}")
+            run_as_admin(base, f"CREATE DATABASE {name} TEMPLATE {request.getfixturevalue('migrated_postgres')}")
             dropped.append((base, name))
         return url
 
     yield make
     for base, name in dropped:
-        _admin(base, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-@contextmanager
-def empty_postgres(base: str) -> Iterator[str]:
-    """URL of a database without any table, dropped afterwards."""
-    name = f"kb_{secrets.token_hex(6)}"
-    _admin(base, f"CREATE DATABASE {name}")
-    try:
-        yield with_database(base, name)
-    finally:
-        _admin(base, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def with_database(base: str, name: str) -> str:
-    """`base` (a URL or a socket URI) with another database name."""
-    head, question, query = base.partition("?")
-    scheme, _, rest = head.partition("://")
-    authority = rest.split("/", 1)[0]
-    return f"{scheme}://{authority}/{name}{question}{query}"
-
-
-def _admin(base: str, sql: str) -> None:
-    engine = make_engine(with_database(base, "postgres")).execution_options(isolation_level="AUTOCOMMIT")
-    with engine.connect() as conn:
-        conn.execute(text(sql))
-    engine.dispose()
+        run_as_admin(base, f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture(params=BACKENDS)
@@ -187,51 +149,6 @@ def database_url(request: pytest.FixtureRequest, make_database: Callable[[str], 
 @pytest.fixture
 def sqlite_url(make_database: Callable[[str], str]) -> str:
     return make_database("sqlite")
-
-
-@dataclass
-class Clock:
-    """An injectable clock in ms."""
-
-    now: int = 1_795_000_000_000
-
-    def __call__(self) -> int:
-        return self.now
-
-    def forward(self, *, hours: float = 0, minutes: float = 0, seconds: float = 0) -> None:
-        self.now += int((hours * 3600 + minutes * 60 + seconds) * 1000)
-
-
-def person(
-    key: str, *mails: str, locale: str = "en", tier: Any = "standard", state: Any = "active", **account: Any
-) -> Imported:
-    """A person with one built-in account named like the key."""
-    values = {"system": "builtin", "external_id": key, "username": key, **account}
-    return Imported(
-        key, key.title(), locale, tier, state, mails or (f"{key}@example.com",), (ImportedAccount(**values),)
-    )
-
-
-@dataclass
-class Kit:
-    """A Keyback without faces: settings, parts, clock and a loop to run them in."""
-
-    settings: Settings
-    services: Services
-    clock: Clock
-    runner: asyncio.Runner = field(repr=False)
-
-    def run(self, awaitable: Any) -> Any:
-        async def wait() -> Any:
-            return await awaitable
-
-        return self.runner.run(wait())
-
-    def write(self, fn: Callable[[Any], T]) -> T:
-        return self.run(self.services.db.write(fn))
-
-    def read(self, fn: Callable[[Any], T]) -> T:
-        return self.run(self.services.db.read(fn))
 
 
 @pytest.fixture

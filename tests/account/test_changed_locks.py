@@ -10,11 +10,10 @@ import pytest
 
 from keyback.application.ports.storage import ImportedAccount
 from keyback.domain.secret import Secret
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import Browser
+from tests.support.browser import Browser, opened
 from tests.support.enrolled import add_contact
+from tests.support.kit import Kit, person
 from tests.support.steps import NEW, Tray, choose, drain, fit, proven, set_password, sign_in
-from tests.web.test_shown_is_done import opened
 
 Make = Callable[..., Kit]
 

@@ -13,8 +13,8 @@ from keyback.application.notifications.account_changes import GONE_LINK_LIFE, LI
 from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.secret import Secret
 from keyback.domain.units import HOUR
-from tests.conftest import Kit, person
 from tests.support.enrolled import add_contact, person_id
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, NEW, OLD, Tray, choose, drain, fit, proven, set_password, sign_in
 
 Make = Callable[..., Kit]

@@ -27,7 +27,7 @@ from keyback.application.audit_log import (
 from keyback.domain.recovery.events import Note
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.stores.audit import row_hash
-from tests.conftest import Kit
+from tests.support.kit import Kit
 
 ROWS = 210  # more than two batches, as these tests cut them
 PAYLOADS = [

@@ -16,9 +16,9 @@ from keyback.domain.challenges import challenge as ch
 from keyback.domain.people.person import Person
 from keyback.domain.tokens import token_digest
 from keyback.web.portal import link
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import Browser
+from tests.support.browser import Browser
 from tests.support.enrolled import add_contact, person_id
+from tests.support.kit import Kit, person
 from tests.support.steps import begin, fit, statements
 
 Make = Callable[..., Kit]

@@ -4,39 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import methods
-from keyback.domain.people.factor import Factor
 from keyback.domain.recovery.case import State
-from keyback.proofs.passkey.method import Passkey
-from keyback.testing.authenticator import Authenticator
-from tests.conftest import Kit, person
-from tests.support.enrolled import answer_way, ask_way, person_id
+from tests.support.enrolled import HOME, add_passkey, answer_way, ask_way
+from tests.support.kit import Kit, person
 from tests.support.steps import accept, ask, begin, case_of, drain, fit
 
 Make = Callable[..., Kit]
-HOME = "http://localhost:8080"
 
 
 def kit_of(make_kit: Make, url: str) -> Kit:
     kit = make_kit(url=url, public_url=HOME)
     kit.write(lambda tx: tx.people.save_imported([person("maya"), person("omar")]))
     return kit
-
-
-def add_passkey(kit: Kit, who: str = "maya") -> Authenticator:
-    proof, pid, key = kit.services.proofs["passkey"], person_id(kit, who), Authenticator(HOME, "localhost")
-    assert isinstance(proof, Passkey)
-    options = proof.registration_options(bytes(32), bytes(64), who, who.title(), "Qingyu", [])
-    new = proof.verify_registration(key.create(options), bytes(32), bytes(64))
-    assert new is not None
-    factor = Factor("", pid, "passkey", "Laptop", "active", new.data, new.counter, lookup=new.lookup)
-    kit.write(lambda tx: tx.factors.add(replace(factor, id=tx.new_id())))
-    return key
 
 
 def options_of(kit: Kit, handle: str) -> str:

@@ -12,8 +12,7 @@ import pytest
 
 from keyback.settings import Settings
 from keyback.storage.keys.keyring import Keyring
-from tests.cli.conftest import Keyback
-from tests.cli.test_commands import case_id, on_services, sql
+from tests.support.commands import Keyback, case_id, on_services, sql
 
 __all__ = ["case_id"]
 

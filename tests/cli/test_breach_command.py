@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from keyback.storage.breach.lookup import BreachFile
-from tests.cli.conftest import Keyback
+from tests.support.commands import Keyback
 
 LEAKED = ["copper lantern", "harbour at noon", "中文密码很长很长"]
 

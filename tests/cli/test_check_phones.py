@@ -9,7 +9,7 @@ import pytest
 
 from keyback.testing.gateways import WeComFake
 from keyback.testing.serving import served
-from tests.cli.conftest import Keyback
+from tests.support.commands import Keyback
 
 
 def words(keyback: Keyback, name: str) -> str:

@@ -21,11 +21,12 @@ from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.maintenance import repair, restore
 from keyback.storage.sql.schema import metadata
-from tests.cli.conftest import Keyback
-from tests.cli.test_commands import on_services, sql
-from tests.conftest import Clock, Kit, person
-from tests.delivery.test_faults import accept, begin, fit
+from tests.support.commands import Keyback, on_services, sql
+from tests.support.kit import Clock, Kit, person
 from tests.support.live import logged
+from tests.support.steps import accept, begin, fit
+
+pytestmark = pytest.mark.both
 
 HOUR, DAY = 3_600_000, 86_400_000
 T = 1_795_000_000_000

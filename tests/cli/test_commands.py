@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import json
 import re
@@ -12,36 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import text
 
-from keyback.application.origin import Origin
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery import resolve, start
-from keyback.bootstrap import build, close
 from keyback.cli.common import safe
 from keyback.cli.examples import left_over
 from keyback.domain.recovery.events import Note
 from keyback.settings import Settings
 from keyback.settings_sections import Mail
-from keyback.storage.database import make_engine
 from keyback.storage.migrate import head
 from keyback.testing.mailbox import Mailbox
-from tests.cli.conftest import Keyback
-from tests.conftest import person
+from tests.support.commands import Keyback, on_services, sql
 from tests.support.house import ROOT
-
-
-def on_services(work: Callable[[Any], Any]) -> Any:
-    """Runs `await work(services)` with the settings of this place."""
-
-    async def go() -> Any:
-        services = build(Settings())
-        try:
-            return await work(services)
-        finally:
-            await close(services)
-
-    return asyncio.run(go())
 
 
 def write(fn: Callable[[Tx], Any]) -> Any:
@@ -49,34 +29,6 @@ def write(fn: Callable[[Tx], Any]) -> Any:
         return await s.db.write(fn)
 
     return on_services(work)
-
-
-def sql(*statements: str) -> None:
-    engine = make_engine(Settings().database)
-    with engine.execution_options(writes=True).begin() as conn:
-        for s in statements:
-            conn.execute(text(s))
-    engine.dispose()
-
-
-@pytest.fixture
-def case_id(place: Path) -> str:
-    """A recovery that waits for its proof, of somebody with a hostile name."""
-
-    async def work(s: Any) -> str:
-        evil = person("mäya")
-        evil = type(evil)(**{**{f: getattr(evil, f) for f in evil.__slots__}, "name": "Maya\x1b[2J\u202eevil"})
-        await s.db.write(lambda tx: tx.people.save_imported([evil]))
-        origin = Origin("192.0.2.7", "Mozilla/5.0 (Windows NT 10.0) Chrome/140.0 Safari/537.36")
-        now = await s.db.read(lambda tx: tx.now)
-        await start.write_down(
-            s.db, s.seals, "mäya@example.com", journey="password", system="", locale="en", origin=origin, now=now
-        )
-        await s.db.write(lambda tx: resolve.resolve(tx))
-        [case] = await s.db.read(lambda tx: tx.cases.listed(state=None, limit=5))
-        return str(case.id)
-
-    return str(on_services(work))
 
 
 # ── init, migrate ───────────────────────────────────────────────────────────

@@ -16,7 +16,7 @@ from keyback.cli import connectors
 from keyback.registry import CONNECTORS, OWN
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.serving import served
-from tests.cli.conftest import Keyback
+from tests.support.commands import Keyback
 
 TOKEN = "a-token-of-the-demo-0815"
 

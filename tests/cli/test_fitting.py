@@ -23,9 +23,8 @@ from keyback.storage.keys.keyfile import KeyFile
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.maintenance import key_check
 from keyback.storage.tx import SqlTx
-from tests.cli.conftest import Keyback
-from tests.cli.test_commands import on_services, sql
-from tests.conftest import person
+from tests.support.commands import Keyback, on_services, sql
+from tests.support.kit import person
 
 PASSWORD = Secret("quillfeather moss lantern")
 

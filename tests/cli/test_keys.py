@@ -14,9 +14,8 @@ from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
 from keyback.domain.secret import Secret
 from keyback.storage.keys.keyfile import KeyFile
-from tests.cli.conftest import Keyback
-from tests.cli.test_commands import on_services, sql
-from tests.conftest import person
+from tests.support.commands import Keyback, on_services, sql
+from tests.support.kit import person
 
 DAY = 86_400_000
 

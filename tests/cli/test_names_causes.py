@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from keyback.cli.common import bad_url
-from tests.cli.conftest import Keyback
+from tests.support.commands import Keyback
 from tests.support.each import each
 
 BAD_SENDERS = [

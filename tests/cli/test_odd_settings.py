@@ -16,8 +16,10 @@ from sqlalchemy import text
 from keyback.settings import Settings
 from keyback.storage.database import make_engine
 from keyback.storage.health import unfit
-from tests.cli.conftest import Keyback
-from tests.conftest import with_database
+from tests.support.commands import Keyback
+from tests.support.databases import with_database
+
+pytestmark = pytest.mark.both
 
 TOML = 'public_url = "https://recover.example.com"\n\n[company]\nen = "Qingyu Instruments"\nzh_CN = "青屿仪器"\n'
 

@@ -12,10 +12,12 @@ from sqlalchemy import LargeBinary, select
 
 from keyback.domain.secret import Secret
 from keyback.storage.sql import schema as s
-from tests.cli.conftest import Keyback
-from tests.conftest import Kit, person
+from tests.support.commands import Keyback
 from tests.support.enrolled import add_totp, person_id
+from tests.support.kit import Kit, person
 from tests.support.steps import OLD, ask, drain, fit, set_password, sign_in
+
+pytestmark = pytest.mark.both
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from keyback.domain.passwords.rules import PRESETS
 from keyback.domain.policy.search import search
 from keyback.settings import Settings, Unsafe
 from keyback.settings_policy import make_policy
-from tests.cli.conftest import Keyback
+from tests.support.commands import Keyback
 from tests.support.house import ROOT
 
 WEAK = "[policy]\ntwo_issued_codes = true\n"

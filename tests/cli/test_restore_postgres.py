@@ -15,8 +15,7 @@ import pytest
 
 from keyback.settings import Settings
 from keyback.storage.database import make_engine
-from tests.cli.conftest import Keyback
-from tests.cli.test_commands import case_id
+from tests.support.commands import Keyback, case_id
 from tests.support.house import ROOT
 
 __all__ = ["case_id"]

@@ -17,7 +17,7 @@ from keyback.settings import Settings
 from keyback.settings_safety import open_to_others, wide_known, wide_proxies
 from keyback.settings_sections import System
 from keyback.storage.keys.keyring import Keyring
-from tests.cli.conftest import Keyback
+from tests.support.commands import Keyback
 from tests.support.house import ROOT
 
 

@@ -12,10 +12,12 @@ import pytest
 from keyback.application.signin import second_step, sessions
 from keyback.application.signin.sessions import SignedIn, session_of
 from keyback.application.signin.sign_in import SecondStep
-from tests.cli.conftest import Keyback
-from tests.conftest import Kit, person
+from tests.support.commands import Keyback
 from tests.support.enrolled import add_totp, person_id, totp_now
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, OLD, fit, set_password, sign_in, types
+
+pytestmark = pytest.mark.both
 
 Make = Callable[..., Kit]
 WHY = ("--reason", "A laptop was stolen")

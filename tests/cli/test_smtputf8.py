@@ -10,8 +10,10 @@ import pytest
 
 from keyback.domain.people.person import needs_utf8
 from keyback.testing.mailbox import Mailbox
-from tests.cli.conftest import Keyback
+from tests.support.commands import Keyback
 from tests.support.each import each
+
+pytestmark = pytest.mark.both
 
 ROWS = "username,name,email,backup_email\n{}"
 PEOPLE = """chenyu,陈屿,陈屿@example.com,

@@ -22,7 +22,7 @@ from keyback.settings import Unsafe
 from keyback.settings_sections import System
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
-from tests.cli.conftest import Keyback
+from tests.support.commands import Keyback
 
 SAFE = {
     "KEYBACK_PUBLIC_URL": "https://recover.example.com",

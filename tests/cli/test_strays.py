@@ -14,9 +14,8 @@ from keyback import serving
 from keyback.domain.people.factor import Factor
 from keyback.settings import Settings
 from keyback.testing.authenticator import Authenticator
-from tests.cli.conftest import Keyback
-from tests.cli.test_commands import on_services, sql
-from tests.conftest import person
+from tests.support.commands import Keyback, on_services, sql
+from tests.support.kit import person
 
 URL, HOST = "https://recover.example.com", "recover.example.com"
 

@@ -17,7 +17,7 @@ from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
 
 Db = SqlDatabase
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.both]
 
 
 @pytest.fixture

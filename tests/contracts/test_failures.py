@@ -14,7 +14,9 @@ from keyback.application.ports.storage import Tx
 from keyback.application.retention import purge
 from keyback.domain.passwords.rules import DAY
 from keyback.domain.people.factor import Device
-from tests.conftest import Kit, person
+from tests.support.kit import Kit, person
+
+pytestmark = pytest.mark.both
 
 Make = Callable[..., Kit]
 

@@ -15,7 +15,7 @@ from keyback.storage import health
 from keyback.storage.database import SqlDatabase
 from keyback.web.app import make_app, make_context
 from keyback.web.health import READINESS, parts_of
-from tests.conftest import Kit
+from tests.support.kit import Kit
 
 Make = Callable[..., Kit]
 NO_ROOM = """

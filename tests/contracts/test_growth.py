@@ -14,8 +14,10 @@ from keyback.application.recovery import cancel, methods
 from keyback.application.signin.sessions import SignedIn, session_of
 from keyback.domain.secret import Secret
 from keyback.storage.sql.schema import metadata
-from tests.conftest import Kit, person
+from tests.support.kit import Kit, person
 from tests.support.steps import NEW, OLD, ask, begin, choose, drain, fit, page_of, proven, set_password, sign_in
+
+pytestmark = pytest.mark.both
 
 # Small whatever happens: one row, or what is still to do.
 SMALL = {"audit_head", "outbox"}

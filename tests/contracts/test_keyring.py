@@ -21,7 +21,9 @@ from keyback.storage.keys.keyfile import KeyFile
 from keyback.storage.keys.keyring import Keyring, KeyringError, Unsealable
 from keyback.storage.maintenance import reseal
 from keyback.storage.sql.schema import metadata
-from tests.conftest import person
+from tests.support.kit import person
+
+pytestmark = pytest.mark.both
 
 
 @pytest.fixture

@@ -16,10 +16,12 @@ from keyback.channels.mail.composer import MailComposer
 from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.secret import Secret
 from keyback.testing.channels import BASE, COMPANY
-from tests.conftest import Kit, person
 from tests.support.each import each
 from tests.support.enrolled import SMS, add_contact, person_id
+from tests.support.kit import Kit, person
 from tests.support.steps import Tray, ask, drain, fit
+
+pytestmark = pytest.mark.both
 
 AT = 1_795_500_120_000
 SEEN = {"source": "203.0.113.7", "device": "Windows, Chrome"}

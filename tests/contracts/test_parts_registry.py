@@ -13,9 +13,9 @@ from keyback.application.ports.connectors import Plan, Unavailable
 from keyback.domain.secret import Secret
 from keyback.settings import Unsafe
 from keyback.testing.channels import short_letter
-from tests.cli.conftest import Keyback, empty_place, keyback, place  # noqa: F401
-from tests.conftest import Kit
+from tests.support.commands import Keyback
 from tests.support.each import each
+from tests.support.kit import Kit
 from tests.support.samples import package
 
 CONNECTOR = "[keyback.connectors]\nodd = keyback_odd:make\n"
@@ -103,8 +103,8 @@ def test_keyback_starts_and_what_is_meant_for_them_waits(make_kit: Any, caplog: 
 
 
 def test_check_names_every_one_and_goes_on(
-    place: Path,  # noqa: F811
-    keyback: Keyback,  # noqa: F811
+    place: Path,
+    keyback: Keyback,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for name, value in {

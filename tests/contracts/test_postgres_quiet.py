@@ -19,9 +19,9 @@ from keyback.storage import engine as engines
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
 from keyback.web.app import make_app, make_context
-from tests.contracts.test_storage import intake
 from tests.support.live import add_person, live
 from tests.support.mute import Mute, muting
+from tests.support.rows import intake
 
 SHORT_S = 0.5
 

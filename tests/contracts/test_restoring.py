@@ -17,8 +17,8 @@ from keyback.application.signin.sessions import SignedIn
 from keyback.domain.errors import Refusal
 from keyback.domain.people.factor import Device, Factor, SavedCode
 from keyback.storage.maintenance import backup, restore
-from tests.conftest import Kit, person
 from tests.support.cheaper import cheap_hashing
+from tests.support.kit import Kit, person
 from tests.support.steps import (
     NEW,
     OLD,
@@ -35,6 +35,8 @@ from tests.support.steps import (
     try_code,
     types,
 )
+
+pytestmark = pytest.mark.both
 
 Make = Callable[..., Kit]
 CODE = "c" * 22

@@ -30,10 +30,10 @@ from keyback.testing.proofs import somebody
 from keyback.testing.serving import served
 from keyback.web.account.contacts import offered
 from keyback.web.app import make_context
-from tests.cli.conftest import Keyback, empty_place, keyback, place  # noqa: F401
-from tests.conftest import Clock, Kit, person
 from tests.support.api_client import Client, Recovery
+from tests.support.commands import Keyback
 from tests.support.enrolled import add_contact
+from tests.support.kit import Clock, Kit, person
 from tests.support.samples import FOB, SECRET, Pagers, installed
 
 
@@ -166,8 +166,8 @@ def test_names_that_nobody_registered_lead_nowhere(make_kit: Any, sample: dict[s
 
 @pytest.mark.parametrize(("language", "words"), [("en", "passkey or a key fob"), ("zh", "口令牌")])
 def test_the_commands_tell_it(
-    place: Path,  # noqa: F811
-    keyback: Keyback,  # noqa: F811
+    place: Path,
+    keyback: Keyback,
     monkeypatch: pytest.MonkeyPatch,
     sample: dict[str, Any],
     language: str,

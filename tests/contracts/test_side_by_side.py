@@ -6,6 +6,7 @@ import asyncio
 import time
 from typing import Any
 
+import pytest
 from sqlalchemy import create_engine, text
 
 from keyback.application.ports.storage import Tx
@@ -13,7 +14,9 @@ from keyback.domain.challenges.challenge import ChallengeRequest
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.sql.schema import metadata
-from tests.contracts.test_storage import intake
+from tests.support.rows import intake
+
+pytestmark = pytest.mark.both
 
 
 def test_columns_of_the_next_version_are_in_nobodys_way(database_url: str, keyring: Keyring) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -23,7 +24,6 @@ from keyback.registry import GATEWAYS, OWN, load_gateway
 from keyback.testing.channels import BASE, CODE, COMPANY, ChannelContract, codes, short_letter
 from keyback.testing.gateways import AliyunFake, DingTalkFake, FeishuFake, TencentFake, TwilioFake, WeComFake
 from keyback.testing.serving import Service, Trouble, served
-from tests.contracts.test_sms_webhook import now
 from tests.support.held import Held
 
 TEXTS = PhoneTexts(COMPANY, "Asia/Shanghai", BASE)
@@ -81,6 +81,10 @@ KINDS = {
     "feishu": Kind("im", "feishu", FeishuFake, "feishu.yaml", TOKENS, lambda f: {"app_id": f.app_id}),
 }  # fmt: skip
 WITH_TOKENS = [name for name, kind in KINDS.items() if "token" in kind.troubles]
+
+
+def now() -> int:
+    return time.time_ns() // 1_000_000
 
 
 class Harness:

@@ -15,7 +15,7 @@ from keyback.domain.secret import Secret
 from keyback.testing.channels import BASE, CODE, COMPANY, NOW, TOKEN, ChannelContract
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.serving import Trouble
-from tests.contracts.test_smtp import letter
+from tests.support.relay import letter
 
 PASSWORD = "relay-password-4711"
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contracts.test_smtp import letter, made
+from tests.support.relay import letter, made
 
 GREETING = b"220 relay.example.com ESMTP\r\n"
 

@@ -18,8 +18,8 @@ from keyback.channels.mail.smtp_session import host_name, own_name
 from keyback.domain.secret import Secret
 from keyback.settings import read_secret
 from keyback.testing.mailbox import Mailbox
-from tests.contracts.test_smtp import HELLO, checked, codes, letter, script, sent, to
 from tests.support.each import each
+from tests.support.relay import HELLO, checked, codes, letter, script, sent, to
 
 OURS = """\
 553 5.7.1 Sender address rejected: not owned by user keyback

@@ -18,7 +18,7 @@ from sqlalchemy import event, text
 from sqlalchemy.exc import DBAPIError
 
 from bench import seed
-from keyback.application.ports.storage import Intake, Job, StorageDown, StorageFull, Tx
+from keyback.application.ports.storage import Job, StorageDown, StorageFull, Tx
 from keyback.domain import units
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.errors import Refusal
@@ -29,7 +29,10 @@ from keyback.domain.units import HOUR
 from keyback.storage import database as database_module
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring, KeyringError, Unsealable
-from tests.conftest import Clock, person
+from tests.support.kit import Clock, person
+from tests.support.rows import dump, intake
+
+pytestmark = pytest.mark.both
 
 MINUTE = units.MINUTE
 Do = Callable[[Callable[[], Coroutine[Any, Any, Any]]], Any]
@@ -69,23 +72,6 @@ def opened(keyring: Keyring) -> Iterator[Opened]:
 def note(tx: Tx, n: int) -> int:
     tx.audit.record("test", [Note("counted", {"n": n})])
     return n
-
-
-def intake(handle: str = "", **over: Any) -> Intake:
-    values = {
-        "handle": handle or secrets.token_urlsafe(16),
-        "identifier": "maya@example.com",
-        "subject": b"s" * 16,
-        "journey": "password",
-        "system": "",
-        "locale": "en",
-        "source": "192.0.2.7",
-        "agent": "",
-        "asked_at": 1_795_000_000_000,
-        "expires_at": 1_795_000_000_000 + 24 * HOUR,
-        **over,
-    }
-    return Intake(**values)
 
 
 def job(n: int, now: int, *, life: int = 60 * MINUTE, **body: Any) -> Job:
@@ -286,7 +272,7 @@ def test_after_the_database_was_gone_everything_works_again(
 
 @pytest.mark.covers("D13", "INV-I11")
 def test_a_database_that_cannot_be_reached_is_storage_down(opened: Opened, postgres_server: str) -> None:
-    from tests.conftest import with_database
+    from tests.support.databases import with_database
 
     db = opened(with_database(postgres_server, "kb_is_not_there"))
     with pytest.raises(StorageDown) as failed:
@@ -639,18 +625,6 @@ def test_a_typed_identifier_does_not_lie_in_clear(database_url: str, opened: Ope
     assert "canary" not in dump(db)
     (found,) = opened.write(db, lambda tx: tx.intakes.claim(5))
     assert found.identifier == "canary-typed-by-mistake"
-
-
-def dump(db: SqlDatabase) -> str:
-    """All rows of all tables, bytes as Latin-1 so that a text inside of them is found."""
-    from keyback.storage.sql.schema import metadata
-
-    out = []
-    with db.engine.connect() as conn:
-        for table in metadata.sorted_tables:
-            for row in conn.execute(table.select()):
-                out += [v.decode("latin-1") if isinstance(v, (bytes, memoryview)) else str(v) for v in row]
-    return "\n".join(out)
 
 
 def test_a_sealed_value_opens_only_where_it_belongs() -> None:

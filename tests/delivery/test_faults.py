@@ -29,8 +29,8 @@ from keyback.domain.units import HOUR
 from keyback.storage.database import SqlDatabase
 from keyback.testing.mailbox import Mailbox
 from keyback.worker import Worker
-from tests.conftest import Clock, Kit, person
 from tests.support.cheaper import cheap_hashing
+from tests.support.kit import Clock, Kit, person
 from tests.support.steps import (
     HERE,
     NEW,
@@ -47,6 +47,8 @@ from tests.support.steps import (
     sign_in,
     types,
 )
+
+pytestmark = pytest.mark.both
 
 Make = Callable[..., Kit]
 CRASHER = Path(__file__).parent / "crash.py"

@@ -14,8 +14,8 @@ from keyback.application.origin import Origin
 from keyback.application.ports.storage import Intake, Tx
 from keyback.application.recovery import issue_requested, methods, resolve
 from keyback.application.throttling.fairness import AHEAD, MAX_NETWORKS, Turns, networks
-from tests.conftest import Kit, person
 from tests.support.enrolled import add_contact
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, ask, drain, fit
 
 Make = Callable[..., Kit]

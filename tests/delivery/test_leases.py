@@ -14,8 +14,8 @@ from keyback.application.leases import MARGIN_S, BatchLease
 from keyback.application.ports.channels import LEASE_OVER, Channel, Message, Receipt
 from keyback.channels.gateways.base import PhoneChannel
 from keyback.testing.mailbox import Mailbox
-from tests.conftest import Clock, Kit, person
-from tests.contracts.test_smtp import letter, sent
+from tests.support.kit import Clock, Kit, person
+from tests.support.relay import letter, sent
 from tests.support.steps import ask, fit
 
 Make = Callable[..., Kit]

@@ -12,7 +12,7 @@ import pytest
 from keyback.testing.mailbox import Mailbox
 from keyback.web.app import make_app, make_context
 from keyback.worker import Worker
-from tests.conftest import Kit, person
+from tests.support.kit import Kit, person
 
 RANDOM = re.compile(rb"(?<![A-Za-z0-9_-])[A-Za-z0-9_-]{22,32}(?=[\"/<? ])|(?<=\">)\d\d(?=<)|\d\d:\d\d:\d\dZ")
 

@@ -20,7 +20,7 @@ from keyback.domain.people.person import Contact
 from keyback.storage.sql.schema import accounts
 from keyback.testing.phone import Phone
 from keyback.worker import Worker
-from tests.conftest import Clock, Kit, person
+from tests.support.kit import Clock, Kit, person
 
 NUMBER, OTHER = "+8613800138000", "+85251234567"
 

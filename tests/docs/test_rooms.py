@@ -29,6 +29,23 @@ def test_a_change_of_a_recovery_takes_no_more_than_an_afternoon_of_reading() -> 
     assert sum(len(f.read_text("utf-8").splitlines()) for f in files) <= LONGEST_READ
 
 
+def borrowed() -> dict[str, set[str]]:
+    """What of `tests` each of its modules imports."""
+    found: dict[str, set[str]] = {}
+    for path in sorted((ROOT / "tests").rglob("*.py")):
+        names = found.setdefault(path.relative_to(ROOT).as_posix(), set())
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "tests":
+                names |= {f"{node.module}.{a.name}" for a in node.names} | {str(node.module)}
+    return found
+
+
+def test_what_tests_share_lies_beside_them() -> None:
+    """In `tests/support`, or in a module of the folder that is no test; nobody runs a test by importing another."""
+    shared = {(file, name) for file, names in borrowed().items() for name in names}
+    assert not {x for x in shared if re.search(r"\.(test_\w+|conftest)(\.|$)", x[1])}
+
+
 # ── circles ─────────────────────────────────────────────────────────────────
 
 Graph = Mapping[str, set[str]]

@@ -23,9 +23,9 @@ from keyback.settings import Settings
 from keyback.settings_sections import System
 from keyback.web.app import make_app, make_context, openapi
 from keyback.web.http.access_log import BY_STATUS
-from tests.conftest import Kit, person
 from tests.support import reach
 from tests.support.house import ROOT
+from tests.support.kit import Kit, person
 
 Make = Callable[..., Kit]
 LANGUAGES = pytest.mark.parametrize("language", ["en", "zh"])

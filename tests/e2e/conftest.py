@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from tests.e2e.site import Site, running
+from tests.e2e.site import SOON, Site, running
 
 FLAGS = [
     "--no-sandbox",
@@ -22,7 +22,6 @@ FLAGS = [
     "--disable-sync",
 ]
 HERE = Path(__file__).parent
-SOON = 8000  # ms that a page may take
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

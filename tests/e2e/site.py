@@ -275,3 +275,6 @@ def _serving(
     finally:
         server.should_exit = True
         runner.join(20)
+
+
+SOON = 8000  # ms that a page may take

@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.e2e.account_steps import add_totp, signed_in, six
+from tests.e2e.axe import AXE, CONTRAST, DRAWN, SMALL, wrong
 from tests.e2e.site import NEW, OLD, Site, running
 from tests.e2e.steps import fits
-from tests.e2e.test_axe import AXE, CONTRAST, DRAWN, SMALL, wrong
 
 CALM = (
     "", "/ways", "/totp", "/passkeys", "/codes", "/contacts", "/contacts/add/mail", "/contacts/add/helper", "/devices",

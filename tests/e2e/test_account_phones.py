@@ -11,9 +11,8 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from keyback.locale import gettext
 from tests.e2e.account_steps import signed_in
+from tests.e2e.keyboard import looked_at, press, tab_to
 from tests.e2e.site import Site, Someone, running
-from tests.e2e.steps import fits
-from tests.e2e.test_axe import AXE, SMALL, wrong
 from tests.e2e.ways_steps import text_code, texts
 
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -58,34 +57,12 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
-def tab_to(page: Page, selector: str) -> None:
-    """Goes on with the Tab key until something of this kind has the focus, which has to be seen."""
-    for _ in range(60):
-        if page.evaluate("s => document.activeElement.matches(s)", selector):
-            assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") != "none", selector
-            return
-        page.keyboard.press("Tab")
-    raise AssertionError(f"no Tab leads to {selector} on {page.url}")
-
-
-def press(page: Page, selector: str, key: str = "Enter") -> None:
-    tab_to(page, selector)
-    page.keyboard.press(key)
-
-
 def retype(page: Page, selector: str, text: str) -> None:
     """Into a field that has the focus by itself, over what is there."""
     expect(page.locator(selector)).to_be_focused()
     page.keyboard.press("Control+a")
     page.keyboard.type(text)
     page.keyboard.press("Enter")
-
-
-def looked_at(page: Page) -> None:
-    """The page is accessible, large enough to touch, and nothing sticks out."""
-    page.evaluate(AXE)
-    assert wrong(page) + page.evaluate(SMALL) == []
-    fits(page)
 
 
 def typed(page: Page, home: Site, who: Someone, kind: Kind) -> str:

@@ -10,9 +10,9 @@ from playwright.sync_api import BrowserContext, expect
 from keyback.locale import gettext
 from keyback.proofs.security_questions.questions import QUESTIONS
 from tests.e2e.account_steps import add_totp, signed_in
+from tests.e2e.keyboard import looked_at, press, tab_to
 from tests.e2e.site import Site, running
 from tests.e2e.steps import ask
-from tests.e2e.test_account_phones import looked_at, press, tab_to
 from tests.e2e.ways_steps import answer, mail_code, pick
 
 ANSWERS = {"deskmate": "Li Lei", "sea": "Beidaihe, 北戴河", "pay": "a small radio"}

@@ -4,37 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from itertools import islice
-from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Error, Page
 
 from tests.e2e import tour, ways_tour
+from tests.e2e.axe import AXE, CONTRAST, DRAWN, SMALL, wrong
 from tests.e2e.site import Site
 from tests.e2e.steps import fits
 
-AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
-CONTRAST = {"runOnly": ["color-contrast"]}
-DRAWN = """async () => {
-  getComputedStyle(document.body).color;
-  await new Promise(requestAnimationFrame);
-  await Promise.all(document.getAnimations().filter(a => a instanceof CSSTransition).map(a => a.finished));
-}"""
 BEGINNING = 12  # pages of the main job that the default run looks at
 WALKS = [
     pytest.param(tour.tour, 30, id="main"),
     pytest.param(ways_tour.tour, 20, id="ways"),
 ]
-SMALL = """() => [...document.querySelectorAll('main a, main button, main input, main select, main summary')]
-  .filter(e => e.checkVisibility() && e.type !== 'hidden' && !e.closest('p, dd, small'))
-  .map(e => [(e.closest('label') || e).getBoundingClientRect().height, e.outerHTML.slice(0, 90)])
-  .filter(([height]) => height < 44)"""
-
-
-def wrong(page: Page, **options: Any) -> list[str]:
-    found = page.evaluate("options => axe.run(document, {resultTypes: ['violations'], ...options})", options)
-    return [f"{v['id']}: {n['html']}" for v in found["violations"] for n in v["nodes"]]
 
 
 # Whole tours are for `scripts/test -m slow`, which .ci/run runs too.

@@ -16,7 +16,7 @@ from typing import cast
 
 import pytest
 
-from tests.e2e.test_behind_nginx import free_ports
+from tests.e2e.proxies import free_ports
 from tests.support.house import ROOT
 from tests.support.live import Live, live, read_all, status_of
 

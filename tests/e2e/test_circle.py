@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from keyback.locale import gettext
+from tests.e2e.keyboard import tab_along
 from tests.e2e.site import NEW, OLD, Site
 from tests.e2e.steps import (
     ask,
@@ -116,64 +116,35 @@ def weak_first(page: Page, locale: str, script: bool) -> None:
 def test_by_keyboard_alone(site: Site, page: Page) -> None:
     who = site.person()
     page.goto("/")
-    tab_to(page, "a[href='/forgot']")
+    tab_along(page, "a[href='/forgot']")
     page.keyboard.press("Enter")
     page.wait_for_url("**/forgot")
-    tab_to(page, "#identifier")
+    tab_along(page, "#identifier")
     page.keyboard.type(who.mail)
     page.keyboard.press("Enter")
     page.wait_for_url("**/r/*")
-    tab_to(page, "#code")
+    tab_along(page, "#code")
     page.keyboard.type(site.mail(who)["codes"][0])
-    tab_to(page, "form[action$='/code'] button")
+    tab_along(page, "form[action$='/code'] button")
     page.keyboard.press("Space")
     page.wait_for_selector("#new_password")
-    tab_to(page, "#new_password")
+    tab_along(page, "#new_password")
     page.keyboard.type(NEW)
-    passed = tab_to(page, "#new_password_again")
+    passed = tab_along(page, "#new_password_again")
     assert "BUTTON" in passed, "showing the password is within reach"
     page.keyboard.type(NEW)
-    tab_to(page, "form[data-password] button[type=submit]")
+    tab_along(page, "form[data-password] button[type=submit]")
     page.keyboard.press("Enter")
     heading(page, "en", "Your new password works")
-    tab_to(page, ".actions a[href='/sign-in']")
+    tab_along(page, ".actions a[href='/sign-in']")
     page.keyboard.press("Enter")
     page.wait_for_url("**/sign-in")
-    tab_to(page, "#identifier")
+    tab_along(page, "#identifier")
     page.keyboard.type(who.key)
-    tab_to(page, "#password")
+    tab_along(page, "#password")
     page.keyboard.type(NEW)
     page.keyboard.press("Enter")
     heading(page, "en", "Security center")
-
-
-FOCUS = """() => {
-  const e = document.activeElement, s = getComputedStyle(e), box = e.getBoundingClientRect();
-  const place = [...document.querySelectorAll('*')].indexOf(e);
-  return {tag: e.tagName, outline: s.outlineStyle === 'none' ? 0 : parseFloat(s.outlineWidth), place,
-          seen: box.width > 0 && box.height > 0 && box.bottom > 0 && box.top < innerHeight};
-}"""
-
-
-def tab_to(page: Page, selector: str, most: int = 40) -> list[str]:
-    """Tabs until the element has the focus. Focus is visible at every stop and goes through the page in its order."""
-    wanted = page.locator(selector).first
-    wanted.wait_for()
-    passed: list[str] = []
-    before = -1
-    if wanted.evaluate("e => e === document.activeElement"):
-        return passed
-    for _ in range(most):
-        page.keyboard.press("Tab")
-        at: dict[str, Any] = page.evaluate(FOCUS)
-        assert at["outline"] >= 2, f"no visible focus on {at}"
-        assert at["seen"], f"focus is off the screen on {at}"
-        assert at["place"] > before, f"focus jumps back to {at}"
-        before = at["place"]
-        if wanted.evaluate("e => e === document.activeElement"):
-            return passed
-        passed.append(at["tag"])
-    raise AssertionError(f"{selector} is out of reach by Tab")
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ import pytest
 
 from keyback.storage.keys.keyring import Keyring
 from keyback.testing.mailbox import Mailbox
-from tests.e2e.test_behind_nginx import NGINX, free_ports, proxied
+from tests.e2e.proxies import NGINX, free_ports, proxied
 from tests.support.house import ROOT
 from tests.support.live import AGENT
 

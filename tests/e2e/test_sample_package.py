@@ -13,8 +13,7 @@ from playwright.sync_api import BrowserContext, expect
 
 from keyback.domain.challenges.challenge import short_code
 from keyback.testing.serving import served
-from tests.e2e.conftest import SOON
-from tests.e2e.site import NEW, OLD, Site, Someone, running
+from tests.e2e.site import NEW, OLD, SOON, Site, Someone, running
 from tests.e2e.steps import ask, choose, fits, heading, sign_in
 from tests.e2e.ways_steps import add_contact, add_phone, alert, answer, held, let_go, mail_code, pick
 from tests.support.samples import SECRET, Pagers, installed

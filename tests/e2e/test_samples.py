@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.e2e import samples
-from tests.e2e.test_axe import AXE, SMALL, wrong
+from tests.e2e.axe import AXE, SMALL, wrong
 
 SLOW = pytest.mark.slow
 WIDER = """* { letter-spacing: 0.12em !important; word-spacing: 0.16em !important; line-height: 1.5 !important; }

@@ -15,9 +15,9 @@ from playwright.sync_api import BrowserContext, Page, expect
 
 from keyback.locale import gettext
 from tests.e2e.account_steps import authenticator, second_step, signed_in, totp
+from tests.e2e.keyboard import tab_along
 from tests.e2e.site import NEW, OLD, Site, Someone
 from tests.e2e.steps import ask, choose, fits, heading, recovery_link, sign_in
-from tests.e2e.test_circle import tab_to
 from tests.e2e.ways_steps import (
     add_app,
     add_codes,
@@ -350,21 +350,21 @@ def test_by_keyboard_alone(site: Site, page: Page) -> None:
     ask(page, who.mail, "/forgot?journey=second_factor")
     mail_code(page, site, who)
     for proof, typed in (("totp", totp(site, seed)), ("recovery_code", codes[0])):
-        tab_to(page, f"form[action$='/ways/{proof}'] button")
+        tab_along(page, f"form[action$='/ways/{proof}'] button")
         page.keyboard.press("Enter")
         page.wait_for_url(f"**/ways/{proof}")
-        tab_to(page, "#code")
+        tab_along(page, "#code")
         page.keyboard.type(typed)
         page.keyboard.press("Enter")
         page.locator("#code").wait_for(state="detached")
     heading(page, "en", "Write down your new recovery code")
-    tab_to(page, "main a.button")
+    tab_along(page, "main a.button")
     page.keyboard.press("Enter")
-    tab_to(page, "form[action$='/factor/new'] button")
+    tab_along(page, "form[action$='/factor/new'] button")
     page.keyboard.press("Enter")
     page.locator(".qr").wait_for()
     new = re.sub(r"\s", "", page.locator("main b.mono").inner_text())
-    tab_to(page, "#code")
+    tab_along(page, "#code")
     page.keyboard.type(totp(site, new))
     page.keyboard.press("Enter")
     heading(page, "en", "Your new second step works")

@@ -24,9 +24,9 @@ from keyback.settings_policy import make_policy
 from keyback.storage import migrate
 from keyback.storage.database import make_engine
 from keyback.storage.sql.schema import contacts as contacts_table
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import Browser
+from tests.support.browser import Browser
 from tests.support.enrolled import SMS, add_contact, answer_way, ask_way, person_id
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, OLD, Tray, ask, case_of, drain, fit, set_password
 
 Make = Callable[..., Kit]

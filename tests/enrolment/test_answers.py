@@ -9,10 +9,10 @@ import pytest
 from keyback.application.throttling import proof_attempts
 from keyback.domain.secret import Secret
 from keyback.proofs.security_questions.questions import QUESTIONS
-from tests.conftest import Kit
 from tests.support.enrolled import add_totp, person_id
+from tests.support.kit import Kit
+from tests.support.questions import ANSWERS, AT, Make, chosen, form, kept, kit_of, mailed
 from tests.support.steps import OLD, set_password
-from tests.web.test_account_questions import ANSWERS, AT, Make, chosen, form, kept, kit_of, mailed
 
 
 @pytest.mark.covers("G8")

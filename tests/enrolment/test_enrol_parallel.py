@@ -18,9 +18,11 @@ from keyback.domain.errors import Refusal
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.limits import WINDOW_TRIES
 from keyback.domain.tokens import token_digest
-from tests.conftest import Kit, person
 from tests.support.enrolled import add_totp, person_id
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, OLD, Tray, drain, fit, set_password, sign_in, types
+
+pytestmark = pytest.mark.both
 
 Make = Callable[..., Kit]
 MANY = 50

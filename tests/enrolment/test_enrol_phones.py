@@ -13,8 +13,8 @@ from keyback.application.ports.proofs import Enrolments
 from keyback.application.ports.storage import Tx
 from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.secret import Secret
-from tests.conftest import Kit, person
 from tests.support.enrolled import SMS, answer_way, ask_way, person_id
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, Tray, ask, drain, fit
 
 Make = Callable[..., Kit]

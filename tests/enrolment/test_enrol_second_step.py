@@ -19,8 +19,8 @@ from keyback.application.signin.step_up import StepResult
 from keyback.domain import tokens
 from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.throttling.limits import HARD_CAP, WINDOW_TRIES
-from tests.conftest import Kit, person
 from tests.support.enrolled import add_codes, add_contact, add_totp, person_id, totp_now
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, OLD, drain, fit, set_password
 
 Make = Callable[..., Kit]

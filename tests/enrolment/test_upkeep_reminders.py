@@ -14,8 +14,8 @@ from keyback.domain.secret import Secret
 from keyback.storage.health import backlog
 from keyback.storage.maintenance.restore import make_safe
 from keyback.worker import Worker
-from tests.conftest import Kit, person
 from tests.support.enrolled import SMS, add_contact, answer_way, ask_way, person_id
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, Tray, ask, begin, case_of, drain, fit, here, try_code
 
 Make = Callable[..., Kit]

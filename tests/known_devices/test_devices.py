@@ -10,7 +10,7 @@ from keyback.application import known_devices
 from keyback.application.known_devices import Standing
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Imported
-from tests.conftest import Kit, person
+from tests.support.kit import Kit, person
 
 Make = Callable[..., Kit]
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"

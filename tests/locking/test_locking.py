@@ -33,8 +33,8 @@ from keyback.domain.people.person import Contact, Person
 from keyback.domain.secret import Secret
 from keyback.domain.tokens import token_digest
 from keyback.storage.database import SqlDatabase
-from tests.conftest import Kit, person
 from tests.support.enrolled import add_codes, add_totp, answer_way, ask_way, person_id
+from tests.support.kit import Kit, person
 from tests.support.steps import (
     HERE,
     OLD,
@@ -49,6 +49,8 @@ from tests.support.steps import (
     sign_in,
     types,
 )
+
+pytestmark = pytest.mark.both
 
 Make = Callable[..., Kit]
 Act = Callable[[Tx], Any]

@@ -21,9 +21,11 @@ from keyback.domain.people.factor import Factor
 from keyback.domain.secret import Secret
 from keyback.domain.tokens import token_digest
 from keyback.testing.authenticator import Authenticator
-from tests.conftest import Kit, person
 from tests.support.enrolled import add_codes, add_totp, ask_way, person_id, totp_now
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, OLD, Tray, ask, drain, fit, here, secrets_of, set_password, types
+
+pytestmark = pytest.mark.both
 
 Make = Callable[..., Kit]
 URL = "http://localhost:8080"

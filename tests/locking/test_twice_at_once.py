@@ -19,19 +19,28 @@ from keyback.application.signin.step_up import StepResult
 from keyback.application.throttling import duplicate_answers
 from keyback.bootstrap import build, close
 from keyback.domain.secret import Secret
-from tests.challenges.test_proofs_challenges import add_passkey
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import OF_LINKS, Browser
-from tests.recovery.test_ways import code_in
 from tests.support.api_client import Client
+from tests.support.browser import OF_LINKS, Browser
 from tests.support.cheaper import cheap_hashing
-from tests.support.enrolled import SMS, add_codes, add_contact, add_totp, answer_way, ask_way, person_id, totp_now
+from tests.support.enrolled import (
+    SMS,
+    add_codes,
+    add_contact,
+    add_passkey,
+    add_totp,
+    answer_way,
+    ask_way,
+    person_id,
+    totp_now,
+)
+from tests.support.kit import Kit, person
 from tests.support.steps import (
     HERE,
     Tray,
     ask,
     begin,
     case_of,
+    code_in,
     drain,
     fit,
     here,
@@ -40,6 +49,8 @@ from tests.support.steps import (
     sign_in,
     try_code,
 )  # fmt: skip
+
+pytestmark = pytest.mark.both
 
 Make = Callable[..., Kit]
 METHODS = ["email_link", "sms_code", "backup_email", "im_message", "totp", "recovery_code"]

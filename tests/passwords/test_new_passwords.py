@@ -31,8 +31,8 @@ from keyback.storage.breach.build import BreachBuilder
 from keyback.storage.breach.lookup import BreachFile
 from keyback.storage.database import make_engine
 from keyback.testing.mailbox import Mailbox
-from tests.conftest import Clock, Kit, person
 from tests.support.api_client import Client, Recovery
+from tests.support.kit import Clock, Kit, person
 from tests.support.steps import HERE, NEW, OLD, Tray, accept, begin, choose, drain, fit, page_of, proven, set_password
 
 AGED = [r.name for r in PRESETS.values() if r.max_age_days]

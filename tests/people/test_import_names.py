@@ -11,7 +11,7 @@ import pytest
 from keyback.application.people import import_csv
 from keyback.application.people.import_csv import BadRow, Report, Systems, import_people
 from keyback.domain.people.person import canonicalize
-from tests.conftest import Kit
+from tests.support.kit import Kit
 
 SYSTEMS = Systems({"builtin": "Keyback", "erp": "ERP"}, frozenset({"erp"}))
 KEYED = "key,name,email,username\n"

@@ -15,8 +15,8 @@ from keyback.application.people.csv_headings import is_suspect
 from keyback.application.people.csv_words import provider_of, state_of
 from keyback.application.people.import_csv import BadRow, Report, Systems, import_people
 from keyback.domain.people.person import canonicalize
-from tests.conftest import Kit
 from tests.support.each import each
+from tests.support.kit import Kit
 
 SYSTEMS = Systems({"builtin": "Keyback", "crm": "Qingyu CRM"})
 ZH = ("陈美雅", "李雷", "韩梅梅", "王芳", "张伟", "欧阳娜娜", "买买提·吐尔逊")

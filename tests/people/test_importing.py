@@ -12,7 +12,7 @@ from keyback.application.audit_log import log_of
 from keyback.application.people.import_csv import BadRow, Report, Systems, Unreadable, import_people
 from keyback.application.ports.storage import Imported, ImportedAccount
 from keyback.domain.people.person import canonicalize
-from tests.conftest import Kit
+from tests.support.kit import Kit
 
 SYSTEMS = Systems({"builtin": "Keyback", "crm": "Qingyu CRM", "erp": "ERP"}, frozenset({"erp"}))
 

@@ -19,8 +19,8 @@ from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import DAY, Ages, age_of
 from keyback.domain.secret import Secret
 from keyback.storage.sql.schema import contacts, outbox
-from tests.conftest import Kit
-from tests.recovery.test_strangers import Browser
+from tests.support.browser import Browser
+from tests.support.kit import Kit
 from tests.support.steps import HERE, Tray, accept, ask, drain, fit, secrets_of, statements
 
 Make = Callable[..., Kit]

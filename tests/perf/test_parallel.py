@@ -14,8 +14,10 @@ from keyback.domain.errors import Refusal
 from keyback.domain.throttling.limits import TRIES_SHOWN, WINDOW_TRIES
 from keyback.proofs.email_link.method import EmailLink
 from keyback.storage.database import SqlDatabase
-from tests.conftest import Kit, person
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, accept, ask, begin, case_of, drain, fit, here, secrets_of
+
+pytestmark = pytest.mark.both
 
 Make = Callable[..., Kit]
 

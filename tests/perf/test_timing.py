@@ -21,7 +21,9 @@ from keyback.domain.secret import Secret
 from keyback.storage.database import SqlDatabase
 from keyback.web.app import make_app, make_context
 from keyback.worker import Worker
-from tests.conftest import Kit
+from tests.support.kit import Kit
+
+pytestmark = pytest.mark.both
 
 PORT = 8080
 ALL = dict.fromkeys(("recoveries", "proofs", "sign_ins", "checks"), 10**9)

@@ -14,7 +14,7 @@ from keyback.application.recovery.methods import holder_of
 from keyback.domain.people.factor import COOLING_OFF, Factor, SavedCode
 from keyback.domain.people.person import Contact, Tier
 from keyback.domain.policy.rules import Policy
-from tests.conftest import Kit, person
+from tests.support.kit import Kit, person
 
 SMS = {"kind": "http", "url": "https://gateway.example.net/", "secret": "whsec_" + "A" * 43 + "=", "prefixes": ["+86"]}
 

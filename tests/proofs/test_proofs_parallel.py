@@ -9,9 +9,11 @@ import pytest
 
 from keyback.application.ports.hashing import Busy
 from keyback.application.recovery import methods
-from tests.conftest import Kit, person
 from tests.support.enrolled import add_codes, ask_way, person_id
+from tests.support.kit import Kit, person
 from tests.support.steps import ask, drain, here
+
+pytestmark = pytest.mark.both
 
 Make = Callable[..., Kit]
 

@@ -15,7 +15,7 @@ from keyback.application.signin.sessions import SignedIn
 from keyback.domain.secret import Secret
 from keyback.testing.mailbox import Mailbox
 from keyback.worker import Worker
-from tests.conftest import Kit, person
+from tests.support.kit import Kit, person
 
 HERE = Origin("192.0.2.7", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 Chrome/140.0 Safari/537.36")
 NEW = Secret("supper ladder teapot 7")

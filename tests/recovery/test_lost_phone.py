@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from keyback.application.recovery import methods
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import Browser
+from tests.support.browser import Browser
 from tests.support.enrolled import add_codes, add_totp, ask_way
+from tests.support.kit import Kit, person
 from tests.support.steps import Tray, accept, ask, drain, fit, here, secrets_of
 
 Make = Callable[..., Kit]

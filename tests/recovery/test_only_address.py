@@ -13,8 +13,8 @@ from keyback.domain.policy.rules import Holds
 from keyback.domain.units import MINUTE
 from keyback.settings import Settings
 from keyback.settings_policy import make_policy
-from tests.conftest import Kit, person
 from tests.support.enrolled import SMS, add_codes, add_contact, answer_way, ask_way
+from tests.support.kit import Kit, person
 from tests.support.steps import Tray, ask, begin, case_of, drain, fit, try_code
 
 Make = Callable[..., Kit]

@@ -18,7 +18,7 @@ from keyback.application.ports.storage import StorageDown
 from keyback.application.recovery import apply
 from keyback.domain.recovery.case import State
 from keyback.worker import MAX_REST_S, Worker
-from tests.conftest import Kit, person
+from tests.support.kit import Kit, person
 from tests.support.steps import ask, choose, drain, fit, proven
 
 Make = Callable[..., Kit]

@@ -8,9 +8,9 @@ import pytest
 
 from keyback.application.origin import Origin
 from keyback.application.recovery import evidence
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import Browser
+from tests.support.browser import Browser
 from tests.support.enrolled import add_totp, person_id, totp_now
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, OLD, Tray, drain, fit, set_password
 
 Make = Callable[..., Kit]

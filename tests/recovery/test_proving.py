@@ -18,7 +18,8 @@ from keyback.domain.errors import Refusal
 from keyback.domain.recovery.case import State
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.password_attempts import FREE_ATTEMPTS
-from tests.conftest import Kit, person, with_database
+from tests.support.databases import with_database
+from tests.support.kit import Kit, person
 from tests.support.steps import (
     NEW,
     OLD,
@@ -320,10 +321,10 @@ def test_without_the_database_nothing_is_accepted(make_kit: Make, make_database:
     base = url.replace(url.split("/")[3].split("?")[0], "postgres")
     name = url.split("/")[3].split("?")[0]
     assert with_database(base, name) == url
-    from tests.conftest import _admin
+    from tests.support.databases import run_as_admin
 
-    _admin(base, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
-    _admin(base, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+    run_as_admin(base, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    run_as_admin(base, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
     for attempt in (
         lambda: try_code(kit, handle, code),
         lambda: accept(kit, link),
@@ -333,7 +334,7 @@ def test_without_the_database_nothing_is_accepted(make_kit: Make, make_database:
     ):
         with pytest.raises(StorageDown):
             attempt()
-    _admin(base, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    run_as_admin(base, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     assert try_code(kit, handle, code) == "accepted"
     assert db.sqlite is False
 

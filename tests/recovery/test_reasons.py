@@ -12,9 +12,9 @@ from keyback.application.recovery import cancel, mailed_link
 from keyback.application.signin.sign_in import SignedIn
 from keyback.domain.throttling.limits import TRIES_SHOWN
 from keyback.web.app import make_app, make_context
-from tests.conftest import Kit, person
-from tests.recovery.test_sideways import call
+from tests.support.browser import call
 from tests.support.enrolled import add_contact, answer_way, ask_way, person_id
+from tests.support.kit import Kit, person
 from tests.support.steps import (
     OLD,
     accept,

@@ -12,15 +12,13 @@ import pytest
 from keyback.application.account import lockdown
 from keyback.application.enrolment import factors
 from keyback.application.origin import Origin
-from keyback.application.recovery import cancel, evidence, remedy, replace_factor, replace_mailbox, replace_passkey
+from keyback.application.recovery import cancel, remedy, replace_factor, replace_mailbox, replace_passkey
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.sign_in import NotSignedIn
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.secret import Secret
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import Browser
+from tests.support.browser import Browser
 from tests.support.enrolled import (
-    SMS,
     add_codes,
     add_contact,
     add_totp,
@@ -29,46 +27,25 @@ from tests.support.enrolled import (
     person_id,
     totp_now,
 )
+from tests.support.kit import Kit
+from tests.support.remedies import Make, begun, by_phone, kit_of, waited
 from tests.support.steps import (
     HERE,
     NEW,
     OLD,
-    Tray,
     accept,
     ask,
     case_of,
     drain,
-    fit,
     here,
     secrets_of,
     set_password,
     sign_in,
 )
 
-Make = Callable[..., Kit]
-
-
-def kit_of(make_kit: Make, url: str | None = None) -> tuple[Kit, Tray]:
-    kit = make_kit(url=url, sms=SMS)
-    kit.write(lambda tx: tx.people.save_imported([person("maya"), person("omar")]))
-    return kit, fit(kit)
-
-
-def begun(kit: Kit, tray: Tray, journey: str) -> Any:
-    started = ask(kit, "maya", journey=journey)
-    drain(kit)
-    if journey != "mailbox":
-        assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
-    return started
-
 
 def app_of(kit: Kit) -> Any:
     return kit.services.proofs["totp"]
-
-
-def waited(kit: Kit, hours: float = 25) -> None:
-    kit.clock.forward(hours=hours)
-    kit.write(evidence.release)
 
 
 # ── which page may do what ──────────────────────────────────────────────────
@@ -211,16 +188,6 @@ def test_mail_and_text_message_do_not_replace_a_second_step(make_kit: Make) -> N
 
 
 # ── a lost mailbox ──────────────────────────────────────────────────────────
-
-
-def by_phone(kit: Kit, tray: Tray) -> Any:
-    add_contact(kit, "sms", "+8613800000034")
-    started = begun(kit, tray, "mailbox")
-    ask_way(kit, started.handle, "sms_code")
-    code = tray.letters[-1].content.code
-    assert isinstance(code, Secret)
-    assert answer_way(kit, started.handle, "sms_code", code.reveal()) == "accepted"
-    return started
 
 
 @pytest.mark.covers("N-R7", "N-R12", "F1")

@@ -16,7 +16,7 @@ from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.recovery.case import State
 from keyback.domain.secret import Secret
 from keyback.testing.mailbox import Mailbox
-from tests.conftest import Clock, Kit, person
+from tests.support.kit import Clock, Kit, person
 from tests.support.steps import (
     HERE,
     NEW,
@@ -360,7 +360,7 @@ def test_the_answer_to_a_request_hangs_on_nothing_but_chance(make_kit: Make) -> 
 
 @pytest.mark.covers("C9", "C12", "INV-I4", "O-F4")
 def test_no_secret_of_a_recovery_lies_in_the_database(database_url: str, make_kit: Make) -> None:
-    from tests.contracts.test_storage import dump
+    from tests.support.rows import dump
 
     kit = make_kit(url=database_url)
     tray = fit(kit, person("maya"))

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-import httpx2
 import pytest
 
-from keyback.application.ports.storage import ImportedAccount
 from keyback.application.recovery import new_password
-from keyback.connectors.demo import DemoConnector
 from keyback.domain.recovery.case import State
 from keyback.domain.secret import Secret
 from keyback.testing.demo_crm import DemoCrm
-from tests.conftest import Kit, person
-from tests.support.steps import NEW, OLD, Tray, choose, drain, fit, page_of, proven, set_password, sign_in, types
+from tests.support.kit import Kit
+from tests.support.steps import NEW, OLD, choose, drain, page_of, proven, sign_in, types
+from tests.support.systems import two_systems
 
 Make = Callable[..., Kit]
-TOKEN = "a token of the demo, known to two"
-
-
-def two_systems(kit: Kit, *, privileged: bool = False) -> tuple[Tray, DemoCrm, str]:
-    """maya with a built-in account and one in a demo CRM; the CRM and her id there."""
-    crm = DemoCrm(None, TOKEN)
-    crm.add_user("boss", "boss@example.com", "Boss", "a password of the boss", privileged=True)
-    theirs = crm.add_user("maya.crm", "maya@example.com", "Maya", "an older one", privileged=privileged)
-    client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=crm))
-    connector = DemoConnector("crm", "Demo CRM", "http://127.0.0.1:9", Secret(TOKEN), client, timeout=2)
-    accounts = (ImportedAccount("builtin", "maya", "maya"), ImportedAccount("crm", theirs, "maya.crm"))
-    tray = fit(kit, replace(person("maya"), accounts=accounts))
-    set_password(kit, "maya")
-    kit.services = replace(kit.services, connectors={**kit.services.connectors, "crm": connector})
-    return tray, crm, theirs
 
 
 def results(kit: Kit, case_id: str) -> dict[str, tuple[str, str]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import httpx2
 import pytest
 
 from keyback.application.origin import Origin
@@ -18,11 +17,10 @@ from keyback.domain.secret import Secret
 from keyback.domain.throttling.password_attempts import FREE_ATTEMPTS, MAX_PER_SOURCE
 from keyback.web.app import make_app, make_context
 from keyback.web.http.edge import RequestGuard
-from tests.conftest import Kit, person
 from tests.support.api_client import Client
-from tests.support.live import drawn_for
+from tests.support.browser import call
+from tests.support.kit import Kit, person
 from tests.support.steps import (
-    HERE,
     OLD,
     accept,
     ask,
@@ -144,17 +142,6 @@ def test_nobody_can_ask_what_somebody_elses_password_was(make_kit: Make, monkeyp
     got = call(kit, client.app, "POST", f"{page}/password", headers=headers, content=body.encode())
     assert (got.status_code, got.headers["location"]) == (303, page)
     assert asked == [[], []]
-
-
-def call(kit: Kit, app: Any, method: str, path: str, **more: Any) -> httpx2.Response:
-    async def go() -> httpx2.Response:
-        transport = httpx2.ASGITransport(app=app, client=(HERE.source, 40000))
-        async with httpx2.AsyncClient(transport=transport, base_url=kit.settings.public_url) as http:
-            if method == "POST" and "content" not in more:
-                more["data"] = drawn_for(path, (more.get("headers") or {}).get("cookie", ""), more.get("data"))
-            return await http.request(method, path, **more)
-
-    return kit.run(go())  # type: ignore[no-any-return]
 
 
 @pytest.mark.covers("C1")

@@ -15,9 +15,9 @@ from keyback.application.policy.coverage import Offer, census
 from keyback.application.policy.report import people_words
 from keyback.domain.errors import Refusal
 from keyback.domain.secret import Secret
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import Browser
+from tests.support.browser import Browser
 from tests.support.enrolled import SMS, add_codes, add_contact, answer_way, ask_way, person_id
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, Tray, ask, case_of, drain, fit
 
 Make = Callable[..., Kit]

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
-from urllib.parse import urlencode
 
-import httpx2
 import pytest
 
 from keyback.application.ports.storage import Imported, ImportedAccount, Tx
 from keyback.application.recovery import cancel, extra_mail, mailed_link
 from keyback.application.recovery.evidence import Here
-from keyback.application.recovery.start import Started
 from keyback.domain import tokens
 from keyback.domain.recovery import case as dc
 from keyback.domain.throttling.limits import FETCHED_PER_HOUR, MAILS_PER_HOUR, PLAIN_PER_HOUR
-from keyback.web.app import make_app, make_context
-from tests.conftest import Kit, person
-from tests.support.live import drawn_for
+from tests.support.browser import Browser, mailed
+from tests.support.kit import Kit, person
 from tests.support.steps import (
     HERE,
     Tray,
@@ -38,57 +33,6 @@ from tests.support.steps import (
 )
 
 Make = Callable[..., Kit]
-
-
-HIDDEN = re.compile(r'<input type="hidden" name="(of|own)" value="([^"]*)">')
-NAMED = re.compile(r"[?&](of)=([\w-]+)")
-OF_LINKS = ("/link/", "/stop", "/vouch", "/invited", "/wasnt-me", "/new-address")
-
-
-class Browser:
-    """A browser with cookies of its own, without the network between."""
-
-    def __init__(self, kit: Kit, *held: Started) -> None:
-        self.kit, self.app = kit, make_app(make_context(kit.settings, kit.services))
-        self.cookies = {"keyback-recovery": "~".join(f"{s.handle}.{s.secret}" for s in held)} if held else {}
-        self.hidden: dict[str, str] = {}  # of the link that was shown last
-
-    def __call__(self, method: str, path: str, body: str = "") -> httpx2.Response:
-        if method == "POST" and path.startswith(OF_LINKS):
-            names = ("of", "own") if path == "/link/fetch" else ("of",)
-            sent = [f"{n}={self.hidden[n]}" for n in names if n in self.hidden and f"{n}=" not in body]
-            body = "&".join([*([body] if body else []), *sent])
-
-        async def go() -> httpx2.Response:
-            transport = httpx2.ASGITransport(app=self.app, client=(HERE.source, 40000))
-            headers = {"cookie": "; ".join(f"{k}={v}" for k, v in self.cookies.items())}
-            sent = body
-            if method == "POST":
-                whose = drawn_for(path, headers["cookie"], None)
-                sent = "&".join(filter(None, (body, urlencode(whose or {}))))
-                headers["origin"] = self.kit.settings.public_url
-                headers["content-type"] = "application/x-www-form-urlencoded"
-            async with httpx2.AsyncClient(transport=transport, base_url=self.kit.settings.public_url) as http:
-                return await http.request(method, path, headers=headers, content=sent.encode())
-
-        got: httpx2.Response = self.kit.run(go())
-        for line in got.headers.get_list("set-cookie"):
-            name, _, value = line.split(";")[0].partition("=")
-            self.cookies[name] = value.strip('"')
-        found = [*HIDDEN.findall(got.text), *NAMED.findall(got.headers.get("location", ""))]
-        self.hidden |= dict(found)
-        return got
-
-    def open(self, token: str) -> httpx2.Response:
-        return self("GET", self("GET", f"/l/{token}").headers["location"])
-
-
-def mailed(kit: Kit, tray: Tray, handle: str) -> str:
-    """The link's token of the last mail, which has to be of this request."""
-    drain(kit)
-    token = secrets_of(tray.letters[-1])[0]
-    assert kit.read(lambda tx: mailed_link.look_at_link(tx, token)).handle == handle
-    return token
 
 
 def use_up(kit: Kit, tray: Tray, who: str = "maya") -> list[str]:

@@ -13,9 +13,9 @@ from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Contact
 from keyback.domain.recovery.case import State
 from keyback.domain.secret import Secret
-from tests.conftest import Kit, person
 from tests.support.enrolled import SMS, add_codes, add_contact, add_totp, answer_way, ask_way, totp_now
-from tests.support.steps import Tray, accept, ask, begin, case_of, choose, drain, fit, here, statements
+from tests.support.kit import Kit, person
+from tests.support.steps import Tray, accept, ask, begin, case_of, choose, code_in, drain, fit, here, statements
 
 Make = Callable[..., Kit]
 
@@ -35,12 +35,6 @@ def prove_mail(kit: Kit, tray: Tray, who: str = "maya") -> str:
     handle, token, _, _ = begin(kit, tray, who)
     assert accept(kit, token) is None
     return handle
-
-
-def code_in(tray: Tray) -> str:
-    code = tray.letters[-1].content.code
-    assert isinstance(code, Secret)
-    return code.reveal()
 
 
 @pytest.mark.covers("N-R11", "E2", "INV-I3", "D1")

@@ -24,8 +24,7 @@ from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import PRESETS
 from keyback.domain.people.factor import COOLING_OFF, REMOVAL_GRACE, Factor
 from keyback.domain.people.person import Tier, channel_of
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import Browser
+from tests.support.browser import Browser
 from tests.support.enrolled import (
     add_codes,
     add_contact,
@@ -34,6 +33,7 @@ from tests.support.enrolled import (
     ask_way,
     person_id,
 )
+from tests.support.kit import Kit, person
 from tests.support.steps import (
     HERE,
     NEW,

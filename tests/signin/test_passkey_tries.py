@@ -16,9 +16,11 @@ from keyback.application.signin.sessions import SignedIn
 from keyback.domain.people.factor import Factor
 from keyback.domain.throttling.limits import WINDOW_TRIES
 from keyback.testing.authenticator import Authenticator
-from tests.conftest import Kit, person
 from tests.support.enrolled import person_id
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE
+
+pytestmark = pytest.mark.both
 
 Make = Callable[..., Kit]
 URL = "http://localhost:8080"

@@ -17,8 +17,8 @@ from keyback.application.signin.sign_in import NotSignedIn, SecondStep
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.password_attempts import BUDGET, FREE_ATTEMPTS
 from keyback.worker import Worker
-from tests.conftest import Kit, person
 from tests.support.enrolled import add_contact, add_totp, person_id, totp_now
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, NEW, OLD, Tray, choose, drain, fit, proven, set_password, sign_in, statements
 
 Make = Callable[..., Kit]

@@ -12,7 +12,7 @@ from keyback.application.ports.storage import Imported
 from keyback.testing.mailbox import Mailbox
 from keyback.web.app import make_app, make_context
 from keyback.worker import Worker
-from tests.conftest import Kit, person
+from tests.support.kit import Kit, person
 
 BASE = "/api/v1"
 NEW = "supper ladder teapot 7"

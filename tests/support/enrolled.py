@@ -16,7 +16,9 @@ from keyback.application.recovery.evidence import Here
 from keyback.domain.people.factor import Factor, SavedCode
 from keyback.domain.people.person import Contact
 from keyback.domain.policy.rules import Policy
-from tests.conftest import Kit
+from keyback.proofs.passkey.method import Passkey
+from keyback.testing.authenticator import Authenticator
+from tests.support.kit import Kit
 from tests.support.steps import HERE, drain
 
 SEED = "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"
@@ -86,3 +88,17 @@ def answer_way(kit: Kit, handle: str, name: str, typed: str, origin: Origin = HE
 
 def policy_of(kit: Kit) -> Policy:
     return kit.services.policy
+
+
+HOME = "http://localhost:8080"
+
+
+def add_passkey(kit: Kit, who: str = "maya") -> Authenticator:
+    proof, pid, key = kit.services.proofs["passkey"], person_id(kit, who), Authenticator(HOME, "localhost")
+    assert isinstance(proof, Passkey)
+    options = proof.registration_options(bytes(32), bytes(64), who, who.title(), "Qingyu", [])
+    new = proof.verify_registration(key.create(options), bytes(32), bytes(64))
+    assert new is not None
+    factor = Factor("", pid, "passkey", "Laptop", "active", new.data, new.counter, lookup=new.lookup)
+    kit.write(lambda tx: tx.factors.add(replace(factor, id=tx.new_id())))
+    return key

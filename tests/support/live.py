@@ -28,8 +28,8 @@ from keyback.settings import Settings
 from keyback.storage.keys.keyring import Keyring
 from keyback.web.account.session import form_token
 from keyback.web.http.server import ClientTimeouts, bind
-from tests.conftest import person
 from tests.support.cheaper import CHEAP, cheap_hashing
+from tests.support.kit import person
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 

@@ -20,7 +20,7 @@ from keyback.application.signin.sessions import SignedIn
 from keyback.domain.recovery.case import Case
 from keyback.domain.secret import Secret
 from keyback.worker import Worker
-from tests.conftest import Kit
+from tests.support.kit import Kit
 
 HERE = Origin("192.0.2.7", "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0")
 NEW = Secret("supper ladder teapot 7")
@@ -159,3 +159,9 @@ def statements(kit: Kit) -> Iterator[list[str]]:
         yield seen
     finally:
         event.remove(engine, "before_cursor_execute", note)
+
+
+def code_in(tray: Tray) -> str:
+    code = tray.letters[-1].content.code
+    assert isinstance(code, Secret)
+    return code.reveal()

@@ -13,18 +13,14 @@ from keyback.application.signin import sessions, sign_in
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.throttling import password_attempts
 from keyback.domain.secret import Secret
-from tests.conftest import Kit
+from tests.support.enrolled import person_id
+from tests.support.guessing import WRONG, enter, guess, owned, somewhere, tray_and
+from tests.support.kit import Kit
 from tests.support.steps import HERE, NEW, OLD, choose, drain, proven, set_password
-from tests.throttling.test_throttling import WRONG, guess, owned, person_id, somewhere, tray_and
 
 Make = Callable[..., Kit]
 MINUTE = 60_000
 LOCKED = sign_in.NotSignedIn("slow_down", 30 * 60)
-
-
-def enter(kit: Kit, who: str, word: Secret, origin: Origin = HERE) -> Any:
-    s = kit.services
-    return kit.run(sign_in.sign_in(s.db, s.gate, who, word, origin, s.rules))
 
 
 def both(kit: Kit, n: int, origin: Origin = HERE) -> Any:

@@ -14,9 +14,11 @@ from keyback.application.recovery.evidence import Here
 from keyback.application.signin import step_up
 from keyback.application.throttling import proof_attempts
 from keyback.domain.throttling.limits import HARD_CAP, TRIES_SHOWN, WINDOW_TRIES
-from tests.conftest import Kit, person
 from tests.support.enrolled import add_totp, answer_way, ask_way, person_id, totp_now
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, Tray, ask, begin, drain, fit, statements, try_code
+
+pytestmark = pytest.mark.both
 
 Make = Callable[..., Kit]
 STRANGER = replace(HERE, source="198.51.100.20", agent="curl/8")

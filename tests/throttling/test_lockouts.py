@@ -14,8 +14,8 @@ from keyback.application.throttling import lockouts, password_attempts
 from keyback.application.throttling.lockouts import Lock, StalePasswordSource
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.password_attempts import BUDGET
-from tests.conftest import Kit, person
 from tests.support.enrolled import person_id
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, NEW, OLD, choose, drain, fit, proven, set_password, sign_in
 
 Make = Callable[..., Kit]

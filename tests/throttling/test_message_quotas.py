@@ -31,9 +31,9 @@ from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Contact
 from keyback.domain.throttling.sms_quota import SpendRules
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import Browser
+from tests.support.browser import Browser
 from tests.support.enrolled import SMS, add_contact, person_id
+from tests.support.kit import Kit, person
 from tests.support.reach import SOURCE
 from tests.support.steps import HERE, Tray, accept, ask, case_of, drain, fit, here, secrets_of, types
 

@@ -14,10 +14,10 @@ from keyback.domain.throttling.password_attempts import MAX_PER_SOURCE, OF_WIDER
 from keyback.settings_sections import Limits
 from keyback.web.http import rate_limits as limits_module
 from keyback.web.http.rate_limits import Limiter
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import Browser
+from tests.support.browser import Browser
+from tests.support.guessing import WRONG, guess, owned
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, fit, set_password, sign_in
-from tests.throttling.test_throttling import WRONG, guess, owned
 
 Make = Callable[..., Kit]
 FEW = {"recoveries": 3, "proofs": 3, "sign_ins": 3, "checks": 3, "own_browser": 2}

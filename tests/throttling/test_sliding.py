@@ -14,9 +14,9 @@ from keyback.application.throttling.proof_attempts import count
 from keyback.domain import units
 from keyback.domain.throttling.limits import WINDOW_TRIES
 from keyback.domain.throttling.password_attempts import MAX_PER_SOURCE
-from tests.conftest import Kit
+from tests.support.guessing import WRONG, guess, owned
+from tests.support.kit import Kit
 from tests.support.steps import HERE, sign_in
-from tests.throttling.test_throttling import WRONG, guess, owned
 
 Make = Callable[..., Kit]
 HOUR, DAY = units.HOUR, 24 * units.HOUR

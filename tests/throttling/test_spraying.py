@@ -12,11 +12,10 @@ from keyback.application.throttling import spraying
 from keyback.application.throttling.spraying import Thresholds
 from keyback.domain.throttling.password_attempts import BUDGET
 from keyback.worker import Worker
-from tests.conftest import Kit, person
+from tests.support.guessing import enter, guess, owned, somewhere
+from tests.support.kit import Kit, person
 from tests.support.live import logged
 from tests.support.steps import drain, fit, set_password, sign_in
-from tests.throttling.test_fixed_lock import enter
-from tests.throttling.test_throttling import guess, owned, somewhere
 
 Make = Callable[..., Kit]
 FEW = {"failing_names": 6, "locked_names": 3}

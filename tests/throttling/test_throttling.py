@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
-from argon2 import PasswordHasher
 from sqlalchemy import event, text
 
 from keyback.application import known_devices
@@ -23,35 +21,14 @@ from keyback.domain.secret import Secret
 from keyback.domain.throttling.limits import HARD_CAP
 from keyback.domain.throttling.password_attempts import BUDGET, FREE_ATTEMPTS, MAX_PER_SOURCE
 from keyback.domain.units import HOUR
-from tests.conftest import Kit, person
 from tests.support.enrolled import person_id
-from tests.support.steps import HERE, NEW, OLD, Tray, choose, drain, fit, proven, set_password, sign_in
+from tests.support.guessing import WRONG, Make, guess, owned, somewhere, tray_and
+from tests.support.kit import Kit, person
+from tests.support.steps import HERE, NEW, OLD, choose, drain, proven, sign_in
 
-Make = Callable[..., Kit]
-WRONG = signin_sign_in.NotSignedIn("wrong")
+pytestmark = pytest.mark.both
+
 MINUTE = 60_000
-
-
-def guess(n: int) -> Secret:
-    return Secret(f"a guess of number {n}")
-
-
-def somewhere(n: int) -> Origin:
-    """Networks of strangers."""
-    return Origin(f"198.51.{n // 250}.{n % 250}")
-
-
-def owned(make_kit: Make, **over: Any) -> Kit:
-    return tray_and(make_kit, **over)[0]
-
-
-def tray_and(make_kit: Make, **over: Any) -> tuple[Kit, Tray]:
-    """Somebody with a password, whose hashes cost little: hundreds of tries are made here."""
-    kit = make_kit(**over)
-    kit.services.gate._hasher = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)
-    tray = fit(kit, person("maya"))
-    set_password(kit, "maya")
-    return kit, tray
 
 
 def own_browser(kit: Kit, origin: Origin = HERE) -> Origin:

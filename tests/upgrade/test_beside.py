@@ -20,8 +20,10 @@ from keyback.application.recovery import extra_mail, mailed_link
 from keyback.domain.challenges.challenge import EMAIL_LINK, Challenge
 from keyback.domain.tokens import token_digest
 from keyback.storage.database import SqlDatabase
-from tests.conftest import Kit, person
+from tests.support.kit import Kit, person
 from tests.support.steps import accept, ask, begin, fit, try_code
+
+pytestmark = pytest.mark.both
 
 Make = Callable[..., Kit]
 END = "UPDATE challenges SET ended=:ending, ended_at=:now WHERE challenges.id = :id AND challenges.ended IS NULL"

@@ -12,7 +12,7 @@ from keyback.domain.people.person import canonicalize
 from keyback.storage.database import make_engine
 from keyback.storage.maintenance.names import Clash, clashes
 from keyback.storage.migrate import _config
-from tests.conftest import BACKENDS, empty_postgres
+from tests.support.databases import BACKENDS, empty_postgres
 
 ANN, BEN, EVA, CAI = ("a" * 22, "b" * 22, "e" * 22, "c" * 22)
 

@@ -29,7 +29,8 @@ from keyback.application.recovery import evidence
 from keyback.cli import main
 from keyback.storage.database import make_engine
 from keyback.testing.authenticator import Authenticator
-from tests.conftest import BACKENDS, Clock, empty_postgres
+from tests.support.databases import BACKENDS, empty_postgres
+from tests.support.kit import Clock
 from tests.upgrade.place import FIXTURE, OFFICE, Browser, Place, opened
 
 KNOWN: dict[str, Any] = json.loads((FIXTURE / "secrets.json").read_text("utf-8"))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.web.test_account_pages import NEW, PASSWORD, Centre, centre, centre_id, note
+from tests.support.centre import NEW, PASSWORD, Centre, centre_id, note
 
-__all__ = ["centre"]
 MAIL_PROGRAM = {"user-agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile Safari/604.1"}
 SAID = "Something keeps trying a wrong password"
 

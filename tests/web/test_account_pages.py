@@ -3,71 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-import httpx2
-import pyotp
 import pytest
 
-from keyback.application.origin import Origin
-from keyback.application.ports.storage import Tx
 from keyback.application.signin import step_up
 from keyback.domain.people.factor import COOLING_OFF
-from keyback.domain.secret import Secret
-from keyback.testing.mailbox import Mailbox
-from tests.conftest import person
-from tests.support.live import Live, live
-
-PASSWORD = "supper ladder teapot 7"
-NEW = "walnut harbour sketch 31"
-HERE = Origin("127.0.0.1", "Firefox")
-
-
-@dataclass
-class Centre:
-    """A running Keyback, its mailbox, and a browser in it."""
-
-    at: Live
-    mailbox: Mailbox
-    browser: httpx2.Client
-    seed: str = ""
-    made: list[httpx2.Client] = field(default_factory=list)
-
-    def get(self, path: str) -> httpx2.Response:
-        return self.browser.get(path)
-
-    def post(self, path: str, **values: str) -> httpx2.Response:
-        return self.browser.post(path, data=values)
-
-    def another(self) -> httpx2.Client:
-        self.made.append(self.at.client())
-        return self.made[-1]
-
-    def sign_in(self, who: str = "maya", password: str = PASSWORD, client: httpx2.Client | None = None) -> str:
-        answer = (client or self.browser).post("/sign-in", data={"identifier": who, "password": password})
-        return answer.headers.get("location", str(answer.status_code))
-
-    def add_app(self) -> None:
-        self.get("/account/totp")
-        where = self.post("/account/totp").headers["location"]
-        page = self.get(where).text
-        key = re.search(r'secret-key"[^>]*>([A-Z2-7 ]+)<', page)
-        assert key, page
-        self.seed = key[1].replace(" ", "")
-        assert self.post(where, code=self.digits(-1)).headers["location"] == "/account/ways?done=totp_added"
-
-    def digits(self, steps: int = 0) -> str:
-        now = self.at.read(lambda tx: tx.now) // 1000
-        return pyotp.TOTP(self.seed).at(now + 30 * steps)
-
-    def mails(self, to: str, n: int) -> list[dict[str, Any]]:
-        return self.mailbox.wait_for(to, n, 10)
-
-    def who(self, name: str = "maya") -> Any:
-        return self.at.read(lambda tx: tx.people.account_by_username("builtin", name))[1]
+from tests.support.centre import NEW, PASSWORD, Centre, centre_id, later, note
 
 
 def row(html: str, text: str) -> str:
@@ -83,38 +25,6 @@ def six(mail: dict[str, Any]) -> str:
     found = re.search(r"^(\d{6})\r?$", mail["text"], re.M)
     assert found, mail["text"]
     return found[1]
-
-
-@pytest.fixture
-def centre(sqlite_url: str, tmp_path: Path) -> Iterator[Centre]:
-    with Mailbox() as mailbox, live(sqlite_url, tmp_path, mail_port=mailbox.port) as at, at.client() as browser:
-        phc = at.run(at.services.gate.hash(Secret(PASSWORD)))
-
-        def seed(tx: Tx) -> None:
-            tx.people.save_imported([person("maya", "maya@example.com"), person("omar", tier="mfa")])
-            for name in ("maya", "omar"):
-                hit = tx.people.account_by_username("builtin", name)
-                assert hit
-                tx.people.set_credential(hit[0].id, phc, "seed")
-
-        at.run(at.services.db.write(seed))
-        centre = Centre(at, mailbox, browser)
-        yield centre
-        for client in centre.made:
-            client.close()
-
-
-def later(centre: Centre, minutes: float) -> None:
-    """Makes the session look older than it is."""
-    ago = int(minutes * 60_000)
-
-    def fn(tx: Any) -> None:
-        from keyback.storage.sql.schema import sessions
-
-        moved = {"created_at": sessions.c.created_at - ago, "proven_at": sessions.c.proven_at - ago}
-        tx.conn.execute(sessions.update().values(moved))
-
-    centre.at.run(centre.at.services.db.write(fn))
 
 
 @pytest.mark.covers("A-7.5.1", "F1", "N-E2", "N-L1")
@@ -224,10 +134,6 @@ def test_a_backup_mailbox_is_confirmed_told_about_and_cools_in(centre: Centre) -
     assert "removed" in centre.mails("maya@example.com", 2)[-1]["text"]
     kinds = [h.type for h in centre.at.read(lambda tx: tx.audit.of_person(centre_id(tx), 2**62, 50))]
     assert {"mail_added", "mail_removed"} <= set(kinds)
-
-
-def centre_id(tx: Any) -> str:
-    return str(tx.people.account_by_username("builtin", "maya")[1].id)
 
 
 @pytest.mark.covers("F3")
@@ -374,12 +280,6 @@ def test_activity_tells_what_happened_and_pages(centre: Centre) -> None:
     assert older
     assert "Wrong password" in centre.get(older[0]).text
     assert centre.get("/account/activity?before=x").status_code == 200
-
-
-def note() -> Any:
-    from keyback.domain.recovery.events import Note
-
-    return Note("signed_out", {})
 
 
 @pytest.mark.covers("E7")

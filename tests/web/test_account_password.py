@@ -16,11 +16,10 @@ from keyback.application.throttling import password_attempts
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.limits import WINDOW_TRIES
 from keyback.domain.tokens import token_digest
-from tests.conftest import Kit, person
+from tests.support.centre import HERE, NEW, PASSWORD, Centre, later
+from tests.support.kit import Kit, person
 from tests.support.steps import fit, set_password, sign_in
-from tests.web.test_account_pages import HERE, NEW, PASSWORD, Centre, centre, later
 
-__all__ = ["centre"]
 AT = "/account/password"
 
 

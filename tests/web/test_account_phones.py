@@ -13,8 +13,8 @@ from keyback.application.ports.storage import Tx
 from keyback.domain.secret import Secret
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.phone import Phone
+from tests.support.centre import PASSWORD, Centre
 from tests.support.live import add_person, live
-from tests.web.test_account_pages import PASSWORD, Centre
 
 ADD = "/account/contacts/add/sms"
 NUMBER = "+12025550134"

@@ -3,70 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-import httpx2
 import pytest
 
 from keyback.application.enrolment import security_questions
-from keyback.domain.people.factor import COOLING_OFF, Factor
+from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.secret import Secret
 from keyback.proofs.security_questions.questions import ASKED, QUESTIONS
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import Browser
+from tests.support.browser import Browser
 from tests.support.enrolled import add_contact, add_totp, ask_way, person_id, totp_now
-from tests.support.steps import OLD, Tray, ask, drain, fit, set_password
-
-Make = Callable[..., Kit]
-AT = "/account/questions"
-ANSWERS = {"deskmate": "Li Lei", "sea": "Beidaihe, 北戴河", "pay": "a small radio"}
-ON = {"security_questions": True}
-
-
-def form(answers: dict[str, str]) -> str:
-    fields: dict[str, str] = {}
-    for i, (key, answer) in enumerate(answers.items(), 1):
-        fields |= {f"question_{i}": key, f"answer_{i}": answer}
-    return urlencode(fields)
-
-
-def signed_in(kit: Kit) -> Browser:
-    browser = Browser(kit)
-    got = browser("POST", "/sign-in", urlencode({"identifier": "maya", "password": OLD.reveal()}))
-    assert got.headers["location"] == "/account"
-    return browser
-
-
-def kit_of(make_kit: Make, url: str | None = None, policy: Any = None, **over: Any) -> tuple[Kit, Tray, Browser]:
-    kit = make_kit(url=url, policy=ON if policy is None else policy, **over)
-    tray = fit(kit, person("maya"), person("omar"))
-    set_password(kit, "maya")
-    return kit, tray, signed_in(kit)
-
-
-def kept(kit: Kit) -> list[Factor]:
-    pid = person_id(kit)
-    return [f for f in kit.read(lambda tx: tx.factors.of_person(pid)) if f.kind == security_questions.KIND]
-
-
-def chosen(got: httpx2.Response) -> None:
-    assert got.headers.get("location") == "/account/ways?done=questions_set", got.text
+from tests.support.kit import Kit
+from tests.support.questions import ANSWERS, AT, ON, Make, chosen, form, kept, kit_of, mailed
+from tests.support.steps import Tray, ask, drain
 
 
 def told(kit: Kit, tray: Tray, what: str) -> set[str]:
     drain(kit)
     return {x.to for x in tray.letters if x.kind == "account_changed" and x.content.what == what}
-
-
-def mailed(kit: Kit, tray: Tray, who: str = "maya") -> tuple[Browser, str, str]:
-    """A browser that asked, its page, and the code in the mail."""
-    started = ask(kit, who)
-    drain(kit)
-    code = tray.letters[-1].content.code
-    assert isinstance(code, Secret)
-    return Browser(kit, started), f"/r/{started.handle}", code.reveal()
 
 
 def test_the_page_and_the_proof_ask_for_as_many() -> None:

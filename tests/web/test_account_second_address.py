@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 
 from keyback.domain.people.person import Contact
-from tests.web.test_account_pages import Centre, centre
-
-__all__ = ["centre"]
+from tests.support.centre import Centre
 
 
 @pytest.mark.covers("N-R13")

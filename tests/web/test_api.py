@@ -15,10 +15,10 @@ from keyback.web.api import recoveries
 from keyback.web.api.app import make_api
 from keyback.web.app import make_context
 from keyback.web.http.problems import TITLES
-from tests.conftest import Clock, Kit, person
 from tests.support import api_client
 from tests.support.api_client import NEW, Client, Recovery
 from tests.support.enrolled import add_codes
+from tests.support.kit import Clock, Kit, person
 
 OTHER = "window pepper velvet 31"
 

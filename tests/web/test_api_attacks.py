@@ -19,8 +19,8 @@ from keyback.storage.database import SqlDatabase
 from keyback.testing.mailbox import Mailbox
 from keyback.web.api import recoveries
 from keyback.web.http import edge
-from tests.conftest import Clock, Kit, person
 from tests.support.api_client import BASE, MAYA, NEW, Client, Recovery
+from tests.support.kit import Clock, Kit, person
 
 CANARY = "Kanarienvogel-4711-Zeisig"
 WIDE = {"recoveries": 9999, "proofs": 9999, "sign_ins": 9999, "checks": 9999}

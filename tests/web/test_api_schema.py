@@ -20,8 +20,8 @@ from keyback.application.clock import wall_clock
 from keyback.testing.mailbox import Mailbox
 from keyback.web.api import recoveries
 from keyback.web.app import openapi
-from tests.conftest import Clock, Kit
 from tests.support.api_client import Client, Recovery
+from tests.support.kit import Clock, Kit
 
 FILE = Path(__file__).resolve().parents[2] / "docs" / "openapi.json"
 DOC = openapi()

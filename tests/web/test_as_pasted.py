@@ -9,15 +9,15 @@ from urllib.parse import quote
 
 import httpx2
 import pytest
-from test_pages import Tree, draw
 
 from keyback.storage.database import make_engine
 from keyback.storage.migrate import migrate
 from keyback.testing.mailbox import Mailbox, Message
 from keyback.web.app import make_app, make_context
-from tests.conftest import Kit, person
-from tests.recovery.test_sideways import call
 from tests.support import gallery
+from tests.support.browser import call
+from tests.support.drawn import Tree, draw
+from tests.support.kit import Kit, person
 from tests.support.live import Live, add_person, live
 from tests.support.steps import OLD, fit, set_password
 

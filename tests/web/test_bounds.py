@@ -24,8 +24,8 @@ from keyback.web.app import make_app, make_context
 from keyback.web.http import bounds
 from keyback.web.http.edge import MAX_BODY
 from keyback.web.http.proxies import Proxies
-from tests.conftest import Kit, person
 from tests.support import reach
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, OLD, ask, fit, set_password, sign_in
 
 Make = Callable[..., Kit]

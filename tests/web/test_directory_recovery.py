@@ -14,8 +14,8 @@ from keyback.application.ports.storage import ImportedAccount
 from keyback.bootstrap import make_connector
 from keyback.settings import System
 from keyback.testing.slapd_server import ADMINS, SERVICE, SERVICE_PASSWORD, SUFFIX, SlapdFault, SlapdServer, start_slapd
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import Browser, mailed
+from tests.support.browser import Browser, mailed
+from tests.support.kit import Kit, person
 from tests.support.steps import Tray, ask, drain, fit
 
 Make = Callable[..., Kit]

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import keyback.web
+from tests.support.forms import actions
 from tests.support.live import live
-from tests.web.test_shown_forms import actions
 
 ROOMS = Path(keyback.web.__file__).parent
 FORM = re.compile(r'<form [^>]*method="post" action="(.+?)"(?=[ >])(.*?)</form>', re.S)

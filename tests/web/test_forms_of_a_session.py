@@ -12,10 +12,10 @@ from keyback.application.signin.sessions import SignedIn, sign_out
 from keyback.web.account.session import form_token
 from keyback.web.http.cookies import ALL, Cookies
 from keyback.web.http.edge import RequestGuard
-from tests.conftest import Kit
-from tests.recovery.test_sideways import call
+from tests.support.browser import call
+from tests.support.forms import Site, filled, protection, ready, token_of
+from tests.support.kit import Kit
 from tests.support.steps import OLD, sign_in
-from tests.web.test_requirements_routes import Site, filled, protection, ready, token_of
 
 Make = Callable[..., Kit]
 

@@ -16,11 +16,11 @@ from keyback.storage.sql.schema import intakes
 from keyback.web import intake
 from keyback.web.app import openapi
 from keyback.web.ui import forms
-from tests.conftest import Kit, person
-from tests.recovery.test_sideways import call
+from tests.support.browser import call
 from tests.support.enrolled import add_totp, person_id
+from tests.support.forms import Site, filled
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, OLD, Tray, accept, ask, drain, fit, secrets_of, set_password, sign_in
-from tests.web.test_requirements_routes import Site, filled
 
 Make = Callable[..., Kit]
 NULS = ("\0", "before\0after")

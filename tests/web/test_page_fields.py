@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_pages import Tree, draw
 
 import keyback
 from tests.support import gallery
+from tests.support.drawn import Tree, draw
 
 SAMPLES = {name: (page, shell) for name, page, shell in gallery.samples("en")}
 

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from dataclasses import fields, is_dataclass, replace
 from functools import cache
-from html.parser import HTMLParser
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -21,13 +20,11 @@ from keyback.locale.dates import moment, zone_name
 from keyback.registry import own_abouts
 from keyback.web.portal import pages
 from keyback.web.portal.pages_methods import OneMethod
-from keyback.web.ui.page import Page, Shell
-from keyback.web.ui.rendering import HERE, Renderer, safe_url, span, translate
+from keyback.web.ui.rendering import HERE, safe_url, span, translate
 from tests.support import gallery
+from tests.support.drawn import RENDERER, Tree, draw
 from tests.support.each import each
 
-VOID = {"meta", "link", "input", "br", "hr", "img", "path", "circle"}
-RENDERER = Renderer(time_zone="Asia/Shanghai", abouts=own_abouts())
 SAMPLES = [
     pytest.param(locale, page, shell, id=f"{locale}-{name}")
     for locale in ("zh_CN", "en")
@@ -43,54 +40,6 @@ PAYLOADS = (
     "javascript:alert(1)",
 )
 LATIN_WORDS = re.compile(r"[A-Za-z][A-Za-z’']+(?: [a-z’']+){2,}")
-
-
-class Tree(HTMLParser):
-    """Reads a page into a list of (tag, attributes) and checks that tags close in order."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str]]] = []
-        self.open: list[str] = []
-        self.forms: list[list[tuple[str, dict[str, str]]]] = []
-        self.texts: list[str] = []
-        self.wrapped: list[bool] = []
-        self.feed(html)
-        self.close()
-        assert self.open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        names = [name for name, _ in attrs]
-        assert len(names) == len(set(names)), f"an attribute twice in {tag}: {names}"
-        values = {name: value or "" for name, value in attrs}
-        self.tags.append((tag, values))
-        self.wrapped.append("label" in self.open)
-        if tag == "form":
-            assert "form" not in self.open
-            self.forms.append([("form", values)])
-        elif "form" in self.open:
-            self.forms[-1].append((tag, values))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.handle_starttag(tag, attrs)
-        if tag not in VOID:
-            self.open.pop()
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag not in VOID:
-            assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append(data)
-
-    def all(self, *names: str) -> list[dict[str, str]]:
-        return [attributes for tag, attributes in self.tags if tag in names]
-
-
-def draw(page: Page, shell: Shell) -> str:
-    return RENDERER.page(page, shell).decode()
 
 
 @cache

@@ -13,9 +13,9 @@ from keyback.domain.challenges.challenge import holder_secret
 from keyback.serving import HOT
 from keyback.web.app import make_app, make_context
 from keyback.web.http.access_log import EVERY_S, AccessLog
-from tests.conftest import Kit, person
-from tests.recovery.test_sideways import call
+from tests.support.browser import call
 from tests.support.enrolled import add_totp
+from tests.support.kit import Kit, person
 from tests.support.steps import OLD, accept, ask, begin, drain, fit, set_password
 
 Make = Callable[..., Kit]

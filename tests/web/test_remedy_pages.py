@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -13,51 +11,16 @@ import pyotp
 import pytest
 
 from keyback.application.enrolment import factors
-from keyback.application.recovery import evidence, mailed_link, replace_passkey
+from keyback.application.recovery import mailed_link, replace_passkey
 from keyback.application.signin import passkey, second_step, step_up
 from keyback.application.signin.sessions import SignedIn
 from keyback.application.signin.sign_in import SecondStep
 from keyback.domain.errors import Refusal
-from keyback.testing.authenticator import Authenticator
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import Browser
-from tests.support.enrolled import add_codes, add_totp, answer_way, ask_way, person_id
-from tests.support.steps import HERE, OLD, Tray, accept, ask, drain, fit, here, secrets_of, set_password, sign_in
-
-Make = Callable[..., Kit]
-URL = "http://localhost:8080"
-
-
-def lost(make_kit: Make, **over: Any) -> tuple[Kit, Tray, Any]:
-    """Somebody who lost their app and has shown mail and a saved code, after the wait."""
-    kit = make_kit(public_url=over.pop("public_url", URL), **over)
-    tray = fit(kit, person("maya"), person("omar"))
-    set_password(kit, "maya", OLD)
-    add_totp(kit, used_at=1)
-    codes = add_codes(kit)
-    started = ask(kit, "maya", journey="second_factor")
-    drain(kit)
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
-    ask_way(kit, started.handle, "recovery_code")
-    assert answer_way(kit, started.handle, "recovery_code", codes[0]) == "accepted"
-    kit.clock.forward(minutes=16)
-    kit.write(evidence.release)
-    return kit, tray, started
-
-
-def options_of(text: str) -> str:
-    found = re.search(r'data-options="([^"]+)"', text)
-    assert found, text
-    return html.unescape(found[1])
-
-
-def device(**over: Any) -> Authenticator:
-    return Authenticator(**{"origin": URL, "rp_id": "localhost", **over})
-
-
-def kinds(kit: Kit) -> list[str]:
-    pid = person_id(kit)
-    return sorted(f.kind for f in kit.read(lambda tx: tx.factors.of_person(pid)))
+from tests.support.browser import Browser
+from tests.support.enrolled import person_id
+from tests.support.kit import person
+from tests.support.remedies import URL, Make, device, kinds, lost, options_of
+from tests.support.steps import HERE, OLD, accept, ask, drain, fit, here, secrets_of, sign_in
 
 
 @pytest.mark.covers("O-M1", "W-1", "N-T3", "INV-I7")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,11 +20,10 @@ from keyback.domain.challenges.challenge import LINK_LIFE, holder_secret
 from keyback.domain.secret import Secret
 from keyback.domain.units import HOUR
 from keyback.storage.sql.schema import accounts, people, sessions
-from keyback.web.app import make_app, make_context
-from tests.conftest import Kit, person
-from tests.recovery.test_sideways import call
 from tests.support import reach
 from tests.support.enrolled import add_codes, add_contact, add_totp, person_id
+from tests.support.forms import Make, Site, filled, protection, ready, token_of
+from tests.support.kit import Kit, person
 from tests.support.steps import (
     HERE,
     NEW,
@@ -38,11 +36,9 @@ from tests.support.steps import (
     choose,
     drain,
     fit,
-    set_password,
     sign_in,
 )
 
-Make = Callable[..., Kit]
 # Of a session whose proof is not fresh, and why.
 ASK_FOR_NO_MORE = {
     "/account/confirm": "is where it is made fresh",
@@ -52,63 +48,6 @@ ASK_FOR_NO_MORE = {
     "/account/codes/file": "gives back what was sent with it",
     "/account/after": "ticks a list off; what it removes asks, as below",
 }
-
-
-class Site:
-    """A Keyback over HTTP, without a socket."""
-
-    def __init__(self, kit: Kit) -> None:
-        self.kit = kit
-        self.app: Any = make_app(make_context(kit.settings, kit.services))
-        self.cookies: dict[str, str] = {}
-
-    def posts(self) -> list[tuple[str, str]]:
-        """(pattern, function) of every address that takes a form."""
-        return [(p, f) for m, p, f in reach.routes(self.app._app.routes) if m == "POST" and not p.startswith("/api/")]
-
-    def post(self, path: str, **form: str) -> tuple[int, str]:
-        cookie = "; ".join(f"keyback-{k}={v}" for k, v in self.cookies.items())
-        headers = {"sec-fetch-site": "same-origin", **({"cookie": cookie} if cookie else {})}
-        got = call(self.kit, self.app, "POST", path, data=form, headers=headers)
-        return got.status_code, got.headers.get("location", "")
-
-
-def ready(make_kit: Make, url: str) -> tuple[Kit, Tray]:
-    kit = make_kit(url=url, limits={"sign_ins": 10_000, "proofs": 10_000, "recoveries": 10_000})
-    tray = fit(kit, person("maya"), person("omar"))
-    for who in ("maya", "omar"):
-        set_password(kit, who, job_id=who)
-    return kit, tray
-
-
-def token_of(kit: Kit, who: str) -> str:
-    done = sign_in(kit, who, OLD)
-    assert isinstance(done, SignedIn)
-    return done.token
-
-
-def filled(pattern: str, **values: str) -> str:
-    for name in ("id", "kind", "handle", "proof"):
-        pattern = pattern.replace(f"{{{name}}}", values.get(name, "mail" if name == "kind" else "x"))
-    return pattern
-
-
-def protection(kit: Kit, who: str) -> list[Any]:
-    """All that protects somebody: contacts in any state, factors with their codes, sessions, password."""
-    pid = person_id(kit, who)
-
-    def look(tx: Tx) -> list[Any]:
-        mine = tx.factors.of_person(pid, states=("active", "pending", "removed"))
-        account_id = tx.people.accounts([pid])[pid][0].id
-        return [
-            tx.contacts.of_person(pid, states=("confirmed", "pending", "removed")),
-            mine,
-            tx.factors.codes([f.id for f in mine]),
-            [s.digest for s in tx.sessions.of_person(pid)],
-            tx.people.credential(account_id),
-        ]
-
-    return kit.read(look)
 
 
 # ── who is signed in, and how lately ────────────────────────────────────────

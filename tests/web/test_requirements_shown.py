@@ -29,9 +29,9 @@ from keyback.settings_sections import Password
 from keyback.storage.sql.schema import accounts, credentials, people
 from keyback.testing.authenticator import Authenticator
 from keyback.web.app import make_app, make_context, openapi
-from tests.conftest import Kit, person
-from tests.recovery.test_sideways import call
+from tests.support.browser import call
 from tests.support.enrolled import add_totp, answer_way, ask_way
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, NEW, OLD, accept, begin, drain, fit, set_password, sign_in, try_code
 
 Make = Callable[..., Kit]

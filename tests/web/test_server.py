@@ -21,7 +21,8 @@ from keyback.storage.keys.keyring import Keyring
 from keyback.web.app import make_app
 from keyback.web.health import READINESS, Readiness
 from keyback.web.http.server import bind
-from tests.conftest import Kit, with_database
+from tests.support.databases import with_database
+from tests.support.kit import Kit
 from tests.support.live import live, logged
 
 MAIL = {"host": "127.0.0.1", "port": 1, "security": "plain", "sender": "keyback@example.com"}

@@ -14,7 +14,7 @@ from keyback.web.http import rate_limits as limits_module
 from keyback.web.http.rate_limits import Limiter, OneProcess
 from keyback.web.http.server import _kept, bind, make_server
 from keyback.worker import Worker
-from tests.conftest import Kit
+from tests.support.kit import Kit
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n%b\r\n"
 

@@ -19,18 +19,16 @@ from keyback.application.people import address_changes
 from keyback.domain.secret import Secret
 from keyback.web.app import make_app, make_context
 from keyback.web.ui import links
-from tests.challenges.test_proofs_challenges import add_passkey
-from tests.conftest import Kit, person
-from tests.recovery.test_remedies import by_phone, waited
-from tests.recovery.test_remedies import kit_of as phones
-from tests.recovery.test_strangers import Browser
 from tests.support import reach
-from tests.support.enrolled import add_codes, add_contact, add_totp, ask_way, person_id, totp_now
+from tests.support.browser import Browser, Tab
+from tests.support.enrolled import add_codes, add_contact, add_passkey, add_totp, ask_way, person_id, totp_now
+from tests.support.forms import actions
+from tests.support.kit import Kit, person
+from tests.support.questions import ANSWERS, form, kept
+from tests.support.questions import kit_of as questioned
+from tests.support.remedies import by_phone, device, kinds, lost, options_of, waited
+from tests.support.remedies import kit_of as phones
 from tests.support.steps import OLD, Tray, accept, ask, drain, fit, secrets_of, set_password, types
-from tests.web.test_account_questions import ANSWERS, form, kept
-from tests.web.test_account_questions import kit_of as questioned
-from tests.web.test_remedy_pages import device, kinds, lost, options_of
-from tests.web.test_shown_is_done import Tab
 
 Make = Callable[..., Kit]
 URL = "http://localhost:8080"
@@ -434,19 +432,6 @@ DRAWN = re.compile(r'<form [^>]*method="post" action="(.+?)"(?=[ >])(.*?)</form>
 
 def star(pattern: str) -> str:
     return re.sub(r"\{[^}]*\}", "*", pattern)
-
-
-def actions(text: str, action: str) -> list[str]:
-    """The addresses that a template may put there."""
-    name = re.fullmatch(r"\{\{ (action|page\.action) \}\}", action)
-    if name and name[1] == "action":
-        return re.findall(r"'(/[^']+)'", re.search(r"\{% set action = (.*?) %\}", text)[1])  # type: ignore[index]
-    if name:
-        return ["/wasnt-me", "/account/lock"]
-    at = re.search(r"\{% set at = (.*?) %\}", text)
-    if at:
-        action = action.replace("{{ at }}", re.sub(r"'| ~ ", "", re.sub(r"page\.\w+", "*", at[1])))
-    return [re.sub(r"\{\{.*?\}\}", "*", action)]
 
 
 def drawn() -> list[tuple[str, str]]:

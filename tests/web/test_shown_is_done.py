@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
 import pytest
@@ -16,42 +13,12 @@ from keyback.application.ports.storage import Tx
 from keyback.domain.challenges.challenge import key_purpose, link_token
 from keyback.domain.secret import Secret
 from keyback.web.ui import links
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import Browser
+from tests.support.browser import Browser, opened
 from tests.support.enrolled import add_contact, ask_way, person_id
+from tests.support.kit import Kit, person
 from tests.support.steps import HERE, Tray, ask, case_of, drain, fit, secrets_of, types
 
 Make = Callable[..., Kit]
-FORM = re.compile(r'<form [^>]*method="post" action="([^"]+)"[^>]*>(.*?)</form>', re.S)
-INPUT = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)">')
-
-
-@dataclass
-class Tab:
-    """A page as it lies open: its text and its forms, whatever happens in other tabs."""
-
-    browser: Browser
-    text: str
-    at: str
-    forms: dict[str, dict[str, str]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.forms = {a: {k: html.unescape(v) for k, v in INPUT.findall(f)} for a, f in FORM.findall(self.text)}
-
-    def press(self, action: str, **typed: str) -> object:
-        drawn = {k: v for k, v in self.forms[action].items() if k != "form_token"}  # which the browser puts in
-        return self.browser("POST", action, urlencode({**drawn, **typed}))
-
-    def follow(self, path: str) -> Tab:
-        """The page behind a link of this one, in the same tab."""
-        at = re.search(rf'<a [^>]*href="({re.escape(path)}\?[^"]*)"', self.text)
-        assert at, path
-        return Tab(self.browser, self.browser("GET", html.unescape(at[1])).text, at[1])
-
-
-def opened(browser: Browser, token: str) -> Tab:
-    at = browser("GET", f"/l/{token}").headers["location"]
-    return Tab(browser, browser("GET", at).text, at)
 
 
 def two(make_kit: Make, url: str) -> tuple[Kit, Tray]:

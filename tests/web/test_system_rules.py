@@ -15,10 +15,10 @@ from keyback.application.passwords import system_rules
 from keyback.application.ports.connectors import Unavailable
 from keyback.application.ports.storage import Tx
 from keyback.domain.passwords.target_rules import TargetRules
-from tests.conftest import Kit
-from tests.recovery.test_several_systems import two_systems
-from tests.recovery.test_strangers import Browser, mailed
+from tests.support.browser import Browser, mailed
+from tests.support.kit import Kit
 from tests.support.steps import HERE, ask, drain
+from tests.support.systems import two_systems
 
 Make = Callable[..., Kit]
 RULES = TargetRules(8, 24, frozenset({"class_upper", "class_digit"}), known="configured")

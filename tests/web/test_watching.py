@@ -20,7 +20,7 @@ from keyback.web.http.access_log import LINES, AccessLog
 from keyback.web.http.metrics import metrics_app
 from keyback.web.http.problems import tell_down
 from keyback.worker import Worker
-from tests.conftest import Kit
+from tests.support.kit import Kit
 from tests.support.live import logged
 
 FORM = {"sec-fetch-site": "same-origin"}

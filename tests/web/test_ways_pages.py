@@ -9,9 +9,9 @@ import pytest
 
 from keyback.application.recovery import evidence, methods
 from keyback.domain.secret import Secret
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import Browser
+from tests.support.browser import Browser
 from tests.support.enrolled import SMS, add_codes, add_contact, add_totp, totp_now
+from tests.support.kit import Kit, person
 from tests.support.steps import Tray, ask, drain, fit
 
 Make = Callable[..., Kit]
