@@ -11,8 +11,8 @@ import pytest
 from keyback.application.people.csv_roles import role_of
 from keyback.application.people.import_csv import BadRow, Report, Systems, import_people
 from keyback.domain.people.person import canonicalize
-from tests.conftest import Kit
 from tests.support.each import each
+from tests.support.kit import Kit
 
 SYSTEMS = Systems({"builtin": "Keyback"}, tiers={"Finance": "mfa"})
 

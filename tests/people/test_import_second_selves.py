@@ -12,7 +12,7 @@ from sqlalchemy import text
 from keyback.application.audit_log import log_of
 from keyback.application.people.csv_encoding import Unreadable
 from keyback.application.people.import_csv import BadRow, Report, Systems, import_people
-from tests.conftest import Kit
+from tests.support.kit import Kit
 
 SYSTEMS = Systems({"builtin": "Keyback", "erp": "ERP"}, frozenset({"erp"}))
 KEYED = "key,name,email,username\n1,Ann,ann@example.com,ann\n2,Bo,bo@example.com,bo\n"

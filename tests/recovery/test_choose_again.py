@@ -19,11 +19,11 @@ from keyback.application.recovery.apply import LEASE
 from keyback.application.signin.sessions import SignedIn
 from keyback.domain.recovery.case import State
 from keyback.domain.secret import Secret
-from tests.conftest import Kit
-from tests.recovery.test_several_systems import checks, results, two_systems
-from tests.recovery.test_strangers import Browser, mailed
 from tests.support.api_client import Client
+from tests.support.browser import Browser, mailed
+from tests.support.kit import Kit
 from tests.support.steps import NEW, accept, ask, choose, drain, sign_in, types
+from tests.support.systems import checks, results, two_systems
 
 Make = Callable[..., Kit]
 LATER = "Harbour walnut 9 noons"

@@ -3,30 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from keyback.application.recovery import new_password
 from keyback.domain.recovery.case import State
 from keyback.domain.secret import Secret
-from keyback.testing.demo_crm import DemoCrm
 from tests.support.kit import Kit
 from tests.support.steps import NEW, OLD, choose, drain, page_of, proven, sign_in, types
-from tests.support.systems import two_systems
+from tests.support.systems import checks, results, two_systems
 
 Make = Callable[..., Kit]
-
-
-def results(kit: Kit, case_id: str) -> dict[str, tuple[str, str]]:
-    case = kit.read(lambda tx: tx.cases.get(case_id))
-    systems = {a.id: a.system for a in kit.read(lambda tx: tx.people.accounts([case.person_id]))[case.person_id]}
-    return {systems[r.account_id]: (r.result, r.code) for r in case.results}
-
-
-def checks(kit: Kit, crm: DemoCrm, password: Secret) -> bool | None:
-    connector: Any = kit.services.connectors["crm"]
-    return kit.run(connector.verify("maya.crm", password))  # type: ignore[no-any-return]
 
 
 @pytest.mark.covers("INV-I12", "C20")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import httpx2
 
@@ -28,3 +29,14 @@ def two_systems(kit: Kit, *, privileged: bool = False) -> tuple[Tray, DemoCrm, s
     set_password(kit, "maya")
     kit.services = replace(kit.services, connectors={**kit.services.connectors, "crm": connector})
     return tray, crm, theirs
+
+
+def results(kit: Kit, case_id: str) -> dict[str, tuple[str, str]]:
+    case = kit.read(lambda tx: tx.cases.get(case_id))
+    systems = {a.id: a.system for a in kit.read(lambda tx: tx.people.accounts([case.person_id]))[case.person_id]}
+    return {systems[r.account_id]: (r.result, r.code) for r in case.results}
+
+
+def checks(kit: Kit, crm: DemoCrm, password: Secret) -> bool | None:
+    connector: Any = kit.services.connectors["crm"]
+    return kit.run(connector.verify("maya.crm", password))  # type: ignore[no-any-return]

@@ -23,8 +23,8 @@ from keyback.application.ports.storage import ImportedAccount
 from keyback.application.recovery import diagnosis
 from keyback.application.recovery.diagnosis import ask_all, stale_sources
 from keyback.connectors.base import ConnectorBase
-from tests.conftest import Kit, person
-from tests.recovery.test_strangers import Browser
+from tests.support.browser import Browser
+from tests.support.kit import Kit, person
 from tests.support.steps import NEW, Tray, accept, ask, case_of, drain, fit, secrets_of
 
 Make = Callable[..., Kit]
