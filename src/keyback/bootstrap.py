@@ -19,6 +19,7 @@ from keyback.application.ports.channels import Channel
 from keyback.application.ports.connectors import Connector, Unavailable
 from keyback.application.ports.hashing import Busy, HashingGate, PasswordHasher, Verified
 from keyback.application.ports.proofs import About, Given, Proof
+from keyback.application.ports.tasks import TaskRules
 from keyback.application.services import Services
 from keyback.application.throttling.mail_quota import InstallationQuota
 from keyback.application.throttling.spraying import Thresholds
@@ -326,6 +327,7 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         abouts=proofs.abouts,
         alarms=Thresholds(s.limits.failing_names, s.limits.locked_names),
         mail_quota=InstallationQuota(s.mail.hourly, s.mail.daily),
+        tasks=TaskRules(tuple(s.tasks.administrators), s.default_locale, s.tasks.at_once),
         spend=SpendRules(
             tuple(s.sms.prefixes),
             s.sms.daily_per_prefix,

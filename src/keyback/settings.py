@@ -19,7 +19,7 @@ import idna
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from keyback.settings_sections import Im, InTwoLanguages, Limits, Mail, Password, PolicyPart, Sms, System
+from keyback.settings_sections import Im, InTwoLanguages, Limits, Mail, Password, PolicyPart, Sms, System, Tasks
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 
@@ -129,6 +129,7 @@ class Settings(BaseSettings):
     )
     sms: Sms = Sms()
     im: Im = Im()
+    tasks: Tasks = Tasks()
     systems: dict[str, System] = Field(default_factory=lambda: {"builtin": System(kind="builtin", title="Keyback")})
 
     @field_validator("public_url")

@@ -212,6 +212,28 @@ class Limits(Part):
     own_browser: int = Field(60, ge=1, description="Each limit for a trusted browser, on top of the network's.")
 
 
+class Tasks(Part):
+    """What only an administrator of a system can do, such as a reset where no program may set a password."""
+
+    administrators: list[str] = Field(
+        default_factory=list,
+        description="Email addresses that are told of new tasks. Empty: see them with `keyback task list`.",
+    )
+    at_once: bool = Field(
+        True,
+        description="Told as soon as a recovery needs them. `false`: when the person asks for them, or has not been "
+        "seen to sign in for a day.",
+    )
+
+    @field_validator("administrators")
+    @classmethod
+    def _plain_addresses(cls, value: list[str]) -> list[str]:
+        for address in value:
+            if not _ADDRESS.fullmatch(address):
+                raise ValueError(f"{address!r} is not a plain address, such as crm-admin@example.com")
+        return value
+
+
 class System(Part):
     """A system that stores passwords. Its further keys depend on `kind`; see the connectors page."""
 

@@ -20,6 +20,7 @@ from keyback.application.recovery.apply import LEASE
 from keyback.application.retention import purge
 from keyback.application.services import Services
 from keyback.application.signin import alerts
+from keyback.application.tasks import watch
 from keyback.application.throttling import spraying
 from keyback.application.throttling.mail_quota import Reason
 from keyback.domain.units import HOUR, MINUTE
@@ -143,7 +144,7 @@ class Worker:
         s, free = self.services, PARALLEL_APPLIES - len(self._applying)
         jobs = await s.db.write(lambda tx: tx.outbox.claim("apply", free, LEASE)) if free else []
         self._applying |= {
-            asyncio.create_task(apply.apply_one(s.db, s.connectors, j, self._stopping.is_set)) for j in jobs
+            asyncio.create_task(apply.apply_one(s.db, s.connectors, j, self._stopping.is_set, s.tasks)) for j in jobs
         }
         if not self._applying:
             return 0
@@ -240,6 +241,7 @@ class Worker:
                 ended = await self.services.db.write(apply.give_up)
                 moved = await self.services.db.write(address_changes.take_places)
                 gone = await self.services.db.write(purge)
+                await watch.look(self.services.db, self.services.connectors, self.services.tasks)
                 told = await self._remind()
                 await self._look_at_queue()
                 if released or ended or moved or gone or told:

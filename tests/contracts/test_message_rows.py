@@ -50,6 +50,17 @@ EARLIER: dict[str, dict[str, Any]] = {
     "tries": {"username": "maya", "off": True, "at": AT, **SEEN, "path": "/account"},
     "reminder": {"username": "maya", "what": "helpers", "path": "/account/contacts"},
     "choose_again": {"username": "maya", "at": AT, "systems": [["crm", "m.okafor"]]},
+    "system": {"username": "maya", "system": "crm", "what": "done", "at": AT, "detail": ""},
+    "task": {
+        "username": "maya",
+        "person_name": "Maya",
+        "system": "crm",
+        "task": "t1",
+        "what": "reset",
+        "again": False,
+        "verified": [["email_link", str(AT)]],
+        "at": AT,
+    },
 }
 # What no text of the version before was made of, so it may be missing in what it reads.
 UNREAD = {"vouch": {"username", "purpose"}, "invited": {"username", "purpose"}, "account_changed": {"until"}}

@@ -287,6 +287,17 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     live = ("waiting", "working", "unsure")
     for state in ("waiting", "working", "yours", "desk", "unsure", "refused"):
         yield f"results-{state}", p.Results(HANDLE, (p.SystemResult("Tryton", state),), state not in live), three
+    partner = rows[2]
+    for name, task in {
+        "asked": p.Progress("t1", "open", "looking", asked=True),
+        "later": p.Progress("t1", "open", "blind", may_ask=True),
+        "again": p.Progress("t1", "done", "unseen", asked=True, may_ask=True),
+        "declined": p.Progress("t1", "declined", "looking", reason="已离职" if zh else "You left the team in May"),
+        "said": p.Progress("t1", "done", "said"),
+    }.items():
+        yield f"results-task-{name}", p.Results(HANDLE, (replace(partner, task=task),), True), three
+    seen = replace(partner, state="done", task=p.Progress("t1", "done", "seen", seen_at=AT), open_url=partner.url)
+    yield "results-task-seen", p.Results(HANDLE, (seen,), True, built_in=False), three
     for end in ("cancelled", "expired", "failed", "closed", "rejected"):
         yield f"ended-{end}", p.Ended(end), plain  # type: ignore[arg-type]
 

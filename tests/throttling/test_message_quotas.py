@@ -80,6 +80,8 @@ WRITTEN = {
     "application.passwords.expiry._tell": "notice: each step once",
     "application.recovery.choose_again.invite": "notice: once for each password that whoever verified has chosen",
     "application.recovery.aftercare.remind_later": "notice: once after a recovery",
+    "application.tasks.lifecycle.tell": "notice: an administrator or the watch ended something, or once a day",
+    "application.tasks.lifecycle.ask_now": "notice: five times for each task, an hour apart where the person asks",
     "application.enrolment.reminders._remind": "notice: once a year",
 }
 # The two that all of them write by; nothing else makes a row that is a message.
@@ -106,7 +108,7 @@ def writers() -> dict[str, set[str]]:
     kinds = {c.__name__ for c in CONTENTS.values()} | {"CodeMessage"}
     found: dict[str, set[str]] = {}
     for module, name, function in functions():
-        if {"as_job", "notify"} & {called for called, _ in calls(function)}:
+        if {"as_job", "notify", "notify_administrators"} & {called for called, _ in calls(function)}:
             source = (SOURCE / (module.replace(".", "/") + ".py")).read_text("utf-8")
             found[name] = kinds & {n.id for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name)}
     return found
@@ -121,7 +123,10 @@ def test_every_kind_of_message_and_every_place_that_writes_one_has_a_quota() -> 
         for called, args in calls(function)
         if called == "Job" and len(args) > 1 and ast.unparse(args[1]) == "'mail'"
     }
-    assert rows == {"application.notifications.notify.as_job"}
+    assert rows == {
+        "application.notifications.notify.as_job",
+        "application.notifications.notify.notify_administrators",  # to addresses of the settings, which have no person
+    }
     found = writers()
     assert set(found) - BY == set(WRITTEN)
     asked_for = {c.__name__ for c in CONTENTS.values() if issubclass(c, RequestedContent)} | {"CodeMessage"}

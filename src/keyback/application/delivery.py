@@ -26,6 +26,8 @@ from keyback.application.ports.messages import (
     MessageKind,
     RecoveryMessage,
     SecurityContent,
+    SystemMessage,
+    TaskMessage,
 )
 from keyback.application.ports.storage import Database, Job, Seals, Tx
 from keyback.application.recovery import aftercare
@@ -47,6 +49,7 @@ TOO_LATE = Receipt("permanent", "expired")
 LINKS = ("recovery", "choose_again")  # which let their reader go on
 CODES = ("mail_code", "sms_code", "im_code")
 LOCKS = (ChangedMessage, SecurityContent)  # sent whatever became of their links, which lock the account
+OPENED = frozenset({"done", "seen", "turned_on", "remind", "remind_blind"})  # news of a system that can be opened
 PAID_FOR = frozenset({"reply_lost", "timeout"})  # may have been sent, so it may have cost
 NO_SMS = SpendRules(())
 NO_URLS: Mapping[str, str] = MappingProxyType({})
@@ -194,6 +197,9 @@ def _messages(
     out: dict[str, Message | Receipt | None] = {}
     for j in jobs:
         out[j.id] = None
+        if "administrator" in j.body:
+            out[j.id] = _to_administrator(j, tx.now, titles)
+            continue
         person, contact = people.get(str(j.body.get("person"))), contacts.get(str(j.body.get("contact")))
         if not {"person", "contact", "letter"} <= set(j.body):
             out[j.id] = BAD_MESSAGE
@@ -211,6 +217,19 @@ def _messages(
         except (LookupError, TypeError, ValueError):  # one bad row never holds up the others (Q10)
             out[j.id] = BAD_MESSAGE
     return out
+
+
+def _to_administrator(job: Job, now: int, titles: Mapping[str, str]) -> Message | Receipt:
+    """A message to an address of the settings, which is no person's."""
+    if now >= job.expires_at:
+        return TOO_LATE
+    try:
+        content = TaskMessage.read(job.body)
+        content = replace(content, system=titles.get(content.system, content.system))
+        to, locale = str(job.body["administrator"]), str(job.body["locale"])
+    except (LookupError, TypeError, ValueError):
+        return BAD_MESSAGE
+    return Message(job.id, to, "", locale, job.created_at, job.expires_at, content)
 
 
 def _still_due(tx: Tx, job: Job) -> bool:
@@ -273,6 +292,10 @@ def _content(
             done = {s for s, r in content.systems if r == "done"}
             opens = tuple((titles.get(s, s), url) for s, url in urls.items() if s in done)
             content = replace(content, opens=opens, systems=tuple((titles.get(s, s), r) for s, r in content.systems))
+        case SystemMessage():
+            opened = content.what in OPENED and content.system in urls
+            title = titles.get(content.system, content.system)
+            content = replace(content, opens=((title, urls[content.system]),) if opened else (), system=title)
     if not _challenge_of(job):
         return content  # what cannot go without a link or code is refused by whoever composes it
     c = challenges.get(_challenge_of(job))

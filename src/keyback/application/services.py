@@ -10,6 +10,7 @@ from keyback.application.ports.connectors import Connector
 from keyback.application.ports.hashing import HashingGate
 from keyback.application.ports.proofs import About, Proof
 from keyback.application.ports.storage import Database, Seals
+from keyback.application.ports.tasks import TaskRules
 from keyback.application.throttling.mail_quota import NO_LIMIT, InstallationQuota
 from keyback.application.throttling.spraying import Thresholds
 from keyback.domain.passwords.rules import Blocklist, Rules
@@ -32,6 +33,7 @@ class Services:
         spend: where SMS may go and how many.
         mail_quota: how many mails may be asked for, whoever they go to.
         alarms: how much guessing is still no alarm.
+        tasks: which administrators are asked for what only they can do.
     """
 
     db: Database
@@ -52,6 +54,7 @@ class Services:
     spend: SpendRules = field(default_factory=lambda: SpendRules(()))
     mail_quota: InstallationQuota = NO_LIMIT
     alarms: Thresholds = field(default_factory=Thresholds)
+    tasks: TaskRules = field(default_factory=TaskRules)
 
     @property
     def sign_in_urls(self) -> dict[str, str]:

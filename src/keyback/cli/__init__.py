@@ -18,6 +18,7 @@ from keyback.cli.keys import keys
 from keyback.cli.persons import people
 from keyback.cli.policy import policy
 from keyback.cli.serve import demo, openapi, serve, worker
+from keyback.cli.tasks import task
 
 __all__ = ["main"]
 
@@ -44,6 +45,7 @@ COMMANDS = (
     people,
     policy,
     case,
+    task,
     connector,
     audit,
     breach,

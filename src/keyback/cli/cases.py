@@ -3,38 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 import click
-from rich.cells import cell_len
 
 from keyback.application.audit_log import log_of
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery.cancel import cancel
 from keyback.application.recovery.diagnosis import NOTE as DIAGNOSED
 from keyback.application.signin.sessions import people_named
-from keyback.cli.common import TakesId, at, echo_json, load, reason_of, run, safe, storage, sure, usable
+from keyback.cli.common import TakesId, at, columns, echo_json, in_database, reason_of, safe, sure
 from keyback.domain.errors import Refusal
 from keyback.domain.recovery.case import Case, State
-
-T = TypeVar("T")
 
 
 @click.group()
 def case() -> None:
     """Look at recoveries, and stop one."""
-
-
-def _with_db(fn: Callable[[Tx], T], *, write: bool = False) -> T:
-    s = load()
-    usable(s)
-
-    async def work() -> T:
-        async with storage(s) as db:
-            return await (db.write(fn) if write else db.read(fn))
-
-    return run(work())
 
 
 @case.command("list")
@@ -53,13 +39,13 @@ def list_(state: str | None, person: str, limit: int, as_json: bool) -> None:
         names = tx.people.people([c.person_id for c in cases])
         return [_fields(c, names[c.person_id].name if c.person_id in names else "") for c in cases]
 
-    found = _with_db(fn)
+    found = in_database(fn)
     if as_json:
         echo_json(found)
         return
     heading = ("id", "opened", "journey", "state", "tier", "person")
     rows = [(c["id"], at(c["opened_at"]), c["journey"], c["state"], c["tier"], safe(c["person"])) for c in found]
-    _columns([heading, *rows]) if rows else click.echo("None.")
+    columns([heading, *rows]) if rows else click.echo("None.")
 
 
 @case.command("show", cls=TakesId)
@@ -83,16 +69,16 @@ def show(case_id: str, as_json: bool) -> None:
         ]
         return _fields(c, person.name if person else ""), accounts, list(log_of(tx).of_stream(case_id))
 
-    fields, accounts, events = _with_db(fn)
+    fields, accounts, events = in_database(fn)
     if as_json:
         echo_json({**fields, "accounts": accounts, "events": events})
         return
     fields |= {k: at(fields[k]) for k in ("opened_at", "expires_at")}
-    _columns([(k.replace("_", " "), safe(v)) for k, v in fields.items()])
+    columns([(k.replace("_", " "), safe(v)) for k, v in fields.items()])
     click.echo("\nAccounts")
-    _columns([(safe(a["system"]), safe(a["username"]), _result(a["result"])) for a in accounts])
+    columns([(safe(a["system"]), safe(a["username"]), _result(a["result"])) for a in accounts])
     click.echo("\nEvents")
-    _columns([(at(e["at"]), event_words(e)) for e in events])
+    columns([(at(e["at"]), event_words(e)) for e in events])
 
 
 @case.command("cancel", cls=TakesId)
@@ -103,7 +89,7 @@ def cancel_(case_id: str, reason: str, yes: bool) -> None:
     """Cancel a recovery. Its links and codes stop working, and all contacts of the person are notified."""
     reason = reason_of(reason)
     sure("Its links and codes end, and every contact is told. Cancel it?", yes)
-    _with_db(lambda tx: cancel(tx, case_id, "operator", reason), write=True)
+    in_database(lambda tx: cancel(tx, case_id, "operator", reason), write=True)
     click.echo("Canceled. All contacts of the person will be notified.")
 
 
@@ -125,13 +111,6 @@ def _result(result: Mapping[str, Any] | None) -> str:
     if result is None:
         return "no password chosen yet"
     return safe(" ".join(str(result[k]) for k in ("result", "code", "vendor_text") if result[k]))
-
-
-def _columns(rows: list[tuple[str, ...]]) -> None:
-    """Aligned by cells, since Chinese characters take two."""
-    widths = [max(cell_len(r[n]) for r in rows) for n in range(len(rows[0]))] if rows else []
-    for r in rows:
-        click.echo("  ".join(t + " " * (w - cell_len(t)) for t, w in zip(r, widths, strict=True)).rstrip())
 
 
 def event_words(event: Mapping[str, Any]) -> str:

@@ -18,10 +18,11 @@ from typing import Any, NoReturn, TypeVar
 import click
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from keyback.application.ports.storage import StorageDown, StorageFull
+from keyback.application.ports.storage import StorageDown, StorageFull, Tx
 from keyback.bootstrap import load_keyring
 from keyback.domain.characters import is_shown
 from keyback.domain.errors import Refusal
@@ -235,6 +236,18 @@ def run(work: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(work)
 
 
+def in_database(fn: Callable[[Tx], T], *, write: bool = False) -> T:
+    """Runs one transaction on the database of the settings; what it returns."""
+    s = load()
+    usable(s)
+
+    async def work() -> T:
+        async with storage(s) as db:
+            return await (db.write(fn) if write else db.read(fn))
+
+    return run(work())
+
+
 def reason_of(text: str) -> str:
     """A reason for the audit log, on one line.
 
@@ -282,6 +295,13 @@ def safe(text: object) -> str:
 def at(ms: int) -> str:
     """An instant for people, in UTC."""
     return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def columns(rows: list[tuple[str, ...]]) -> None:
+    """Aligned by cells, since Chinese characters take two."""
+    widths = [max(cell_len(r[n]) for r in rows) for n in range(len(rows[0]))] if rows else []
+    for r in rows:
+        click.echo("  ".join(t + " " * (w - cell_len(t)) for t, w in zip(r, widths, strict=True)).rstrip())
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from keyback.storage.sql.schema import (
     wants,
 )
 from keyback.storage.sql.schema_before import old_challenges
+from keyback.storage.sql.schema_tasks import tasks
 from keyback.storage.stores.audit import AuditStore
 from keyback.storage.stores.cases import CaseStore
 from keyback.storage.stores.challenges import ChallengeStore
@@ -34,6 +35,7 @@ from keyback.storage.stores.intakes import IntakeStore
 from keyback.storage.stores.outbox import OutboxStore
 from keyback.storage.stores.people import PeopleStore
 from keyback.storage.stores.sessions import SessionStore
+from keyback.storage.stores.tasks import TaskStore
 from keyback.storage.stores.wrong_passwords import FailureStore
 
 
@@ -68,6 +70,7 @@ class SqlTx(TxContext):
         self.factors = FactorStore(self)
         self.devices = DeviceStore(self)
         self.failures = FailureStore(self)
+        self.tasks = TaskStore(self)
 
     def random(self, n: int) -> bytes:
         return os.urandom(n)
@@ -96,6 +99,7 @@ class SqlTx(TxContext):
         failures_before: int = 0,
         replaced_before: int = 0,
         seen_before: int = 0,
+        tasks_before: int = 0,
     ) -> int:
         """Deletes old rows, a bounded number of each table."""
         # Consecutive totals of people stay; those of ghosts, networks, and pairs of account and network go.
@@ -116,6 +120,7 @@ class SqlTx(TxContext):
             (factors, factors.c.id, (factors.c.state == "pending") & (factors.c.added_at < challenges_before)),
             (counters, counters.c.key, (counters.c.day_from < counters_before) & ghosts),
             (counters, counters.c.key, (counters.c.day_from < seen_before) & counters.c.key.like("seen/%")),
+            (tasks, tasks.c.id, tasks.c.opened_at < tasks_before),
         )
         gone = 0
         for table, key, old in rules:

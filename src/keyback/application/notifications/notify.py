@@ -59,6 +59,17 @@ def notify(
     return len(jobs)
 
 
+def notify_administrators(tx: Tx, content: Content, addresses: Iterable[str], locale: str) -> int:
+    """Writes one message down for each address of the settings; the number of them."""
+    body = content.body() | {"locale": locale}
+    jobs = [
+        Job(tx.new_id(), "mail", {**body, "administrator": a}, tx.now, tx.now + NOTICE_LIFE, due_at=tx.now)
+        for a in dict.fromkeys(addresses)
+    ]
+    tx.outbox.put(jobs)
+    return len(jobs)
+
+
 def contacts_of(tx: Tx, person_id: str) -> tuple[Contact, ...]:
     """Confirmed contacts of a person, the primary one first."""
     return tuple(tx.people.contacts([person_id]).get(person_id, ()))

@@ -46,6 +46,8 @@ class MessageKind(StrEnum):
     TRIES = "tries"
     REMINDER = "reminder"
     CHOOSE_AGAIN = "choose_again"
+    TASK = "task"
+    SYSTEM = "system"
 
 
 class Where(TypedDict):
@@ -324,6 +326,30 @@ class ReminderMessage(AccountContent):
     kind = MessageKind.REMINDER
     what: str
     path: str
+
+
+class SystemMessage(AccountContent):
+    """What became of one system after a recovery: an administrator's answer, or whether its person was seen there."""
+
+    kind = MessageKind.SYSTEM
+    system: str
+    what: str
+    at: int
+    detail: str  # an administrator's words
+    opens: Pairs = field(default=(), metadata=MADE)  # title and address of the system, once it can be opened
+
+
+class TaskMessage(AccountContent):
+    """To an administrator of a system: what to do there, for whom, and what they were verified by."""
+
+    kind = MessageKind.TASK
+    task: str
+    what: str
+    again: bool
+    person_name: str
+    system: str
+    verified: Pairs  # method and instant, ms
+    at: int
 
 
 def _kinds(content: type[Content]) -> Iterator[type[Content]]:

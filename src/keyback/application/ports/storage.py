@@ -27,6 +27,7 @@ from keyback.application.ports.imports import ImportResult as ImportResult
 from keyback.application.ports.outages import StorageDown as StorageDown
 from keyback.application.ports.outages import StorageFull as StorageFull
 from keyback.application.ports.outages import StorageUnsure as StorageUnsure
+from keyback.application.ports.tasks import Tasks
 from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.policy.rules import Journey
 from keyback.domain.recovery.case import Case
@@ -345,6 +346,8 @@ class Tx(Protocol):
     @property
     def failures(self) -> Failures: ...
     @property
+    def tasks(self) -> Tasks: ...
+    @property
     def audit(self) -> Audit: ...
     @property
     def seals(self) -> Seals: ...
@@ -361,6 +364,7 @@ class Tx(Protocol):
         failures_before: int = 0,
         replaced_before: int = 0,
         seen_before: int = 0,
+        tasks_before: int = 0,
     ) -> int: ...
 
 

@@ -12,8 +12,10 @@ from keyback.application.notifications.notify import contacts_of, notify, userna
 from keyback.application.ports.connectors import Connector, Outcome, Plan, Step
 from keyback.application.ports.messages import ChangedMessage
 from keyback.application.ports.storage import Database, Job, StorageDown, Tx
+from keyback.application.ports.tasks import TaskRules
 from keyback.application.recovery import aftercare, choose_again
 from keyback.application.recovery.new_password import PURPOSE
+from keyback.application.tasks import lifecycle as tasks
 from keyback.application.throttling import password_attempts
 from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.errors import Refusal
@@ -26,11 +28,16 @@ from keyback.domain.secret import Secret
 
 log = structlog.get_logger("keyback.reset")
 LEASE = 15_000  # renewed while a system is at work: what a worker leaves that was killed is taken up after so long
+NO_ADMINISTRATORS = TaskRules()
 BACKOFF = (2_000, 5_000, 15_000, 30_000, 60_000)
 
 
 async def apply_one(
-    db: Database, connectors: Mapping[str, Connector], job: Job, stopping: Stopping = lambda: False
+    db: Database,
+    connectors: Mapping[str, Connector],
+    job: Job,
+    stopping: Stopping = lambda: False,
+    administrators: TaskRules = NO_ADMINISTRATORS,
 ) -> str:
     """Runs one leased job to its next rest; the result word, for metrics and logs.
 
@@ -39,26 +46,32 @@ async def apply_one(
 
     Args:
         stopping: whether the process ends.
+        administrators: who is asked for what a system lets no program do.
 
     Raises:
         StorageDown: the database is away and the process ends.
     """
     async with BatchLease(steady_clock(), LEASE).kept(db, [job], LEASE):
-        return await _apply(db, connectors, job, stopping)
+        return await _apply(db, connectors, job, stopping, administrators)
 
 
-async def _apply(db: Database, connectors: Mapping[str, Connector], job: Job, stopping: Stopping) -> str:
+async def _apply(
+    db: Database, connectors: Mapping[str, Connector], job: Job, stopping: Stopping, administrators: TaskRules
+) -> str:
+    async def settle(result: ev.Result, code: str, vendor_text: str = "") -> str:
+        return await write_when_up(db, lambda tx: _finish(tx, job, result, code, vendor_text, administrators), stopping)
+
     if not {"case", "account"} <= set(job.body):
         await db.write(lambda tx: tx.outbox.give_up(job, "malformed"))
         return "refused"
     try:
         loaded = await db.read(lambda tx: _load(tx, job))
         if isinstance(loaded, str):
-            return await _settle(db, job, stopping, "unsure" if job.attempts > 1 else "refused", loaded)
+            return await settle("unsure" if job.attempts > 1 else "refused", loaded)
         account, password, allowed = loaded
         connector = connectors.get(account.system)
         if connector is None:
-            return await _settle(db, job, stopping, "refused", "unavailable")
+            return await settle("refused", "unavailable")
         plan = Plan(
             job.id, account.external_id, account.username, password, allow_privileged=allowed, attempt=job.attempts
         )
@@ -73,7 +86,7 @@ async def _apply(db: Database, connectors: Mapping[str, Connector], job: Job, st
     if result == "working":
         wait = max(last.retry_after_ms, BACKOFF[min(job.attempts, len(BACKOFF)) - 1])
         return await write_when_up(db, lambda tx: _again(tx, job, wait, last), stopping)
-    return await _settle(db, job, stopping, result, last.code, last.vendor_text)
+    return await settle(result, last.code, last.vendor_text)
 
 
 async def _ask(connector: Connector, plan: Plan) -> Sequence[Outcome]:
@@ -124,13 +137,14 @@ def _again(tx: Tx, job: Job, wait_ms: int, last: Outcome) -> str:
     return "working"
 
 
-async def _settle(
-    db: Database, job: Job, stopping: Stopping, result: ev.Result, code: str, vendor_text: str = ""
+def _finish(
+    tx: Tx,
+    job: Job,
+    result: ev.Result,
+    code: str,
+    vendor_text: str,
+    administrators: TaskRules = NO_ADMINISTRATORS,
 ) -> str:
-    return await write_when_up(db, lambda tx: _finish(tx, job, result, code, vendor_text), stopping)
-
-
-def _finish(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) -> str:
     """The result and the end of the job in one transaction; nothing when the lease is no longer ours."""
     if not tx.outbox.holds(job):
         return "lost"
@@ -138,6 +152,10 @@ def _finish(tx: Tx, job: Job, result: ev.Result, code: str, vendor_text: str) ->
     tx.outbox.done([job])  # the sealed password goes with the row
     if case is None:
         return result
+    if result in ("yours", "desk"):
+        account = tx.people.account(str(job.body["account"]))
+        if account is not None:
+            tasks.open_task(tx, administrators, account, "reset", case, at_once=True if result == "desk" else None)
     if result == "done":
         account = tx.people.account(str(job.body["account"]))
         if account and account.state == "locked":  # a disabled one stays so

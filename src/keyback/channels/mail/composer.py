@@ -34,6 +34,8 @@ from keyback.application.ports.messages import (
     RotationMessage,
     SecurityContent,
     StoppedMessage,
+    SystemMessage,
+    TaskMessage,
     TriesMessage,
 )
 from keyback.channels.composer import Composer, composing, digits, locale_of
@@ -287,6 +289,26 @@ class MailComposer(Composer):
     @_tell.register
     def _reminder(self, c: ReminderMessage, v: _Values) -> None:
         v.fixed(how=v.words[c.what], account_url=self.own(self.base + c.path))
+
+    @_tell.register
+    def _task(self, c: TaskMessage, v: _Values) -> None:
+        w = v.words
+        v.fixed(how=w[f"task_{c.what}"], next=w[f"task_{c.what}_next"], command=f"keyback task done {c.task}")
+        rows = [(w["label_person"], safe_name(c.person_name) or "?"), (w["label_system"], safe_name(c.system))]
+        rows += [(w["label_account"], safe_login(c.username)), (w["label_opened"], self._when(c.at, v.locale))]
+        shown = [(w.get(f"method_{m}", m), self._when(int(at), v.locale)) for m, at in c.verified]
+        self._table(shown or [("–", "–")], v)
+        v.text["evidence"], v.html["evidence"] = v.text["rows"], v.html["rows"]
+        self._table(rows, v)
+
+    @_tell.register
+    def _system(self, c: SystemMessage, v: _Values) -> None:
+        w = v.words
+        v.fixed(how=w[f"system_{c.what}"], next=w[f"system_{c.what}_next"])
+        rows = [(w["label_system"], safe_name(c.system)), (w["label_account"], safe_login(c.username))]
+        rows.append((w["label_time"], self._when(c.at, v.locale)))
+        self._table([*rows, *([(w["label_reason"], safe_name(c.detail) or "?")] if c.detail else [])], v)
+        self._open(c.opens, v)
 
     def _open(self, opens: Sequence[tuple[str, str]], v: _Values) -> None:
         """One button: where the first of the systems is opened; nothing where none has an address."""

@@ -23,6 +23,8 @@ PLACES = {
     MessageKind.TRIES: ("username", "how", "account_url", *ASKED),
     MessageKind.REMINDER: ("username", "how", "account_url"),
     MessageKind.CHOOSE_AGAIN: ("username", "rows", "link", "until", "when"),
+    MessageKind.TASK: ("how", "next", "rows", "evidence", "command"),
+    MessageKind.SYSTEM: ("how", "next", "rows", "opens"),
 }
 SUBJECTS = {
     MessageKind.RECOVERY: "Get back into your {company} account",
@@ -42,6 +44,8 @@ SUBJECTS = {
     MessageKind.TRIES: "Wrong passwords were tried on your {company} account",
     MessageKind.REMINDER: "Your {company} account: something to check",
     MessageKind.CHOOSE_AGAIN: "Choose your {company} password again",
+    MessageKind.TASK: "{company} account recovery: a task for an administrator",
+    MessageKind.SYSTEM: "Your {company} account: news about one system",
 }
 STATES = {
     "done": "Changed",
@@ -131,4 +135,55 @@ REMINDERS = {
     "In 30 days they can no longer be used for recovery. Confirm or replace them.",
     "helpers": "Once a year: check that your recovery contacts are still the right people.",
 }
+TASKS = {
+    "reset": "Someone needs a new password in a system that Keyback can't set it in. Their identity has been verified; "
+    "how and when is below.",
+    "reset_next": "Reset the password of exactly this account, and give it to them the way your company does: in "
+    "person or by phone, never by replying to this email. If they got in on their own, there is nothing left to do.",
+    "stop": "Someone reported that another person may be in their account. Keyback couldn't stop it in this system.",
+    "stop_next": "Stop the account there now, then call its owner.",
+    "turn_on": "Someone reported that another person may be in their account. Keyback has stopped it in this system.",
+    "turn_on_next": "Call its owner. Once you're sure who has the account, change its password there and turn it on "
+    "again.",
+}
+SYSTEM_NEWS = {
+    "done": "An administrator has reset your password in this system.",
+    "done_next": "If you don't have the new one yet, ask the help desk: an administrator gives it to you in person or "
+    "by phone, never by email. Change it after you sign in.",
+    "declined": "An administrator did not reset your password in this system.",
+    "declined_next": "If you think that's a mistake, contact the help desk.",
+    "seen": "You have signed in to this system since your recovery, so you're done here.",
+    "seen_next": "If that wasn't you, contact the help desk now.",
+    "remind": "We haven't seen you sign in to this system since your recovery.",
+    "remind_next": "If its own reset didn't work, contact the help desk. An administrator has been told.",
+    "remind_blind": "This system doesn't tell us whether you've signed in since your recovery.",
+    "remind_blind_next": "If you're in, there's nothing left to do. If not, contact the help desk.",
+    "again": "We still haven't seen you sign in to this system, and we've stopped checking.",
+    "again_next": "If you're still locked out, ask the administrator again through the help desk.",
+    "stopped": "After your report, your account in this system has been stopped. No one can sign in to it.",
+    "stopped_next": "An administrator will contact you before turning it on again.",
+    "turned_on": "An administrator has turned your account in this system on again.",
+    "turned_on_next": "If you don't have its new password, contact the help desk.",
+}
+METHODS = {
+    "email_link": "Link or code by email",
+    "backup_email": "Code to a backup email",
+    "sms_code": "Code by text message",
+    "im_message": "Code by work chat",
+    "totp": "Authenticator app",
+    "passkey": "Passkey",
+    "recovery_code": "Recovery code",
+    "recovery_contact": "Recovery contact",
+    "security_questions": "Security questions",
+}
+LABELS = {
+    "person": "Person",
+    "account": "Username",
+    "system": "System",
+    "reason": "Reason",
+    "time": "Time",
+    "opened": "Opened",
+}
 WORDS = STATES | STOPPED_BY | HOLD | ASKED_FOR | OF_AGE | PURPOSES | CHANGES | SIGN_INS | TRIES | REMINDERS
+WORDS |= {f"task_{k}": v for k, v in TASKS.items()} | {f"system_{k}": v for k, v in SYSTEM_NEWS.items()}
+WORDS |= {f"method_{k}": v for k, v in METHODS.items()} | {f"label_{k}": v for k, v in LABELS.items()}

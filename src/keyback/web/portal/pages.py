@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from keyback.application.ports.tasks import TaskState, Watch
 from keyback.application.recovery.mailed_link import CodeAnswer
 from keyback.domain.policy.rules import Journey
 from keyback.web.ui.page import Page, PasswordForm
@@ -181,6 +182,28 @@ SystemState = Literal["waiting", "working", "done", "yours", "desk", "unsure", "
 
 
 @dataclass(frozen=True, slots=True)
+class Progress:
+    """Where an administrator's task and the watch over a system are.
+
+    Args:
+        id: of the task, for the forms.
+        state, watch: as `application.ports.tasks` has them.
+        asked: administrators were told of it.
+        may_ask: the person may have them told (again).
+        seen_at: ms; of the sign-in that was seen.
+        reason: an administrator's words, after `declined`.
+    """
+
+    id: str
+    state: TaskState
+    watch: Watch
+    asked: bool = False
+    may_ask: bool = False
+    seen_at: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SystemResult:
     """One system's result.
 
@@ -193,6 +216,7 @@ class SystemResult:
         username: the login there, shown after `done`.
         signed_out: whether it was confirmed that all other devices were signed out.
         open_url: where people sign in there, once the new password works; empty where the settings name no address.
+        task: what an administrator was asked for, and whether the person was seen to get in.
     """
 
     title: str
@@ -205,6 +229,12 @@ class SystemResult:
     username: str = ""
     signed_out: bool = False
     open_url: str = ""
+    task: Progress | None = None
+
+    @property
+    def seen_at(self) -> int:
+        """When the person was seen to sign in, where Keyback couldn't set the password (ms); 0: not."""
+        return self.task.seen_at if self.task else 0
 
 
 @dataclass(frozen=True, slots=True)

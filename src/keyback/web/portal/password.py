@@ -14,7 +14,9 @@ from keyback.application import handles
 from keyback.application.passwords import system_rules, validation
 from keyback.application.ports.connectors import Connector, Means
 from keyback.application.ports.storage import Tx
+from keyback.application.ports.tasks import Task, TaskRules
 from keyback.application.recovery import new_password, replace_factor
+from keyback.application.tasks.lifecycle import may_ask
 from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import state_of
 from keyback.domain.people.factor import Factor
@@ -137,37 +139,44 @@ async def results_page(
     case: Case,
     version: str,
     *,
+    tasks: Sequence[Task] = (),
     ignored_second: bool = False,
     status: int = 200,
 ) -> Response:
     """Each system with its own result, as far as it is confirmed."""
     s, locale = desk.services, desk.locale(request)
 
-    def load(tx: Tx) -> tuple[Sequence[Account], Sequence[Factor]]:
-        return tx.people.accounts([case.person_id]).get(case.person_id, ()), replace_factor.lately_added(tx, handle)
+    def load(tx: Tx) -> tuple[Sequence[Account], Sequence[Factor], int]:
+        logins = tx.people.accounts([case.person_id]).get(case.person_id, ())
+        return logins, replace_factor.lately_added(tx, handle), tx.now
 
-    logins, added = await s.db.read(load)
+    logins, added, now = await s.db.read(load)
     accounts = {a.id: a for a in logins}
+    of_account = {t.account_id: t for t in tasks}
     systems, built_in = [], False
     for r in case.results:
         account = accounts.get(r.account_id)
         if account is None:
             continue
         connector = s.connectors.get(account.system)
-        guide = connector.guide(locale) if connector is not None and r.result == "yours" else None
-        built_in = built_in or (account.system == "builtin" and r.result == "done")
+        task = _progress(of_account.get(r.account_id), s.tasks, now)
+        state = "done" if task is not None and task.seen_at else r.result
+        guide = connector.guide(locale) if connector is not None and state == "yours" else None
+        built_in = built_in or (account.system == "builtin" and state == "done")
         systems.append(
             pages.SystemResult(
                 title=s.titles.get(account.system, account.system),
-                state=r.result,
-                at=r.at if r.result == "done" else None,
+                state=state,
+                at=r.at if state == "done" else None,
                 vendor_text=r.vendor_text,
                 steps=guide.steps if guide else (),
                 url=(guide.url or "") if guide else "",
-                reason_code=r.code if r.result == "refused" or r.timed_out else "",
+                reason_code=r.code if state == "refused" or r.timed_out else "",
                 username=account.username,
-                open_url=_sign_in_url(account.system, connector) if r.result == "done" else "",
+                open_url=_sign_in_url(account.system, connector) if state == "done" else "",
+                task=task,
                 signed_out=r.result == "done"
+                and task is None
                 and connector is not None
                 and connector.capabilities.revoke_sessions in (Means.NATIVE, Means.COMPOSED),
             )
@@ -183,6 +192,21 @@ async def results_page(
         added=tuple((f.id, f.kind, f.label, f.added_at) for f in added) if built_in else (),
     )
     return desk.page(request, model, status, step=3, path=f"/r/{handle}")
+
+
+def _progress(task: Task | None, rules: TaskRules, now: int) -> pages.Progress | None:
+    """What waits for an administrator or for the person, as the page says it."""
+    if task is None or task.kind != "reset":
+        return None
+    return pages.Progress(
+        task.id,
+        task.state,
+        task.watch,
+        asked=task.asks > 0,
+        may_ask=bool(rules.administrators) and may_ask(task, now),
+        seen_at=task.seen_at,
+        reason=task.note if task.state == "declined" else "",
+    )
 
 
 def _sign_in_url(system: str, connector: Connector | None) -> str:

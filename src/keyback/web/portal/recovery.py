@@ -14,6 +14,7 @@ from starlette.routing import Route
 from keyback.application.recovery import mailed_link
 from keyback.application.recovery.cancel import stop_by_requester
 from keyback.application.recovery.methods import offered
+from keyback.application.tasks import lifecycle as tasks
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.errors import Refusal
@@ -48,7 +49,7 @@ async def _page(
         return desk.page(request, _waiting(desk, view, **over), status, step=step, path=path)
     case = view.case
     if case.results and not (case.state == State.APPROVED and "again" in request.query_params):
-        return await results_page(desk, request, handle, case, view.version)
+        return await results_page(desk, request, handle, case, view.version, tasks=view.tasks)
     if case.remedied:
         return desk.page(request, Remedied(case.remedied), step=3, path=path)
     if case.open_to(handle) and view.now < case.expires_at:
@@ -155,6 +156,20 @@ async def password(
     return await take_password(desk, request, handle, view.case, values)
 
 
+@step("task", "act", limit="recoveries")
+async def system(
+    desk: AppContext, request: Request, values: Values, handle: str, view: RecoveryView | None
+) -> Response:
+    """POST `/r/{handle}/system`: for a system that is the person's turn: they are in, or an administrator is wanted."""
+    if view is not None and view.case is not None:
+        s, case_id = desk.services, view.case.id
+        if values["act"] == "in":
+            await s.db.write(lambda tx: tasks.say_in(tx, values["task"], case_id))
+        else:
+            await s.db.write(lambda tx: tasks.ask_again(tx, s.tasks, values["task"], case_id))
+    return redirect(f"/r/{handle}")
+
+
 ROUTES = [
     Route("/r/{handle:str}", show, methods=["GET"]),
     Route("/r/{handle:str}/status", status, methods=["GET"]),
@@ -162,5 +177,6 @@ ROUTES = [
     Route("/r/{handle:str}/again", again, methods=["POST"]),
     Route("/r/{handle:str}/cancel", ask_cancel, methods=["GET"]),
     Route("/r/{handle:str}/cancel", cancel, methods=["POST"]),
+    Route("/r/{handle:str}/system", system, methods=["POST"]),
     Route("/r/{handle:str}/password", password, methods=["POST"]),
 ]

@@ -10,6 +10,8 @@ from starlette.responses import Response
 
 from keyback.application.notifications.notify import username_of
 from keyback.application.ports.storage import Intake, Tx
+from keyback.application.ports.tasks import Task
+from keyback.application.tasks import lifecycle as tasks
 from keyback.domain.recovery.case import Case
 from keyback.web.http.rate_limits import What
 from keyback.web.portal import pages
@@ -25,12 +27,14 @@ class RecoveryView:
     case: Case | None
     username: str
     now: int
+    tasks: tuple[Task, ...] = ()
 
     @property
     def version(self) -> str:
         """Changes when the page would; says nothing about the person until a proof was accepted here."""
         if self.case is not None:
-            return f"c{self.case.version}"
+            changes = sum(t.version + 1 for t in self.tasks)
+            return f"c{self.case.version}" + (f"t{changes}" if changes else "")
         over = self.now >= self.intake.expires_at
         return f"w{self.intake.sends}{self.intake.state == 'stopped':d}{over:d}"
 
@@ -42,7 +46,8 @@ def look(tx: Tx, handle: str) -> RecoveryView | None:
         return None
     case = tx.cases.get(intake.case_id) if intake.case_id else None
     username = username_of(tx, case.person_id) if case is not None else ""
-    return RecoveryView(intake, case, username, tx.now)
+    waiting = tuple(tasks.of_case(tx, case.id)) if case is not None and case.results else ()
+    return RecoveryView(intake, case, username, tx.now, waiting)
 
 
 async def held(request: Request) -> tuple[str, RecoveryView | None] | Response:

@@ -1,0 +1,1 @@
+"""What administrators of a system are asked for, and whether the person got in."""
