@@ -98,6 +98,29 @@ def test_a_body_that_is_longer_or_shorter_than_said_is_no_answer() -> None:
         assert len(answer.partition(b"\r\n\r\n")[2]) != int(said)  # and the connection is over
 
 
+def in_pieces(*pieces: bytes) -> Any:
+    """Says `content-length: 4` and sends its body so."""
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4")]})
+        for n, piece in enumerate(pieces, 1):
+            await send({"type": "http.response.body", "body": piece, "more_body": n < len(pieces)})
+
+    return app
+
+
+def test_a_head_waits_for_its_body_and_is_sent_with_or_without_it() -> None:
+    whole = asyncio.run(answers(in_pieces(b"fine"), GET % b"", GET % b""))
+    pieces = asyncio.run(answers(in_pieces(b"fi", b"", b"ne"), GET % b"", GET % b""))
+    assert (
+        [a.partition(b"\r\n\r\n")[2] for a in whole] == [a.partition(b"\r\n\r\n")[2] for a in pieces] == [b"fine"] * 2
+    )
+    assert {tuple(head_of(a)) for a in whole} == {tuple(head_of(a)) for a in pieces}
+    # The answer to HEAD has no body: what follows its head is the answer to the request behind it.
+    (both,) = asyncio.run(answers(in_pieces(b"fine"), b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n" + GET % b""))
+    assert both.endswith(b"\r\n\r\nHTTP")
+
+
 # ── the count of a network ──────────────────────────────────────────────────
 
 

@@ -127,11 +127,11 @@ class SqlDatabase:
 
     async def write_down(self, intake: Intake) -> None:
         """Makes one intake durable. All that arrive while a commit is under way share the next one."""
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-        self._pending.append((intake, done))
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush())
+        loop = self._flushing.get_loop()  # asking asyncio takes a call of the system each time
+        done: asyncio.Future[None] = loop.create_future()
+        self._pending.append((intake, done))
         late = loop.call_later(self._patience, fail, done, StorageUnsure("timeout")) if self._patience else None
         try:
             await done

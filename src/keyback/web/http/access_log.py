@@ -8,6 +8,7 @@ for each reason. Every line of a request has its id, which a trusted proxy may g
 
 from __future__ import annotations
 
+import random
 import re
 import secrets
 import time
@@ -58,6 +59,7 @@ class AccessLog:
         self._hot = frozenset(hot)
         self._clock = clock
         self._trusts = trusts
+        self._random = random.Random(secrets.token_bytes(32))  # noqa: S311 - names requests in the log
         self._second, self._lines, self._more = 0, 0, 0
         self._told: dict[str, tuple[float, int]] = {}  # why: (when last, how many since)
 
@@ -111,7 +113,7 @@ class AccessLog:
             given = next((v for k, v in scope["headers"] if k == REQUEST_ID), b"")
             if GIVEN.fullmatch(given):
                 return given.decode("ascii")
-        return secrets.token_hex(8)
+        return f"{self._random.getrandbits(64):016x}"
 
     def _accepted(self, path: str, status: int, seconds: float) -> None:
         """Logs a request to the intake that was taken, as long as there are not too many."""

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from keyback.web.http import bounds, hosts
 from keyback.web.http.access_log import REFUSED
 from keyback.web.http.cookies import Cookies
+from keyback.web.http.server import LOOP
 
 log = structlog.get_logger("keyback.web")
 MAX_BODY = 64 * 1024
@@ -187,14 +188,14 @@ class _Body:
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
         self._left = MAX_BODY
-        self._loop = asyncio.get_running_loop()
+        self._loop: asyncio.AbstractEventLoop = scope.get(LOOP) or asyncio.get_running_loop()
         self._until = self._loop.time() + BODY_TIME_S
         self._whole = False
 
     async def __call__(self) -> Message:
         if self._whole:
             return await self._receive()
-        task, late = asyncio.current_task(), False
+        task, late = asyncio.current_task(self._loop), False
 
         def cut() -> None:
             nonlocal late

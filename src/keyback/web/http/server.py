@@ -33,6 +33,7 @@ BACKLOG = 2048
 MAX_HEADER = 32 * 1024
 MAX_UNREAD = 128 * 1024  # what the kernel holds for a client that does not read; answers are smaller
 MAX_AHEAD = 16  # requests on one connection that wait for the answer before theirs
+LOOP = "keyback.loop"  # in the scope: asking asyncio for it takes a call of the system each time
 SPECIAL = frozenset({b"connection", b"transfer-encoding"})
 TELLING = frozenset({b"location", b"set-cookie", b"x-request-id"})
 FULL = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
@@ -71,17 +72,38 @@ _kept = lru_cache(maxsize=512)(_line)
 
 
 class Answer(RequestResponseCycle):
-    """uvicorn's answer, with the head put together out of lines that are ready."""
+    """uvicorn's answer, with the head put together out of lines that are ready, and sent together with the body: one
+    call of the system is a tenth of what a request costs."""
+
+    _ready = b""  # a head that waits for its body
 
     async def send(self, message: Any) -> None:
-        head = None
-        if message["type"] == "http.response.start" and not (self.response_started or self.disconnected):
+        if self._ready:
+            ready, self._ready = self._ready, b""
+            if self._ends_with(message):
+                self.transport.write(ready + message.get("body", b""))
+                self.expected_content_length, self.response_complete = 0, True
+                self.message_event.set()
+                self.on_response()
+                return
+            self.transport.write(ready)
+        elif message["type"] == "http.response.start" and not (self.response_started or self.disconnected):
             head = self._head(message["status"], [*self.default_headers, *message.get("headers", ())])
-        if head is None or self.flow.write_paused:
-            await super().send(message)
-            return
-        self.response_started, self.waiting_for_100_continue, self.chunked_encoding = True, False, False
-        self.transport.write(head)
+            if head is not None and not self.flow.write_paused:
+                self.response_started, self.waiting_for_100_continue, self.chunked_encoding = True, False, False
+                self._ready = head
+                return
+        await super().send(message)
+
+    def _ends_with(self, message: Any) -> bool:
+        """Whether this is the whole body, of the length that was said, and can be written now."""
+        return (
+            message["type"] == "http.response.body"
+            and not message.get("more_body", False)
+            and len(message.get("body", b"")) == self.expected_content_length
+            and not (self.disconnected or self.flow.write_paused)
+            and self.scope["method"] != "HEAD"
+        )
 
     def _head(self, status: int, headers: list[tuple[bytes, bytes]]) -> bytes | None:
         """None for an answer of unknown length, the last one of a connection, and other special ones."""
@@ -207,6 +229,7 @@ class PatientProtocol(HttpToolsProtocol):
             size = len(self.url) + sum(len(k) + len(v) + 4 for k, v in self.headers)
             if size > MAX_HEADER:
                 raise ValueError("headers too large")  # the parser's caller answers 400
+        self.scope[LOOP] = self.loop  # type: ignore[literal-required]
         super().on_headers_complete()
         self.cycle.__class__ = Answer  # uvicorn has no setting for it; nothing of the cycle has run yet
 
