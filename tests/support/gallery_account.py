@@ -8,11 +8,15 @@ from dataclasses import replace
 from markupsafe import Markup
 
 from keyback.application.account.readiness import MISHAPS, Outlook
+from keyback.application.account.systems import SystemNow
 from keyback.application.enrolment.recently_added import Added
+from keyback.application.ports.connectors import Grant, SignIn
 from keyback.application.recovery.aftercare import STEPS
 from keyback.application.throttling.lockouts import StalePasswordSource
+from keyback.domain.people.person import Account
 from keyback.web.account import pages as a
 from keyback.web.account import pages_contacts as c
+from keyback.web.account import pages_systems as ps
 from keyback.web.ui.page import Page, PasswordRule
 
 AT = 1_795_500_120_000
@@ -96,6 +100,24 @@ EVENTS = (
     a.Event("proof_accepted", AT, proof="email_link"),
 )
 KINDS = ("mail", "sms", "im", "helper")
+SIGN_INS = (
+    SignIn(AT, True, "203.0.113.24", "Chrome, Windows"),
+    SignIn(AT - 9_000_000, False, "198.51.100.7"),
+)
+GRANTS = (Grant("g/1", "Mail merge", AT - 86_400_000, AT), Grant("g2", "", None, AT), Grant("g3", "Data loader"))
+SYSTEMS = (
+    SystemNow(Account("s0", "p", "builtin", "1", "maya.okafor"), "Keyback", "maya.okafor", AT, AT + 86_400_000),
+    SystemNow(
+        Account("s1", "p", "crm", "1", "maya.okafor"), "Harbour CRM", "m.okafor", AT - 9**11, AT - 1, SIGN_INS, GRANTS,
+        tells=True, ends=True,
+    ),
+    SystemNow(Account("s2", "p", "desk", "2", "maya"), "Partner desk", "maya", AT, tells=True),
+    SystemNow(Account("s3", "p", "sso", "3", "maya", provider="Entra ID"), "Dynamics", "maya"),
+    *(
+        SystemNow(Account(f"q{n}", "p", "x", "4", "maya"), "Tryton", "maya", silence=why, ends=True)  # type: ignore[arg-type]
+        for n, why in enumerate(("away", "slow", "broken", "unknown"))
+    ),
+)  # fmt: skip
 
 
 def contacts() -> Iterator[tuple[str, Page]]:
@@ -176,6 +198,16 @@ def rest() -> Iterator[tuple[str, Page]]:
     yield "password-busy", replace(form, busy=True)
     yield "password-done", replace(form, done=True)
     yield "after", a.After(("contacts",), LINES, ADDED, EVENTS, "maya.okafor")
+    yield "after-systems", a.After(("contacts",), LINES, (), EVENTS, "maya.okafor", SYSTEMS[1:], AT)
+    for done in ("", "done", "refused", "unsure", "guided"):
+        yield f"systems-{done or 'plain'}", ps.Systems(SYSTEMS if not done else SYSTEMS[:1], AT, done)  # type: ignore[arg-type]
+    yield "systems-end", ps.EndAccess("s1", "Harbour CRM", "g1", "Mail merge")
+    yield "systems-end-all", ps.EndAccess("s1", "Harbour CRM", "all")
+    seen = (
+        a.Event("system_signed_in", AT, "203.0.113.24", "Windows, Chrome", by="Harbour CRM"),
+        a.Event("system_sign_in_failed", AT, by="Harbour CRM"),
+    )
+    yield "activity-systems", a.Activity((*seen, *EVENTS))
     yield "after-done", a.After(STEPS, LINES, (), (), "maya.okafor")
 
 

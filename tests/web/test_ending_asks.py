@@ -23,6 +23,7 @@ ASKS = {  # what ends something, and the one page that asks first
     "/wasnt-me": "account/lock.html",
     "/account/lock": "account/lock.html",
     "/account/devices": "account/end_device.html",
+    "/account/systems/end": "account/end_access.html",
     "/account/remove/*": "account/remove.html",
     "/new-address": "account/new_address.html",
 }

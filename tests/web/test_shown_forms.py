@@ -385,6 +385,7 @@ FORMS: dict[str, str] = {
     "/account/contacts/*/again": ADDRESS,
     "/account/contacts/*/keep": ADDRESS,
     "/account/devices": FIELD,
+    "/account/systems/end": FIELD,
     "/account/lock": WHOLE,
     "/account/passkeys": START,
     "/account/passkeys/*": ADDRESS,
@@ -396,6 +397,7 @@ FORMS: dict[str, str] = {
     "/find": START,
     "/forgot": START,
     "/invited": OF,
+    "/again": OF,
     "/link/accept": OF,
     "/link/again": OF,
     "/link/fetch": OF,
@@ -463,7 +465,7 @@ def test_every_form_names_what_it_showed_or_has_a_reason_not_to(make_kit: Make, 
         if FORMS[action] == OF:
             assert "{{ shown() }}" in inside, action
         if FORMS[action] == FIELD and not action.endswith("/ways/*"):
-            assert re.search(r'name="(remove|session|device|contact|codes|step)"', inside), action
+            assert re.search(r'name="(remove|session|device|contact|codes|step|grant)"', inside), action
     for pattern, handler in routes:
         module, _, name = handler.rpartition(".")
         source = inspect.getsource(inspect.unwrap(getattr(import_module(module), name)))

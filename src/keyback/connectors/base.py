@@ -156,6 +156,9 @@ class ConnectorBase:
     async def revoke_grants(self, external_id: str, grants: Sequence[str] | None = None) -> Outcome:
         return Outcome(Step.GRANTS, "unsupported")
 
+    async def revoke_sessions(self, external_id: str) -> Outcome:
+        return Outcome(Step.REVOKE, "unsupported")
+
     async def factors(self, external_id: str) -> Sequence[SystemFactor]:
         return ()
 

@@ -118,6 +118,15 @@ class DemoConnector(ConnectorBase):
         works = await self.verify(account.username, plan.new_password)
         return [*done, Outcome(Step.CONFIRM, "done" if works else "uncertain")]
 
+    async def revoke_sessions(self, external_id: str) -> Outcome:
+        try:
+            await self._ask(f"api/users/{int(external_id) if external_id.isdecimal() else 0}/revoke", {})
+        except OutboundRefusal as e:
+            return Outcome(Step.REVOKE, "refused", e.code, e.text)
+        except Unavailable as e:
+            return fault(Step.REVOKE, e)
+        return Outcome(Step.REVOKE, "done")
+
     async def close(self) -> None:
         await self._http.close()
 

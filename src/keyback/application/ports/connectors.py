@@ -303,6 +303,10 @@ class Connector(Protocol):
         """End what these applications may do, all of them for None."""
         ...
 
+    async def revoke_sessions(self, external_id: str) -> Outcome:
+        """End every sign-in of the account, its password as it is; `unsupported` where only a new password does."""
+        ...
+
     async def factors(self, external_id: str) -> Sequence[SystemFactor]:
         """The person's second factors in the system."""
         ...

@@ -15,7 +15,7 @@ from keyback.application.signin import step_up
 from keyback.domain.recovery.events import Note
 from keyback.domain.units import HOUR
 
-Care = Literal["contacts", "recent", "second_step", "manager", "activity"]
+Care = Literal["contacts", "recent", "second_step", "manager", "activity", "systems"]
 STEPS: tuple[Care, ...] = get_args(Care)
 DAYS = 24 * HOUR
 LOOK_BACK = 30 * DAYS  # how long ago something may have been planted
@@ -36,6 +36,8 @@ def done(tx: Tx, person_id: str) -> frozenset[str]:
         ticked.add("second_step")
     if not recent(tx, person_id, tx.now - LOOK_BACK):
         ticked.add("recent")
+    if all(a.system == "builtin" or a.provider for a in tx.people.accounts([person_id]).get(person_id, ())):
+        ticked.add("systems")  # there are none to look at
     return frozenset(ticked)
 
 

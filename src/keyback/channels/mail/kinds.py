@@ -107,6 +107,9 @@ CHANGES = {
     "helper_added": "A recovery contact was added to your account: {detail}.",
     "helper_removed": "A recovery contact was removed from your account: {detail}.",
     "password_changed": "The password of your account was changed in the security center.",
+    "access_ended": "App access and sign-ins were ended in {detail}.",
+    "access_not_ended": "Someone signed in to your account asked to end app access in {detail}, but the system didn't "
+    "confirm it.",
     "unlocked": "Your account was unlocked by a recovery. The password hasn't changed.",
     "factor_replaced": "The second step of your account was replaced by a recovery. Earlier ones can no "
     "longer be used.",

@@ -213,6 +213,15 @@ class Dynamics365Connector(ConnectorBase):
             return fault(Step.GRANTS, e)
         return Outcome(Step.GRANTS, "done")
 
+    async def revoke_sessions(self, external_id: str) -> Outcome:
+        try:
+            await self._graph.call("POST", f"users/{external_id}/revokeSignInSessions")
+        except OutboundRefusal as e:
+            return Outcome(Step.REVOKE, "refused", e.code, e.text)
+        except Unavailable as e:
+            return fault(Step.REVOKE, e)
+        return Outcome(Step.REVOKE, "done")
+
     async def reset_factor(self, external_id: str, factor: str, *, allow_privileged: bool = False) -> Outcome:
         """Removes one method. What no application may remove is an administrator's."""
         if not self._options.hosts.methods:

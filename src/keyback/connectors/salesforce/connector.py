@@ -184,6 +184,14 @@ class SalesforceConnector(ConnectorBase):
             return fault(Step.GRANTS, e)
         return Outcome(Step.GRANTS, "done")
 
+    async def revoke_sessions(self, external_id: str) -> Outcome:
+        try:
+            return await self._end_sessions(external_id)
+        except OutboundRefusal as e:
+            return Outcome(Step.REVOKE, "refused", e.code, e.text)
+        except Unavailable as e:
+            return fault(Step.REVOKE, e)
+
     async def reset_factor(self, external_id: str, factor: str, *, allow_privileged: bool = False) -> Outcome:
         """Removes an authenticator app; one that is gone counts as removed. Other factors are an administrator's: no
         call of Salesforce removes them."""

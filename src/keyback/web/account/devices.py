@@ -16,6 +16,7 @@ from keyback.domain.recovery.events import Note
 from keyback.domain.tokens import token_digest
 from keyback.web.account.pages import Activity, DeviceLine, Devices, EndDevice, Event, SessionLine
 from keyback.web.account.session import Me, mine, page
+from keyback.web.account.systems import sign_ins
 from keyback.web.http.cookies import DEVICE
 from keyback.web.ui.context import AppContext, redirect
 from keyback.web.ui.routes import Values, get, post
@@ -114,7 +115,11 @@ async def activity(desk: AppContext, request: Request, me: Me) -> Response:
     rows, failing = await desk.services.db.read(load)
     shown = rows[:PER_PAGE]
     older = shown[-1].seq if len(rows) > PER_PAGE else 0
-    events = tuple(event(h) for h in shown if h.type not in HIDDEN)
+    own = [event(h) for h in shown if h.type not in HIDDEN]
+    # What the systems tell of the same span of time.
+    since, until = shown[-1].at if older else 0, END_OF_LOG if before == END_OF_LOG or not shown else shown[0].at
+    theirs = await sign_ins(desk, me, since, until)
+    events = tuple(sorted((*own, *theirs), key=lambda e: -e.at))
     return page(desk, request, me, Activity(events, older, failing))
 
 

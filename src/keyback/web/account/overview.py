@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application import locking
-from keyback.application.account import lockdown, readiness
+from keyback.application.account import lockdown, readiness, systems
 from keyback.application.enrolment import recently_added
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.ports.proofs import Enrolments
@@ -72,7 +74,10 @@ async def after(desk: AppContext, request: Request, me: Me) -> Response:
             me.account.username,
         )
 
-    return page(desk, request, me, await desk.services.db.read(load))
+    rows = await systems.look(desk.services, me.person.id)
+    model = replace(await desk.services.db.read(load), now=me.now)
+    theirs = tuple(r for r in rows if r.account.system != systems.BUILTIN and not r.account.provider)
+    return page(desk, request, me, replace(model, systems=theirs))
 
 
 @post(mine(), "step", many=("remove",))

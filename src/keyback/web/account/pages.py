@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from keyback.application.account.readiness import Outlook
+from keyback.application.account.systems import SystemNow
 from keyback.application.enrolment.recently_added import Added
 from keyback.application.throttling.lockouts import StalePasswordSource
 from keyback.web.account.pages_contacts import ContactLine
@@ -304,6 +305,7 @@ class After(Page):
     Args:
         ticked: steps that are done.
         recent: what was added in the last 30 days.
+        systems: what other systems say of sign-ins and applications; `now` is ms.
     """
 
     template: ClassVar[str] = "account/after.html"
@@ -312,6 +314,8 @@ class After(Page):
     recent: tuple[Added, ...]
     sign_ins: tuple[Event, ...]
     username: str
+    systems: tuple[SystemNow, ...] = ()
+    now: int = 0
 
 
 @dataclass(frozen=True, slots=True)
