@@ -184,7 +184,12 @@ def make_kit(tmp_path: Path, keyring: Keyring, sqlite_url: str) -> Iterator[Call
             with cheap_hashing():
                 return build(s, clock=the_clock)
 
-        kit = Kit(s, runner.run(start()), the_clock, runner)
+        try:
+            services = runner.run(start())
+        except BaseException:  # settings it does not start with
+            runner.close()
+            raise
+        kit = Kit(s, services, the_clock, runner)
         kits.append(kit)
         return kit
 

@@ -35,7 +35,7 @@ def hardened(tmp_path: Path) -> Iterator[Tenant]:
 
 @pytest.fixture
 async def connector(hardened: Tenant) -> AsyncIterator[Dynamics365Connector]:
-    c = hardened.connector(timeout_s=1)
+    c = hardened.connector(timeout_s=3)
     yield c
     await c.close()
 

@@ -327,7 +327,7 @@ def live() -> Iterator[tuple[Org, Callable[..., Any]]]:
     clock = Clock()
     fake = Salesforce(clock=clock)
     seed(fake)
-    with serve(fake) as address, httpx2.Client(base_url=address, timeout=0.3) as http:
+    with serve(fake) as address, httpx2.Client(base_url=address, timeout=30) as http:
         org = Org(fake, clock, register(fake, KEY), Held(fake, "salesforce.yaml"), http)
         org.user("chenyu")
         yield org, org.call
@@ -339,11 +339,11 @@ def test_a_time_out_after_the_change(live: tuple[Org, Callable[..., Any]]) -> No
     for kind in ("time_out_after", "cut_after"):
         org.fake.faults.add(kind, "/password", "POST")
         with pytest.raises(httpx2.TransportError):
-            call("POST", path, json={"NewPassword": f"{NEW} {kind}"})
+            call("POST", path, json={"NewPassword": f"{NEW} {kind}"}, timeout=2)
         assert org.account("chenyu").has_password(f"{NEW} {kind}")
     org.fake.faults.add("stall", "/password", "POST")
     with pytest.raises(httpx2.TimeoutException):
-        call("POST", path, json={"NewPassword": f"{NEW} stall"})
+        call("POST", path, json={"NewPassword": f"{NEW} stall"}, timeout=2)
     assert org.account("chenyu").changes == 2
 
 

@@ -270,7 +270,7 @@ class TestLdap(ConnectorContract):
             writer.close()
 
         server = await asyncio.start_server(answer, "127.0.0.1", 0)
-        c = LdapConnector.from_options("ldap", "D", section(server.sockets[0].getsockname()[1], timeout_s=1))
+        c = LdapConnector.from_options("ldap", "D", section(server.sockets[0].getsockname()[1], timeout_s=20))
         async with server:
             with pytest.raises(Unavailable) as raised:
                 await c.find("alice")

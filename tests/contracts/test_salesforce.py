@@ -267,7 +267,7 @@ async def test_garbage_is_a_fault_and_changes_nothing(org: Org, kind: Any) -> No
 @pytest.mark.anyio
 async def test_a_set_whose_answer_is_lost_is_found_by_its_date_and_not_repeated(org: Org, kind: Any) -> None:
     account = org.add("maya", "maya@example.com")
-    connector = org.connector(timeout_s=0.5)
+    connector = org.connector(timeout_s=2)
     await connector.find("maya")
     org.fake.faults.add(kind, "/password", "POST")
     done = by_step(await connector.apply(plan(account.id, "maya")))

@@ -97,14 +97,22 @@ class Harness:
         self._server = served(self.held)
         url = self._server.__enter__()
         self.secrets: Sequence[str] = [self.fake.secret]
-        options = {"url": url, "secret": self.fake.secret, "timeout_s": 0.3, **kind.options(self.fake)}
+        self._options = {"url": url, "secret": self.fake.secret, **kind.options(self.fake), **over}
         if kind.kind == "dingtalk":
-            options["notices_url"] = url
-        make = load_gateway(kind.kind).from_options
-        self.gateway: Any = make({**options, **over}, now)
-        self.channel = PhoneChannel(kind.name, self.gateway, TEXTS, now)
+            self._options["notices_url"] = url
+        self._made: list[PhoneChannel] = []
+        self._wait(30)
 
-    def end(self) -> None:
+    def _wait(self, seconds: float) -> None:
+        """Waiting out a whole time-out would make the suite slow; a short one everywhere would make it shaky."""
+        options = {**self._options, "timeout_s": seconds}
+        self.gateway: Any = load_gateway(self.kind.kind).from_options(options, now)
+        self.channel = PhoneChannel(self.kind.name, self.gateway, TEXTS, now)
+        self._made.append(self.channel)
+
+    async def end(self) -> None:
+        for channel in self._made:
+            await channel.close()
         self._server.__exit__(None, None, None)
         assert self.held.faults == []
 
@@ -119,6 +127,8 @@ class Harness:
     def trouble(self, how: Trouble) -> None:
         if self.fake.trouble == "stranger" and "token" in self.troubles:
             self.gateway._token._quiet_until = 0.0  # as if half a minute had passed
+        if "hang" in (how, self.fake.trouble) and how != self.fake.trouble:
+            self._wait(0.5 if how == "hang" else 30)
         self.fake.trouble = how
 
 
@@ -127,8 +137,7 @@ async def opened(name: str, **over: Any) -> AsyncIterator[Harness]:
     try:
         yield harness
     finally:
-        await harness.channel.close()
-        harness.end()
+        await harness.end()
 
 
 class TestServices(ChannelContract):
@@ -305,8 +314,7 @@ async def test_a_wrong_key_is_refused_by_the_stand_in() -> None:
         harness = Harness(KINDS[name], secret="Some-other-secret-99")
         assert codes(await harness.channel.send([harness.letter(1)])) == [("temporary", "relay_refuses_us")], name
         assert harness.got() == []
-        await harness.channel.close()
-        harness.end()
+        await harness.end()
 
 
 @pytest.mark.parametrize(

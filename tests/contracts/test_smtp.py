@@ -254,7 +254,7 @@ def test_nobody_there() -> None:
 )
 def test_odd_relays(replies: list[bytes], code: str) -> None:
     with script(*replies) as (port, _):
-        (receipt,) = sent(port, [letter()], timeout_s=1.0)
+        (receipt,) = sent(port, [letter()], timeout_s=2.0)
     assert receipt.status == "temporary"
     assert receipt.code == code
     assert receipt.detail.isprintable()
@@ -327,7 +327,7 @@ def test_never_in_clear_when_encryption_is_asked_for(box: Mailbox) -> None:
 def test_what_came_before_encryption_counts_for_nothing() -> None:
     early = b"220 go\r\n250-relay\r\n250 AUTH PLAIN\r\n235 in\r\n250 ok\r\n250 ok\r\n354 go\r\n250 ok\r\n"
     with script(b"220 relay\r\n", b"250-relay\r\n250 STARTTLS\r\n", early) as (port, heard):
-        (receipt,) = sent(port, [letter()], security="starttls", timeout_s=1.0)
+        (receipt,) = sent(port, [letter()], security="starttls")
     assert receipt.status == "temporary"
     assert [h[:8] for h in heard[:2]] == [b"ehlo " + heard[0][5:8], b"STARTTLS"]
     assert not any(b"MAIL" in h or b"AUTH" in h for h in heard)

@@ -114,7 +114,7 @@ def test_concurrent_writes_share_commits_and_one_that_fails_undoes_only_itself(
 
     def first(tx: Tx) -> int:
         waiting.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return note(tx, 0)
 
     def fails(tx: Any, n: int) -> None:
@@ -171,7 +171,7 @@ def test_reads_see_one_snapshot(database_url: str, opened: Opened) -> None:
     def look(tx: Any) -> tuple[int, int]:
         first = tx.audit.head()[0]
         before.set()
-        assert written.wait(10)
+        assert written.wait(60)
         return first, tx.audit.head()[0]
 
     async def go() -> tuple[int, int]:
@@ -435,7 +435,7 @@ def test_a_claim_skips_what_another_node_is_taking(opened: Opened, make_database
     def slow(tx: Any) -> list[Job]:
         got = tx.outbox.claim("mail", 5, MINUTE)
         has.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         return list(got)
 
     async def go() -> tuple[list[Job], list[Job]]:

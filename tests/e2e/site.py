@@ -127,7 +127,7 @@ class Site:
 
     def mail(self, who: Someone, n: int = 1) -> dict[str, Any]:
         """The `n`th message to somebody."""
-        return self.mailbox.wait_for(who.mail, n, 10)[n - 1]
+        return self.mailbox.wait_for(who.mail, n)[n - 1]
 
     def later(self, *, minutes: float) -> None:
         """Lets so much time pass. It never goes back, for Keyback would not follow.
@@ -277,4 +277,4 @@ def _serving(
         runner.join(20)
 
 
-SOON = 8000  # ms that a page may take
+SOON = 30_000  # ms that a page may take

@@ -95,7 +95,7 @@ class House:
                 return first(tx)
             finally:
                 reached.set()
-                may_end.wait(20)
+                may_end.wait(60)
 
         def waits(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
             if "UPDATE" in statement.split("FROM")[-1] or statement.startswith("BEGIN IMMEDIATE"):

@@ -56,7 +56,7 @@ class Centre:
         return pyotp.TOTP(self.seed).at(now + 30 * steps)
 
     def mails(self, to: str, n: int) -> list[dict[str, Any]]:
-        return self.mailbox.wait_for(to, n, 10)
+        return self.mailbox.wait_for(to, n)
 
     def who(self, name: str = "maya") -> Any:
         return self.at.read(lambda tx: tx.people.account_by_username("builtin", name))[1]

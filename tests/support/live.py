@@ -66,7 +66,7 @@ class Live:
         return f"http://127.0.0.1:{self.port}"
 
     def run(self, work: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(20)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
     def read(self, fn: Any) -> Any:
         return self.run(self.services.db.read(fn))
@@ -155,7 +155,7 @@ def live(
 
     t = threading.Thread(target=thread, name="live", daemon=True)
     t.start()
-    assert up.wait(20)
+    assert up.wait(60)
     if broken:
         raise broken[0]
     services, loop, stop = held

@@ -53,7 +53,7 @@ def to(number: int) -> str:
 
 def made(box: Mailbox | int, *, clock: int = NOW, **over: Any) -> SmtpChannel:
     port = box if isinstance(box, int) else box.port
-    settings: dict[str, Any] = {"host": "127.0.0.1", "port": port, "security": "plain", "timeout_s": 5.0}
+    settings: dict[str, Any] = {"host": "127.0.0.1", "port": port, "security": "plain", "timeout_s": 30.0}
     return SmtpChannel(COMPOSER, SmtpSettings(**settings | over), clock=lambda: clock)
 
 
@@ -85,7 +85,7 @@ def script(*replies: bytes) -> Iterator[tuple[int, list[bytes]]]:
     """A server that says these replies, one at the start and one for each line, and keeps what it hears."""
     heard: list[bytes] = []
     with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(5)
+        server.settimeout(30)
 
         def serve() -> None:
             with contextlib.suppress(OSError):

@@ -46,7 +46,7 @@ def asked(site: Live, mailbox: Mailbox, key: str, typed: str = "") -> Iterator[t
     with site.client() as client:
         r = client.post("/forgot", data={"identifier": typed or key})
         assert r.status_code == 303, r.text
-        (mail,) = mailbox.wait_for(f"{key}@example.com", 1, 15)
+        (mail,) = mailbox.wait_for(f"{key}@example.com")
         yield client, r.headers["location"], mail
 
 

@@ -163,7 +163,7 @@ class Mailbox:
         with self._lock:
             return [m for m in self._messages if to is None or m["to"] == to]
 
-    def wait_for(self, to: str, n: int = 1, timeout: float = 5.0) -> list[Message]:
+    def wait_for(self, to: str, n: int = 1, timeout: float = 30.0) -> list[Message]:
         """Block until `n` messages to `to` are here, at most `timeout` seconds. Raises `TimeoutError`."""
         with self._lock:
             if not self._lock.wait_for(lambda: sum(m["to"] == to for m in self._messages) >= n, timeout):
