@@ -221,7 +221,7 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     yield "stopped-here", p.Stopped(by_mail=False), plain
     yield "not-yours", p.NotYours(), plain
     yield from ((name, page, one) for name, page in ways(username))
-    yield from ((name, page, two) for name, page in gallery_diagnosis.samples(HANDLE, AT, locale))
+    yield from ((name, page, two) for name, page in gallery_diagnosis.samples(HANDLE, AT, locale, password(locale)))
 
     form = password(locale)
     yield "password", form, two

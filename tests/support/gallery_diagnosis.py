@@ -9,12 +9,13 @@ from typing import get_args
 from keyback.application.ports.connectors import Finding, FindingCode
 from keyback.application.recovery.diagnosis import StaleSource
 from keyback.locale import Locale
+from keyback.web.portal.pages import AccountChoice, Aside, Password
 from keyback.web.portal.pages_diagnosis import Diagnosis, SystemCheck
 from keyback.web.ui.findings import self_checks, shown
 from keyback.web.ui.page import Page
 
 
-def samples(handle: str, at: int, locale: Locale) -> Iterator[tuple[str, Page]]:
+def samples(handle: str, at: int, locale: Locale, password: Password) -> Iterator[tuple[str, Page]]:
     stale = (StaleSource("203.0.113.9", "Safari 18 · iOS", 12, at), StaleSource("198.51.100.4", "", 3, at))
 
     def row(title: str, *findings: Finding, **more: object) -> SystemCheck:
@@ -33,5 +34,14 @@ def samples(handle: str, at: int, locale: Locale) -> Iterator[tuple[str, Page]]:
     yield "diagnosis", page
     yield "diagnosis-over", replace(page, systems=rows[:1], can_choose=False, over=True)
     yield "diagnosis-too-often", replace(page, systems=(), can_choose=False, too_often=True)
+    words = {
+        f.code: shown(f, locale) for f in (Finding("frozen"), Finding("minimum_age", until=at), Finding("no_license"))
+    }
+    aside = tuple(Aside("Ridgeline", "maya@example.com", words[code]) for code in ("frozen", "minimum_age"))
+    choice = AccountChoice("a2", "Tidewater 365", "maya@example.com")
+    accounts = (AccountChoice("a1", "Keyback", "maya"), replace(choice, findings=(words["no_license"],)))
+    yield "password-aside", replace(password, accounts=accounts, aside=aside, in_vain=True)
+    yield "password-aside-one", replace(password, accounts=accounts[1:], aside=aside[:1])
+    yield "password-aside-all", replace(password, accounts=(), aside=aside)
     every = row("Ridgeline", *(Finding(code) for code in get_args(FindingCode)))
     yield "diagnosis-every-finding", replace(page, systems=(every,), can_choose=False)

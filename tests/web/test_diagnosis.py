@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 
@@ -16,12 +17,16 @@ from keyback.application.ports.connectors import (
     Capabilities,
     Finding,
     Means,
+    Outcome,
+    Plan,
     SignIn,
+    Step,
     Unavailable,
 )
 from keyback.application.ports.storage import ImportedAccount
-from keyback.application.recovery import diagnosis
+from keyback.application.recovery import diagnosis, preflight
 from keyback.application.recovery.diagnosis import ask_all, stale_sources
+from keyback.application.recovery.preflight import IN_VAIN
 from keyback.connectors.base import ConnectorBase
 from tests.support.browser import Browser
 from tests.support.kit import Kit, person
@@ -39,6 +44,7 @@ class Asked(ConnectorBase):
     hangs: bool = False
     history: Sequence[SignIn] = ()
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+    planned: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.title = self.name.title()
@@ -53,6 +59,10 @@ class Asked(ConnectorBase):
         if isinstance(self.says, Exception):
             raise self.says
         return self.says
+
+    async def apply(self, plan: Plan) -> Sequence[Outcome]:
+        self.planned.append(plan.external_id)
+        return [Outcome(Step.SET, "done")]
 
     async def activity(self, external_id: str) -> Activity | None:
         return Activity(tuple(self.history))
@@ -247,3 +257,76 @@ def test_asking_has_an_end(make_kit: Make, monkeypatch: pytest.MonkeyPatch) -> N
     answers = [browser("GET", at).status_code for _ in range(3)]
     assert answers == [200, 200, 429]
     assert len(system.asked) == 2
+
+
+# ── before a new password ───────────────────────────────────────────────────
+
+
+def form_of(text: str) -> dict[str, list[str]]:
+    """Names and values of the hidden fields and boxes of the form for a new password."""
+    out: dict[str, list[str]] = {}
+    for name, value in re.findall(r'name="(submission|accounts)" value="([^"]*)"', text):
+        out.setdefault(name, []).append(value)
+    return out
+
+
+def send(browser: Browser, at: str, accounts: Sequence[str]) -> Any:
+    words = NEW.reveal()
+    sent = [("new_password", words), ("new_password_again", words), ("submission", "s1")]
+    return browser("POST", f"{at}/password", urlencode([*sent, *(("accounts", a) for a in accounts)]))
+
+
+@pytest.mark.covers("N18", "INV-I12")
+def test_what_a_new_password_opens_nothing_in_is_said_before_and_not_set(make_kit: Make) -> None:
+    frozen, fine = Asked("ridge", [Finding("frozen")]), Asked("tide", [Finding("no_license")])
+    kit, tray = ailing(make_kit, frozen, fine)
+    browser, at = verified(kit, tray, "password")
+    text = text_of(browser, at)
+    assert findings(text) == ["no_license", "frozen"]
+    (settable,) = form_of(text)["accounts"]
+    case = case_of(kit, at.removeprefix("/r/"))
+    assert case is not None
+    (held_back,) = set(case.accounts) - {settable}
+    for accounts in ([held_back], [held_back, settable]):
+        again = send(browser, at, accounts)
+        assert again.status_code == 422
+        assert "can’t take a new password" in html.unescape(again.text)
+    drain(kit)
+    assert (frozen.planned, fine.planned) == ([], [])
+    assert send(browser, at, [settable]).status_code == 303
+    drain(kit)
+    assert (frozen.planned, fine.planned) == ([], ["id-tide"])
+
+
+@pytest.mark.covers("N18")
+@pytest.mark.parametrize("code", sorted(IN_VAIN | {"privileged"}))
+def test_where_nothing_can_be_set_there_is_no_form(make_kit: Make, code: Any) -> None:
+    kit, tray = ailing(make_kit, Asked("ridge", [Finding(code)]))
+    browser, at = verified(kit, tray, "password")
+    text = text_of(browser, at)
+    assert "new_password" not in text
+    assert findings(text) == [code]
+    assert f'href="{at}/diagnosis"' in text
+
+
+@pytest.mark.covers("N1")
+def test_a_system_that_hangs_is_set_all_the_same(make_kit: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(preflight, "PATIENCE_S", 0.05)
+    slow = Asked("ridge", hangs=True)
+    kit, tray = ailing(make_kit, slow)
+    browser, at = verified(kit, tray, "password")
+    accounts = form_of(text_of(browser, at))["accounts"]
+    assert send(browser, at, accounts).status_code == 303
+    drain(kit)
+    assert slow.planned == ["id-ridge"]
+
+
+def test_what_is_kept_elsewhere_is_named_beside_the_form(make_kit: Make) -> None:
+    kit, tray = ailing(make_kit, Asked("ridge"))
+    elsewhere = ImportedAccount("builtin", "maya-sso", "maya.sso", provider="Harbour ID")
+    kit.write(lambda tx: tx.people.save_imported([replace(person("maya"), accounts=(
+        ImportedAccount("ridge", "id-ridge", "maya@ridge"), elsewhere))]))  # fmt: skip
+    browser, at = verified(kit, tray, "password")
+    text = text_of(browser, at)
+    assert findings(text) == ["sso_only"]
+    assert len(form_of(text)["accounts"]) == 1

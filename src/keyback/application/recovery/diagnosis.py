@@ -34,14 +34,11 @@ log = structlog.get_logger("keyback.diagnosis")
 K = TypeVar("K")
 PATIENCE_S = 4.0  # for all systems together
 AGAIN_S = 12.0  # the same when somebody asks once more, because one of them was slow
-PREFLIGHT_S = 1.5  # before a new password, where the page is waited for
 MAX_ACCOUNTS = 24
 PER_HOUR = 40
 NOTE = "diagnosed"
 ELSEWHERE = frozenset({"sso_only", "federated", "synced_elsewhere"})
 """The password is kept somewhere else; one that is set in the system opens nothing."""
-IN_VAIN = ELSEWHERE | {"not_found", "inactive", "frozen", "minimum_age"}
-"""With one of these a new password would be refused, or would let nobody in."""
 READS = (Means.NATIVE, Means.COMPOSED)
 
 
@@ -150,8 +147,14 @@ def _own(tx: Tx, person_id: str, accounts: Sequence[Account], rules: Rules) -> d
 # ── asking ──────────────────────────────────────────────────────────────────
 
 
-async def diagnose(s: Services, of: Patient, patience_s: float = PATIENCE_S) -> tuple[Diagnosis, ...]:
-    """Asks all systems at once for what keeps the person out, and for what keeps trying an old password."""
+async def diagnose(
+    s: Services, of: Patient, patience_s: float = PATIENCE_S, *, history: bool = True
+) -> tuple[Diagnosis, ...]:
+    """Asks all systems at once for what keeps the person out.
+
+    Args:
+        history: also look for what keeps trying an old password.
+    """
     questions: dict[tuple[str, str], Callable[[], Awaitable[Any]]] = {}
     for a in of.accounts:
         connector = s.connectors.get(a.system)
@@ -159,31 +162,10 @@ async def diagnose(s: Services, of: Patient, patience_s: float = PATIENCE_S) -> 
             continue
         if _tells(connector):
             questions[a.id, "findings"] = lambda c=connector, a=a: c.diagnose(a.username, a.external_id)  # type: ignore[misc]
-        if connector.capabilities.activity in READS:
+        if history and connector.capabilities.activity in READS:
             questions[a.id, "activity"] = lambda c=connector, a=a: c.activity(a.external_id)  # type: ignore[misc]
     answers = await ask_all(questions, patience_s)
     return tuple(_diagnosis(s, of.known[a.id], answers) for a in of.accounts)
-
-
-async def preflight(s: Services, of: Patient) -> dict[str, Diagnosis]:
-    """By account, what is known before a new password is set there. A system that is slow says it when it is set."""
-    connectors = {a.id: s.connectors[a.system] for a in of.accounts if a.system in s.connectors}
-    questions: dict[tuple[str, str], Callable[[], Awaitable[Any]]] = {
-        (a.id, "findings"): lambda a=a: connectors[a.id].diagnose(a.username, a.external_id)  # type: ignore[misc]
-        for a in of.accounts
-        if a.id in connectors and _tells(connectors[a.id])
-    }
-    answers = await ask_all(questions, PREFLIGHT_S)
-    return {a.id: _diagnosis(s, of.known[a.id], answers) for a in of.accounts}
-
-
-def in_vain(of: Patient, found: Diagnosis) -> Finding | None:
-    """Why a new password must not be set in an account; None where it may."""
-    for f in found.findings:
-        refused = f.code == "privileged" and of.case.tier != "privileged"
-        if f.code in IN_VAIN or refused:
-            return f
-    return None
 
 
 async def ask_all(questions: Mapping[K, Callable[[], Awaitable[Any]]], patience_s: float) -> dict[K, Any]:
@@ -267,7 +249,7 @@ def stale_sources(sign_ins: Sequence[SignIn]) -> tuple[StaleSource, ...]:
 
 
 def record(tx: Tx, case: Case, found: Sequence[Diagnosis]) -> None:
-    """Keeps everything that was found in the case's log, for operators; nothing where the log says the same already."""
+    """Keeps everything that was found in the case's log, for operators; nothing where the log says it already."""
     rows = [
         {
             "account": d.account.id,
@@ -278,5 +260,5 @@ def record(tx: Tx, case: Case, found: Sequence[Diagnosis]) -> None:
         for d in found
     ]
     before = [e["data"] for e in log_of(tx).of_stream(case.id) if e["type"] == NOTE]
-    if not before or before[-1].get("accounts") != rows:
+    if rows not in [b.get("accounts") for b in before]:
         tx.audit.record(case.id, [Note(NOTE, {"accounts": rows})])

@@ -9,6 +9,7 @@ from starlette.routing import Route
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import diagnosis
 from keyback.application.recovery.diagnosis import Diagnosis, Patient
+from keyback.application.recovery.preflight import in_vain
 from keyback.application.services import Services
 from keyback.domain.errors import Refusal
 from keyback.locale import Locale
@@ -58,11 +59,9 @@ async def page(desk: AppContext, request: Request, handle: str, path: str = "/di
 
 
 def _model(s: Services, locale: Locale, handle: str, of: Patient, found: tuple[Diagnosis, ...]) -> pages.Diagnosis:
-    can_choose = of.open and any(
-        d.account.id in of.case.accounts and not d.account.provider and diagnosis.in_vain(of, d) is None
-        for d in found
-        if d.account.state != "disabled"
-    )
+    privileged = of.case.tier == "privileged"
+    mine = [d for d in found if d.account.id in of.case.accounts and d.account.state != "disabled"]
+    can_choose = of.open and any(in_vain(d, privileged=privileged) is None for d in mine if not d.account.provider)
     systems = tuple(_system(s, locale, d) for d in found)
     return pages.Diagnosis(handle, systems, self_checks(locale), can_choose, over=not of.open)
 

@@ -12,6 +12,7 @@ from typing import ClassVar, Literal
 from keyback.application.ports.tasks import TaskState, Watch
 from keyback.application.recovery.mailed_link import CodeAnswer
 from keyback.domain.policy.rules import Journey
+from keyback.web.ui.findings import FindingShown
 from keyback.web.ui.page import Page, PasswordForm
 
 FORGOT = ("password", "locked", "second_factor", "mailbox", "still_locked_out")
@@ -147,6 +148,16 @@ class AccountChoice:
     username: str
     hint_code: Literal["at_once", "desk", "guided"] = "at_once"
     checked: bool = True
+    findings: tuple[FindingShown, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """An account where a new password would be refused or would open nothing, and what to do instead."""
+
+    title: str
+    username: str
+    finding: FindingShown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +168,9 @@ class Password(PasswordForm):
         minutes_left: for this step.
         strength: 0 to 4 of the last try, or None.
         accounts: shown as boxes when there is more than one; one alone is sent hidden.
+        aside: where a new password won't be set, and why; with no `accounts` there is no form.
         none_chosen: the last try had no box ticked.
+        in_vain: one that was ticked is `aside` by now.
         submission: opaque, makes a repeated press harmless.
         again: these systems were away too long for the password that was chosen before.
     """
@@ -169,6 +182,8 @@ class Password(PasswordForm):
     accounts: tuple[AccountChoice, ...]
     submission: str
     none_chosen: bool = False
+    aside: tuple[Aside, ...] = ()
+    in_vain: bool = False
     strength: int | None = None
     again: bool = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from keyback.application.passwords import system_rules, validation
 from keyback.application.ports.connectors import Connector, Means
 from keyback.application.ports.storage import Tx
 from keyback.application.ports.tasks import Task, TaskRules
-from keyback.application.recovery import new_password, replace_factor
+from keyback.application.recovery import new_password, preflight, replace_factor
 from keyback.application.tasks.lifecycle import may_ask
 from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import state_of
@@ -26,6 +27,7 @@ from keyback.domain.secret import Secret
 from keyback.web.http.problems import problem
 from keyback.web.portal import pages
 from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
+from keyback.web.ui.findings import shown
 from keyback.web.ui.forms import BadForm, one_string, parse_json
 from keyback.web.ui.page import PasswordRule
 from keyback.web.ui.password_feedback import judged, reasons_of, reasons_of_systems, rules_of, rules_of_systems
@@ -54,30 +56,46 @@ async def password_page(
     context = validation.context_of(s, choice.person, choice.accounts, choice.mails)
     with_factor = choice.tier != "standard"
     rules = rules_of(state_of(typed, s.rules, context, s.blocklist, with_factor, s.leaked), locale)
-    theirs = rules_of_systems(
-        await system_rules.rules_of_systems(s, choice.accounts), typed, choice.person.name, locale
+    asked, before = await asyncio.gather(
+        system_rules.rules_of_systems(s, choice.accounts),
+        preflight.preflight(s, handle, desk.here(request), choice.accounts),
     )
-    wanted = set(chosen) if chosen is not None else {
-        a.id for a in choice.accounts if intake is None or intake.system in ("", a.system)
-    }  # fmt: skip
+    possible = before.sensible(choice.accounts)
+    can = {a.system for a in possible}
+    theirs = rules_of_systems([x for x in asked if x.system in can], typed, choice.person.name, locale)
+    named = {a.id for a in possible if intake is None or intake.system in ("", a.system)}
+    wanted = set(chosen) if chosen is not None else named or {a.id for a in possible}
     model = pages.Password(
         handle=handle,
         display_name=choice.person.name,
-        username=choice.accounts[0].username if choice.accounts else "",
+        username=possible[0].username if possible else "",
         minutes_left=max(1, choice.seconds_left // 60),
         min_length=s.rules.shortest(with_factor),
         requirements=(*rules, *theirs),
         accounts=tuple(
             pages.AccountChoice(
-                a.id, s.titles.get(a.system, a.system), a.username, _hint(s.connectors.get(a.system)), a.id in wanted
+                a.id,
+                s.titles.get(a.system, a.system),
+                a.username,
+                _hint(s.connectors.get(a.system)),
+                a.id in wanted,
+                tuple(shown(f, locale) for f in before.findings(a.id) if f.code in BESIDE),
             )
-            for a in choice.accounts
+            for a in possible
+        ),
+        aside=tuple(
+            pages.Aside(s.titles.get(d.account.system, d.account.system), d.account.username, shown(why, locale))
+            for d in before.accounts
+            if (why := before.in_vain.get(d.account.id))
         ),
         submission=secrets.token_urlsafe(18),
         again=any(r.timed_out for r in choice.case.results),
         **over,
     )
     return desk.page(request, model, status, step=2, path=f"/r/{handle}")
+
+
+BESIDE = frozenset({"no_license", "wrong_host"})  # a new password can be set, but it is not what is missing
 
 
 def _hint(connector: Connector | None) -> Any:
@@ -103,16 +121,19 @@ async def take_password(
         choice.tier != "standard",
     )
     # Of this person's accounts only: the history of anybody else's must not be asked.
-    ids = [a.id for a in choice.accounts if not chosen or a.id in chosen]
-    broken = await validation.judge(s, Secret(typed), context, with_factor, ids)
-    systems = await system_rules.rules_of_systems(s, [a for a in choice.accounts if a.id in ids])
+    meant = [a for a in choice.accounts if not chosen or a.id in chosen]
+    broken = await validation.judge(s, Secret(typed), context, with_factor, [a.id for a in meant])
+    here = desk.here(request)
+    systems, before = await asyncio.gather(
+        system_rules.rules_of_systems(s, meant), preflight.preflight(s, handle, here, meant)
+    )
+    vain = any(a.id in before.in_vain for a in meant)
     theirs = system_rules.broken_by(systems, typed, choice.person.name)
     mismatch = typed != values["new_password_again"]
-    if broken or theirs or mismatch or not chosen:
+    if broken or theirs or mismatch or vain or not chosen:
         errors = (*reasons_of(broken, locale), *reasons_of_systems(theirs, locale))
-        over = {"errors": errors, "mismatch": mismatch, "none_chosen": not chosen}
+        over = {"errors": errors, "mismatch": mismatch, "none_chosen": not chosen, "in_vain": vain}
         return await password_page(desk, request, handle, case, typed=typed, chosen=chosen, status=422, **over)
-    here = desk.here(request)
     try:
         await s.db.write(lambda tx: new_password.choose(tx, case.id, handle, Secret(typed), chosen, submission, here))
     except Refusal as e:

@@ -1,0 +1,73 @@
+"""Before a new password is set: which accounts it would be refused in, or would open nothing in (N18)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from keyback.application.ports.connectors import Finding
+from keyback.application.ports.storage import Tx
+from keyback.application.recovery import diagnosis
+from keyback.application.recovery.diagnosis import ELSEWHERE, Diagnosis, Patient
+from keyback.application.recovery.evidence import Here
+from keyback.application.services import Services
+from keyback.domain.errors import Refusal
+from keyback.domain.people.person import Account
+
+PATIENCE_S = 1.5  # a system that is slower says it when the password is set there
+IN_VAIN = ELSEWHERE | {"not_found", "inactive", "frozen", "minimum_age"}
+"""With one of these a new password would be refused, or would let nobody in."""
+
+
+@dataclass(frozen=True, slots=True)
+class Preflight:
+    """What is known before anything is sent.
+
+    Args:
+        accounts: everything that was found, for accounts that may get the new password and for those kept elsewhere.
+        in_vain: by account id, why a new password must not be set there.
+    """
+
+    accounts: Sequence[Diagnosis] = ()
+    in_vain: Mapping[str, Finding] = field(default_factory=dict)
+
+    def findings(self, account_id: str) -> tuple[Finding, ...]:
+        return next((d.findings for d in self.accounts if d.account.id == account_id), ())
+
+    def sensible(self, accounts: Sequence[Account]) -> tuple[Account, ...]:
+        """Those where a new password makes sense."""
+        return tuple(a for a in accounts if a.id not in self.in_vain)
+
+
+async def preflight(s: Services, handle: str, here: Here, accounts: Sequence[Account]) -> Preflight:
+    """Asks the systems of these accounts, all at once and for a moment only; nothing is changed.
+
+    Where nothing can be found out, nothing is held back: the connector looks once more before it sets anything.
+    """
+    wanted = {a.id for a in accounts}
+
+    def begin(tx: Tx) -> Patient | None:
+        of = diagnosis.patient(tx, handle, here, s.rules)
+        return of if diagnosis.count(tx, of.person.id) else None
+
+    try:
+        of = await s.db.write(begin)
+    except Refusal:
+        return Preflight()
+    if of is None:
+        return Preflight()
+    asked = tuple(a for a in of.accounts if a.id in wanted or (a.provider and a.state != "disabled"))
+    found = await diagnosis.diagnose(s, replace(of, accounts=asked), PATIENCE_S, history=False)
+    vain = {d.account.id: why for d in found if (why := in_vain(d, privileged=of.case.tier == "privileged"))}
+    if vain:
+        await s.db.write(lambda tx: diagnosis.record(tx, of.case, found))
+    return Preflight(found, vain)
+
+
+def in_vain(found: Diagnosis, *, privileged: bool) -> Finding | None:
+    """Why a new password must not be set in an account; None where it may.
+
+    Args:
+        privileged: the recovery was approved as an administrator's.
+    """
+    return next((f for f in found.findings if f.code in IN_VAIN or (f.code == "privileged" and not privileged)), None)
