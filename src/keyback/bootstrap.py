@@ -15,6 +15,8 @@ from keyback import registry
 from keyback.application.clock import wall_clock
 from keyback.application.passwords.hashing import HashGate, pepper_id
 from keyback.application.passwords.strength import load_blocklist
+from keyback.application.people.scheduled_sync import Schedule
+from keyback.application.people.sync_batch import SyncRules
 from keyback.application.ports.channels import Channel
 from keyback.application.ports.connectors import Connector, Unavailable
 from keyback.application.ports.hashing import Busy, HashingGate, PasswordHasher, Verified
@@ -36,6 +38,7 @@ from keyback.domain.passwords.rules import PRESETS
 from keyback.domain.policy.rules import ProofClass
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.sms_quota import SpendRules
+from keyback.domain.units import MINUTE
 from keyback.settings import Settings, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
 from keyback.settings_sections import System
@@ -283,6 +286,11 @@ def make_proofs(s: Settings, gate: PasswordHasher) -> Proofs:
     return Proofs(offered, abouts, tuple(bad))
 
 
+def sync_rules(s: Settings) -> SyncRules:
+    p = s.people.sync
+    return SyncRules(s.default_locale, p.max_off_percent, p.max_accounts, p.link_by_mail)
+
+
 def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
     """All parts of a Keyback with these settings.
 
@@ -326,6 +334,7 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         proofs=proofs.offered,
         abouts=proofs.abouts,
         alarms=Thresholds(s.limits.failing_names, s.limits.locked_names),
+        people_sync=Schedule(s.people.sync.systems, s.people.sync.every_minutes * MINUTE, sync_rules(s)),
         mail_quota=InstallationQuota(s.mail.hourly, s.mail.daily),
         tasks=TaskRules(tuple(s.tasks.administrators), s.default_locale, s.tasks.at_once),
         spend=SpendRules(

@@ -19,7 +19,18 @@ import idna
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from keyback.settings_sections import Im, InTwoLanguages, Limits, Mail, Password, PolicyPart, Sms, System, Tasks
+from keyback.settings_sections import (
+    Im,
+    InTwoLanguages,
+    Limits,
+    Mail,
+    Password,
+    People,
+    PolicyPart,
+    Sms,
+    System,
+    Tasks,
+)
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
 
@@ -123,6 +134,7 @@ class Settings(BaseSettings):
     password: Password = Password()
     limits: Limits = Limits()
     policy: PolicyPart = PolicyPart()
+    people: People = People()
     proofs: list[str] = Field(default_factory=list, description="Proofs from installed packages to enable.")
     proof_options: dict[str, dict[str, Any]] = Field(
         default_factory=dict, description="Further keys of these proofs, a table for each."
@@ -171,6 +183,9 @@ class Settings(BaseSettings):
         for name in self.systems:
             if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum() and len(name) <= 40):
                 raise ValueError(f"system name {name!r} must be letters, digits, - and _, 40 at most")
+        for name in self.people.sync.systems:
+            if name not in self.systems:
+                raise ValueError(f"people.sync.systems: there is no system called {name!r}")
         return self
 
     @property

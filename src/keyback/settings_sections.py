@@ -149,6 +149,36 @@ class PolicyPart(Part):
     )
 
 
+class PeopleSync(Part):
+    """Bringing in people from systems. See the page about syncing people."""
+
+    systems: list[str] = Field(
+        default_factory=list, description="Systems that the worker syncs people from, by their names below `systems`."
+    )
+    every_minutes: int = Field(1440, ge=15, le=10_080, description="Minutes between two syncs of a system.")
+    max_off_percent: int = Field(
+        10,
+        ge=1,
+        le=100,
+        description="Largest share of a system's accounts that one sync may disable. Beyond it, none are disabled, and "
+        "an operator runs `keyback people sync --yes`.",
+    )
+    max_accounts: int = Field(
+        1_000_000, ge=1, le=10_000_000, description="A system that lists more accounts than this isn't synced."
+    )
+    link_by_mail: bool = Field(
+        False,
+        description="Connect a new account with the one person who has the same address and name, without a review. "
+        "Never for administrators.",
+    )
+
+
+class People(Part):
+    """Where people come from."""
+
+    sync: PeopleSync = PeopleSync()
+
+
 class Carrier(Part):
     """What carries messages to phones. Which further keys it takes depends on `kind`; see the messages page."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from keyback.application import delivery
 from keyback.application.enrolment import reminders
 from keyback.application.passwords import expiry
 from keyback.application.people import address_changes
+from keyback.application.people.scheduled_sync import sync_next
 from keyback.application.ports.storage import StorageDown
 from keyback.application.recovery import apply, evidence, issue_requested, resolve
 from keyback.application.recovery.apply import LEASE
@@ -36,6 +38,7 @@ LOOK_AGAIN_S = 0.1  # for further passwords while some are under way
 IDLE_S = 0.5  # how long work of another process may lie when no wake-up reaches us
 MAX_REST_S = 2.0  # while the database is away: what waits goes on as soon as it answers
 UPKEEP_S = 15.0
+SYNC_LOOK_S = 30.0  # whether a sync of people is due
 LATE = MINUTE  # a request that nobody has looked up after so long is told of
 WATCH_AGAIN = MINUTE  # what was being written down during the last look
 WATCH_BACK = HOUR  # after a start
@@ -89,6 +92,8 @@ class Worker:
         loops = [(self._resolve, self._batch), (self._send, MESSAGES), (self._send, MESSAGES), (self._apply, 1)]
         self._tasks = [asyncio.create_task(self._forever(step, full)) for step, full in loops]
         self._tasks.append(asyncio.create_task(self._keep_up()))
+        if self.services.people_sync.systems:
+            self._tasks.append(asyncio.create_task(self._sync_people()))
 
     async def stop(self) -> None:
         """Lets every loop finish its round, then returns (Q18)."""
@@ -233,6 +238,39 @@ class Worker:
         )
         if oldest is not None and now - oldest > LATE:
             log.warning("intakes_late", oldest_seconds=(now - oldest) // 1000, waiting=waiting)
+
+    async def _sync_people(self) -> None:
+        """Syncs people from systems when it is time. One that is under way when the worker stops is gone on with."""
+        while not self._stopping.is_set():
+            task = asyncio.create_task(self._sync_next())
+            ends = asyncio.create_task(self._stopping.wait())
+            await asyncio.wait({task, ends}, return_when=asyncio.FIRST_COMPLETED)
+            task.cancel()  # without effect on what is done
+            ends.cancel()
+            more = (await asyncio.gather(task, return_exceptions=True))[0]
+            if isinstance(more, Exception):
+                self.tally.failures += 1
+                log.error("people_sync_failed", error=type(more).__name__)
+            if more is not True:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), SYNC_LOOK_S)
+
+    async def _sync_next(self) -> bool:
+        s = self.services
+        try:
+            ended = await sync_next(s.db, s.connectors, s.people_sync)
+        except StorageDown:
+            self._tell_down("people_sync")
+            return False
+        if ended is None:
+            return False
+        if ended.report is None:
+            log.warning("people_sync_broken", system=ended.system, code=ended.code)
+        elif ended.report.held:
+            log.warning("people_sync_held", system=ended.system, **ended.report.counts())
+        else:
+            log.info("people_synced", system=ended.system, **ended.report.counts())
+        return True
 
     async def _keep_up(self) -> None:
         while not self._stopping.is_set():

@@ -10,11 +10,9 @@ import pytest
 
 from keyback.application.ports.connectors import Means, Step, Unavailable
 from keyback.connectors.zoho import ZohoConnector, ZohoOptions
-from keyback.demo.vendors import Zoho, serve
-from keyback.demo.vendors.accounts import Account, hashed
-from keyback.demo.vendors.zoho.seed import Credentials, new_id, register
-from keyback.testing.connectors import OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan
-from tests.support.held import Held
+from keyback.demo.vendors.accounts import Account
+from keyback.testing.connectors import ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan
+from tests.support.zoho import Organization, zoho_organization
 
 
 @pytest.fixture
@@ -22,46 +20,10 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@dataclass
-class Organization:
-    """A stand-in with a client, served and held to the contract."""
-
-    fake: Zoho
-    address: str
-    client: Credentials
-    people: int = 0
-
-    def add(self, mail: str, **more: Any) -> Account:
-        self.people += 1
-        account = Account(new_id("user", self.people), mail, mail, mail.partition("@")[0].title(), hashed(OLD))
-        for key in ("privileged", "active"):
-            setattr(account, key, more.pop(key, getattr(account, key)))
-        account.extra = {"zuid": f"6945{self.people:05}", "mail_id": f"3{self.people:05}", **more}
-        self.fake.accounts.add([account])
-        return account
-
-    def options(self, url: str = "", **more: Any) -> dict[str, Any]:
-        at = url or self.address
-        urls = {"url": at, "accounts_url": at, "mail_url": at}
-        c = self.client
-        keys = {"client_id": c.client_id, "secret": c.client_secret, "refresh_token": c.refresh_token, "zoid": c.zoid}
-        return {**urls, **keys, "timeout_s": 3, **more}
-
-    def connector(self, url: str = "", **more: Any) -> ZohoConnector:
-        return ZohoConnector("zoho", "Zoho CRM", ZohoOptions.model_validate(self.options(url, **more)))
-
-
 @pytest.fixture
 def organization() -> Iterator[Organization]:
-    fake = Zoho()
-    fake.verified = {"example.com"}
-    client = register(fake)
-    held = Held(fake, "zoho.yaml")
-    with serve(held) as address:
-        made = Organization(fake, address, client)
-        made.add("owner@example.com", privileged=True, owner=True)
+    with zoho_organization() as made:
         yield made
-    assert held.faults == [], "a call or an answer was not as the vendor documents it"
 
 
 @dataclass

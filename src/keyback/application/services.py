@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
 
+from keyback.application.people.scheduled_sync import Schedule
 from keyback.application.ports.channels import Channel
 from keyback.application.ports.connectors import Connector
 from keyback.application.ports.hashing import HashingGate
@@ -32,6 +33,7 @@ class Services:
         leaked: passwords known from public leaks; empty when no breach file is set.
         spend: where SMS may go and how many.
         mail_quota: how many mails may be asked for, whoever they go to.
+        people_sync: systems that people are synced from, and how often.
         alarms: how much guessing is still no alarm.
         tasks: which administrators are asked for what only they can do.
     """
@@ -55,6 +57,7 @@ class Services:
     mail_quota: InstallationQuota = NO_LIMIT
     alarms: Thresholds = field(default_factory=Thresholds)
     tasks: TaskRules = field(default_factory=TaskRules)
+    people_sync: Schedule = field(default_factory=Schedule)
 
     @property
     def sign_in_urls(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ import click
 from keyback.application.audit_log import plain_cell
 from keyback.application.people.csv_headings import field_of
 from keyback.application.people.import_csv import BadRow, Report, Systems, Unreadable, import_people
+from keyback.application.people.saving import Changes
 from keyback.application.ports.storage import Tx
 from keyback.application.signin.sessions import SignedOut, people_named, revoke_all, revoke_everybody
 from keyback.cli.common import (
@@ -173,7 +174,7 @@ def _show(report: Report, bad: list[BadRow], errors: Path | None) -> None:
     if report.languages:
         words = ", ".join(f"{safe(word)} {n}" for word, n in sorted(report.languages.items(), key=lambda x: -x[1])[:10])
         click.echo(f"Default language used instead of an unknown one: {words}.")
-    _show_addresses(report)
+    show_addresses(report)
     if report.beyond_ascii:
         n, some = len(report.beyond_ascii), ", ".join(safe(name) for name in report.beyond_ascii[:5])
         click.echo(
@@ -192,7 +193,7 @@ def _sample(report: Report) -> str:
     return f" Line {report.sample_line} names {safe(report.sample)}.{how}"
 
 
-def _show_addresses(report: Report) -> None:
+def show_addresses(report: Changes) -> None:
     """Addresses that change, and those that their owners refused."""
     if report.addresses:
         waits = any(line.until for line in report.lines)

@@ -74,13 +74,15 @@ def unfit(engine: Engine, *, to_migrate: bool) -> str | None:
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """`jobs` of the outbox by kind and state (`mail/ready`), age of the oldest waiting one, intakes not looked up and
-    the age of the oldest, and mails asked for in the hour under way, by whom."""
+    the age of the oldest, mails asked for in the hour under way, by whom, and of each system that people are synced
+    from how long ago that last went well (ms), and whether the newest sync did not."""
 
     jobs: dict[str, int]
     oldest_ms: int
     intakes: int
     oldest_intake_ms: int = 0
     mails_asked: Mapping[str, int] = field(default_factory=dict)
+    syncs: Mapping[str, tuple[int, bool]] = field(default_factory=dict)
 
 
 def backlog(tx: Tx) -> Backlog:
@@ -92,7 +94,11 @@ def backlog(tx: Tx) -> Backlog:
     asked = tx.intakes.oldest()
     late = max(0, tx.now - asked) if asked is not None else 0
     mails = {asker: tx.counters.get(key).hour_even for asker, key in (("stranger", ALL), ("own", ALL_OWN))}
-    return Backlog(dict(tx.outbox.depth()), oldest, tx.intakes.waiting(), late, mails)
+    syncs = {
+        run.system: (max(0, tx.now - (run.done_at or run.started_at)), run.state in ("broken", "held"))
+        for run in tx.syncs.runs()
+    }
+    return Backlog(dict(tx.outbox.depth()), oldest, tx.intakes.waiting(), late, mails, syncs)
 
 
 async def probe(db: SqlDatabase) -> None:

@@ -35,6 +35,7 @@ from keyback.storage.stores.intakes import IntakeStore
 from keyback.storage.stores.outbox import OutboxStore
 from keyback.storage.stores.people import PeopleStore
 from keyback.storage.stores.sessions import SessionStore
+from keyback.storage.stores.syncs import SyncStore
 from keyback.storage.stores.tasks import TaskStore
 from keyback.storage.stores.wrong_passwords import FailureStore
 
@@ -71,6 +72,7 @@ class SqlTx(TxContext):
         self.devices = DeviceStore(self)
         self.failures = FailureStore(self)
         self.tasks = TaskStore(self)
+        self.syncs = SyncStore(self)
 
     def random(self, n: int) -> bytes:
         return os.urandom(n)

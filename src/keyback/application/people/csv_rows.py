@@ -11,11 +11,10 @@ from keyback.application.people import csv_words
 from keyback.application.people.csv_encoding import BAD_BYTE
 from keyback.application.people.csv_file import Record
 from keyback.application.people.csv_roles import role_of
+from keyback.application.people.fields import MAX_NAME, BadField, canonical, mail_address, one_line
 from keyback.application.ports.storage import ImportedAccount
-from keyback.domain.characters import INVISIBLE, compatible, is_shown, normalized
-from keyback.domain.errors import BadInput
-from keyback.domain.people.mail_address import read_mail_address
-from keyback.domain.people.person import MAX_IDENTIFIER, AccountState, Tier, canonicalize
+from keyback.domain.characters import compatible, is_shown, normalized
+from keyback.domain.people.person import MAX_IDENTIFIER, AccountState, Tier
 
 Reason = Literal[
     "quotes", "cells", "missing", "not_text", "too_long", "bad_mail", "unknown", "no_system_id", "other_mail",
@@ -30,7 +29,6 @@ KNOWN_STATES = (
 KNOWN_ADMINS = ("yes", "no", "true", "false", "admin", "superuser", "user", "是", "否", "管理员", "普通")
 KNOWN_TIERS = ("standard", "mfa", "privileged", "admin", "普通", "双因素", "管理员")
 OFF = ("disabled", "left")
-MAX_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,8 +151,8 @@ def _row(record: Record, cells: Mapping[str, str], systems: KnownSystems) -> Row
     mail, mail_canonical = _mail(_filled(cells, "email"), "email")
     backups = {}
     for one in cells.get("backup", "").translate(dict.fromkeys(map(ord, ";；、，,"), " ")).split():
-        address, canonical = _mail(one, "backup_email")
-        backups[canonical] = address
+        address, folded = _mail(one, "backup_email")
+        backups[folded] = address
     username = _filled(cells, "username") if "username" in cells else mail
     username_canonical = _canonical(username, "username")
     named = systems.named(_filled(cells, "system")) if "system" in cells else systems.default_system
@@ -255,29 +253,21 @@ def _filled(cells: Mapping[str, str], column: str) -> str:
 
 def _text(cells: Mapping[str, str], column: str, most: int, *, needed: bool = True) -> str:
     """Text on one line, without marks that nobody sees."""
-    text = " ".join(INVISIBLE.sub("", _filled(cells, column) if needed else cells.get(column, "")).split())
-    if not all(map(is_shown, text)):
-        raise _Bad("not_text", column)
-    if len(text) > most:
-        raise _Bad("too_long", column)
-    return text
+    try:
+        return one_line(_filled(cells, column) if needed else cells.get(column, ""), most)
+    except BadField as e:
+        raise _Bad(e.why, column) from None
 
 
 def _canonical(text: str, column: str) -> str:
     try:
-        return canonicalize(text)
-    except BadInput as e:
-        raise _Bad("too_long" if e.code == "too_long" else "not_text", column) from None
+        return canonical(text)
+    except BadField as e:
+        raise _Bad(e.why, column) from None
 
 
 def _mail(text: str, column: str) -> tuple[str, str]:
-    """Address and canonical form; also of `Name <address>` and `mailto:address`."""
-    if "<" in text or text[:7].lower() == "mailto:":
-        text = text.rpartition("<")[2].rstrip("> ;,").removeprefix("mailto:").removeprefix("MAILTO:").strip()
-    if len(text) > MAX_IDENTIFIER:
-        raise _Bad("too_long", column)
     try:
-        read_mail_address(text)
-    except BadInput:
-        raise _Bad("bad_mail", column) from None
-    return text, _canonical(text, column)
+        return mail_address(text)
+    except BadField as e:
+        raise _Bad(e.why, column) from None

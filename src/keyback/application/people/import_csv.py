@@ -14,22 +14,17 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from pathlib import Path
 
-from keyback.application.notifications.account_changes import masked
-from keyback.application.people import address_changes
 from keyback.application.people.csv_encoding import seekable
 from keyback.application.people.csv_file import Table, Unreadable
 from keyback.application.people.csv_people import Part, Reader, survey
 from keyback.application.people.csv_rows import BadRow, Reason, Row, group_name
-from keyback.application.people.import_report import AddressLine, Report, Systems
+from keyback.application.people.import_report import Report, Systems
 from keyback.application.people.known_keys import refuse_without_keys, second_selves
-from keyback.application.ports.imports import ImportOutcome
-from keyback.application.ports.storage import Database, Imported, ImportResult, Tx
-from keyback.domain.people.addresses import AddressChange
+from keyback.application.people.saving import BATCH, MAX_LINES, Saved, save_people, write
+from keyback.application.ports.storage import Database, Imported, ImportResult
 from keyback.domain.people.person import canonicalize, needs_utf8
 from keyback.domain.recovery.events import Note
 
-BATCH = 1000
-MAX_LINES = 10_000
 Progress = Callable[[int, int], None]
 __all__ = ["BadRow", "Report", "Systems", "Unreadable", "import_people"]
 
@@ -66,7 +61,7 @@ async def import_people(
         table = Table.of(file, encoding, datetime.datetime.fromtimestamp(now / 1000, datetime.UTC).date())
         table.ignore(ignore)
         _fits(table, systems)
-        report = Report(table.sha256, table.encoding, dry_run=dry_run)
+        report = Report(sha256=table.sha256, encoding=table.encoding, dry_run=dry_run)
         last, scope = survey(table, systems, report)
         if "key" not in table.columns:
             await refuse_without_keys(db, table, systems)
@@ -110,7 +105,7 @@ class _Run:
         if self._reader.keyed:
             batch = await self._without_second_selves(batch)
         done, lines = await _save(self._db, [p for p, _ in batch], dry_run=self._dry_run, moved=self._moved)
-        _count(self._report, lines)
+        self._report.count_addresses(lines)
         beyond = [p.name or p.key for p, _ in batch if any(needs_utf8(m) for m in p.mails)]
         self._report.beyond_ascii += beyond[: MAX_LINES - len(self._report.beyond_ascii)]
         for (part, rows), result in zip(batch, done.results, strict=True):
@@ -156,7 +151,7 @@ class _Run:
             if not missing:
                 break
             self._owners |= {k for keys in done.owners.values() for k in keys}
-        _count(self._report, [x for x in lines if x not in self._report.lines])
+        self._report.count_addresses([x for x in lines if x not in self._report.lines])
         for (part, rows), result in zip(parts, done.results, strict=True):
             if part.key in others:
                 continue
@@ -175,50 +170,14 @@ class _Run:
             r.languages[language] = r.languages.get(language, 0) + 1
 
 
-Saved = tuple[ImportOutcome, Sequence[AddressLine]]
-
-
-class _Undo(Exception):
-    def __init__(self, saved: Saved) -> None:
-        self.saved = saved
-
-
 async def _save(db: Database, people: Sequence[Imported], *, dry_run: bool, moved: bool, undo: bool = False) -> Saved:
-    def fn(tx: Tx) -> Saved:
-        done = tx.people.import_batch(people, at_once=moved)
-        address_changes.notify_address_changes(tx, done.changes)
-        saved = done, _lines(tx, done.changes)
-        if dry_run or undo:
-            raise _Undo(saved)
-        return saved
-
-    try:
-        return await db.write(fn)
-    except _Undo as undone:
-        return undone.saved
+    return await write(db, lambda tx: save_people(tx, people, moved=moved), undo=dry_run or undo)
 
 
 async def _switch_off(db: Database, keys: Sequence[str], *, dry_run: bool) -> int:
     if dry_run:
         return 0
     return await db.write(lambda tx: tx.people.switch_off(keys))
-
-
-def _lines(tx: Tx, changes: Sequence[AddressChange]) -> list[AddressLine]:
-    people = tx.people.people(sorted({c.new.person_id for c in changes}))
-    out = []
-    for c in changes:
-        until = c.new.usable_from if c.kind in ("moving", "added") and c.new.usable_from > tx.now else 0
-        name = people[c.new.person_id].name
-        out.append(AddressLine(name, c.kind, masked(c.new), masked(c.old) if c.old else "", until))
-    return out
-
-
-def _count(report: Report, lines: Sequence[AddressLine]) -> None:
-    refused = sum(line.kind == "refused" for line in lines)
-    report.refused += refused
-    report.addresses += len(lines) - refused
-    report.lines += lines[: MAX_LINES - len(report.lines)]
 
 
 def _fits(table: Table, systems: Systems) -> None:

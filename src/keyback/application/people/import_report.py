@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from keyback.application.people.csv_rows import group_name
+from keyback.application.people.saving import Changes
 from keyback.domain.people.person import Tier
 
 
@@ -43,25 +44,10 @@ class Systems:
         return text if text in self.titles else hits.pop() if len(hits) == 1 else None
 
 
-@dataclass(frozen=True, slots=True)
-class AddressLine:
-    """An address that changes, masked. `kind`: see `domain.people.addresses.AddressChange`. `until`: when the new one
-    counts
-    (ms); 0 where it does already, or never will."""
-
-    name: str
-    kind: str
-    new: str
-    old: str = ""
-    until: int = 0
-
-
 @dataclass(slots=True)
-class Report:
-    """What an import came to. `added`, `changed`, `same` count people; `rows` and `bad` count rows; `empty_groups`
-    have a tier and no member in the file, perhaps because of a slip in their name. `addresses` counts those of people
-    who were there already that change; `refused` those that their owners refused or gave up, so that they stay out;
-    `lines` names both, masked, up to `MAX_LINES`. `sample` is the first name beyond ASCII, by which people see whether
+class Report(Changes):
+    """What an import came to. `rows` and `bad` count rows; `empty_groups` have a tier and no member in the file,
+    perhaps because of a slip in their name. `sample` is the first name beyond ASCII, by which people see whether
     the encoding is right, in line `sample_line`. `languages` counts people whose language Keyback does not speak, by
     what stands there; `off` those without access, by the word that says so. `switched_off` people were there already
     and lost their access though their row was left out. `beyond_ascii` names people with an address
@@ -71,16 +57,10 @@ class Report:
     sha256: str = ""
     encoding: str = ""
     rows: int = 0
-    added: int = 0
-    changed: int = 0
-    same: int = 0
     bad: int = 0
     unused: tuple[str, ...] = ()
     dry_run: bool = False
     empty_groups: tuple[str, ...] = ()
-    addresses: int = 0
-    refused: int = 0
-    lines: list[AddressLine] = field(default_factory=list)
     sample: str = ""
     sample_line: int = 0
     languages: dict[str, int] = field(default_factory=dict)

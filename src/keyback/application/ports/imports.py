@@ -79,7 +79,8 @@ class ImportOutcome:
 
 @dataclass(frozen=True, slots=True)
 class ImportedPart(Imported):
-    """A person as a file brings them that does not speak for everything.
+    """A person as a file or a system brings them that does not speak for everything. Of people who are there already,
+    an empty name and no addresses at all leave both as they are.
 
     Args:
         systems: systems that the file speaks for; accounts elsewhere are left alone.

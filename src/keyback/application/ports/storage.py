@@ -27,6 +27,7 @@ from keyback.application.ports.imports import ImportResult as ImportResult
 from keyback.application.ports.outages import StorageDown as StorageDown
 from keyback.application.ports.outages import StorageFull as StorageFull
 from keyback.application.ports.outages import StorageUnsure as StorageUnsure
+from keyback.application.ports.syncs import Syncs
 from keyback.application.ports.tasks import Tasks
 from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.policy.rules import Journey
@@ -156,7 +157,7 @@ class People(Protocol):
         """For seeds: all counts at once, and nobody is told."""
         ...
 
-    def import_batch(self, people: Sequence[Imported], *, at_once: bool = False) -> ImportOutcome:
+    def import_batch(self, people: Sequence[Imported], *, at_once: bool = False, adopt: bool = True) -> ImportOutcome:
         """Writes people by their keys, one result for each; a second time it finds everything `same`. User names may
         move from one of them to another: what counts is the state afterwards."""
         ...
@@ -347,6 +348,8 @@ class Tx(Protocol):
     def failures(self) -> Failures: ...
     @property
     def tasks(self) -> Tasks: ...
+    @property
+    def syncs(self) -> Syncs: ...
     @property
     def audit(self) -> Audit: ...
     @property

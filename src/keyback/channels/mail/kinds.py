@@ -100,6 +100,7 @@ CHANGES = {
     "mail_moved": "The email address of your account is now {detail}, as in your company's records.",
     "mail_kept": "Your company's records show your earlier email address again. {detail} won't be used.",
     "mail_refused": "An email address from your company's records was refused and isn't used: {detail}.",
+    "account_linked": "An account of a system was connected with you, so you can recover it here: {detail}.",
     "phone_added": "A phone number was added to your account: {detail}.",
     "phone_removed": "A phone number was removed from your account: {detail}.",
     "im_added": "A work chat was added to your account: {detail}.",

@@ -62,6 +62,7 @@ accounts = Table(
     Column("state", String(10), nullable=False),
     Column("privileged", Boolean, nullable=False, server_default=text("false")),
     Column("provider", String(80), nullable=False, server_default=""),
+    Column("generation", Integer, nullable=False, server_default="0"),  # of the sync that met it last; 0: none has
     UniqueConstraint("system", "external_id"),
     UniqueConstraint("system", "canonical"),
 )

@@ -26,7 +26,9 @@ Known = dict[str, dict[str, Any]]
 PARKED = "\x7f"  # begins the canonical form of a name that its account has given up: nobody can type it
 
 
-def save_imported(tx: TxContext, new: Sequence[Imported], *, at_once: bool = False) -> ImportOutcome:
+def save_imported(
+    tx: TxContext, new: Sequence[Imported], *, at_once: bool = False, adopt: bool = True
+) -> ImportOutcome:
     """Adds or updates people; for a batch of up to a few thousand.
 
     A person whose user name or external id belongs to somebody else in the same system is left out (`username_taken`),
@@ -36,9 +38,11 @@ def save_imported(tx: TxContext, new: Sequence[Imported], *, at_once: bool = Fal
 
     Args:
         at_once: the company moved its addresses: none of them waits.
+        adopt: whoever was known by their address may get the key that they have now (`_adopted`).
     """
     before = _known(tx, [p.key for p in new])
-    if adopted := _adopted(tx, [p for p in new if isinstance(p, ImportedPart) and p.key not in before]):
+    strangers = [p for p in new if adopt and isinstance(p, ImportedPart) and p.key not in before]
+    if adopted := _adopted(tx, strangers):
         before |= _known(tx, adopted)
     whole = [_completed(p, before[p.key]) if isinstance(p, ImportedPart) and p.key in before else p for p in new]
     taken = _owners(tx, whole)
@@ -150,9 +154,9 @@ def _free_names(tx: TxContext, known: Iterable[dict[str, Any]], names: Mapping[t
 
 
 def _addresses(tx: TxContext, p: Imported, mine: dict[str, Any], at_once: bool) -> Outcome:
-    """The mail contacts as the file wants them; as they are where it names what the last one named."""
+    """The mail contacts as the file wants them; as they are where it names none, or what the last one named."""
     old: list[Contact] = mine["rows"]
-    if not at_once and mine["mails"] == (*p.mails[:1], *sorted(p.mails[1:])):
+    if not p.mails or (not at_once and mine["mails"] == (*p.mails[:1], *sorted(p.mails[1:]))):
         return Outcome({c.id: c for c in old}, ())
     return addresses.settle(old, p.mails, mine["id"], tx.now, tx.new_id, at_once)
 
@@ -266,11 +270,12 @@ def _completed(p: ImportedPart, mine: dict[str, Any]) -> Imported:
     backups = p.mails[1:] if "backup" in p.given else mine["mails"][1:]  # the first is the primary one, or None
     return replace(
         p,
+        name=p.name or mine["name"],
         locale=p.locale if "locale" in p.given else mine["locale"],
         # Where no column says it for certain, a group still raises it.
         tier=p.tier if "tier" in p.given else max(p.tier, mine["tier"], key=TIERS.index),
         state=p.state if "state" in p.given else mine["state"],
-        mails=(p.mails[0], *(m for m in backups if m != p.mails[0])),
+        mails=(p.mails[0], *(m for m in backups if m != p.mails[0])) if p.mails else (),
         accounts=tuple(merged),
     )
 

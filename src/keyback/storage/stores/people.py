@@ -94,8 +94,8 @@ class PeopleStore(HashStore):
     def save_imported(self, new: Sequence[Imported]) -> Sequence[ImportResult]:
         return self.import_batch(new, at_once=True).results
 
-    def import_batch(self, new: Sequence[Imported], *, at_once: bool = False) -> ImportOutcome:
-        return save_imported(self._tx, new, at_once=at_once)
+    def import_batch(self, new: Sequence[Imported], *, at_once: bool = False, adopt: bool = True) -> ImportOutcome:
+        return save_imported(self._tx, new, at_once=at_once, adopt=adopt)
 
     def main_address_owners(self, canonicals: Collection[str]) -> Mapping[str, Sequence[KnownPerson]]:
         return main_address_owners(self._tx, canonicals)

@@ -67,6 +67,8 @@ class Backlog(Protocol):
     def oldest_intake_ms(self) -> int: ...
     @property
     def mails_asked(self) -> Mapping[str, int]: ...
+    @property
+    def syncs(self) -> Mapping[str, tuple[int, bool]]: ...
 
 
 class Metrics:
@@ -188,6 +190,21 @@ class Metrics:
         for asker, n in b.mails_asked.items():
             asked.add_metric([asker], n)
         yield asked
+        yield from self._syncs(b)
+
+    def _syncs(self, b: Backlog) -> Iterator[Metric]:
+        since = GaugeMetricFamily(
+            "keyback_people_sync_age_seconds", "Since people were last synced without trouble.", labels=("system",)
+        )
+        failed = GaugeMetricFamily(
+            "keyback_people_sync_failed", "1 if the newest sync broke off, or disabled no one.", labels=("system",)
+        )
+        for system, (ms, bad) in b.syncs.items():
+            if system in self._connectors:
+                since.add_metric([system], ms / 1000)
+                failed.add_metric([system], bad)
+        yield since
+        yield failed
 
     def _work(self, t: Done) -> Iterator[Metric]:
         yield CounterMetricFamily("keyback_intakes_resolved", "Requests looked up.", t.intakes)
