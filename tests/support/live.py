@@ -26,8 +26,8 @@ from keyback.bootstrap import build, close
 from keyback.observability import configure
 from keyback.settings import Settings
 from keyback.storage.keys.keyring import Keyring
-from keyback.web.account.session import form_token
 from keyback.web.http.server import ClientTimeouts, bind
+from keyback.web.ui.form_tokens import form_token
 from tests.support.cheaper import CHEAP, cheap_hashing
 from tests.support.kit import person
 
@@ -36,8 +36,9 @@ AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 def drawn_for(path: str, cookies: str, data: Any) -> Any:
     """A form's fields with what the page would have put into it for the session of these cookies."""
-    found = re.search(r"keyback-session=([\w-]+)", cookies)
-    if found and path.startswith(("/account", "/sign-out")) and (data is None or isinstance(data, dict)):
+    name, at = ("console", "/console") if path.startswith("/console") else ("session", ("/account", "/sign-out"))
+    found = re.search(rf"keyback-{name}=([\w-]+)", cookies)
+    if found and path.startswith(at) and (data is None or isinstance(data, dict)):
         return {"form_token": form_token(found[1]), **(data or {})}
     return data
 

@@ -19,11 +19,11 @@ from sqlalchemy.engine.default import DefaultDialect
 
 from keyback.application.signin.sessions import SignedIn
 from keyback.domain.challenges.challenge import holder_secret
-from keyback.web.account.session import form_token
 from keyback.web.app import make_app, make_context
 from keyback.web.http import bounds
 from keyback.web.http.edge import MAX_BODY
 from keyback.web.http.proxies import Proxies
+from keyback.web.ui.form_tokens import form_token
 from tests.support import reach
 from tests.support.kit import Kit, person
 from tests.support.steps import HERE, OLD, ask, fit, set_password, sign_in

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from keyback.application.signin.sessions import SignedIn, sign_out
-from keyback.web.account.session import form_token
 from keyback.web.http.cookies import ALL, Cookies
 from keyback.web.http.edge import RequestGuard
+from keyback.web.ui.form_tokens import form_token
 from tests.support.browser import call
 from tests.support.forms import Site, filled, protection, ready, token_of
 from tests.support.kit import Kit

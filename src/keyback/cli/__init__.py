@@ -15,6 +15,7 @@ from keyback.cli.common import Keyback
 from keyback.cli.connectors import connector
 from keyback.cli.init import init, migrate
 from keyback.cli.keys import keys
+from keyback.cli.operators import operator
 from keyback.cli.people_links import people
 from keyback.cli.policy import policy
 from keyback.cli.serve import demo, openapi, serve, worker
@@ -46,6 +47,7 @@ COMMANDS = (
     policy,
     case,
     task,
+    operator,
     connector,
     audit,
     breach,

@@ -29,9 +29,11 @@ from keyback.storage.stores.cases import CaseStore
 from keyback.storage.stores.challenges import ChallengeStore
 from keyback.storage.stores.contacts import ContactStore
 from keyback.storage.stores.counters import CounterStore
+from keyback.storage.stores.desk import DeskStore
 from keyback.storage.stores.enrolments import AllPeopleStore
 from keyback.storage.stores.factors import DeviceStore, FactorStore
 from keyback.storage.stores.intakes import IntakeStore
+from keyback.storage.stores.operators import OperatorStore
 from keyback.storage.stores.outbox import OutboxStore
 from keyback.storage.stores.people import PeopleStore
 from keyback.storage.stores.sessions import SessionStore
@@ -73,6 +75,8 @@ class SqlTx(TxContext):
         self.failures = FailureStore(self)
         self.tasks = TaskStore(self)
         self.syncs = SyncStore(self)
+        self.operators = OperatorStore(self)
+        self.desk = DeskStore(self)
 
     def random(self, n: int) -> bytes:
         return os.urandom(n)
@@ -129,6 +133,7 @@ class SqlTx(TxContext):
             some = [r[0] for r in self.conn.execute(select(key).where(old).limit(1000))]
             if some:
                 gone += self.conn.execute(table.delete().where(key.in_(some))).rowcount
+        gone += self.operators.purge(challenges_before)
         gone += self._purge_older(devices.c.expires_at, self.now)
         gone += self._purge_older(failures.c.last_at, failures_before)
         old = credentials.c.replaced.is_not(None) & (credentials.c.changed_at < replaced_before)

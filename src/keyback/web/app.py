@@ -21,6 +21,7 @@ from keyback.settings import Settings
 from keyback.web import health, intake
 from keyback.web.account import sign_in as account
 from keyback.web.api.app import make_api
+from keyback.web.console import app as console
 from keyback.web.http.cookies import Cookies
 from keyback.web.http.edge import RequestGuard, TooLong, TooSlow
 from keyback.web.http.problems import Why, problem, tell_down, why_down
@@ -85,6 +86,7 @@ def make_app(desk: AppContext, *, more: list[BaseRoute] | None = None, lifespan:
             *static_pages.ROUTES,
             *password.ROUTES,
             *account.ROUTES,
+            *console.ROUTES,
             *health.ROUTES,
             Mount("/api/v1", api),
         ],

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from keyback.application.ports.challenges import Challenges
+from keyback.application.ports.desk_storage import Desk, Operators
 from keyback.application.ports.enrolment_storage import (
     AllPeople,
     Contacts,
@@ -350,6 +351,10 @@ class Tx(Protocol):
     def tasks(self) -> Tasks: ...
     @property
     def syncs(self) -> Syncs: ...
+    @property
+    def operators(self) -> Operators: ...
+    @property
+    def desk(self) -> Desk: ...
     @property
     def audit(self) -> Audit: ...
     @property

@@ -76,7 +76,7 @@ def add(
     tx.intakes.bind(intake.handle, case.id)
     for e in happened:
         if isinstance(e, ev.HoldStarted):
-            _tell_hold(tx, case, e.until, intake, over=False)
+            tell_hold(tx, case, e.until, intake, over=False)
         if isinstance(e, ev.ProofAccepted) and not e.sufficient and kind in SILENT:
             notify_started(tx, person.id, "part_shown", case.id, case.expires_at, intake)
     return case
@@ -94,11 +94,12 @@ def release(tx: Tx, limit: int = 500) -> int:
         for handle, until in over:
             intake = tx.intakes.get(handle)
             if intake is not None:
-                _tell_hold(tx, case, until, intake, over=True)
+                tell_hold(tx, case, until, intake, over=True)
     return n
 
 
-def _tell_hold(tx: Tx, case: Case, until: int, intake: Intake, *, over: bool) -> None:
+def tell_hold(tx: Tx, case: Case, until: int, intake: Intake, *, over: bool) -> None:
+    """Tells every contact of a hold that begins, or is over."""
     told = HoldMessage(
         username=username_of(tx, case.person_id),
         at=intake.asked_at,

@@ -37,11 +37,12 @@ def challenge_of(seals: Seals, ticket: str) -> bytes:
 
 def stand_in(seals: Seals, ticket: str) -> PendingChallenge:
     """The question of the sign-in page, which is put to nobody (W-6)."""
-    now = _made_at(ticket)
+    now = made_at(ticket)
     return issue.stand_in(seals, "passkey", challenge_of(seals, ticket), now, now + SHORT_LIFE)
 
 
-def _made_at(ticket: str) -> int:
+def made_at(ticket: str) -> int:
+    """When a ticket was made (ms); 0 for none."""
     try:
         raw = base64.urlsafe_b64decode(ticket.encode())
     except ValueError:
@@ -87,9 +88,9 @@ def _tries(tx: Tx, person_id: str, origin: Origin) -> str:
 
 def _meant(tx: Tx, ticket: str, lookup: bytes | None, origin: Origin) -> tuple[list[PendingChallenge], str]:
     """Counts a try at the passkey that is named (N-T4); with the name of what counted it."""
-    if not _fresh(tx, ticket):
+    if not is_fresh(tx.now, ticket):
         return [], ""
-    used, made_at = tx.counters.get(_used(ticket)).total, _made_at(ticket)
+    used, at = tx.counters.get(_used(ticket)).total, made_at(ticket)
     factor = tx.factors.by_lookup(lookup) if lookup else None
     tries = _tries(tx, factor.person_id, origin) if factor else ""
     counts = tx.counters.add([tries] if tries else [])
@@ -105,15 +106,16 @@ def _meant(tx: Tx, ticket: str, lookup: bytes | None, origin: Origin) -> tuple[l
         return [], tries
     nonce = challenge_of(tx.seals, ticket)
     shown = Challenge(
-        "", "sign_in", "passkey", person.id, nonce, person.security_version, made_at, made_at + SHORT_LIFE,
+        "", "sign_in", "passkey", person.id, nonce, person.security_version, at, at + SHORT_LIFE,
         target=factor.id,
     )  # fmt: skip
     return [PendingChallenge(shown, Enrolments(person, (), (factor,)), Target(factor.id, ""), b"")], tries
 
 
-def _fresh(tx: Tx, ticket: str) -> bool:
-    made_at = _made_at(ticket)
-    return 0 < made_at <= tx.now < made_at + SHORT_LIFE
+def is_fresh(now: int, ticket: str) -> bool:
+    """Whether a ticket's challenge may still be answered at `now` (ms)."""
+    at = made_at(ticket)
+    return 0 < at <= now < at + SHORT_LIFE
 
 
 def _used(ticket: str) -> str:
@@ -132,7 +134,7 @@ def _admit(
 ) -> SignedIn | None:
     """Uses the ticket up, whatever comes of it (M8), and opens the session with it."""
     fresh = tx.people.lock(live[0].holder.person.id if live else "")
-    again = _fresh(tx, ticket) and tx.counters.add([_used(ticket)])[_used(ticket)].total > 1
+    again = is_fresh(tx.now, ticket) and tx.counters.add([_used(ticket)])[_used(ticket)].total > 1
     if again and live:
         tx.counters.take_back([counted])  # another node took the same answer just before: no try
     if again or not live:

@@ -65,6 +65,8 @@ HOLD = {
     "over": "The hold is over. Whoever asked can now continue on the page where they started.",
 }
 ASKED_FOR = {
+    "review_approved": "The help desk approved a recovery of your account. Whoever asked can now continue on the page "
+    "where they started, and choose a new password there.",
     "helper_asked": "Someone is recovering your account and asked one of your recovery contacts to confirm that it's "
     "you.",
     "part_shown": "Someone is recovering your account and completed one step, with a recovery code, an "

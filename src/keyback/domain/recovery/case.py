@@ -7,15 +7,16 @@ folds one event in. Nothing here reads a clock, a random number or a database (A
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import Any, Literal
 
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Tier
 from keyback.domain.policy.rules import TIERS, Evidence, Journey, rule, suffices
 from keyback.domain.recovery import events as ev
+from keyback.domain.recovery.approval import approve
 from keyback.domain.recovery.commands import (
     AcceptProof,
+    Approve,
     Cancel,
     ChoosePassword,
     Close,
@@ -23,6 +24,7 @@ from keyback.domain.recovery.commands import (
     Expire,
     Open,
     Refresh,
+    Reject,
     Release,
     Remedy,
     SendChallenge,
@@ -31,11 +33,17 @@ from keyback.domain.recovery.commands import (
     WithholdMail,
 )
 from keyback.domain.recovery.results import AccountResult
+from keyback.domain.recovery.transitions import ENDED, JOINABLE, STOPPABLE, TRANSITIONS, State
 from keyback.domain.units import MINUTE
 
 __all__ = [
+    "ENDED",
+    "JOINABLE",
+    "STOPPABLE",
+    "TRANSITIONS",
     "AcceptProof",
     "AccountResult",
+    "Approve",
     "Cancel",
     "Case",
     "ChoosePassword",
@@ -44,6 +52,7 @@ __all__ = [
     "Expire",
     "Open",
     "Refresh",
+    "Reject",
     "Release",
     "Remedy",
     "SendChallenge",
@@ -59,68 +68,9 @@ CASE_LIFE = 24 * 60 * MINUTE  # from request to proof; joined requests extend it
 MAX_LIFE = 48 * 60 * MINUTE  # from the opening, however many join; what is asked for later opens a new case
 WORTH_IT = 10 * MINUTE  # with less of its life left a case is not reopened for a system that was away
 PASSWORD_TIME = 20 * MINUTE  # from proof to the new password (a recovery session, not a sign-in)
+REVIEW_LIFE = 72 * 60 * MINUTE  # for whoever has to approve: a weekend lies between, too
 AFTER_HOLD = 24 * 60 * MINUTE  # the same after a wait, whose end nobody sits and watches for
-
-
-class State(StrEnum):
-    REQUESTED = "requested"
-    PROVING = "proving"
-    IN_REVIEW = "in_review"
-    ON_HOLD = "on_hold"
-    APPROVED = "approved"
-    APPLYING = "applying"
-    RECOVERED = "recovered"
-    CLOSED = "closed"
-    REJECTED = "rejected"
-    CANCELLED = "cancelled"
-    EXPIRED = "expired"
-    FAILED = "failed"
-
-
 S = State
-ENDED = frozenset({S.CLOSED, S.REJECTED, S.CANCELLED, S.EXPIRED, S.FAILED})
-JOINABLE = (S.PROVING, S.IN_REVIEW, S.ON_HOLD, S.APPROVED)
-STOPPABLE = (S.REQUESTED, S.PROVING, S.IN_REVIEW, S.ON_HOLD, S.APPROVED)
-
-# (state, event) → state. What is not here cannot happen; `docs/states.mmd` is drawn from it.
-TRANSITIONS: dict[tuple[State, type], State] = {
-    (S.REQUESTED, ev.ChallengeSent): S.PROVING,
-    (S.REQUESTED, ev.MailWithheld): S.PROVING,
-    (S.REQUESTED, ev.LoginsSent): S.RECOVERED,
-    (S.PROVING, ev.Refreshed): S.PROVING,
-    (S.PROVING, ev.ChallengeSent): S.PROVING,
-    (S.PROVING, ev.MailWithheld): S.PROVING,
-    (S.PROVING, ev.LoginsSent): S.PROVING,
-    (S.PROVING, ev.ProofAccepted): S.PROVING,
-    (S.PROVING, ev.ReviewStarted): S.IN_REVIEW,
-    (S.PROVING, ev.HoldStarted): S.ON_HOLD,
-    (S.PROVING, ev.Approved): S.APPROVED,
-    (S.IN_REVIEW, ev.HoldStarted): S.ON_HOLD,
-    (S.IN_REVIEW, ev.Approved): S.APPROVED,
-    (S.IN_REVIEW, ev.Rejected): S.REJECTED,
-    (S.ON_HOLD, ev.HoldStarted): S.ON_HOLD,
-    (S.ON_HOLD, ev.Approved): S.APPROVED,
-    (S.APPROVED, ev.HoldStarted): S.APPROVED,
-    (S.APPROVED, ev.Approved): S.APPROVED,
-    # Others who ask for the same person join without moving it: each page has its own evidence.
-    **{
-        (s, e): s
-        for s in (S.IN_REVIEW, S.ON_HOLD, S.APPROVED)
-        for e in (ev.ChallengeSent, ev.MailWithheld, ev.LoginsSent, ev.ProofAccepted)
-    },
-    (S.APPROVED, ev.PasswordChosen): S.APPLYING,
-    (S.APPROVED, ev.Remedied): S.RECOVERED,
-    (S.APPROVED, ev.AccountSettled): S.APPROVED,  # while it is open again for one system, a person settles another
-    (S.APPROVED, ev.Recovered): S.RECOVERED,  # its time is over, and some systems took the password
-    (S.APPLYING, ev.AccountSettled): S.APPLYING,
-    (S.APPLYING, ev.Reopened): S.APPROVED,
-    (S.APPLYING, ev.Recovered): S.RECOVERED,
-    (S.APPLYING, ev.Failed): S.FAILED,
-    (S.RECOVERED, ev.AccountSettled): S.RECOVERED,
-    (S.RECOVERED, ev.Closed): S.CLOSED,
-    **{(s, ev.Cancelled): S.CANCELLED for s in STOPPABLE},
-    **{(s, ev.Expired): S.EXPIRED for s in STOPPABLE},
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +152,15 @@ def decide(case: Case, command: Command, now: int) -> tuple[ev.CaseEvent, ...]:
             return (ev.MailWithheld(command.intake_id),)
         case AcceptProof():
             return _accept(case, command, now)
+        case Approve():
+            _must_be(case, S.IN_REVIEW)
+            _must_run(case, now)
+            _must_match(case, command.version)
+            return approve(command, case.tier, now)
+        case Reject():
+            _must_be(case, S.IN_REVIEW)
+            _must_match(case, command.version)
+            return (ev.Rejected(command.reason, command.operator),)
         case Release():
             _must_be(case, S.ON_HOLD, S.APPROVED)
             over = tuple(ev.Approved("hold", h) for h, until in case.waiting if until <= now)
@@ -274,6 +233,12 @@ def _accept(case: Case, c: AcceptProof, now: int) -> tuple[ev.CaseEvent, ...]:
     if ruling.kind == "review" and case.state == S.PROVING:
         return (accepted, ev.ReviewStarted(ruling.reason, c.intake_id))
     return (accepted,)
+
+
+def _must_match(case: Case, version: int) -> None:
+    """An operator decides about what they saw, and nothing else."""
+    if version != case.version:
+        raise Refusal("conflict")
 
 
 def _choose(case: Case, c: ChoosePassword, now: int) -> tuple[ev.CaseEvent, ...]:
@@ -363,6 +328,8 @@ def evolve(case: Case, event: ev.CaseEvent, at: int) -> Case:
                 approved_for=(*case.approved_for, event.intake_id),
                 waiting=tuple(w for w in case.waiting if w[0] != event.intake_id),
             )
+        case ev.ReviewStarted():
+            return then(expires_at=max(case.expires_at, at + REVIEW_LIFE))
         case ev.HoldStarted():
             waiting = (*case.waiting, (event.intake_id, event.until))
             return then(waiting=waiting, expires_at=max(case.expires_at, event.until + AFTER_HOLD))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from keyback.domain.people.person import Tier
-from keyback.domain.policy.rules import Journey, Loose, Policy, ProofClass, Risk
+from keyback.domain.policy.rules import Evidence, Journey, Loose, Policy, ProofClass, Risk
 from keyback.domain.recovery import events as ev
 
 
@@ -53,6 +53,35 @@ class AcceptProof:
     risk: Risk = field(default_factory=Risk)
     policy: Policy = field(default_factory=Policy)
     aged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Approve:
+    """An operator says yes to a page that waits for it; `tier` is the person's now, as for `AcceptProof`.
+
+    Args:
+        evidence: of the page, as far as it still holds.
+        version: of the case that they saw; another one is refused.
+    """
+
+    operator: str
+    intake_id: str
+    version: int
+    evidence: tuple[Evidence, ...] = ()
+    recommended_by: str = ""
+    tier: Tier = "standard"
+    journey: Journey = "password"
+    risk: Risk = field(default_factory=Risk)
+    policy: Policy = field(default_factory=Policy)
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """An operator says no; the recovery ends."""
+
+    operator: str
+    version: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +139,6 @@ class Close:
 
 
 Command = (
-    Open | Refresh | SendChallenge | WithholdMail | AcceptProof | Release | Remedy | ChoosePassword | Settle
-    | SendLogins | Cancel | Expire | Close
+    Open | Refresh | SendChallenge | WithholdMail | AcceptProof | Approve | Reject | Release | Remedy | ChoosePassword
+    | Settle | SendLogins | Cancel | Expire | Close
 )  # fmt: skip

@@ -68,6 +68,19 @@ class ReviewStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class ReviewApproved:
+    """An operator says yes to what the page `intake_id` showed; whether it waits, the policy says.
+
+    Args:
+        recommended_by: the operator who put it before them; empty where two eyes suffice.
+    """
+
+    operator: str
+    intake_id: str
+    recommended_by: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HoldStarted:
     """Enough was shown to the page `intake_id`; it may go on at `until` (ms) unless the owner cancels."""
 
@@ -148,6 +161,7 @@ class Expired:
 @dataclass(frozen=True, slots=True)
 class Rejected:
     reason: str
+    operator: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +176,7 @@ CaseEvent = (
     | MailWithheld
     | ProofAccepted
     | ReviewStarted
+    | ReviewApproved
     | HoldStarted
     | Approved
     | Remedied

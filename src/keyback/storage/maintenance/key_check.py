@@ -24,6 +24,7 @@ from keyback.storage.faults import down
 from keyback.storage.keys.keyring import Keyring, Unsealable
 from keyback.storage.maintenance import reseal
 from keyback.storage.sql import schema as s
+from keyback.storage.sql import schema_desk as d
 from keyback.storage.sql.statements import insert_many
 from keyback.storage.stores.audit import GENESIS, PURPOSE, row_hash
 from keyback.storage.stores.factors import PURPOSE as FACTOR
@@ -228,6 +229,7 @@ def _hashed(tx: SqlTx) -> dict[str, int]:
     unused = s.saved_codes.c.used_at.is_(None)
     wheres: tuple[tuple[ColumnElement[str], ColumnElement[bool]], ...] = (
         (s.credentials.c.phc, s.credentials.c.phc.like(f"{PEPPERED}%")),
+        (d.operators.c.phc, d.operators.c.phc.like(f"{PEPPERED}%")),
         (s.saved_codes.c.phc, s.saved_codes.c.phc.like(f"{PEPPERED}%") & unused),
     )
     for phc, mine in wheres:

@@ -11,10 +11,11 @@ from keyback.application.handles import subject_of
 from keyback.domain.recovery.events import Note
 from keyback.storage.sql import schema as s
 from keyback.storage.sql.in_list import among
+from keyback.storage.sql.schema_desk import operators
 from keyback.storage.tx import SqlTx
 
 KIND = "person_removed"
-KEPT = frozenset({"events", "audit_head", "installation"})
+KEPT = frozenset({"events", "audit_head", "installation", "operators"})
 
 
 def listed(tx: SqlTx, state: str | None, limit: int) -> list[dict[str, Any]]:
@@ -52,6 +53,7 @@ def erase(tx: SqlTx, person_id: str, reason: str) -> dict[str, int]:
     names = tx.conn.execute(select(s.identifiers.c.canonical).where(s.identifiers.c.person_id == person_id)).scalars()
     subjects = [subject_of(tx.seals, name) for name in names]
     tx.conn.execute(update(s.intakes).where(s.intakes.c.fetched_for == person_id).values(fetched_for=None))
+    tx.conn.execute(update(operators).where(operators.c.person_id == person_id).values(person_id=""))
     out: dict[str, int] = {}
     for table in reversed(s.metadata.sorted_tables):
         if table.name in KEPT or table is s.people:

@@ -12,8 +12,11 @@ from sqlalchemy import Column, ColumnElement, bindparam, func, select, update
 from keyback.application.passwords.hashing import PEPPERED
 from keyback.storage.keys.keyring import Keyring, Unsealable
 from keyback.storage.sql import schema as s
+from keyback.storage.sql import schema_desk as d
+from keyback.storage.stores import desk as desk_rows
 from keyback.storage.stores import factors as factor_rows
 from keyback.storage.stores import intakes as intake_rows
+from keyback.storage.stores import operators as operator_rows
 from keyback.storage.tx import SqlTx
 
 
@@ -33,6 +36,8 @@ class Sealed:
 LASTING = (
     Sealed(s.intakes.c.identifier, s.intakes.c.handle, intake_rows.PURPOSE),
     Sealed(s.factors.c.sealed, s.factors.c.id, factor_rows.PURPOSE),
+    Sealed(d.operator_factors.c.sealed, d.operator_factors.c.id, operator_rows.PURPOSE),
+    Sealed(d.desk_notes.c.sealed, d.desk_notes.c.id, desk_rows.PURPOSE),
 )
 # Sealed for minutes: not worth sealing anew, but a key is needed as long as one of them is there.
 PASSING = (s.outbox.c.sealed,)
@@ -116,7 +121,8 @@ def unreadable(tx: SqlTx) -> int:
 
 def behind(tx: SqlTx, pepper: str) -> int:
     """Passwords that are hashed with another pepper than this one (its id; empty for none)."""
-    other = s.credentials.c.phc.like(f"{PEPPERED}%")
-    if pepper:
-        other = ~s.credentials.c.phc.like(f"{PEPPERED}{pepper}$%")
-    return int(tx.conn.execute(select(func.count()).where(other)).scalar_one())
+    found = 0
+    for phc in (s.credentials.c.phc, d.operators.c.phc):
+        other = ~phc.like(f"{PEPPERED}{pepper}$%") if pepper else phc.like(f"{PEPPERED}%")
+        found += int(tx.conn.execute(select(func.count()).where(phc.is_not(None), other)).scalar_one())
+    return found

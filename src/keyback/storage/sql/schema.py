@@ -32,7 +32,7 @@ metadata = MetaData(
 ID = String(22)
 
 
-def _where(rows: str) -> dict[str, Any]:
+def where_rows(rows: str) -> dict[str, Any]:
     """Of a partial index: its rows."""
     return {"postgresql_where": text(rows), "sqlite_where": text(rows)}
 
@@ -86,9 +86,9 @@ contacts = Table(
     Column("confirmed_at", BigInteger, nullable=False, server_default="0"),  # last shown to be theirs; 0: when added
     Column("reminded", SmallInteger, nullable=False, server_default="0"),  # how often its owner was asked since
     UniqueConstraint("person_id", "channel", "address"),
-    Index("ix_contacts_replaces", "usable_from", **_where("replaces <> ''")),
-    Index("ix_contacts_colleagues", "address", **_where("role = 'recovery'")),
-    Index("ix_contacts_reminded", "reminded", "confirmed_at", **_where("role = 'backup'")),
+    Index("ix_contacts_replaces", "usable_from", **where_rows("replaces <> ''")),
+    Index("ix_contacts_colleagues", "address", **where_rows("role = 'recovery'")),
+    Index("ix_contacts_reminded", "reminded", "confirmed_at", **where_rows("role = 'backup'")),
 )
 
 # What is enrolled besides contacts. `sealed` holds what must not be read from a stolen database.
@@ -299,6 +299,7 @@ cases = Table(
         postgresql_where=text("open"),
         sqlite_where=text("open"),
     ),
+    Index("ix_cases_desk", "opened_at", "id", **where_rows("state = 'in_review'")),
     Index("ix_cases_expiry", "expires_at", postgresql_where=text("open"), sqlite_where=text("open")),
 )
 

@@ -40,7 +40,8 @@ def _dump(case: Case) -> str:
     return json.dumps(body, ensure_ascii=True, separators=(",", ":"))
 
 
-def _load(row: Row[Any]) -> Case:
+def load_case(row: Row[Any]) -> Case:
+    """The case of a row that holds all columns of `cases`."""
     body = json.loads(row.body)
     return Case(
         id=row.id,
@@ -74,13 +75,13 @@ class CaseStore:
         """The case; in a writing transaction its row stays locked until the commit."""
         query = select(cases).where(cases.c.id == case_id)
         row = self._tx.conn.execute(query.with_for_update() if self._tx.writes else query).first()
-        return _load(row) if row else None
+        return load_case(row) if row else None
 
     def open_of(self, person_ids: Sequence[str]) -> Mapping[str, Case]:
         query = select(cases).where(among(cases.c.person_id, person_ids), OPEN)
         if self._tx.writes:
             query = query.order_by(cases.c.id).with_for_update()
-        return {r.person_id: _load(r) for r in self._tx.conn.execute(query)}
+        return {r.person_id: load_case(r) for r in self._tx.conn.execute(query)}
 
     def act(self, case: Case, events: Sequence[CaseEvent]) -> Case:
         return self.act_many([(case, events)])[0]
@@ -133,20 +134,20 @@ class CaseStore:
             query = query.where(cases.c.state == state)
         if people is not None:
             query = query.where(among(cases.c.person_id, people))
-        return [_load(r) for r in self._tx.conn.execute(query)]
+        return [load_case(r) for r in self._tx.conn.execute(query)]
 
     def overdue(self, limit: int) -> Sequence[Case]:
         query = select(cases).where(OPEN, cases.c.expires_at <= self._tx.now).limit(limit)
         if self._tx.pg and self._tx.writes:
             query = query.with_for_update(skip_locked=True)
-        return [_load(r) for r in self._tx.conn.execute(query)]
+        return [load_case(r) for r in self._tx.conn.execute(query)]
 
     def holding(self, limit: int) -> Sequence[Case]:
         waiting = cases.c.state.in_(("on_hold", "approved")) & cases.c.body.like('%"waiting":[[%')
         query = select(cases).where(OPEN, waiting).order_by(cases.c.expires_at, cases.c.id).limit(limit)
         if self._tx.pg and self._tx.writes:
             query = query.with_for_update(skip_locked=True)
-        return [_load(r) for r in self._tx.conn.execute(query)]
+        return [load_case(r) for r in self._tx.conn.execute(query)]
 
     def last_recovery(self, person_id: str) -> int | None:
         """When this person's last recovery ended well, in ms of the case's opening."""

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import hmac
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -20,7 +17,7 @@ from keyback.domain.people.person import Account, Person
 from keyback.web.account.pages import StaleForm
 from keyback.web.http.cookies import SESSION
 from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
-from keyback.web.ui.forms import FORM_TOKEN
+from keyback.web.ui.form_tokens import fits, form_token
 from keyback.web.ui.page import Page
 
 OWN_PATH = re.compile(r"/account(/[A-Za-z0-9_-]{1,40}){0,3}\Z")
@@ -54,29 +51,17 @@ class Stale(Response):
         self.me = me
 
 
-def form_token(session: str) -> str:
-    """What every form of the security centre carries: a digest of the session's token, so that it changes with the
-    session and nobody else can know it. A SameSite cookie alone is not sent by browsers that know no such thing."""
-    digest = hashlib.blake2b(session.encode(), digest_size=18, person=b"keyback-form").digest()
-    return base64.urlsafe_b64encode(digest).decode()
-
-
 async def signed_in(request: Request) -> Me | Response:
     """The person, or the way to the sign-in page; for a form that was read and not drawn for this session, `Stale`."""
     desk = context_of(request)
     token = desk.cookies.get(request, SESSION)
     me = await desk.services.db.write(lambda tx: _touch(tx, token)) if token else None
     if me is not None:
-        return me if request.method != "POST" or _fits(request, token) else _stale(desk, request, me)
+        return me if request.method != "POST" or fits(request, token) else _stale(desk, request, me)
     note_refusal(request, "unauthorized")
     response = redirect("/sign-in")
     desk.cookies.drop(response, SESSION)
     return response
-
-
-def _fits(request: Request, session: str) -> bool:
-    given = str(request.scope.get(FORM_TOKEN, ""))
-    return hmac.compare_digest(given.encode(), form_token(session).encode())
 
 
 def _stale(desk: AppContext, request: Request, me: Me) -> Stale:

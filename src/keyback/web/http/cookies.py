@@ -22,7 +22,9 @@ DEVICE = "device"  # by which a browser is known that somebody signed in with
 WAITING = "second"  # finds the sign-in that waits for its second step
 TICKET = "ticket"  # of the challenge on the sign-in page
 LANGUAGE = "language"
-ALL = (HOLDS, LINK, SESSION, DEVICE, WAITING, TICKET, LANGUAGE)
+CONSOLE = "console"  # of an operator's session
+SETUP = "set-up"  # the token of an operator's set-up link, moved out of the address bar
+ALL = (HOLDS, LINK, SESSION, DEVICE, WAITING, TICKET, LANGUAGE, CONSOLE, SETUP)
 READ = "keyback.cookies"  # in the scope: our cookies of this request, read once
 SHOWN = "keyback.shown"  # in the scope: names the mailed link that a page is about
 MAX_HELD = 3
@@ -95,4 +97,4 @@ class Cookies:
         """Adds a recovery to those that this browser holds; the oldest falls out."""
         others = [(h, s) for h, s in self.held(request) if h != handle]
         value = "~".join(f"{h}.{s}" for h, s in [(handle, secret), *others][:MAX_HELD])
-        self.put(response, HOLDS, value, max_age=3 * 86400)
+        self.put(response, HOLDS, value, max_age=7 * 86400)

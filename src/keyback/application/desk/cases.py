@@ -1,0 +1,187 @@
+"""What an operator may see of a case, and whether they may act on its person at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from keyback.application.audit_log import log_of
+from keyback.application.desk.operators import operators_who_are
+from keyback.application.desk.sessions import Actor
+from keyback.application.enrolment.tier import tier_of
+from keyback.application.notifications.account_changes import masked
+from keyback.application.notifications.notify import username_of
+from keyback.application.origin import where
+from keyback.application.ports.desk_storage import DeskNote, QueueQuery, Work
+from keyback.application.ports.enrolment_storage import Happened
+from keyback.application.ports.storage import Tx
+from keyback.application.recovery import evidence
+from keyback.domain.errors import BadInput, Refusal
+from keyback.domain.operators.roles import Obstacle, Operator, may_act_on
+from keyback.domain.people.person import Account, Person, Tier, canonicalize
+from keyback.domain.policy.rules import TIERS, Evidence, Policy, Risk, rule
+from keyback.domain.recovery.case import Case, State
+
+MANY = 1000  # up to where the queue is counted
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of the queue. `obstacle`: what keeps this operator from acting on it."""
+
+    case: Case
+    work: Work
+    name: str
+    username: str
+    claimed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueuePage:
+    """`more`: where the next page begins; None at the end. `waiting`: counted up to `MANY`."""
+
+    lines: tuple[Line, ...]
+    waiting: int
+    more: tuple[int, str] | None
+    now: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One page (browser) that asks in a case, with what it showed. `waits`: it is the one an operator can approve."""
+
+    handle: str
+    source: str
+    device: str
+    asked_at: int
+    evidence: tuple[Evidence, ...]
+    waits: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A case on the workbench. Contacts are masked: nobody needs them to decide what the person proved."""
+
+    case: Case
+    person: Person
+    username: str
+    tier: Tier
+    accounts: tuple[Account, ...]
+    contacts: tuple[tuple[str, str, str], ...]  # channel, role, masked
+    pages: tuple[Asking, ...]
+    work: Work
+    notes: tuple[DeskNote, ...]
+    history: tuple[Happened, ...]
+    operators: Mapping[str, Operator]
+    obstacle: Obstacle
+    now: int
+
+
+def queue(tx: Tx, query: QueueQuery) -> QueuePage:
+    """One page of the cases that wait for an operator, oldest first."""
+    wanted = QueueQuery(query.claimed_by, query.journey, query.after, query.limit + 1)
+    found = list(tx.desk.queue(wanted))
+    shown = found[: query.limit]
+    people = [c.person_id for c, _ in shown]
+    names, accounts = tx.people.people(people), tx.people.accounts(people)
+    holders = tx.operators.many([w.claimed_by for _, w in shown])
+    lines = tuple(
+        Line(
+            c,
+            w,
+            names[c.person_id].name if c.person_id in names else "",
+            _username(accounts.get(c.person_id, ())),
+            holders[w.claimed_by].name if w.claimed_by in holders else "",
+        )
+        for c, w in shown
+    )
+    last = shown[-1][0] if len(found) > query.limit else None
+    return QueuePage(lines, tx.desk.waiting(MANY), (last.opened_at, last.id) if last else None, tx.now)
+
+
+def find(tx: Tx, typed: str) -> str | None:
+    """The id of the case that an operator looks for: by its number, or by its person's address or user name."""
+    typed = typed.strip()
+    if len(typed) == 22 and tx.cases.get(typed) is not None:
+        return typed
+    try:
+        canonical = canonicalize(typed)
+    except BadInput:
+        return None
+    people = [m.person.id for m in tx.people.match([canonical]).get(canonical, ())]
+    return next((c.id for c in tx.cases.open_of(people).values()), None)
+
+
+def open_case(tx: Tx, actor: Actor, case_id: str, policy: Policy) -> Opened:
+    """A case with everything that is needed to decide it.
+
+    Raises:
+        Refusal: `not_found`.
+    """
+    case = tx.cases.get(case_id)
+    person = tx.people.person(case.person_id) if case else None
+    if case is None or person is None:
+        raise Refusal("not_found")
+    accounts = tuple(tx.people.accounts([person.id]).get(person.id, ()))
+    work, notes = tx.desk.work(case.id), tuple(tx.desk.notes(case.id))
+    history = tuple(Happened(e["seq"], e["at"], e["type"], e["data"]) for e in log_of(tx).of_stream(case.id))
+    named = [str(h.data["operator"]) for h in history if h.data.get("operator")]
+    ids = [work.claimed_by, *(n.operator_id for n in notes), *named]
+    tier = max(case.tier, tier_of(tx, person, accounts, policy), key=TIERS.index)
+    return Opened(
+        case,
+        person,
+        username_of(tx, person.id),
+        tier,
+        accounts,
+        tuple((c.channel, c.role, masked(c)) for c in tx.people.contacts([person.id]).get(person.id, ())),
+        pages_of(tx, case, tier, policy),
+        work,
+        notes,
+        history,
+        tx.operators.many(ids),
+        obstacle(tx, actor.operator, person),
+        tx.now,
+    )
+
+
+def pages_of(tx: Tx, case: Case, tier: Tier, policy: Policy) -> tuple[Asking, ...]:
+    """The pages that showed something in a case, the one that waits for an operator first."""
+    out = []
+    for handle in dict.fromkeys(e.handle for e in case.evidence):
+        intake = tx.intakes.get(handle)
+        if intake is None:
+            continue
+        shown = tuple(evidence.still_holds(tx, case, handle))
+        ruling = rule(shown, tier, Risk(), policy, intake.journey)
+        waits = case.state == State.IN_REVIEW and ruling.kind == "review"
+        seen = where(intake.source, intake.agent)
+        out.append(Asking(handle, seen["source"], seen["device"], intake.asked_at, shown, waits))
+    return tuple(sorted(out, key=lambda p: not p.waits))
+
+
+def obstacle(tx: Tx, operator: Operator, person: Person) -> Obstacle:
+    """What keeps an operator from acting on a person: being them, or their role as an operator."""
+    return may_act_on(operator, person.id, operators_who_are(tx, person))
+
+
+def lock_for(tx: Tx, actor: Actor, case_id: str, *states: State) -> tuple[Case, Person]:
+    """The case and its person, locked, once it is certain that this operator may act on them.
+
+    Raises:
+        Refusal: `not_found`, `yourself`, `rank`, or `wrong_state`.
+    """
+    case = tx.cases.get(case_id)
+    person = tx.people.lock(case.person_id) if case else None
+    if case is None or person is None:
+        raise Refusal("not_found")
+    stopped = obstacle(tx, actor.operator, person)
+    if stopped:
+        raise Refusal(stopped)
+    if states and case.state not in states:
+        raise Refusal("wrong_state", state=case.state.value)
+    return case, person
+
+
+def _username(accounts: Sequence[Account]) -> str:
+    return next((a.username for a in accounts if not a.provider), accounts[0].username if accounts else "")

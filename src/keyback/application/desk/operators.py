@@ -1,0 +1,128 @@
+"""Operators are added, set up by a link that works once, and removed. No operator ever sets another's password."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+
+from keyback.application.ports.desk_storage import SetUpLink
+from keyback.application.ports.storage import Tx
+from keyback.domain import tokens
+from keyback.domain.errors import BadInput, Refusal
+from keyback.domain.operators.roles import Operator, Role, may_manage
+from keyback.domain.people.mail_address import read_mail_address
+from keyback.domain.people.person import Person, canonicalize
+from keyback.domain.recovery.events import Note
+from keyback.domain.units import HOUR
+
+LINK_LIFE = 24 * HOUR
+TOKEN_BYTES = 16
+STREAM = "operators"
+MAX_NAME = 80
+SERVER = "server"  # who acts by the command line
+
+
+@dataclass(frozen=True, slots=True)
+class Invited:
+    """An operator who may set up a sign-in now; `token` is the end of their link, and is shown once."""
+
+    operator: Operator
+    token: str = field(repr=False)
+    expires_at: int
+
+
+def add(tx: Tx, name: str, mail: str, role: Role, by: Operator | None = None) -> Invited:
+    """Adds an operator, or gives one who is there already a new link; what they signed in with before ends once that
+    is used.
+
+    Args:
+        by: who adds them in the console; None on the server.
+
+    Raises:
+        BadInput: `empty`, `too_long` or `not_text`.
+        Refusal: `rank` or `yourself`; `exists` when somebody has this address already.
+    """
+    name, mail = " ".join(name.split())[:MAX_NAME], canonicalize(mail)
+    if not name:
+        raise BadInput("empty")
+    read_mail_address(mail)
+    obstacle = may_manage(by, role) if by else ""
+    if obstacle:
+        raise Refusal(obstacle)
+    operator = Operator(tx.new_id(), name, mail, role, "invited", _person(tx, mail), created_at=tx.now)
+    if not tx.operators.add(operator):
+        raise Refusal("exists")
+    tx.audit.record(STREAM, [Note("operator_added", {**_about(operator), "by": by.id if by else SERVER})])
+    return _invite(tx, operator)
+
+
+def invite_again(tx: Tx, mail: str) -> Invited:
+    """A new link for an operator who lost what they sign in with, given on the server. Everything they had ends now.
+
+    Raises:
+        Refusal: `not_found`.
+    """
+    operator = tx.operators.by_mail(canonicalize(mail))
+    if operator is None:
+        raise Refusal("not_found")
+    tx.operators.get(operator.id, lock=True)
+    tx.operators.invite(operator.id)
+    tx.audit.record(STREAM, [Note("operator_invited_again", {**_about(operator), "by": SERVER})])
+    fresh = tx.operators.get(operator.id)
+    return _invite(tx, fresh or operator)
+
+
+def remove(tx: Tx, operator_id: str, by: Operator | None = None) -> Operator:
+    """Removes an operator: sessions, links and factors end at once, and what they claimed is free again.
+
+    Raises:
+        Refusal: `not_found`, `rank`, `yourself`, or `last_one` for the last system administrator.
+    """
+    operator = tx.operators.get(operator_id, lock=True)
+    if operator is None or operator.state == "removed":
+        raise Refusal("not_found")
+    obstacle = may_manage(by, operator.role, operator.id) if by else ""
+    if obstacle:
+        raise Refusal(obstacle)
+    last = operator.role == Role.SYSTEM_ADMINISTRATOR and tx.operators.holders(operator.role) == 1
+    if last and operator.state == "active":
+        raise Refusal("last_one")
+    tx.operators.remove(operator.id)
+    tx.audit.record(STREAM, [Note("operator_removed", {**_about(operator), "by": by.id if by else SERVER})])
+    return operator
+
+
+def operators_who_are(tx: Tx, person: Person) -> tuple[Operator, ...]:
+    """Operators who are this person: added under one of their addresses or user names, then or now."""
+    contacts = tx.people.contacts([person.id]).get(person.id, ())
+    accounts = tx.people.accounts([person.id]).get(person.id, ())
+    names = {c.address for c in contacts if c.channel == "mail" and c.role != "recovery"}
+    return tuple(tx.operators.of_person(person.id, sorted(_canonical(names | {a.username for a in accounts}))))
+
+
+def _canonical(names: set[str]) -> set[str]:
+    out = set()
+    for name in names:
+        try:
+            out.add(canonicalize(name))
+        except BadInput:
+            continue
+    return out
+
+
+def _person(tx: Tx, mail: str) -> str:
+    """The one person who has this address; empty where none has, or several share it."""
+    found = tx.people.match([mail]).get(mail, ())
+    return found[0].person.id if len(found) == 1 else ""
+
+
+def _invite(tx: Tx, operator: Operator) -> Invited:
+    token = base64.urlsafe_b64encode(tx.random(TOKEN_BYTES))[:22].decode()
+    expires_at = tx.now + LINK_LIFE
+    digest = tokens.token_digest(token)
+    tx.operators.add_link(SetUpLink(digest, operator.id, operator.security_version, 0, tx.now, expires_at))
+    return Invited(operator, token, expires_at)
+
+
+def _about(operator: Operator) -> dict[str, str]:
+    return {"operator": operator.id, "role": operator.role.value}

@@ -1,0 +1,1 @@
+"""The help desk's console: what operators see and do in the browser."""

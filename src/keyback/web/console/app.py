@@ -1,0 +1,14 @@
+"""All routes of the console."""
+
+from __future__ import annotations
+
+from keyback.web.console import case, operators, queue, set_up, sign_in
+from keyback.web.console.routes import ConsoleRoute
+
+ROUTES: list[ConsoleRoute] = [
+    *sign_in.ROUTES,
+    *set_up.ROUTES,
+    *queue.ROUTES,
+    *case.ROUTES,
+    *operators.ROUTES,
+]

@@ -1,0 +1,143 @@
+"""What the pages of the console show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import ClassVar, Self
+
+from keyback.application.desk.cases import Opened, QueuePage
+from keyback.application.desk.sessions import Actor
+from keyback.domain.operators.roles import ALLOWED, Operator, Permission, Role, may_manage
+from keyback.web.ui.page import Page, PasswordForm
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """The operator whose page it is. `may`: permissions by their values, for links and buttons."""
+
+    id: str
+    name: str
+    role: str
+    may: frozenset[str]
+    fresh: bool
+
+    @classmethod
+    def of(cls, actor: Actor) -> Me:
+        o = actor.operator
+        return cls(o.id, o.name, o.role.value, frozenset(p.value for p in ALLOWED[o.role]), actor.fresh)
+
+
+NOBODY = Me("", "", "", frozenset(), False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsolePage(Page):
+    """Base of all pages of the console. `room`: which entry of the navigation they belong to."""
+
+    room: ClassVar[str] = ""
+    me: Me = NOBODY
+
+    def to(self, me: Me) -> Self:
+        return replace(self, me=me)
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn(ConsolePage):
+    """`error`: wrong, slow_down, busy, passkey; `done`: set_up."""
+
+    template: ClassVar[str] = "console/sign_in.html"
+    error: str = ""
+    mail: str = ""
+    passkey_options: str = field(default="", repr=False)
+    of: str = ""
+    done: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SetUp(PasswordForm):
+    """`error`: code, busy, passkey, known; empty at first. The key is shown until it was used."""
+
+    template: ClassVar[str] = "console/set_up.html"
+    room: ClassVar[str] = ""
+    operator: Operator | None = None
+    qr: str = field(default="", repr=False)
+    key: str = field(default="", repr=False)
+    uri: str = field(default="", repr=False)
+    passkey_options: str = field(default="", repr=False)
+    error: str = ""
+    me: Me = NOBODY
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOver(ConsolePage):
+    template: ClassVar[str] = "console/link_over.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm(ConsolePage):
+    """Before what matters. `error`: wrong or slow_down."""
+
+    template: ClassVar[str] = "console/confirm.html"
+    next: str
+    app: bool
+    passkey_options: str = field(default="", repr=False)
+    of: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StaleForm(ConsolePage):
+    template: ClassVar[str] = "console/stale_form.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Denied(ConsolePage):
+    template: ClassVar[str] = "console/denied.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Queue(ConsolePage):
+    """`more`: the query of the next page. `sought`: what was typed and not found."""
+
+    template: ClassVar[str] = "console/queue.html"
+    room: ClassVar[str] = "queue"
+    found: QueuePage
+    tab: str
+    journey: str
+    more: str = ""
+    sought: str = ""
+    many: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class CasePage(ConsolePage):
+    """`error`: a refusal's code or that of bad input; `typed`: what was in the form then."""
+
+    template: ClassVar[str] = "console/case.html"
+    room: ClassVar[str] = "queue"
+    opened: Opened
+    titles: Mapping[str, str]
+    four_eyes: bool
+    error: str = ""
+    typed: Mapping[str, str] = field(default_factory=dict, repr=False)
+    done: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorsPage(ConsolePage):
+    """`link`: of whoever was just added, shown once. `error`: a refusal's code or that of bad input."""
+
+    template: ClassVar[str] = "console/operators.html"
+    room: ClassVar[str] = "operators"
+    operators: tuple[Operator, ...]
+    roles: tuple[str, ...]
+    link: str = field(default="", repr=False)
+    added: str = ""
+    error: str = ""
+    typed: Mapping[str, str] = field(default_factory=dict)
+
+
+def addable(actor: Operator) -> tuple[str, ...]:
+    """Roles that this operator may give to somebody."""
+    return tuple(r.value for r in Role if actor.may(Permission.OPERATORS_MANAGE) and not may_manage(actor, r))
