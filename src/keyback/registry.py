@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, cast, get_args
 
 from pydantic import ValidationError
 
+from keyback import settings_faults
 from keyback.application.ports.connectors import Connector
 from keyback.application.ports.proofs import About, Given, Proof, ProofMaker
 from keyback.channels.gateways.base import GatewayAbout, GatewayMaker, GatewayVerdict
@@ -122,10 +123,7 @@ def faults_of(e: Exception) -> str:
     """What is wrong with the keys of a table, without their values where pydantic found it."""
     if not isinstance(e, ValidationError):
         return str(e)
-    faults = e.errors(include_url=False, include_input=False, include_context=False)
-    return "; ".join(
-        f"{'.'.join(map(str, f['loc'])) or 'keys'}: {f['msg'].removeprefix('Value error, ')}" for f in faults
-    )
+    return "; ".join(settings_faults.faults_of(e))
 
 
 def _of(e: EntryPoint) -> str:

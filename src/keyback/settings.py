@@ -8,17 +8,17 @@ from __future__ import annotations
 import codecs
 import ipaddress
 import os
-import tomllib
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import idna
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from keyback.settings_file import Unsafe as Unsafe
+from keyback.settings_file import read_toml
 from keyback.settings_sections import (
     Im,
     InTwoLanguages,
@@ -31,12 +31,10 @@ from keyback.settings_sections import (
     System,
     Tasks,
 )
+from keyback.settings_values import Checked, address_and_port
+from keyback.settings_values import plain_origin as plain_origin
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1", "[::1]"})
-
-
-class Unsafe(Exception):
-    """A configuration that Keyback refuses to start on; the text names the cause and the way out."""
 
 
 def read_secret(path: Path) -> str:
@@ -54,44 +52,14 @@ def read_secret(path: Path) -> str:
         raise ValueError(f"{path} is not UTF-8 text. Save it as UTF-8") from None
 
 
-def plain_origin(value: str) -> str:
-    """The origin of a URL as browsers write it: lower case, A-labels, no default port (RFC 6454, RFC 5891).
-
-    Raises:
-        ValueError: it is none, or says more than an origin.
-    """
-    wrong = ValueError("public_url must be like https://recover.example.com, without a path")
-    try:
-        parts = urlsplit(value.strip())
-        host, port = parts.hostname or "", parts.port
-        if not host.isascii():
-            host = idna.encode(host, uts46=True).decode("ascii")
-        host = host.removesuffix(".")
-    except ValueError:  # of the port, of the brackets, or of IDNA
-        raise wrong from None
-    if parts.scheme not in ("http", "https") or not host or "@" in parts.netloc:
-        raise wrong
-    if parts.path.strip("/") or parts.query or parts.fragment:
-        raise wrong
-    shown = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{shown}" + ("" if port in (None, 443 if parts.scheme == "https" else 80) else f":{port}")
-
-
 class _TomlFile(TomlConfigSettingsSource):
     """The settings file, whatever an editor put before its first line."""
 
     def _read_file(self, file_path: Path | Traversable) -> dict[str, Any]:
-        raw = file_path.read_bytes()
-        utf16 = raw[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-        try:
-            return tomllib.loads(raw.decode("utf-16" if utf16 else "utf-8-sig"))
-        except UnicodeDecodeError as e:
-            line = raw.count(b"\n", 0, e.start) + 1
-            words = f"{file_path} is not UTF-8: see line {line}. Open it in an editor and save it as UTF-8."
-            raise Unsafe(words) from None
+        return read_toml(Path(str(file_path)))
 
 
-class Settings(BaseSettings):
+class Settings(Checked, BaseSettings):
     """All settings of a Keyback."""
 
     model_config = SettingsConfigDict(env_prefix="KEYBACK_", env_nested_delimiter="__", extra="forbid")
@@ -152,10 +120,7 @@ class Settings(BaseSettings):
     @field_validator("listen", "metrics_listen")
     @classmethod
     def _address_and_port(cls, value: str) -> str:
-        host, colon, port = value.strip().rpartition(":")
-        if value and not (colon and host and port.isascii() and port.isdigit() and int(port) <= 65535):
-            raise ValueError("must be address:port, such as 127.0.0.1:8080; 0.0.0.0:8080 listens on every address")
-        return value.strip()
+        return address_and_port(value) if value.strip() else ""
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from keyback.settings import Settings, config_path
+from keyback.settings import Settings, Unsafe, config_path
+from keyback.settings_file import read_toml
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 OTHERS, NOT_OWNER = 0o007, 0o077
@@ -18,6 +18,17 @@ PUBLIC = frozenset({"ca_file", "certificate_file"})
 # Public addresses that count as proxies: so many are nobody's own (bad), and more than one network (worth a look).
 ANYBODYS = {4: 2**24, 6: 2**108}
 MANY = {4: 2**16, 6: 2**96}
+
+
+def refuse_no_folder(s: Settings) -> None:
+    """Raises Unsafe where `data_dir`, or what it is to lie in, is a file, or cannot be reached."""
+    try:
+        for path in (s.data_dir, *s.data_dir.parents):
+            if path.exists() and not path.is_dir():
+                raise Unsafe(f"data_dir: {path} is a file, not a folder. Name another folder, or move the file away.")
+    except OSError as e:
+        who = "Run this as the user that Keyback runs as, or name another folder"
+        raise Unsafe(f"data_dir: {s.data_dir} cannot be used: {e.strerror}. {who}.") from None
 
 
 def open_to_others(s: Settings, settings_file: Path | None = None) -> list[str]:
@@ -153,8 +164,8 @@ def _files(options: Mapping[str, Any]) -> Iterator[Path]:
 
 def _holds_secrets(path: Path) -> bool:
     try:
-        return _secret_in(tomllib.loads(path.read_text("utf-8")))
-    except (OSError, ValueError):
+        return _secret_in(read_toml(path))
+    except (OSError, Unsafe):
         return False
 
 

@@ -6,14 +6,16 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, field_validator
+from pydantic import ConfigDict, Field, IPvAnyNetwork, SecretStr, field_validator
+
+from keyback.settings_values import Checked, plain_relay
 
 # What may stand in From and in the envelope; the local part in ASCII, so that every relay takes it (RFC 6531).
 _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,:;\"\u0080-\U0010ffff]{1,64}@[^\s@<>()\[\]\\,:;\"]{1,253}")
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class Part(BaseModel):
+class Part(Checked):
     model_config = ConfigDict(extra="forbid")
 
 
@@ -47,6 +49,11 @@ class Mail(Part):
         "0: no limit.",
     )
     daily: int = Field(20_000, ge=0, description="The same in 24 hours.")
+
+    @field_validator("host")
+    @classmethod
+    def _host_alone(cls, value: str) -> str:
+        return plain_relay(value)
 
     @field_validator("sender")
     @classmethod

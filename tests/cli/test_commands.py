@@ -78,7 +78,18 @@ def test_check_is_content_with_a_whole_keyback(place: Path, keyback: Keyback, mo
         assert mailbox.messages() == [], "nobody is mailed"
     status = {c["name"]: c["status"] for c in found["checks"]}
     left = ["company.en", "company.zh_CN", "helpdesk.en", "helpdesk.zh_CN", "public_url", "mail.sender"]
-    names = ["settings", *left, "keyring", "database", "writing", "clock", "mail", "system builtin", "hashing"]
+    names = [
+        "settings",
+        *left,
+        "listen",
+        "keyring",
+        "database",
+        "writing",
+        "clock",
+        "mail",
+        "system builtin",
+        "hashing",
+    ]
     assert list(status) == names
     assert found["ok"] is True
     assert set(status.values()) <= {"ok", "warn"}

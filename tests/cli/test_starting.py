@@ -236,7 +236,7 @@ def test_wrong_usage_is_2(keyback: Keyback, empty_place: Path, wrong: list[str])
 
 def test_a_file_of_settings_that_is_no_toml_is_named(keyback: Keyback, empty_place: Path) -> None:
     (empty_place / "keyback.toml").write_text("public_url = ")
-    assert "keyback.toml is not TOML" in keyback("check", code=1).stderr
+    assert "keyback.toml cannot be read. Line 1 (public_url)" in keyback("check", code=1).stderr
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,7 @@ def test_a_file_of_settings_that_is_no_toml_is_named(keyback: Keyback, empty_pla
     [
         ({"kind": "builtin", "url": "https://x.example.com"}, "systems.crm: a built-in system has no url"),
         ({"kind": "demo", "url": "https://x.example.com", "secret": "hunter2", "rul": "hunter2"}, "systems.crm: rul: "),
-        ({"kind": "tryton"}, "systems.crm: url: Field required; "),
+        ({"kind": "tryton"}, "systems.crm: url, database and login are missing. Add them"),
     ],
 )
 def test_wrong_keys_of_a_system_are_named_on_one_line(keys: dict[str, str], named: str) -> None:

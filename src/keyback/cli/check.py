@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
 import os
 import secrets
 import time
@@ -26,6 +27,7 @@ from keyback.cli.sender import look
 from keyback.domain.secret import Secret
 from keyback.registry import CONNECTORS, GATEWAYS, BadPart, load_gateway, taken
 from keyback.settings import Settings, Unsafe, refuse_unsafe
+from keyback.settings_faults import unknown_variables
 from keyback.settings_policy import make_policy
 from keyback.settings_safety import open_to_others, wide_known, wide_proxies
 from keyback.storage.clock import JUMP_MS
@@ -36,6 +38,7 @@ from keyback.storage.maintenance.key_check import misfits
 from keyback.storage.maintenance.names import clashes
 from keyback.storage.tx import SqlTx
 from keyback.web.http.rate_limits import Limiter
+from keyback.web.http.server import bind
 
 PATIENCE_S = 30.0
 SKEW_WARN_MS, SKEW_BAD_MS = 2_000, 30_000
@@ -72,6 +75,8 @@ def check(as_json: bool) -> None:
 
 async def _all(s: Settings) -> list[Result]:
     results = [_settings(s), *(Result(name, "warn", detail, step) for name, detail, step in left_over(s))]
+    results += _listening(s)
+    results += [Result("environment", "warn", *found) for found in unknown_variables(os.environ, Settings)]
     results += [Result("trusted_proxies", *found) for found in wide_proxies(s)]
     results += [Result("policy.known_networks", *found) for found in wide_known(s)]
     for words in open_to_others(s):
@@ -133,6 +138,28 @@ def _settings(s: Settings) -> Result:
     except Unsafe as e:
         return Result("settings", "bad", f"{no_settings()} {e}".strip())
     return Result("settings", "ok", f"for {s.public_url}")
+
+
+def _listening(s: Settings) -> list[Result]:
+    """Whether `serve` could listen there. An address that is in use may be that of a Keyback that runs."""
+    out = []
+    for name in ("listen", "metrics_listen"):
+        where = getattr(s, name)
+        if not where:
+            continue
+        try:
+            bind(where).close()
+            out.append(Result(name, "ok", where))
+        except OSError as e:
+            if e.errno == errno.EADDRINUSE:
+                out.append(Result(name, "ok", f"{where} is in use, as by a Keyback that runs"))
+            else:
+                words = f"{where} cannot be listened on: {e.strerror or type(e).__name__}"
+                out.append(Result(name, "bad", words, f"Set {name} to an address and port of this machine."))
+    if s.metrics_listen and s.metrics_listen == s.listen and not s.listen.endswith(":0"):
+        next_ = "Give each a port of its own."
+        out.append(Result("metrics_listen", "bad", "it is the same as listen, and only one of them gets it", next_))
+    return out
 
 
 def _schema(s: Settings) -> Result:

@@ -9,7 +9,6 @@ import os
 import re
 import select
 import sys
-import tomllib
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -28,7 +27,8 @@ from keyback.domain.characters import is_shown
 from keyback.domain.errors import Refusal
 from keyback.observability import configure
 from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe
-from keyback.settings_safety import open_to_others
+from keyback.settings_faults import faults_of
+from keyback.settings_safety import open_to_others, refuse_no_folder
 from keyback.storage.database import SqlDatabase, make_engine
 from keyback.storage.health import unfit
 from keyback.storage.keys.keyring import Keyring
@@ -120,16 +120,18 @@ def load() -> Settings:
         Unsafe: something in them is wrong; the text names the settings, never their values.
     """
     path = config_path()
+    if path is not None and path.is_dir():
+        raise Unsafe(f"{path} is a folder, not a file of settings. Name the file in KEYBACK_CONFIG, or move it away.")
     if path is not None and not path.is_file():
         raise Unsafe(f"KEYBACK_CONFIG names {path}, and there is no such file. Make one with: keyback init")
     try:
-        return Settings()
+        s = Settings()
     except ValidationError as e:
         raise Unsafe(wrong_settings(e)) from None
-    except tomllib.TOMLDecodeError as e:
-        raise Unsafe(f"{path} is not TOML: {e}") from None
     except SettingsError as e:
-        raise Unsafe(f"the settings cannot be read: {e}") from None
+        raise Unsafe(f"the settings cannot be read: {e}. Lists and tables in the environment are JSON.") from None
+    refuse_no_folder(s)
+    return s
 
 
 def no_settings() -> str:
@@ -138,9 +140,7 @@ def no_settings() -> str:
 
 
 def wrong_settings(e: ValidationError) -> str:
-    faults = e.errors(include_url=False, include_input=False, include_context=False)
-    lines = [f"{'.'.join(map(str, f['loc'])) or 'settings'}: {f['msg'].removeprefix('Value error, ')}" for f in faults]
-    return "the settings are wrong:\n" + "\n".join(f"  {line}" for line in lines)
+    return "the settings are wrong:\n" + "\n".join(f"  {line}" for line in faults_of(e, Settings))
 
 
 def sqlite_file(s: Settings) -> Path | None:

@@ -24,6 +24,7 @@ from keyback.connectors.base import CommonOptions
 from keyback.registry import CONNECTORS, OWN, BadPart
 from keyback.registry import load as load_part
 from keyback.settings import Settings, Unsafe, config_path
+from keyback.settings_file import text_of
 from keyback.settings_sections import System
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -216,7 +217,7 @@ def _secret() -> str:
 def _write(path: Path, name: str, section: Mapping[str, Any]) -> None:
     """Adds the section to the file, which keeps its mode; all or nothing."""
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in section.items()]
-    before = path.read_text(encoding="utf-8-sig")
+    before = text_of(path)
     text = before.rstrip("\n") + f"\n\n[systems.{name}]\n" + "\n".join(lines) + "\n"
     tomllib.loads(text)
     fd, other = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from keyback.application.ports.connectors import (
     Activity,
@@ -31,11 +31,12 @@ from keyback.domain.secret import Secret
 from keyback.domain.units import HOUR
 from keyback.outbound.breaker import Breaker
 from keyback.outbound.http import HttpOptions, is_loopback
+from keyback.settings_values import Checked
 
 DAY = 24 * HOUR
 
 
-class RulesOptions(BaseModel):
+class RulesOptions(Checked):
     """`password_rules` of a section: what the system asks of a password, where Keyback can't read it there."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -63,7 +64,7 @@ class RulesOptions(BaseModel):
         )
 
 
-class CommonOptions(BaseModel):
+class CommonOptions(Checked):
     """Keys that every kind takes. `sign_in_url` is where people sign in to the system; it becomes a link."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)

@@ -21,11 +21,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx2
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr
 
 from keyback.application.ports.connectors import Unavailable
 from keyback.domain.secret import Secret
 from keyback.outbound.breaker import Breaker
+from keyback.settings_values import Checked
 
 MAX_REPLY = 1 << 20
 CONNECTIONS = 20
@@ -125,7 +126,7 @@ def new_client(ca_file: Path | None = None) -> httpx2.AsyncClient:
     return httpx2.AsyncClient(verify=verify, follow_redirects=False, trust_env=False, limits=limits)
 
 
-class HttpOptions(BaseModel):
+class HttpOptions(Checked):
     """Keys that everything takes in its section of `keyback.toml` that is reached by HTTP; others are errors.
 
     Values never show in error messages, since one of them is the secret. `timeout_s` is seconds for one call.

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, SecretStr, field_validator, model_validator
+from pydantic import ConfigDict, SecretStr, field_validator, model_validator
 
 from keyback.connectors.base import ConnectorOptions, web_address
 from keyback.domain.secret import Secret
+from keyback.settings_values import Checked
 
 GUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
@@ -37,7 +38,7 @@ def guid(value: str) -> str:
     return value.lower()
 
 
-class ElevatorOptions(BaseModel):
+class ElevatorOptions(Checked):
     """`elevator`: a second app registration, which gives Keyback's own a directory role for one act and takes it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
