@@ -47,6 +47,7 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "dynamics365": "keyback.connectors.dynamics365:Dynamics365Connector.from_options",
         "fxiaoke": "keyback.connectors.fxiaoke:FxiaokeConnector.from_options",
         "guided": "keyback.connectors.guided:GuidedConnector.from_options",
+        "http": "keyback.connectors.http:HttpConnector.from_options",
         "ldap": "keyback.connectors.directory.ldap:LdapConnector.from_options",
         "salesforce": "keyback.connectors.salesforce:SalesforceConnector.from_options",
         "scim": "keyback.connectors.scim:ScimConnector.from_options",

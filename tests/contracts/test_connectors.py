@@ -27,8 +27,7 @@ from keyback.outbound.http import Endpoint, MaybeDone, NotDone, vendor_text
 from keyback.testing.connectors import NEW, OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan, served
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.tryton_server import TrytonServer, start_tryton
-
-TOKEN = "demo-token-0123456789"
+from tests.support.demo_harness import TOKEN, DemoHarness
 
 
 @pytest.fixture
@@ -37,44 +36,6 @@ def anyio_backend() -> str:
 
 
 # ── demo ──
-
-
-@dataclass
-class DemoHarness:
-    crm: DemoCrm
-    connector: DemoConnector
-    url: str
-    traits = Traits()
-
-    async def add_user(self, username: str, mail: str, *, privileged: bool = False, disabled: bool = False) -> str:
-        state: Any = "disabled" if disabled else "active"
-        return self.crm.add_user(username, mail, username.title(), OLD, state=state, privileged=privileged)
-
-    async def open_session(self, username: str, password: str) -> Callable[[], Awaitable[bool]] | None:
-        if not self.crm.sign_in(username, password):
-            return None
-
-        async def alive() -> bool:
-            return next(u for u in self.crm.users if u.username == username).sessions > 0
-
-        return alive
-
-    async def lock(self, external_id: str) -> None:
-        for _ in range(5):
-            self.crm.sign_in(self.crm.user(external_id).username, "wrong")
-
-    async def changes(self, external_id: str) -> int:
-        return self.crm.user(external_id).changes
-
-    async def fault(self, how: Fault) -> None:
-        self.crm.broken = "drop_reply_after_apply" if how == "drop_reply" else how
-        if how == "hang":
-            await self.impatient()
-
-    async def impatient(self) -> None:
-        """Waiting out a whole time-out would make the suite slow; a short one everywhere would make it shaky."""
-        await self.connector.close()
-        self.connector = DemoConnector("demo", "Demo CRM", self.url, Secret(TOKEN), timeout=0.5)
 
 
 @pytest.fixture

@@ -114,3 +114,14 @@ class Tab:
 def opened(browser: Browser, token: str) -> Tab:
     at = browser("GET", f"/l/{token}").headers["location"]
     return Tab(browser, browser("GET", at).text, at)
+
+
+def choose(kit: Kit, browser: Browser, at: str, password: str) -> str:
+    """Chooses it on the page, lets the worker work, and gives what the page says then."""
+    page = browser("GET", f"{at}?again=1").text
+    fields = re.findall(r'name="(submission|accounts)" value="([^"]+)"', page)
+    assert fields, page
+    sent = [*fields, ("new_password", password), ("new_password_again", password)]
+    browser("POST", f"{at}/password", urlencode(sent))
+    drain(kit)
+    return html.unescape(browser("GET", at).text)

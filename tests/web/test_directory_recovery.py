@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from urllib.parse import urlencode
@@ -14,7 +13,7 @@ from keyback.application.ports.storage import ImportedAccount
 from keyback.bootstrap import make_connector
 from keyback.settings import System
 from keyback.testing.slapd_server import ADMINS, SERVICE, SERVICE_PASSWORD, SUFFIX, SlapdFault, SlapdServer, start_slapd
-from tests.support.browser import Browser, mailed
+from tests.support.browser import Browser, choose, mailed
 from tests.support.kit import Kit, person
 from tests.support.steps import Tray, ask, drain, fit
 
@@ -49,17 +48,6 @@ def recovering(kit: Kit, slapd: SlapdServer, uid: str, *, privileged: bool = Fal
     browser.open(mailed(kit, tray, started.handle))
     browser("POST", "/link/accept")
     return tray, browser, f"/r/{started.handle}"
-
-
-def choose(kit: Kit, browser: Browser, at: str, password: str) -> str:
-    """Chooses it on the page, lets the worker work, and gives what the page says then."""
-    page = browser("GET", f"{at}?again=1").text
-    fields = re.findall(r'name="(submission|accounts)" value="([^"]+)"', page)
-    assert fields, page
-    sent = [*fields, ("new_password", password), ("new_password_again", password)]
-    browser("POST", f"{at}/password", urlencode(sent))
-    drain(kit)
-    return html.unescape(browser("GET", at).text)
 
 
 @pytest.mark.covers("INV-I12")

@@ -22,6 +22,7 @@ KINDS: Final = {
     "active_directory": ("Active Directory", "Active Directory"),
     "scim": ("SCIM 2.0", "SCIM 2.0"),
     "tryton": ("Tryton", "Tryton"),
+    "http": ("any system, by recipe", "任意系统（接入模板）"),
     "guided": ("guided", "引导式"),
 }
 ROWS: Final = {

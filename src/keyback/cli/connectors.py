@@ -20,7 +20,10 @@ import click
 from keyback.application.ports.connectors import Capabilities, CheckLine, Connector
 from keyback.bootstrap import make_connector, make_gate
 from keyback.cli.common import create_private, echo_json, load, run, safe, storage, sure
+from keyback.cli.connector_trial import try_recovery
 from keyback.connectors.base import CommonOptions
+from keyback.connectors.http.checking import mistakes
+from keyback.connectors.http.options import read_recipe
 from keyback.registry import CONNECTORS, OWN, BadPart
 from keyback.registry import load as load_part
 from keyback.settings import Settings, Unsafe, config_path
@@ -56,21 +59,52 @@ def list_(kinds: bool, as_json: bool) -> None:
 @connector.command("test")
 @click.argument("name")
 @click.option("--sample", metavar="NAME", help="Username or email address of someone to read, as a trial.")
+@click.option(
+    "--recover", is_flag=True, help="Also recover the sample, a test user: its password becomes one that no one knows."
+)
+@click.option("--yes", is_flag=True, help="With --recover: don't ask for confirmation.")
 @JSON
-def test(name: str, sample: str | None, as_json: bool) -> None:
-    """Check that a system can be reached and what Keyback may do in it. Changes nothing.
+def test(name: str, sample: str | None, recover: bool, yes: bool, as_json: bool) -> None:
+    """Check that a system can be reached and what Keyback may do in it. Changes nothing unless you ask for it.
 
     Exits with 1 if something doesn't work.
     """
     s = load()
     if name not in s.systems:
         raise click.UsageError(f"The settings name no system {safe(name)}. There are: {', '.join(s.systems)}.")
-    lines = run(_tested(s, name, s.systems[name], sample))
+    if recover:
+        if not sample:
+            raise click.UsageError("--recover needs --sample, the name of a test user.")
+        words = f"{safe(sample)} in {safe(name)} gets a random password and is signed out everywhere. Go on?"
+        sure(words, yes)
+    lines = run(_tested(s, name, s.systems[name], sample, recover))
     if as_json:
         echo_json([dataclasses.asdict(line) for line in lines])
     else:
         _say(lines)
     if any(line.status == "bad" for line in lines):
+        raise SystemExit(1)
+
+
+@connector.command("check-recipe")
+@click.argument("file", metavar="FILE")
+@JSON
+def check_recipe(file: str, as_json: bool) -> None:
+    """Explain every mistake of a recipe for the kind `http`, each with its line. Contacts nothing.
+
+    FILE is a file, or the name of a recipe that comes with Keyback. Exits with 1 if there are mistakes.
+    """
+    try:
+        wrong = mistakes(read_recipe(file))
+    except (ValueError, OSError) as e:
+        raise click.ClickException(str(e)) from None
+    if as_json:
+        echo_json([dataclasses.asdict(m) for m in wrong])
+    else:
+        for m in wrong:
+            click.echo(safe(f"{file}: {m}"))
+        click.echo(f"{len(wrong)} {'mistake' if len(wrong) == 1 else 'mistakes'}." if wrong else "No mistakes.")
+    if wrong:
         raise SystemExit(1)
 
 
@@ -150,20 +184,25 @@ def _model(kind: str) -> type[CommonOptions] | None:
     return cast("type[CommonOptions] | None", getattr(class_of(kind), "options_model", None))
 
 
-async def _tested(s: Settings, name: str, system: System, sample: str | None) -> Sequence[CheckLine]:
+async def _tested(
+    s: Settings, name: str, system: System, sample: str | None, recover: bool = False
+) -> Sequence[CheckLine]:
     try:
         if system.kind == "builtin":
             async with storage(s) as db:
-                return await _check(make_connector(name, system, db, make_gate(s)), sample)
+                return await _check(make_connector(name, system, db, make_gate(s)), sample, recover)
         # Only the built-in system works on the database.
-        return await _check(make_connector(name, system, cast(Any, None), cast(Any, None)), sample)
+        return await _check(make_connector(name, system, cast(Any, None), cast(Any, None)), sample, recover)
     except BadPart as e:
         raise Unsafe(str(e)) from None
 
 
-async def _check(made: Connector, sample: str | None) -> Sequence[CheckLine]:
+async def _check(made: Connector, sample: str | None, recover: bool) -> Sequence[CheckLine]:
     try:
-        return await asyncio.wait_for(made.check(sample), PATIENCE_S)
+        lines = list(await asyncio.wait_for(made.check(sample), PATIENCE_S))
+        if sample and recover and all(line.status != "bad" for line in lines):
+            lines += await asyncio.wait_for(try_recovery(made, sample), PATIENCE_S)
+        return lines
     except TimeoutError:
         return (CheckLine("reach", "bad", "does not answer", advice="See that this machine may reach it."),)
     finally:

@@ -176,7 +176,8 @@ def demo_settings(
         "builtin": System(kind="builtin", title=company.TITLES["builtin"]),
         "demo": System.model_validate(
             {
-                "kind": "demo",
+                "kind": "http",
+                "recipe": "demo",
                 "title": company.TITLES["demo"],
                 "url": f"{base}/demo/crm",
                 "sign_in_url": f"{base}/demo/crm/sign-in",

@@ -16,6 +16,7 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -37,12 +38,12 @@ SLOW = (httpx2.TimeoutException, TimeoutError)
 class NotDone(Unavailable):
     """The call changed nothing: not connected, refused before it was worked on, or the breaker is open.
 
-    `retry_after_ms` is 0 when the system said nothing about it.
+    `retry_after_ms` is 0 when the system said nothing about it; `status` is the answer's, 0 without one.
     """
 
-    def __init__(self, code: str, text: str = "", retry_after_ms: int = 0) -> None:
+    def __init__(self, code: str, text: str = "", retry_after_ms: int = 0, status: int = 0) -> None:
         super().__init__(code, text)
-        self.retry_after_ms = retry_after_ms
+        self.retry_after_ms, self.status = retry_after_ms, status
 
 
 class OutboundRefusal(NotDone):
@@ -118,12 +119,17 @@ logging.getLogger("httpx2").addFilter(_without_query)
 def new_client(ca_file: Path | None = None) -> httpx2.AsyncClient:
     """A client for `Endpoint`: no redirects, no proxy or credentials from the environment, few idle connections.
 
+    It keeps no cookies: those of a person's sign-in, tried to see whether a password works, would sign our next call in
+    as that person.
+
     Args:
         ca_file: PEM file of the company's own certificate authority; without it the usual ones count.
     """
     verify = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
     limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=4, keepalive_expiry=5)
-    return httpx2.AsyncClient(verify=verify, follow_redirects=False, trust_env=False, limits=limits)
+    client = httpx2.AsyncClient(verify=verify, follow_redirects=False, trust_env=False, limits=limits)
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))
+    return client
 
 
 class HttpOptions(Checked):
@@ -276,7 +282,7 @@ class Endpoint:
 
     def _judge(self, reply: Reply) -> Reply:
         if reply.status in {501, 503} or 300 <= reply.status < 400:
-            raise NotDone("unavailable", f"HTTP {reply.status}")
+            raise NotDone("unavailable", f"HTTP {reply.status}", reply.retry_after_ms(0), reply.status)
         if reply.status >= 500:
             raise MaybeDone("unavailable", f"HTTP {reply.status}")
         return reply

@@ -213,13 +213,13 @@ class CheckLine:
     """One result of `keyback connector test`.
 
     Args:
-        what: what was looked at.
+        what: what was looked at; `call` is a call with its answer, secrets masked; `step` a step of a plan.
         text: what was found, in English and without secrets.
         costs: capabilities that are missing because of it, by their names in `Capabilities`.
         advice: what an administrator does about it.
     """
 
-    what: Literal["reach", "tls", "sign_in", "permission", "clock", "quota", "read", "rules"]
+    what: Literal["reach", "tls", "sign_in", "permission", "clock", "quota", "read", "rules", "call", "step"]
     status: Literal["ok", "warn", "bad"]
     text: str
     costs: tuple[str, ...] = ()

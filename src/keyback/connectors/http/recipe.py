@@ -1,0 +1,307 @@
+"""The format of a recipe. Every key is described here; `checking` turns mistakes into sentences with a line.
+
+A recipe names no address and no file: `url` and secrets are of the section in `keyback.toml` alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Final, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from keyback.connectors.base import RulesOptions
+from keyback.connectors.http import pointers
+from keyback.connectors.http.pointers import Scalar
+from keyback.connectors.http.transforms import Kind, Output
+
+FORMAT = 1
+Means = Literal[
+    "policy_rejected", "not_permitted", "privileged_target", "not_found", "ambiguous", "locked", "auth_expired",
+    "quota_missing", "synced_elsewhere", "unavailable", "uncertain", "wrong_password",
+]  # fmt: skip
+RequestName = Literal[
+    "find", "list", "read", "roles", "set", "unlock", "must_change", "sessions", "revoke", "verify", "sign_out", "key",
+    "sign_in", "before_sign_in",
+]  # fmt: skip
+CHANGING: Final = frozenset({"set", "unlock", "must_change", "revoke"})
+NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
+
+
+def _pointer(value: str) -> str:
+    if fault := pointers.fault_of(value):
+        raise ValueError(fault)
+    return value
+
+
+def _listed(value: Any) -> Any:
+    """One thing where a list of them may stand."""
+    return value if isinstance(value, list) else [value]
+
+
+def _names(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name in value:
+        if not NAME.match(name):
+            raise ValueError(f"{name} is no name: small letters, digits and _, 40 at most")
+    return value
+
+
+Pointer = Annotated[str, Field(max_length=200), AfterValidator(_pointer)]
+Scalars = Annotated[list[Scalar], BeforeValidator(_listed), Field(max_length=100)]
+Template = Annotated[str, Field(max_length=2000)]
+Read = Annotated[dict[str, Pointer], AfterValidator(_names), Field(max_length=20)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=False)
+
+
+class Condition(Part):
+    """`at` points somewhere; it holds if anything there is one of `is`, or anything there is none of `is_not`."""
+
+    at: Pointer
+    wanted: Scalars | None = Field(None, alias="is")
+    unwanted: Scalars | None = Field(None, alias="is_not")
+    missing: bool | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Condition:
+        if (self.wanted is None) == (self.unwanted is None):
+            raise ValueError("say either is = […] or is_not = […]")
+        return self
+
+    def filled(self, fill: Callable[[str], str]) -> Condition:
+        """With its placeholders filled in; a value may be several, separated by commas."""
+
+        def each(wanted: list[Scalar] | None) -> list[Scalar] | None:
+            if wanted is None:
+                return None
+            out: list[Scalar] = []
+            for w in wanted:
+                out += [t.strip() for t in fill(w).split(",")] if isinstance(w, str) and "{" in w else [w]
+            return out
+
+        update = {"wanted": each(self.wanted), "unwanted": each(self.unwanted)}
+        return self.model_copy(update=update)
+
+    def holds(self, document: Any, missing: bool) -> bool:
+        """Whether it holds of an answer; `missing` where nothing is there and the recipe doesn't say."""
+        found = pointers.holds(document, self.at, self.wanted, self.unwanted)
+        return found if found is not None else missing if self.missing is None else self.missing
+
+
+Conditions = Annotated[list[Condition], BeforeValidator(_listed), Field(max_length=20)]
+
+
+class Request(Part):
+    """One call. `path` is below the section's `url`; placeholders are encoded for where they stand."""
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
+    path: Template
+    query: dict[str, Any] = {}
+    headers: dict[str, Template] = {}
+    body: Any = Field(None, alias="json")
+    form: dict[str, Template] | None = None
+    auth: bool = True
+    repeatable: bool = False
+    status: Annotated[list[int], BeforeValidator(_listed)] | None = None
+    done: Scalars | None = None
+    ok: Condition | None = None
+    items: Pointer | None = None
+    item: Pointer | None = None
+    next: Pointer | None = None
+    read: Read = {}
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Request:
+        if self.body is not None and self.form is not None:
+            raise ValueError("a request has json or form, not both")
+        if self.method == "GET" and (self.body is not None or self.form is not None):
+            raise ValueError("a GET has no body; use query, or another method")
+        return self
+
+
+class ListRequest(Request):
+    """One that answers with a list."""
+
+    items: Pointer
+
+
+class SetRequest(Request):
+    """The one that sets the password.
+
+    Args:
+        remembers_job: the system keeps `{job}` and does nothing when it comes again.
+        ends_sessions: it ends the person's sessions by itself.
+        unlocks: it unlocks by itself.
+    """
+
+    remembers_job: bool = False
+    ends_sessions: bool = False
+    unlocks: bool = False
+
+
+class SessionsRequest(ListRequest):
+    """Lists a person's sessions: `id` points to `{session}`, `owner` to what must be the person's `owner_is`."""
+
+    id: Pointer
+    owner: Pointer | None = None
+    owner_is: Literal["id", "username"] = "id"
+
+
+class Requests(Part):
+    """What can be asked of the system, and what done in it. `set` and one of `find` and `list` have to be there."""
+
+    find: Annotated[list[ListRequest], BeforeValidator(_listed), Field(max_length=5)] | None = None
+    everybody: ListRequest | None = Field(None, alias="list")
+    read: Request | None = None
+    roles: ListRequest | None = None
+    change: SetRequest = Field(alias="set")
+    unlock: Request | None = None
+    must_change: Request | None = None
+    sessions: SessionsRequest | None = None
+    revoke: Request | None = None
+    verify: Request | None = None
+    sign_out: Request | None = None
+    key: Request | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Requests:
+        if not (self.find or self.everybody):
+            raise ValueError("find is missing (or list, for a system without a look-up): nobody could be found")
+        if self.sessions and not self.revoke:
+            raise ValueError("sessions lists them, so revoke has to end one: {session}")
+        if self.sign_out and not self.verify:
+            raise ValueError("sign_out ends what verify began, and there is no verify")
+        return self
+
+
+class Auth(Part):
+    """How Keyback signs in. `headers` and `query` go along with every call, `{token}` and what was `read` in them."""
+
+    kind: Literal["none", "basic", "bearer", "headers", "token", "cookie"]
+    headers: dict[str, Template] = {}
+    query: dict[str, Template] = {}
+    before: Request | None = None
+    request: Request | None = None
+    cookies: Annotated[list[str], Field(max_length=10)] = []
+    lifetime_s: int = Field(600, ge=1, le=86_400)
+    expires_in: Pointer | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Auth:
+        signs_in = self.kind in {"token", "cookie"}
+        if signs_in and self.request is None:
+            raise ValueError(f"kind {self.kind} needs a request that signs in")
+        if not signs_in and (self.request or self.before):
+            raise ValueError(f"kind {self.kind} makes no request; token and cookie do")
+        if self.kind == "token" and self.request and "token" not in self.request.read:
+            raise ValueError('read = { token = "/…" } is missing: where the answer has the token')
+        if (self.kind == "cookie") != bool(self.cookies):
+            raise ValueError("cookies = […] names the cookies to keep, and is for kind cookie alone")
+        if self.kind == "headers" and not (self.headers or self.query):
+            raise ValueError("kind headers needs headers, such as { X-Api-Key = '{secret}' }")
+        return self
+
+
+class Answers(Part):
+    """What holds for every answer: where its code and its words are, and which codes mean done."""
+
+    code: Pointer | None = None
+    done: Scalars = []
+    text: Annotated[list[Pointer], BeforeValidator(_listed)] = []
+
+
+class ErrorRule(Part):
+    """What an error means to Keyback; all that is given has to fit, and the first rule that fits counts."""
+
+    on: Annotated[list[RequestName], BeforeValidator(_listed)] | None = None
+    status: Annotated[list[int], BeforeValidator(_listed)] | None = None
+    code: Scalars | None = None
+    text: Annotated[list[str], BeforeValidator(_listed)] | None = None
+    means: Means
+
+    @model_validator(mode="after")
+    def _something(self) -> ErrorRule:
+        if self.status is None and self.code is None and self.text is None:
+            raise ValueError("give at least one of status, code and text")
+        return self
+
+
+class AccountPart(Part):
+    """Where one user's JSON has what Keyback needs. `id` must never change; the username may."""
+
+    id: Pointer
+    username: Pointer
+    mail: Pointer | None = None
+    name: Pointer | None = None
+    disabled: Conditions = []
+    locked: Conditions = []
+    sso_only: Conditions = []
+    privileged: Annotated[Conditions, Field(min_length=1)]
+    extra: Read = {}
+
+
+class Paging(Part):
+    """How `list` and `find` go on. `{page}`, `{offset}`, `{size}`, `{cursor}` are placeholders for it."""
+
+    kind: Literal["page", "offset", "cursor"]
+    size: int = Field(100, ge=1, le=5000)
+    first: int = Field(1, ge=0, le=1)
+
+
+class TransformPart(Part):
+    """A filter for the password: `{password|name}`."""
+
+    kind: Kind
+    before: Template = ""
+    after: Template = ""
+    output: Output = "hex"
+    rounds: int = Field(1, ge=1, le=100_000)
+    key: Annotated[str, Field(max_length=5000)] = ""
+    first: str | None = None
+
+    @model_validator(mode="after")
+    def _keyed(self) -> TransformPart:
+        if self.kind.startswith(("rsa_", "hmac_")) != bool(self.key):
+            raise ValueError("key is for kinds rsa_… and hmac_…, which need it")
+        return self
+
+
+class Recipe(Part):
+    """A whole recipe."""
+
+    format: Literal[1]
+    title: Annotated[str, Field(max_length=200)] = ""
+    values: Annotated[dict[str, str], AfterValidator(_names), Field(max_length=50)] = {}
+    find_in_list: bool = False
+    read_found: bool = False
+    auth: Auth
+    answers: Answers = Answers()
+    errors: Annotated[list[ErrorRule], Field(max_length=200)] = []
+    account: AccountPart
+    paging: Paging | None = None
+    transforms: Annotated[dict[str, TransformPart], AfterValidator(_names), Field(max_length=20)] = {}
+    password_rules: Annotated[RulesOptions, Field(strict=False)] | None = None
+    requests: Requests
+
+    def by_name(self) -> dict[str, Request]:
+        """Every request that there is, by the path of its key."""
+        out: dict[str, Request] = {}
+        for field, info in Requests.model_fields.items():
+            name, found = info.alias or field, getattr(self.requests, field)
+            if isinstance(found, list):
+                out |= {
+                    f"requests.{name}.{n}" if len(found) > 1 else f"requests.{name}": r for n, r in enumerate(found)
+                }
+            elif found is not None:
+                out[f"requests.{name}"] = found
+        if self.auth.before:
+            out["auth.before"] = self.auth.before
+        if self.auth.request:
+            out["auth.request"] = self.auth.request
+        return out
+
+
+REQUESTS: Final = tuple(get_args(RequestName))
