@@ -14,7 +14,7 @@ import structlog
 from keyback.application import delivery
 from keyback.application.enrolment import reminders
 from keyback.application.passwords import expiry
-from keyback.application.people import address_changes
+from keyback.application.people import address_changes, logins
 from keyback.application.people.scheduled_sync import sync_next
 from keyback.application.ports.storage import StorageDown
 from keyback.application.recovery import apply, evidence, issue_requested, resolve
@@ -89,7 +89,13 @@ class Worker:
 
     def start(self) -> None:
         """Starts the loops in the running event loop."""
-        loops = [(self._resolve, self._batch), (self._send, MESSAGES), (self._send, MESSAGES), (self._apply, 1)]
+        loops = [
+            (self._resolve, self._batch),
+            (self._send, MESSAGES),
+            (self._send, MESSAGES),
+            (self._apply, 1),
+            (self._ask, 1),
+        ]
         self._tasks = [asyncio.create_task(self._forever(step, full)) for step, full in loops]
         self._tasks.append(asyncio.create_task(self._keep_up()))
         if self.services.people_sync.systems:
@@ -111,7 +117,7 @@ class Worker:
     async def drain(self) -> None:
         """Does everything that is due now, then returns; for commands and tests."""
         while True:
-            done = [await self._resolve(), await self._send(), await self._apply()]
+            done = [await self._resolve(), await self._ask(), await self._send(), await self._apply()]
             if not any(done):
                 return
 
@@ -128,6 +134,10 @@ class Worker:
         put = await s.db.write(lambda tx: issue_requested.issue_requested(tx, s.proofs, s.policy, whole=s.mail_quota))
         self.tally.withhold(put.withheld)
         return done.intakes + put.wants
+
+    async def _ask(self) -> int:
+        """Completes messages with what the systems say."""
+        return await logins.complete(self.services.db, self.services.connectors)
 
     async def _send(self) -> int:
         s = self.services

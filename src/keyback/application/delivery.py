@@ -285,7 +285,9 @@ def _content(
     content = CONTENTS[MessageKind(str(job.body["letter"]))].read(job.body)
     match content:
         case LoginsMessage():
-            content = replace(content, logins=tuple((titles.get(s, s), u) for s, u in content.logins))
+            logins = tuple((titles.get(s, s), u) for s, u in content.logins)
+            unasked = tuple((titles.get(s, s), u) for s, u in content.unasked)
+            content = replace(content, logins=logins, unasked=unasked)
         case ChooseAgainMessage():
             content = replace(content, systems=tuple((titles.get(s, s), u) for s, u in content.systems))
         case ChangedMessage():

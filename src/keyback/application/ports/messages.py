@@ -176,10 +176,12 @@ class RecoveryMessage(AccountContent, RequestedContent):
 
 
 class LoginsMessage(RequestedContent):
-    """The forgotten user names, each with its system."""
+    """The forgotten user names, each with its system. `unasked`: those of them that are only on record, for the system
+    didn't answer."""
 
     kind = MessageKind.LOGINS
     logins: Pairs
+    unasked: Pairs = ()
 
 
 class ElsewhereMessage(AccountContent, RequestedContent):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from keyback.application.challenges.issue import draft
 from keyback.application.notifications.notify import as_job
 from keyback.application.origin import where
+from keyback.application.people import logins as logins_now
 from keyback.application.ports.messages import By, Content, ElsewhereMessage, LoginsMessage, RecoveryMessage
 from keyback.application.ports.storage import Intake, Job, Match, Tx
 from keyback.application.throttling.fairness import behind
@@ -136,7 +137,8 @@ def _messages(
         elif w.intake.journey == "username":
             cases.act(c, dc.SendLogins(w.intake.handle, w.contact.id))
             logins = tuple((a.system, a.username) for a in w.accounts)
-            jobs.append(_mail(tx, w, LoginsMessage(logins=logins, **w.by), 24 * HOUR))
+            told = _mail(tx, w, LoginsMessage(logins=logins, **w.by), 24 * HOUR)
+            jobs.append(logins_now.plan(told, w.intake.system))
         else:
             challenge = draft(
                 tx, w.match.person, "recovery", EMAIL_LINK, LINK_LIFE, target=w.contact.id, handle=w.intake.handle,

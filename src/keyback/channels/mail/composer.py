@@ -224,7 +224,8 @@ class MailComposer(Composer):
 
     @_tell.register
     def _logins(self, c: LoginsMessage, v: _Values) -> None:
-        self._table([(title, safe_login(name)) for title, name in c.logins], v)
+        late = v.words["on_record"]
+        self._table([(t, safe_login(u) + (late if (t, u) in c.unasked else "")) for t, u in c.logins], v)
 
     @_tell.register
     def _elsewhere(self, c: ElsewhereMessage, v: _Values) -> None:

@@ -190,6 +190,7 @@ LABELS = {
     "time": "Time",
     "opened": "Opened",
 }
-WORDS = STATES | STOPPED_BY | HOLD | ASKED_FOR | OF_AGE | PURPOSES | CHANGES | SIGN_INS | TRIES | REMINDERS
+ON_RECORD = {"on_record": " (on record here; the system didn't answer)"}
+WORDS = ON_RECORD | STATES | STOPPED_BY | HOLD | ASKED_FOR | OF_AGE | PURPOSES | CHANGES | SIGN_INS | TRIES | REMINDERS
 WORDS |= {f"task_{k}": v for k, v in TASKS.items()} | {f"system_{k}": v for k, v in SYSTEM_NEWS.items()}
 WORDS |= {f"method_{k}": v for k, v in METHODS.items()} | {f"label_{k}": v for k, v in LABELS.items()}
