@@ -22,7 +22,7 @@ from keyback.application.recovery.apply import LEASE
 from keyback.application.retention import purge
 from keyback.application.services import Services
 from keyback.application.signin import alerts
-from keyback.application.tasks import watch
+from keyback.application.tasks import stop, watch
 from keyback.application.throttling import spraying
 from keyback.application.throttling.mail_quota import Reason
 from keyback.domain.units import HOUR, MINUTE
@@ -95,6 +95,7 @@ class Worker:
             (self._send, MESSAGES),
             (self._apply, 1),
             (self._ask, 1),
+            (self._stop, 1),
         ]
         self._tasks = [asyncio.create_task(self._forever(step, full)) for step, full in loops]
         self._tasks.append(asyncio.create_task(self._keep_up()))
@@ -118,6 +119,7 @@ class Worker:
         """Does everything that is due now, then returns; for commands and tests."""
         while True:
             done = [await self._resolve(), await self._ask(), await self._send(), await self._apply()]
+            done.append(await self._stop())
             if not any(done):
                 return
 
@@ -175,6 +177,13 @@ class Worker:
             else:
                 self.tally.applies[task.result()] = self.tally.applies.get(task.result(), 0) + 1
         return 1
+
+    async def _stop(self) -> int:
+        """Stops accounts whose owners say that somebody else is in them."""
+        s = self.services
+        jobs = await s.db.write(lambda tx: tx.outbox.claim("stop", PARALLEL_APPLIES, stop.LEASE))
+        await asyncio.gather(*(stop.stop_one(s.db, s.connectors, s.tasks, j, self._stopping.is_set) for j in jobs))
+        return len(jobs)
 
     # ── loops ───────────────────────────────────────────────────────────────
 

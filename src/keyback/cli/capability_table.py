@@ -38,6 +38,7 @@ ROWS: Final = {
     "temporary_pass": ("give a temporary pass", "发放临时通行码"),
     "activity": ("recent sign-ins", "最近登录"),
     "status": ("active, inactive, locked", "启用、停用、锁定状态"),
+    "stop": ("stop an account in an emergency", "紧急停用账号"),
     "deep_link": ("link to the system's own page", "跳转到系统自己的页面"),
 }
 MEANS: Final = {

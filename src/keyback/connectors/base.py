@@ -171,6 +171,9 @@ class ConnectorBase:
     ) -> TemporaryPass | Outcome:
         return Outcome(Step.TEMPORARY, "unsupported")
 
+    async def stop(self, external_id: str, *, allow_privileged: bool = False) -> Outcome:
+        return Outcome(Step.STOP, "unsupported")
+
     async def check(self, sample: str | None = None) -> Sequence[CheckLine]:
         """A look-up of nobody, and of the sample when there is one."""
         if self.capabilities.lookup is Means.NONE:

@@ -26,6 +26,7 @@ from keyback.application.people import address_changes
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import cancel
 from keyback.application.signin import alerts
+from keyback.application.tasks import stop
 from keyback.domain.challenges.challenge import EMAIL_LINK, Challenge, Purpose
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Contact, Person
@@ -86,6 +87,7 @@ def lock_by_link(tx: Tx, token: str, take_back: bool, origin: Origin) -> bool:
 
 def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") -> None:
     """Ends sessions, known browsers, pending questions and recoveries; switches sign-in off until a recovery.
+    Accounts in other systems are stopped where that is possible.
 
     Every contact hears of it once: locking what is locked already is noted, and told only where something was taken
     back with it, so that nobody fills mailboxes with the links of earlier notices.
@@ -116,6 +118,7 @@ def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") 
             tx.people.set_account_state(account.id, "locked")
             tx.counters.add([f"lockdown/{account.id}"])  # until a new password: whoever got in knows the old one
             again = False
+    stop.request(tx, person_id)
     data: dict[str, object] = {"by": by, "taken_back": [a.id for a in added] if take_back else []}
     if again and not (take_back and added):
         record(tx, person_id, "locked_down", origin, data)

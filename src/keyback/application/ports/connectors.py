@@ -39,6 +39,7 @@ class Capabilities:
     temporary_pass: Means = Means.NONE
     activity: Means = Means.NONE
     status: Means = Means.NONE
+    stop: Means = Means.NONE
     deep_link: Means = Means.NONE
 
 
@@ -101,9 +102,10 @@ class Step(StrEnum):
     REVOKE = "revoke"
     GRANTS = "grants"
     CONFIRM = "confirm"
-    # Not of a plan; what `reset_factor` and `temporary_pass` do.
+    # Not of a plan; what `reset_factor`, `temporary_pass` and `stop` do.
     FACTOR = "factor"
     TEMPORARY = "temporary_pass"
+    STOP = "stop"
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +321,11 @@ class Connector(Protocol):
         self, external_id: str, minutes: int, *, allow_privileged: bool = False
     ) -> TemporaryPass | Outcome:
         """A pass for so many minutes, or what spoke against it. Privileged targets as in `apply`."""
+        ...
+
+    async def stop(self, external_id: str, *, allow_privileged: bool = False) -> Outcome:
+        """Keep everybody out of the account, by its status: its owner says that somebody else is in it. Done as well
+        when it was stopped before. Privileged targets as in `apply`."""
         ...
 
     async def check(self, sample: str | None = None) -> Sequence[CheckLine]:

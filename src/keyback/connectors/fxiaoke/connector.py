@@ -8,6 +8,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import httpx2
@@ -25,6 +26,8 @@ from keyback.application.ports.connectors import (
 )
 from keyback.connectors.base import ConnectorBase, sample_line, unreachable
 from keyback.connectors.faults import fault
+from keyback.connectors.fxiaoke import book
+from keyback.connectors.fxiaoke.book import Row
 from keyback.connectors.fxiaoke.options import SSO_STEPS, STEPS, FxiaokeOptions
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint, MaybeDone, NotDone, OutboundRefusal, Reply, vendor_text
@@ -35,14 +38,13 @@ EVERYBODY = 999999  # the department that is the company
 PAGE, LAST_OFFSET = 100, 10_000  # the most that one query gives, and how far it may begin
 LISTED_SECONDS = 120.0  # only the list of employees has their account names, so those are kept for so long
 TOKENS, TOKENS_SECONDS = 8, 60.0  # ten a minute are allowed
+STOPPED = 1  # of setStatus
 BURST_MS = 20_000  # a hundred calls in this are allowed
 ENDED = {20005, 20016}
 BURST = {14001, 30004}
 BUSY = {-1, 50009}
 QUOTA = {30002, 30003}
 CODES = {20006: "auth_expired", 20015: "auth_expired", 20012: "not_found", 30027: "not_found"}
-MEMBER = {"account": "account", "mail": "email", "phone": "mobile"}  # what we call what the address book has
-Row = Mapping[str, Any]
 
 
 class FxiaokeConnector(ConnectorBase):
@@ -80,7 +82,9 @@ class FxiaokeConnector(ConnectorBase):
         self._company = ""
         self.url = SIGN_IN
         self.configured(o)
-        self._privileged = frozenset(map(_key, o.privileged_accounts))
+        if o.emergency_stop:
+            self.capabilities = replace(self.capabilities, stop=Means.COMPOSED)
+        self._privileged = frozenset(map(book.key, o.privileged_accounts))
         self._listed: dict[str, Row] = {}
         self._listed_until = 0.0
         self._listing = asyncio.Lock()
@@ -101,15 +105,15 @@ class FxiaokeConnector(ConnectorBase):
         typed = identifier.strip()
         if not typed or len(typed) > 320 or not typed.isprintable():
             return ()
-        o, key = self._options, _key(typed)
+        o, key = self._options, book.key(typed)
         if "@" in typed:
             values = {typed, typed.lower()}
-            found = await self._found(o.mail_field, values, lambda r: _key(r["mail"]) == key)
+            found = await self._found(o.mail_field, values, lambda r: book.key(r["mail"]) == key)
             if found or not (values := await self._spellings(key)):
                 return found
-            return await self._found(o.mail_field, values, lambda r: _key(r["mail"]) == key)
-        if phones := _phones(typed):
-            found = await self._found(o.phone_field, phones, lambda r: _key(r["phone"]) == key)
+            return await self._found(o.mail_field, values, lambda r: book.key(r["mail"]) == key)
+        if phones := book.phones(typed):
+            found = await self._found(o.phone_field, phones, lambda r: book.key(r["phone"]) == key)
             if found:
                 return found
         try:
@@ -119,10 +123,10 @@ class FxiaokeConnector(ConnectorBase):
         if member is None or not (member["mail"] or member["phone"]):
             return ()
         field, value = (o.mail_field, member["mail"]) if member["mail"] else (o.phone_field, member["phone"])
-        return await self._found(field, {value}, lambda r: _pair(r) == _pair(member))
+        return await self._found(field, {value}, lambda r: book.pair(r) == book.pair(member))
 
     async def list_accounts(self) -> AsyncIterator[Sequence[FoundAccount]]:
-        logins = _by_pair(await self._names())
+        logins = book.by_pair(await self._names())
         for offset in range(0, LAST_OFFSET + 1, PAGE):
             rows = await self._query(offset=offset)
             if rows:
@@ -149,6 +153,42 @@ class FxiaokeConnector(ConnectorBase):
             return [Outcome(Step.GUARD, "refused", "not_permitted", "stopped")]
         done = [Outcome(Step.GUARD, "done"), Outcome(Step.UNLOCK, "unsupported")]
         return done if plan.new_password is None else [*done, Outcome(Step.SET, "pending", "guided")]
+
+    async def stop(self, external_id: str, *, allow_privileged: bool = False) -> Outcome:
+        """By the older call `setStatus`, the only one that stops anybody. It wants a token and an id of its own; the
+        id is that of the one employee of the address book who has this mail address and number."""
+        if not self._options.emergency_stop:
+            return Outcome(Step.STOP, "unsupported")
+        try:
+            return await self._stop(external_id, allow_privileged)
+        except OutboundRefusal as e:
+            return Outcome(Step.STOP, "refused", e.code, e.text)
+        except Unavailable as e:
+            return fault(Step.STOP, e)
+
+    async def _stop(self, external_id: str, allow_privileged: bool) -> Outcome:
+        rows = [r for r in await self._query("_id", {external_id}) if r["id"] == external_id]
+        if len(rows) != 1:
+            return Outcome(Step.STOP, "refused", "not_found")
+        account = self._account(rows[0], {})
+        if account.privileged and not allow_privileged:
+            return Outcome(Step.STOP, "refused", "privileged_target")
+        if account.state == "disabled":
+            return Outcome(Step.STOP, "done")
+        ids = [m["id"] for m in await self._members() if book.pair(m) == book.pair(rows[0])]
+        if len(ids) != 1:
+            return Outcome(Step.STOP, "refused", "ambiguous" if ids else "not_found")
+        app = {"appId": self._options.app_id, "appSecret": self._secret.reveal(), "permanentCode": self._code.reveal()}
+        given = _value(await self._older("cgi/corpAccessToken/get/V2", app), self._secret, self._code)
+        token, corp = given.get("corpAccessToken"), given.get("corpId")
+        if not (_sendable(token) and _sendable(corp)):
+            raise NotDone("unavailable", "unexpected answer to the sign-in of the application")
+        body = {"corpAccessToken": token, "corpId": corp, "openUserId": ids[0], "status": STOPPED}
+        _value(await self._older("cgi/user/setStatus", body), self._secret, self._code, Secret(str(token)))
+        stopped = await self._one(external_id)
+        if stopped is not None and stopped.state == "disabled":
+            return Outcome(Step.STOP, "done")
+        return Outcome(Step.STOP, "uncertain", "unavailable")
 
     async def check(self, sample: str | None = None) -> Sequence[CheckLine]:
         try:
@@ -196,7 +236,7 @@ class FxiaokeConnector(ConnectorBase):
         """Whom the query finds, less those whom it shouldn't have: some fields are compared in part."""
         rows = [r for r in await self._query(field, values) if fits(r)]
         try:
-            logins = _by_pair(await self._names()) if rows else {}
+            logins = book.by_pair(await self._names()) if rows else {}
         except (OutboundRefusal, MaybeDone):  # not allowed, or too many for one answer: their address will do
             logins = {}
         return [self._account(r, logins) for r in rows]
@@ -210,8 +250,8 @@ class FxiaokeConnector(ConnectorBase):
         body = {"data": {"dataObjectApiName": "PersonnelObj", "search_query_info": info}}
         answer = (await self._call("cgi/crm/v2/data/query", body)).get("data")
         names = {"id": "_id", "mail": o.mail_field, "phone": o.phone_field, "name": "name", "full_name": "full_name"}
-        rows = _rows(answer, "dataList")
-        return [{"status": r.get("status"), **{k: _text(r, f) for k, f in names.items()}} for r in rows]
+        rows = book.rows(answer, "dataList")
+        return [{"status": r.get("status"), **{k: book.text(r, f) for k, f in names.items()}} for r in rows]
 
     async def _names(self) -> Mapping[str, Row]:
         """Employees by account, as the address book has them: who has which address."""
@@ -219,25 +259,29 @@ class FxiaokeConnector(ConnectorBase):
             return {}
         async with self._listing:
             if self._clock() >= self._listed_until:
-                body = {"departmentId": EVERYBODY, "fetchChild": True, "showDepartmentIdsDetail": True}
-                listed = _rows(await self._call("cgi/user/list", body), "userList")
-                members = [{k: _text(m, f) for k, f in MEMBER.items()} for m in listed]
-                self._listed = {_key(m["account"]): m for m in members if m["account"]}
+                members = await self._members()
+                self._listed = {book.key(m["account"]): m for m in members if m["account"]}
                 self._listed_until = self._clock() + LISTED_SECONDS
             return self._listed
+
+    async def _members(self) -> list[Row]:
+        """Everybody in the address book."""
+        body = {"departmentId": EVERYBODY, "fetchChild": True, "showDepartmentIdsDetail": True}
+        listed = book.rows(await self._call("cgi/user/list", body), "userList")
+        return [{k: book.text(m, f) for k, f in book.MEMBER.items()} for m in listed]
 
     async def _spellings(self, key: str) -> set[str]:
         """How the address book writes a mail address: the query may tell capitals apart."""
         try:
-            return {m["mail"] for m in (await self._names()).values() if _key(m["mail"]) == key}
+            return {m["mail"] for m in (await self._names()).values() if book.key(m["mail"]) == key}
         except (OutboundRefusal, MaybeDone):
             return set()
 
     def _account(self, row: Row, logins: Mapping[tuple[str, str], str]) -> FoundAccount:
         if not row["id"] or row["status"] is None:
             raise NotDone("not_permitted", "PersonnelObj doesn't show the fields _id and status")
-        login = logins.get(_pair(row), "")
-        known = {_key(row[k]) for k in ("id", "mail", "phone") if row[k]}
+        login = logins.get(book.pair(row), "")
+        known = {book.key(row[k]) for k in ("id", "mail", "phone") if row[k]}
         return FoundAccount(
             row["id"],
             login or row["mail"] or row["phone"],
@@ -278,6 +322,10 @@ class FxiaokeConnector(ConnectorBase):
             if not e.cut:
                 raise
         return await once()
+
+    async def _older(self, path: str, body: Row) -> Row:
+        """The answer to a call of the older kind, which has its token in the body."""
+        return _envelope(await self._http.call("POST", path, json=body))
 
     async def _sign_in(self) -> tuple[Secret, float]:
         """A token; `AccessToken` never asks for two at once."""
@@ -321,44 +369,6 @@ def _value(answer: Row, *hide: Secret) -> Row:
     if code in ENDED or code in QUOTA:
         raise NotDone("auth_expired" if code in ENDED else "quota_missing", said)
     raise OutboundRefusal(CODES.get(code, "not_permitted"), said)
-
-
-def _rows(answer: object, key: str) -> list[Row]:
-    rows = answer.get(key) if isinstance(answer, dict) else None
-    if not isinstance(rows, list) or not all(isinstance(r, dict) for r in rows):
-        raise MaybeDone("unavailable", "unexpected answer")
-    return rows
-
-
-def _text(row: Row, key: str) -> str:
-    value = row.get(key)
-    return value.strip() if isinstance(value, str) else ""
-
-
-def _key(text: str) -> str:
-    """What two spellings of one account, address or number have in common."""
-    return next(iter(sorted(_phones(text), key=len)), text.strip().casefold())
-
-
-def _pair(row: Row) -> tuple[str, str]:
-    return _key(row["mail"]), _key(row["phone"])
-
-
-def _by_pair(members: Mapping[str, Row]) -> dict[tuple[str, str], str]:
-    """Accounts by mail address and mobile number; those that share both are left out."""
-    out: dict[tuple[str, str], str] = {}
-    for m in members.values():
-        out[_pair(m)] = "" if _pair(m) in out else m["account"]
-    return out
-
-
-def _phones(text: str) -> set[str]:
-    """How a mobile number may be written there; empty for what is none. Those of mainland China go without +86."""
-    digits = re.sub(r"[ ()./-]", "", text.strip())
-    if not re.fullmatch(r"\+?[0-9]{6,17}", digits):
-        return set()
-    home = re.fullmatch(r"(?:\+86|0086|86)?(1[0-9]{10})", digits)
-    return {home[1], f"+86{home[1]}", f"+86-{home[1]}"} if home else {digits, text.strip()}
 
 
 def _sendable(value: object) -> bool:

@@ -48,6 +48,7 @@ class FxiaokeOptions(ConnectorOptions):
         read_accounts: also finds people by account name, which takes a list of everybody; off for thousands of them.
         privileged_accounts: mail addresses, mobile numbers or `_id` of administrators, whom no call names.
         sso_url: the company's own sign-in page, where people sign in through that.
+        emergency_stop: stops an account whose owner says that somebody else is in it; needs more than reading.
     """
 
     url: str = CLOUD
@@ -60,6 +61,7 @@ class FxiaokeOptions(ConnectorOptions):
     read_accounts: bool = True
     privileged_accounts: tuple[str, ...] = ()
     sso_url: str | None = None
+    emergency_stop: bool = False
 
     @field_validator("sso_url")
     @classmethod
