@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import html
 import re
 from collections.abc import Callable, Sequence
@@ -12,6 +13,10 @@ from urllib.parse import urlencode
 
 import pytest
 
+from keyback.application.asking import ask_each
+from keyback.application.doctor import diagnosis, preflight
+from keyback.application.doctor.diagnosis import stale_sources
+from keyback.application.doctor.preflight import IN_VAIN
 from keyback.application.ports.connectors import (
     Activity,
     Capabilities,
@@ -24,10 +29,8 @@ from keyback.application.ports.connectors import (
     Unavailable,
 )
 from keyback.application.ports.storage import ImportedAccount
-from keyback.application.recovery import diagnosis, preflight
-from keyback.application.recovery.diagnosis import ask_all, stale_sources
-from keyback.application.recovery.preflight import IN_VAIN
 from keyback.connectors.base import ConnectorBase
+from keyback.domain.people.person import Account
 from tests.support.browser import Browser
 from tests.support.kit import Kit, person
 from tests.support.steps import NEW, Tray, accept, ask, case_of, drain, fit, secrets_of
@@ -169,31 +172,43 @@ def test_a_system_that_hangs_or_breaks_is_named_and_the_others_answer(
 def test_all_are_asked_at_once() -> None:
     """Each waits for all the others, so that asking one after the other would never end."""
 
-    async def go() -> dict[int, Any]:
-        here = asyncio.Barrier(8)
-        return await ask_all(dict.fromkeys(range(8), here.wait), 60)
+    accounts, connectors = many(8)
 
-    assert sorted(asyncio.run(go()).values()) == list(range(8))
+    async def go() -> list[str]:
+        here = asyncio.Barrier(8)
+
+        async def wait(_: Any, account: Account) -> str:
+            await here.wait()
+            return account.system
+
+        return [x.value or "" for x in await ask_each(connectors, accounts, wait, 60)]
+
+    assert asyncio.run(go()) == [a.system for a in accounts]
 
 
 def test_what_cannot_be_cancelled_holds_up_nobody() -> None:
-    async def stubborn() -> str:
-        try:
-            await asyncio.Event().wait()
-        except asyncio.CancelledError:
-            await asyncio.sleep(0)
-            raise
-        return ""
+    accounts, connectors = many(2)
 
-    async def go() -> dict[str, Any]:
-        async def quick() -> str:
+    async def go() -> list[str]:
+        over = asyncio.Event()
+
+        async def ask(_: Any, account: Account) -> str:
+            while account.system == "s0" and not over.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await over.wait()
             return "here"
 
-        return await ask_all({"stubborn": stubborn, "quick": quick}, 0.05)
+        said = [x.silence or x.value or "" for x in await ask_each(connectors, accounts, ask, 0.05)]
+        over.set()
+        return said
 
-    said = asyncio.run(go())
-    assert said["quick"] == "here"
-    assert said["stubborn"].code == "slow"
+    assert asyncio.run(go()) == ["slow", "here"]
+
+
+def many(n: int) -> tuple[list[Account], dict[str, Any]]:
+    """Accounts in so many systems."""
+    names = [f"s{i}" for i in range(n)]
+    return [Account(x, "p", x, x, x) for x in names], {x: Asked(x) for x in names}
 
 
 def failed(at: int, source: str = "203.0.113.9", client: str = "Mail on a phone", ok: bool = False) -> SignIn:

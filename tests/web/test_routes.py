@@ -10,7 +10,7 @@ import pytest
 from starlette.routing import Route
 
 from keyback.web.account import sign_in
-from keyback.web.portal import link, methods, password, recovery, recovery_contact, remedy
+from keyback.web.portal import link, methods, password, recovery, recovery_contact, remedy, system_factors
 from tests.support.reach import SOURCE
 
 ROOMS = (SOURCE / "web" / "portal", SOURCE / "web" / "account")
@@ -40,7 +40,7 @@ def test_limits_and_forms_have_one_home() -> None:
 
 @pytest.mark.covers("D8", "INV-I10")
 def test_every_form_of_portal_and_account_is_made_by_the_decorator() -> None:
-    rooms = (sign_in, link, methods, password, recovery, recovery_contact, remedy)
+    rooms = (sign_in, link, methods, password, recovery, recovery_contact, remedy, system_factors)
     posts = [r for m in rooms for r in m.ROUTES if isinstance(r, Route) and "POST" in (r.methods or ())]
     assert len(posts) > 30
     plain = {r.endpoint.__name__ for r in posts if inspect.unwrap(r.endpoint) is r.endpoint}

@@ -48,14 +48,18 @@ async def ask_each(
         if connector is None:
             return Answer(account, None, "unknown")
         try:
-            async with asyncio.timeout(patience_s):
-                return Answer(account, await question(connector, account))
-        except TimeoutError:
-            return Answer(account, None, "slow")
+            return Answer(account, await question(connector, account))
         except Unavailable:
             return Answer(account, None, "away")
         except Exception as e:  # a part of somebody else's, or an answer that it didn't expect
             log.warning("system_broke", system=account.system, error=type(e).__name__)
             return Answer(account, None, "broken")
 
-    return tuple(await asyncio.gather(*map(ask, accounts[:MAX_ACCOUNTS])))
+    asked = {asyncio.ensure_future(ask(a)): a for a in accounts[:MAX_ACCOUNTS]}
+    try:
+        if asked:
+            await asyncio.wait(asked, timeout=patience_s)
+        return tuple(t.result() if t.done() else Answer(a, None, "slow") for t, a in asked.items())
+    finally:  # not waited for: what does not let itself be cancelled must not hold up the page
+        for t in asked:
+            t.cancel()

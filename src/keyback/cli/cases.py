@@ -9,9 +9,9 @@ from typing import Any
 import click
 
 from keyback.application.audit_log import log_of
+from keyback.application.doctor.diagnosis import NOTE as DIAGNOSED
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery.cancel import cancel
-from keyback.application.recovery.diagnosis import NOTE as DIAGNOSED
 from keyback.application.signin.sessions import people_named
 from keyback.cli.common import TakesId, at, columns, echo_json, in_database, reason_of, safe, sure
 from keyback.domain.errors import Refusal

@@ -37,6 +37,7 @@ from keyback.web.portal import (
     recovery_contact,
     remedy,
     static_pages,
+    system_factors,
 )
 from keyback.web.ui.context import AppContext, context_of
 from keyback.web.ui.forms import BadForm
@@ -81,6 +82,7 @@ def make_app(desk: AppContext, *, more: list[BaseRoute] | None = None, lifespan:
             *recovery_contact.ROUTES,
             *remedy.ROUTES,
             *diagnosis.ROUTES,
+            *system_factors.ROUTES,
             *link.ROUTES,
             *choose_again.ROUTES,
             *static_pages.ROUTES,

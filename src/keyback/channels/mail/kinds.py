@@ -116,6 +116,9 @@ CHANGES = {
     "unlocked": "Your account was unlocked by a recovery. The password hasn't changed.",
     "factor_replaced": "The second step of your account was replaced by a recovery. Earlier ones can no "
     "longer be used.",
+    "system_factor_removed": "A recovery removed a second step of your account in {detail}.",
+    "temporary_pass_given": "A recovery showed a temporary pass for your account in {detail}. It replaces password and "
+    "second step for one sign-in there.",
     "mailbox_replaced": "The email of your account was replaced by a recovery: {detail}.",
     "locked_down": "Your account was locked because someone reported a change that wasn't yours. Every "
     "sign-in has ended. "

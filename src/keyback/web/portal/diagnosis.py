@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from keyback.application.doctor import diagnosis
+from keyback.application.doctor.diagnosis import Diagnosis, Patient
+from keyback.application.doctor.preflight import in_vain
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery import diagnosis
-from keyback.application.recovery.diagnosis import Diagnosis, Patient
-from keyback.application.recovery.preflight import in_vain
 from keyback.application.services import Services
 from keyback.domain.errors import Refusal
 from keyback.locale import Locale

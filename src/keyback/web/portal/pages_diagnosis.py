@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
-from keyback.application.recovery.diagnosis import StaleSource
+from keyback.application.doctor.diagnosis import StaleSource
 from keyback.web.ui.findings import FindingShown, SelfCheck
 from keyback.web.ui.page import Page
 
@@ -62,3 +62,47 @@ class Diagnosis(Page):
     def addresses(self) -> tuple[tuple[str, str], ...]:
         """(title, address) of every system that has one."""
         return tuple(dict.fromkeys((s.title, s.url) for s in self.systems if s.url))
+
+
+@dataclass(frozen=True, slots=True)
+class FactorRow:
+    """A second step in a system. `kind` as in `connectors.SystemFactor`; `title` is the system's own word."""
+
+    id: str
+    kind: str
+    title: str
+    removable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFactorsOf:
+    """One account's second steps; None where the system did not say."""
+
+    account: str
+    title: str
+    username: str
+    factors: tuple[FactorRow, ...] | None
+    gives_pass: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFactors(Page):
+    """`/r/{handle}/system-factors`: second steps of the systems themselves.
+
+    Args:
+        said: what came of the last form; `about` is the system's title.
+        secret: a temporary pass, shown this once.
+        until: ms; when it ends.
+        once: it signs in once only.
+    """
+
+    template: ClassVar[str] = "portal/system_factors.html"
+    journey: ClassVar[str] = "second_factor"
+    handle: str
+    username: str
+    systems: tuple[SystemFactorsOf, ...]
+    said: Literal["", "removed", "uncertain", "desk", "refused", "away", "too_many", "privileged", "pass"] = ""
+    about: str = ""
+    secret: str = field(default="", repr=False)
+    until: int = 0
+    once: bool = True

@@ -43,6 +43,7 @@ class ReplaceFactor(Page):
         options: JSON for the browser that makes one, once it was asked for.
         error: the last code was wrong; `passkey` for what a browser sent.
         of: names the seed or the challenge (`shown`).
+        of_systems: titles of systems whose own second steps can be seen to as well.
     """
 
     template: ClassVar[str] = "portal/replace_factor.html"
@@ -57,6 +58,7 @@ class ReplaceFactor(Page):
     options: str = ""
     error: Literal["", "code", "passkey"] = ""
     of: str = ""
+    of_systems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from keyback.application import handles
+from keyback.application.doctor import preflight
 from keyback.application.passwords import system_rules, validation
 from keyback.application.ports.connectors import Connector, Means
 from keyback.application.ports.storage import Tx
 from keyback.application.ports.tasks import Task, TaskRules
-from keyback.application.recovery import new_password, preflight, replace_factor
+from keyback.application.recovery import new_password, replace_factor
 from keyback.application.tasks.lifecycle import may_ask
 from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import state_of

@@ -20,7 +20,7 @@ from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.errors import Refusal
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import State
-from keyback.web.portal import diagnosis, methods, pages, remedy
+from keyback.web.portal import diagnosis, methods, pages, remedy, system_factors
 from keyback.web.portal.pages_remedy import Remedied
 from keyback.web.portal.password import password_page, results_page, take_password
 from keyback.web.portal.view import RecoveryView, held, look, step
@@ -57,6 +57,8 @@ async def _page(
         if view.intake.journey == "still_locked_out" and not new:
             found = await diagnosis.page(desk, request, handle, "")
             return found or desk.page(request, pages.Ended("closed"), status, path=path)
+        if system_factors.is_of_system(view):
+            return await _of_system(desk, request, view)
         if view.intake.journey in remedy.JOURNEYS and not new:
             return await remedy.page(desk, request, view)
         return await password_page(desk, request, handle, case)
@@ -64,6 +66,14 @@ async def _page(
         return await methods.further(desk, request, view, case)
     endings = {State.CANCELLED: "cancelled", State.FAILED: "failed", State.CLOSED: "closed", State.REJECTED: "rejected"}
     return desk.page(request, pages.Ended(endings.get(case.state, "expired")), status, path=path)  # type: ignore[arg-type]
+
+
+async def _of_system(desk: AppContext, request: Request, view: RecoveryView) -> Response:
+    try:
+        return await system_factors.page(desk, request, view)
+    except Refusal as e:
+        reason: Any = "expired" if e.code == "expired" else "closed"
+        return desk.page(request, pages.Ended(reason), path=f"/r/{view.intake.handle}")
 
 
 def _waiting(desk: AppContext, view: RecoveryView, **over: Any) -> pages.Waiting:

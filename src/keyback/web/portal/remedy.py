@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from keyback.application.doctor.diagnosis import sees_to_factors
 from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import remedy, replace_factor, replace_mailbox, replace_passkey
@@ -58,7 +59,8 @@ async def page(desk: AppContext, request: Request, view: RecoveryView, status: i
             )
             old = tuple((f.kind, f.label) for f in replace_factor.bound_factors(tx, o.person.id))
             of = challenge.id if asked and challenge else ""
-            return o, old, replace_factor.waiting_app(tx, o.person.id, handle), asked, of
+            theirs = [a.system for a in o.accounts if sees_to_factors(desk.services.connectors.get(a.system))]
+            return o, old, replace_factor.waiting_app(tx, o.person.id, handle), asked, of, theirs
         return o, replace_mailbox.other_mailboxes(tx, o.person.id), replace_mailbox.waiting_mailbox(tx, handle)
 
     try:
@@ -73,7 +75,8 @@ async def page(desk: AppContext, request: Request, view: RecoveryView, status: i
     elif view.intake.journey == "second_factor":
         seed = _shown(desk, view.username, rest[1], request)
         model = ReplaceFactor(handle, view.username, rest[0], *seed, _maker(desk) is not None, rest[2], **over)
-        model = replace(model, of=_mark(desk, rest[3] or (rest[1].id if rest[1] else "")))
+        titles = tuple(dict.fromkeys(desk.services.titles.get(x, x) for x in rest[4]))
+        model = replace(model, of=_mark(desk, rest[3] or (rest[1].id if rest[1] else "")), of_systems=titles)
     else:
         others = tuple((c.id, masked_address(c.address)) for c in rest[0])
         waiting = rest[1].address if rest[1] else ""

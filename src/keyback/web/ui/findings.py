@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from keyback.application.doctor.diagnosis import READS, Diagnosis
 from keyback.application.ports.connectors import Connector, Finding
-from keyback.application.recovery.diagnosis import READS, Diagnosis
 from keyback.locale import N_, Locale, gettext
 
 Action = Literal["password", "helpdesk", "elsewhere", "wait", "second_step", "sign_in"]

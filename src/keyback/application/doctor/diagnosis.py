@@ -7,16 +7,14 @@ it is named, and can be asked again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
 
-import structlog
-
+from keyback.application.asking import MAX_ACCOUNTS, Answer, Silence, ask_each
 from keyback.application.audit_log import log_of
 from keyback.application.challenges.count import allowed
-from keyback.application.ports.connectors import Connector, Finding, Means, SignIn, Unavailable
-from keyback.application.ports.storage import StorageDown, Tx
+from keyback.application.ports.connectors import Activity, Connector, Finding, Means, SignIn
+from keyback.application.ports.storage import Tx
 from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.replace_factor import AFTERWARDS, overtaken
@@ -30,11 +28,8 @@ from keyback.domain.people.person import Account, Person
 from keyback.domain.recovery.case import Case, State
 from keyback.domain.recovery.events import Note
 
-log = structlog.get_logger("keyback.diagnosis")
-K = TypeVar("K")
 PATIENCE_S = 4.0  # for all systems together
 AGAIN_S = 12.0  # the same when somebody asks once more, because one of them was slow
-MAX_ACCOUNTS = 24
 PER_HOUR = 40
 NOTE = "diagnosed"
 ELSEWHERE = frozenset({"sso_only", "federated", "synced_elsewhere"})
@@ -63,7 +58,7 @@ class Diagnosis:
     """What one account's system said.
 
     Args:
-        fault: why it said nothing: `slow`, or a code of `Unavailable`; empty where it answered.
+        fault: why it said nothing; empty where it answered.
         silent: it tells nobody about its accounts, so it was not asked.
         second_step: it may have second steps that Keyback can see to (`system_factor`).
     """
@@ -71,7 +66,7 @@ class Diagnosis:
     account: Account
     findings: tuple[Finding, ...] = ()
     stale: tuple[StaleSource, ...] = ()
-    fault: str = ""
+    fault: Silence = ""
     silent: bool = False
     second_step: bool = False
 
@@ -155,51 +150,22 @@ async def diagnose(
     Args:
         history: also look for what keeps trying an old password.
     """
-    questions: dict[tuple[str, str], Callable[[], Awaitable[Any]]] = {}
-    for a in of.accounts:
-        connector = s.connectors.get(a.system)
-        if connector is None:
-            continue
-        if _tells(connector):
-            questions[a.id, "findings"] = lambda c=connector, a=a: c.diagnose(a.username, a.external_id)  # type: ignore[misc]
-        if history and connector.capabilities.activity in READS:
-            questions[a.id, "activity"] = lambda c=connector, a=a: c.activity(a.external_id)  # type: ignore[misc]
-    answers = await ask_all(questions, patience_s)
-    return tuple(_diagnosis(s, of.known[a.id], answers) for a in of.accounts)
+    tell = [a for a in of.accounts if _tells(s.connectors.get(a.system))]
+    past = [a for a in of.accounts if history and _remembers(s.connectors.get(a.system))]
+    said, seen = await asyncio.gather(
+        ask_each(s.connectors, tell, lambda c, a: c.diagnose(a.username, a.external_id), patience_s),
+        ask_each(s.connectors, past, lambda c, a: c.activity(a.external_id), patience_s),
+    )
+    findings, activities = {x.account.id: x for x in said}, {x.account.id: x.value for x in seen}
+    return tuple(_diagnosis(s, of.known[a.id], findings.get(a.id), activities.get(a.id)) for a in of.accounts)
 
 
-async def ask_all(questions: Mapping[K, Callable[[], Awaitable[Any]]], patience_s: float) -> dict[K, Any]:
-    """Answers by name: what was said, or an `Unavailable` with the reason.
-
-    Costs the slowest one's time, and never more than the bound; what has not answered by then is left behind.
-    """
-    tasks = {key: asyncio.ensure_future(_answer(ask)) for key, ask in questions.items()}
-    if tasks:
-        await asyncio.wait(tasks.values(), timeout=patience_s)
-    out: dict[K, Any] = {}
-    for key, task in tasks.items():
-        if task.done():
-            out[key] = task.result()
-        else:  # not waited for: one that does not let itself be cancelled must not hold up the page
-            task.cancel()
-            out[key] = Unavailable("slow")
-    return out
+def _tells(connector: Connector | None) -> bool:
+    return connector is not None and (connector.capabilities.lookup in READS or connector.capabilities.status in READS)
 
 
-async def _answer(ask: Callable[[], Awaitable[Any]]) -> Any:
-    try:
-        return await ask()
-    except Unavailable as e:
-        return e
-    except StorageDown:
-        return Unavailable("unavailable")
-    except Exception as e:  # of a part that is not ours: the page goes on without it
-        log.error("diagnose_failed", error=type(e).__name__)
-        return Unavailable("unavailable")
-
-
-def _tells(connector: Connector) -> bool:
-    return connector.capabilities.lookup in READS or connector.capabilities.status in READS
+def _remembers(connector: Connector | None) -> bool:
+    return connector is not None and connector.capabilities.activity in READS
 
 
 def sees_to_factors(connector: Connector | None) -> bool:
@@ -208,17 +174,17 @@ def sees_to_factors(connector: Connector | None) -> bool:
     return can is not None and (can.reset_factor in READS or can.temporary_pass in READS)
 
 
-def _diagnosis(s: Services, known: Diagnosis, answers: Mapping[tuple[str, str], Any]) -> Diagnosis:
+def _diagnosis(
+    s: Services, known: Diagnosis, said: Answer[Sequence[Finding]] | None, activity: Activity | None
+) -> Diagnosis:
     a = known.account
-    said, activity = answers.get((a.id, "findings")), answers.get((a.id, "activity"))
-    fault = said.code if isinstance(said, Unavailable) else ""
-    theirs = () if said is None or fault else tuple(said)
+    theirs = tuple(said.value or ()) if said is not None else ()
     codes = {f.code for f in theirs}
     ours = [f for f in known.findings if f.code not in codes and not (f.code == "sso_only" and codes & ELSEWHERE)]
     if any(f.code == "sso_only" for f in ours):  # our records know that it is kept elsewhere, so it need not be there
         theirs = tuple(f for f in theirs if f.code != "not_found")
     stale = known.stale
-    if activity is not None and not isinstance(activity, Unavailable):
+    if activity is not None:
         stale += stale_sources(activity.sign_ins)
     findings = (*theirs, *ours)
     if stale:
@@ -228,7 +194,7 @@ def _diagnosis(s: Services, known: Diagnosis, answers: Mapping[tuple[str, str], 
         known,
         findings=findings,
         stale=stale,
-        fault=fault,
+        fault=said.silence if said is not None else "",
         silent=silent,
         second_step=sees_to_factors(s.connectors.get(a.system)) and "privileged" not in codes and not a.privileged,
     )

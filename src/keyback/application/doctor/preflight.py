@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from keyback.application.doctor import diagnosis
+from keyback.application.doctor.diagnosis import ELSEWHERE, Diagnosis, Patient
 from keyback.application.ports.connectors import Finding
 from keyback.application.ports.storage import Tx
-from keyback.application.recovery import diagnosis
-from keyback.application.recovery.diagnosis import ELSEWHERE, Diagnosis, Patient
 from keyback.application.recovery.evidence import Here
 from keyback.application.services import Services
 from keyback.domain.errors import Refusal

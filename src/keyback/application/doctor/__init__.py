@@ -1,0 +1,1 @@
+"""The login doctor: what keeps people out of their systems, before a new password is set and after."""
