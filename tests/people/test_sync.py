@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,43 +15,18 @@ from keyback.application.people.scheduled_sync import Ended, Schedule, sync_next
 from keyback.application.people.sync import BadListing, sync_people
 from keyback.application.people.sync_batch import SyncRules
 from keyback.application.people.sync_report import SyncReport
-from keyback.application.ports.connectors import Capabilities, FoundAccount, Means, Unavailable
+from keyback.application.ports.connectors import FoundAccount, Unavailable
 from keyback.application.ports.storage import Imported, ImportedAccount, Match
 from keyback.application.ports.syncs import SyncBusy
-from keyback.connectors.base import ConnectorBase
 from keyback.domain.units import HOUR
 from keyback.storage.health import backlog
 from keyback.worker import Worker
 from tests.support.kit import Kit
+from tests.support.listing import Listing, account
 from tests.support.steps import drain, fit
 
 Make = Callable[..., Kit]
 pytestmark = pytest.mark.both
-
-
-class Listing(ConnectorBase):
-    """A system whose list a test writes, a page at a time."""
-
-    name, title = "crm", "Qingyu CRM"
-    capabilities = Capabilities(list=Means.NATIVE)
-
-    def __init__(self) -> None:
-        self.pages: list[Sequence[FoundAccount]] = []
-        self.breaks = -1  # before which page it goes away
-        self.between: Callable[[], Any] | None = None
-
-    async def list_accounts(self) -> AsyncIterator[Sequence[FoundAccount]]:
-        for n, page in enumerate(self.pages):
-            if n == self.breaks:
-                raise Unavailable("unavailable", "gone")
-            if n and self.between:
-                await self.between()
-            yield page
-
-
-def account(n: int | str, **over: Any) -> FoundAccount:
-    made = FoundAccount(f"id-{n}", f"user{n}", f"user{n}@example.com", f"Person {n}")
-    return replace(made, **over)
 
 
 class Company:
