@@ -375,7 +375,23 @@ ADDRESS = "its address names the one thing that the page is about"
 FIELD = "a field names the thing that was pressed"
 START = "it begins something; what was there before stays, or ends with a page that says so"
 WHOLE = "it says that it acts on everything there is, whenever it came"
+SEEN = "it names the version of the case that was shown, and is refused for another one"
 FORMS: dict[str, str] = {
+    "/console/cases/*/approve": SEEN,
+    "/console/cases/*/claim": ADDRESS,
+    "/console/cases/*/decline": SEEN,
+    "/console/cases/*/note": ADDRESS,
+    "/console/cases/*/recommend": SEEN,
+    "/console/cases/*/release": ADDRESS,
+    "/console/confirm": "its code works once; a passkey answers the challenge that was shown (`of`)",
+    "/console/find": START,
+    "/console/operators": START,
+    "/console/operators/*/remove": ADDRESS,
+    "/console/set-up": "a set-up link works once, whichever page shows it",
+    "/console/set-up/passkey": "a set-up link works once; the challenge is of the try that was shown",
+    "/console/sign-in": START,
+    "/console/sign-in/passkey": OF,
+    "/console/sign-out": WHOLE,
     "/account/after": FIELD,
     "/account/codes": OF,
     "/account/codes/file": FIELD,

@@ -12,9 +12,11 @@ from typing import Any
 import click
 from pydantic import ValidationError
 
-from keyback.application.ports.storage import StorageDown
+from keyback.application.desk import operators
+from keyback.application.ports.storage import StorageDown, Tx
 from keyback.bootstrap import load_keyring
-from keyback.cli.common import bad_url, create_private, echo_json, load, safe, sqlite_file, wrong_settings
+from keyback.cli.common import bad_url, create_private, echo_json, load, run, safe, sqlite_file, storage, wrong_settings
+from keyback.domain.operators.roles import Role
 from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe
 from keyback.settings_safety import close_to_others
 from keyback.storage.database import make_engine
@@ -24,6 +26,7 @@ from keyback.storage.maintenance.names import clashes_in
 from keyback.storage.migrate import head, knows
 from keyback.storage.migrate import migrate as run_migrations
 
+FIRST = "administrator@keyback.invalid"  # what the first operator signs in as
 TEMPLATE = """\
 # Keyback. Environment variables named KEYBACK_… override this file.
 # A leading # means: not set, and this is the default or an example.
@@ -125,6 +128,9 @@ def init(**given: Any) -> None:
     _make_keyring(s)
     before, after = migrate_now(s)
     click.echo(f"{'kept' if before == after else 'migrated':<8} database, revision {after}")
+    link = _first_operator(s)
+    if link:
+        click.echo(f"\nSet up the help desk's system administrator, once, within 24 hours:\n  {link}")
     click.echo("\n" + "\n".join(_next_steps(s, path)))
 
 
@@ -172,6 +178,25 @@ def _make_keyring(s: Settings) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     Keyring.create(path)
     click.echo(f"written  {path}")
+
+
+def _first_operator(s: Settings) -> str:
+    """The set-up link of the first operator; empty where there is one already. A link that nobody used is replaced."""
+
+    async def work() -> str:
+        async with storage(s) as db:
+            return await db.write(_invite)
+
+    token = run(work())
+    return f"{s.public_url}/console/set-up/{token}" if token else ""
+
+
+def _invite(tx: Tx) -> str:
+    found = tx.operators.listed()
+    if not found:
+        return operators.add(tx, "Administrator", FIRST, Role.SYSTEM_ADMINISTRATOR).token
+    waiting = [o for o in found if o.mail == FIRST and o.state == "invited"]
+    return operators.invite_again(tx, FIRST).token if waiting and len(found) == 1 else ""
 
 
 def _next_steps(s: Settings, path: Path) -> list[str]:

@@ -19,8 +19,9 @@ from starlette.types import ASGIApp
 
 from keyback import serving
 from keyback.application.recovery.evidence import release
+from keyback.application.services import Services
 from keyback.bootstrap import build, close
-from keyback.demo import clouds, company
+from keyback.demo import clouds, company, operators
 from keyback.demo.clock import DemoClock
 from keyback.demo.enrolled import passkeys
 from keyback.demo.enrolled import shown as enrolled
@@ -34,6 +35,7 @@ from keyback.storage.migrate import migrate
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.phone import Phone
+from keyback.web.demo.pages import DemoApp, DemoCodes
 from keyback.web.demo.routes import DemoWorld, Shown, WithCrm, demo_routes
 
 PLENTY = 100_000  # a class room behind one address tries the demo at once
@@ -105,13 +107,14 @@ async def _demo(port: int, data: Path | None, host: str) -> None:
                 assert isinstance(services.db, SqlDatabase)
                 await asyncio.to_thread(migrate, services.db.engine)
                 await seed(services, crm, vendors)
+                await operators.seed(services)
                 world = DemoWorld(
                     people=shown(vendors, services.connectors),
                     mailbox=mailbox,
                     phone=phone,
                     crm=crm,
                     titles=services.titles,
-                    enrolled=lambda: enrolled(services),
+                    enrolled=lambda: _apps(services),
                     passkeys=passkeys(),
                     clock=clock,
                     catch_up=lambda: services.db.write(release),
@@ -229,6 +232,12 @@ def shown(vendors: clouds.Clouds, systems: Collection[str]) -> tuple[Shown, ...]
     )
 
 
+async def _apps(services: Services) -> tuple[tuple[DemoApp, ...], tuple[DemoCodes, ...]]:
+    """For the page `/demo/authenticator`: the operators' apps first."""
+    apps, codes = await enrolled(services)
+    return (*await services.db.read(operators.apps), *apps), codes
+
+
 def _greet(base: str, data: Path | None, pages: Sequence[tuple[str, str]]) -> None:
     lines = [
         f"Keyback demo: {company.COMPANY['en']}, {len(company.STAFF)} people who do not exist.",
@@ -240,6 +249,9 @@ def _greet(base: str, data: Path | None, pages: Sequence[tuple[str, str]]) -> No
         f"  Their apps     {base}/demo/authenticator",
         f"  Their CRM      {base}/demo/crm/sign-in",
         *(f"  {name:<14} {base}/demo/{path}" for name, path in pages),
+        "",
+        f"Help desk: {base}/console (its codes are shown at {base}/demo/authenticator)",
+        *(f"  {o.role.value.replace('_', ' '):<18} {o.mail}  {o.password}" for o in operators.TEAM),
         "",
         "Forget the password of:",
         *(f"  {username:<14} {words}" for username, words in TRY),

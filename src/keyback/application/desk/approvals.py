@@ -13,7 +13,7 @@ from keyback.application.ports.messages import AskedMessage, StoppedMessage
 from keyback.application.ports.storage import Intake, Tx
 from keyback.application.recovery import evidence
 from keyback.domain.errors import Refusal
-from keyback.domain.operators.approvals import Decision, obstacle_to_approval
+from keyback.domain.operators.approvals import FRESH_MS, Decision, obstacle_to_approval
 from keyback.domain.policy.rules import TIERS, Policy
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery import events as ev
@@ -89,7 +89,7 @@ def _may_decide(tx: Tx, actor: Actor, obstacle: str) -> None:
     operator = tx.operators.get(actor.operator.id)
     if live is None or operator is None or operator.security_version != actor.operator.security_version:
         raise Refusal("over")
-    if not actor.fresh:
+    if tx.now >= live.proven_at + FRESH_MS:
         raise Refusal("step_up")
     if obstacle:
         raise Refusal("conflict" if obstacle == "changed" else obstacle)

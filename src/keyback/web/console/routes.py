@@ -6,6 +6,7 @@ A route that is made in any other way, or without a permission, turns the build 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from functools import wraps
 from typing import Any
 
 from starlette.requests import Request
@@ -32,6 +33,7 @@ class ConsoleRoute(Route):
 
     def __init__(self, path: str, endpoint: Any, method: str, permission: Permission, fresh: bool) -> None:
         super().__init__(path, endpoint, methods=[method])
+        self.__wrapped__ = endpoint  # for whoever asks what it is made of
         self.permission = permission
         self.fresh = fresh
 
@@ -40,6 +42,7 @@ def shows(path: str, permission: Permission, *, fresh: bool = False) -> Callable
     """Makes the route of a page for operators who have this permission."""
 
     def of(show: Shows) -> ConsoleRoute:
+        @wraps(show)
         async def handler(request: Request) -> Response:
             actor = await may(request, permission, fresh=fresh)
             return actor if isinstance(actor, Response) else await show(context_of(request), request, actor)
@@ -60,6 +63,7 @@ def acts(
     """
 
     def of(act: Acts) -> ConsoleRoute:
+        @wraps(act)
         async def handler(request: Request) -> Response:
             values = await read_form(request, *fields, many=many)
             actor = await may(request, permission, fresh=fresh, back=back.format(**request.path_params))
@@ -74,6 +78,7 @@ def shows_anybody(path: str) -> Callable[[Open], ConsoleRoute]:
     """Makes the route of a page before the sign-in."""
 
     def of(show: Open) -> ConsoleRoute:
+        @wraps(show)
         async def handler(request: Request) -> Response:
             return await show(context_of(request), request)
 
@@ -86,6 +91,7 @@ def acts_for_anybody(path: str, *fields: str, limit: What = "sign_ins") -> Calla
     """Makes the route of a form before the sign-in; beyond the limit of its network nothing is done."""
 
     def of(act: OpenForm) -> ConsoleRoute:
+        @wraps(act)
         async def handler(request: Request) -> Response:
             desk, values = context_of(request), await read_form(request, *fields)
             if not await desk.allows(limit, request):

@@ -1,0 +1,84 @@
+"""The help desk in the browser: an administrator without a passkey, recovered by an agent and an approver."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from playwright.sync_api import BrowserContext, Page, expect
+
+from keyback.demo.operators import TEAM, DemoOperator
+from keyback.locale import gettext
+from tests.e2e.demo_steps import DAY, NEW, Demo, let_go, patient, running_demo, seen
+from tests.e2e.site import Someone
+from tests.e2e.steps import ask, choose, heading
+from tests.e2e.ways_steps import answer, mail_code, pick
+
+Device = Callable[..., BrowserContext]
+AGENT, APPROVER, _ = TEAM
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    with running_demo(tmp_path_factory.mktemp("demo") / "data") as demo:
+        yield demo
+
+
+@pytest.fixture
+def site(demo: Demo) -> Demo:
+    """What `device` opens its browsers for."""
+    demo.afresh()
+    return demo
+
+
+def enters(page: Page, demo: Demo, operator: DemoOperator) -> None:
+    page.goto("/console/sign-in")
+    seen(page, "console-sign-in")
+    page.locator("#email").fill(operator.mail)
+    page.locator("#password").fill(operator.password)
+    page.locator("#code").fill(demo.digits(Someone(operator.mail, operator.mail, "en")))
+    page.locator("form[action='/console/sign-in'] button[type=submit]").click()
+    page.wait_for_url("**/console")
+
+
+@pytest.mark.parametrize("locale", ["en", pytest.param("zh_CN", marks=pytest.mark.slow)])
+@pytest.mark.covers("E2", "N-R11", "A-8.2.1")
+def test_an_administrator_without_a_passkey_is_recovered(site: Demo, device: Device, locale: str) -> None:
+    demo, language = site, "zh-CN" if locale == "zh_CN" else "en-US"
+    who, page = demo.who("heming"), patient(device("zh-CN", 360))
+    ask(page, who.key)
+    mail_code(page, demo, who)
+    pick(page, "totp")
+    answer(page, demo.digits(who))
+    heading(page, who.locale, "A second person has to approve")
+
+    agent = patient(device(language, 1280, color_scheme="dark" if locale == "zh_CN" else "light"))
+    enters(agent, demo, AGENT)
+    seen(agent, "queue")
+    agent.locator("table.queue a.row-link").first.click()
+    expect(agent.locator("h1")).to_contain_text("何铭")
+    seen(agent, "case")
+    agent.locator("form[action$='/claim'] button").click()
+    agent.locator("#reason").fill("He sits two desks away and lost his laptop.")
+    agent.locator("#ticket").fill("HD-20418")
+    seen(agent, "case-claimed")
+    agent.locator("form[action$='/recommend'] button").click()
+    expect(agent.locator("[role=status]")).to_be_visible()
+    case = agent.url.split("?")[0]
+
+    approver = patient(device(language, 360))
+    enters(approver, demo, APPROVER)
+    seen(approver, "queue-narrow")
+    approver.goto(case)
+    seen(approver, "case-narrow")
+    approver.locator("#why").fill("Checked, I agree.")
+    approver.locator("form[action$='/approve'] button").first.click()
+    heading_of = approver.locator("[role=status]").first
+    expect(heading_of).to_contain_text(gettext(locale, "Approved"))
+    seen(approver, "approved-narrow")
+    demo.told(who, "hold")
+
+    let_go(demo, page, DAY, "#new_password")
+    choose(page, NEW)
+    page.locator(".systems").wait_for()
+    demo.told(who, "changed")
