@@ -13,7 +13,7 @@ import structlog
 
 from keyback.application import delivery
 from keyback.application.enrolment import reminders
-from keyback.application.passwords import expiry
+from keyback.application.passwords import expiry, system_ages
 from keyback.application.people import address_changes, logins
 from keyback.application.people.scheduled_sync import sync_next
 from keyback.application.ports.storage import StorageDown
@@ -230,7 +230,10 @@ class Worker:
         ages = self.services.policy.ages
         told += await db.write(lambda tx: reminders.ask_about_contacts(tx, ages))
         told += await self._watch()
-        return told + (await db.write(lambda tx: expiry.remind(tx, rules)) if rules.max_age_days else 0)
+        if rules.max_age_days:
+            told += await db.write(lambda tx: expiry.remind(tx, rules))
+            told += await system_ages.remind(self.services)
+        return told
 
     async def _watch(self) -> int:
         """Looks for wrong passwords that pile up, at what was tried since the last look."""

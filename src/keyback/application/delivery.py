@@ -25,6 +25,7 @@ from keyback.application.ports.messages import (
     LoginsMessage,
     MessageKind,
     RecoveryMessage,
+    RotationMessage,
     SecurityContent,
     SystemMessage,
     TaskMessage,
@@ -288,6 +289,8 @@ def _content(
             logins = tuple((titles.get(s, s), u) for s, u in content.logins)
             unasked = tuple((titles.get(s, s), u) for s, u in content.unasked)
             content = replace(content, logins=logins, unasked=unasked)
+        case RotationMessage() if content.system:
+            content = replace(content, system=titles.get(content.system, content.system))
         case ChooseAgainMessage():
             content = replace(content, systems=tuple((titles.get(s, s), u) for s, u in content.systems))
         case ChangedMessage():

@@ -35,6 +35,7 @@ from keyback.storage.stores.factors import DeviceStore, FactorStore
 from keyback.storage.stores.intakes import IntakeStore
 from keyback.storage.stores.operators import OperatorStore
 from keyback.storage.stores.outbox import OutboxStore
+from keyback.storage.stores.password_ages import PasswordAgeStore
 from keyback.storage.stores.people import PeopleStore
 from keyback.storage.stores.sessions import SessionStore
 from keyback.storage.stores.syncs import SyncStore
@@ -74,6 +75,7 @@ class SqlTx(TxContext):
         self.devices = DeviceStore(self)
         self.failures = FailureStore(self)
         self.tasks = TaskStore(self)
+        self.password_ages = PasswordAgeStore(self)
         self.syncs = SyncStore(self)
         self.operators = OperatorStore(self)
         self.desk = DeskStore(self)

@@ -12,6 +12,7 @@ from dataclasses import replace
 from typing import Final
 
 from keyback.application.asking import Answer, ask_each
+from keyback.application.notifications.notify import as_job
 from keyback.application.ports.connectors import Connector, FoundAccount, Means
 from keyback.application.ports.messages import LoginsMessage
 from keyback.application.ports.storage import Database, Job, Tx
@@ -59,7 +60,7 @@ async def _one(db: Database, connectors: Mapping[str, Connector], job: Job) -> N
     answers = await ask_each(connectors, asked, question, PATIENCE_S) if asked else ()
     shown = [a for a in stored if only in ("", a.system)]
     logins, unasked = merge(shown, answers, address, list(connectors))
-    await db.write(lambda tx: _send(tx, job, logins, unasked))
+    await db.write(lambda tx: _send(tx, job, contact, logins, unasked))
 
 
 def _asks(connector: Connector) -> bool:
@@ -108,13 +109,14 @@ def _same(mail: str | None, address: str) -> bool:
         return False
 
 
-def _send(tx: Tx, job: Job, logins: Sequence[tuple[str, str]], unasked: Sequence[tuple[str, str]]) -> None:
+def _send(
+    tx: Tx, job: Job, to: Contact | None, logins: Sequence[tuple[str, str]], unasked: Sequence[tuple[str, str]]
+) -> None:
     """The message, and the end of the question, in one transaction; nothing when the lease is no longer ours."""
     if not tx.outbox.holds(job):
         return
     tx.outbox.done([job])
     content = LoginsMessage.read(job.body)
     content = replace(content, logins=tuple(logins) or content.logins, unasked=tuple(unasked))
-    kept = {k: v for k, v in job.body.items() if k in ("person", "contact", "prompt")}
-    mail = Job(tx.new_id(), "mail", {**content.body(), **kept}, job.created_at, job.expires_at, turn=job.turn)
-    tx.outbox.put([mail])
+    if to is not None:
+        tx.outbox.put([as_job(tx, content, to, job.expires_at, turn=job.turn)])

@@ -269,10 +269,11 @@ class StoppedMessage(AccountContent):
 
 
 class RotationMessage(AccountContent):
-    """A password is due to be changed."""
+    """A password is due to be changed; `system` names another system that keeps it, empty for our own."""
 
     kind = MessageKind.ROTATION
     due_at: int
+    system: str = ""
 
 
 class SecurityContent(AccountContent, NoticeContent):

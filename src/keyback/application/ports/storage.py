@@ -28,6 +28,7 @@ from keyback.application.ports.imports import ImportResult as ImportResult
 from keyback.application.ports.outages import StorageDown as StorageDown
 from keyback.application.ports.outages import StorageFull as StorageFull
 from keyback.application.ports.outages import StorageUnsure as StorageUnsure
+from keyback.application.ports.password_ages import PasswordAges
 from keyback.application.ports.syncs import Syncs
 from keyback.application.ports.tasks import Tasks
 from keyback.domain.people.person import Account, Contact, Person
@@ -349,6 +350,8 @@ class Tx(Protocol):
     def failures(self) -> Failures: ...
     @property
     def tasks(self) -> Tasks: ...
+    @property
+    def password_ages(self) -> PasswordAges: ...
     @property
     def syncs(self) -> Syncs: ...
     @property

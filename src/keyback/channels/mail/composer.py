@@ -258,7 +258,10 @@ class MailComposer(Composer):
 
     @_tell.register
     def _rotation(self, c: RotationMessage, v: _Values) -> None:
-        how = v.words["ahead" if v.written_at < c.due_at else "past"]
+        past = "past_elsewhere" if c.system else "past"
+        how = v.words["ahead" if v.written_at < c.due_at else past]
+        if c.system:
+            v.foreign(username=f"{safe_login(c.username)} ({safe_name(c.system)})")
         v.fixed(how=how, when=self._when(c.due_at, v.locale))
 
     @_tell.register

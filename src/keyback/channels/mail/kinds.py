@@ -75,6 +75,8 @@ ASKED_FOR = {
 }
 OF_AGE = {
     "ahead": "Until that day your password works as before.",
+    "past_elsewhere": "By your company's rules that day has passed. Until you choose a new password, the old one may "
+    "still work.",
     "past": "It has expired. You can still sign in, but only to choose a new password.",
 }
 PURPOSES = {
