@@ -73,9 +73,16 @@ def test_health_answers_whatever_the_host_and_pages_only_to_their_own(sqlite_url
         for host in ("recover.example.com", "RECOVER.example.com.:443"):
             assert status_of(site.raw(request("GET /", host))) == 200, host
         for host in HOSTS:
-            for line in ("GET /healthz", "GET /readyz", "HEAD /healthz"):
+            for line in ("GET /healthz", "GET /readyz", "HEAD /healthz", "GET /healthz/", "HEAD /readyz/"):
                 assert status_of(site.raw(request(line, host))) == 200, (line, host)
-            for line in ("GET /", "GET /healthz/", "GET /healthz/../", "POST /healthz", "GET /static/healthz"):
+            for line in (
+                "GET /",
+                "GET /healthz//",
+                "GET /healthz/x",
+                "GET /healthz/../",
+                "POST /healthz",
+                "GET /x/healthz",
+            ):
                 assert status_of(site.raw(request(line, host))) in (400, 421), (line, host)
         assert status_of(site.raw(b"GET /healthz HTTP/1.0\r\n\r\n")) == 200
         assert status_of(site.raw(b"GET /readyz HTTP/1.0\r\n\r\n")) == 200

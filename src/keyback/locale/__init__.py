@@ -14,8 +14,6 @@ from babel.messages.pofile import read_po
 
 Locale = Literal["zh_CN", "en"]
 LOCALES: tuple[Locale, ...] = get_args(Locale)
-TAG = "^([Zz][Hh]|[Ee][Nn])([-_][A-Za-z0-9]{1,8}){0,4}$"
-"""Language tags that mean one of them (BCP 47), also with an underscore; a pattern of JSON Schema too."""
 HERE = Path(__file__).parent
 
 

@@ -89,4 +89,7 @@ async def parts_of(asked: Readiness) -> dict[str, str]:
     return parts
 
 
-ROUTES = [Route("/healthz", healthz, methods=["GET"]), Route("/readyz", readyz, methods=["GET"])]
+ROUTES = [
+    *(Route(f"/healthz{end}", healthz, methods=["GET"]) for end in ("", "/")),
+    *(Route(f"/readyz{end}", readyz, methods=["GET"]) for end in ("", "/")),
+]

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from datetime import UTC, datetime
 from functools import lru_cache
 
@@ -25,7 +24,6 @@ from keyback.application.recovery import start
 from keyback.domain.characters import is_shown
 from keyback.domain.errors import BadInput
 from keyback.domain.people.pasted import pasted
-from keyback.locale import TAG
 from keyback.web.http.cookies import DEVICE
 from keyback.web.http.problems import Why, down, problem, why_down
 from keyback.web.portal import pages
@@ -37,7 +35,6 @@ API_PATH = "/api/v1/recoveries"
 JOURNEYS = frozenset({"password", "locked", "second_factor", "mailbox", "username", "still_locked_out"})
 API_JOURNEYS = frozenset({"password", "locked", "username", "still_locked_out"})  # the others end on pages of their own
 KEY_LENGTH = range(16, 256)
-LOCALE = re.compile(TAG)
 WRONG = {
     "empty": pages.IDENTIFIER_EMPTY,
     "too_long": pages.IDENTIFIER_LONG,
@@ -91,8 +88,6 @@ async def _api(desk: AppContext, scope: Scope, receive: Receive) -> bytes | Resp
         raise BadForm(422, "unknown_journey", "journey")
     if system and system not in desk.services.titles:
         raise BadForm(422, "unknown_system", "system")
-    if locale and not LOCALE.fullmatch(locale):
-        raise BadForm(422, "unknown_locale", "locale")
     key = head.get(b"idempotency-key")
     started = await start.write_down(
         desk.services.db,

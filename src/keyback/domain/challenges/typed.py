@@ -15,10 +15,10 @@ def bare(typed: str) -> str:
     """What is left of a code without what typing, pasting and mail programs put around and into it.
 
     Spaces, dashes and invisible marks fall away everywhere, punctuation at both ends; full-width forms become the plain
-    ones. Digits of other scripts stay what they are: no code has any.
+    ones, and so do the decimal digits of every script, as keyboards in Arabic, Persian or Hindi make them.
     """
     text = typed.translate(_FULL_WIDTH)
-    kept = "".join(c for c in text if not _falls_away(c))
+    kept = "".join(_plain_digit(c) for c in text if not _falls_away(c))
     first, last = 0, len(kept)
     while first < last and _is_around(kept[first]):
         first += 1
@@ -39,6 +39,10 @@ def _falls_away(c: str) -> bool:
     if c.isascii():
         return c in " -\t\r\n\v\f"
     return c.isspace() or c in _UNSEEN or c in _DASHES or unicodedata.category(c) in ("Cf", "Pd")
+
+
+def _plain_digit(c: str) -> str:
+    return c if c.isascii() or (value := unicodedata.decimal(c, None)) is None else str(value)
 
 
 def _is_around(c: str) -> bool:

@@ -6,7 +6,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, field_validator
 
-from keyback.locale import TAG
 from keyback.web.portal.pages import SystemState
 
 HANDLE = "^[A-Za-z0-9_-]{22}$"
@@ -46,10 +45,10 @@ class Start(Given):
     system: str | None = Field(
         None, max_length=40, description="Only this system, by its name in the configuration.", examples=["builtin"]
     )
-    locale: Annotated[str, StringConstraints(pattern=TAG)] | None = Field(
+    locale: str | None = Field(
         None,
-        description="Language in which you go on, Chinese or English, as a language tag (BCP 47); script and region "
-        "make no difference. Default: from Accept-Language.",
+        description="Language in which you go on, as a language tag (BCP 47) or a locale; only the language "
+        "counts. Keyback speaks Chinese and English; for others, and by default, Accept-Language decides.",
         examples=["zh-CN"],
     )
 
@@ -328,6 +327,7 @@ class Problem(BaseModel):
     title: str
     status: int
     code: str
+    detail: str | None = None
     field: str | None = None
     state: Literal["waiting", "password_due", "need_more", "applying", "done", "ended"] | None = Field(
         None, description="With `wrong_state`: where the recovery stands."

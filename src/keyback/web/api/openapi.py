@@ -15,7 +15,7 @@ REF = "#/components/schemas/{model}"
 WORDS = {
     "unauthorized": "No secret was sent, or it does not hold this. The same whether there is such a thing or not.",
     "not_found": "Not an address of ours.",
-    "not_json": "The body is not JSON.",
+    "not_json": "The body is not JSON in UTF-8.",
     "bad_idempotency_key": "16 to 255 printable ASCII characters.",
     "unsupported_media_type": "Send `application/json`.",
     "too_long": "More than 64 KB.",

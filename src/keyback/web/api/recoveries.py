@@ -89,7 +89,7 @@ class _HandedOn(Response):
             422: [
                 "identifier_empty", "identifier_too_long", "identifier_not_text", "identifier_several",
                 "identifier_spaces", "missing", "not_a_string", "not_text", "unknown_field", "repeated_field",
-                "unknown_journey", "unknown_system", "unknown_locale",
+                "unknown_journey", "unknown_system",
             ],
             429: ["slow_down"],
         },

@@ -28,7 +28,7 @@ CSP = (
     "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
-HEALTH = frozenset({"/healthz", "/readyz"})
+HEALTH = frozenset({"/healthz", "/readyz", "/healthz/", "/readyz/"})
 """What load balancers ask by address, or without a Host at all; the answers are the same for everybody."""
 
 

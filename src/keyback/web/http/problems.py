@@ -34,6 +34,9 @@ TITLES = {
 }
 
 
+DETAILS = {"not_json": "The body must be JSON in UTF-8 (RFC 8259 section 8.1)."}
+
+
 def problem(status: int, code: str, *, field: str = "", retry_after: int = 0, **more: Any) -> Response:
     """`application/problem+json` with `type`, `title`, `status`, `code` and what else is known.
 
@@ -43,6 +46,8 @@ def problem(status: int, code: str, *, field: str = "", retry_after: int = 0, **
         retry_after: seconds, also as a header.
     """
     body = {"type": "about:blank", "title": TITLES.get(status, "Error"), "status": status, "code": code, **more}
+    if code in DETAILS:
+        body["detail"] = DETAILS[code]
     if field:
         body["field"] = field
     headers = {"retry-after": str(retry_after)} if retry_after else {}
