@@ -206,6 +206,7 @@ class Endpoint:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, Secret] | None = None,
         repeatable: bool = False,
+        as_is: bool = False,
     ) -> Reply:
         """One request under the base address.
 
@@ -216,6 +217,7 @@ class Endpoint:
             query: never shown in faults or logs.
             headers: such as Authorization, wrapped so that no traceback shows them.
             repeatable: the call only reads, so one that found a stale connection is sent again, once.
+            as_is: redirects and 5xx are returned too, for a caller that knows what they mean.
 
         Raises `NotDone` or `MaybeDone`; answers 400 to 499 are returned, redirects and 5xx are faults.
         """
@@ -234,7 +236,7 @@ class Endpoint:
         for last in (False, True) if repeatable else (True,):
             reply, failure = await self._once(method, url, content or b"", sent)
             if reply is not None:
-                return self._judge(reply)
+                return reply if as_is else self._judge(reply)
             if isinstance(failure, NotDone):
                 self.breaker.missed()
             elif failure and failure.cut and not last:

@@ -32,11 +32,15 @@ def body_of(recipe: Recipe, name: str, request: Request, reply: Reply, hide: Seq
     """
     body = reply.any_json()
     code = pointers.text_at(body, recipe.answers.code)
-    said = vendor_text(" ".join(filter(None, (pointers.text_at(body, p) for p in recipe.answers.text))), *hide)
+    words = [reply.headers.get(recipe.answers.text_header.lower(), "")]
+    words += [pointers.text_at(body, p) or "" for p in recipe.answers.text]
+    said = vendor_text(" ".join(filter(None, words)), *hide)
     rule = _rule(recipe, name, reply.status, code, said)
     if not _good(recipe, request, reply.status, code):
         if rule is None and reply.status in {408, 425, 429}:
             raise NotDone("unavailable", f"HTTP {reply.status}", reply.retry_after_ms(RETRY_MS))
+        if rule is None and (reply.status >= 500 or 300 <= reply.status < 400):
+            raise _of_status(name, reply)
         if rule is None and body is None and reply.status not in BY_STATUS:
             raise _broken(name, f"the answer is not what the recipe expects (HTTP {reply.status})")
         _refuse(rule, name, reply, code, said)
@@ -81,6 +85,16 @@ def _refuse(rule: ErrorRule | None, name: str, reply: Reply, code: str | None, s
 def _broken(name: str, text: str) -> NotDone | MaybeDone:
     """Nothing can have changed by a call that only reads."""
     return MaybeDone("unavailable", text) if name in CHANGING else NotDone("unavailable", text)
+
+
+def _of_status(name: str, reply: Reply) -> NotDone | MaybeDone:
+    """A redirect or a fault of the server's that no rule is about, taken as in every call of ours; but many answer with
+    a redirect to a form that they took."""
+    wait = reply.retry_after_ms(0)
+    not_done = reply.status in {501, 503} or (reply.status < 400 and name not in CHANGING)
+    if not_done or name not in CHANGING:
+        return NotDone("unavailable", f"HTTP {reply.status}", wait, reply.status)
+    return MaybeDone("unavailable", f"HTTP {reply.status}")
 
 
 def items_of(request: Request, body: Any) -> list[Any]:

@@ -18,6 +18,7 @@ from keyback.outbound.http import Endpoint, MaybeDone, NotDone, OutboundRefusal,
 from keyback.outbound.oauth import AccessToken
 
 MAX_TOKEN: Final = 8192
+MIN_HIDDEN: Final = 4
 REDIRECTS: Final = range(300, 400)
 Values = Mapping[str, Secret | str | int | bool | None]
 
@@ -74,17 +75,23 @@ class Caller:
         form = {k: signed.text(v, "form") for k, v in request.form.items()} if request.form is not None else None
         body = signed.json(request.body) if request.body is not None else None
         path = signed.path(request.path)
-        hide = [*signed.hide, *headers.values()]
+        # What is shorter is in every text by chance, and no secret.
+        hide = [s for s in (*signed.hide, *headers.values()) if len(s.reveal()) >= MIN_HIDDEN]
         reads = request.repeatable or request.method == "GET"
         said: Reply | str = "no answer"
         try:
             said = await self._http.call(
-                request.method, path, json=body, form=form, query=query or None, headers=headers, repeatable=reads
+                request.method,
+                path,
+                json=body,
+                form=form,
+                query=query or None,
+                headers=headers,
+                repeatable=reads,
+                as_is=True,
             )
         except NotDone as e:
             said = str(e)
-            if e.status in REDIRECTS and name in CHANGING:  # after a form that was taken, many send the browser on
-                raise MaybeDone("unavailable", said) from None
             raise
         except MaybeDone as e:
             said = str(e)

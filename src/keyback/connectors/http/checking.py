@@ -90,6 +90,8 @@ def _lacking(recipe: Recipe, options: HttpConnectorOptions) -> Iterator[str]:
 def _of_format(e: ValidationError, at: Located) -> Iterator[Mistake]:
     seen: set[tuple[int, str]] = set()
     for error in e.errors(include_url=False):
+        if error["type"] == "missing" and at.faults:
+            continue  # perhaps it is what could not be read
         path = [p for p in error["loc"] if not (isinstance(p, str) and p in {"str", "int", "bool"})]
         line, key = at.line(path), ".".join(map(str, path))
         if (line, key) not in seen:  # a union says the same for each of its members

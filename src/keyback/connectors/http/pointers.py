@@ -38,7 +38,7 @@ def find_all(document: Any, pointer: str) -> list[Any] | None:
             elif isinstance(value, list) and step.isascii() and step.isdecimal() and len(step) < 7:
                 there += value[int(step) : int(step) + 1]
                 reached = int(step) < len(value)
-        if not reached:
+        if here and not reached:  # of an empty array there is nothing, which is not the same as no array
             return None
         here = there
     return None if here == [None] else here[:MAX_FOUND]

@@ -206,11 +206,15 @@ class Auth(Part):
 
 
 class Answers(Part):
-    """What holds for every answer: where its code and its words are, and which codes mean done."""
+    """What holds for every answer: where its code and its words are, and which codes mean done.
+
+    `text_header` is a header that has words too.
+    """
 
     code: Pointer | None = None
     done: Scalars = []
     text: Annotated[list[Pointer], BeforeValidator(_listed)] = []
+    text_header: Annotated[str, Field(max_length=100)] = ""
 
 
 class ErrorRule(Part):

@@ -51,7 +51,11 @@ def parse(template: str) -> list[str | Hole]:
 
 
 def holes(template: str) -> list[Hole]:
-    return [p for p in parse(template) if isinstance(p, Hole)]
+    """The placeholders of a template; none of one that cannot be parsed."""
+    try:
+        return [p for p in parse(template) if isinstance(p, Hole)]
+    except ValueError:
+        return []
 
 
 @dataclass(slots=True)
