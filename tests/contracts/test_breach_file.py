@@ -17,7 +17,7 @@ from keyback.storage.breach.build import BreachBuilder, Built
 from keyback.storage.breach.lookup import HEADER_BYTES, BadBreachFile, BreachFile
 from keyback.storage.breach.sources import BadSource
 
-LEAKED = [f"copper lantern {i}" for i in range(3000)]
+LEAKED = [f"copper lantern {i}" for i in range(1000)]
 
 
 def sha1(password: str) -> str:

@@ -6,10 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-import yaml
-
 from keyback.demo.vendors.vendor import Vendor
-from tests.support.held import VENDORS
+from tests.support.held import read
 
 VERBS = frozenset({"get", "post", "put", "patch", "delete"})
 
@@ -25,7 +23,7 @@ class Clock:
 
 
 def document(name: str) -> Mapping[str, Any]:
-    return dict(yaml.safe_load((VENDORS / name).read_text("utf-8")))
+    return read(name)
 
 
 def named(name: str) -> set[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations
 from typing import Final
 
 from keyback.domain.people.person import Tier
@@ -157,5 +157,7 @@ def every_set(policy: Policy, most: int = 99) -> Iterator[tuple[Piece, ...]]:
             choices.append(((), mine[:1], mine))
         else:
             choices.append(tuple(c for n in range(len(mine) + 1) for c in combinations(mine, n)))
-    sets = [tuple(p for part in parts for p in part) for parts in product(*choices)]
-    return iter(sorted((s for s in sets if len(s) <= most), key=len))
+    sets: list[tuple[Piece, ...]] = [()]
+    for choice in choices:  # what is too large already only grows
+        sets = [(*s, *part) for s in sets for part in choice if len(s) + len(part) <= most]
+    return iter(sorted(sets, key=len))

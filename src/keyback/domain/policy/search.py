@@ -226,8 +226,9 @@ class _Hunt:
     def aged(self, most: int) -> None:
         """Small sets with some contacts aged: never better than fresh, and alone no more than one fresh proof."""
         some: tuple[Journey, ...] = ("password", "second_factor", "mailbox")
+        small = list(every_set(self.policy, min(DEPTH, most)))
         for tier, journey in product(TIERS, some):
-            for pieces in every_set(self.policy, min(DEPTH, most)):
+            for pieces in small:
                 can = [p for p in pieces if p.proof in AGEING]
                 if not can:
                     continue
