@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from tests.e2e import samples
 from tests.e2e.axe import AXE, SMALL, wrong
+from tests.support.each import each
 
 SLOW = pytest.mark.slow
 WIDER = """* { letter-spacing: 0.12em !important; word-spacing: 0.16em !important; line-height: 1.5 !important; }
@@ -23,18 +24,20 @@ Look = Callable[..., Page]
 
 @pytest.fixture
 def look(browser: Browser) -> Iterator[Look]:
-    """Makes a page that shows samples."""
-    made = []
+    """Makes a page that shows samples; a test that asks again for the same kind gets the same page."""
+    made: dict[str, Page] = {}
 
     def make(width: int = 360, **over: Any) -> Page:
-        context = browser.new_context(viewport={"width": width, "height": 740}, reduced_motion="reduce", **over)
-        made.append(context)
-        samples.serve(context)
-        return context.new_page()
+        kind = repr((width, sorted(over.items())))
+        if kind not in made:
+            context = browser.new_context(viewport={"width": width, "height": 740}, reduced_motion="reduce", **over)
+            samples.serve(context)
+            made[kind] = context.new_page()
+        return made[kind]
 
     yield make
-    for context in made:
-        context.close()
+    for page in made.values():
+        page.context.close()
 
 
 @pytest.mark.covers("X-8")
@@ -67,8 +70,8 @@ SEEN = """([selector]) => { const e = document.querySelector(selector);
 
 
 @pytest.mark.covers("X-8")
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("what", DIFFER)
+@each("scheme", ["light", "dark"])
+@each("what", DIFFER)
 def test_forced_colors_keep_what_is_told_by_a_mark(look: Look, what: str, scheme: str) -> None:
     name, one, other = DIFFER[what]
     page = look(forced_colors="active", color_scheme=scheme)
@@ -79,8 +82,8 @@ def test_forced_colors_keep_what_is_told_by_a_mark(look: Look, what: str, scheme
     assert page.evaluate(SEEN, [one]) != page.evaluate(SEEN, [other]), what
 
 
-@pytest.mark.parametrize("name", ["account-totp-setup", "replace-factor-scan"])
-@pytest.mark.parametrize("locale", ["en", "zh_CN"])
+@each("name", ["account-totp-setup", "replace-factor-scan"])
+@each("locale", ["en", "zh_CN"])
 def test_an_app_on_the_same_phone_gets_its_key_by_a_link_or_a_copy(look: Look, name: str, locale: str) -> None:
     """Nobody scans their own screen: the link holds what the picture holds, and what is copied has no spaces."""
     page = look()
@@ -110,8 +113,8 @@ BOXES = """() => [...document.querySelectorAll('.codes > li')].map(e => {
   return [box.left, box.right, box.top, box.bottom, text.left, text.right]; })"""
 
 
-@pytest.mark.parametrize("width", [360, 720, 1000])
-@pytest.mark.parametrize("media", ["print", "screen"])
+@each("width", [360, 720, 1000])
+@each("media", ["print", "screen"])
 def test_recovery_codes_do_not_run_into_each_other(look: Look, width: int, media: str) -> None:
     page = look(width)
     page.emulate_media(media=media)  # type: ignore[arg-type]
@@ -140,9 +143,10 @@ SHEETS = {
 }
 
 
-@pytest.mark.parametrize(("name", "locale"), SHEETS)
+@each(("name", "locale"), SHEETS)
 def test_a_sheet_has_codes_purpose_date_and_address_and_nothing_else(look: Look, name: str, locale: str) -> None:
     page = look(1000)
+    page.emulate_media(media="screen")
     samples.show(page, name, locale)
     on_screen = page.evaluate(READ)
     page.emulate_media(media="print")
@@ -155,9 +159,7 @@ def test_a_sheet_has_codes_purpose_date_and_address_and_nothing_else(look: Look,
     assert not any(part in "\n".join(on_screen) for part in SHEETS[name, locale][:1]), "the head is for paper"
 
 
-@pytest.mark.parametrize(
-    "name", ["way-sms_code", "way-im_message", "way-backup_email", "account-confirm-contact", "waiting"]
-)
+@each("name", ["way-sms_code", "way-im_message", "way-backup_email", "account-confirm-contact", "waiting"])
 def test_sending_again_counts_down_and_then_works(look: Look, name: str) -> None:
     page = look()
     page.clock.install()
@@ -175,7 +177,7 @@ def test_sending_again_counts_down_and_then_works(look: Look, name: str) -> None
     assert plain.locator("form:has(button[data-enable-in]) [data-plain]").is_visible(), "a link loads the page again"
 
 
-@pytest.mark.parametrize("name", ["results", "results-working", "in-review", "held", "way-contact", "waiting"])
+@each("name", ["results", "results-working", "in-review", "held", "way-contact", "waiting"])
 def test_without_scripts_a_page_that_waits_has_a_way_to_load_it_again(look: Look, name: str) -> None:
     page = look(java_script_enabled=False)
     samples.show(page, name)
@@ -183,7 +185,7 @@ def test_without_scripts_a_page_that_waits_has_a_way_to_load_it_again(look: Look
     assert page.locator("main a[href='/r/hR7mQ2xVd9Kp']").first.is_visible()
 
 
-@pytest.mark.parametrize(
+@each(
     ("name", "first", "others"),
     [
         ("results-crm", "Open Harbour CRM", []),
