@@ -52,7 +52,7 @@ def samples(handle: str, at: int, locale: Locale, password: Password) -> Iterato
         handle,
         "maya@example.com",
         (
-            SystemFactorsOf("a1", "Tidewater 365", "maya@example.com", rows_of, True),
+            SystemFactorsOf("a1", "Tidewater 365", "maya@example.com", rows_of, True, "https://crm.example.com/"),
             SystemFactorsOf("a2", "Ridgeline", "maya@example.com", (), False),
             SystemFactorsOf("a3", "Kontor", "maya@example.com", None, False),
         ),

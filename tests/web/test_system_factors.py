@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlencode
 
+import httpx2
 import pytest
 
 from keyback.application.doctor import system_factor
@@ -25,11 +26,12 @@ from keyback.application.ports.connectors import (
 from keyback.application.ports.storage import ImportedAccount
 from keyback.application.recovery import evidence
 from keyback.connectors.base import ConnectorBase
+from keyback.domain.challenges import challenge as ch
 from keyback.domain.secret import Secret
 from tests.support.browser import Browser
 from tests.support.enrolled import add_codes, answer_way, ask_way
 from tests.support.kit import Kit, person
-from tests.support.steps import Tray, accept, ask, case_of, drain, fit, secrets_of, types
+from tests.support.steps import HERE, Tray, accept, ask, case_of, drain, fit, secrets_of, types
 
 Make = Callable[..., Kit]
 PASS = "Kanarienvogel-4711"
@@ -43,6 +45,7 @@ class Tide(ConnectorBase):
     outcome: Outcome | None = None
     away: bool = False
     passes: int = 0
+    says: Sequence[Finding] = ()
 
     def __post_init__(self) -> None:
         self.name, self.title = "tide", "Tide"
@@ -50,7 +53,7 @@ class Tide(ConnectorBase):
         self.capabilities = Capabilities(lookup=means, set_password=means, reset_factor=means, temporary_pass=means)
 
     async def diagnose(self, username: str, external_id: str | None = None) -> Sequence[Finding]:
-        return ()
+        return self.says
 
     async def factors(self, external_id: str) -> Sequence[SystemFactor]:
         if self.away:
@@ -236,3 +239,68 @@ def test_another_persons_account_is_no_account(make_kit: Make) -> None:
     assert said(browser, f"{page}/temporary-pass", account=other.id)[0] == 422
     assert browser("POST", f"{at}/second-step", f"account={other.id}").headers["location"] == at
     assert tide.passes == 0
+
+
+@pytest.mark.covers("O-M1", "B1")
+def test_the_same_over_the_api(make_kit: Make) -> None:
+    kit, _, tide, browser, at, code = locked_out(make_kit)
+    held = kit.run(_secret(kit, at.removeprefix("/r/")))
+    status, found = call(browser, "GET", at, held, "/diagnosis")
+    assert status == 200
+    (row,) = found["accounts"]
+    assert (row["state"], row["takes_password"], row["second_step"]) == ("fine", True, True)
+    assert [c["code"] for c in found["checks"]] == ["saved_password", "autofill", "keyboard", "cookies", "address"]
+    account = f"/accounts/{row['account_id']}"
+    assert call(browser, "GET", at, held, "/factors")[0] == 409
+    assert call(browser, "POST", at, held, f"{account}/temporary-pass")[0] == 409
+    status, new = call(browser, "POST", at, held, f"{account}/second-step")
+    assert status == 201
+    handle, page = new["handle"], f"/r/{new['handle']}"
+    assert call(browser, "GET", page, new["secret"])[1]["state"] == "need_more"
+    assert call(browser, "GET", page, held, "/factors")[0] == 401
+    ask_way(kit, handle, "recovery_code")
+    assert answer_way(kit, handle, "recovery_code", code) == "accepted"
+    kit.clock.forward(minutes=16)
+    kit.write(evidence.release)
+    (theirs,) = call(browser, "GET", page, new["secret"], "/factors")[1]["accounts"]
+    assert [f["id"] for f in theirs["factors"] if f["removable"]] == ["app-1"]
+    away = f"{account}/factors/remove"
+    assert call(browser, "POST", page, new["secret"], away, {"factor": "key-1"})[1]["code"] == "not_removable"
+    assert call(browser, "POST", page, new["secret"], away, {"factor": "app-1"})[0] == 204
+    assert tide.removed == ["app-1"]
+    status, given = call(browser, "POST", page, new["secret"], f"{account}/temporary-pass")
+    assert (status, given["secret"], given["once"]) == (201, PASS, True)
+
+
+@pytest.mark.covers("N18")
+def test_over_the_api_no_password_is_set_in_vain(make_kit: Make) -> None:
+    kit, _, tide, browser, at, _ = locked_out(make_kit)
+    held = kit.run(_secret(kit, at.removeprefix("/r/")))
+    tide.says = (Finding("frozen", "by 4711"),)
+    (row,) = call(browser, "GET", at, held, "/diagnosis")[1]["accounts"]
+    assert (row["takes_password"], row["second_step"]) == (False, False)
+    assert "4711" not in str(row)
+    sent = {"new_password": "supper ladder teapot 7"}
+    assert call(browser, "POST", at, held, "/password", sent)[1]["code"] == "no_accounts"
+    named = {**sent, "accounts": [row["account_id"]]}
+    assert call(browser, "POST", at, held, "/password", named)[1]["code"] == "set_in_vain"
+
+
+async def _secret(kit: Kit, handle: str) -> str:
+    return ch.holder_secret(kit.services.seals.derive("holder"), handle)
+
+
+def call(
+    browser: Browser, method: str, page: str, secret: str, path: str = "", body: dict[str, Any] | None = None
+) -> tuple[int, Any]:
+    """One request to the API, with the secret of a recovery."""
+
+    async def go() -> httpx2.Response:
+        transport = httpx2.ASGITransport(app=browser.app, client=(HERE.source, 40000))
+        async with httpx2.AsyncClient(transport=transport, base_url=browser.kit.settings.public_url) as client:
+            url = f"/api/v1/recoveries/{page.removeprefix('/r/')}{path}"
+            held = {"authorization": f"Bearer {secret}"}
+            return await client.request(method, url, headers=held, json=body)
+
+    answer = browser.kit.run(go())
+    return answer.status_code, answer.json() if answer.content else None

@@ -48,11 +48,16 @@ FRIEND = "Chose a recovery contact: the email to the contact is in the mailbox, 
 ADMIN = "CRM administrator: an email alone is never enough."
 ADMIN_APP = "CRM administrator with an app: email and app, then a second person has to approve."
 ADMIN_KEY = "CRM administrator with a passkey: email and passkey, and no one else has to approve."
+FROZEN = "Frozen in Cirrus Sales: “I reset it and still can’t get in” says so, and no password is set there."
+SYNCED = "The password in Meridian 365 comes from a directory: it isn’t set in vain, and the page says where it is."
+STALE = "A phone keeps trying an old password in Cirrus Sales: “I reset it and still can’t get in” finds it."
+LOST = "Lost the second step in Cirrus Sales: after an email and the app, it’s removed there."
+BRIDGED = "Lost the second step in Meridian 365: after an email and the app, a temporary pass opens it."
 LONG = "A long name, which has to fit everywhere."
 APOSTROPHE = "A name with an apostrophe, spelled correctly in pages and emails."
 HINTS = (
     ONE, THREE, TWO_NAMES, SHARED, NO_MAIL, LEFT, LOCKED, ELSEWHERE, TWO_MAILS, MFA, APP, PHONE, CHAT, FRIEND, ADMIN,
-    ADMIN_APP, ADMIN_KEY, PRIVATE, KEY, LONG, APOSTROPHE,
+    ADMIN_APP, ADMIN_KEY, PRIVATE, KEY, FROZEN, SYNCED, STALE, LOST, BRIDGED, LONG, APOSTROPHE,
 )  # fmt: skip
 
 
@@ -168,7 +173,7 @@ ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
     ("b.featherstone", "Bartholomew Maximilian Featherstone-Abernathy of Wexcombe", OWN, {"hint": LONG}),
     ("ayguli", "阿依古丽·买买提江", TWO, {"hint": LONG}),
     ("ouyangmingyuan", "欧阳明远", CRM, {}),
-    ("sunli", "孙莉", CRM, {}),
+    ("sunli", "孙莉", CRM, {"app": True, "hint": BRIDGED}),
     ("david.mensah", "David Mensah", CRM, {}),
     ("huangjie", "黄杰", TWO, {"chat": "huangjie", "hint": CHAT}),
     ("yuki.tanabe", "Yuki Tanabe", TWO, {"phone": "+12025550143", "hint": PHONE}),
@@ -181,12 +186,12 @@ ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
     ("luxin", "陆欣", OWN, {}),
     ("jonas.bergstrom", "Jonas Bergström", OWN, {}),
     ("tangwen", "唐雯", TWO, {"crm_username": "tang.wen"}),
-    ("fatima.zahran", "Fatima Zahran", TWO, {}),
-    ("dengchao", "邓超", ALL, {}),
-    ("peter.vandermeer", "Peter van der Meer", ALL, {}),
+    ("fatima.zahran", "Fatima Zahran", TWO, {"hint": FROZEN}),
+    ("dengchao", "邓超", ALL, {"hint": STALE}),
+    ("peter.vandermeer", "Peter van der Meer", ALL, {"hint": SYNCED}),
     ("songyan", "宋岩", CRM, {}),
     ("isla.mackay", "Isla Mackay", CRM, {}),
-    ("hanxue", "韩雪", TWO, {"app": True, "hint": APP}),
+    ("hanxue", "韩雪", TWO, {"app": True, "hint": LOST}),
     ("rafael.teixeira", "Rafael Teixeira", TWO, {"chat": "rafael.teixeira", "hint": CHAT}),
     ("caiming", "蔡明", OWN, {}),
     ("noor.haddad", "Noor Haddad", OWN, {"tier": "mfa", "hint": MFA}),

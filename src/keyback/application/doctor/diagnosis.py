@@ -34,6 +34,8 @@ PER_HOUR = 40
 NOTE = "diagnosed"
 ELSEWHERE = frozenset({"sso_only", "federated", "synced_elsewhere"})
 """The password is kept somewhere else; one that is set in the system opens nothing."""
+NO_WAY_IN = frozenset({"privileged", "not_found", "ambiguous", "inactive", "frozen"})
+"""With one of these it is of no use to replace a second step, or it is not done."""
 READS = (Means.NATIVE, Means.COMPOSED)
 
 
@@ -148,16 +150,22 @@ async def diagnose(
     """Asks all systems at once for what keeps the person out.
 
     Args:
-        history: also look for what keeps trying an old password.
+        history: also look for what keeps trying an old password, and for second steps.
     """
     tell = [a for a in of.accounts if _tells(s.connectors.get(a.system))]
     past = [a for a in of.accounts if history and _remembers(s.connectors.get(a.system))]
-    said, seen = await asyncio.gather(
+    asks = [a for a in of.accounts if history and sees_to_factors(s.connectors.get(a.system))]
+    said, seen, steps = await asyncio.gather(
         ask_each(s.connectors, tell, lambda c, a: c.diagnose(a.username, a.external_id), patience_s),
         ask_each(s.connectors, past, lambda c, a: c.activity(a.external_id), patience_s),
+        ask_each(s.connectors, asks, lambda c, a: c.factors(a.external_id), patience_s),
     )
     findings, activities = {x.account.id: x for x in said}, {x.account.id: x.value for x in seen}
-    return tuple(_diagnosis(s, of.known[a.id], findings.get(a.id), activities.get(a.id)) for a in of.accounts)
+    has = {x.account.id for x in steps if (x.value is None or len(x.value)) or _gives(s.connectors[x.account.system])}
+    return tuple(
+        _diagnosis(of.known[a.id], findings.get(a.id), activities.get(a.id), second_step=a.id in has)
+        for a in of.accounts
+    )
 
 
 def _tells(connector: Connector | None) -> bool:
@@ -174,8 +182,12 @@ def sees_to_factors(connector: Connector | None) -> bool:
     return can is not None and (can.reset_factor in READS or can.temporary_pass in READS)
 
 
+def _gives(connector: Connector) -> bool:
+    return connector.capabilities.temporary_pass in READS
+
+
 def _diagnosis(
-    s: Services, known: Diagnosis, said: Answer[Sequence[Finding]] | None, activity: Activity | None
+    known: Diagnosis, said: Answer[Sequence[Finding]] | None, activity: Activity | None, *, second_step: bool
 ) -> Diagnosis:
     a = known.account
     theirs = tuple(said.value or ()) if said is not None else ()
@@ -196,7 +208,7 @@ def _diagnosis(
         stale=stale,
         fault=said.silence if said is not None else "",
         silent=silent,
-        second_step=sees_to_factors(s.connectors.get(a.system)) and "privileged" not in codes and not a.privileged,
+        second_step=second_step and not a.privileged and not codes & NO_WAY_IN,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyback.web.api import recoveries, sign_in
+from keyback.web.api import diagnosis, recoveries, sign_in
 from keyback.web.api.openapi import Api
 from keyback.web.api.strict import HANDLERS, answer, broken
 from keyback.web.ui.context import AppContext
@@ -39,5 +39,6 @@ def make_api(desk: AppContext | None) -> Api:
     api.add_exception_handler(Exception, broken)
     api.include_router(recoveries.start_router)
     api.include_router(recoveries.router)
+    api.include_router(diagnosis.router)
     api.include_router(sign_in.router)
     return api

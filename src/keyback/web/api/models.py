@@ -66,7 +66,10 @@ class NewPassword(Given):
 
     new_password: SecretStr = Field(max_length=MAX_SECRET, examples=["copper lantern orchard 5"])
     accounts: list[Annotated[str, StringConstraints(max_length=64)]] | None = Field(
-        None, min_length=1, max_length=50, description="Ids out of `accounts` of the recovery. Default: all of them."
+        None,
+        min_length=1,
+        max_length=50,
+        description="Ids out of `accounts` of the recovery. Default: all in which a new password is of use.",
     )
 
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from starlette.types import Receive, Scope, Send
 
 from keyback.application import handles
+from keyback.application.doctor import preflight
 from keyback.application.passwords import system_rules, validation
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import cancel, mailed_link, new_password
@@ -227,7 +228,7 @@ async def verify_proof(request: Request, held: HeldRecovery, proof: Proof, given
             {
                 400: ["not_json", "bad_idempotency_key"],
                 409: ["wrong_state", "already_chosen"],
-                422: ["password_refused", "no_accounts", "invalid"],
+                422: ["password_refused", "no_accounts", "set_in_vain", "invalid"],
                 429: ["slow_down"],
                 503: ["busy", "unavailable", "unconfirmed"],
             },
@@ -261,9 +262,17 @@ async def _choose(held: Held, request: Request, view: CaseView, given: m.NewPass
     typed = given.new_password.get_secret_value()
     context, with_factor = personal(desk, view)
     # Of this person's accounts only: the history of anybody else's must not be asked.
-    ids = [a.id for a in view.choice.accounts if not given.accounts or a.id in given.accounts]
+    meant = [a for a in view.choice.accounts if not given.accounts or a.id in given.accounts]
+    here, case_id = desk.here(request), case.id
+    before = await preflight.preflight(s, held.handle, here, meant)
+    if given.accounts and any(a.id in before.in_vain for a in meant):
+        raise ApiError(422, "set_in_vain", field="accounts")
+    meant = list(before.sensible(meant))
+    ids = [a.id for a in meant]
+    if before.in_vain and not ids:
+        raise ApiError(422, "no_accounts", field="accounts")
     broken = await validation.judge(s, Secret(typed), context, with_factor, ids)
-    systems = await system_rules.rules_of_systems(s, [a for a in view.choice.accounts if a.id in ids])
+    systems = await system_rules.rules_of_systems(s, meant)
     theirs = system_rules.broken_by(systems, typed, view.choice.person.name)
     if broken or theirs:
         found = [
@@ -278,11 +287,10 @@ async def _choose(held: Held, request: Request, view: CaseView, given: m.NewPass
             {"code": PREFIX + e.code, "text": e.text, "suggestion": e.fix} for e in reasons_of_systems(theirs, locale)
         ]
         raise ApiError(422, "password_refused", field="new_password", violations=found)
-    here, case_id = desk.here(request), case.id
     try:
         await s.db.write(
             lambda tx: new_password.choose(
-                tx, case_id, held.handle, Secret(typed), given.accounts or (), submission, here
+                tx, case_id, held.handle, Secret(typed), given.accounts or ids, submission, here
             )
         )
     except Refusal as e:

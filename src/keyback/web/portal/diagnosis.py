@@ -19,7 +19,7 @@ from keyback.web.ui.context import AppContext, note_refusal, redirect
 from keyback.web.ui.findings import self_checks, shown_of
 from keyback.web.ui.routes import get
 
-SLOW = frozenset({"slow", "unavailable"})
+ORDER = ("found", "slow", "silent", "fine")  # what there is to do comes first
 
 
 @get(held)
@@ -62,7 +62,7 @@ def _model(s: Services, locale: Locale, handle: str, of: Patient, found: tuple[D
     privileged = of.case.tier == "privileged"
     mine = [d for d in found if d.account.id in of.case.accounts and d.account.state != "disabled"]
     can_choose = of.open and any(in_vain(d, privileged=privileged) is None for d in mine if not d.account.provider)
-    systems = tuple(_system(s, locale, d) for d in found)
+    systems = tuple(sorted((_system(s, locale, d) for d in found), key=lambda x: ORDER.index(x.state)))
     return pages.Diagnosis(handle, systems, self_checks(locale), can_choose, over=not of.open)
 
 

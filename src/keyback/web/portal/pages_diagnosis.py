@@ -76,13 +76,14 @@ class FactorRow:
 
 @dataclass(frozen=True, slots=True)
 class SystemFactorsOf:
-    """One account's second steps; None where the system did not say."""
+    """One account's second steps; None where the system did not say. `url`: where people sign in to it, if known."""
 
     account: str
     title: str
     username: str
     factors: tuple[FactorRow, ...] | None
     gives_pass: bool
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +107,8 @@ class SystemFactors(Page):
     secret: str = field(default="", repr=False)
     until: int = 0
     once: bool = True
+
+    @property
+    def opens(self) -> str:
+        """Where to go now that something was done."""
+        return next((s.url for s in self.systems if s.title == self.about and self.said in ("removed", "pass")), "")

@@ -36,6 +36,7 @@ async def page(desk: AppContext, request: Request, view: RecoveryView, status: i
             f.account.username,
             None if f.factors is None else tuple(FactorRow(x.id, x.kind, x.title, x.removable) for x in f.factors),
             f.gives_pass,
+            s.sign_in_urls.get(f.account.system, ""),
         )
         for f in sorted(found, key=lambda f: f.account.system != asked)
     )
