@@ -8,7 +8,6 @@ import errno
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, cast
 from urllib.parse import urlsplit
@@ -18,7 +17,7 @@ import click
 from keyback.application.clock import wall_clock
 from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports.channels import Receipt
-from keyback.application.ports.connectors import Connector, Means, Unavailable
+from keyback.application.ports.connectors import Connector
 from keyback.application.ports.storage import StorageDown, Tx
 from keyback.bootstrap import load_keyring, make_channel, make_connector, make_gate, make_phone, make_proofs, peppers_of
 from keyback.cli.common import echo_json, load, no_settings, revision, run, safe, schema_problem
@@ -106,7 +105,7 @@ async def _all(s: Settings) -> list[Result]:
         if isinstance(gate, Result):
             return [*results, gate]
         if db:
-            results += [await _system(s, name, db, gate) for name in s.systems]
+            results += await asyncio.gather(*(_system(s, name, db, gate) for name in s.systems))
         results += [*_taken(), *_proofs(s, gate)]
         results.append(await _hashing(s, gate))
         results += await _limits(s)
@@ -297,7 +296,7 @@ async def _system(s: Settings, name: str, db: SqlDatabase, gate: HashGate) -> Re
     except (Unsafe, OSError, BadPart) as e:
         return Result(label, "bad", str(e))
     try:
-        return _led(await _asked(label, connector), name, connector)
+        return _led(await _asked(name, connector), name, connector)
     finally:
         await connector.close()
 
@@ -310,18 +309,22 @@ def _led(found: Result, name: str, connector: Connector) -> Result:
     return Result(found.name, "warn", f"{found.detail}; it has no address where people sign in", step)
 
 
-async def _asked(label: str, connector: Connector) -> Result:
-    if connector.capabilities.lookup is Means.NONE:
-        return Result(label, "ok", "people are guided; there is nothing to reach")
-    find: Callable[[], Awaitable[object]] = lambda: connector.find(f"keyback-check-{secrets.token_hex(6)}")  # noqa: E731
+async def _asked(name: str, connector: Connector) -> Result:
+    """What the connector's own check found: its gravest line, with the key to look at and what is missing for it."""
+    label = f"system {name}"
     try:
-        await asyncio.wait_for(find(), PATIENCE_S)
+        lines = await asyncio.wait_for(connector.check(), PATIENCE_S)
     except TimeoutError:
-        return Result(label, "bad", "does not answer", "See that this machine may reach it.")
-    except Unavailable as e:
-        words = f"{e.code} {e}" if str(e) != e.code else e.code
-        return Result(label, "bad", words, "See its address, user and password in the settings.")
-    return Result(label, "ok", "answers")
+        return Result(label, "bad", "does not answer", f"See systems.{name}.url, and that this machine may reach it.")
+    except Exception as e:  # of a plug-in
+        return Result(label, "bad", f"its check broke off ({type(e).__name__})", f"See the package of systems.{name}.")
+    faults = sorted((x for x in lines if x.status != "ok"), key=lambda x: x.status != "bad")
+    if not faults:
+        return Result(label, "ok", lines[0].text if lines else "answers")
+    worst = faults[0]
+    told = [f"{x.what}: {x.text}" + (f" (no {', '.join(x.costs)})" if x.costs else "") for x in faults]
+    step = f"{worst.advice or 'See its keys.'} Keys: systems.{name}. All of it: keyback connector test {name}"
+    return Result(label, worst.status, "; ".join(told[:3]) + (" …" if len(told) > 3 else ""), step)
 
 
 def _taken() -> list[Result]:

@@ -6,15 +6,41 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from keyback.application.ports.connectors import Capabilities, Guide, Means, Outcome, Plan, Step
+from pydantic import Field, model_validator
+
+from keyback.application.ports.connectors import Capabilities, CheckLine, Guide, Means, Outcome, Plan, Step
 from keyback.connectors.base import CommonOptions, ConnectorBase
+from keyback.connectors.presets import Preset, presets
 
 
 class GuidedOptions(CommonOptions):
-    """Keys of a guided section; `url` is the system's own reset page."""
+    """Keys of a guided section.
 
-    url: str
-    steps: dict[str, list[str]]
+    Args:
+        preset: hubspot, pipedrive, monday, freshsales, neocrm, or twenty: steps that come with Keyback.
+        url: the system's own reset page; a preset may know it already.
+        steps: by locale, one sentence each.
+    """
+
+    preset: str = ""
+    url: str = ""
+    steps: dict[str, list[str]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _whole(self) -> GuidedOptions:
+        known = presets()
+        if self.preset and self.preset not in known:
+            raise ValueError(f"preset must be one of {', '.join(known)}")
+        if not self.page:
+            where = "differs by customer: set url" if self.preset else "is missing: set url, or a preset"
+            raise ValueError(f"the page where people reset their password {where}")
+        if not self.preset and not self.steps:
+            raise ValueError("steps are missing: set steps.en and steps.zh_CN, or a preset")
+        return self
+
+    @property
+    def page(self) -> str:
+        return self.url or (presets()[self.preset].url if self.preset else "")
 
 
 class GuidedConnector(ConnectorBase):
@@ -29,6 +55,8 @@ class GuidedConnector(ConnectorBase):
     """
 
     capabilities = Capabilities(set_password=Means.GUIDED, deep_link=Means.GUIDED)
+    options_model = GuidedOptions
+    _preset: Preset | None = None
 
     def __init__(self, name: str, title: str, steps: Mapping[str, Sequence[str]], url: str) -> None:
         parts = urlsplit(url)
@@ -43,9 +71,21 @@ class GuidedConnector(ConnectorBase):
     def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> GuidedConnector:
         """From a section of `keyback.toml`: `url` and `steps`. Raises `ValueError` for anything else."""
         o = GuidedOptions.model_validate(options)
-        made = cls(name, title, o.steps, o.url)
+        preset = presets()[o.preset] if o.preset else None
+        made = cls(name, title, o.steps or (preset.steps if preset else {}), o.page)
         made.configured(o)
+        made._preset = preset
+        if preset and preset.url and not made.url:
+            made.url = preset.url
         return made
+
+    async def check(self, sample: str | None = None) -> Sequence[CheckLine]:
+        """Where people are led, and what of a preset was never verified; nothing is called."""
+        lines = [CheckLine("reach", "ok", f"people are led to {self._page}; there is nothing to reach")]
+        if self._preset is not None:
+            lines.append(CheckLine("read", "ok", f"an administrator there: {self._preset.administrator['en']}"))
+            lines += [CheckLine("read", "ok", f"not verified: {fact}") for fact in self._preset.unverified]
+        return lines
 
     def guide(self, locale: str) -> Guide:
         """The steps in this language, else in English, else in any, and the reset page."""
