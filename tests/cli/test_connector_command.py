@@ -93,3 +93,25 @@ def test_a_second_secret_is_asked_for_by_its_file(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(click, "prompt", prompt)
     section = connectors._asked(connectors.class_of(kind).options_model)
     assert names == set(asked) == set(section)
+
+
+def test_a_recipe_is_checked_and_tried_out_on_a_test_user(keyback: Keyback, config: Path, crm: str) -> None:
+    assert "No mistakes." in keyback("connector", "check-recipe", "demo").stdout
+    bad = config.parent / "bad.toml"
+    bad.write_text('format = 1\n[auth]\nkind = "bearerr"\n', "utf-8")
+    said = keyback("connector", "check-recipe", str(bad), code=1).stdout
+    assert "line 3: auth.kind" in said
+    assert "did you mean bearer?" in said
+    assert json.loads(keyback("connector", "check-recipe", str(bad), "--json", code=1).stdout)[0]["line"] == 1
+    assert keyback("connector", "check-recipe", "nosuch", code=1).stderr
+
+    section = f'\n[systems.crm]\nkind = "http"\ntitle = "CRM"\nurl = "{crm}"\nrecipe = "demo"\nsecret = "{TOKEN}"\n'
+    config.write_text(config.read_text("utf-8") + section, "utf-8")
+    said = keyback("connector", "test", "crm", "--sample", "alice").stdout
+    assert "POST /api/find [Authorization: •••]" in said
+    assert TOKEN not in said
+    said = keyback("connector", "test", "crm", "--sample", "alice", "--recover", "--yes").stdout
+    assert "set: done" in said
+    assert "confirm: done" in said
+    assert '"password": "•••"' in said
+    assert "--sample" in keyback("connector", "test", "crm", "--recover", "--yes", code=2).output

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -79,11 +80,11 @@ def user(n: int = 1, **more: Any) -> dict[str, Any]:
     return {"id": n, "name": f"maya{n}", "mail": f"maya{n}@example.com", "on": True, "roles": [], **more}
 
 
-def made(server: Server, recipe: str, **section: Any) -> HttpConnector:
+def made(server: Server, recipe: str, *, clock: Callable[[], float] = time.monotonic, **section: Any) -> HttpConnector:
     keys = {"url": "https://crm.example.com", "recipe": "x", "secret": SECRET, "login": "keyback", **section}
     options = HttpConnectorOptions.model_validate(keys)
     client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=server.app))
-    return HttpConnector("x", "X", options, checked("format = 1\n" + recipe, options), client)
+    return HttpConnector("x", "X", options, checked("format = 1\n" + recipe, options), client, clock=clock)
 
 
 async def test_basic_and_headers_sign_in() -> None:
@@ -397,3 +398,61 @@ form = { u = "{username}", p = "{password}" }
     connector = made(server, recipe + ACCOUNT + PLAIN)
     answers = [await connector.verify("maya1", Secret(p)) for p in (NEW, "wrong", "other")]
     assert answers == [True, False, None]
+
+
+async def test_a_system_that_is_slow_to_end_sessions_keeps_no_worker_from_others() -> None:
+    now = [0.0]
+
+    def kick(request: Request, body: Any) -> Any:
+        now[0] += 31
+        return {}
+
+    recipe = """
+[auth]
+kind = "none"
+[requests.sessions]
+path = "/online"
+items = "/rows"
+id = "/sid"
+[requests.revoke]
+method = "POST"
+path = "/kick"
+json = { id = "{session}" }
+"""
+    server = Server(
+        users=lambda r, b: {"users": [user()]}, set=lambda r, b: {}, kick=kick,
+        online=lambda r, b: {"rows": [{"sid": str(n)} for n in range(50)]},
+    )  # fmt: skip
+    connector = made(server, recipe + ACCOUNT + PLAIN, clock=lambda: now[0])
+    done = by_step(await connector.apply(plan("1", "maya1")))
+    assert (done[Step.SET].status, done[Step.REVOKE].status) == ("done", "retry")
+    assert server.count("kick") == 2
+    again = by_step(await connector.apply(plan("1", "maya1", attempt=2)))
+    assert again[Step.SET].status == "done"
+    assert server.count("set") == 1
+
+
+async def test_a_change_at_the_next_sign_in_is_asked_for_where_the_recipe_can() -> None:
+    alone = """
+[requests.must_change]
+method = "POST"
+path = "/force"
+json = { id = "{id}" }
+"""
+    server = Server(users=lambda r, b: {"users": [user()]}, set=lambda r, b: {}, force=lambda r, b: {})
+    head = '[auth]\nkind = "none"\n'
+    within = PLAIN.replace('"{password}" }', '"{password}", force = "{must_change}" }')
+    for recipe, status, forced in ((PLAIN + alone, "done", 1), (within, "done", 1), (PLAIN, "unsupported", 1)):
+        connector = made(server, head + ACCOUNT + recipe)
+        done = by_step(await connector.apply(plan("1", "maya1", must_change=True)))
+        assert (done[Step.MUST_CHANGE].status, server.count("force")) == (status, forced)
+    assert [b["force"] for p, _, b in server.came if p == "set" and "force" in b] == [True]
+
+
+async def test_a_secret_that_no_header_takes_is_named_and_nobody_is_said_to_be_missing() -> None:
+    server = Server(users=lambda r, b: {"users": [user()]})
+    connector = made(server, '[auth]\nkind = "bearer"\n' + ACCOUNT + PLAIN, secret="秘密-0815")
+    with pytest.raises(Unavailable) as raised:
+        await connector.find("maya1")
+    assert (raised.value.code, server.came) == ("auth_expired", [])
+    assert "秘密" not in str(raised.value)

@@ -68,9 +68,15 @@ class Caller:
 
     async def _once(self, name: str, request: Request, context: Context, token: Secret | None) -> tuple[Any, Reply]:
         signed = context.with_(**{k: Secret(v) for k, v in self._read.items()}, token=token) if token else context
-        headers, query = self._credentials(signed, token) if request.auth else ({}, {})
+        try:
+            headers, query = self._credentials(signed, token) if request.auth else ({}, {})
+        except Unfit as e:
+            raise NotDone("auth_expired", f"the secret or login cannot be sent: {e}") from None
         for k, v in request.headers.items():
-            headers[k] = Secret(signed.text(v, "header"))
+            try:
+                headers[k] = Secret(signed.text(v, "header"))
+            except Unfit as e:  # not who was asked for is odd, but the recipe or its values
+                raise NotDone("unavailable", f"header {k}: {e}") from None
         query |= {k: signed.query(v) for k, v in request.query.items()}
         form = {k: signed.text(v, "form") for k, v in request.form.items()} if request.form is not None else None
         body = signed.json(request.body) if request.body is not None else None

@@ -36,6 +36,7 @@ from keyback.outbound.http import Endpoint, MaybeDone, NotDone, OutboundRefusal
 
 MAX_JOBS: Final = 1000
 MAX_SESSIONS: Final = 100
+MAX_REVOKE_SECONDS: Final = 60.0  # a system that takes its time keeps no worker from others; it goes on at the next try
 
 
 class HttpConnector(ConnectorBase):
@@ -70,7 +71,7 @@ class HttpConnector(ConnectorBase):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         o = options
-        self.name, self.title, self._recipe = name, title, recipe
+        self.name, self.title, self._recipe, self._clock = name, title, recipe, clock
         self._http = Endpoint(o.url, client, ca_file=o.ca_file, timeout=o.timeout_s)
         self.breaker = self._http.breaker
         given = {f"values.{k}": v for k, v in {**recipe.values, **o.values}.items()}
@@ -259,7 +260,10 @@ class HttpConnector(ConnectorBase):
             return Outcome(Step.REVOKE, "refused", e.code, e.text)
         except Unavailable as e:
             return fault(Step.REVOKE, e)
+        until = self._clock() + MAX_REVOKE_SECONDS
         for session in sessions:
+            if self._clock() > until:
+                return Outcome(Step.REVOKE, "retry", "unavailable", retry_after_ms=5_000)
             ended = await self._step(Step.REVOKE, "revoke", requests.revoke, context.with_(session=Secret(session)))
             if ended.status != "done" and ended.code != "not_found":  # one that has ended meanwhile
                 return ended

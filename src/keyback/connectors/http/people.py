@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import unicodedata
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -20,7 +21,8 @@ from keyback.outbound.http import NotDone, OutboundRefusal
 LISTED_SECONDS: Final = 120.0  # a list that is looked through is kept so long; states are read afresh
 MAX_LISTED: Final = 200_000
 MAX_PAGES: Final = 10_000
-MAX_FOUND_PAGES: Final = 20  # of a look-up by keyword
+MAX_FOUND_PAGES: Final = 5  # of a look-up by keyword
+LIST_SECONDS: Final = 60.0  # to look through a whole list
 MAX_IDENTIFIER: Final = 320
 MAX_TEXT: Final = 1000
 
@@ -52,6 +54,7 @@ class People:
         )
         self._listed: dict[str, set[str]] = {}
         self._listed_until = 0.0
+        self._listing = asyncio.Lock()
 
     async def find(self, identifier: str) -> list[FoundAccount]:
         """Accounts whose username or mail address is exactly this, whatever the system's search thinks is alike."""
@@ -155,17 +158,27 @@ class People:
         request = self._recipe.requests.everybody
         if request is None:
             return set()
-        if self._clock() >= self._listed_until:
-            listed: dict[str, set[str]] = {}
-            async for rows in self._pages("list", request, self._caller.context(), MAX_PAGES):
-                for row in rows:
-                    external_id = pointers.text_at(row, self._recipe.account.id)
-                    for name in _named(self._recipe.account, row) if external_id else ():
-                        listed.setdefault(name, set()).add(str(external_id))
-                if len(listed) > MAX_LISTED:
-                    raise NotDone("unavailable", "the list of users is too long to be looked through")
-            self._listed, self._listed_until = listed, self._clock() + LISTED_SECONDS
+        async with self._listing:
+            if self._clock() >= self._listed_until:
+                try:
+                    async with asyncio.timeout(LIST_SECONDS):
+                        self._listed = await self._by_name(request)
+                except TimeoutError:
+                    raise NotDone("unavailable", "looking through the list of users takes too long") from None
+                self._listed_until = self._clock() + LISTED_SECONDS
         return self._listed.get(wanted, set())
+
+    async def _by_name(self, request: ListRequest) -> dict[str, set[str]]:
+        """IDs of everybody in the list, by username and by mail address."""
+        listed: dict[str, set[str]] = {}
+        async for rows in self._pages("list", request, self._caller.context(), MAX_PAGES):
+            for row in rows:
+                external_id = pointers.text_at(row, self._recipe.account.id)
+                for name in _named(self._recipe.account, row) if external_id else ():
+                    listed.setdefault(name, set()).add(str(external_id))
+            if len(listed) > MAX_LISTED:
+                raise NotDone("unavailable", "the list of users is too long to be looked through")
+        return listed
 
     async def _pages(self, name: str, request: ListRequest, context: Context, most: int) -> AsyncIterator[list[Any]]:
         """Pages of a list: to the first that is short, the same as the one before, or without a cursor."""
