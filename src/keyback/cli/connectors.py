@@ -225,7 +225,12 @@ def _asked(model: type[CommonOptions]) -> dict[str, Any]:
     for name, field in model.model_fields.items():
         # Another secret, which may stand in a file or in the environment: here its file is asked for.
         secret = name.endswith("_file") and name.removesuffix("_file") in model.model_fields
-        if name in GIVEN_OTHERWISE or not (field.is_required() or secret or name in ("sign_in_url", "preset", "url")):
+        if name in GIVEN_OTHERWISE or not (
+            field.is_required()
+            or secret
+            or (name == "url" and field.default == "")
+            or name in ("sign_in_url", "preset")
+        ):
             continue
         if name in told:
             click.echo(f"{name}: {told[name]}")
