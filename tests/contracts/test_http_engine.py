@@ -456,3 +456,54 @@ async def test_a_secret_that_no_header_takes_is_named_and_nobody_is_said_to_be_m
         await connector.find("maya1")
     assert (raised.value.code, server.came) == ("auth_expired", [])
     assert "秘密" not in str(raised.value)
+
+
+@pytest.mark.covers("N12")
+async def test_where_trying_a_password_does_not_work_what_was_never_sent_is_set_all_the_same() -> None:
+    """A system that was away, and whose sign-in asks for a captcha: nothing is known by trying, but it is by memory."""
+    verify = """
+[requests.verify]
+method = "POST"
+path = "/login"
+auth = false
+json = { u = "{username}", p = "{password}" }
+"""
+    away = [True]
+    server = Server(
+        users=lambda r, b: Response(status_code=503) if away[0] else {"users": [user()]},
+        set=lambda r, b: {},
+        login=lambda r, b: Response(status_code=400),
+    )
+    recipe = '[auth]\nkind = "none"\n' + ACCOUNT + PLAIN + verify
+    connector = made(server, recipe)
+    assert (await connector.apply(plan("1", "maya1")))[-1].status == "retry"
+    away[0] = False
+    done = by_step(await connector.apply(plan("1", "maya1", attempt=2)))
+    assert (done[Step.SET].status, done[Step.CONFIRM].status) == ("done", "unsupported")
+    elsewhere = made(server, recipe)  # another process knows nothing of the attempts before
+    assert by_step(await elsewhere.apply(plan("1", "maya1", attempt=3)))[Step.SET].status == "uncertain"
+    assert server.count("set") == 1
+
+
+@pytest.mark.covers("INV-I12")
+async def test_what_is_refused_after_the_set_is_not_told_as_nothing_changed() -> None:
+    more = """
+[requests.revoke]
+method = "POST"
+path = "/kick"
+[requests.unlock]
+method = "POST"
+path = "/unlock"
+"""
+    server = Server(
+        users=lambda r, b: {"users": [user()]},
+        set=lambda r, b: {},
+        kick=lambda r, b: Response(status_code=403),
+        unlock=lambda r, b: Response(status_code=404),
+    )
+    connector = made(server, '[auth]\nkind = "none"\n' + ACCOUNT + PLAIN + more)
+    done = by_step(await connector.apply(plan("1", "maya1")))
+    assert (done[Step.UNLOCK].status, done[Step.SET].status) == ("unsupported", "done")
+    assert (done[Step.REVOKE].status, done[Step.REVOKE].code) == ("uncertain", "not_permitted")
+    by_step(await connector.apply(plan("1", "maya1", attempt=2)))
+    assert server.count("set") == 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 import httpx2
@@ -37,6 +38,9 @@ from keyback.outbound.http import Endpoint, MaybeDone, NotDone, OutboundRefusal
 MAX_JOBS: Final = 1000
 MAX_SESSIONS: Final = 100
 MAX_REVOKE_SECONDS: Final = 60.0  # a system that takes its time keeps no worker from others; it goes on at the next try
+
+
+Sent = Literal["unsent", "sent", "done"]
 
 
 class HttpConnector(ConnectorBase):
@@ -81,7 +85,7 @@ class HttpConnector(ConnectorBase):
         if recipe.password_rules:
             self.rules = recipe.password_rules.rules()
         self.configured(o)
-        self._jobs: dict[str, Literal["sent", "done"]] = {}
+        self._jobs: dict[str, tuple[Sent, int]] = {}  # what an attempt, the how manieth, came to
 
     @classmethod
     def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> HttpConnector:
@@ -155,6 +159,13 @@ class HttpConnector(ConnectorBase):
     # ── changing ──
 
     async def apply(self, plan: Plan) -> Sequence[Outcome]:
+        before = self._jobs.get(plan.job_id, ("unsent", 0))
+        if before[0] == "unsent" and before[1] == plan.attempt - 1:
+            self._noted(plan, "unsent")  # unless this attempt sends it
+            return await self._applied(plan, known_unsent=True)
+        return await self._applied(plan, known_unsent=False)
+
+    async def _applied(self, plan: Plan, *, known_unsent: bool) -> Sequence[Outcome]:
         try:
             user = await self._people.read(plan.external_id, plan.username)
         except OutboundRefusal as e:
@@ -171,15 +182,15 @@ class HttpConnector(ConnectorBase):
         done = [Outcome(Step.GUARD, "done"), await self._unlock(user, context)]
         if plan.new_password is None or done[-1].status in {"refused", "retry", "uncertain"}:
             return done
-        changed, works = await self._set(plan, user, context, plan.new_password)
+        changed, works = await self._set(plan, user, context, plan.new_password, known_unsent=known_unsent)
         done.append(changed)
         if changed.status != "done":
             return done
         if plan.must_change:
-            done.append(await self._must_change(context))
+            done.append(_changed_already(await self._must_change(context)))
             if done[-1].status in {"refused", "retry", "uncertain"}:
                 return done
-        done.append(await self._revoke(user, context))
+        done.append(_changed_already(await self._revoke(user, context)))
         if done[-1].status in {"refused", "retry", "uncertain"}:
             return done
         if works is None and self._recipe.requests.verify:
@@ -196,7 +207,10 @@ class HttpConnector(ConnectorBase):
             return Outcome(Step.UNLOCK, "done" if by_set else "unsupported")
         if self._recipe.account.locked and user.account.state != "locked":
             return Outcome(Step.UNLOCK, "done")  # there is nothing to unlock
-        return await self._step(Step.UNLOCK, "unlock", requests.unlock, context)
+        outcome = await self._step(Step.UNLOCK, "unlock", requests.unlock, context)
+        if outcome.status == "refused" and not self._recipe.account.locked:  # nobody knows that it is locked at all
+            return replace(outcome, status="unsupported")
+        return outcome
 
     async def _must_change(self, context: Context) -> Outcome:
         requests = self._recipe.requests
@@ -205,16 +219,21 @@ class HttpConnector(ConnectorBase):
         by_set = self.capabilities.must_change is not Means.NONE
         return Outcome(Step.MUST_CHANGE, "done" if by_set else "unsupported")
 
-    async def _set(self, plan: Plan, user: User, context: Context, password: Secret) -> tuple[Outcome, bool | None]:
+    async def _set(
+        self, plan: Plan, user: User, context: Context, password: Secret, *, known_unsent: bool
+    ) -> tuple[Outcome, bool | None]:
         """Sets it unless an earlier attempt did, and whether it was seen to work.
+
+        Args:
+            known_unsent: every attempt before was made here and sent nothing.
 
         Where neither the system nor a sign-in tells, an attempt that may have worked is not repeated.
         """
         request = self._recipe.requests.change
-        earlier = self._jobs.get(plan.job_id)
+        earlier, _ = self._jobs.get(plan.job_id, ("", 0))
         if earlier == "done":
             return Outcome(Step.SET, "done"), None
-        if not request.remembers_job and (earlier == "sent" or plan.attempt >= 2):
+        if not request.remembers_job and (earlier == "sent" or not known_unsent):
             if self._recipe.requests.verify:
                 works = await self.verify(user.account.username, password)
                 if works:
@@ -234,17 +253,15 @@ class HttpConnector(ConnectorBase):
             return (self._noted(plan, "done"), True) if works else (outcome, None)
         if outcome.status == "done":
             return self._noted(plan, "done"), None
-        self._jobs.pop(plan.job_id, None)
-        if (
-            plan.attempt >= 2 and outcome.code == "policy_rejected"
-        ):  # as used before: perhaps an earlier attempt's doing
+        self._noted(plan, "unsent")
+        if not known_unsent and outcome.code == "policy_rejected":  # as used before: perhaps by an earlier attempt
             return Outcome(Step.SET, "uncertain", "unavailable", outcome.vendor_text), None
         return outcome, None
 
-    def _noted(self, plan: Plan, how: Literal["sent", "done"]) -> Outcome:
+    def _noted(self, plan: Plan, how: Sent) -> Outcome:
         if len(self._jobs) >= MAX_JOBS:
             self._jobs.pop(next(iter(self._jobs)))
-        self._jobs[plan.job_id] = how
+        self._jobs[plan.job_id] = how, plan.attempt
         return Outcome(Step.SET, "done")
 
     async def _revoke(self, user: User, context: Context) -> Outcome:
@@ -303,6 +320,11 @@ class HttpConnector(ConnectorBase):
             return (await self._caller.read("key", request, context))[1]
         except Unfit as e:
             raise NotDone("unavailable", f"key: {e}") from None
+
+
+def _changed_already(outcome: Outcome) -> Outcome:
+    """Of a step after the set: the password is another one by now, so the whole was not refused (I12)."""
+    return replace(outcome, status="uncertain") if outcome.status == "refused" else outcome
 
 
 def capabilities_of(recipe: Recipe) -> Capabilities:
