@@ -228,7 +228,7 @@ def _asked(model: type[CommonOptions]) -> dict[str, Any]:
         if name in GIVEN_OTHERWISE or not (
             field.is_required()
             or secret
-            or (name == "url" and field.default == "")
+            or (name == "url" and "preset" in model.model_fields)
             or name in ("sign_in_url", "preset")
         ):
             continue
