@@ -166,6 +166,57 @@ def test_an_encoding_that_is_none(name: str) -> None:
         named(name)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "big5", "gb18030", "utf-16"])
+def test_traditional_chinese_headings(kit: Kit, load: Load, encoding: str) -> None:
+    text = "姓名,電子郵件,使用者名稱,帳號狀態,語系\n陳美雅,mei@example.com,mei,啟用,繁體中文\n"
+    text += "林志明,lin@example.com,lin,離職,\n"
+    if encoding == "big5":
+        with pytest.raises(Unreadable, match="--encoding big5 reads “姓名”"):
+            load(text.encode(encoding))
+        report, bad = load(text.encode(encoding), encoding="big5")
+    else:
+        report, bad = load(text.encode(encoding))
+    assert (bad, report.added, report.warnings, report.unused) == ([], 2, (), ())
+    assert people(kit) == {"陳美雅": "active", "林志明": "disabled"}
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ('"Last name, First name",Work Email\n"Lee, Ann M.",ann@example.com\n', {"Ann M. Lee"}),
+        ('"Employee Name (Last, First)",Work Email\n"Lee, Ann",ann@example.com\n', {"Ann Lee"}),
+        (
+            'name.givenName,name.familyName,"emails[type eq ""work""].value",active\nAnn,Lee,ann@example.com,true\n',
+            {"Ann Lee"},
+        ),
+        ("userName,name.formatted,emails.value\nann,Ann Lee,ann@example.com\n", {"Ann Lee"}),
+        ("displayName,emails.0.value,emails.1.value\nAnn Lee,ann@example.com,home@example.org\n", {"Ann Lee"}),
+    ],
+)  # fmt: skip
+def test_names_and_addresses_as_personnel_systems_flatten_them(
+    kit: Kit, load: Load, text: str, names: set[str]
+) -> None:
+    report, bad = load(text)
+    assert (bad, report.added, set(people(kit))) == ([], 1, names)
+    assert one(kit, "ann@example.com").contacts[0].address == "ann@example.com"
+
+
+@pytest.mark.parametrize(
+    ("raw", "encoding", "said"),
+    [
+        (b"name,email\nAnn,ann@example.com\n", "utf-16", "it reads as UTF-8. Leave --encoding out"),
+        (b"name,email\nAnn,ann@example.com\n", "utf-32", "it reads as UTF-8. Leave --encoding out"),
+        ("name,email\nAnn,ann@example.com\n".encode("utf-16"), "cp1251", "it reads as UTF-16. Leave"),
+        (rows(("Анна Петрова", "Иван Иванов")).encode(), "cp1251", "it reads as UTF-8. Leave"),
+        (rows(ZH).encode(), "big5", "it reads as UTF-8. Leave"),
+    ],
+)
+def test_an_encoding_that_the_file_is_surely_not_in(load: Load, raw: bytes, encoding: str, said: str) -> None:
+    with pytest.raises(Unreadable) as refused:
+        load(raw, encoding=encoding)
+    assert said in str(refused.value)
+
+
 # ── A2: who may sign in ─────────────────────────────────────────────────────
 
 
@@ -198,7 +249,12 @@ def test_an_encoding_that_is_none(name: str) -> None:
         ("Status", "Former employees", "disabled"),
         ("Login Access", "Disabled", "disabled"), ("Account condition status", "deactivated", "disabled"),
         ("Status", "gone fishing", "refused"), ("状态", "1", "refused"), ("Enabled", "perhaps", "refused"),
-        ("员工状态", "？？", "refused"), ("离职日期", "soon", "refused"),
+        ("员工状态", "？？", "refused"), ("离职日期", "soon", "no date"), ("Termination date", "2567-01-01", "no date"),
+        ("Termination date", "30005", "disabled"), ("離職日期", "113/03/01", "disabled"),
+        ("End date", "3 Mar 2024", "disabled"),
+        ("accountExpires", "133500000000000000", "disabled"), ("End date", "45000.5", "disabled"),
+        ("帳號狀態", "停權", "disabled"), ("員工狀態", "離職", "disabled"), ("是否啟用", "是", "active"),
+        ("使用者狀態", "啟用", "active"), ("在職狀態", "已離職", "disabled"),
     ],
 )  # fmt: skip
 def test_a_column_about_access_is_understood_or_stops(heading: str, cell: str, state: str) -> None:
@@ -211,6 +267,9 @@ def test_a_column_about_access_is_understood_or_stops(heading: str, cell: str, s
     if state == "refused":
         assert isinstance(row, BadRow), row
         assert (row.reason, row.column) == ("unknown", "state")
+    elif state == "no date":
+        assert isinstance(row, BadRow), row
+        assert (row.reason, row.column) == ("no_date", heading), "the column that is at fault"
     elif state == "warned":
         assert table.warnings, "it is said aloud"
     else:

@@ -22,6 +22,7 @@ from keyback.application.people.csv_plausible import MEANT, OTHERS, PYTHON, hanz
 
 CHUNK: Final = 1 << 20
 SAMPLE_LINES: Final = 5000
+SURELY: Final = 12  # characters beyond ASCII without a fault in UTF-8 are no chance
 CLEARLY: Final = 0.25  # by so much more it has to be Chinese than anything else
 # Characters that GB18030 had no place for until 2022 and that Python still puts among those of private use.
 _SINCE_2022: Final = str.maketrans({
@@ -91,7 +92,22 @@ def find_encoding(path: Path, wanted: str = "") -> Encoded:
             sha.update(chunk)
             seen.take(chunk)
     seen.end()
+    if wanted:
+        _refuse_other_encoding(named(wanted), head, seen)
     return Encoded(named(wanted) if wanted else _found(head, seen), sha.hexdigest())
+
+
+def _refuse_other_encoding(name: str, head: bytes, seen: _Seen) -> None:
+    """Raises Unreadable where a file is surely not in the encoding that somebody named."""
+    mark = next((found for start, found in _MARKS if head.startswith(start)), "")
+    is_wide = bool(mark.startswith(("utf-16", "utf-32")) or _without_mark(head))
+    wants_wide = name.startswith(("utf-16", "utf-32"))
+    really = mark or _without_mark(head) or ("utf-8" if not seen.bad else "")
+    if wants_wide != is_wide:
+        what = f"it reads as {really.upper()}" if really else "it has one byte for most characters"
+        raise Unreadable(f"the file is not in {name.upper()}: {what}. Leave --encoding out, or name another one")
+    if name not in ("utf-8", "ascii") and really == "utf-8" and seen.good >= SURELY and not wants_wide:
+        raise Unreadable(f"the file is not in {name.upper()}: it reads as UTF-8. Leave --encoding out")
 
 
 def named(text: str) -> str:

@@ -23,6 +23,7 @@ from keyback.application.people.csv_headings import (
     OWN_NAMES,
     Field,
     field_of,
+    is_last_first,
     is_suspect,
     plain,
     rank,
@@ -295,6 +296,8 @@ class Table:
             if name in ACCESS:
                 continue
             filled = {t: c for c in columns if (t := self._cell(record, c))}
+            if name == "name":
+                filled = {(_first_last(t) if is_last_first(c.heading) else t): c for t, c in filled.items()}
             out[name] = next(iter(filled), "")
             if name in ALL_COUNT:
                 out[name] = "; ".join(filled)
@@ -340,7 +343,7 @@ class Table:
                 text = self._cell(record, column)
                 said = csv_words.access(name, column.plain, text, self.today)
                 if said == "unknown":
-                    return "unknown", text
+                    return ("no_date" if name == "gone_at" else "unknown"), column.heading
                 if said:
                     states.append(said)
                     shown = text if name == "state" else f"{column.heading}: {text}"
@@ -354,6 +357,12 @@ def clean(cell: str) -> str:
     if text[:2] == '="' and (m := _FORMULA.match(text)):
         text = m[1].strip(_AROUND)
     return text[1:].strip() if _MARKED.match(text) else text
+
+
+def _first_last(name: str) -> str:
+    """`Lee, Ann M.` as she is called."""
+    last, comma, first = name.partition(",")
+    return f"{first.strip()} {last.strip()}" if comma and first.strip() else name
 
 
 def digest(text: str) -> bytes:

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Mapping
 from typing import Final, Literal
 
+from keyback.application.people.csv_script import simplified
+
 Field = Literal[
     "key", "name", "first", "middle", "last", "email", "backup", "username", "system", "external_id", "locale",
     "state", "on", "off", "locked", "gone_at", "tier", "admin", "role", "group", "provider", "sso",
@@ -17,9 +19,10 @@ HEADINGS: Final[Mapping[Field, tuple[str, ...]]] = {
     "key": (
         "key", "personkey", "employeeid", "employeenumber", "employeeno", "staffid", "staffnumber",
         "personnelnumber", "personid", "工号", "员工编号", "员工号", "员工工号", "人员编号", "职工号", "职工编号",
-        "人员工号",
+        "人员工号", "员编", "职员编号", "雇员编号", "人员代号",
     ),
     "name": (
+        "formatted", "nameformatted", "formattedname", "使用者姓名", "中文名", "全名",
         "name", "fullname", "displayname", "employeename", "staffname", "person", "contactname", "realname", "cn",
         "姓名", "员工姓名", "用户姓名", "真实姓名", "中文姓名", "成员姓名", "成员名称", "显示名", "显示名称",
         "名字", "名称",
@@ -32,16 +35,20 @@ HEADINGS: Final[Mapping[Field, tuple[str, ...]]] = {
         "businessemail", "企业邮箱", "工作邮箱", "公司邮箱", "办公邮箱", "主邮箱", "email", "emailaddress",
         "emailid", "mail", "useremail", "emailprimary", "邮箱", "邮箱地址", "电子邮箱", "邮件", "电子邮件",
         "电子邮件地址", "邮件地址", "员工邮箱", "登录邮箱", "邮箱账号",
+        "公司信箱", "公务信箱", "电子信箱", "信箱", "电邮", "电邮地址", "公司电邮", "工作电邮", "电子邮箱地址",
+        "邮箱地址", "邮寄信箱",
+        "电子邮件信箱", "主要电子邮件", "主要信箱",
     ),
     "backup": (
         "backupemail", "backupmail", "secondaryemail", "recoveryemail", "alternateemail", "alternateemailaddress",
         "alternativeemail", "worksecondaryemail", "homesecondaryemail", "备用邮箱", "备份邮箱", "备用电子邮箱",
-        "辅助邮箱", "安全邮箱",
+        "辅助邮箱", "安全邮箱", "备用信箱", "备用电子邮件", "备用电邮", "次要电子邮件",
     ),
     "username": (
         "username", "loginname", "login", "loginid", "logon", "logonname", "samaccountname", "userprincipalname",
         "upn", "uid", "user", "account", "accountname", "用户名", "登录名", "登录账号", "登录帐号", "账号", "帐号",
-        "用户账号", "账户", "登陆账号",
+        "用户账号", "账户", "登陆账号", "使用者名称", "使用者帐号", "使用者账号", "登入帐号", "登入账号", "登入名称",
+        "使用者代号",
     ),
     "system": ("system", "application", "系统", "系统名称", "所属系统"),
     "external_id": (
@@ -50,21 +57,23 @@ HEADINGS: Final[Mapping[Field, tuple[str, ...]]] = {
     ),
     "locale": (
         "language", "preferredlanguage", "languagelocalekey", "languagelocale", "userlanguage", "lang", "locale",
-        "localesidkey", "语言", "首选语言", "界面语言", "系统语言", "语言偏好", "区域语言",
+        "localesidkey", "语言", "首选语言", "界面语言", "系统语言", "语言偏好", "区域语言", "语系", "介面语言",
+        "惯用语言", "偏好语言",
     ),
     "state": (
         "accountstatus", "userstatus", "employeestatus", "employmentstatus", "staffstatus", "workerstatus",
         "loginstatus", "signinstatus", "licensestatus", "memberstatus", "accountstate", "userstate",
         "lifecyclestate", "status", "statusreadonly", "state", "账号状态", "帐号状态", "账户状态", "用户状态",
         "员工状态", "人员状态", "成员状态", "职员状态", "任职状态", "工作状态", "使用状态", "登录状态", "状态",
-        "当前状态", "就职状态", "人事状态",
+        "当前状态", "就职状态", "人事状态", "使用者状态", "雇用状态", "员工在职状态", "登入状态",
     ),
     "on": (
         "active", "isactive", "useractive", "activeuser", "enabled", "isenabled", "accountenabled", "userenabled",
         "loginenabled", "signinallowed", "signinenabled", "cansignin", "canlogin", "loginallowed", "employed",
         "accountactive", "useractivated", "activated", "isactivated", "启用", "是否启用", "已启用", "启用状态",
         "在职", "是否在职", "在职状态", "激活", "是否激活", "激活状态", "有效", "是否有效", "可用", "是否可用",
-        "账号是否可用", "可登录", "是否可登录", "允许登录", "是否允许登录", "账号启用", "帐号启用",
+        "账号是否可用", "可登录", "是否可登录", "允许登录", "是否允许登录", "账号启用", "帐号启用", "可登入",
+        "是否可登入", "允许登入",
     ),
     "off": (
         "blocked", "isblocked", "blockcredential", "blockedcredential", "signinblocked", "blockedsignin",
@@ -73,7 +82,7 @@ HEADINGS: Final[Mapping[Field, tuple[str, ...]]] = {
         "archived", "isarchived", "deleted", "isdeleted", "softdeleted", "revoked", "left", "hasleft", "停用",
         "是否停用", "停用状态", "已停用", "禁用", "是否禁用", "禁用状态", "已禁用", "离职", "是否离职", "已离职",
         "离职状态", "冻结", "是否冻结", "冻结状态", "已冻结", "注销", "是否注销", "已注销", "是否删除", "已删除",
-        "作废", "是否作废", "失效", "是否失效", "禁止登录", "是否禁止登录",
+        "作废", "是否作废", "失效", "是否失效", "禁止登录", "是否禁止登录", "停权", "是否停权", "禁止登入",
     ),
     "locked": (
         "locked", "islocked", "lockedout", "accountlocked", "userlocked", "锁定", "是否锁定", "锁定状态", "已锁定",
@@ -83,7 +92,8 @@ HEADINGS: Final[Mapping[Field, tuple[str, ...]]] = {
         "employmentenddate", "deactivatedat", "deactivatedon", "disabledon", "terminatedon", "suspendedon",
         "lefton", "deactivationdate", "disabledat", "suspendedat", "deletedat", "deletiontime",
         "softdeletiontimestamp", "accountexpires", "accountexpirationdate", "离职日期", "离职时间", "最后工作日",
-        "停用时间", "停用日期", "禁用时间", "注销时间", "账号有效期", "失效日期", "失效时间",
+        "停用时间", "停用日期", "禁用时间", "注销时间", "账号有效期", "失效日期", "失效时间", "离职日", "退职日期",
+        "最后上班日",
     ),
     "tier": ("tier", "level", "securitylevel", "级别", "等级", "安全级别", "安全等级"),
     "admin": (
@@ -119,7 +129,7 @@ HEADINGS: Final[Mapping[Field, tuple[str, ...]]] = {
     "group": ("group", "groups", "team", "department", "组", "群组", "用户组", "部门", "所属部门", "主属部门"),
     "provider": (
         "provider", "sso", "singlesignon", "identityprovider", "idp", "authprovider", "loginsource", "单点登录",
-        "单点登录来源", "身份提供商", "登录来源", "认证来源",
+        "单点登录来源", "身份提供商", "登录来源", "认证来源", "单一登入", "身分提供者", "身份提供者",
     ),
     "sso": (
         "ssoenabled", "isssoenabled", "issso", "ssouser", "ssoonly", "federated", "isfederated", "requiresso",
@@ -156,17 +166,49 @@ _BRACKETS: Final = re.compile(r"[(\[{<（【〔［｛〈《][^)\]}>）】〕］�
 
 def plain(heading: str) -> str:
     """A heading without spaces, hyphens, underscores, asterisks and case."""
-    text = unicodedata.normalize("NFKC", heading).casefold()
+    text = simplified(unicodedata.normalize("NFKC", heading).casefold())
     return "".join(c for c in text if c.isalnum())
+
+
+# One cell with the family name first: BambooHR, ADP, UKG.
+_LAST_FIRST: Final = re.compile(
+    r"(?:employee|staff|worker|person|full|legal|display)?(?:name)?(?:last|sur|family)(?:name)?(?:suffix)?"
+    r"(?:first|given|fore)(?:name)?(?:mi|middle|middlename|middleinitial|initial)?"
+)
+# Attributes with several values (RFC 7643 section 2.4), as exports flatten them: `emails[type eq "work"].value`,
+# `emails.0.value`, `emails/work`.
+_SEVERAL: Final = re.compile(
+    r"(emails?|roles|groups)(?:[\s._/:-]|\[)*(?:type\s+eq\s+)?[\"']?(primary\s+eq\s+true|\w*?)[\"']?\]?"
+    r"(?:[\s._/:-]*(?:value|address|display))?",
+    re.IGNORECASE,
+)
+_ATTRIBUTES: Final[Mapping[str, Field]] = {"email": "email", "emails": "email", "roles": "role", "groups": "group"}
+
+
+def is_last_first(heading: str) -> bool:
+    """Whether a column has names with the family name first, and a comma behind it."""
+    return bool(_LAST_FIRST.fullmatch(plain(heading)))
+
+
+def _of_several(heading: str) -> Field | None:
+    found = _SEVERAL.fullmatch(heading.strip())
+    if not found:
+        return None
+    field, which = _ATTRIBUTES[found[1].casefold()], found[2].casefold()
+    if field != "email" or which in ("", "work", "0", "primary", "value", "business") or which.startswith("primary"):
+        return field if which in ("", "value", "display") or field == "email" or which.isdigit() else None
+    return "backup" if which in ("home", "other", "personal", "secondary") or which.isdigit() else None
 
 
 def field_of(heading: str) -> Field | None:
     """What a column is, whatever stands around its name: `*邮箱（必填）`, `First Name [Required]`, `Contact: Email`,
     `邮箱/Email`, a second line with an explanation."""
+    if is_last_first(heading):
+        return "name"
     for text in _readings(heading):
         if (found := FIELD_OF.get(plain(text))) is not None:
             return found
-    return None
+    return _of_several(heading)
 
 
 def rank(heading: str, field: Field) -> int:

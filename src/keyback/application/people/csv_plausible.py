@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from keyback.application.people.csv_script import SIMPLIFIED
+
 # Family names, what people and departments are called, and headings: seven characters in eight of any list of people.
 HANZI: Final = frozenset(
     "王李张刘陈杨黄赵吴周徐孙马朱胡郭何高林郑谢罗梁宋唐许韩冯邓曹彭曾肖田董袁潘于蒋蔡余杜叶程苏魏吕丁任沈姚卢姜崔钟谭陆汪范金石廖贾夏"
@@ -37,12 +39,13 @@ KANJI: Final = frozenset(
     "大久保新渡邉邊齋齊澤沢櫻桜濱浜廣広国國実真美香子恵理奈愛優結衣葵陽菜咲莉沙彩花桃凛翔太郎一二次蓮悠真健拓也直樹翼隼人誠仁勇輝哲明正雄和夫幸"
     "男博隆浩之孝弘秀昭進修治茂勝利光義名前姓社員番号部課係営業経理総務人事開発株式会社東京都府県市区町様者電話番郵便所属役職氏名"
 )
+_BOTH: Final = HANZI | {chr(c) for c in SIMPLIFIED}  # with the traditional ones of headings
 MEANT: Final = 0.6  # from which share on it may be meant so
 
 
 def hanzi(text: str) -> float:
     """Chinese, simplified or traditional; letters of other scripts of China count where GB18030 spends four bytes."""
-    return _share(text, lambda c: c in HANZI or _four_bytes(c))
+    return _share(text, lambda c: c in _BOTH or _four_bytes(c))
 
 
 def _four_bytes(c: str) -> bool:

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterator
 from typing import Final, Literal
 
+from keyback.application.people.csv_script import simplified
+
 Role = Literal["standard", "privileged"]
 PRIVILEGED: Final = re.compile(
     r"\b(?:(?:super|sys|global|it)?admin(?:istrator|istrateur|istrador|istratore|isztrátor|s)?s?\b(?!\s*(?:assistant|support))"
@@ -53,7 +55,7 @@ def role_of(text: str) -> Role | None:
 
 
 def _parts(text: str) -> Iterator[str]:
-    folded = unicodedata.normalize("NFKC", text)
+    folded = simplified(unicodedata.normalize("NFKC", text))
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", folded).casefold()  # SystemAdministrator
     for part in SPLIT.split(spaced):
         if bare := " ".join(_SIGNS.sub(" ", part).split()).strip("- "):

@@ -18,12 +18,13 @@ from keyback.domain.people.person import MAX_IDENTIFIER, AccountState, Tier
 
 Reason = Literal[
     "quotes", "cells", "missing", "not_text", "too_long", "bad_mail", "unknown", "no_system_id", "other_mail",
-    "other_name", "duplicate", "taken", "bytes", "conflict", "other_key", "no_key_yet",
+    "other_name", "duplicate", "taken", "bytes", "conflict", "other_key", "no_key_yet", "no_date",
 ]  # fmt: skip
 ORDER: tuple[Tier, ...] = ("standard", "mfa", "privileged")
 LISTED = re.compile("[;；、|]")
 KNOWN_STATES = (
-    "active", "enabled", "disabled", "inactive", "suspended", "deactivated", "blocked", "locked", "left", "terminated",
+    "active", "enabled", "disabled", "inactive", "suspended", "deactivated", "blocked", "locked", "left",
+    "terminated",
     "在职", "启用", "正常", "试用", "停用", "禁用", "冻结", "锁定", "离职",
 )  # fmt: skip
 KNOWN_ADMINS = ("yes", "no", "true", "false", "admin", "superuser", "user", "是", "否", "管理员", "普通")
@@ -63,6 +64,7 @@ class BadRow:
             "duplicate": f"{c} is already used in line {self.other}",
             "taken": "the username or external_id already belongs to someone else in the database; if it is the same "
             "person, give them the key that they had, else correct it at the source",
+            "no_date": f"{c} is not a date that can be read; write it like 2026-11-28, or leave it empty",
             "other_key": f"{c} is the main address of someone of the same name with the key {', '.join(self.known)}; "
             "use that key, or remove that person first (keyback people remove)",
             "no_key_yet": f"{c} is the main address of someone of another name, who was imported without a key; write "
@@ -162,6 +164,8 @@ def _row(record: Record, cells: Mapping[str, str], systems: KnownSystems) -> Row
     if not external_id and named in systems.ids:
         raise _Bad("no_system_id", "external_id")
     state = cells.get("=state", "")
+    if state == "no_date":
+        raise _Bad("no_date", cells["=word"])
     if state == "unknown":
         raise _Bad("unknown", "state", KNOWN_STATES)
     said = _tier(cells)

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
+from keyback.application.people.csv_script import simplified
 from keyback.domain.people.person import Tier
 
 State = Literal["active", "pending", "locked", "disabled", "left"]  # the later, the more is taken away
@@ -23,7 +24,8 @@ STATES: Final[Mapping[str, State]] = {
         "notdisabled", "notsuspended", "notlocked", "allowed", "noticeperiod", "在职", "启用", "正常", "已启用",
         "激活", "已激活", "有效", "试用", "试用期", "试用中", "正式", "正式员工", "在岗", "在用", "使用中", "开通",
         "已开通", "可用", "实习", "实习期", "实习生", "转正", "已转正", "返聘", "休假", "产假", "病假", "待离职",
-        "离职中", "已加入", "未停用", "未禁用", "未锁定", "未离职", "未冻结", "在编", "聘用", "在聘", "全职",
+        "离职中", "已加入", "未停用", "未禁用", "未锁定", "未离职", "未冻结", "在编", "聘用", "在聘", "全职", "复职",
+        "已复职", "任职", "任职中", "启用中",
         "兼职",
     ), "active"),
     **dict.fromkeys((
@@ -40,7 +42,7 @@ STATES: Final[Mapping[str, State]] = {
         "unlicensed", "停用", "已停用", "禁用", "已禁用", "冻结", "已冻结", "暂停", "已暂停", "暂停使用",
         "停止使用", "停止", "封停", "封禁", "已封禁", "注销", "已注销", "作废", "已作废", "失效", "已失效", "无效",
         "关闭", "已关闭", "删除", "已删除", "不可用", "停职", "未启用", "不启用", "归档", "已归档", "停薪留职",
-        "拉黑", "屏蔽", "已停止", "已过期", "过期",
+        "拉黑", "屏蔽", "已停止", "已过期", "过期", "停权", "已停权", "留职停薪", "停役",
     ), "disabled"),
     **dict.fromkeys((
         "left", "terminated", "resigned", "retired", "former", "exemployee", "formeremployee", "departed",
@@ -91,7 +93,7 @@ _SPLIT: Final = re.compile(r"[-–—/／:：,，;；、·|()（）\[\]【】\n]
 
 def plain(text: str) -> str:
     """A word without spaces, signs and case; a sign alone stays."""
-    folded = unicodedata.normalize("NFKC", text).casefold().strip()
+    folded = simplified(unicodedata.normalize("NFKC", text).casefold().strip())
     return "".join(c for c in folded if c.isalnum()) or folded
 
 
@@ -148,23 +150,48 @@ def together(states: Sequence[State]) -> State | None:
 
 
 def _day(text: str) -> datetime.date | None:
+    """The day of a date as systems and spreadsheets write it; None where it cannot be understood."""
     word = plain(text)
-    if word in _NEVER or word.startswith(("9999", "2099", "3000")):
+    if word in _NEVER:
         return datetime.date.max
-    numbers = [int(x) for x in re.findall(r"\d+", unicodedata.normalize("NFKC", text))]
+    folded = unicodedata.normalize("NFKC", text).strip()
+    numbers = [int(x) for x in re.findall(r"\d+", folded)]
     try:
+        if re.fullmatch(r"\d{5}(?:[.,]\d+)?", folded):  # a spreadsheet's days, with the time behind the point
+            return datetime.date(1899, 12, 30) + datetime.timedelta(days=numbers[0])
+        if re.fullmatch(r"\d{10}|\d{13}", folded):  # seconds, or milliseconds, since 1970
+            return _EPOCH + datetime.timedelta(days=int(folded[:10]) // 86_400)
+        if re.fullmatch(r"\d{18}", folded):  # of Active Directory: tenths of a microsecond since 1601
+            return datetime.date(1601, 1, 1) + datetime.timedelta(days=numbers[0] // 864_000_000_000)
+        if re.fullmatch(r"\d{8}|\d{14}", folded):
+            return _date(int(folded[:4]), int(folded[4:6]), int(folded[6:8]))
+        if month := next((n for n, m in enumerate(_MONTHS, 1) if re.search(rf"\b{m}", folded.casefold())), 0):
+            day, year = sorted(numbers[:2])
+            return _date(year, month, day) if len(numbers) >= 2 and year > 31 else None
         if len(numbers) >= 3 and numbers[0] > 31:
-            return datetime.date(*numbers[:3])
+            return _date(*numbers[:3])
         if len(numbers) >= 3 and numbers[2] > 31:  # day and month the other way round move it by months, not by years
             first, second = (numbers[0], numbers[1]) if numbers[0] <= 12 else (numbers[1], numbers[0])
-            return datetime.date(numbers[2], first, second)
-        if re.fullmatch(r"\d{8}", word):
-            return datetime.date(int(word[:4]), int(word[4:6]), int(word[6:]))
-        if re.fullmatch(r"\d{5}", word):  # a spreadsheet's days
-            return datetime.date(1899, 12, 30) + datetime.timedelta(days=int(word))
+            return _date(numbers[2], first, second)
     except (ValueError, OverflowError):
         return None
     return None
+
+
+_EPOCH: Final = datetime.date(1970, 1, 1)
+_MONTHS: Final = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+_ALWAYS: Final = frozenset((2099, 2199, 2999, 3000, 9999))  # years that mean "never"
+
+
+def _date(year: int, month: int, day: int) -> datetime.date:
+    """Raises ValueError also for a year of another calendar, which would lie far ahead."""
+    if year in _ALWAYS:
+        return datetime.date.max
+    if 32 <= year < 200:  # of the Republic of China
+        year += 1911
+    if not 1900 <= year < 2200:
+        raise ValueError(year)
+    return datetime.date(year, month, day)
 
 
 def _says_no(text: str) -> bool:
