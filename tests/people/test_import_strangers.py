@@ -302,7 +302,9 @@ def test_a_known_person_whose_row_says_that_they_left_is_switched_off(kit: Kit, 
 @pytest.mark.parametrize("fault", ["1,,ann@example.com,left", "1,Ann,ann at example,left", "1,Ann,,left"])
 def test_also_where_the_row_cannot_be_taken_for_another_reason(kit: Kit, load: Load, fault: str) -> None:
     load("key,name,email\n1,Ann,ann@example.com\n2,Bo,bo@example.com\n")
-    report, bad = load(f"key,name,email,status\n{fault}\n2,Bo,bo@example.com,active\n")
+    content = f"key,name,email,status\n{fault}\n2,Bo,bo@example.com,active\n"
+    assert (load(content, dry_run=True)[0].switched_off, people(kit)["Ann"]) == (1, "active")
+    report, bad = load(content)
     assert (len(bad), report.switched_off) == (1, 1)
     assert people(kit) == {"Ann": "disabled", "Bo": "active"}
 

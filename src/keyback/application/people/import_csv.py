@@ -21,7 +21,7 @@ from keyback.application.people.csv_rows import BadRow, Reason, Row, group_name
 from keyback.application.people.import_report import Report, Systems
 from keyback.application.people.known_keys import refuse_without_keys, second_selves
 from keyback.application.people.saving import BATCH, MAX_LINES, Saved, save_people, write
-from keyback.application.ports.storage import Database, Imported, ImportResult
+from keyback.application.ports.storage import Database, Imported, ImportResult, Tx
 from keyback.domain.people.person import canonicalize, needs_utf8
 from keyback.domain.recovery.events import Note
 
@@ -170,14 +170,26 @@ class _Run:
             r.languages[language] = r.languages.get(language, 0) + 1
 
 
+class _Counted(Exception):
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+
 async def _save(db: Database, people: Sequence[Imported], *, dry_run: bool, moved: bool, undo: bool = False) -> Saved:
     return await write(db, lambda tx: save_people(tx, people, moved=moved), undo=dry_run or undo)
 
 
 async def _switch_off(db: Database, keys: Sequence[str], *, dry_run: bool) -> int:
-    if dry_run:
-        return 0
-    return await db.write(lambda tx: tx.people.switch_off(keys))
+    def fn(tx: Tx) -> int:
+        done = tx.people.switch_off(keys)
+        if dry_run:
+            raise _Counted(done)
+        return done
+
+    try:
+        return await db.write(fn)
+    except _Counted as undone:
+        return undone.count
 
 
 def _fits(table: Table, systems: Systems) -> None:
