@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from keyback.application.desk import cases
+from keyback.application.ports.desk_storage import QueueQuery
 from keyback.application.recovery import cancel, methods
 from keyback.application.signin.sessions import SignedIn, session_of
 from keyback.domain.secret import Secret
@@ -20,7 +22,7 @@ from tests.support.steps import NEW, OLD, ask, begin, choose, drain, fit, page_o
 pytestmark = pytest.mark.both
 
 # Small whatever happens: one row, or what is still to do.
-SMALL = {"audit_head", "outbox"}
+SMALL = {"audit_head", "outbox", "operators"}
 TABLES = set(metadata.tables)
 PARTIAL = {
     i.name for t in metadata.tables.values() for i in t.indexes if i.dialect_options["sqlite"]["where"] is not None
@@ -88,6 +90,31 @@ def everyday(kit: Kit) -> None:
     sign_in(kit, "nobody", OLD)
     kit.write(lambda tx: (tx.cases.overdue(100), tx.cases.holding(100), tx.cases.counts()))
     drain(kit)
+
+
+def desk(kit: Kit) -> None:
+    """What the console asks for: a page of the queue by each filter, and a case."""
+    nobody = "x" * 22
+    for query in (
+        QueueQuery(),
+        QueueQuery(after=(1, nobody)),
+        QueueQuery("-", after=(1, nobody)),
+        QueueQuery(nobody),
+        QueueQuery(nobody, "password", (1, nobody)),
+    ):
+        kit.read(lambda tx, q=query: tx.desk.queue(q))
+    kit.read(lambda tx: (tx.desk.waiting(1000), tx.desk.work(nobody), tx.desk.notes(nobody)))
+    kit.read(lambda tx: (tx.operators.factors(nobody), tx.operators.session(b"x"), tx.operators.link(b"x")))
+    kit.read(lambda tx: cases.find(tx, "maya@example.com"))
+
+
+@pytest.mark.covers("INV-I10")
+def test_the_queue_costs_the_same_however_long_it_is(make_kit: Callable[..., Kit], database_url: str) -> None:
+    kit = make_kit(url=database_url)
+    fit(kit, person("maya"))
+    with plans(kit) as whole:
+        desk(kit)
+    assert whole == []
 
 
 @pytest.mark.covers("INV-I10")

@@ -47,6 +47,7 @@ FIXED = {  # the links of each kind, whatever the values are
     MessageKind.CHOOSE_AGAIN: {LINK},
     MessageKind.SYSTEM: set(),
     MessageKind.TASK: set(),
+    MessageKind.DESK: {f"{BASE}/console/cases/Tq3zF0vA9bC7dE5gH1jK2m"},
 }
 KINDS = list(FIXED)
 # Every kind, and the other language once: its templates and its code are the same.
@@ -163,6 +164,13 @@ def letter(kind: MessageKind = MessageKind.RECOVERY, locale: str = "en", evil: s
             "what": "reset",
             "again": False,
             "verified": (("email_link", str(ASKED)), ("totp", str(ASKED))),
+            "at": ASKED,
+        },
+        MessageKind.DESK: {
+            "what": "approved",
+            "case": "Tq3zF0vA9bC7dE5gH1jK2m",
+            "person_name": evil or "Maya",
+            "operator": evil or "Ines",
             "at": ASKED,
         },
     }
@@ -465,6 +473,7 @@ def test_chinese_subjects_arrive(kind: MessageKind) -> None:
         MessageKind.REMINDER: "你在青屿仪器的账号有一件事需要查看",
         MessageKind.SYSTEM: "你在青屿仪器的账号：一个系统有新进展",
         MessageKind.TASK: "青屿仪器账号找回：有一件事需要管理员处理",
+        MessageKind.DESK: "青屿仪器服务台：一个特权账号的审批结果",
     }[kind]
     m = parsed(letter(kind, "zh_CN", name="陈屿"))
     assert str(m["subject"]) == subject

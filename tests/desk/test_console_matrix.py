@@ -10,6 +10,7 @@ from collections.abc import Callable
 import pytest
 from starlette.routing import Route
 
+from keyback.application.desk import operators
 from keyback.domain.operators.roles import ALLOWED, RANK, Operator, Permission, Role, may_act_on, may_manage
 from keyback.web.app import make_app, make_context
 from keyback.web.console.app import ROUTES
@@ -110,8 +111,12 @@ def test_an_operator_who_is_removed_is_out_at_once(make_kit: Make) -> None:
     kit = make_kit(public_url=URL)
     staff = staffed(kit)
     agent = staff.add(Role.AGENT)
-    assert agent.get("/console").status_code == 200
-    kit.write(lambda tx: tx.operators.remove(staff.made["agent"].id))
+    _, case_id = waits(staff)
+    agent.sign_in("agent@example.com")
+    agent.post(f"/console/cases/{case_id}/claim")
+    assert kit.read(lambda tx: tx.desk.work(case_id)).claimed_by == staff.made["agent"].id
+    kit.write(lambda tx: operators.remove(tx, staff.made["agent"].id))
+    assert not kit.read(lambda tx: tx.desk.work(case_id)).claimed_by, "and what they claimed is free"
     assert agent.get("/console").headers["location"] == "/console/sign-in"
     assert agent.sign_in("agent@example.com").status_code == 401
 

@@ -74,6 +74,7 @@ def test_fifty_decisions_at_once_decide_once(make_kit: Make, database_url: str) 
     started, case_id = waits(staff)
     version = recommended(staff, started.handle, case_id)
     actors = [staff.actor(Role.APPROVER, f"approver{n}") for n in range(BURST)]
+    staff.actor(Role.SECURITY_OFFICER)
 
     def decide(n: int, actor: Actor) -> Callable[[Any], Any]:
         if n % 2:
@@ -85,6 +86,7 @@ def test_fifty_decisions_at_once_decide_once(make_kit: Make, database_url: str) 
     notes = [n for n in kit.read(lambda tx: tx.desk.notes(case_id)) if n.kind in ("approved", "declined")]
     assert len(notes) == 1
     drain(kit)
+    assert len([m for m in staff.tray.letters if m.kind == "desk"]) == 1, "the security officer hears of it"
     told = [m for kind in ("hold", "stopped") for m in staff.tray.to("maya@example.com", kind)]
     assert len(told) == 1
 

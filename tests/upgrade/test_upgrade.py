@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from sqlalchemy import Engine, MetaData, inspect, select
 
 from keyback.application.enrolment import reminders
+from keyback.application.ports.desk_storage import QueueQuery
 from keyback.application.recovery import evidence
 from keyback.cli import main
 from keyback.storage.database import make_engine
@@ -257,6 +258,8 @@ def test_a_colleague_who_was_asked_confirms(place: Place) -> None:
 
 def test_what_is_in_review_stays_so(place: Place) -> None:
     assert place.state(KNOWN["review"])["reason"] == "review"
+    (waiting,) = place.read(lambda tx: tx.desk.queue(QueueQuery()))
+    assert waiting[0].state == "in_review", "and whoever waits is in the help desk's queue"
 
 
 def test_a_hold_is_cancelled_by_the_link_that_was_mailed(place: Place) -> None:

@@ -225,8 +225,9 @@ def _to_administrator(job: Job, now: int, titles: Mapping[str, str]) -> Message 
     if now >= job.expires_at:
         return TOO_LATE
     try:
-        content = TaskMessage.read(job.body)
-        content = replace(content, system=titles.get(content.system, content.system))
+        content = CONTENTS[MessageKind(job.body["letter"])].read(job.body)
+        if isinstance(content, TaskMessage):
+            content = replace(content, system=titles.get(content.system, content.system))
         to, locale = str(job.body["administrator"]), str(job.body["locale"])
     except (LookupError, TypeError, ValueError):
         return BAD_MESSAGE

@@ -29,7 +29,7 @@ class DemoOperator:
 
 TEAM = (
     DemoOperator("Ines Moreau", f"ines.desk@{DOMAIN}", Role.AGENT, "violet tram orchard 41"),
-    DemoOperator("Priya Raman", f"priya.desk@{DOMAIN}", Role.APPROVER, "copper kite harbour 62"),
+    DemoOperator("Nadia Haas", f"nadia.desk@{DOMAIN}", Role.APPROVER, "copper kite harbour 62"),
     DemoOperator("林知夏", f"zhixia.desk@{DOMAIN}", Role.SECURITY_OFFICER, "lantern moss ferry 83"),
 )
 

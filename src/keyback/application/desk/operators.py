@@ -88,7 +88,8 @@ def remove(tx: Tx, operator_id: str, by: Operator | None = None) -> Operator:
     if last and operator.state == "active":
         raise Refusal("last_one")
     tx.operators.remove(operator.id)
-    tx.audit.record(STREAM, [Note("operator_removed", {**_about(operator), "by": by.id if by else SERVER})])
+    about = {**_about(operator), "by": by.id if by else SERVER, "cases_freed": tx.desk.free(operator.id)}
+    tx.audit.record(STREAM, [Note("operator_removed", about)])
     return operator
 
 

@@ -47,6 +47,7 @@ class MessageKind(StrEnum):
     REMINDER = "reminder"
     CHOOSE_AGAIN = "choose_again"
     TASK = "task"
+    DESK = "desk"
     SYSTEM = "system"
 
 
@@ -352,6 +353,17 @@ class TaskMessage(AccountContent):
     person_name: str
     system: str
     verified: Pairs  # method and instant, ms
+    at: int
+
+
+class DeskMessage(Content):
+    """To a security officer: what another operator decided about a privileged person's recovery."""
+
+    kind = MessageKind.DESK
+    what: str
+    case: str
+    person_name: str
+    operator: str
     at: int
 
 

@@ -24,6 +24,7 @@ from keyback.application.ports.messages import (
     CodeMessage,
     ConfirmationMessage,
     Content,
+    DeskMessage,
     ElsewhereMessage,
     HoldMessage,
     LocatedContent,
@@ -304,6 +305,16 @@ class MailComposer(Composer):
         self._table(shown or [("–", "–")], v)
         v.text["evidence"], v.html["evidence"] = v.text["rows"], v.html["rows"]
         self._table(rows, v)
+
+    @_tell.register
+    def _desk(self, c: DeskMessage, v: _Values) -> None:
+        w = v.words
+        v.fixed(how=w[f"desk_{c.what}"], account_url=self.own(f"{self.base}/console/cases/{c.case}"))
+        rows = [
+            (w["label_person"], safe_name(c.person_name) or "?"),
+            (w["label_operator"], safe_name(c.operator) or "?"),
+        ]
+        self._table([*rows, (w["label_time"], self._when(c.at, v.locale))], v)
 
     @_tell.register
     def _system(self, c: SystemMessage, v: _Values) -> None:

@@ -24,6 +24,7 @@ PLACES = {
     MessageKind.REMINDER: ("username", "how", "account_url"),
     MessageKind.CHOOSE_AGAIN: ("username", "rows", "link", "until", "when"),
     MessageKind.TASK: ("how", "next", "rows", "evidence", "command"),
+    MessageKind.DESK: ("how", "rows", "account_url"),
     MessageKind.SYSTEM: ("how", "next", "rows", "opens"),
 }
 SUBJECTS = {
@@ -45,6 +46,7 @@ SUBJECTS = {
     MessageKind.REMINDER: "Your {company} account: something to check",
     MessageKind.CHOOSE_AGAIN: "Choose your {company} password again",
     MessageKind.TASK: "{company} account recovery: a task for an administrator",
+    MessageKind.DESK: "{company} help desk: a decision about a privileged account",
     MessageKind.SYSTEM: "Your {company} account: news about one system",
 }
 STATES = {
@@ -188,6 +190,7 @@ METHODS = {
     "security_questions": "Security questions",
 }
 LABELS = {
+    "operator": "Operator",
     "person": "Person",
     "account": "Username",
     "system": "System",
@@ -197,5 +200,10 @@ LABELS = {
 }
 ON_RECORD = {"on_record": " (on record here; the system didn't answer)"}
 WORDS = ON_RECORD | STATES | STOPPED_BY | HOLD | ASKED_FOR | OF_AGE | PURPOSES | CHANGES | SIGN_INS | TRIES | REMINDERS
+DECISIONS = {
+    "approved": "An operator approved the recovery of a privileged account. If a hold is set, it is running now.",
+    "declined": "An operator declined the recovery of a privileged account.",
+}
+WORDS |= {f"desk_{k}": v for k, v in DECISIONS.items()}
 WORDS |= {f"task_{k}": v for k, v in TASKS.items()} | {f"system_{k}": v for k, v in SYSTEM_NEWS.items()}
 WORDS |= {f"method_{k}": v for k, v in METHODS.items()} | {f"label_{k}": v for k, v in LABELS.items()}

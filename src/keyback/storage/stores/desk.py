@@ -74,6 +74,11 @@ class DeskStore:
         if not self._tx.conn.execute(update(desk_work).where(here).values(**values)).rowcount:
             insert_many(self._tx.conn, desk_work, [{"case_id": work.case_id, **values}])
 
+    def free(self, operator_id: str) -> int:
+        mine = (desk_work.c.claimed_by == operator_id) & sql("claimed_by <> ''")
+        nobody = {"claimed_by": "", "claimed_at": 0}
+        return self._tx.conn.execute(update(desk_work).where(mine).values(**nobody)).rowcount
+
     def add_note(self, note: DeskNote) -> None:
         sealed = self._tx.seals.seal(note.text.encode(), PURPOSE, note.id)
         values = {c.name: getattr(note, c.name) for c in desk_notes.c if c.name != "sealed"}
