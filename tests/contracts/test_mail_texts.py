@@ -170,7 +170,7 @@ def letter(kind: MessageKind = MessageKind.RECOVERY, locale: str = "en", evil: s
             "what": "approved",
             "case": "Tq3zF0vA9bC7dE5gH1jK2m",
             "person_name": evil or "Maya",
-            "operator": evil or "Ines",
+            "operator": evil or "Maya",
             "at": ASKED,
         },
     }
@@ -473,7 +473,7 @@ def test_chinese_subjects_arrive(kind: MessageKind) -> None:
         MessageKind.REMINDER: "你在青屿仪器的账号有一件事需要查看",
         MessageKind.SYSTEM: "你在青屿仪器的账号：一个系统有新进展",
         MessageKind.TASK: "青屿仪器账号找回：有一件事需要管理员处理",
-        MessageKind.DESK: "青屿仪器服务台：一个特权账号的审批结果",
+        MessageKind.DESK: "青屿仪器服务台：有情况需要你了解",
     }[kind]
     m = parsed(letter(kind, "zh_CN", name="陈屿"))
     assert str(m["subject"]) == subject

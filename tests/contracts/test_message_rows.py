@@ -61,6 +61,7 @@ EARLIER: dict[str, dict[str, Any]] = {
         "verified": [["email_link", str(AT)]],
         "at": AT,
     },
+    "desk": {"what": "approved", "case": "k1", "person_name": "Maya", "operator": "Ines", "at": AT},
 }
 # What no text of the version before was made of, so it may be missing in what it reads.
 UNREAD = {"vouch": {"username", "purpose"}, "invited": {"username", "purpose"}, "account_changed": {"until"}}

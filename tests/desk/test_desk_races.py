@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from keyback.application.desk import approvals, workbench
+from keyback.application.desk import approvals, operators, workbench
 from keyback.application.desk.sessions import Actor
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.operators.approvals import Decision, Recommendation, obstacle_to_approval
@@ -128,6 +128,18 @@ def test_what_comes_after_a_recommendation_voids_it() -> None:
     assert obstacle_to_approval(actor, Decision("privileged", 7, "h1"), 7) == "not_recommended"
     assert obstacle_to_approval(actor, Decision("mfa", 7, "h1"), 7) == ""
     assert obstacle_to_approval(actor, Decision("mfa", 7, "h1", frozenset({"o2"})), 7) == "own_work"
+
+
+def test_security_officers_hear_of_operators_who_are_added_on_the_server(make_kit: Make) -> None:
+    kit = make_kit(public_url=URL)
+    staff = staffed(kit)
+    staff.actor(Role.SECURITY_OFFICER)
+    kit.write(lambda tx: operators.add(tx, "Nina", "nina@example.com", Role.AGENT))
+    kit.write(lambda tx: operators.invite_again(tx, "nina@example.com"))
+    drain(kit)
+    told = [m for m in staff.tray.letters if m.kind == "desk"]
+    assert [m.to for m in told] == ["security_officer@example.com"] * 2
+    assert [getattr(m.content, "what", "") for m in told] == ["operator_added", "operator_invited"]
 
 
 @pytest.mark.covers("L10", "B7", "A-6.3.1")

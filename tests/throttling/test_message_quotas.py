@@ -85,7 +85,7 @@ WRITTEN = {
     "application.tasks.lifecycle.tell": "notice: an administrator or the watch ended something, or once a day",
     "application.tasks.lifecycle.ask_now": "notice: five times for each task, an hour apart where the person asks",
     "application.enrolment.reminders._remind": "notice: once a year",
-    "application.desk.approvals._tell_officers": "notice: once for each decision, of which one makes few an hour",
+    "application.desk.notices.tell_officers": "notice: once for each decision, or command on the server",
 }
 # The two that all of them write by; nothing else makes a row that is a message.
 BY = {"application.notifications.notify.as_job", "application.notifications.notify.notify"}

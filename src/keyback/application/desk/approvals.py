@@ -4,17 +4,17 @@ worked on it. The person goes on by their own page; no operator sees or chooses 
 from __future__ import annotations
 
 from keyback.application.desk.cases import lock_for
+from keyback.application.desk.notices import tell_officers
 from keyback.application.desk.sessions import Actor
 from keyback.application.desk.workbench import write
 from keyback.application.enrolment.tier import tier_of
-from keyback.application.notifications.notify import notify_administrators, notify_contacts, username_of
+from keyback.application.notifications.notify import notify_contacts, username_of
 from keyback.application.origin import Origin, where
-from keyback.application.ports.messages import AskedMessage, DeskMessage, StoppedMessage
+from keyback.application.ports.messages import AskedMessage, StoppedMessage
 from keyback.application.ports.storage import Intake, Tx
 from keyback.application.recovery import evidence
 from keyback.domain.errors import Refusal
 from keyback.domain.operators.approvals import FRESH_MS, Decision, obstacle_to_approval
-from keyback.domain.operators.roles import Role
 from keyback.domain.policy.rules import TIERS, Policy
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery import events as ev
@@ -88,18 +88,9 @@ def decline(tx: Tx, actor: Actor, case_id: str, version: int, reason: str) -> Ca
 
 
 def _tell_officers(tx: Tx, actor: Actor, case: Case, what: str) -> None:
-    """What was decided about a privileged person is mailed to every security officer, in the language that they have
-    as a person."""
-    if case.tier != "privileged":
-        return
     person = tx.people.person(case.person_id)
-    officers = [o for o in tx.operators.listed() if o.role == Role.SECURITY_OFFICER and o.state == "active"]
-    known = tx.people.people([o.person_id for o in officers if o.person_id])
-    told = DeskMessage(
-        what=what, case=case.id, person_name=person.name if person else "", operator=actor.operator.name, at=tx.now
-    )
-    for o in officers:
-        notify_administrators(tx, told, [o.mail], known[o.person_id].locale if o.person_id in known else "en")
+    if case.tier == "privileged":
+        tell_officers(tx, what, person.name if person else "", actor.operator.name, case_id=case.id)
 
 
 def _may_decide(tx: Tx, actor: Actor, obstacle: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field
 
+from keyback.application.desk.notices import tell_officers
 from keyback.application.ports.desk_storage import SetUpLink
 from keyback.application.ports.storage import Tx
 from keyback.domain import tokens
@@ -53,6 +54,7 @@ def add(tx: Tx, name: str, mail: str, role: Role, by: Operator | None = None) ->
     if not tx.operators.add(operator):
         raise Refusal("exists")
     tx.audit.record(STREAM, [Note("operator_added", {**_about(operator), "by": by.id if by else SERVER})])
+    tell_officers(tx, "operator_added", operator.name, by.name if by else SERVER)
     return _invite(tx, operator)
 
 
@@ -68,6 +70,7 @@ def invite_again(tx: Tx, mail: str) -> Invited:
     tx.operators.get(operator.id, lock=True)
     tx.operators.invite(operator.id)
     tx.audit.record(STREAM, [Note("operator_invited_again", {**_about(operator), "by": SERVER})])
+    tell_officers(tx, "operator_invited", operator.name, SERVER)
     fresh = tx.operators.get(operator.id)
     return _invite(tx, fresh or operator)
 

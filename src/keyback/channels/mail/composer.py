@@ -308,8 +308,8 @@ class MailComposer(Composer):
 
     @_tell.register
     def _desk(self, c: DeskMessage, v: _Values) -> None:
-        w = v.words
-        v.fixed(how=w[f"desk_{c.what}"], account_url=self.own(f"{self.base}/console/cases/{c.case}"))
+        w, at = v.words, f"cases/{c.case}" if c.case else "operators"
+        v.fixed(how=w[f"desk_{c.what}"], account_url=self.own(f"{self.base}/console/{at}"))
         rows = [
             (w["label_person"], safe_name(c.person_name) or "?"),
             (w["label_operator"], safe_name(c.operator) or "?"),

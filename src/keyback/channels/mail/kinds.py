@@ -46,7 +46,7 @@ SUBJECTS = {
     MessageKind.REMINDER: "Your {company} account: something to check",
     MessageKind.CHOOSE_AGAIN: "Choose your {company} password again",
     MessageKind.TASK: "{company} account recovery: a task for an administrator",
-    MessageKind.DESK: "{company} help desk: a decision about a privileged account",
+    MessageKind.DESK: "{company} help desk: something to know",
     MessageKind.SYSTEM: "Your {company} account: news about one system",
 }
 STATES = {
@@ -203,6 +203,9 @@ WORDS = ON_RECORD | STATES | STOPPED_BY | HOLD | ASKED_FOR | OF_AGE | PURPOSES |
 DECISIONS = {
     "approved": "An operator approved the recovery of a privileged account. If a hold is set, it is running now.",
     "declined": "An operator declined the recovery of a privileged account.",
+    "operator_added": "An operator was added to the help desk.",
+    "operator_invited": "An operator was given a new set-up link on the server. What they signed in with before no "
+    "longer works.",
 }
 WORDS |= {f"desk_{k}": v for k, v in DECISIONS.items()}
 WORDS |= {f"task_{k}": v for k, v in TASKS.items()} | {f"system_{k}": v for k, v in SYSTEM_NEWS.items()}
