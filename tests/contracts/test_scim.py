@@ -158,3 +158,20 @@ class TestScim(ConnectorContract):
         await harness.add_user("victim", "victim@example.com")
         for name in ('" or userName pr or userName eq "', 'victim" or "1" eq "1', "victim\\", '"'):
             assert list(await harness.connector.find(name)) == []
+
+    async def test_a_list_that_ends_before_its_total_is_no_list(
+        self, harness: ScimHarness, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Who is missing from a list that ended would be switched off by a sync."""
+        for n in range(3):
+            await harness.add_user(f"listed{n}", f"listed{n}@example.com")
+        monkeypatch.setattr("keyback.connectors.scim.PAGE", 2)
+        page = harness.connector._page
+
+        async def short(query: dict[str, str]) -> tuple[list[dict[str, Any]], int]:
+            rows, total = await page(query)
+            return (rows if query.get("startIndex") == "1" else []), total
+
+        monkeypatch.setattr(harness.connector, "_page", short)
+        with pytest.raises(Unavailable, match="ends before its total"):
+            [page async for page in harness.connector.list_accounts()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -200,3 +201,20 @@ def test_bad_settings_say_which_key_is_wrong(organization: Organization, more: d
 def test_each_data_center_has_its_own_hosts(center: Any, hosts: tuple[str, str, str]) -> None:
     options = ZohoOptions(data_center=center, client_id="1000.X")
     assert tuple(h.removeprefix("https://") for h in options.hosts()) == hosts
+
+
+@pytest.mark.anyio
+async def test_an_empty_page_with_more_behind_it_is_no_end(
+    organization: Organization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who is missing from a list that ended would be switched off by a sync."""
+    connector = organization.connector()
+
+    async def empty(*args: Any, **over: Any) -> Any:
+        return {"users": [], "info": {"more_records": True}}
+
+    monkeypatch.setattr(connector, "_admins", lambda: asyncio.sleep(0, frozenset()))
+    monkeypatch.setattr(connector, "_call", empty)
+    with pytest.raises(Unavailable, match="more behind it"):
+        [page async for page in connector.list_accounts()]
+    await connector.close()

@@ -391,3 +391,16 @@ def test_a_worker_that_stops_lets_go_of_its_sync(make_kit: Make, database_url: s
     kit.run(work())
     run = kit.read(lambda tx: tx.syncs.run("crm"))
     assert (run.state, run.code, run.lease_until) == ("broken", "stopped", 0)
+
+
+def test_a_connector_with_a_fault_switches_nobody_off(company: Company) -> None:
+    company.sync([account(n) for n in range(20)])
+
+    async def fail() -> None:
+        raise KeyError("a field that the author took for granted")
+
+    company.crm.between = fail
+    with pytest.raises(KeyError):
+        company.sync([account(1)], [account(2)])
+    run = company.kit.read(lambda tx: tx.syncs.run("crm"))
+    assert (run.state, run.code, len(company.states())) == ("broken", "failed", 20)

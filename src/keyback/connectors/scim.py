@@ -94,8 +94,11 @@ class ScimConnector(ConnectorBase):
             if rows:
                 yield [self._account(row) for row in rows]
             at += len(rows)
-            if not rows or at > total:
+            if at > total:
                 return
+            if not rows:  # who is missing would look as if they had left
+                raise NotDone("unavailable", "unexpected answer: the list ends before its total")
+        raise NotDone("unavailable", "unexpected answer: pages without end")
 
     async def _page(self, query: Mapping[str, str]) -> tuple[list[dict[str, Any]], int]:
         answer = await self._ask("GET", "Users", query=query)

@@ -310,6 +310,9 @@ class ZohoConnector(ConnectorBase):
                 yield users
             if not isinstance(answer, dict) or not (answer.get("info") or {}).get("more_records"):
                 return
+            if not users:  # who is missing would look as if they had left
+                raise NotDone("unavailable", "unexpected answer: an empty page, and more behind it")
+        raise NotDone("unavailable", "unexpected answer: pages without end")
 
     async def _call(
         self,

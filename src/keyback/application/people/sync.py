@@ -22,7 +22,7 @@ from keyback.application.people.sync_report import SyncReport
 from keyback.application.people.synced import Synced, key_of, read_account
 from keyback.application.ports.connectors import Connector, FoundAccount, Unavailable
 from keyback.application.ports.storage import Database, StorageDown, Tx
-from keyback.application.ports.syncs import KnownAccount, RunState, SyncRun
+from keyback.application.ports.syncs import KnownAccount, RunState, SyncLost, SyncRun
 from keyback.domain.recovery.events import Note
 from keyback.domain.units import HOUR, MINUTE
 
@@ -76,9 +76,11 @@ async def sync_people(
     except (Unavailable, BadListing) as e:
         await run.end("broken", e.code)
         raise
-    except asyncio.CancelledError:
-        with contextlib.suppress(StorageDown):
-            await run.end("broken", "stopped")
+    except (StorageDown, SyncLost):
+        raise
+    except BaseException as e:  # the process ends, or the connector has a fault
+        with contextlib.suppress(StorageDown, SyncLost):
+            await run.end("broken", "stopped" if isinstance(e, asyncio.CancelledError) else "failed")
         raise
     await run.finish(any_off)
     return run.report

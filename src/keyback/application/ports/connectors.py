@@ -273,7 +273,8 @@ class Connector(Protocol):
         ...
 
     def list_accounts(self) -> AsyncIterator[Sequence[FoundAccount]]:
-        """Everybody, a page at a time, each once. May raise `Unavailable` between pages."""
+        """Everybody, a page at a time, each once. Raises `Unavailable` where it cannot be everybody: whoever is missing
+        from a list that ended counts as gone."""
         ...
 
     async def verify(self, username: str, password: Secret) -> bool | None:

@@ -198,6 +198,8 @@ class People:
             cursor = pointers.text_at(body, request.next) or ""
             if paging is None or not rows or (not cursor if paging.kind == "cursor" else len(rows) < size):
                 return
+        if name == "list":  # who is missing would look as if they had left
+            raise NotDone("unavailable", "unexpected answer: pages without end")
 
     def _user(self, row: Any, *, privileged: bool = False) -> User:
         """Args: privileged: counts as such until the roles were read. Raises `NotDone` for what is no user."""
