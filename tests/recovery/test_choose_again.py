@@ -17,7 +17,8 @@ from keyback.application.ports.messages import MessageKind
 from keyback.application.recovery import apply
 from keyback.application.recovery.apply import LEASE
 from keyback.application.signin.sessions import SignedIn
-from keyback.domain.recovery.case import State
+from keyback.domain.recovery.case import Case, Expire, Settle, State, decide, evolve
+from keyback.domain.recovery.results import TIMED_OUT, AccountResult
 from keyback.domain.secret import Secret
 from tests.support.api_client import Client
 from tests.support.browser import Browser, mailed
@@ -246,3 +247,26 @@ def test_over_the_api_the_same_recovery_takes_another_password(make_kit: Make) -
     answer = client.together([lambda: client.send("POST", f"{where}/password", {"new_password": LATER}, secret=secret)])
     assert answer[0].json()["state"] == "done"
     assert {r["result"] for r in answer[0].json()["results"]} == {"done"}
+
+
+@pytest.mark.covers("INV-I12")
+def test_while_it_is_open_again_a_person_settles_another_system_and_the_end_keeps_what_was_done() -> None:
+    opened = 1_795_000_000_000
+    rows = (AccountResult("a1", "j1", "done"), AccountResult("a2", "j2", "yours"), AccountResult("a3", "j3"))
+    case = Case("c1", "p1", state=State.APPLYING, accounts=("a1", "a2", "a3"), results=rows, opened_at=opened)
+    case = replace(case, expires_at=opened + 60_000, approved_for=("h1",), submission="s1", version=9)
+
+    def act(case: Case, command: Any, now: int) -> Case:
+        for event in decide(case, command, now):
+            case = evolve(case, event, now)
+        return case
+
+    case = act(case, Settle("a3", "refused", TIMED_OUT), opened + 600_000)
+    assert (case.state, case.submission) == (State.APPROVED, "")
+    case = act(case, Settle("a2", "done"), opened + 700_000)
+    assert case.state == State.APPROVED, "still open for the one that was away"
+    assert [r.account_id for r in case.results if r.may_choose] == ["a3"]
+    assert act(case, Expire(), case.expires_at).state == State.CLOSED
+    late = replace(case, state=State.APPLYING, results=(*rows[:1], AccountResult("a3", "j3")))
+    gone = act(late, Settle("a3", "refused", TIMED_OUT), opened + 48 * 3_600_000 - 1)
+    assert gone.state == State.CLOSED, "not reopened for a few minutes"

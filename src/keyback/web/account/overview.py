@@ -76,7 +76,7 @@ async def after(desk: AppContext, request: Request, me: Me) -> Response:
 
     rows = await systems.look(desk.services, me.person.id)
     model = replace(await desk.services.db.read(load), now=me.now)
-    theirs = tuple(r for r in rows if r.account.system != systems.BUILTIN and not r.account.provider)
+    theirs = tuple(r for r in rows if r.tells or r.silence)
     return page(desk, request, me, replace(model, systems=theirs))
 
 
