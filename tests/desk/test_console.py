@@ -8,8 +8,11 @@ from urllib.parse import urlencode
 
 import pytest
 
+from keyback.application.doctor.diagnosis import NOTE
+from keyback.application.doctor.system_factor import ASKED, REFUSED
 from keyback.application.recovery import evidence
 from keyback.domain.operators.roles import Role
+from keyback.domain.recovery.events import Note
 from tests.support.browser import Browser
 from tests.support.console import PASSWORD, URL, Console, staffed, waits
 from tests.support.kit import Kit
@@ -86,3 +89,27 @@ def test_a_link_sets_up_one_sign_in_once(make_kit: Make) -> None:
     other.seed = agent.seed
     assert other.sign_in("agent@example.com", "wrong password 1").status_code == 401
     assert other.sign_in("agent@example.com").headers["location"] == "/console"
+
+
+def test_an_operator_reads_in_full_what_keeps_somebody_out(make_kit: Make) -> None:
+    kit = make_kit(public_url=URL)
+    staff = staffed(kit)
+    _, case_id = waits(staff, journey="still_locked_out")
+    found = {"code": "synced_elsewhere", "detail": "Head office directory", "until": None}
+    row = {"account": "a1", "system": "tide", "findings": [found], "fault": ""}
+    notes = [
+        Note(NOTE, {"accounts": [row, {**row, "system": "ridge", "findings": []}]}),
+        Note(ASKED, {"act": "remove", "system": "tide"}),
+        Note(REFUSED, {"step": "factor", "code": "not_permitted", "vendor_text": "", "system": "tide"}),
+    ]
+    kit.write(lambda tx: tx.audit.record(case_id, notes))
+    agent = staff.add(Role.AGENT)
+    page = agent.get(f"/console/cases/{case_id}").text
+    for word in (
+        "Still locked out",
+        "Head office directory",
+        "nothing found",
+        "removes a second step",
+        "not_permitted",
+    ):
+        assert word in page

@@ -102,11 +102,11 @@ def staffed(kit: Kit) -> Staff:
     return Staff(kit, tray)
 
 
-def waits(staff: Staff, who: str = "maya") -> tuple[Any, str]:
+def waits(staff: Staff, who: str = "maya", **over: Any) -> tuple[Any, str]:
     """A person who verified by mail and app and waits for approval: their request, and the case."""
     kit = staff.kit
     kit.clock.forward(hours=73)
-    started = ask(kit, who)
+    started = ask(kit, who, **over)
     drain(kit)
     assert accept(kit, secrets_of(staff.tray.to(f"{who}@example.com")[-1])[0]) is None
     ask_way(kit, started.handle, "totp")
