@@ -9,6 +9,7 @@ import contextlib
 import html
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,7 +19,8 @@ import pytest
 from keyback.application.ports.storage import ImportedAccount
 from keyback.bootstrap import make_connector
 from keyback.settings import System
-from keyback.testing import samba_server, slapd_server
+from keyback.testing import dirsrv_server, samba_server, slapd_server
+from keyback.testing.dirsrv_server import DirsrvFault, DirsrvServer, start_dirsrv
 from keyback.testing.samba_server import SambaFault, SambaServer, start_samba
 from keyback.testing.slapd_server import SlapdFault, SlapdServer, start_slapd
 from tests.support.browser import Browser, choose, mailed
@@ -39,7 +41,7 @@ class Place:
         refusal: what the page says then, in the directory's words or by the rules that it publishes.
     """
 
-    server: SlapdServer | SambaServer
+    server: SlapdServer | SambaServer | DirsrvServer
     section: dict[str, Any]
     strict: Callable[[], contextlib.AbstractContextManager[None]]
     refusal: str
@@ -82,12 +84,39 @@ def active_directory(server: SambaServer) -> Place:
     return Place(server, section, strict, "40")
 
 
-@pytest.fixture(scope="module", params=["ldap", pytest.param("active_directory", marks=pytest.mark.slow)])
+def directory_389(server: DirsrvServer) -> Place:
+    @contextlib.contextmanager
+    def strict() -> Iterator[None]:
+        with server.admin() as c:
+            c.modify("cn=config", {"passwordMinLength": [(ldap3.MODIFY_REPLACE, ["40"])]})
+            try:
+                yield
+            finally:
+                c.modify("cn=config", {"passwordMinLength": [(ldap3.MODIFY_REPLACE, ["10"])]})
+
+    section = {
+        "kind": "ldap", "title": "Directory", "url": f"ldaps://localhost:{server.tls_port}",
+        "ca_file": str(server.ca_file), "bind_dn": dirsrv_server.SERVICE, "secret": dirsrv_server.SERVICE_PASSWORD,
+        "base": dirsrv_server.SUFFIX, "privileged_groups": [dirsrv_server.ADMINS],
+    }  # fmt: skip
+    return Place(server, section, strict, "Failed to update password")
+
+
+STARTS: dict[str, Callable[[Path], Place]] = {
+    "ldap": lambda folder: open_ldap(start_slapd(folder)),
+    "active_directory": lambda folder: active_directory(start_samba(folder)),
+    "389ds": lambda folder: directory_389(start_dirsrv(folder)),
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=["ldap", *(pytest.param(name, marks=pytest.mark.slow) for name in ("active_directory", "389ds"))],
+)
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder = tmp_path_factory.mktemp("directory")
     try:
-        made = open_ldap(start_slapd(folder)) if request.param == "ldap" else active_directory(start_samba(folder))
-    except (SlapdFault, SambaFault) as e:
+        made = STARTS[request.param](tmp_path_factory.mktemp("directory"))
+    except (SlapdFault, SambaFault, DirsrvFault) as e:
         pytest.skip(str(e))
     yield made
     made.server.stop()
