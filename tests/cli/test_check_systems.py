@@ -43,7 +43,6 @@ def test_the_gravest_line_decides_and_the_keys_are_named() -> None:
     assert asked(fine) == check.Result("system crm", "ok", "answers")
 
 
-@pytest.mark.covers("N9")
 def test_one_that_hangs_or_breaks_off_is_named_and_leaves_out_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "PATIENCE_S", 0.01)
     hung = asked(hangs=True)

@@ -53,7 +53,6 @@ def locked(make_kit: Make, answer: Outcome | None, *, can: bool = True) -> tuple
     return kit, partner, asked, news(tray)
 
 
-@pytest.mark.covers("N-T3")
 def test_an_account_is_stopped_and_only_an_administrator_turns_it_on_again(make_kit: Make) -> None:
     kit, partner, asked, told = locked(make_kit, Outcome(Step.STOP, "done"))
     assert (partner.stops, asked, told) == (1, ["turn_on"], ["stopped"])
@@ -63,7 +62,6 @@ def test_an_account_is_stopped_and_only_an_administrator_turns_it_on_again(make_
     assert kit.read(lambda tx: tasks.listed(tx)) == []
 
 
-@pytest.mark.covers("N-T3")
 @pytest.mark.parametrize(
     ("answer", "can", "stops"),
     [
@@ -79,7 +77,6 @@ def test_where_keyback_cannot_an_administrator_is_asked_at_once(
     assert types(kit).count("account_not_stopped") == 1
 
 
-@pytest.mark.covers("N9")
 @pytest.mark.parametrize("answer", [None, Outcome(Step.STOP, "retry", "unavailable", "", 60_000)])
 def test_a_system_that_is_away_is_tried_for_an_hour_and_then_an_administrator_asked(
     make_kit: Make, answer: Outcome | None

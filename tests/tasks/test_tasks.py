@@ -20,7 +20,6 @@ from tests.support.steps import NEW, choose, drain, proven, types
 Make = Callable[..., Kit]
 
 
-@pytest.mark.covers("N-P9", "F1")
 def test_a_guided_reset_makes_a_task_with_the_evidence_and_tells_the_administrators(
     database_url: str, make_kit: Make
 ) -> None:
@@ -38,7 +37,6 @@ def test_a_guided_reset_makes_a_task_with_the_evidence_and_tells_the_administrat
     assert {"task_opened", "administrators_asked"} <= set(types(kit))
 
 
-@pytest.mark.covers("F1")
 def test_who_is_asked_later_only_is_asked_by_the_person_or_after_a_day(make_kit: Make) -> None:
     kit, tray, _, task = recovered(make_kit, rules={"at_once": False})
     assert [x for x in tray.letters if x.kind == "task"] == []
@@ -56,7 +54,6 @@ def test_where_only_an_administrator_can_do_it_they_are_asked_at_once(make_kit: 
     assert [x.to for x in tray.letters if x.kind == "task"] == ADMINS
 
 
-@pytest.mark.covers("N-P9")
 def test_done_and_declined_are_told_to_the_person_and_cannot_be_undone(make_kit: Make) -> None:
     kit, tray, _, task = recovered(make_kit)
     kit.write(lambda tx: tasks.done(tx, task.id, "reset by hand"))
@@ -80,7 +77,7 @@ def test_a_declined_task_says_why(make_kit: Make) -> None:
     assert not kit.write(lambda tx: tasks.ask_again(tx, kit.services.tasks, task.id, task.case_id))
 
 
-@pytest.mark.covers("N7")
+@pytest.mark.covers("INV-I12")
 def test_it_is_done_only_once_the_person_was_seen(database_url: str, make_kit: Make) -> None:
     kit, tray, partner, task = recovered(make_kit, url=database_url)
     partner.signed_in = [task.watch_from - 1]  # with the old password
@@ -113,7 +110,6 @@ def test_the_account_s_own_record_will_do(make_kit: Make) -> None:
     assert (task_of(kit, task).watch, partner.asked) == ("seen", 0)
 
 
-@pytest.mark.covers("F1")
 @pytest.mark.parametrize("tells", [True, False])
 def test_whoever_is_not_seen_is_reminded_once_and_told_to_ask_again(make_kit: Make, tells: bool) -> None:
     kit, tray, partner, task = recovered(make_kit)
@@ -130,7 +126,6 @@ def test_whoever_is_not_seen_is_reminded_once_and_told_to_ask_again(make_kit: Ma
     assert (again.watch, again.asks) == ("looking", 2)
 
 
-@pytest.mark.covers("N9")
 def test_a_system_that_is_away_is_asked_later(make_kit: Make) -> None:
     kit, _, partner, task = recovered(make_kit)
     partner.away = True
@@ -141,7 +136,6 @@ def test_a_system_that_is_away_is_asked_later(make_kit: Make) -> None:
     assert task_of(kit, task).watch == "seen"
 
 
-@pytest.mark.covers("A10")
 def test_administrators_are_asked_again_an_hour_later_at_most_five_times(make_kit: Make) -> None:
     kit, tray, _, task = recovered(make_kit)
     ask = lambda: kit.write(lambda tx: tasks.ask_again(tx, kit.services.tasks, task.id, task.case_id))  # noqa: E731
@@ -186,6 +180,7 @@ def test_workers_that_look_at_once_ask_once(database_url: str, make_kit: Make) -
     assert kit.write(lambda tx: tx.tasks.claim(8, HOUR)) == []
 
 
+@pytest.mark.covers("Q10")
 def test_a_message_to_an_administrator_that_cannot_be_read_is_given_up_alone(make_kit: Make) -> None:
     kit, tray, _ = kit_of(make_kit)
     choose(kit, proven(kit, tray))

@@ -40,7 +40,7 @@ def press(kit: Kit, browser: Browser, at: str, act: str, task: str = "") -> None
     assert answer.status_code == 303
 
 
-@pytest.mark.covers("F1")
+@pytest.mark.covers("INV-I12")
 def test_the_page_says_what_waits_and_what_happens_next(make_kit: Make) -> None:
     kit, _, partner, browser, at = results(make_kit)
     page = said(browser, at)
@@ -74,7 +74,6 @@ def test_whoever_says_that_they_are_in_is_asked_no_more(make_kit: Make) -> None:
     assert partner.asked == 0
 
 
-@pytest.mark.covers("C5")
 def test_another_browser_can_do_nothing_here(make_kit: Make) -> None:
     kit, _, _, _, at = results(make_kit)
     stranger = Browser(kit)
