@@ -108,11 +108,11 @@ def can_link(s: Synced, found: Match, now: int) -> bool:
     """Whether an account may be given to the one person with its address without anybody looking.
 
     Whoever edits their own address in a system must win nothing by it. So nothing here may be privileged, the names are
-    the same, and the person has had the address since they came, or has shown since that it is theirs: an address that
-    somebody wrote into a record later is none to collect other people's accounts by.
+    the same, and the person has had the address since they came: one that somebody wrote into a record later is none to
+    collect other people's accounts by, whatever became of it since.
     """
     own = [c for c in found.contacts if c.role == "primary" and c.state == "confirmed" and c.usable_from <= now]
-    lasting = [c for c in own if not c.replaces and (c.usable_from <= c.added_at or c.confirmed_at > c.added_at)]
+    lasting = [c for c in own if not c.replaces and c.usable_from <= c.added_at]
     return (
         s.active
         and not s.account.privileged
