@@ -20,7 +20,7 @@ from keyback.settings import Settings
 from keyback.storage.database import make_engine
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
-from tests.support.cheaper import CHEAP, cheap_hashing, compile_once, in_memory, trust_once
+from tests.support.cheaper import CHEAP, cheap_hashing, compile_once, in_memory
 from tests.support.databases import BACKENDS, run_as_admin, with_database
 from tests.support.embedded_postgres import programs
 from tests.support.kit import Clock, Kit
@@ -30,7 +30,6 @@ pytest_plugins = ["tests.support.commands", "tests.support.conformance", "tests.
 LONGEST = frozenset({"test_policy_search", "test_policy_table"})  # one file each, and nothing but arithmetic
 LONG = ("e2e", "web", "recovery", "locking", "throttling", "delivery", "perf", "contracts")
 compile_once()
-trust_once()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 from unittest.mock import patch
 
-from httpx2._transports import default as transports
 from jinja2.environment import Environment
 
 from keyback.application.passwords.hashing import FLOOR_KIB
@@ -40,21 +39,6 @@ def _compile_once(self: Environment, source: Any, name: Any = None, filename: An
 def compile_once() -> None:
     """From here on."""
     Environment.compile = _compile_once  # type: ignore[method-assign, assignment]
-
-
-def trust_once() -> None:
-    """From here on clients that name no authority share what they trust: reading it takes longer than most tests."""
-    read = transports.create_ssl_context
-    shared: dict[bool, Any] = {}
-
-    def create(verify: Any = True, cert: Any = None, trust_env: bool = True) -> Any:
-        if verify is not True or cert is not None:
-            return read(verify=verify, cert=cert, trust_env=trust_env)
-        if trust_env not in shared:
-            shared[trust_env] = read(trust_env=trust_env)
-        return shared[trust_env]
-
-    transports.create_ssl_context = create  # type: ignore[assignment]
 
 
 def in_memory() -> Path | None:
