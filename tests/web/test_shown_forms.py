@@ -432,6 +432,10 @@ FORMS: dict[str, str] = {
     "/r/*/passkey": OF,
     "/r/*/passkey/new": START,
     "/r/*/password": ADDRESS,
+    "/r/*/second-step": FIELD,
+    "/r/*/system": FIELD,
+    "/r/*/system-factors": FIELD,
+    "/r/*/temporary-pass": FIELD,
     "/r/*/unlock": ADDRESS,
     "/r/*/ways/*": FIELD,
     "/r/*/ways/*/answer": OF,
@@ -460,7 +464,8 @@ def drawn() -> list[tuple[str, str]]:
         macro = re.search(r"\{% macro hidden\(\) %\}(.*?)\{% endmacro %\}", text, re.S)
         for action, inside in DRAWN.findall(text):
             inside = inside.replace("{{ hidden() }}", macro[1]) if macro else inside
-            out += [(a, inside) for a in actions(text, action)]
+            addresses = [action, *re.findall(r'formaction="(.+?)"', inside)]
+            out += [(a, inside) for address in addresses for a in actions(text, address)]
     return out
 
 
@@ -481,7 +486,8 @@ def test_every_form_names_what_it_showed_or_has_a_reason_not_to(make_kit: Make, 
         if FORMS[action] == OF:
             assert "{{ shown() }}" in inside, action
         if FORMS[action] == FIELD and not action.endswith("/ways/*"):
-            assert re.search(r'name="(remove|session|device|contact|codes|step|grant)"', inside), action
+            names = "remove|session|device|contact|codes|step|grant|account|factor|task"
+            assert re.search(rf'name="({names})"', inside), action
     for pattern, handler in routes:
         module, _, name = handler.rpartition(".")
         source = inspect.getsource(inspect.unwrap(getattr(import_module(module), name)))
