@@ -43,6 +43,7 @@ EARLIER: dict[str, dict[str, Any]] = {
     "hold": {"username": "maya", "at": AT, "until": AT + 900_000, "over": False, **SEEN},
     "asked": {"username": "maya", "what": "part_shown", "at": AT, **SEEN},
     "stopped": {"username": "maya", "at": AT, "by": "owner"},
+    "erased": {"username": "maya", "at": AT},
     "rotation": {"username": "maya", "due_at": AT},
     "account_changed": {**CHANGE, "what": "totp_added", "until": AT},
     "moving": {**CHANGE, "what": "mail_moving", "detail": "m•••@example.net", "until": AT + 900_000},

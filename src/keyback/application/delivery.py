@@ -10,9 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
+from typing import get_args
 
 from keyback.application.leases import BatchLease, Stopping, steady_clock, write_when_up
-from keyback.application.ports.channels import LEASE_OVER, Channel, Message, Receipt
+from keyback.application.ports.channels import LEASE_OVER, Channel, ChannelName, Message, Receipt
 from keyback.application.ports.messages import (
     CONTENTS,
     AskedMessage,
@@ -21,6 +22,7 @@ from keyback.application.ports.messages import (
     CodeMessage,
     ConfirmationMessage,
     Content,
+    ErasedMessage,
     HoldMessage,
     LoginsMessage,
     MessageKind,
@@ -48,6 +50,7 @@ MAX_ATTEMPTS = 60
 BAD_MESSAGE = Receipt("permanent", "bad_letter")
 TOO_LATE = Receipt("permanent", "expired")
 LINKS = ("recovery", "choose_again")  # which let their reader go on
+CHANNELS: Mapping[str, ChannelName] = {c: c for c in get_args(ChannelName)}
 CODES = ("mail_code", "sms_code", "im_code")
 LOCKS = (ChangedMessage, SecurityContent)  # sent whatever became of their links, which lock the account
 OPENED = frozenset({"done", "seen", "turned_on", "remind", "remind_blind"})  # news of a system that can be opened
@@ -179,7 +182,8 @@ def _gone(tx: Tx, job: Job, r: Receipt) -> bool:
     """Takes a message out of the way; whether it was still ours. One that nobody tried to send in its time, or that was
     over long ago, as after a backup was put back, is nothing that anybody has to look at: it is forgotten, not kept as
     dead."""
-    if r != TOO_LATE or (job.attempts > 1 and tx.now - job.expires_at < HOUR):
+    last = "to" in job.body  # its address is all that is left of somebody who was erased
+    if not last and (r != TOO_LATE or (job.attempts > 1 and tx.now - job.expires_at < HOUR)):
         return tx.outbox.give_up(job, r.code)
     held = tx.outbox.holds(job)
     tx.outbox.done([job])
@@ -200,6 +204,9 @@ def _messages(
         out[j.id] = None
         if "administrator" in j.body:
             out[j.id] = _to_administrator(j, tx.now, titles)
+            continue
+        if "to" in j.body:
+            out[j.id] = _to_the_erased(j, tx.now)
             continue
         person, contact = people.get(str(j.body.get("person"))), contacts.get(str(j.body.get("contact")))
         if not {"person", "contact", "letter"} <= set(j.body):
@@ -232,6 +239,19 @@ def _to_administrator(job: Job, now: int, titles: Mapping[str, str]) -> Message 
     except (LookupError, TypeError, ValueError):
         return BAD_MESSAGE
     return Message(job.id, to, "", locale, job.created_at, job.expires_at, content)
+
+
+def _to_the_erased(job: Job, now: int) -> Message | Receipt:
+    """A message to an address of somebody of whom nothing is stored any more but this."""
+    if now >= job.expires_at:
+        return TOO_LATE
+    try:
+        content = ErasedMessage.read(job.body)
+        to, name, locale = (str(job.body[k]) for k in ("to", "name", "locale"))
+        channel = CHANNELS[job.body["channel"]]
+    except (LookupError, TypeError, ValueError):
+        return BAD_MESSAGE
+    return Message(job.id, to, name, locale, job.created_at, job.expires_at, content, channel)
 
 
 def _still_due(tx: Tx, job: Job) -> bool:

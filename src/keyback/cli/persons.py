@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 import click
 from rich.cells import cell_len
 
+from keyback.application.notifications.notify import last_notices
 from keyback.application.ports.storage import Tx
 from keyback.application.signin.sessions import people_named
 from keyback.cli.common import TakesId, can_ask, echo_json, load, reason_of, run, safe, storage, sure, usable
@@ -119,22 +120,26 @@ def remove(name: str, reason: str, yes: bool, as_json: bool) -> None:
     """Erase one person, by username, email, or ID, such as someone who left or asks to be deleted.
 
     Erases accounts, contacts, second steps, passwords, sessions, and recoveries. The audit log stays, because its chain
-    would break; its IDs then no longer refer to anyone. Remove the person from the source of your import, too, or the
-    next import adds them again.
+    would break; its IDs then no longer refer to anyone. All their contacts get one last message. Remove the person from
+    the source of your import, too, or the next import adds them again.
     """
     reason = reason_of(reason)
     can_ask(yes)
     person = with_db(lambda tx: one_person(tx, name))
     sure(f"Everything about {safe(person.name)} ({person.id}) will be permanently erased. Continue?", yes)
 
-    def fn(tx: Tx) -> dict[str, int]:
+    def fn(tx: Tx) -> tuple[dict[str, int], int]:
         if tx.people.lock(person.id) is None:
             raise click.ClickException(NOBODY)
-        return erase(cast(SqlTx, tx), person.id, reason)
+        notices = last_notices(tx, person)
+        rows = erase(cast(SqlTx, tx), person.id, reason)
+        tx.outbox.put(notices)
+        return rows, len(notices)
 
-    rows = with_db(fn, write=True)
+    rows, told = with_db(fn, write=True)
     if as_json:
-        echo_json({"id": person.id, "rows": rows})
+        echo_json({"id": person.id, "rows": rows, "notices": told})
     else:
         click.echo(f"Erased, with {sum(rows.values())} rows about them. The audit log keeps IDs only.")
+        click.echo(f"Notices waiting for their contacts: {told}. The addresses in them are erased once they are sent.")
         click.echo("If they are in the file that you import, remove them there, too.")

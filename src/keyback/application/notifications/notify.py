@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 
 from keyback.application.notifications.stop_link import stop_link
 from keyback.application.origin import where
-from keyback.application.ports.messages import AskedMessage, Content
+from keyback.application.ports.messages import AskedMessage, Content, ErasedMessage
 from keyback.application.ports.storage import Intake, Job, Tx
 from keyback.domain.challenges.challenge import Challenge
-from keyback.domain.people.person import Contact
+from keyback.domain.people.person import Contact, Person
 from keyback.domain.recovery.events import Note
 from keyback.domain.throttling.limits import MAILS_PER_DAY, MAILS_PER_HOUR
 from keyback.domain.units import HOUR
@@ -68,6 +68,17 @@ def notify_administrators(tx: Tx, content: Content, addresses: Iterable[str], lo
     ]
     tx.outbox.put(jobs)
     return len(jobs)
+
+
+def last_notices(tx: Tx, person: Person) -> list[Job]:
+    """What tells every contact of a person that everything about them was erased, to be put into the outbox by whoever
+    erases it. Each has its address in it, and is forgotten when it was sent, or never can be."""
+    content = ErasedMessage(username=username_of(tx, person.id), at=tx.now)
+    shared = content.body() | {"person": person.id, "name": person.name, "locale": person.locale}
+    return [
+        Job(tx.new_id(), "mail", {**shared, "channel": c.channel, "to": c.address}, tx.now, tx.now + NOTICE_LIFE)
+        for c in contacts_of(tx, person.id)
+    ]
 
 
 def contacts_of(tx: Tx, person_id: str) -> tuple[Contact, ...]:

@@ -12,6 +12,8 @@ from typing import Literal, Protocol
 
 from keyback.application.ports.messages import Content, MessageKind
 
+ChannelName = Literal["mail", "sms", "im"]
+
 
 class Lease(Protocol):
     """Whether a batch is still ours to send. Whoever sends asks right before a message can no longer be held back."""
@@ -43,7 +45,7 @@ class Message:
     written_at: int
     expires_at: int
     content: Content
-    channel: Literal["mail", "sms", "im"] = "mail"
+    channel: ChannelName = "mail"
     lease: Lease | None = field(default=None, compare=False, repr=False)
 
     @property

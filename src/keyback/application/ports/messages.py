@@ -49,6 +49,7 @@ class MessageKind(StrEnum):
     TASK = "task"
     DESK = "desk"
     SYSTEM = "system"
+    ERASED = "erased"
 
 
 class Where(TypedDict):
@@ -267,6 +268,13 @@ class StoppedMessage(AccountContent):
     kind = MessageKind.STOPPED
     at: int
     by: Literal["owner", "operator"]
+
+
+class ErasedMessage(AccountContent):
+    """Everything about a person was erased. It is sent after that, to addresses that nothing else has any more."""
+
+    kind = MessageKind.ERASED
+    at: int
 
 
 class RotationMessage(AccountContent):

@@ -18,6 +18,7 @@ from keyback.application.ports.messages import (
     BadMessage,
     ChangedMessage,
     Content,
+    ErasedMessage,
     HoldMessage,
     ImCodeMessage,
     MessageKind,
@@ -78,6 +79,7 @@ NOTICES = {
     MessageKind.HOLD: N_("{company}: a recovery of your account is on hold until {when}. Not you? Cancel: {link}"),
     MessageKind.ASKED: N_("{company}: someone started recovering your account on {when}. Not you? Cancel: {link}"),
     MessageKind.ACCOUNT_CHANGED: N_("{company}: security settings for your account changed on {when}. Not you? {link}"),
+    MessageKind.ERASED: N_("{company}: your recovery data was erased on {when}. Not expected? Tell the help desk."),
 }
 OVER = N_("{company}: a recovery of your account can now continue. Not you? Cancel: {link}")
 WITHOUT = {MessageKind.CHANGED: "/help#stop", MessageKind.ACCOUNT_CHANGED: "/account"}  # for whom no link is made
@@ -131,7 +133,7 @@ class PhoneTexts(Composer):
         return (f"{text}\n@{self.host} #{code}" if to.channel == "sms" else text), shown
 
     @_tell.register
-    def _stopped(self, c: StoppedMessage, to: _For) -> Told:
+    def _ended(self, c: StoppedMessage | ErasedMessage, to: _For) -> Told:
         when = moment(to.locale, c.at, self.zone)
         return to.say(NOTICES[c.kind], when=when), {"when": when}
 

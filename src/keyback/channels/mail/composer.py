@@ -26,6 +26,7 @@ from keyback.application.ports.messages import (
     Content,
     DeskMessage,
     ElsewhereMessage,
+    ErasedMessage,
     HoldMessage,
     LocatedContent,
     LoginsMessage,
@@ -256,6 +257,10 @@ class MailComposer(Composer):
     @_tell.register
     def _stopped(self, c: StoppedMessage, v: _Values) -> None:
         v.fixed(how=v.words[c.by], when=self._when(c.at, v.locale))
+
+    @_tell.register
+    def _erased(self, c: ErasedMessage, v: _Values) -> None:
+        v.fixed(when=self._when(c.at, v.locale))
 
     @_tell.register
     def _rotation(self, c: RotationMessage, v: _Values) -> None:

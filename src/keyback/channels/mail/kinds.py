@@ -26,6 +26,7 @@ PLACES = {
     MessageKind.TASK: ("how", "next", "rows", "evidence", "command"),
     MessageKind.DESK: ("how", "rows", "account_url"),
     MessageKind.SYSTEM: ("how", "next", "rows", "opens"),
+    MessageKind.ERASED: ("username", "when"),
 }
 SUBJECTS = {
     MessageKind.RECOVERY: "Get back into your {company} account",
@@ -48,6 +49,7 @@ SUBJECTS = {
     MessageKind.TASK: "{company} account recovery: a task for an administrator",
     MessageKind.DESK: "{company} help desk: something to know",
     MessageKind.SYSTEM: "Your {company} account: news about one system",
+    MessageKind.ERASED: "Your {company} recovery data was erased",
 }
 STATES = {
     "done": "Changed",
