@@ -23,6 +23,7 @@ class Traits:
         counts: `changes` knows how often a password was set.
         shared_mail: two users may have the same mail address.
         usernames: people have user names; without them the mail address is the only one.
+        shows_locks: it says who is locked, and not only to those who sign in.
     """
 
     policy: bool = True
@@ -30,6 +31,7 @@ class Traits:
     counts: bool = True
     shared_mail: bool = True
     usernames: bool = True
+    shows_locks: bool = True
 
     def login(self, name: str) -> str:
         """What somebody whom `add_user` added as `name` is called by the system, with mail at example.com."""

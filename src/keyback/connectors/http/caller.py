@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from keyback.connectors.http import answers, pointers
@@ -50,8 +50,8 @@ class Caller:
 
     async def read(self, name: str, request: Request, context: Context) -> tuple[Any, Context]:
         """As `ask`, and the context with what the recipe reads of the answer."""
-        body, _ = await self._ask(name, request, context)
-        return body, context.with_(**{k: Secret(v) for k, v in _picked(request, body).items()})
+        body, reply = await self._ask(name, request, context)
+        return body, context.with_(**{k: Secret(v) for k, v in _picked(request, body, reply).items()})
 
     async def _ask(self, name: str, request: Request, context: Context) -> tuple[Any, Reply]:
         auth = self.recipe.auth
@@ -77,6 +77,9 @@ class Caller:
                 headers[k] = Secret(signed.text(v, "header"))
             except Unfit as e:  # not who was asked for is odd, but the recipe or its values
                 raise NotDone("unavailable", f"header {k}: {e}") from None
+        if request.cookies:
+            own = [headers["Cookie"].reveal()] if "Cookie" in headers else []
+            headers["Cookie"] = Secret("; ".join([*own, *(_cookie(k, v, signed) for k, v in request.cookies.items())]))
         query |= {k: signed.query(v) for k, v in request.query.items()}
         form = {k: signed.text(v, "form") for k, v in request.form.items()} if request.form is not None else None
         body = signed.json(request.body) if request.body is not None else None
@@ -134,17 +137,19 @@ class Caller:
         auth = self.recipe.auth
         context = self.context()
         read: dict[str, str] = {}
+        replies: list[Reply] = []
         try:
             if auth.before:
-                body, _ = await self._once("before_sign_in", _bare(auth.before), context, None)
-                read |= _picked(auth.before, body)
+                body, reply = await self._once("before_sign_in", _bare(auth.before), context, None)
+                read |= _picked(auth.before, body, reply)
+                replies.append(reply)
                 context = context.with_(**{k: Secret(v) for k, v in read.items()})
             assert auth.request is not None  # the format sees to it
             body, reply = await self._once("sign_in", _bare(auth.request), context, None)
         except (OutboundRefusal, Unfit) as e:
             raise NotDone("auth_expired", f"sign-in of Keyback's own user: {e}") from None
-        read |= _picked(auth.request, body)
-        token = read.pop("token", "") if auth.kind == "token" else _cookies(reply, auth.cookies)
+        read |= _picked(auth.request, body, reply)
+        token = read.pop("token", "") if auth.kind == "token" else _cookies([reply, *replies], auth.cookies)
         if not token or len(token) > MAX_TOKEN or not token.isascii() or not token.isprintable():
             raise NotDone(
                 "auth_expired", "sign-in of Keyback's own user: the answer has no token where one is expected"
@@ -165,13 +170,18 @@ def _ended(e: NotDone) -> bool:
     return e.code == "auth_expired" or e.status in REDIRECTS
 
 
-def _picked(request: Request, body: Any) -> dict[str, str]:
-    """What `read` of a request points to. Raises `NotDone` for what is missing."""
+def _picked(request: Request, body: Any, reply: Reply) -> dict[str, str]:
+    """What `read` of a request points to, and its `read_cookies`. Raises `NotDone` for what is missing."""
     out = {}
     for name, pointer in request.read.items():
         value = pointers.text_at(body, pointer)
         if value is None or len(value) > MAX_TOKEN:
             raise NotDone("unavailable", f"unexpected answer: nothing at {pointer}")
+        out[name] = value
+    for name, cookie in request.read_cookies.items():
+        value = _cookie_of(reply, cookie)
+        if not value or len(value) > MAX_TOKEN:
+            raise NotDone("unavailable", f"unexpected answer: no cookie {cookie} came")
         out[name] = value
     return out
 
@@ -180,15 +190,34 @@ def _secrets_of(request: Request, said: Reply | str) -> list[str]:
     if isinstance(said, str):
         return []
     body = said.any_json()
-    return [v for p in request.read.values() if (v := pointers.text_at(body, p))]
+    found = [v for p in request.read.values() if (v := pointers.text_at(body, p))]
+    return [*found, *(v for name in request.read_cookies.values() if (v := _cookie_of(said, name)))]
 
 
-def _cookies(reply: Reply, names: list[str]) -> str:
-    """The cookies of these names, as they go back. Raises `NotDone` for one that is missing."""
+def _cookies(replies: Sequence[Reply], names: list[str]) -> str:
+    """The cookies of these names, as they go back, from the first answer that has them. Raises `NotDone` for one that
+    is missing."""
     out = []
     for name in names:
-        m = re.search(rf"(?:^|,)\s*{re.escape(name)}=([^;,\s]*)", reply.headers.get("set-cookie", ""))
-        if not m or not m[1]:
+        value = next((v for r in replies if (v := _cookie_of(r, name))), "")
+        if not value:
             raise NotDone("auth_expired", f"sign-in of Keyback's own user: no cookie {name} came")
-        out.append(f"{name}={m[1]}")
+        out.append(f"{name}={value}")
     return "; ".join(out)
+
+
+def _cookie_of(reply: Reply, name: str) -> str:
+    """The value of a cookie that an answer sets; empty where it sets none."""
+    m = re.search(rf"(?:^|,)\s*{re.escape(name)}=([^;,\s]*)", reply.headers.get("set-cookie", ""))
+    return m[1] if m else ""
+
+
+def _cookie(name: str, template: str, context: Context) -> str:
+    """A cookie as it is sent. Raises `NotDone` for a value that would end it early."""
+    try:
+        value = context.text(template, "header")
+    except Unfit as e:
+        raise NotDone("unavailable", f"cookie {name}: {e}") from None
+    if re.search(r'[;,\s"\\]', value):
+        raise NotDone("unavailable", f"cookie {name}: its value has a character that no cookie has")
+    return f"{name}={value}"

@@ -215,7 +215,7 @@ class _Check:
 
     def _reads(self, *names: str) -> set[str]:
         found = self._recipe.by_name()
-        return {read for name in names if name in found for read in found[name].read}
+        return {read for name in names if name in found for read in found[name].reads()}
 
     def _known(self, name: str) -> set[str]:
         """What the placeholders of a request may be."""
@@ -251,6 +251,7 @@ class _Check:
         places: tuple[tuple[str, Place, Any], ...] = (
             ("query", "query", request.query),
             ("headers", "header", request.headers),
+            ("cookies", "header", request.cookies),
             ("form", "form", request.form),
             ("json", "json", request.body),
         )

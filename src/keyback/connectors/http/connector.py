@@ -114,7 +114,7 @@ class HttpConnector(ConnectorBase):
             return False
         except (Unavailable, Unfit):
             return None
-        if request.ok and not request.ok.holds(body, False):
+        if not request.says_done(body):
             return False
         if self._recipe.requests.sign_out:  # a recovery never leaves a session behind
             with contextlib.suppress(Unavailable, Unfit):
@@ -299,7 +299,7 @@ class HttpConnector(ConnectorBase):
     async def _step(self, step: Step, name: str, request: Request, context: Context) -> Outcome:
         try:
             body = await self._caller.ask(name, request, context)
-            if request.ok and not request.ok.holds(body, False):
+            if not request.says_done(body):
                 raise MaybeDone("unavailable", "the answer does not say that it was done")
         except PasswordUnfit as e:
             return Outcome(step, "refused", "policy_rejected", str(e))

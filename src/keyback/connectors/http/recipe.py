@@ -51,6 +51,7 @@ Pointer = Annotated[str, Field(max_length=200), AfterValidator(_pointer)]
 Scalars = Annotated[list[Scalar], BeforeValidator(_listed), Field(max_length=100)]
 Template = Annotated[str, Field(max_length=2000)]
 Read = Annotated[dict[str, Pointer], AfterValidator(_names), Field(max_length=20)]
+CookieName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
 
 
 class Part(BaseModel):
@@ -101,17 +102,27 @@ class Request(Part):
     path: Template
     query: dict[str, Any] = {}
     headers: dict[str, Template] = {}
+    cookies: Annotated[dict[CookieName, Template], Field(max_length=10)] = {}
     body: Any = Field(None, alias="json")
     form: dict[str, Template] | None = None
     auth: bool = True
     repeatable: bool = False
     status: Annotated[list[int], BeforeValidator(_listed)] | None = None
     done: Scalars | None = None
-    ok: Condition | None = None
+    ok: Conditions = []
     items: Pointer | None = None
     item: Pointer | None = None
     next: Pointer | None = None
     read: Read = {}
+    read_cookies: Annotated[dict[str, CookieName], AfterValidator(_names), Field(max_length=10)] = {}
+
+    def reads(self) -> set[str]:
+        """Names of what its answer gives to later requests."""
+        return {*self.read, *self.read_cookies}
+
+    def says_done(self, body: Any) -> bool:
+        """Whether one of the conditions in `ok` holds of the answer; without any it does."""
+        return not self.ok or any(c.holds(body, False) for c in self.ok)
 
     @model_validator(mode="after")
     def _one_body(self) -> Request:
@@ -185,7 +196,7 @@ class Auth(Part):
     query: dict[str, Template] = {}
     before: Request | None = None
     request: Request | None = None
-    cookies: Annotated[list[str], Field(max_length=10)] = []
+    cookies: Annotated[list[CookieName], Field(max_length=10)] = []
     lifetime_s: int = Field(600, ge=1, le=86_400)
     expires_in: Pointer | None = None
 
@@ -196,7 +207,7 @@ class Auth(Part):
             raise ValueError(f"kind {self.kind} needs a request that signs in")
         if not signs_in and (self.request or self.before):
             raise ValueError(f"kind {self.kind} makes no request; token and cookie do")
-        if self.kind == "token" and self.request and "token" not in self.request.read:
+        if self.kind == "token" and self.request and "token" not in self.request.reads():
             raise ValueError('read = { token = "/…" } is missing: where the answer has the token')
         if (self.kind == "cookie") != bool(self.cookies):
             raise ValueError("cookies = […] names the cookies to keep, and is for kind cookie alone")

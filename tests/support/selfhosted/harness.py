@@ -1,0 +1,109 @@
+"""The stand-ins of self-hosted systems as the suite of connectors wants them, each connected by its recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from keyback.application.ports.connectors import Connector
+from keyback.connectors.http import HttpConnector
+from keyback.testing.connectors import OLD, Fault, Traits
+from tests.support.selfhosted import dolibarr, espocrm, frappe, krayin, ruoyi, vtiger, yudao
+from tests.support.selfhosted.base import Person, System
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One system and how the section that connects it looks.
+
+    Args:
+        path: what follows the address in the section's `url`.
+    """
+
+    make: Callable[[], System]
+    section: dict[str, Any]
+    path: str = ""
+    traits: Traits = field(default_factory=Traits)
+
+
+def _longer() -> yudao.Yudao:
+    """A system built on yudao that takes longer passwords, as the suite's are."""
+    made = yudao.Yudao()
+    made.longest = 32
+    return made
+
+
+KINDS: dict[str, Kind] = {
+    "ruoyi": Kind(
+        ruoyi.RuoYi, {"login": ruoyi.LOGIN, "secret": ruoyi.SECRET}, traits=Traits(policy=False, shows_locks=False)
+    ),
+    "yudao": Kind(_longer, {"login": yudao.LOGIN, "secret": yudao.SECRET}, traits=Traits(policy=False)),
+    "vtiger": Kind(vtiger.Vtiger, {"login": vtiger.LOGIN, "secret": vtiger.SECRET}, traits=Traits(policy=False)),
+    "dolibarr": Kind(dolibarr.Dolibarr, {"secret": dolibarr.SECRET}, "/api/index.php"),
+    "espocrm": Kind(espocrm.EspoCrm, {"login": espocrm.LOGIN, "secret": espocrm.SECRET}, "/api/v1"),
+    "krayin": Kind(
+        krayin.Krayin,
+        {"login": krayin.LOGIN, "secret": krayin.SECRET, "values": {"groups_are_cleared": "yes"}},
+        "/api/v1",
+        Traits(policy=False, shared_mail=False, usernames=False),
+    ),
+    "frappe": Kind(
+        frappe.Frappe,
+        {"login": frappe.LOGIN, "secret": frappe.SECRET},
+        traits=Traits(shared_mail=False, usernames=False),
+    ),
+}
+
+
+@dataclass
+class SelfHostedHarness:
+    name: str
+    system: System
+    url: str
+    connector: Connector
+    traits: Traits
+
+    @classmethod
+    def over(cls, name: str, system: System, url: str) -> SelfHostedHarness:
+        return cls(name, system, url, connected(name, url), KINDS[name].traits)
+
+    def _person(self, username: str) -> Person | None:
+        return self.system.by_name(username)
+
+    async def add_user(self, username: str, mail: str, *, privileged: bool = False, disabled: bool = False) -> str:
+        return self.system.add(username, mail, OLD, privileged=privileged, disabled=disabled)
+
+    async def open_session(self, username: str, password: str) -> Callable[[], Awaitable[bool]] | None:
+        session = self.system.signs_in(self._person(username), password)
+        if not session:
+            return None
+
+        async def alive() -> bool:
+            return self.system.owner(session) is not None
+
+        return alive
+
+    async def lock(self, external_id: str) -> None:
+        one = self.system.by_id(external_id)
+        for _ in range(self.system.locks_after):
+            self.system.signs_in(one, "wrong")
+
+    async def changes(self, external_id: str) -> int:
+        one = self.system.by_id(external_id)
+        return one.changes if one else 0
+
+    async def fault(self, how: Fault) -> None:
+        self.system.trouble = how
+        if how == "hang":
+            await self.impatient()
+
+    async def impatient(self) -> None:
+        await self.connector.close()
+        self.connector = connected(self.name, self.url, timeout_s=0.5)
+
+
+def connected(name: str, url: str, **more: Any) -> HttpConnector:
+    kind = KINDS[name]
+    section = {"url": url + kind.path, "recipe": name, **kind.section, **more}
+    return HttpConnector.from_options(name, name.title(), section)
