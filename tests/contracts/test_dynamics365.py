@@ -22,6 +22,7 @@ from keyback.demo.vendors import Dynamics365, serve
 from keyback.demo.vendors.accounts import Factor, Grant
 from keyback.demo.vendors.dynamics365 import shapes
 from keyback.demo.vendors.dynamics365.entra import PRIVILEGED_AUTH_ADMIN, USER_ADMIN
+from keyback.demo.vendors.dynamics365.shapes import systemuser_id
 from keyback.domain.secret import Secret
 from keyback.testing.connector_harness import CANARY
 from keyback.testing.connectors import NEW, OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan
@@ -594,3 +595,12 @@ async def test_lists_go_on_from_page_to_page_and_to_no_other_host(simple: Tenant
 @pytest.mark.anyio
 async def test_verify_is_not_claimed(connector: Dynamics365Connector) -> None:
     assert await connector.verify("maya", Secret(OLD)) is None
+
+
+@pytest.mark.anyio
+async def test_a_list_says_whom_people_report_to(simple: Tenant, connector: Dynamics365Connector) -> None:
+    boss = simple.add("boss", "boss@example.com")
+    maya = simple.add("maya", "maya@example.com")
+    maya.extra["crm_manager"] = systemuser_id(boss)
+    listed = {a.username: a.manager async for page in connector.list_accounts() for a in page}
+    assert (listed["boss"], listed["maya"]) == ("", boss.id)

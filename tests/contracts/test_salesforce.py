@@ -342,3 +342,13 @@ async def test_verify_is_not_claimed(org: Org) -> None:
     connector = org.connector()
     assert await connector.verify("maya", Secret(OLD)) is None
     await connector.close()
+
+
+@pytest.mark.anyio
+async def test_a_list_says_whom_people_report_to(org: Org) -> None:
+    boss = org.add("boss", "boss@example.com")
+    org.add("maya", "maya@example.com", extra={"manager": boss.id})
+    connector = org.connector()
+    listed = {a.username: a.manager async for page in connector.list_accounts() for a in page}
+    await connector.close()
+    assert (listed["boss"], listed["maya"]) == ("", boss.id)

@@ -21,7 +21,7 @@ from scim2_server.utils import (
 )
 
 from keyback.application.ports.connectors import Step, Unavailable
-from keyback.connectors.scim import ScimConnector
+from keyback.connectors.scim import ENTERPRISE, ScimConnector
 from keyback.testing.connectors import NEW, OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan
 
 TOKEN = "token-of-a-scim-server-0815"
@@ -145,6 +145,20 @@ class TestScim(ConnectorContract):
             c = ScimConnector.from_options("scim", "S", {**section("https://id.example.com"), **more})
             assert c._account(row).privileged
             await c.close()
+
+    @pytest.mark.parametrize(
+        ("says", "manager"),
+        [
+            ({}, None),
+            ({ENTERPRISE: {"department": "Sales"}}, ""),
+            ({ENTERPRISE: {"manager": {"value": "26118915", "displayName": "John Smith"}}}, "26118915"),
+            ({ENTERPRISE: {"manager": "26118915"}}, "26118915"),
+        ],
+    )
+    async def test_the_enterprise_user_names_the_manager(self, says: dict[str, Any], manager: str | None) -> None:
+        c = ScimConnector.from_options("scim", "S", section("https://id.example.com"))
+        assert c._account({"id": "1", "userName": "a", **says}).manager == manager
+        await c.close()
 
     async def test_a_wrong_token_is_named(self, harness: ScimHarness) -> None:
         c = ScimConnector.from_options("scim", "SCIM", section(harness.url, secret="another"))

@@ -417,3 +417,42 @@ def test_a_connector_with_a_fault_switches_nobody_off(company: Company) -> None:
         company.sync([account(1)], [account(2)])
     run = company.kit.read(lambda tx: tx.syncs.run("crm"))
     assert (run.state, run.code, len(company.states())) == ("broken", "failed", 20)
+
+
+def test_the_manager_is_whom_the_systems_name(company: Company) -> None:
+    def manager(who: str) -> tuple[str, int] | None:
+        whose = company.one(who).person.id
+        found = company.kit.read(lambda tx: tx.people.manager_of(whose))
+        return (found.person.name, found.since) if found else None
+
+    # The manager comes later in the list than who reports to them.
+    team = [account(1, manager="id-2"), account(2, manager=""), account(3, manager="id-3"), account(4, manager="id-9")]
+    company.sync(team)
+    since = company.kit.clock()
+    assert [manager(f"user{n}") for n in (1, 2, 3, 4)] == [("Person 2", since), None, None, None]
+    company.kit.clock.now += HOUR
+    assert numbers(company.sync(team)) == (0, 0, 4, 0)
+    assert manager("user1") == ("Person 2", since), "it was the same all the time"
+    company.sync([replace(team[0], manager="id-4"), replace(team[1], manager=None), *team[2:]])
+    assert manager("user1") == ("Person 4", company.kit.clock())
+    company.sync([replace(team[0], manager=None), *team[1:]])
+    assert manager("user1") is not None, "a system that does not say takes nothing back"
+    company.sync([replace(team[0], manager="id-2"), *team[1:]])
+    company.sync([replace(team[0], manager="id-4"), *team[1:3], account(4, state="disabled")], any_off=True)
+    assert manager("user1") is None, "who left confirms nothing"
+    company.sync([replace(team[0], manager=""), *team[1:]])
+    assert manager("user1") is None
+
+
+def test_two_systems_that_name_different_managers_name_none(company: Company) -> None:
+    company.sync([account(1, manager="id-2"), account(2), account(3)])
+    maya = company.one("user1").person.id
+    theirs = ImportedAccount("hr", "h1", "maya"), ImportedAccount("hr", "h3", "boss")
+    for who, login in ((maya, theirs[0]), (company.one("user3").person.id, theirs[1])):
+        company.kit.write(lambda tx, who=who, login=login: links.connect(tx, login, who, 1, "HR", {}))
+    company.kit.write(lambda tx: tx.syncs.put_managers("hr", {"h1": "h3"}))
+    assert company.kit.read(lambda tx: tx.people.manager_of(maya)) is None
+    company.kit.write(lambda tx: tx.syncs.put_managers("hr", {"h1": ""}))
+    found = company.kit.read(lambda tx: tx.people.manager_of(maya))
+    assert found is not None
+    assert found.person.name == "Person 2"

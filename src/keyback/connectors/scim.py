@@ -29,6 +29,7 @@ from keyback.connectors.faults import fault
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint, MaybeDone, NotDone, OutboundRefusal, Reply, vendor_text
 
+ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 MEDIA = Secret("application/scim+json")
 PAGE = 100
@@ -121,6 +122,7 @@ class ScimConnector(ConnectorBase):
             str(name) if name else None,
             state="active" if row.get("active", True) else "disabled",
             privileged=bool(roles & o.privileged_roles or groups & o.privileged_groups),
+            manager=_manager(row),
         )
 
     # ── the plan ──
@@ -230,6 +232,16 @@ def _addresses(row: Mapping[str, Any]) -> list[str]:
     """The mail addresses, the primary one first."""
     entries = [e for e in row.get("emails") or [] if isinstance(e, dict) and isinstance(e.get("value"), str)]
     return [e["value"].casefold() for e in sorted(entries, key=lambda e: not e.get("primary"))]
+
+
+def _manager(row: Mapping[str, Any]) -> str | None:
+    """The id of the manager (RFC 7643 4.3); None where the server knows no such attributes at all."""
+    work = row.get(ENTERPRISE)
+    if not isinstance(work, dict):
+        return None
+    manager = work.get("manager")  # some servers give the id by itself
+    value = manager.get("value") if isinstance(manager, dict) else manager
+    return value if isinstance(value, str) else ""
 
 
 def _values(entries: object) -> set[str]:

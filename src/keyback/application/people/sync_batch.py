@@ -78,6 +78,7 @@ class _Batch:
         self._met: list[str] = []
         self._without: list[str] = []  # no access, and no run has met them: from here on they are a sync's
         self._doubtful: list[PersonLink] = []
+        self._managers: dict[str, str] = {}  # of accounts where it is another one now
         self._linked: list[tuple[Synced, str]] = []  # accounts that go to somebody by their address
 
     def save(self, batch: Sequence[Synced]) -> Done:
@@ -208,6 +209,8 @@ class _Batch:
     # ── writing ─────────────────────────────────────────────────────────────
 
     def _add(self, s: Synced, k: KnownAccount | None) -> None:
+        if s.manager is not None and s.manager != (k.manager if k else ""):
+            self._managers[s.external_id] = s.manager
         own = k is None or k.key == key_of(self._run.system, s.external_id)
         if k is None or own:
             part = own_part(s, self._run.rules.locale)
@@ -232,4 +235,6 @@ class _Batch:
         tx.syncs.met(run.system, self._without, NOT_MET)
         for s, person_id in self._linked:
             links.connect(tx, s.account, person_id, run.generation, run.title, {"by": "mail"})
+        self._managers |= {s.external_id: s.manager for s, _ in self._linked if s.manager}
+        tx.syncs.put_managers(run.system, self._managers)
         self._done.linked = len(self._linked)

@@ -21,7 +21,7 @@ GIVEN = frozenset({"state", "privileged", "provider"})
 @dataclass(frozen=True, slots=True)
 class Synced:
     """An account of the list, tidied. `mail` and `name` are empty where the system says none or none that can be used;
-    `fault` is why it cannot be taken at all."""
+    `fault` is why it cannot be taken at all. `manager`: as in `FoundAccount`."""
 
     account: ImportedAccount
     canonical: str
@@ -31,6 +31,7 @@ class Synced:
     active: bool
     bad_mail: bool = False
     fault: str = ""
+    manager: str | None = None
 
     @property
     def external_id(self) -> str:
@@ -49,13 +50,14 @@ def read_account(system: str, a: FoundAccount) -> Synced:
     except BadField:
         name = ""
     fault, username = "", ""
-    if not a.external_id or len(a.external_id) > MAX_IDENTIFIER or not all(map(is_shown, a.external_id)):
+    if not _is_id(a.external_id):
         fault = "bad_id"
     else:
         try:
             username = canonical(a.username)
         except BadField:
             fault = "bad_username"
+    manager = a.manager if a.manager is None or (_is_id(a.manager) and a.manager != a.external_id) else ""
     made = ImportedAccount(
         system=system,
         external_id=a.external_id,
@@ -65,7 +67,11 @@ def read_account(system: str, a: FoundAccount) -> Synced:
         provider=_provider(a),
         says=SAYS,
     )
-    return Synced(made, username, mail, folded, name, a.state != "disabled", bad_mail, fault)
+    return Synced(made, username, mail, folded, name, a.state != "disabled", bad_mail, fault, manager)
+
+
+def _is_id(text: str) -> bool:
+    return 0 < len(text) <= MAX_IDENTIFIER and all(map(is_shown, text))
 
 
 def _provider(a: FoundAccount) -> str:

@@ -55,6 +55,8 @@ class FoundAccount:
         frozen: the system keeps the person out though the account is active and not locked.
         licensed: may use the CRM; None when the system doesn't say.
         password_changed_at, last_sign_in_at: ms since 1970; None when the system doesn't say.
+        manager: `external_id` of whom the person reports to; empty for nobody, None when the system doesn't say. Only
+            `list_accounts` tells.
     """
 
     external_id: str
@@ -70,6 +72,7 @@ class FoundAccount:
     licensed: bool | None = None
     password_changed_at: int | None = None
     last_sign_in_at: int | None = None
+    manager: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

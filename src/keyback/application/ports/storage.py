@@ -31,7 +31,7 @@ from keyback.application.ports.outages import StorageUnsure as StorageUnsure
 from keyback.application.ports.password_ages import PasswordAges
 from keyback.application.ports.syncs import Syncs
 from keyback.application.ports.tasks import Tasks
-from keyback.domain.people.person import Account, Contact, Person
+from keyback.domain.people.person import Account, Contact, Manager, Person
 from keyback.domain.policy.rules import Journey
 from keyback.domain.recovery.case import Case
 from keyback.domain.recovery.events import CaseEvent, Note
@@ -154,6 +154,10 @@ class People(Protocol):
     def people(self, person_ids: Sequence[str]) -> Mapping[str, Person]: ...
     def contacts(self, person_ids: Sequence[str]) -> Mapping[str, Sequence[Contact]]: ...
     def accounts(self, person_ids: Sequence[str]) -> Mapping[str, Sequence[Account]]: ...
+    def manager_of(self, person_id: str) -> Manager | None:
+        """As the systems say that people are synced from; None where they name nobody active, or different people."""
+        ...
+
     def bump_security(self, person_id: str) -> None: ...
     def save_imported(self, people: Sequence[Imported]) -> Sequence[ImportResult]:
         """For seeds: all counts at once, and nobody is told."""

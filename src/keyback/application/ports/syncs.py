@@ -70,6 +70,7 @@ class KnownAccount:
     person_id: str
     key: str
     person_state: PersonState
+    manager: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,10 @@ class Syncs(Protocol):
         ...
 
     def renumber(self, account_id: str, external_id: str) -> None: ...
+    def put_managers(self, system: str, managers: Mapping[str, str]) -> None:
+        """By the external ids of both; empty for nobody. The instant is that of this transaction."""
+        ...
+
     def met(self, system: str, external_ids: Sequence[str], generation: int) -> None: ...
     def live(self, system: str) -> int:
         """How many accounts of a system are not switched off."""

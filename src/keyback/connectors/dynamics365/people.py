@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable
+from dataclasses import replace
 
 from keyback.application.ports.connectors import FoundAccount
 from keyback.connectors.dynamics365.elevation import ASSIGNMENTS
@@ -18,7 +19,7 @@ USER = (
 )
 MEMBER = (
     "systemuserid,domainname,internalemailaddress,fullname,isdisabled,islicensed,accessmode,applicationid,"
-    "azureactivedirectoryobjectid"
+    "azureactivedirectoryobjectid,_parentsystemuserid_value"
 )
 ADMINISTRATIVE = 1
 MACHINES = frozenset({3, 4, 5})  # support, non-interactive, delegated: nobody signs in with these
@@ -74,12 +75,20 @@ class People:
         members: dict[str, Row] = {}
         async for page in self._dataverse.pages("systemusers", {"$select": MEMBER}):
             members |= _by_id(page)
+        managers = {text_of(m, "systemuserid"): i for i, m in members.items()}
         powerful: set[str] = set()
         async for held in self._graph.pages(ASSIGNMENTS, {}):
             powerful |= {text_of(r, "principalId").lower() for r in held}
         async for page in self._graph.pages("users", {"$select": USER, "$top": "999"}):
             ours = [(u, members.get(text_of(u, "id").lower())) for u in page]
-            accounts = [await self._account(u, m, powerful=text_of(u, "id").lower() in powerful) for u, m in ours if m]
+            accounts = [
+                replace(
+                    await self._account(u, m, powerful=text_of(u, "id").lower() in powerful),
+                    manager=managers.get(text_of(m, "_parentsystemuserid_value"), ""),
+                )
+                for u, m in ours
+                if m
+            ]
             if accounts:
                 yield accounts
 

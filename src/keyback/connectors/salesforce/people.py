@@ -10,9 +10,8 @@ from keyback.connectors.salesforce.rest import Rest, Row, instant, quoted, text_
 from keyback.outbound.http import OutboundRefusal
 
 POWERS = ("PermissionsModifyAllData", "PermissionsManageUsers", "PermissionsIsSsoEnabled")
-FIELDS = "Id, Username, Email, Name, IsActive, UserType, LastLoginDate, LastPasswordChangeDate, " + ", ".join(
-    f"Profile.{p}" for p in POWERS
-)
+OWN = "Id, Username, Email, Name, IsActive, UserType, LastLoginDate, LastPasswordChangeDate, ManagerId"
+FIELDS = ", ".join((OWN, *(f"Profile.{p}" for p in POWERS)))
 PEOPLE = frozenset({"Standard", "PowerPartner", "PowerCustomerSuccess", "CustomerSuccess", "CspLitePortal"})
 PAGE = 500
 
@@ -97,6 +96,7 @@ def _account(row: Row, login: Row | None, powers: frozenset[str]) -> FoundAccoun
         frozen=bool(login and login.get("IsFrozen")),
         password_changed_at=instant(row.get("LastPasswordChangeDate")),
         last_sign_in_at=instant(row.get("LastLoginDate")),
+        manager=text_of(row, "ManagerId"),
     )
 
 

@@ -33,6 +33,15 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
+class Manager:
+    """Whom somebody reports to, as the systems say; `since` when a sync first heard so (ms): whoever writes records
+    may have written this one, so a fresh one proves little."""
+
+    person: Person
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
 class Contact:
     """An address of a person. `address` is kept as stored; mail goes to it byte for byte.
 

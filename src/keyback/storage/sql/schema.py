@@ -63,6 +63,8 @@ accounts = Table(
     Column("privileged", Boolean, nullable=False, server_default=text("false")),
     Column("provider", String(80), nullable=False, server_default=""),
     Column("generation", Integer, nullable=False, server_default="0"),  # of the sync that met it last; 0: none has
+    Column("manager", String(254), nullable=False, server_default=""),  # external id, in the same system
+    Column("manager_since", BigInteger, nullable=False, server_default="0"),  # when a sync first said so
     UniqueConstraint("system", "external_id"),
     UniqueConstraint("system", "canonical"),
 )

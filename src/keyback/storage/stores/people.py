@@ -6,11 +6,11 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, select, union, update
+from sqlalchemy import Row, func, select, union, update
 
 from keyback.application.ports.imports import Claim, KnownPerson
 from keyback.application.ports.storage import Imported, ImportOutcome, ImportResult, Match
-from keyback.domain.people.person import Account, Contact, Person, canonicalize
+from keyback.domain.people.person import Account, Contact, Manager, Person, canonicalize
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import accounts, contacts, credentials, identifiers, people
@@ -84,6 +84,22 @@ class PeopleStore(HashStore):
             for r in self._tx.conn.execute(query):
                 out[r.person_id].append(_account(r))
         return out
+
+    def manager_of(self, person_id: str) -> Manager | None:
+        own, theirs = accounts.alias("own"), accounts.alias("theirs")
+        both = (theirs.c.system == own.c.system) & (theirs.c.external_id == own.c.manager)
+        query = (
+            select(*PERSON, func.min(own.c.manager_since).label("since"))
+            .select_from(own.join(theirs, both).join(people, people.c.id == theirs.c.person_id))
+            .where(own.c.person_id == person_id, own.c.manager != "", own.c.state != "disabled")
+            .where(theirs.c.person_id != person_id, theirs.c.state != "disabled", people.c.state == "active")
+            .group_by(*PERSON)
+        )
+        rows = self._tx.conn.execute(query).all()
+        if len(rows) != 1:
+            return None
+        found = dict(rows[0]._mapping)
+        return Manager(since=int(found.pop("since")), person=Person(**found))
 
     def bump_security(self, person_id: str) -> None:
         """Ends every pending link and code of this person (C17)."""

@@ -17,7 +17,7 @@ USER = (
 USER_DEFAULT = ("id", "userPrincipalName", "mail", "displayName", "mobilePhone", "preferredLanguage")
 SYSTEMUSER = (
     "systemuserid", "domainname", "internalemailaddress", "fullname", "isdisabled", "islicensed", "accessmode",
-    "applicationid", "azureactivedirectoryobjectid",
+    "applicationid", "azureactivedirectoryobjectid", "_parentsystemuserid_value",
 )  # fmt: skip
 ADVANCED = frozenset({"mobilePhone"})  # filters on these need ConsistencyLevel and $count
 PASSWORD_METHOD = "28c10230-6103-485e-b985-444c60001490"  # noqa: S105
@@ -90,6 +90,7 @@ def systemuser(a: Account) -> dict[str, Any]:
         "accessmode": 0,
         "applicationid": None,
         "azureactivedirectoryobjectid": a.id,
+        "_parentsystemuserid_value": a.extra.get("crm_manager"),
     }
 
 

@@ -10,7 +10,7 @@ from keyback.demo.vendors.salesforce.soql import Row, Table
 
 USER = (
     "Id", "Username", "Email", "Name", "IsActive", "UserType", "FederationIdentifier", "LastLoginDate",
-    "LastPasswordChangeDate", "MobilePhone", "LanguageLocaleKey", "ProfileId", "Profile.Name",
+    "LastPasswordChangeDate", "MobilePhone", "ManagerId", "LanguageLocaleKey", "ProfileId", "Profile.Name",
     "Profile.PermissionsModifyAllData", "Profile.PermissionsManageUsers", "Profile.PermissionsIsSsoEnabled",
 )  # fmt: skip
 ASSIGNMENT = (
@@ -88,6 +88,7 @@ def _user(a: Account) -> Iterable[Row]:
         "LastLoginDate": stamp(signed_in[-1] if signed_in else 0),
         "LastPasswordChangeDate": stamp(a.changed_at),
         "MobilePhone": a.mobile or None,
+        "ManagerId": a.extra.get("manager"),
         "LanguageLocaleKey": "zh_CN" if a.locale == "zh_CN" else "en_US",
         "ProfileId": record_id("00e", 1 if a.privileged else 2),
         "Profile": {
