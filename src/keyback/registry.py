@@ -49,6 +49,7 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "guided": "keyback.connectors.guided:GuidedConnector.from_options",
         "http": "keyback.connectors.http:HttpConnector.from_options",
         "ldap": "keyback.connectors.directory.ldap:LdapConnector.from_options",
+        "odoo": "keyback.connectors.odoo:OdooConnector.from_options",
         "salesforce": "keyback.connectors.salesforce:SalesforceConnector.from_options",
         "scim": "keyback.connectors.scim:ScimConnector.from_options",
         "tryton": "keyback.connectors.tryton:TrytonConnector.from_options",

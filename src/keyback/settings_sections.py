@@ -278,7 +278,7 @@ class System(Part):
 
     kind: str = Field(
         description="`builtin`, `salesforce`, `dynamics365`, `zoho`, `fxiaoke`, `ldap`, `active_directory`, `scim`, "
-        "`tryton`, `http`, `guided`, `demo`, or one from a package."
+        "`odoo`, `tryton`, `http`, `guided`, `demo`, or one from a package."
     )
     title: Text = Field(description="Name that people know it by.")
 

@@ -80,10 +80,13 @@ def test_what_does_not_work_is_not_written_unasked(keyback: Keyback, config: Pat
     "kind, names",
     [
         ("fxiaoke", {"sign_in_url", "app_id", "permanent_code_file", "user_id"}),
+        ("odoo", {"sign_in_url", "url", "database", "login"}),
         ("zoho", {"sign_in_url", "client_id", "refresh_token_file"}),
     ],
 )
-def test_a_second_secret_is_asked_for_by_its_file(monkeypatch: pytest.MonkeyPatch, kind: str, names: set[str]) -> None:
+def test_what_a_kind_needs_is_asked_for_a_second_secret_by_its_file(
+    monkeypatch: pytest.MonkeyPatch, kind: str, names: set[str]
+) -> None:
     asked: list[str] = []
 
     def prompt(name: str, **_: object) -> str:

@@ -21,6 +21,7 @@ KINDS: Final = {
     "ldap": ("OpenLDAP", "OpenLDAP"),
     "active_directory": ("Active Directory", "Active Directory"),
     "scim": ("SCIM 2.0", "SCIM 2.0"),
+    "odoo": ("Odoo", "Odoo"),
     "tryton": ("Tryton", "Tryton"),
     "http": ("any system, by recipe", "任意系统（接入模板）"),
     "guided": ("guided", "引导式"),

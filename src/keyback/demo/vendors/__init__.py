@@ -31,11 +31,12 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from keyback.demo.vendors.dynamics365.app import Dynamics365
 from keyback.demo.vendors.fxiaoke.app import Fxiaoke
+from keyback.demo.vendors.odoo.app import Odoo
 from keyback.demo.vendors.salesforce.app import Salesforce
 from keyback.demo.vendors.zoho.app import Zoho
 from keyback.testing.serving import served
 
-__all__ = ["Dynamics365", "Fxiaoke", "Mounted", "Salesforce", "Zoho", "serve"]
+__all__ = ["Dynamics365", "Fxiaoke", "Mounted", "Odoo", "Salesforce", "Zoho", "serve"]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The four invented products: names, look and words of their sign-in pages."""
+"""The five invented products: names, look and words of their sign-in pages."""
 
 from __future__ import annotations
 
