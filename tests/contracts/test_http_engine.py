@@ -251,13 +251,12 @@ json = {{ password = "{{password}}" }}
     assert anyio.run(listed) == [str(n) for n in range(1, 26)]
 
 
-async def test_a_list_that_never_ends_ends() -> None:
-    recipe = """
+PAGED = """
 [auth]
 kind = "none"
 [paging]
 kind = "page"
-size = 1
+size = 2
 [requests.list]
 path = "/users"
 query = { at = "{page}" }
@@ -267,10 +266,45 @@ method = "POST"
 path = "/set"
 json = { password = "{password}" }
 """
-    server = Server(users=lambda r, b: {"users": [user()]})
-    connector = made(server, recipe + ACCOUNT)
-    assert [len(page) async for page in connector.list_accounts()] == [1]
+
+
+COUNTED = PAGED.replace('items = "/users"', 'items = "/users"\ntotal = "/total"')
+
+
+async def test_a_system_that_takes_no_notice_of_the_page_lists_nobody() -> None:
+    """Whoever is missing from a list that ended would be switched off by a sync."""
+    server = Server(users=lambda r, b: {"users": [user(id=1), user(id=2)]})
+    connector = made(server, PAGED + ACCOUNT)
+    pages = connector.list_accounts()
+    assert len(await anext(pages)) == 2
+    with pytest.raises(Unavailable, match="every page is the first"):
+        await anext(pages)
     assert server.count("users") == 2
+
+
+@pytest.mark.parametrize("total", [None, -1, 3, 4])
+async def test_the_last_page_again_and_again_is_the_end(total: int | None) -> None:
+    """As PageHelper gives it to whoever asks for one behind it."""
+
+    def users(request: Request, body: Any) -> dict[str, Any]:
+        at = min(int(request.query_params["at"]), 2)
+        return {"users": [user(id=2 * at - 1), user(id=2 * at)], "total": total}
+
+    server = Server(users=users)
+    connector = made(server, COUNTED + ACCOUNT)
+    assert [len(page) async for page in connector.list_accounts()] == [2, 2]
+    assert server.count("users") == (2 if total in (3, 4) else 3)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2])
+async def test_a_list_that_ends_before_its_total_is_none(rows: int) -> None:
+    def users(request: Request, body: Any) -> dict[str, Any]:
+        first = request.query_params["at"] == "1"
+        return {"users": [user(id=1), user(id=2)] if first else [user(id=n + 3) for n in range(rows)], "total": 9}
+
+    connector = made(Server(users=users), COUNTED + ACCOUNT)
+    with pytest.raises(Unavailable, match="ends before its total"):
+        [page async for page in connector.list_accounts()]
 
 
 async def test_only_the_persons_own_sessions_end() -> None:

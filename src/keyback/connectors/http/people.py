@@ -181,9 +181,11 @@ class People:
         return listed
 
     async def _pages(self, name: str, request: ListRequest, context: Context, most: int) -> AsyncIterator[list[Any]]:
-        """Pages of a list: to the first that is short, the same as the one before, or without a cursor."""
+        """Pages of a list: to the first that is short, the same as the one before, or without a cursor, or until there
+        are as many as the system says. Some give the last page again and again; but where the second is the first
+        already, the system takes no notice of the page. Raises `NotDone` where a list of everybody cannot be that."""
         paging, cursor, before = self._recipe.paging, "", frozenset[str]()
-        size = paging.size if paging else 0
+        size, read = paging.size if paging else 0, 0
         for n in range(most):
             at: dict[str, str | int] = {"cursor": cursor, "size": size}
             if paging:
@@ -191,12 +193,19 @@ class People:
             body = await self._caller.ask(name, request, context.with_(**at))
             rows = items_of(request, body)
             ids = frozenset(filter(None, (pointers.text_at(r, self._recipe.account.id) for r in rows)))
-            if rows and ids and ids == before:  # the system takes no notice of the page
-                return
+            repeated = bool(ids) and ids == before
+            if repeated and n == 1 and name == "list":
+                raise NotDone("unavailable", "unexpected answer: every page is the first one")
             before = ids
-            yield rows
+            if not repeated:
+                read += len(rows)
+                yield rows
             cursor = pointers.text_at(body, request.next) or ""
-            if paging is None or not rows or (not cursor if paging.kind == "cursor" else len(rows) < size):
+            total = _count(pointers.text_at(body, request.total))
+            last = repeated or not rows or (not cursor if paging and paging.kind == "cursor" else len(rows) < size)
+            if paging is None or last or (total is not None and read >= total):
+                if name == "list" and total is not None and read < total:
+                    raise NotDone("unavailable", "unexpected answer: the list ends before its total")
                 return
         if name == "list":  # who is missing would look as if they had left
             raise NotDone("unavailable", "unexpected answer: pages without end")
@@ -228,6 +237,10 @@ class People:
         known: dict[str, Secret | str | int | bool | None] = {f"account.{k}": v for k, v in user.extra.items()}
         a = user.account
         return self._caller.context(**{**known, "id": a.external_id, "username": a.username, "mail": a.mail, **more})
+
+
+def _count(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdecimal() else None  # some say -1 for too many to count
 
 
 def _short(text: str | None) -> str | None:

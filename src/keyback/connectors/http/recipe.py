@@ -134,9 +134,10 @@ class Request(Part):
 
 
 class ListRequest(Request):
-    """One that answers with a list."""
+    """One that answers with a list. `total` says how many there are on all pages."""
 
     items: Pointer
+    total: Pointer | None = None
 
 
 class SetRequest(Request):
