@@ -318,7 +318,7 @@ def test_a_colleague_vouches_with_the_digits_of_the_page(site: Site, device: Dev
     friend.locator("form[action='/vouch'] button").click()
     heading(friend, locale, "Thank you")
     friend.goto(recovery_link(plea))
-    heading(friend, locale, "This link no longer works")
+    heading(friend, locale, "You’ve already confirmed")
     held(page, locale, short=True)  # the page went on by itself
     site.later(minutes=MINUTES)
     let_go(site, page)

@@ -136,7 +136,7 @@ def test_a_colleague_who_was_taken_away_vouches_for_nobody(make_kit: Make, datab
     digits = str(proof.form([methods.stand_in(kit.services.seals, want)], "en")["digits"])
     pid = person_id(kit)
     kit.write(lambda tx: contacts.remove(tx, pid, helper, HERE))
-    assert kit.read(lambda tx: recovery_contact.look(tx, token)).problem == "over"
+    assert kit.read(lambda tx: recovery_contact.look(tx, token)).problem == "gone"
     assert kit.run(recovery_contact.confirm(kit.services.db, proof, token, digits, here(kit)))[0] != "accepted"
     assert case_of(kit, handle) is None
 

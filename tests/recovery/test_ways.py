@@ -241,7 +241,7 @@ def test_a_colleague_vouches_only_with_the_digits_of_the_page(make_kit: Make, da
     assert kit.run(recovery_contact.confirm(db, proof, token, wrong, here(kit))) == ("wrong", 4)
     assert kit.run(recovery_contact.confirm(db, proof, "x" * 22, digits, here(kit)))[0] == "wrong"
     assert kit.run(recovery_contact.confirm(db, proof, token, digits, here(kit)))[0] == "accepted"
-    assert kit.read(lambda tx: recovery_contact.look(tx, token)).problem == "over"
+    assert kit.read(lambda tx: recovery_contact.look(tx, token)).problem == "given"
     case = case_of(kit, handle)
     assert case is not None
     assert [e.proof for e in case.shown_by(handle)] == ["email_link", "recovery_contact"]
@@ -260,7 +260,7 @@ def test_a_colleague_can_refuse(make_kit: Make, database_url: str) -> None:
     token = link.reveal().rsplit("/", 1)[1]
     assert kit.write(lambda tx: recovery_contact.refuse(tx, token))
     assert not kit.write(lambda tx: recovery_contact.refuse(tx, token))
-    assert kit.read(lambda tx: recovery_contact.look(tx, token)).problem == "over"
+    assert kit.read(lambda tx: recovery_contact.look(tx, token)).problem == "refused"
 
 
 @pytest.mark.covers("A1", "A3", "W-6")

@@ -17,11 +17,32 @@ from keyback.domain.people.person import Account
 from keyback.web.account import pages as a
 from keyback.web.account import pages_contacts as c
 from keyback.web.account import pages_systems as ps
+from keyback.web.portal.pages_link import LinkOver
 from keyback.web.ui.page import Page, PasswordRule
 
 AT = 1_795_500_120_000
 CODES = tuple(f"K7QF2M-9X3B1T-ZZ81A{n}" for n in range(10))
 APP = "otpauth://totp/Qingyu%20Instruments:maya.okafor?secret=JBSWY3DPEHPK3PXP&issuer=Qingyu%20Instruments"
+OVER = {  # every reason that a link of this kind can be over by
+    "vouch": (
+        "unknown",
+        "no_link",
+        "own",
+        "given",
+        "refused",
+        "spent",
+        "replaced",
+        "overtaken",
+        "stopped",
+        "over",
+        "expired",
+        "changed",
+        "gone",
+    ),
+    "invited": ("unknown", "no_link", "accepted", "refused", "replaced", "stopped", "expired", "changed", "gone"),
+    "lock": ("unknown", "no_link", "used", "expired", "gone", "off", "stopped"),
+    "address": ("unknown", "no_link", "used", "gone", "in_effect", "off", "stopped"),
+}
 FACTORS = (
     a.FactorLine("f1", "passkey", "Work laptop", AT, AT),
     a.FactorLine("f2", "totp", "", AT, 0, AT),
@@ -144,21 +165,22 @@ def contacts() -> Iterator[tuple[str, Page]]:
 
 def outside() -> Iterator[tuple[str, Page]]:
     """Reached by mailed links."""
-    for problem in ("", "over", "accepted", "declined"):
+    for problem in ("", "accepted", "declined"):
         yield f"invited-{problem or 'open'}", c.Invited("陈伟", AT, problem)  # type: ignore[arg-type]
-    yield "wasnt-me", a.Lock("/wasnt-me", "", "maya.okafor", ADDED)
-    yield "wasnt-me-elsewhere", a.Lock("/wasnt-me", "done", "maya.okafor", elsewhere=("Harbour CRM",))
-    for problem in ("over", "broken", "done"):
-        yield f"wasnt-me-{problem}", a.Lock("/wasnt-me", problem, "maya.okafor")  # type: ignore[arg-type]
+    yield "wasnt-me", a.Lock("/wasnt-me", False, "maya.okafor", ADDED)
+    yield "wasnt-me-elsewhere", a.Lock("/wasnt-me", True, "maya.okafor", elsewhere=("Harbour CRM",))
+    yield "wasnt-me-done", a.Lock("/wasnt-me", True, "maya.okafor")
+    for of, reasons in OVER.items():
+        for reason in reasons:
+            yield f"over-{of}-{reason}", LinkOver(of, reason, "陈伟", "maya.okafor")  # type: ignore[arg-type]
 
 
 def rest() -> Iterator[tuple[str, Page]]:
     moving = ("r•••@example.net", "m•••@example.com", True, AT, "maya.okafor")
-    yield "new-address", c.NewAddress("", *moving)
-    yield "new-address-backup", c.NewAddress("", "r•••@example.net", until=AT, username="maya.okafor")
-    for problem in ("done", "over", "broken"):
-        yield f"new-address-{problem}", c.NewAddress(problem, *moving)  # type: ignore[arg-type]
-    yield "lock", a.Lock("/account/lock", "", "maya.okafor", elsewhere=("Harbour CRM", "Partner desk"))
+    yield "new-address", c.NewAddress(False, *moving)
+    yield "new-address-backup", c.NewAddress(False, "r•••@example.net", until=AT, username="maya.okafor")
+    yield "new-address-done", c.NewAddress(True, *moving)
+    yield "lock", a.Lock("/account/lock", False, "maya.okafor", elsewhere=("Harbour CRM", "Partner desk"))
     yield "end-session", a.EndDevice("session", "a" * 32, "Windows, Chrome", "203.0.113.7")
     yield "end-others", a.EndDevice("others", "others")
     yield "end-device", a.EndDevice("device", "b" * 32)

@@ -66,6 +66,6 @@ def test_a_browser_that_does_not_hold_it_is_asked_nothing(sqlite_url: str, tmp_p
         for handle in ("A" * 22, "x"):
             assert browser.get(f"/r/{handle}/cancel").status_code == 403
         assert browser.get("/link/stop").status_code == 410
-        assert browser.get("/vouch/refuse").status_code == 410
+        assert browser.get("/vouch/refuse").status_code == 404
         for path in ("/account/devices/end?session=others", "/account/devices/end?device=" + "a" * 32):
             assert browser.get(path).headers["location"] == "/sign-in"

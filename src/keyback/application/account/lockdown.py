@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from keyback.application import locking
 from keyback.application.enrolment import contacts, factors
@@ -20,6 +19,7 @@ from keyback.application.notifications.account_changes import (
     notify_account_change,
     record,
 )
+from keyback.application.notifications.link_endings import Ended, why_over
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
 from keyback.application.people import address_changes
@@ -41,7 +41,7 @@ VOID: tuple[Purpose, ...] = ("recovery", "enrol", "step_up", "sign_in")
 class Notice:
     """What the reader of a notice may see. `elsewhere`: systems whose password a lockdown leaves as it is."""
 
-    problem: Literal["", "over", "broken"]
+    problem: Ended | None
     username: str = ""
     recent: tuple[Added, ...] = ()
     elsewhere: tuple[str, ...] = ()
@@ -56,15 +56,17 @@ def look(tx: Tx, token: str) -> Notice:
     """Reads; changes nothing, however often it is called."""
     p = notice(tx, token)
     if p is None:
-        return Notice("broken")
-    person = tx.people.person(p.person_id)
-    if p.ended is not None or p.expires_at <= tx.now or person is None or person.state != "active":
-        return Notice("over")
+        return Notice("unknown")
     reader = tx.contacts.many([p.target]).get(p.target)
-    if reader is not None and reader.state == "removed" and reader.ended_at + GONE_LINK_LIFE <= tx.now:
-        return Notice("over")
+    gone = reader is not None and reader.state == "removed"
+    if p.ended == "stopped" and gone:
+        return Notice("gone")
+    if (problem := why_over(tx, p, bound=False)) is not None:
+        return Notice(problem, username_of(tx, p.person_id))
+    if gone and reader is not None and reader.ended_at + GONE_LINK_LIFE <= tx.now:
+        return Notice("gone")
     added = recent(tx, p.person_id, tx.now - DAYS_BACK, hidden=True)
-    return Notice("", username_of(tx, p.person_id), added, not_locked(tx, p.person_id))
+    return Notice(None, username_of(tx, p.person_id), added, not_locked(tx, p.person_id))
 
 
 def not_locked(tx: Tx, person_id: str) -> tuple[str, ...]:

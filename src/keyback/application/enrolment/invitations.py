@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from keyback.application.enrolment.contacts import INVITED, PER_COLLEAGUE, mark_confirmed
+from keyback.application.notifications.link_endings import Ended, why_over
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Tx
 from keyback.domain.challenges.challenge import Challenge
@@ -16,9 +17,9 @@ from keyback.domain.recovery.events import Note
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What somebody who is asked to become a recovery contact may see."""
+    """What somebody who is asked to become a recovery contact may see. `accepted`: they are one."""
 
-    problem: Literal["", "over", "broken"]
+    problem: Ended | Literal["accepted"] | None
     person: str = ""
     asked_at: int = 0
 
@@ -27,12 +28,20 @@ def look_at_invitation(tx: Tx, token: str) -> Invitation:
     """Reads; changes nothing, however often it is called (C5)."""
     p = invitation(tx, token)
     if p is None:
-        return Invitation("broken")
-    person, contact = tx.people.person(p.person_id), tx.contacts.many([p.target]).get(p.target)
-    live = p.ended is None and p.expires_at > tx.now and contact is not None and contact.state == "pending"
-    if not live or person is None or person.state != "active" or person.security_version != p.security_version:
-        return Invitation("over")
-    return Invitation("", person.name, p.created_at)
+        return Invitation("unknown")
+    person, problem = tx.people.person(p.person_id), _problem(tx, p)
+    named = person is not None and problem in (None, "accepted")
+    return Invitation(problem, person.name if person and named else "", p.created_at)
+
+
+def _problem(tx: Tx, p: Challenge) -> Ended | Literal["accepted"] | None:
+    """A colleague is not told whether the account is off, and an invitation that a lock ended was withdrawn."""
+    contact = tx.contacts.many([p.target]).get(p.target)
+    if p.ended == "used":
+        return "accepted" if contact is not None and contact.state == "confirmed" else "gone"
+    if (found := why_over(tx, p)) is not None:
+        return "changed" if found == "off" else found
+    return None if contact is not None and contact.state == "pending" else "stopped"
 
 
 def invitation(tx: Tx, token: str) -> Challenge | None:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
 from keyback.application.notifications import account_changes
 from keyback.application.notifications.account_changes import masked, notify_account_change, trusted
+from keyback.application.notifications.link_endings import Ended, why_over
 from keyback.application.notifications.notify import NOTICE_LIFE, as_job, username_of
 from keyback.application.notifications.stop_link import stop_link
 from keyback.application.origin import Origin
@@ -117,7 +118,7 @@ class Moving:
         username: whose account it is about, since two people may read one mailbox.
     """
 
-    problem: Literal["", "over", "broken"]
+    problem: Ended | None
     address: str = ""
     old: str = ""
     primary: bool = False
@@ -134,14 +135,25 @@ def look(tx: Tx, token: str) -> Moving:
     """Reads; changes nothing, however often it is called."""
     p = notice(tx, token)
     if p is None:
-        return Moving("broken")
-    found = tx.contacts.many([p.target])
-    new = found.get(p.target)
-    if p.ended is not None or p.expires_at <= tx.now or new is None or not refusable(new, tx.now):
-        return Moving("over")
+        return Moving("unknown")
+    new = tx.contacts.many([p.target]).get(p.target)
+    if (problem := _problem(tx, p, new)) is not None or new is None:
+        return Moving(problem or "gone")
     old = tx.contacts.many([new.replaces]).get(new.replaces) if new.replaces else None
     primary = new.role == "primary" or (old is not None and old.role == "primary")
-    return Moving("", masked(new), masked(old) if old else "", primary, new.usable_from, username_of(tx, new.person_id))
+    username = username_of(tx, new.person_id)
+    return Moving(None, masked(new), masked(old) if old else "", primary, new.usable_from, username)
+
+
+def _problem(tx: Tx, p: Challenge, new: Contact | None) -> Ended | None:
+    """What has become of the address weighs more than how the link ended: another link may have refused it."""
+    if p.ended == "used":
+        return "used"
+    if new is None or new.state != "confirmed":
+        return "gone"
+    if not refusable(new, tx.now):
+        return "in_effect"
+    return why_over(tx, p, bound=False)
 
 
 def refusable(c: Contact, now: int) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from keyback.application.challenges.issue import draft
+from keyback.application.notifications.link_endings import why_over
 from keyback.application.notifications.notify import mailboxes_of, notify, username_of
 from keyback.application.origin import Origin, where
 from keyback.application.ports.messages import ChooseAgainMessage
@@ -79,21 +80,15 @@ def look(tx: Tx, token: str, policy: Policy) -> AgainView:
 
 
 def _view(tx: Tx, c: Challenge, policy: Policy) -> AgainView:
-    case, person = tx.cases.get(c.case_id), tx.people.person(c.person_id)
+    case = tx.cases.get(c.case_id)
     if case is None or case.state == State.CANCELLED:
         return AgainView("stopped" if case else "over", c.handle)
-    if c.ended is not None:
-        return AgainView(PROBLEMS.get(c.ended, "used"), c.handle)
-    if person is None or person.state != "active":
-        return AgainView("off", c.handle)
-    if tx.now >= c.expires_at:
-        return AgainView("expired", c.handle)
-    if person.security_version != c.security_version:
-        return AgainView("changed", c.handle)
+    if (found := why_over(tx, c)) is not None:
+        return AgainView(PROBLEMS.get(found, "used"), c.handle)
     systems = tuple(s for s, _ in _systems(tx, case))
     if not case.open_to(c.handle) or not systems:
         return AgainView("overtaken" if case.state == State.APPROVED else "over", c.handle)
-    return AgainView(None, c.handle, username_of(tx, person.id), systems, _alone(tx, case, c, policy))
+    return AgainView(None, c.handle, username_of(tx, c.person_id), systems, _alone(tx, case, c, policy))
 
 
 def _alone(tx: Tx, case: Case, c: Challenge, policy: Policy) -> bool:

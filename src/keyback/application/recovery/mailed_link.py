@@ -12,6 +12,7 @@ from typing import Literal, get_args
 
 from keyback.application.challenges import verify
 from keyback.application.challenges.count import Counted
+from keyback.application.notifications.link_endings import end_of_case, why_case_over
 from keyback.application.notifications.notify import username_of
 from keyback.application.ports.proofs import Enrolments, Proof, Target
 from keyback.application.ports.storage import Database, Intake, Seals, Tx
@@ -27,12 +28,10 @@ from keyback.domain.errors import Refusal
 from keyback.domain.people.person import channel_of
 from keyback.domain.policy.rules import Journey
 from keyback.domain.recovery import case as dc
-from keyback.domain.recovery.case import Case, State
 from keyback.domain.recovery.events import Note
 from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
 
-# One word a cause. `changed`: the account since the mail, as by a sign-in; `off`: the account is; `over`: the
-# recovery ended without success; `finished`: it went through; `gone`: the address was taken off the record.
+# Of `Ended`, those that a recovery's mail may have.
 Problem = Literal[
     "expired", "used", "replaced", "overtaken", "unknown", "stopped", "wrong_number", "changed", "off", "over",
     "finished", "gone",
@@ -97,7 +96,7 @@ def stop_view_of(tx: Tx, notice: Challenge) -> LinkView:
     case = tx.cases.get(notice.case_id)
     contact = tx.contacts.many([notice.target]).get(notice.target)
     if case is None or case.state not in dc.STOPPABLE:
-        return LinkView(_end_of(case))
+        return LinkView(end_of_case(case))
     if contact is None or contact.state != "confirmed":
         return LinkView("gone")
     if notice.ended is not None or notice.expires_at <= tx.now:
@@ -114,38 +113,15 @@ def stop_view_of(tx: Tx, notice: Challenge) -> LinkView:
 
 
 def _problem(tx: Tx, c: Challenge) -> Problem | None:
-    case = tx.cases.get(c.case_id)
-    if case is not None and case.state == State.CANCELLED:
-        return "stopped"  # whatever else happened to the link before
-    if c.ended is not None:
-        return "used" if c.ended == "spent" or c.ended == "refused" else c.ended
-    if tx.now >= c.expires_at:
-        return "expired"
-    person = tx.people.person(c.person_id)
-    if person is None or person.state != "active":
-        return "off"
-    if person.security_version != c.security_version:
-        return "changed"
-    if case is None or case.state not in dc.JOINABLE:
-        end = _end_of(case)
-        return "overtaken" if end == "finished" else end
-    return None if tx.now < case.expires_at else "expired"
-
-
-def _end_of(case: Case | None) -> Problem:
-    """How a case ended that nothing can be done with any more."""
-    state = case.state if case else State.EXPIRED
-    if state == State.CANCELLED:
-        return "stopped"
-    if state in (State.APPLYING, State.RECOVERED, State.CLOSED):
-        return "finished"
-    return "expired" if state == State.EXPIRED else "over"
+    """A link that was used up in any way was used, to whoever reads the mail."""
+    found = why_case_over(tx, c)
+    return PROBLEMS.get(found, "used") if found else None
 
 
 def _stop_problem(tx: Tx, c: Challenge) -> Problem | None:
     case = tx.cases.get(c.case_id)
     if case is None or case.state not in dc.STOPPABLE:
-        return _end_of(case)
+        return end_of_case(case)
     mine = (x for x in tx.challenges.issued(c.handle, EMAIL_LINK) if x.person_id == c.person_id)
     if not case.evidence and any(x.ended == "stopped" for x in mine):
         return "stopped"  # this request alone; while somebody has proven something, its owner may still stop it all

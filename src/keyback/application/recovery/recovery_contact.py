@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from keyback.application.notifications.link_endings import Ended, why_case_over
 from keyback.application.origin import device_words
 from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Database, Tx
@@ -16,6 +17,7 @@ from keyback.application.recovery import methods
 from keyback.application.recovery.evidence import Here
 from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.recovery.events import Note
+from keyback.domain.throttling.limits import TRIES_SHOWN
 
 PROOF = "recovery_contact"
 STATEMENT = 1  # version of what they say by going on; goes up with the text of the page
@@ -23,9 +25,9 @@ STATEMENT = 1  # version of what they say by going on; goes up with the text of 
 
 @dataclass(frozen=True, slots=True)
 class ConfirmationRequest:
-    """What the contact may see of whoever asks. `problem` is empty while they can vouch."""
+    """What the contact may see of whoever asks. `problem` is None while they can vouch; `given`: they have."""
 
-    problem: Literal["", "over", "broken"]
+    problem: Ended | Literal["given"] | None
     person: str = ""
     asked_at: int = 0
     source: str = ""
@@ -38,21 +40,47 @@ def look(tx: Tx, token: str) -> ConfirmationRequest:
     """Reads; changes nothing, however often it is called (C5)."""
     asked = _asked(tx, token)
     if asked is None:
-        return ConfirmationRequest("broken")
+        return ConfirmationRequest("unknown")
+    problem = _problem(tx, asked)
+    if problem == "given":
+        return ConfirmationRequest("given", given(tx, token))
+    if problem is not None:
+        return ConfirmationRequest(problem)
     intake, person = tx.intakes.get(asked.handle), tx.people.person(asked.person_id)
-    contact = tx.contacts.many([asked.target]).get(asked.target)
-    if not asked.waits(tx.now) or intake is None or person is None or contact is None or contact.state != "confirmed":
-        return ConfirmationRequest("over")
-    if person.security_version != asked.security_version or intake.state == "stopped":
+    if intake is None or person is None:
         return ConfirmationRequest("over")
     device = device_words(intake.agent)
-    return ConfirmationRequest("", person.name, intake.asked_at, intake.source, device, asked.handle, asked.id)
+    return ConfirmationRequest(None, person.name, intake.asked_at, intake.source, device, asked.handle, asked.id)
+
+
+def _problem(tx: Tx, asked: Challenge) -> Ended | Literal["given"] | None:
+    """To whom it was sent, `used` is what their word was; whoever got back in without it has ended it, too."""
+    if _counted(tx, asked):
+        return "given"
+    contact = tx.contacts.many([asked.target]).get(asked.target)
+    if asked.ended in (None, "stopped") and (contact is None or contact.state != "confirmed"):
+        return "gone"
+    found = why_case_over(tx, asked)
+    if found is not None:
+        return "overtaken" if found in ("used", "finished") else "changed" if found == "off" else found
+    intake = tx.intakes.get(asked.handle)
+    if intake is None or intake.state == "stopped":
+        return "stopped"
+    tries = next((w.tries for w in tx.challenges.requested(asked.handle) if w.method == PROOF), 0)
+    return "spent" if tries >= TRIES_SHOWN else None
+
+
+def _counted(tx: Tx, asked: Challenge) -> bool:
+    """Whether the contact's word was taken. A case that is over for another reason ends its challenges as used, too."""
+    case = tx.cases.get(asked.case_id) if asked.ended == "used" else None
+    mine = (asked.handle, f"contact:{asked.target}")
+    return case is not None and mine in {(e.handle, e.channel) for e in case.evidence}
 
 
 def given(tx: Tx, token: str) -> str:
     """The name of whom this link vouched for already; empty where it did not."""
     asked = _asked(tx, token)
-    person = tx.people.person(asked.person_id) if asked is not None and asked.ended == "used" else None
+    person = tx.people.person(asked.person_id) if asked is not None and _counted(tx, asked) else None
     return person.name if person else ""
 
 

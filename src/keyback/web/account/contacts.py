@@ -24,6 +24,7 @@ from keyback.domain.throttling.limits import RESEND_AFTER
 from keyback.web.account import factors
 from keyback.web.account.pages_contacts import AddContact, ConfirmContact, ContactLine, Contacts, Invited, RemoveOne
 from keyback.web.account.session import Me, Stale, mine, page
+from keyback.web.portal.pages_link import LinkOver
 from keyback.web.ui import links
 from keyback.web.ui.context import AppContext, context_of, redirect
 from keyback.web.ui.routes import Values, anybody, get, post
@@ -267,8 +268,10 @@ async def invited(request: Request) -> Response:
     desk = context_of(request)
     token = links.shown(desk, request)
     found = await desk.services.db.read(lambda tx: invitations.look_at_invitation(tx, token))
-    model = Invited(found.person, found.asked_at, found.problem)
-    return desk.page(request, model, 410 if found.problem else 200, path="/invited")
+    if found.problem is not None:
+        over = LinkOver("invited", found.problem if token else "no_link", found.person)
+        return desk.page(request, over, over.status, path="/invited")
+    return desk.page(request, Invited(found.person, found.asked_at), path="/invited")
 
 
 @post(anybody, "answer", links.FIELD)

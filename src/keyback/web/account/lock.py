@@ -15,6 +15,7 @@ from keyback.application.ports.storage import Tx
 from keyback.web.account.pages import Lock
 from keyback.web.account.session import Me, mine, page
 from keyback.web.http.cookies import SESSION
+from keyback.web.portal.pages_link import LinkOver, Reason
 from keyback.web.ui import links
 from keyback.web.ui.context import AppContext, context_of
 from keyback.web.ui.routes import Values, anybody, get, post
@@ -29,8 +30,15 @@ async def show(request: Request) -> Response:
     desk = context_of(request)
     token = links.shown(desk, request)
     found = await desk.services.db.read(lambda tx: lockdown.look(tx, token))
-    model = Lock("/wasnt-me", found.problem, found.username, found.recent, _titles(desk, found.elsewhere))
-    return desk.page(request, model, 410 if found.problem else 200, path="/wasnt-me")
+    if found.problem is not None:
+        return _over(desk, request, found.problem if token else "no_link", found.username)
+    model = Lock("/wasnt-me", False, found.username, found.recent, _titles(desk, found.elsewhere))
+    return desk.page(request, model, path="/wasnt-me")
+
+
+def _over(desk: AppContext, request: Request, reason: Reason, username: str) -> Response:
+    model = LinkOver("lock", reason, username=username)
+    return desk.page(request, model, model.status, path="/wasnt-me")
 
 
 # A limit for comfort: in an emergency it is no obstacle when its store is away.
@@ -43,9 +51,10 @@ async def lock(desk: AppContext, request: Request, values: Values) -> Response:
         return links.stale(request, "/wasnt-me", values[links.FIELD])
     seen = await desk.services.db.read(lambda tx: lockdown.look(tx, token))
     done = await desk.services.db.write(lambda tx: lockdown.lock_by_link(tx, token, back, origin))
-    problem = "done" if done else seen.problem or "over"
-    model = Lock("/wasnt-me", problem, seen.username, elsewhere=_titles(desk, seen.elsewhere))
-    response = desk.page(request, model, 200 if done else 410, path="/wasnt-me")
+    if not done:  # the token stays: the page is shown again as it was
+        return _over(desk, request, seen.problem or "used", seen.username)
+    model = Lock("/wasnt-me", True, seen.username, elsewhere=_titles(desk, seen.elsewhere))
+    response = desk.page(request, model, path="/wasnt-me")
     links.drop(desk, request, response, token)
     return response
 
@@ -60,7 +69,7 @@ async def show_inside(desk: AppContext, request: Request, me: Me) -> Response:
 
     found, elsewhere = await desk.services.db.read(load)
     # In an emergency nobody is asked for more; taking things back is for somebody who has just shown who they are.
-    model = Lock("/account/lock", "", me.account.username, found if me.fresh else (), _titles(desk, elsewhere))
+    model = Lock("/account/lock", False, me.account.username, found if me.fresh else (), _titles(desk, elsewhere))
     return page(desk, request, me, model)
 
 
@@ -70,7 +79,7 @@ async def lock_inside(desk: AppContext, request: Request, values: Values, me: Me
     back, origin = values["take_back"] == "yes" and me.fresh, desk.origin(request)
     await desk.services.db.write(lambda tx: lockdown.lock(tx, me.person.id, back, origin))
     elsewhere = await desk.services.db.read(lambda tx: lockdown.not_locked(tx, me.person.id))
-    model = Lock("/account/lock", "done", me.account.username, elsewhere=_titles(desk, elsewhere))
+    model = Lock("/account/lock", True, me.account.username, elsewhere=_titles(desk, elsewhere))
     response = desk.page(request, model, path="/account")
     desk.cookies.drop(response, SESSION)
     return response

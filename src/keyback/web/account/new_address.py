@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from keyback.application.people import address_changes
 from keyback.web.account.pages_contacts import NewAddress
+from keyback.web.portal.pages_link import LinkOver, Reason
 from keyback.web.ui import links
 from keyback.web.ui.context import AppContext, context_of
 from keyback.web.ui.routes import Values, anybody, post
@@ -22,11 +21,18 @@ async def show(request: Request) -> Response:
     desk = context_of(request)
     token = links.shown(desk, request)
     found = await desk.services.db.read(lambda tx: address_changes.look(tx, token))
-    return desk.page(request, _page(found), 410 if found.problem else 200, path=PATH)
+    if found.problem is not None:
+        return _over(desk, request, found.problem if token else "no_link")
+    return desk.page(request, _page(found), path=PATH)
 
 
-def _page(found: address_changes.Moving) -> NewAddress:
-    return NewAddress(found.problem, found.address, found.old, found.primary, found.until, found.username)
+def _over(desk: AppContext, request: Request, reason: Reason) -> Response:
+    model = LinkOver("address", reason)
+    return desk.page(request, model, model.status, path=PATH)
+
+
+def _page(found: address_changes.Moving, *, done: bool = False) -> NewAddress:
+    return NewAddress(done, found.address, found.old, found.primary, found.until, found.username)
 
 
 # A limit for comfort: in an emergency it is no obstacle when its store is away.
@@ -39,8 +45,9 @@ async def refuse(desk: AppContext, request: Request, values: Values) -> Response
         return links.stale(request, PATH, mark)
     seen = await desk.services.db.read(lambda tx: address_changes.look(tx, token))
     done = await desk.services.db.write(lambda tx: address_changes.refuse_by_link(tx, token, origin))
-    model = replace(_page(seen), problem="done" if done else seen.problem or "over")
-    response = desk.page(request, model, 200 if done else 410, path=PATH)
+    if not done:  # the token stays: the page is shown again as it was
+        return _over(desk, request, seen.problem or "used")
+    response = desk.page(request, _page(seen, done=True), path=PATH)
     links.drop(desk, request, response, token)
     return response
 

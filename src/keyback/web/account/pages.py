@@ -163,14 +163,14 @@ class Lock(Page):
     """`/wasnt-me` and `/account/lock`, which is `action`.
 
     Args:
-        problem: `done` after it; else why the link does nothing.
+        done: after it.
         recent: what would be taken back as well, if the owner says so.
         elsewhere: titles of systems whose password stays until a new one is chosen.
     """
 
     template: ClassVar[str] = "account/lock.html"
     action: str
-    problem: Literal["", "over", "broken", "done"] = ""
+    done: bool = False
     username: str = ""
     recent: tuple[Added, ...] = ()
     elsewhere: tuple[str, ...] = ()

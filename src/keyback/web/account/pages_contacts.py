@@ -90,7 +90,7 @@ class Invited(ForColleague):
     """`/invited`: somebody is asked to become a recovery contact."""
 
     template: ClassVar[str] = "account/invited.html"
-    problem: Literal["", "over", "broken", "accepted", "declined", "full"] = ""
+    problem: Literal["", "accepted", "declined", "full"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,14 +98,14 @@ class NewAddress(Page):
     """`/new-address`: an address from the company's records, which its owner may refuse.
 
     Args:
-        problem: `done` after it; else why the link does nothing.
+        done: after it.
         address, old: masked; `old` is what stays, empty where it replaces nothing.
         primary: whether it is to become the one that mail goes to.
         username: of the account that it is about.
     """
 
     template: ClassVar[str] = "account/new_address.html"
-    problem: Literal["", "over", "broken", "done"] = ""
+    done: bool = False
     address: str = ""
     old: str = ""
     primary: bool = False

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from keyback.application.notifications.link_endings import Ended
 from keyback.application.recovery.mailed_link import Problem
 from keyback.domain.policy.rules import Journey
 from keyback.web.ui.page import Page
+
+Reason = Ended | Literal["no_link", "own", "accepted", "given"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,29 @@ class LinkProblem(Page):
     own: str = ""
     can_fetch: bool = False
     journey: Journey = "password"
+
+
+@dataclass(frozen=True, slots=True)
+class LinkOver(Page):
+    """In place of a page that a mailed link leads to and that is not part of a recovery of its reader.
+
+    Args:
+        of: the page: an invitation of a recovery contact, their confirmation, a notice's lock, a new address.
+        reason: `no_link`: none is open here; `own`: this browser asked for the confirmation itself.
+        person: whom the link is about, where its reader has answered it.
+        username: of the account, where it is the reader's own.
+    """
+
+    template: ClassVar[str] = "portal/link_over.html"
+    of: Literal["invited", "vouch", "lock", "address"]
+    reason: Reason
+    person: str = ""
+    username: str = ""
+
+    @property
+    def status(self) -> int:
+        """Of the answer with this page."""
+        return 404 if self.reason == "no_link" else 410
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,13 +150,13 @@ class Confirm(ForColleague):
     """`/vouch`: a recovery contact is asked to vouch.
 
     Args:
-        problem: why nothing can be done here (any more).
+        problem: what the contact has just answered.
         error: what was wrong with the digits.
     """
 
     template: ClassVar[str] = "portal/vouch.html"
     source: str = ""
     device: str = ""
-    problem: Literal["", "over", "broken", "done", "refused"] = ""
+    problem: Literal["", "done", "refused"] = ""
     error: Literal["", "wrong", "no_tries"] = ""
     tries_left: int = 0

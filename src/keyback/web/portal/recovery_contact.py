@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from keyback.application.recovery import recovery_contact
 from keyback.domain.errors import Refusal
+from keyback.web.portal.pages_link import LinkOver, Reason
 from keyback.web.portal.pages_methods import Confirm, Refuse
 from keyback.web.ui import links
 from keyback.web.ui.context import AppContext, context_of, redirect
@@ -18,15 +19,22 @@ def _page(
     desk: AppContext, request: Request, plea: recovery_contact.ConfirmationRequest, status: int = 200, **over: object
 ) -> Response:
     if plea.problem:
-        return desk.page(request, Confirm(problem=plea.problem), 410, path="/vouch")
+        return _over(desk, request, plea.problem, plea.person)
     model = Confirm(plea.person, plea.asked_at, plea.source, plea.device, **over)  # type: ignore[arg-type]
     return desk.page(request, model, status, path="/vouch")
+
+
+def _over(desk: AppContext, request: Request, reason: Reason, person: str = "") -> Response:
+    model = LinkOver("vouch", reason, person)
+    return desk.page(request, model, model.status, path="/vouch")
 
 
 async def show(request: Request) -> Response:
     """GET `/vouch`: who asks, when, from where. Changes nothing."""
     desk = context_of(request)
     token = links.shown(desk, request)
+    if not token:
+        return _over(desk, request, "no_link")
     return _page(desk, request, await desk.services.db.read(lambda tx: recovery_contact.look(tx, token)))
 
 
@@ -42,8 +50,10 @@ async def confirm(desk: AppContext, request: Request, values: Values) -> Respons
     own = bool(plea.handle) and desk.cookies.holds(request, desk.services.seals, plea.handle)
     if plea.problem and (name := await db.read(lambda tx: recovery_contact.given(tx, token))):
         return desk.page(request, Confirm(name, problem="done"), path="/vouch")  # the button was pressed twice
-    if plea.problem or proof is None or own:
-        return _page(desk, request, recovery_contact.ConfirmationRequest(plea.problem or "over"))
+    if plea.problem or proof is None:
+        return _over(desk, request, plea.problem or "over")
+    if own:
+        return _over(desk, request, "own")
     try:
         code, left = await recovery_contact.confirm(db, proof, token, values["code"], desk.here(request))
     except Refusal:
@@ -60,6 +70,8 @@ async def ask_refuse(request: Request) -> Response:
     """GET `/vouch/refuse`: what a POST would end. Changes nothing."""
     desk = context_of(request)
     token = links.shown(desk, request)
+    if not token:
+        return _over(desk, request, "no_link")
     plea = await desk.services.db.read(lambda tx: recovery_contact.look(tx, token))
     return _page(desk, request, plea) if plea.problem else desk.page(request, Refuse(plea.person))
 
@@ -71,8 +83,11 @@ async def refuse(desk: AppContext, request: Request, values: Values) -> Response
     token = links.sent(desk, request, mark)
     if not token:
         return links.stale(request, "/vouch", mark)
+    seen = await desk.services.db.read(lambda tx: recovery_contact.look(tx, token))
     done = await desk.services.db.write(lambda tx: recovery_contact.refuse(tx, token))
-    response = desk.page(request, Confirm(problem="refused" if done else "over"), path="/vouch")
+    if not done:
+        return _over(desk, request, seen.problem or "over", seen.person)
+    response = desk.page(request, Confirm(problem="refused"), path="/vouch")
     links.drop(desk, request, response, token)
     return response
 
