@@ -17,6 +17,7 @@ from keyback.registry import CONNECTORS, OWN
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.serving import served
 from tests.support.commands import Keyback
+from tests.support.selfhosted import yudao
 
 TOKEN = "a-token-of-the-demo-0815"
 
@@ -96,6 +97,19 @@ def test_what_a_kind_needs_is_asked_for_a_second_secret_by_its_file(
     monkeypatch.setattr(click, "prompt", prompt)
     section = connectors._asked(connectors.class_of(kind).options_model)
     assert names == set(asked) == set(section)
+
+
+def test_what_a_recipe_leaves_to_the_section_is_asked_for(keyback: Keyback, config: Path) -> None:
+    system = yudao.Yudao()
+    system.add("alice", "alice@example.com", "an older one")
+    with served(system) as url:
+        asked = "\n".join(["In-house", url, "", "yudao", yudao.LOGIN, yudao.TENANT, "1,7", yudao.SECRET]) + "\n"
+        said = keyback("connector", "add", "crm", "--kind", "http", text=asked).stdout
+        section = tomllib.loads(config.read_text("utf-8"))["systems"]["crm"]
+        assert (section["login"], section["values"]) == (yudao.LOGIN, {"admin_roles": "1,7"}), said
+        assert "one account, active" in keyback("connector", "test", "crm", "--sample", "alice").stdout
+        asked = "\n".join(["In-house", url, "", "nosuch"]) + "\n"
+        assert "none is called" in keyback("connector", "add", "other", "--kind", "http", text=asked, code=2).stderr
 
 
 def test_a_recipe_is_checked_and_tried_out_on_a_test_user(keyback: Keyback, config: Path, crm: str) -> None:

@@ -1,25 +1,28 @@
-"""The contract suite on the recipes that come along, each against a stand-in written from its system's source."""
+"""The contract suite on the recipes that come along, each against a stand-in written from its system's source, and on
+an in-house CRM that was connected with the documents alone."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import pytest
 
 from keyback.application.ports.connectors import Means, Step, Unavailable
 from keyback.domain.secret import Secret
 from keyback.testing.connectors import NEW, OLD, ConnectorContract, by_step, plan, served
+from tests.support.selfhosted.banyan import RECIPE
 from tests.support.selfhosted.base import RETRY_AFTER_S, System
 from tests.support.selfhosted.dolibarr import Dolibarr
 from tests.support.selfhosted.espocrm import EspoCrm
 from tests.support.selfhosted.frappe import Frappe
-from tests.support.selfhosted.harness import KINDS, SelfHostedHarness
+from tests.support.selfhosted.harness import IN_HOUSE, KINDS, SelfHostedHarness
 from tests.support.selfhosted.krayin import Krayin
 from tests.support.selfhosted.yudao import Yudao
 
 pytestmark = pytest.mark.anyio
 
-AT_ONCE = ("ruoyi", "espocrm")
+AT_ONCE = ("ruoyi", "banyan")
 
 
 @pytest.fixture
@@ -27,11 +30,14 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-@pytest.fixture(params=[n if n in AT_ONCE else pytest.param(n, marks=pytest.mark.slow) for n in KINDS])
-async def harness(request: pytest.FixtureRequest) -> AsyncIterator[SelfHostedHarness]:
-    system = KINDS[request.param].make()
+@pytest.fixture(params=[n if n in AT_ONCE else pytest.param(n, marks=pytest.mark.slow) for n in (*KINDS, *IN_HOUSE)])
+async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SelfHostedHarness]:
+    system, recipe = (KINDS | IN_HOUSE)[request.param].make(), None
+    if request.param in IN_HOUSE:
+        recipe = tmp_path / "banyan.toml"
+        recipe.write_text(RECIPE, "utf-8")
     with served(system) as url:
-        harness = SelfHostedHarness.over(request.param, system, url)
+        harness = SelfHostedHarness.over(request.param, system, url, recipe)
         yield harness
         await harness.connector.close()
     assert system.strange == [], "the real system has no such call"
@@ -169,3 +175,16 @@ async def test_krayin_keeps_everything_of_a_person_but_the_groups() -> None:
         assert one is not None
         assert (one.username, one.mail, one.disabled, one.privileged) == ("maya", "maya@example.com", False, False)
         assert (system.view[key], system.groups[key]) == ("group", [])
+
+
+@pytest.mark.covers("N2")
+async def test_no_value_ends_its_cookie(tmp_path: Path) -> None:
+    recipe, system = tmp_path / "banyan.toml", IN_HOUSE["banyan"].make()
+    recipe.write_text(RECIPE.replace('BSESSION = "{theirs}"', 'BSESSION = "{theirs}", who = "{username}"'), "utf-8")
+    with served(system) as url:
+        harness = SelfHostedHarness.over("banyan", system, url, recipe)
+        for name, tried in (("maya; BSESSION=x", 0), ("maya,b", 0), ('m"aya', 0), ("maya", 1)):
+            system.add(name, "", OLD)
+            assert await harness.connector.verify(name, Secret(OLD)) is (True if tried else None)
+            assert system.asked.count("POST /session/login") == tried
+        await harness.connector.close()

@@ -22,8 +22,8 @@ from keyback.bootstrap import make_connector, make_gate
 from keyback.cli.common import create_private, echo_json, load, run, safe, storage, sure
 from keyback.cli.connector_trial import try_recovery
 from keyback.connectors.base import CommonOptions
-from keyback.connectors.http.checking import mistakes
-from keyback.connectors.http.options import read_recipe
+from keyback.connectors.http.checking import Wanted, mistakes, wanted
+from keyback.connectors.http.options import HttpConnectorOptions, read_recipe
 from keyback.registry import CONNECTORS, OWN, BadPart
 from keyback.registry import load as load_part
 from keyback.settings import Settings, Unsafe, config_path
@@ -129,8 +129,13 @@ def add(name: str, kind: str | None, yes: bool) -> None:
     if model is None:
         raise click.UsageError(f"The settings of {kind} can't be asked for here. Its page in the documents shows them.")
     section: dict[str, Any] = {"kind": kind, "title": click.prompt("Name that people know it by"), **_asked(model)}
+    needs_secret = "secret_file" in model.model_fields
+    if issubclass(model, HttpConnectorOptions):
+        wants = _wanted_by(str(section["recipe"]))
+        section |= _asked_for(wants)
+        needs_secret = wants.secret
     secret = path.parent / f"{name}-secret"
-    if "secret_file" in model.model_fields:
+    if needs_secret:
         create_private(secret, _secret() + "\n")
         section["secret_file"] = str(secret.resolve())
     try:
@@ -240,6 +245,26 @@ def _asked(model: type[CommonOptions]) -> dict[str, Any]:
     return out
 
 
+def _wanted_by(recipe: str) -> Wanted:
+    try:
+        return wanted(read_recipe(recipe))
+    except (OSError, ValueError) as e:
+        raise click.UsageError(f"{recipe}: {e}") from None
+
+
+def _asked_for(wants: Wanted) -> dict[str, Any]:
+    """What a recipe leaves to the section; a value that has a default may stay as it is."""
+    out: dict[str, Any] = {}
+    if wants.login:
+        out["login"] = click.prompt("login: user that Keyback signs in as")
+    values = {}
+    for name, default in wants.values.items():
+        value = click.prompt(f"values.{name}", default=default or None)
+        if value != default:
+            values[name] = value
+    return out | ({"values": values} if values else {})
+
+
 def _told(model: type[CommonOptions]) -> Mapping[str, str]:
     """What the options' docstrings say of each key."""
     out: dict[str, str] = {}
@@ -260,7 +285,10 @@ def _secret() -> str:
 
 def _write(path: Path, name: str, section: Mapping[str, Any]) -> None:
     """Adds the section to the file, which keeps its mode; all or nothing."""
-    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in section.items()]
+    flat: dict[str, Any] = {}
+    for key, value in section.items():
+        flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in flat.items()]
     before = text_of(path)
     text = before.rstrip("\n") + f"\n\n[systems.{name}]\n" + "\n".join(lines) + "\n"
     tomllib.loads(text)

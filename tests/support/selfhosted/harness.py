@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from keyback.application.ports.connectors import Connector
 from keyback.connectors.http import HttpConnector
 from keyback.testing.connectors import OLD, Fault, Traits
-from tests.support.selfhosted import dolibarr, espocrm, frappe, krayin, ruoyi, vtiger, yudao
+from tests.support.selfhosted import banyan, dolibarr, espocrm, frappe, krayin, ruoyi, vtiger, yudao
 from tests.support.selfhosted.base import Person, System
 
 
@@ -54,6 +55,10 @@ KINDS: dict[str, Kind] = {
         traits=Traits(shared_mail=False, usernames=False),
     ),
 }
+# Connected with nothing but the documents at hand; its recipe is not Keyback's.
+IN_HOUSE = {
+    "banyan": Kind(banyan.Banyan, {"login": banyan.LOGIN, "secret": banyan.SECRET}, traits=Traits(policy=False))
+}
 
 
 @dataclass
@@ -64,9 +69,12 @@ class SelfHostedHarness:
     connector: Connector
     traits: Traits
 
+    recipe: Path | None = None
+
     @classmethod
-    def over(cls, name: str, system: System, url: str) -> SelfHostedHarness:
-        return cls(name, system, url, connected(name, url), KINDS[name].traits)
+    def over(cls, name: str, system: System, url: str, recipe: Path | None = None) -> SelfHostedHarness:
+        """Args: recipe: a file, for a system whose recipe does not come along."""
+        return cls(name, system, url, connected(name, url, recipe), (KINDS | IN_HOUSE)[name].traits, recipe)
 
     def _person(self, username: str) -> Person | None:
         return self.system.by_name(username)
@@ -75,7 +83,8 @@ class SelfHostedHarness:
         return self.system.add(username, mail, OLD, privileged=privileged, disabled=disabled)
 
     async def open_session(self, username: str, password: str) -> Callable[[], Awaitable[bool]] | None:
-        session = self.system.signs_in(self._person(username), password)
+        known = self.system.digest(username, password) if isinstance(self.system, banyan.Banyan) else password
+        session = self.system.signs_in(self._person(username), known)
         if not session:
             return None
 
@@ -100,10 +109,10 @@ class SelfHostedHarness:
 
     async def impatient(self) -> None:
         await self.connector.close()
-        self.connector = connected(self.name, self.url, timeout_s=0.5)
+        self.connector = connected(self.name, self.url, self.recipe, timeout_s=0.5)
 
 
-def connected(name: str, url: str, **more: Any) -> HttpConnector:
-    kind = KINDS[name]
-    section = {"url": url + kind.path, "recipe": name, **kind.section, **more}
+def connected(name: str, url: str, recipe: Path | None = None, **more: Any) -> HttpConnector:
+    kind = (KINDS | IN_HOUSE)[name]
+    section = {"url": url + kind.path, "recipe": str(recipe) if recipe else name, **kind.section, **more}
     return HttpConnector.from_options(name, name.title(), section)

@@ -67,7 +67,7 @@ class Caller:
         raise NotDone("auth_expired")
 
     async def _once(self, name: str, request: Request, context: Context, token: Secret | None) -> tuple[Any, Reply]:
-        signed = context.with_(**{k: Secret(v) for k, v in self._read.items()}, token=token) if token else context
+        signed = context.over(**{k: Secret(v) for k, v in self._read.items()}, token=token) if token else context
         try:
             headers, query = self._credentials(signed, token) if request.auth else ({}, {})
         except Unfit as e:

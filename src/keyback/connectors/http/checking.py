@@ -69,13 +69,36 @@ def _read(text: str) -> tuple[Recipe | None, list[Mistake]]:
     return recipe, sorted(set(wrong))
 
 
-def _lacking(recipe: Recipe, options: HttpConnectorOptions) -> Iterator[str]:
-    """What the section has to give and does not, and what it gives that nothing takes."""
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a recipe leaves to the section. `values` are defaults by name, empty where there is none."""
+
+    secret: bool
+    login: bool
+    values: Mapping[str, str]
+
+
+def wanted(text: str) -> Wanted:
+    """What a recipe leaves to the section. Raises `ValueError` with every mistake in it."""
+    recipe, wrong = _read(text)
+    if recipe is None or wrong:
+        raise ValueError("; ".join(map(str, wrong)))
+    return _wanted(recipe)
+
+
+def _wanted(recipe: Recipe) -> Wanted:
     everything = [*(names_used(r) for r in recipe.by_name().values())]
     used = set().union(*everything, {h.name for t in _auth_templates(recipe) for h in holes(t)})
-    if (recipe.auth.kind in {"basic", "bearer"} or "secret" in used) and options.secret_or_none() is None:
+    secret = recipe.auth.kind in {"basic", "bearer"} or "secret" in used
+    return Wanted(secret, recipe.auth.kind == "basic" or "login" in used, recipe.values)
+
+
+def _lacking(recipe: Recipe, options: HttpConnectorOptions) -> Iterator[str]:
+    """What the section has to give and does not, and what it gives that nothing takes."""
+    wants = _wanted(recipe)
+    if wants.secret and options.secret_or_none() is None:
         yield "secret_file: the recipe signs in with a secret, so the section needs secret_file or secret"
-    if (recipe.auth.kind == "basic" or "login" in used) and not options.login:
+    if wants.login and not options.login:
         yield "login: the recipe signs in as a user, so the section needs login"
     for name in sorted(set(options.values) - set(recipe.values)):
         yield f"values.{name}: the recipe has no such value{_meant(name, recipe.values)}"
@@ -236,7 +259,9 @@ class _Check:
             case "verify":
                 return out | {"username", "password", "salt"} | self._reads("requests.key")
             case "sign_out":
-                return out | {"username"} | self._reads("requests.verify")
+                return out | {"username"} | self._reads("requests.key", "requests.verify")
+            case "key":
+                return out | {"username"}
             case "unlock" | "must_change" | "sessions":
                 return out | user | {"job"}
             case "revoke":
@@ -329,7 +354,7 @@ class _Check:
 
     def _conditions(self, key: str, conditions: Iterable[Condition]) -> None:
         for n, condition in enumerate(conditions):
-            for template in strings([condition.wanted or [], condition.unwanted or []]):
+            for template in strings([condition.wanted or [], condition.unwanted or [], condition.part or []]):
                 self._template(f"{key}.{n}", template, "text", self._values())
 
     def _circles(self, name: str) -> bool:

@@ -181,28 +181,36 @@ class People:
         return listed
 
     async def _pages(self, name: str, request: ListRequest, context: Context, most: int) -> AsyncIterator[list[Any]]:
-        """Pages of a list: to the first that is short, the same as the one before, or without a cursor, or until there
-        are as many as the system says. Some give the last page again and again; but where the second is the first
-        already, the system takes no notice of the page. Raises `NotDone` where a list of everybody cannot be that."""
+        """Pages of a list: to the first that is shorter than the others, the same as the one before, or without a
+        cursor, or until there are as many as the system says; of a look-up, to the first that is not full. Some give
+        the last page again and again; but where the second is the first already, though that was full, the system takes
+        no notice of the page. Raises `NotDone` where a list of everybody cannot be that."""
         paging, cursor, before = self._recipe.paging, "", frozenset[str]()
-        size, read = paging.size if paging else 0, 0
+        size, read, first, total = paging.size if paging else 0, 0, 0, None
         for n in range(most):
             at: dict[str, str | int] = {"cursor": cursor, "size": size}
             if paging:
-                at |= {"page": n + paging.first, "offset": n * size}
-            body = await self._caller.ask(name, request, context.with_(**at))
+                at |= {"page": n + paging.first, "offset": read}
+            try:
+                body = await self._caller.ask(name, request, context.with_(**at))
+            except OutboundRefusal as e:
+                if not n or e.code != "not_found":
+                    raise
+                body = []  # some say so of a page after the last
             rows = items_of(request, body)
             ids = frozenset(filter(None, (pointers.text_at(r, self._recipe.account.id) for r in rows)))
             repeated = bool(ids) and ids == before
-            if repeated and n == 1 and name == "list":
+            if repeated and n == 1 and name == "list" and len(rows) >= size:
                 raise NotDone("unavailable", "unexpected answer: every page is the first one")
-            before = ids
+            before, first = ids, first or len(rows)
             if not repeated:
                 read += len(rows)
                 yield rows
             cursor = pointers.text_at(body, request.next) or ""
-            total = _count(pointers.text_at(body, request.total))
-            last = repeated or not rows or (not cursor if paging and paging.kind == "cursor" else len(rows) < size)
+            total = _count(pointers.text_at(body, request.total)) if body else total
+            # Some give fewer than they are asked for; to end there would take everybody else for gone.
+            short = len(rows) < (min(first, size) if name == "list" else size)
+            last = repeated or not rows or (not cursor if paging and paging.kind == "cursor" else short)
             if paging is None or last or (total is not None and read >= total):
                 if name == "list" and total is not None and read < total:
                     raise NotDone("unavailable", "unexpected answer: the list ends before its total")

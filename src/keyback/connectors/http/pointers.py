@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -66,13 +67,22 @@ def as_text(value: Any) -> str | None:
     return None
 
 
-def holds(document: Any, at: str, wanted: Sequence[Scalar] | None, unwanted: Sequence[Scalar] | None) -> bool | None:
-    """Whether anything at the pointer is one of `wanted`, or anything there is none of `unwanted`; None when nothing
-    is there."""
+def holds(
+    document: Any,
+    at: str,
+    wanted: Sequence[Scalar] | None,
+    unwanted: Sequence[Scalar] | None,
+    part: Sequence[Scalar] | None = None,
+) -> bool | None:
+    """Whether anything at the pointer is one of `wanted`, anything there is none of `unwanted`, or one of `part` is
+    among the words of a text there, such as `sales,admin`; None when nothing is there."""
     found = find_all(document, at)
     if found is None:
         return None
     texts = [as_text(v) for v in found]
     if wanted is not None:
         return bool({as_text(w) for w in wanted} & set(texts))
+    if part is not None:
+        words = {w.casefold() for t in texts if t for w in (t.strip(), *re.split(r"[\s,;|]+", t))}
+        return bool({str(as_text(p)).casefold() for p in part} & words)
     return bool(set(texts) - {as_text(w) for w in unwanted or ()})

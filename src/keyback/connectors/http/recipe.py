@@ -59,17 +59,19 @@ class Part(BaseModel):
 
 
 class Condition(Part):
-    """`at` points somewhere; it holds if anything there is one of `is`, or anything there is none of `is_not`."""
+    """`at` points somewhere; it holds if anything there is one of `is`, anything there is none of `is_not`, or one of
+    `has` is among the words of a text there."""
 
     at: Pointer
     wanted: Scalars | None = Field(None, alias="is")
     unwanted: Scalars | None = Field(None, alias="is_not")
+    part: Scalars | None = Field(None, alias="has")
     missing: bool | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Condition:
-        if (self.wanted is None) == (self.unwanted is None):
-            raise ValueError("say either is = […] or is_not = […]")
+        if [self.wanted, self.unwanted, self.part].count(None) != 2:
+            raise ValueError("say one of is = […], is_not = […] and has = […]")
         return self
 
     def filled(self, fill: Callable[[str], str]) -> Condition:
@@ -83,12 +85,12 @@ class Condition(Part):
                 out += [t.strip() for t in fill(w).split(",")] if isinstance(w, str) and "{" in w else [w]
             return out
 
-        update = {"wanted": each(self.wanted), "unwanted": each(self.unwanted)}
+        update = {"wanted": each(self.wanted), "unwanted": each(self.unwanted), "part": each(self.part)}
         return self.model_copy(update=update)
 
     def holds(self, document: Any, missing: bool) -> bool:
         """Whether it holds of an answer; `missing` where nothing is there and the recipe doesn't say."""
-        found = pointers.holds(document, self.at, self.wanted, self.unwanted)
+        found = pointers.holds(document, self.at, self.wanted, self.unwanted, self.part)
         return found if found is not None else missing if self.missing is None else self.missing
 
 

@@ -70,6 +70,10 @@ class Context:
     def with_(self, **more: Secret | str | int | bool | None) -> Context:
         return Context(self.recipe, {**self.values, **more}, self.hide, self.salt)
 
+    def over(self, **more: Secret | str | int | bool | None) -> Context:
+        """With these where the context has nothing of that name."""
+        return Context(self.recipe, {**more, **self.values}, self.hide, self.salt)
+
     def raw(self, hole: Hole) -> str | int | bool | None:
         """The value, filters applied. Raises `Unfit`."""
         value = self.salt if hole.name == "salt" else self.values.get(hole.name)
@@ -200,5 +204,5 @@ def strings(value: Any) -> list[str]:
 
 def names_used(request: Request) -> set[str]:
     """Names of the placeholders of a request."""
-    whole = [request.path, request.query, request.headers, request.body, request.form or {}]
+    whole = [request.path, request.query, request.headers, request.cookies, request.body, request.form or {}]
     return {hole.name for template in strings(whole) for hole in holes(template)}
