@@ -38,7 +38,7 @@ from keyback.domain.passwords.rules import PRESETS
 from keyback.domain.policy.rules import ProofClass
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.sms_quota import SpendRules
-from keyback.domain.units import MINUTE
+from keyback.domain.units import HOUR, MINUTE
 from keyback.settings import Settings, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
 from keyback.settings_sections import System
@@ -288,7 +288,7 @@ def make_proofs(s: Settings, gate: PasswordHasher) -> Proofs:
 
 def sync_rules(s: Settings) -> SyncRules:
     p = s.people.sync
-    return SyncRules(s.default_locale, p.max_off_percent, p.max_accounts, p.link_by_mail)
+    return SyncRules(s.default_locale, p.max_off_percent, p.max_accounts, p.link_by_mail, p.full_every_hours * HOUR)
 
 
 def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:

@@ -163,6 +163,13 @@ class PeopleSync(Part):
         default_factory=list, description="Systems that the worker syncs people from, by their names below `systems`."
     )
     every_minutes: int = Field(1440, ge=15, le=10_080, description="Minutes between two syncs of a system.")
+    full_every_hours: int = Field(
+        24,
+        ge=0,
+        le=720,
+        description="Hours after which a sync reads the whole list again. Until then it asks the system only for what "
+        "changed, if it can say so. 0: always the whole list.",
+    )
     max_off_percent: int = Field(
         10,
         ge=1,

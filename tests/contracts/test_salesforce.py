@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -352,3 +353,15 @@ async def test_a_list_says_whom_people_report_to(org: Org) -> None:
     listed = {a.username: a.manager async for page in connector.list_accounts() for a in page}
     await connector.close()
     assert (listed["boss"], listed["maya"]) == ("", boss.id)
+
+
+@pytest.mark.anyio
+async def test_only_who_changed_since_the_mark_is_listed(org: Org) -> None:
+    connector = org.connector()
+    mark = await connector.mark()
+    at = int(datetime.fromisoformat(mark).timestamp() * 1000)
+    for n, modified_at in enumerate([0, at - 1000, at, at + 1000]):
+        org.add(f"maya{n}", f"maya{n}@example.com", extra={"modified_at": modified_at})
+    listed = [a.username async for page in connector.list_changed(mark) for a in page]
+    await connector.close()
+    assert {name for name in listed if name.startswith("maya")} == {"maya2", "maya3"}

@@ -29,7 +29,17 @@ class Listing(ConnectorBase):
     def __init__(self) -> None:
         self.pages: Sequence[Sequence[FoundAccount]] | Callable[[], Iterator[Sequence[FoundAccount]]] = []
         self.breaks = -1  # before which page it goes away
+        self.marks: list[str] = []  # what it hands out next
+        self.asked: list[str] = []  # since which marks somebody asked
         self.between: Callable[[], Any] | None = None
+
+    async def mark(self) -> str | None:
+        return self.marks.pop(0) if self.marks else None
+
+    async def list_changed(self, since: str) -> AsyncIterator[Sequence[FoundAccount]]:
+        self.asked.append(since)
+        async for page in self.list_accounts():
+            yield page
 
     async def list_accounts(self) -> AsyncIterator[Sequence[FoundAccount]]:
         for n, page in enumerate(self.pages() if callable(self.pages) else self.pages):

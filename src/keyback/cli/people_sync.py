@@ -30,9 +30,10 @@ LISTING = {
 @people.command("sync")
 @click.argument("system")
 @click.option("--dry-run", is_flag=True, help="Check everything without changing anything.")
+@click.option("--changed", is_flag=True, help="Ask only for what changed since the last sync, if the system can tell.")
 @click.option("--yes", is_flag=True, help="Disable missing accounts, however many they are.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def sync(system: str, dry_run: bool, yes: bool, as_json: bool) -> None:
+def sync(system: str, dry_run: bool, changed: bool, yes: bool, as_json: bool) -> None:
     """Bring in people from a system, and bring those who are there up to date. Syncing again changes nothing.
 
     Accounts are recognized by their ID in the system, which never changes, so people keep theirs if they are renamed.
@@ -41,6 +42,9 @@ def sync(system: str, dry_run: bool, yes: bool, as_json: bool) -> None:
 
     Accounts that the system no longer lists, or lists without access, are disabled. If they are more than
     people.sync.max_off_percent, none are, unless you use --yes.
+
+    With --changed, deleted accounts are not noticed, only those that lost access. The whole list is read all the same
+    once people.sync.full_every_hours have passed since it last was.
 
     If a person's email address changes, the new one can be used for recovery after 72 hours. Until then the old one
     can; it gets a message and can refuse the new one.
@@ -55,7 +59,7 @@ def sync(system: str, dry_run: bool, yes: bool, as_json: bool) -> None:
     connector = _connector(s, system)
     with progress("Syncing") as tell:
         try:
-            report = run(_sync(s, connector, dry_run=dry_run, any_off=yes, progress=tell))
+            report = run(_sync(s, connector, dry_run=dry_run, any_off=yes, full=not changed, progress=tell))
         except (Unavailable, BadListing) as e:
             why = LISTING.get(e.code) if isinstance(e, BadListing) else f"it cannot be asked now ({safe(e)})"
             raise click.ClickException(
@@ -102,7 +106,7 @@ def _show(r: SyncReport) -> None:
     if r.resumed:
         click.echo("Went on with a sync that had been interrupted.")
     verb = "Would be" if r.dry_run else "People"
-    click.echo(f"{r.listed} accounts listed by {r.system}.")
+    click.echo(f"{r.listed} accounts listed by {r.system}{'' if r.full else ', changed since the last sync'}.")
     click.echo(f"{verb}: {r.added} added, {r.changed} changed, {r.same} unchanged.")
     if r.linked:
         click.echo(f"{r.linked} accounts connected with people who were already there, by address and name.")
@@ -112,7 +116,8 @@ def _show(r: SyncReport) -> None:
             click.echo(f"{n} accounts {SKIPPED[why]} ({some}{', …' if n > len(r.examples[why]) else ''}).")
     show_addresses(r)
     if r.off:
-        click.echo(f"{r.off} accounts {'would be' if r.dry_run else 'were'} disabled: no longer listed, or no access.")
+        why = "no longer listed, or no access" if r.full else "no access"
+        click.echo(f"{r.off} accounts {'would be' if r.dry_run else 'were'} disabled: {why}.")
     if r.held:
         click.echo(
             f"{r.held} of {r.live} accounts are no longer listed or have no access. That is more than "

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import time
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -28,7 +30,7 @@ from keyback.application.ports.connectors import (
 )
 from keyback.domain.passwords.target_rules import TargetRules
 from keyback.domain.secret import Secret
-from keyback.domain.units import HOUR
+from keyback.domain.units import HOUR, MINUTE
 from keyback.outbound.breaker import Breaker
 from keyback.outbound.http import HttpOptions, is_loopback
 from keyback.settings_values import Checked
@@ -95,6 +97,27 @@ def web_address(value: str) -> str:
     return value
 
 
+OVERLAP = 15 * MINUTE  # how far clocks may be apart, and how late a copy of the data may be
+
+
+def mark_now(now: float | None = None) -> str:
+    """A mark (`Connector.mark`) that is an instant: a while ago, so that nothing is missed.
+
+    Args:
+        now: seconds since 1970, for tests.
+    """
+    at = datetime.fromtimestamp((time.time() if now is None else now) - OVERLAP / 1000, UTC)
+    return f"{at:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def marked_instant(mark: str) -> datetime | None:
+    """The instant of such a mark; None for any other."""
+    try:
+        return datetime.strptime(mark, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
 class ConnectorBase:
     """Answers of a connector to everything that its system lacks; subclass it and write what the system has.
 
@@ -128,6 +151,12 @@ class ConnectorBase:
     async def list_accounts(self) -> AsyncIterator[Sequence[FoundAccount]]:
         return
         yield ()
+
+    async def mark(self) -> str | None:
+        return None
+
+    def list_changed(self, since: str) -> AsyncIterator[Sequence[FoundAccount]]:
+        return self.list_accounts()
 
     async def verify(self, username: str, password: Secret) -> bool | None:
         return None

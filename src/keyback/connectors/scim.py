@@ -24,7 +24,7 @@ from keyback.application.ports.connectors import (
     Step,
     Unavailable,
 )
-from keyback.connectors.base import ConnectorBase, ConnectorOptions, sample_line, unreachable
+from keyback.connectors.base import ConnectorBase, ConnectorOptions, mark_now, marked_instant, sample_line, unreachable
 from keyback.connectors.faults import fault
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint, MaybeDone, NotDone, OutboundRefusal, Reply, vendor_text
@@ -89,9 +89,29 @@ class ScimConnector(ConnectorBase):
         return [a for a, row in found if wanted.casefold() in {a.username.casefold(), *_addresses(row)}]
 
     async def list_accounts(self) -> AsyncIterator[Sequence[FoundAccount]]:
+        async for page in self._pages({}):
+            yield page
+
+    async def mark(self) -> str | None:
+        says = await self._ask("GET", "ServiceProviderConfig")
+        return mark_now() if (says.get("filter") or {}).get("supported") is True else None
+
+    async def list_changed(self, since: str) -> AsyncIterator[Sequence[FoundAccount]]:
+        """By `meta.lastModified` (RFC 7643 3.1); everybody where the server refuses to filter by that."""
+        where = {"filter": f"meta.lastModified ge {json.dumps(since)}"} if marked_instant(since) else {}
+        try:
+            async for page in self._pages(where):
+                yield page
+        except OutboundRefusal as e:
+            if not where or e.code != CODES[400]:
+                raise
+            async for page in self._pages({}):
+                yield page
+
+    async def _pages(self, where: Mapping[str, str]) -> AsyncIterator[Sequence[FoundAccount]]:
         at = 1
         for _ in range(MAX_PAGES):
-            rows, total = await self._page({"startIndex": str(at), "count": str(PAGE)})
+            rows, total = await self._page({**where, "startIndex": str(at), "count": str(PAGE)})
             if rows:
                 yield [self._account(row) for row in rows]
             at += len(rows)

@@ -15,14 +15,7 @@ import logging
 
 import pytest
 
-from keyback.application.ports.connectors import (
-    Capabilities,
-    Means,
-    Outcome,
-    Step,
-    TemporaryPass,
-    Unavailable,
-)
+from keyback.application.ports.connectors import Capabilities, Means, Outcome, Step, TemporaryPass, Unavailable
 from keyback.domain.secret import Secret
 from keyback.testing.connector_harness import CANARY, NEW, OLD, Harness, Traits, by_step, plan
 from keyback.testing.faulty_proxy import Fault, FaultyProxy
@@ -81,6 +74,16 @@ class ConnectorContract:
             return
         assert len({a.external_id for a in listed}) == len(listed)
         assert {harness.traits.login(name) for name in names} <= {a.username for a in listed}
+
+    async def test_lists_who_came_since_a_mark(self, harness: Harness) -> None:
+        connector = harness.connector
+        if (mark := await connector.mark()) is None:
+            return
+        key = await harness.add_user("newcomer", "n@example.com")
+        listed = {a.external_id: a async for page in connector.list_changed(mark) for a in page}
+        everybody = {a.external_id: a async for page in connector.list_accounts() for a in page}
+        assert listed[key] == everybody[key]
+        assert {a.external_id async for page in connector.list_changed("?") for a in page} == everybody.keys()
 
     async def test_diagnosis_names_what_is_in_the_way_and_changes_nothing(self, harness: Harness) -> None:
         connector = harness.connector

@@ -70,7 +70,7 @@ async def sync_next(db: Database, connectors: Mapping[str, Connector], schedule:
     for system in due(schedule, runs, now):
         try:
             report = await sync_people(
-                db, connectors[system], secrets.token_urlsafe(16), schedule.rules, batch_size=BATCH
+                db, connectors[system], secrets.token_urlsafe(16), schedule.rules, full=False, batch_size=BATCH
             )
         except (SyncBusy, SyncLost):
             continue

@@ -49,6 +49,7 @@ async def sync_people(
     *,
     dry_run: bool = False,
     any_off: bool = False,
+    full: bool = True,
     batch_size: int = BATCH,
     progress: Progress | None = None,
 ) -> SyncReport:
@@ -58,6 +59,8 @@ async def sync_people(
         owner: who runs it, 22 characters at most, another one each time.
         dry_run: does all the work, undoes every transaction and records nothing.
         any_off: switches off however many are missing.
+        full: reads the whole list; else only what changed, where the last whole one ended less than
+            `SyncRules.full_every_ms` ago and the system can say so.
         batch_size: accounts in one transaction.
         progress: told (accounts done, accounts expected).
 
@@ -69,7 +72,7 @@ async def sync_people(
         SyncLost: somebody else took the run up, since nothing was heard of this one for too long.
         StorageDown: the database did not take a batch; the next run goes on from there.
     """
-    run = _Sync(db, connector, owner, rules, batch_size, dry_run=dry_run)
+    run = _Sync(db, connector, owner, rules, batch_size, dry_run=dry_run, full=full)
     await run.begin()
     try:
         await run.read(progress)
@@ -88,15 +91,25 @@ async def sync_people(
 
 class _Sync:
     def __init__(
-        self, db: Database, connector: Connector, owner: str, rules: SyncRules, batch_size: int, *, dry_run: bool
+        self,
+        db: Database,
+        connector: Connector,
+        owner: str,
+        rules: SyncRules,
+        batch_size: int,
+        *,
+        dry_run: bool,
+        full: bool,
     ) -> None:
         self._db, self._connector, self._owner, self._rules = db, connector, owner, rules
         self._size = batch_size
-        self._system, self._dry_run = connector.name, dry_run
+        self._system, self._dry_run, self._full = connector.name, dry_run, full
         self.report = SyncReport(system=connector.name, dry_run=dry_run)
         self._generation = 0
         self._met: set[int] = set()  # 8 bytes of each ID: a list of any length stays small
         self._on: set[int] = set()  # those of them with access
+        self._off: list[str] = []  # known to be on, and listed without access
+        self._since = ""  # only what changed since this mark is asked for
         self._later: list[Synced] = []
         self._shared: frozenset[str] = frozenset()
 
@@ -104,10 +117,11 @@ class _Sync:
         def fn(tx: Tx) -> SyncRun | None:
             if self._dry_run:
                 self.report.live = tx.syncs.live(self._system)
-                return tx.syncs.run(self._system)
+                return self._decide(tx.now, tx.syncs.run(self._system))
             run = tx.syncs.begin(self._system, self._owner, LEASE, RESUME)
+            self._decide(tx.now, run)
             facts = {"system": self._system, "generation": run.generation, "resumed": run.resumed}
-            tx.audit.record("import", [Note("people_sync_started", facts)])
+            tx.audit.record("import", [Note("people_sync_started", {**facts, "full": self.report.full})])
             return run
 
         run = await (self._db.read(fn) if self._dry_run else self._db.write(fn))
@@ -116,13 +130,28 @@ class _Sync:
         elif run:
             self._generation, self.report.resumed, self.report.live = run.generation, run.resumed, run.live
 
+    def _decide(self, now: int, run: SyncRun | None) -> SyncRun | None:
+        """Whether the whole list is read."""
+        due = run is None or not run.cursor or now - run.full_at >= self._rules.full_every_ms
+        self.report.full = self._full or due
+        self._since = "" if self.report.full or run is None else run.cursor
+        return run
+
+    async def _mark(self) -> None:
+        """Noted before the list is read, so that what changes meanwhile is read once more."""
+        mark = None if self._dry_run else await self._connector.mark()
+        if mark:
+            await self._db.write(lambda tx: tx.syncs.put_mark(self._system, mark))
+
     # ── reading the list ────────────────────────────────────────────────────
 
     async def read(self, progress: Progress | None) -> None:
         batch: list[Synced] = []
         stale = 0
+        await self._mark()
+        pages = self._connector.list_changed(self._since) if self._since else self._connector.list_accounts()
         try:
-            async for page in self._connector.list_accounts():
+            async for page in pages:
                 new = self._new(page)
                 stale = 0 if new or not page else stale + 1
                 if stale >= MAX_PAGES_OF_OLD:
@@ -132,7 +161,8 @@ class _Sync:
                     await self._save(batch[: self._size])
                     del batch[: self._size]
                 if progress:
-                    progress(self.report.listed, max(self.report.live, self.report.listed))
+                    expected = self.report.live if self.report.full else 0
+                    progress(self.report.listed, max(expected, self.report.listed))
         except (Unavailable, BadListing):
             await self._save(batch)  # what was read is true, and the next run need not do it again
             raise
@@ -176,12 +206,14 @@ class _Sync:
         for why, external_id in done.skipped:
             r.skip(why, external_id)
         self._later += done.later
+        self._off += done.off
 
     def _batch(self, tx: Tx, batch: Sequence[Synced], last: bool) -> Done:
         """One transaction: the same for the same rows, however often the database has it run."""
         if not self._dry_run:
             tx.syncs.renew(self._system, self._owner, LEASE)
-        this = ThisRun(self._system, self._connector.title, self._generation, self._rules, self._is_on, self._shared)
+        title, full = self._connector.title, self.report.full
+        this = ThisRun(self._system, title, self._generation, self._rules, self._is_on, self._shared, full)
         return save_batch(tx, this, batch, last=last or len(self._later) > MAX_LATER)
 
     def _is_on(self, external_id: str) -> bool:
@@ -190,7 +222,9 @@ class _Sync:
     # ── the end ─────────────────────────────────────────────────────────────
 
     async def finish(self, any_off: bool) -> None:
-        if self._dry_run:
+        if not self.report.full:
+            missing = len(self._off)
+        elif self._dry_run:
             missing = await self._missing_dry()
         else:
             missing = await self._db.read(lambda tx: tx.syncs.count_missing(self._system, self._generation))
@@ -200,7 +234,9 @@ class _Sync:
             return
         self.report.off = missing
         while missing and not self._dry_run:
-            if not await self._db.write(self._switch_off):
+            gone = await self._db.write(self._switch_off)
+            del self._off[: self._size]
+            if not (gone if self.report.full else self._off):
                 break
         await self.end("done")
 
@@ -211,7 +247,11 @@ class _Sync:
 
     def _switch_off(self, tx: Tx) -> int:
         tx.syncs.renew(self._system, self._owner, LEASE)
-        gone = tx.syncs.missing(self._system, self._generation, self._size)
+        if self.report.full:
+            gone = tx.syncs.missing(self._system, self._generation, self._size)
+        else:
+            listed = tx.syncs.known(self._system, self._off[: self._size])
+            gone = [a for a in listed.values() if a.state != "disabled"]
         own = [a.person_id for a in gone if a.key == key_of(self._system, a.external_id)]
         tx.syncs.switch_off(gone, own)
         for a in gone:
@@ -234,9 +274,9 @@ class _Sync:
 
         def fn(tx: Tx) -> None:
             tx.syncs.renew(self._system, self._owner, LEASE)
-            if state != "broken":
+            if state != "broken" and self.report.full:
                 tx.syncs.drop_old_links(self._system, self._generation)
-            tx.syncs.end(self._system, self._owner, state, code, counts)
+            tx.syncs.end(self._system, self._owner, state, code, counts, full=self.report.full)
             facts = {"system": self._system, "generation": self._generation, "state": state, **counts}
             tx.audit.record("import", [Note("people_synced", facts)])
 

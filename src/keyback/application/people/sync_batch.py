@@ -11,6 +11,7 @@ from keyback.application.people.synced import Synced, account_part, can_link, ke
 from keyback.application.ports.imports import ImportedPart, ImportResult
 from keyback.application.ports.storage import Match, Tx
 from keyback.application.ports.syncs import KnownAccount, LinkReason, PersonLink
+from keyback.domain.units import HOUR
 
 NOT_MET = -1  # generation of an account that the list has, without access
 
@@ -24,12 +25,15 @@ class SyncRules:
         max_off_percent: the largest share of the accounts that may be switched off at once.
         max_accounts: a longer list is none.
         link_by_mail: an account may be given to the one person with its address (`can_link`).
+        full_every_ms: the whole list is read again after so long, for whoever was deleted; in between, only what
+            changed.
     """
 
     locale: str = "en"
     max_off_percent: int = 10
     max_accounts: int = 1_000_000
     link_by_mail: bool = False
+    full_every_ms: int = 24 * HOUR
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class ThisRun:
     Args:
         is_on: whether the list has named this ID, with access.
         shared: addresses that several accounts of the list have, of those that are looked at last.
+        full: the whole list is read; else only what changed, so that who is not in it may be there all the same.
     """
 
     system: str
@@ -47,17 +52,19 @@ class ThisRun:
     rules: SyncRules
     is_on: Callable[[str], bool]
     shared: frozenset[str] = frozenset()
+    full: bool = True
 
 
 @dataclass(slots=True)
 class Done:
-    """What a batch came to. `later`: accounts to be looked at again once the whole list was read. `skipped`: reasons
-    and IDs."""
+    """What a batch came to. `later`: accounts to be looked at again once the whole list was read. `off`: IDs of those
+    that are on and have no access any more. `skipped`: reasons and IDs."""
 
     results: list[ImportResult] = field(default_factory=list)
     lines: Sequence[AddressLine] = ()
     skipped: list[tuple[str, str]] = field(default_factory=list)
     later: list[Synced] = field(default_factory=list)
+    off: list[str] = field(default_factory=list)
     linked: int = 0
 
 
@@ -107,7 +114,7 @@ class _Batch:
     # ── who is written ──────────────────────────────────────────────────────
 
     def _is_due(self, s: Synced, k: KnownAccount) -> bool:
-        if k.generation == self._run.generation and s.active:  # met before this run broke off
+        if self._run.full and k.generation == self._run.generation and s.active:  # met before this run broke off
             self._done.results.append("same")
             return False
         if s.fault:
@@ -118,8 +125,10 @@ class _Batch:
             self._skip("bad_mail", s)
         if not s.active and k.state == "disabled":
             self._done.results.append("same")
-        elif not s.active and k.generation == 0:
-            self._without.append(s.external_id)
+        elif not s.active:
+            self._done.off.append(s.external_id)
+            if k.generation == 0:
+                self._without.append(s.external_id)
         return s.active  # who has no access is switched off at the end, like whoever is gone
 
     def _is_new(self, s: Synced) -> bool:
@@ -175,6 +184,8 @@ class _Batch:
             if self._may_have(s, owner, settled, released):
                 self._add(s, None)
                 self._met.append(s.external_id)
+        elif not self._run.full:  # whose it is shows only beside all the others
+            self._skip("waits", s)
         elif not self._last:
             self._done.later.append(s)
         elif owner is not None and self._run.is_on(owner.external_id):

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 
 from keyback.application.people.saving import MAX_LINES, Changes
 
-# Why an account was left out, in the words of the command; those after the first three say that the listing is odd.
+# Why an account was left out, in the words of the command; those after the first four say that the listing is odd.
 SKIPPED: Mapping[str, str] = {
     "off": "have no access and are new, so there is nothing to recover",
     "no_mail": "have no email address",
     "doubtful": "may belong to someone who is already there; see keyback people links list",
+    "waits": "look like someone's who is already there; the next full sync looks at them",
     "bad_mail": "have an address that isn't an email address",
     "bad_username": "have no usable username",
     "bad_id": "have no usable ID",
@@ -33,11 +34,13 @@ class SyncReport(Changes):
         held: how many would have been, where that was too many; nobody was switched off then.
         live: accounts that were on before.
         resumed: it went on with a run that had broken off.
+        full: the whole list was read; else only what changed.
     """
 
     system: str = ""
     dry_run: bool = False
     resumed: bool = False
+    full: bool = True
     listed: int = 0
     skipped: dict[str, int] = field(default_factory=dict)
     examples: dict[str, list[str]] = field(default_factory=dict)
@@ -55,7 +58,7 @@ class SyncReport(Changes):
     @property
     def faults(self) -> int:
         """How many accounts were left out because of what the system says of them."""
-        return sum(n for why, n in self.skipped.items() if why not in ("off", "no_mail", "doubtful"))
+        return sum(n for why, n in self.skipped.items() if why not in ("off", "no_mail", "doubtful", "waits"))
 
     def counts(self) -> dict[str, int]:
         """What is written down of a run, without a word about anybody."""

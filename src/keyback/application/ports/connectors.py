@@ -280,6 +280,15 @@ class Connector(Protocol):
         from a list that ended counts as gone."""
         ...
 
+    async def mark(self) -> str | None:
+        """Where the list stands now, for `list_changed` later; None where the system cannot tell what changed since."""
+        ...
+
+    def list_changed(self, since: str) -> AsyncIterator[Sequence[FoundAccount]]:
+        """Accounts that may have changed since a mark, a page at a time; rather too many. Whoever was deleted since is
+        not among them. Everybody where the mark is not understood any more."""
+        ...
+
     async def verify(self, username: str, password: Secret) -> bool | None:
         """Whether this password signs in now; None when that cannot be found out."""
         ...

@@ -25,6 +25,9 @@ class SyncRun:
         done_at: ms; when the last one ended well.
         lease_until: ms; while it runs, nobody else may.
         resumed: it goes on with what an earlier one, which broke, had begun.
+        cursor: the mark (`connectors.Connector.mark`) from which what changed since the last run that ended well is
+            asked for; empty for none.
+        full_at: ms; when the last run over the whole list began that ended well.
     """
 
     system: str
@@ -38,6 +41,8 @@ class SyncRun:
     code: str = ""
     counts: Mapping[str, int] | None = None
     resumed: bool = False
+    cursor: str = ""
+    full_at: int = 0
 
 
 class SyncBusy(Exception):
@@ -110,7 +115,14 @@ class Syncs(Protocol):
         """Raises `SyncLost` when somebody else has it; nothing else of the transaction must be kept then."""
         ...
 
-    def end(self, system: str, owner: str, state: RunState, code: str, counts: Mapping[str, int]) -> None: ...
+    def put_mark(self, system: str, mark: str) -> None:
+        """The mark of the run that has just begun; `end` makes it the cursor. A run that is gone on with keeps its
+        first one, since what it had read by then it does not read again."""
+        ...
+
+    def end(
+        self, system: str, owner: str, state: RunState, code: str, counts: Mapping[str, int], *, full: bool = True
+    ) -> None: ...
     def known(self, system: str, external_ids: Sequence[str]) -> Mapping[str, KnownAccount]: ...
     def named(self, system: str, canonicals: Sequence[str]) -> Mapping[str, KnownAccount]:
         """Accounts by the canonical form of their user names."""

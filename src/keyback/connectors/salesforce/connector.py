@@ -24,7 +24,7 @@ from keyback.application.ports.connectors import (
     SystemFactor,
     Unavailable,
 )
-from keyback.connectors.base import ConnectorBase, account_findings, sample_line, unreachable
+from keyback.connectors.base import ConnectorBase, account_findings, mark_now, marked_instant, sample_line, unreachable
 from keyback.connectors.faults import fault
 from keyback.connectors.salesforce.options import SalesforceOptions
 from keyback.connectors.salesforce.people import People
@@ -104,6 +104,13 @@ class SalesforceConnector(ConnectorBase):
 
     async def list_accounts(self) -> AsyncIterator[Sequence[FoundAccount]]:
         async for page in self._people.pages():
+            yield page
+
+    async def mark(self) -> str | None:
+        return mark_now()
+
+    async def list_changed(self, since: str) -> AsyncIterator[Sequence[FoundAccount]]:
+        async for page in self._people.pages(since if marked_instant(since) else ""):
             yield page
 
     async def diagnose(self, username: str, external_id: str | None = None) -> Sequence[Finding]:

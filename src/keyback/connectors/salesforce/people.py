@@ -32,12 +32,12 @@ class People:
         name = wanted.casefold()
         return await self._accounts([r for r in rows if name in {_fold(r, "Username"), _fold(r, "Email")}])
 
-    async def pages(self) -> AsyncIterator[list[FoundAccount]]:
-        last = ""
-        while rows := await self._rest.query(
-            FIELDS, "User", f"Id > {quoted(last)}" if last else "", order="Id", limit=PAGE
-        ):
-            last = text_of(rows[-1], "Id")
+    async def pages(self, since: str = "") -> AsyncIterator[list[FoundAccount]]:
+        """Everybody, or who changed since an instant in ISO 8601."""
+        where = changed = f"SystemModstamp >= {since}" if since else ""
+        while rows := await self._rest.query(FIELDS, "User", where, order="Id", limit=PAGE):
+            behind = f"Id > {quoted(text_of(rows[-1], 'Id'))}"
+            where = f"{changed} AND {behind}" if changed else behind
             page = await self._accounts(rows)
             if page:
                 yield page

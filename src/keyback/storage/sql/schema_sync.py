@@ -21,6 +21,9 @@ sync_runs = Table(
     Column("live", Integer, nullable=False, server_default="0"),  # accounts that were on when it began
     Column("code", String(40), nullable=False, server_default=""),
     Column("counts", Text, nullable=False, server_default="{}"),
+    Column("cursor", Text, nullable=False, server_default=""),  # the mark of the last one that ended well
+    Column("mark", Text, nullable=False, server_default=""),  # of this one, when it began
+    Column("full_at", BigInteger, nullable=False, server_default="0"),  # when the last whole one began that ended well
 )
 
 # Accounts that may be somebody's whom we know; an operator says so, or not.

@@ -37,7 +37,7 @@ LINK = [person_links.c[f] for f in PersonLink.__slots__]
 def _run(row: Row[Any], *, resumed: bool = False) -> SyncRun:
     return SyncRun(
         row.system, row.generation, row.state, row.started_at, row.ended_at, row.lease_until, row.done_at,
-        row.live, row.code, json.loads(row.counts), resumed,
+        row.live, row.code, json.loads(row.counts), resumed, row.cursor, row.full_at,
     )  # fmt: skip
 
 
@@ -67,7 +67,7 @@ class SyncStore:
         resumed = row is not None and row.state in ("running", "broken") and row.started_at > now - resume_ms
         values = {"state": "running", "owner": owner, "lease_until": now + lease_ms, "ended_at": 0, "code": ""}
         if not resumed:
-            values |= {"generation": (row.generation if row else 0) + 1, "started_at": now, "counts": "{}"}
+            values |= {"generation": (row.generation if row else 0) + 1, "started_at": now, "counts": "{}", "mark": ""}
             values["live"] = self.live(system)
         if row is None:
             try:
@@ -84,15 +84,23 @@ class SyncStore:
         if not done.rowcount:
             raise SyncLost
 
-    def end(self, system: str, owner: str, state: RunState, code: str, counts: Mapping[str, int]) -> None:
-        mine = (sync_runs.c.system == system) & (sync_runs.c.owner == owner)
+    def put_mark(self, system: str, mark: str) -> None:
+        mine = (sync_runs.c.system == system) & (sync_runs.c.mark == "")
+        self._tx.conn.execute(update(sync_runs).where(mine).values(mark=mark))
+
+    def end(
+        self, system: str, owner: str, state: RunState, code: str, counts: Mapping[str, int], *, full: bool = True
+    ) -> None:
+        c = sync_runs.c
         values: dict[str, Any] = {
             "state": state,
             "code": code[:40],
             "counts": json.dumps(dict(counts)),
             "ended_at": self._tx.now,
         }
-        values |= {"done_at": self._tx.now} if state == "done" else {}
+        if state == "done":
+            values |= {"done_at": self._tx.now, "cursor": c.mark} | ({"full_at": c.started_at} if full else {})
+        mine = (c.system == system) & (c.owner == owner)
         self._tx.conn.execute(update(sync_runs).where(mine).values(lease_until=0, **values))
 
     # ── accounts ────────────────────────────────────────────────────────────

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 
@@ -10,8 +11,9 @@ from keyback.demo.vendors.salesforce.soql import Row, Table
 
 USER = (
     "Id", "Username", "Email", "Name", "IsActive", "UserType", "FederationIdentifier", "LastLoginDate",
-    "LastPasswordChangeDate", "MobilePhone", "ManagerId", "LanguageLocaleKey", "ProfileId", "Profile.Name",
-    "Profile.PermissionsModifyAllData", "Profile.PermissionsManageUsers", "Profile.PermissionsIsSsoEnabled",
+    "LastPasswordChangeDate", "MobilePhone", "ManagerId", "SystemModstamp", "LanguageLocaleKey", "ProfileId",
+    "Profile.Name", "Profile.PermissionsModifyAllData", "Profile.PermissionsManageUsers",
+    "Profile.PermissionsIsSsoEnabled",
 )  # fmt: skip
 ASSIGNMENT = (
     "Id", "AssigneeId", "PermissionSetId", "PermissionSet.Name", "PermissionSet.IsOwnedByProfile",
@@ -89,6 +91,7 @@ def _user(a: Account) -> Iterable[Row]:
         "LastPasswordChangeDate": stamp(a.changed_at),
         "MobilePhone": a.mobile or None,
         "ManagerId": a.extra.get("manager"),
+        "SystemModstamp": stamp(a.extra.get("modified_at", int(time.time() * 1000))),
         "LanguageLocaleKey": "zh_CN" if a.locale == "zh_CN" else "en_US",
         "ProfileId": record_id("00e", 1 if a.privileged else 2),
         "Profile": {
