@@ -58,6 +58,7 @@ def test_every_mailed_token_leads_to_its_page_and_is_looked_up_once(make_kit: Ma
 def test_whatever_is_mailed_as_a_link_has_a_page() -> None:
     notices = {("cancel", m) for m in ("notice", "account", "address")}
     linked = {(p, m) for p in ("recovery", "enrol") for m in (ch.EMAIL_LINK, ch.RECOVERY_CONTACT)}
+    linked |= {("recovery", "choose_again")}
     assert set(link.PAGES) == (linked | notices) - {("enrol", ch.EMAIL_LINK)}
     for purpose, method in link.PAGES:
         assert ch.has_link(ch.Challenge("id", purpose, method, "p", bytes(32), 0, 0, 1))  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from keyback.application.recovery import new_password
+from keyback.application.recovery import apply, new_password
 from keyback.domain.recovery.case import State
 from keyback.domain.secret import Secret
 from tests.support.kit import Kit
@@ -98,6 +98,9 @@ def test_a_system_that_stays_away_is_told_as_not_changed(make_kit: Make) -> None
     assert results(kit, case_id)["builtin"] == ("done", "")
     assert results(kit, case_id)["crm"][0] in ("refused", "unsure")
     assert (crm.user(theirs).changes, checks(kit, crm, NEW)) == (0, None)
+    assert types(kit).count("recovered") == 0, "a password can be chosen again for it"
+    kit.clock.forward(hours=48)
+    kit.write(apply.give_up)
     assert types(kit).count("recovered") == 1
     assert kit.read(lambda tx: tx.outbox.depth()) == {}
 

@@ -170,8 +170,8 @@ def test_no_form_takes_a_field_that_it_does_not_show(make_kit: Make, database_ur
             if status not in (415, 422):
                 unread.add(pattern)
     assert mine() == before
-    # Those that answer before they read what was sent: their step is not due here.
-    assert {p for p in unread if not p.startswith("/r/{handle}/")} == set()
+    # Those that answer before they read what was sent: their step is not due here, or the console knows nobody.
+    assert {p for p in unread if not p.startswith(("/r/{handle}/", "/console/"))} == set()
 
 
 def person_id_in(tx: Tx, who: str) -> str:

@@ -74,8 +74,8 @@ def done(task_id: str, note: str, yes: bool) -> None:
     """Record that a task is done. The person is told by email, and Keyback watches for their sign-in."""
     if note:
         note = reason_of(note)
-    _named(task_id)
     sure("The person will be told. Is it done in the system itself?", yes)
+    _named(task_id)
     _act(task_id, lambda tx: tasks.done(tx, task_id, note))
     click.echo("Recorded. The person is told by email.")
 
@@ -87,8 +87,8 @@ def done(task_id: str, note: str, yes: bool) -> None:
 def decline(task_id: str, reason: str, yes: bool) -> None:
     """Decline a task. The person is told the reason by email."""
     reason = reason_of(reason)
-    _named(task_id)
     sure("The person will be told this reason. Decline it?", yes)
+    _named(task_id)
     _act(task_id, lambda tx: tasks.decline(tx, task_id, reason))
     click.echo("Declined. The person is told by email.")
 
