@@ -136,6 +136,12 @@ def _planted(fault: str) -> Any:
                 }
             ):
                 return Ruling("hold", policy.holds.new_device)
+            case "one_call" if right.reason == "caller_check" and not kw.get("approved"):
+                return Ruling("hold", policy.holds.proofing)
+            case "one_thing" if "caller_check" in names and kw.get("approved") and right.kind == "hold":
+                return Ruling("go")
+            case "one_phone" if names == {"sms_code", "caller_check"} and tier == "mfa":
+                return Ruling("review", reason="caller_check")
             case "more_is_more" if len(shown) == 3 and right.kind == "go":
                 return Ruling("hold", 1)
         return right
@@ -143,7 +149,7 @@ def _planted(fault: str) -> Any:
     return ruling
 
 
-@pytest.mark.covers("INV-I2", "G1")
+@pytest.mark.covers("INV-I2", "G1", "I1")
 @each(
     ("fault", "claim"),
     [
@@ -153,6 +159,9 @@ def _planted(fault: str) -> Any:
         ("knowledge", "knowledge"),
         ("knowledge_helps", "knowledge"),
         ("desk_alone", "desk_alone"),
+        ("one_call", "one_call"),
+        ("one_thing", "one_thing"),
+        ("one_phone", "one_channel"),
         ("lost_second_step", "lost_second_step"),
         ("more_is_more", "more_is_more"),
     ],

@@ -33,7 +33,7 @@ SHORT = {
     "key": "passkey (passkey:1)",
     "key2": "passkey (passkey:2)",
     "paper": "id_document (desk:document)",
-    "call": "caller_check (desk:call)",
+    "call": "caller_check (phone:1)",
     "quiz": "security_questions (questions:1)",
 }
 ONE = {n: next(p for p in PIECES if str(p) == words) for n, words in SHORT.items()}
@@ -44,7 +44,8 @@ BOOK = {
         mail twin other sms sms2 im im2 code code2 friend friend2   -
     """,
     "mfa": """
-        mail twin other sms sms2 im im2   code code2 friend friend2 app app2 key key2 paper call
+        mail twin other sms sms2 im im2   code code2 friend friend2 app app2 key key2 paper
+        mail twin other sms2 im im2       call
         code code2                        friend friend2 app app2 key key2
         friend friend2                    app app2 key key2
     """,

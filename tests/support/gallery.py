@@ -19,6 +19,7 @@ from keyback.web.portal import pages_again as pa
 from keyback.web.portal import pages_link as pl
 from keyback.web.portal import pages_methods as w
 from keyback.web.portal import pages_remedy as r
+from keyback.web.portal.pages_call import Call, CallHelp
 from keyback.web.ui.page import ErrorPage, Page, PasswordRule, Shell
 from tests.support import gallery_account, gallery_diagnosis
 
@@ -128,6 +129,13 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     yield "held", w.Held(HANDLE, AT, "stranger", username, mine, seconds_left=290)
     yield "held-long", w.Held(HANDLE, AT, "mailbox", username, seconds_left=86_100)
     yield "in-review", w.InReview(HANDLE, username, (w.MethodOption("passkey", (("f2", "YubiKey"),)),))
+    yield "in-review-called", w.InReview(HANDLE, username, called=True)
+    yield "call-help", CallHelp()
+    yield "call-help-held", CallHelp(HANDLE)
+    yield "call", Call(HANDLE)
+    yield "call-refused", Call(HANDLE, "over", may_ask=False)
+    yield "call-shown", Call(HANDLE, "shown", "480213", 590, refused=True, version="shown48")
+    yield "call-begun", Call(HANDLE, "begun", "715902", 1700, version="begun71")
     yield "new-code", w.NewCode(f"/r/{HANDLE}", "K7QF2M-9X3B1T-ZZ81AC")
     yield "new-code-due", w.NewCode("/forgot", "K7QF2M-9X3B1T-ZZ81AC", "due")
     yield "vouch", w.Confirm("陈伟", AT, "203.0.113.7", "Windows, Chrome", error="wrong", tries_left=2)

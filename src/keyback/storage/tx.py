@@ -25,6 +25,7 @@ from keyback.storage.sql.schema import (
 from keyback.storage.sql.schema_before import old_challenges
 from keyback.storage.sql.schema_tasks import tasks
 from keyback.storage.stores.audit import AuditStore
+from keyback.storage.stores.calls import CallStore
 from keyback.storage.stores.cases import CaseStore
 from keyback.storage.stores.challenges import ChallengeStore
 from keyback.storage.stores.contacts import ContactStore
@@ -79,6 +80,7 @@ class SqlTx(TxContext):
         self.syncs = SyncStore(self)
         self.operators = OperatorStore(self)
         self.desk = DeskStore(self)
+        self.calls = CallStore(self)
 
     def random(self, n: int) -> bytes:
         return os.urandom(n)
@@ -136,6 +138,7 @@ class SqlTx(TxContext):
             if some:
                 gone += self.conn.execute(table.delete().where(key.in_(some))).rowcount
         gone += self.operators.purge(challenges_before)
+        gone += self.calls.purge(challenges_before)
         gone += self._purge_older(devices.c.expires_at, self.now)
         gone += self._purge_older(failures.c.last_at, failures_before)
         old = credentials.c.replaced.is_not(None) & (credentials.c.changed_at < replaced_before)

@@ -28,6 +28,7 @@ from keyback.web.http.problems import Why, problem, tell_down, why_down
 from keyback.web.http.proxies import Proxies
 from keyback.web.http.rate_limits import Limiter
 from keyback.web.portal import (
+    call,
     choose_again,
     diagnosis,
     link,
@@ -78,6 +79,7 @@ def make_app(desk: AppContext, *, more: list[BaseRoute] | None = None, lifespan:
         routes=[
             *(more or []),
             *recovery.ROUTES,
+            *call.ROUTES,
             *methods.ROUTES,
             *recovery_contact.ROUTES,
             *remedy.ROUTES,

@@ -17,6 +17,7 @@ from keyback.application.ports.enrolment_storage import Happened
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import evidence
 from keyback.domain.errors import BadInput, Refusal
+from keyback.domain.operators.calls import GATE_LIFE
 from keyback.domain.operators.roles import Obstacle, Operator, may_act_on
 from keyback.domain.people.person import Account, Person, Tier, canonicalize
 from keyback.domain.policy.rules import TIERS, Evidence, Policy, Risk, rule
@@ -60,14 +61,15 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A case on the workbench. Contacts are masked: nobody needs them to decide what the person proved."""
+    """A case on the workbench. Contacts are masked: nobody needs them to decide what the person proved. For whoever
+    passed a caller check they are not, until `gate_until` (ms)."""
 
     case: Case
     person: Person
     username: str
     tier: Tier
     accounts: tuple[Account, ...]
-    contacts: tuple[tuple[str, str, str], ...]  # channel, role, masked
+    contacts: tuple[tuple[str, str, str], ...]  # channel, role, address
     pages: tuple[Asking, ...]
     work: Work
     notes: tuple[DeskNote, ...]
@@ -75,6 +77,7 @@ class Opened:
     operators: Mapping[str, Operator]
     obstacle: Obstacle
     now: int
+    gate_until: int = 0
 
 
 def queue(tx: Tx, query: QueueQuery) -> QueuePage:
@@ -128,13 +131,15 @@ def open_case(tx: Tx, actor: Actor, case_id: str, policy: Policy) -> Opened:
     named = [str(h.data["operator"]) for h in history if h.data.get("operator")]
     ids = [work.claimed_by, *(n.operator_id for n in notes), *named]
     tier = max(case.tier, tier_of(tx, person, accounts, policy), key=TIERS.index)
+    gate = gate_until(tx, actor.operator.id, case)
+    contacts = tx.people.contacts([person.id]).get(person.id, ())
     return Opened(
         case,
         person,
         username_of(tx, person.id),
         tier,
         accounts,
-        tuple((c.channel, c.role, masked(c)) for c in tx.people.contacts([person.id]).get(person.id, ())),
+        tuple((c.channel, c.role, c.address if gate else masked(c)) for c in contacts),
         pages_of(tx, case, tier, policy),
         work,
         notes,
@@ -142,7 +147,15 @@ def open_case(tx: Tx, actor: Actor, case_id: str, policy: Policy) -> Opened:
         tx.operators.many(ids),
         obstacle(tx, actor.operator, person),
         tx.now,
+        gate,
     )
+
+
+def gate_until(tx: Tx, operator_id: str, case: Case) -> int:
+    """Until when (ms) an operator who passed a caller check of this case sees how to reach its person; 0: not at
+    all."""
+    found = None if case.ended else tx.calls.passed(case.id, operator_id, tx.now - GATE_LIFE)
+    return found.ended_at + GATE_LIFE if found else 0
 
 
 def pages_of(tx: Tx, case: Case, tier: Tier, policy: Policy) -> tuple[Asking, ...]:

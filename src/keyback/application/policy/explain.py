@@ -34,6 +34,13 @@ CLAIM_WORDS: Final[Mapping[str, str]] = {
     "factor_alone": N_("An authenticator app or passkey alone, without a recovery method, opens nothing."),
     "knowledge": N_("Knowing things about a person is never enough."),
     "desk_alone": N_("An identity check alone opens nothing; it needs a code sent to a known contact."),
+    "one_call": N_(
+        "Neither one operator nor one phone call recovers anyone: after a callback, another operator approves."
+    ),
+    "one_thing": N_(
+        "A call renews one thing: a password, a second step, or a contact. For each, all contacts have the full hold "
+        "to cancel."
+    ),
     "sms_for_privileged": N_("Text messages don't count for CRM administrators."),
     "second_operator": N_("A second operator approves for CRM administrators, unless a passkey was used."),
     "lost_second_step": N_("A lost second step is never replaced by email alone."),

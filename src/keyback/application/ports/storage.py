@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
+from keyback.application.ports.calls import Calls
 from keyback.application.ports.challenges import Challenges
 from keyback.application.ports.desk_storage import Desk, Operators
 from keyback.application.ports.enrolment_storage import (
@@ -156,12 +157,10 @@ class People(Protocol):
     def accounts(self, person_ids: Sequence[str]) -> Mapping[str, Sequence[Account]]: ...
     def manager_of(self, person_id: str) -> Manager | None:
         """As the systems say that people are synced from; None where they name nobody active, or different people."""
-        ...
 
     def bump_security(self, person_id: str) -> None: ...
     def save_imported(self, people: Sequence[Imported]) -> Sequence[ImportResult]:
         """For seeds: all counts at once, and nobody is told."""
-        ...
 
     def import_batch(self, people: Sequence[Imported], *, at_once: bool = False, adopt: bool = True) -> ImportOutcome:
         """Writes people by their keys, one result for each; a second time it finds everything `same`. User names may
@@ -246,7 +245,6 @@ class Cases(Protocol):
     ) -> Sequence[Case]: ...
     def listed(self, *, state: str | None, limit: int, people: Sequence[str] | None = None) -> Sequence[Case]:
         """The newest first; of these people only where some are named."""
-        ...
 
     def overdue(self, limit: int) -> Sequence[Case]: ...
     def holding(self, limit: int) -> Sequence[Case]:
@@ -362,6 +360,8 @@ class Tx(Protocol):
     def operators(self) -> Operators: ...
     @property
     def desk(self) -> Desk: ...
+    @property
+    def calls(self) -> Calls: ...
     @property
     def audit(self) -> Audit: ...
     @property

@@ -124,11 +124,13 @@ def shown(tx: Tx, intake: Intake, proof: str) -> int:
 
 
 def still_holds(tx: Tx, case: Case, handle: str) -> list[Evidence]:
-    """What a page proved and what is still true: a mailbox or factor that was taken away since is no evidence."""
+    """What a page proved and what is still true: a mailbox, phone or factor that was taken away is no evidence."""
     contacts = tx.contacts.of_person(case.person_id)
     factors = tx.factors.of_person(case.person_id)
     live = {c.id for c in contacts} | {f.id for f in factors}
-    return [e for e in case.shown_by(handle) if e.channel.partition(":")[2] in live or e.kind == "proofing"]
+    proofing = (e for e in case.shown_by(handle) if e.kind == "proofing" and e.proof != "caller_check")
+    known = [e for e in case.shown_by(handle) if e.channel.partition(":")[2] in live]
+    return [*known, *(e for e in proofing if e not in known)]
 
 
 def enough(

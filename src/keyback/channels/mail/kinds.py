@@ -71,6 +71,10 @@ HOLD = {
 ASKED_FOR = {
     "review_approved": "The help desk approved a recovery of your account. Whoever asked can now continue on the page "
     "where they started, and choose a new password there.",
+    "call_begun": "Someone called the help desk to recover your account. They'll call back a number on record, and "
+    "nothing changes before you've answered. If it isn't you, cancel now.",
+    "call_failed": "Someone called the help desk to recover your account and couldn't verify that they are you. The "
+    "help desk has refused the call. Nothing has changed.",
     "helper_asked": "Someone is recovering your account and asked one of your recovery contacts to confirm that it's "
     "you.",
     "part_shown": "Someone is recovering your account and completed one step, with a recovery code, an "

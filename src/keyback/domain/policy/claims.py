@@ -37,7 +37,8 @@ class Piece:
         return f"{self.proof} ({self.channel})"
 
 
-# A backup address at the primary one's mail domain has the primary's channel (F7).
+# A backup address at the primary one's mail domain has the primary's channel (F7). Whoever took over a number answers
+# its calls as well as its text messages.
 PIECES: Final = (
     Piece("email_link", "mail:primary"),
     Piece("backup_email", "mail:primary"),
@@ -55,7 +56,7 @@ PIECES: Final = (
         for n in (1, 2)
     ),
     Piece("id_document", "desk:document"),
-    Piece("caller_check", "desk:call"),
+    Piece("caller_check", "phone:1"),
     Piece("security_questions", "questions:1"),
 )
 Set = frozenset[Piece]
@@ -128,6 +129,8 @@ CLAIMS: Final = {
         "factor_alone": ("N-R10", "N-R11"),
         "knowledge": ("G1", "SD-D1", "N-A2", "N-R10"),
         "desk_alone": ("N-R11", "I1"),
+        "one_call": ("I1", "I5"),
+        "one_thing": ("I1",),
         "sms_for_privileged": ("N-O4",),
         "second_operator": ("C-12",),
         "lost_second_step": ("A-6.4.4", "O-M1"),

@@ -139,8 +139,8 @@ class Policy:
 class Ruling:
     """What the evidence of one page comes to.
 
-    `more`: not enough yet. `review`: enough, but a second operator has to approve. `hold`: enough, after `wait` ms.
-    `go`: enough now.
+    `more`: not enough yet. `review`: enough, but an operator has to approve, and after a caller check another one.
+    `hold`: enough, after `wait` ms. `go`: enough now.
     """
 
     kind: Literal["more", "review", "hold", "go"]
@@ -158,8 +158,9 @@ def suffices(evidence: Iterable[Evidence], tier: Tier, loose: frozenset[Loose] =
     """Whether this evidence is enough for a person of this tier.
 
     `standard`: one issued or saved proof, or a contact (N-R10). `mfa`: two of issued, saved and contact, of different
-    classes and different channels; or one of them and a bound factor; or identity proofing and one issued proof
-    (N-R11). `privileged`: as `mfa`, without SMS; see `needs_approval` for what else it wants.
+    classes and different channels; or one of them and a bound factor; or identity proofing and one issued proof that
+    did not come by the phone that was called back (N-R11). `privileged`: as `mfa`, without SMS; see `needs_approval`
+    for what else it wants.
 
     What is aged counts half: two of it, by different channels, are one proof for `standard`; elsewhere one of two has
     to be fresh (F4).
@@ -177,13 +178,21 @@ def suffices(evidence: Iterable[Evidence], tier: Tier, loose: frozenset[Loose] =
         any(a.kind != b.kind and a.channel != b.channel for a in fresh for b in codes)
         or ("two_issued_codes" in loose and bool(fresh) and len({e.channel.partition(":")[0] for e in codes}) > 1)
         or any(e.kind == "bound" and c.channel != e.channel for e in weighing for c in codes)
-        or (any(e.kind == "proofing" for e in weighing) and any(c.kind == "issued" for c in fresh))
+        or any(e.kind == "proofing" and c.kind == "issued" and c.channel != e.channel for e in weighing for c in fresh)
     )
 
 
 def needs_approval(evidence: Iterable[Evidence], tier: Tier) -> bool:
     """Whether a second operator has to say yes: for `privileged`, unless a passkey was used."""
     return tier == "privileged" and not any(e.proof == "passkey" for e in evidence)
+
+
+def rests_on_call(evidence: Iterable[Evidence], tier: Tier, loose: frozenset[Loose] = frozenset()) -> bool:
+    """Whether this would not be enough without what an operator heard on the phone: then another one has to approve,
+    whatever the tier, so that neither one operator nor one call recovers anybody."""
+    shown = list(evidence)
+    heard = any(e.proof == "caller_check" for e in shown)
+    return heard and not suffices([e for e in shown if e.proof != "caller_check"], tier, loose)
 
 
 def _weighing(evidence: Iterable[Evidence], tier: Tier, loose: frozenset[Loose]) -> list[Evidence]:
@@ -218,6 +227,8 @@ def rule(
         return Ruling("more")
     if not approved and _asks_operator(shown, tier, policy):
         return Ruling("review", reason="privileged")
+    if not approved and rests_on_call(shown, tier, policy.loose):
+        return Ruling("review", reason="caller_check")
     wait, reason = _hold(_weighing(shown, tier, policy.loose), tier, risk, policy, journey)
     return Ruling("hold", wait, reason) if wait else Ruling("go")
 

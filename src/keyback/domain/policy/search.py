@@ -175,6 +175,9 @@ class _Hunt:
             silent = frozenset(p for p in shown if p.proof != "sms_code")
             if kinds[tier, silent] != kind:
                 self._broke_set("sms_for_privileged", shown, tier, kind)
+        unheard = frozenset(p for p in shown if p.proof != "caller_check")
+        if kind != "review" and unheard != shown and kinds[tier, unheard] == "more":
+            self._broke_set("one_call", shown, tier, kind)
 
     def _broke_set(self, claim: str, shown: Set, tier: Tier, kind: str) -> None:
         pieces = tuple(p for p in self.pieces if p in shown)
@@ -191,10 +194,21 @@ class _Hunt:
                 r = known[frozenset(pieces)] = self.rule(pieces, tier, journey, risk, approved=approved)
                 if r.kind in ("go", "hold"):
                     self._soon(pieces, tier, journey, risk, r)
+                    self._one_thing(pieces, tier, journey, risk, r, known)
                 for p in pieces:
                     before = known.get(frozenset(pieces) - {p})
                     if before and _worse(before, r):
                         self.broke("more_is_more", pieces, tier, journey, r, risk)
+
+    def _one_thing(
+        self, pieces: tuple[Piece, ...], tier: Tier, journey: Journey, risk: Risk, r: Ruling, known: dict[Set, Ruling]
+    ) -> None:
+        """A case is over with the one thing that it renewed, and its evidence with it. So who recovers a second thing
+        by a call needs another case, which has to wait on its own."""
+        unheard = frozenset(p for p in pieces if p.proof != "caller_check")
+        rests = len(unheard) < len(pieces) and known[unheard].kind == "more"
+        if rests and r.kind != "hold":
+            self.broke("one_thing", pieces, tier, journey, r, risk)
 
     def _soon(self, pieces: tuple[Piece, ...], tier: Tier, journey: Journey, risk: Risk, r: Ruling) -> None:
         least = self._least(pieces, required_tier(tier, journey), journey, risk)

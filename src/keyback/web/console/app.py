@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyback.web.console import case, operators, queue, set_up, sign_in
+from keyback.web.console import calls, case, operators, queue, set_up, sign_in
 from keyback.web.console.routes import ConsoleRoute
 
 ROUTES: list[ConsoleRoute] = [
@@ -10,5 +10,6 @@ ROUTES: list[ConsoleRoute] = [
     *set_up.ROUTES,
     *queue.ROUTES,
     *case.ROUTES,
+    *calls.ROUTES,
     *operators.ROUTES,
 ]

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
+from keyback.application.desk.caller_check import OpenCheck
 from keyback.application.desk.cases import Opened, QueuePage
 from keyback.application.desk.sessions import Actor
+from keyback.application.ports.calls import CallerCheck
 from keyback.domain.operators.roles import ALLOWED, Operator, Permission, Role, may_manage
 from keyback.web.ui.page import Page, PasswordForm
 
@@ -122,6 +124,29 @@ class CasePage(ConsolePage):
     error: str = ""
     typed: Mapping[str, str] = field(default_factory=dict, repr=False)
     done: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallsPage(ConsolePage):
+    """Where the number of a caller is typed. `error`: wrong, slow_down, off, or a refusal's code."""
+
+    template: ClassVar[str] = "console/calls.html"
+    room: ClassVar[str] = "calls"
+    address: str
+    checks: tuple[CallerCheck, ...] = ()
+    now: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckPage(ConsolePage):
+    """One caller check. `error`: wrong, or a refusal's code."""
+
+    template: ClassVar[str] = "console/check.html"
+    room: ClassVar[str] = "calls"
+    opened: OpenCheck
+    error: str = ""
+    typed: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from keyback.application.desk import caller_check
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.ports.hashing import Busy
 from keyback.application.ports.proofs import Proof
@@ -65,6 +66,7 @@ async def more_page(
         refused=refused,
         only_new=only_new,
         lost_alone=case is not None and view.intake.journey == "second_factor" and _app_alone(options),
+        call=_may_call(desk, view),
     )
     return desk.page(request, model, status, step=1, path=f"/r/{handle}/ways")
 
@@ -83,8 +85,15 @@ async def waiting_page(desk: AppContext, request: Request, view: RecoveryView, r
         model: Page = Held(handle, until, reason, view.username, options, view.version, left, view.intake.journey)
     else:
         passkeys = tuple(o for o in options if o.proof == "passkey")
-        model = InReview(handle, view.username, passkeys, view.version, view.intake.journey)
+        called = ruling.reason == "caller_check"
+        left_over = options if called else passkeys
+        model = InReview(handle, view.username, left_over, view.version, view.intake.journey, called)
     return desk.page(request, model, step=1, path=f"/r/{handle}")
+
+
+def _may_call(desk: AppContext, view: RecoveryView) -> bool:
+    shown = view.case.shown_by(view.intake.handle) if view.case else ()
+    return desk.services.policy.takes(caller_check.PROOF) and not any(e.proof == caller_check.PROOF for e in shown)
 
 
 def _app_alone(options: tuple[MethodOption, ...]) -> bool:

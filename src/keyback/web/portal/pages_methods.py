@@ -32,6 +32,7 @@ class Methods(Page):
         refused: the last request came too early or was for something that is not there.
         only_new: every second step of the person is too new to count; somebody else may have added it.
         lost_alone: all that is left is the app on the phone that was lost, so a person has to help.
+        call: whether the help desk checks callers; the same for everybody.
     """
 
     template: ClassVar[str] = "portal/ways.html"
@@ -45,6 +46,7 @@ class Methods(Page):
     refused: Literal["", "too_early"] = ""
     only_new: bool = False
     lost_alone: bool = False
+    call: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,7 @@ class Held(Page):
 
 @dataclass(frozen=True, slots=True)
 class InReview(Page):
-    """`/r/{handle}` while a second operator has to approve."""
+    """`/r/{handle}` while an operator has to approve. `called`: after a caller check, which counts for no more."""
 
     template: ClassVar[str] = "portal/in_review.html"
     handle: str
@@ -111,6 +113,7 @@ class InReview(Page):
     options: tuple[MethodOption, ...] = ()
     version: str = ""
     journey: Journey = "password"
+    called: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from jinja2.runtime import Context
 from markupsafe import Markup, escape
 
 from keyback.application.origin import device_words, plain_address
-from keyback.application.ports.proofs import About
+from keyback.application.ports.proofs import N_, About
 from keyback.locale import LOCALES, gettext
 from keyback.locale.dates import day, moment, zone_name
 from keyback.web.ui.page import Page, Shell
@@ -29,6 +29,10 @@ from keyback.web.ui.page import Page, Shell
 HERE = Path(__file__).parents[1]
 SHELF = "proofs"  # before the name of a proof and its template
 EMPTY = Markup("")
+AT_THE_DESK = MappingProxyType(
+    {"caller_check": (N_("A callback by the help desk"), N_("through a callback by the help desk"))}
+)
+"""Title and words for what operators do, and no proof on the shelf does."""
 MEDIA_TYPES = MappingProxyType(
     {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 )
@@ -163,7 +167,8 @@ class Renderer:
     def _about(self, locale: str, proof: str) -> Words:
         a = self._abouts.get(proof)
         if a is None:
-            return Words(escape(proof))
+            title, by = (translate(locale, text) for text in AT_THE_DESK.get(proof, (proof, "")))
+            return Words(title, by=by)
         title, note, by, lede, wrong = (escape(a.say(locale, t)) for t in (a.title, a.note, a.by, a.lede, a.wrong))
         return Words(title, note, by, lede, wrong, f"{SHELF}/{proof}/{a.page}")
 
