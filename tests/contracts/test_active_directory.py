@@ -14,7 +14,7 @@ import pytest
 from keyback.application.ports.connectors import Step, Unavailable
 from keyback.connectors.directory.active_directory import ActiveDirectoryConnector, filetime
 from keyback.domain.secret import Secret
-from keyback.testing.connectors import NEW, OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan
+from keyback.testing.connectors import NEW, OLD, ConnectorContract, FaultyProxy, OverProxy, Traits, by_step, plan
 from keyback.testing.samba_server import (
     BASE,
     SERVER_NAME,
@@ -54,7 +54,7 @@ def section(port: int, **more: Any) -> dict[str, Any]:
 
 
 @dataclass
-class SambaHarness:
+class SambaHarness(OverProxy):
     samba: SambaServer
     proxy: FaultyProxy
     port: int
@@ -86,17 +86,14 @@ class SambaHarness:
     async def changes(self, external_id: str) -> int:
         raise AssertionError("not counted")
 
-    async def fault(self, how: Fault) -> None:
-        if how == "hang":
-            await self.connector.close()
-            o = section(self.port, timeout_s=0.4)
-            self.connector = ActiveDirectoryConnector.from_options("ad", "Domain", o)
-        await self.proxy.set(how)
+    async def renew(self, **more: Any) -> None:
+        await self.connector.close()
+        self.connector = ActiveDirectoryConnector.from_options("ad", "Domain", section(self.port, **more))
 
 
 @pytest.fixture
 async def harness(samba: SambaServer) -> AsyncIterator[SambaHarness]:
-    proxy = FaultyProxy(("127.0.0.1", 389), b"unicodePwd")
+    proxy = FaultyProxy(("127.0.0.1", 389), b"unicodePwd", http=False)
     async with proxy.running() as url:
         port = int(url.rpartition(":")[2])
         connector = ActiveDirectoryConnector.from_options("ad", "Domain", section(port))

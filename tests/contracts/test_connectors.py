@@ -24,7 +24,16 @@ from keyback.connectors.guided import GuidedConnector
 from keyback.connectors.tryton import TrytonConnector
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint, MaybeDone, NotDone, vendor_text
-from keyback.testing.connectors import NEW, OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan, served
+from keyback.testing.connectors import (
+    NEW,
+    OLD,
+    ConnectorContract,
+    FaultyProxy,
+    OverProxy,
+    Traits,
+    by_step,
+    plan,
+)
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.tryton_server import TrytonServer, start_tryton
 from tests.support.demo_harness import TOKEN, DemoHarness
@@ -45,10 +54,8 @@ def crm() -> DemoCrm:
 
 @pytest.fixture
 async def demo(crm: DemoCrm) -> AsyncIterator[DemoHarness]:
-    with served(crm) as url:
-        harness = DemoHarness(crm, DemoConnector("demo", "Demo CRM", url, Secret(TOKEN)), url)
+    async with DemoHarness.over(crm) as harness:
         yield harness
-        await harness.connector.close()
 
 
 class TestDemo(ConnectorContract):
@@ -214,9 +221,6 @@ class BuiltinHarness:
 
     async def changes(self, external_id: str) -> int:
         return len(self.store.jobs.get(external_id, ()))
-
-    async def fault(self, how: Fault) -> None:
-        raise AssertionError("the built-in system has no network")
 
 
 class TestBuiltin(ConnectorContract):
@@ -434,7 +438,7 @@ SVC = "Service-pass-123456"
 
 
 @dataclass
-class TrytonHarness:
+class TrytonHarness(OverProxy):
     server: TrytonServer
     proxy: FaultyProxy
     connector: TrytonConnector
@@ -463,11 +467,9 @@ class TrytonHarness:
     async def changes(self, external_id: str) -> int:
         return self.proxy.marked
 
-    async def fault(self, how: Fault) -> None:
-        if how == "hang":
-            await self.connector.close()
-            self.connector = self.service(SVC, timeout=0.5)
-        await self.proxy.set(how)
+    async def renew(self, *, timeout_s: float = 20) -> None:
+        await self.connector.close()
+        self.connector = self.service(SVC, timeout_s)
 
     def sessions(self, external_id: str) -> int:
         (row,) = self.server.admin("model.res.user.read", [int(external_id)], ["sessions"])

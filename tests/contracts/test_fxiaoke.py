@@ -18,7 +18,7 @@ from keyback.demo.vendors import Fxiaoke, serve
 from keyback.demo.vendors.accounts import Account, hashed
 from keyback.demo.vendors.fxiaoke.app import personnel
 from keyback.demo.vendors.fxiaoke.seed import Credentials, new_id, register
-from keyback.testing.connectors import OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan
+from keyback.testing.connectors import OLD, ConnectorContract, FaultyProxy, OverProxy, Traits, by_step, plan
 from tests.support.held import Held
 
 ADMINISTRATORS = ["boss@example.com", "chief@example.com", "chief2@example.com", "owner@example.com"]
@@ -99,12 +99,12 @@ def key_of(account: Account) -> str:
 
 
 @dataclass
-class FxiaokeHarness:
+class FxiaokeHarness(OverProxy):
     company: Company
     proxy: FaultyProxy
     url: str
     connector: FxiaokeConnector
-    traits = Traits()
+    traits = Traits(tokens=True)
 
     async def add_user(self, username: str, mail: str, *, privileged: bool = False, disabled: bool = False) -> str:
         self.connector._listed_until = 0.0  # a list from before doesn't know them
@@ -136,11 +136,12 @@ class FxiaokeHarness:
     async def changes(self, external_id: str) -> int:
         return sum(a.changes for a in self.company.fake.accounts if key_of(a) == external_id)
 
-    async def fault(self, how: Fault) -> None:
-        if how == "hang":
-            await self.connector.close()
-            self.connector = self.company.connector(self.url, timeout_s=0.5)
-        await self.proxy.set(how)
+    async def renew(self, **more: Any) -> None:
+        await self.connector.close()
+        self.connector = self.company.connector(self.url, **more)
+
+    async def expire_tokens(self) -> None:
+        self.company.fake.expire_tokens()
 
 
 @pytest.mark.covers("N1", "N2", "N6")
@@ -379,18 +380,6 @@ async def test_too_many_calls_are_tried_again_later(company: Company) -> None:
     (only,) = await connector.apply(plan(key_of(account), "maya"))
     assert (only.status, only.code, only.retry_after_ms) == ("retry", "unavailable", 20_000)
     assert by_step(await connector.apply(plan(key_of(account), "maya", attempt=2)))[Step.SET].code == "guided"
-    await connector.close()
-
-
-@pytest.mark.anyio
-@pytest.mark.parametrize("kind", ["html", "truncated", "huge", "redirect", "unavailable", "throttle", "cut"])
-@pytest.mark.parametrize("path", ["/query", "/token"])
-async def test_garbage_is_a_fault(company: Company, kind: Any, path: str) -> None:
-    account = company.add("maya", "maya@example.com")
-    connector = company.connector()
-    company.fake.faults.add(kind, path, times=3)
-    (only,) = await connector.apply(plan(key_of(account), "maya"))
-    assert (only.status, only.code) == ("retry", "unavailable")
     await connector.close()
 
 

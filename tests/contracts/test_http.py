@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 
 from keyback.application.ports.connectors import Means, Step, Unavailable
 from keyback.connectors.http import HttpConnector
 from keyback.domain.secret import Secret
-from keyback.testing.connectors import CANARY, NEW, OLD, ConnectorContract, by_step, plan, served
+from keyback.testing.connectors import CANARY, NEW, OLD, ConnectorContract, by_step, plan
 from keyback.testing.demo_crm import DemoCrm
-from tests.support.acorn import KEY, Acorn, AcornHarness, connected, printed
+from tests.support.acorn import KEY, AcornHarness, connected, printed
 from tests.support.demo_harness import TOKEN, DemoHarness
 
 pytestmark = pytest.mark.anyio
@@ -30,22 +30,13 @@ def demo(url: str, **more: Any) -> HttpConnector:
     return HttpConnector.from_options("demo", "Demo CRM", {"url": url, "recipe": "demo", "secret": TOKEN, **more})
 
 
-class RecipeHarness(DemoHarness):
+class TestDemoByRecipe(ConnectorContract):
     """The demo's CRM, by its recipe."""
 
-    async def impatient(self) -> None:
-        await self.connector.close()
-        self.connector = demo(self.url, timeout_s=0.5)
-
-
-class TestDemoByRecipe(ConnectorContract):
     @pytest.fixture
-    async def harness(self) -> AsyncIterator[RecipeHarness]:
-        crm = DemoCrm(None, TOKEN)
-        with served(crm) as url:
-            harness = RecipeHarness(crm, demo(url), url)
+    async def harness(self) -> AsyncIterator[DemoHarness]:
+        async with DemoHarness.over(DemoCrm(None, TOKEN), demo) as harness:
             yield harness
-            await harness.connector.close()
 
 
 @pytest.fixture
@@ -57,11 +48,8 @@ def recipe(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def acorn(recipe: Path) -> AsyncIterator[AcornHarness]:
-    app = Acorn()
-    with served(app.app) as url:
-        harness = AcornHarness.over(app, url, recipe)
+    async with AcornHarness.over(recipe) as harness:
         yield harness
-        await harness.connector.close()
 
 
 class TestAcorn(ConnectorContract):
@@ -97,21 +85,17 @@ async def test_values_stay_where_the_recipe_puts_them(acorn: AcornHarness, name:
 
 HOSTILE: dict[str, Callable[[], Response]] = {
     "nothing": lambda: Response(b""),
-    "no_json": lambda: Response(b"<html>Sign in", media_type="text/html"),
     "a_list": lambda: JSONResponse([1, 2]),
     "a_number": lambda: JSONResponse(7),
     "deep": lambda: Response(b"[" * 100_000, media_type="application/json"),
-    "long": lambda: Response(b'{"data": "' + b"x" * (2 << 20) + b'"}', media_type="application/json"),
     "strange_user": lambda: JSONResponse({"data": {"id": {"$gt": 0}, "login": [], "email": 1}}),
     "another_user": lambda: JSONResponse({"data": {"id": 2, "login": "boss", "enabled": True, "roles": []}}),
-    "elsewhere": lambda: RedirectResponse("http://127.0.0.1:9/latest/meta-data"),
-    "broken": lambda: Response(status_code=500),
 }
 
 
 @pytest.mark.covers("N1", "N11")
 @pytest.mark.parametrize("how", list(HOSTILE))
-async def test_a_hostile_answer_changes_nothing(acorn: AcornHarness, how: str) -> None:
+async def test_an_answer_of_another_shape_changes_nothing(acorn: AcornHarness, how: str) -> None:
     key = await acorn.add_user("maya", "maya@example.com")
     await acorn.add_user("boss", "boss@example.com")
     acorn.acorn.say = {"read": HOSTILE[how], "search": HOSTILE[how]}

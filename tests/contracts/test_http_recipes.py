@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from keyback.application.ports.connectors import Means, Step, Unavailable
+from keyback.application.ports.connectors import Means, Step
 from keyback.domain.secret import Secret
-from keyback.testing.connectors import NEW, OLD, ConnectorContract, by_step, plan, served
+from keyback.testing.connectors import NEW, OLD, ConnectorContract, by_step, plan
 from tests.support.selfhosted.banyan import RECIPE
-from tests.support.selfhosted.base import RETRY_AFTER_S, System
+from tests.support.selfhosted.base import System
 from tests.support.selfhosted.dolibarr import Dolibarr
 from tests.support.selfhosted.espocrm import EspoCrm
 from tests.support.selfhosted.frappe import Frappe
@@ -36,10 +36,8 @@ async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterat
     if request.param in IN_HOUSE:
         recipe = tmp_path / "banyan.toml"
         recipe.write_text(RECIPE, "utf-8")
-    with served(system) as url:
-        harness = SelfHostedHarness.over(request.param, system, url, recipe)
+    async with SelfHostedHarness.over(request.param, system, recipe) as harness:
         yield harness
-        await harness.connector.close()
     assert system.strange == [], "the real system has no such call"
 
 
@@ -52,7 +50,7 @@ async def test_a_set_that_is_answered_too_late_is_confirmed_or_left_and_never_re
     harness: SelfHostedHarness,
 ) -> None:
     key = await harness.add_user("waited", "waited@example.com")
-    await harness.impatient()
+    await harness.renew(timeout_s=0.5)
     harness.system.trouble = "late"
     first = by_step(await harness.connector.apply(plan(key, "waited")))[Step.SET]
     harness.system.trouble = ""
@@ -61,41 +59,6 @@ async def test_a_set_that_is_answered_too_late_is_confirmed_or_left_and_never_re
     assert (first.status, second.status) == (seen, seen)
     assert await harness.changes(key) == 1
     assert await harness.open_session("waited", NEW)
-
-
-async def test_too_many_calls_wait_as_long_as_the_system_says(harness: SelfHostedHarness) -> None:
-    key = await harness.add_user("hurried", "hurried@example.com")
-    await harness.connector.find(harness.traits.login("hurried"))
-    harness.system.trouble = "throttle"
-    (last,) = await harness.connector.apply(plan(key, "hurried"))
-    assert (last.status, last.code, last.retry_after_ms) == ("retry", "unavailable", RETRY_AFTER_S * 1000)
-    with pytest.raises(Unavailable):
-        await harness.connector.find(harness.traits.login("hurried"))
-
-
-@pytest.mark.covers("N1", "N11")
-async def test_a_page_instead_of_an_answer_changes_nothing(harness: SelfHostedHarness) -> None:
-    key = await harness.add_user("puzzled", "puzzled@example.com")
-    for signed_in in (False, True):
-        harness.system.trouble = "garbage"
-        (last,) = await harness.connector.apply(plan(key, "puzzled"))
-        assert last.status == "retry"
-        assert last.code in {"unavailable", "auth_expired"}
-        assert await harness.connector.verify(harness.traits.login("puzzled"), Secret(OLD)) is None
-        harness.system.trouble = ""
-        if not signed_in:
-            await harness.connector.find(harness.traits.login("puzzled"))
-    assert await harness.changes(key) == 0
-
-
-async def test_a_token_that_ended_is_renewed_and_the_set_goes_on(harness: SelfHostedHarness) -> None:
-    key = await harness.add_user("expired", "expired@example.com")
-    await harness.connector.find(harness.traits.login("expired"))
-    before = harness.system.sign_ins
-    harness.system.tokens.clear()
-    done = by_step(await harness.connector.apply(plan(key, "expired")))
-    assert done[Step.SET].status == "done"
-    assert harness.system.sign_ins == (before + 1 if before else 0)
 
 
 async def test_an_inner_failure_is_no_success_and_no_weak_password(harness: SelfHostedHarness) -> None:
@@ -130,10 +93,8 @@ async def test_what_tries_the_password_leaves_no_session_behind(harness: SelfHos
 
 
 async def one_of(name: str, system: System) -> AsyncIterator[SelfHostedHarness]:
-    with served(system) as url:
-        harness = SelfHostedHarness.over(name, system, url)
+    async with SelfHostedHarness.over(name, system) as harness:
         yield harness
-        await harness.connector.close()
 
 
 async def test_yudao_says_itself_how_long_a_password_may_be() -> None:
@@ -181,10 +142,8 @@ async def test_krayin_keeps_everything_of_a_person_but_the_groups() -> None:
 async def test_no_value_ends_its_cookie(tmp_path: Path) -> None:
     recipe, system = tmp_path / "banyan.toml", IN_HOUSE["banyan"].make()
     recipe.write_text(RECIPE.replace('BSESSION = "{theirs}"', 'BSESSION = "{theirs}", who = "{username}"'), "utf-8")
-    with served(system) as url:
-        harness = SelfHostedHarness.over("banyan", system, url, recipe)
+    async with SelfHostedHarness.over("banyan", system, recipe) as harness:
         for name, tried in (("maya; BSESSION=x", 0), ("maya,b", 0), ('m"aya', 0), ("maya", 1)):
             system.add(name, "", OLD)
             assert await harness.connector.verify(name, Secret(OLD)) is (True if tried else None)
             assert system.asked.count("POST /session/login") == tried
-        await harness.connector.close()

@@ -21,7 +21,7 @@ from keyback.application.ports.connectors import Step, Unavailable
 from keyback.connectors.directory.ldap import LdapConnector
 from keyback.connectors.directory.port import Entry, escaped
 from keyback.domain.secret import Secret
-from keyback.testing.connectors import NEW, OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan
+from keyback.testing.connectors import NEW, OLD, ConnectorContract, FaultyProxy, OverProxy, Traits, by_step, plan
 from keyback.testing.slapd_server import (
     ADMINS,
     SERVICE,
@@ -99,7 +99,7 @@ def section(port: int, **more: Any) -> dict[str, Any]:
 
 
 @dataclass
-class LdapHarness:
+class LdapHarness(OverProxy):
     slapd: SlapdServer
     proxy: FaultyProxy
     port: int
@@ -129,19 +129,14 @@ class LdapHarness:
     async def changes(self, external_id: str) -> int:
         return self.proxy.marked
 
-    async def fault(self, how: Fault) -> None:
-        if how == "hang":
-            await self.impatient()
-        await self.proxy.set(how)
-
-    async def impatient(self) -> None:
+    async def renew(self, **more: Any) -> None:
         await self.connector.close()
-        self.connector = LdapConnector.from_options("ldap", "Directory", section(self.port, timeout_s=0.4))
+        self.connector = LdapConnector.from_options("ldap", "Directory", section(self.port, **more))
 
 
 @pytest.fixture
 async def harness(slapd: SlapdServer) -> AsyncIterator[LdapHarness]:
-    proxy = FaultyProxy(("127.0.0.1", slapd.port), PASSWORD_MODIFY)
+    proxy = FaultyProxy(("127.0.0.1", slapd.port), PASSWORD_MODIFY, http=False)
     async with proxy.running() as url:
         port = int(url.rpartition(":")[2])
         made = LdapHarness(slapd, proxy, port, LdapConnector.from_options("ldap", "Directory", section(port)))

@@ -11,10 +11,10 @@ from starlette.testclient import TestClient
 
 from keyback.application.ports.connectors import Step, Unavailable
 from keyback.connectors.odoo import OdooConnector
-from keyback.demo.vendors.accounts import Account, Factor
+from keyback.demo.vendors.accounts import Factor
 from keyback.demo.vendors.odoo.records import HELPDESK, USER
 from keyback.domain.secret import Secret
-from keyback.testing.connectors import NEW, OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan
+from keyback.testing.connectors import NEW, OLD, ConnectorContract, FaultyProxy, OverProxy, Traits, by_step, plan
 from tests.support.odoo import Server, odoo_server
 
 pytestmark = pytest.mark.anyio
@@ -40,7 +40,7 @@ async def connector(server: Server) -> AsyncIterator[OdooConnector]:
 
 
 @dataclass
-class OdooHarness:
+class OdooHarness(OverProxy):
     server: Server
     proxy: FaultyProxy
     url: str
@@ -77,11 +77,9 @@ class OdooHarness:
         account = self.server.fake.accounts.get(external_id)
         return account.changes if account else 0
 
-    async def fault(self, how: Fault) -> None:
-        if how == "hang":
-            await self.connector.close()
-            self.connector = self.server.connector(self.url, timeout_s=0.5)
-        await self.proxy.set(how)
+    async def renew(self, **more: Any) -> None:
+        await self.connector.close()
+        self.connector = self.server.connector(self.url, **more)
 
 
 @pytest.mark.covers("N1", "N2", "N6")
@@ -248,16 +246,6 @@ async def test_each_version_is_spoken_to_in_its_own_way(version: int, path: str)
         assert await connector.find("maya")
         assert all(c.path.startswith(path) for c in server.fake.calls[1:])
         await connector.close()
-
-
-@pytest.mark.parametrize("kind", ["html", "truncated", "huge", "redirect", "unavailable", "throttle", "cut"])
-async def test_garbage_is_a_fault_and_changes_nothing(server: Server, connector: OdooConnector, kind: Any) -> None:
-    account: Account = server.add("maya", "maya@example.com")
-    await connector.find("maya")
-    server.fake.faults.add(kind, "/json", times=3)
-    last = (await connector.apply(plan(account.id, account.username)))[-1]
-    assert (last.status, last.code) == ("retry", "unavailable")
-    assert account.changes == 0
 
 
 @pytest.mark.parametrize("kind", ["html", "truncated", "unavailable", "throttle"])

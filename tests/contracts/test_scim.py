@@ -22,7 +22,7 @@ from scim2_server.utils import (
 
 from keyback.application.ports.connectors import Step, Unavailable
 from keyback.connectors.scim import ENTERPRISE, ScimConnector
-from keyback.testing.connectors import NEW, OLD, ConnectorContract, Fault, FaultyProxy, Traits, by_step, plan
+from keyback.testing.connectors import NEW, OLD, ConnectorContract, FaultyProxy, OverProxy, Traits, by_step, plan
 
 TOKEN = "token-of-a-scim-server-0815"
 
@@ -55,7 +55,7 @@ def scim_server() -> Iterator[tuple[InMemoryStorage, int]]:
 
 
 @dataclass
-class ScimHarness:
+class ScimHarness(OverProxy):
     storage: InMemoryStorage
     proxy: FaultyProxy
     url: str
@@ -91,11 +91,9 @@ class ScimHarness:
     async def changes(self, external_id: str) -> int:
         return self.proxy.marked
 
-    async def fault(self, how: Fault) -> None:
-        if how == "hang":
-            await self.connector.close()
-            self.connector = ScimConnector.from_options("scim", "SCIM", section(self.url, timeout_s=0.5))
-        await self.proxy.set(how)
+    async def renew(self, **more: Any) -> None:
+        await self.connector.close()
+        self.connector = ScimConnector.from_options("scim", "SCIM", section(self.url, **more))
 
 
 def section(url: str, **more: Any) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,8 @@ from starlette.routing import Route
 
 from keyback.application.ports.connectors import Connector
 from keyback.connectors.http import HttpConnector
-from keyback.testing.connectors import OLD, Fault, Traits
-from keyback.testing.serving import Cut, until_gone
+from keyback.testing.connectors import OLD, FaultyProxy, OverProxy, Traits
+from keyback.testing.serving import served
 from tests.support.house import ROOT
 
 KEY = "acorn-key-0123456789"
@@ -48,12 +49,11 @@ class Staff:
 
 
 class Acorn:
-    """The app. `broken` is a fault; `say` changes an answer before it goes out, by the route's name; `asked` are the
+    """The app. `say` changes an answer before it goes out, by the route's name; `asked` are the
     paths that came."""
 
     def __init__(self) -> None:
         self.staff: dict[int, Staff] = {}
-        self.broken: Fault = ""
         self.say: dict[str, Callable[[], Response]] = {}
         self.asked: list[str] = []
         self.headers: list[dict[str, str]] = []
@@ -81,11 +81,6 @@ class Acorn:
         async def endpoint(request: Request) -> Response:
             self.asked.append(f"{request.method} {request.scope['raw_path'].decode()}?{request.url.query}")
             self.headers.append(dict(request.headers))
-            if self.broken == "refuse":
-                return Response(status_code=503)
-            if self.broken == "hang":
-                await until_gone(request)
-                return Response(status_code=504)
             if name not in {"login", "logout"} and request.headers.get("x-api-key") != KEY:
                 return _error(401, "NO_KEY", "The key is not valid.")
             if name in self.say:
@@ -114,7 +109,7 @@ class Acorn:
         if len(password) < 10:
             return _error(422, "PASSWORD_TOO_SHORT", f"{password} is short: use at least 10 characters.")
         one.password, one.changes = password, one.changes + 1
-        return Cut() if self.broken == "drop_reply" else Response(status_code=204)
+        return Response(status_code=204)
 
     async def _end(self, request: Request) -> Response:
         if one := self._one(request):
@@ -144,18 +139,28 @@ def _error(status: int, code: str, message: str) -> Response:
 
 
 @dataclass
-class AcornHarness:
+class AcornHarness(OverProxy):
     """Acorn, connected by the recipe that the page prints."""
 
     acorn: Acorn
+    proxy: FaultyProxy
     url: str
     recipe: Path
     connector: Connector
     traits = Traits()
 
     @classmethod
-    def over(cls, acorn: Acorn, url: str, recipe: Path, **more: Any) -> AcornHarness:
-        return cls(acorn, url, recipe, connected(url, recipe, **more))
+    @contextlib.asynccontextmanager
+    async def over(cls, recipe: Path) -> AsyncIterator[AcornHarness]:
+        """Acorn served behind a way that can break."""
+        acorn = Acorn()
+        with served(acorn.app) as at:
+            proxy = FaultyProxy(("127.0.0.1", int(at.rpartition(":")[2])), b"/password HTTP")
+            async with proxy.running() as url:
+                harness = cls(acorn, proxy, url, recipe, connected(url, recipe))
+                yield harness
+                await proxy.set("")
+                await harness.connector.close()
 
     async def add_user(self, username: str, mail: str, *, privileged: bool = False, disabled: bool = False) -> str:
         return str(self.acorn.add(username, mail, ["admin"] if privileged else [], enabled=not disabled).id)
@@ -175,11 +180,9 @@ class AcornHarness:
     async def changes(self, external_id: str) -> int:
         return self.acorn.staff[int(external_id)].changes
 
-    async def fault(self, how: Fault) -> None:
-        self.acorn.broken = how
-        if how == "hang":
-            await self.connector.close()
-            self.connector = connected(self.url, self.recipe, timeout_s=0.5)
+    async def renew(self, **more: Any) -> None:
+        await self.connector.close()
+        self.connector = connected(self.url, self.recipe, **more)
 
 
 def connected(url: str, recipe: Path, **more: Any) -> HttpConnector:

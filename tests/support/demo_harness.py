@@ -2,25 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 from keyback.application.ports.connectors import Connector
 from keyback.connectors.demo import DemoConnector
-from keyback.domain.secret import Secret
-from keyback.testing.connectors import OLD, Fault, Traits
+from keyback.testing.connectors import OLD, FaultyProxy, OverProxy, Traits
 from keyback.testing.demo_crm import DemoCrm
+from keyback.testing.serving import served
 
 TOKEN = "demo-token-0123456789"
 
 
+def by_hand(url: str, **more: Any) -> Connector:
+    return DemoConnector.from_options("demo", "Demo CRM", {"url": url, "secret": TOKEN, **more})
+
+
 @dataclass
-class DemoHarness:
+class DemoHarness(OverProxy):
+    """`make` makes the connector from an address and options more; see `over`."""
+
     crm: DemoCrm
-    connector: Connector
+    proxy: FaultyProxy
     url: str
+    make: Callable[..., Connector]
+    connector: Connector
     traits = Traits()
+
+    @classmethod
+    @contextlib.asynccontextmanager
+    async def over(cls, crm: DemoCrm, make: Callable[..., Connector] = by_hand) -> AsyncIterator[DemoHarness]:
+        """The CRM served behind a way that can break."""
+        with served(crm) as at:
+            proxy = FaultyProxy(("127.0.0.1", int(at.rpartition(":")[2])), b"/password HTTP")
+            async with proxy.running() as url:
+                harness = cls(crm, proxy, url, make, make(url))
+                yield harness
+                await proxy.set("")
+                await harness.connector.close()
 
     async def add_user(self, username: str, mail: str, *, privileged: bool = False, disabled: bool = False) -> str:
         state: Any = "disabled" if disabled else "active"
@@ -42,12 +63,6 @@ class DemoHarness:
     async def changes(self, external_id: str) -> int:
         return self.crm.user(external_id).changes
 
-    async def fault(self, how: Fault) -> None:
-        self.crm.broken = "drop_reply_after_apply" if how == "drop_reply" else how
-        if how == "hang":
-            await self.impatient()
-
-    async def impatient(self) -> None:
-        """Waiting out a whole time-out would make the suite slow; a short one everywhere would make it shaky."""
+    async def renew(self, **more: Any) -> None:
         await self.connector.close()
-        self.connector = DemoConnector("demo", "Demo CRM", self.url, Secret(TOKEN), timeout=0.5)
+        self.connector = self.make(self.url, **more)

@@ -132,8 +132,7 @@ class DemoConnector(ConnectorBase):
 
     async def _ask(self, path: str, body: dict[str, Any], *, repeatable: bool = False) -> dict[str, Any]:
         reply = await self._http.call("POST", path, json=body, headers=self._headers, repeatable=repeatable)
-        if reply.status == 429:
-            raise NotDone("unavailable", "too many requests", 10_000)
+        reply.refuse_throttled()
         answer = reply.json()
         if reply.status >= 400:
             text = vendor_text(answer.get("text"), Secret(body.get("password", "")))

@@ -232,8 +232,7 @@ class ScimConnector(ConnectorBase):
         reply = await self._http.call(
             method, path, json=json, query=query, headers=self._headers, repeatable=method == "GET"
         )
-        if reply.status == 429:
-            raise NotDone("unavailable", "too many requests", 10_000)
+        reply.refuse_throttled()
         if reply.status >= 400:
             raise OutboundRefusal(CODES.get(reply.status, "not_permitted"), _said(reply, hide))
         return {} if reply.status == 204 or not reply.body else reply.json()

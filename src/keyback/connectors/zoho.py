@@ -338,6 +338,7 @@ class ZohoConnector(ConnectorBase):
     async def _sign_in(self) -> tuple[Secret, float]:
         secrets = {"client_secret": self._secret.reveal(), "refresh_token": self._refresh.reveal()}
         reply = await self._accounts.call("POST", "oauth/v2/token", form={**self._form, **secrets}, repeatable=True)
+        reply.refuse_throttled(30_000)
         answer = reply.json()
         token, domain = answer.get("access_token"), str(answer.get("api_domain") or "")
         if not isinstance(token, str) or not token:  # refused with status 200

@@ -13,7 +13,7 @@ import logging
 import ssl
 import time
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
@@ -30,6 +30,7 @@ from keyback.outbound.breaker import Breaker
 from keyback.settings_values import Checked
 
 MAX_REPLY = 1 << 20
+MIN_HIDDEN = 8
 CONNECTIONS = 20
 NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 SLOW = (httpx2.TimeoutException, TimeoutError)
@@ -96,6 +97,11 @@ class Reply:
         """What `Retry-After` asks for in seconds (RFC 9110 section 10.2.3), within bounds; `default` without it."""
         text = self.headers.get("retry-after", "")
         return min(int(text) * 1000, most) if text.isascii() and text.isdecimal() and len(text) < 7 else default
+
+    def refuse_throttled(self, default_ms: int = 10_000) -> None:
+        """Raises `NotDone` for 429, whoever on the way said so, with the wait that it asks for."""
+        if self.status == 429:
+            raise NotDone("unavailable", "too many calls", self.retry_after_ms(default_ms), self.status)
 
     def clock_ahead_ms(self, now_ms: int) -> int | None:
         """How far the system's clock is ahead of ours by its `Date`; None where it sends none."""
@@ -234,7 +240,7 @@ class Endpoint:
         sent = {"Accept": "application/json", "Content-Type": kind}
         sent |= {name: value.reveal() for name, value in (headers or {}).items()}
         for last in (False, True) if repeatable else (True,):
-            reply, failure = await self._once(method, url, content or b"", sent)
+            reply, failure = await self._once(method, url, content or b"", sent, tuple((headers or {}).values()))
             if reply is not None:
                 return reply if as_is else self._judge(reply)
             if isinstance(failure, NotDone):
@@ -260,7 +266,12 @@ class Endpoint:
             raise NotDone("unavailable", "not reachable a moment ago, waiting before the next try", wait)
 
     async def _once(
-        self, method: str, url: httpx2.URL, content: bytes, headers: Mapping[str, str]
+        self,
+        method: str,
+        url: httpx2.URL,
+        content: bytes,
+        headers: Mapping[str, str],
+        credentials: Sequence[Secret],
     ) -> tuple[Reply | None, NotDone | MaybeDone | None]:
         """The reply, or the fault as a value."""
         body = bytearray()
@@ -276,6 +287,8 @@ class Endpoint:
                     body += chunk
                     if len(body) > MAX_REPLY:
                         return None, MaybeDone("unavailable", "the answer is too long")
+                if r.status_code >= 400:
+                    body = _without_credentials(body, credentials)
                 return Reply(r.status_code, bytes(body), {k.lower(): v for k, v in r.headers.items()}), None
         except NEVER_SENT as e:
             return None, NotDone("unavailable", f"not reachable ({type(e).__name__})")
@@ -288,6 +301,16 @@ class Endpoint:
         if reply.status >= 500:
             raise MaybeDone("unavailable", f"HTTP {reply.status}")
         return reply
+
+
+def _without_credentials(body: bytearray, credentials: Sequence[Secret]) -> bytearray:
+    """An error's body without what the call signed in with: some systems repeat a whole request in their errors.
+    Short values, such as a number of a tenant, are in every text by chance."""
+    for credential in credentials:
+        word = credential.reveal().rpartition(" ")[2].encode()
+        if len(word) >= MIN_HIDDEN:
+            body = body.replace(word, "…".encode())
+    return body
 
 
 def vendor_text(text: object, *secrets: Secret) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from keyback.application.ports.connectors import Connector, Outcome, Plan, Step
 from keyback.domain.secret import Secret
-from keyback.testing.faulty_proxy import Fault
+from keyback.testing.faulty_proxy import Fault, FaultyProxy
 
 OLD, NEW, CANARY = "Old-pass-123456", "Neu-und-lang-778899", "Kanarienvogel-4711-geheim"
 
@@ -24,6 +24,7 @@ class Traits:
         shared_mail: two users may have the same mail address.
         usernames: people have user names; without them the mail address is the only one.
         shows_locks: it says who is locked, and not only to those who sign in.
+        tokens: Keyback signs in there with tokens that end, which `expire_tokens` lets happen.
     """
 
     policy: bool = True
@@ -32,6 +33,7 @@ class Traits:
     shared_mail: bool = True
     usernames: bool = True
     shows_locks: bool = True
+    tokens: bool = False
 
     def login(self, name: str) -> str:
         """What somebody whom `add_user` added as `name` is called by the system, with mail at example.com."""
@@ -72,10 +74,38 @@ class Harness(Protocol):
         """How often the system set this user's password; called only with `traits.counts`."""
         ...
 
-    async def fault(self, how: Fault) -> None:
-        """Break the way to the system: `refuse` connections or service, `hang`, `drop_reply` to the set only.
-        The empty word mends it."""
+    async def expire_tokens(self) -> None:
+        """End the tokens that Keyback has; called only with `traits.tokens`."""
         ...
+
+    @property
+    def proxy(self) -> FaultyProxy:
+        """The way to the system, which can break; asked for only with `traits.network`."""
+        ...
+
+    async def renew(self, **more: Any) -> None:
+        """Close the connector and make another with these options more, `timeout_s` among them; with `network`."""
+        ...
+
+    async def fault(self, how: Fault) -> None:
+        """Break the way to the system; the empty word mends it. See `OverProxy`."""
+        ...
+
+
+class OverProxy:
+    """The part of a harness that breaks the way; subclass it, set `proxy`, and write `renew`."""
+
+    proxy: FaultyProxy
+
+    async def renew(self, **more: Any) -> None:
+        """Close the connector and make another with these options more, `timeout_s` among them."""
+        raise AssertionError("renew is missing")
+
+    async def fault(self, how: Fault) -> None:
+        """Waiting out a whole time-out would make the suite slow; a short one everywhere would make it shaky."""
+        if how == "hang":
+            await self.renew(timeout_s=0.5)
+        await self.proxy.set(how)
 
 
 def plan(external_id: str, username: str, password: str = NEW, **more: Any) -> Plan:

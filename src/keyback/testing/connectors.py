@@ -11,25 +11,18 @@ Every test is a coroutine run by the pytest plug-in of `anyio` on asyncio. Tests
 
 from __future__ import annotations
 
-import logging
-
 import pytest
 
-from keyback.application.ports.connectors import Capabilities, Means, Outcome, Step, TemporaryPass, Unavailable
+from keyback.application.ports.connectors import Capabilities, Means, Outcome, Step, TemporaryPass
 from keyback.domain.secret import Secret
-from keyback.testing.connector_harness import CANARY, NEW, OLD, Harness, Traits, by_step, plan
+from keyback.testing.connector_harness import CANARY, NEW, OLD, Harness, OverProxy, Traits, by_step, plan
 from keyback.testing.faulty_proxy import Fault, FaultyProxy
+from keyback.testing.hostile_answers import HostileAnswers
 from keyback.testing.serving import served
 
 
-class ConnectorContract:
+class ConnectorContract(HostileAnswers):
     """Subclass gives the fixture `harness`."""
-
-    @pytest.fixture
-    def anyio_backend(self) -> str:
-        return "asyncio"
-
-    pytestmark = pytest.mark.anyio
 
     async def test_finds_none_and_one(self, harness: Harness) -> None:
         key = await harness.add_user("finder", "finder@example.com")
@@ -275,118 +268,17 @@ class ConnectorContract:
         assert by_step(await harness.connector.apply(plan(key, "locked")))[Step.UNLOCK].status == "done"
         assert await harness.open_session("locked", NEW)
 
-    @pytest.mark.covers("N12")
-    async def test_lost_reply_is_uncertain_or_confirmed_and_never_set_twice(self, harness: Harness) -> None:
-        self._needs_network(harness)
-        key = await harness.add_user("loser", "loser@example.com")
-        await harness.fault("drop_reply")
-        if harness.connector.capabilities.set_password is Means.GUIDED:  # it only reads, so nothing is uncertain
-            assert (await harness.connector.apply(plan(key, "loser")))[-1].status in {"retry", "pending"}
-            await harness.fault("")
-            assert await harness.open_session("loser", OLD)
-            return
-        first = by_step(await harness.connector.apply(plan(key, "loser")))[Step.SET]
-        assert first.status in {"uncertain", "done"}
-        await harness.fault("")
-        assert await harness.open_session("loser", NEW), "the set was not carried out: the harness dropped too early"
-        second = by_step(await harness.connector.apply(plan(key, "loser", attempt=2)))
-        self._settled_or_unknown(harness, second)
-        if harness.traits.counts:
-            assert await harness.changes(key) == 1
-
-    @pytest.mark.covers("N11")
-    async def test_unreachable_is_to_be_retried_and_then_works(self, harness: Harness) -> None:
-        self._needs_network(harness)
-        key = await harness.add_user("patient", "patient@example.com")
-        await harness.fault("refuse")
-        last = (await harness.connector.apply(plan(key, "patient")))[-1]
-        assert (last.status, last.code) == ("retry", "unavailable")
-        assert last.retry_after_ms > 0
-        assert await harness.connector.verify(harness.traits.login("patient"), Secret(OLD)) is None
-        with pytest.raises(Unavailable) as raised:
-            await harness.connector.find("patient")
-        assert raised.value.code == "unavailable"
-        await harness.fault("")
-        assert await harness.open_session("patient", OLD), "nothing may have changed"
-        done = by_step(await harness.connector.apply(plan(key, "patient", attempt=2)))
-        if not await self._left_to_the_person(harness, "patient", key, done):
-            assert done[Step.SET].status == "done"
-
-    async def test_hanging_system_ends_in_an_outcome(self, harness: Harness) -> None:
-        self._needs_network(harness)
-        key = await harness.add_user("waiter", "waiter@example.com")
-        await harness.fault("hang")
-        last = (await harness.connector.apply(plan(key, "waiter")))[-1]
-        assert last.status in {"retry", "uncertain"}
-        assert await harness.connector.verify(harness.traits.login("waiter"), Secret(OLD)) is None
-        await harness.fault("")
-
-    @pytest.mark.covers("N10")
-    async def test_no_secret_is_logged_shown_or_raised(
-        self, harness: Harness, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        key = await harness.add_user("singer", "singer@example.com")
-        seen: list[object] = [harness.connector]
-        ways: tuple[Fault, ...] = ("", "refuse", "drop_reply", "hang") if harness.traits.network else ("",)
-        with caplog.at_level(logging.DEBUG):
-            for n, way in enumerate(ways):
-                if way:
-                    await harness.fault(way)
-                    seen.append(harness.connector)
-                for password in (CANARY, CANARY[:7]):  # the second is weak where there is a policy
-                    task = plan(key, "singer", password, job_id=f"job-{n}-{len(password)}")
-                    seen += [task, *await harness.connector.apply(task)]
-                    if way == "hang":
-                        break
-                else:
-                    await harness.connector.verify("singer", Secret(CANARY))
-                    try:
-                        seen += await harness.connector.find("singer")
-                    except Unavailable as e:
-                        seen += [e, e.args, e.__cause__, e.__context__]
-            if harness.traits.network:
-                await harness.fault("")
-        text = "\n".join(f"{s!r} {s}" for s in seen) + caplog.text
-        assert CANARY[:7] not in text
-        assert "Bearer " not in text
-
-    @staticmethod
-    async def _left_to_the_person(harness: Harness, name: str, key: str, done: dict[Step, Outcome]) -> bool:
-        """Whether people are guided in this system; the set step then waits for them, and nothing has changed."""
-        if harness.connector.capabilities.set_password is not Means.GUIDED:
-            return False
-        assert (done[Step.SET].status, done[Step.SET].code) == ("pending", "guided")
-        assert not {Step.MUST_CHANGE, Step.REVOKE, Step.CONFIRM} & set(done), "nothing follows what wasn't done"
-        if harness.traits.counts:
-            assert await harness.changes(key) == 0
-        assert await harness.open_session(name, OLD)
-        return True
-
-    @staticmethod
-    def _confirmed(harness: Harness) -> set[str]:
-        """Where no password can be tried, no set can be confirmed."""
-        return {"done"} if harness.connector.capabilities.verify is not Means.NONE else {"done", "unsupported"}
-
-    def _settled_or_unknown(self, harness: Harness, done: dict[Step, Outcome]) -> None:
-        """A repeated job is found done; where that cannot be found out, it is left uncertain and not set again."""
-        if harness.connector.capabilities.verify is Means.NONE and done[Step.SET].status == "uncertain":
-            return
-        assert done[Step.SET].status == "done"
-        assert done[Step.CONFIRM].status in self._confirmed(harness)
-
-    @staticmethod
-    def _needs_network(harness: Harness) -> None:
-        if not harness.traits.network:
-            pytest.skip("not on this platform: the system is in this process")
-
 
 __all__ = [
+    "CANARY",
     "NEW",
     "OLD",
     "ConnectorContract",
     "Fault",
     "FaultyProxy",
     "Harness",
+    "HostileAnswers",
+    "OverProxy",
     "Traits",
     "by_step",
     "plan",

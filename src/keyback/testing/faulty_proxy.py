@@ -4,11 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http
+import json
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Literal
+from urllib.parse import unquote_plus
 
-Fault = Literal["", "refuse", "hang", "drop_reply"]
+Fault = Literal[
+    "", "refuse", "hang", "drop_reply", "flood", "garbage", "cut", "redirect", "broken", "web_page", "throttle", "echo"
+]
+ANY_PROTOCOL: tuple[Fault, ...] = ("garbage", "cut", "flood")
+OF_HTTP: tuple[Fault, ...] = ("redirect", "broken", "web_page", "throttle")
+RETRY_AFTER_S = 77
+LARGEST = 32 << 20  # bytes of a flood that a caller may have taken in, what waits in buffers included
+_GARBAGE = bytes(range(256)) * 4
+_PAGE = b"<!doctype html><title>Sign in</title><h1>Sign in</h1><p>Your session has ended.</p>"
+_ANSWERS = {*ANY_PROTOCOL, *OF_HTTP, "echo"}
+_IN_HEADERS = re.compile(rb"(?im)^(?:authorization: *(?:\w+ +)?|x-api-key: *)([^\r\n]{8,})\r$")
+_IN_FORMS = re.compile(rb"(?:client_secret|refresh_token|assertion)=([^&\s]{8,})")
 
 
 @dataclass(slots=True)
@@ -18,12 +33,23 @@ class FaultyProxy:
     Args:
         target: host and port of the server.
         marker: bytes of the request whose reply `drop_reply` loses; requests with it are counted in `marked`.
+        http: the server speaks HTTP, so that the proxy can answer in its place.
+
+    `flood` answers without end, `garbage` with bytes that mean nothing, `cut` with half an answer; by HTTP `redirect`
+    leads to another port of this machine and counts in `strayed` who went there, `broken` is a 500, `web_page` a 200
+    in HTML, `throttle` a 429 with `RETRY_AFTER_S`, and `echo` refuses with everything that was sent in its text.
+    `secrets` are credentials that went past in headers and forms, `flooded` the bytes of the last flood.
     """
 
     target: tuple[str, int]
     marker: bytes
+    http: bool = True
     how: Fault = ""
     marked: int = 0
+    strayed: int = 0
+    flooded: int = 0
+    secrets: set[str] = field(default_factory=set)
+    _elsewhere: str = ""
     _server: asyncio.Server | None = None
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
 
@@ -31,12 +57,16 @@ class FaultyProxy:
     async def running(self) -> AsyncIterator[str]:
         """Gives the address as `http://127.0.0.1:PORT`."""
         self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
+        private = await asyncio.start_server(self._stray, "127.0.0.1", 0)
+        self._elsewhere = f"http://127.0.0.1:{private.sockets[0].getsockname()[1]}/latest/meta-data/"
         try:
             yield f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         finally:
-            self._server.close()
+            for server in (self._server, private):
+                server.close()
             self._hang_up()
-            await self._server.wait_closed()
+            for server in (self._server, private):
+                await server.wait_closed()
 
     async def set(self, how: Fault) -> None:
         """Switch, and cut the connections that are open, so that the next call meets the new state."""
@@ -60,6 +90,10 @@ class FaultyProxy:
             while data := await reader.read(65536):
                 if self.how == "hang":
                     continue
+                if self.how in _ANSWERS:
+                    await self._answer(data, reader, writer)
+                    break
+                self._note(data)
                 if up_writer is None:
                     up_reader, up_writer = await asyncio.open_connection(*self.target)
                     back = asyncio.create_task(self._back(up_reader, writer, lose))
@@ -79,6 +113,56 @@ class FaultyProxy:
             if back:
                 back.cancel()
 
+    def _note(self, data: bytes) -> None:
+        self.secrets |= {unquote_plus(m.decode()) for m in (*_IN_HEADERS.findall(data), *_IN_FORMS.findall(data))}
+
+    async def _stray(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.strayed += 1
+        writer.transport.abort()
+
+    async def _answer(self, data: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """In place of the server. Then waits for the caller to hang up: bytes left unread would cut the answer."""
+        if self.http:
+            data = await _whole(data, reader)
+            self._note(data)
+        if self.how == "flood":
+            await self._flood(writer)
+            return
+        writer.write(self._words(data))
+        await writer.drain()
+        writer.write_eof()
+        while await reader.read(65536):
+            pass
+
+    def _words(self, request: bytes) -> bytes:
+        match self.how:
+            case "garbage":
+                return _http(200, _GARBAGE) if self.http else _GARBAGE
+            case "cut":
+                return _http(200, b'{"value": [{"id": "0')[:-4] if self.http else b"\x30\x50\x02\x01"
+            case "redirect":
+                return _http(302, b"", Location=self._elsewhere)
+            case "web_page":
+                return _http(200, _PAGE, kind="text/html")
+            case "throttle":
+                return _http(429, b'{"error": "slow down"}', Retry_After=str(RETRY_AFTER_S))
+            case "echo":
+                said = unquote_plus(request.decode("utf-8", "replace"))
+                names = ("error", "error_description", "message", "detail", "errorMessage", "code", "title", "status")
+                return _http(400, json.dumps(dict.fromkeys(names, said)).encode())
+            case _:
+                return _http(500, _PAGE, kind="text/html")
+
+    async def _flood(self, writer: asyncio.StreamWriter) -> None:
+        chunk = b"x" * 65536
+        start = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n" + b'{"padding": "'
+        writer.write(start if self.http else b"\x30\x84\x7f\xff\xff\xff")
+        self.flooded = 0
+        while not writer.transport.is_closing() and self.flooded < 8 * LARGEST:
+            writer.write(chunk)
+            await writer.drain()
+            self.flooded += len(chunk)
+
     async def _back(self, up_reader: asyncio.StreamReader, writer: asyncio.StreamWriter, lose: asyncio.Event) -> None:
         with contextlib.suppress(OSError):
             while data := await up_reader.read(65536):
@@ -87,3 +171,20 @@ class FaultyProxy:
                 writer.write(data)
                 await writer.drain()
         writer.transport.abort()
+
+
+async def _whole(data: bytes, reader: asyncio.StreamReader) -> bytes:
+    """The request with its body."""
+    while b"\r\n\r\n" not in data and (more := await reader.read(65536)):
+        data += more
+    head, _, body = data.partition(b"\r\n\r\n")
+    length = re.search(rb"(?i)content-length: *(\d+)", head)
+    while length and len(body) < int(length[1]) and (more := await reader.read(65536)):
+        body += more
+    return head + b"\r\n\r\n" + body
+
+
+def _http(status: int, body: bytes, kind: str = "application/json", **headers: str) -> bytes:
+    lines = [f"HTTP/1.1 {status} {http.HTTPStatus(status).phrase}", f"Content-Type: {kind}", "Connection: close"]
+    lines += [f"Content-Length: {len(body)}", *(f"{name.replace('_', '-')}: {text}" for name, text in headers.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body

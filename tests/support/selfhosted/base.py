@@ -15,9 +15,8 @@ from starlette.routing import Route
 
 from keyback.testing.serving import Cut, until_gone
 
-Trouble = Literal["", "refuse", "hang", "drop_reply", "late", "throttle", "garbage", "failing"]
+Trouble = Literal["", "drop_reply", "late", "failing"]
 Act = Callable[[Request], Awaitable[Response]]
-RETRY_AFTER_S = 77
 T = TypeVar("T")
 
 
@@ -38,9 +37,8 @@ class System(ABC):
     """An ASGI app.
 
     `trouble` may be set at any time: `late` and `drop_reply` carry a set out and answer it late or not at all,
-    `throttle` answers everything with 429, `garbage` with a page, `failing` answers sets with the
-    system's own word for a failure inside it. `asked` are the calls that came; `strange` those that the real system
-    does not have.
+    `failing` answers sets with the system's own word for a failure inside it. `asked` are the calls that came;
+    `strange` those that the real system does not have.
     """
 
     locks_after = 0
@@ -121,15 +119,6 @@ class System(ABC):
     def _guarded(self, act: Act) -> Act:
         async def endpoint(request: Request) -> Response:
             self.asked.append(f"{request.method} {request.url.path}")
-            if self.trouble == "refuse":
-                return Response(status_code=503)
-            if self.trouble == "hang":
-                await until_gone(request)
-                return Response(status_code=504)
-            if self.trouble == "throttle":
-                return Response("Too many requests", 429, {"retry-after": str(RETRY_AFTER_S)})
-            if self.trouble == "garbage":
-                return Response("<html><h1>Maintenance</h1>", media_type="text/html")
             return await act(request)
 
         return endpoint

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from keyback.application.ports.connectors import Connector
 from keyback.connectors.http import HttpConnector
-from keyback.testing.connectors import OLD, Fault, Traits
+from keyback.testing.connectors import OLD, Fault, FaultyProxy, OverProxy, Traits
+from keyback.testing.serving import served
 from tests.support.selfhosted import banyan, dolibarr, espocrm, frappe, krayin, ruoyi, vtiger, yudao
 from tests.support.selfhosted.base import Person, System
 
@@ -62,9 +64,10 @@ IN_HOUSE = {
 
 
 @dataclass
-class SelfHostedHarness:
+class SelfHostedHarness(OverProxy):
     name: str
     system: System
+    proxy: FaultyProxy
     url: str
     connector: Connector
     traits: Traits
@@ -72,9 +75,21 @@ class SelfHostedHarness:
     recipe: Path | None = None
 
     @classmethod
-    def over(cls, name: str, system: System, url: str, recipe: Path | None = None) -> SelfHostedHarness:
-        """Args: recipe: a file, for a system whose recipe does not come along."""
-        return cls(name, system, url, connected(name, url, recipe), (KINDS | IN_HOUSE)[name].traits, recipe)
+    @contextlib.asynccontextmanager
+    async def over(cls, name: str, system: System, recipe: Path | None = None) -> AsyncIterator[SelfHostedHarness]:
+        """The system served behind a way that can break.
+
+        Args:
+            recipe: a file, for a system whose recipe does not come along.
+        """
+        traits = replace((KINDS | IN_HOUSE)[name].traits, tokens=True)
+        with served(system) as at:
+            proxy = FaultyProxy(("127.0.0.1", int(at.rpartition(":")[2])), b"\0")
+            async with proxy.running() as url:
+                harness = cls(name, system, proxy, url, connected(name, url, recipe), traits, recipe)
+                yield harness
+                await proxy.set("")
+                await harness.connector.close()
 
     def _person(self, username: str) -> Person | None:
         return self.system.by_name(username)
@@ -103,13 +118,16 @@ class SelfHostedHarness:
         return one.changes if one else 0
 
     async def fault(self, how: Fault) -> None:
-        self.system.trouble = how
-        if how == "hang":
-            await self.impatient()
+        """The reply is lost by the system itself, where each sets passwords by a call of its own."""
+        self.system.trouble = how if how == "drop_reply" else ""
+        await super().fault("" if how == "drop_reply" else how)
 
-    async def impatient(self) -> None:
+    async def expire_tokens(self) -> None:
+        self.system.tokens.clear()
+
+    async def renew(self, **more: Any) -> None:
         await self.connector.close()
-        self.connector = connected(self.name, self.url, self.recipe, timeout_s=0.5)
+        self.connector = connected(self.name, self.url, self.recipe, **more)
 
 
 def connected(name: str, url: str, recipe: Path | None = None, **more: Any) -> HttpConnector:

@@ -66,16 +66,17 @@ class App:
 
     async def _fetch(self, scope: str) -> tuple[Secret, float]:
         form = {"grant_type": "client_credentials", "client_id": self._client_id, "scope": scope}
+        shown = self._secret
         if self._key and self.certificate:
             claims = {"aud": self._audience, "iss": self._client_id, "sub": self._client_id}
-            signed = signed_assertion(
+            shown = signed_assertion(
                 self._key,
                 claims,
                 algorithm="PS256",
                 header={"x5t#S256": self.certificate.thumbprint},
                 now=lambda: self.now() / 1000,
             )
-            form |= {"client_assertion_type": ASSERTION, "client_assertion": signed.reveal()}
+            form |= {"client_assertion_type": ASSERTION, "client_assertion": shown.reveal()}
         else:
             form["client_secret"] = self._secret.reveal()
         reply = await self._login.call("POST", self._path, form=form, repeatable=True)
@@ -89,7 +90,7 @@ class App:
         # What follows the sentence are ids of the call for Microsoft's support.
         said = str(answer.get("error_description") or answer.get("error") or f"HTTP {reply.status}")
         said = said.replace("\r\n", " Trace ID").partition(" Trace ID")[0]
-        raise NotDone("auth_expired", vendor_text(f"sign-in of the app: {said}", self._secret))
+        raise NotDone("auth_expired", vendor_text(f"sign-in of the app: {said}", shown))
 
 
 class Api:
@@ -177,8 +178,7 @@ def _value(reply: Reply, hide: Secret) -> Any:
     """The JSON of an answer. Raises what its error means."""
     if reply.status == 204:
         return None
-    if reply.status == 429:
-        raise NotDone("unavailable", "too many calls", reply.retry_after_ms(10_000))
+    reply.refuse_throttled()
     if reply.status == 401:
         raise OutboundRefusal("auth_expired", "the access token is refused")
     body = reply.any_json()

@@ -350,6 +350,7 @@ class FxiaokeConnector(ConnectorBase):
 
 def _envelope(reply: Reply) -> Row:
     """The answer, which has status 200 whatever came of the call; `errorCode` says that."""
+    reply.refuse_throttled(BURST_MS)
     body = reply.any_json()
     if not isinstance(body, dict) or type(body.get("errorCode")) is not int:
         raise MaybeDone("unavailable", f"the answer is not of 纷享销客 (HTTP {reply.status})")

@@ -114,12 +114,13 @@ class Rest:
     async def _sign_in(self) -> tuple[Secret, float]:
         if self._key is not None:
             claims = {"iss": self._client_id, "sub": self._username or "", "aud": self._audience}
-            assertion = signed_assertion(self._key, claims, now=lambda: self.now() / 1000)
-            form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": assertion.reveal()}
+            shown = signed_assertion(self._key, claims, now=lambda: self.now() / 1000)
+            form = {"grant_type": "urn:ietf:params:oauth:grant-type:jwt-bearer", "assertion": shown.reveal()}
         else:
-            secret = (self._secret or NOTHING).reveal()
-            form = {"grant_type": "client_credentials", "client_id": self._client_id, "client_secret": secret}
+            shown = self._secret or NOTHING
+            form = {"grant_type": "client_credentials", "client_id": self._client_id, "client_secret": shown.reveal()}
         reply = await self.http.call("POST", "services/oauth2/token", form=form, repeatable=True)
+        reply.refuse_throttled()
         answer = reply.json()
         token = answer.get("access_token")
         if reply.status == 200 and isinstance(token, str) and token:
@@ -127,7 +128,7 @@ class Rest:
         said = (
             " ".join(str(answer[k]) for k in ("error", "error_description") if answer.get(k)) or f"HTTP {reply.status}"
         )
-        raise NotDone("auth_expired", vendor_text(f"sign-in of the app: {said}", self._secret or NOTHING))
+        raise NotDone("auth_expired", vendor_text(f"sign-in of the app: {said}", shown))
 
 
 def _value(reply: Reply, hide: Secret) -> Any:
