@@ -28,6 +28,8 @@ from tests.support.kit import Clock, Kit
 collect_ignore = ["sample_package"]  # a package of its own; tests/docs/test_recipes.py runs its tests
 pytest_plugins = ["tests.support.commands", "tests.support.conformance", "tests.support.noskip"]
 LONGEST = frozenset({"test_policy_search", "test_policy_table"})  # one file each, and nothing but arithmetic
+# Of the suites in keyback.testing, which can't carry a mark that other people's projects don't have.
+SLOW_IN_SUITES = frozenset({"test_no_call_waits_without_end"})
 LONG = ("e2e", "web", "recovery", "locking", "throttling", "delivery", "perf", "contracts")
 compile_once()
 
@@ -54,6 +56,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         spared = [item for item in items if _spared(item)]
         items[:] = [item for item in items if not _spared(item)]
         config.hook.pytest_deselected(items=spared)
+    for item in items:
+        if item.name in SLOW_IN_SUITES:
+            item.add_marker(pytest.mark.slow)
     ranks = {name: rank for rank, name in enumerate(LONG)}
     items.sort(key=lambda item: -1 if item.path.stem in LONGEST else ranks.get(item.path.parent.name, len(LONG)))
 

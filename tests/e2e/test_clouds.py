@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.e2e.demo_steps import MINUTES, NEW, Demo, patient, running_demo, seen
+from tests.e2e.demo_steps import MINUTES, NEW, PATIENCE, Demo, patient, running_demo, seen
 from tests.e2e.steps import ask, choose
 from tests.e2e.ways_steps import mail_code
 
@@ -92,3 +92,7 @@ def test_what_has_no_call_for_passwords_leads_through_its_own_page(site: Demo, d
     expect(row.locator("ol li").first).to_be_visible()
     expect(row.locator("a[href*='/demo/fxiaoke/']").first).to_be_visible()
     seen(page, "fxiaoke-results")
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.locator("button[value=in]").click()
+    expect(row).to_contain_text("你已确认可以登录", timeout=PATIENCE)  # the first page took the news in by itself

@@ -47,6 +47,7 @@ def test_the_page_says_what_waits_and_what_happens_next(make_kit: Make) -> None:
     assert "An administrator has been told" in page
     assert "remind you after a day" in page
     assert "Ask an administrator" not in page.replace("An administrator", ""), "not within the hour"
+    assert f'data-status-url="{at}/status"' in page, "settled, and yet somebody else may change it"
     version = browser("GET", f"{at}/status").text
     kit.clock.forward(hours=2)
     press(kit, browser, at, "ask")
@@ -62,6 +63,7 @@ def test_the_page_says_what_waits_and_what_happens_next(make_kit: Make) -> None:
     assert "You signed in," in page
     assert 'data-state="done"' in page
     assert 'name="act"' not in page
+    assert "data-status-url" not in page
 
 
 def test_whoever_says_that_they_are_in_is_asked_no_more(make_kit: Make) -> None:
@@ -69,7 +71,9 @@ def test_whoever_says_that_they_are_in_is_asked_no_more(make_kit: Make) -> None:
     press(kit, browser, at, "in", "x" * 22)
     assert "I’m in" in said(browser, at), "of a task that isn't theirs"
     press(kit, browser, at, "in")
-    assert "You told us that you’re in" in said(browser, at)
+    page = said(browser, at)
+    assert "You told us that you’re in" in page
+    assert "data-status-url" not in page
     look(kit, hours=30)
     assert partner.asked == 0
 

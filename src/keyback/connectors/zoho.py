@@ -345,9 +345,8 @@ class ZohoConnector(ConnectorBase):
             said = vendor_text(answer.get("error") or f"HTTP {reply.status}", self._secret, self._refresh)
             raise NotDone("auth_expired", f"sign-in of the client: {said}")
         if domain and urlsplit(domain).netloc != self._crm.host:
-            raise NotDone(
-                "not_permitted", f"the client is of another data center, {vendor_text(domain)}; set data_center"
-            )
+            said = f"the client is of another data center, {vendor_text(domain)}; set data_center"
+            raise NotDone("not_permitted", said)
         lifetime = answer.get("expires_in")
         return Secret(token), float(lifetime) if isinstance(lifetime, int) and 0 < lifetime <= 86_400 else 3600.0
 

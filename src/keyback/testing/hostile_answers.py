@@ -34,7 +34,6 @@ class HostileAnswers:
         assert harness.proxy.strayed == 0, "a redirect was followed to another address"
 
     @pytest.mark.covers("N1", "N11")
-    @pytest.mark.slow
     async def test_no_call_waits_without_end(self, harness: Harness) -> None:
         self._needs_network(harness)
         for how in ("hang",) if harness.proxy.http else ("hang", ANY_PROTOCOL[-1]):

@@ -283,6 +283,12 @@ class Results(Page):
         return tuple(sorted(found, key=lambda s: s.open_url == "/sign-in"))
 
     @property
+    def watching(self) -> bool:
+        """Whether the page may change by what others do, so that it asks for news."""
+        waits = (s.task is not None and s.state != "done" and s.task.watch != "said" for s in self.systems)
+        return not self.all_settled or (any(waits) and not self.ignored_second)
+
+    @property
     def late(self) -> tuple[str, ...]:
         """Titles of the systems that were away too long."""
         return tuple(s.title for s in self.systems if s.reason_code == "choose_again")
