@@ -2,88 +2,38 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
-from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 import pytest
-from scim2_models import ScimProvider
-from scim2_server.memory import InMemoryStorage
-from scim2_server.service import ScimService
-from scim2_server.testserver.application import BearerTokenApplication
-from scim2_server.utils import (
-    load_default_resource_types,
-    load_default_schemas,
-    load_default_service_provider_config,
-)
 
 from keyback.application.ports.connectors import Step, Unavailable
 from keyback.connectors.scim import ENTERPRISE, ScimConnector
 from keyback.testing.connectors import NEW, OLD, ConnectorContract, FaultyProxy, OverProxy, Traits, by_step, plan
+from keyback.testing.scim_server import ScimServer, start_scim
 
-TOKEN = "token-of-a-scim-server-0815"
-
-
-class Silent(WSGIRequestHandler):
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
-@contextlib.contextmanager
-def scim_server() -> Iterator[tuple[InMemoryStorage, int]]:
-    storage = InMemoryStorage()
-    provider = ScimProvider.from_discovery(
-        load_default_schemas().values(),
-        load_default_resource_types().values(),
-        config=load_default_service_provider_config(),
-    )
-    app = BearerTokenApplication(
-        storage, provider, service=ScimService(provider, secret="of this test alone"), bearer_tokens=[TOKEN]
-    )
-    server = make_server("127.0.0.1", 0, app, handler_class=Silent)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield storage, server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+SECTION = {"url": "https://id.example.com/v2", "secret": "s" * 20, "privileged_roles": ["admin"]}
 
 
 @dataclass
 class ScimHarness(OverProxy):
-    storage: InMemoryStorage
+    server: ScimServer
     proxy: FaultyProxy
     url: str
     connector: ScimConnector
     traits = Traits(policy=False)
 
-    def user(self, external_id: str = "", username: str = "") -> Any:
-        return next((r for r in self.storage.resources if external_id == r.id or username == r.user_name), None)
-
     async def add_user(self, username: str, mail: str, *, privileged: bool = False, disabled: bool = False) -> str:
-        body = {
-            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"],
-            "userName": username,
-            "password": OLD,
-            "active": not disabled,
-            "emails": [{"value": mail, "primary": True}],
-            "roles": [{"value": "admin"}] if privileged else [],
-        }
-        return str((await self.connector._ask("POST", "Users", json=body))["id"])
+        add = self.server.add_user
+        return await asyncio.to_thread(add, username, mail, OLD, privileged=privileged, disabled=disabled)
 
     async def open_session(self, username: str, password: str) -> Callable[[], Awaitable[bool]] | None:
-        """The server has no sign-in; what it would compare with is what counts."""
-
         async def alive() -> bool:
             return True
 
-        user = self.user(username=username)
-        return alive if user is not None and user.password == password else None
+        return alive if self.server.signs_in(username, password) else None
 
     async def lock(self, external_id: str) -> None:
         raise AssertionError("SCIM knows no lock")
@@ -93,11 +43,7 @@ class ScimHarness(OverProxy):
 
     async def renew(self, **more: Any) -> None:
         await self.connector.close()
-        self.connector = ScimConnector.from_options("scim", "SCIM", section(self.url, **more))
-
-
-def section(url: str, **more: Any) -> dict[str, Any]:
-    return {"url": f"{url}/v2", "secret": TOKEN, "privileged_roles": ["admin"], **more}
+        self.connector = ScimConnector.from_options("scim", "SCIM", self.server.section(f"{self.url}/v2", **more))
 
 
 @pytest.fixture
@@ -107,12 +53,13 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 async def harness() -> AsyncIterator[ScimHarness]:
-    with scim_server() as (storage, port):
-        proxy = FaultyProxy(("127.0.0.1", port), b'"path": "password"')
-        async with proxy.running() as url:
-            made = ScimHarness(storage, proxy, url, ScimConnector.from_options("scim", "SCIM", section(url)))
-            yield made
-            await made.connector.close()
+    server = start_scim()
+    proxy = FaultyProxy(("127.0.0.1", server.port), b'"path": "password"')
+    async with proxy.running() as url:
+        made = ScimHarness(server, proxy, url, ScimConnector.from_options("scim", "SCIM", server.section(f"{url}/v2")))
+        yield made
+        await made.connector.close()
+    server.stop()
 
 
 class TestScim(ConnectorContract):
@@ -122,12 +69,12 @@ class TestScim(ConnectorContract):
         assert (await harness.connector.apply(plan(key, "unsent")))[-1].status == "retry"
         await harness.fault("")
         assert by_step(await harness.connector.apply(plan(key, "unsent", attempt=2)))[Step.SET].status == "done"
-        assert harness.user(key).password == NEW
+        assert harness.server.user(key).password == NEW
 
     async def test_another_process_does_not_know_and_does_not_set(self, harness: ScimHarness) -> None:
         key = await harness.add_user("handed", "handed@example.com")
         await harness.connector.apply(plan(key, "handed"))
-        other = ScimConnector.from_options("scim", "SCIM", section(harness.url))
+        other = ScimConnector.from_options("scim", "SCIM", harness.server.section(f"{harness.url}/v2"))
         done = by_step(await other.apply(plan(key, "handed", attempt=2)))
         await other.close()
         assert (done[Step.SET].status, await harness.changes(key)) == ("uncertain", 1)
@@ -140,7 +87,7 @@ class TestScim(ConnectorContract):
             {"privileged_groups": ["CRM admins"]},
             {"privileged_roles": ["root"]},
         ):
-            c = ScimConnector.from_options("scim", "S", {**section("https://id.example.com"), **more})
+            c = ScimConnector.from_options("scim", "S", {**SECTION, **more})
             assert c._account(row).privileged
             await c.close()
 
@@ -154,12 +101,12 @@ class TestScim(ConnectorContract):
         ],
     )
     async def test_the_enterprise_user_names_the_manager(self, says: dict[str, Any], manager: str | None) -> None:
-        c = ScimConnector.from_options("scim", "S", section("https://id.example.com"))
+        c = ScimConnector.from_options("scim", "S", SECTION)
         assert c._account({"id": "1", "userName": "a", **says}).manager == manager
         await c.close()
 
     async def test_a_wrong_token_is_named(self, harness: ScimHarness) -> None:
-        c = ScimConnector.from_options("scim", "SCIM", section(harness.url, secret="another"))
+        c = ScimConnector.from_options("scim", "SCIM", harness.server.section(f"{harness.url}/v2", secret="another"))
         with pytest.raises(Unavailable) as raised:
             await c.find("alice")
         assert raised.value.code == "auth_expired"

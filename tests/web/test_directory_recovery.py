@@ -1,4 +1,4 @@
-"""A whole recovery through the portal against real directories: what worked before does not, what was chosen does.
+"""A whole recovery through the portal on real directories and by SCIM: the old password goes, the chosen one works.
 
 One journey for all of them: a directory more is a `Place` more.
 """
@@ -22,6 +22,7 @@ from keyback.settings import System
 from keyback.testing import dirsrv_server, samba_server, slapd_server
 from keyback.testing.dirsrv_server import DirsrvFault, DirsrvServer, start_dirsrv
 from keyback.testing.samba_server import SambaFault, SambaServer, start_samba
+from keyback.testing.scim_server import ScimServer, start_scim
 from keyback.testing.slapd_server import SlapdFault, SlapdServer, start_slapd
 from tests.support.browser import Browser, choose, mailed
 from tests.support.kit import Kit, person
@@ -41,10 +42,10 @@ class Place:
         refusal: what the page says then, in the directory's words or by the rules that it publishes.
     """
 
-    server: SlapdServer | SambaServer | DirsrvServer
+    server: SlapdServer | SambaServer | DirsrvServer | ScimServer
     section: dict[str, Any]
-    strict: Callable[[], contextlib.AbstractContextManager[None]]
-    refusal: str
+    strict: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
+    refusal: str = ""
 
 
 def open_ldap(server: SlapdServer) -> Place:
@@ -102,17 +103,21 @@ def directory_389(server: DirsrvServer) -> Place:
     return Place(server, section, strict, "Failed to update password")
 
 
+def scim(server: ScimServer) -> Place:
+    return Place(server, {"kind": "scim", "title": "Directory", **server.section()})
+
+
 STARTS: dict[str, Callable[[Path], Place]] = {
     "ldap": lambda folder: open_ldap(start_slapd(folder)),
     "active_directory": lambda folder: active_directory(start_samba(folder)),
     "389ds": lambda folder: directory_389(start_dirsrv(folder)),
+    "scim": lambda folder: scim(start_scim()),
 }
+# SCIM knows no locks, and its server has no policy.
+WITH_A_POLICY = ["ldap", *(pytest.param(name, marks=pytest.mark.slow) for name in ("active_directory", "389ds"))]
 
 
-@pytest.fixture(
-    scope="module",
-    params=["ldap", *(pytest.param(name, marks=pytest.mark.slow) for name in ("active_directory", "389ds"))],
-)
+@pytest.fixture(scope="module", params=[*WITH_A_POLICY, "scim"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     try:
         made = STARTS[request.param](tmp_path_factory.mktemp("directory"))
@@ -148,6 +153,7 @@ def test_the_new_password_signs_in_and_the_old_does_not(make_kit: Make, place: P
     assert not place.server.signs_in("maya", BEFORE)
 
 
+@pytest.mark.parametrize("place", WITH_A_POLICY, indirect=True)
 def test_who_locked_themselves_out_is_let_in(make_kit: Make, place: Place) -> None:
     kit = make_kit()
     _, browser, at = recovering(kit, place, "omar")
@@ -158,6 +164,7 @@ def test_who_locked_themselves_out_is_let_in(make_kit: Make, place: Place) -> No
     assert place.server.signs_in("omar", CHOSEN)
 
 
+@pytest.mark.parametrize("place", WITH_A_POLICY, indirect=True)
 def test_what_the_directory_refuses_is_said_in_its_words_or_by_its_rules(make_kit: Make, place: Place) -> None:
     kit = make_kit()
     _, browser, at = recovering(kit, place, "lena")

@@ -28,7 +28,7 @@ from keyback.demo.enrolled import shown as enrolled
 from keyback.demo.seed import seed
 from keyback.observability import configure
 from keyback.settings import Settings
-from keyback.settings_sections import Im, InTwoLanguages, Limits, Mail, Password, Sms, System
+from keyback.settings_sections import Im, InTwoLanguages, Limits, Mail, Password, Sms, System, Tasks
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
@@ -210,6 +210,7 @@ def demo_settings(
         ),
         im=Im.model_validate(service),
         limits=Limits(recoveries=PLENTY, proofs=PLENTY, sign_ins=PLENTY, checks=PLENTY),
+        tasks=Tasks(administrators=[f"crm-admin@{company.DOMAIN}"], at_once=False),
         systems={**systems, **more},
         log_level="warning",
     )
