@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Any
+from urllib.parse import quote
 
 import pytest
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+from structlog.testing import capture_logs
 
 from keyback.application.ports.storage import ImportedAccount
 from keyback.bootstrap import make_connector
+from keyback.serving import _metrics
 from keyback.settings import System
 from keyback.testing.demo_crm import HISTORY, DemoCrm
 from keyback.testing.serving import served
 from tests.support.browser import Browser, choose, mailed
 from tests.support.kit import Kit, person
+from tests.support.rows import dump
 from tests.support.steps import ask, fit
 
 Make = Callable[..., Kit]
@@ -92,3 +100,38 @@ def test_a_lost_answer_is_looked_into_and_nothing_is_set_twice(make_kit: Make, c
     choose(kit, browser, at, CHOSEN)
     assert crm.user("1").changes == 1
     assert crm.sign_in("omar", CHOSEN)
+
+
+class Parrot:
+    """Refuses every password, and says everything that was sent to it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app, self.heard = app, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if not scope["path"].endswith("/password"):
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        said = f"{dict(request.headers)} {(await request.body()).decode()}"
+        self.heard += CHOSEN in said and TOKEN in said
+        await JSONResponse({"error": "weak_password", "text": said}, 422)(scope, receive, send)
+
+
+@pytest.mark.covers("N10")
+def test_what_a_hostile_system_repeats_is_on_no_page_and_in_no_row_log_or_metric(
+    make_kit: Make, crm: DemoCrm, caplog: pytest.LogCaptureFixture
+) -> None:
+    kit, parrot = make_kit(), Parrot(crm)
+    with served(parrot) as url, caplog.at_level("DEBUG"), capture_logs() as logs:
+        browser, at = recovering(kit, crm, url, "maya")
+        pages = choose(kit, browser, at, CHOSEN) + browser("GET", f"{at}/diagnosis").text
+    assert parrot.heard, "the password never got there"
+    assert crm.sign_in("maya", BEFORE)
+    seen: dict[str, Any] = {
+        "pages": pages, "rows": dump(kit.services.db), "logs": caplog.text + str(logs),  # type: ignore[arg-type]
+        "metrics": kit.run(_metrics(kit.services, None).text()).decode(),
+    }  # fmt: skip
+    for place, text in seen.items():
+        assert text
+        assert not [s for s in (CHOSEN, quote(CHOSEN), TOKEN) if s in text], place

@@ -51,12 +51,12 @@ STEPS = {
     "en": (
         "Open Zoho’s own page and enter your email.",
         "Enter the code that Zoho sends you.",
-        "Choose the password you’ve just chosen here, and sign out your other devices when Zoho asks.",
+        "Set the password you just chose here, and sign out your other devices when Zoho asks.",
     ),
     "zh_CN": (
         "打开Zoho的找回页面，输入你的邮箱。",
         "输入Zoho发给你的验证码。",
-        "设置刚才在这里选择的密码；Zoho询问时，退出其他设备。",
+        "将密码设置为刚才在这里选择的新密码；Zoho询问是否退出其他设备时，选择退出。",
     ),
 }
 

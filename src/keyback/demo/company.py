@@ -17,7 +17,7 @@ GUIDED_STEPS = {
     "en": [
         "Open Lanyun and choose “Forgot password”.",
         "Type your work email and the code that Lanyun sends to it.",
-        "Choose the password that you have just chosen here.",
+        "Set the password you just chose here.",
     ],
     "zh_CN": [
         "打开Lanyun，点“忘记密码”。",

@@ -14,13 +14,13 @@ STEPS = {
     "en": (
         "Open the sign-in page of 纷享销客 and choose “Forgot password” (忘记密码).",
         "Enter your mobile number or email there, and the code that 纷享销客 sends you.",
-        "Set the password you’ve just chosen here.",
+        "Set the password you just chose here.",
         "If no code arrives, ask an administrator of 纷享销客 to reset your password under Departments & Employees.",
     ),
     "zh_CN": (
         "打开纷享销客的登录页，点“忘记密码”。",
         "输入你的手机号或邮箱，再输入纷享销客发给你的验证码。",
-        "设置刚才在这里选择的密码。",
+        "将密码设置为刚才在这里选择的新密码。",
         "如果收不到验证码，请联系纷享销客管理员，在“部门与员工”中重置密码。",
     ),
 }
