@@ -49,6 +49,7 @@ FIXED = {  # the links of each kind, whatever the values are
     MessageKind.TASK: set(),
     MessageKind.DESK: {f"{BASE}/console/cases/Tq3zF0vA9bC7dE5gH1jK2m"},
     MessageKind.ERASED: set(),
+    MessageKind.CALL: set(),
 }
 KINDS = list(FIXED)
 # Every kind, and the other language once: its templates and its code are the same.
@@ -104,6 +105,7 @@ def letter(kind: MessageKind = MessageKind.RECOVERY, locale: str = "en", evil: s
         },
         MessageKind.STOPPED: {**who, "at": ASKED, "by": "owner"},
         MessageKind.ERASED: {**who, "at": ASKED},
+        MessageKind.CALL: {**who, "operator": evil or "Maya", "reason": "request", "number": 42, "at": ASKED},
         MessageKind.ROTATION: {**who, "due_at": ASKED},
         MessageKind.ACCOUNT_CHANGED: {
             **who,
@@ -473,6 +475,7 @@ def test_chinese_subjects_arrive(kind: MessageKind) -> None:
         MessageKind.TRIES: "你在青屿仪器的账号多次输错密码",
         MessageKind.CHOOSE_AGAIN: "请重新设置你在青屿仪器的密码",
         MessageKind.REMINDER: "你在青屿仪器的账号有一件事需要查看",
+        MessageKind.CALL: "青屿仪器服务台正在给你打电话",
         MessageKind.ERASED: "你在青屿仪器的账号找回数据已删除",
         MessageKind.SYSTEM: "你在青屿仪器的账号：一个系统有新进展",
         MessageKind.TASK: "青屿仪器账号找回：有一件事需要管理员处理",

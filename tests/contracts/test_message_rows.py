@@ -44,6 +44,7 @@ EARLIER: dict[str, dict[str, Any]] = {
     "asked": {"username": "maya", "what": "part_shown", "at": AT, **SEEN},
     "stopped": {"username": "maya", "at": AT, "by": "owner"},
     "erased": {"username": "maya", "at": AT},
+    "call": {"username": "maya", "operator": "Ines", "reason": "request", "number": 42, "at": AT},
     "rotation": {"username": "maya", "due_at": AT},
     "account_changed": {**CHANGE, "what": "totp_added", "until": AT},
     "moving": {**CHANGE, "what": "mail_moving", "detail": "m•••@example.net", "until": AT + 900_000},

@@ -24,6 +24,7 @@ NOTICES = {
     MessageKind.CHANGED: {**SEEN, "at": NOW, "systems": (), "case": "k"},
     MessageKind.STOPPED: {"username": "maya", "at": NOW, "by": "owner"},
     MessageKind.ERASED: {"username": "maya", "at": NOW},
+    MessageKind.CALL: {"username": "maya", "operator": "Ines", "reason": "request", "number": 42, "at": NOW},
     MessageKind.ASKED: {**SEEN, "at": NOW, "stop_link": Secret(LINK), "what": "helper_asked"},
     MessageKind.HOLD: {**SEEN, "at": NOW, "until": NOW + 3_600_000, "stop_link": Secret(LINK), "over": False},
 }

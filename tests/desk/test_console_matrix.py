@@ -29,6 +29,7 @@ FORMS = {
     "/console/cases/{id:str}/decline": {"page": "", "version": "1", "reason": "Why."},
     "/console/calls": {"number": "123456"},
     "/console/calls/{id:str}/number": {"contact": "x", "number": "123456"},
+    "/console/cases/{id:str}/call": {"reason": "request"},
     "/console/operators": {"name": "Nina", "email": "nina@example.com", "role": "agent"},
 }
 

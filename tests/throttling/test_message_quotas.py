@@ -85,6 +85,7 @@ WRITTEN = {
     "application.tasks.lifecycle.tell": "notice: an administrator or the watch ended something, or once a day",
     "application.tasks.lifecycle.ask_now": "notice: five times for each task, an hour apart where the person asks",
     "application.enrolment.reminders._remind": "notice: once a year",
+    "application.desk.outbound_call.enter": "notice: five calls a day that operators enter for one person",
     "application.desk.notices.tell_officers": "notice: once for each decision, or command on the server",
 }
 # The two that all of them write by; nothing else makes a row that is a message.

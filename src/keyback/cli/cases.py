@@ -148,6 +148,8 @@ WORDS = {
     "caller_number_wrong": "A wrong number was read out.",
     "caller_check_passed": "A caller was checked, and it's them.",
     "caller_check_failed": "A caller was refused: {reason}.",
+    "call_entered": "An operator entered a call to the person: {reason}.",
+    "call_ended": "The call ended.",
     "approved": "Approved by {by}.",
     "password_chosen": "A new password was chosen.",
     "account_settled": "One account: {result} ({code}).",

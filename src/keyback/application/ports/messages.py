@@ -50,6 +50,7 @@ class MessageKind(StrEnum):
     DESK = "desk"
     SYSTEM = "system"
     ERASED = "erased"
+    CALL = "call"
 
 
 class Where(TypedDict):
@@ -274,6 +275,16 @@ class ErasedMessage(AccountContent):
     """Everything about a person was erased. It is sent after that, to addresses that nothing else has any more."""
 
     kind = MessageKind.ERASED
+    at: int
+
+
+class CallMessage(AccountContent):
+    """An operator calls now; `number` is what their screen shows too, two digits that open nothing."""
+
+    kind = MessageKind.CALL
+    operator: str
+    reason: str
+    number: int
     at: int
 
 

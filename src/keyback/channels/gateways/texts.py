@@ -16,6 +16,7 @@ from keyback.application.ports.messages import (
     AccountChangedMessage,
     AskedMessage,
     BadMessage,
+    CallMessage,
     ChangedMessage,
     Content,
     ErasedMessage,
@@ -81,6 +82,10 @@ NOTICES = {
     MessageKind.ACCOUNT_CHANGED: N_("{company}: security settings for your account changed on {when}. Not you? {link}"),
     MessageKind.ERASED: N_("{company}: your recovery data was erased on {when}. Not expected? Tell the help desk."),
 }
+CALL = N_(
+    "{company}: our help desk is calling you. Their number is {number}; if the caller says another one, hang up. Never "
+    "tell anyone a code."
+)
 OVER = N_("{company}: a recovery of your account can now continue. Not you? Cancel: {link}")
 WITHOUT = {MessageKind.CHANGED: "/help#stop", MessageKind.ACCOUNT_CHANGED: "/account"}  # for whom no link is made
 
@@ -136,6 +141,10 @@ class PhoneTexts(Composer):
     def _ended(self, c: StoppedMessage | ErasedMessage, to: _For) -> Told:
         when = moment(to.locale, c.at, self.zone)
         return to.say(NOTICES[c.kind], when=when), {"when": when}
+
+    @_tell.register
+    def _call(self, c: CallMessage, to: _For) -> Told:
+        return to.say(CALL, number=str(c.number)), {"number": str(c.number)}
 
     @_tell.register
     def _notice(self, c: ChangedMessage | HoldMessage | AskedMessage | AccountChangedMessage, to: _For) -> Told:

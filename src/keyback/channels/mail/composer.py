@@ -19,6 +19,7 @@ from keyback.application.ports.messages import (
     AccountContent,
     AskedMessage,
     BadMessage,
+    CallMessage,
     ChangedMessage,
     ChooseAgainMessage,
     CodeMessage,
@@ -261,6 +262,14 @@ class MailComposer(Composer):
     @_tell.register
     def _erased(self, c: ErasedMessage, v: _Values) -> None:
         v.fixed(when=self._when(c.at, v.locale))
+
+    @_tell.register
+    def _call(self, c: CallMessage, v: _Values) -> None:
+        w = v.words
+        v.fixed(how=w[f"call_{c.reason}"])
+        rows = [(w["label_number"], str(c.number)), (w["label_operator"], safe_name(c.operator) or "?")]
+        rows += [(w["label_account"], safe_login(c.username)), (w["label_time"], self._when(c.at, v.locale))]
+        self._table(rows, v)
 
     @_tell.register
     def _rotation(self, c: RotationMessage, v: _Values) -> None:

@@ -27,6 +27,7 @@ PLACES = {
     MessageKind.DESK: ("how", "rows", "account_url"),
     MessageKind.SYSTEM: ("how", "next", "rows", "opens"),
     MessageKind.ERASED: ("username", "when"),
+    MessageKind.CALL: ("how", "rows"),
 }
 SUBJECTS = {
     MessageKind.RECOVERY: "Get back into your {company} account",
@@ -50,6 +51,7 @@ SUBJECTS = {
     MessageKind.DESK: "{company} help desk: something to know",
     MessageKind.SYSTEM: "Your {company} account: news about one system",
     MessageKind.ERASED: "Your {company} recovery data was erased",
+    MessageKind.CALL: "The {company} help desk is calling you",
 }
 STATES = {
     "done": "Changed",
@@ -201,8 +203,15 @@ LABELS = {
     "account": "Username",
     "system": "System",
     "reason": "Reason",
+    "number": "Number",
     "time": "Time",
     "opened": "Opened",
+}
+CALLS = {
+    "recovery": "Someone from the help desk is calling you about your recovery.",
+    "request": "Someone from the help desk is calling you about your request.",
+    "security": "Someone from the help desk is calling you about something unusual in your account.",
+    "set_up": "Someone from the help desk is calling you to help with your sign-in.",
 }
 ON_RECORD = {"on_record": " (on record here; the system didn't answer)"}
 WORDS = ON_RECORD | STATES | STOPPED_BY | HOLD | ASKED_FOR | OF_AGE | PURPOSES | CHANGES | SIGN_INS | TRIES | REMINDERS
@@ -213,6 +222,7 @@ DECISIONS = {
     "operator_invited": "An operator was given a new set-up link on the server. What they signed in with before no "
     "longer works.",
 }
+WORDS |= {f"call_{k}": v for k, v in CALLS.items()}
 WORDS |= {f"desk_{k}": v for k, v in DECISIONS.items()}
 WORDS |= {f"task_{k}": v for k, v in TASKS.items()} | {f"system_{k}": v for k, v in SYSTEM_NEWS.items()}
 WORDS |= {f"method_{k}": v for k, v in METHODS.items()} | {f"label_{k}": v for k, v in LABELS.items()}

@@ -10,6 +10,7 @@ from starlette.routing import Route
 
 from keyback.application import locking
 from keyback.application.account import lockdown, readiness, systems
+from keyback.application.desk import outbound_call
 from keyback.application.enrolment import recently_added
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.ports.proofs import Enrolments
@@ -52,6 +53,7 @@ def _overview(tx: Tx, desk: AppContext, me: Me) -> Overview:
         after_recovery=bool(tx.cases.last_recovery(person.id)) and bool(aftercare.open_steps(tx, person.id)),
         privileged=tier == "privileged",
         one_address=bool(only_address(contacts, tx.now)),
+        call=outbound_call.call_to(tx, person.id),
     )
 
 

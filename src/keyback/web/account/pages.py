@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from keyback.application.account.readiness import Outlook
 from keyback.application.account.systems import SystemNow
+from keyback.application.desk.outbound_call import ShownCall
 from keyback.application.enrolment.recently_added import Added
 from keyback.application.throttling.lockouts import StalePasswordSource
 from keyback.web.account.pages_contacts import ContactLine
@@ -266,6 +267,7 @@ class Overview(Page):
         after_recovery: steps after the last recovery are left.
         privileged: a second operator approves each recovery without a passkey.
         one_address: there is no other address than the one that the code goes to, so nobody else could stop a recovery.
+        call: of the help desk, that they may get now.
     """
 
     template: ClassVar[str] = "account/overview.html"
@@ -277,6 +279,7 @@ class Overview(Page):
     after_recovery: bool = False
     privileged: bool = False
     one_address: bool = False
+    call: ShownCall | None = None
 
     @property
     def good(self) -> int:

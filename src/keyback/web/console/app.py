@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyback.web.console import calls, case, operators, queue, set_up, sign_in
+from keyback.web.console import calls, case, operators, outbound, queue, set_up, sign_in
 from keyback.web.console.routes import ConsoleRoute
 
 ROUTES: list[ConsoleRoute] = [
@@ -11,5 +11,6 @@ ROUTES: list[ConsoleRoute] = [
     *queue.ROUTES,
     *case.ROUTES,
     *calls.ROUTES,
+    *outbound.ROUTES,
     *operators.ROUTES,
 ]

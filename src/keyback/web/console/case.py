@@ -23,7 +23,15 @@ from keyback.web.ui.routes import Values
 
 AT = "/console/cases/{id:str}"
 BACK = "/console/cases/{id}"
-STATUS = {"yourself": 403, "rank": 403, "own_work": 403, "not_recommended": 403, "empty": 422, "too_long": 422}
+STATUS = {
+    "yourself": 403,
+    "rank": 403,
+    "own_work": 403,
+    "not_recommended": 403,
+    "empty": 422,
+    "reason": 422,
+    "too_long": 422,
+}
 DONE = ("claimed", "released", "commented", "recommended", "approved", "declined")
 
 

@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 
 from keyback.application.desk.caller_check import OpenCheck
 from keyback.application.desk.cases import Opened, QueuePage
+from keyback.application.desk.outbound_call import EnteredCall
 from keyback.application.desk.sessions import Actor
 from keyback.application.ports.calls import CallerCheck
 from keyback.domain.operators.roles import ALLOWED, Operator, Permission, Role, may_manage
@@ -147,6 +148,15 @@ class CheckPage(ConsolePage):
     opened: OpenCheck
     error: str = ""
     typed: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundPage(ConsolePage):
+    """A call that was entered."""
+
+    template: ClassVar[str] = "console/outbound.html"
+    room: ClassVar[str] = "queue"
+    opened: EnteredCall
 
 
 @dataclass(frozen=True, slots=True)
