@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
+from keyback.application.ports.connectors import Outcome, Step
 from keyback.application.recovery import apply, new_password
+from keyback.application.recovery.apply import judge
 from keyback.domain.recovery.case import State
 from keyback.domain.secret import Secret
 from tests.support.kit import Kit
 from tests.support.steps import NEW, OLD, choose, drain, page_of, proven, sign_in, types
-from tests.support.systems import checks, results, two_systems
+from tests.support.systems import SessionsStay, checks, results, two_systems
 
 Make = Callable[..., Kit]
 
@@ -103,6 +106,38 @@ def test_a_system_that_stays_away_is_told_as_not_changed(make_kit: Make) -> None
     kit.write(apply.give_up)
     assert types(kit).count("recovered") == 1
     assert kit.read(lambda tx: tx.outbox.depth()) == {}
+
+
+@pytest.mark.covers("N11", "INV-I12")
+@pytest.mark.parametrize("status", [403, 503])
+def test_sessions_that_a_system_does_not_end_make_no_set_password_an_unset_one(make_kit: Make, status: int) -> None:
+    kit = make_kit()
+    tray, crm, theirs = two_systems(kit, make=SessionsStay)
+    assert isinstance(crm, SessionsStay)
+    crm.revoke_status = status
+    case_id = proven(kit, tray)
+    choose(kit, case_id)
+    for _ in range(12):
+        drain(kit)
+        kit.clock.forward(minutes=1)
+    assert results(kit, case_id) == {"builtin": ("done", ""), "crm": ("done", "sessions_open")}
+    assert (checks(kit, crm, NEW), crm.user(theirs).changes) == (True, 1)
+    (told,) = [x for x in tray.letters if x.kind == "changed"]
+    assert ("crm", "sessions_open") in told.content.systems  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("status", "result", "code"),
+    [("refused", "done", "sessions_open"), ("retry", "working", "not_permitted"), ("done", "done", "")],
+)
+@pytest.mark.parametrize("step", [Step.REVOKE, Step.GRANTS])
+def test_nothing_after_a_finished_set_is_told_as_not_changed(step: Step, status: Any, result: str, code: str) -> None:
+    before = [Outcome(Step.GUARD, "done"), Outcome(Step.SET, "done")]
+    said = Outcome(step, status, "" if status == "done" else "not_permitted")
+    got, last = judge([*before, said])
+    assert (got, last.code) == (result, code)
+    assert judge([*before, Outcome(Step.MUST_CHANGE, "refused", "not_permitted")])[0] == "unsure"
+    assert judge([before[0], Outcome(Step.SET, "refused", "policy_rejected")])[0] == "refused"
 
 
 @pytest.mark.covers("N9", "INV-I2")

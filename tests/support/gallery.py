@@ -282,6 +282,9 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     own = replace(rows[0], open_url="/sign-in")
     yield "results-crm", p.Results(HANDLE, (crm,), True, built_in=False), three
     yield "results-open", p.Results(HANDLE, (own, crm), True), three
+    words = "会话只能由本人结束" if zh else "Sessions are ended by their owner only."
+    kept = replace(crm, vendor_text=words, sessions_open=True)
+    yield "results-sessions-open", p.Results(HANDLE, (kept,), True, built_in=False), three
     yield "results-own", p.Results(HANDLE, (own,), True), three
     yield "results-all-done", p.Results(HANDLE, rows[:1] * 2, True, built_in=False), three
     yield "results-refusals", p.Results(HANDLE, (*rows[:1], policy, *refused), True, can_retry=True), three

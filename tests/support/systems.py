@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import httpx2
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
 
 from keyback.application.ports.storage import ImportedAccount
 from keyback.connectors.demo import DemoConnector
@@ -17,9 +20,20 @@ from tests.support.steps import Tray, fit, set_password
 TOKEN = "a token of the demo, known to two"
 
 
-def two_systems(kit: Kit, *, privileged: bool = False) -> tuple[Tray, DemoCrm, str]:
+class SessionsStay(DemoCrm):
+    """Answers `revoke_status` to whoever wants sessions ended."""
+
+    revoke_status = 403
+
+    async def _revoke(self, request: Request) -> Response:
+        return JSONResponse({"error": "forbidden", "text": "Sessions are ended by the owner only."}, self.revoke_status)
+
+
+def two_systems(
+    kit: Kit, *, privileged: bool = False, make: Callable[[None, str], DemoCrm] = DemoCrm
+) -> tuple[Tray, DemoCrm, str]:
     """maya with a built-in account and one in a demo CRM; the CRM and her id there."""
-    crm = DemoCrm(None, TOKEN)
+    crm = make(None, TOKEN)
     crm.add_user("boss", "boss@example.com", "Boss", "a password of the boss", privileged=True)
     theirs = crm.add_user("maya.crm", "maya@example.com", "Maya", "an older one", privileged=privileged)
     client = httpx2.AsyncClient(transport=httpx2.ASGITransport(app=crm))

@@ -40,6 +40,7 @@ from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.people.person import Contact, Person
 from keyback.domain.recovery.events import Note
+from keyback.domain.recovery.results import SESSIONS_OPEN
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.sms_quota import SpendRules, quotas, ruling
 from keyback.domain.units import HOUR, MINUTE
@@ -315,7 +316,7 @@ def _content(
         case ChooseAgainMessage():
             content = replace(content, systems=tuple((titles.get(s, s), u) for s, u in content.systems))
         case ChangedMessage():
-            done = {s for s, r in content.systems if r == "done"}
+            done = {s for s, r in content.systems if r in ("done", SESSIONS_OPEN)}
             opens = tuple((titles.get(s, s), url) for s, url in urls.items() if s in done)
             content = replace(content, opens=opens, systems=tuple((titles.get(s, s), r) for s, r in content.systems))
         case SystemMessage():

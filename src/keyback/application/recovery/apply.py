@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import structlog
 
@@ -23,12 +24,13 @@ from keyback.domain.people.person import Account
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery import events as ev
 from keyback.domain.recovery.case import Case, State
-from keyback.domain.recovery.results import TIMED_OUT
+from keyback.domain.recovery.results import SESSIONS_OPEN, TIMED_OUT
 from keyback.domain.secret import Secret
 
 log = structlog.get_logger("keyback.reset")
 LEASE = 15_000  # renewed while a system is at work: what a worker leaves that was killed is taken up after so long
 NO_ADMINISTRATORS = TaskRules()
+ENDS_ACCESS = frozenset({Step.REVOKE, Step.GRANTS})
 BACKOFF = (2_000, 5_000, 15_000, 30_000, 60_000)
 
 
@@ -116,9 +118,14 @@ def _load(tx: Tx, job: Job) -> tuple[Account, Secret, bool] | str:
 
 
 def judge(outcomes: Sequence[Outcome]) -> tuple[ev.Result, Outcome]:
-    """One result out of the steps of a plan: `working` means again later. Never `done` unless every step was."""
+    """One result out of the steps of a plan: `working` means again later. Never `done` unless every step was, with one
+    exception: a refusal after the set leaves the password set, and nobody is told otherwise (I12)."""
+    changed = False
     for o in outcomes:
+        changed = changed or (o.step is Step.SET and o.status == "done")
         if o.status == "refused":
+            if changed:
+                return ("done", replace(o, code=SESSIONS_OPEN)) if o.step in ENDS_ACCESS else ("unsure", o)
             return "refused", o
         if o.status in ("retry", "uncertain"):
             return "working", o
@@ -130,7 +137,9 @@ def judge(outcomes: Sequence[Outcome]) -> tuple[ev.Result, Outcome]:
 
 def _again(tx: Tx, job: Job, wait_ms: int, last: Outcome) -> str:
     if tx.now + wait_ms >= job.expires_at:
-        unsure = last.status == "uncertain" or job.attempts > 1
+        if last.step in ENDS_ACCESS:  # it comes after a set that was done
+            return _finish(tx, job, "done", SESSIONS_OPEN, "")
+        unsure = last.status == "uncertain" or job.attempts > 1 or last.step is Step.MUST_CHANGE
         return _finish(tx, job, "unsure" if unsure else "refused", TIMED_OUT, "")
     if tx.outbox.retry(job, tx.now + wait_ms, last.code):
         _record(tx, job, "working", last.code, "")
@@ -168,7 +177,11 @@ def _finish(
         told = ChangedMessage(
             username=username_of(tx, case.person_id),
             at=tx.now,
-            systems=tuple((accounts[r.account_id].system, r.result) for r in case.results if r.account_id in accounts),
+            systems=tuple(
+                (accounts[r.account_id].system, SESSIONS_OPEN if r.sessions_open else r.result)
+                for r in case.results
+                if r.account_id in accounts
+            ),
             case=case.id,
             source=str(job.body.get("source", "")),
             device=str(job.body.get("device", "")),

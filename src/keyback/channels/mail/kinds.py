@@ -60,6 +60,7 @@ STATES = {
     "yours": "Your turn: see the recovery page",
     "refused": "Not changed",
     "unsure": "Not sure yet",
+    "sessions_open": "Changed, but other devices may still be signed in",
 }
 STOPPED_BY = {
     "owner": "Someone used the cancel link in our email.",

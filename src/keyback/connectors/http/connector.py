@@ -187,10 +187,10 @@ class HttpConnector(ConnectorBase):
         if changed.status != "done":
             return done
         if plan.must_change:
-            done.append(_changed_already(await self._must_change(context)))
+            done.append(await self._must_change(context))
             if done[-1].status in {"refused", "retry", "uncertain"}:
                 return done
-        done.append(_changed_already(await self._revoke(user, context)))
+        done.append(await self._revoke(user, context))
         if done[-1].status in {"refused", "retry", "uncertain"}:
             return done
         if works is None and self._recipe.requests.verify:
@@ -320,11 +320,6 @@ class HttpConnector(ConnectorBase):
             return (await self._caller.read("key", request, context))[1]
         except Unfit as e:
             raise NotDone("unavailable", f"key: {e}") from None
-
-
-def _changed_already(outcome: Outcome) -> Outcome:
-    """Of a step after the set: the password is another one by now, so the whole was not refused (I12)."""
-    return replace(outcome, status="uncertain") if outcome.status == "refused" else outcome
 
 
 def capabilities_of(recipe: Recipe) -> Capabilities:

@@ -9,6 +9,8 @@ from keyback.domain.recovery import events as ev
 
 # The system was away until the sealed password was over: a new one is chosen for it alone, without verifying again.
 TIMED_OUT: Final = "choose_again"
+# The password was set; what was to end the sessions there was refused, or never came to an end.
+SESSIONS_OPEN: Final = "sessions_open"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,11 @@ class AccountResult:
     def timed_out(self) -> bool:
         """Whether its system was away until the time of the sealed password was over."""
         return self.code == TIMED_OUT
+
+    @property
+    def sessions_open(self) -> bool:
+        """Whether the password was set there, and others may still be signed in."""
+        return self.result == "done" and self.code == SESSIONS_OPEN
 
     @property
     def may_choose(self) -> bool:

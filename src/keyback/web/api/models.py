@@ -131,7 +131,8 @@ class Result(BaseModel):
     result: SystemState = Field(
         description="`waiting`, `working`: Keyback is on it. `yours`: follow `steps`. `desk`: an administrator does "
         "it. `unsure`: it may have been changed. `refused`: nothing was changed, `code` says why. With the code "
-        "`choose_again` the system was away for ten minutes, and another password can be sent for it."
+        "`choose_again` the system was away for ten minutes, and another password can be sent for it. `done` with the "
+        "code `sessions_open`: the password was set, but other devices may still be signed in."
     )
     code: str = Field("", description="Why, for `refused` and what is not done yet.", examples=["policy_rejected"])
     vendor_text: str = Field("", description="The system's own words, untrusted text.")

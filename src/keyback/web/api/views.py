@@ -151,7 +151,7 @@ def _result(desk: AppContext, locale: Locale, r: Any, account: Account) -> m.Res
         at=instant(r.at) if done else None,
         steps=list(guide.steps) if guide else [],
         url=(guide.url or "") if guide else "",
-        signed_out=done and ends_sessions,
+        signed_out=done and ends_sessions and not r.sessions_open,
     )
 
 

@@ -230,6 +230,7 @@ class SystemResult:
         reason_code: a code of `connectors.Outcome` for `refused`; `choose_again` where the system was away too long.
         username: the login there, shown after `done`.
         signed_out: whether it was confirmed that all other devices were signed out.
+        sessions_open: the password was set, and what ends sessions was refused: other devices may be signed in.
         open_url: where people sign in there, once the new password works; empty where the settings name no address.
         task: what an administrator was asked for, and whether the person was seen to get in.
     """
@@ -243,6 +244,7 @@ class SystemResult:
     reason_code: str = ""
     username: str = ""
     signed_out: bool = False
+    sessions_open: bool = False
     open_url: str = ""
     task: Progress | None = None
 

@@ -197,7 +197,9 @@ async def results_page(
                 username=account.username,
                 open_url=_sign_in_url(account.system, connector) if state == "done" else "",
                 task=task,
+                sessions_open=r.sessions_open,
                 signed_out=r.result == "done"
+                and not r.sessions_open
                 and task is None
                 and connector is not None
                 and connector.capabilities.revoke_sessions in (Means.NATIVE, Means.COMPOSED),
