@@ -147,6 +147,19 @@ class TestActiveDirectory(ConnectorContract):
                 outcomes = await harness.connector.apply(plan(found.external_id, name))
                 assert [o.code for o in outcomes] in (["privileged_target"], ["not_permitted"])
 
+    @pytest.mark.covers("N9")
+    async def test_a_list_knows_who_is_privileged_as_a_look_up_does(self, harness: SambaHarness) -> None:
+        key = await harness.add_user("insider", "insider@example.com", privileged=True)
+        lead, crew = await harness.add_user("lead", "lead@example.com"), await harness.add_user("crew", "c@example.com")
+        with harness.samba.admin() as c:
+            c.modify(harness.samba.dn("crew"), {"manager": [(ldap3.MODIFY_REPLACE, [harness.samba.dn("lead")])]})
+        listed = {a.external_id: a async for page in harness.connector.list_accounts() for a in page}
+        assert [listed[k].privileged for k in (key, lead, crew)] == [True, False, False]
+        assert [listed[k].manager for k in (key, lead, crew)] == ["", "", lead]
+        for a in listed.values():
+            found = await harness.connector.find(a.username)
+            assert [x.privileged for x in found if x.external_id == a.external_id] == [a.privileged], a.username
+
     async def test_rules_of_the_domain_are_read(self, harness: SambaHarness) -> None:
         rules = await harness.connector.password_rules()
         assert rules is not None

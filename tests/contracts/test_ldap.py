@@ -7,10 +7,11 @@ import datetime
 import ipaddress
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import ldap3
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -23,6 +24,8 @@ from keyback.connectors.directory.port import Entry, escaped
 from keyback.domain.secret import Secret
 from keyback.testing.connectors import NEW, OLD, ConnectorContract, FaultyProxy, OverProxy, Traits, by_step, plan
 from keyback.testing.slapd_server import (
+    ADMIN,
+    ADMIN_PASSWORD,
     ADMINS,
     SERVICE,
     SERVICE_PASSWORD,
@@ -223,6 +226,40 @@ class TestLdap(ConnectorContract):
         assert [o.code for o in outcomes] == ["privileged_target"]
 
     @pytest.mark.covers("N2", "A-1.2.6", "R-8")
+    @pytest.mark.covers("N9")
+    async def test_a_list_knows_who_is_privileged_as_a_look_up_does(self, harness: LdapHarness) -> None:
+        for name in ("plain", "insider", "nested", "renamed, spaced"):
+            await harness.add_user(name, f"{name.split(',')[0]}@example.com", privileged=name == "nested")
+        with harness.slapd.admin() as c:
+            c.modify(ADMINS, {"member": [(ldap3.MODIFY_ADD, [f"UID=insider, ou=People,{SUFFIX}"])]})
+            # A group in itself ends, too.
+            c.modify(f"cn=crm-owners,ou=groups,{SUFFIX}", {"member": [(ldap3.MODIFY_ADD, [ADMINS])]})
+        listed = {a.username: a async for page in harness.connector.list_accounts() for a in page}
+        for name in ("plain", "insider", "nested"):
+            (found,) = await harness.connector.find(name)
+            assert (listed[name], found.privileged) == (replace(found, manager=""), name != "plain")
+        filters = {"privileged_filter": "(uid=plain)", "disabled_filter": "(uid=nested)"}
+        other = LdapConnector.from_options("ldap", "L", section(harness.port, privileged_groups=[], **filters))
+        listed = {a.username: a async for page in other.list_accounts() for a in page}
+        await other.close()
+        assert [n for n, a in listed.items() if a.privileged] == ["plain"]
+        assert [listed[n].state for n in ("plain", "nested")] == ["active", "disabled"]
+
+    async def test_a_list_names_managers(self, harness: LdapHarness) -> None:
+        boss, team = (
+            await harness.add_user("lead", "lead@example.com"),
+            await harness.add_user("crew", "crew@example.com"),
+        )
+        with harness.slapd.admin() as c:
+            c.modify(harness.slapd.dn("crew"), {"manager": [(ldap3.MODIFY_ADD, [f"uid=Lead, ou=people,{SUFFIX}"])]})
+            c.modify(harness.slapd.dn("lead"), {"manager": [(ldap3.MODIFY_ADD, [harness.slapd.dn("nobody")])]})
+        listed = {a.external_id: a.manager async for page in harness.connector.list_accounts() for a in page}
+        assert (listed[team], listed[boss]) == (boss, "")
+        # The manager is read where only the other one changed.
+        where = "(&(objectClass=inetOrgPerson)(uid=crew))"
+        pages = [page async for page in harness.connector._listed(where, whole=False)]
+        assert [[a.manager for a in page] for page in pages] == [[boss]]
+
     async def test_names_that_are_filters_find_nobody(self, harness: LdapHarness) -> None:
         await harness.add_user("victim", "victim@example.com")
         for name in (
@@ -330,3 +367,40 @@ def test_settings_of_a_directory() -> None:
 def test_filters_hold_every_value() -> None:
     assert escaped("a*)(\\\x00é") == r"a\2a\29\28\5c\00\c3\a9"
     assert Entry("x", {"n": (b"12",), "t": (b"\xff",)}).number("N") == 12
+
+
+@pytest.mark.slow
+@pytest.mark.anyio
+async def test_many_people_cost_few_searches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a directory that gives an account only some of its entries is told from one that has no more."""
+    people = 3000
+    server = start_slapd(tmp_path)
+    limited = LdapConnector.from_options("ldap", "LDAP", section(server.port))
+    admin = {"bind_dn": ADMIN, "secret": ADMIN_PASSWORD}
+    connector = LdapConnector.from_options("ldap", "LDAP", section(server.port, **admin))
+    calls = 0
+    real = connector._directory._call
+
+    async def counted(*args: Any, **over: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        return await real(*args, **over)
+
+    monkeypatch.setattr(connector._directory, "_call", counted)
+    try:
+        with server.admin() as c:
+            for n in range(people):
+                person = {"cn": f"P {n}", "sn": "P", "uid": f"p{n}", "mail": f"p{n}@example.com"}
+                c.add(server.dn(f"p{n}"), "inetOrgPerson", person | {"manager": server.dn(f"p{n // 10}")})
+            c.modify(f"cn=crm-owners,ou=groups,{SUFFIX}", {"member": [(ldap3.MODIFY_ADD, [server.dn("p7")])]})
+        listed = {a.username: a async for page in connector.list_accounts() for a in page}
+        assert len(listed) == people
+        assert [n for n, a in listed.items() if a.privileged] == ["p7"]
+        assert listed["p2999"].manager == listed["p299"].external_id
+        assert calls < people / 20
+        with pytest.raises(Unavailable, match="only some of its entries"):
+            [page async for page in limited.list_accounts()]
+    finally:
+        await limited.close()
+        await connector.close()
+        server.stop()

@@ -29,8 +29,9 @@ from keyback.application.ports.connectors import (
     Unavailable,
 )
 from keyback.connectors.directory.common import DirectoryConnector, instant
+from keyback.connectors.directory.listing import Known, fitting, folded
 from keyback.connectors.directory.options import ActiveDirectoryOptions
-from keyback.connectors.directory.port import Bound, Change, Entry
+from keyback.connectors.directory.port import Bound, Change, Entry, escaped
 from keyback.domain.passwords.target_rules import TargetRules
 from keyback.domain.secret import Secret
 from keyback.outbound.http import MaybeDone
@@ -42,6 +43,7 @@ CLOCK_SKEW_MS = 300_000
 # number of their security identifiers; those of the domain, and those of S-1-5-32.
 OF_DOMAIN = {498, 500, 502, 512, 516, 518, 519, 520, 521, 526, 527}
 BUILT_IN = {544, 548, 549, 550, 551, 552}
+IN_CHAIN = "1.2.840.113556.1.4.1941"  # through groups in groups (MS-ADTS, LDAP_MATCHING_RULE_IN_CHAIN)
 ATTRIBUTES = (
     "sAMAccountName", "userPrincipalName", "mail", "displayName", "objectGUID", "objectSid", "userAccountControl",
     "msDS-User-Account-Control-Computed", "lockoutTime", "pwdLastSet", "accountExpires", "adminCount",
@@ -65,6 +67,8 @@ class ActiveDirectoryConnector(DirectoryConnector):
         status=Means.NATIVE,
     )
     _options: ActiveDirectoryOptions
+    _ids = ("objectGUID",)
+    _changed_attribute, _fraction = "whenChanged", ".0"
     _knows_administrators = True
     _signing_in_proves_the_set = False
 
@@ -97,7 +101,7 @@ class ActiveDirectoryConnector(DirectoryConnector):
         return "(objectGUID=" + "".join(f"\\{b:02x}" for b in raw) + ")"
 
     def _account(self, entry: Entry) -> FoundAccount:
-        guid = entry.attributes.get("objectguid", (b"",))[0]
+        guid, sids = entry.attributes.get("objectguid", (b"",))[0], entry.attributes.get("objectsid", ())
         control = entry.number("userAccountControl") or 0
         computed = entry.number("msDS-User-Account-Control-Computed")
         locked = bool(computed & LOCKED) if computed is not None else bool(entry.number("lockoutTime"))
@@ -109,7 +113,7 @@ class ActiveDirectoryConnector(DirectoryConnector):
             entry.text("mail"),
             entry.text("displayName"),
             state="disabled" if control & DISABLED or gone else "locked" if locked else "active",
-            privileged=entry.text("adminCount") == "1",
+            privileged=entry.text("adminCount") == "1" or not sids or any(map(_administers, sids)),
             password_changed_at=filetime(entry.number("pwdLastSet")),
             last_sign_in_at=filetime(entry.number("lastLogonTimestamp")),
         )
@@ -130,6 +134,25 @@ class ActiveDirectoryConnector(DirectoryConnector):
                 return True
         where = self._options.privileged_filter
         return bool(where and await self._directory.search(entry.dn, where, ["1.1"], 1))
+
+    async def _known(self) -> Known:
+        """By the groups that administer, with all that are in them; one of another domain shows in `_privileged`."""
+        o = self._options
+        named = {folded(dn) for dn in o.privileged_groups}
+        own = {o.bind_dn.casefold(), o.bind_dn.rpartition("\\")[2].casefold()}
+        names, groups = {folded(o.bind_dn)}, set[int]()
+        every = self._directory.pages(self._domain(), "(objectClass=group)", ["objectSid"])
+        for e in [e async for page in every for e in page]:
+            sid = e.attributes.get("objectsid", (b"",))[0]
+            if _administers(sid) or folded(e.dn) in named:
+                groups.add(_number(sid))
+                inside = f"(memberOf:{IN_CHAIN}:={escaped(e.dn)})"
+                async for page in self._directory.pages(self._domain(), inside, ["objectSid"]):
+                    names |= {folded(m.dn) for m in page}
+                    groups |= {_number(m.attributes.get("objectsid", (b"",))[0]) for m in page}
+        if o.privileged_filter:
+            names |= await fitting(self._directory, o.base, o.privileged_filter)
+        return Known(frozenset(names), frozenset(own), frozenset(groups))
 
     async def _bind(self, entry: Entry, password: Secret) -> Bound:
         """The right password of whoever has to change it is refused, but with a number that tells."""
@@ -238,6 +261,11 @@ def filetime(value: int | None) -> int | None:
     if not value or value in NEVER or value < 0:
         return None
     return value // 10_000 - 11_644_473_600_000
+
+
+def _number(sid: bytes) -> int:
+    """The last number of a security identifier; of a group, what `primaryGroupID` of its members says."""
+    return int.from_bytes(sid[-4:], "little")
 
 
 def _administers(sid: bytes) -> bool:

@@ -6,9 +6,11 @@ import calendar
 import re
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 from keyback.application.ports.connectors import CheckLine, FoundAccount, Outcome, Plan, Step, Unavailable
-from keyback.connectors.base import ConnectorBase, sample_line, unreachable
+from keyback.connectors.base import ConnectorBase, mark_now, marked_instant, sample_line, unreachable
+from keyback.connectors.directory.listing import Known, fitting, folded, managers, members
 from keyback.connectors.directory.options import DirectoryOptions
 from keyback.connectors.directory.port import Bound, Entry, escaped
 from keyback.connectors.faults import fault
@@ -85,8 +87,40 @@ class DirectoryConnector(ConnectorBase, ABC):
         return [await self._told(e) for e in await self._entries(wanted)]
 
     async def list_accounts(self) -> AsyncIterator[Sequence[FoundAccount]]:
-        async for entries in self._directory.pages(self._options.base, self._people(), await self._attributes()):
-            yield [await self._told(e) for e in entries]
+        async for page in self._listed(self._people(), whole=True):
+            yield page
+
+    async def mark(self) -> str | None:
+        return mark_now()
+
+    async def list_changed(self, since: str) -> AsyncIterator[Sequence[FoundAccount]]:
+        at = marked_instant(since)
+        changed = f"({self._changed_attribute}>={at:%Y%m%d%H%M%S}{self._fraction}Z)" if at else ""
+        where = f"(&{self._people()}{changed})" if changed else self._people()
+        async for page in self._listed(where, whole=not changed):
+            yield page
+
+    async def _listed(self, where: str, *, whole: bool) -> AsyncIterator[Sequence[FoundAccount]]:
+        """What is to be known of everybody is asked once, not for each."""
+        base, attributes, naming = self._options.base, await self._attributes(), self._naming()
+        id_of = lambda e: self._account(e).external_id  # noqa: E731
+        known = replace(
+            await self._known(),
+            managers=await managers(self._directory, base, where, self._ids, id_of, whole=whole),
+        )
+        async for entries in self._directory.pages(base, where, [*attributes, "manager"]):
+            yield [known.told(e, self._account(e), (t for a in naming for t in e.texts(a))) for e in entries]
+
+    async def _known(self) -> Known:
+        """Who is privileged, as `_privileged` finds it for one."""
+        o = self._options
+        names, logins = {folded(o.bind_dn)}, set[str]()
+        if o.privileged_groups:
+            found, logins = await members(self._directory, o.base, o.privileged_groups)
+            names |= found
+        if o.privileged_filter:
+            names |= await fitting(self._directory, o.base, o.privileged_filter)
+        return Known(frozenset(names), frozenset(logins))
 
     async def verify(self, username: str, password: Secret) -> bool | None:
         """By signing in as the person, which counts as a try when it is wrong. None while the account is locked."""
@@ -234,6 +268,8 @@ class DirectoryConnector(ConnectorBase, ABC):
             return (unreachable(e),)
         return lines
 
+    _ids: Sequence[str] = ()
+    _changed_attribute, _fraction = "modifyTimestamp", ""
     _knows_administrators = False
     _signing_in_proves_the_set = True
 

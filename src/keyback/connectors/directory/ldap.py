@@ -27,6 +27,7 @@ from keyback.application.ports.connectors import (
     Unavailable,
 )
 from keyback.connectors.directory.common import DirectoryConnector, instant
+from keyback.connectors.directory.listing import Known, fitting
 from keyback.connectors.directory.options import LdapOptions
 from keyback.connectors.directory.port import Change, Entry, escaped
 from keyback.connectors.faults import fault
@@ -63,6 +64,7 @@ class LdapConnector(DirectoryConnector):
         status=Means.NATIVE,
     )
     _options: LdapOptions
+    _ids = ("entryUUID", "nsUniqueId")
 
     def __init__(self, name: str, title: str, options: LdapOptions) -> None:
         super().__init__(name, title, options)
@@ -122,6 +124,10 @@ class LdapConnector(DirectoryConnector):
         if account.state != "disabled" and off and await self._directory.search(entry.dn, off, ["1.1"], 1):
             return replace(account, state="disabled")
         return account
+
+    async def _known(self) -> Known:
+        known, off = await super()._known(), self._options.disabled_filter
+        return replace(known, off=await fitting(self._directory, self._options.base, off)) if off else known
 
     @staticmethod
     def _state(entry: Entry) -> tuple[bool, bool]:

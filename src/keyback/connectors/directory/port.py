@@ -288,6 +288,8 @@ def _search(
         base, where, scope, ldap3.DEREF_NEVER, list(attributes), size_limit=limit, paged_size=page, paged_cookie=cookie
     )
     result, response = c.result, c.response or []
+    if result["result"] == 4 and page:  # who is missing would look as if they had left
+        raise NotDone("unavailable", "the directory lists only some of its entries; raise the limit of this account")
     if result["result"] in (4, 32):  # more than the limit; no such base
         pass
     else:
