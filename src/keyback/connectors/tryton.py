@@ -1,4 +1,8 @@
-"""Tryton 8, by its JSON-RPC (tried with 8.2.1; 8.x moved the path to `/<database>/rpc/`, older series differ).
+"""Tryton, by its JSON-RPC (tried with 8.2.1, 7.0.59 and 6.0.29).
+
+8.0 moved the calls to `/<database>/rpc/`; older series have them at `/<database>/`, and answer 404 or 405 to the new
+path without acting. Before 8.0 nobody is an administrator by a field, only by groups, and access rights point at models
+by number. In 6.0 a new password leaves the user's sessions alive, whoever sets it (tried).
 
 Errors of Tryton come with HTTP 200. Setting a password ends the user's sessions by itself. A wrong password at sign-in
 counts against the user, and after six of them Tryton answers 429 even to the right one, so `verify` is used sparingly.
@@ -9,8 +13,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import contextlib
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +28,13 @@ from keyback.connectors.faults import fault
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint, MaybeDone, NotDone, OutboundRefusal, vendor_text
 
-FIELDS = ["login", "email", "name", "active", "administrator", "groups"]
+FIELDS = ["login", "email", "name", "active", "groups"]
 # Whoever may write one of these can make an administrator, of themselves too (tried): as good as one.
 KEYS_TO_THE_HOUSE = ["res.user", "res.group", "res.user-res.group", "ir.model.access"]
 LOCK_MS = 300_000  # Tryton's default `[session] timeout`
 QUIET_SECONDS = 60.0  # after the service user was turned away, so that we do not lock it by trying on
 NOTHING = Secret("")
+ELSEWHERE = frozenset({404, 405})  # no such path in this series
 
 
 class TrytonOptions(ConnectorOptions):
@@ -75,9 +82,10 @@ class TrytonConnector(ConnectorBase):
         self.name, self.title = name, title
         self._http = Endpoint(base_url, client, ca_file=ca_file, timeout=timeout)
         self.breaker = self._http.breaker
-        self._path = f"{database}/rpc/"
+        self._paths = [f"{database}/rpc/", f"{database}/"]  # what answered last comes first
         self._login, self._password = admin_login, admin_password
         self._session: Secret | None = None
+        self._found_shape: tuple[list[str], str] | None = None
         self._signing_in = asyncio.Lock()
         self._quiet_until = 0.0
 
@@ -120,16 +128,17 @@ class TrytonConnector(ConnectorBase):
         later = [Outcome(Step.MUST_CHANGE, "unsupported")] if plan.must_change else []
         if plan.attempt >= 2 and (await self._verify(user.username, password))[0]:
             # An earlier attempt worked. Should it be the old password chosen anew, sessions may still live: end them.
-            ended = await self._write(Step.REVOKE, plan, {"active": True})
-            confirmed = [Outcome(Step.CONFIRM, "done")] if ended.status == "done" else []
+            ended = self._revoked()
+            if ended.status == "done":
+                ended = await self._write(Step.REVOKE, plan, {"active": True})
+            confirmed = [Outcome(Step.CONFIRM, "done")] if ended.status in {"done", "unsupported"} else []
             return [*done, Outcome(Step.SET, "done"), *later, ended, *confirmed]
         changed = await self._write(Step.SET, plan, {"password": password.reveal()})
         if changed.status not in {"done", "uncertain"}:
             return [*done, changed]
         works, why = await self._verify(user.username, password)
         if works:
-            revoked = Outcome(Step.REVOKE, "done")  # by itself, with the set (tried)
-            return [*done, Outcome(Step.SET, "done"), *later, revoked, Outcome(Step.CONFIRM, "done")]
+            return [*done, Outcome(Step.SET, "done"), *later, self._revoked(), Outcome(Step.CONFIRM, "done")]
         if changed.status == "uncertain":
             return [*done, changed]
         # Tryton said yes to the set. Locked: it works when the lock ends. Refused: another way to sign in is in force.
@@ -137,7 +146,7 @@ class TrytonConnector(ConnectorBase):
             last = Outcome(Step.CONFIRM, "unsupported", why, retry_after_ms=LOCK_MS if why == "locked" else 0)
         else:
             last = Outcome(Step.CONFIRM, "uncertain")
-        return [*done, changed, *later, Outcome(Step.REVOKE, "done"), last]
+        return [*done, changed, *later, self._revoked(), last]
 
     async def close(self) -> None:
         """Signs the service user out, unless Tryton takes more than two seconds over it."""
@@ -149,6 +158,11 @@ class TrytonConnector(ConnectorBase):
         await self._http.close()
 
     # ── steps ──
+
+    def _revoked(self) -> Outcome:
+        """Sessions end by themselves with the set (tried), unless this series leaves them."""
+        ends = self.capabilities.revoke_sessions is not Means.NONE
+        return Outcome(Step.REVOKE, "done" if ends else "unsupported")
 
     async def _guard(self, plan: Plan) -> FoundAccount | Outcome:
         """The account as it is now, or why it must not be touched."""
@@ -200,18 +214,42 @@ class TrytonConnector(ConnectorBase):
     async def _users(self, *domains: list[Any]) -> tuple[list[dict[str, Any]], frozenset[int]]:
         """Users that fit any of the domains, inactive ones too; and the groups whose members are as good as
         administrators, with all groups that inherit from them."""
+        fields, model = await self._shape()
         found: dict[int, dict[str, Any]] = {}
         for domain in domains:
-            for row in await self._search("res.user", [*domain, ["active", "in", [True, False]]], FIELDS, 20):
+            for row in await self._search("res.user", [*domain, ["active", "in", [True, False]]], fields, 20):
                 found[row["id"]] = row
         may: list[Any] = ["OR", ["perm_write", "=", True], ["perm_create", "=", True]]
-        rights: list[Any] = [["model", "in", KEYS_TO_THE_HOUSE], may]
+        rights: list[Any] = [[model, "in", KEYS_TO_THE_HOUSE], may]
         granted = await self._search("ir.model.access", rights, ["group"], 1000)
         roots = sorted({r["group"] for r in granted if isinstance(r.get("group"), int)})
         heirs = (
             await self._search("res.group", [["parent", "child_of", roots, "parent"]], ["id"], 1000) if roots else []
         )
         return list(found.values()), frozenset(roots) | frozenset(r["id"] for r in heirs)
+
+    async def _shape(self) -> tuple[list[str], str]:
+        """The fields of users that this series has, and the way from access rights to a model's name."""
+        if self._found_shape is None:
+            users = await self._rpc("model.res.user.fields_get", [["login", "administrator"], 0, {}], repeatable=True)
+            rights = await self._rpc("model.ir.model.access.fields_get", [["model"], 0, {}], repeatable=True)
+            try:
+                numbered = rights["model"]["type"] == "many2one"
+                known = [*FIELDS, "administrator"] if "administrator" in users and "login" in users else FIELDS
+            except (LookupError, TypeError):
+                raise NotDone("unavailable", "unexpected answer") from None
+            if numbered and await self._series() < (7, 0):
+                self.capabilities = replace(self.capabilities, revoke_sessions=Means.NONE)
+            self._found_shape = (known, "model.model" if numbered else "model")
+        return self._found_shape
+
+    async def _series(self) -> tuple[int, ...]:
+        """The series of a server older than 8.0; 0.0 where it does not say."""
+        body = {"id": 1, "method": "common.server.version", "params": []}
+        reply = await self._http.call("POST", "", json=body, repeatable=True)
+        answer = reply.any_json() if reply.status == 200 else None
+        found = re.match(r"(\d{1,3})\.(\d{1,3})\b", str(answer.get("result") if isinstance(answer, dict) else ""))
+        return (int(found[1]), int(found[2])) if found else (0, 0)
 
     # ── calls ──
 
@@ -278,7 +316,12 @@ class TrytonConnector(ConnectorBase):
         """
         headers = {"Authorization": session} if session else {}
         body = {"id": 1, "method": method, "params": params}
-        reply = await self._http.call("POST", self._path, json=body, headers=headers, repeatable=repeatable)
+        for path in list(self._paths):
+            reply = await self._http.call("POST", path, json=body, headers=headers, repeatable=repeatable)
+            if reply.status not in ELSEWHERE:
+                break
+        if reply.status not in ELSEWHERE and path != self._paths[0]:
+            self._paths.reverse()
         if reply.status != 200:
             return reply.status, None
         answer = reply.json()
@@ -298,7 +341,8 @@ def _account(row: dict[str, Any], powerful: Iterable[int]) -> FoundAccount:
         row.get("email"),
         row.get("name"),
         state="active" if row.get("active") else "disabled",
-        privileged=bool(row.get("administrator", True)) or bool(set(groups) & set(powerful)),
+        # 0 is Tryton's own root, who is in no group.
+        privileged=row["id"] == 0 or bool(row.get("administrator")) or bool(set(groups) & set(powerful)),
     )
 
 

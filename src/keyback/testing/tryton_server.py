@@ -1,6 +1,8 @@
 """A real Tryton server on 127.0.0.1, with a new SQLite database: for tests of the Tryton connector and for trying it.
 
-Needs the packages `trytond` and `trytond-party` beside this Python; a new database takes about seven seconds.
+Takes the packages `trytond` and `trytond-party` beside this Python, or another series from a folder of programs: an
+environment of its own (`keyback.testing.environments`), or `/usr/bin` with Debian's `tryton-server`. A new database
+takes about seven seconds.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ path = {path}
 listen = 127.0.0.1:{port}
 [password]
 length = {length}
+entropy = 0
 [session]
 timeout = {timeout}
 max_attempt = {max_attempt}
@@ -52,6 +55,7 @@ class TrytonServer:
         database: name of the database, part of the RPC path.
         admin_login, admin_password: a Tryton administrator.
         process: the server's process; `stop` ends it.
+        path: of the calls below the database, `rpc/` from 8.0 on and empty before.
         workdir: holds `trytond.conf`, `trytond.log` and, under `tryton/`, the SQLite file of the database.
     """
 
@@ -61,13 +65,15 @@ class TrytonServer:
     admin_password: Secret
     process: subprocess.Popen[bytes]
     workdir: Path
+    path: str = "rpc/"
     _session: str = field(default="", repr=False)
 
     def rpc(self, method: str, params: list[Any], session: str | None = None) -> tuple[int, Any]:
         """One JSON-RPC call: HTTP status, and the result or `{"error": …}`."""
         headers = {"Authorization": f"Session {session}"} if session else {}
         body = {"id": 1, "method": method, "params": params}
-        r = httpx2.post(f"{self.url}/{self.database}/rpc/", json=body, headers=headers, timeout=60, trust_env=False)
+        url = f"{self.url}/{self.database}/{self.path}"
+        r = httpx2.post(url, json=body, headers=headers, timeout=60, trust_env=False)
         if r.headers.get("content-type", "").split(";")[0] != "application/json":
             return r.status_code, None
         answer = r.json()
@@ -93,8 +99,23 @@ class TrytonServer:
 
     def create_user(self, login: str, email: str, password: str, **more: Any) -> str:
         """Add a user; `more` are further fields of `res.user`, such as `administrator=True`. Gives the record id."""
+        if not self.path and more.pop("administrator", False):  # before 8.0 it is a group
+            more["groups"] = [["add", self.admin("model.res.group.search", [["name", "=", "Administration"]])]]
         values = {"name": login.title(), "login": login, "email": email, "password": password, **more}
         return str(self.admin("model.res.user.create", [values])[0])
+
+    def model(self, name: str) -> Any:
+        """What access rights say for a model: its name, and before 8.0 its number."""
+        return name if self.path else self.admin("model.ir.model.search", [["model", "=", name]])[0]
+
+    @property
+    def keeps_sessions(self) -> bool:
+        """Whether it leaves a user's sessions alive when the password is set, as 6.0 does."""
+        if self.path:
+            return False
+        body = {"id": 1, "method": "common.server.version", "params": []}
+        version = httpx2.post(f"{self.url}/", json=body, timeout=60, trust_env=False).json()["result"]
+        return int(str(version).partition(".")[0]) < 7
 
     def alive(self, session: str) -> bool:
         """Whether a session of `login` still works."""
@@ -120,6 +141,7 @@ def start_tryton(
     min_length: int = 10,
     lock_seconds: int = 300,
     max_attempt: int = 5,
+    programs: Path | None = None,
 ) -> TrytonServer:
     """Make a database in `workdir` and start a server for it on 127.0.0.1.
 
@@ -128,6 +150,7 @@ def start_tryton(
         admin_password: of the user `admin`; a random one when empty.
         min_length: characters that Tryton asks of a password.
         lock_seconds, max_attempt: after more bad tries than this Tryton answers 429 for so long.
+        programs: folder with `trytond`, `trytond-admin` and the `python3` that runs them; None for this environment.
 
     Raises `TrytonFault` when it does not come up.
     """
@@ -146,7 +169,7 @@ def start_tryton(
     try:
         made = subprocess.run(
             [
-                *_command("trytond-admin"),
+                *_command("trytond-admin", programs),
                 "-c",
                 conf,
                 "-d",
@@ -169,7 +192,9 @@ def start_tryton(
     if made.returncode:
         raise TrytonFault(f"trytond-admin ended with {made.returncode}: {made.stderr[-500:].decode(errors='replace')}")
     with (workdir / "trytond.log").open("ab") as log:
-        process = subprocess.Popen([*_command("trytond"), *args], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        process = subprocess.Popen(
+            [*_command("trytond", programs), *args], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+        )
     server = TrytonServer(f"http://127.0.0.1:{port}", database, "admin", Secret(admin_password), process, workdir)
     _wait(server)
     return server
@@ -179,22 +204,24 @@ def _wait(server: TrytonServer, seconds: float = 60) -> None:
     end = time.monotonic() + seconds
     while time.monotonic() < end and server.process.poll() is None:
         try:
-            if server.rpc("common.db.login", ["", {}])[0] in {200, 401, 403}:
+            status = server.rpc("common.db.login", ["", {}])[0]
+            if status in {200, 401, 403}:
                 return
+            if status in {404, 405}:
+                server.path = ""
         except httpx2.TransportError:
             time.sleep(0.1)
     server.stop()
     raise TrytonFault(f"trytond did not come up: see {server.workdir / 'trytond.log'}")
 
 
-def _command(name: str) -> list[str]:
-    """The console script of this very environment, without the optional e-mail check that asks the DNS."""
-    path = Path(sys.executable).parent / name
+def _command(name: str, programs: Path | None) -> list[str]:
+    """The console script by its own Python, without the optional e-mail check that asks the DNS."""
+    python = programs / "python3" if programs else Path(sys.executable)
+    path = python.parent / name
     if not path.exists():
-        raise TrytonFault(
-            f"{name} is not installed beside {Path(sys.executable).name}; install trytond and trytond-party"
-        )
-    return [sys.executable, "-c", WITHOUT_DNS, str(path)]
+        raise TrytonFault(f"{name} is not installed beside {python.name}; install trytond and trytond-party")
+    return [str(python), "-c", WITHOUT_DNS, str(path)]
 
 
 def _free_port() -> int:
