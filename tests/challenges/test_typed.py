@@ -53,6 +53,12 @@ def test_what_no_eye_counts_falls_away_wherever_it_stands(mark: str) -> None:
         "๑๒๓๔๕๖๗๘",
         "𝟏𝟐𝟑𝟒𝟓𝟔𝟕𝟖",
         "1٢3۴5६7８",
+        "code: 12345678",
+        "Code   1234 5678",
+        "验证码：1234 5678",
+        "验证码12345678。",
+        "Your code is 1234-5678.",
+        "12345678 is your code",
     ],
 )
 def test_codes_as_they_are_pasted(typed: str) -> None:
@@ -76,7 +82,10 @@ def test_codes_as_they_are_pasted(typed: str) -> None:
         "1234.5678",
         "1234,5678",
         "1234/5678",
-        "code: 12345678",
+        "x12345678",
+        "12345678x",
+        "order 12 code 12345678",
+        "12345678, 10 minutes",
         "12345678" * 1000,
         "\ud800" * 8,
         " " * MAX_TYPED + "12345678",
@@ -91,7 +100,7 @@ def test_what_cannot_be_the_number(typed: str) -> None:
     assert digits(typed, 2) is None
 
 
-@each("typed", ["47", " 47 ", "４７", "４７。", "4 7", "47.", "٤٧", "\u200e47", "#\uff14\uff17"])
+@each("typed", ["47", " 47 ", "４７", "４７。", "4 7", "47.", "No. 47", "٤٧", "\u200e47", "#\uff14\uff17"])
 def test_the_number_as_phones_write_it(typed: str) -> None:
     assert digits(typed, 2) == "47"
 

@@ -44,6 +44,31 @@ OURS = """\
 550 Sender verify failed
 550 5.7.0 Domain not allowed to send
 554 Transaction failed
+550 Domain frequency limited
+550 Connection frequency limited
+550 Ip frequency limited
+550 Sender frequency limited
+550 Connection denied
+550 Suspected bounce attacks
+550 Mail content denied
+550 RP:RCL
+550 RP:TRC
+554 DT:SPM 163 smtp13
+550 MI:SPF mx14
+553 HL:MEP
+554 Reject by behaviour spam
+550 5.7.1 <maya@example.com>: Recipient address rejected: Please see http://www.openspf.org/Why
+554 5.7.1 Sender account disabled
+550 Your account has been suspended
+550 The sending account is disabled
+550 5.4.6 Unusual sending activity detected
+550 5.1.8 Access denied, bad outbound sender
+554 5.1.8 Email Outgoing Blocked
+550 Your domain is not found in our list
+551 the sender's account is restricted
+550 Maximum credits exceeded
+550 发信频率过高，请稍后
+550 发件人账号已停用
 550 5.7.1 Our system has detected that this message is likely unsolicited mail""".splitlines()
 
 THEIRS = """\
@@ -62,6 +87,17 @@ THEIRS = """\
 550 Mailbox unavailable or access denied
 550 Unrouteable address
 554 delivery error: dd This user doesn't have an account
+550 Mailbox not found
+550 User not found: maya
+550 User suspended
+550 User is disabled
+559 Invalid rcptto
+550 sorry, no mailbox here by that name. (#5.1.1)
+554 delivery error: dd Sorry, your message cannot be delivered. This mailbox is disabled (554.30)
+550 5.1.1 The email account that you tried to reach does not exist
+550 收件人不存在
+554 收件人邮箱已满
+550 用户不存在
 556 5.1.10 Domain does not accept mail""".splitlines()
 
 

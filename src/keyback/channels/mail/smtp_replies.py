@@ -31,16 +31,27 @@ _RECIPIENT |= {(6, 7), (7, 2), (7, 17), (7, 18), (7, 124), (7, 129), (7, 133), (
 _MESSAGE = {(2, 3), (3, 4), *((6, n) for n in range(10) if n != 7)}
 _VAGUE = {(0, 0), (1, 0), (1, 9), (3, 0), (4, 0), (5, 0), (7, 0), (7, 1)}
 
-# The recipient's first: "Recipient address rejected: User unknown" also says "rejected". What a relay holds against
-# the sender or the client comes before "does not exist", which is said of the sender's domain too.
+# What can only be said of whoever sends, then the recipient's: "Recipient address rejected: User unknown" also says
+# "rejected". What else a relay holds against the sender or the client comes before "does not exist", which is said of
+# the sender's domain too. NetEase answers by codes such as `DT:SPM`; QQ limits by how often a domain or address sends.
 _WORDS: tuple[tuple[Fault, re.Pattern[str]], ...] = tuple(
     (fault, re.compile("|".join(words)))  # type: ignore[misc]
     for fault, words in (
         (
+            "ours",
+            (
+                r"\b(your|sender|sender's|sending|from) ((smtp|e?mail) )?(account|mailbox|user|domain)\b(?!.*recip)",
+                r"\b(hl|mi|rp|dt|al|im|ml):[a-z]{3}\b",
+                r"frequen|attack|reject by|behaviou?r|abuse|openspf|bad outbound|unusual sending|outgoing",
+                r"发件|发信|发送|频率|频繁|过多|超限|垃圾|黑名单|认证|授权|登录|反垃圾",
+            ),
+        ),
+        (
             "recipient",
             (
                 r"(user|recipient|mailbox|account|address) (is )?(unknown|not found|disabled|inactive|suspended|full)",
-                r"(unknown|no such|invalid|bad|nonexistent) (local )?(user|recipient|mailbox|account|destination)",
+                r"(unknown|no such|invalid|bad|nonexistent) (local )?(user|recipient|mailbox|account|destination|rcpt)",
+                r"收件人|邮箱不存在|用户不存在|账号不存在",
                 r"over ?quota",
                 r"mailbox (is )?(unavailable|not available|over)",
                 r"recipient (address )?rejected: (?!.*(relay|sender|client|policy|helo))",
@@ -60,6 +71,7 @@ _WORDS: tuple[tuple[Fault, re.Pattern[str]], ...] = tuple(
                 r"spf|dkim|dmarc|reverse dns|\bptr\b|your (ip|host|server|domain)|ip address",
                 r"tls|encrypt|rate limit|too many|limit exceeded|exceeded the|spam|junk|virus|policy|content",
                 r"not allowed|not permitted|permission|prohibit|rcpthosts|not accepted|access denied",
+                r"denied|limited|restricted|credits|suspected",
             ),
         ),
         (
@@ -160,7 +172,10 @@ def why(error: Exception) -> Receipt:
 
 def clean(text: bytes) -> str:
     """The server's words without control characters, addresses, links and codes, cut to 200 characters."""
-    shown = text.decode("ascii", "replace")
+    try:
+        shown = text.decode()
+    except UnicodeDecodeError:
+        shown = text.decode("gb18030", "replace")  # as relays in China answer, whatever was agreed on
     if not shown.isprintable():
         shown = "".join(c if c.isprintable() else " " for c in shown)
     return _TELLING.sub("…", shown)[:200]

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 MAX_TYPED = 200  # characters that are looked at; the longest code has 20
 _FULL_WIDTH = {c: c - 0xFEE0 for c in range(0xFF01, 0xFF5F)}  # as Chinese keyboards make them
 _UNSEEN = frozenset("\ufe0e\ufe0f\u034f\u2800\u3164\uffa0\ufffc")  # blanks that Unicode counts as something else
 _DASHES = frozenset("\u2212\u30fc")  # the minus sign, and what Japanese keyboards make of a hyphen
+# Words before and after the digits, as of a line copied whole. A Latin letter right at a digit may be a mistyped one.
+_IN_WORDS = re.compile(r"(?:\D*[^A-Za-z\d])??(\d(?:[^A-Za-z]*\d)?)(?:[^A-Za-z\d]\D*)?")
 _AROUND = frozenset("<>|`~")
 
 
@@ -28,10 +31,11 @@ def bare(typed: str) -> str:
 
 
 def digits(typed: str, count: int) -> str | None:
-    """So many digits out of what was typed or pasted; None when it cannot be such a code."""
+    """So many digits out of what was typed or pasted, words around them or not; None when it cannot be such a code."""
     if len(typed) > MAX_TYPED:
         return None
-    plain = bare(typed)
+    found = _IN_WORDS.fullmatch(typed)
+    plain = bare(found[1] if found else typed)
     return plain if len(plain) == count and plain.isascii() and plain.isdigit() else None
 
 

@@ -20,6 +20,7 @@ _WITHIN = re.compile(r"[^<>]*<\s*([^<>\s]+)\s*>\Z")
 _BETWEEN = re.compile(r"[\s<>()\[\]{}\",:;|、（）【】《》〈〉「」『』“”‘’]+")
 _WRAPS = frozenset('<>()[]{}":|（）【】《》〈〉「」『』“”‘’')
 _ENDS = ' \t\r\n;,<>"|、。「」『』“”‘’'
+_SPLIT = re.compile(r"\s*([@.])\s*")
 _STOPS = ".。"
 _UNSEEN = frozenset("\ufe0e\ufe0f\u034f\ufffc")
 
@@ -49,6 +50,11 @@ def pasted(typed: str) -> str:
         raise BadInput("several")
     if mails:
         return _alone(text, mails[0])
+    if "@" in text and any(c.isspace() for c in text.strip()):
+        joined = _SPLIT.sub(r"\1", text.strip(_ENDS))  # keyboards of phones put a space at a sign or dot
+        if any(c.isspace() for c in joined) or not _is_mail(joined):
+            raise BadInput("spaces")
+        return joined
     within = _WITHIN.match(text.strip(" ;,"))
     return (within[1] if within else text).strip(_ENDS)
 

@@ -47,6 +47,8 @@ class Proxies:
             return peer
         hops = [v for k, v in scope["headers"] if k == b"x-forwarded-for"]
         for raw in reversed(b",".join(hops).decode("latin-1").split(",")[-20:]):
+            if not raw.strip(" \t"):
+                continue  # an empty element of a list says nothing (RFC 9110 section 5.6.1.2)
             hop = address_in(raw)
             if hop is None:
                 return peer
