@@ -80,6 +80,7 @@ class Case:
     Args:
         approved_for: the pages that may go on.
         waiting: (page, instant) of those that may go on when their hold is over.
+        renewed: some account has a new password by this case; then it renews nothing else, whoever asks (I1).
     """
 
     id: str
@@ -97,6 +98,7 @@ class Case:
     approved_for: tuple[str, ...] = ()
     waiting: tuple[tuple[str, int], ...] = ()
     remedied: Literal["", "unlocked", "factor_replaced", "mailbox_replaced"] = ""
+    renewed: bool = False
 
     def hold_of(self, handle: str) -> int:
         """When the hold of a page is over (ms); 0 where it has none."""
@@ -169,6 +171,8 @@ def decide(case: Case, command: Command, now: int) -> tuple[ev.CaseEvent, ...]:
             return over
         case Remedy():
             _must_be_open(case, command, now)
+            if case.renewed and command.what != "unlocked":
+                raise Refusal("wrong_state", state=case.state.value)
             return (ev.Remedied(command.what, command.intake_id), ev.Closed())
         case ChoosePassword():
             return _choose(case, command, now)
@@ -349,7 +353,7 @@ def evolve(case: Case, event: ev.CaseEvent, at: int) -> Case:
                 else r
                 for r in case.results
             )
-            return then(results=done)
+            return then(results=done, renewed=case.renewed or event.result == "done")
         case _:
             return then()
 

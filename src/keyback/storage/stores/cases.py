@@ -36,6 +36,7 @@ def _dump(case: Case) -> str:
         "approved_for": case.approved_for,
         "waiting": case.waiting,
         "remedied": case.remedied,
+        "renewed": case.renewed,
     }
     return json.dumps(body, ensure_ascii=True, separators=(",", ":"))
 
@@ -61,6 +62,7 @@ def load_case(row: Row[Any]) -> Case:
         expires_at=row.expires_at,
         approved_for=tuple(body.get("approved_for", ())),  # cases of the version before have none
         remedied=body.get("remedied", ""),
+        renewed=body.get("renewed", False),
         waiting=tuple((h, until) for h, until in body.get("waiting", ())),
     )
 
