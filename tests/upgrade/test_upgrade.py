@@ -29,6 +29,7 @@ from keyback.application.ports.desk_storage import QueueQuery
 from keyback.application.recovery import evidence
 from keyback.cli import main
 from keyback.storage.database import make_engine
+from keyback.storage.sql.schema import people
 from keyback.testing.authenticator import Authenticator
 from tests.support.databases import BACKENDS, empty_postgres
 from tests.support.kit import Clock
@@ -382,6 +383,22 @@ def test_the_same_import_changes_nobody_and_the_audit_log_still_verifies(place: 
     report = json.loads(keyback("people", "import", str(FIXTURE / "people.csv"), "--json"))
     assert (report["added"], report["changed"], report["bad"]) == (0, 0, 0)
     keyback("audit", "verify")
+
+
+def test_people_who_were_there_are_no_syncs(place: Place) -> None:
+    """Migrations 0014, 0017 and 0018: no sync has met them, so none switches them off, and nobody manages them."""
+    systems = {a.system for xs in place.read(lambda tx: tx.people.accounts(_everybody(tx))).values() for a in xs}
+    assert systems
+    for system in systems:
+        live, missing, run = place.read(
+            lambda tx, s=system: (tx.syncs.live(s), tx.syncs.count_missing(s, 1), tx.syncs.run(s))
+        )
+        assert (live > 0, missing, run) == (True, 0, None)
+    assert not any(place.read(lambda tx: [tx.people.manager_of(i) for i in _everybody(tx)]))
+
+
+def _everybody(tx: Any) -> list[str]:
+    return [r.id for r in tx.conn.execute(select(people.c.id))]
 
 
 # ── the version before, on today's schema ───────────────────────────────────
