@@ -19,8 +19,10 @@ from keyback.application.people.scheduled_sync import Schedule
 from keyback.application.people.sync_batch import SyncRules
 from keyback.application.ports.channels import Channel
 from keyback.application.ports.connectors import Connector, Unavailable
+from keyback.application.ports.enrolment import SignsInElsewhere
 from keyback.application.ports.hashing import Busy, HashingGate, PasswordHasher, Verified
 from keyback.application.ports.proofs import About, Given, Proof
+from keyback.application.ports.sign_in import SignInProvider
 from keyback.application.ports.tasks import TaskRules
 from keyback.application.services import Services
 from keyback.application.throttling.mail_quota import InstallationQuota
@@ -35,12 +37,13 @@ from keyback.connectors.base import CommonOptions
 from keyback.connectors.builtin import BuiltinConnector
 from keyback.connectors.missing import MissingConnector
 from keyback.domain.passwords.rules import PRESETS
-from keyback.domain.policy.rules import ProofClass
+from keyback.domain.policy.rules import PROVIDER_SIGN_IN, ProofClass
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.sms_quota import SpendRules
 from keyback.domain.units import HOUR, MINUTE
 from keyback.settings import Settings, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
+from keyback.settings_providers import config_of
 from keyback.settings_sections import System
 from keyback.storage.breach.lookup import BadBreachFile, BreachFile
 from keyback.storage.builtin_credentials import CredentialRows
@@ -250,6 +253,25 @@ def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate, h
         raise Unsafe(f"systems.{name}: {e}") from None
 
 
+def make_providers(s: Settings) -> dict[str, SignInProvider]:
+    """The providers that people sign in with, by name.
+
+    Raises:
+        Unsafe: keys that are missing or wrong.
+    """
+    if not s.providers:
+        return {}
+    from keyback.outbound.openid.provider import OpenIdProvider  # with joserfc, which most do without
+
+    out: dict[str, SignInProvider] = {}
+    for name, section in s.providers.items():
+        try:
+            out[name] = OpenIdProvider(config_of(name, section))
+        except (ValueError, OSError) as e:
+            raise Unsafe(f"providers.{name}: {e}") from None
+    return out
+
+
 @dataclass(frozen=True, slots=True)
 class Proofs:
     """Ways to prove who one is.
@@ -271,13 +293,18 @@ class Proofs:
 
 def make_proofs(s: Settings, gate: PasswordHasher) -> Proofs:
     """Our own proofs, and those of packages that the settings name."""
+    providers = make_providers(s)
+
+    def given(name: str) -> Given:
+        return Given(gate, s.public_url, s.proof_options.get(name, {}), providers)
+
     carried = {"": True, "mail": True, "sms": bool(s.sms.kind), "im": bool(s.im.kind)}
     offered: dict[str, Proof] = {}
     abouts: dict[str, About] = {}
     bad = registry.taken(registry.PROOFS)
     for name in dict.fromkeys([*registry.OWN[registry.PROOFS], *s.proofs]):
         try:
-            abouts[name], proof = registry.load_proof(name, Given(gate, s.public_url, s.proof_options.get(name, {})))
+            abouts[name], proof = registry.load_proof(name, given(name))
         except registry.BadPart as e:
             bad.append(str(e))
             continue
@@ -352,5 +379,9 @@ async def close(services: Services) -> None:
     for connector in services.connectors.values():
         await connector.close()
     await services.channel.close()
+    signs_in = services.proofs.get(PROVIDER_SIGN_IN)
+    if isinstance(signs_in, SignsInElsewhere):
+        for provider in signs_in.providers.values():
+            await provider.close()
     services.gate.close()
     await services.db.close()

@@ -38,6 +38,7 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "im_message": "keyback.proofs.im_message.method:ImMessage",
         "recovery_code": "keyback.proofs.recovery_code.method:RecoveryCode",
         "recovery_contact": "keyback.proofs.recovery_contact.method:RecoveryContact",
+        "provider_sign_in": "keyback.proofs.provider_sign_in.method:ProviderSignIn",
         "security_questions": "keyback.proofs.security_questions.method:SecurityQuestions",
     },
     # Besides `builtin`, which is Keyback's own and works on its database.

@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from keyback.settings_file import Unsafe as Unsafe
 from keyback.settings_file import read_toml
+from keyback.settings_providers import PROVIDER_NAME, Provider
 from keyback.settings_sections import (
     Im,
     InTwoLanguages,
@@ -110,6 +111,9 @@ class Settings(Checked, BaseSettings):
     sms: Sms = Sms()
     im: Im = Im()
     tasks: Tasks = Tasks()
+    providers: dict[str, Provider] = Field(
+        default_factory=dict, description="Systems that people can sign in with to verify, a table for each."
+    )
     systems: dict[str, System] = Field(default_factory=lambda: {"builtin": System(kind="builtin", title="Keyback")})
 
     @field_validator("public_url")
@@ -148,6 +152,11 @@ class Settings(Checked, BaseSettings):
         for name in self.systems:
             if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum() and len(name) <= 40):
                 raise ValueError(f"system name {name!r} must be letters, digits, - and _, 40 at most")
+        for name, provider in self.providers.items():
+            if not PROVIDER_NAME.fullmatch(name):
+                raise ValueError(f"provider name {name!r} must be small letters, digits and -, 20 at most")
+            if provider.system and provider.system not in self.systems:
+                raise ValueError(f"providers.{name}.system: there is no system called {provider.system!r}")
         for name in self.people.sync.systems:
             if name not in self.systems:
                 raise ValueError(f"people.sync.systems: there is no system called {name!r}")

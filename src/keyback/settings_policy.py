@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from keyback.domain.people.ages import DAY, LATE, Ages
 from keyback.domain.people.person import Tier
 from keyback.domain.policy.presets import DEVIATIONS, LEAST_REASON, PRESETS, Preset, not_accepted
-from keyback.domain.policy.rules import PROOFS, Holds, Loose, Policy, ProofClass
+from keyback.domain.policy.rules import PROOFS, PROVIDER_SIGN_IN, Holds, Loose, Policy, ProofClass
 from keyback.domain.units import HOUR, MINUTE
 from keyback.settings import LOOPBACK, Settings, Unsafe
 
@@ -84,8 +84,9 @@ def make_policy(s: Settings, kinds: Mapping[str, ProofClass] = MappingProxyType(
 
 
 def _proof(name: str, s: Settings) -> str:
-    if name not in PROOFS and name not in s.proofs:
-        raise Unsafe(f"policy.off: {name} is no proof. Known are {', '.join(sorted({*PROOFS, *s.proofs}))}.")
+    known = {*PROOFS, *s.proofs, PROVIDER_SIGN_IN}
+    if name not in known:
+        raise Unsafe(f"policy.off: {name} is no proof. Known are {', '.join(sorted(known))}.")
     if name == "email_link":
         raise Unsafe("policy.off: email_link cannot be switched off: every recovery begins with a mail.")
     return name

@@ -11,14 +11,18 @@ import pytest
 
 from keyback.application.passwords.hashing import HashGate
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof
+from keyback.application.ports.sign_in import SignedIn
 from keyback.application.recovery.recovery_contact import STATEMENT
 from keyback.domain.challenges.challenge import CODE_LIFE, LINK_LIFE, mail_code, short_code
 from keyback.domain.people.factor import Factor, SavedCode
 from keyback.domain.people.person import Contact
+from keyback.outbound.openid.config import ProviderConfig
+from keyback.outbound.openid.provider import OpenIdProvider
 from keyback.proofs.backup_email.method import BackupEmail
 from keyback.proofs.email_link.method import EmailLink
 from keyback.proofs.im_message.method import ImMessage
 from keyback.proofs.passkey.method import Passkey
+from keyback.proofs.provider_sign_in.method import ProviderSignIn
 from keyback.proofs.recovery_code.method import RecoveryCode
 from keyback.proofs.recovery_contact.method import RecoveryContact
 from keyback.proofs.security_questions.method import SecurityQuestions
@@ -189,6 +193,37 @@ class Questions:
         return [a["phc"] for a in holder.factors[0].data["answers"]]
 
 
+class SignIns:
+    proof, bound, repeats = (
+        ProviderSignIn(
+            {
+                n: OpenIdProvider(ProviderConfig(n, n.title(), f"https://{n}.example.com", "keyback"))
+                for n in ("crm", "office")
+            }
+        ),
+        True,
+        False,
+    )
+
+    async def holder(self, number: int) -> Enrolments:
+        person = somebody(number)
+        digest = self.proof.subject_digest("crm", f"0055g{number}")
+        data = {"provider": "crm", "issuer": "https://crm.example.com", "subject": digest.hex()}
+        return Enrolments(
+            person, factors=(Factor(f"factor-{number}", person.id, "provider", "Sales CRM", "active", data),)
+        )
+
+    def answer(self, asked: PendingChallenge, now: int) -> str:
+        number = asked.holder.person.id.removeprefix("person-")
+        return self.proof.answer(asked, "crm", SignedIn(f"0055g{number}"))
+
+    def wrong(self, asked: PendingChallenge, now: int) -> str:
+        return self.proof.answer(asked, "crm", SignedIn("0055gOther"))
+
+    def secrets(self, holder: Enrolments) -> list[str]:
+        return [str(f.data["subject"]) for f in holder.factors]
+
+
 class TestSmsCode(ProofContract):
     @pytest.fixture
     def harness(self) -> ProofHarness:
@@ -259,3 +294,21 @@ class TestSecurityQuestions(ProofContract):
     @pytest.fixture
     def harness(self, gate: HashGate) -> ProofHarness:
         return Questions(gate)
+
+
+class TestProviderSignIn(ProofContract):
+    @pytest.fixture
+    def harness(self) -> ProofHarness:
+        return SignIns()
+
+    async def test_another_issuer_under_the_same_name_is_nobody_s(self, harness: ProofHarness) -> None:
+        holder = await harness.holder(1)
+        moved = replace(holder.factors[0], data={**holder.factors[0].data, "issuer": "https://other.example.com"})
+        assert list(harness.proof.targets(replace(holder, factors=(moved,)))) == []
+
+    @pytest.mark.covers("A-6.6.2")
+    async def test_an_answer_that_a_client_made_up_is_worth_nothing(self, harness: ProofHarness) -> None:
+        asked = put(harness.proof, await harness.holder(1))
+        payload, _, mac = harness.answer(asked, NOW).rpartition(".")
+        for typed in (f"{payload[:-1]}2.{mac}", f"{payload}.", f"{payload}.{'0' * 64}", payload):
+            assert (await harness.proof.verify([asked], typed, NOW)).right is None

@@ -77,7 +77,11 @@ def test_passkeys_need_a_host_name() -> None:
 
 
 def test_ours_are_what_the_rules_say_and_have_all_texts() -> None:
-    found = proofs_of(sms={"kind": "http", "prefixes": ["+86"]}, im={"kind": "http"})
+    found = proofs_of(
+        sms={"kind": "http", "prefixes": ["+86"]},
+        im={"kind": "http"},
+        providers={"crm": {"title": "CRM", "issuer": "https://crm.example.com", "client_id": "k", "system": ""}},
+    )
     assert found.kinds == {n: PROOFS.get(n, kind) for n, kind in found.kinds.items()}
     assert set(found.offered) == set(registry.OWN[registry.PROOFS]) == set(found.abouts)
     faults = {n: registry.about_faults(a) for n, a in found.abouts.items()}

@@ -32,7 +32,8 @@ def test_what_the_page_calls_required_is_and_nothing_else(monkeypatch: pytest.Mo
     monkeypatch.chdir(tmp_path)
     page = PAGES["docs/settings.md"]
     required = set(re.findall(r"^\| `([\w.]+)` .* \| required \|", page, re.M))
-    assert required == {"systems.NAME.kind", "systems.NAME.title"}
+    of_providers = {f"providers.NAME.{n}" for n in ("title", "client_id", "system")}
+    assert required == {"systems.NAME.kind", "systems.NAME.title"} | of_providers
     whole = Settings()
     for section in ("company", "helpdesk"):
         for language in ("en", "zh_CN"):

@@ -16,6 +16,7 @@ from keyback.application.throttling.lockouts import StalePasswordSource
 from keyback.domain.people.person import Account
 from keyback.web.account import pages as a
 from keyback.web.account import pages_contacts as c
+from keyback.web.account import pages_providers as pp
 from keyback.web.account import pages_systems as ps
 from keyback.web.portal.pages_link import LinkOver
 from keyback.web.ui.page import Page, PasswordRule
@@ -48,6 +49,7 @@ FACTORS = (
     a.FactorLine("f2", "totp", "", AT, 0, AT),
     a.FactorLine("f3", "recovery_codes", "", AT, AT, 0, 1),
     a.FactorLine("f5", "security_questions", "", AT, 0, AT),
+    a.FactorLine("f6", "provider", "Sales CRM", AT, 0, AT),
 )
 
 
@@ -62,11 +64,17 @@ def second_steps() -> Iterator[tuple[str, Page]]:
 
 
 def factors() -> Iterator[tuple[str, Page]]:
-    every = ("passkey", "totp", "recovery_code", "security_questions")
+    every = ("passkey", "totp", "recovery_code", "provider_sign_in", "security_questions")
     yield "factors", a.Factors(FACTORS, every, "totp_added")
     yield "factors-none", a.Factors((), every)
-    for done in ("passkey_added", "questions_set", "removed"):
+    for done in ("passkey_added", "provider_added", "questions_set", "removed"):
         yield f"factors-{done}", a.Factors(FACTORS, every, done)
+    some = (("crm", "Sales CRM"), ("office", "Office"))
+    yield "providers", pp.Providers(some)
+    yield "providers-none", pp.Providers(())
+    for problem in ("known", "denied", "away", "too_many"):
+        yield f"providers-{problem}", pp.Providers(some, problem)  # type: ignore[arg-type]
+    yield "provider-start", pp.ProviderStart("c1", "Sales CRM")
     yield "stale-form", a.StaleForm("/account/password")
     yield "totp-start", a.TotpStart()
     yield "totp-setup", a.TotpSetup("f4", Markup("<svg></svg>"), "JBSW Y3DP EHPK 3PXP", APP)

@@ -43,6 +43,10 @@ class _Server(uvicorn.Server):
             if connection.transport is not None:
                 connection.transport.abort()
 
+    def wait_until_up(self) -> None:
+        """Until it takes connections: a socket that is only bound refuses them."""
+        self._up.wait(10)
+
     def stop(self) -> None:
         """From another thread."""
         if self._up.wait(10) and self._loop is not None:
@@ -60,6 +64,7 @@ def served(app: Any) -> Iterator[str]:
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else every answer takes 40 ms more
     thread = threading.Thread(target=server.run, kwargs={"sockets": [sock]}, daemon=True)
     thread.start()
+    server.wait_until_up()
     try:
         yield f"http://127.0.0.1:{sock.getsockname()[1]}"
     finally:

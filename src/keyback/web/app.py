@@ -18,7 +18,7 @@ from keyback.application.ports.hashing import Busy
 from keyback.application.ports.storage import StorageDown
 from keyback.application.services import Services
 from keyback.settings import Settings
-from keyback.web import health, intake
+from keyback.web import health, intake, sign_in_back
 from keyback.web.account import sign_in as account
 from keyback.web.api.app import make_api
 from keyback.web.console import app as console
@@ -37,6 +37,7 @@ from keyback.web.portal import (
     recovery,
     recovery_contact,
     remedy,
+    sign_in_with,
     static_pages,
     system_factors,
 )
@@ -81,6 +82,8 @@ def make_app(desk: AppContext, *, more: list[BaseRoute] | None = None, lifespan:
             *recovery.ROUTES,
             *call.ROUTES,
             *methods.ROUTES,
+            *sign_in_with.ROUTES,
+            *sign_in_back.ROUTES,
             *recovery_contact.ROUTES,
             *remedy.ROUTES,
             *diagnosis.ROUTES,

@@ -77,9 +77,9 @@ def _after(mishap: Mishap, h: Enrolments) -> Enrolments:
         "password": lambda _: False,
         "phone": _on_phone,
         "computer": _on_device,
-        "mailbox": _primary_mail,
-        "phone_mailbox": lambda x: _on_phone(x) or _primary_mail(x),
-        "everything": lambda x: _on_phone(x) or _on_device(x) or _primary_mail(x),
+        "mailbox": _with_mailbox,
+        "phone_mailbox": lambda x: _on_phone(x) or _with_mailbox(x),
+        "everything": lambda x: _on_phone(x) or _on_device(x) or _with_mailbox(x),
     }
     gone = lost[mishap]
     lost_mails = [c.address for c in h.contacts if gone(c) and _primary_mail(c)]
@@ -99,6 +99,11 @@ def _on_phone(x: Contact | Factor) -> bool:
 
 def _on_device(x: Contact | Factor) -> bool:
     return isinstance(x, Factor) and x.kind == "passkey" and not x.data.get("backed_up")
+
+
+def _with_mailbox(x: Contact | Factor) -> bool:
+    """The mailbox itself, and sign-ins that may hang on it."""
+    return x.kind == "provider" if isinstance(x, Factor) else _primary_mail(x)
 
 
 def _own_mail(x: Contact) -> bool:

@@ -30,7 +30,13 @@ from keyback.domain.policy.rules import Policy
 from keyback.domain.units import MINUTE
 
 SETUP_LIFE = 30 * MINUTE  # for scanning a QR code
-MAX_FACTORS: dict[FactorKind, int] = {"totp": 5, "passkey": 20, "recovery_codes": 1, "security_questions": 1}
+MAX_FACTORS: dict[FactorKind, int] = {
+    "totp": 5,
+    "passkey": 20,
+    "recovery_codes": 1,
+    "security_questions": 1,
+    "provider": 10,
+}
 SEED_BYTES = 20
 MAX_LABEL = 60
 
@@ -231,7 +237,12 @@ def remove(tx: Tx, person_id: str, factor_id: str, policy: Policy, origin: Origi
     if not tx.factors.turn(factor.id, "active", "removed"):
         raise Refusal("not_found")
     tx.challenges.end_where("stopped", target=factor.id)
-    what = {"totp": "totp_removed", "passkey": "passkey_removed", "recovery_codes": "codes_removed"}
+    what = {
+        "totp": "totp_removed",
+        "passkey": "passkey_removed",
+        "recovery_codes": "codes_removed",
+        "provider": "provider_removed",
+    }
     code = what.get(factor.kind, "questions_removed")
     notify_account_change(tx, person.id, code, origin, detail=factor.label, data={"factor": factor.id})
     return factor

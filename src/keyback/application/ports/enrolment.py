@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
+from keyback.application.ports.proofs import PendingChallenge
+from keyback.application.ports.sign_in import Returned, SignedIn, SignInProvider
 from keyback.domain.people.factor import Factor
 
 
@@ -58,3 +60,31 @@ class EnrolsPasskey(Protocol):
         self, challenge: bytes, user_handle: bytes, username: str, name: str, company: str, known: Sequence[Factor]
     ) -> str: ...
     def verify_registration(self, answer: str, challenge: bytes, user_handle: bytes) -> MadePasskey | None: ...
+
+
+@runtime_checkable
+class SignsInElsewhere(Protocol):
+    """A proof whose answer is a sign-in with a provider."""
+
+    @property
+    def providers(self) -> Mapping[str, SignInProvider]: ...
+
+    def state(self, asked: PendingChallenge, provider: str, kind: str, ref: str) -> str:
+        """What goes along with the browser and comes back: which page or challenge, and that it is this one's."""
+        ...
+
+    async def start(self, asked: PendingChallenge, provider: str, state: str, redirect_uri: str) -> str:
+        """Where to send the browser. Raises as `SignInProvider.authorization_url`."""
+        ...
+
+    async def finish(self, asked: PendingChallenge, provider: str, returned: Returned, redirect_uri: str) -> SignedIn:
+        """Whom the provider vouches for. Raises as `SignInProvider.redeem`."""
+        ...
+
+    def answer(self, asked: PendingChallenge, provider: str, found: SignedIn) -> str:
+        """What a page answers with, which only this installation can make, for this question alone."""
+        ...
+
+    def subject_digest(self, provider: str, subject: str) -> bytes:
+        """The digest by which a bound subject is found, whoever it belongs to."""
+        ...

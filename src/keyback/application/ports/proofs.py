@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol, runtime_checkable
 
 from keyback.application.ports.hashing import PasswordHasher
+from keyback.application.ports.sign_in import SignInProvider
 from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.people.factor import Factor, SavedCode
 from keyback.domain.people.person import Contact, Person
@@ -88,6 +89,8 @@ class Verdict:
         spent: id of the saved code that this uses up.
         two_factors: the proof showed possession and knowledge at once (user verification).
         suspicious: worth an audit event, such as a signature count that went down (W-4).
+        counts_as: more than the proof's own class, where the rules allow it (`rules.MAY_COUNT_AS`).
+        system: the system whose own sign-in it was: no evidence for an account there.
     """
 
     right: PendingChallenge | None = None
@@ -96,6 +99,8 @@ class Verdict:
     spent: str = ""
     two_factors: bool = False
     suspicious: str = ""
+    counts_as: ProofClass | None = None
+    system: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ class About:
         contact: the kind of contact that it is put to; the security center offers to add one while the policy takes it.
         form_for_clients: an answer depends on what `form` gives, such as a WebAuthn challenge: API clients get it too.
         one_try: the first answer ends the question, right or wrong.
+        needs_browser: only our own pages can put it, so API clients are not offered it.
     """
 
     folder: Path
@@ -128,6 +134,7 @@ class About:
     contact: Literal["", "mail", "sms", "im", "helper"] = ""
     form_for_clients: bool = False
     one_try: bool = False
+    needs_browser: bool = False
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -198,11 +205,13 @@ class Given:
         gate: hashes and compares within the memory budget.
         public_url: where people reach Keyback.
         options: its table `proof_options.NAME` in `keyback.toml`.
+        providers: those that people sign in with, by name.
     """
 
     gate: PasswordHasher
     public_url: str
     options: Mapping[str, object] = field(default_factory=dict, repr=False)
+    providers: Mapping[str, SignInProvider] = field(default_factory=dict)
 
 
 class ProofMaker(Protocol):

@@ -14,12 +14,22 @@ from keyback.application.ports.storage import Intake, Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import age_of
 from keyback.domain.people.person import Account, Contact, Person, only_address
-from keyback.domain.policy.rules import Evidence, Policy, Risk, required_tier, suffices
+from keyback.domain.policy.rules import (
+    MAY_COUNT_AS,
+    PROVIDER_SIGN_IN,
+    Evidence,
+    Policy,
+    ProofClass,
+    Risk,
+    required_tier,
+    suffices,
+)
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery import events as ev
 from keyback.domain.recovery.case import Case
 
 SILENT = frozenset({"saved", "bound", "contact", "knowledge"})  # no message to the owner came before these
+SILENT_PROOFS = frozenset({PROVIDER_SIGN_IN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +50,9 @@ def add(
     here: Here,
     how: str = "",
     contact: Contact | None = None,
+    *,
+    counts_as: ProofClass | None = None,
+    system: str = "",
 ) -> Case:
     """Adds one proof to a case, for the page `intake`; tells everybody when a hold begins.
 
@@ -48,12 +61,16 @@ def add(
         contact: the one that was asked, if any. Answering confirms it, unless it is aged: only its owner knows whether
             it is still theirs, and whoever answers may be its next one.
 
+        counts_as, system: as in `ports.proofs.Verdict`.
+
     Raises:
         Refusal: `wrong_state`, `expired`; or `wrong_state` for a proof that the policy does not take.
     """
     person, kind = tx.people.person(case.person_id), here.policy.class_of(proof)
     if person is None or kind is None or not here.policy.takes(proof):
         raise Refusal("wrong_state")
+    if counts_as is not None and MAY_COUNT_AS.get(proof) == counts_as:
+        kind = counts_as
     age = age_of(contact, tx.now, here.policy.ages) if contact else "fresh"
     if contact is not None and contact.role != "primary" and age == "fresh":
         tx.contacts.renew(contact.id)
@@ -70,6 +87,7 @@ def add(
         risk_of(tx, person.id, asker, here.policy),
         here.policy,
         age != "fresh",
+        system,
     )
     happened = dc.decide(case, command, tx.now)
     case = tx.cases.act(case, happened)
@@ -77,7 +95,7 @@ def add(
     for e in happened:
         if isinstance(e, ev.HoldStarted):
             tell_hold(tx, case, e.until, intake, over=False)
-        if isinstance(e, ev.ProofAccepted) and not e.sufficient and kind in SILENT:
+        if isinstance(e, ev.ProofAccepted) and not e.sufficient and (kind in SILENT or proof in SILENT_PROOFS):
             notify_started(tx, person.id, "part_shown", case.id, case.expires_at, intake)
     return case
 
@@ -130,7 +148,9 @@ def still_holds(tx: Tx, case: Case, handle: str) -> list[Evidence]:
     live = {c.id for c in contacts} | {f.id for f in factors}
     proofing = (e for e in case.shown_by(handle) if e.kind == "proofing" and e.proof != "caller_check")
     known = [e for e in case.shown_by(handle) if e.channel.partition(":")[2] in live]
-    return [*known, *(e for e in proofing if e not in known)]
+    # A sign-in may count under a mailbox's channel: what was bound has to be there still, too.
+    signs_in = any(f.kind == "provider" for f in factors)
+    return [e for e in (*known, *(e for e in proofing if e not in known)) if signs_in or e.proof != PROVIDER_SIGN_IN]
 
 
 def enough(
@@ -145,12 +165,30 @@ def enough(
 
 
 def still_enough(
-    tx: Tx, case: Case, handle: str, person: Person, accounts: Sequence[Account], policy: Policy, *, only: str = ""
-) -> bool:
-    """Whether what a page proved, as far as it is still true, would do for what it asks for; `only` as in `enough`."""
+    tx: Tx, case: Case, handle: str, person: Person, accounts: Sequence[Account], policy: Policy, *, only: str = "",
+    system: str = "",
+) -> bool:  # fmt: skip
+    """Whether what a page proved, as far as it is still true, would do for what it asks for; `only` as in `enough`.
+
+    Args:
+        system: asks for an account there alone: a sign-in to that very system is no evidence for it.
+    """
     intake = tx.intakes.get(handle)
     if intake is None:
         return False
     tier = required_tier(tier_of(tx, person, accounts, policy), intake.journey)
     holds = [e for e in still_holds(tx, case, handle) if policy.takes(e.proof, tier) and only in ("", e.channel)]
+    if system:
+        holds = [e for e in holds if e.system != system]
     return suffices(holds, tier, policy.loose)
+
+
+def only_its_own(
+    tx: Tx, case: Case, handle: str, person: Person, accounts: Sequence[Account], policy: Policy
+) -> frozenset[str]:
+    """Systems for whose accounts a page has not shown enough, since what it showed was a sign-in to them: who is
+    signed in somewhere, perhaps with a session that is not theirs, must not turn that into its password."""
+    named = {e.system for e in case.shown_by(handle)} - {""}
+    return frozenset(
+        n for n in named if not still_enough(tx, case, handle, person, accounts, policy, system=n)
+    )  # fmt: skip

@@ -42,6 +42,7 @@ from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
 DEFAULT_AGES = Ages()
 ANY_AGE = Ages(NEVER, NEVER, NEVER)  # what was asked may be answered; evidence says what it weighs by then
 MethodAnswer = Literal["accepted", "done", "wrong", "no_tries", "not_a_code", "replayed", "expired", "replaced"]
+NO_MORE = Verdict()
 LATE: dict[str, MethodAnswer] = {"expired": "expired", "replaced": "replaced"}
 METHOD_ANSWERS: dict[str, MethodAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
 
@@ -356,17 +357,22 @@ class Page:
             tx.challenges.end_where("spent", handle=self.handle, method=name)
         if verdict.suspicious:
             tx.audit.record(case.id, [Note("proof_suspicious", {"proof": name, "reason": verdict.suspicious})])
-        add_evidence(tx, case, asked, right.target.channel, intake, self.here, self.how)
+        add_evidence(tx, case, asked, right.target.channel, intake, self.here, self.how, verdict)
         proof_attempts.reset(tx, self.counter, person.id)
         return Answered("accepted", counted.left, fresh.text if fresh else None)
 
 
-def add_evidence(tx: Tx, case: Case, asked: Challenge, channel: str, intake: Intake, here: Here, how: str) -> None:
+def add_evidence(
+    tx: Tx, case: Case, asked: Challenge, channel: str, intake: Intake, here: Here, how: str, verdict: Verdict = NO_MORE
+) -> None:
     """What an accepted answer to a challenge brings about; links of other requests in the case are over with one."""
     if asked.method == EMAIL_LINK:
         tx.challenges.end_where("overtaken", case_id=case.id, method=EMAIL_LINK)
     contact = tx.contacts.many([asked.target]).get(asked.target)
-    evidence.add(tx, case, asked.method, channel, asked.id, intake, here, how, contact)
+    evidence.add(
+        tx, case, asked.method, channel, asked.id, intake, here, how, contact,
+        counts_as=verdict.counts_as, system=verdict.system,
+    )  # fmt: skip
 
 
 def _live(tx: Tx, handle: str, name: str) -> list[Challenge]:

@@ -42,7 +42,8 @@ def choice(tx: Tx, case_id: str, handle: str, policy: Policy) -> Choice:
     """The accounts that may get a new password now, from the page `handle`.
 
     Raises:
-        Refusal: `not_found`, `wrong_state`, `not_enough_evidence`, `already_chosen` or `expired`.
+        Refusal: `not_found`, `wrong_state`, `not_enough_evidence`, `already_chosen`, `expired`, or `own_sign_in`
+            where what was shown is a sign-in to the one system that a password is wanted for.
     """
     case = tx.cases.get(case_id)
     person = tx.people.lock(case.person_id) if case else None
@@ -62,11 +63,15 @@ def choice(tx: Tx, case_id: str, handle: str, policy: Policy) -> Choice:
     # What was proven must still hold: a mailbox that was taken away since is no evidence, and the tier may have risen.
     if not evidence.enough(tx, case, handle, person, logins, policy):
         raise Refusal("not_enough_evidence")
+    barred = evidence.only_its_own(tx, case, handle, person, logins, policy)
     accounts = tuple(
         a
         for a in logins
         if a.id in (open_again if case.results else case.accounts) and a.state != "disabled" and not a.provider
     )
+    if accounts and all(a.system in barred for a in accounts):
+        raise Refusal("own_sign_in")
+    accounts = tuple(a for a in accounts if a.system not in barred)
     mails = tuple(c.address for c in contacts if c.channel == "mail")
     tier = tier_of(tx, person, logins, policy)
     return Choice(case, person, accounts, mails, tier, (case.expires_at - tx.now) // 1000)

@@ -59,7 +59,8 @@ def open_recovery(tx: Tx, handle: str, here: Here, journey: Journey | None = Non
         raise Refusal("not_enough_evidence")
     if tx.now >= case.expires_at:
         raise Refusal("expired")
-    live = tuple(a for a in accounts if a.id in case.accounts and a.state != "disabled")
+    barred = evidence.only_its_own(tx, case, handle, person, accounts, here.policy)
+    live = tuple(a for a in accounts if a.id in case.accounts and a.state != "disabled" and a.system not in barred)
     return OpenRecovery(case, person, live, frozenset(a.id for a in live if tx.counters.get(f"lockdown/{a.id}").total))
 
 

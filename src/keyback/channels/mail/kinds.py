@@ -104,6 +104,8 @@ CHANGES = {
     "codes_made": "New recovery codes were created for your account. Earlier ones can no longer be used.",
     "codes_removed": "The recovery codes of your account were removed.",
     "codes_low": "A recovery code was used to sign in to your account. Codes left: {detail}. Create a new set soon.",
+    "provider_added": "A sign-in was connected with your account and can be used to recover it: {detail}.",
+    "provider_removed": "A connected sign-in was removed from your account: {detail}.",
     "questions_set": "Security questions were set up for your account.",
     "questions_removed": "The security questions of your account were removed.",
     "mail_added": "A backup email was added to your account: {detail}.",
@@ -196,6 +198,7 @@ METHODS = {
     "passkey": "Passkey",
     "recovery_code": "Recovery code",
     "recovery_contact": "Recovery contact",
+    "provider_sign_in": "Sign-in with another system",
     "security_questions": "Security questions",
 }
 LABELS = {

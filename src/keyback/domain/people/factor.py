@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from keyback.domain.units import HOUR
 
-FactorKind = Literal["totp", "passkey", "recovery_codes", "security_questions"]
+FactorKind = Literal["totp", "passkey", "recovery_codes", "security_questions", "provider"]
 FactorState = Literal["pending", "active", "removed"]
 BOUND: frozenset[FactorKind] = frozenset({"totp", "passkey"})
 COOLING_OFF = 72 * HOUR  # what was added last cannot recover before the owner had time to see the notice
@@ -26,7 +26,7 @@ class Factor:
         data: what proves it, opened: the TOTP seed, a passkey's public key, hashed answers. Never shown, never logged.
         counter: the last TOTP step that was taken, or a passkey's signature count; only ever goes up.
         usable_from: ms; it signs in at once but cannot recover before.
-        lookup: digest of a passkey's credential id; None otherwise.
+        lookup: digest of a passkey's credential id or of a provider's subject; None otherwise.
     """
 
     id: str

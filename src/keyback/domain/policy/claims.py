@@ -8,7 +8,17 @@ from itertools import combinations
 from typing import Final
 
 from keyback.domain.people.person import Tier
-from keyback.domain.policy.rules import PROOFS, Evidence, Journey, Policy, ProofClass, Risk, Ruling
+from keyback.domain.policy.rules import (
+    MAY_COUNT_AS,
+    PROOFS,
+    PROVIDER_SIGN_IN,
+    Evidence,
+    Journey,
+    Policy,
+    ProofClass,
+    Risk,
+    Ruling,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +27,7 @@ class Piece:
 
     Args:
         second: tried only together with the first of its proof.
-        brought: its class, where the rules do not know the proof by name.
+        brought: its class, where the rules do not know the proof by name or it may count as more.
     """
 
     proof: str
@@ -59,13 +69,21 @@ PIECES: Final = (
     Piece("caller_check", "phone:1"),
     Piece("security_questions", "questions:1"),
 )
+# A provider is reached by whoever reads the mailbox in its domain; with a second factor it counts as bound to it.
+PROVIDER_PIECES: Final = tuple(
+    Piece(PROVIDER_SIGN_IN, channel, brought=kind)
+    for channel in ("mail:primary", "provider:1")
+    for kind in ("issued", MAY_COUNT_AS[PROVIDER_SIGN_IN])
+)
 Set = frozenset[Piece]
 
 
 def all_pieces(policy: Policy) -> tuple[Piece, ...]:
     """All that is tried: what the rules know, and two channels of each proof that was brought besides."""
     more = (Piece(name, f"{name}:{n}", n == 2, kind) for name, kind in policy.brought for n in (1, 2))
-    return (*PIECES, *more)
+    others = (p for p in more if p.proof != PROVIDER_SIGN_IN)
+    signs_in = any(name == PROVIDER_SIGN_IN for name, _ in policy.brought)
+    return (*PIECES, *others, *(PROVIDER_PIECES if signs_in else ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +174,9 @@ def every_set(policy: Policy, most: int = 99) -> Iterator[tuple[Piece, ...]]:
     choices: list[tuple[tuple[Piece, ...], ...]] = []
     for proof in policy.proofs:
         mine = tuple(p for p in known if p.proof == proof)
-        if any(p.second for p in mine):
+        if proof == PROVIDER_SIGN_IN:  # a case takes one question of a kind at a time, and its parts only add up
+            choices.append(((), *((p,) for p in mine)))
+        elif any(p.second for p in mine):
             choices.append(((), mine[:1], mine))
         else:
             choices.append(tuple(c for n in range(len(mine) + 1) for c in combinations(mine, n)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Final, Literal
 
 from keyback.domain.people.ages import Ages
 from keyback.domain.people.person import Tier
@@ -29,7 +29,11 @@ PROOFS: dict[str, ProofClass] = {
     "caller_check": "proofing",
     "security_questions": "knowledge",
 }
-"""The proofs that the rules know by name, with their classes. What packages bring besides is in `Policy.brought`."""
+"""The proofs that the rules know by name, with their classes. What there is besides is in `Policy.brought`: that of
+packages, and `PROVIDER_SIGN_IN` where the settings have a provider."""
+PROVIDER_SIGN_IN: Final = "provider_sign_in"
+MAY_COUNT_AS: Final[Mapping[str, ProofClass]] = {PROVIDER_SIGN_IN: "bound"}
+"""What a proof counts as beside its class, where its answer shows more than others do."""
 TIERS: tuple[Tier, ...] = ("standard", "mfa", "privileged")
 
 
@@ -45,6 +49,7 @@ class Evidence:
         handle: the page that it was shown to. Evidence weighs only for the page that gathered it: somebody else who
             asks for the same person must not go on with what the person proved.
         aged: its contact was not confirmed for so long that it weighs less (`domain.people.ages`).
+        system: the system whose own sign-in it was, by its name; it weighs nothing for an account there.
     """
 
     proof: str
@@ -53,6 +58,7 @@ class Evidence:
     accepted_at: int
     handle: str = ""
     aged: bool = False
+    system: str = ""
 
 
 @dataclass(frozen=True, slots=True)

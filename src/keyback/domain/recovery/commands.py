@@ -53,6 +53,7 @@ class AcceptProof:
     risk: Risk = field(default_factory=Risk)
     policy: Policy = field(default_factory=Policy)
     aged: bool = False
+    system: str = ""
 
 
 @dataclass(frozen=True, slots=True)

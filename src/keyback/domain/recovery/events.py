@@ -57,6 +57,7 @@ class ProofAccepted:
     sufficient: bool
     how: str = ""
     aged: bool = False
+    system: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ def _dump(case: Case) -> str:
         "accounts": case.accounts,
         "evidence": [dataclasses.astuple(e)[:5] for e in case.evidence],  # as the version before reads it
         "aged": [e.aged for e in case.evidence],
+        "systems": [e.system for e in case.evidence],
         "results": [dataclasses.astuple(r) for r in case.results],
         "submission": case.submission,
         "approved_for": case.approved_for,
@@ -53,8 +54,8 @@ def load_case(row: Row[Any]) -> Case:
         version=row.version,
         accounts=tuple(body["accounts"]),
         evidence=tuple(
-            dataclasses.replace(Evidence(*e), aged=bool(a))
-            for e, a in zip_longest(body["evidence"], body.get("aged", ()))
+            dataclasses.replace(Evidence(*e), aged=bool(a), system=system or "")
+            for e, a, system in zip_longest(body["evidence"], body.get("aged", ()), body.get("systems", ()))
         ),
         results=tuple(dc.AccountResult(*r) for r in body["results"]),
         submission=body["submission"],

@@ -12,13 +12,14 @@ from starlette.routing import Route
 
 from keyback.application import locking
 from keyback.application.enrolment import factors, security_questions
-from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
+from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey, SignsInElsewhere
 from keyback.application.ports.hashing import Busy
 from keyback.application.ports.proofs import MakesCodes
 from keyback.application.ports.storage import Tx
 from keyback.application.throttling import duplicate_answers
 from keyback.domain.errors import Refusal
 from keyback.domain.people.factor import CODES, Factor, SavedCode
+from keyback.domain.policy.rules import PROVIDER_SIGN_IN
 from keyback.locale import gettext
 from keyback.locale.dates import day
 from keyback.web.account.pages import Codes, FactorLine, Factors, PasskeySetup, TotpSetup, TotpStart
@@ -27,7 +28,7 @@ from keyback.web.ui import shown
 from keyback.web.ui.context import AppContext, note_refusal, redirect
 from keyback.web.ui.routes import Values, get, post
 
-DONE = frozenset({"totp_added", "passkey_added", "questions_set", "removed"})
+DONE = frozenset({"totp_added", "passkey_added", "questions_set", "provider_added", "removed"})
 BUSY_S = "2"
 CODE = re.compile(r"[0-9A-Z]{4,6}(-[0-9A-Z]{4,6}){2,4}\Z")
 
@@ -50,6 +51,7 @@ def offered(desk: AppContext) -> tuple[str, ...]:
         "passkey": isinstance(s.proofs.get("passkey"), EnrolsPasskey),
         "totp": isinstance(s.proofs.get("totp"), EnrolsApp),
         "recovery_code": isinstance(s.proofs.get("recovery_code"), MakesCodes),
+        PROVIDER_SIGN_IN: isinstance(s.proofs.get(PROVIDER_SIGN_IN), SignsInElsewhere),
         security_questions.KIND: security_questions.maker_of(s) is not None,
     }
     return tuple(n for n, there in able.items() if there and s.policy.takes(n))

@@ -12,7 +12,18 @@ from keyback.application.signin import sign_in as signin_sign_in
 from keyback.domain.characters import is_shown
 from keyback.domain.people.pasted import or_as_typed
 from keyback.domain.secret import Secret
-from keyback.web.account import contacts, devices, factors, lock, new_address, overview, questions, second_step, systems
+from keyback.web.account import (
+    contacts,
+    devices,
+    factors,
+    lock,
+    new_address,
+    overview,
+    providers,
+    questions,
+    second_step,
+    systems,
+)
 from keyback.web.account import password as own_password
 from keyback.web.account.pages import SignIn
 from keyback.web.account.session import Stale, signed_in
@@ -78,6 +89,7 @@ ROUTES = [
     *second_step.ROUTES,
     *own_password.ROUTES,
     *factors.ROUTES,
+    *providers.ROUTES,
     *questions.ROUTES,
     *contacts.ROUTES,
     *devices.ROUTES,

@@ -28,7 +28,13 @@ async def _open(held: Held, name: str) -> tuple[CaseView, Proof]:
     view = await s.db.read(lambda tx: look(tx, held.handle, s))
     now, proof = describe(held.desk, "en", view), s.proofs.get(name)
     lost = isinstance(now, m.Waiting) and now.journey == "username"
-    if not isinstance(now, m.Waiting | m.NeedMore) or lost or proof is None or not s.policy.takes(name):
+    if (
+        not isinstance(now, m.Waiting | m.NeedMore)
+        or lost
+        or proof is None
+        or not s.policy.takes(name)
+        or proof.about.needs_browser
+    ):
         raise ApiError(409, "wrong_state", state=now.state)
     return view, proof
 

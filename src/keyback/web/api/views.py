@@ -84,7 +84,7 @@ def describe(desk: AppContext, locale: Locale, view: CaseView) -> AnyRecovery:
 def _need_more(desk: AppContext, locale: Locale, view: CaseView, case: Case) -> m.NeedMore:
     until = case.hold_of(view.intake.handle) if view.intake else 0
     abouts = desk.services.abouts
-    further = [w for w in view.ways if w.kind != "knowledge"]
+    further = [w for w in view.ways if w.kind != "knowledge" and not abouts[w.proof].needs_browser]
     return m.NeedMore(
         reason="hold" if until else "review" if case.state == State.IN_REVIEW else "proof",
         hold_until=instant(until) if until else None,

@@ -6,6 +6,7 @@ goes no further; a longer one than its reader has use for is cut.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from starlette.types import Scope
@@ -14,6 +15,8 @@ from keyback.application.origin import MAX_AGENT
 
 PATH = 512  # characters; ours are under 100
 QUERY = 1024  # bytes; ours are under 100, but links collect what campaigns hang on them
+RETURNED = 8192  # bytes of a query with which a provider sends a browser back: some put a whole token into a code
+BACK = re.compile(r"/sign-in-with/[a-z0-9-]{1,20}/back\Z")
 HOPS = 1000  # bytes of X-Forwarded-For, from its end: twenty IPv6 addresses
 COOKIES = 8192  # bytes: what servers and browsers let cookies of one site come to
 HEADERS = {
@@ -56,7 +59,8 @@ def cut(scope: Scope) -> int:
     """
     scope["headers"] = headers(scope["headers"])
     status = 0
-    if len(scope["query_string"]) > QUERY:
+    most = RETURNED if len(scope["query_string"]) > QUERY and BACK.match(scope["path"]) else QUERY
+    if len(scope["query_string"]) > most:
         scope["query_string"], status = b"", 414
     if len(scope["path"]) > PATH:
         scope["path"], status = scope["path"][:PATH], 404

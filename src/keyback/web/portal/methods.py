@@ -113,12 +113,12 @@ def _ruling(tx: Tx, desk: AppContext, view: RecoveryView, case: Case) -> Ruling:
 @get(held)
 async def show(desk: AppContext, request: Request, handle: str, view: RecoveryView | None) -> Response:
     """GET `/r/{handle}/ways`."""
-    if view is None or not _may_go_on(view):
+    if view is None or not may_go_on(view):
         return redirect(f"/r/{handle}")
     return await more_page(desk, request, view)
 
 
-def _may_go_on(view: RecoveryView) -> bool:
+def may_go_on(view: RecoveryView) -> bool:
     """Whether there is anything left to prove here."""
     if view.case is None:
         return (
@@ -132,7 +132,7 @@ def _may_go_on(view: RecoveryView) -> bool:
 async def begin(desk: AppContext, request: Request, values: Values, handle: str, view: RecoveryView | None) -> Response:
     """POST `/r/{handle}/ways/{proof}`: asks for a question to be put."""
     proof = _proof(desk, request, view)
-    if view is None or proof is None or not _may_go_on(view):
+    if view is None or proof is None or not may_go_on(view):
         note_refusal(request, "wrong_state")
         return redirect(f"/r/{handle}")
     target = values["target"] if view.case is not None else ""
@@ -164,9 +164,11 @@ def _proof(desk: AppContext, request: Request, view: RecoveryView | None) -> Pro
 async def one(desk: AppContext, request: Request, handle: str, view: RecoveryView | None) -> Response:
     """GET `/r/{handle}/ways/{proof}`."""
     proof = _proof(desk, request, view)
-    if view is None or proof is None or not _may_go_on(view):
+    if view is None or proof is None or not may_go_on(view):
         return redirect(f"/r/{handle}")
-    return await _one(desk, request, view, proof)
+    said = request.query_params.get("said", "")  # by whoever came back from a provider (`sign_in_with`)
+    over: dict[str, Any] = {"error": said} if said in ("away", "denied", "wrong") and proof.about.needs_browser else {}
+    return await _one(desk, request, view, proof, **over)
 
 
 async def _one(
@@ -199,6 +201,8 @@ async def _one(
         journey=view.intake.journey,
         of=shown.mark_of(seals, methods.question(seals, want, proof, asked)),
     )
+    if model.error == "no_tries":
+        over.pop("error", None)
     model = replace(model, **over)
     return desk.page(request, model, status, step=1, path=f"/r/{handle}/ways/{proof.name}")
 
@@ -209,7 +213,7 @@ async def answer(
 ) -> Response:
     """POST `/r/{handle}/ways/{proof}/answer`."""
     proof = _proof(desk, request, view)
-    if view is None or proof is None or proof.kind == "contact" or not _may_go_on(view):
+    if view is None or proof is None or proof.kind == "contact" or not may_go_on(view):
         note_refusal(request, "wrong_state")
         return redirect(f"/r/{handle}")
     typed, mark = (values["assertion"] or values["code"])[:MAX_ANSWER], values[shown.FIELD]

@@ -73,7 +73,9 @@ class OneMethod(Page):
     hint: str = ""
     seconds_left: int = 0
     resend_in_seconds: int | None = None
-    error: Literal["wrong", "no_tries", "not_a_code", "replayed", "busy", "expired", "replaced"] | None = None
+    error: (
+        Literal["wrong", "no_tries", "not_a_code", "replayed", "busy", "expired", "replaced", "away", "denied"] | None
+    ) = None
     tries_left: int = 0
     version: str = ""
     journey: Journey = "password"

@@ -1,0 +1,1 @@
+"""Proof by signing in with a system that speaks OpenID Connect."""
