@@ -82,3 +82,47 @@ def test_an_administrator_without_a_passkey_is_recovered(site: Demo, device: Dev
     choose(page, NEW)
     page.locator(".systems").wait_for()
     demo.told(who, "changed")
+
+
+def spaced(shown: str) -> str:
+    return "".join(c for c in shown if c.isdigit())
+
+
+@pytest.mark.parametrize("locale", ["en", pytest.param("zh_CN", marks=pytest.mark.slow)])
+@pytest.mark.covers("I1")
+def test_a_caller_is_checked_and_called(site: Demo, device: Device, locale: str) -> None:
+    demo, zh = site, locale == "zh_CN"
+    who = demo.who("pengfei" if zh else "yuki.tanabe")
+    page = patient(device("zh-CN" if zh else "en-US", 360))
+    ask(page, who.key)
+    page.goto(page.url.split("?")[0] + "/ways")
+    page.locator("a[href$='/call']").click()
+    seen(page, "call")
+    page.locator("form[action$='/call'] button").click()
+    first = spaced(page.locator(".number-shown output").inner_text())
+    seen(page, "call-number")
+
+    agent = patient(device("zh-CN" if zh else "en-US", 1280))
+    enters(agent, demo, AGENT)
+    agent.locator("a[href='/console/calls']").click()
+    seen(agent, "calls")
+    agent.locator("#number").fill(first)
+    agent.locator("form[action='/console/calls'] button").click()
+    agent.locator("input[name=contact]").first.wait_for()
+    seen(agent, "call-back")
+    # The caller's page goes on by itself.
+    heading(page, who.locale, "Hang up. We’ll call you back")
+    seen(page, "call-hang-up")
+    agent.locator("#number").fill(spaced(page.locator(".number-shown output").inner_text()))
+    agent.locator("form[action$='/number'] button").click()
+    expect(agent.locator("[role=status]")).to_contain_text(gettext(locale, "Caller check passed"))
+    seen(agent, "call-passed")
+    heading(page, who.locale, "One more method, please")
+
+    agent.locator("a[href^='/console/cases/']").click()
+    seen(agent, "case-gate")
+    agent.locator("form[action$='/call'] button").click()
+    number = agent.locator(".number-shown output").inner_text().strip()
+    seen(agent, "outbound")
+    letter = demo.until(lambda: demo.letters(who, "call"), "the announcement of a call")[-1]
+    assert number in letter["text"]
