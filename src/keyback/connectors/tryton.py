@@ -87,7 +87,7 @@ class TrytonConnector(ConnectorBase):
         self._session: Secret | None = None
         self._found_shape: tuple[list[str], str] | None = None
         self._signing_in = asyncio.Lock()
-        self._quiet_until = 0.0
+        self._quiet_until, self._locked = 0.0, False
 
     options_model = TrytonOptions
 
@@ -278,7 +278,9 @@ class TrytonConnector(ConnectorBase):
         async with self._signing_in:
             if self._session:
                 return self._session
-            if time.monotonic() < self._quiet_until:
+            if (left := self._quiet_until - time.monotonic()) > 0:
+                if self._locked:
+                    raise NotDone("unavailable", "the service user is locked", int(left * 1000) + 1)
                 raise NotDone("auth_expired", "the service user was turned away a moment ago")
             try:
                 status, self._session = await self._sign_in(self._login, self._password)
@@ -287,7 +289,8 @@ class TrytonConnector(ConnectorBase):
             if self._session:
                 return self._session
             self._quiet_until = time.monotonic() + QUIET_SECONDS
-            if status == 429:
+            self._locked = status == 429
+            if self._locked:
                 raise NotDone("unavailable", "the service user is locked", LOCK_MS)
             raise NotDone(
                 "auth_expired" if status == 401 else "unavailable", f"sign-in of the service user: HTTP {status}"
@@ -322,6 +325,8 @@ class TrytonConnector(ConnectorBase):
                 break
         if reply.status not in ELSEWHERE and path != self._paths[0]:
             self._paths.reverse()
+        if "retry-after" in reply.headers:  # Tryton's own 429 has none and means a locked user
+            reply.refuse_throttled()
         if reply.status != 200:
             return reply.status, None
         answer = reply.json()
