@@ -53,6 +53,7 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
         "odoo": "keyback.connectors.odoo:OdooConnector.from_options",
         "salesforce": "keyback.connectors.salesforce:SalesforceConnector.from_options",
         "scim": "keyback.connectors.scim:ScimConnector.from_options",
+        "sql": "keyback.connectors.sql:SqlConnector.from_options",
         "tryton": "keyback.connectors.tryton:TrytonConnector.from_options",
         "zoho": "keyback.connectors.zoho:ZohoConnector.from_options",
     },
@@ -67,7 +68,7 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
     },
 }
 """What a package writes into `[project.entry-points]` of its pyproject.toml, of our own."""
-EXTRAS: Final = {"ldap3": "ldap"}
+EXTRAS: Final = {"ldap3": "ldap", **dict.fromkeys(("bcrypt", "psycopg", "pymysql", "pytds", "OpenSSL"), "sql")}
 """Which extra of ours brings a module."""
 Factory = Callable[[str, str, Mapping[str, Any]], Connector]
 ContactKind = Literal["", "mail", "sms", "im", "helper"]

@@ -24,6 +24,7 @@ KINDS: Final = {
     "odoo": ("Odoo", "Odoo"),
     "tryton": ("Tryton", "Tryton"),
     "http": ("any system, by recipe", "任意系统（接入模板）"),
+    "sql": ("any system, by its database", "任意系统（数据库）"),
     "guided": ("guided", "引导式"),
 }
 ROWS: Final = {

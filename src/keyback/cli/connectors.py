@@ -129,7 +129,7 @@ def add(name: str, kind: str | None, yes: bool) -> None:
     if model is None:
         raise click.UsageError(f"The settings of {kind} can't be asked for here. Its page in the documents shows them.")
     section: dict[str, Any] = {"kind": kind, "title": click.prompt("Name that people know it by"), **_asked(model)}
-    needs_secret = "secret_file" in model.model_fields
+    needs_secret = model.takes_secret(section)
     if issubclass(model, HttpConnectorOptions):
         wants = _wanted_by(str(section["recipe"]))
         section |= _asked_for(wants)
@@ -235,6 +235,7 @@ def _asked(model: type[CommonOptions]) -> dict[str, Any]:
             or secret
             or (name == "url" and "preset" in model.model_fields)
             or name in ("sign_in_url", "preset")
+            or (isinstance(field.json_schema_extra, dict) and field.json_schema_extra.get("asked"))
         ):
             continue
         if name in told:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, field_validator
@@ -78,6 +78,11 @@ class CommonOptions(Checked):
     @classmethod
     def _linkable(cls, value: str | None) -> str | None:
         return None if value is None else web_address(value)
+
+    @classmethod
+    def takes_secret(cls, section: Mapping[str, Any]) -> bool:
+        """Whether a section with these keys needs a secret besides; `keyback connector add` asks for it then."""
+        return "secret_file" in cls.model_fields
 
     @property
     def configured_rules(self) -> TargetRules | None:

@@ -87,16 +87,18 @@ class FaultyProxy:
         back: asyncio.Task[None] | None = None
         lose = asyncio.Event()
         try:
+            if self.how not in {"hang", *_ANSWERS}:  # at once, since some servers speak first
+                up_reader, up_writer = await asyncio.open_connection(*self.target)
+                back = asyncio.create_task(self._back(up_reader, writer, lose))
             while data := await reader.read(65536):
                 if self.how == "hang":
                     continue
                 if self.how in _ANSWERS:
                     await self._answer(data, reader, writer)
                     break
-                self._note(data)
                 if up_writer is None:
-                    up_reader, up_writer = await asyncio.open_connection(*self.target)
-                    back = asyncio.create_task(self._back(up_reader, writer, lose))
+                    break
+                self._note(data)
                 if self.marker in data:
                     self.marked += 1
                     if self.how == "drop_reply":

@@ -1,0 +1,10 @@
+"""The last resort: a system's own table of users, in its database (see ADR 43).
+
+Nothing outside this folder speaks to databases that are not Keyback's own.
+"""
+
+from __future__ import annotations
+
+from keyback.connectors.sql.connector import SqlConnector
+
+__all__ = ["SqlConnector"]

@@ -1,0 +1,159 @@
+"""What rows of the table of users say of people."""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from keyback.application.ports.connectors import FoundAccount
+from keyback.connectors.sql.dialects import DIALECTS
+from keyback.connectors.sql.options import LockRule, PrivilegedRule, Rule, SqlOptions, fits
+from keyback.connectors.sql.port import Transaction
+
+MANY: Final = 20
+PAGE: Final = 500
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Person:
+    """A row. `key` is the id as the database has it, `hash` what stands in the hash's column after its prefix."""
+
+    account: FoundAccount
+    key: Any
+    hash: str
+
+
+class People:
+    """Reads people in the transactions of others."""
+
+    def __init__(self, options: SqlOptions) -> None:
+        self._options, self._dialect = options, DIALECTS[options.kind]
+        o = options
+        named = [o.id_column, o.username_column, o.hash_column, o.mail_column, o.name_column]
+        named += [r.column for r in (*o.disabled, *(r for r in o.privileged if r.table is None))]
+        named += [r.column for r in o.locked]
+        self.columns = tuple(dict.fromkeys(c for c in named if c))
+
+    def named(self, t: Transaction, name: str, *, usernames_only: bool = False) -> list[Person]:
+        """People with exactly this username or mail address. Databases compare more loosely, by accents for one."""
+        o = self._options
+        columns = [c for c in (o.username_column, None if usernames_only else o.mail_column) if c]
+        found = self._read(t, self._dialect.named(columns), (name, name.lower()) * len(columns), limit=MANY)
+        wanted = name.casefold()
+        return [
+            p
+            for p in found
+            if wanted == p.account.username.casefold()
+            or (not usernames_only and wanted == (p.account.mail or "").casefold())
+        ]
+
+    def with_id(self, t: Transaction, external_id: str, *, lock: bool = False) -> list[Person]:
+        """Those whose key is exactly this: MySQL would take 12 for “12 or more”."""
+        found = self._read(t, self._dialect.equal(self._options.id_column), (external_id,), limit=2, lock=lock)
+        return [p for p in found if p.account.external_id == external_id]
+
+    def page(self, t: Transaction, after: Any) -> list[Person]:
+        """The next ones by id; `after` is the last one's key, None to begin."""
+        key = self._options.id_column
+        where, values = ("1 = 1", ()) if after is None else (f"{self._dialect.name(key)} > %s", (after,))
+        return self._read(t, where, values, limit=PAGE, order=key)
+
+    def _read(
+        self, t: Transaction, where: str, values: Sequence[Any], *, limit: int, order: str = "", lock: bool = False
+    ) -> list[Person]:
+        rows = t.rows(
+            *self._dialect.select(self.columns, self._options.table, where, values, limit=limit, order=order, lock=lock)
+        )
+        found = [dict(zip(self.columns, row, strict=True)) for row in rows]
+        return self._told(found, self._privileged_elsewhere(t, [r[self._options.id_column] for r in found]))
+
+    def _privileged_elsewhere(self, t: Transaction, keys: Sequence[Any]) -> set[str]:
+        """Ids of those whom a rule with a table of its own makes privileged."""
+        out: set[str] = set()
+        for rule in self._options.privileged if keys else ():
+            if rule.table is None or rule.by is None:
+                continue
+            among = self._dialect.among(rule.by, len(keys))
+            limit = 1_000_000  # people have few roles; nobody may be left out
+            columns = (rule.by, rule.column)
+            for key, value in t.rows(*self._dialect.select(columns, rule.table, among, keys, limit=limit)):
+                if _holds(rule, value):
+                    out.add(_text(key))
+        return out
+
+    def _told(self, rows: Sequence[dict[str, Any]], privileged: set[str]) -> list[Person]:
+        o = self._options
+        out = []
+        for row in rows:
+            key = row[o.id_column]
+            if key is None:
+                continue
+            stored = _text(row[o.hash_column])
+            disabled = any(_holds(rule, row[rule.column]) for rule in o.disabled)
+            locked = any(_locks(rule, row[rule.column]) for rule in o.locked)
+            account = FoundAccount(
+                _text(key),
+                _text(row[o.username_column]),
+                (_text(row[o.mail_column]) or None) if o.mail_column else None,
+                (_text(row[o.name_column]) or None) if o.name_column else None,
+                state="disabled" if disabled else "locked" if locked else "active",
+                privileged=_text(key) in privileged
+                or any(_holds(rule, row[rule.column]) for rule in o.privileged if rule.table is None),
+                sso_only=not stored or stored.startswith("!"),  # “!” is Django's mark of no password
+            )
+            out.append(Person(account, key, stored.removeprefix(o.hash_prefix)))
+        return out
+
+
+def _holds(rule: Rule, value: Any) -> bool:
+    """Whether a rule holds. For privileges, an empty column counts: what nobody says is no leave."""
+    if rule.filled:
+        return value is not None and _text(value) != ""
+    if value is None:
+        return isinstance(rule, PrivilegedRule) or bool(rule.except_values)
+    if rule.at_least is not None:
+        number = _number(value)
+        return number >= rule.at_least if number is not None else isinstance(rule, PrivilegedRule)
+    return not fits(value, rule.except_values) if rule.except_values else fits(value, rule.values)
+
+
+def _locks(rule: LockRule, value: Any) -> bool:
+    if value is None:
+        return False
+    if rule.until:
+        moment = _moment(value)
+        return moment is None or moment > time.time()
+    if rule.at_least is not None:
+        return (_number(value) or 0) >= rule.at_least
+    return fits(value, rule.values)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
+
+
+def _moment(value: Any) -> float | None:
+    """Seconds since 1970; a time without a zone is UTC, and a large number is in milliseconds."""
+    number = None if isinstance(value, datetime.datetime) else _number(value)
+    if number is not None:
+        return number / 1000 if number > 1e11 else number
+    try:
+        moment = value if isinstance(value, datetime.datetime) else datetime.datetime.fromisoformat(str(value).strip())
+        return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _text(value: Any) -> str:
+    """A column as text; fixed-width ones are filled with spaces."""
+    if value is None:
+        return ""
+    if isinstance(value, bytes | bytearray | memoryview):
+        return bytes(value).decode("utf-8", "replace").rstrip(" \0")
+    return str(value).rstrip(" ")

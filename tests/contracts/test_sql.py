@@ -1,0 +1,380 @@
+"""The connector `sql` on real databases: the contract suite, one row and no other, names that are statements."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import bcrypt
+import pytest
+
+from keyback.application.ports.connectors import Step, Unavailable
+from keyback.connectors.sql import SqlConnector
+from keyback.domain.secret import Secret
+from keyback.testing.connectors import OLD, ConnectorContract, Fault, FaultyProxy, Traits, plan
+from tests.support.user_tables import LIMIT, STARTS, TableServer
+
+KINDS = list(STARTS)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture(scope="module", params=[KINDS[0], *(pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS[1:])])
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TableServer]:
+    made = STARTS[request.param](tmp_path_factory.mktemp("tables"))
+    yield made
+    made.stop()
+
+
+@dataclass
+class SqlHarness:
+    server: TableServer
+    proxy: FaultyProxy | None
+    port: int | None
+    connector: SqlConnector
+    traits: Traits
+
+    async def add_user(self, username: str, mail: str, *, privileged: bool = False, disabled: bool = False) -> str:
+        add = self.server.add_user
+        return await asyncio.to_thread(add, username, mail, OLD, privileged=privileged, disabled=disabled)
+
+    async def open_session(self, username: str, password: str) -> Callable[[], Awaitable[bool]] | None:
+        if not await asyncio.to_thread(self.server.signs_in, username, password):
+            return None
+        session = await asyncio.to_thread(self.server.open_session, username)
+
+        async def alive() -> bool:
+            return await asyncio.to_thread(self.server.session_lives, session)
+
+        return alive
+
+    async def lock(self, external_id: str) -> None:
+        await self.run("UPDATE crm_users SET failures = %s WHERE id = %s", LIMIT, int(external_id))
+
+    async def must_change(self, username: str, password: str) -> bool:
+        ((flag,),) = await self.run("SELECT must_change FROM crm_users WHERE login = %s", username)
+        return bool(flag) and await self.open_session(username, password) is not None
+
+    async def changes(self, external_id: str) -> int:
+        ((count,),) = await self.run("SELECT changes FROM crm_users WHERE id = %s", int(external_id))
+        return int(count)
+
+    async def fault(self, how: Fault) -> None:
+        assert self.proxy
+        if how == "hang":
+            await self.again(timeout_s=0.4)
+        await self.proxy.set(how)
+
+    async def again(self, **more: Any) -> None:
+        """The connector with other settings."""
+        await self.connector.close()
+        self.connector = SqlConnector.from_options("crm", "CRM", self.server.section(self.port, **more))
+
+    async def run(self, text: str, *values: Any) -> list[tuple[Any, ...]]:
+        return await asyncio.to_thread(self.server.run, text, *values)
+
+
+@pytest.fixture
+async def harness(server: TableServer) -> AsyncIterator[SqlHarness]:
+    await asyncio.to_thread(server.make_tables)
+    if not server.port:
+        made = SqlHarness(
+            server, None, None, SqlConnector.from_options("crm", "CRM", server.section()), Traits(False, False)
+        )
+        yield made
+    else:
+        proxy = FaultyProxy(("127.0.0.1", server.port), b"COMMIT")
+        async with proxy.running() as url:
+            port = int(url.rpartition(":")[2])
+            connector = SqlConnector.from_options("crm", "CRM", server.section(port))
+            made = SqlHarness(server, proxy, port, connector, Traits(policy=False))
+            yield made
+            await made.connector.close()
+            return
+    await made.connector.close()
+
+
+class TestSql(ConnectorContract):
+    async def test_one_change_does_it_all_to_one_row(self, harness: SqlHarness) -> None:
+        key, other = await harness.add_user("one", "one@example.com"), await harness.add_user("two", "two@example.com")
+        await harness.lock(key)
+        await harness.lock(other)
+        before = await harness.run("SELECT * FROM crm_users WHERE id = %s", int(other))
+        done = await harness.connector.apply(plan(key, "one", must_change=True))
+        assert [(o.step, o.status) for o in done] == [(s, "done") for s in Step if s.value in CHANGED]
+        assert await harness.run("SELECT * FROM crm_users WHERE id = %s", int(other)) == before
+        ((moment, salary),) = await harness.run("SELECT changed_at, salary FROM crm_users WHERE id = %s", int(key))
+        assert moment is not None
+        assert salary is None
+
+    async def test_unlocking_alone_leaves_password_and_sessions(self, harness: SqlHarness) -> None:
+        key = await harness.add_user("opened", "opened@example.com")
+        session = await harness.open_session("opened", OLD)
+        await harness.lock(key)
+        (found,) = await harness.connector.find("opened")
+        assert found.state == "locked"
+        assert await harness.connector.verify("opened", Secret(OLD)) is None
+        done = await harness.connector.apply(replace(plan(key, "opened"), new_password=None))
+        assert [(o.step, o.status) for o in done] == [(Step.GUARD, "done"), (Step.UNLOCK, "done")]
+        assert session is not None
+        assert await session()
+        assert await harness.changes(key) == 0
+        assert await harness.open_session("opened", OLD)
+
+    @pytest.mark.covers("N9")
+    async def test_privileges_in_another_table_and_unsaid_ones_count(self, harness: SqlHarness) -> None:
+        owner = await harness.add_user("owner", "owner@example.com")
+        await harness.run("INSERT INTO crm_roles VALUES (%s, 'agent')", int(owner))
+        await harness.run("INSERT INTO crm_roles VALUES (%s, 'Owner')", int(owner))
+        unsaid = await harness.add_user("unsaid", "unsaid@example.com")
+        await harness.run("UPDATE crm_users SET role = NULL WHERE id = %s", int(unsaid))
+        for key, name in ((owner, "owner"), (unsaid, "unsaid")):
+            assert [a.privileged for a in await harness.connector.find(name)] == [True]
+            assert [o.code for o in await harness.connector.apply(plan(key, name))] == ["privileged_target"]
+            assert await harness.changes(key) == 0
+
+    async def test_who_has_no_password_here_signs_in_elsewhere(self, harness: SqlHarness) -> None:
+        key = await harness.add_user("sso", "sso@example.com")
+        for empty in (None, "", "!unusable"):
+            await harness.run("UPDATE crm_users SET pw_hash = %s WHERE id = %s", empty, int(key))
+            (found,) = await harness.connector.find("sso")
+            assert found.sso_only
+            assert [o.code for o in await harness.connector.apply(plan(key, "sso"))] == ["synced_elsewhere"]
+            assert [f.code for f in await harness.connector.diagnose("sso", key)] == ["sso_only"]
+
+    @pytest.mark.covers("N2", "A-1.2.6", "R-8")
+    async def test_names_that_are_statements_find_nobody_and_do_nothing(self, harness: SqlHarness) -> None:
+        key = await harness.add_user("victim", "victim@example.com")
+        hostile = ("' OR '1'='1", "victim'--", "'; DROP TABLE crm_users; --", "\\' OR 1=1 -- ", "%s", "%(a)s", "vic%",
+                   '"', "`", "1 OR 1=1", "\\", "victim\\")  # fmt: skip
+        for name in hostile:
+            assert list(await harness.connector.find(name)) == []
+            assert await harness.connector.verify(name, Secret(OLD)) is False
+            done = await harness.connector.apply(plan(f"{key}{name}", name))
+            assert [(o.step, o.code) for o in done] == [(Step.GUARD, "not_found")]
+        odd = await harness.add_user("o'hara \\ \"%s", "o'hara@example.com")
+        assert [a.external_id for a in await harness.connector.find("o'hara \\ \"%s")] == [odd]
+        await harness.connector.apply(plan(odd, "o'hara"))
+        assert [await harness.changes(k) for k in (key, odd)] == [0, 1]
+
+    async def test_two_rows_with_one_key_are_left_alone(self, harness: SqlHarness) -> None:
+        for name in ("double", "doubly"):
+            await harness.add_user(name, f"{name}@example.com")
+        await harness.run("UPDATE crm_users SET full_name = 'same'")
+        await harness.again(
+            id_column="full_name", name_column=None, privileged=[{"column": "role", "values": ["admin"]}]
+        )
+        assert [o.code for o in await harness.connector.apply(plan("same", "double"))] == ["ambiguous"]
+        assert await harness.run("SELECT SUM(changes) FROM crm_users") == [(0,)]
+
+    async def test_who_was_changed_at_the_same_moment_is_not_set_over(self, harness: SqlHarness) -> None:
+        key = await harness.add_user("raced", "raced@example.com")
+        hashing, theirs = harness.connector._hashed, bcrypt.hashpw(b"theirs", bcrypt.gensalt(4)).decode()
+
+        async def meanwhile(password: Secret, before: str) -> str:
+            await harness.run("UPDATE crm_users SET pw_hash = %s WHERE id = %s", theirs, int(key))
+            return await hashing(password, before)
+
+        harness.connector._hashed = meanwhile  # type: ignore[method-assign]
+        last = (await harness.connector.apply(plan(key, "raced")))[-1]
+        assert (last.step, last.status) == (Step.SET, "retry")
+        assert await harness.open_session("raced", "theirs")
+
+    async def test_a_hash_that_is_cut_off_is_undone(self, harness: SqlHarness) -> None:
+        key = await harness.add_user("cut", "cut@example.com")
+        await harness.again(hash_prefix="{bcrypt}" + "x" * 30)
+        if harness.server.kind == "sqlite":  # columns have no length there
+            await harness.run(
+                "CREATE TRIGGER cut AFTER UPDATE OF pw_hash ON crm_users WHEN length(NEW.pw_hash) > 70 "
+                "BEGIN UPDATE crm_users SET pw_hash = substr(NEW.pw_hash, 1, 70) WHERE id = NEW.id; END"
+            )
+        else:
+            how = (
+                "MODIFY pw_hash varchar(70)"
+                if harness.server.kind == "mysql"
+                else "ALTER COLUMN pw_hash TYPE varchar(70)"
+            )
+            await harness.run(f"ALTER TABLE crm_users {how}")
+        last = (await harness.connector.apply(plan(key, "cut")))[-1]
+        assert (last.step, last.status, last.code) == (Step.SET, "refused", "not_permitted")
+        assert await harness.open_session("cut", OLD)
+        assert await harness.changes(key) == 0
+
+    async def test_a_password_longer_than_bcrypt_looks_is_refused(self, harness: SqlHarness) -> None:
+        key = await harness.add_user("long", "long@example.com")
+        last = (await harness.connector.apply(plan(key, "long", "长" * 25)))[-1]
+        assert (last.step, last.code) == (Step.SET, "policy_rejected")
+        assert "72 bytes" in last.vendor_text
+        assert await harness.open_session("long", OLD)
+
+    async def test_check_says_what_is_missing_and_what_is_too_much(self, harness: SqlHarness) -> None:
+        assert [line.status for line in await harness.connector.check()] == ["ok", "ok"]
+        await harness.again(sessions=[{"table": "no_such_table", "column": "user_id"}])
+        bad = [line for line in await harness.connector.check() if line.status == "bad"]
+        assert [line.costs for line in bad] == [("revoke_sessions",)]
+        await harness.again(hash_column="nothing")
+        assert [line.status for line in await harness.connector.check()] == ["bad"]
+        if harness.server.kind != "sqlite":
+            await harness.again()
+            await harness.run("GRANT UPDATE ON crm_users TO keyback")
+            (warned,) = [line for line in await harness.connector.check() if line.status == "warn"]
+            assert "role" in warned.text
+
+
+CHANGED = {"guard", "unlock", "set", "must_change", "revoke", "confirm"}
+
+
+@pytest.mark.anyio
+async def test_tls_is_checked_and_never_gone_without(server: TableServer) -> None:
+    if server.tls is None:
+        assert server.kind == "sqlite"
+        return
+    await asyncio.to_thread(server.make_tables)
+    key = await asyncio.to_thread(server.add_user, "secure", "secure@example.com", OLD)
+    good = server.section(ca_file=server.tls.ca)
+    for options in (good, {**good, "tls_name": "localhost"}):
+        c = SqlConnector.from_options("crm", "CRM", options)
+        assert [a.external_id for a in await c.find("secure")] == [key]
+        await c.close()
+    c = SqlConnector.from_options("crm", "CRM", {**good, "tls_name": "db.example.com"})
+    with pytest.raises(Unavailable, match="not reachable"):
+        await c.find("secure")
+    await c.close()
+    async with stripped(server) as port:
+        c = SqlConnector.from_options("crm", "CRM", server.section(port, ca_file=server.tls.ca))
+        with pytest.raises(Unavailable, match="not reachable"):
+            await c.find("secure")
+        await c.close()
+
+
+@contextlib.asynccontextmanager
+async def stripped(server: TableServer) -> AsyncIterator[int]:
+    """Somebody in between who says that the server has no TLS, and passes everything else on."""
+
+    async def passed_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if server.kind == "postgresql":
+            await reader.readexactly(8)  # SSLRequest
+            writer.write(b"N")
+        up_reader, up_writer = await asyncio.open_connection("127.0.0.1", server.port)
+
+        async def copy(a: asyncio.StreamReader, b: asyncio.StreamWriter, first: bool) -> None:
+            with contextlib.suppress(OSError):
+                while data := await a.read(65536):
+                    if first and server.kind == "mysql":  # CLIENT_SSL of the greeting's capabilities
+                        at = data.index(b"\0", 5) + 1 + 4 + 8 + 1
+                        flags = int.from_bytes(data[at : at + 2], "little") & ~0x800
+                        data = data[:at] + flags.to_bytes(2, "little") + data[at + 2 :]
+                    first = False
+                    b.write(data)
+            b.close()
+
+        await asyncio.gather(copy(up_reader, writer, True), copy(reader, up_writer, False))
+
+    listening = await asyncio.start_server(passed_on, "127.0.0.1", 0)
+    try:
+        yield listening.sockets[0].getsockname()[1]
+    finally:
+        listening.close()
+
+
+@pytest.mark.anyio
+async def test_a_wrong_secret_is_named_and_not_shown(server: TableServer) -> None:
+    if not server.port:
+        return
+    c = SqlConnector.from_options("crm", "CRM", server.section(secret="another-Kanarienvogel"))
+    with pytest.raises(Unavailable) as raised:
+        await c.find("alice")
+    assert raised.value.code == "auth_expired"
+    assert "Kanarienvogel" not in str(raised.value)
+    (line,) = await c.check()
+    assert (line.what, line.status) == ("sign_in", "bad")
+    await c.close()
+
+
+@pytest.mark.anyio
+async def test_a_database_that_hangs_keeps_no_thread() -> None:
+    """More calls than there are threads, one after the other: each ends, and its connection with it."""
+    ended: list[int] = []
+
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1000):
+            pass
+        ended.append(1)
+        writer.close()
+
+    listening = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port = listening.sockets[0].getsockname()[1]
+    o = SECTION | {"url": f"mysql://127.0.0.1:{port}/crm", "timeout_s": 0.2}
+    c = SqlConnector.from_options("crm", "CRM", o)
+    c.breaker.missed = lambda: None  # type: ignore[method-assign]
+    for _ in range(6):
+        with pytest.raises(Unavailable):
+            await c.find("alice")
+    async with asyncio.timeout(60):
+        while len(ended) < 6:
+            await asyncio.sleep(0.01)
+    await c.close()
+    listening.close()
+
+
+SECTION: dict[str, Any] = {
+    "url": "postgresql://db.example.com/crm",
+    "login": "keyback",
+    "secret": "Dienst-pass-4711-lang",
+    "ca_file": "/etc/hosts",
+    "table": "users",
+    "username_column": "login",
+    "hash_column": "pw",
+    "hash_format": "bcrypt",
+    "privileged": "role = admin, owner",
+}
+
+
+def test_settings_of_a_table() -> None:
+    good = SqlConnector.from_options("crm", "CRM", SECTION)
+    can = good.capabilities
+    assert {str(m) for m in (can.unlock, can.revoke_sessions, can.must_change, can.status)} == {"none"}
+    assert good._options.privileged[0].values == ("admin", "owner")
+    assert (good._options.host, good._options.port, good._options.database) == ("db.example.com", 5432, "crm")
+    for wrong in (
+        {"url": "oracle://db.example.com/crm"},
+        {"url": "postgresql://db.example.com"},
+        {"url": "postgresql:///crm"},
+        {"url": "postgresql://keyback:Dienst-pass-4711-lang@db.example.com/crm"},
+        {"url": "postgresql://db.example.com/crm?sslmode=disable"},
+        {"url": "postgresql://db.example.com:x/crm"},
+        {"url": "sqlite://host/crm.db"},
+        {"login": ""},
+        {"secret": ""},
+        {"secret": None},
+        {"ca_file": None},
+        {"ca_file": "/nowhere/ca.pem"},
+        {"table": 'users"; DROP TABLE x; --'},
+        {"table": "a.b.c.d"},
+        {"table": "users u"},
+        {"username_column": "login`"},
+        {"hash_column": "pw]"},
+        {"hash_column": "login"},
+        {"id_column": "1d"},
+        {"id_column": "%s"},
+        {"hash_format": "md5"},
+        {"privileged": []},
+        {"privileged": ""},
+        {"privileged": [{"column": "role"}]},
+        {"privileged": [{"column": "role", "values": ["a"], "filled": True}]},
+        {"privileged": [{"column": "role", "values": ["a"], "table": "roles"}]},
+        {"locked": [{"column": "state", "values": ["locked"]}]},
+        {"sessions": [{"table": "sessions", "column": "1=1 --"}]},
+        {"sessions": [{"table": "sessions", "column": "user_id", "of": "mail"}]},
+        {"statement": "SELECT 1"},
+        {"timeout_s": 0},
+    ):
+        with pytest.raises((ValueError, OSError)) as raised:
+            SqlConnector.from_options("crm", "CRM", {**SECTION, **wrong})
+        assert "Dienst-pass" not in str(raised.value)
