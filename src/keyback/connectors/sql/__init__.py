@@ -1,4 +1,4 @@
-"""The last resort: a system's own table of users, in its database (see ADR 43).
+"""The last resort: a system's own table of users, in its database (see ADR 44).
 
 Nothing outside this folder speaks to databases that are not Keyback's own.
 """

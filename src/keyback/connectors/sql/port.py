@@ -1,4 +1,4 @@
-"""Calls to a database: its library in threads, one connection a call, bounded in time (see ADR 43)."""
+"""Calls to a database: its library in threads, one connection a call, bounded in time (see ADR 44)."""
 
 from __future__ import annotations
 
