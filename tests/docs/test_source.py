@@ -68,7 +68,6 @@ def test_no_template_and_no_program_is_made_of_text() -> None:
 # What a reason in `requirements.toml` says is absent would need one of these.
 NEEDED = {
     "No XML is read.": {"xml", "lxml", "defusedxml", "xmltodict", "html5lib"},
-    "No token names an algorithm": {"jwt", "jose", "authlib", "itsdangerous", "paseto"},
     "No identity provider is trusted": {"authlib", "oauthlib", "saml2", "onelogin", "requests_oauthlib"},
     "No identity document": {"PIL", "cv2", "pytesseract", "fitz", "pypdf", "wand"},
     "No file is taken": {

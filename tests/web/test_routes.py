@@ -15,7 +15,13 @@ from tests.support.reach import SOURCE
 
 ROOMS = (SOURCE / "web" / "portal", SOURCE / "web" / "account")
 # Forms that answer in their own way where there were too many, or read something else than a form.
-LIMITED_THEMSELVES = {"sign_in.sign_in", "second_step.by_passkey", "password.live_check"}
+LIMITED_THEMSELVES = {
+    "sign_in_with.go",
+    "sign_in_with.back",
+    "sign_in.sign_in",
+    "second_step.by_passkey",
+    "password.live_check",
+}
 READ_THEMSELVES = {"sign_in.sign_out"}  # which signs out without a session, too
 
 
