@@ -206,7 +206,8 @@ TOUCHED = [
     "cancel", "stop-by-link", "vouch-refuse", "account-end-session", "account-end-others", "account-end-device",
     "account-lock", "account-wasnt-me-elsewhere", "account-totp-setup", "replace-factor-scan", "ways-lost",
     "ways-lost-alone", "results-crm", "results-open", "sign-in-systems", "way-sms_code", "account-confirm-contact",
-    "account-codes-shown", "in-review", "held",
+    "account-codes-shown", "in-review", "held", "account-providers", "account-providers-away", "account-provider-start",
+    "way-provider", "way-provider-known", "way-provider-denied", "way-provider-no_tries",
 ]  # fmt: skip
 
 

@@ -126,6 +126,12 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     )
     yield "way-contact", w.OneMethod(HANDLE, "recovery_contact", False, {"digits": "4711"})
     yield "way-question", w.OneMethod(HANDLE, "security_questions", True, {"question": "?"}, error="no_tries")
+    there = {"providers": [("crm", "Sales CRM"), ("office", "Office")]}
+    elsewhere = w.OneMethod(HANDLE, "provider_sign_in", False, there)
+    yield "way-provider", elsewhere
+    yield "way-provider-known", replace(elsewhere, proven=True, hint="Sales CRM")
+    for said in ("away", "denied", "wrong", "no_tries"):
+        yield f"way-provider-{said}", replace(elsewhere, error=said)
     yield "held", w.Held(HANDLE, AT, "stranger", username, mine, seconds_left=290)
     yield "held-long", w.Held(HANDLE, AT, "mailbox", username, seconds_left=86_100)
     yield "in-review", w.InReview(HANDLE, username, (w.MethodOption("passkey", (("f2", "YubiKey"),)),))
