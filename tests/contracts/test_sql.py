@@ -14,10 +14,10 @@ import pytest
 from keyback.application.ports.connectors import Step, Unavailable
 from keyback.connectors.sql import SqlConnector
 from keyback.domain.secret import Secret
-from keyback.testing.connectors import OLD, ConnectorContract, Fault, FaultyProxy, Traits, plan
-from tests.support.user_tables import LIMIT, STARTS, TableServer
+from keyback.testing.connectors import OLD, ConnectorContract, FaultyProxy, OverProxy, Traits, plan
+from tests.support.user_tables import LIMIT, SERVICE, STARTS, TableServer
 
-KINDS = ["sqlite", "postgresql"]
+KINDS = ["sqlite", "postgresql", "mysql"]
 
 
 @pytest.fixture
@@ -33,9 +33,9 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @dataclass
-class SqlHarness:
+class SqlHarness(OverProxy):
     server: TableServer
-    proxy: FaultyProxy | None
+    proxy: FaultyProxy
     port: int | None
     connector: SqlConnector
     traits: Traits
@@ -65,14 +65,7 @@ class SqlHarness:
         ((count,),) = await self.run("SELECT changes FROM crm_users WHERE id = %s", int(external_id))
         return int(count)
 
-    async def fault(self, how: Fault) -> None:
-        assert self.proxy
-        if how == "hang":
-            await self.again(timeout_s=0.4)
-        await self.proxy.set(how)
-
-    async def again(self, **more: Any) -> None:
-        """The connector with other settings."""
+    async def renew(self, **more: Any) -> None:
         await self.connector.close()
         self.connector = SqlConnector.from_options("crm", "CRM", self.server.section(self.port, **more))
 
@@ -83,21 +76,16 @@ class SqlHarness:
 @pytest.fixture
 async def harness(server: TableServer) -> AsyncIterator[SqlHarness]:
     await asyncio.to_thread(server.make_tables)
-    if not server.port:
-        made = SqlHarness(
-            server, None, None, SqlConnector.from_options("crm", "CRM", server.section()), Traits(False, False)
-        )
+    mysql = server.kind == "mysql"
+    # There it is a command of type 3; SET AUTOCOMMIT is another.
+    marker = b"\x03COMMIT" if mysql else b"COMMIT"
+    proxy = FaultyProxy(("127.0.0.1", server.port), marker, http=False, greets=mysql)
+    async with proxy.running() as url:
+        port = int(url.rpartition(":")[2]) if server.port else None
+        connector = SqlConnector.from_options("crm", "CRM", server.section(port))
+        made = SqlHarness(server, proxy, port, connector, Traits(policy=False, network=port is not None))
         yield made
-    else:
-        proxy = FaultyProxy(("127.0.0.1", server.port), b"COMMIT")
-        async with proxy.running() as url:
-            port = int(url.rpartition(":")[2])
-            connector = SqlConnector.from_options("crm", "CRM", server.section(port))
-            made = SqlHarness(server, proxy, port, connector, Traits(policy=False))
-            yield made
-            await made.connector.close()
-            return
-    await made.connector.close()
+        await made.connector.close()
 
 
 class TestSql(ConnectorContract):
@@ -167,7 +155,7 @@ class TestSql(ConnectorContract):
         for name in ("double", "doubly"):
             await harness.add_user(name, f"{name}@example.com")
         await harness.run("UPDATE crm_users SET full_name = 'same'")
-        await harness.again(
+        await harness.renew(
             id_column="full_name", name_column=None, privileged=[{"column": "role", "values": ["admin"]}]
         )
         assert [o.code for o in await harness.connector.apply(plan("same", "double"))] == ["ambiguous"]
@@ -188,7 +176,7 @@ class TestSql(ConnectorContract):
 
     async def test_a_hash_that_is_cut_off_is_undone(self, harness: SqlHarness) -> None:
         key = await harness.add_user("cut", "cut@example.com")
-        await harness.again(hash_prefix="{bcrypt}" + "x" * 30)
+        await harness.renew(hash_prefix="{bcrypt}" + "x" * 30)
         if harness.server.kind == "sqlite":  # columns have no length there
             await harness.run(
                 "CREATE TRIGGER cut AFTER UPDATE OF pw_hash ON crm_users WHEN length(NEW.pw_hash) > 70 "
@@ -215,14 +203,15 @@ class TestSql(ConnectorContract):
 
     async def test_check_says_what_is_missing_and_what_is_too_much(self, harness: SqlHarness) -> None:
         assert [line.status for line in await harness.connector.check()] == ["ok", "ok"]
-        await harness.again(sessions=[{"table": "no_such_table", "column": "user_id"}])
+        await harness.renew(sessions=[{"table": "no_such_table", "column": "user_id"}])
         bad = [line for line in await harness.connector.check() if line.status == "bad"]
         assert [line.costs for line in bad] == [("revoke_sessions",)]
-        await harness.again(hash_column="nothing")
+        await harness.renew(hash_column="nothing")
         assert [line.status for line in await harness.connector.check()] == ["bad"]
         if harness.server.kind != "sqlite":
-            await harness.again()
-            await harness.run("GRANT UPDATE ON crm_users TO keyback")
+            await harness.renew()
+            host = "@'127.0.0.1'" if harness.server.kind == "mysql" else ""
+            await harness.run(f"GRANT UPDATE ON crm_users TO {SERVICE}{host}")
             (warned,) = [line for line in await harness.connector.check() if line.status == "warn"]
             assert "role" in warned.text
 
@@ -248,7 +237,7 @@ async def test_tls_is_checked_and_never_gone_without(server: TableServer) -> Non
     await c.close()
     async with stripped(server) as port:
         c = SqlConnector.from_options("crm", "CRM", server.section(port, ca_file=server.tls.ca))
-        with pytest.raises(Unavailable, match="not reachable"):
+        with pytest.raises(Unavailable, match="no TLS" if server.kind == "mysql" else "not reachable"):
             await c.find("secure")
         await c.close()
 

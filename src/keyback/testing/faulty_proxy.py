@@ -34,6 +34,7 @@ class FaultyProxy:
         target: host and port of the server.
         marker: bytes of the request whose reply `drop_reply` loses; requests with it are counted in `marked`.
         http: the server speaks HTTP, so that the proxy can answer in its place.
+        greets: the server speaks first, so that an answer doesn't wait for a request.
 
     `flood` answers without end, `garbage` with bytes that mean nothing, `cut` with half an answer; by HTTP `redirect`
     leads to another port of this machine and counts in `strayed` who went there, `broken` is a 500, `web_page` a 200
@@ -44,6 +45,7 @@ class FaultyProxy:
     target: tuple[str, int]
     marker: bytes
     http: bool = True
+    greets: bool = False
     how: Fault = ""
     marked: int = 0
     strayed: int = 0
@@ -90,6 +92,9 @@ class FaultyProxy:
             if self.how not in {"hang", *_ANSWERS}:  # at once, since some servers speak first
                 up_reader, up_writer = await asyncio.open_connection(*self.target)
                 back = asyncio.create_task(self._back(up_reader, writer, lose))
+            elif self.greets and self.how in _ANSWERS:
+                await self._answer(b"", reader, writer)
+                return
             while data := await reader.read(65536):
                 if self.how == "hang":
                     continue
