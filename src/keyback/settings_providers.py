@@ -59,6 +59,10 @@ class Provider(Part):
         default_factory=list,
         description="Values of `acr` that show a second factor, besides `mfa` in `amr`.",
     )
+    fresh_sign_in: bool = Field(
+        True,
+        description="Asks for a new sign-in each time (`prompt=login`, `max_age=0`): an open session isn't enough.",
+    )
     ca_file: Path | None = Field(None, description="PEM file of certificate authorities to trust instead.")
     timeout_s: float = Field(10.0, gt=0, le=60, description="Seconds for each call to it.")
 
@@ -104,6 +108,7 @@ def config_of(name: str, section: Provider) -> ProviderConfig:
         mail_domains=None if section.mail_domains is None else tuple(section.mail_domains),
         hosts=frozenset(section.hosts),
         acr=frozenset(section.second_factor_acr),
+        fresh=section.fresh_sign_in,
         ca_file=section.ca_file,
         timeout_s=section.timeout_s,
     )

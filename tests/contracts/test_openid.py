@@ -48,7 +48,7 @@ async def signs_in(ours: OpenIdProvider, issuer: LoopbackIssuer, nonce: str = NO
     address = await ours.authorization_url(BACK, "state", nonce, VERIFIER)
     back = dict(parse_qsl(issuer.sign_in(address, "maya").partition("?")[2])) | over
     found = Returned(back.get("code", ""), back.get("error", ""), back.get("iss", ""))
-    return await ours.redeem(found, BACK, nonce, VERIFIER)
+    return await ours.redeem(found, BACK, nonce, VERIFIER, time.time())
 
 
 def refused(issuer: LoopbackIssuer, **over: Any) -> str:
@@ -144,6 +144,11 @@ def key_within(issuer: LoopbackIssuer, claims: dict[str, Any]) -> str:
         (claim(iat=now(-7200)), "iat"),
         (claim(iat=None), "iat"),
         (claim(nbf=now(3600)), "nbf"),
+        (claim(auth_time=now(0)), "taken"),
+        (claim(auth_time=now(-60)), "taken"),
+        (claim(auth_time=now(-300)), "not_fresh"),  # a session that was open
+        (claim(auth_time=True), "not_fresh"),
+        (claim(auth_time="today"), "not_fresh"),
         (claim(sub=None), "sub"),
         (claim(sub=""), "sub"),
         (claim(sub=["a"]), "sub"),
@@ -162,6 +167,14 @@ def key_within(issuer: LoopbackIssuer, claims: dict[str, Any]) -> str:
 def test_a_token_that_does_not_fit_is_refused(issuer: LoopbackIssuer, tamper: Tamper, code: str) -> None:
     tamper(issuer)
     assert refused(issuer) == code
+
+
+def test_a_new_sign_in_is_asked_for_unless_the_settings_take_an_open_session(issuer: LoopbackIssuer) -> None:
+    claim(auth_time=now(-86_400))(issuer)
+    assert refused(issuer) == "not_fresh"
+    assert (issuer.asked["prompt"], issuer.asked["max_age"]) == ("login", "0")
+    assert refused(issuer, fresh=False) == "taken"
+    assert not {"prompt", "max_age"} & set(issuer.asked)
 
 
 def test_a_token_with_critical_members_is_refused(issuer: LoopbackIssuer) -> None:

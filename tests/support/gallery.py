@@ -130,7 +130,7 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     elsewhere = w.OneMethod(HANDLE, "provider_sign_in", False, there)
     yield "way-provider", elsewhere
     yield "way-provider-known", replace(elsewhere, proven=True, hint="Sales CRM")
-    for said in ("away", "denied", "wrong", "no_tries"):
+    for said in ("away", "denied", "not_fresh", "wrong", "no_tries"):
         yield f"way-provider-{said}", replace(elsewhere, error=said)
     yield "held", w.Held(HANDLE, AT, "stranger", username, mine, seconds_left=290)
     yield "held-long", w.Held(HANDLE, AT, "mailbox", username, seconds_left=86_100)

@@ -72,7 +72,7 @@ def factors() -> Iterator[tuple[str, Page]]:
     some = (("crm", "Sales CRM"), ("office", "Office"))
     yield "providers", pp.Providers(some)
     yield "providers-none", pp.Providers(())
-    for problem in ("known", "denied", "away", "too_many"):
+    for problem in ("known", "denied", "not_fresh", "away", "too_many"):
         yield f"providers-{problem}", pp.Providers(some, problem)  # type: ignore[arg-type]
     yield "provider-start", pp.ProviderStart("c1", "Sales CRM")
     yield "stale-form", a.StaleForm("/account/password")

@@ -188,6 +188,10 @@ def test_who_cancels_there_or_is_answered_by_nobody_loses_no_try(make_kit: Make,
     asked = {k: unquote(v) for k, v in query.items()}
     assert comes_back(browser, there.issuer.sent_back(asked, error="access_denied")).endswith("?said=denied")
     assert "You canceled the sign-in there" in browser("GET", f"{at}/ways/{WAY}?said=denied").text
+    there.issuer.claims = lambda said: {**said, "auth_time": 1}
+    assert comes_back(browser, there.issuer.sign_in(left, "maya")).endswith("?said=not_fresh")
+    assert "Sign out there first" in browser("GET", f"{at}/ways/{WAY}?said=not_fresh").text
+    there.issuer.claims = lambda said: said
     there.issuer.tokens = lambda _: {"error": "server_error"}
     assert comes_back(browser, there.issuer.sign_in(left, "maya")).endswith("?said=away")
     there.issuer.tokens = lambda said: said

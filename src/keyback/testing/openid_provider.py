@@ -1,7 +1,7 @@
 """An OpenID provider on the loopback address: it signs people in, keeps codes and keys, and misbehaves on demand.
 
 Held to OpenID Connect Core 1.0, Discovery 1.0, RFC 6749, RFC 7636 (S256 only) and RFC 9207; an ASGI app for tests and
-the demo, never a provider for real people.
+the demo, never a provider for real people. It leaves `auth_time` out, as some do even where it is asked for.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class LoopbackIssuer:
     `issuer` is its address, to be set once `serving.served` gives one. `members` and `clients` are by name and may be
     changed at any time. `metadata`, `claims`, `tokens` and `jwks` change what it says before it says it; `header` are
     members of the token's header; `slow` are paths that never answer, `moved` those that send elsewhere; `calls` counts
-    requests by path.
+    requests by path; `asked` is what the last sign-in was asked with.
     """
 
     def __init__(self, title: str = "Sign-in", clock: Callable[[], float] = time.time) -> None:
@@ -88,6 +88,7 @@ class LoopbackIssuer:
         self.slow: set[str] = set()
         self.moved: set[str] = set()
         self.calls: dict[str, int] = {}
+        self.asked: Mapping[str, str] = {}
         self.keys = [self._new_key()]
         self._grants: dict[str, _Grant] = {}
         self._app = Starlette(
@@ -177,6 +178,7 @@ class LoopbackIssuer:
 
     def consent(self, asked: Mapping[str, str], member: Member) -> str:
         """The address that a browser is sent back to, with a code for this member."""
+        self.asked = dict(asked)
         fits = asked.get("response_type") == "code" and "openid" in asked.get("scope", "").split()
         if not fits or asked.get("code_challenge_method") != "S256" or len(asked.get("code_challenge", "")) != 43:
             return self.sent_back(asked, error="invalid_request")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
+
+NOT_FRESH: Final = "not_fresh"  # the provider let a session that was open pass for a sign-in
 
 
 class SignInRefused(Exception):
@@ -64,8 +66,11 @@ class SignInProvider(Protocol):
         """Where to send the browser. Raises `SignInRefused` or `ports.connectors.Unavailable`."""
         ...
 
-    async def redeem(self, returned: Returned, redirect_uri: str, nonce: str, verifier: str) -> SignedIn:
-        """Whom the provider vouches for, once everything it sent was checked. Raises as `authorization_url`."""
+    async def redeem(self, returned: Returned, redirect_uri: str, nonce: str, verifier: str, since: float) -> SignedIn:
+        """Whom the provider vouches for, once everything it sent was checked. Raises as `authorization_url`.
+
+        `since`: seconds since 1970, when the question was put; who signed in before did so for something else.
+        """
         ...
 
     async def close(self) -> None: ...

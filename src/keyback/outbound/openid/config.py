@@ -21,6 +21,7 @@ class ProviderConfig:
         mail_domains: see `ports.sign_in.SignInProvider`.
         hosts: where else than at the issuer's own host it may have its endpoints.
         acr: values of `acr` that show a second factor.
+        fresh: asks for a new sign-in each time, so that a session left open there is not enough.
         timeout_s: seconds for each call.
     """
 
@@ -34,5 +35,6 @@ class ProviderConfig:
     mail_domains: tuple[str, ...] | None = None
     hosts: frozenset[str] = frozenset()
     acr: frozenset[str] = frozenset()
+    fresh: bool = True
     ca_file: Path | None = None
     timeout_s: float = TIMEOUT_S

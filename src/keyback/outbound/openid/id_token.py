@@ -19,7 +19,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 
-from keyback.application.ports.sign_in import SignedIn, SignInRefused
+from keyback.application.ports.sign_in import NOT_FRESH, SignedIn, SignInRefused
 
 ALGORITHMS: Final = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"}
@@ -51,12 +51,14 @@ class Expected:
         client_id: ours at the provider.
         algorithms: those that the provider says it signs with; all of `ALGORITHMS` where it says nothing.
         acr: values of `acr` that show a second factor; `amr` shows it by `mfa`.
+        since: seconds since 1970 before which nobody may have signed in, where the token says when; None for any time.
     """
 
     issuer: str
     client_id: str
     algorithms: frozenset[str] = ALGORITHMS
     acr: frozenset[str] = frozenset()
+    since: float | None = None
 
 
 def usable_keys(jwks: Any) -> list[Key]:
@@ -110,6 +112,7 @@ def read(token: str, keys: Sequence[Key], expected: Expected, nonce: str, now: f
     given = claims["nonce"]
     if not isinstance(given, str) or not hmac.compare_digest(given.encode(), nonce.encode()):
         raise SignInRefused("nonce")
+    _is_fresh(claims, expected)
     subject = claims["sub"]
     if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT or not subject.isprintable():
         raise SignInRefused("sub")
@@ -170,6 +173,15 @@ def _is_recent(claims: Mapping[str, Any], now: float) -> None:
         raise SignInRefused("iat")
     if claims["exp"] <= now - LEEWAY_S:
         raise SignInRefused("exp")
+
+
+def _is_fresh(claims: Mapping[str, Any], expected: Expected) -> None:
+    """Some providers leave `auth_time` out even where it was asked for, so only one that is there can tell."""
+    at = claims.get("auth_time")
+    if expected.since is None or at is None:
+        return
+    if isinstance(at, bool) or not isinstance(at, int | float) or at < expected.since - LEEWAY_S:
+        raise SignInRefused(NOT_FRESH)
 
 
 def _second_factor(claims: Mapping[str, Any], expected: Expected) -> bool:

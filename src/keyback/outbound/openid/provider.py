@@ -88,11 +88,16 @@ class OpenIdProvider:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
+        if self._config.fresh:  # two words for one wish: providers differ in which of them they know
+            query |= {"prompt": "login", "max_age": "0"}
         joint = "&" if urlsplit(about.authorize).query else "?"
         return f"{about.authorize}{joint}{urlencode(query, quote_via=quote)}"
 
-    async def redeem(self, returned: Returned, redirect_uri: str, nonce: str, verifier: str) -> SignedIn:
+    async def redeem(self, returned: Returned, redirect_uri: str, nonce: str, verifier: str, since: float) -> SignedIn:
         """Whom the provider vouches for.
+
+        Args:
+            since: seconds since 1970; a sign-in before it is not a new one.
 
         Raises:
             SignInRefused: it said no, or what it sent does not fit.
@@ -106,7 +111,8 @@ class OpenIdProvider:
         if len(returned.code) > MAX_CODE:
             raise SignInRefused("code")
         token = await self._token(about, returned.code, redirect_uri, verifier)
-        expected = Expected(self.issuer, self._config.client_id, about.algorithms, self._config.acr)
+        after = since if self._config.fresh else None
+        expected = Expected(self.issuer, self._config.client_id, about.algorithms, self._config.acr, after)
         try:
             return read(token, await self._keys(about), expected, nonce, self._clock())
         except KeyUnknown:

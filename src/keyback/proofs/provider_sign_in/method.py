@@ -121,7 +121,8 @@ class ProviderSignIn:
 
     async def finish(self, asked: PendingChallenge, provider: str, returned: Returned, redirect_uri: str) -> SignedIn:
         nonce, verifier = _derived(asked, "nonce", provider), _derived(asked, "verifier", provider)
-        return await self.providers[provider].redeem(returned, redirect_uri, nonce, verifier)
+        since = asked.challenge.created_at / 1000
+        return await self.providers[provider].redeem(returned, redirect_uri, nonce, verifier, since)
 
     def answer(self, asked: PendingChallenge, provider: str, found: SignedIn) -> str:
         """`provider.subject.factors.mac`; the subject as `subject_digest` gives it."""

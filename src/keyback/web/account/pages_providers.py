@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from keyback.web.ui.page import Page
 
-Problem = Literal["", "known", "denied", "away", "too_many"]
+Problem = Literal["", "known", "denied", "not_fresh", "away", "too_many"]
 
 
 @dataclass(frozen=True, slots=True)

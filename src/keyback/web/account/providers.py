@@ -12,7 +12,7 @@ from starlette.routing import Route
 from keyback.application import locking
 from keyback.application.enrolment import providers
 from keyback.application.ports.connectors import Unavailable
-from keyback.application.ports.sign_in import SignInRefused
+from keyback.application.ports.sign_in import NOT_FRESH, SignInRefused
 from keyback.domain.errors import Refusal
 from keyback.web.account.pages_providers import Problem, Providers, ProviderStart
 from keyback.web.account.session import Me, mine, page
@@ -108,7 +108,7 @@ async def back(desk: AppContext, request: Request, me: Me) -> Response:
         return redirect(LIST)
     except (SignInRefused, Unavailable) as e:
         log.warning("provider_refused", provider=provider, reason=e.code)
-        said = "denied" if e.code == "denied" else "away"
+        said = e.code if e.code in ("denied", NOT_FRESH) else "away"
     return redirect("/account/ways?done=provider_added" if said == "added" else f"{LIST}/failed/{said}")
 
 
@@ -117,7 +117,7 @@ async def failed(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/providers/failed/{why}`: nothing was connected. A page of its own, so that what the provider sent
     stays in no address bar."""
     why: Any = request.path_params["why"]
-    return _list(desk, request, me, error=why if why in ("known", "denied", "away") else "")
+    return _list(desk, request, me, error=why if why in ("known", "denied", NOT_FRESH, "away") else "")
 
 
 ROUTES = [

@@ -32,6 +32,7 @@ from keyback.web.ui.context import AppContext, note_refusal, redirect
 from keyback.web.ui.page import Page
 from keyback.web.ui.routes import Values, get
 
+BACK_WITH = ("away", "denied", "not_fresh", "wrong")  # what a return from a provider may say
 MAX_ANSWER = 8192  # a WebAuthn assertion with a large extension; everything else is far shorter
 
 
@@ -167,7 +168,7 @@ async def one(desk: AppContext, request: Request, handle: str, view: RecoveryVie
     if view is None or proof is None or not may_go_on(view):
         return redirect(f"/r/{handle}")
     said = request.query_params.get("said", "")  # by whoever came back from a provider (`sign_in_with`)
-    over: dict[str, Any] = {"error": said} if said in ("away", "denied", "wrong") and proof.about.needs_browser else {}
+    over: dict[str, Any] = {"error": said} if said in BACK_WITH and proof.about.needs_browser else {}
     return await _one(desk, request, view, proof, **over)
 
 

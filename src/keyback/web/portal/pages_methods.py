@@ -74,7 +74,10 @@ class OneMethod(Page):
     seconds_left: int = 0
     resend_in_seconds: int | None = None
     error: (
-        Literal["wrong", "no_tries", "not_a_code", "replayed", "busy", "expired", "replaced", "away", "denied"] | None
+        Literal[
+            "wrong", "no_tries", "not_a_code", "replayed", "busy", "expired", "replaced", "away", "denied", "not_fresh"
+        ]
+        | None
     ) = None
     tries_left: int = 0
     version: str = ""

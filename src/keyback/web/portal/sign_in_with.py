@@ -14,7 +14,7 @@ from starlette.routing import Route
 from keyback.application.ports.connectors import Unavailable
 from keyback.application.ports.enrolment import SignsInElsewhere
 from keyback.application.ports.proofs import PendingChallenge
-from keyback.application.ports.sign_in import SignInRefused
+from keyback.application.ports.sign_in import NOT_FRESH, SignInRefused
 from keyback.application.recovery import methods
 from keyback.domain.errors import Refusal
 from keyback.domain.policy.rules import PROVIDER_SIGN_IN
@@ -27,6 +27,7 @@ from keyback.web.ui import sign_in_with
 from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
 from keyback.web.ui.routes import get
 
+SAID = ("denied", NOT_FRESH)  # codes with words of their own
 log = structlog.get_logger("keyback.sign_in_with")
 
 
@@ -82,7 +83,7 @@ async def _take(
         log.warning("provider_refused", provider=provider, reason=e.code)
         note = Note("proof_refused", {"proof": PROVIDER_SIGN_IN, "reason": f"provider_{e.code}"})
         await s.db.write(lambda tx: tx.audit.record(handle, [note]))
-        return "denied" if e.code == "denied" else "away"
+        return e.code if e.code in SAID else "away"
     try:
         code, _, _ = await methods.answer(
             s.db, s.proofs[PROVIDER_SIGN_IN], handle, proof.answer(asked, provider, found), desk.here(request)
