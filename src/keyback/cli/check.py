@@ -20,6 +20,7 @@ from keyback.application.ports.channels import Receipt
 from keyback.application.ports.connectors import Connector
 from keyback.application.ports.storage import StorageDown, Tx
 from keyback.bootstrap import load_keyring, make_channel, make_connector, make_gate, make_phone, make_proofs, peppers_of
+from keyback.cli.check_providers import look as look_at_providers
 from keyback.cli.common import echo_json, load, no_settings, revision, run, safe, schema_problem
 from keyback.cli.examples import left_over
 from keyback.cli.sender import look
@@ -57,7 +58,7 @@ class Result:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(as_json: bool) -> None:
-    """Check settings, keyring, database, mail relay, systems, clock, hashing, and the sender's SPF and DMARC.
+    """Check settings, keyring, database, relay, systems, providers, clock, hashing, and the sender's SPF and DMARC.
 
     Changes no data and sends no email. Exit code 1 if anything fails.
     """
@@ -106,7 +107,10 @@ async def _all(s: Settings) -> list[Result]:
             return [*results, gate]
         if db:
             results += await asyncio.gather(*(_system(s, name, db, gate) for name in s.systems))
-        results += [*_taken(), *_proofs(s, gate)]
+        providers = await look_at_providers(s)
+        results += [*_taken(), *(Result(*dataclasses.astuple(f)) for f in providers)]
+        if not any(f.name == "providers" for f in providers):  # proofs are made of them
+            results += _proofs(s, gate)
         results.append(await _hashing(s, gate))
         results += await _limits(s)
         results += [Result(*dataclasses.astuple(f)) for f in await look(s.mail.sender)]

@@ -228,6 +228,17 @@ class OpenIdProvider:
             )
         return self._endpoints[address]
 
+    async def check(self) -> None:
+        """Discovery and keys, without signing anybody in.
+
+        Raises:
+            SignInRefused: what it says does not fit the settings, or no key of it can be used (`no_keys`).
+            Unavailable: it cannot be reached.
+        """
+        about = await self.metadata()
+        if not about.algorithms or not await self._keys(about):
+            raise SignInRefused("no_keys")
+
     async def close(self) -> None:
         """Closes its connections."""
         await self._client.aclose()
