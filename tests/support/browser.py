@@ -116,12 +116,17 @@ def opened(browser: Browser, token: str) -> Tab:
     return Tab(browser, browser("GET", at).text, at)
 
 
-def choose(kit: Kit, browser: Browser, at: str, password: str) -> str:
-    """Chooses it on the page, lets the worker work, and gives what the page says then."""
+def submit(browser: Browser, at: str, password: str) -> httpx2.Response:
+    """Sends it by the form of the page."""
     page = browser("GET", f"{at}?again=1").text
     fields = re.findall(r'name="(submission|accounts)" value="([^"]+)"', page)
     assert fields, page
     sent = [*fields, ("new_password", password), ("new_password_again", password)]
-    browser("POST", f"{at}/password", urlencode(sent))
+    return browser("POST", f"{at}/password", urlencode(sent))
+
+
+def choose(kit: Kit, browser: Browser, at: str, password: str) -> str:
+    """Chooses it on the page, lets the worker work, and gives what the page says then."""
+    submit(browser, at, password)
     drain(kit)
     return html.unescape(browser("GET", at).text)

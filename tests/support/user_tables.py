@@ -25,7 +25,7 @@ from tests.support.certificates import Certificate, certificate
 from tests.support.embedded_postgres import programs
 
 SERVICE, SERVICE_PASSWORD = "keyback", "Dienst-pass-4711-lang"
-LIMIT = 5
+LIMIT = 4
 FAST = 4  # what bcrypt costs at least: people of tests are many
 
 

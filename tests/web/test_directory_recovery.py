@@ -1,4 +1,5 @@
-"""A whole recovery through the portal on real directories and by SCIM: the old password goes, the chosen one works.
+"""A whole recovery through the portal on real directories, tables of users, and by SCIM: the old password goes, the
+chosen one works.
 
 One journey for all of them: a directory more is a `Place` more.
 """
@@ -24,9 +25,11 @@ from keyback.testing.dirsrv_server import DirsrvFault, DirsrvServer, start_dirsr
 from keyback.testing.samba_server import SambaFault, SambaServer, start_samba
 from keyback.testing.scim_server import ScimServer, start_scim
 from keyback.testing.slapd_server import SlapdFault, SlapdServer, start_slapd
-from tests.support.browser import Browser, choose, mailed
+from tests.support import user_tables
+from tests.support.browser import Browser, choose, mailed, submit
 from tests.support.kit import Kit, person
 from tests.support.steps import Tray, ask, drain, fit
+from tests.support.user_tables import TableServer
 
 Make = Callable[..., Kit]
 BEFORE, CHOSEN = "Summer-in-Lisbon-4711", "Supper ladder teapot 7"
@@ -34,7 +37,7 @@ BEFORE, CHOSEN = "Summer-in-Lisbon-4711", "Supper ladder teapot 7"
 
 @dataclass
 class Place:
-    """A real directory.
+    """A real directory, or a table of users.
 
     Args:
         section: of the settings.
@@ -42,7 +45,7 @@ class Place:
         refusal: what the page says then, in the directory's words or by the rules that it publishes.
     """
 
-    server: SlapdServer | SambaServer | DirsrvServer | ScimServer
+    server: SlapdServer | SambaServer | DirsrvServer | ScimServer | TableServer
     section: dict[str, Any]
     strict: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     refusal: str = ""
@@ -107,17 +110,30 @@ def scim(server: ScimServer) -> Place:
     return Place(server, {"kind": "scim", "title": "Directory", **server.section()})
 
 
+def tables(server: TableServer) -> Place:
+    server.make_tables()
+    return Place(server, {"kind": "sql", "title": "Directory", **server.section()})
+
+
 STARTS: dict[str, Callable[[Path], Place]] = {
     "ldap": lambda folder: open_ldap(start_slapd(folder)),
     "active_directory": lambda folder: active_directory(start_samba(folder)),
     "389ds": lambda folder: directory_389(start_dirsrv(folder)),
     "scim": lambda folder: scim(start_scim()),
+    **{f"sql-{kind}": lambda folder, start=start: tables(start(folder)) for kind, start in user_tables.STARTS.items()},  # type: ignore[misc]
 }
-# SCIM knows no locks, and its server has no policy.
-WITH_A_POLICY = ["ldap", *(pytest.param(name, marks=pytest.mark.slow) for name in ("active_directory", "389ds"))]
 
 
-@pytest.fixture(scope="module", params=[*WITH_A_POLICY, "scim"])
+def slow(*names: str) -> list[Any]:
+    return [pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+# SCIM knows no locks, and its server has no policy; tables have none either.
+WITH_A_POLICY = ["ldap", *slow("active_directory", "389ds")]
+WITH_LOCKS = [*WITH_A_POLICY, "sql-sqlite", *slow("sql-postgresql", "sql-mysql")]
+
+
+@pytest.fixture(scope="module", params=[*WITH_LOCKS, "scim"])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     try:
         made = STARTS[request.param](tmp_path_factory.mktemp("directory"))
@@ -153,7 +169,7 @@ def test_the_new_password_signs_in_and_the_old_does_not(make_kit: Make, place: P
     assert not place.server.signs_in("maya", BEFORE)
 
 
-@pytest.mark.parametrize("place", WITH_A_POLICY, indirect=True)
+@pytest.mark.parametrize("place", WITH_LOCKS, indirect=True)
 def test_who_locked_themselves_out_is_let_in(make_kit: Make, place: Place) -> None:
     kit = make_kit()
     _, browser, at = recovering(kit, place, "omar")
@@ -175,6 +191,17 @@ def test_what_the_directory_refuses_is_said_in_its_words_or_by_its_rules(make_ki
     kit.clock.forward(minutes=1)
     choose(kit, browser, at, CHOSEN)
     assert place.server.signs_in("lena", CHOSEN)
+
+
+def test_a_weak_password_goes_nowhere(make_kit: Make, place: Place) -> None:
+    kit = make_kit()
+    _, browser, at = recovering(kit, place, "nora")
+    assert submit(browser, at, "password1234").status_code == 422
+    drain(kit)
+    assert place.server.signs_in("nora", BEFORE)
+    assert not place.server.signs_in("nora", "password1234")
+    choose(kit, browser, at, CHOSEN)
+    assert place.server.signs_in("nora", CHOSEN)
 
 
 @pytest.mark.covers("N9")
