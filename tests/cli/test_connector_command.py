@@ -16,8 +16,10 @@ from keyback.cli import connectors
 from keyback.registry import CONNECTORS, OWN
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.serving import served
+from tests.support import user_tables
 from tests.support.commands import Keyback
 from tests.support.selfhosted import yudao
+from tests.support.user_tables import TableServer
 
 TOKEN = "a-token-of-the-demo-0815"
 
@@ -110,6 +112,42 @@ def test_what_a_recipe_leaves_to_the_section_is_asked_for(keyback: Keyback, conf
         assert "one account, active" in keyback("connector", "test", "crm", "--sample", "alice").stdout
         asked = "\n".join(["In-house", url, "", "nosuch"]) + "\n"
         assert "none is called" in keyback("connector", "add", "other", "--kind", "http", text=asked, code=2).stderr
+
+
+@pytest.fixture(params=["sqlite", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("postgresql", "mysql"))])
+def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TableServer]:
+    made = user_tables.STARTS[request.param](tmp_path)
+    made.make_tables()
+    yield made
+    made.stop()
+
+
+def test_a_table_of_users_is_asked_for_tried_and_written(keyback: Keyback, config: Path, tables: TableServer) -> None:
+    tables.add_user("alice", "alice@example.com", "an older one")
+    file = not tables.port
+    ca_file = str(tables.tls.ca) if tables.tls else ""
+    columns = ["crm_users", "login", "email", "pw_hash", "bcrypt", "role=admin,owner"]
+    account = ["" if file else user_tables.SERVICE, ca_file]
+    secret = [] if file else [user_tables.SERVICE_PASSWORD]
+    asked = "\n".join(["In-house", "", tables.url, *account, *columns, *secret]) + "\n"
+    said = keyback("connector", "add", "crm", "--kind", "sql", text=asked).stdout
+    assert "Added systems.crm" in said
+    section = tomllib.loads(config.read_text("utf-8"))["systems"]["crm"]
+    assert (section["url"], section["table"], section["privileged"]) == (tables.url, "crm_users", "role=admin,owner")
+    assert user_tables.SERVICE_PASSWORD not in config.read_text("utf-8")
+    assert ("secret_file" in section) is not file
+
+    assert "one account, active" in keyback("connector", "test", "crm", "--sample", "alice").stdout
+    assert tables.signs_in("alice", "an older one"), "looking changes nothing"
+    keyback("connector", "test", "crm", "--sample", "alice", "--recover", "--yes")
+    assert not tables.signs_in("alice", "an older one")
+
+    wrong = [*columns[:3], "password", *columns[4:]]
+    asked = "\n".join(["In-house", "", tables.url, *account, *wrong, *secret]) + "\n"
+    before = config.read_text("utf-8")
+    assert "bad" in keyback("connector", "add", "other", "--kind", "sql", text=asked, code=2).stdout
+    assert config.read_text("utf-8") == before
+    assert not (config.parent / "other-secret").exists()
 
 
 def test_a_recipe_is_checked_and_tried_out_on_a_test_user(keyback: Keyback, config: Path, crm: str) -> None:
