@@ -68,13 +68,15 @@ def refused(issuer: LoopbackIssuer, **over: Any) -> str:
 
 def claim(**over: Any) -> Tamper:
     def tamper(issuer: LoopbackIssuer) -> None:
-        issuer.claims = lambda said: {k: v for k, v in {**said, **over}.items() if v is not None}
+        known = {k: v() if callable(v) else v for k, v in over.items()}
+        issuer.claims = lambda said: {k: v for k, v in {**said, **known}.items() if v is not None}
 
     return tamper
 
 
-def now(seconds: int) -> int:
-    return int(time.time()) + seconds
+def now(seconds: int) -> Callable[[], int]:
+    """So far from when the token is made, which is minutes after these lines are read."""
+    return lambda: int(time.time()) + seconds
 
 
 def part(value: dict[str, Any]) -> str:

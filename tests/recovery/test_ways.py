@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -235,7 +236,7 @@ def test_a_colleague_vouches_only_with_the_digits_of_the_page(make_kit: Make, da
     proof = kit.services.proofs["recovery_contact"]
     want = kit.read(lambda tx: tx.challenges.requested(handle))[0]
     digits = str(proof.form([methods.stand_in(kit.services.seals, want)], "en")["digits"])
-    assert digits not in str(letter)
+    assert digits not in re.sub(r"_at=\d+", "", str(letter)), "but for instants, which have any digits"
     wrong = f"{(int(digits) + 1) % 10000:04}"
     db = kit.services.db
     assert kit.run(recovery_contact.confirm(db, proof, token, wrong, here(kit))) == ("wrong", 4)

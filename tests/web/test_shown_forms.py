@@ -377,7 +377,12 @@ START = "it begins something; what was there before stays, or ends with a page t
 WHOLE = "it says that it acts on everything there is, whenever it came"
 SEEN = "it names the version of the case that was shown, and is refused for another one"
 FORMS: dict[str, str] = {
+    "/console/calls": START,
+    "/console/calls/*/confirmed": ADDRESS,
+    "/console/calls/*/number": ADDRESS,
+    "/console/calls/*/refuse": ADDRESS,
     "/console/cases/*/approve": SEEN,
+    "/console/cases/*/call": ADDRESS,
     "/console/cases/*/claim": ADDRESS,
     "/console/cases/*/decline": SEEN,
     "/console/cases/*/note": ADDRESS,
@@ -386,6 +391,7 @@ FORMS: dict[str, str] = {
     "/console/confirm": "its code works once; a passkey answers the challenge that was shown (`of`)",
     "/console/find": START,
     "/console/operators": START,
+    "/console/outbound/*/end": ADDRESS,
     "/console/operators/*/remove": ADDRESS,
     "/console/set-up": "a set-up link works once, whichever page shows it",
     "/console/set-up/passkey": "a set-up link works once; the challenge is of the try that was shown",
@@ -404,6 +410,7 @@ FORMS: dict[str, str] = {
     "/account/systems/end": FIELD,
     "/account/lock": WHOLE,
     "/account/passkeys": START,
+    "/account/providers": START,
     "/account/passkeys/*": ADDRESS,
     "/account/password": "it asks for the current password, so another one since then refuses it",
     "/account/questions": OF,
@@ -421,6 +428,7 @@ FORMS: dict[str, str] = {
     "/new-address": OF,
     "/passwords/check": "it changes nothing",
     "/r/*/again": ADDRESS,
+    "/r/*/call": ADDRESS,
     "/r/*/cancel": ADDRESS,
     "/r/*/code": ADDRESS,
     "/r/*/factor": OF,
