@@ -53,11 +53,12 @@ SYNCED = "The password in Meridian 365 comes from a directory: none is set there
 STALE = "A phone keeps trying an old password in Cirrus Sales: “I reset it and still can’t get in” finds it."
 LOST = "Lost the second step in Cirrus Sales: after an email and the app, it’s removed there."
 BRIDGED = "Lost the second step in Meridian 365: after an email and the app, a temporary pass opens it."
+CONNECT = "Signs in to Harbour ID, too: connect it in the security center, and after 72 hours it verifies you here."
 LONG = "A long name, which has to fit everywhere."
 APOSTROPHE = "A name with an apostrophe, spelled correctly in pages and emails."
 HINTS = (
     ONE, THREE, TWO_NAMES, SHARED, NO_MAIL, LEFT, LOCKED, ELSEWHERE, TWO_MAILS, MFA, APP, PHONE, CHAT, FRIEND, ADMIN,
-    ADMIN_APP, ADMIN_KEY, PRIVATE, KEY, FROZEN, SYNCED, STALE, LOST, BRIDGED, LONG, APOSTROPHE,
+    ADMIN_APP, ADMIN_KEY, PRIVATE, KEY, FROZEN, SYNCED, STALE, LOST, BRIDGED, CONNECT, LONG, APOSTROPHE,
 )  # fmt: skip
 
 
@@ -183,8 +184,8 @@ ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
     ("carlos.ibanez", "Carlos Ibáñez", TWO, {"passkey": True, "phone": "+447400654321", "hint": KEY}),
     ("guoqiang", "郭强", TWO, {"passkey": True, "phone": "+8613800138144", "hint": KEY}),
     ("amina.diallo", "Amina Diallo", CRM, {}),
-    ("luxin", "陆欣", OWN, {}),
-    ("jonas.bergstrom", "Jonas Bergström", OWN, {}),
+    ("luxin", "陆欣", OWN, {"hint": CONNECT}),
+    ("jonas.bergstrom", "Jonas Bergström", OWN, {"hint": CONNECT}),
     ("tangwen", "唐雯", TWO, {"crm_username": "tang.wen"}),
     ("fatima.zahran", "Fatima Zahran", TWO, {"hint": FROZEN}),
     ("dengchao", "邓超", ALL, {"hint": STALE}),

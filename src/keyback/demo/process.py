@@ -21,13 +21,14 @@ from keyback import serving
 from keyback.application.recovery.evidence import release
 from keyback.application.services import Services
 from keyback.bootstrap import build, close
-from keyback.demo import clouds, company, operators
+from keyback.demo import clouds, company, operators, provider
 from keyback.demo.clock import DemoClock
 from keyback.demo.enrolled import passkeys
 from keyback.demo.enrolled import shown as enrolled
 from keyback.demo.seed import seed
 from keyback.observability import configure
 from keyback.settings import Settings
+from keyback.settings_providers import Provider
 from keyback.settings_sections import Im, InTwoLanguages, Limits, Mail, Password, Sms, System, Tasks
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
@@ -99,7 +100,10 @@ async def _demo(port: int, data: Path | None, host: str) -> None:
         async with _mailbox(clock, folder / "mailbox.jsonl") as mailbox:
             deliver = clouds.delivery(mailbox, phone, clock)
             vendors = clouds.start(stack, folder, base, clock, deliver)
-            settings = demo_settings(base, folder, token, mailbox, phone, gateway, vendors.systems(base))
+            harbour = provider.HarbourId(base)
+            settings = demo_settings(
+                base, folder, token, mailbox, phone, gateway, vendors.systems(base), harbour.sections
+            )
             if not settings.keyring_path.exists():
                 Keyring.create(settings.keyring_path)
             services = build(settings, clock=clock)
@@ -122,7 +126,8 @@ async def _demo(port: int, data: Path | None, host: str) -> None:
                 )
 
                 def outer(app: ASGIApp) -> ASGIApp:
-                    return clouds.WithClouds(WithCrm(app, crm, base), vendors, base)
+                    inner = clouds.WithClouds(WithCrm(app, crm, base), vendors, base)
+                    return provider.WithProvider(inner, harbour, base)
 
                 await serving.hold(
                     settings,
@@ -171,9 +176,10 @@ def demo_settings(
     phone: Phone,
     gateway: str,
     more: Mapping[str, System] = MappingProxyType({}),
+    providers: Mapping[str, Provider] = MappingProxyType({}),
 ) -> Settings:
     """Settings of a demo at `base` that keeps its state in `folder`; `token` opens the CRM's API, `gateway` is where
-    the phones are, `more` are further systems."""
+    the phones are, `more` are further systems, `providers` those that people can sign in with."""
     service = {"kind": "http", "url": gateway, "secret": phone.secret}
     systems = {
         "builtin": System(kind="builtin", title=company.TITLES["builtin"]),
@@ -212,6 +218,7 @@ def demo_settings(
         limits=Limits(recoveries=PLENTY, proofs=PLENTY, sign_ins=PLENTY, checks=PLENTY),
         tasks=Tasks(administrators=[f"crm-admin@{company.DOMAIN}"], at_once=False),
         systems={**systems, **more},
+        providers=dict(providers),
         log_level="warning",
     )
 

@@ -149,7 +149,7 @@ class LoopbackIssuer:
         client = self.clients.get(asked.get("client_id", ""))
         if client is None or asked.get("redirect_uri") not in client.redirect_uris:
             return HTMLResponse("unknown client or redirect_uri", 400)  # never redirected (RFC 6749 section 4.1.2.1)
-        wrong = ""
+        wrong = False
         if request.method == "POST":
             typed = dict(parse_qsl((await request.body()).decode()))
             if "cancel" in typed:
@@ -159,11 +159,16 @@ class LoopbackIssuer:
                 member.password.encode(), typed.get("password", "").encode()
             ):
                 return RedirectResponse(self.consent(asked, member), 303)
-            wrong = "<p role=alert>That user name or password isn’t right.</p>"
-        here = escape(str(request.url.replace(scheme="", netloc="")), quote=True)
-        return HTMLResponse(
+            wrong = True
+        here = str(request.url.replace(scheme="", netloc=""))
+        return HTMLResponse(self.page(request, here, wrong))
+
+    def page(self, request: Request, action: str, wrong: bool) -> str:
+        """The sign-in page. `action`: where its form is sent to; `wrong`: after a wrong password."""
+        said = "<p role=alert>That user name or password isn’t right.</p>" if wrong else ""
+        return (
             f"<!doctype html><html lang=en><meta name=viewport content='width=device-width'><title>{escape(self.title)}"
-            f"</title><h1>{escape(self.title)}</h1>{wrong}<form method=post action='{here}'>"
+            f"</title><h1>{escape(self.title)}</h1>{said}<form method=post action='{escape(action, quote=True)}'>"
             "<p><label>User name <input name=username autocomplete=username></label>"
             "<p><label>Password <input name=password type=password autocomplete=current-password></label>"
             "<p><button>Sign in</button> <button name=cancel value=1>Cancel</button></form>"
