@@ -49,7 +49,7 @@ async def _tried(provider: SignInProvider) -> Finding:
     try:
         await asyncio.wait_for(provider.check(), PATIENCE_S)
     except SignInRefused as e:
-        words, step = FAULTS.get(e.code, (f"what it says does not fit ({e.code})", "See its documentation."))
+        words, step = FAULTS.get(e.code, (f"what it says can’t be accepted ({e.code})", "See its documentation."))
         return Finding(name, "bad", words, f"{step} {where}")
     except Unavailable as e:
         return Finding(name, "bad", f"cannot be asked: {e}", f"{AWAY} {where}")

@@ -15,7 +15,7 @@ from keyback.domain.errors import Refusal
 STATES = ("open", "done", "declined", "over")
 NOT_FOUND = "No task has this ID. See them with: keyback task list --state all"
 ENDED = "This task is {}, so there is nothing left to do. See it with: keyback task show {}"
-TODO = {
+WHAT_TO_DO = {
     "reset": "Reset the password of this account in the system, and give it to its owner in person or by phone.",
     "stop": "Stop this account in the system now, then call its owner.",
     "turn_on": "Call its owner. Then change the password of this account in the system, and turn it on again.",
@@ -63,7 +63,7 @@ def show(task_id: str, as_json: bool) -> None:
     columns([(k.replace("_", " "), v) for k, v in shown.items()])
     click.echo("\nVerified by")
     columns([(safe(v["method"]), at(v["at"])) for v in verified] or [("nothing: no recovery led to this task", "")])
-    click.echo(f"\n{TODO[view.task.kind]}")
+    click.echo(f"\n{WHAT_TO_DO[view.task.kind]}")
 
 
 @task.command("done", cls=TakesId)
