@@ -13,6 +13,7 @@ from structlog.testing import capture_logs
 from keyback.application.ports.connectors import Step
 from keyback.connectors.dynamics365 import Dynamics365Connector
 from keyback.demo.vendors.dynamics365.entra import GLOBAL_ADMIN, USER_ADMIN
+from keyback.demo.vendors.faults import FaultKind
 from keyback.testing.connectors import NEW, by_step, plan
 from tests.support.dynamics365_tenant import Tenant, tenant
 
@@ -140,16 +141,38 @@ async def test_acts_at_the_same_time_share_one_role(hardened: Tenant, connector:
     assert hardened.fake.roles.all == []
 
 
-async def test_an_act_that_is_given_up_leaves_no_role(hardened: Tenant, connector: Dynamics365Connector) -> None:
+@pytest.mark.parametrize(
+    ("fault", "path", "method"),
+    [("stall", "/users/", "PATCH"), ("time_out_after", ASSIGNMENTS, "POST")],
+    ids=["while the password is set", "before the answer that the role is given"],
+)
+async def test_an_act_that_is_given_up_leaves_no_role(
+    hardened: Tenant, connector: Dynamics365Connector, fault: FaultKind, path: str, method: str
+) -> None:
     account = hardened.add("maya", "maya@example.com")
-    hardened.fake.faults.add("stall", "/users/", "PATCH")
+    hardened.fake.faults.add(fault, path, method)
     task = asyncio.ensure_future(connector.apply(plan(account.id, "maya")))
-    while not hardened.roles():
+    while not (hardened.fake.injected and hardened.roles()):
         await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert hardened.roles() == set()
+
+
+async def test_a_role_that_was_asked_for_and_not_given_is_not_looked_for_for_ever(
+    hardened: Tenant, connector: Dynamics365Connector
+) -> None:
+    account = hardened.add("maya", "maya@example.com")
+    hardened.fake.faults.add("stall", ASSIGNMENTS, "POST")
+    with capture_logs() as logs:
+        task = asyncio.ensure_future(connector.apply(plan(account.id, "maya")))
+        while not hardened.fake.injected:
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert (hardened.roles(), logs) == (set(), [])
 
 
 async def test_an_elevator_that_may_not_is_named_and_nothing_is_set(

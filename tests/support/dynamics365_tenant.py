@@ -108,4 +108,4 @@ def tenant(
     held = Held(fake, "dynamics365.yaml")
     with serve(held) as address:
         yield Tenant(fake, held, address, app, elevator, folder)
-    assert held.faults == [], "a call or an answer was not as the vendor documents it"
+    assert held.faults == [], f"a call or an answer was not as the vendor documents it: {held.faults}"

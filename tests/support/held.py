@@ -43,6 +43,8 @@ class Held:
         more = True
         while more:
             message = await receive()
+            if message["type"] == "http.disconnect":
+                return  # given up while it was being sent: no vendor sees such a call
             request += message.get("body", b"")
             more = message.get("more_body", False)
         sent, status, body, ended = False, 0, b"", False

@@ -48,6 +48,7 @@ class Elevation:
         self._tidied = 0
         self._users = Counter[str]()  # acts at work, by role
         self._given: dict[str, set[str]] = {}  # ids of assignments that may stand, by role
+        self._unanswered = set[str]()  # roles asked for without an answer, and not seen since
 
     async def act(self, role: str, change: Callable[[], Awaitable[None]]) -> None:
         """Does one change with a role, and takes the role whatever came of it. Acts at the same time share it.
@@ -91,15 +92,20 @@ class Elevation:
         ids = self._given.setdefault(role, set())
         for wait in WAITS:
             try:
+                self._unanswered.add(role)
                 made = await self._api.call("POST", ASSIGNMENTS, json=wanted)
                 ids.add(text_of(made, "id"))
+                self._unanswered.discard(role)
             except MaybeDone:
                 pass  # whether it was given shows below, and what was given is taken
             except OutboundRefusal as e:
+                if CONFLICT not in e.text:
+                    self._unanswered.discard(role)
                 if CONFLICT not in e.text and not await self.standing((role,)):
                     raise OutboundRefusal(e.code, f"elevator: {e.text}") from None
             self._lowered()
             if await self.standing((role,)):
+                self._unanswered.discard(role)
                 return
             await self._sleep(wait)
         raise NotDone("unavailable", "the role was not given in time", 15_000)
@@ -126,19 +132,27 @@ class Elevation:
             if self._users[role] or role not in self._given:
                 return
             ids = self._given.pop(role)
+            # A role that was asked for without an answer may stand and not be listed yet: looked for to the end.
+            doubtful = role in self._unanswered
+            self._unanswered.discard(role)
             reason = "listed"
             for wait in WAITS:
                 try:
-                    for id in ids | set(await self.standing((role,))):
+                    found = ids | set(await self.standing((role,)))
+                    for id in found:
                         await self._remove(id)
                     ids = set()
                     self._lowered()
-                    if not await self.standing((role,)):
+                    doubtful = doubtful and not found
+                    if not doubtful and not await self.standing((role,)):
                         return
+                    reason = "unanswered" if doubtful else "listed"
                 except Unavailable as e:
                     reason = e.code
                 await self._sleep(wait)
             self._tidied = 0  # tried again at the next look-up
+            if reason == "unanswered":
+                return  # never listed: it was most likely not given
             log.error("role_kept", principal=self._principal, reason=reason)
 
     async def _remove(self, id: str) -> None:
