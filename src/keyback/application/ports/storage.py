@@ -10,9 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
-from keyback.application.ports.calls import Calls
 from keyback.application.ports.challenges import Challenges
-from keyback.application.ports.desk_storage import Desk, Operators
+from keyback.application.ports.desk_stores import DeskStores
 from keyback.application.ports.enrolment_storage import (
     AllPeople,
     Contacts,
@@ -31,7 +30,6 @@ from keyback.application.ports.outages import StorageFull as StorageFull
 from keyback.application.ports.outages import StorageUnsure as StorageUnsure
 from keyback.application.ports.password_ages import PasswordAges
 from keyback.application.ports.syncs import Syncs
-from keyback.application.ports.tasks import Tasks
 from keyback.domain.people.person import Account, Contact, Manager, Person
 from keyback.domain.policy.rules import Journey
 from keyback.domain.recovery.case import Case
@@ -321,7 +319,7 @@ class Seals(Protocol):
     def open(self, sealed: bytes, purpose: str, bound_to: str) -> bytes: ...
 
 
-class Tx(Protocol):
+class Tx(DeskStores, Protocol):
     """One transaction. `now` is the database's clock in ms, the same for the whole transaction."""
 
     @property
@@ -351,17 +349,9 @@ class Tx(Protocol):
     @property
     def failures(self) -> Failures: ...
     @property
-    def tasks(self) -> Tasks: ...
-    @property
     def password_ages(self) -> PasswordAges: ...
     @property
     def syncs(self) -> Syncs: ...
-    @property
-    def operators(self) -> Operators: ...
-    @property
-    def desk(self) -> Desk: ...
-    @property
-    def calls(self) -> Calls: ...
     @property
     def audit(self) -> Audit: ...
     @property

@@ -1,0 +1,22 @@
+"""The stores of the help desk, which every transaction has (`storage.Tx`)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from keyback.application.ports.calls import Calls
+from keyback.application.ports.desk_storage import Desk, Operators
+from keyback.application.ports.tasks import Tasks
+
+
+class DeskStores(Protocol):
+    """What operators and administrators work with."""
+
+    @property
+    def tasks(self) -> Tasks: ...
+    @property
+    def operators(self) -> Operators: ...
+    @property
+    def desk(self) -> Desk: ...
+    @property
+    def calls(self) -> Calls: ...
