@@ -168,7 +168,7 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     yield "replace-mailbox-code", waiting
     yield "replace-mailbox-known", replace(waiting, waiting="", typed="x", error="known")
     for what in ("unlocked", "factor_replaced", "mailbox_replaced"):
-        yield f"remedied-{what}", r.Remedied(what)  # type: ignore[arg-type]
+        yield f"remedied-{what}", r.Remedied(what, HANDLE)  # type: ignore[arg-type]
     for problem in ("done", "refused"):
         yield f"vouch-{problem}", w.Confirm("陈伟", problem=problem)  # type: ignore[arg-type]
 

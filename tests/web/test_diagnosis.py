@@ -264,6 +264,34 @@ def test_a_page_that_is_done_still_leads_to_the_doctor_for_an_hour(make_kit: Mak
     assert browser("GET", f"{at}/diagnosis").status_code == 303
 
 
+@pytest.mark.covers("N18")
+def test_a_page_that_only_unlocked_leads_to_the_doctor_too(make_kit: Make) -> None:
+    ridge = Asked("ridge", [Finding("wrong_host")])
+    kit, tray = ailing(make_kit, ridge)
+    browser, at = verified(kit, tray, "locked")
+    assert browser("POST", f"{at}/unlock").status_code == 303
+    done = text_of(browser, at)
+    assert "Your account is unlocked" in done
+    assert f'href="{at}/diagnosis"' in done
+    assert findings(text_of(browser, f"{at}/diagnosis")) == ["wrong_host"]
+    kit.clock.forward(minutes=61)
+    assert browser("GET", f"{at}/diagnosis").status_code == 303
+    assert "/diagnosis" not in text_of(browser, at), "the link would lead back here"
+
+
+@pytest.mark.covers("N18")
+def test_a_page_that_only_unlocked_says_nothing_once_something_else_happened(make_kit: Make) -> None:
+    kit, tray = ailing(make_kit, Asked("ridge"))
+    browser, at = verified(kit, tray, "locked")
+    browser("POST", f"{at}/unlock")
+    kit.clock.forward(minutes=3)
+    later, there = verified(kit, tray, "password")
+    (account,) = form_of(text_of(later, there))["accounts"]
+    assert send(later, there, [account]).status_code == 303
+    assert browser("GET", f"{at}/diagnosis").status_code == 303
+    assert "/diagnosis" not in text_of(browser, at)
+
+
 def test_asking_has_an_end(make_kit: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnosis, "PER_HOUR", 2)
     system = Asked("ridge")
@@ -345,3 +373,33 @@ def test_what_is_kept_elsewhere_is_named_beside_the_form(make_kit: Make) -> None
     text = text_of(browser, at)
     assert findings(text) == ["sso_only"]
     assert len(form_of(text)["accounts"]) == 1
+
+
+def disabled(kit: Kit, system: str, also: str) -> None:
+    """Disables one of maya's two accounts."""
+    off = ImportedAccount(system, f"id-{system}", f"maya@{system}", state="disabled")
+    other = ImportedAccount(also, f"id-{also}", f"maya@{also}")
+    kit.write(lambda tx: tx.people.save_imported([replace(person("maya"), accounts=(off, other))]))
+
+
+@pytest.mark.covers("N18", "A1")
+def test_a_disabled_account_is_named_beside_the_form_with_what_to_do(make_kit: Make) -> None:
+    ridge, tide = Asked("ridge"), Asked("tide")
+    kit, tray = ailing(make_kit, ridge, tide)
+    disabled(kit, "ridge", also="tide")
+    started = ask(kit, "maya@example.com")
+    drain(kit)
+    before = Browser(kit, started)("GET", f"/r/{started.handle}").text
+    assert "ridge" not in before.lower(), "nothing of it before verification"
+    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    browser, at = Browser(kit, started), f"/r/{started.handle}"
+    text = text_of(browser, at)
+    assert findings(text) == ["inactive"]
+    assert "maya@ridge" in text
+    assert "Ask the help desk to reactivate it" in text
+    assert len(form_of(text)["accounts"]) == 1
+    off = kit.read(lambda tx: tx.people.account_by_external_id("ridge", "id-ridge"))
+    assert off is not None
+    assert send(browser, at, [off.id]).status_code in (303, 422)
+    drain(kit)
+    assert ridge.planned == []

@@ -85,7 +85,7 @@ class Patient:
 
 
 def patient(tx: Tx, handle: str, here: Here, rules: Rules) -> Patient:
-    """The person whom a page verified, while it may go on and for an hour after it set a new password.
+    """The person whom a page verified, while it may go on and for an hour after what it did.
 
     Raises:
         Refusal: `not_found`, `not_enough_evidence` or `expired`; the same for every page that verified nobody.
@@ -107,14 +107,23 @@ def patient(tx: Tx, handle: str, here: Here, rules: Rules) -> Patient:
 
 
 def _lately(tx: Tx, case: Case, handle: str) -> bool:
-    """Whether a page set a new password, and nothing has overtaken it since."""
-    if handle not in case.approved_for or not case.results:
+    """Whether a page set a new password, or unlocked or replaced something, and nothing has overtaken it since."""
+    if handle not in case.approved_for or not (case.results or case.remedied_at):
         return False
     if case.state == State.APPLYING:
         return True
-    last = max(r.at for r in case.results)
+    last = max((case.remedied_at, *(r.at for r in case.results)))
     over = case.state in (State.RECOVERED, State.CLOSED, State.FAILED)
     return over and tx.now < last + AFTERWARDS and not overtaken(tx, case.person_id, last)
+
+
+def opens(tx: Tx, handle: str, here: Here, rules: Rules) -> bool:
+    """Whether a page's link to the doctor leads there, and not back to the page."""
+    try:
+        patient(tx, handle, here, rules)
+    except Refusal:
+        return False
+    return True
 
 
 def count(tx: Tx, person_id: str) -> bool:

@@ -24,7 +24,8 @@ class Preflight:
     """What is known before anything is sent.
 
     Args:
-        accounts: everything that was found, for accounts that may get the new password and for those kept elsewhere.
+        accounts: everything that was found, for accounts that may get the new password, for those kept elsewhere and
+            for those that are disabled.
         in_vain: by account id, why a new password must not be set there.
     """
 
@@ -56,7 +57,7 @@ async def preflight(s: Services, handle: str, here: Here, accounts: Sequence[Acc
         return Preflight()
     if of is None:
         return Preflight()
-    asked = tuple(a for a in of.accounts if a.id in wanted or (a.provider and a.state != "disabled"))
+    asked = tuple(a for a in of.accounts if a.id in wanted or a.provider or a.state == "disabled")
     found = await diagnosis.diagnose(s, replace(of, accounts=asked), PATIENCE_S, history=False)
     vain = {d.account.id: why for d in found if (why := in_vain(d, privileged=of.case.tier == "privileged"))}
     if vain:

@@ -80,6 +80,7 @@ class Case:
     Args:
         approved_for: the pages that may go on.
         waiting: (page, instant) of those that may go on when their hold is over.
+        remedied_at: ms; 0 for nothing, and for what the version before remedied.
         renewed: some account has a new password by this case; then it renews nothing else, whoever asks (I1).
     """
 
@@ -98,6 +99,7 @@ class Case:
     approved_for: tuple[str, ...] = ()
     waiting: tuple[tuple[str, int], ...] = ()
     remedied: Literal["", "unlocked", "factor_replaced", "mailbox_replaced"] = ""
+    remedied_at: int = 0
     renewed: bool = False
 
     def hold_of(self, handle: str) -> int:
@@ -346,7 +348,7 @@ def evolve(case: Case, event: ev.CaseEvent, at: int) -> Case:
             waiting = (*case.waiting, (event.intake_id, event.until))
             return then(waiting=waiting, expires_at=max(case.expires_at, event.until + AFTER_HOLD))
         case ev.Remedied():
-            return then(remedied=event.what)
+            return then(remedied=event.what, remedied_at=at)
         case ev.PasswordChosen():
             again = {a for a, _ in event.jobs}
             kept = tuple(r for r in case.results if r.account_id not in again)

@@ -37,6 +37,7 @@ def _dump(case: Case) -> str:
         "approved_for": case.approved_for,
         "waiting": case.waiting,
         "remedied": case.remedied,
+        "remedied_at": case.remedied_at,
         "renewed": case.renewed,
     }
     return json.dumps(body, ensure_ascii=True, separators=(",", ":"))
@@ -63,6 +64,7 @@ def load_case(row: Row[Any]) -> Case:
         expires_at=row.expires_at,
         approved_for=tuple(body.get("approved_for", ())),  # cases of the version before have none
         remedied=body.get("remedied", ""),
+        remedied_at=body.get("remedied_at", 0),
         renewed=body.get("renewed", False),
         waiting=tuple((h, until) for h, until in body.get("waiting", ())),
     )

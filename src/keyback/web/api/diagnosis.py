@@ -44,8 +44,8 @@ def _refused(e: Refusal) -> ApiError:
     "/diagnosis",
     operation_id="diagnoseRecovery",
     summary="See what keeps the person out",
-    description="Once verified, and for an hour after a new password: asks every system at once, for at most four "
-    "seconds, and changes nothing. A system with `state` `slow` can be asked again.",
+    description="Once verified, and for an hour after a new password or another remedy: asks every system at once, "
+    "for at most four seconds, and changes nothing. A system with `state` `slow` can be asked again.",
     responses=problems({409: ["wrong_state"], 429: ["slow_down"]}),
 )
 async def diagnose(request: Request, held: HeldRecovery) -> m.Diagnosis:

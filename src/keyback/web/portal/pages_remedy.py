@@ -85,10 +85,11 @@ class ReplaceMailbox(Page):
 
 @dataclass(frozen=True, slots=True)
 class Remedied(Page):
-    """It is done. `what` as in `events.Remedied`."""
+    """It is done. `what` as in `events.Remedied`; `handle`: for the login doctor, empty where that is over."""
 
     template: ClassVar[str] = "portal/remedied.html"
     what: Literal["unlocked", "factor_replaced", "mailbox_replaced"]
+    handle: str = ""
 
     @property
     def journey(self) -> str:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from keyback.application.doctor import diagnosis as checks
 from keyback.application.recovery import mailed_link
 from keyback.application.recovery.cancel import stop_by_requester
 from keyback.application.recovery.methods import offered
@@ -51,7 +52,10 @@ async def _page(
     if case.results and not (case.state == State.APPROVED and "again" in request.query_params):
         return await results_page(desk, request, handle, case, view.version, tasks=view.tasks)
     if case.remedied:
-        return desk.page(request, Remedied(case.remedied), step=3, path=path)
+        s, here = desk.services, desk.here(request)
+        doctor = await s.db.read(lambda tx: checks.opens(tx, handle, here, s.rules))
+        model = Remedied(case.remedied, handle if doctor else "")
+        return desk.page(request, model, step=3, path=path)
     if case.open_to(handle) and view.now < case.expires_at:
         new = "new" in request.query_params and view.intake.journey in ("locked", "still_locked_out")
         if view.intake.journey == "still_locked_out" and not new:
