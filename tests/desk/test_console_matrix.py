@@ -30,6 +30,8 @@ FORMS = {
     "/console/calls": {"number": "123456"},
     "/console/calls/{id:str}/number": {"contact": "x", "number": "123456"},
     "/console/cases/{id:str}/call": {"reason": "request"},
+    "/console/tasks/{id:str}/done": {"note": ""},
+    "/console/tasks/{id:str}/decline": {"reason": "No."},
     "/console/operators": {"name": "Nina", "email": "nina@example.com", "role": "agent"},
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -11,31 +10,15 @@ import pytest
 
 from keyback.application.desk import approvals, operators, workbench
 from keyback.application.desk.sessions import Actor
-from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.operators.approvals import Decision, Recommendation, obstacle_to_approval
 from keyback.domain.operators.roles import Operator, Role
 from tests.support.console import URL, Staff, staffed, waits
 from tests.support.kit import Kit
+from tests.support.races import all_at_once
 from tests.support.steps import drain
 
 Make = Callable[..., Kit]
 BURST = 50
-
-
-def all_at_once(kit: Kit, acts: list[Callable[[Any], Any]]) -> Counter[str]:
-    """What became of acts that run side by side, each in its own transaction."""
-
-    async def one(act: Callable[[Any], Any]) -> str:
-        try:
-            await kit.services.db.write(act)
-        except (Refusal, BadInput) as e:
-            return e.code
-        return "done"
-
-    async def go() -> list[str]:
-        return await asyncio.gather(*map(one, acts))
-
-    return Counter(kit.run(go()))
 
 
 def version_of(kit: Kit, case_id: str) -> int:

@@ -393,6 +393,8 @@ FORMS: dict[str, str] = {
     "/console/operators": START,
     "/console/outbound/*/end": ADDRESS,
     "/console/operators/*/remove": ADDRESS,
+    "/console/tasks/*/decline": ADDRESS,
+    "/console/tasks/*/done": ADDRESS,
     "/console/set-up": "a set-up link works once, whichever page shows it",
     "/console/set-up/passkey": "a set-up link works once; the challenge is of the try that was shown",
     "/console/sign-in": START,

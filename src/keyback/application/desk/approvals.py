@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from keyback.application.desk.cases import lock_for
 from keyback.application.desk.notices import tell_officers
-from keyback.application.desk.sessions import Actor
+from keyback.application.desk.sessions import Actor, must_be_fresh
 from keyback.application.desk.workbench import write
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.notifications.notify import notify_contacts, username_of
@@ -14,7 +14,7 @@ from keyback.application.ports.messages import AskedMessage, StoppedMessage
 from keyback.application.ports.storage import Intake, Tx
 from keyback.application.recovery import evidence
 from keyback.domain.errors import Refusal
-from keyback.domain.operators.approvals import FRESH_MS, Decision, obstacle_to_approval
+from keyback.domain.operators.approvals import Decision, obstacle_to_approval
 from keyback.domain.policy.rules import TIERS, Policy
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery import events as ev
@@ -94,12 +94,7 @@ def _tell_officers(tx: Tx, actor: Actor, case: Case, what: str) -> None:
 
 
 def _may_decide(tx: Tx, actor: Actor, obstacle: str) -> None:
-    live = tx.operators.session(actor.session.digest)
-    operator = tx.operators.get(actor.operator.id)
-    if live is None or operator is None or operator.security_version != actor.operator.security_version:
-        raise Refusal("over")
-    if tx.now >= live.proven_at + FRESH_MS:
-        raise Refusal("step_up")
+    must_be_fresh(tx, actor)
     if obstacle:
         raise Refusal("conflict" if obstacle == "changed" else obstacle)
 

@@ -15,6 +15,7 @@ from keyback.application.origin import where
 from keyback.application.ports.desk_storage import DeskNote, QueueQuery, Work
 from keyback.application.ports.enrolment_storage import Happened
 from keyback.application.ports.storage import Tx
+from keyback.application.ports.tasks import Task
 from keyback.application.recovery import evidence
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.operators.calls import GATE_LIFE
@@ -78,6 +79,7 @@ class Opened:
     obstacle: Obstacle
     now: int
     gate_until: int = 0
+    tasks: tuple[Task, ...] = ()
 
 
 def queue(tx: Tx, query: QueueQuery) -> QueuePage:
@@ -148,6 +150,7 @@ def open_case(tx: Tx, actor: Actor, case_id: str, policy: Policy) -> Opened:
         obstacle(tx, actor.operator, person),
         tx.now,
         gate,
+        tuple(tx.tasks.of_case(case.id)),
     )
 
 

@@ -12,7 +12,7 @@ def tell_officers(tx: Tx, what: str, name: str, by: str, *, case_id: str = "") -
     """One mail to every active security officer, in the language that they have as a person.
 
     Args:
-        what: `approved`, `declined`, `operator_added` or `operator_invited`.
+        what: a key of `channels.mail.kinds.DECISIONS`.
         name: whom it is about.
         by: the operator who did it, or `server`.
     """

@@ -10,6 +10,7 @@ from keyback.application.ports.desk_storage import OperatorSession
 from keyback.application.ports.storage import Tx
 from keyback.application.signin.sessions import new_token
 from keyback.domain import tokens
+from keyback.domain.errors import Refusal
 from keyback.domain.operators.approvals import FRESH_MS
 from keyback.domain.operators.roles import Operator
 from keyback.domain.recovery.events import Note
@@ -61,6 +62,20 @@ def actor_of(tx: Tx, token: str) -> Actor | None:
         return None
     tx.operators.touch(digest)
     return Actor(operator, session, tx.now)
+
+
+def must_be_fresh(tx: Tx, actor: Actor) -> None:
+    """Lets an operator on who is still signed in as they were, and showed a second factor just now.
+
+    Raises:
+        Refusal: `over` or `step_up`.
+    """
+    live = tx.operators.session(actor.session.digest)
+    operator = tx.operators.get(actor.operator.id)
+    if live is None or operator is None or operator.security_version != actor.operator.security_version:
+        raise Refusal("over")
+    if tx.now >= live.proven_at + FRESH_MS:
+        raise Refusal("step_up")
 
 
 def sign_out(tx: Tx, token: str) -> None:

@@ -29,6 +29,8 @@ class Task:
         watch_from: sign-ins from this instant (ms) count.
         look_at: when the system is asked next (ms); 0: never.
         seen_at: when the sign-in was that was seen (ms).
+        operator_id: who closed it in the console; empty where nobody did there.
+        first_by: the operator who said first that it is done, where two have to.
         version: counts changes.
     """
 
@@ -52,6 +54,9 @@ class Task:
     looks: int = 0
     reminded: bool = False
     seen_at: int = 0
+    operator_id: str = ""
+    first_by: str = ""
+    first_at: int = 0
     version: int = 0
 
 
@@ -75,11 +80,19 @@ class Tasks(Protocol):
     """The store of tasks; what a writing transaction reads by `get` stays locked until its end."""
 
     def add(self, task: Task) -> None: ...
-    def get(self, task_id: str) -> Task | None: ...
+    def get(self, task_id: str, *, lock: bool = True) -> Task | None: ...
     def of_case(self, case_id: str) -> Sequence[Task]: ...
     def open_of(self, account_id: str) -> Sequence[Task]: ...
     def listed(self, *, state: str | None, limit: int) -> Sequence[Task]:
         """The newest first."""
+        ...
+
+    def page(self, *, waiting: bool, after: tuple[int, str], limit: int) -> Sequence[Task]:
+        """One page of a list: those that are open, the oldest first; or all, the newest first.
+
+        Args:
+            after: (opened_at, id) of the last one that was seen; (0, "") at the beginning.
+        """
         ...
 
     def save(self, task: Task) -> Task:

@@ -93,16 +93,17 @@ def ask_now(tx: Tx, rules: TaskRules, task: Task) -> Task:
     return tx.tasks.save(replace(task, asked_at=tx.now, asks=task.asks + 1))
 
 
-def done(tx: Tx, task_id: str, note: str = "") -> Task:
+def done(tx: Tx, task_id: str, note: str = "", operator: str = "") -> Task:
     """An administrator did it: the person is told, and the watch begins anew, since only now they can get in.
 
     Args:
         note: for the log alone.
+        operator: id of the one who says so in the console.
 
     Raises:
         Refusal: `not_found`, `wrong_state`.
     """
-    task = replace(_open(tx, task_id), note=note[:MAX_NOTE])
+    task = replace(_open(tx, task_id), note=note[:MAX_NOTE], operator_id=operator)
     if task.kind == "reset":
         task = replace(task, watch="looking", watch_from=tx.now, looks=0, reminded=False, look_at=tx.now + FIRST_LOOK)
     task = _end(tx, task, "done", "administrator")
@@ -110,14 +111,30 @@ def done(tx: Tx, task_id: str, note: str = "") -> Task:
     return task
 
 
-def decline(tx: Tx, task_id: str, reason: str) -> Task:
+def decline(tx: Tx, task_id: str, reason: str, operator: str = "") -> Task:
     """An administrator won't do it; the person is told why.
+
+    Args:
+        operator: as for `done`.
 
     Raises:
         Refusal: `not_found`, `wrong_state`.
     """
-    task = _end(tx, replace(_open(tx, task_id), note=reason[:MAX_NOTE]), "declined", "administrator")
+    task = replace(_open(tx, task_id), note=reason[:MAX_NOTE], operator_id=operator)
+    task = _end(tx, task, "declined", "administrator")
     tell(tx, task, "declined", detail=task.note)
+    return task
+
+
+def say_first(tx: Tx, task_id: str, operator: str, note: str) -> Task:
+    """The first of two operators says that it is done; nobody is told before the second one says so too.
+
+    Raises:
+        Refusal: `not_found`, `wrong_state`.
+    """
+    task = replace(_open(tx, task_id), note=note[:MAX_NOTE], first_by=operator, first_at=tx.now)
+    task = tx.tasks.save(task)
+    _record(tx, task, Note("task_done_first", {"operator": operator}))
     return task
 
 
@@ -130,7 +147,7 @@ def ask_again(tx: Tx, rules: TaskRules, task_id: str, case_id: str) -> bool:
     task = tx.tasks.get(task_id)
     if task is None or task.case_id != case_id or task.kind != "reset" or not may_ask(task, tx.now):
         return False
-    again = replace(task, state="open", closed_at=0, closed_by="")
+    again = replace(task, state="open", closed_at=0, closed_by="", operator_id="", first_by="", first_at=0)
     if again.watch not in ("looking", "blind"):
         again = replace(again, watch="looking", looks=0, reminded=False, look_at=tx.now + FIRST_LOOK)
     asked = ask_now(tx, rules, again)
@@ -219,7 +236,8 @@ def _end(tx: Tx, task: Task, state: Literal["done", "declined", "over"], by: By)
         task = replace(task, look_at=0)
     ended = tx.tasks.save(replace(task, state=state, closed_at=tx.now, closed_by=by))
     what = "task_done" if state == "done" else "task_declined" if state == "declined" else "task_over"
-    _record(tx, ended, Note(what, {"by": by, "note": ended.note} if ended.note else {"by": by}))
+    said = {"by": by, "note": ended.note, "operator": ended.operator_id if by == "administrator" else ""}
+    _record(tx, ended, Note(what, {k: v for k, v in said.items() if v}))
     return ended
 
 

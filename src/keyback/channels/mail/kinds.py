@@ -222,6 +222,8 @@ WORDS = ON_RECORD | STATES | STOPPED_BY | HOLD | ASKED_FOR | OF_AGE | PURPOSES |
 DECISIONS = {
     "approved": "An operator approved the recovery of a privileged account. If a hold is set, it is running now.",
     "declined": "An operator declined the recovery of a privileged account.",
+    "task_done": "An operator recorded an administrator's task for a privileged account as done.",
+    "task_declined": "An operator declined an administrator's task for a privileged account.",
     "operator_added": "An operator was added to the help desk.",
     "operator_invited": "An operator was given a new set-up link on the server. What they signed in with before no "
     "longer works.",

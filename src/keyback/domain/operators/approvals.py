@@ -60,3 +60,16 @@ def obstacle_to_approval(actor: Operator, decision: Decision, current_version: i
         if r.operator_id == actor.id:
             return "own_work"
     return ""
+
+
+def obstacle_to_completion(actor: Operator, tier: Tier, first_by: str) -> Literal["", "second_needed", "own_work"]:
+    """What keeps an operator from closing a task as done; empty for nothing.
+
+    `second_needed`: the tier wants four eyes, so what they say is kept until a second operator says so too. `own_work`:
+    they are the first one.
+    """
+    if EYES[tier] == 2:
+        return ""
+    if not first_by:
+        return "second_needed"
+    return "own_work" if first_by == actor.id else ""

@@ -29,6 +29,8 @@ class Permission(StrEnum):
     CASES_WORK = "cases.work"
     CASES_RECOMMEND = "cases.recommend"
     CASES_DECIDE = "cases.decide"
+    TASKS_VIEW = "tasks.view"
+    TASKS_COMPLETE = "tasks.complete"
     OPERATORS_VIEW = "operators.view"
     OPERATORS_MANAGE = "operators.manage"
 
@@ -36,12 +38,20 @@ class Permission(StrEnum):
 P = Permission
 ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
-        Role.AGENT: frozenset({P.CASES_VIEW, P.CASES_WORK, P.CASES_RECOMMEND}),
-        Role.APPROVER: frozenset({P.CASES_VIEW, P.CASES_DECIDE}),
+        Role.AGENT: frozenset({P.CASES_VIEW, P.CASES_WORK, P.CASES_RECOMMEND, P.TASKS_VIEW, P.TASKS_COMPLETE}),
+        Role.APPROVER: frozenset({P.CASES_VIEW, P.CASES_DECIDE, P.TASKS_VIEW, P.TASKS_COMPLETE}),
         Role.SECURITY_OFFICER: frozenset(
-            {P.CASES_VIEW, P.CASES_WORK, P.CASES_RECOMMEND, P.CASES_DECIDE, P.OPERATORS_VIEW}
+            {
+                P.CASES_VIEW,
+                P.CASES_WORK,
+                P.CASES_RECOMMEND,
+                P.CASES_DECIDE,
+                P.TASKS_VIEW,
+                P.TASKS_COMPLETE,
+                P.OPERATORS_VIEW,
+            }
         ),
-        Role.AUDITOR: frozenset({P.CASES_VIEW, P.OPERATORS_VIEW}),
+        Role.AUDITOR: frozenset({P.CASES_VIEW, P.TASKS_VIEW, P.OPERATORS_VIEW}),
         Role.SYSTEM_ADMINISTRATOR: frozenset({P.OPERATORS_VIEW, P.OPERATORS_MANAGE}),
     }
 )

@@ -32,9 +32,13 @@ tasks = Table(
     Column("looks", SmallInteger, nullable=False, server_default="0"),
     Column("reminded", Boolean, nullable=False, server_default=text("false")),
     Column("seen_at", BigInteger, nullable=False, server_default="0"),
+    Column("operator_id", String(22), nullable=False, server_default=""),
+    Column("first_by", String(22), nullable=False, server_default=""),
+    Column("first_at", BigInteger, nullable=False, server_default="0"),
     Column("version", Integer, nullable=False, server_default="0"),
     Index("ix_tasks_case_id", "case_id"),
     Index("ix_tasks_opened_at", "opened_at"),
     Index("ix_tasks_open", "account_id", postgresql_where=_OPEN, sqlite_where=_OPEN),
+    Index("ix_tasks_waiting", "opened_at", "id", postgresql_where=_OPEN, sqlite_where=_OPEN),
     Index("ix_tasks_look_at", "look_at", postgresql_where=_LOOKING, sqlite_where=_LOOKING),
 )

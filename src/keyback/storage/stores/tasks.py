@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, select, text, update
+from sqlalchemy import ColumnElement, Row, and_, or_, select, text, update
 
 from keyback.application.ports.tasks import Task
 from keyback.domain.errors import Refusal
@@ -18,6 +18,7 @@ from keyback.storage.sql.schema_tasks import tasks
 # In the words of the partial indexes: SQLite uses none of them for a bound value.
 OPEN = text("tasks.state = 'open'")
 LOOKING = text("tasks.look_at > 0")
+ALWAYS = 1 << 62  # no instant is later; with a bound the index is searched, not walked
 
 
 class TaskStore:
@@ -27,9 +28,9 @@ class TaskStore:
     def add(self, task: Task) -> None:
         self._tx.conn.execute(tasks.insert().values(_row(task)))
 
-    def get(self, task_id: str) -> Task | None:
+    def get(self, task_id: str, *, lock: bool = True) -> Task | None:
         query = select(tasks).where(tasks.c.id == task_id)
-        row = self._tx.conn.execute(query.with_for_update() if self._tx.writes else query).first()
+        row = self._tx.conn.execute(query.with_for_update() if self._tx.writes and lock else query).first()
         return _task(row) if row else None
 
     def of_case(self, case_id: str) -> Sequence[Task]:
@@ -46,6 +47,19 @@ class TaskStore:
         query = select(tasks).order_by(tasks.c.opened_at.desc(), tasks.c.id).limit(limit)
         if state:
             query = query.where(tasks.c.state == state)
+        return [_task(r) for r in self._tx.conn.execute(query)]
+
+    def page(self, *, waiting: bool, after: tuple[int, str], limit: int) -> Sequence[Task]:
+        query, (at, last) = select(tasks).limit(limit), after
+        if waiting:
+            query = query.where(OPEN).order_by(tasks.c.opened_at, tasks.c.id)
+            later = or_(tasks.c.opened_at > at, and_(tasks.c.opened_at == at, tasks.c.id > last))
+            query = query.where(tasks.c.opened_at >= at, later) if last else query
+        else:
+            query = query.order_by(tasks.c.opened_at.desc(), tasks.c.id)
+            earlier = or_(tasks.c.opened_at < at, and_(tasks.c.opened_at == at, tasks.c.id > last))
+            query = query.where(tasks.c.opened_at <= (at if last else ALWAYS))
+            query = query.where(earlier) if last else query
         return [_task(r) for r in self._tx.conn.execute(query)]
 
     def save(self, task: Task) -> Task:

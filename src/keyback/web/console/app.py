@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyback.web.console import calls, case, operators, outbound, queue, set_up, sign_in
+from keyback.web.console import calls, case, operators, outbound, queue, set_up, sign_in, tasks
 from keyback.web.console.routes import ConsoleRoute
 
 ROUTES: list[ConsoleRoute] = [
@@ -12,5 +12,6 @@ ROUTES: list[ConsoleRoute] = [
     *case.ROUTES,
     *calls.ROUTES,
     *outbound.ROUTES,
+    *tasks.ROUTES,
     *operators.ROUTES,
 ]

@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 
 from keyback.application.desk.caller_check import OpenCheck
 from keyback.application.desk.cases import Opened, QueuePage
+from keyback.application.desk.completion import OpenedTask, TaskList
 from keyback.application.desk.outbound_call import EnteredCall
 from keyback.application.desk.sessions import Actor
 from keyback.application.ports.calls import CallerCheck
@@ -157,6 +158,31 @@ class OutboundPage(ConsolePage):
     template: ClassVar[str] = "console/outbound.html"
     room: ClassVar[str] = "queue"
     opened: EnteredCall
+
+
+@dataclass(frozen=True, slots=True)
+class TasksPage(ConsolePage):
+    """Tasks of administrators. `more`: the query of the next page."""
+
+    template: ClassVar[str] = "console/tasks.html"
+    room: ClassVar[str] = "tasks"
+    found: TaskList
+    titles: Mapping[str, str]
+    tab: str
+    more: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage(ConsolePage):
+    """One task. `error`: a refusal's code or that of bad input; `typed`: what was in the form then."""
+
+    template: ClassVar[str] = "console/task.html"
+    room: ClassVar[str] = "tasks"
+    opened: OpenedTask
+    titles: Mapping[str, str]
+    error: str = ""
+    typed: Mapping[str, str] = field(default_factory=dict, repr=False)
+    done: str = ""
 
 
 @dataclass(frozen=True, slots=True)
