@@ -351,6 +351,7 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         channel=make_router(s, clock or wall_clock),
         connectors=connectors,
         titles={name: system.title for name, system in s.systems.items()},
+        passwords_in={name: system.passwords_in for name, system in s.systems.items() if system.passwords_in},
         rules=rules,
         blocklist=load_blocklist(),
         public_url=s.public_url,

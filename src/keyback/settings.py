@@ -152,6 +152,11 @@ class Settings(Checked, BaseSettings):
         for name in self.systems:
             if not (name.isascii() and name.replace("-", "").replace("_", "").isalnum() and len(name) <= 40):
                 raise ValueError(f"system name {name!r} must be letters, digits, - and _, 40 at most")
+        for name, system in self.systems.items():
+            if system.passwords_in and system.passwords_in not in {*self.systems} - {name}:
+                raise ValueError(
+                    f"systems.{name}.passwords_in: there is no other system called {system.passwords_in!r}"
+                )
         for name, provider in self.providers.items():
             if not PROVIDER_NAME.fullmatch(name):
                 raise ValueError(f"provider name {name!r} must be small letters, digits and -, 20 at most")

@@ -288,6 +288,11 @@ class System(Part):
         "`odoo`, `tryton`, `http`, `sql`, `guided`, `demo`, or one from a package."
     )
     title: Text = Field(description="Name that people know it by.")
+    passwords_in: str = Field(
+        "",
+        description="The system, by its name below `systems`, that keeps the passwords of accounts which are synced "
+        "into this one, federated, or sign in by single sign-on: people are led to their account there.",
+    )
 
     @property
     def options(self) -> dict[str, Any]:

@@ -333,3 +333,20 @@ def test_a_schema_of_a_later_version_is_left_as_it_is(
     with engine.connect() as conn:
         assert conn.execute(text("SELECT version_num FROM alembic_version")).scalar() == "9999"
     engine.dispose()
+
+
+def test_where_passwords_are_kept_must_be_another_system(empty_place: Path) -> None:
+    def settings(passwords_in: str) -> Settings:
+        more = f'[systems.crm]\nkind = "guided"\ntitle = "CRM"\npasswords_in = "{passwords_in}"\n'
+        own = '[systems.builtin]\nkind = "builtin"\ntitle = "Keyback"\n'
+        (empty_place / "keyback.toml").write_text(f"{TOML}{own}{more}", encoding="utf-8")
+        return Settings()
+
+    found = settings("builtin").systems["crm"]
+    assert found.passwords_in == "builtin"
+    assert "passwords_in" not in found.options, "it is not the connector's"
+    for wrong in ("nowhere", "crm"):
+        with pytest.raises(
+            ValidationError, match=f"systems.crm.passwords_in: there is no other system called '{wrong}'"
+        ):
+            settings(wrong)

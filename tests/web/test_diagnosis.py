@@ -403,3 +403,61 @@ def test_a_disabled_account_is_named_beside_the_form_with_what_to_do(make_kit: M
     assert send(browser, at, [off.id]).status_code in (303, 422)
     drain(kit)
     assert ridge.planned == []
+
+
+def with_home(make_kit: Make, code: Any) -> tuple[Kit, Tray, Asked, Asked]:
+    """Somebody whose account in Ridge has its password in Tide."""
+    ridge, tide = Asked("ridge", [Finding(code, "Corporate directory")]), Asked("tide")
+    kit, tray = ailing(make_kit, ridge, tide)
+    kit.services = replace(kit.services, passwords_in={"ridge": "tide"})
+    return kit, tray, ridge, tide
+
+
+@pytest.mark.covers("N18")
+@pytest.mark.parametrize("code", sorted(diagnosis.ELSEWHERE))
+def test_where_the_password_is_kept_is_one_step_away(make_kit: Make, code: Any) -> None:
+    kit, tray, ridge, tide = with_home(make_kit, code)
+    browser, at = verified(kit, tray)
+    text = text_of(browser, at)
+    assert findings(text) == [code]
+    assert "Choose a new password for Tide (maya@tide)" in text
+    home = kit.read(lambda tx: tx.people.account_by_external_id("tide", "id-tide"))
+    assert home is not None
+    there = f"{at}?new=1&account={home.id}"
+    assert f'href="{there}"' in text
+    assert "Corporate directory" not in text
+    form = text_of(browser, there)
+    assert form_of(form)["accounts"] == [home.id]
+    assert "Choose a new password for Tide (maya@tide)" in form, "the page of the form says it, too"
+    assert send(browser, at, [home.id]).status_code == 303
+    drain(kit)
+    assert (ridge.planned, tide.planned) == ([], ["id-tide"])
+
+
+@pytest.mark.covers("N18")
+def test_without_an_account_where_the_password_is_kept_nothing_is_promised(make_kit: Make) -> None:
+    kit, tray, _, _ = with_home(make_kit, "synced_elsewhere")
+    disabled(kit, "tide", also="ridge")
+    browser, at = verified(kit, tray)
+    text = text_of(browser, at)
+    assert "Choose a new password for" not in text
+    assert "or reset that one" in text
+    kit, tray, _, _ = with_home(make_kit, "synced_elsewhere")
+    kit.services = replace(kit.services, passwords_in={})
+    browser, at = verified(kit, tray)
+    assert "Choose a new password for" not in text_of(browser, at)
+
+
+def test_whoever_asked_for_the_system_finds_where_it_is_kept_selected(make_kit: Make) -> None:
+    kit, tray, _, _ = with_home(make_kit, "synced_elsewhere")
+    other = ImportedAccount("demo", "id-demo", "maya@demo")
+    mine = [ImportedAccount(x, f"id-{x}", f"maya@{x}") for x in ("ridge", "tide")]
+    kit.write(lambda tx: tx.people.save_imported([replace(person("maya"), accounts=(*mine, other))]))
+    started = ask(kit, "maya@example.com", system="ridge")
+    drain(kit)
+    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    text = text_of(Browser(kit, started), f"/r/{started.handle}")
+    assert len(form_of(text)["accounts"]) == 2
+    home = kit.read(lambda tx: tx.people.account_by_external_id("tide", "id-tide"))
+    assert home is not None
+    assert re.findall(r'name="accounts" value="([^"]*)" checked', text) == [home.id]

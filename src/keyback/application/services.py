@@ -25,6 +25,8 @@ class Services:
 
     Args:
         titles: system name to what people call it, in the order of the configuration.
+        passwords_in: system name to the name of the one that keeps the passwords of its accounts that are synced,
+            federated or sign in by single sign-on.
         company: the company's name by locale.
         context_words: more words that a password may not consist of.
         policy: what is taken as proof and how long decided recoveries wait.
@@ -58,6 +60,7 @@ class Services:
     alarms: Thresholds = field(default_factory=Thresholds)
     tasks: TaskRules = field(default_factory=TaskRules)
     people_sync: Schedule = field(default_factory=Schedule)
+    passwords_in: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sign_in_urls(self) -> dict[str, str]:

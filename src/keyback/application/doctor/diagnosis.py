@@ -63,6 +63,7 @@ class Diagnosis:
         fault: why it said nothing; empty where it answered.
         silent: it tells nobody about its accounts, so it was not asked.
         second_step: it may have second steps that Keyback can see to (`system_factor`).
+        home: the person's account whose password opens this one, where it is kept elsewhere and that is connected.
     """
 
     account: Account
@@ -71,6 +72,7 @@ class Diagnosis:
     fault: Silence = ""
     silent: bool = False
     second_step: bool = False
+    home: Account | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,10 +173,20 @@ async def diagnose(
     )
     findings, activities = {x.account.id: x for x in said}, {x.account.id: x.value for x in seen}
     has = {x.account.id for x in steps if (x.value is None or len(x.value)) or _gives(s.connectors[x.account.system])}
-    return tuple(
+    diagnoses = [
         _diagnosis(of.known[a.id], findings.get(a.id), activities.get(a.id), second_step=a.id in has)
         for a in of.accounts
-    )
+    ]
+    return tuple(replace(d, home=_home(s, of, d)) for d in diagnoses)
+
+
+def _home(s: Services, of: Patient, d: Diagnosis) -> Account | None:
+    """The one account of the person's that holds the password of another; None where it is not theirs to choose."""
+    if not any(f.code in ELSEWHERE for f in d.findings):
+        return None
+    there, everything = s.passwords_in.get(d.account.system, ""), (k.account for k in of.known.values())
+    found = [a for a in everything if a.system == there and a.state != "disabled" and not a.provider]
+    return found[0] if len(found) == 1 else None
 
 
 def _tells(connector: Connector | None) -> bool:

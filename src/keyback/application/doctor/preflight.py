@@ -35,6 +35,10 @@ class Preflight:
     def findings(self, account_id: str) -> tuple[Finding, ...]:
         return next((d.findings for d in self.accounts if d.account.id == account_id), ())
 
+    def homes(self, system: str) -> frozenset[str]:
+        """Ids of the accounts whose passwords open those of a system."""
+        return frozenset(d.home.id for d in self.accounts if d.account.system == system and d.home is not None)
+
     def sensible(self, accounts: Sequence[Account]) -> tuple[Account, ...]:
         """Those where a new password makes sense."""
         return tuple(a for a in accounts if a.id not in self.in_vain)

@@ -68,7 +68,7 @@ async def diagnose(request: Request, held: HeldRecovery) -> m.Diagnosis:
     privileged = of.case.tier == "privileged"
     rows = []
     for d in found:
-        a, words = d.account, shown_of(d, locale, s.connectors.get(d.account.system))
+        a, words = d.account, shown_of(d, locale, s.connectors.get(d.account.system), s.titles)
         rows.append(
             m.Checked(
                 account_id=a.id,
@@ -83,6 +83,7 @@ async def diagnose(request: Request, held: HeldRecovery) -> m.Diagnosis:
                         next_step=f.next_step,
                         action=f.action,
                         until=instant(f.until) if f.until else None,
+                        account_id=f.account or None,
                     )
                     for f in words
                 ],

@@ -26,6 +26,7 @@ class Found(BaseModel):
     next_step: str = Field(examples=["Ask the help desk to unfreeze it. A new password won’t help."])
     action: Action = Field(description="What kind of thing the next step is.")
     until: Instant | None = Field(None, description="When it ends by itself, where the system says so.")
+    account_id: str | None = Field(None, description="The person's account whose password opens this one, too.")
 
 
 class Checked(BaseModel):

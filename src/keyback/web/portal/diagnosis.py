@@ -61,14 +61,15 @@ async def page(desk: AppContext, request: Request, handle: str, path: str = "/di
 def _model(s: Services, locale: Locale, handle: str, of: Patient, found: tuple[Diagnosis, ...]) -> pages.Diagnosis:
     privileged = of.case.tier == "privileged"
     mine = [d for d in found if d.account.id in of.case.accounts and d.account.state != "disabled"]
-    can_choose = of.open and any(in_vain(d, privileged=privileged) is None for d in mine if not d.account.provider)
+    can = [d.account.id for d in mine if not d.account.provider and in_vain(d, privileged=privileged) is None]
+    choosable = tuple(can) if of.open else ()
     systems = tuple(sorted((_system(s, locale, d) for d in found), key=lambda x: ORDER.index(x.state)))
-    return pages.Diagnosis(handle, systems, self_checks(locale), can_choose, over=not of.open)
+    return pages.Diagnosis(handle, systems, self_checks(locale), bool(choosable), over=not of.open, choosable=choosable)
 
 
 def _system(s: Services, locale: Locale, d: Diagnosis) -> pages.SystemCheck:
     connector = s.connectors.get(d.account.system)
-    findings = shown_of(d, locale, connector)
+    findings = shown_of(d, locale, connector, s.titles)
     return pages.SystemCheck(
         s.titles.get(d.account.system, d.account.system),
         d.account.username,

@@ -36,6 +36,7 @@ class Diagnosis(Page):
 
     Args:
         can_choose: a new password may be chosen from this page, and would let the person in somewhere.
+        choosable: ids of the accounts that it may be chosen for.
         over: the recovery has set its password already; a new one takes a new recovery.
         too_often: the systems were asked so often that they were not asked now.
     """
@@ -48,6 +49,7 @@ class Diagnosis(Page):
     can_choose: bool = False
     over: bool = False
     too_often: bool = False
+    choosable: tuple[str, ...] = ()
 
     @property
     def slow(self) -> tuple[str, ...]:

@@ -42,10 +42,16 @@ async def password_page(
     *,
     typed: str = "",
     chosen: Sequence[str] | None = None,
+    preferred: str = "",
     status: int = 200,
     **over: Any,
 ) -> Response:
-    """The form for the new password; `typed` is judged, never sent back."""
+    """The form for the new password; `typed` is judged, never sent back.
+
+    Args:
+        chosen: ids of the accounts that were selected in the form.
+        preferred: id of the one to select before it was sent.
+    """
     try:
         choice = await desk.services.db.read(lambda tx: new_password.choice(tx, case.id, handle, desk.services.policy))
     except Refusal as e:
@@ -64,7 +70,10 @@ async def password_page(
     possible = before.sensible(choice.accounts)
     can = {a.system for a in possible}
     theirs = rules_of_systems([x for x in asked if x.system in can], typed, choice.person.name, locale)
-    named = {a.id for a in possible if intake is None or intake.system in ("", a.system)}
+    asked_for = intake.system if intake is not None else ""
+    named = {a.id for a in possible if a.id == preferred}
+    named = named or {a.id for a in possible if asked_for in ("", a.system)}
+    named = named or {a.id for a in possible if a.id in before.homes(asked_for)}
     wanted = set(chosen) if chosen is not None else named or {a.id for a in possible}
     model = pages.Password(
         handle=handle,
@@ -85,7 +94,11 @@ async def password_page(
             for a in possible
         ),
         aside=tuple(
-            pages.Aside(s.titles.get(d.account.system, d.account.system), d.account.username, shown(why, locale))
+            pages.Aside(
+                s.titles.get(d.account.system, d.account.system),
+                d.account.username,
+                shown(why, locale, home=d.home, titles=s.titles),
+            )
             for d in before.accounts
             if (why := before.in_vain.get(d.account.id))
         ),
@@ -133,7 +146,7 @@ async def take_password(
     mismatch = typed != values["new_password_again"]
     if broken or theirs or mismatch or vain or not chosen:
         errors = (*reasons_of(broken, locale), *reasons_of_systems(theirs, locale))
-        over = {"errors": errors, "mismatch": mismatch, "none_chosen": not chosen, "in_vain": vain}
+        over: dict[str, Any] = {"errors": errors, "mismatch": mismatch, "none_chosen": not chosen, "in_vain": vain}
         return await password_page(desk, request, handle, case, typed=typed, chosen=chosen, status=422, **over)
     try:
         await s.db.write(lambda tx: new_password.choose(tx, case.id, handle, Secret(typed), chosen, submission, here))

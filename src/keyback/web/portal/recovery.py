@@ -65,7 +65,8 @@ async def _page(
             return await _of_system(desk, request, view)
         if view.intake.journey in remedy.JOURNEYS and not new:
             return await remedy.page(desk, request, view)
-        return await password_page(desk, request, handle, case)
+        preferred = request.query_params.get("account", "")
+        return await password_page(desk, request, handle, case, preferred=preferred)
     if case.state in dc.JOINABLE and view.now < case.expires_at:
         return await methods.further(desk, request, view, case)
     endings = {State.CANCELLED: "cancelled", State.FAILED: "failed", State.CLOSED: "closed", State.REJECTED: "rejected"}

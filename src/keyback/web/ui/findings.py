@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Literal
 
 from keyback.application.doctor.diagnosis import READS, Diagnosis
 from keyback.application.ports.connectors import Connector, Finding
+from keyback.domain.people.person import Account
 from keyback.locale import N_, Locale, gettext
+
+NO_TITLES: Mapping[str, str] = MappingProxyType({})
 
 Action = Literal["password", "helpdesk", "elsewhere", "wait", "second_step", "sign_in"]
 
@@ -20,6 +25,7 @@ class FindingShown:
         code: as in `connectors.Finding`.
         action: what kind of thing the next step is.
         until: ms; when it ends by itself, None where it doesn't or nobody knows.
+        account: id of the person's account whose password opens this one too; empty where nobody knows.
     """
 
     code: str
@@ -27,6 +33,7 @@ class FindingShown:
     next_step: str
     action: Action
     until: int | None = None
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +133,12 @@ WORDS: dict[str, tuple[str, str, Action]] = {
     ),
 }
 
+HOME: dict[str, str] = {
+    "synced_elsewhere": N_("Choose a new password for {system} ({username}). It works here too, within minutes."),
+    "federated": N_("Choose a new password for {system} ({username}), then sign in here through it."),
+    "sso_only": N_("Choose a new password for {system} ({username}), then sign in here by single sign-on."),
+}
+
 CHECKS: tuple[tuple[str, str, str], ...] = (
     (
         "saved_password",
@@ -155,18 +168,35 @@ CHECKS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def shown(f: Finding, locale: Locale, connector: Connector | None = None) -> FindingShown:
-    """A finding in words. `connector`: of the system, which may not be able to unlock."""
+def shown(
+    f: Finding,
+    locale: Locale,
+    connector: Connector | None = None,
+    home: Account | None = None,
+    titles: Mapping[str, str] = NO_TITLES,
+) -> FindingShown:
+    """A finding in words.
+
+    Args:
+        connector: of the system, which may not be able to unlock.
+        home: as in `Diagnosis`; `titles` as in `Services`.
+    """
     code: str = f.code
     if code == "locked" and connector is not None and connector.capabilities.unlock not in READS:
         code = "locked_for_a_while"
     text, step, action = WORDS[code]
-    return FindingShown(f.code, gettext(locale, text), gettext(locale, step), action, f.until)
+    said = gettext(locale, step)
+    if home is None or code not in HOME:
+        return FindingShown(f.code, gettext(locale, text), said, action, f.until)
+    said = gettext(locale, HOME[code]).format(system=titles.get(home.system, home.system), username=home.username)
+    return FindingShown(f.code, gettext(locale, text), said, "elsewhere", f.until, home.id)
 
 
-def shown_of(d: Diagnosis, locale: Locale, connector: Connector | None) -> tuple[FindingShown, ...]:
+def shown_of(
+    d: Diagnosis, locale: Locale, connector: Connector | None, titles: Mapping[str, str] = NO_TITLES
+) -> tuple[FindingShown, ...]:
     """All that its owner has to know of an account; that it is an administrator's keeps nobody out."""
-    return tuple(shown(f, locale, connector) for f in d.findings if f.code != "privileged")
+    return tuple(shown(f, locale, connector, d.home, titles) for f in d.findings if f.code != "privileged")
 
 
 def self_checks(locale: Locale) -> tuple[SelfCheck, ...]:
