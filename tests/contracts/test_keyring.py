@@ -24,6 +24,7 @@ from keyback.storage.sql.schema import metadata
 from tests.support.kit import person
 
 pytestmark = pytest.mark.both
+DESK = {"operator_factors": 0, "desk_notes": 0, "help_requests": 0}
 
 
 @pytest.fixture
@@ -132,7 +133,14 @@ def test_rows_are_sealed_anew_and_those_that_nothing_opens_are_counted(database_
         file.add(use=True)
         db = SqlDatabase(database_url, file.ring())
         held: Callable[[str], Any] = lambda kid: db.read(lambda tx: reseal.held(tx, kid))  # type: ignore[arg-type] # noqa: E731
-        assert await held("k1") == {"intakes": 7, "factors": 1, "outbox": 0, "operator_factors": 0, "desk_notes": 0}
+        assert await held("k1") == {
+            "intakes": 7,
+            "factors": 1,
+            "outbox": 0,
+            "operator_factors": 0,
+            "desk_notes": 0,
+            "help_requests": 0,
+        }
         totals = []
         for _ in range(2):
             seen = sealed = broken = 0
@@ -143,8 +151,22 @@ def test_rows_are_sealed_anew_and_those_that_nothing_opens_are_counted(database_
                     seen, sealed, broken = seen + batch.seen, sealed + batch.sealed, broken + batch.broken
             totals.append((seen, sealed, broken))
         assert totals == [(10, 8, 2), (10, 0, 2)]
-        assert await held("k1") == {"intakes": 0, "factors": 0, "outbox": 0, "operator_factors": 0, "desk_notes": 0}
-        assert await held("k2") == {"intakes": 7, "factors": 1, "outbox": 0, "operator_factors": 0, "desk_notes": 0}
+        assert await held("k1") == {
+            "intakes": 0,
+            "factors": 0,
+            "outbox": 0,
+            "operator_factors": 0,
+            "desk_notes": 0,
+            "help_requests": 0,
+        }
+        assert await held("k2") == {
+            "intakes": 7,
+            "factors": 1,
+            "outbox": 0,
+            "operator_factors": 0,
+            "desk_notes": 0,
+            "help_requests": 0,
+        }
         file.retire("k1")
         after = SqlDatabase(database_url, file.ring())
         assert (await after.read(lambda tx: tx.intakes.get(handles[0]))).identifier == "maya"  # type: ignore[union-attr]

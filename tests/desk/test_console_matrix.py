@@ -27,6 +27,7 @@ FORMS = {
     "/console/cases/{id:str}/recommend": {"page": "", "version": "1", "reason": "Why.", "ticket": ""},
     "/console/cases/{id:str}/approve": {"page": "", "version": "1", "reason": "Why."},
     "/console/cases/{id:str}/decline": {"page": "", "version": "1", "reason": "Why."},
+    "/console/requests/{id:str}/reply": {"text": "Hello.", "act": "answer"},
     "/console/calls": {"number": "123456"},
     "/console/calls/{id:str}/number": {"contact": "x", "number": "123456"},
     "/console/cases/{id:str}/call": {"reason": "request"},

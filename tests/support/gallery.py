@@ -8,6 +8,8 @@ from typing import Literal, get_args
 
 from markupsafe import Markup
 
+from keyback.application.desk.help_request import Status
+from keyback.application.ports.help_requests import HelpLine, HelpRequest
 from keyback.application.recovery.mailed_link import Problem
 from keyback.application.throttling.lockouts import Lock, StalePasswordSource
 from keyback.locale import gettext
@@ -20,6 +22,7 @@ from keyback.web.portal import pages_link as pl
 from keyback.web.portal import pages_methods as w
 from keyback.web.portal import pages_remedy as r
 from keyback.web.portal.pages_call import Call, CallHelp
+from keyback.web.portal.pages_help import AskForHelp, HelpForm, HelpStatus
 from keyback.web.ui.page import ErrorPage, Page, PasswordRule, Shell
 from tests.support import gallery_account, gallery_diagnosis
 
@@ -142,6 +145,7 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     yield "call-refused", Call(HANDLE, "over", may_ask=False)
     yield "call-shown", Call(HANDLE, "shown", "480213", 590, refused=True, version="shown48")
     yield "call-begun", Call(HANDLE, "begun", "715902", 1700, version="begun71")
+    yield from _help()
     yield "new-code", w.NewCode(f"/r/{HANDLE}", "K7QF2M-9X3B1T-ZZ81AC")
     yield "new-code-due", w.NewCode("/forgot", "K7QF2M-9X3B1T-ZZ81AC", "due")
     yield "vouch", w.Confirm("陈伟", AT, "203.0.113.7", "Windows, Chrome", error="wrong", tries_left=2)
@@ -395,3 +399,28 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     key = d.DemoPasskey("Carlos Ibáñez", "carlos.ibanez", "localhost", "AAAA", "AAAA", "AAAA")
     yield "demo-authenticator", d.DemoAuthenticator(apps, (saved,), "a1", (key,)), demo
     yield "demo-passkeys-not-here", d.DemoHome(people[:1], passkeys=False, now=AT), demo
+
+
+def _help() -> Iterator[tuple[str, Page]]:
+    """Somebody asks the help desk for help."""
+    why, to = "手机丢了，邮箱也在上面。", "omar.at.home@example.net"
+    yield "ask", AskForHelp()
+    yield "ask-empty", AskForHelp(p.IDENTIFIER_EMPTY, "maya okafor")
+    yield "help-form", HelpForm(HANDLE, "password", (("mails", 2), ("codes", 1)), ("totp",))
+    yield "help-form-error", HelpForm(HANDLE, "mailbox", (("no_mail", 1),), (), "has_code", "reason", why, to)
+    yield "help-form-address", HelpForm(HANDLE, "mailbox", (("no_mail", 1),), (), "not_mail", "contact", why, "omar")
+    asked = HelpRequest(HANDLE, b"", "omar", to, why, "en", code_at=AT, created_at=AT)
+    yield "help-code", HelpStatus(HANDLE, Status(asked, AT, code_seconds_left=800, resend_in=90), "code_wrong")
+    yield "help-code-again", HelpStatus(HANDLE, Status(asked, AT, code_seconds_left=800), resent=True)
+    yield "help-code-over", HelpStatus(HANDLE, Status(asked, AT), "code_over")
+    lines = (HelpLine(AT, "o1", "请拨打分机8100。"), HelpLine(AT, "", "打过了。"))
+    waits = replace(asked, state="open", lines=lines, since=AT)
+    yield "help-next", HelpStatus(HANDLE, Status(waits, AT, 1))
+    yield (
+        "help-waits",
+        HelpStatus(HANDLE, Status(waits, AT, 4, 95 * 60_000, names=(("o1", "Lin Rui"),)), "has_link", "x"),
+    )
+    yield "help-answered", HelpStatus(HANDLE, Status(replace(waits, state="answered"), AT))
+    closed = replace(waits, state="closed")
+    yield "help-closed", HelpStatus(HANDLE, Status(closed, AT, may_reopen=True))
+    yield "help-closed-for-good", HelpStatus(HANDLE, Status(replace(closed, reopened=True), AT))

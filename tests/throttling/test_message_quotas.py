@@ -86,6 +86,8 @@ WRITTEN = {
     "application.tasks.lifecycle.ask_now": "notice: five times for each task, an hour apart where the person asks",
     "application.enrolment.reminders._remind": "notice: once a year",
     "application.desk.outbound_call.enter": "notice: five calls a day that operators enter for one person",
+    "application.desk.help_request._send_code": "asked: MailQuota",
+    "application.desk.help_answers.reply": "notice: once for each answer that an operator writes",
     "application.desk.notices.tell_officers": "notice: once for each decision, or command on the server",
 }
 # The two that all of them write by; nothing else makes a row that is a message.
@@ -112,7 +114,9 @@ def writers() -> dict[str, set[str]]:
     kinds = {c.__name__ for c in CONTENTS.values()} | {"CodeMessage"}
     found: dict[str, set[str]] = {}
     for module, name, function in functions():
-        if {"as_job", "notify", "notify_administrators"} & {called for called, _ in calls(function)}:
+        if {"as_job", "notify", "notify_administrators", "notify_requester"} & {
+            called for called, _ in calls(function)
+        }:
             source = (SOURCE / (module.replace(".", "/") + ".py")).read_text("utf-8")
             found[name] = kinds & {n.id for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name)}
     return found
@@ -130,6 +134,7 @@ def test_every_kind_of_message_and_every_place_that_writes_one_has_a_quota() -> 
     assert rows == {
         "application.notifications.notify.as_job",
         "application.notifications.notify.notify_administrators",  # to addresses of the settings, which have no person
+        "application.notifications.notify.notify_requester",  # to the confirmed address of a request for help
         "application.notifications.notify.last_notices",  # an operator erased somebody; once
     }
     found = writers()

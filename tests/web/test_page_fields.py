@@ -32,17 +32,17 @@ def test_choosing_a_password_asks_for_nothing_else() -> None:
     for name in ("password", "password-errors", "account-password", "account-password-errors"):
         asked = {a["name"] for a in inputs(name) if a.get("type") not in ("checkbox", "radio")} - {"username"}
         current = {"current_password"} if name.startswith("account-") else set()
-        assert asked == {"new_password", *current}, name
+        assert asked == {"new_password", "new_password_again", *current}, name
 
 
 @pytest.mark.covers("X-2")
 def test_who_one_is_is_asked_once() -> None:
-    first = ("triage", "forgot", "find", "sign-in")
+    first = ("triage", "forgot", "find", "sign-in", "ask")
     later = [n for n in SAMPLES if not n.startswith((*first, "demo"))]
     assert len(later) > 100
     for name in later:
         assert [a for a in inputs(name) if a.get("name") == "identifier"] == [], name
-    assert all(any(a.get("name") == "identifier" for a in inputs(n)) for n in ("forgot", "find", "sign-in"))
+    assert all(any(a.get("name") == "identifier" for a in inputs(n)) for n in ("forgot", "find", "sign-in", "ask"))
 
 
 @pytest.mark.covers("N-P13", "A-6.2.7", "X-1", "X-5", "SD-D4")

@@ -23,6 +23,8 @@ from keyback.application.ports.messages import (
     ConfirmationMessage,
     Content,
     ErasedMessage,
+    HelpCodeMessage,
+    HelpNewsMessage,
     HoldMessage,
     LoginsMessage,
     MessageKind,
@@ -38,6 +40,7 @@ from keyback.application.signin import alerts
 from keyback.application.throttling.mail_quota import asker_of, lately
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.challenge import Challenge
+from keyback.domain.operators.calls import HELP_CODE_LIFE, help_code
 from keyback.domain.people.person import Contact, Person
 from keyback.domain.recovery.events import Note
 from keyback.domain.recovery.results import SESSIONS_OPEN
@@ -209,6 +212,9 @@ def _messages(
         if "to" in j.body:
             out[j.id] = _to_the_erased(j, tx.now)
             continue
+        if "request" in j.body:
+            out[j.id] = _to_requester(tx, j)
+            continue
         person, contact = people.get(str(j.body.get("person"))), contacts.get(str(j.body.get("contact")))
         if not {"person", "contact", "letter"} <= set(j.body):
             out[j.id] = BAD_MESSAGE
@@ -253,6 +259,29 @@ def _to_the_erased(job: Job, now: int) -> Message | Receipt:
     except (LookupError, TypeError, ValueError):
         return BAD_MESSAGE
     return Message(job.id, to, name, locale, job.created_at, job.expires_at, content, channel)
+
+
+def _to_requester(tx: Tx, job: Job) -> Message | Receipt | None:
+    """A message to the address of a request for help; None where that is gone, or a newer code was sent."""
+    q = tx.help_requests.get(str(job.body["request"]))
+    if q is None:
+        return None
+    if tx.now >= job.expires_at:
+        return TOO_LATE
+    try:
+        content = CONTENTS[MessageKind(job.body["letter"])].read(job.body)
+    except (LookupError, TypeError, ValueError):
+        return BAD_MESSAGE
+    if isinstance(content, HelpCodeMessage):
+        until = q.code_at + HELP_CODE_LIFE
+        if q.state != "unconfirmed" or content.asked_at != q.code_at:
+            return None
+        content = replace(
+            content, code=Secret(help_code(tx.seals.derive("help"), q.handle, q.code_at)), expires_at=until
+        )
+    elif not isinstance(content, HelpNewsMessage):
+        return BAD_MESSAGE
+    return Message(job.id, q.contact, "", q.locale, job.created_at, job.expires_at, content)
 
 
 def _still_due(tx: Tx, job: Job) -> bool:

@@ -13,6 +13,7 @@ KEEP_COUNTERS = 2 * DAY  # those of people keep their consecutive total
 KEEP_FAILURES = 7 * DAY  # after the same wrong password was tried last
 KEEP_REPLACED = 30 * DAY  # the hash before the current one, to name what still signs in with it
 KEEP_SEEN = 30 * DAY  # networks that somebody signed in from, after the last time
+KEEP_REQUESTS = 90 * DAY  # for help, after they were made
 KEEP_TASKS = 180 * DAY  # of administrators, after they were opened
 
 
@@ -27,4 +28,5 @@ def purge(tx: Tx) -> int:
         replaced_before=tx.now - KEEP_REPLACED,
         seen_before=tx.now - KEEP_SEEN,
         tasks_before=tx.now - KEEP_TASKS,
+        requests_before=tx.now - KEEP_REQUESTS,
     )

@@ -33,6 +33,7 @@ from keyback.storage.stores.counters import CounterStore
 from keyback.storage.stores.desk import DeskStore
 from keyback.storage.stores.enrolments import AllPeopleStore
 from keyback.storage.stores.factors import DeviceStore, FactorStore
+from keyback.storage.stores.help_requests import HelpRequestStore
 from keyback.storage.stores.intakes import IntakeStore
 from keyback.storage.stores.operators import OperatorStore
 from keyback.storage.stores.outbox import OutboxStore
@@ -81,6 +82,7 @@ class SqlTx(TxContext):
         self.operators = OperatorStore(self)
         self.desk = DeskStore(self)
         self.calls = CallStore(self)
+        self.help_requests = HelpRequestStore(self)
 
     def random(self, n: int) -> bytes:
         return os.urandom(n)
@@ -110,6 +112,7 @@ class SqlTx(TxContext):
         replaced_before: int = 0,
         seen_before: int = 0,
         tasks_before: int = 0,
+        requests_before: int = 0,
     ) -> int:
         """Deletes old rows, a bounded number of each table."""
         # Consecutive totals of people stay; those of ghosts, networks, and pairs of account and network go.
@@ -139,6 +142,7 @@ class SqlTx(TxContext):
                 gone += self.conn.execute(table.delete().where(key.in_(some))).rowcount
         gone += self.operators.purge(challenges_before)
         gone += self.calls.purge(challenges_before)
+        gone += self.help_requests.purge(unconfirmed_before=intakes_before, before=requests_before)
         gone += self._purge_older(devices.c.expires_at, self.now)
         gone += self._purge_older(failures.c.last_at, failures_before)
         old = credentials.c.replaced.is_not(None) & (credentials.c.changed_at < replaced_before)

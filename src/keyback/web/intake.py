@@ -35,14 +35,6 @@ API_PATH = "/api/v1/recoveries"
 JOURNEYS = frozenset({"password", "locked", "second_factor", "mailbox", "username", "still_locked_out"})
 API_JOURNEYS = frozenset({"password", "locked", "username", "still_locked_out"})  # the others end on pages of their own
 KEY_LENGTH = range(16, 256)
-WRONG = {
-    "empty": pages.IDENTIFIER_EMPTY,
-    "too_long": pages.IDENTIFIER_LONG,
-    "not_text": pages.IDENTIFIER_MALFORMED,
-    "missing": pages.IDENTIFIER_EMPTY,
-    "several": pages.IDENTIFIER_SEVERAL,
-    "spaces": pages.IDENTIFIER_SPACES,
-}
 
 
 def api_intake(desk: AppContext) -> ASGIApp:
@@ -199,7 +191,7 @@ async def _form(desk: AppContext, request: Request, receive: Receive, journey: s
             return _error(desk, request, e.status)
         return _again(desk, request, journey, values, pages.IDENTIFIER_MALFORMED)
     except BadInput as e:
-        text = pages.MAIL_MALFORMED if e.code == "not_mail" else WRONG[e.code]
+        text = pages.MAIL_MALFORMED if e.code == "not_mail" else pages.IDENTIFIER_WRONG[e.code]
         return _again(desk, request, journey, values, text)
     except StorageDown as e:
         return _error(desk, request, 503, 5, why_down(e))

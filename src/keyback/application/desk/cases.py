@@ -63,7 +63,7 @@ class Asking:
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A case on the workbench. Contacts are masked: nobody needs them to decide what the person proved. For whoever
-    passed a caller check they are not, until `gate_until` (ms)."""
+    passed a caller check they are not, until `gate_until` (ms). `requests`: for help that belong to it."""
 
     case: Case
     person: Person
@@ -80,6 +80,7 @@ class Opened:
     now: int
     gate_until: int = 0
     tasks: tuple[Task, ...] = ()
+    requests: tuple[str, ...] = ()
 
 
 def queue(tx: Tx, query: QueueQuery) -> QueuePage:
@@ -151,6 +152,7 @@ def open_case(tx: Tx, actor: Actor, case_id: str, policy: Policy) -> Opened:
         tx.now,
         gate,
         tuple(tx.tasks.of_case(case.id)),
+        tuple(q.handle for q in tx.help_requests.of_case(case.id)),
     )
 
 

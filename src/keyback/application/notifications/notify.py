@@ -70,6 +70,12 @@ def notify_administrators(tx: Tx, content: Content, addresses: Iterable[str], lo
     return len(jobs)
 
 
+def notify_requester(tx: Tx, content: Content, handle: str, life: int) -> None:
+    """Writes one message down for the address that a request for help named; `life` in ms. The address is in no row."""
+    body = content.body() | {"request": handle}
+    tx.outbox.put([Job(tx.new_id(), "mail", body, tx.now, tx.now + life, due_at=tx.now)])
+
+
 def last_notices(tx: Tx, person: Person) -> list[Job]:
     """What tells every contact of a person that everything about them was erased, to be put into the outbox by whoever
     erases it. Each has its address in it, and is forgotten when it was sent, or never can be."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from keyback.application.ports.calls import Calls
 from keyback.application.ports.desk_storage import Desk, Operators
+from keyback.application.ports.help_requests import HelpRequests
 from keyback.application.ports.tasks import Tasks
 
 
@@ -20,3 +21,5 @@ class DeskStores(Protocol):
     def desk(self) -> Desk: ...
     @property
     def calls(self) -> Calls: ...
+    @property
+    def help_requests(self) -> HelpRequests: ...

@@ -45,6 +45,8 @@ class MessageKind(StrEnum):
     SYSTEM = "system"
     ERASED = "erased"
     CALL = "call"
+    HELP_CODE = "help_code"
+    HELP_NEWS = "help_news"
 
 
 class Where(TypedDict):

@@ -96,6 +96,14 @@ class InvitationMessage(ConfirmationMessage):
     kind = MessageKind.INVITED
 
 
+class HelpCodeMessage(RequestedContent):
+    """A code of six digits to an address that somebody typed who asks the help desk for help."""
+
+    kind = MessageKind.HELP_CODE
+    code: Secret | None = field(default=None, metadata=MADE)
+    expires_at: int = field(default=0, metadata=MADE)
+
+
 # ── told ────────────────────────────────────────────────────────────────────
 
 
@@ -148,6 +156,15 @@ class CallMessage(AccountContent):
     operator: str
     reason: str
     number: int
+    at: int
+
+
+class HelpNewsMessage(Content):
+    """The help desk answered a request for help, or closed it; what it says is on the page at `path`."""
+
+    kind = MessageKind.HELP_NEWS
+    what: Literal["answered", "closed"]
+    path: str
     at: int
 
 

@@ -370,6 +370,7 @@ class Tx(DeskStores, Protocol):
         replaced_before: int = 0,
         seen_before: int = 0,
         tasks_before: int = 0,
+        requests_before: int = 0,
     ) -> int: ...
 
 

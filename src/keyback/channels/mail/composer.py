@@ -28,6 +28,8 @@ from keyback.application.ports.messages import (
     DeskMessage,
     ElsewhereMessage,
     ErasedMessage,
+    HelpCodeMessage,
+    HelpNewsMessage,
     HoldMessage,
     LocatedContent,
     LoginsMessage,
@@ -270,6 +272,18 @@ class MailComposer(Composer):
         rows = [(w["label_number"], str(c.number)), (w["label_operator"], safe_name(c.operator) or "?")]
         rows += [(w["label_account"], safe_login(c.username)), (w["label_time"], self._when(c.at, v.locale))]
         self._table(rows, v)
+
+    @_tell.register
+    def _help_code(self, c: HelpCodeMessage, v: _Values) -> None:
+        code = digits(c.code, 6)
+        v.text["code"], v.html["code"] = code, f"{code[:3]}&nbsp;{code[3:]}"
+        v.fixed(until=self._until(c.expires_at, c, v))
+
+    @_tell.register
+    def _help_news(self, c: HelpNewsMessage, v: _Values) -> None:
+        v.fixed(
+            how=v.words[f"help_{c.what}"], when=self._when(c.at, v.locale), account_url=self.own(self.base + c.path)
+        )
 
     @_tell.register
     def _rotation(self, c: RotationMessage, v: _Values) -> None:

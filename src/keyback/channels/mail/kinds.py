@@ -28,6 +28,8 @@ PLACES = {
     MessageKind.SYSTEM: ("how", "next", "rows", "opens"),
     MessageKind.ERASED: ("username", "when"),
     MessageKind.CALL: ("how", "rows"),
+    MessageKind.HELP_CODE: ("code", "until", *ASKED),
+    MessageKind.HELP_NEWS: ("how", "when", "account_url"),
 }
 SUBJECTS = {
     MessageKind.RECOVERY: "Get back into your {company} account",
@@ -52,6 +54,8 @@ SUBJECTS = {
     MessageKind.SYSTEM: "Your {company} account: news about one system",
     MessageKind.ERASED: "Your {company} recovery data was erased",
     MessageKind.CALL: "The {company} help desk is calling you",
+    MessageKind.HELP_CODE: "Confirm your address for the {company} help desk",
+    MessageKind.HELP_NEWS: "The {company} help desk answered you",
 }
 STATES = {
     "done": "Changed",
@@ -78,6 +82,8 @@ ASKED_FOR = {
     "nothing changes before you've answered. If it isn't you, cancel now.",
     "call_failed": "Someone called the help desk to recover your account and couldn't verify that they are you. The "
     "help desk has refused the call. Nothing has changed.",
+    "help_asked": "Someone asked the help desk for help to recover your account, and an operator has opened a case. "
+    "Nothing has changed. If it isn't you, cancel now.",
     "helper_asked": "Someone is recovering your account and asked one of your recovery contacts to confirm that it's "
     "you.",
     "part_shown": "Someone is recovering your account and completed one step, with a recovery code, an "
@@ -228,6 +234,12 @@ DECISIONS = {
     "operator_invited": "An operator was given a new set-up link on the server. What they signed in with before no "
     "longer works.",
 }
+HELP_NEWS = {
+    "answered": "The help desk has answered your request. Open it in the browser where you asked.",
+    "closed": "The help desk has closed your request. Open it in the browser where you asked to see why, and to have "
+    "someone else look at it if you disagree.",
+}
+WORDS |= {f"help_{k}": v for k, v in HELP_NEWS.items()}
 WORDS |= {f"call_{k}": v for k, v in CALLS.items()}
 WORDS |= {f"desk_{k}": v for k, v in DECISIONS.items()}
 WORDS |= {f"task_{k}": v for k, v in TASKS.items()} | {f"system_{k}": v for k, v in SYSTEM_NEWS.items()}

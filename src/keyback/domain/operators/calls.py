@@ -20,6 +20,7 @@ WRONG_AN_HOUR = 10  # first numbers that one operator may mistype
 MAX_WRONG = 3  # second numbers that may be mistyped in one check
 CALLS_A_DAY = 5  # that operators enter for one person; more would be a nuisance
 DIGITS = 6
+HELP_CODE_LIFE = 15 * MINUTE  # of a code to the address at which somebody asks for help
 
 
 def caller_number(key: bytes, check_id: str, part: int) -> str:
@@ -37,3 +38,9 @@ def call_number(key: bytes, call_id: str) -> int:
     """Two digits that the operator's screen and the person's show alike during a call of ours."""
     mac = hmac.digest(key, f"call\0{call_id}".encode(), hashlib.sha256)
     return 10 + int.from_bytes(mac[:8]) % 90
+
+
+def help_code(key: bytes, handle: str, sent_at: int) -> str:
+    """Six digits that show that a message to the address of a request for help was read."""
+    mac = hmac.digest(key, f"help\0{handle}\0{sent_at}".encode(), hashlib.sha256)
+    return f"{int.from_bytes(mac[:8]) % 10**DIGITS:0{DIGITS}}"

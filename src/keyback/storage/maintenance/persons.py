@@ -12,6 +12,7 @@ from keyback.domain.recovery.events import Note
 from keyback.storage.sql import schema as s
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema_desk import operators
+from keyback.storage.sql.schema_requests import help_requests
 from keyback.storage.tx import SqlTx
 
 KIND = "person_removed"
@@ -59,8 +60,8 @@ def erase(tx: SqlTx, person_id: str, reason: str) -> dict[str, int]:
         if table.name in KEPT or table is s.people:
             continue
         mine = [among(table.c[n], some) for n, some in ids.items() if n in table.c and some]
-        if table is s.intakes:
-            mine += [s.intakes.c.subject == subject for subject in subjects]
+        if table in (s.intakes, help_requests):
+            mine += [table.c.subject == subject for subject in subjects]
         if table is s.outbox:
             mine += [s.outbox.c.body.contains(one, autoescape=True) for some in ids.values() for one in some]
         if table is s.counters:

@@ -13,8 +13,10 @@ from keyback.application.passwords.hashing import PEPPERED
 from keyback.storage.keys.keyring import Keyring, Unsealable
 from keyback.storage.sql import schema as s
 from keyback.storage.sql import schema_desk as d
+from keyback.storage.sql import schema_requests as r
 from keyback.storage.stores import desk as desk_rows
 from keyback.storage.stores import factors as factor_rows
+from keyback.storage.stores import help_requests as request_rows
 from keyback.storage.stores import intakes as intake_rows
 from keyback.storage.stores import operators as operator_rows
 from keyback.storage.tx import SqlTx
@@ -38,6 +40,7 @@ LASTING = (
     Sealed(s.factors.c.sealed, s.factors.c.id, factor_rows.PURPOSE),
     Sealed(d.operator_factors.c.sealed, d.operator_factors.c.id, operator_rows.PURPOSE),
     Sealed(d.desk_notes.c.sealed, d.desk_notes.c.id, desk_rows.PURPOSE),
+    Sealed(r.help_requests.c.sealed, r.help_requests.c.handle, request_rows.PURPOSE),
 )
 # Sealed for minutes: not worth sealing anew, but a key is needed as long as one of them is there.
 PASSING = (s.outbox.c.sealed,)

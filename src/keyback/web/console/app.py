@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyback.web.console import calls, case, operators, outbound, queue, set_up, sign_in, tasks
+from keyback.web.console import calls, case, operators, outbound, queue, requests, set_up, sign_in, tasks
 from keyback.web.console.routes import ConsoleRoute
 
 ROUTES: list[ConsoleRoute] = [
@@ -10,6 +10,7 @@ ROUTES: list[ConsoleRoute] = [
     *set_up.ROUTES,
     *queue.ROUTES,
     *case.ROUTES,
+    *requests.ROUTES,
     *calls.ROUTES,
     *outbound.ROUTES,
     *tasks.ROUTES,

@@ -46,6 +46,9 @@ FIELDS = {
     "code": 2000,  # the answers to security questions come as one
     "assertion": 8192,  # a passkey's, with an attestation
     "codes": 1000,
+    "reason": 2001,  # one more than any may have
+    "note": 2001,
+    "text": 2001,
 }
 """Characters of a form's fields; `FIELD` of every other. Cut ones are too long for what reads them: never right."""
 

@@ -24,6 +24,14 @@ IDENTIFIER_MALFORMED = "That doesn’t look like an email or username. Check it 
 IDENTIFIER_SEVERAL = "There’s more than one address here. Type the one that’s registered."
 IDENTIFIER_SPACES = "There’s something beside the address. Type the address alone."
 MAIL_MALFORMED = "That doesn’t look like an email address. It needs an @ and a domain."
+IDENTIFIER_WRONG = {
+    "empty": IDENTIFIER_EMPTY,
+    "too_long": IDENTIFIER_LONG,
+    "not_text": IDENTIFIER_MALFORMED,
+    "missing": IDENTIFIER_EMPTY,
+    "several": IDENTIFIER_SEVERAL,
+    "spaces": IDENTIFIER_SPACES,
+}
 """Message ids for `Forgot.error` and `Find.error`. They judge the form of what was typed, never whether it is known."""
 
 
