@@ -303,6 +303,17 @@ async def test_activity_shows_sign_ins_and_applications(org: Org) -> None:
 
 
 @pytest.mark.anyio
+async def test_a_second_factor_has_no_name_but_its_owners(org: Org) -> None:
+    """What Salesforce doesn't name is named by the page, in its language."""
+    account = org.add("maya", "maya@example.com")
+    account.factors += [Factor(record_id("0Yp", 1), "totp"), Factor(record_id("0Yp", 2), "passkey")]
+    connector = org.connector()
+    found = [(f.kind, f.title, f.removable) for f in await connector.factors(account.id)]
+    assert found == [("totp", "", True), ("passkey", "", False)]
+    await connector.close()
+
+
+@pytest.mark.anyio
 async def test_a_plan_may_end_what_applications_may_do(org: Org) -> None:
     account = org.add("maya", "maya@example.com")
     account.grants.append(Grant(record_id("0CQ", 1), "False loader", org.fake.clock(), "delete-1"))

@@ -112,9 +112,10 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     yield "ways-lost", w.Methods(HANDLE, True, "second_factor", mine, ("email_link",), username)
     yield "ways-none", w.Methods(HANDLE, True, "password", (), ("email_link",), username)
     for proof in ("sms_code", "im_message", "backup_email", "totp", "recovery_code"):
+        again = None if proof in ("totp", "recovery_code") else 20  # of what is sent
         yield (
             f"way-{proof}",
-            w.OneMethod(HANDLE, proof, False, seconds_left=500, resend_in_seconds=20, sent=proof == "sms_code"),
+            w.OneMethod(HANDLE, proof, False, seconds_left=500, resend_in_seconds=again, sent=proof == "sms_code"),
         )
     yield (
         "way-known",
@@ -336,7 +337,7 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     yield "sign-in-passkey", SignIn(error="passkey", passkey_options="{}"), plain
     yield from ((f"account-{name}", page, plain) for name, page in gallery_account.second_steps())
     yield from ((f"account-{name}", page, plain) for name, page in gallery_account.outside())
-    yield from ((f"account-{name}", page, inside) for name, page in gallery_account.inside())
+    yield from ((f"account-{name}", page, inside) for name, page in gallery_account.inside(zh))
     asked = tuple((key, gettext(locale, text)) for key, text in QUESTIONS.items())
     yield from ((f"account-{name}", page, inside) for name, page in gallery_account.questions(asked))
 

@@ -57,8 +57,8 @@ def second_steps() -> Iterator[tuple[str, Page]]:
     """Seen before somebody is signed in, and before something is changed."""
     yield "second-passkey", a.SecondStep("passkey", ("totp", "recovery_code"), {"options": "{}"}, username="chenyu")
     for error in ("wrong", "not_a_code", "replayed", "no_tries", "busy"):
-        yield f"second-{error}", a.SecondStep("totp", ("recovery_code",), {"digits": 6}, error)  # type: ignore[arg-type]
-    yield "second-code", a.SecondStep("recovery_code", ("totp",), {"digits": 18}, "wrong")
+        yield f"second-{error}", a.SecondStep("totp", ("recovery_code",), {"digits": 6}, error, username="chenyu")  # type: ignore[arg-type]
+    yield "second-code", a.SecondStep("recovery_code", ("totp",), {"digits": 18}, "wrong", username="chenyu")
     yield "confirm-password", a.SecondStep("", error="wrong", next="/account/totp")
     yield "confirm-passkey", a.SecondStep("passkey", ("totp",), {"options": "{}"}, "wrong", "/account/totp")
 
@@ -183,7 +183,7 @@ def outside() -> Iterator[tuple[str, Page]]:
             yield f"over-{of}-{reason}", LinkOver(of, reason, "陈伟", "maya.okafor")  # type: ignore[arg-type]
 
 
-def rest() -> Iterator[tuple[str, Page]]:
+def rest(zh: bool) -> Iterator[tuple[str, Page]]:
     moving = ("r•••@example.net", "m•••@example.com", True, AT, "maya.okafor")
     yield "new-address", c.NewAddress(False, *moving)
     yield "new-address-backup", c.NewAddress(False, "r•••@example.net", until=AT, username="maya.okafor")
@@ -217,12 +217,14 @@ def rest() -> Iterator[tuple[str, Page]]:
     good = tuple(Outlook(x, ("email_link", "passkey")) for x in MISHAPS)
     yield "overview-good", a.Overview("陈屿", "chenyu", good, due_in_days=1, one_address=True)
     yield "overview-soon", a.Overview("陈屿", "chenyu", (Outlook("phone", ("email_link", "passkey"), AT),))
-    rules = (PasswordRule("too_short", "15+"),)
+    length = "15个字符以上" if zh else "At least 15 characters"
+    rules = (PasswordRule("too_short", length),)
+    leaked = PasswordRule("breached", "出现在公开泄露的密码中" if zh else "It’s in a public leak", "unmet")
     form = a.NewPassword("maya.okafor", 15, rules)
     yield "password", form
-    yield "password-errors", replace(form, min_length=8, errors=(PasswordRule("breached", "?", "unmet", "?"),))
+    yield "password-errors", replace(form, min_length=8, errors=(leaked,))
     yield "password-mismatch", replace(form, mismatch=True)
-    both = (PasswordRule("too_short", "15+", "unmet", "?"),)
+    both = (PasswordRule("too_short", length, "unmet"),)
     yield "password-current", replace(form, current="wrong", requirements=both, errors=both)
     yield "password-tries", replace(form, current="no_tries")
     yield "password-busy", replace(form, busy=True)
@@ -241,8 +243,8 @@ def rest() -> Iterator[tuple[str, Page]]:
     yield "after-done", a.After(STEPS, LINES, (), (), "maya.okafor")
 
 
-def inside() -> Iterator[tuple[str, Page]]:
+def inside(zh: bool) -> Iterator[tuple[str, Page]]:
     """All that a signed-in person sees."""
     yield from factors()
     yield from contacts()
-    yield from rest()
+    yield from rest(zh)

@@ -304,3 +304,21 @@ def call(
 
     answer = browser.kit.run(go())
     return answer.status_code, answer.json() if answer.content else None
+
+
+@pytest.mark.covers("N-R11")
+def test_a_form_sent_twice_says_that_it_is_already_removed(make_kit: Make) -> None:
+    """Reloading the page that said so sends the form again: nothing is asked of the system, nobody is told twice."""
+    kit, tray, tide, browser, at, code = locked_out(make_kit)
+    new = through(kit, browser, at, code)
+    account = account_in(browser("GET", f"{new}/system-factors").text)
+    assert said(browser, f"{new}/system-factors", account=account, factor="app-1")[0] == 200
+    drain(kit)
+    told = len(tray.letters)
+    status, text = said(browser, f"{new}/system-factors", account=account, factor="app-1")
+    drain(kit)
+    assert status == 422
+    assert "Already removed" in text
+    assert "didn’t accept" not in text
+    assert tide.removed == ["app-1"]
+    assert len(tray.letters) == told

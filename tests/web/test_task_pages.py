@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable
+from dataclasses import replace
 from urllib.parse import urlencode
 
 import pytest
 
+from keyback.application.ports.connectors import Means
 from keyback.application.tasks import lifecycle as tasks
 from tests.support.browser import Browser, mailed
 from tests.support.guided import Guided, kit_of, look
@@ -73,9 +75,26 @@ def test_whoever_says_that_they_are_in_is_asked_no_more(make_kit: Make) -> None:
     press(kit, browser, at, "in")
     page = said(browser, at)
     assert "You told us that you’re in" in page
+    assert 'data-state="yours"' not in page, "nothing is their turn any more"
     assert "data-status-url" not in page
     look(kit, hours=30)
     assert partner.asked == 0
+
+
+def test_a_system_that_cannot_tell_who_signs_in_says_so_at_once(make_kit: Make) -> None:
+    """No one is told that it's being watched, only to read later that it can't be."""
+    _, _, partner, browser, at = results(make_kit)
+    assert "We check now and then" in said(browser, at)
+    partner.capabilities = replace(partner.capabilities, activity=Means.NONE, lookup=Means.NONE)
+    page = said(browser, at)
+    assert "doesn’t tell us who signs in" in page
+    assert "We check now and then" not in page
+
+
+def test_the_last_page_leads_to_the_steps_after_a_recovery(make_kit: Make) -> None:
+    _, _, _, browser, at = results(make_kit)
+    assert 'href="/account/after"' in said(browser, at)
+    assert browser("GET", "/account/after").headers["location"] == "/sign-in"
 
 
 def test_another_browser_can_do_nothing_here(make_kit: Make) -> None:

@@ -36,6 +36,7 @@ from keyback.domain.units import MINUTE
 PASS_LIFE = 60 * MINUTE
 PER_HOUR = 6  # removals and passes of one person together
 ASKED, REFUSED = "system_factor_asked", "system_factor_refused"
+GONE = "gone"  # code of a factor that the system no longer lists
 CARRIED = "carried"  # how evidence came to a page that goes on from another one
 
 
@@ -114,7 +115,7 @@ async def remove(s: Services, handle: str, account_id: str, factor_id: str, here
     try:
         known = next((f for f in await connector.factors(account.external_id) if f.id == factor_id), None)
         if known is None:
-            outcome = Outcome(Step.FACTOR, "refused", "not_found")
+            outcome = Outcome(Step.FACTOR, "refused", GONE)  # the form was sent twice, or another page was faster
         elif not known.removable:
             outcome = Outcome(Step.FACTOR, "pending", "desk")
         else:

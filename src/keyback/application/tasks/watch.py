@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 
-from keyback.application.ports.connectors import Connector, Means, Unavailable
+from keyback.application.ports.connectors import Capabilities, Connector, Means, Unavailable
 from keyback.application.ports.storage import Database, Tx
 from keyback.application.ports.tasks import Task, TaskRules
 from keyback.application.tasks import lifecycle as tasks
@@ -62,6 +62,11 @@ async def _sighting(connector: Connector | None, task: Task, username: str, exte
     except Exception as e:  # of a plug-in; the others are still looked at
         log.error("watch_failed", system=task.system, error=type(e).__name__)
         return None
+
+
+def can_tell(c: Capabilities) -> bool:
+    """Whether a system may say that somebody signed in; with one that can't, the person has to."""
+    return any(means in (Means.NATIVE, Means.COMPOSED) for means in (c.activity, c.lookup))
 
 
 async def seen(connector: Connector, username: str, external_id: str, since: int) -> Sighting:

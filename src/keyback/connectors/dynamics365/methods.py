@@ -11,16 +11,17 @@ from keyback.domain.secret import Secret
 from keyback.domain.units import MINUTE
 from keyback.outbound.http import MaybeDone, OutboundRefusal, vendor_text
 
-# Type of method to our kind, its collection (None: no application removes it) and what it is called.
+# Type of method to our kind, its collection (None: no application removes it) and what its owner knows it by: a name
+# that is the same in every language, or none.
 KINDS: Mapping[str, tuple[str, str | None, str]] = {
     "microsoftAuthenticator": ("app", "microsoftAuthenticatorMethods", "Microsoft Authenticator"),
-    "softwareOath": ("totp", "softwareOathMethods", "Authenticator app"),
-    "fido2": ("passkey", "fido2Methods", "Passkey"),
-    "phone": ("phone", "phoneMethods", "Phone"),
+    "softwareOath": ("totp", "softwareOathMethods", ""),
+    "fido2": ("passkey", "fido2Methods", ""),
+    "phone": ("phone", "phoneMethods", ""),
     "windowsHelloForBusiness": ("passkey", None, "Windows Hello"),
-    "platformCredential": ("passkey", None, "Passkey of a Mac"),
-    "hardwareOath": ("totp", None, "Hardware token"),
-    "email": ("email", None, "Email"),
+    "platformCredential": ("passkey", None, "macOS"),
+    "hardwareOath": ("totp", None, "OATH"),
+    "email": ("mail", None, ""),
 }
 SHORTEST, LONGEST = 10, 43_200  # minutes that a pass may live
 LOCKED, MUST_CHANGE = 50053, 50055

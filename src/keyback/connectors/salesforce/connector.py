@@ -39,8 +39,8 @@ BATCH = 200  # ids that one call may delete
 # Factors that no call removes, by the field that tells of them.
 OTHERS = {
     "HasSalesforceAuthenticator": ("app", "Salesforce Authenticator"),
-    "HasSecurityKey": ("security_key", "Security key"),
-    "HasBuiltInAuthenticator": ("passkey", "Passkey of a device"),
+    "HasSecurityKey": ("passkey", ""),
+    "HasBuiltInAuthenticator": ("passkey", ""),
 }
 # What each object needs of the run-as user, what is lost without it, and the permission's name in Setup.
 NEEDS = (
@@ -142,9 +142,7 @@ class SalesforceConnector(ConnectorBase):
     async def factors(self, external_id: str) -> Sequence[SystemFactor]:
         who = f"UserId = {quoted(external_id)}"
         apps = await self._rest.query("Id, Type", "TwoFactorInfo", who, limit=20)
-        out = [
-            SystemFactor(text_of(r, "Id"), "totp", "Authenticator app", True) for r in apps if r.get("Type") == "TOTP"
-        ]
+        out = [SystemFactor(text_of(r, "Id"), "totp", "", True) for r in apps if r.get("Type") == "TOTP"]
         for row in await self._rest.query(", ".join(("Id", *OTHERS)), "TwoFactorMethodsInfo", who, limit=1):
             out += [SystemFactor(k, kind, title, False) for k, (kind, title) in OTHERS.items() if row.get(k)]
         return out

@@ -225,6 +225,11 @@ class Progress:
     seen_at: int = 0
     reason: str = ""
 
+    @property
+    def is_in(self) -> bool:
+        """Whether the person got in, as was seen or as they said."""
+        return bool(self.seen_at) or self.watch == "said"
+
 
 @dataclass(frozen=True, slots=True)
 class SystemResult:
@@ -255,6 +260,11 @@ class SystemResult:
     sessions_open: bool = False
     open_url: str = ""
     task: Progress | None = None
+
+    @property
+    def said(self) -> bool:
+        """Whether the person said that they got in, where Keyback couldn't set the password."""
+        return self.task is not None and self.task.watch == "said" and not self.task.seen_at
 
     @property
     def seen_at(self) -> int:
@@ -295,7 +305,7 @@ class Results(Page):
     @property
     def watching(self) -> bool:
         """Whether the page may change by what others do, so that it asks for news."""
-        waits = (s.task is not None and s.state != "done" and s.task.watch != "said" for s in self.systems)
+        waits = (s.task is not None and s.state != "done" for s in self.systems)
         return not self.all_settled or (any(waits) and not self.ignored_second)
 
     @property

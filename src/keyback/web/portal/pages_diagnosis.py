@@ -9,6 +9,8 @@ from keyback.application.doctor.diagnosis import StaleSource
 from keyback.web.ui.findings import FindingShown, SelfCheck
 from keyback.web.ui.page import Page
 
+TO_GO_ON = ("removed", "gone", "pass")  # what is said once a system's own page is where to go
+
 
 @dataclass(frozen=True, slots=True)
 class SystemCheck:
@@ -104,7 +106,7 @@ class SystemFactors(Page):
     handle: str
     username: str
     systems: tuple[SystemFactorsOf, ...]
-    said: Literal["", "removed", "uncertain", "desk", "refused", "away", "too_many", "privileged", "pass"] = ""
+    said: Literal["", "removed", "gone", "uncertain", "desk", "refused", "away", "too_many", "privileged", "pass"] = ""
     about: str = ""
     secret: str = field(default="", repr=False)
     until: int = 0
@@ -113,4 +115,4 @@ class SystemFactors(Page):
     @property
     def opens(self) -> str:
         """Where to go now that something was done."""
-        return next((s.url for s in self.systems if s.title == self.about and self.said in ("removed", "pass")), "")
+        return next((s.url for s in self.systems if s.title == self.about and self.said in TO_GO_ON), "")

@@ -18,6 +18,7 @@ from keyback.application.ports.connectors import Connector, Means
 from keyback.application.ports.storage import Tx
 from keyback.application.ports.tasks import Task, TaskRules
 from keyback.application.recovery import new_password, replace_factor
+from keyback.application.tasks import watch
 from keyback.application.tasks.lifecycle import may_ask
 from keyback.domain.errors import Refusal
 from keyback.domain.passwords.rules import state_of
@@ -194,8 +195,8 @@ async def results_page(
         if account is None:
             continue
         connector = s.connectors.get(account.system)
-        task = _progress(of_account.get(r.account_id), s.tasks, now)
-        state = "done" if task is not None and task.seen_at else r.result
+        task = _progress(of_account.get(r.account_id), s.tasks, now, connector)
+        state = "done" if task is not None and task.is_in else r.result
         guide = connector.guide(locale) if connector is not None and state == "yours" else None
         built_in = built_in or (account.system == "builtin" and state == "done")
         systems.append(
@@ -231,14 +232,15 @@ async def results_page(
     return desk.page(request, model, status, step=3, path=f"/r/{handle}")
 
 
-def _progress(task: Task | None, rules: TaskRules, now: int) -> pages.Progress | None:
+def _progress(task: Task | None, rules: TaskRules, now: int, connector: Connector | None) -> pages.Progress | None:
     """What waits for an administrator or for the person, as the page says it."""
     if task is None or task.kind != "reset":
         return None
+    can_tell = connector is not None and watch.can_tell(connector.capabilities)
     return pages.Progress(
         task.id,
         task.state,
-        task.watch,
+        task.watch if can_tell or task.watch != "looking" else "blind",
         asked=task.asks > 0,
         may_ask=bool(rules.administrators) and may_ask(task, now),
         seen_at=task.seen_at,

@@ -84,7 +84,7 @@ async def remove(
         outcome = await system_factor.remove(desk.services, handle, account, values["factor"], here)
     except Refusal as e:
         return await _not_now(desk, request, view, e, account)
-    said = SAID.get(outcome.status, "refused")
+    said = "gone" if outcome.code == system_factor.GONE else SAID.get(outcome.status, "refused")
     status = 200 if said == "removed" else 422
     return await _shown(desk, request, view, status, account, said=said)
 
