@@ -245,6 +245,7 @@ class Limits(Part):
     proofs: int = Field(600, ge=1, description="Links opened, codes entered, and other verification attempts.")
     sign_ins: int = Field(600, ge=1, description="Sign-in attempts.")
     checks: int = Field(2400, ge=1, description="Password-strength checks.")
+    admin: int = Field(600, ge=1, description="Requests to the admin API; also for each of its keys, from anywhere.")
     times_56: int = Field(4, ge=1, description="The same limits for the IPv6 /56 around a network, multiplied by this.")
     times_48: int = Field(16, ge=1, description="The same limits for the /48 around it, multiplied by this.")
     failing_names: int = Field(

@@ -14,6 +14,7 @@ KEEP_FAILURES = 7 * DAY  # after the same wrong password was tried last
 KEEP_REPLACED = 30 * DAY  # the hash before the current one, to name what still signs in with it
 KEEP_SEEN = 30 * DAY  # networks that somebody signed in from, after the last time
 KEEP_REQUESTS = 90 * DAY  # for help, after they were made
+KEEP_ANSWERS = DAY  # of acts through the admin API, for whoever sends one again
 KEEP_TASKS = 180 * DAY  # of administrators, after they were opened
 
 
@@ -29,4 +30,5 @@ def purge(tx: Tx) -> int:
         seen_before=tx.now - KEEP_SEEN,
         tasks_before=tx.now - KEEP_TASKS,
         requests_before=tx.now - KEEP_REQUESTS,
+        answers_before=tx.now - KEEP_ANSWERS,
     )

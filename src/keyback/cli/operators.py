@@ -10,6 +10,7 @@ import click
 from keyback.application.desk import operators
 from keyback.application.desk.operators import Invited
 from keyback.application.ports.storage import Tx
+from keyback.cli.api_keys import key
 from keyback.cli.common import at, echo_json, load, safe, sure
 from keyback.cli.persons import columns, with_db
 from keyback.domain.errors import BadInput, Refusal
@@ -105,3 +106,6 @@ def _refusing(fn: Callable[[Tx], T]) -> T:
         raise click.UsageError("The name or the email address can't be used.") from None
     except Refusal as e:
         raise click.ClickException(REFUSED.get(e.code, e.code)) from None
+
+
+operator.add_command(key)

@@ -24,6 +24,7 @@ from keyback.storage.sql.schema import (
 )
 from keyback.storage.sql.schema_before import old_challenges
 from keyback.storage.sql.schema_tasks import tasks
+from keyback.storage.stores.api_keys import ApiKeyStore
 from keyback.storage.stores.audit import AuditStore
 from keyback.storage.stores.calls import CallStore
 from keyback.storage.stores.cases import CaseStore
@@ -83,6 +84,7 @@ class SqlTx(TxContext):
         self.desk = DeskStore(self)
         self.calls = CallStore(self)
         self.help_requests = HelpRequestStore(self)
+        self.api_keys = ApiKeyStore(self)
 
     def random(self, n: int) -> bytes:
         return os.urandom(n)
@@ -113,6 +115,7 @@ class SqlTx(TxContext):
         seen_before: int = 0,
         tasks_before: int = 0,
         requests_before: int = 0,
+        answers_before: int = 0,
     ) -> int:
         """Deletes old rows, a bounded number of each table."""
         # Consecutive totals of people stay; those of ghosts, networks, and pairs of account and network go.
@@ -143,6 +146,7 @@ class SqlTx(TxContext):
         gone += self.operators.purge(challenges_before)
         gone += self.calls.purge(challenges_before)
         gone += self.help_requests.purge(unconfirmed_before=intakes_before, before=requests_before)
+        gone += self.api_keys.purge(answers_before)
         gone += self._purge_older(devices.c.expires_at, self.now)
         gone += self._purge_older(failures.c.last_at, failures_before)
         old = credentials.c.replaced.is_not(None) & (credentials.c.changed_at < replaced_before)

@@ -50,15 +50,29 @@ def release(tx: Tx, actor: Actor, case_id: str) -> None:
     tx.audit.record(case.id, [Note("case_released", {"operator": me})])
 
 
-def comment(tx: Tx, actor: Actor, case_id: str, text: str) -> None:
-    """Writes a comment for colleagues.
+def comment(tx: Tx, actor: Actor, case_id: str, text: str) -> str:
+    """Writes a comment for colleagues; its id.
 
     Raises:
         Refusal: as `lock_for`. `BadInput`: `empty` or `too_long`.
     """
     case, _ = lock_for(tx, actor, case_id)
-    write(tx, actor, case, "note", text)
+    note = write(tx, actor, case, "note", text)
     tx.audit.record(case.id, [Note("case_commented", {"operator": actor.operator.id})])
+    return note.id
+
+
+def set_ticket(tx: Tx, actor: Actor, case_id: str, ticket: str) -> None:
+    """Names the company's own ticket of a case; empty names none.
+
+    Raises:
+        Refusal: as `lock_for`.
+    """
+    case, _ = lock_for(tx, actor, case_id)
+    work, ticket = tx.desk.work(case.id), one_line(ticket)[:MAX_TICKET]
+    if work.ticket != ticket:
+        tx.desk.save(replace(work, ticket=ticket))
+        tx.audit.record(case.id, [Note("case_ticket_set", {"operator": actor.operator.id})])
 
 
 def recommend(
@@ -88,7 +102,7 @@ def recommend(
     tx.audit.record(case.id, [Note("case_recommended", {"operator": me, "intake_id": page, "version": version})])
 
 
-def write(tx: Tx, actor: Actor, case: Case, kind: NoteKind, text: str) -> None:
+def write(tx: Tx, actor: Actor, case: Case, kind: NoteKind, text: str) -> DeskNote:
     """Keeps what an operator wrote, sealed.
 
     Raises:
@@ -99,7 +113,9 @@ def write(tx: Tx, actor: Actor, case: Case, kind: NoteKind, text: str) -> None:
         raise BadInput("empty")
     if len(text) > MAX_TEXT:
         raise BadInput("too_long")
-    tx.desk.add_note(DeskNote(tx.new_id(), case.id, actor.operator.id, kind, tx.now, text))
+    note = DeskNote(tx.new_id(), case.id, actor.operator.id, kind, tx.now, text)
+    tx.desk.add_note(note)
+    return note
 
 
 def one_line(text: str) -> str:

@@ -94,7 +94,10 @@ def lock_link(tx: Tx, person: Person, contact: Contact, life: int = LINK_LIFE) -
 def masked(contact: Contact) -> str:
     """A contact as a hint to its owner, or to another of their contacts."""
     address = contact.address
-    if contact.channel == "sms":
-        return f"{address[:3]} ••• {address[-2:]}"
-    local, at, domain = address.rpartition("@")
-    return f"{local[:1]}•••{at}{domain}" if at else f"{address[:1]}•••"
+    return f"{address[:3]} ••• {address[-2:]}" if contact.channel == "sms" else masked_name(address)
+
+
+def masked_name(name: str) -> str:
+    """A user name, or an address that is not a phone's, as a hint."""
+    local, at, domain = name.rpartition("@")
+    return f"{local[:1]}•••{at}{domain}" if at else f"{name[:1]}•••" if name else ""

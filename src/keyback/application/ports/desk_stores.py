@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from keyback.application.ports.api_keys import ApiKeys
 from keyback.application.ports.calls import Calls
 from keyback.application.ports.desk_storage import Desk, Operators
 from keyback.application.ports.help_requests import HelpRequests
@@ -23,3 +24,5 @@ class DeskStores(Protocol):
     def calls(self) -> Calls: ...
     @property
     def help_requests(self) -> HelpRequests: ...
+    @property
+    def api_keys(self) -> ApiKeys: ...

@@ -371,6 +371,7 @@ class Tx(DeskStores, Protocol):
         seen_before: int = 0,
         tasks_before: int = 0,
         requests_before: int = 0,
+        answers_before: int = 0,
     ) -> int: ...
 
 

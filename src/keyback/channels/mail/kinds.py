@@ -231,6 +231,7 @@ DECISIONS = {
     "task_done": "An operator recorded an administrator's task for a privileged account as done.",
     "task_declined": "An operator declined an administrator's task for a privileged account.",
     "operator_added": "An operator was added to the help desk.",
+    "api_key_added": "A program was given a key of the help desk's API. It can read and collect, never approve.",
     "operator_invited": "An operator was given a new set-up link on the server. What they signed in with before no "
     "longer works.",
 }

@@ -29,6 +29,7 @@ class Permission(StrEnum):
     CASES_WORK = "cases.work"
     CASES_RECOMMEND = "cases.recommend"
     CASES_DECIDE = "cases.decide"
+    CALLS_HANDLE = "calls.handle"
     TASKS_VIEW = "tasks.view"
     TASKS_COMPLETE = "tasks.complete"
     OPERATORS_VIEW = "operators.view"
@@ -38,7 +39,16 @@ class Permission(StrEnum):
 P = Permission
 ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
     {
-        Role.AGENT: frozenset({P.CASES_VIEW, P.CASES_WORK, P.CASES_RECOMMEND, P.TASKS_VIEW, P.TASKS_COMPLETE}),
+        Role.AGENT: frozenset(
+            {
+                P.CASES_VIEW,
+                P.CASES_WORK,
+                P.CASES_RECOMMEND,
+                P.CALLS_HANDLE,
+                P.TASKS_VIEW,
+                P.TASKS_COMPLETE,
+            }
+        ),
         Role.APPROVER: frozenset({P.CASES_VIEW, P.CASES_DECIDE, P.TASKS_VIEW, P.TASKS_COMPLETE}),
         Role.SECURITY_OFFICER: frozenset(
             {
@@ -46,6 +56,7 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.CASES_WORK,
                 P.CASES_RECOMMEND,
                 P.CASES_DECIDE,
+                P.CALLS_HANDLE,
                 P.TASKS_VIEW,
                 P.TASKS_COMPLETE,
                 P.OPERATORS_VIEW,
@@ -70,13 +81,14 @@ OperatorState = Literal["invited", "active", "removed"]
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """Somebody who works in the console.
+    """Somebody who works in the console, or a program that has a key of the admin API.
 
     Args:
         mail: canonical address; the name to sign in with, unique among those who are not removed.
         state: `invited` until the set-up link was used.
         person_id: of the same human being among the people whom Keyback recovers; empty where there is none.
         security_version: goes up with everything that must end sessions and links.
+        scopes: of a program, what its key was given, whatever its role; None for a human being.
     """
 
     id: str
@@ -87,6 +99,7 @@ class Operator:
     person_id: str = ""
     security_version: int = 0
     created_at: int = 0
+    scopes: frozenset[Permission] | None = None
 
     @property
     def rank(self) -> int:
@@ -96,6 +109,8 @@ class Operator:
         """Whether the role allows it; on whom is another question (`may_act_on`)."""
         if permission in (Permission.OPEN, Permission.SIGNED_IN):
             return True
+        if self.scopes is not None:
+            return self.state == "active" and permission in self.scopes
         return self.state == "active" and permission in ALLOWED[self.role]
 
 

@@ -47,7 +47,7 @@ PASSING = (s.outbox.c.sealed,)
 # Digests, random bytes, and what says by `key_id` which key it needs.
 OPEN = frozenset(
     {
-        *("lookup", "digest", "nonce", "tried", "network", "subject", "device"),
+        *("lookup", "digest", "nonce", "tried", "network", "subject", "device", "request"),
         *("link_digest", "stop_digest", "hash", "value"),
     }
 )

@@ -21,6 +21,7 @@ operators = Table(
     Column("phc", Text),  # no password: a passkey alone
     Column("created_at", BigInteger, nullable=False),
     Column("ended_at", BigInteger, nullable=False, server_default="0"),
+    Column("kind", String(10), nullable=False, server_default="human"),  # human | program
     Index("uq_operators_mail", "mail", unique=True, **where_rows("state <> 'removed'")),
     Index("ix_operators_person_id", "person_id", **where_rows("person_id <> ''")),
 )
@@ -52,6 +53,35 @@ operator_links = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("used_at", BigInteger),
+)
+
+# Keys of the admin API; each program is a row of `operators`.
+operator_keys = Table(
+    "operator_keys",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("operator_id", ID, ForeignKey("operators.id"), nullable=False, index=True),
+    Column("prefix", String(8), nullable=False, unique=True),
+    Column("digest", LargeBinary(32), nullable=False),
+    Column("scopes", Text, nullable=False),  # JSON list of permissions
+    Column("created_at", BigInteger, nullable=False),
+    Column("created_by", String(22), nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("used_at", BigInteger, nullable=False, server_default="0"),
+    Column("used_from", String(45), nullable=False, server_default=""),
+    Column("ended_at", BigInteger, nullable=False, server_default="0"),
+)
+
+# What an act through the admin API was answered with, for whoever sends it again; ids and codes only.
+api_answers = Table(
+    "api_answers",
+    metadata,
+    Column("digest", LargeBinary(32), primary_key=True),  # of the program and its idempotency key
+    Column("id", ID, nullable=False),
+    Column("request", LargeBinary(32), nullable=False),  # digest of what was asked
+    Column("status", SmallInteger, nullable=False, server_default="0"),
+    Column("body", Text, nullable=False, server_default=""),
+    Column("at", BigInteger, nullable=False, index=True),
 )
 
 operator_sessions = Table(

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, delete, func, or_, select, update
 
 from keyback.application.ports.desk_storage import OperatorSession, SetUpLink
-from keyback.domain.operators.roles import Operator, Role
+from keyback.domain.operators.roles import Operator, Permission, Role
 from keyback.domain.people.factor import Factor
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.in_list import among
@@ -21,7 +21,8 @@ IDLE = 15 * 60_000
 
 
 def _operator(r: Row[Any]) -> Operator:
-    return Operator(r.id, r.name, r.mail, Role(r.role), r.state, r.person_id, r.security_version, r.created_at)
+    scopes = frozenset[Permission]() if r.kind == "program" else None
+    return Operator(r.id, r.name, r.mail, Role(r.role), r.state, r.person_id, r.security_version, r.created_at, scopes)
 
 
 class OperatorStore:
@@ -36,6 +37,7 @@ class OperatorStore:
         values = {
             **{n: getattr(operator, n) for n in ("id", "name", "mail", "state", "person_id", "security_version")},
             "role": operator.role.value,
+            "kind": "human" if operator.scopes is None else "program",
             "created_at": self._tx.now,
         }
         insert_many(self._tx.conn, operators, [values], ignore=True)
@@ -65,7 +67,8 @@ class OperatorStore:
         return [_operator(r) for r in self._tx.conn.execute(query)]
 
     def listed(self) -> Sequence[Operator]:
-        query = select(operators).where(operators.c.state != "removed").order_by(operators.c.name, operators.c.id)
+        humans = (operators.c.state != "removed") & (operators.c.kind == "human")
+        query = select(operators).where(humans).order_by(operators.c.name, operators.c.id)
         return [_operator(r) for r in self._tx.conn.execute(query)]
 
     def holders(self, role: Role) -> int:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from keyback.web.api import diagnosis, recoveries, sign_in
+from keyback.web.api.admin import cases as admin_cases
+from keyback.web.api.admin import operators as admin_operators
 from keyback.web.api.openapi import Api
 from keyback.web.api.strict import HANDLERS, answer, broken
 from keyback.web.ui.context import AppContext
@@ -16,7 +18,9 @@ TAGS = [
     {"name": "recoveries", "description": "From “I can’t get in” to a new password."},
     {"name": "session", "description": "Signing in to the built-in system."},
     {"name": "passwords", "description": "Rules before anything is sent."},
+    {"name": "help desk", "description": "For programs that work beside operators, with a key and its scopes."},
 ]
+ADMIN = (admin_operators.router, admin_cases.router)
 
 
 def make_api(desk: AppContext | None) -> Api:
@@ -41,4 +45,6 @@ def make_api(desk: AppContext | None) -> Api:
     api.include_router(recoveries.router)
     api.include_router(diagnosis.router)
     api.include_router(sign_in.router)
+    for router in ADMIN:
+        api.include_router(router)
     return api

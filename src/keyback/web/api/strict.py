@@ -147,7 +147,8 @@ def _invalid(e: RequestValidationError) -> Response:
     if any(f["loc"][0] == "path" for f in found):
         return problem(404, "not_found")
     if any(f["loc"][0] == "header" for f in found):
-        return problem(400, "bad_idempotency_key")
+        of_version = any(f["loc"][-1] == "If-Match" for f in found)
+        return problem(400, "bad_if_match" if of_version else "bad_idempotency_key")
     errors = []
     for f in found:
         unknown = f["type"] == "extra_forbidden"

@@ -34,13 +34,13 @@ async def draw(desk: AppContext, request: Request, actor: Actor, status: int = 2
     return page(desk, request, actor, CallsPage(address, mine, now, error), status, path=AT)
 
 
-@shows(AT, Permission.CASES_WORK)
+@shows(AT, Permission.CALLS_HANDLE)
 async def show(desk: AppContext, request: Request, actor: Actor) -> Response:
     """GET `/console/calls`."""
     return await draw(desk, request, actor)
 
 
-@acts(AT, Permission.CASES_WORK, "number")
+@acts(AT, Permission.CALLS_HANDLE, "number")
 async def begin(desk: AppContext, request: Request, values: Values, actor: Actor) -> Response:
     """POST `/console/calls`: the number that a caller reads out."""
     s, typed = desk.services, values["number"]
@@ -77,13 +77,13 @@ async def _do(desk: AppContext, request: Request, values: Values, actor: Actor, 
     return redirect(f"{AT}/{request.path_params['id']}")
 
 
-@shows(ONE, Permission.CASES_WORK)
+@shows(ONE, Permission.CALLS_HANDLE)
 async def one(desk: AppContext, request: Request, actor: Actor) -> Response:
     """GET `/console/calls/{id}`."""
     return await _draw_one(desk, request, actor)
 
 
-@acts(ONE + "/number", Permission.CASES_WORK, "contact", "number")
+@acts(ONE + "/number", Permission.CALLS_HANDLE, "contact", "number")
 async def take(desk: AppContext, request: Request, values: Values, actor: Actor) -> Response:
     """POST `/console/calls/{id}/number`: what whoever answered the callback reads out."""
     check_id, v, policy = request.path_params["id"], values, desk.services.policy
@@ -92,14 +92,14 @@ async def take(desk: AppContext, request: Request, values: Values, actor: Actor)
     )
 
 
-@acts(ONE + "/confirmed", Permission.CASES_WORK)
+@acts(ONE + "/confirmed", Permission.CALLS_HANDLE)
 async def confirmed(desk: AppContext, request: Request, values: Values, actor: Actor) -> Response:
     """POST `/console/calls/{id}/confirmed`: a recovery contact confirmed instead."""
     check_id = request.path_params["id"]
     return await _do(desk, request, values, actor, lambda tx: caller_check.take_confirmation(tx, actor, check_id))
 
 
-@acts(ONE + "/refuse", Permission.CASES_WORK)
+@acts(ONE + "/refuse", Permission.CALLS_HANDLE)
 async def refuse(desk: AppContext, request: Request, values: Values, actor: Actor) -> Response:
     """POST `/console/calls/{id}/refuse`: it isn't them."""
     check_id = request.path_params["id"]

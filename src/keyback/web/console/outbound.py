@@ -20,7 +20,7 @@ from keyback.web.ui.routes import Values
 ONE = "/console/outbound/{id:str}"
 
 
-@acts("/console/cases/{id:str}/call", Permission.CASES_WORK, "reason")
+@acts("/console/cases/{id:str}/call", Permission.CALLS_HANDLE, "reason")
 async def enter(desk: AppContext, request: Request, values: Values, actor: Actor) -> Response:
     """POST `/console/cases/{id}/call`: enters a call before it is made."""
     case_id, reason = request.path_params["id"], values["reason"]
@@ -32,7 +32,7 @@ async def enter(desk: AppContext, request: Request, values: Values, actor: Actor
     return redirect(f"/console/outbound/{call.id}")
 
 
-@shows(ONE, Permission.CASES_WORK)
+@shows(ONE, Permission.CALLS_HANDLE)
 async def show(desk: AppContext, request: Request, actor: Actor) -> Response:
     """GET `/console/outbound/{id}`."""
     call_id = request.path_params["id"]
@@ -43,7 +43,7 @@ async def show(desk: AppContext, request: Request, actor: Actor) -> Response:
     return page(desk, request, actor, OutboundPage(found), path=f"/console/outbound/{call_id}")
 
 
-@acts(ONE + "/end", Permission.CASES_WORK)
+@acts(ONE + "/end", Permission.CALLS_HANDLE)
 async def end(desk: AppContext, request: Request, values: Values, actor: Actor) -> Response:
     """POST `/console/outbound/{id}/end`."""
     call_id = request.path_params["id"]

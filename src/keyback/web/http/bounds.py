@@ -30,6 +30,7 @@ HEADERS = {
     b"user-agent": MAX_AGENT,
     b"authorization": 400,
     b"idempotency-key": 256,  # one more than it may have
+    b"if-match": 20,
     b"cookie": COOKIES,
     b"x-forwarded-for": HOPS,
 }

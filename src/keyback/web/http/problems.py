@@ -24,6 +24,7 @@ TITLES = {
     405: "This method is not used here",
     409: "Not now",
     410: "Over",
+    412: "It has changed",
     413: "Too much",
     414: "Too much",
     415: "Send JSON",

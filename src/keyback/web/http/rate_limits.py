@@ -26,9 +26,9 @@ from keyback.settings import Unsafe
 from keyback.settings_sections import Limits
 
 log = structlog.get_logger("keyback.limits")
-What = Literal["recoveries", "proofs", "sign_ins", "checks"]
+What = Literal["recoveries", "proofs", "sign_ins", "checks", "admin"]
 Keys = Sequence[tuple[str, int]]  # what counts, and its most in a minute
-CHECKS_A_SECRET = frozenset({"proofs", "sign_ins"})
+CHECKS_A_SECRET = frozenset({"proofs", "sign_ins", "admin"})
 WAIT_S = 60
 PATIENCE_S = 0.5  # with Valkey, for an answer that usually takes less than a millisecond
 
@@ -115,6 +115,14 @@ class Limiter:
             LimitsDown: as `allows`.
         """
         return await self._take(what, ((f"LIMITS/{what}/b/{name}", self._limits.own_browser),))
+
+    async def allows_key(self, prefix: str) -> bool:
+        """What a key of the admin API may ask in a minute, wherever it is used.
+
+        Raises:
+            LimitsDown: as `allows`.
+        """
+        return await self._take("admin", ((f"LIMITS/admin/k/{prefix}", self._limits.admin),))
 
     async def _take(self, what: What, keys: Keys) -> bool:
         try:

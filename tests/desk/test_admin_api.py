@@ -1,0 +1,290 @@
+"""The admin API: keys and their scopes, the queue and cases; every route for every scope, from the route table."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import pytest
+from fastapi.routing import APIRoute
+
+from keyback.application.desk import cases, keys, workbench
+from keyback.domain.errors import BadInput, Refusal
+from keyback.domain.operators.keys import FOR_KEYS
+from keyback.domain.operators.roles import ALLOWED, Permission, Role
+from keyback.domain.units import HOUR
+from keyback.web.api.admin.access import AdminRoute, Caller, needs
+from keyback.web.api.app import ADMIN, make_api
+from tests.support.api_client import Client
+from tests.support.console import Staff, staffed, waits
+from tests.support.kit import Kit
+
+Make = Callable[..., Kit]
+P = Permission
+NOBODY = "x" * 22
+VIEW, WORK = needs(P.CASES_VIEW), needs(P.CASES_WORK)
+ROUTES = [r for router in ADMIN for r in router.routes if isinstance(r, APIRoute)]
+BODIES: dict[str, dict[str, Any]] = {
+    "findCase": {"q": "maya"},
+    "commentOnCase": {"text": "A note."},
+    "setTicket": {"ticket": "INC-1"},
+}
+
+
+def key_for(kit: Kit, *scopes: Permission, days: int = 90) -> str:
+    return kit.write(lambda tx: keys.add(tx, "Ticket desk", [s.value for s in scopes], days)).token
+
+
+@pytest.fixture
+def desk(make_kit: Make) -> tuple[Staff, Client, str]:
+    kit = make_kit()
+    staff = staffed(kit)
+    return staff, Client(kit), waits(staff)[1]
+
+
+# ── who may what ────────────────────────────────────────────────────────────
+
+
+@pytest.mark.covers("A-8.2.1")
+def test_every_route_names_a_permission_of_the_one_table() -> None:
+    described = {(p, m) for p, ways in make_api(None).openapi()["paths"].items() for m in ways if "/admin" in p}
+    assert described == {(r.path, m.lower()) for r in ROUTES for m in r.methods}, "no route is made elsewhere"
+    assert [r.path for r in ROUTES if not isinstance(r, AdminRoute)] == []
+    named = {r.permission for r in ROUTES if isinstance(r, AdminRoute)} - {P.SIGNED_IN}
+    assert named == FOR_KEYS, "each is asked for, and can be given"
+    assert {p for some in ALLOWED.values() for p in some} >= FOR_KEYS
+
+
+def test_a_route_without_a_permission_cannot_be_made() -> None:
+    async def forgot() -> None: ...
+
+    with pytest.raises(TypeError, match="one permission"):
+        AdminRoute("/admin/forgot", forgot)
+
+    async def two(a: Annotated[Caller, VIEW], b: Annotated[Caller, WORK]) -> None: ...
+
+    with pytest.raises(TypeError, match="one permission"):
+        AdminRoute("/admin/two", two)
+
+
+@pytest.mark.covers("A-8.2.1")
+def test_a_key_is_never_given_what_a_person_has_to_answer_for() -> None:
+    never = {P.CASES_DECIDE, P.CASES_RECOMMEND, P.CALLS_HANDLE, P.OPERATORS_MANAGE}
+    assert not FOR_KEYS & never
+
+
+@pytest.mark.covers("A-8.2.1", "A-8.2.2", "A-8.3.2")
+@pytest.mark.parametrize("scope", sorted(FOR_KEYS))
+def test_a_scope_reaches_what_it_names_and_nothing_else(desk: tuple[Staff, Client, str], scope: Permission) -> None:
+    staff, client, case_id = desk
+    token = key_for(staff.kit, scope)
+    for route in ROUTES:
+        assert isinstance(route, AdminRoute)
+        allowed = route.permission in (P.SIGNED_IN, scope)
+        (method,) = route.methods
+        for target in (case_id, NOBODY):
+            path = re.sub(r"\{\w+\}", target, route.path)
+            body = BODIES.get(str(route.operation_id))
+            got = client.call(method, path, body, secret=token)
+            assert client.call(method, path, body).status_code == 401, path
+            if not allowed:
+                assert (got.status_code, got.json()["code"]) == (403, "forbidden"), path
+            elif target == NOBODY and "{" in route.path:
+                assert got.status_code == 404, path
+            else:
+                assert got.status_code in (200, 201, 204, 409), (path, got.text)
+    denied = [e for e in staff.kit.read(lambda tx: tx.audit.rows(0, 1000)) if e["type"] == "operator_denied"]
+    assert denied
+    assert staff.kit.read(lambda tx: tx.cases.get(case_id)).state == "in_review"
+
+
+@pytest.mark.covers("A-8.2.2")
+def test_no_key_acts_on_an_operator(make_kit: Make) -> None:
+    kit = make_kit()
+    staff = staffed(kit)
+    staff.actor(Role.AGENT, "maya")
+    case_id = waits(staff)[1]
+    client, token = Client(kit), key_for(kit, P.CASES_VIEW, P.CASES_WORK)
+    assert client.get(f"/admin/cases/{case_id}", secret=token).json()["may_act"] is False
+    for act, body in (("claim", None), ("comments", {"text": "Hello."})):
+        got = client.post(f"/admin/cases/{case_id}/{act}", body, secret=token)
+        assert (got.status_code, got.json()["code"]) == (403, "rank")
+    assert not kit.read(lambda tx: tx.desk.work(case_id)).claimed_by
+
+
+def test_what_a_later_version_allows_opens_nothing_here(desk: tuple[Staff, Client, str]) -> None:
+    """A key that holds what no key may hold any more, or what is not known, has just the rest."""
+    staff, client, _ = desk
+    made = staff.kit.write(lambda tx: keys.add(tx, "Old", [P.CASES_VIEW.value]))
+
+    def widen(tx: Any) -> None:
+        sql = 'UPDATE operator_keys SET scopes = \'["cases.decide", "cases.view", "moon.land"]\''
+        tx.conn.exec_driver_sql(sql)
+
+    staff.kit.write(widen)
+    assert client.get("/admin/me", secret=made.token).json()["scopes"] == ["cases.view"]
+
+
+# ── keys ────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.covers("C12")
+def test_a_key_is_shown_once_and_kept_as_a_digest(desk: tuple[Staff, Client, str]) -> None:
+    staff, client, _ = desk
+    officer = staff.actor(Role.SECURITY_OFFICER).operator
+    made = staff.kit.write(lambda tx: keys.add(tx, "Ticket desk", ["cases.view"], 30, officer))
+    assert re.fullmatch(r"keyback_[a-z2-7]{8}_[A-Za-z0-9_-]{43}", made.token)
+
+    def dump(tx: Any) -> str:
+        tables = ("operators", "operator_keys", "events", "outbox")
+        return repr([tx.conn.exec_driver_sql(f"SELECT * FROM {t}").all() for t in tables])
+
+    rows = staff.kit.read(dump)
+    assert made.token[-43:] not in rows
+    assert made.token not in repr(made)
+    assert "api_key_added" in rows, "it is in the audit log, and security officers are mailed"
+    got = client.get("/admin/me", secret=made.token).json()
+    assert (got["name"], got["scopes"]) == ("Ticket desk", ["cases.view"])
+    used = staff.kit.read(lambda tx: keys.listed(tx))[0].key
+    assert (used.used_from, used.used_at > 0) == ("192.0.2.7", True)
+
+
+@pytest.mark.covers("A-7.4.2")
+def test_keys_expire_are_replaced_and_removed(desk: tuple[Staff, Client, str]) -> None:
+    staff, client, _ = desk
+    kit = staff.kit
+
+    def status(token: str) -> int:
+        return client.get("/admin/me", secret=token).status_code
+
+    first = kit.write(lambda tx: keys.add(tx, "Ticket desk", ["cases.view"], 1))
+    wrong = first.token[:-1] + ("A" if first.token[-1] != "A" else "B")
+    assert [status(t) for t in (first.token, wrong, "keyback_aaaaaaaa_x", "x")] == [200, 401, 401, 401]
+    second = kit.write(lambda tx: keys.rotate(tx, first.key.id, overlap=HOUR))
+    assert second.program.id == first.program.id
+    assert [status(first.token), status(second.token)] == [200, 200]
+    kit.clock.forward(hours=1)
+    assert [status(first.token), status(second.token)] == [401, 200]
+    kit.clock.forward(hours=23)
+    assert status(second.token) == 401
+    third = kit.write(lambda tx: keys.rotate(tx, second.key.id, overlap=0))
+    assert status(third.token) == 200, "an expired key can be replaced until it is removed"
+    for key in (first.key, second.key, third.key):
+        kit.write(lambda tx, k=key: keys.remove(tx, k.id))
+    assert status(third.token) == 401
+    assert kit.read(lambda tx: tx.operators.get(first.program.id)).state == "removed"
+    with pytest.raises(Refusal, match="not_found"):
+        kit.write(lambda tx: keys.rotate(tx, third.key.id))
+
+
+def test_a_key_has_a_name_scopes_and_an_end(make_kit: Make) -> None:
+    kit = make_kit()
+    for name, scopes, days, code in (
+        ("", ["cases.view"], 1, "empty"),
+        ("X", [], 1, "scopes"),
+        ("X", ["cases.decide"], 1, "scopes"),
+        ("X", ["cases.view", "moon.land"], 1, "scopes"),
+        ("X", ["cases.view"], 0, "days"),
+        ("X", ["cases.view"], 366, "days"),
+    ):
+        with pytest.raises(BadInput, match=code):
+            kit.write(lambda tx, a=(name, scopes, days): keys.add(tx, *a))
+    assert kit.read(lambda tx: keys.listed(tx)) == []
+
+
+def test_a_program_is_no_operator_who_signs_in(desk: tuple[Staff, Client, str]) -> None:
+    staff, _, _ = desk
+    made = staff.kit.write(lambda tx: keys.add(tx, "Ticket desk", ["cases.view"]))
+    assert made.program.id not in {o.id for o in staff.kit.read(lambda tx: tx.operators.listed())}
+    browser = staff.add(Role.AGENT)
+    assert browser.post("/console/sign-in", email=made.program.mail, password="x", code="000000").status_code == 401
+
+
+@pytest.mark.covers("D8")
+def test_a_key_has_a_limit_of_its_own(make_kit: Make) -> None:
+    kit = make_kit(limits={"admin": 4})
+    client, one = Client(kit), key_for(kit, P.CASES_VIEW)
+    got = [client.get("/admin/me", secret=one).status_code for _ in range(6)]
+    assert got == [200] * 4 + [429] * 2
+
+
+# ── the queue and a case ────────────────────────────────────────────────────
+
+
+def test_the_queue_comes_in_pages(desk: tuple[Staff, Client, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    staff, client, _ = desk
+    token = key_for(staff.kit, P.CASES_VIEW)
+    page = client.get("/admin/queue", secret=token).json()
+    assert [(i["name"], i["username"], i["tier"], i["claimed_by"]) for i in page["items"]] == [
+        ("Maya", "m•••", "privileged", None)
+    ]
+    assert page["next"] is None
+    for cursor in ("x", "!!!!", "MTIz", "a" * 101):
+        assert client.get(f"/admin/queue?cursor={cursor}", secret=token).status_code == 422, cursor
+    assert client.get("/admin/queue?claimed=mine", secret=token).json()["items"] == []
+    assert len(client.get("/admin/queue?claimed=nobody&journey=password", secret=token).json()["items"]) == 1
+
+
+def test_a_case_is_shown_without_contacts(desk: tuple[Staff, Client, str]) -> None:
+    staff, client, case_id = desk
+    token = key_for(staff.kit, P.CASES_VIEW)
+    got = client.get(f"/admin/cases/{case_id}", secret=token)
+    case = got.json()
+    assert (case["state"], case["version"], case["may_act"]) == ("in_review", int(got.headers["etag"][1:-1]), True)
+    assert "maya@example.com" not in got.text
+    assert {e["proof"] for r in case["requests"] for e in r["evidence"]} == {"email_link", "totp"}
+    assert client.post("/admin/cases/find", {"q": "maya@example.com"}, secret=token).json() == {"id": case_id}
+    assert client.post("/admin/cases/find", {"q": "nobody@example.com"}, secret=token).status_code == 404
+
+
+def test_a_program_claims_comments_and_names_a_ticket(desk: tuple[Staff, Client, str]) -> None:
+    staff, client, case_id = desk
+    token = key_for(staff.kit, P.CASES_VIEW, P.CASES_WORK)
+    at = f"/admin/cases/{case_id}"
+    version = client.get(at, secret=token).headers["etag"]
+    assert client.post(f"{at}/claim", secret=token, If_Match='"999"').status_code == 412
+    assert client.post(f"{at}/claim", secret=token, If_Match="7").status_code == 400
+    assert client.post(f"{at}/claim", secret=token, If_Match=version).status_code == 204
+    assert client.post(f"{at}/ticket", {"ticket": "INC-20418"}, secret=token).status_code == 204
+    assert client.post(f"{at}/comments", {"text": "  "}, secret=token).json()["errors"] == [
+        {"field": "text", "code": "empty"}
+    ]
+    made = client.post(f"{at}/comments", {"text": "Asked for a call."}, secret=token)
+    case = client.get(at, secret=token).json()
+    assert (case["claimed_by"]["name"], case["ticket"]) == ("Ticket desk", "INC-20418")
+    assert [(c["id"], c["by"]["name"], c["text"]) for c in case["comments"]] == [
+        (made.json()["id"], "Ticket desk", "Asked for a call.")
+    ]
+    agent = staff.actor(Role.AGENT)
+    with pytest.raises(Refusal, match="claimed"):
+        staff.kit.write(lambda tx: workbench.claim(tx, agent, case_id))
+    assert client.post(f"{at}/release", secret=token).status_code == 204
+    staff.kit.write(lambda tx: workbench.claim(tx, agent, case_id))
+    assert client.post(f"{at}/claim", secret=token).json()["code"] == "claimed"
+    seen = staff.kit.read(lambda tx: cases.open_case(tx, agent, case_id, staff.kit.services.policy))
+    assert "Ticket desk" in {o.name for o in seen.operators.values()}
+
+
+@pytest.mark.both
+def test_an_act_with_an_idempotency_key_happens_once(desk: tuple[Staff, Client, str]) -> None:
+    staff, client, case_id = desk
+    token, other = key_for(staff.kit, P.CASES_WORK), key_for(staff.kit, P.CASES_WORK)
+    path, once = f"/admin/cases/{case_id}/comments", "0123456789abcdef"
+
+    def say(text: str, by: str = token, **more: str) -> Any:
+        return client.post(path, {"text": text}, secret=by, **more)
+
+    send = [lambda: client.send("POST", path, {"text": "Once."}, secret=token, Idempotency_Key=once) for _ in range(10)]
+    got = client.together(send)
+    assert {(g.status_code, g.text) for g in got} == {(201, got[0].text)}
+    assert len(staff.kit.read(lambda tx: tx.desk.notes(case_id))) == 1
+    assert say("Twice.", Idempotency_Key=once).json()["code"] == "key_of_another_request"
+    assert say("Once.", other, Idempotency_Key=once).status_code == 201, "keys of another program are others"
+    assert say("Once.", Idempotency_Key="short").status_code == 400
+    assert say("", Idempotency_Key="a-refused-one-is-free").status_code == 422
+    assert say("Now.", Idempotency_Key="a-refused-one-is-free").status_code == 201
+    staff.kit.clock.forward(hours=25)
+    staff.kit.write(lambda tx: tx.api_keys.purge(tx.now - 24 * HOUR))
+    assert say("Twice.", Idempotency_Key=once).status_code == 201
+    assert len(staff.kit.read(lambda tx: tx.desk.notes(case_id))) == 4
