@@ -68,9 +68,8 @@ def type_number(page: Page, number: str) -> None:
     page.locator("form[action='/link/accept'] button").click()
 
 
-def choose(page: Page, password: str = NEW, again: str | None = None) -> None:
+def choose(page: Page, password: str = NEW) -> None:
     page.locator("#new_password").fill(password)
-    page.locator("#new_password_again").fill(password if again is None else again)
     page.locator("form[data-password] button[type=submit]").click()
 
 

@@ -108,8 +108,16 @@ def weak_first(page: Page, locale: str, script: bool) -> None:
     heads = page.locator(".notice-stop li")
     expect(heads).not_to_have_count(0)
     assert WEAK not in page.content()
-    choose(page, NEW, again=NEW + "x")
-    expect(page.locator(".notice-stop")).to_contain_text(gettext(locale, "The passwords don’t match"))
+    if script:
+        page.get_by_text(gettext(locale, "Suggest a password")).click()
+        page.locator("[data-use]").click()
+        taken = page.locator("#new_password")
+        expect(taken).to_have_attribute("type", "text")
+        expect(taken).to_have_value(page.locator("#suggestion").inner_text())
+        expect(page.locator("#np-rules [data-state=unmet]")).to_have_count(0)
+    else:
+        page.locator("a[href$='?show=1']").click()
+        expect(page.locator("#new_password")).to_have_attribute("type", "text")
 
 
 @pytest.mark.covers("X-8")
@@ -130,10 +138,8 @@ def test_by_keyboard_alone(site: Site, page: Page) -> None:
     page.wait_for_selector("#new_password")
     tab_along(page, "#new_password")
     page.keyboard.type(NEW)
-    passed = tab_along(page, "#new_password_again")
-    assert "BUTTON" in passed, "showing the password is within reach"
-    page.keyboard.type(NEW)
-    tab_along(page, "form[data-password] button[type=submit]")
+    passed = tab_along(page, "form[data-password] button[type=submit]")
+    assert passed.count("BUTTON") >= 1, "showing the password is within reach"
     page.keyboard.press("Enter")
     heading(page, "en", "Your new password works")
     tab_along(page, ".actions a[href='/sign-in']")

@@ -130,7 +130,7 @@ def test_four_doors_judge_thirty_passwords_alike(make_kit: Callable[..., Kit], l
             refused = r.choose(candidate)
             assert refused.status_code == 422
             assert {v["code"] for v in refused.json()["violations"]} == {f"password_{c}" for c in codes}
-            form = {"new_password": candidate, "new_password_again": candidate, "accounts": _account(r)}
+            form = {"new_password": candidate, "accounts": _account(r)}
             page = client.kit.run(portal(client, r, f"/r/{r.handle}/password", data=form))
             assert page.status_code == 422
             shown = html.unescape(page.text)
@@ -154,11 +154,11 @@ def test_both_doors_refuse_an_earlier_password(make_kit: Callable[..., Kit]) -> 
         r.prove(mailbox)
         refused = r.choose(STRONG)
         assert [v["code"] for v in refused.json()["violations"]] == ["password_used_before"]
-        form = {"new_password": STRONG, "new_password_again": STRONG, "accounts": _account(r)}
+        form = {"new_password": STRONG, "accounts": _account(r)}
         page = client.kit.run(portal(client, r, f"/r/{r.handle}/password", data=form))
         assert page.status_code == 422
         assert "You’ve used this password here before." in page.text
-        form = {"new_password": WORDS[0], "new_password_again": WORDS[0], "accounts": _account(r)}
+        form = {"new_password": WORDS[0], "accounts": _account(r)}
         assert client.kit.run(portal(client, r, f"/r/{r.handle}/password", data=form)).status_code == 303
 
 
@@ -179,7 +179,7 @@ def test_a_full_hashing_queue_answers_503_at_both_doors(
 
         monkeypatch.setattr(type(client.kit.services.gate), "verify", full)
         assert r.post("/password", {"new_password": WORDS[0]}).status_code == 503
-        form = {"new_password": WORDS[0], "new_password_again": WORDS[0], "accounts": account}
+        form = {"new_password": WORDS[0], "accounts": account}
         page = client.kit.run(portal(client, r, f"/r/{r.handle}/password", data=form))
         assert (page.status_code, page.headers["retry-after"]) == (503, "2")
 

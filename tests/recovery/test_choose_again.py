@@ -69,7 +69,7 @@ class Away:
     def submit(self, browser: Browser, password: str) -> Any:
         page = browser("GET", f"{self.at}?again=1").text
         pairs = re.findall(r'name="(submission|accounts)" value="([^"]+)"', page)
-        fields = [*pairs, ("new_password", password), ("new_password_again", password)]
+        fields = [*pairs, ("new_password", password)]
         return browser("POST", f"{self.at}/password", urlencode(fields))
 
     def wait(self, minutes: int = 12) -> None:

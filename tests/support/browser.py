@@ -121,7 +121,7 @@ def submit(browser: Browser, at: str, password: str) -> httpx2.Response:
     page = browser("GET", f"{at}?again=1").text
     fields = re.findall(r'name="(submission|accounts)" value="([^"]+)"', page)
     assert fields, page
-    sent = [*fields, ("new_password", password), ("new_password_again", password)]
+    sent = [*fields, ("new_password", password)]
     return browser("POST", f"{at}/password", urlencode(sent))
 
 

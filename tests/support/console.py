@@ -47,7 +47,7 @@ class Console(Browser):
         key = re.search(r'secret-key"[^>]*>([A-Z2-7]+)<', page)
         assert key, page
         self.seed = key[1]
-        return self.post("/console/set-up", new_password=PASSWORD, new_password_again=PASSWORD, code=self.digits())
+        return self.post("/console/set-up", new_password=PASSWORD, code=self.digits())
 
     def sign_in(self, mail: str, password: str = PASSWORD, code: str = "") -> httpx2.Response:
         self.kit.clock.forward(seconds=30)  # each code works once

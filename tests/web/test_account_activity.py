@@ -15,7 +15,7 @@ def test_it_names_the_device_that_still_has_the_old_password(centre: Centre) -> 
     centre.sign_in()
     assert SAID not in centre.get("/account/activity").text
     changed = centre.post(
-        "/account/password", current_password=PASSWORD, new_password=NEW, new_password_again=NEW
+        "/account/password", current_password=PASSWORD, new_password=NEW
     )  # fmt: skip
     assert changed.status_code == 200
     phone = centre.another()

@@ -23,8 +23,8 @@ from tests.support.steps import fit, set_password, sign_in
 AT = "/account/password"
 
 
-def change(centre: Centre, current: str, new: str = NEW, again: str = "") -> int:
-    return centre.post(AT, current_password=current, new_password=new, new_password_again=again or new).status_code
+def change(centre: Centre, current: str, new: str = NEW) -> int:
+    return centre.post(AT, current_password=current, new_password=new).status_code
 
 
 def key(centre: Centre) -> str:
@@ -85,7 +85,7 @@ def test_guesses_come_to_an_end_and_a_recovery_opens_it_again(centre: Centre) ->
 def refused(centre: Centre, current: str) -> str:
     answer = centre.browser.post(
         AT,
-        data={"current_password": current, "new_password": NEW, "new_password_again": NEW},
+        data={"current_password": current, "new_password": NEW},
         headers={"accept-language": "en"},
     )
     assert answer.status_code == 422
@@ -131,7 +131,7 @@ def test_a_full_gate_counts_as_no_try(centre: Centre, monkeypatch: pytest.Monkey
 @pytest.mark.covers("A-6.2.3", "X-5")
 def test_everything_that_is_wrong_is_said_at_once(centre: Centre) -> None:
     centre.sign_in()
-    form = {"current_password": "x", "new_password": "short", "new_password_again": "short"}
+    form = {"current_password": "x", "new_password": "short"}
     page = centre.browser.post(AT, data=form).text
     assert re.findall(r'<li><a href="#(\w+)">', page)[:2] == ["current_password", "new_password"]
     assert "short" not in re.findall(r'value="([^"]*)"', page)
@@ -149,3 +149,16 @@ def test_whether_it_was_used_before_is_for_those_who_know_the_current_one(make_k
     for current, said in ((wrong, []), (now, ["used_before"])):
         faults = kit.run(change_password.change(kit.services, session, current, old, HERE))
         assert [v.code for v in faults.broken] == said
+
+
+def test_a_password_is_suggested_and_can_be_shown_without_script(centre: Centre) -> None:
+    centre.sign_in()
+    page = centre.get(AT).text
+    found = re.search(r'id="suggestion"[^>]*>([^<]+)<', page)
+    assert found, "a password to take as it is"
+    assert '<noscript><p class="hint"><a href="/account/password?show=1">' in page
+    assert 'id="new_password" name="new_password" type="password"' in page
+    shown = centre.get(f"{AT}?show=1").text
+    assert 'id="new_password" name="new_password" type="text"' in shown
+    assert found[1] not in shown, "another page, another suggestion"
+    assert change(centre, PASSWORD, found[1]) == 200

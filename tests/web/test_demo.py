@@ -111,7 +111,7 @@ def choose(client: httpx2.Client, page: str, password: str) -> str:
     accounts = re.findall(r'name="accounts"[^>]*value="([^"]+)"', html)
     submission = re.search(r'name="submission"[^>]*value="([^"]+)"', html)
     assert submission
-    fields = {"new_password": password, "new_password_again": password, "submission": submission[1]}
+    fields = {"new_password": password, "submission": submission[1]}
     assert client.post(f"{page}/password", data={**fields, "accounts": accounts}).status_code == 303
     return str(until(lambda: "Changed," in (t := client.get(page).text) and not PENDING.search(t) and t))
 
@@ -221,7 +221,7 @@ def test_a_mail_alone_opens_nothing_for_higher_tiers(demo: Demo, who: Any) -> No
         html = client.get(page).text
         assert "new_password" not in html
         assert "extension 8100" in html
-        sent = {"new_password": NEW, "new_password_again": NEW, "submission": "s"}
+        sent = {"new_password": NEW, "submission": "s"}
         client.post(f"{page}/password", data=sent)
         assert client.post("/sign-in", data={"identifier": who.username, "password": NEW}).status_code == 401
 

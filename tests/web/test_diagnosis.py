@@ -255,7 +255,7 @@ def test_a_page_that_is_done_still_leads_to_the_doctor_for_an_hour(make_kit: Mak
     browser, at = verified(kit, tray, "password")
     case = case_of(kit, at.removeprefix("/r/"))
     assert case is not None
-    sent = f"new_password={NEW.reveal()}&new_password_again={NEW.reveal()}&submission=s1&accounts={case.accounts[0]}"
+    sent = f"new_password={NEW.reveal()}&submission=s1&accounts={case.accounts[0]}"
     assert browser("POST", f"{at}/password", sent.replace(" ", "+")).status_code == 303
     drain(kit)
     assert f'href="{at}/diagnosis"' in text_of(browser, at)
@@ -315,7 +315,7 @@ def form_of(text: str) -> dict[str, list[str]]:
 
 def send(browser: Browser, at: str, accounts: Sequence[str]) -> Any:
     words = NEW.reveal()
-    sent = [("new_password", words), ("new_password_again", words), ("submission", "s1")]
+    sent = [("new_password", words), ("submission", "s1")]
     return browser("POST", f"{at}/password", urlencode([*sent, *(("accounts", a) for a in accounts)]))
 
 

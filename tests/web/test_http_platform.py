@@ -569,7 +569,7 @@ def test_nothing_secret_is_logged_on_the_whole_way(
         client.post("/api/v1/recoveries", json={"identifier": typed, "system": wrong})
         assert client.post(f"{page}/code", data={"code": mail["codes"][0]}).status_code == 303
         html = client.get(page).text
-        fields = {"new_password": NEW, "new_password_again": NEW, "submission": _value(html, "submission")}
+        fields = {"new_password": NEW, "submission": _value(html, "submission")}
         chosen = client.post(f"{page}/password", data={**fields, "accounts": _value(html, "accounts")})
         assert chosen.status_code == 303
         _until(lambda: "all_settled" in client.get(page).text or _signs_in(client, key, NEW))

@@ -32,7 +32,7 @@ def test_choosing_a_password_asks_for_nothing_else() -> None:
     for name in ("password", "password-errors", "account-password", "account-password-errors"):
         asked = {a["name"] for a in inputs(name) if a.get("type") not in ("checkbox", "radio")} - {"username"}
         current = {"current_password"} if name.startswith("account-") else set()
-        assert asked == {"new_password", "new_password_again", *current}, name
+        assert asked == {"new_password", *current}, name
 
 
 @pytest.mark.covers("X-2")

@@ -202,7 +202,7 @@ def test_fields_are_named_for_password_managers() -> None:
     wanted = {
         "forgot": {"identifier": "username"},
         "waiting": {"code": "one-time-code"},
-        "password": {"new_password": "new-password", "new_password_again": "new-password", "username": "username"},
+        "password": {"new_password": "new-password", "username": "username"},
         "sign-in": {"identifier": "username", "password": "current-password"},
     }
     for name, expected in wanted.items():

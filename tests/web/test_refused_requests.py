@@ -144,7 +144,7 @@ def test_skipped_steps(make_kit: Make) -> None:
     drain(kit)
     house = House(kit)
     house.hold(handle)
-    new = {"new_password": "supper ladder teapot 7", "new_password_again": "supper ladder teapot 7"}
+    new = {"new_password": "supper ladder teapot 7"}
     steps = [
         ("POST", f"/r/{handle}/password", new),
         ("POST", f"/r/{handle}/unlock", {}),
@@ -168,7 +168,7 @@ def test_a_mail_alone_where_more_is_asked(make_kit: Make) -> None:
     assert accept(kit, token) is None
     house = House(kit)
     house.hold(handle)
-    new = {"new_password": "supper ladder teapot 7", "new_password_again": "supper ladder teapot 7"}
+    new = {"new_password": "supper ladder teapot 7"}
     assert house.whys(("POST", f"/r/{handle}/password", new)) == ["not_enough_evidence"]
 
 

@@ -43,7 +43,7 @@ def sent(browser: Browser, at: str, password: str, accounts: Sequence[str] = ())
     page = browser("GET", f"{at}?again=1").text
     fields = re.findall(r'name="(submission|accounts)" value="([^"]+)"', page)
     kept = [(n, v) for n, v in fields if n != "accounts" or not accounts or v in accounts]
-    pairs = [*kept, ("new_password", password), ("new_password_again", password)]
+    pairs = [*kept, ("new_password", password)]
     return html.unescape(browser("POST", f"{at}/password", urlencode(pairs)).text)
 
 

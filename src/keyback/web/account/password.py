@@ -16,7 +16,7 @@ from keyback.domain.secret import Secret
 from keyback.web.account.pages import NewPassword
 from keyback.web.account.session import Me, mine, page
 from keyback.web.ui.context import AppContext, redirect
-from keyback.web.ui.password_feedback import reasons_of, rules_of
+from keyback.web.ui.password_feedback import asked_twice, beside, reasons_of, rules_of
 from keyback.web.ui.routes import Values, get, post
 
 
@@ -39,7 +39,8 @@ async def _page(
     who = await s.db.read(lambda tx: change_password.subject(tx, s, me.session))
     states = state_of(typed, s.rules, who.context, s.blocklist, who.with_factor, s.leaked)
     rules = rules_of(states, desk.locale(request))
-    model = NewPassword(me.account.username, s.rules.shortest(who.with_factor), rules, **over)
+    more = beside(desk, request, who.context, who.with_factor)
+    model = NewPassword(me.account.username, s.rules.shortest(who.with_factor), rules, **more, **over)
     return page(desk, request, me, model, status)
 
 
@@ -49,7 +50,7 @@ async def _page(
 async def change(desk: AppContext, request: Request, values: Values, me: Me) -> Response:
     """POST `/account/password`."""
     origin, typed = desk.origin(request), values["new_password"]
-    if typed != values["new_password_again"]:
+    if asked_twice(values):
         return await _page(desk, request, me, 422, typed, mismatch=True)
     current = Secret(values["current_password"])
     try:

@@ -22,7 +22,7 @@ from keyback.web.console.routes import acts_for_anybody, shows_anybody
 from keyback.web.console.sign_in import draw
 from keyback.web.http.cookies import SETUP
 from keyback.web.ui.context import AppContext, redirect
-from keyback.web.ui.password_feedback import reasons_of, rules_of
+from keyback.web.ui.password_feedback import asked_twice, beside, reasons_of, rules_of
 from keyback.web.ui.routes import Values
 
 AT = "/console/set-up"
@@ -46,8 +46,10 @@ async def _draw(desk: AppContext, request: Request, status: int = 200, typed: st
     if found is None:
         return desk.page(request, LinkOver(), 410, path=AT)
     o, locale = found.operator, desk.locale(request)
-    states = state_of(typed, s.rules, set_up.context_of(s, o), s.blocklist, True, s.leaked)
-    model = SetUp(o.mail, s.rules.shortest(True), rules_of(states, locale), operator=o, **over)
+    context = set_up.context_of(s, o)
+    states = state_of(typed, s.rules, context, s.blocklist, True, s.leaked)
+    more = beside(desk, request, context, True)
+    model = SetUp(o.mail, s.rules.shortest(True), rules_of(states, locale), operator=o, **more, **over)
     app, maker, company = s.proofs.get("totp"), s.proofs.get("passkey"), getattr(desk.settings.company, locale)
     if isinstance(app, EnrolsApp):
         key = app.new_seed(found.seed)
@@ -75,7 +77,7 @@ async def with_password(desk: AppContext, request: Request, values: Values) -> R
     typed, app = values["new_password"], desk.services.proofs.get("totp")
     if not isinstance(app, EnrolsApp):
         return redirect(AT)
-    if typed != values["new_password_again"]:
+    if asked_twice(values):
         return await _draw(desk, request, 422, typed, mismatch=True)
     token, origin = desk.cookies.get(request, SETUP), desk.origin(request)
     try:

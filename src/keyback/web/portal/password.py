@@ -32,7 +32,15 @@ from keyback.web.ui.context import AppContext, context_of, note_refusal, redirec
 from keyback.web.ui.findings import shown
 from keyback.web.ui.forms import BadForm, one_string, parse_json
 from keyback.web.ui.page import PasswordRule
-from keyback.web.ui.password_feedback import judged, reasons_of, reasons_of_systems, rules_of, rules_of_systems
+from keyback.web.ui.password_feedback import (
+    asked_twice,
+    beside,
+    judged,
+    reasons_of,
+    reasons_of_systems,
+    rules_of,
+    rules_of_systems,
+)
 
 
 async def password_page(
@@ -105,6 +113,7 @@ async def password_page(
         ),
         submission=secrets.token_urlsafe(18),
         again=any(r.timed_out for r in choice.case.results),
+        **beside(desk, request, context, with_factor, [x for x in asked if x.system in can], choice.person.name),
         **over,
     )
     return desk.page(request, model, status, step=2, path=f"/r/{handle}")
@@ -144,7 +153,7 @@ async def take_password(
     )
     vain = any(a.id in before.in_vain for a in meant)
     theirs = system_rules.broken_by(systems, typed, choice.person.name)
-    mismatch = typed != values["new_password_again"]
+    mismatch = asked_twice(values)
     if broken or theirs or mismatch or vain or not chosen:
         errors = (*reasons_of(broken, locale), *reasons_of_systems(theirs, locale))
         over: dict[str, Any] = {"errors": errors, "mismatch": mismatch, "none_chosen": not chosen, "in_vain": vain}

@@ -45,6 +45,19 @@
     tick();
   };
 
+  /* A suggested password goes into the field, where it is shown. */
+  const use = (button) => {
+    const input = byId(button.dataset.use);
+    button.hidden = false;
+    button.addEventListener('click', () => {
+      input.value = byId('suggestion').textContent;
+      input.dispatchEvent(new Event('input', { bubbles: true }));
+      const toggle = document.querySelector(`.reveal-toggle[aria-controls="${input.id}"]`);
+      if (toggle.getAttribute('aria-pressed') !== 'true') toggle.click();
+      input.focus();
+    });
+  };
+
   /* Show and hide a password; say when Caps Lock is on. */
   const reveal = (button) => {
     const input = byId(button.getAttribute('aria-controls'));
@@ -70,10 +83,9 @@
     input.addEventListener('blur', () => { hint.hidden = true; });
   };
 
-  /* Live rules: length and equality here at once, the rest by asking the server. */
+  /* Live rules: length here at once, the rest by asking the server. */
   const passwordForm = (form) => {
     const first = byId('new_password');
-    const again = byId('new_password_again');
     const list = byId('np-rules');
     const strength = form.querySelector('.strength');
     const icons = { met: 'm4 10.25 4.25 4.25L16 6', unmet: 'm5 5 10 10M15 5 5 15', idle: 'M6.25 6.25h7.5v7.5h-7.5z' };
@@ -98,12 +110,6 @@
       if (first.value) return;
       strength.hidden = true;
       first.removeAttribute('aria-invalid');
-    };
-    const equal = (late) => {
-      const differ = again.value !== '' && again.value !== first.value;
-      if (differ && !late && first.value.startsWith(again.value)) return;
-      byId('again-error').hidden = !differ;
-      again.setAttribute('aria-invalid', String(differ));
     };
     const judge = (answer) => {
       const wrong = new Map(answer.violations.map((v) => [v.code, v]));
@@ -142,12 +148,9 @@
     first.addEventListener('input', () => {
       asked += 1;
       local();
-      equal(true);
       clearTimeout(timer);
       timer = setTimeout(ask, 350);
     });
-    again.addEventListener('input', () => equal(false));
-    again.addEventListener('blur', () => equal(true));
   };
 
   /* A page that waits for news: asks for a version, and takes the new page in when it changes. Soon at first, since most
@@ -199,6 +202,7 @@
   each('[data-live]', (e) => { e.hidden = false; });
   each('[data-countdown]', countdown);
   each('.reveal-toggle', reveal);
+  each('[data-use]', use);
   each('[data-caps-for]', capsLock);
   each('form[data-password]', passwordForm);
   each('main[data-status-url]', watch);

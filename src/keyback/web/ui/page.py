@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+from keyback.application.passwords.suggestion import Suggestion
+
 
 @dataclass(frozen=True, slots=True)
 class Shell:
@@ -60,7 +62,9 @@ class PasswordForm(Page):
         min_length: the policy's minimum in code points, for the check in the browser.
         requirements: listed before typing.
         errors: everything that was wrong with the last try.
-        mismatch: the two fields differed.
+        mismatch: a form of the version before, which asks twice, held two.
+        suggestion: a password to take as it is, if one fits all rules.
+        plain: what is typed is shown; for browsers without JavaScript.
         busy: the server was too busy to hash; nothing was lost.
     """
 
@@ -69,6 +73,8 @@ class PasswordForm(Page):
     requirements: tuple[PasswordRule, ...]
     errors: tuple[PasswordRule, ...] = ()
     mismatch: bool = False
+    suggestion: Suggestion | None = None
+    plain: bool = False
     busy: bool = False
 
 

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
+
+from starlette.requests import Request
 
 from keyback.application.passwords import validation
 from keyback.application.passwords.strength import STRENGTH, strength
-from keyback.application.passwords.system_rules import SystemRules
+from keyback.application.passwords.suggestion import suggest
+from keyback.application.passwords.system_rules import SystemRules, broken_by
 from keyback.domain.passwords.rules import Context, RequirementState, Violation
 from keyback.locale import Locale, gettext
 from keyback.web.ui.context import AppContext
 from keyback.web.ui.page import PasswordRule
+
+
+def asked_twice(values: Mapping[str, str]) -> bool:
+    """Whether a form of the version before, which asks for the new password twice, holds two different ones."""
+    return values["new_password_again"] not in ("", values["new_password"])
 
 
 def rules_of(states: Sequence[RequirementState], locale: Locale) -> tuple[PasswordRule, ...]:
@@ -29,6 +37,25 @@ def reasons_of(broken: Sequence[Violation], locale: Locale) -> tuple[PasswordRul
         PasswordRule(v.code, gettext(locale, v.text, **v.values), "unmet", gettext(locale, v.suggestion, **v.values))
         for v in broken
     )
+
+
+def beside(
+    desk: AppContext,
+    request: Request,
+    context: Context,
+    with_factor: bool,
+    systems: Sequence[SystemRules] = (),
+    name: str = "",
+) -> dict[str, Any]:
+    """What a page with a new password has beside its rules: a suggestion, and whether what is typed is shown."""
+    s = desk.services
+
+    def fits(candidate: str) -> bool:
+        return not validation.judge_alone(s, candidate, context, with_factor) and not broken_by(
+            systems, candidate, name
+        )
+
+    return {"suggestion": suggest(desk.locale(request), fits), "plain": request.query_params.get("show") == "1"}
 
 
 def rules_of_systems(systems: Sequence[SystemRules], typed: str, name: str, locale: Locale) -> tuple[PasswordRule, ...]:
