@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+import pyotp
 import pytest
 from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
@@ -240,6 +241,37 @@ async def test_who_is_not_in_the_crm_or_off_there_or_not_licensed(
     assert {f.code for f in await connector.diagnose("plain")} == {"no_license"}
     assert [o.code for o in await connector.apply(plan(off.id, "off"))] == ["not_permitted"]
     assert [o.code for o in await connector.apply(plan(str(uuid.uuid4()), "off"))] == ["not_found"]
+
+
+@pytest.mark.covers("N18")
+@pytest.mark.anyio
+async def test_who_is_in_the_tenant_and_not_in_this_environment_is_at_the_wrong_host(
+    simple: Tenant, connector: Dynamics365Connector
+) -> None:
+    maya = simple.add("maya", "maya@example.com", extra={"no_member": True})
+    gone = simple.add("omar", "omar@example.com", extra={"no_member": True}, active=False)
+    (found,) = await connector.diagnose("maya", maya.id)
+    assert found.code == "wrong_host"
+    for key in (gone.id, str(uuid.uuid4()), "no id"):
+        assert [f.code for f in await connector.diagnose("omar", key)] == ["not_found"]
+    assert [o.code for o in await connector.apply(plan(maya.id, "maya"))] == ["not_found"]
+
+
+@pytest.mark.covers("N18")
+@pytest.mark.anyio
+async def test_a_second_step_that_only_fails_is_lost_until_it_works_again(
+    simple: Tenant, connector: Dynamics365Connector
+) -> None:
+    seed = pyotp.random_base32()
+    maya = simple.add("maya", "maya@example.com")
+    maya.factors.append(Factor(str(uuid.uuid4()), "totp", 0, "Old phone", seed))
+    for n in range(3):
+        assert await connector.diagnose("maya", maya.id) == (), n
+        assert simple.fake.sign_in("maya", OLD, "000000") == "factor"
+    (found,) = await connector.diagnose("maya", maya.id)
+    assert (found.code, found.detail) == ("factor_lost", "it failed 3 times")
+    assert simple.fake.sign_in("maya", OLD, pyotp.TOTP(seed).at(simple.fake.clock() // 1000)) == "ok"
+    assert await connector.diagnose("maya", maya.id) == ()
 
 
 @pytest.mark.anyio

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
 
 from keyback.application.ports.connectors import Step, Unavailable
@@ -198,6 +199,42 @@ async def test_frozen_and_single_sign_on_are_left_alone_and_named(org: Org) -> N
         assert account.changes == 0
     assert {f.code for f in await connector.diagnose("frozen")} == {"frozen"}
     assert {f.code for f in await connector.diagnose("sso")} == {"sso_only"}
+    await connector.close()
+
+
+@pytest.mark.covers("N18")
+@pytest.mark.anyio
+async def test_a_sandboxs_username_is_told_from_somebody_who_is_gone(org: Org) -> None:
+    org.add("maya@example.com", "maya@example.com")
+    connector = org.connector()
+    for username, key, code in (
+        ("maya@example.com.uat", None, "wrong_host"),
+        ("Maya@Example.com.uat", "0055g000000Zz99AAC", "wrong_host"),
+        ("omar@example.com.uat", None, "not_found"),
+        ("maya@example.net", None, "not_found"),
+        ("maya@example", "0055g000000Zz99AAC", "not_found"),
+    ):
+        assert [f.code for f in await connector.diagnose(username, key)] == [code], username
+    await connector.close()
+
+
+@pytest.mark.covers("N18")
+@pytest.mark.anyio
+async def test_a_second_step_that_only_fails_is_lost_until_it_works_again(org: Org) -> None:
+    maya = org.add("maya", "maya@example.com")
+    seed = pyotp.random_base32()
+    maya.factors.append(Factor("0Yp000000000001", "totp", 0, "Old phone", seed))
+    connector = org.connector()
+    for n in range(3):
+        assert [f.code for f in await connector.diagnose("maya", maya.id)] == [], n
+        assert org.fake.sign_in("maya", OLD, "000000") == "factor"
+    (found,) = await connector.diagnose("maya", maya.id)
+    assert (found.code, found.detail) == ("factor_lost", "its code failed 3 times")
+    org.fake.permissions.discard("ManageUsers")
+    assert "factor_lost" not in {f.code for f in await connector.diagnose("maya", maya.id)}, "nobody may know"
+    org.fake.permissions.add("ManageUsers")
+    assert org.fake.sign_in("maya", OLD, pyotp.TOTP(seed).at(org.fake.clock() // 1000)) == "ok"
+    assert await connector.diagnose("maya", maya.id) == ()
     await connector.close()
 
 

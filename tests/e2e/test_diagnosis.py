@@ -19,6 +19,7 @@ PLANTED = (
     pytest.param("tomas.novak", "en", "Cirrus Sales", "sso_only", marks=pytest.mark.slow),
     pytest.param("peter.vandermeer", "zh_CN", "Meridian 365", "synced_elsewhere", marks=pytest.mark.slow),
     pytest.param("dengchao", "zh_CN", "Cirrus Sales", "stale_password", marks=pytest.mark.slow),
+    pytest.param("hugo.lefevre", "zh_CN", "Meridian 365", "wrong_host", marks=pytest.mark.slow),
 )
 
 
@@ -57,7 +58,7 @@ def test_the_doctor_finds_what_is_planted(
     expect(row.locator(f"[data-finding={code}]")).to_be_visible()
     expect(page.locator("#self")).to_be_visible()
     seen(page, f"doctor-{code}")
-    if code in ("frozen", "synced_elsewhere"):
+    if code in ("frozen", "synced_elsewhere", "wrong_host"):
         page.goto(f"{at}?new=1")
         expect(page.locator(f"#aside [data-finding={code}]")).to_be_visible()
         expect(page.locator("#new_password")).to_be_visible()
@@ -75,7 +76,9 @@ def lost(page: Page, site: Demo, username: str, system: str) -> None:
         site.later(MINUTES)
         page.goto(at)
     seen(page, f"doctor-lost-{username}")
-    page.locator(".system", has_text=system).locator("form[action$='/second-step'] button").click()
+    row = page.locator(".system", has_text=system)
+    expect(row.locator("[data-finding=factor_lost]")).to_be_visible()
+    row.locator("form[action$='/second-step'] button").click()
     page.wait_for_url(lambda url: not url.endswith(at))
     if not page.locator("[data-system]").count():
         site.later(MINUTES)

@@ -21,6 +21,7 @@ from keyback.application.ports.connectors import (
     Activity,
     Capabilities,
     Finding,
+    FoundAccount,
     Means,
     Outcome,
     Plan,
@@ -48,6 +49,8 @@ class Asked(ConnectorBase):
     history: Sequence[SignIn] = ()
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     planned: list[str] = field(default_factory=list)
+    has: Sequence[FoundAccount] = ()
+    sought: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.title = self.name.title()
@@ -62,6 +65,10 @@ class Asked(ConnectorBase):
         if isinstance(self.says, Exception):
             raise self.says
         return self.says
+
+    async def find(self, identifier: str) -> Sequence[FoundAccount]:
+        self.sought.append(identifier)
+        return [a for a in self.has if identifier in (a.username, a.mail)]
 
     async def apply(self, plan: Plan) -> Sequence[Outcome]:
         self.planned.append(plan.external_id)
@@ -461,3 +468,55 @@ def test_whoever_asked_for_the_system_finds_where_it_is_kept_selected(make_kit: 
     home = kit.read(lambda tx: tx.people.account_by_external_id("tide", "id-tide"))
     assert home is not None
     assert re.findall(r'name="accounts" value="([^"]*)" checked', text) == [home.id]
+
+
+def at_another(make_kit: Make, *has: FoundAccount, system: str = "sandbox") -> tuple[Asked, Browser, str]:
+    """Somebody with an account in Ridge who asked for a system of another name."""
+    ridge, sandbox = Asked("ridge"), Asked("sandbox", has=has)
+    kit, tray = ailing(make_kit, ridge)
+    connectors = {**kit.services.connectors, "sandbox": sandbox}
+    kit.services = replace(
+        kit.services, connectors=connectors, titles={**kit.services.titles, "sandbox": "Ridge sandbox"}
+    )
+    started = ask(kit, "maya@example.com", journey="still_locked_out", system=system)
+    drain(kit)
+    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    return sandbox, Browser(kit, started), f"/r/{started.handle}"
+
+
+@pytest.mark.covers("N18")
+def test_whoever_asked_for_a_system_without_an_account_of_theirs_is_at_the_wrong_host(make_kit: Make) -> None:
+    sandbox, browser, at = at_another(make_kit)
+    text = text_of(browser, at)
+    assert states(text) == {"Ridge sandbox": "found", "Ridge": "fine"}
+    assert findings(text) == ["wrong_host"]
+    assert sorted(sandbox.sought) == ["maya@example.com", "maya@ridge"]
+    assert sandbox.asked == []
+    assert 'href="https://ridge.example.com/"' in text
+    assert 'href="https://sandbox.example.com/"' not in text, "it leads to where the account is"
+
+
+@pytest.mark.covers("N18")
+def test_an_account_that_was_only_never_imported_is_no_wrong_host(make_kit: Make) -> None:
+    _, browser, at = at_another(make_kit, FoundAccount("x1", "maya.uat", "maya@example.com"))
+    assert findings(text_of(browser, at)) == []
+    sandbox, browser, at = at_another(make_kit, system="ridge")
+    assert findings(text_of(browser, at)) == []
+    assert sandbox.sought == []
+
+
+def test_a_lost_second_step_stands_beside_the_form_and_leads_to_its_replacement(make_kit: Make) -> None:
+    ridge = Asked("ridge", [Finding("factor_lost", "its code failed 4 times")])
+    kit, tray = ailing(make_kit, ridge)
+    browser, at = verified(kit, tray)
+    text = text_of(browser, at)
+    assert findings(text) == ["factor_lost"]
+    assert "Ask the help desk to replace it" in text, "nothing here replaces it"
+    ridge.capabilities = replace(ridge.capabilities, temporary_pass=Means.NATIVE)
+    text = text_of(browser, at)
+    assert f'action="{at}/second-step"' in text
+    assert "help desk to replace" not in text
+    assert "Can’t get the second code" not in text, "that is known already"
+    form = text_of(browser, f"{at}?new=1")
+    assert findings(form) == ["factor_lost"]
+    assert len(form_of(form)["accounts"]) == 1

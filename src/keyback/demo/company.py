@@ -53,12 +53,13 @@ SYNCED = "The password in Meridian 365 comes from a directory: none is set there
 STALE = "A phone keeps trying an old password in Cirrus Sales: “I reset it and still can’t get in” finds it."
 LOST = "Lost the second step in Cirrus Sales: after an email and the app, it’s removed there."
 BRIDGED = "Lost the second step in Meridian 365: after an email and the app, a temporary pass opens it."
+OTHER_HOST = "Meridian 365 has the account in another environment: “I reset it and still can’t get in” says so."
 CONNECT = "Signs in to Harbour ID, too: connect it in the security center, and after 72 hours it verifies you here."
 LONG = "A long name, which has to fit everywhere."
 APOSTROPHE = "A name with an apostrophe, spelled correctly in pages and emails."
 HINTS = (
     ONE, THREE, TWO_NAMES, SHARED, NO_MAIL, LEFT, LOCKED, ELSEWHERE, TWO_MAILS, MFA, APP, PHONE, CHAT, FRIEND, ADMIN,
-    ADMIN_APP, ADMIN_KEY, PRIVATE, KEY, FROZEN, SYNCED, STALE, LOST, BRIDGED, CONNECT, LONG, APOSTROPHE,
+    ADMIN_APP, ADMIN_KEY, PRIVATE, KEY, FROZEN, SYNCED, STALE, LOST, BRIDGED, OTHER_HOST, CONNECT, LONG, APOSTROPHE,
 )  # fmt: skip
 
 
@@ -203,7 +204,7 @@ ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
     ("dingning", "丁宁", TWO, {"tier": "mfa", "friend": "jiangtao", "hint": FRIEND}),
     ("sara.lindqvist", "Sara Lindqvist", TWO, {"tier": "mfa", "friend": "mei.kawahara", "hint": FRIEND}),
     ("fanbing", "范冰", CRM, {}),
-    ("hugo.lefevre", "Hugo Lefèvre", OWN, {}),
+    ("hugo.lefevre", "Hugo Lefèvre", OWN, {"hint": OTHER_HOST}),
     ("jiangtao", "江涛", TWO, {}),
     ("mei.kawahara", "Mei Kawahara", TWO, {}),
     ("shenyue", "沈悦", OWN, {}),

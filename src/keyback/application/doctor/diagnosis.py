@@ -31,10 +31,11 @@ from keyback.domain.recovery.events import Note
 PATIENCE_S = 4.0  # for all systems together
 AGAIN_S = 12.0  # the same when somebody asks once more, because one of them was slow
 PER_HOUR = 40
+MAX_NAMES = 4  # that a system without an account of the person's is asked for
 NOTE = "diagnosed"
 ELSEWHERE = frozenset({"sso_only", "federated", "synced_elsewhere"})
 """The password is kept somewhere else; one that is set in the system opens nothing."""
-NO_WAY_IN = frozenset({"privileged", "not_found", "ambiguous", "inactive", "frozen"})
+NO_WAY_IN = frozenset({"privileged", "not_found", "wrong_host", "ambiguous", "inactive", "frozen"})
 """With one of these it is of no use to replace a second step, or it is not done."""
 READS = (Means.NATIVE, Means.COMPOSED)
 
@@ -77,13 +78,20 @@ class Diagnosis:
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """Whose accounts a page may ask about, and what Keyback knows of them itself."""
+    """Whose accounts a page may ask about, and what Keyback knows of them itself.
+
+    Args:
+        named: the system that the page was asked for, where no account of theirs is known; else empty.
+        names: by which an account there would be found: their user names and mail addresses.
+    """
 
     case: Case
     person: Person
     accounts: tuple[Account, ...]
     open: bool
     known: Mapping[str, Diagnosis]
+    named: str = ""
+    names: tuple[str, ...] = ()
 
 
 def patient(tx: Tx, handle: str, here: Here, rules: Rules) -> Patient:
@@ -105,7 +113,10 @@ def patient(tx: Tx, handle: str, here: Here, rules: Rules) -> Patient:
         raise Refusal("not_enough_evidence")
     if not evidence.still_enough(tx, case, handle, person, accounts, here.policy):
         raise Refusal("not_enough_evidence")
-    return Patient(case, person, accounts, open_now, _own(tx, person.id, accounts, rules))
+    named = intake.system if all(a.system != intake.system for a in accounts) else ""
+    mails = [c.address for c in tx.people.contacts([person.id]).get(person.id, ()) if c.channel == "mail"]
+    names = tuple(dict.fromkeys([*(a.username for a in accounts), *mails]))[:MAX_NAMES]
+    return Patient(case, person, accounts, open_now, _own(tx, person.id, accounts, rules), named, names)
 
 
 def _lately(tx: Tx, case: Case, handle: str) -> bool:
@@ -166,10 +177,13 @@ async def diagnose(
     tell = [a for a in of.accounts if _tells(s.connectors.get(a.system))]
     past = [a for a in of.accounts if history and _remembers(s.connectors.get(a.system))]
     asks = [a for a in of.accounts if history and sees_to_factors(s.connectors.get(a.system))]
-    said, seen, steps = await asyncio.gather(
+    asked = of.named if history and _tells(s.connectors.get(of.named)) else ""
+    nobody = [Account("", of.person.id, asked, "", "")] if asked else []
+    said, seen, steps, absent = await asyncio.gather(
         ask_each(s.connectors, tell, lambda c, a: c.diagnose(a.username, a.external_id), patience_s),
         ask_each(s.connectors, past, lambda c, a: c.activity(a.external_id), patience_s),
         ask_each(s.connectors, asks, lambda c, a: c.factors(a.external_id), patience_s),
+        ask_each(s.connectors, nobody, lambda c, _: _knows_none(c, of.names), patience_s),
     )
     findings, activities = {x.account.id: x for x in said}, {x.account.id: x.value for x in seen}
     has = {x.account.id for x in steps if (x.value is None or len(x.value)) or _gives(s.connectors[x.account.system])}
@@ -177,7 +191,15 @@ async def diagnose(
         _diagnosis(of.known[a.id], findings.get(a.id), activities.get(a.id), second_step=a.id in has)
         for a in of.accounts
     ]
-    return tuple(replace(d, home=_home(s, of, d)) for d in diagnoses)
+    elsewhere = Finding("wrong_host", "asked for this system, which knows none of the person's names")
+    tried = [Diagnosis(x.account, (elsewhere,)) for x in absent if x.value]
+    return (*tried, *(replace(d, home=_home(s, of, d)) for d in diagnoses))
+
+
+async def _knows_none(connector: Connector, names: Sequence[str]) -> bool:
+    """Whether a system has nobody by any of these names."""
+    found = await asyncio.gather(*(connector.find(n) for n in names))
+    return bool(names) and not any(found)
 
 
 def _home(s: Services, of: Patient, d: Diagnosis) -> Account | None:
@@ -245,6 +267,13 @@ def stale_sources(sign_ins: Sequence[SignIn]) -> tuple[StaleSource, ...]:
 
 
 # ── for the operator ────────────────────────────────────────────────────────
+
+
+def record_lost(tx: Tx, case: Case, account: Account) -> None:
+    """Keeps that the person says they lost the second step of an account, as a finding like those of systems."""
+    found = {"code": "factor_lost", "detail": "the person says so", "until": None}
+    row = {"account": account.id, "system": account.system, "findings": [found], "fault": ""}
+    tx.audit.record(case.id, [Note(NOTE, {"accounts": [row]})])
 
 
 def record(tx: Tx, case: Case, found: Sequence[Diagnosis]) -> None:

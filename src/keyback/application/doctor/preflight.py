@@ -15,7 +15,7 @@ from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Account
 
 PATIENCE_S = 1.5  # a system that is slower says it when the password is set there
-IN_VAIN = ELSEWHERE | {"not_found", "inactive", "frozen", "minimum_age"}
+IN_VAIN = ELSEWHERE | {"not_found", "wrong_host", "inactive", "frozen", "minimum_age"}
 """With one of these a new password would be refused, or would let nobody in."""
 
 

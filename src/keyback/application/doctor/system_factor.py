@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from keyback.application.asking import ask_each
 from keyback.application.challenges.count import allowed
-from keyback.application.doctor.diagnosis import PATIENCE_S, READS, sees_to_factors
+from keyback.application.doctor.diagnosis import PATIENCE_S, READS, record_lost, sees_to_factors
 from keyback.application.handles import new_handle
 from keyback.application.notifications.account_changes import notify_account_change
 from keyback.application.ports.connectors import (
@@ -66,6 +66,7 @@ def go_on(tx: Tx, handle: str, account_id: str, here: Here) -> Started:
     if old is None:
         raise Refusal("not_found")
     _counted(tx, o)
+    record_lost(tx, o.case, account)
     new = replace(
         old,
         handle=new_handle(),

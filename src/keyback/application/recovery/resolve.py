@@ -87,10 +87,13 @@ def resolve(tx: Tx, limit: int = 500, whole: InstallationQuota = NO_LIMIT) -> Re
         if not reachable or len(people) > MAX_PEOPLE:
             ghosts += 1
             continue
+        # Whoever can't get in may be at the wrong system altogether, which the page says once they have verified.
+        there = any(a.system == i.system for m in reachable for a in m.accounts)
+        system = i.system if there or i.journey != "still_locked_out" else ""
         for m in reachable:
             mine = [a for a in m.accounts if a.state != "disabled"]
             own = tuple(a for a in mine if not a.provider)
-            named = [a for a in mine if i.system in ("", a.system)]
+            named = [a for a in mine if system in ("", a.system)]
             if not named:
                 continue
             if i.system and i.journey not in ANY_ACCOUNT and all(a.provider for a in named):

@@ -141,6 +141,8 @@ class Dynamics365Connector(ConnectorBase):
         else:
             read = await self._people.account(external_id)
             if read is None:
+                if await self._people.elsewhere(external_id):
+                    return (Finding("wrong_host", f"in the tenant, without a user in {self._options.url}"),)
                 return (Finding("not_found"),)
             account = read
         findings = [

@@ -8,7 +8,7 @@ from urllib.parse import quote
 from keyback.application.ports.connectors import Finding, Grant, SignIn, SystemFactor, TemporaryPass
 from keyback.connectors.dynamics365.rest import Api, Row, instant, text_of
 from keyback.domain.secret import Secret
-from keyback.domain.units import MINUTE
+from keyback.domain.units import HOUR, MINUTE
 from keyback.outbound.http import MaybeDone, OutboundRefusal, vendor_text
 
 # Type of method to our kind, its collection (None: no application removes it) and what its owner knows it by: a name
@@ -24,8 +24,11 @@ KINDS: Mapping[str, tuple[str, str | None, str]] = {
     "email": ("mail", None, ""),
 }
 SHORTEST, LONGEST = 10, 43_200  # minutes that a pass may live
-LOCKED, MUST_CHANGE = 50053, 50055
+# AADSTS codes (learn.microsoft.com, "Microsoft Entra authentication and authorization error codes").
+LOCKED, MUST_CHANGE, SECOND_STEP_FAILED = 50053, 50055, 500121
 LATELY = 10 * MINUTE
+TODAY = 24 * HOUR
+REPEATED = 3  # failures of a second step that are no slips any more
 
 
 class Methods:
@@ -98,6 +101,9 @@ class Methods:
             out.append(Finding("locked", "smart lockout"))
         if MUST_CHANGE in failed:
             out.append(Finding("must_change"))
+        fails = sum(code == SECOND_STEP_FAILED and at > entered and now - at < TODAY for code, at in seen)
+        if fails >= REPEATED:
+            out.append(Finding("factor_lost", f"it failed {fails} times"))
         return out
 
     async def _rows(self, id: str, most: int) -> list[Row]:

@@ -70,6 +70,13 @@ class People:
         """The member with this id in Entra, as they are now."""
         return await self._whole(external_id.lower()) if GUID.fullmatch(external_id) else None
 
+    async def elsewhere(self, external_id: str) -> bool:
+        """Whether somebody may sign in to the tenant, but isn't in this environment: it may be another one's."""
+        if not GUID.fullmatch(external_id) or await self._members(f"azureactivedirectoryobjectid eq {external_id}"):
+            return False
+        user = await self._user(external_id.lower(), "id,accountEnabled")
+        return user is not None and user.get("accountEnabled") is True
+
     async def pages(self) -> AsyncIterator[list[FoundAccount]]:
         """All members. Who administers by a group, or in the CRM alone, isn't told here; `account` tells."""
         members: dict[str, Row] = {}

@@ -35,6 +35,7 @@ from keyback.outbound.http import MaybeDone, OutboundRefusal, vendor_text
 
 FRESH = 15 * MINUTE  # a password that was set within this may be the one of an earlier attempt
 MAX_JOBS = 1000
+REPEATED = 3  # failures of a second step that are no slips any more
 BATCH = 200  # ids that one call may delete
 # Factors that no call removes, by the field that tells of them.
 OTHERS = {
@@ -117,17 +118,27 @@ class SalesforceConnector(ConnectorBase):
         if external_id is None:
             found = await self.find(username)
             if len(found) != 1:
-                return (Finding("ambiguous", str(len(found))),) if found else (Finding("not_found"),)
+                return (Finding("ambiguous", str(len(found))),) if found else (await self._absent(username),)
             account = found[0]
         else:
             read = await self._people.account(external_id)
             if read is None:
-                return (Finding("not_found"),)
+                return (await self._absent(username),)
             account = read
         findings = list(account_findings(account))
         if account.state == "active" and not account.sso_only and await self._expired(account.external_id):
             findings.append(Finding("password_expired"))
+        if account.state == "active" and not account.sso_only:
+            fails = await self._people.second_step_fails(account.external_id, self._now())
+            if fails >= REPEATED:
+                findings.append(Finding("factor_lost", f"its code failed {fails} times"))
         return tuple(findings)
+
+    async def _absent(self, username: str) -> Finding:
+        """Why somebody isn't in this org: a sandbox's user name belongs elsewhere."""
+        if await self._people.of_production(username):
+            return Finding("wrong_host", "a sandbox's username; this org has the one it was made of")
+        return Finding("not_found")
 
     async def activity(self, external_id: str) -> Activity | None:
         fields = "LoginTime, SourceIp, Status, LoginType, Browser, Platform, Application"

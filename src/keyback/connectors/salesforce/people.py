@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from keyback.application.ports.connectors import FoundAccount
 from keyback.connectors.salesforce.rest import Rest, Row, instant, quoted, text_of
+from keyback.domain.units import HOUR
 from keyback.outbound.http import OutboundRefusal
 
 POWERS = ("PermissionsModifyAllData", "PermissionsManageUsers", "PermissionsIsSsoEnabled")
@@ -14,6 +15,10 @@ OWN = "Id, Username, Email, Name, IsActive, UserType, LastLoginDate, LastPasswor
 FIELDS = ", ".join((OWN, *(f"Profile.{p}" for p in POWERS)))
 PEOPLE = frozenset({"Standard", "PowerPartner", "PowerCustomerSuccess", "CustomerSuccess", "CspLitePortal"})
 PAGE = 500
+# Of VerificationHistory.Status (object reference).
+PASSED = frozenset({"Succeeded", "AutomatedSuccess"})
+FAILED = frozenset({"FailedInvalidCode", "FailedTooManyAttempts", "FailedGeneralError", "RecoverableError"})
+LATELY = 24 * HOUR
 
 
 class People:
@@ -48,6 +53,27 @@ class People:
             return None
         rows = await self._rest.query(FIELDS, "User", f"Id = {quoted(external_id)}", limit=1)
         return next(iter(await self._accounts(rows)), None)
+
+    async def of_production(self, username: str) -> bool:
+        """Whether this is a sandbox's user name, and the org has the one that it was made of. A sandbox appends its
+        own name: `maya@example.com` is `maya@example.com.uat` there."""
+        own = username.strip().rpartition(".")[0]
+        if "." not in own.partition("@")[2]:
+            return False
+        rows = await self._rest.query("Id, Username", "User", f"Username = {quoted(own)}", limit=1)
+        return any(_fold(r, "Username") == own.casefold() for r in rows)
+
+    async def second_step_fails(self, external_id: str, now: int) -> int:
+        """How often the second step of signing in failed within a day, with none that succeeded since; 0 without
+        Manage Users, as `check` says."""
+        fields, who = "VerificationTime, Status", f"UserId = {quoted(external_id)} AND Activity = 'Login'"
+        try:
+            rows = await self._rest.query(fields, "VerificationHistory", who, order="VerificationTime DESC", limit=20)
+        except OutboundRefusal:
+            return 0
+        seen = [(text_of(r, "Status"), instant(r.get("VerificationTime")) or 0) for r in rows]
+        passed = max((at for status, at in seen if status in PASSED), default=0)
+        return sum(status in FAILED and at > max(passed, now - LATELY) for status, at in seen)
 
     async def logins(self, ids: Sequence[str]) -> dict[str, Row]:
         """`UserLogin` by user; empty without Manage Users, when the object isn't there (`check` says so)."""

@@ -15,6 +15,7 @@ from keyback.demo.vendors.accounts import Account, Factor, Grant, SignIn, hashed
 Planted = Literal[
     "", "sso", "frozen", "inactive", "locked", "stale", "lost_factor", "factor", "passkey", "privileged", "grant",
     "synced", "federated", "unlicensed", "crm_disabled", "unconfirmed", "personal", "stopped", "expired",
+    "other_environment",
 ]  # fmt: skip
 DAY_MS = 86_400_000
 # Vendor to user name in the company to what is the matter there.
@@ -31,6 +32,7 @@ PEOPLE: Mapping[str, Mapping[str, Planted]] = {
         "ouyangmingyuan": "synced", "amina.diallo": "federated", "david.mensah": "unlicensed", "songyan": "inactive",
         "isla.mackay": "crm_disabled", "sunli": "lost_factor", "fanbing": "stale", "anton.petrov": "privileged",
         "mei.kawahara": "grant", "jiangtao": "factor", "noor.haddad": "passkey",
+        "hugo.lefevre": "other_environment",
     },
     "zoho": {
         "nadia.rossi": "", "siobhan.oneill": "", "ana.delacruz": "", "ayguli": "", "leila.farouk": "",
@@ -107,6 +109,7 @@ def _plant(a: Account, planted: Planted, n: int, now: int, new_id: Callable[[str
         case "lost_factor":
             lost = Factor(new_id("factor", n), "totp", now - 90 * DAY_MS, "Old phone", pyotp.random_base32())
             a.factors.append(lost)
+            a.extra["verifications"] = [[now - k * 1_800_000, False] for k in (4, 3, 2, 1)]
         case "passkey":
             a.factors.append(Factor(new_id("factor", n), "passkey", now - 90 * DAY_MS, "Security key"))
         case "grant":

@@ -61,6 +61,7 @@ class Cloud(Protocol):
     def attempt(self, account: Account, password: str, seen: Mapping[str, str]) -> Attempt: ...
     def weak(self, account: Account, password: str) -> str: ...
     def elsewhere(self, account: Account) -> str: ...
+    def second_step(self, account: Account, passed: bool, seen: Mapping[str, str]) -> None: ...
     def open_session(self, account: Account, *, source: str = ...) -> str: ...
     def tell(self, to: str | None, subject: str, text: str) -> None: ...
 
@@ -208,7 +209,10 @@ class SignInPages:
 
     def _factor(self, visit: Visit, code: str, seen: Mapping[str, str]) -> str:
         account = self._cloud.accounts.get(visit.account)
-        if account is None or not account.takes_code(code, self._cloud.clock()):
+        passed = account is not None and account.takes_code(code, self._cloud.clock())
+        if account is not None:
+            self._cloud.second_step(account, passed, seen)
+        if account is None or not passed:
             return N_("That code isn’t right. Enter the code that your authenticator app shows now.")
         self._enter(visit, account, seen)
         return ""

@@ -157,6 +157,9 @@ class Vendor(ABC):
         """Who signs this person in, if not this vendor; shown in place of the question for a password."""
         return account.provider
 
+    def second_step(self, account: Account, passed: bool, seen: Mapping[str, str]) -> None:  # noqa: B027 - most keep none
+        """A second factor was given after the right password, which vendors write down in different ways."""
+
     # ── for the ones above ──
 
     def tell(self, to: str | None, subject: str, text: str) -> None:
@@ -184,8 +187,12 @@ class Vendor(ABC):
             return "elsewhere"
         result = self.attempt(account, password, {})
         asked = any(f.kind in SECOND for f in account.factors) and not result.strong
-        if result.outcome == "ok" and asked and not account.takes_code(code, self.clock()):
-            return "factor"
+        if result.outcome == "ok" and asked:
+            passed = account.takes_code(code, self.clock())
+            if code:
+                self.second_step(account, passed, {})
+            if not passed:
+                return "factor"
         if result.outcome == "ok":
             self.open_session(account)
         return result.outcome

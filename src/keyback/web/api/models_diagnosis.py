@@ -32,7 +32,7 @@ class Found(BaseModel):
 class Checked(BaseModel):
     """What one system said of one account."""
 
-    account_id: str
+    account_id: str = Field(description="Empty for the system that was asked for and has no account of theirs.")
     system: str = Field(description="Name in the configuration.", examples=["salesforce"])
     title: str = Field(description="What people call the system.", examples=["Salesforce"])
     username: str = Field(examples=["maya@example.com"])

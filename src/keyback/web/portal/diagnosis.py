@@ -76,7 +76,7 @@ def _system(s: Services, locale: Locale, d: Diagnosis) -> pages.SystemCheck:
         "found" if findings else "slow" if d.fault else "silent" if d.silent else "fine",
         findings,
         d.stale,
-        s.sign_in_urls.get(d.account.system, ""),
+        s.sign_in_urls.get(d.account.system, "") if d.account.id else "",
         d.account.id if d.second_step else "",
     )
 

@@ -59,6 +59,11 @@ class Diagnosis(Page):
         return tuple(dict.fromkeys(s.title for s in self.systems if s.state == "slow"))
 
     @property
+    def lost(self) -> frozenset[str]:
+        """Accounts whose second step is known to be of no use."""
+        return frozenset(s.second_step for s in self.systems if any(f.code == "factor_lost" for f in s.findings))
+
+    @property
     def asked(self) -> int:
         return sum(s.state != "silent" for s in self.systems)
 

@@ -119,7 +119,7 @@ async def password_page(
     return desk.page(request, model, status, step=2, path=f"/r/{handle}")
 
 
-BESIDE = frozenset({"no_license", "wrong_host"})  # a new password can be set, but it is not what is missing
+BESIDE = frozenset({"no_license", "factor_lost"})  # a new password can be set, but it is not what is missing
 
 
 def _hint(connector: Connector | None) -> Any:

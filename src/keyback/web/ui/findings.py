@@ -112,13 +112,13 @@ WORDS: dict[str, tuple[str, str, Action]] = {
         "password",
     ),
     "factor_lost": (
-        N_("The second step you set up there no longer works."),
-        N_("Replace it."),
+        N_("The second step that this system asks you for doesn’t work any more."),
+        N_("Replace it. A new password alone won’t let you in."),
         "second_step",
     ),
     "wrong_host": (
         N_("Your account isn’t at this address. It may be in a sandbox or in another region."),
-        N_("Open the system at the address below."),
+        N_("Open the system where you have your account. A new password won’t help here."),
         "sign_in",
     ),
     "privileged": (

@@ -19,7 +19,7 @@ from keyback.demo.vendors.dynamics365 import dataverse, methods, odata, roles, s
 from keyback.demo.vendors.dynamics365.entra import CLOUDS, RESETS, RESETS_ADMINS, Denied, EntraApp, Roles, Tokens
 from keyback.demo.vendors.dynamics365.errors import bad_request, denied, graph_error, missing, throttled
 from keyback.demo.vendors.passwords import N_, Rules
-from keyback.demo.vendors.signin import NO_MATCH, Attempt
+from keyback.demo.vendors.signin import NO_MATCH, SECOND, Attempt
 from keyback.demo.vendors.vendor import Clock, Deliver, Vendor, tried, wall_clock
 
 TENANT = "9b1c2f3e-6d0a-4c58-8f21-3a7d5e904c11"
@@ -327,6 +327,11 @@ class Dynamics365(Vendor):
         self.accounts.save()
         return result
 
+    def second_step(self, account: Account, passed: bool, seen: Mapping[str, str]) -> None:
+        words = "Success" if passed else "Authentication failed during strong authentication request."
+        account.note(tried(self.clock(), words, seen, code=0 if passed else 500121))
+        self.accounts.save()
+
     def _judge(self, account: Account, right: bool, by_pass: bool) -> tuple[Attempt, int, str]:
         if account.locked:
             return Attempt("locked", LOCKED), 50053, "Account is locked because of too many tries."
@@ -334,8 +339,10 @@ class Dynamics365(Vendor):
             return Attempt("wrong", NO_MATCH), 50126, "Invalid username or password."
         if not account.active:
             return Attempt("inactive", DISABLED), 50057, "User account is disabled."
-        if account.extra.get("crm_disabled"):
+        if account.extra.get("crm_disabled") or account.extra.get("no_member"):
             return Attempt("inactive", NOT_MEMBER), 0, "Success"
         if account.must_change and not by_pass:
             return Attempt("change"), 50055, "Password is expired."
+        if not by_pass and any(f.kind in SECOND for f in account.factors):
+            return Attempt("ok"), 50074, "Strong Authentication is required."
         return Attempt("ok", strong=by_pass), 0, "Success"

@@ -31,7 +31,8 @@ def endpoints(desk: Desk) -> list[tuple[str, str, Endpoint]]:
             return refused
         try:
             fits = odata.parse_filter(q.get("$filter", ""), shapes.SYSTEMUSER)
-            rows = [r for r in map(shapes.systemuser, desk.accounts) if fits(r)]
+            members = (a for a in desk.accounts if not a.extra.get("no_member"))
+            rows = [r for r in map(shapes.systemuser, members) if fits(r)]
             shown = [
                 odata.picked(r, _with_id(q.get("$select", "")), shapes.SYSTEMUSER, shapes.SYSTEMUSER) for r in rows
             ]

@@ -9,7 +9,7 @@ from joserfc.jwk import RSAKey
 
 from keyback.demo.company import DOMAIN
 from keyback.demo.vendors import seeds
-from keyback.demo.vendors.accounts import Factor
+from keyback.demo.vendors.accounts import Factor, SignIn
 from keyback.demo.vendors.dynamics365.app import LOCK_MS, TENANT, Dynamics365
 from keyback.demo.vendors.dynamics365.entra import USER_ADMIN, EntraApp
 from keyback.demo.vendors.dynamics365.shapes import new_guid
@@ -57,6 +57,12 @@ def seed(fake: Dynamics365) -> None:
                 a.locked_until = fake.clock() + 30 * LOCK_MS
             case "lost_factor":
                 a.factors = [Factor(new_guid("factor", n), "authenticator", 0, "Old phone")]
+                for k in range(4):
+                    failed = SignIn(fake.clock() - (4 - k) * 1_800_000, "Failure", "198.51.100.77", "Browser")
+                    failed.code = 500121
+                    a.note(failed)
+            case "other_environment":
+                a.extra["no_member"] = True
             case "grant":
                 a.grants[0].token = new_guid("app", n)
                 a.grants[0].scope = "Mail.Read Contacts.Read offline_access"

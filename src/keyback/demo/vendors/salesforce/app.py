@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from keyback.demo.vendors.accounts import Account, Session
+from keyback.demo.vendors.accounts import KEPT_SIGN_INS, Account, Session
 from keyback.demo.vendors.brands import Brand
 from keyback.demo.vendors.passwords import N_, Rules
 from keyback.demo.vendors.salesforce import objects, soql
@@ -342,6 +342,11 @@ class Salesforce(Vendor):
             account.failures = 0
         self.accounts.save()
         return Attempt(outcome, "" if outcome in ("ok", "change") else NO_MATCH)
+
+    def second_step(self, account: Account, passed: bool, seen: Mapping[str, str]) -> None:
+        kept = [*account.extra.get("verifications", ()), [self.clock(), passed]]
+        account.extra["verifications"] = kept[-KEPT_SIGN_INS:]
+        self.accounts.save()
 
     def _judge(self, account: Account, right: bool) -> tuple[Any, str]:
         if not account.active:
