@@ -44,6 +44,7 @@ OWN: Final[Mapping[str, Mapping[str, str]]] = {
     # Besides `builtin`, which is Keyback's own and works on its database.
     CONNECTORS: {
         "active_directory": "keyback.connectors.directory.active_directory:ActiveDirectoryConnector.from_options",
+        "creme": "keyback.connectors.sql:CremeConnector.from_options",
         "demo": "keyback.connectors.demo:DemoConnector.from_options",
         "dynamics365": "keyback.connectors.dynamics365:Dynamics365Connector.from_options",
         "fxiaoke": "keyback.connectors.fxiaoke:FxiaokeConnector.from_options",

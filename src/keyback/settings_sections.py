@@ -286,7 +286,7 @@ class System(Part):
 
     kind: str = Field(
         description="`builtin`, `salesforce`, `dynamics365`, `zoho`, `fxiaoke`, `ldap`, `active_directory`, `scim`, "
-        "`odoo`, `tryton`, `http`, `sql`, `guided`, `demo`, or one from a package."
+        "`odoo`, `tryton`, `creme`, `http`, `sql`, `guided`, `demo`, or one from a package."
     )
     title: Text = Field(description="Name that people know it by.")
     passwords_in: str = Field(

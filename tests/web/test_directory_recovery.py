@@ -1,5 +1,5 @@
-"""A whole recovery through the portal on real directories, tables of users, and by SCIM: the old password goes, the
-chosen one works.
+"""A whole recovery through the portal on real directories, a real Crème CRM, tables of users, and by SCIM: the old
+password goes, the chosen one works.
 
 One journey for all of them: a directory more is a `Place` more.
 """
@@ -21,11 +21,12 @@ from keyback.application.ports.storage import ImportedAccount
 from keyback.bootstrap import make_connector
 from keyback.settings import System
 from keyback.testing import dirsrv_server, samba_server, slapd_server
+from keyback.testing.creme_server import USER_ADMINISTRATORS, CremeServer, start_creme
 from keyback.testing.dirsrv_server import DirsrvFault, DirsrvServer, start_dirsrv
 from keyback.testing.samba_server import SambaFault, SambaServer, start_samba
 from keyback.testing.scim_server import ScimServer, start_scim
 from keyback.testing.slapd_server import SlapdFault, SlapdServer, start_slapd
-from tests.support import user_tables
+from tests.support import creme, user_tables
 from tests.support.browser import Browser, choose, mailed, submit
 from tests.support.kit import Kit, person
 from tests.support.steps import Tray, ask, drain, fit
@@ -45,7 +46,7 @@ class Place:
         refusal: what the page says then, in the directory's words or by the rules that it publishes.
     """
 
-    server: SlapdServer | SambaServer | DirsrvServer | ScimServer | TableServer
+    server: SlapdServer | SambaServer | DirsrvServer | ScimServer | TableServer | CremeServer
     section: dict[str, Any]
     strict: Callable[[], contextlib.AbstractContextManager[None]] = contextlib.nullcontext
     refusal: str = ""
@@ -115,11 +116,17 @@ def tables(server: TableServer) -> Place:
     return Place(server, {"kind": "sql", "title": "Directory", **server.section()})
 
 
+def creme_crm(folder: Path) -> Place:
+    server = start_creme(folder, creme.programs())
+    return Place(server, {"kind": "creme", "title": "Directory", **server.section()})
+
+
 STARTS: dict[str, Callable[[Path], Place]] = {
     "ldap": lambda folder: open_ldap(start_slapd(folder)),
     "active_directory": lambda folder: active_directory(start_samba(folder)),
     "389ds": lambda folder: directory_389(start_dirsrv(folder)),
     "scim": lambda folder: scim(start_scim()),
+    "creme": creme_crm,
     **{f"sql-{kind}": lambda folder, start=start: tables(start(folder)) for kind, start in user_tables.STARTS.items()},  # type: ignore[misc]
 }
 
@@ -128,12 +135,13 @@ def slow(*names: str) -> list[Any]:
     return [pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
-# SCIM knows no locks, and its server has no policy; tables have none either.
+# SCIM knows no locks, and its server has no policy; tables have none either. Crème has no locks.
 WITH_A_POLICY = ["ldap", *slow("active_directory", "389ds")]
 WITH_LOCKS = [*WITH_A_POLICY, "sql-sqlite", *slow("sql-postgresql", "sql-mysql")]
+WITH_A_TABLE = ["sql-sqlite", *slow("sql-postgresql", "sql-mysql", "creme")]
 
 
-@pytest.fixture(scope="module", params=[*WITH_LOCKS, "scim"])
+@pytest.fixture(scope="module", params=[*WITH_LOCKS, "scim", *slow("creme")])
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     try:
         made = STARTS[request.param](tmp_path_factory.mktemp("directory"))
@@ -143,10 +151,10 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     made.server.stop()
 
 
-def recovering(kit: Kit, place: Place, uid: str, *, privileged: bool = False) -> tuple[Tray, Browser, str]:
+def recovering(kit: Kit, place: Place, uid: str, **more: Any) -> tuple[Tray, Browser, str]:
     """Somebody with one login, in the directory, on the page where the new password is chosen."""
     address = f"{uid}@example.com"
-    key = place.server.add_user(uid, address, BEFORE, privileged=privileged)
+    key = place.server.add_user(uid, address, BEFORE, **more)
     directory = make_connector("directory", System.model_validate(place.section), kit.services.db, kit.services.gate)  # type: ignore[arg-type]
     accounts = (ImportedAccount("directory", key, uid),)
     tray = fit(kit, replace(person(uid), mails=(address,), accounts=accounts))
@@ -204,16 +212,59 @@ def test_a_weak_password_goes_nowhere(make_kit: Make, place: Place) -> None:
     assert place.server.signs_in("nora", CHOSEN)
 
 
+def left_alone(kit: Kit, browser: Browser, at: str, uid: str, words: str) -> None:
+    """The page says why and has no form for it, and one that is sent all the same sets nothing."""
+    page = html.unescape(browser("GET", at).text)
+    assert words in page
+    assert "new_password" not in page
+    account = kit.read(lambda tx: tx.people.sign_in_rows("directory", uid))[0]
+    sent = [("new_password", CHOSEN), ("submission", "s"), ("accounts", account.id)]
+    assert browser("POST", f"{at}/password", urlencode(sent)).status_code == 422
+    drain(kit)
+
+
 @pytest.mark.covers("N9")
 def test_an_administrator_of_the_directory_is_left_alone(make_kit: Make, place: Place) -> None:
     kit = make_kit()
     _, browser, at = recovering(kit, place, "root2", privileged=True)
-    page = html.unescape(browser("GET", at).text)
-    assert "an administrator’s account" in page
-    assert "new_password" not in page
-    account = kit.read(lambda tx: tx.people.sign_in_rows("directory", "root2"))[0]
-    sent = [("new_password", CHOSEN), ("submission", "s"), ("accounts", account.id)]
-    assert browser("POST", f"{at}/password", urlencode(sent)).status_code == 422
-    drain(kit)
+    left_alone(kit, browser, at, "root2", "an administrator’s account")
     assert place.server.signs_in("root2", BEFORE)
     assert not place.server.signs_in("root2", CHOSEN)
+
+
+@pytest.mark.covers("N9")
+@pytest.mark.parametrize("place", slow("creme"), indirect=True)
+def test_who_may_take_a_role_that_administers_users_is_left_alone(make_kit: Make, place: Place) -> None:
+    kit = make_kit()
+    _, browser, at = recovering(kit, place, "vera", special=USER_ADMINISTRATORS)
+    left_alone(kit, browser, at, "vera", "an administrator’s account")
+    assert place.server.signs_in("vera", BEFORE)
+
+
+def signed_in(server: TableServer | CremeServer, uid: str, password: str) -> Callable[[], bool]:
+    """Whether somebody who signs in now still is."""
+    assert server.signs_in(uid, password)
+    session: Any = server.open_session(uid, password) if isinstance(server, CremeServer) else server.open_session(uid)
+    return lambda: server.session_lives(session)
+
+
+@pytest.mark.covers("E4")
+@pytest.mark.parametrize("place", WITH_A_TABLE, indirect=True)
+def test_whoever_was_in_is_out(make_kit: Make, place: Place) -> None:
+    server, kit = place.server, make_kit()
+    assert isinstance(server, TableServer | CremeServer)
+    _, browser, at = recovering(kit, place, "ines")
+    lives = signed_in(server, "ines", BEFORE)
+    assert lives()
+    choose(kit, browser, at, CHOSEN)
+    assert not lives()
+    assert signed_in(server, "ines", CHOSEN)()
+
+
+@pytest.mark.parametrize("place", WITH_A_TABLE, indirect=True)
+def test_who_was_switched_off_stays_so(make_kit: Make, place: Place) -> None:
+    kit = make_kit()
+    _, browser, at = recovering(kit, place, "otto", disabled=True)
+    left_alone(kit, browser, at, "otto", "inactive")
+    assert not place.server.signs_in("otto", BEFORE)
+    assert not place.server.signs_in("otto", CHOSEN)

@@ -23,6 +23,7 @@ KINDS: Final = {
     "scim": ("SCIM 2.0", "SCIM 2.0"),
     "odoo": ("Odoo", "Odoo"),
     "tryton": ("Tryton", "Tryton"),
+    "creme": ("Crème CRM", "Crème CRM"),
     "http": ("any system, by recipe", "任意系统（接入模板）"),
     "sql": ("any system, by its database", "任意系统（数据库）"),
     "guided": ("guided", "引导式"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -65,7 +65,9 @@ class SqlConnector(ConnectorBase):
     )
     options_model = SqlOptions
 
-    def __init__(self, name: str, title: str, options: SqlOptions) -> None:
+    def __init__(
+        self, name: str, title: str, options: SqlOptions, people: Callable[[SqlOptions], People] = People
+    ) -> None:
         self.name, self.title, self._options = name, title, options
         o, no = options, Means.NONE
         self.capabilities = replace(
@@ -78,7 +80,7 @@ class SqlConnector(ConnectorBase):
         if o.ca_file:
             o.ca_file.read_bytes()  # says now that it can't be read
         at = Address(o.host, o.port, o.database, o.login, o.read_secret(), o.ca_file, o.tls_name, o.timeout_s)
-        self._database, self._people, self._dialect = Database(o.kind, at), People(o), DIALECTS[o.kind]
+        self._database, self._people, self._dialect = Database(o.kind, at), people(o), DIALECTS[o.kind]
         self.breaker = self._database.breaker
         self.configured(o)
 
@@ -129,8 +131,7 @@ class SqlConnector(ConnectorBase):
                     await self._carry_out(_Change(plan, person.hash, None, ends_sessions=False))
                 return [Outcome(Step.GUARD, "done"), self._outcome(Step.UNLOCK)]
             step = Step.SET
-            if too_long(self._options.hash_format, plan.new_password):
-                words = f"This system takes no passwords longer than {BCRYPT_BYTES} bytes."
+            if words := self._unfit(plan.new_password):
                 return [Outcome(Step.GUARD, "done"), Outcome(step, "refused", "policy_rejected", words)]
             if plan.attempt < 2 or await self._fits(person, plan.new_password) is not True:
                 written = await self._hashed(plan.new_password, person.hash)
@@ -147,7 +148,7 @@ class SqlConnector(ConnectorBase):
             return [*([] if step is Step.GUARD else [Outcome(Step.GUARD, "done")]), fault(step, e)]
         done = [Outcome(Step.GUARD, "done"), self._outcome(Step.UNLOCK), Outcome(Step.SET, "done")]
         done += [self._outcome(Step.MUST_CHANGE)] if plan.must_change else []
-        return [*done, self._outcome(Step.REVOKE), Outcome(Step.CONFIRM, "done")]
+        return [*done, self._revoked(set_now=written is not None), Outcome(Step.CONFIRM, "done")]
 
     async def revoke_sessions(self, external_id: str) -> Outcome:
         if not self._options.sessions:
@@ -174,6 +175,16 @@ class SqlConnector(ConnectorBase):
             Step.REVOKE: self.capabilities.revoke_sessions,
         }
         return Outcome(step, "unsupported" if can[step] is Means.NONE else "done")
+
+    def _revoked(self, *, set_now: bool) -> Outcome:
+        """What became of the sessions; `set_now` is False when an earlier attempt had set the password."""
+        return self._outcome(Step.REVOKE)
+
+    def _unfit(self, password: Secret) -> str:
+        """Why the system takes no such password; empty if nothing is known to speak against it."""
+        if too_long(self._options.hash_format, password):
+            return f"This system takes no passwords longer than {BCRYPT_BYTES} bytes."
+        return ""
 
     async def _hashed(self, password: Secret, before: str) -> str:
         o = self._options

@@ -129,8 +129,8 @@ class Rows(_Part):
     of: Literal["id", "username"] = "id"
 
 
-class SqlOptions(CommonOptions):
-    """Keys of an sql section.
+class DatabaseOptions(CommonOptions):
+    """Keys of a section that names a database.
 
     Args:
         url: as in postgresql://db.example.com/crm, mysql://, sqlserver://, or sqlite:///var/lib/crm/crm.db.
@@ -139,20 +139,6 @@ class SqlOptions(CommonOptions):
         tls_name: the name in the server's certificate, when `url` has another one or an address.
         ca_file: the authority of the server's certificate, PEM.
         timeout_s: seconds for one call from the first to the last byte; connecting may take half of it.
-        table: the table of users, with its schema where it has one.
-        id_column: the primary key, which never changes.
-        username_column: what people sign in with.
-        mail_column: their email address; it may be left out.
-        hash_column: the password's hash.
-        hash_format: bcrypt, argon2id, pbkdf2_sha256, or phpass.
-        hash_prefix: what stands before the hash, such as {bcrypt} of Spring Security or argon2 of Django.
-        privileged: who administers the system, by a column and its values, as in role=admin,owner; or rules.
-        disabled: who may not sign in, by columns.
-        locked: who is locked out, by columns, and how unlocking writes them.
-        unlock_rows: rows that keep somebody out and are deleted to unlock.
-        sessions: rows of sign-ins, deleted to end them.
-        must_change_column: becomes true when a change at next sign-in is required.
-        changed_at_column: becomes the time of the change.
     """
 
     url: str
@@ -163,21 +149,6 @@ class SqlOptions(CommonOptions):
     tls_name: str = ""
     allow_plain: bool = False
     timeout_s: float = Field(20.0, gt=0, le=120)
-    table: Table
-    id_column: Column = "id"
-    username_column: Column
-    mail_column: Column | None = Field(None, json_schema_extra={"asked": True})
-    name_column: Column | None = None
-    hash_column: Column
-    hash_format: Format
-    hash_prefix: str = Field("", max_length=40)
-    privileged: Annotated[tuple[PrivilegedRule, ...], BeforeValidator(_in_short), Field(min_length=1)]
-    disabled: tuple[Rule, ...] = ()
-    locked: tuple[LockRule, ...] = ()
-    unlock_rows: tuple[Rows, ...] = ()
-    sessions: tuple[Rows, ...] = ()
-    must_change_column: Column | None = None
-    changed_at_column: Column | None = None
 
     @field_validator("url")
     @classmethod
@@ -198,11 +169,7 @@ class SqlOptions(CommonOptions):
         return value
 
     @model_validator(mode="after")
-    def _whole(self) -> Self:
-        columns = [self.id_column, self.username_column, self.hash_column, *(r.column for r in self.locked)]
-        columns += [c for c in (self.mail_column, self.must_change_column, self.changed_at_column) if c]
-        if len({c.casefold() for c in columns}) != len(columns):
-            raise ValueError("one column can't mean two things")
+    def _reachable(self) -> Self:
         if self.kind == "sqlite":
             return self
         if not self.login:
@@ -245,6 +212,51 @@ class SqlOptions(CommonOptions):
         if not text:
             raise ValueError("its secret must not be empty")
         return Secret(text)
+
+
+class SqlOptions(DatabaseOptions):
+    """Keys of an sql section.
+
+    Args:
+        table: the table of users, with its schema where it has one.
+        id_column: the primary key, which never changes.
+        username_column: what people sign in with.
+        mail_column: their email address; it may be left out.
+        hash_column: the password's hash.
+        hash_format: bcrypt, argon2id, pbkdf2_sha256, or phpass.
+        hash_prefix: what stands before the hash, such as {bcrypt} of Spring Security or argon2 of Django.
+        privileged: who administers the system, by a column and its values, as in role=admin,owner; or rules.
+        disabled: who may not sign in, by columns.
+        locked: who is locked out, by columns, and how unlocking writes them.
+        unlock_rows: rows that keep somebody out and are deleted to unlock.
+        sessions: rows of sign-ins, deleted to end them.
+        must_change_column: becomes true when a change at next sign-in is required.
+        changed_at_column: becomes the time of the change.
+    """
+
+    table: Table
+    id_column: Column = "id"
+    username_column: Column
+    mail_column: Column | None = Field(None, json_schema_extra={"asked": True})
+    name_column: Column | None = None
+    hash_column: Column
+    hash_format: Format
+    hash_prefix: str = Field("", max_length=40)
+    privileged: Annotated[tuple[PrivilegedRule, ...], BeforeValidator(_in_short), Field(min_length=1)]
+    disabled: tuple[Rule, ...] = ()
+    locked: tuple[LockRule, ...] = ()
+    unlock_rows: tuple[Rows, ...] = ()
+    sessions: tuple[Rows, ...] = ()
+    must_change_column: Column | None = None
+    changed_at_column: Column | None = None
+
+    @model_validator(mode="after")
+    def _distinct(self) -> Self:
+        columns = [self.id_column, self.username_column, self.hash_column, *(r.column for r in self.locked)]
+        columns += [c for c in (self.mail_column, self.must_change_column, self.changed_at_column) if c]
+        if len({c.casefold() for c in columns}) != len(columns):
+            raise ValueError("one column can't mean two things")
+        return self
 
 
 def fits(value: Any, words: tuple[Scalar, ...]) -> bool:

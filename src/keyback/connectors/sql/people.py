@@ -68,11 +68,12 @@ class People:
             *self._dialect.select(self.columns, self._options.table, where, values, limit=limit, order=order, lock=lock)
         )
         found = [dict(zip(self.columns, row, strict=True)) for row in rows]
-        return self._told(found, self._privileged_elsewhere(t, [r[self._options.id_column] for r in found]))
+        return self._told(found, self._privileged_elsewhere(t, found))
 
-    def _privileged_elsewhere(self, t: Transaction, keys: Sequence[Any]) -> set[str]:
+    def _privileged_elsewhere(self, t: Transaction, rows: Sequence[dict[str, Any]]) -> set[str]:
         """Ids of those whom a rule with a table of its own makes privileged."""
         out: set[str] = set()
+        keys = [r[self._options.id_column] for r in rows]
         for rule in self._options.privileged if keys else ():
             if rule.table is None or rule.by is None:
                 continue
@@ -81,7 +82,7 @@ class People:
             columns = (rule.by, rule.column)
             for key, value in t.rows(*self._dialect.select(columns, rule.table, among, keys, limit=limit)):
                 if _holds(rule, value):
-                    out.add(_text(key))
+                    out.add(as_text(key))
         return out
 
     def _told(self, rows: Sequence[dict[str, Any]], privileged: set[str]) -> list[Person]:
@@ -91,27 +92,31 @@ class People:
             key = row[o.id_column]
             if key is None:
                 continue
-            stored = _text(row[o.hash_column])
+            stored = as_text(row[o.hash_column])
             disabled = any(_holds(rule, row[rule.column]) for rule in o.disabled)
             locked = any(_locks(rule, row[rule.column]) for rule in o.locked)
             account = FoundAccount(
-                _text(key),
-                _text(row[o.username_column]),
-                (_text(row[o.mail_column]) or None) if o.mail_column else None,
-                (_text(row[o.name_column]) or None) if o.name_column else None,
+                as_text(key),
+                as_text(row[o.username_column]),
+                (as_text(row[o.mail_column]) or None) if o.mail_column else None,
+                self._name(row),
                 state="disabled" if disabled else "locked" if locked else "active",
-                privileged=_text(key) in privileged
+                privileged=as_text(key) in privileged
                 or any(_holds(rule, row[rule.column]) for rule in o.privileged if rule.table is None),
                 sso_only=not stored or stored.startswith("!"),  # “!” is Django's mark of no password
             )
             out.append(Person(account, key, stored.removeprefix(o.hash_prefix)))
         return out
 
+    def _name(self, row: dict[str, Any]) -> str | None:
+        o = self._options
+        return (as_text(row[o.name_column]) or None) if o.name_column else None
+
 
 def _holds(rule: Rule, value: Any) -> bool:
     """Whether a rule holds. For privileges, an empty column counts: what nobody says is no leave."""
     if rule.filled:
-        return value is not None and _text(value) != ""
+        return value is not None and as_text(value) != ""
     if value is None:
         return isinstance(rule, PrivilegedRule) or bool(rule.except_values)
     if rule.at_least is not None:
@@ -150,7 +155,7 @@ def _moment(value: Any) -> float | None:
         return None
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A column as text; fixed-width ones are filled with spaces."""
     if value is None:
         return ""
