@@ -7,6 +7,7 @@ from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import structlog
 from pydantic import ValidationError
@@ -362,6 +363,7 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         proofs=proofs.offered,
         abouts=proofs.abouts,
         alarms=Thresholds(s.limits.failing_names, s.limits.locked_names),
+        zone=ZoneInfo(s.timezone),
         people_sync=Schedule(s.people.sync.systems, s.people.sync.every_minutes * MINUTE, sync_rules(s)),
         mail_quota=InstallationQuota(s.mail.hourly, s.mail.daily),
         tasks=TaskRules(tuple(s.tasks.administrators), s.default_locale, s.tasks.at_once),

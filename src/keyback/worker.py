@@ -12,6 +12,7 @@ from functools import partial
 import structlog
 
 from keyback.application import delivery
+from keyback.application.campaigns import run as campaigns
 from keyback.application.enrolment import reminders
 from keyback.application.passwords import expiry, system_ages
 from keyback.application.people import address_changes, logins
@@ -93,6 +94,8 @@ class Worker:
             (self._resolve, self._batch),
             (self._send, MESSAGES),
             (self._send, MESSAGES),
+            (self._campaigns, campaigns.ASK),
+            (self._send_campaigns, MESSAGES),
             (self._apply, 1),
             (self._ask, 1),
             (self._stop, 1),
@@ -119,7 +122,7 @@ class Worker:
         """Does everything that is due now, then returns; for commands and tests."""
         while True:
             done = [await self._resolve(), await self._ask(), await self._send(), await self._apply()]
-            done.append(await self._stop())
+            done += [await self._stop(), await self._campaigns(), await self._send_campaigns()]
             if not any(done):
                 return
 
@@ -141,11 +144,17 @@ class Worker:
         """Completes messages with what the systems say."""
         return await logins.complete(self.services.db, self.services.connectors)
 
-    async def _send(self) -> int:
+    async def _campaigns(self) -> int:
+        return await campaigns.step(self.services.db, self.services.zone)
+
+    async def _send_campaigns(self) -> int:
+        return await self._send(campaigns.BULK)
+
+    async def _send(self, kind: str = "mail") -> int:
         s = self.services
         done = await delivery.send_batch(
             s.db, s.channel, s.titles, s.public_url, random.random, MESSAGES, s.spend,
-            stopping=self._stopping.is_set, urls=s.sign_in_urls,
+            stopping=self._stopping.is_set, urls=s.sign_in_urls, kind=kind,
         )  # fmt: skip
         for why, n in done.withheld.items():
             self.tally.texts_withheld[why] = self.tally.texts_withheld.get(why, 0) + n
@@ -303,6 +312,7 @@ class Worker:
                 gone = await self.services.db.write(purge)
                 await watch.look(self.services.db, self.services.connectors, self.services.tasks)
                 told = await self._remind()
+                await campaigns.look(self.services.db)
                 await self._look_at_queue()
                 if released or ended or moved or gone or told:
                     log.info("upkeep", released=released, ended=ended, moved=moved, purged=gone, reminded=told)

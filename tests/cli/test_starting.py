@@ -209,6 +209,7 @@ ASKS = (
     ["keys", "forget", "1a2b3c4d", "--reason", "INC-4711"],
     ["clock", "repair", "--reason", "INC-4711"],
     ["operator", "remove", "maya.okafor@example.com"],
+    ["campaign", "stop", "0123456789abcdefghijkl"],
     ["task", "done", "0123456789abcdefghijkl"],
     ["task", "decline", "0123456789abcdefghijkl", "--reason", "INC-4711"],
     ["people", "links", "accept", "0123456789abcdefghijkl", "--reason", "INC-4711"],

@@ -52,6 +52,7 @@ FIXED = {  # the links of each kind, whatever the values are
     MessageKind.CALL: set(),
     MessageKind.HELP_CODE: set(),
     MessageKind.HELP_NEWS: {f"{BASE}/r/Tq3zF0vA9bC7dE5gH1jK2m/help"},
+    MessageKind.CAMPAIGN: {f"{BASE}/forgot"},
 }
 KINDS = list(FIXED)
 # Every kind, and the other language once: its templates and its code are the same.
@@ -108,6 +109,7 @@ def letter(kind: MessageKind = MessageKind.RECOVERY, locale: str = "en", evil: s
         MessageKind.STOPPED: {**who, "at": ASKED, "by": "owner"},
         MessageKind.ERASED: {**who, "at": ASKED},
         MessageKind.CALL: {**who, "operator": evil or "Maya", "reason": "request", "number": 42, "at": ASKED},
+        MessageKind.CAMPAIGN: {**who, "why": "incident", "must": True},
         MessageKind.ROTATION: {**who, "due_at": ASKED},
         MessageKind.ACCOUNT_CHANGED: {
             **who,
@@ -488,6 +490,7 @@ def test_chinese_subjects_arrive(kind: MessageKind) -> None:
         MessageKind.CALL: "青屿仪器服务台正在给你打电话",
         MessageKind.HELP_CODE: "青屿仪器服务台：请确认你的邮箱",
         MessageKind.HELP_NEWS: "青屿仪器服务台已回复你",
+        MessageKind.CAMPAIGN: "请为你在青屿仪器的账号设置新密码",
         MessageKind.ERASED: "你在青屿仪器的账号找回数据已删除",
         MessageKind.SYSTEM: "你在青屿仪器的账号：一个系统有新进展",
         MessageKind.TASK: "青屿仪器账号找回：有一件事需要管理员处理",
@@ -616,7 +619,7 @@ def test_voice_and_form(kind: MessageKind, locale: str) -> None:
     for text in (body(m, "plain"), Links(body(m, "html").split("</style>")[1]).text):
         assert not set(text) & set("!！{}\ue000\ue001")
         assert not any(w in text.lower() for w in ("oops", "sorry", "您", "温馨", "抱歉", "none", "token", "session"))
-        timeless = kind == MessageKind.REMINDER
+        timeless = kind in (MessageKind.REMINDER, MessageKind.CAMPAIGN)
         if locale == "zh_CN":
             assert timeless or "11月24日14:02（北京时间）" in text
             known = r"https?://\S+|Zoho CRM|Tryton|Windows|Chrome|Entra ID|maya.okafor|[Mm]aya"

@@ -28,6 +28,8 @@ FORMS = {
     "/console/cases/{id:str}/approve": {"page": "", "version": "1", "reason": "Why."},
     "/console/cases/{id:str}/decline": {"page": "", "version": "1", "reason": "Why."},
     "/console/requests/{id:str}/reply": {"text": "Hello.", "act": "answer"},
+    "/console/campaigns": {"name": "All", "reason": "incident"},
+    "/console/campaigns/{id:str}/approve": {"version": "1"},
     "/console/calls": {"number": "123456"},
     "/console/calls/{id:str}/number": {"contact": "x", "number": "123456"},
     "/console/cases/{id:str}/call": {"reason": "request"},

@@ -375,8 +375,14 @@ ADDRESS = "its address names the one thing that the page is about"
 FIELD = "a field names the thing that was pressed"
 START = "it begins something; what was there before stays, or ends with a page that says so"
 WHOLE = "it says that it acts on everything there is, whenever it came"
-SEEN = "it names the version of the case that was shown, and is refused for another one"
+SEEN = "it names the version that was shown, and is refused for another one"
 FORMS: dict[str, str] = {
+    "/console/campaigns": START,
+    "/console/campaigns/*/approve": SEEN,
+    "/console/campaigns/*/decline": ADDRESS,
+    "/console/campaigns/*/pause": ADDRESS,
+    "/console/campaigns/*/resume": ADDRESS,
+    "/console/campaigns/*/stop": ADDRESS,
     "/console/calls": START,
     "/console/calls/*/confirmed": ADDRESS,
     "/console/calls/*/number": ADDRESS,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import get_args
 
+from keyback.application.campaigns import run as campaign_run
 from keyback.application.leases import BatchLease, Stopping, steady_clock, write_when_up
 from keyback.application.ports.channels import LEASE_OVER, Channel, ChannelName, Message, Receipt
 from keyback.application.ports.messages import (
@@ -83,6 +84,7 @@ async def send_batch(
     clock: Callable[[], float] = steady_clock,
     stopping: Stopping = lambda: False,
     urls: Mapping[str, str] = NO_URLS,
+    kind: str = "mail",
 ) -> Sent:
     """Claims up to `limit` messages, hands them to the channel, marks each by its receipt.
 
@@ -93,9 +95,10 @@ async def send_batch(
         clock: seconds, by which leases end.
         stopping: whether the process ends: then nothing waits for a database that is away.
         urls: system name to where people sign in to it.
+        kind: of job; those of a campaign go beside the others, so that nobody's own message waits for it.
     """
     lease = BatchLease(clock(), LEASE, clock)
-    jobs = await db.write(lambda tx: tx.outbox.claim("mail", limit, LEASE))
+    jobs = await db.write(lambda tx: tx.outbox.claim(kind, limit, LEASE))
     if not jobs:
         return Sent()
     messages = await db.read(lambda tx: _messages(tx, jobs, titles, public_url, urls))
@@ -164,6 +167,7 @@ def _mark(
     for keys in unspent:
         tx.counters.take_back(keys)
     over = [*void, *(j for j, r in answered if r.status == "sent")]
+    campaign_run.note_sent(tx, [j for j, r in answered if r.status == "sent"], void)
     tx.outbox.done(over)
     again = 0
     lost: Counter[str] = Counter()
@@ -176,6 +180,7 @@ def _mark(
             continue
         if _gone(tx, job, r):
             lost[r.code] += 1
+            campaign_run.note_failed(tx, job)
             facts = {"letter": job.body.get("letter"), "contact": job.body.get("contact"), "code": r.code}
             tx.audit.record(str(job.body.get("person", "outbox")), [Note("letter_dropped", facts)])
     dropped = lost.total()
@@ -203,9 +208,12 @@ def _messages(
     people = tx.people.people(people_ids)
     contacts = tx.contacts.many(sorted({str(j.body["contact"]) for j in jobs if "contact" in j.body}))
     challenges = tx.challenges.many([_challenge_of(j) for j in jobs if _challenge_of(j)])
+    stopped = campaign_run.stopped(tx, jobs)
     out: dict[str, Message | Receipt | None] = {}
     for j in jobs:
         out[j.id] = None
+        if j.body.get("campaign") in stopped:
+            continue
         if "administrator" in j.body:
             out[j.id] = _to_administrator(j, tx.now, titles)
             continue

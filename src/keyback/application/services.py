@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 
 from keyback.application.people.scheduled_sync import Schedule
 from keyback.application.ports.channels import Channel
@@ -38,6 +39,7 @@ class Services:
         people_sync: systems that people are synced from, and how often.
         alarms: how much guessing is still no alarm.
         tasks: which administrators are asked for what only they can do.
+        zone: by whose clock people are asked, and days begin.
     """
 
     db: Database
@@ -61,6 +63,7 @@ class Services:
     tasks: TaskRules = field(default_factory=TaskRules)
     people_sync: Schedule = field(default_factory=Schedule)
     passwords_in: Mapping[str, str] = field(default_factory=dict)
+    zone: tzinfo = UTC
 
     @property
     def sign_in_urls(self) -> dict[str, str]:

@@ -8,6 +8,7 @@ from keyback import __version__
 from keyback.cli.audit import audit
 from keyback.cli.backup import backup, restore
 from keyback.cli.breach import breach
+from keyback.cli.campaigns import campaign
 from keyback.cli.cases import case
 from keyback.cli.check import check
 from keyback.cli.clock import clock
@@ -46,6 +47,7 @@ COMMANDS = (
     people,
     policy,
     case,
+    campaign,
     task,
     operator,
     connector,

@@ -27,6 +27,7 @@ from keyback.storage.sql.schema_tasks import tasks
 from keyback.storage.stores.api_keys import ApiKeyStore
 from keyback.storage.stores.audit import AuditStore
 from keyback.storage.stores.calls import CallStore
+from keyback.storage.stores.campaigns import CampaignStore
 from keyback.storage.stores.cases import CaseStore
 from keyback.storage.stores.challenges import ChallengeStore
 from keyback.storage.stores.contacts import ContactStore
@@ -85,6 +86,7 @@ class SqlTx(TxContext):
         self.calls = CallStore(self)
         self.help_requests = HelpRequestStore(self)
         self.api_keys = ApiKeyStore(self)
+        self.campaigns = CampaignStore(self)
 
     def random(self, n: int) -> bytes:
         return os.urandom(n)
@@ -147,6 +149,7 @@ class SqlTx(TxContext):
         gone += self.calls.purge(challenges_before)
         gone += self.help_requests.purge(unconfirmed_before=intakes_before, before=requests_before)
         gone += self.api_keys.purge(answers_before)
+        gone += self.campaigns.purge(tasks_before)
         gone += self._purge_older(devices.c.expires_at, self.now)
         gone += self._purge_older(failures.c.last_at, failures_before)
         old = credentials.c.replaced.is_not(None) & (credentials.c.changed_at < replaced_before)

@@ -78,6 +78,7 @@ def _store(tx: Tx, s: Services, session: Session, before: str | None, phc: str, 
     if tx.people.credential(session.account_id) != before:
         raise Refusal("conflict")
     tx.people.set_credential(session.account_id, phc, tx.new_id(), keep=s.rules.history)
+    tx.counters.reset(f"renew/{session.account_id}")
     for other in tx.sessions.of_person(session.person_id):
         if other.digest != session.digest:
             tx.sessions.end(other.digest)

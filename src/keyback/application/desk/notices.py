@@ -8,7 +8,7 @@ from keyback.application.ports.storage import Tx
 from keyback.domain.operators.roles import Role
 
 
-def tell_officers(tx: Tx, what: str, name: str, by: str, *, case_id: str = "") -> None:
+def tell_officers(tx: Tx, what: str, name: str, by: str, *, case_id: str = "", campaign_id: str = "") -> None:
     """One mail to every active security officer, in the language that they have as a person.
 
     Args:
@@ -18,6 +18,6 @@ def tell_officers(tx: Tx, what: str, name: str, by: str, *, case_id: str = "") -
     """
     officers = [o for o in tx.operators.listed() if o.role == Role.SECURITY_OFFICER and o.state == "active"]
     known = tx.people.people([o.person_id for o in officers if o.person_id])
-    told = DeskMessage(what=what, case=case_id, person_name=name, operator=by, at=tx.now)
+    told = DeskMessage(what=what, case=case_id, campaign=campaign_id, person_name=name, operator=by, at=tx.now)
     for o in officers:
         notify_administrators(tx, told, [o.mail], known[o.person_id].locale if o.person_id in known else "en")

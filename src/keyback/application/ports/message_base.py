@@ -47,6 +47,7 @@ class MessageKind(StrEnum):
     CALL = "call"
     HELP_CODE = "help_code"
     HELP_NEWS = "help_news"
+    CAMPAIGN = "campaign"
 
 
 class Where(TypedDict):

@@ -176,6 +176,20 @@ class RotationMessage(AccountContent):
     system: str = ""
 
 
+class CampaignMessage(AccountContent):
+    """Many people are asked to renew their passwords. It has no link that opens anything: the reader begins a recovery
+    themselves.
+
+    Args:
+        why: a word, so that no text of ours can be made up.
+        must: until they have, their password is good only for choosing another one.
+    """
+
+    kind = MessageKind.CAMPAIGN
+    why: str
+    must: bool = False
+
+
 class SecurityContent(AccountContent, NoticeContent):
     """Something about the account's security. Without `stop_link` its reader cannot undo anything."""
 
@@ -256,11 +270,12 @@ class TaskMessage(AccountContent):
 
 
 class DeskMessage(Content):
-    """To a security officer: what another operator decided about a privileged person's recovery."""
+    """To a security officer: what another operator decided about a privileged person's recovery, or a campaign."""
 
     kind = MessageKind.DESK
     what: str
     case: str
+    campaign: str = ""
     person_name: str
     operator: str
     at: int

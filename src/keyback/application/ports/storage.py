@@ -105,7 +105,7 @@ class Job:
     """A row of the outbox. `fence` is the lease's number; only its holder may finish it."""
 
     id: str
-    kind: Literal["mail", "apply", "remind", "logins", "stop"]
+    kind: Literal["mail", "apply", "remind", "logins", "stop", "bulk"]
     body: Mapping[str, Any]
     created_at: int
     expires_at: int

@@ -170,6 +170,7 @@ def _finish(
         if account and account.state == "locked":  # a disabled one stays so
             tx.people.set_account_state(account.id, "active")
         tx.counters.reset(f"lockdown/{job.body['account']}")
+        tx.counters.reset(f"renew/{job.body['account']}")
         password_attempts.renewed(tx, str(job.body["account"]), str(job.body.get("source", "")))
         tx.sessions.end_all(case.person_id)
     if case.settled:

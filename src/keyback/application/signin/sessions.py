@@ -79,7 +79,9 @@ def open_session(
     source, device = origin.source[:45], origin.agent
     due_at = rules.due_at(tx.people.changed_at(account.id) or tx.now)
     days = None if due_at is None else max(0, -(-(due_at - tx.now) // DAY))
-    must_change: MustChange = "breached" if leaked else "due" if days == 0 else ""
+    must_change: MustChange = (
+        "breached" if leaked else "due" if days == 0 or tx.counters.get(f"renew/{account.id}").total else ""
+    )
     if not must_change:
         tx.people.bump_security(person.id)  # who can sign in needs no pending link any more (C17)
     expires_at = tx.now + SESSION_LIFE

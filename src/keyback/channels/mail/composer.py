@@ -20,6 +20,7 @@ from keyback.application.ports.messages import (
     AskedMessage,
     BadMessage,
     CallMessage,
+    CampaignMessage,
     ChangedMessage,
     ChooseAgainMessage,
     CodeMessage,
@@ -286,6 +287,10 @@ class MailComposer(Composer):
         )
 
     @_tell.register
+    def _campaign(self, c: CampaignMessage, v: _Values) -> None:
+        v.fixed(how=v.words[f"campaign_{c.why}"], next=v.words["campaign_must" if c.must else "campaign_may"])
+
+    @_tell.register
     def _rotation(self, c: RotationMessage, v: _Values) -> None:
         past = "past_elsewhere" if c.system else "past"
         how = v.words["ahead" if v.written_at < c.due_at else past]
@@ -336,10 +341,10 @@ class MailComposer(Composer):
 
     @_tell.register
     def _desk(self, c: DeskMessage, v: _Values) -> None:
-        w, at = v.words, f"cases/{c.case}" if c.case else "operators"
+        w, at = v.words, f"cases/{c.case}" if c.case else f"campaigns/{c.campaign}" if c.campaign else "operators"
         v.fixed(how=w[f"desk_{c.what}"], account_url=self.own(f"{self.base}/console/{at}"))
         rows = [
-            (w["label_person"], safe_name(c.person_name) or "?"),
+            (w["label_campaign" if c.campaign else "label_person"], safe_name(c.person_name) or "?"),
             (w["label_operator"], safe_name(c.operator) or "?"),
         ]
         self._table([*rows, (w["label_time"], self._when(c.at, v.locale))], v)

@@ -30,6 +30,7 @@ PLACES = {
     MessageKind.CALL: ("how", "rows"),
     MessageKind.HELP_CODE: ("code", "until", *ASKED),
     MessageKind.HELP_NEWS: ("how", "when", "account_url"),
+    MessageKind.CAMPAIGN: ("username", "how", "next"),
 }
 SUBJECTS = {
     MessageKind.RECOVERY: "Get back into your {company} account",
@@ -56,6 +57,7 @@ SUBJECTS = {
     MessageKind.CALL: "The {company} help desk is calling you",
     MessageKind.HELP_CODE: "Confirm your address for the {company} help desk",
     MessageKind.HELP_NEWS: "The {company} help desk answered you",
+    MessageKind.CAMPAIGN: "Please choose a new password for your {company} account",
 }
 STATES = {
     "done": "Changed",
@@ -210,6 +212,7 @@ METHODS = {
 LABELS = {
     "operator": "Operator",
     "person": "Person",
+    "campaign": "Campaign",
     "account": "Username",
     "system": "System",
     "reason": "Reason",
@@ -223,6 +226,14 @@ CALLS = {
     "security": "Someone from the help desk is calling you about something unusual in your account.",
     "set_up": "Someone from the help desk is calling you to help with your sign-in.",
 }
+CAMPAIGNS = {
+    "incident": "After a security incident, everyone concerned is asked to choose a new password. You are one of them.",
+    "leak": "Passwords of ours may have become known to others. Everyone concerned is asked to choose a new one.",
+    "old": "Your password is old. Please choose a new one.",
+    "policy": "The rules for passwords have changed. Please choose a new one.",
+    "may": "Until then, your current password goes on working.",
+    "must": "Until then, your current password only lets you choose a new one.",
+}
 ON_RECORD = {"on_record": " (on record here; the system didn't answer)"}
 WORDS = ON_RECORD | STATES | STOPPED_BY | HOLD | ASKED_FOR | OF_AGE | PURPOSES | CHANGES | SIGN_INS | TRIES | REMINDERS
 DECISIONS = {
@@ -230,6 +241,8 @@ DECISIONS = {
     "declined": "An operator declined the recovery of a privileged account.",
     "task_done": "An operator recorded an administrator's task for a privileged account as done.",
     "task_declined": "An operator declined an administrator's task for a privileged account.",
+    "campaign_drafted": "A campaign was drafted. It starts once a security officer who didn't draft it approves it.",
+    "campaign_approved": "A campaign was approved. People are being asked now.",
     "operator_added": "An operator was added to the help desk.",
     "api_key_added": "A program was given a key of the help desk's API. It can read and collect, never approve.",
     "operator_invited": "An operator was given a new set-up link on the server. What they signed in with before no "
@@ -241,6 +254,7 @@ HELP_NEWS = {
     "someone else look at it if you disagree.",
 }
 WORDS |= {f"help_{k}": v for k, v in HELP_NEWS.items()}
+WORDS |= {f"campaign_{k}": v for k, v in CAMPAIGNS.items()}
 WORDS |= {f"call_{k}": v for k, v in CALLS.items()}
 WORDS |= {f"desk_{k}": v for k, v in DECISIONS.items()}
 WORDS |= {f"task_{k}": v for k, v in TASKS.items()} | {f"system_{k}": v for k, v in SYSTEM_NEWS.items()}

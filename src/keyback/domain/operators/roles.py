@@ -32,6 +32,9 @@ class Permission(StrEnum):
     CALLS_HANDLE = "calls.handle"
     TASKS_VIEW = "tasks.view"
     TASKS_COMPLETE = "tasks.complete"
+    CAMPAIGNS_VIEW = "campaigns.view"
+    CAMPAIGNS_DRAFT = "campaigns.draft"
+    CAMPAIGNS_DECIDE = "campaigns.decide"
     OPERATORS_VIEW = "operators.view"
     OPERATORS_MANAGE = "operators.manage"
 
@@ -49,7 +52,16 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.TASKS_COMPLETE,
             }
         ),
-        Role.APPROVER: frozenset({P.CASES_VIEW, P.CASES_DECIDE, P.TASKS_VIEW, P.TASKS_COMPLETE}),
+        Role.APPROVER: frozenset(
+            {
+                P.CASES_VIEW,
+                P.CASES_DECIDE,
+                P.TASKS_VIEW,
+                P.TASKS_COMPLETE,
+                P.CAMPAIGNS_VIEW,
+                P.CAMPAIGNS_DRAFT,
+            }
+        ),
         Role.SECURITY_OFFICER: frozenset(
             {
                 P.CASES_VIEW,
@@ -59,10 +71,13 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.CALLS_HANDLE,
                 P.TASKS_VIEW,
                 P.TASKS_COMPLETE,
+                P.CAMPAIGNS_VIEW,
+                P.CAMPAIGNS_DRAFT,
+                P.CAMPAIGNS_DECIDE,
                 P.OPERATORS_VIEW,
             }
         ),
-        Role.AUDITOR: frozenset({P.CASES_VIEW, P.TASKS_VIEW, P.OPERATORS_VIEW}),
+        Role.AUDITOR: frozenset({P.CASES_VIEW, P.TASKS_VIEW, P.CAMPAIGNS_VIEW, P.OPERATORS_VIEW}),
         Role.SYSTEM_ADMINISTRATOR: frozenset({P.OPERATORS_VIEW, P.OPERATORS_MANAGE}),
     }
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyback.web.console import calls, case, operators, outbound, queue, requests, set_up, sign_in, tasks
+from keyback.web.console import calls, campaigns, case, operators, outbound, queue, requests, set_up, sign_in, tasks
 from keyback.web.console.routes import ConsoleRoute
 
 ROUTES: list[ConsoleRoute] = [
@@ -14,5 +14,6 @@ ROUTES: list[ConsoleRoute] = [
     *calls.ROUTES,
     *outbound.ROUTES,
     *tasks.ROUTES,
+    *campaigns.ROUTES,
     *operators.ROUTES,
 ]

@@ -50,6 +50,7 @@ FIELDS = {
     "reason": 2001,  # one more than any may have
     "note": 2001,
     "text": 2001,
+    "people": 60_000,  # a list of them
 }
 """Characters of a form's fields; `FIELD` of every other. Cut ones are too long for what reads them: never right."""
 

@@ -1,0 +1,1 @@
+"""Campaigns: after an incident, many people are asked to renew their passwords, each by a recovery of their own."""
