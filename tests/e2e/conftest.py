@@ -22,12 +22,15 @@ FLAGS = [
     "--disable-sync",
 ]
 HERE = Path(__file__).parent
+QUICK = frozenset({"test_circle.py", "test_passkey_script.py"})  # all else is in `-m slow`
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.e2e)
+            if item.path.name not in QUICK:
+                item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="package")

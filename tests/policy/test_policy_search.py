@@ -32,6 +32,7 @@ def broken(policy: Policy, name: PresetName = "nist", **more: Any) -> dict[str, 
     return {f.claim.id: [(p.tier, {str(e) for e in p.evidence}) for p in f.paths] for f in found}
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-R11", "N-R10", "INV-I2", "E2", "SD-D5", "SD-D1", "A-6.4.3", "A-6.4.4", "C-12", "O-W1")
 def test_no_path_breaks_the_default_policy_whatever_is_shown() -> None:
     result = search(of("nist"), NIST)
@@ -72,6 +73,7 @@ def test_mail_and_sms_for_people_with_a_second_step_are_named() -> None:
     assert all(len(shown) == 2 for _, shown in paths["two_issued_codes"])
 
 
+@pytest.mark.slow
 @each(
     ("weak", "name", "first"),
     [
@@ -149,6 +151,7 @@ def _planted(fault: str) -> Any:
     return ruling
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I2", "G1", "I1")
 @each(
     ("fault", "claim"),

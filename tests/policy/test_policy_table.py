@@ -87,6 +87,7 @@ def test_the_table_knows_every_piece() -> None:
     assert set(ONE.values()) == set(PIECES)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("E2", "N-R10", "N-R11", "INV-I3", "G1", "F7", "SD-D5", "C-4")
 @each("preset", PRESETS)
 def test_every_set_of_evidence_in_every_preset(preset: PresetName) -> None:
