@@ -9,12 +9,13 @@ from pathlib import Path
 
 from bench.breach import breach
 from bench.complete import complete
+from bench.desk import desk
 from bench.measures import MEASURES, Run
 from bench.people import people
 from bench.report import Line, as_json, show
 from bench.stage import Stage
 
-ALL = {**MEASURES, "complete": complete, "breach": breach, "people": people}
+ALL = {**MEASURES, "complete": complete, "breach": breach, "people": people, "desk": desk}
 
 
 def main() -> None:

@@ -366,6 +366,7 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         zone=ZoneInfo(s.timezone),
         people_sync=Schedule(s.people.sync.systems, s.people.sync.every_minutes * MINUTE, sync_rules(s)),
         mail_quota=InstallationQuota(s.mail.hourly, s.mail.daily),
+        hours=s.help_desk.service_hours(s.timezone),
         tasks=TaskRules(tuple(s.tasks.administrators), s.default_locale, s.tasks.at_once),
         spend=SpendRules(
             tuple(s.sms.prefixes),

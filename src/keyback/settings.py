@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from keyback.settings_desk import HelpDesk
 from keyback.settings_file import Unsafe as Unsafe
 from keyback.settings_file import read_toml
 from keyback.settings_providers import PROVIDER_NAME, Provider
@@ -111,6 +112,7 @@ class Settings(Checked, BaseSettings):
     sms: Sms = Sms()
     im: Im = Im()
     tasks: Tasks = Tasks()
+    help_desk: HelpDesk = HelpDesk()
     providers: dict[str, Provider] = Field(
         default_factory=dict, description="Systems that people can sign in with to verify, a table for each."
     )

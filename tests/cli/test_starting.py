@@ -210,6 +210,7 @@ ASKS = (
     ["clock", "repair", "--reason", "INC-4711"],
     ["operator", "remove", "maya.okafor@example.com"],
     ["campaign", "stop", "0123456789abcdefghijkl"],
+    ["operator", "key", "remove", "0123456789abcdefghijkl"],
     ["task", "done", "0123456789abcdefghijkl"],
     ["task", "decline", "0123456789abcdefghijkl", "--reason", "INC-4711"],
     ["people", "links", "accept", "0123456789abcdefghijkl", "--reason", "INC-4711"],

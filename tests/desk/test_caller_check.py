@@ -148,7 +148,11 @@ def test_a_false_caller_is_refused_and_the_person_is_told(make_kit: Make) -> Non
     # The second one is refused at once: whoever answered did not call.
     browser("POST", f"/r/{started.handle}/call")
     at = check_of(agent, number_on(browser("GET", f"/r/{started.handle}/call").text))
+    page = agent.get(at).text
+    assert f'action="{at}/refuse"' not in page, "what ends the check stands on a page of its own"
+    assert f'action="{at}/refuse"' in agent.get(f"{at}/refuse").text
     assert agent.post(f"{at}/refuse").headers["location"] == at
+    assert agent.get(f"{at}/refuse").headers["location"] == at
     drain(kit)
     assert len(staff.tray.to("omar@example.com", "asked")) == 4
 

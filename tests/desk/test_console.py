@@ -100,7 +100,10 @@ def test_an_operator_reads_in_full_what_keeps_somebody_out(make_kit: Make) -> No
     notes = [
         Note(NOTE, {"accounts": [row, {**row, "system": "ridge", "findings": []}]}),
         Note(ASKED, {"act": "remove", "system": "tide"}),
-        Note(REFUSED, {"step": "factor", "code": "not_permitted", "vendor_text": "", "system": "tide"}),
+        Note(
+            REFUSED,
+            {"step": "factor", "code": "not_permitted", "vendor_text": "", "system": "tide"},
+        ),
     ]
     kit.write(lambda tx: tx.audit.record(case_id, notes))
     agent = staff.add(Role.AGENT)

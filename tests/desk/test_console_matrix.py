@@ -24,6 +24,8 @@ FORMS = {
     "/console/find": {"q": "maya"},
     "/console/confirm": {"next": "/console", "code": "000000"},
     "/console/cases/{id:str}/note": {"note": "A note."},
+    "/console/cases/{id:str}/ticket": {"ticket": "INC-1"},
+    "/console/views": {"name": "Mine", "query": "late=1"},
     "/console/cases/{id:str}/recommend": {"page": "", "version": "1", "reason": "Why.", "ticket": ""},
     "/console/cases/{id:str}/approve": {"page": "", "version": "1", "reason": "Why."},
     "/console/cases/{id:str}/decline": {"page": "", "version": "1", "reason": "Why."},
@@ -35,6 +37,7 @@ FORMS = {
     "/console/cases/{id:str}/call": {"reason": "request"},
     "/console/tasks/{id:str}/done": {"note": ""},
     "/console/tasks/{id:str}/decline": {"reason": "No."},
+    "/console/keys": {"name": "Tickets", "days": "9", "scope": "cases.view"},
     "/console/operators": {"name": "Nina", "email": "nina@example.com", "role": "agent"},
 }
 

@@ -26,8 +26,8 @@ ASKS = {  # what ends something, and the one page that asks first
     "/account/systems/end": "account/end_access.html",
     "/account/remove/*": "account/remove.html",
     "/new-address": "account/new_address.html",
-    "/console/calls/*/refuse": "console/check.html",  # which says whom to refuse, and that their contacts are told
     "/console/campaigns/*/stop": "console/campaign.html",  # which says how many are not asked then, and that it ends
+    "/console/calls/*/refuse": "console/refuse.html",
     "/console/cases/*/approve": "console/case.html",  # whose other button declines, with a reason and a step-up
 }
 

@@ -15,6 +15,7 @@ from keyback.application.ports.storage import Database, Seals
 from keyback.application.ports.tasks import TaskRules
 from keyback.application.throttling.mail_quota import NO_LIMIT, InstallationQuota
 from keyback.application.throttling.spraying import Thresholds
+from keyback.domain.operators.service_hours import ServiceHours
 from keyback.domain.passwords.rules import Blocklist, Rules
 from keyback.domain.policy.rules import Policy
 from keyback.domain.throttling.sms_quota import SpendRules
@@ -37,6 +38,7 @@ class Services:
         spend: where SMS may go and how many.
         mail_quota: how many mails may be asked for, whoever they go to.
         people_sync: systems that people are synced from, and how often.
+        hours: when the help desk works, and how long a case may wait.
         alarms: how much guessing is still no alarm.
         tasks: which administrators are asked for what only they can do.
         zone: by whose clock people are asked, and days begin.
@@ -60,6 +62,7 @@ class Services:
     spend: SpendRules = field(default_factory=lambda: SpendRules(()))
     mail_quota: InstallationQuota = NO_LIMIT
     alarms: Thresholds = field(default_factory=Thresholds)
+    hours: ServiceHours = field(default_factory=ServiceHours)
     tasks: TaskRules = field(default_factory=TaskRules)
     people_sync: Schedule = field(default_factory=Schedule)
     passwords_in: Mapping[str, str] = field(default_factory=dict)

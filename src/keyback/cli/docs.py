@@ -5,6 +5,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -201,6 +202,7 @@ def _kind(annotation: Any) -> str:
     if origin is dict:
         return f"table of {_kind(args[1])} by {_kind(args[0])}"
     names = {str: "text", int: "number", float: "number", bool: "true or false", Path: "path", SecretStr: "secret text"}
+    names[date] = "date"
     return "network in CIDR form" if annotation is IPvAnyNetwork else names[annotation]
 
 

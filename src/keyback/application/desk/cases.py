@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from keyback.application.audit_log import log_of
 from keyback.application.desk.operators import operators_who_are
 from keyback.application.desk.sessions import Actor
 from keyback.application.enrolment.tier import tier_of
-from keyback.application.notifications.account_changes import masked
+from keyback.application.notifications.account_changes import masked, masked_name
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import where
 from keyback.application.ports.desk_storage import DeskNote, QueueQuery, Work
@@ -20,22 +20,31 @@ from keyback.application.recovery import evidence
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.operators.calls import GATE_LIFE
 from keyback.domain.operators.roles import Obstacle, Operator, may_act_on
+from keyback.domain.operators.service_hours import ServiceHours
 from keyback.domain.people.person import Account, Person, Tier, canonicalize
 from keyback.domain.policy.rules import TIERS, Evidence, Policy, Risk, rule
 from keyback.domain.recovery.case import Case, State
 
+SHORT = 8  # characters of a case's number that the queue shows
 MANY = 1000  # up to where the queue is counted
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One row of the queue. `obstacle`: what keeps this operator from acting on it."""
+    """One row of the queue.
+
+    Args:
+        due: ms, by when it should be decided.
+        spent: working time (ms) since it was opened.
+    """
 
     case: Case
     work: Work
     name: str
     username: str
     claimed_by: str
+    due: int
+    spent: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +71,8 @@ class Asking:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A case on the workbench. Contacts are masked: nobody needs them to decide what the person proved. For whoever
-    passed a caller check they are not, until `gate_until` (ms). `requests`: for help that belong to it."""
+    """A case on the workbench. Contacts and user names are masked: nobody needs them to decide what the person proved.
+    For whoever passed a caller check they are not, until `gate_until` (ms). `requests`: for help that belong to it."""
 
     case: Case
     person: Person
@@ -83,9 +92,9 @@ class Opened:
     requests: tuple[str, ...] = ()
 
 
-def queue(tx: Tx, query: QueueQuery) -> QueuePage:
+def queue(tx: Tx, query: QueueQuery, hours: ServiceHours) -> QueuePage:
     """One page of the cases that wait for an operator, oldest first."""
-    wanted = QueueQuery(query.claimed_by, query.journey, query.after, query.limit + 1)
+    wanted = replace(query, limit=query.limit + 1)
     found = list(tx.desk.queue(wanted))
     shown = found[: query.limit]
     people = [c.person_id for c, _ in shown]
@@ -96,8 +105,10 @@ def queue(tx: Tx, query: QueueQuery) -> QueuePage:
             c,
             w,
             names[c.person_id].name if c.person_id in names else "",
-            _username(accounts.get(c.person_id, ())),
+            masked_name(_username(accounts.get(c.person_id, ()))),
             holders[w.claimed_by].name if w.claimed_by in holders else "",
+            hours.due(c.opened_at),
+            hours.worked(c.opened_at, tx.now),
         )
         for c, w in shown
     )
@@ -106,10 +117,15 @@ def queue(tx: Tx, query: QueueQuery) -> QueuePage:
 
 
 def find(tx: Tx, typed: str) -> str | None:
-    """The id of the case that an operator looks for: by its number, or by its person's address or user name."""
+    """The id of the case that an operator looks for: by its number, the beginning of one that waits, its ticket, or its
+    person's address or user name."""
     typed = typed.strip()
     if len(typed) == 22 and tx.cases.get(typed) is not None:
         return typed
+    known = tx.desk.by_beginning(typed) if len(typed) == SHORT else None
+    known = known or (tx.desk.by_ticket(" ".join(typed.split())) if typed else None)
+    if known is not None:
+        return known
     try:
         canonical = canonicalize(typed)
     except BadInput:
@@ -136,12 +152,13 @@ def open_case(tx: Tx, actor: Actor, case_id: str, policy: Policy) -> Opened:
     tier = max(case.tier, tier_of(tx, person, accounts, policy), key=TIERS.index)
     gate = gate_until(tx, actor.operator.id, case)
     contacts = tx.people.contacts([person.id]).get(person.id, ())
+    name = username_of(tx, person.id)
     return Opened(
         case,
         person,
-        username_of(tx, person.id),
+        name if gate else masked_name(name),
         tier,
-        accounts,
+        accounts if gate else tuple(replace(a, username=masked_name(a.username)) for a in accounts),
         tuple((c.channel, c.role, c.address if gate else masked(c)) for c in contacts),
         pages_of(tx, case, tier, policy),
         work,

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from keyback.domain.operators.approvals import Recommendation
 from keyback.domain.operators.roles import Operator, Role
 from keyback.domain.people.factor import Factor
+from keyback.domain.people.person import Tier
 from keyback.domain.policy.rules import Journey
 from keyback.domain.recovery.case import Case
 
@@ -78,14 +79,27 @@ class QueueQuery:
 
     Args:
         claimed_by: an operator's own; `-` for what nobody has; empty for all.
-        journey: empty for all.
+        journey: empty for all; so is `tier`.
+        until: ms; cases that have waited since then at least, 0 for all.
         after: (opened_at, id) of the last one that was seen.
     """
 
     claimed_by: str = ""
     journey: Journey | Literal[""] = ""
+    tier: Tier | Literal[""] = ""
+    until: int = 0
     after: tuple[int, str] = (0, "")
     limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class SavedView:
+    """Filters of the queue that an operator keeps under a name of their own. `query`: as in the page's address."""
+
+    id: str
+    operator_id: str
+    name: str
+    query: str
 
 
 class Operators(Protocol):
@@ -156,6 +170,20 @@ class Desk(Protocol):
         """How many wait, counted up to `most`."""
         ...
 
+    def by_beginning(self, beginning: str) -> str | None:
+        """The one case that waits and whose id begins so; None where several do."""
+        ...
+
+    def by_ticket(self, ticket: str) -> str | None:
+        """The case that somebody gave this ticket last."""
+        ...
+
+    def views(self, operator_id: str) -> Sequence[SavedView]: ...
+    def save_view(self, view: SavedView) -> None:
+        """Takes the place of one with the same name."""
+        ...
+
+    def remove_view(self, operator_id: str, view_id: str) -> None: ...
     def work(self, case_id: str) -> Work: ...
     def save(self, work: Work) -> None: ...
     def free(self, operator_id: str) -> int:

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, ForeignKey, Index, Integer, LargeBinary, SmallInteger, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 from sqlalchemy import text as sql
 
 from keyback.storage.sql.schema import ID, metadata, where_rows
@@ -110,7 +122,20 @@ desk_work = Table(
     Column("recommended_version", Integer, nullable=False, server_default="0"),
     Column("recommended_at", BigInteger, nullable=False, server_default="0"),
     Column("ticket", String(200), nullable=False, server_default=""),
+    Index("ix_desk_work_ticket", "ticket", **where_rows("ticket <> ''")),
     Index("ix_desk_work_claimed_by", "claimed_by", **where_rows("claimed_by <> ''")),
+)
+
+# Filters of the queue that an operator keeps.
+desk_views = Table(
+    "desk_views",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("operator_id", ID, ForeignKey("operators.id"), nullable=False),
+    Column("name", String(40), nullable=False),
+    Column("query", String(200), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    UniqueConstraint("operator_id", "name"),
 )
 
 desk_notes = Table(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select, update
+from sqlalchemy import Row, and_, delete, func, or_, select, update
 from sqlalchemy import text as sql
 
-from keyback.application.ports.desk_storage import DeskNote, QueueQuery, Work
+from keyback.application.ports.desk_storage import DeskNote, QueueQuery, SavedView, Work
 from keyback.domain.operators.approvals import Recommendation
 from keyback.domain.recovery.case import Case
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.schema import cases
-from keyback.storage.sql.schema_desk import WAITS_FOR_DESK, desk_notes, desk_work
+from keyback.storage.sql.schema_desk import WAITS_FOR_DESK, desk_notes, desk_views, desk_work
 from keyback.storage.sql.statements import insert_many
 from keyback.storage.stores.cases import load_case
 
@@ -43,6 +44,11 @@ class DeskStore:
             wanted = wanted.where(or_(c.opened_at > at, and_(c.opened_at == at, c.id > last)), c.opened_at >= at)
         if query.journey:
             wanted = wanted.where(c.journey == query.journey)
+        if query.tier:
+            # Only of what waits, by the partial index; nodes of the version before write no column of it.
+            wanted = wanted.where(c.body.contains(f'"tier":"{query.tier}"', autoescape=True))
+        if query.until:
+            wanted = wanted.where(c.opened_at <= query.until)
         if query.claimed_by == "-":
             wanted = wanted.where(func.coalesce(w.claimed_by, "") == "")
         elif query.claimed_by:
@@ -53,6 +59,31 @@ class DeskStore:
     def waiting(self, most: int) -> int:
         some = select(cases.c.id).where(WAITS_FOR_DESK).limit(most).subquery()
         return self._tx.conn.execute(select(func.count()).select_from(some)).scalar() or 0
+
+    def by_beginning(self, beginning: str) -> str | None:
+        so = func.substr(cases.c.id, 1, len(beginning)) == beginning
+        found = self._tx.conn.execute(select(cases.c.id).where(WAITS_FOR_DESK, so).limit(2)).scalars().all()
+        return str(found[0]) if len(found) == 1 else None
+
+    def by_ticket(self, ticket: str) -> str | None:
+        mine = (desk_work.c.ticket == ticket) & sql("ticket <> ''")
+        found = select(desk_work.c.case_id).where(mine).order_by(desk_work.c.claimed_at.desc()).limit(1)
+        return self._tx.conn.execute(found).scalar()
+
+    def views(self, operator_id: str) -> Sequence[SavedView]:
+        """By name."""
+        v = desk_views.c
+        query = select(v.id, v.operator_id, v.name, v.query).where(v.operator_id == operator_id).order_by(v.name)
+        return [SavedView(*r) for r in self._tx.conn.execute(query)]
+
+    def save_view(self, view: SavedView) -> None:
+        v = desk_views.c
+        self._tx.conn.execute(delete(desk_views).where((v.operator_id == view.operator_id) & (v.name == view.name)))
+        self._tx.conn.execute(desk_views.insert().values(**asdict(view), created_at=self._tx.now))
+
+    def remove_view(self, operator_id: str, view_id: str) -> None:
+        v = desk_views.c
+        self._tx.conn.execute(delete(desk_views).where((v.operator_id == operator_id) & (v.id == view_id)))
 
     def work(self, case_id: str) -> Work:
         """Callers who go on to change it have locked the case."""

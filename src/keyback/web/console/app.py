@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from keyback.web.console import calls, campaigns, case, operators, outbound, queue, requests, set_up, sign_in, tasks
+from keyback.web.console import (
+    calls,
+    campaigns,
+    case,
+    keys,
+    operators,
+    outbound,
+    queue,
+    requests,
+    set_up,
+    sign_in,
+    tasks,
+)
 from keyback.web.console.routes import ConsoleRoute
 
 ROUTES: list[ConsoleRoute] = [
@@ -16,4 +28,5 @@ ROUTES: list[ConsoleRoute] = [
     *tasks.ROUTES,
     *campaigns.ROUTES,
     *operators.ROUTES,
+    *keys.ROUTES,
 ]

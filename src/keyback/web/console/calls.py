@@ -13,7 +13,7 @@ from keyback.application.desk.sessions import Actor
 from keyback.application.ports.storage import Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.operators.roles import Permission
-from keyback.web.console.pages import CallsPage, CheckPage
+from keyback.web.console.pages import CallsPage, CheckPage, RefusePage
 from keyback.web.console.routes import acts, shows
 from keyback.web.console.session import page
 from keyback.web.ui.context import AppContext, note_refusal, redirect
@@ -99,6 +99,19 @@ async def confirmed(desk: AppContext, request: Request, values: Values, actor: A
     return await _do(desk, request, values, actor, lambda tx: caller_check.take_confirmation(tx, actor, check_id))
 
 
+@shows(ONE + "/refuse", Permission.CALLS_HANDLE)
+async def ask(desk: AppContext, request: Request, actor: Actor) -> Response:
+    """GET `/console/calls/{id}/refuse`: asks first; a check that is over says so itself."""
+    s, check_id = desk.services, request.path_params["id"]
+    try:
+        opened = await s.db.read(lambda tx: caller_check.open_check(tx, actor, check_id, s.policy))
+    except Refusal:
+        return desk.page(request, ErrorPage(404, back=AT), 404, path=AT)
+    if opened.state != "begun":
+        return redirect(f"{AT}/{check_id}")
+    return page(desk, request, actor, RefusePage(opened), path=f"{AT}/{check_id}/refuse")
+
+
 @acts(ONE + "/refuse", Permission.CALLS_HANDLE)
 async def refuse(desk: AppContext, request: Request, values: Values, actor: Actor) -> Response:
     """POST `/console/calls/{id}/refuse`: it isn't them."""
@@ -106,4 +119,4 @@ async def refuse(desk: AppContext, request: Request, values: Values, actor: Acto
     return await _do(desk, request, values, actor, lambda tx: caller_check.refuse(tx, actor, check_id))
 
 
-ROUTES = [show, begin, one, take, confirmed, refuse]
+ROUTES = [show, begin, one, take, confirmed, ask, refuse]

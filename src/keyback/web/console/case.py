@@ -46,7 +46,13 @@ async def draw(
         return desk.page(request, ErrorPage(404, back="/console"), 404, path="/console")
     said = request.query_params.get("done", "")
     model = CasePage(
-        opened, s.titles, EYES[opened.tier] == 4, error, typed or {}, said if said in DONE and not error else ""
+        opened,
+        s.titles,
+        EYES[opened.tier] == 4,
+        error,
+        typed or {},
+        said if said in DONE and not error else "",
+        desk.settings.help_desk.address_of(opened.work.ticket),
     )
     return page(desk, request, actor, model, status, path=f"/console/cases/{case_id}")
 
@@ -93,6 +99,13 @@ async def comment(desk: AppContext, request: Request, values: Values, actor: Act
     return await _do(desk, request, values, actor, lambda tx: workbench.comment(tx, actor, case_id, text), "commented")
 
 
+@acts(AT + "/ticket", Permission.CASES_WORK, "ticket")
+async def ticket(desk: AppContext, request: Request, values: Values, actor: Actor) -> Response:
+    """POST `/console/cases/{id}/ticket`: the company's own."""
+    case_id, typed = request.path_params["id"], values["ticket"]
+    return await _do(desk, request, values, actor, lambda tx: workbench.set_ticket(tx, actor, case_id, typed), "ticket")
+
+
 @acts(AT + "/recommend", Permission.CASES_RECOMMEND, "page", "version", "reason", "ticket")
 async def recommend(desk: AppContext, request: Request, values: Values, actor: Actor) -> Response:
     """POST `/console/cases/{id}/recommend`."""
@@ -130,4 +143,4 @@ def _number(typed: str) -> int:
     return int(typed) if typed.isascii() and typed.isdecimal() and len(typed) < 10 else -1
 
 
-ROUTES = [show, claim, release, comment, recommend, approve, decline]
+ROUTES = [show, claim, release, comment, ticket, recommend, approve, decline]

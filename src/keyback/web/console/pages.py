@@ -12,7 +12,9 @@ from keyback.application.desk.completion import OpenedTask, TaskList
 from keyback.application.desk.outbound_call import EnteredCall
 from keyback.application.desk.sessions import Actor
 from keyback.application.ports.calls import CallerCheck
+from keyback.application.ports.desk_storage import SavedView
 from keyback.domain.operators.roles import ALLOWED, Operator, Permission, Role, may_manage
+from keyback.web.console.filters import Filters
 from keyback.web.ui.page import Page, PasswordForm
 
 
@@ -102,16 +104,20 @@ class Denied(ConsolePage):
 
 @dataclass(frozen=True, slots=True)
 class Queue(ConsolePage):
-    """`more`: the query of the next page. `sought`: what was typed and not found."""
+    """`more`: the query of the next page. `sought`: what was typed and not found. `goal`: ms of working time in which a
+    case should be decided. `error`: why filters were not kept under the name `typed`."""
 
     template: ClassVar[str] = "console/queue.html"
     room: ClassVar[str] = "queue"
     found: QueuePage
-    tab: str
-    journey: str
+    filters: Filters
+    views: tuple[SavedView, ...]
+    goal: int
     more: str = ""
     sought: str = ""
     many: int = 1000
+    error: str = ""
+    typed: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,7 @@ class CasePage(ConsolePage):
     error: str = ""
     typed: Mapping[str, str] = field(default_factory=dict, repr=False)
     done: str = ""
+    ticket_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +156,15 @@ class CheckPage(ConsolePage):
     opened: OpenCheck
     error: str = ""
     typed: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class RefusePage(ConsolePage):
+    """Asks before a caller is refused."""
+
+    template: ClassVar[str] = "console/refuse.html"
+    room: ClassVar[str] = "calls"
+    opened: OpenCheck
 
 
 @dataclass(frozen=True, slots=True)

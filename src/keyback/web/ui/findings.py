@@ -192,6 +192,12 @@ def shown(
     return FindingShown(f.code, gettext(locale, text), said, "elsewhere", f.until, home.id)
 
 
+def finding_text(locale: str, code: str) -> str:
+    """What was found in an account, in one sentence; empty for what is not known."""
+    known: Locale = "zh_CN" if locale == "zh_CN" else "en"
+    return gettext(known, WORDS[code][0]) if code in WORDS else ""
+
+
 def shown_of(
     d: Diagnosis, locale: Locale, connector: Connector | None, titles: Mapping[str, str] = NO_TITLES
 ) -> tuple[FindingShown, ...]:

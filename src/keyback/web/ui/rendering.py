@@ -24,6 +24,7 @@ from keyback.application.origin import device_words, plain_address
 from keyback.application.ports.proofs import N_, About
 from keyback.locale import LOCALES, gettext
 from keyback.locale.dates import day, moment, zone_name
+from keyback.web.ui.findings import finding_text
 from keyback.web.ui.page import Page, Shell
 
 HERE = Path(__file__).parents[1]
@@ -141,6 +142,7 @@ class Renderer:
             cache_size=-1,
         )
         env.globals["_"] = pass_context(lambda context, message, /, **values: self._translate(context, message, values))
+        env.globals["finding"] = pass_context(lambda context, code: finding_text(_locale(context), code))
         env.globals["about"] = pass_context(lambda context, proof: self._about(_locale(context), proof))
         env.globals["form_token"] = pass_context(_form_token)
         env.globals["shown"] = pass_context(_shown)

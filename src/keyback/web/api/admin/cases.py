@@ -11,10 +11,10 @@ from starlette.responses import Response
 from keyback.application.desk import cases, workbench
 from keyback.application.desk.cases import Line, Opened
 from keyback.application.desk.sessions import Actor
-from keyback.application.notifications.account_changes import masked_name
 from keyback.application.ports.desk_storage import QueueQuery
 from keyback.application.ports.storage import Tx
 from keyback.domain.operators.roles import Operator, Permission
+from keyback.domain.people.person import Tier
 from keyback.domain.policy.rules import Journey
 from keyback.web.api.admin import models as m
 from keyback.web.api.admin.access import (
@@ -60,7 +60,7 @@ def by_of(operators: Mapping[str, Operator], operator_id: str) -> m.By | None:
     return m.By(id=operator_id, name=found.name if found else "") if operator_id else None
 
 
-def _item(line: Line) -> m.QueueItem:
+def _item(line: Line, now: int) -> m.QueueItem:
     c, w = line.case, line.work
     return m.QueueItem(
         id=c.id,
@@ -68,8 +68,10 @@ def _item(line: Line) -> m.QueueItem:
         journey=c.journey,
         tier=c.tier,
         name=line.name,
-        username=masked_name(line.username),
+        username=line.username,
         opened_at=instant(c.opened_at),
+        due_at=instant(line.due),
+        overdue=line.due <= now,
         claimed_by=m.By(id=w.claimed_by, name=line.claimed_by) if w.claimed_by else None,
         recommended=w.recommended is not None and w.recommended.version == c.version,
         ticket=w.ticket,
@@ -90,11 +92,20 @@ async def queue(
         Literal["all", "mine", "nobody"], Query(description="By whom the case is claimed; `mine`: by this program.")
     ] = "all",
     journey: Annotated[Journey | None, Query(description="What was lost.")] = None,
+    tier: Annotated[Tier | None, Query(description="Of the person.")] = None,
+    overdue: Annotated[bool, Query(description="Only what should have been decided by now.")] = False,
 ) -> m.QueuePage:
     holder = {"all": "", "mine": caller.actor.operator.id, "nobody": "-"}[claimed]
-    query = QueueQuery(holder, journey or "", read_cursor(cursor), PAGE)
-    found = await caller.read(lambda tx: cases.queue(tx, query))
-    return m.QueuePage(items=[_item(x) for x in found.lines], next=write_cursor(*found.more) if found.more else None)
+    hours, after = caller.desk.services.hours, read_cursor(cursor)
+
+    def look(tx: Tx) -> cases.QueuePage:
+        until = hours.late_since(tx.now) if overdue else 0
+        return cases.queue(tx, QueueQuery(holder, journey or "", tier or "", until, after, PAGE), hours)
+
+    found = await caller.read(look)
+    return m.QueuePage(
+        items=[_item(x, found.now) for x in found.lines], next=write_cursor(*found.more) if found.more else None
+    )
 
 
 @router.post(
@@ -139,7 +150,7 @@ def _case(o: Opened) -> m.Case:
         claimed_by=by_of(who, o.work.claimed_by),
         ticket=o.work.ticket,
         may_act=not o.obstacle,
-        accounts=[m.Account(system=a.system, username=masked_name(a.username)) for a in o.accounts],
+        accounts=[m.Account(system=a.system, username=a.username) for a in o.accounts],
         contacts=[m.Contact(channel=channel, role=role, address=shown) for channel, role, shown in o.contacts],
         requests=[
             m.Request(

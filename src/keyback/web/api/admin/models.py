@@ -59,6 +59,8 @@ class QueueItem(BaseModel):
     name: str
     username: str = Field(description="Masked.")
     opened_at: Instant
+    due_at: Instant = Field(description="By the help desk's working hours and its goal.")
+    overdue: bool
     claimed_by: By | None
     recommended: bool = Field(description="A colleague recommends this version for approval.")
     ticket: str
