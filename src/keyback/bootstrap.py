@@ -183,7 +183,9 @@ def make_phone(s: Settings, name: Literal["sms", "im"], clock: Callable[[], int]
         raise Unsafe(f"{name}.kind: {e}") from None
     except ValidationError as e:
         raise Unsafe(f"{name}: {registry.faults_of(e)}{keys}") from None
-    except (ValueError, OSError) as e:
+    except OSError as e:
+        raise Unsafe(f"{name}: {registry.file_fault(carrier.options, e)}") from None
+    except ValueError as e:
         raise Unsafe(f"{name}: {e}") from None
 
 
@@ -250,7 +252,9 @@ def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate, h
         raise Unsafe(f"systems.{name}.kind: {e}") from None
     except ValidationError as e:
         raise Unsafe(f"systems.{name}: {registry.faults_of(e)}") from None
-    except (ValueError, OSError) as e:
+    except OSError as e:
+        raise Unsafe(f"systems.{name}: {registry.file_fault(options, e)}") from None
+    except ValueError as e:
         raise Unsafe(f"systems.{name}: {e}") from None
 
 

@@ -9,8 +9,10 @@ the section in `keyback.toml`. `keyback.gateways` names a `GatewayMaker`, usuall
 from __future__ import annotations
 
 import re
+import ssl
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any, Final, Literal, cast, get_args
 
 from pydantic import ValidationError
@@ -129,6 +131,26 @@ def faults_of(e: Exception) -> str:
     if not isinstance(e, ValidationError):
         return str(e)
     return "; ".join(settings_faults.faults_of(e))
+
+
+def file_fault(options: Mapping[str, Any], e: OSError) -> str:
+    """Which key of a section names a file that can't be used, and what to do.
+
+    Args:
+        options: the section.
+        e: what making the part ended in; without a file name where a library read it.
+    """
+    for key, value in options.items():
+        if not key.endswith("_file") or not isinstance(value, str | Path):
+            continue
+        try:
+            Path(value).read_bytes()
+        except OSError as fault:
+            why = (fault.strerror or type(fault).__name__).lower()
+            return f"{key}: {value} can't be read ({why}). Check the path, and that Keyback's user may read it."
+        if key == "ca_file" and isinstance(e, ssl.SSLError):
+            return f"{key}: {value} holds no certificate in PEM form."
+    return str(e)
 
 
 def _of(e: EntryPoint) -> str:

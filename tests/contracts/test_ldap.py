@@ -369,3 +369,19 @@ async def test_many_people_cost_few_searches(tmp_path: Path, monkeypatch: pytest
         await limited.close()
         await connector.close()
         server.stop()
+
+
+@pytest.mark.anyio
+async def test_what_a_key_names_and_is_not_there_is_told_by_that_key(slapd: SlapdServer) -> None:
+    none = f"cn=none,{SUFFIX}"
+    for key, value, what in (
+        ("policy_dn", none, "rules"),
+        ("privileged_groups", [none], "read"),
+        ("base", "dc=no", "read"),
+    ):
+        c = LdapConnector.from_options("ldap", "LDAP", section(slapd.port, **{key: value}))
+        advice = [line.advice for line in await c.check() if line.what == what and line.status != "ok"]
+        assert len(advice) == 1
+        assert key in advice[0] or none in advice[0]
+        assert advice[0].startswith("Correct ")
+        await c.close()

@@ -242,15 +242,34 @@ def account_findings(account: FoundAccount) -> tuple[Finding, ...]:
 
 
 _FAULTS: dict[str, tuple[Literal["reach", "sign_in", "permission", "quota"], str]] = {
-    "auth_expired": ("sign_in", "See the user or client and the secret that Keyback signs in with."),
+    "auth_expired": ("sign_in", "Correct {sign_in}."),
     "not_permitted": ("permission", "See what the user or client that Keyback signs in with may do."),
     "quota_missing": ("quota", "See the contract with the vendor: there are no calls left, or none at all."),
 }
 
+# By a part of what the fault says; the last is for all others.
+_REACH = {
+    "certificate": "Name the authority that signed it in ca_file, or correct {address}: its host has to be in it.",
+    "refused": "Correct host or port in {address}, or start the system.",
+    "host name": "Correct the host in {address}, or this machine's DNS.",
+    "TLS": "Correct {address}: is it https, and the port that TLS is spoken on?",
+    "HTTP 4": "Something answers there, but not as this kind does: correct {address}.",
+    "HTTP 5": "The system answers with a fault of its own: look into its log, and try again.",
+    "": "See that {address} is right, and that a firewall lets this machine reach it.",
+}
 
-def unreachable(e: Unavailable) -> CheckLine:
-    """The line for a system that could not be asked."""
-    what, advice = _FAULTS.get(e.code, ("reach", "See its address, and that this machine may reach it."))
+
+def unreachable(
+    e: Unavailable, sign_in: str = "the user or client and the secret that Keyback signs in with", address: str = "url"
+) -> CheckLine:
+    """The line for a system that could not be asked.
+
+    Args:
+        sign_in: the keys of its section that Keyback signs in with, as the end of a sentence.
+        address: the key of where it is.
+    """
+    what, advice = _FAULTS.get(e.code, ("reach", next(words for part, words in _REACH.items() if part in str(e))))
+    advice = advice.format(sign_in=sign_in, address=address)
     return CheckLine(what, "bad", f"{e.code}: {e}" if str(e) != e.code else e.code, advice=advice)
 
 

@@ -29,6 +29,7 @@ from keyback.connectors.faults import fault
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint, MaybeDone, NotDone, OutboundRefusal, Reply, vendor_text
 
+SIGNS_IN = "secret_file"
 ENTERPRISE = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 PATCH = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 MEDIA = Secret("application/scim+json")
@@ -214,7 +215,7 @@ class ScimConnector(ConnectorBase):
             if sample:
                 lines.append(sample_line(await self.find(sample)))
         except Unavailable as e:
-            return (unreachable(e),)
+            return (unreachable(e, SIGNS_IN),)
         return lines
 
     async def close(self) -> None:

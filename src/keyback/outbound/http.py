@@ -10,6 +10,7 @@ import contextlib
 import ipaddress
 import json as jsonlib
 import logging
+import socket
 import ssl
 import time
 import unicodedata
@@ -34,6 +35,13 @@ MIN_HIDDEN = 8
 CONNECTIONS = 20
 NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 SLOW = (httpx2.TimeoutException, TimeoutError)
+CAUSES: tuple[tuple[type[BaseException], str], ...] = (
+    (socket.gaierror, "no such host name"),
+    (ssl.SSLCertVerificationError, "its certificate isn't trusted"),
+    (ssl.SSLError, "it doesn't speak TLS as this machine does"),
+    (ConnectionRefusedError, "connection refused"),
+    (httpx2.ConnectTimeout, "no answer in time"),
+)
 
 
 class NotDone(Unavailable):
@@ -160,6 +168,17 @@ class HttpOptions(Checked):
         if not text:
             raise ValueError("it needs secret_file or secret, and that must not be empty")
         return Secret(text)
+
+
+def why_not(e: BaseException) -> str:
+    """Why no connection came about, in words for an administrator and without addresses."""
+    seen: BaseException | None = e
+    while seen is not None:
+        for kind, words in CAUSES:
+            if isinstance(seen, kind):
+                return words
+        seen = seen.__cause__ or seen.__context__
+    return type(e).__name__
 
 
 class Endpoint:
@@ -291,7 +310,7 @@ class Endpoint:
                     body = _without_credentials(body, credentials)
                 return Reply(r.status_code, bytes(body), {k.lower(): v for k, v in r.headers.items()}), None
         except NEVER_SENT as e:
-            return None, NotDone("unavailable", f"not reachable ({type(e).__name__})")
+            return None, NotDone("unavailable", f"not reachable ({why_not(e)})")
         except (httpx2.HTTPError, TimeoutError) as e:
             return None, MaybeDone("unavailable", f"no answer ({type(e).__name__})", cut=not isinstance(e, SLOW))
 

@@ -34,7 +34,10 @@ class _Server(uvicorn.Server):
         await self.on_tick(0)
         self._loop = asyncio.get_running_loop()
         self._up.set()
-        await self._over.wait()
+        while not self._over.is_set():  # what it sends as `Date` is of its last tick, and callers compare clocks
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._over.wait(), 1)
+            await self.on_tick(0)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for one in self.servers:

@@ -229,7 +229,8 @@ class ActiveDirectoryConnector(DirectoryConnector):
         root = await self._directory.read("", ["currentTime", "defaultNamingContext"])
         now = instant(root.text("currentTime")) if root else None
         if now is None:
-            return [CheckLine("read", "warn", "this does not describe itself as Active Directory does")]
+            advice = "For OpenLDAP, 389 Directory Server, and others, the kind is ldap."
+            return [CheckLine("read", "warn", "this does not describe itself as Active Directory does", advice=advice)]
         apart = abs(now - time.time() * 1000)
         if apart > CLOCK_SKEW_MS:
             text = f"the clocks are {apart / 1000:.0f} seconds apart"

@@ -17,6 +17,7 @@ from keyback.connectors.faults import fault
 from keyback.domain.secret import Secret
 from keyback.outbound.http import MaybeDone, OutboundRefusal
 
+SIGNS_IN = "bind_dn or secret_file"
 MAX_DEPTH = 10  # groups in groups
 _TIME = re.compile(r"^(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(\d\d)(?:\.\d+)?Z$")
 
@@ -250,7 +251,13 @@ class DirectoryConnector(ConnectorBase, ABC):
         try:
             if await self._directory.read(o.base, ["1.1"]) is None:
                 return (
-                    CheckLine("read", "bad", "there is nothing at base", ("lookup",), "See base, and who may read it."),
+                    CheckLine(
+                        "read",
+                        "bad",
+                        "there is nothing at base",
+                        ("lookup",),
+                        "Correct base, or let the service account read it.",
+                    ),
                 )
             lines = [CheckLine("reach", "ok", "answers"), CheckLine("sign_in", "ok", "the service account signs in")]
             lines += await self._looked_after()
@@ -260,12 +267,17 @@ class DirectoryConnector(ConnectorBase, ABC):
             for dn in o.privileged_groups:
                 if await self._directory.read(dn, ["1.1"]) is None:
                     lines.append(
-                        CheckLine("read", "bad", "a group of privileged_groups is not there", advice=f"See {dn}.")
+                        CheckLine(
+                            "read",
+                            "bad",
+                            "a group of privileged_groups is not there",
+                            advice=f"Correct {dn}, or let the service account read it.",
+                        )
                     )
             if sample:
                 lines.append(sample_line(await self.find(sample)))
         except Unavailable as e:
-            return (unreachable(e),)
+            return (unreachable(e, SIGNS_IN),)
         return lines
 
     _ids: Sequence[str] = ()

@@ -242,6 +242,8 @@ class LdapConnector(DirectoryConnector):
         lines = [CheckLine("read", "ok", kind)]
         if await self._kind() != "389ds" and await self.password_rules() is None:
             advice = "Name the default password policy in policy_dn, or its rules in password_rules."
+            if dn := self._options.policy_dn:
+                advice = f"Correct policy_dn, or let the service account read {dn}."
             lines.append(CheckLine("rules", "warn", "the password policy is not known", advice=advice))
         root = await self._directory.read("", ["supportedExtension"])
         if root is None or "1.3.6.1.4.1.4203.1.11.1" not in root.texts("supportedExtension"):

@@ -341,10 +341,20 @@ def _judge(result: Mapping[str, Any], hide: Secret | None) -> None:
     raise OutboundRefusal(_CODES.get(code, "not_permitted"), said)
 
 
+_REASONS = (
+    ("certificate", "its certificate isn't trusted"),
+    ("CERTIFICATE_VERIFY_FAILED", "its certificate isn't trusted"),
+    ("refused", "connection refused"),
+    ("invalid server address", "no such host name"),
+    ("timed out", "no answer in time"),
+    ("SSL", "it doesn't speak TLS as this machine does"),
+)
+
+
 def _reason(e: Exception) -> str:
-    """Why no connection came about, without addresses: the last words of ldap3's text."""
+    """Why no connection came about, without addresses: what ldap3's text speaks of."""
     text = str(e)
-    return "certificate" if "CERTIFICATE_VERIFY_FAILED" in text or "certificate" in text else type(e).__name__
+    return next((words for part, words in _REASONS if part in text), type(e).__name__)
 
 
 def _close(connection: ldap3.Connection) -> None:

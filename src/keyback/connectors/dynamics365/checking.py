@@ -12,6 +12,7 @@ from keyback.connectors.dynamics365.people import CRM_ROLES, ROLES, People
 from keyback.connectors.dynamics365.rest import Api, App, text_of
 from keyback.domain.units import MINUTE
 
+SIGNS_IN = "tenant, client_id, and private_key_file with certificate_file or secret_file"
 SOON = 30 * DAY
 # Directory roles that may set passwords of people who administer nothing.
 RESETTERS = OURS | {
@@ -50,7 +51,7 @@ class Checking:
         try:
             await self._graph.token.get()
         except Unavailable as e:
-            return [*self._clock(), unreachable(e)]
+            return [*self._clock(), unreachable(e, SIGNS_IN, "url, login_url or graph_url")]
         lines += [CheckLine("reach", "ok", "Entra answers"), *self._clock()]
         lines += [CheckLine("sign_in", "ok", "the app signs in"), *self._certificate()]
         lines.append(await self._crm())

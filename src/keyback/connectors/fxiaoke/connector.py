@@ -33,6 +33,7 @@ from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint, MaybeDone, NotDone, OutboundRefusal, Reply, vendor_text
 from keyback.outbound.oauth import AccessToken
 
+SIGNS_IN = "app_id, secret_file, permanent_code or user_id"
 SIGN_IN = "https://www.fxiaoke.com/pc-login/build/login.html"
 EVERYBODY = 999999  # the department that is the company
 PAGE, LAST_OFFSET = 100, 10_000  # the most that one query gives, and how far it may begin
@@ -194,7 +195,7 @@ class FxiaokeConnector(ConnectorBase):
         try:
             await self._token.get()
         except Unavailable as e:
-            return (unreachable(e),)
+            return (unreachable(e, SIGNS_IN),)
         lines = [CheckLine("reach", "ok", "answers"), CheckLine("sign_in", "ok", "the application signs in")]
         try:
             rows = await self._query(limit=1)
@@ -202,7 +203,7 @@ class FxiaokeConnector(ConnectorBase):
             advice = "Share PersonnelObj with the application and user_id, and see mail_field and phone_field."
             return (*lines, CheckLine("permission", "bad", f"PersonnelObj: {e.text}", ("lookup", "list"), advice))
         except Unavailable as e:
-            return (*lines, unreachable(e))
+            return (*lines, unreachable(e, SIGNS_IN))
         if not rows:
             advice = "Give the employee of user_id a data-sharing rule on PersonnelObj; administrators need one too."
             lines.append(CheckLine("permission", "warn", "no employee can be seen", ("lookup", "list"), advice))

@@ -34,6 +34,7 @@ from keyback.domain.passwords.target_rules import TargetRules
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint, MaybeDone, OutboundRefusal
 
+SIGNS_IN = "database, login or secret_file"
 LDAP = (
     "the module auth_ldap is installed: everybody counts as signing in through the directory, "
     "whose password would go on working"
@@ -140,7 +141,7 @@ class OdooConnector(ConnectorBase):
             shape = await self._people.shape()
             await self._people.account("2")  # reads the groups and rights too
         except Unavailable as e:
-            return (unreachable(e),)
+            return (unreachable(e, SIGNS_IN),)
         spoken = "JSON-2" if protocol == "json2" else "JSON-RPC, which Odoo 22 no longer has"
         lines = [CheckLine("reach", "ok", f"answers by {spoken}"), CheckLine("permission", "ok", "users can be read")]
         try:

@@ -33,6 +33,7 @@ from keyback.domain.secret import Secret
 from keyback.domain.units import MINUTE
 from keyback.outbound.http import MaybeDone, OutboundRefusal, vendor_text
 
+SIGNS_IN = "client_id, with username and private_key_file or with secret_file"
 FRESH = 15 * MINUTE  # a password that was set within this may be the one of an earlier attempt
 MAX_JOBS = 1000
 REPEATED = 3  # failures of a second step that are no slips any more
@@ -230,8 +231,9 @@ class SalesforceConnector(ConnectorBase):
         try:
             versions = await self._rest.http.call("GET", "services/data", repeatable=True)
         except Unavailable as e:
-            return (unreachable(e),)
+            return (unreachable(e, SIGNS_IN),)
         lines = [_version_line(versions.any_json(), self._rest.version)]
+        known = lines[0].status != "bad"
         ahead = versions.clock_ahead_ms(self._now())
         if ahead is not None and abs(ahead) > MINUTE:
             words = f"this machine's clock differs from Salesforce's by {abs(ahead) // 1000} s"
@@ -239,8 +241,10 @@ class SalesforceConnector(ConnectorBase):
         try:
             await self._rest.token.get()
         except Unavailable as e:
-            return (*lines, unreachable(e))
+            return (*lines, unreachable(e, SIGNS_IN))
         lines.append(CheckLine("sign_in", "ok", "the External Client App signs in"))
+        if not known:  # every call would be refused, and none for want of a permission
+            return lines
         for what, costs, permission in NEEDS:
             lines.append(await self._may_read(what, costs, permission))
         lines.append(await self._quota())

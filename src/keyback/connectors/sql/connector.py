@@ -29,6 +29,7 @@ from keyback.connectors.sql.rights import rights
 from keyback.domain.secret import Secret
 from keyback.outbound.http import MaybeDone, NotDone, OutboundRefusal
 
+SIGNS_IN = "login or secret_file"
 LONGEST: Final = 320
 
 
@@ -264,7 +265,7 @@ class SqlConnector(ConnectorBase):
             if sample:
                 lines.append(sample_line(await self.find(sample)))
         except Unavailable as e:
-            return (unreachable(e),)
+            return (unreachable(e, SIGNS_IN),)
         return lines
 
     async def close(self) -> None:

@@ -22,6 +22,14 @@ _FAULTS: dict[str, Fault] = {
 }
 _CLASSES: dict[str, Fault] = {"28": "sign_in", "40": "busy", "53": "busy", "08": "away", "57": "away"}
 
+# Parts of libpq's texts, which name addresses and users, and what is said instead.
+_REASONS = (
+    ("certificate", "its certificate isn't trusted"),
+    ("refused", "connection refused"),
+    ("translate host name", "no such host name"),
+    ("timeout expired", "no answer in time"),
+)
+
 
 class PostgresSession(Session):
     def __init__(self, at: Address) -> None:
@@ -88,7 +96,7 @@ class PostgresSession(Session):
             text = str(error)
             if connecting and error.pgconn and error.pgconn.used_password:  # it was reached, and said no to that
                 return DatabaseFault("sign_in", "sign-in to the database failed")
-            return DatabaseFault("away", "certificate" if "certificate" in text else type(error).__name__)
+            return DatabaseFault("away", next((w for part, w in _REASONS if part in text), type(error).__name__))
         fault = _FAULTS.get(state) or _CLASSES.get(state[:2], "refused")
         # Its DETAIL shows values of rows; the first line doesn't, but for what was bound and is no number.
         return DatabaseFault(fault, "" if fault == "key" else error.diag.message_primary or type(error).__name__)
