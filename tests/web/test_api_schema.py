@@ -39,6 +39,8 @@ CHECKS = [
 NEEDS_MORE = {"POST /recoveries/{handle}/proofs/{proof}/verify", "POST /sign-in", "GET /session"}
 NEEDS_MORE |= {"POST /recoveries/{handle}/password"}  # and hardly ever a good password for all accounts
 NEEDS_MORE |= {"POST /sign-in/second-step"}
+NEEDS_MORE |= {"GET /account/systems", "POST /account/systems/{account_id}/end"}
+NEEDS_MORE |= {"GET /account/after", "POST /account/after"}
 # What takes two methods and a wait (`test_system_factors.py`).
 OF_A_SYSTEM = "/recoveries/{handle}/accounts/{account_id}"
 NEEDS_MORE |= {

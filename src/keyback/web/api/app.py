@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyback.web.api import diagnosis, recoveries, sign_in
+from keyback.web.api import account, diagnosis, recoveries, sign_in
 from keyback.web.api.admin import cases as admin_cases
 from keyback.web.api.admin import operators as admin_operators
 from keyback.web.api.openapi import Api
@@ -17,6 +17,10 @@ RFC 9457 problems with a stable `code`; what you sent is never echoed. Texts com
 TAGS = [
     {"name": "recoveries", "description": "From “I can’t get in” to a new password."},
     {"name": "session", "description": "Signing in to the built-in system."},
+    {
+        "name": "account",
+        "description": "The security center: accounts in their systems, steps after a recovery.",
+    },
     {"name": "passwords", "description": "Rules before anything is sent."},
     {"name": "help desk", "description": "For programs that work beside operators, with a key and its scopes."},
 ]
@@ -45,6 +49,7 @@ def make_api(desk: AppContext | None) -> Api:
     api.include_router(recoveries.router)
     api.include_router(diagnosis.router)
     api.include_router(sign_in.router)
+    api.include_router(account.router)
     for router in ADMIN:
         api.include_router(router)
     return api

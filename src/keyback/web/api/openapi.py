@@ -42,6 +42,7 @@ WORDS = {
     "replayed": "That has been used before; wait for the next one.",
     "over": "This sign-in waits no more; start it again.",
     "forbidden": "Not among the key's scopes, or nothing that a key can have.",
+    "step_up": "The session has to be confirmed: sign in again, then repeat this.",
     "rank": "This person is an operator of the same or a higher role.",
     "claimed": "Another operator has claimed the case.",
     "version_changed": "The case is no longer what you read. Read it again.",
