@@ -110,6 +110,9 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     app = (w.MethodOption("totp", (("f1", "Pixel"),)),)
     yield "ways-lost-alone", w.Methods(HANDLE, True, "second_factor", app, ("email_link",), username, lost_alone=True)
     yield "ways-lost", w.Methods(HANDLE, True, "second_factor", mine, ("email_link",), username)
+    own = replace(w.Methods(HANDLE, True, "password", mine, ("provider_sign_in",), username), own=("Harbour CRM",))
+    yield "ways-own", own
+    yield "ways-own-mail", replace(own, options=(), mailed=True)
     yield "ways-none", w.Methods(HANDLE, True, "password", (), ("email_link",), username)
     for proof in ("sms_code", "im_message", "backup_email", "totp", "recovery_code"):
         again = None if proof in ("totp", "recovery_code") else 20  # of what is sent
@@ -320,7 +323,7 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
         yield f"results-task-{name}", p.Results(HANDLE, (replace(partner, task=task),), True), three
     seen = replace(partner, state="done", task=p.Progress("t1", "done", "seen", seen_at=AT), open_url=partner.url)
     yield "results-task-seen", p.Results(HANDLE, (seen,), True, built_in=False), three
-    for end in ("cancelled", "expired", "failed", "closed", "rejected"):
+    for end in ("cancelled", "expired", "failed", "closed", "rejected", "changed"):
         yield f"ended-{end}", p.Ended(end), plain  # type: ignore[arg-type]
 
     yield "sign-in", SignIn(), plain

@@ -13,9 +13,10 @@ from keyback.testing.openid_provider import LoopbackIssuer, Member, Registered
 from keyback.testing.serving import served
 from tests.support.browser import Browser
 from tests.support.kit import Kit
-from tests.support.steps import OLD, set_password, sign_in
+from tests.support.steps import OLD, ask, drain, set_password, sign_in
 
 CLIENT, SECRET = "keyback+1", "s3cret: of & client"
+WAY = "provider_sign_in"
 BACK = "http://127.0.0.1:8080/sign-in-with/{name}/back"
 
 
@@ -72,3 +73,19 @@ def bind(browser: Browser, there: Provider, member: str = "maya") -> str:
     ready = browser("POST", "/account/providers", f"provider={there.name}").headers["location"]
     assert "Continue to Sales CRM" in browser("GET", ready).text
     return returns(browser, there, f"{ready}/go", member)
+
+
+def bound(kit: Kit, there: Provider, member: str = "maya", who: str = "maya") -> None:
+    """Connected, and long enough ago to recover."""
+    assert bind(at_home(kit, who), there, member) == "/account/ways?done=provider_added"
+    kit.clock.forward(hours=73)
+
+
+def begun(kit: Kit, who: str = "maya") -> tuple[Browser, str]:
+    """A recovery whose page waits for the sign-in."""
+    started = ask(kit, who)
+    drain(kit)
+    browser, at = Browser(kit, started), f"/r/{started.handle}"
+    assert browser("POST", f"{at}/ways/{WAY}").headers["location"] == f"{at}/ways/{WAY}"
+    drain(kit)
+    return browser, at

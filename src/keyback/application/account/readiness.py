@@ -119,7 +119,7 @@ def _evidence(h: Enrolments, proofs: Mapping[str, Proof], policy: Policy, tier: 
     out: list[Evidence] = []
     for name, proof in proofs.items():
         if policy.takes(name, tier) and proof.kind != "knowledge":
-            out += [Evidence(name, proof.kind, t.channel, 0, aged=t.id in aged) for t in proof.targets(h)]
+            out += [Evidence(name, proof.kind, t.channel, 0, aged=t.id in aged, also=t.also) for t in proof.targets(h)]
     return out
 
 

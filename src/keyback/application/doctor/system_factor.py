@@ -83,11 +83,12 @@ def go_on(tx: Tx, handle: str, account_id: str, here: Here) -> Started:
     tx.intakes.add([new])
     case = o.case
     for e in evidence.still_holds(tx, case, handle):
-        contact_id = e.channel.partition(":")[2]
+        contact_id = e.target or e.channel.partition(":")[2]
         contact = tx.contacts.many([contact_id]).get(contact_id)
         case = evidence.add(
-            tx, case, e.proof, e.channel, "", new, here, CARRIED, contact, counts_as=e.kind, system=e.system
-        )
+            tx, case, e.proof, e.channel, "", new, here, CARRIED, contact,
+            counts_as=e.kind, system=e.system, target=e.target, also=e.also,
+        )  # fmt: skip
     return Started(new.handle, ch.holder_secret(tx.seals.derive("holder"), new.handle), new.expires_at)
 
 

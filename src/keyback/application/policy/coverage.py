@@ -71,7 +71,10 @@ def evidence_of(e: Everything, offer: Offer, now: int) -> list[Evidence]:
     shown: list[Evidence] = []
     for name, proof in offer.proofs.items():
         if proof.kind != "knowledge" and offer.policy.takes(name):
-            shown += [Evidence(name, proof.kind, t.channel, now, aged=t.id in aged) for t in proof.targets(holder)]
+            shown += [
+                Evidence(name, proof.kind, t.channel, now, aged=t.id in aged, also=t.also)
+                for t in proof.targets(holder)
+            ]
     return shown
 
 

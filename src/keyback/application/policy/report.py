@@ -55,7 +55,7 @@ def _paths(found: Found) -> tuple[PathRow, ...]:
 
 
 def _path(p: Path) -> PathRow:
-    shown = tuple((e.proof, e.channel) for e in p.evidence)
+    shown = tuple((e.proof, ", ".join((e.channel, *e.also))) for e in p.evidence)
     return PathRow(p.tier, p.journey, shown, p.ruling.kind, p.ruling.wait)
 
 

@@ -57,11 +57,13 @@ class Target:
         id: of the contact or factor.
         channel: identity under which evidence counts, such as `phone:+86…` or `totp:ID`; never twice on one case.
         hint: masked words that may be shown to somebody who has proven something already, such as `•••• 34`.
+        also: further channels whose holder could answer, too; what came by one of them counts once with this.
     """
 
     id: str
     channel: str
     hint: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

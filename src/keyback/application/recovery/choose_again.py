@@ -53,7 +53,7 @@ def invite(tx: Tx, case: Case, handle: str) -> int:
     boxes = [c for c in mailboxes_of(tx, case.person_id) if c.usable_from <= tx.now]
     if case.state != State.APPROVED or person is None or not systems or not boxes:
         return 0
-    proven = {e.channel for e in evidence.still_holds(tx, case, handle)}
+    proven = frozenset[str]().union(*(e.channels for e in evidence.still_holds(tx, case, handle)))
     to = next((c for c in boxes if channel_of(c, boxes) in proven), boxes[0])
 
     def link(c: Contact) -> Challenge:

@@ -53,6 +53,8 @@ def add(
     *,
     counts_as: ProofClass | None = None,
     system: str = "",
+    target: str = "",
+    also: tuple[str, ...] = (),
 ) -> Case:
     """Adds one proof to a case, for the page `intake`; tells everybody when a hold begins.
 
@@ -62,6 +64,7 @@ def add(
             it is still theirs, and whoever answers may be its next one.
 
         counts_as, system: as in `ports.proofs.Verdict`.
+        target, also: as in `domain.policy.rules.Evidence`.
 
     Raises:
         Refusal: `wrong_state`, `expired`; or `wrong_state` for a proof that the policy does not take.
@@ -88,6 +91,8 @@ def add(
         here.policy,
         age != "fresh",
         system,
+        target,
+        also,
     )
     happened = dc.decide(case, command, tx.now)
     case = tx.cases.act(case, happened)
@@ -142,15 +147,19 @@ def shown(tx: Tx, intake: Intake, proof: str) -> int:
 
 
 def still_holds(tx: Tx, case: Case, handle: str) -> list[Evidence]:
-    """What a page proved and what is still true: a mailbox, phone or factor that was taken away is no evidence."""
+    """What a page proved and what is still true: a mailbox, phone or factor that was taken away is no evidence, even
+    where another one has the same channel. A sign-in that does not name what was bound is none either."""
     contacts = tx.contacts.of_person(case.person_id)
     factors = tx.factors.of_person(case.person_id)
     live = {c.id for c in contacts} | {f.id for f in factors}
     proofing = (e for e in case.shown_by(handle) if e.kind == "proofing" and e.proof != "caller_check")
-    known = [e for e in case.shown_by(handle) if e.channel.partition(":")[2] in live]
-    # A sign-in may count under a mailbox's channel: what was bound has to be there still, too.
-    signs_in = any(f.kind == "provider" for f in factors)
-    return [e for e in (*known, *(e for e in proofing if e not in known)) if signs_in or e.proof != PROVIDER_SIGN_IN]
+    known = [e for e in case.shown_by(handle) if _rests_on(e) in live]
+    return [*known, *(e for e in proofing if e not in known)]
+
+
+def _rests_on(e: Evidence) -> str:
+    """Id of the contact or factor; nodes of the version before name it in the channel alone."""
+    return e.target or ("" if e.proof == PROVIDER_SIGN_IN else e.channel.partition(":")[2])
 
 
 def enough(
@@ -177,7 +186,7 @@ def still_enough(
     if intake is None:
         return False
     tier = required_tier(tier_of(tx, person, accounts, policy), intake.journey)
-    holds = [e for e in still_holds(tx, case, handle) if policy.takes(e.proof, tier) and only in ("", e.channel)]
+    holds = [e for e in still_holds(tx, case, handle) if policy.takes(e.proof, tier) and only in ("", *e.channels)]
     if system:
         holds = [e for e in holds if e.system != system]
     return suffices(holds, tier, policy.loose)

@@ -175,7 +175,7 @@ def _accept(tx: Tx, c: Challenge, how: str, here: Here) -> bool:
     if case is None or intake is None or contact is None or not tx.challenges.end(c.id, "used"):
         return False
     channel = channel_of(contact, tx.people.contacts([c.person_id]).get(c.person_id, ()))
-    methods.add_evidence(tx, case, c, channel, intake, here, how)
+    methods.add_evidence(tx, case, c, Target(contact.id, channel), intake, here, how)
     proof_attempts.reset(tx, CODES, c.person_id)
     return True
 

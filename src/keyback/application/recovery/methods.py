@@ -105,7 +105,9 @@ def available_methods(
     intake = tx.intakes.get(handle)
     if person is None or intake is None:
         return []
-    holder, used = holder_of(tx, person, policy.ages), {e.channel for e in case.shown_by(handle)}
+    holder, shown = holder_of(tx, person, policy.ages), case.shown_by(handle)
+    # A system's own sign-in leaves other methods of its channel open: they count where it does not.
+    used = frozenset[str]().union(*(e.channels for e in shown if not e.system))
     out = []
     for name in _lost_last(proofs, intake.journey):
         proof = proofs[name]
@@ -113,7 +115,8 @@ def available_methods(
             continue  # the page asks for a mail by itself
         if not may_ask(proof, case, handle):
             continue
-        targets = tuple(t for t in proof.targets(holder) if t.channel not in used)
+        new = (t for t in proof.targets(holder) if all(t.id != e.target for e in shown))
+        targets = tuple(t for t in new if used.isdisjoint((t.channel, *t.also)))
         if targets:
             out.append(RecoveryMethod(name, targets, proof.kind))
     return out
@@ -357,21 +360,21 @@ class Page:
             tx.challenges.end_where("spent", handle=self.handle, method=name)
         if verdict.suspicious:
             tx.audit.record(case.id, [Note("proof_suspicious", {"proof": name, "reason": verdict.suspicious})])
-        add_evidence(tx, case, asked, right.target.channel, intake, self.here, self.how, verdict)
+        add_evidence(tx, case, asked, right.target, intake, self.here, self.how, verdict)
         proof_attempts.reset(tx, self.counter, person.id)
         return Answered("accepted", counted.left, fresh.text if fresh else None)
 
 
 def add_evidence(
-    tx: Tx, case: Case, asked: Challenge, channel: str, intake: Intake, here: Here, how: str, verdict: Verdict = NO_MORE
+    tx: Tx, case: Case, asked: Challenge, to: Target, intake: Intake, here: Here, how: str, verdict: Verdict = NO_MORE
 ) -> None:
     """What an accepted answer to a challenge brings about; links of other requests in the case are over with one."""
     if asked.method == EMAIL_LINK:
         tx.challenges.end_where("overtaken", case_id=case.id, method=EMAIL_LINK)
     contact = tx.contacts.many([asked.target]).get(asked.target)
     evidence.add(
-        tx, case, asked.method, channel, asked.id, intake, here, how, contact,
-        counts_as=verdict.counts_as, system=verdict.system,
+        tx, case, asked.method, to.channel, asked.id, intake, here, how, contact,
+        counts_as=verdict.counts_as, system=verdict.system, target=to.id, also=to.also,
     )  # fmt: skip
 
 

@@ -28,7 +28,11 @@ PURPOSE = "password"
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the password page needs to know: who, which accounts, how long."""
+    """What the password page needs to know: who, which accounts, how long.
+
+    Args:
+        barred: accounts that want other evidence (`evidence.only_its_own`).
+    """
 
     case: Case
     person: Person
@@ -36,6 +40,7 @@ class Choice:
     mails: tuple[str, ...]
     tier: Tier
     seconds_left: int
+    barred: tuple[Account, ...] = ()
 
 
 def choice(tx: Tx, case_id: str, handle: str, policy: Policy) -> Choice:
@@ -71,10 +76,11 @@ def choice(tx: Tx, case_id: str, handle: str, policy: Policy) -> Choice:
     )
     if accounts and all(a.system in barred for a in accounts):
         raise Refusal("own_sign_in")
+    own = tuple(a for a in accounts if a.system in barred)
     accounts = tuple(a for a in accounts if a.system not in barred)
     mails = tuple(c.address for c in contacts if c.channel == "mail")
     tier = tier_of(tx, person, logins, policy)
-    return Choice(case, person, accounts, mails, tier, (case.expires_at - tx.now) // 1000)
+    return Choice(case, person, accounts, mails, tier, (case.expires_at - tx.now) // 1000, own)
 
 
 def choose(

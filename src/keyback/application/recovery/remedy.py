@@ -45,7 +45,8 @@ def open_recovery(tx: Tx, handle: str, here: Here, journey: Journey | None = Non
         journey: what the page must have been asked for; None where it does not matter.
 
     Raises:
-        Refusal: `not_found`, `wrong_state` for another journey, `not_enough_evidence` or `expired`.
+        Refusal: `not_found`, `wrong_state` for another journey, `not_enough_evidence` or `expired`; `own_sign_in`
+            where what was shown is a sign-in to the only systems that it could be for.
     """
     intake = tx.intakes.get(handle)
     if intake is not None and journey not in (None, intake.journey):
@@ -60,7 +61,10 @@ def open_recovery(tx: Tx, handle: str, here: Here, journey: Journey | None = Non
     if tx.now >= case.expires_at:
         raise Refusal("expired")
     barred = evidence.only_its_own(tx, case, handle, person, accounts, here.policy)
-    live = tuple(a for a in accounts if a.id in case.accounts and a.state != "disabled" and a.system not in barred)
+    usable = tuple(a for a in accounts if a.id in case.accounts and a.state != "disabled")
+    live = tuple(a for a in usable if a.system not in barred)
+    if usable and not live:
+        raise Refusal("own_sign_in")
     return OpenRecovery(case, person, live, frozenset(a.id for a in live if tx.counters.get(f"lockdown/{a.id}").total))
 
 

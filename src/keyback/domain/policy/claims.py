@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
@@ -28,12 +28,18 @@ class Piece:
     Args:
         second: tried only together with the first of its proof.
         brought: its class, where the rules do not know the proof by name or it may count as more.
+        also: further channels that lead to it.
     """
 
     proof: str
     channel: str
     second: bool = False
     brought: ProofClass | None = None
+    also: tuple[str, ...] = ()
+
+    @property
+    def channels(self) -> frozenset[str]:
+        return frozenset((self.channel, *self.also))
 
     @property
     def kind(self) -> ProofClass:
@@ -41,10 +47,10 @@ class Piece:
 
     @property
     def evidence(self) -> Evidence:
-        return Evidence(self.proof, self.kind, self.channel, 0)
+        return Evidence(self.proof, self.kind, self.channel, 0, also=self.also)
 
     def __str__(self) -> str:
-        return f"{self.proof} ({self.channel})"
+        return f"{self.proof} ({', '.join((self.channel, *self.also))})"
 
 
 # A backup address at the primary one's mail domain has the primary's channel (F7). Whoever took over a number answers
@@ -69,10 +75,10 @@ PIECES: Final = (
     Piece("caller_check", "phone:1"),
     Piece("security_questions", "questions:1"),
 )
-# A provider is reached by whoever reads the mailbox in its domain; with a second factor it counts as bound to it.
+# A provider is reached by whoever reads a mailbox in its domains; with a second factor it counts as bound to those.
 PROVIDER_PIECES: Final = tuple(
-    Piece(PROVIDER_SIGN_IN, channel, brought=kind)
-    for channel in ("mail:primary", "provider:1")
+    Piece(PROVIDER_SIGN_IN, channel, brought=kind, also=tuple(also))
+    for channel, *also in (("mail:primary",), ("mail:primary", "mail:elsewhere"), ("provider:1",))
     for kind in ("issued", MAY_COUNT_AS[PROVIDER_SIGN_IN])
 )
 Set = frozenset[Piece]
@@ -162,6 +168,17 @@ CLAIMS: Final = {
         "phishing_resistant": ("N-T8",),
     }.items()
 }
+
+
+def most_apart(pieces: Iterable[Piece]) -> int:
+    """The most pieces of which no two share a channel, whatever only knowledge answers left out. Tried set by set, so
+    that it is found otherwise than by what it is held against."""
+    channels = {p.channels for p in pieces if p.kind != "knowledge"}
+    if all(len(c) == 1 for c in channels):
+        return len(channels)
+    sizes = range(len(channels), 0, -1)
+    tried = ((n, some) for n in sizes for some in combinations(channels, n))
+    return next((n for n, some in tried if sum(map(len, some)) == len(frozenset().union(*some))), 0)
 
 
 def every_set(policy: Policy, most: int = 99) -> Iterator[tuple[Piece, ...]]:

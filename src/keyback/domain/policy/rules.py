@@ -5,7 +5,7 @@ Source: NIST SP 800-63B-4 section 4.2 (N-R10, N-R11).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -50,6 +50,8 @@ class Evidence:
             asks for the same person must not go on with what the person proved.
         aged: its contact was not confirmed for so long that it weighs less (`domain.people.ages`).
         system: the system whose own sign-in it was, by its name; it weighs nothing for an account there.
+        target: id of the contact or factor that it rests on, and ends with; empty where the channel names it.
+        also: further channels whose holder could have shown it: of what shares any channel, one counts.
     """
 
     proof: str
@@ -59,6 +61,29 @@ class Evidence:
     handle: str = ""
     aged: bool = False
     system: str = ""
+    target: str = ""
+    also: tuple[str, ...] = ()
+
+    @property
+    def channels(self) -> frozenset[str]:
+        return frozenset((self.channel, *self.also))
+
+
+def apart(one: Evidence, other: Evidence) -> bool:
+    """Whether no channel leads to both."""
+    return one.channels.isdisjoint(other.channels)
+
+
+def independent(evidence: Iterable[Evidence]) -> int:
+    """The most pieces of evidence of which no two share a channel."""
+
+    def most(left: Sequence[frozenset[str]]) -> int:
+        if not left:
+            return 0
+        first, rest = left[0], left[1:]
+        return max(1 + most([c for c in rest if c.isdisjoint(first)]), most(rest) if len(first) > 1 else 0)
+
+    return most(sorted({e.channels for e in evidence}, key=lambda c: (len(c), sorted(c))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,12 +204,12 @@ def suffices(evidence: Iterable[Evidence], tier: Tier, loose: frozenset[Loose] =
     codes = [e for e in weighing if e.kind in ("issued", "saved", "contact")]
     fresh = [e for e in codes if not e.aged]
     if tier == "standard":
-        return bool(fresh) or len({e.channel for e in codes}) > 1
+        return bool(fresh) or independent(codes) > 1
     return (
-        any(a.kind != b.kind and a.channel != b.channel for a in fresh for b in codes)
+        any(a.kind != b.kind and apart(a, b) for a in fresh for b in codes)
         or ("two_issued_codes" in loose and bool(fresh) and len({e.channel.partition(":")[0] for e in codes}) > 1)
-        or any(e.kind == "bound" and c.channel != e.channel for e in weighing for c in codes)
-        or any(e.kind == "proofing" and c.kind == "issued" and c.channel != e.channel for e in weighing for c in fresh)
+        or any(e.kind == "bound" and apart(c, e) for e in weighing for c in codes)
+        or any(e.kind == "proofing" and c.kind == "issued" and apart(c, e) for e in weighing for c in fresh)
     )
 
 
@@ -256,17 +281,17 @@ def _hold(shown: list[Evidence], tier: Tier, risk: Risk, policy: Policy, journey
 
 
 def _price(shown: list[Evidence], tier: Tier, risk: Risk, holds: Holds, journey: Journey) -> tuple[int, str]:
-    independent = len({e.channel for e in shown if not e.aged})
+    ways = independent(e for e in shown if not e.aged)
     bound = any(e.kind == "bound" for e in shown)
-    nowhere_else = bool(risk.only_address) and {e.channel for e in shown} == {risk.only_address}
+    nowhere_else = bool(risk.only_address and shown) and all(risk.only_address in e.channels for e in shown)
     if tier == "standard":
         known = risk.known_device or risk.known_network
         strange = max(holds.stranger, holds.only_address if nowhere_else else 0)
-        wait, reason = (0, "") if known or independent > 1 or not strange else (strange, "stranger")
-    elif independent > 2 or (bound and risk.known_device):
+        wait, reason = (0, "") if known or ways > 1 or not strange else (strange, "stranger")
+    elif ways > 2 or (bound and risk.known_device):
         wait, reason = 0, ""
     else:
         wait, reason = (holds.privileged, "privileged") if tier == "privileged" else (holds.new_device, "new_device")
-    if journey == "mailbox" and not (bound and independent > 1) and holds.mailbox >= wait:
+    if journey == "mailbox" and not (bound and ways > 1) and holds.mailbox >= wait:
         return holds.mailbox, "mailbox"
     return wait, reason

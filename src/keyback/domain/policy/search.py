@@ -15,7 +15,7 @@ from typing import Final
 from keyback.domain.challenges.challenge import CODE_LIFE, CONTACT_LIFE, LINK_LIFE, SHORT_LIFE
 from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.people.person import Tier
-from keyback.domain.policy.claims import CLAIMS, Found, Path, Piece, Result, Set, all_pieces, every_set
+from keyback.domain.policy.claims import CLAIMS, Found, Path, Piece, Result, Set, all_pieces, every_set, most_apart
 from keyback.domain.policy.presets import Preset, short_holds
 from keyback.domain.policy.rules import (
     TIERS,
@@ -104,8 +104,8 @@ def _all(test: Callable[[Piece], bool]) -> Only:
 
 # What somebody holds who must not get in, and into which accounts: (claim, what all their evidence has in common).
 NEVER: Final[tuple[tuple[str, Only], ...]] = (
-    ("mailbox_alone", _all(lambda p: p.channel == "mail:primary" or p.kind == "knowledge")),
-    ("one_channel", lambda shown: len({p.channel for p in shown if p.kind != "knowledge"}) <= 1),
+    ("mailbox_alone", _all(lambda p: "mail:primary" in p.channels or p.kind == "knowledge")),
+    ("one_channel", lambda shown: most_apart(shown) <= 1),
     ("two_issued_codes", _all(lambda p: p.kind in ("issued", "knowledge"))),
     ("factor_alone", _all(lambda p: p.kind in ("bound", "knowledge"))),
     ("desk_alone", _all(lambda p: p.kind in ("proofing", "knowledge"))),
@@ -161,7 +161,7 @@ class _Hunt:
         for claim, only in NEVER:
             if (strict or claim in NEVER_ANYBODY) and only(shown):
                 self.broke(claim, pieces, tier, journey, r, RISKS[0])
-        if journey == "second_factor" and all(p.channel.startswith("mail:") for p in shown):
+        if journey == "second_factor" and all(c.startswith("mail:") for p in shown for c in p.channels):
             self.broke("lost_second_step", pieces, tier, journey, r, RISKS[0])
 
     def _without(self, kinds: dict[tuple[Tier, Set], str], tier: Tier, shown: Set, kind: str) -> None:
@@ -221,17 +221,17 @@ class _Hunt:
         taken = [p for p in pieces if self.policy.takes(p.proof, tier) and p.kind != "knowledge"]
         if tier == "privileged" and "sms_for_privileged" not in self.policy.loose:
             taken = [p for p in taken if p.proof != "sms_code"]
-        channels = {p.channel for p in taken if p.kind != "proofing"}
+        channels = most_apart(p for p in taken if p.kind != "proofing")
         bound = any(p.kind == "bound" for p in taken)
         recovery = [p for p in taken if p.kind in ("issued", "saved", "contact")]
         alone = {p.kind for p in recovery} == {"issued"} and not bound and "two_issued_codes" not in self.policy.loose
-        if any(p.kind == "proofing" for p in taken) and tier != "standard" and (alone or len(channels) < 2):
+        if any(p.kind == "proofing" for p in taken) and tier != "standard" and (alone or channels < 2):
             return least.proofing * (2 if tier == "privileged" else 1)
-        wait = least.mailbox if journey == "mailbox" and not (bound and len(channels) > 1) else 0
+        wait = least.mailbox if journey == "mailbox" and not (bound and channels > 1) else 0
         if tier == "standard":
             strange = not risk.known_device and not risk.known_network
-            return max(wait, least.stranger if strange and len(channels) < 2 else 0)
-        if len(channels) > 2 or (bound and risk.known_device):
+            return max(wait, least.stranger if strange and channels < 2 else 0)
+        if channels > 2 or (bound and risk.known_device):
             return wait
         return max(wait, least.privileged if tier == "privileged" else least.new_device)
 
@@ -251,9 +251,9 @@ class _Hunt:
                     shown = [replace(p.evidence, aged=p in old) for p in pieces]
                     r = self._rule(shown, tier, RISKS[0], self.policy, journey)
                     self.asked += 1
-                    weak = {p.channel for p in pieces if p.kind != "knowledge"}
+                    weak = most_apart(pieces)
                     alone = old >= {p for p in pieces if p.kind != "knowledge"}
-                    opens = alone and (len(weak) < 2 or required_tier(tier, journey) != "standard")
+                    opens = alone and (weak < 2 or required_tier(tier, journey) != "standard")
                     if _worse(r, fresh) or (opens and r.kind != "more"):
                         self.broke("aged", pieces, tier, journey, r, RISKS[0])
 

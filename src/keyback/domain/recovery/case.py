@@ -223,7 +223,7 @@ def _must_be_open(case: Case, c: Remedy | ChoosePassword, now: int) -> None:
 def _accept(case: Case, c: AcceptProof, now: int) -> tuple[ev.CaseEvent, ...]:
     _must_be(case, *JOINABLE)
     _must_run(case, now)
-    proven = Evidence(c.proof, c.kind, c.channel, now, c.intake_id, c.aged, c.system)
+    proven = Evidence(c.proof, c.kind, c.channel, now, c.intake_id, c.aged, c.system, c.target, c.also)
     shown = (*case.shown_by(c.intake_id), proven)
     tier = max(case.tier, c.tier, key=TIERS.index)
     ruling = rule(shown, tier, c.risk, c.policy, c.journey)
@@ -237,6 +237,8 @@ def _accept(case: Case, c: AcceptProof, now: int) -> tuple[ev.CaseEvent, ...]:
         c.how,
         c.aged,
         c.system,
+        c.target,
+        c.also,
     )
     if c.intake_id in case.approved_for:
         return (accepted,)
@@ -329,7 +331,10 @@ def evolve(case: Case, event: ev.CaseEvent, at: int) -> Case:
             return then(expires_at=max(case.expires_at, until))
         case ev.ProofAccepted():
             kind: Any = event.kind
-            proven = Evidence(event.proof, kind, event.channel, at, event.intake_id, event.aged, event.system)
+            proven = Evidence(
+                event.proof, kind, event.channel, at, event.intake_id, event.aged, event.system, event.target,
+                tuple(event.also),
+            )  # fmt: skip
             return then(evidence=(*case.evidence, proven))
         case ev.Approved():
             waited = any(h == event.intake_id for h, _ in case.waiting)

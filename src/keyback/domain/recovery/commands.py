@@ -54,6 +54,8 @@ class AcceptProof:
     policy: Policy = field(default_factory=Policy)
     aged: bool = False
     system: str = ""
+    target: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

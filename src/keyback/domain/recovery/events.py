@@ -58,6 +58,8 @@ class ProofAccepted:
     how: str = ""
     aged: bool = False
     system: str = ""
+    target: str = ""
+    also: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,6 +118,15 @@ class OpenIdProvider:
         except KeyUnknown:
             return read(token, await self._keys(about, again=True), expected, nonce, self._clock())
 
+    def _pair(self) -> str:
+        """ID and secret as RFC 6749 section 2.3.1 wants them in a header: each form-encoded first."""
+        secret = self._config.secret.reveal() if self._config.secret is not None else ""
+        return f"{quote(self._config.client_id, safe='')}:{quote(secret, safe='')}"
+
+    def _escapes(self) -> bool:
+        """Whether that encoding changes anything: some providers, such as LemonLDAP::NG 2.16, don't undo it."""
+        return "%" in self._pair()
+
     async def _token(self, about: Metadata, code: str, redirect_uri: str, verifier: str) -> str:
         form = {
             "grant_type": "authorization_code",
@@ -128,9 +137,8 @@ class OpenIdProvider:
         headers: dict[str, Secret] = {}
         if self._config.secret is None:
             form["client_id"] = self._config.client_id
-        elif about.basic:  # RFC 6749 section 2.3.1: both are form-encoded first
-            pair = f"{quote(self._config.client_id, safe='')}:{quote(self._config.secret.reveal(), safe='')}"
-            headers["Authorization"] = Secret("Basic " + base64.b64encode(pair.encode()).decode())
+        elif about.basic and not (about.post and self._escapes()):
+            headers["Authorization"] = Secret("Basic " + base64.b64encode(self._pair().encode()).decode())
         else:
             form |= {"client_id": self._config.client_id, "client_secret": self._config.secret.reveal()}
         reply = await self._endpoint(about.token).call("POST", "", form=form, headers=headers)

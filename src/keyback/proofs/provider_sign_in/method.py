@@ -60,7 +60,8 @@ class ProviderSignIn:
 
     def targets(self, holder: Enrolments) -> Sequence[Target]:
         mine = [f for f in question.factors(holder, FACTOR) if self._of(f) is not None]
-        return [Target(f.id, self._channel(f, holder), f.label) for f in mine]
+        channels = {f.id: self._channels(f, holder) for f in mine}
+        return [Target(f.id, channels[f.id][0], f.label, channels[f.id][1:]) for f in mine]
 
     def form(self, asked: Sequence[PendingChallenge], locale: str) -> Mapping[str, object]:
         """`providers`: (name, title) of all there are, whoever is meant."""
@@ -100,14 +101,14 @@ class ProviderSignIn:
         of, kept = self._of(factor), str(factor.data.get("subject", ""))
         return of is not None and of.name == provider and hmac.compare_digest(kept, digest)
 
-    def _channel(self, factor: Factor, holder: Enrolments) -> str:
-        """That of the mailbox whose reader may get into the provider's account too: the two count once."""
+    def _channels(self, factor: Factor, holder: Enrolments) -> tuple[str, ...]:
+        """Those of every mailbox whose reader may get into the provider's account too: each counts once with it."""
         own = list(question.contacts(holder, lambda c: c.channel == "mail" and c.role != "recovery"))
         of = self._of(factor)
         domains = of.mail_domains if of is not None else None
         near = [c for c in own if domains is None or any(one_domain(c.address, f"@{d}") for d in domains)]
         near.sort(key=lambda c: (c.role != "primary", c.added_at, c.id))
-        return channel_of(near[0], own) if near else f"{FACTOR}:{factor.id}"
+        return tuple(dict.fromkeys(channel_of(c, own) for c in near)) or (f"{FACTOR}:{factor.id}",)
 
     # ── the flow ────────────────────────────────────────────────────────────
 

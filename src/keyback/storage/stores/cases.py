@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row, func, select, text
 
 from keyback.domain.errors import Refusal
-from keyback.domain.policy.rules import Evidence
+from keyback.domain.policy.rules import PROVIDER_SIGN_IN, Evidence
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case
 from keyback.domain.recovery.events import CaseEvent
@@ -25,13 +25,33 @@ from keyback.storage.stores.audit import AuditStore
 OPEN = text("cases.open")
 
 
+def _channel(e: Evidence) -> str:
+    """What is stored of the channel. All that a sign-in elsewhere must never be without is in the one text: a node of
+    the version before, which weighs no such sign-in, writes it back as it stands; of keys it does not know it keeps
+    none."""
+    if e.proof != PROVIDER_SIGN_IN:
+        return e.channel
+    return json.dumps((e.channel, e.target, e.system, *e.also))
+
+
+def _evidence(stored: Sequence[Any], aged: object, target: str | None) -> Evidence:
+    e = dataclasses.replace(Evidence(*stored), aged=bool(aged), target=target or "")
+    if e.proof != PROVIDER_SIGN_IN:
+        return e
+    if not e.channel.startswith("["):
+        return dataclasses.replace(e, target="")  # it names nothing, so it holds for nothing
+    channel, target, system, *also = json.loads(e.channel)
+    return dataclasses.replace(e, channel=channel, target=target, system=system, also=tuple(also))
+
+
 def _dump(case: Case) -> str:
     body = {
         "tier": case.tier,
         "accounts": case.accounts,
-        "evidence": [dataclasses.astuple(e)[:5] for e in case.evidence],  # as the version before reads it
+        # Five members, as the version before reads them.
+        "evidence": [(e.proof, e.kind, _channel(e), e.accepted_at, e.handle) for e in case.evidence],
         "aged": [e.aged for e in case.evidence],
-        "systems": [e.system for e in case.evidence],
+        "targets": [e.target for e in case.evidence],
         "results": [dataclasses.astuple(r) for r in case.results],
         "submission": case.submission,
         "approved_for": case.approved_for,
@@ -55,8 +75,8 @@ def load_case(row: Row[Any]) -> Case:
         version=row.version,
         accounts=tuple(body["accounts"]),
         evidence=tuple(
-            dataclasses.replace(Evidence(*e), aged=bool(a), system=system or "")
-            for e, a, system in zip_longest(body["evidence"], body.get("aged", ()), body.get("systems", ()))
+            _evidence(e, a, target)
+            for e, a, target in zip_longest(body["evidence"], body.get("aged", ()), body.get("targets", ()))
         ),
         results=tuple(dc.AccountResult(*r) for r in body["results"]),
         submission=body["submission"],

@@ -23,6 +23,7 @@ from keyback.domain.policy.rules import PROVIDER_SIGN_IN
 from keyback.locale import gettext
 from keyback.locale.dates import day
 from keyback.web.account.pages import Codes, FactorLine, Factors, PasskeySetup, TotpSetup, TotpStart
+from keyback.web.account.providers import unconnected
 from keyback.web.account.session import Me, mine, page
 from keyback.web.ui import shown
 from keyback.web.ui.context import AppContext, note_refusal, redirect
@@ -62,7 +63,8 @@ async def show(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/ways`."""
     done = request.query_params.get("done", "")
     lines = await desk.services.db.read(lambda tx: lines_of(tx, me))
-    return page(desk, request, me, Factors(lines, offered(desk), done if done in DONE else ""))
+    left = tuple(n for n in offered(desk) if n != PROVIDER_SIGN_IN or unconnected(desk, me))
+    return page(desk, request, me, Factors(lines, left, done if done in DONE else ""))
 
 
 # ── authenticator apps ──────────────────────────────────────────────────────

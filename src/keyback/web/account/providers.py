@@ -24,13 +24,18 @@ log = structlog.get_logger("keyback.sign_in_with")
 LIST = "/account/providers"
 
 
-def _list(desk: AppContext, request: Request, me: Me, status: int = 200, error: Problem = "") -> Response:
+def unconnected(desk: AppContext, me: Me) -> tuple[tuple[str, str], ...]:
+    """(name, title) of the systems that this person could connect."""
     proof = sign_in_with.proof_of(desk.services)
-    if proof is None:
-        return redirect("/account/ways")
     bound = {(f.data.get("provider"), f.data.get("issuer")) for f in me.factors if f.kind == providers.KIND}
-    options = tuple((p.name, p.title) for p in proof.providers.values() if (p.name, p.issuer) not in bound)
-    return page(desk, request, me, Providers(options, error), status, path=LIST)
+    known = proof.providers.values() if proof is not None else ()
+    return tuple((p.name, p.title) for p in known if (p.name, p.issuer) not in bound)
+
+
+def _list(desk: AppContext, request: Request, me: Me, status: int = 200, error: Problem = "") -> Response:
+    if sign_in_with.proof_of(desk.services) is None:
+        return redirect("/account/ways")
+    return page(desk, request, me, Providers(unconnected(desk, me), error), status, path=LIST)
 
 
 @get(mine(fresh=True))

@@ -56,6 +56,8 @@ async def more_page(
         person_id = case.person_id
         only_new = await desk.services.db.read(lambda tx: replace_factor.only_new(tx, person_id))
     options = await _options(desk, view)
+    systems = signed_in_to(case, handle) if case is not None and case.open_to(handle) else ()
+    own = tuple(desk.services.titles.get(x, x) for x in systems)
     model = Methods(
         handle=handle,
         proven=case is not None,
@@ -68,6 +70,8 @@ async def more_page(
         only_new=only_new,
         lost_alone=case is not None and view.intake.journey == "second_factor" and _app_alone(options),
         call=_may_call(desk, view),
+        own=own,
+        mailed=bool(own) and _mail_counts(desk, view),
     )
     return desk.page(request, model, status, step=1, path=f"/r/{handle}/ways")
 
@@ -90,6 +94,18 @@ async def waiting_page(desk: AppContext, request: Request, view: RecoveryView, r
         left_over = options if called else passkeys
         model = InReview(handle, view.username, left_over, view.version, view.intake.journey, called)
     return desk.page(request, model, step=1, path=f"/r/{handle}")
+
+
+def signed_in_to(case: Case, handle: str) -> tuple[str, ...]:
+    """Systems that a page showed a sign-in to: their accounts want something else as well."""
+    return tuple(dict.fromkeys(e.system for e in case.shown_by(handle) if e.system))
+
+
+def _mail_counts(desk: AppContext, view: RecoveryView) -> bool:
+    """Whether a mail was sent for this page, and its link was not used."""
+    shown = view.case.shown_by(view.intake.handle) if view.case else ()
+    mails = desk.services.policy.takes(EMAIL_LINK) and view.intake.journey != "mailbox"
+    return mails and not any(e.proof == EMAIL_LINK for e in shown)
 
 
 def _may_call(desk: AppContext, view: RecoveryView) -> bool:
@@ -125,7 +141,8 @@ def may_go_on(view: RecoveryView) -> bool:
         return (
             view.intake.state != "stopped" and view.now < view.intake.expires_at and view.intake.journey != "username"
         )
-    open_to = view.case.open_to(view.intake.handle)
+    handle = view.intake.handle
+    open_to = view.case.open_to(handle) and not signed_in_to(view.case, handle)
     return view.case.state in dc.JOINABLE and view.now < view.case.expires_at and not open_to
 
 

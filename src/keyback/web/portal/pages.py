@@ -181,6 +181,7 @@ class Password(PasswordForm):
         in_vain: one that was ticked is `aside` by now.
         submission: opaque, makes a repeated press harmless.
         again: these systems were away too long for the password that was chosen before.
+        own: (system, user name) of accounts that want another proof, since what was shown is a sign-in to them.
     """
 
     template: ClassVar[str] = "portal/password.html"
@@ -194,6 +195,7 @@ class Password(PasswordForm):
     in_vain: bool = False
     strength: int | None = None
     again: bool = False
+    own: tuple[tuple[str, str], ...] = ()
 
     @property
     def titles(self) -> tuple[str, ...]:
@@ -324,7 +326,7 @@ class Ended(Page):
     """A recovery that is over: why, and the way out."""
 
     template: ClassVar[str] = "portal/ended.html"
-    reason: Literal["cancelled", "expired", "failed", "closed", "rejected"]
+    reason: Literal["cancelled", "expired", "failed", "closed", "rejected", "changed"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ class Methods(Page):
         only_new: every second step of the person is too new to count; somebody else may have added it.
         lost_alone: all that is left is the app on the phone that was lost, so a person has to help.
         call: whether the help desk checks callers; the same for everybody.
+        own: systems that were signed in to, which is no evidence for the accounts in them.
+        mailed: the link in our mail would do.
     """
 
     template: ClassVar[str] = "portal/ways.html"
@@ -47,6 +49,8 @@ class Methods(Page):
     only_new: bool = False
     lost_alone: bool = False
     call: bool = False
+    own: tuple[str, ...] = ()
+    mailed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from keyback.domain.recovery.case import Case
 from keyback.domain.secret import Secret
 from keyback.web.http.problems import problem
 from keyback.web.portal import pages
+from keyback.web.portal.over import over_page
 from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
 from keyback.web.ui.findings import shown
 from keyback.web.ui.forms import BadForm, one_string, parse_json
@@ -65,8 +66,7 @@ async def password_page(
         choice = await desk.services.db.read(lambda tx: new_password.choice(tx, case.id, handle, desk.services.policy))
     except Refusal as e:
         # Something about the person or the case changed since the proof: say so, never lead in a circle.
-        reason: Any = "expired" if e.code == "expired" else "closed"
-        return desk.page(request, pages.Ended(reason), path=f"/r/{handle}")
+        return await over_page(desk, request, handle, e.code)
     intake = await desk.services.db.read(lambda tx: tx.intakes.get(handle))
     locale, s = desk.locale(request), desk.services
     context = validation.context_of(s, choice.person, choice.accounts, choice.mails)
@@ -114,6 +114,7 @@ async def password_page(
         submission=secrets.token_urlsafe(18),
         again=any(r.timed_out for r in choice.case.results),
         **beside(desk, request, context, with_factor, [x for x in asked if x.system in can], choice.person.name),
+        own=tuple((s.titles.get(a.system, a.system), a.username) for a in choice.barred),
         **over,
     )
     return desk.page(request, model, status, step=2, path=f"/r/{handle}")

@@ -22,6 +22,7 @@ from keyback.domain.errors import Refusal
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import State
 from keyback.web.portal import diagnosis, methods, pages, remedy, system_factors
+from keyback.web.portal.over import not_open_page, over_page
 from keyback.web.portal.pages_remedy import Remedied
 from keyback.web.portal.password import password_page, results_page, take_password
 from keyback.web.portal.view import RecoveryView, held, look, step
@@ -60,7 +61,7 @@ async def _page(
         new = "new" in request.query_params and view.intake.journey in ("locked", "still_locked_out")
         if view.intake.journey == "still_locked_out" and not new:
             found = await diagnosis.page(desk, request, handle, "")
-            return found or desk.page(request, pages.Ended("closed"), status, path=path)
+            return found or await not_open_page(desk, request, view)
         if system_factors.is_of_system(view):
             return await _of_system(desk, request, view)
         if view.intake.journey in remedy.JOURNEYS and not new:
@@ -77,8 +78,7 @@ async def _of_system(desk: AppContext, request: Request, view: RecoveryView) -> 
     try:
         return await system_factors.page(desk, request, view)
     except Refusal as e:
-        reason: Any = "expired" if e.code == "expired" else "closed"
-        return desk.page(request, pages.Ended(reason), path=f"/r/{view.intake.handle}")
+        return await over_page(desk, request, view.intake.handle, e.code)
 
 
 def _waiting(desk: AppContext, view: RecoveryView, **over: Any) -> pages.Waiting:

@@ -23,7 +23,7 @@ from keyback.application.throttling import lockouts
 from keyback.domain.characters import is_shown
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.policy.rules import Journey
-from keyback.web.portal import pages
+from keyback.web.portal.over import over_page
 from keyback.web.portal.pages_remedy import ReplaceFactor, ReplaceMailbox, Unlock
 from keyback.web.portal.view import RecoveryView, step
 from keyback.web.ui import shown
@@ -66,8 +66,7 @@ async def page(desk: AppContext, request: Request, view: RecoveryView, status: i
     try:
         _, *rest = await desk.services.db.read(load)
     except Refusal as e:
-        reason: Any = "expired" if e.code == "expired" else "closed"
-        return desk.page(request, pages.Ended(reason), status, path=f"/r/{handle}")
+        return await over_page(desk, request, handle, e.code, status)
     model: Page
     if view.intake.journey == "locked":
         titles = tuple(dict.fromkeys(desk.services.titles.get(s, s) for s in rest[0]))
