@@ -17,6 +17,7 @@ import httpx2
 import pytest
 
 from keyback.application.ports.connectors import FoundAccount, Means, Plan, Step, Unavailable
+from keyback.connectors import tryton
 from keyback.connectors.builtin import BuiltinConnector
 from keyback.connectors.demo import DemoConnector
 from keyback.connectors.faults import fault
@@ -525,6 +526,20 @@ class TestTryton(ConnectorContract):
         assert list(await harness.connector.find("root")) == [] or (await harness.connector.find("root"))[0].privileged
         (outcome,) = await harness.connector.apply(plan("0", "root", allow_privileged=True))
         assert outcome.code == "not_found"
+
+    async def test_a_list_has_inactive_users_and_who_is_privileged_on_each_page(
+        self, harness: TrytonHarness, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await harness.add_user("listed", "listed@example.com")
+        await harness.add_user("left", "left@example.com", disabled=True)
+        monkeypatch.setattr(tryton, "PAGE", 2)
+        pages = [page async for page in harness.connector.list_accounts()]
+        assert max(map(len, pages)) == 2
+        listed = {a.username: a for page in pages for a in page}
+        assert len(listed) == sum(map(len, pages))
+        for login in ("listed", "left", "keyback", "nightshift", "admin"):
+            assert [listed[login]] == list(await harness.connector.find(login))
+        assert (listed["left"].state, listed["nightshift"].privileged) == ("disabled", True)
 
     async def test_recovery_leaves_no_session(self, harness: TrytonHarness) -> None:
         key = await harness.add_user("leaves", "leaves@example.com")

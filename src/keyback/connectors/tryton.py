@@ -15,7 +15,7 @@ import base64
 import contextlib
 import re
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ from keyback.outbound.http import Endpoint, MaybeDone, NotDone, OutboundRefusal,
 FIELDS = ["login", "email", "name", "active", "groups"]
 # Whoever may write one of these can make an administrator, of themselves too (tried): as good as one.
 KEYS_TO_THE_HOUSE = ["res.user", "res.group", "res.user-res.group", "ir.model.access"]
+PAGE = 500
 LOCK_MS = 300_000  # Tryton's default `[session] timeout`
 QUIET_SECONDS = 60.0  # after the service user was turned away, so that we do not lock it by trying on
 NOTHING = Secret("")
@@ -58,6 +59,7 @@ class TrytonConnector(ConnectorBase):
 
     capabilities = Capabilities(
         lookup=Means.NATIVE,
+        list=Means.NATIVE,
         verify=Means.NATIVE,
         set_password=Means.NATIVE,
         revoke_sessions=Means.NATIVE,
@@ -108,6 +110,21 @@ class TrytonConnector(ConnectorBase):
         rows, powerful = await self._users([["login", "ilike", like]], [["email", "ilike", like]])
         # `ilike` may ignore accents as well, depending on the database.
         return [_account(r, powerful) for r in rows if wanted in {_fold(r.get("login")), _fold(r.get("email"))}]
+
+    async def list_accounts(self) -> AsyncIterator[Sequence[FoundAccount]]:
+        """By id, and each page from the last id on, so that nobody is passed over when others are added or leave."""
+        fields, _ = await self._shape()
+        powerful = await self._powerful()
+        last = 0
+        while True:
+            where = [["id", ">", last], ["active", "in", [True, False]]]
+            rows = await self._search("res.user", where, fields, PAGE, [["id", "ASC"]])
+            if not rows:
+                return
+            if min(r["id"] for r in rows) <= last:
+                raise NotDone("unavailable", "unexpected answer: a page goes back")
+            yield [_account(r, powerful) for r in rows]
+            last = max(r["id"] for r in rows)
 
     async def verify(self, username: str, password: Secret) -> bool | None:
         """By signing in and out again. None while Tryton has locked the user, or asks for more than a password."""
@@ -212,13 +229,17 @@ class TrytonConnector(ConnectorBase):
         return (False, "") if status == 401 else (None, "locked" if status == 429 else "unavailable")
 
     async def _users(self, *domains: list[Any]) -> tuple[list[dict[str, Any]], frozenset[int]]:
-        """Users that fit any of the domains, inactive ones too; and the groups whose members are as good as
-        administrators, with all groups that inherit from them."""
-        fields, model = await self._shape()
+        """Users that fit any of the domains, inactive ones too; and `_powerful`."""
+        fields, _ = await self._shape()
         found: dict[int, dict[str, Any]] = {}
         for domain in domains:
             for row in await self._search("res.user", [*domain, ["active", "in", [True, False]]], fields, 20):
                 found[row["id"]] = row
+        return list(found.values()), await self._powerful()
+
+    async def _powerful(self) -> frozenset[int]:
+        """Groups whose members are as good as administrators, with all groups that inherit from them."""
+        _, model = await self._shape()
         may: list[Any] = ["OR", ["perm_write", "=", True], ["perm_create", "=", True]]
         rights: list[Any] = [[model, "in", KEYS_TO_THE_HOUSE], may]
         granted = await self._search("ir.model.access", rights, ["group"], 1000)
@@ -226,7 +247,7 @@ class TrytonConnector(ConnectorBase):
         heirs = (
             await self._search("res.group", [["parent", "child_of", roots, "parent"]], ["id"], 1000) if roots else []
         )
-        return list(found.values()), frozenset(roots) | frozenset(r["id"] for r in heirs)
+        return frozenset(roots) | frozenset(r["id"] for r in heirs)
 
     async def _shape(self) -> tuple[list[str], str]:
         """The fields of users that this series has, and the way from access rights to a model's name."""
@@ -253,8 +274,10 @@ class TrytonConnector(ConnectorBase):
 
     # ── calls ──
 
-    async def _search(self, model: str, domain: list[Any], fields: list[str], limit: int) -> list[dict[str, Any]]:
-        rows = await self._rpc(f"model.{model}.search_read", [domain, 0, limit, None, fields, {}], repeatable=True)
+    async def _search(
+        self, model: str, domain: list[Any], fields: list[str], limit: int, order: list[list[str]] | None = None
+    ) -> list[dict[str, Any]]:
+        rows = await self._rpc(f"model.{model}.search_read", [domain, 0, limit, order, fields, {}], repeatable=True)
         if isinstance(rows, list) and all(isinstance(r, dict) and isinstance(r.get("id"), int) for r in rows):
             return rows
         raise NotDone("unavailable", "unexpected answer")
