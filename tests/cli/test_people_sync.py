@@ -40,6 +40,9 @@ def test_people_come_from_a_system(keyback: Keyback, config: Path, organization:
         a.active = False
     held = keyback("people", "sync", "zoho", code=1)
     assert "none were disabled" in held.stdout
+    checked = json.loads(keyback("check", "--json", code=1).stdout)["checks"]
+    [line] = [c for c in checked if c["name"] == "sync zoho"]
+    assert (line["status"], "keyback people sync zoho --yes" in line["next"]) == ("warn", True)
     assert "20 accounts were disabled" in keyback("people", "sync", "zoho", "--yes").stdout
 
 

@@ -115,6 +115,15 @@ class TestSql(ConnectorContract):
         assert await harness.changes(key) == 0
         assert await harness.open_session("opened", OLD)
 
+    async def test_tables_without_transactions_are_told(self, harness: SqlHarness) -> None:
+        if harness.server.kind == "mysql":
+            assert {line.status for line in await harness.connector.check()} == {"ok"}
+            for table in ("crm_users", "crm_sessions"):
+                await harness.run(f"ALTER TABLE {table} ENGINE = MyISAM")
+        told = [line for line in await harness.connector.check() if "no transactions" in line.text]
+        names = [line.text.partition(" ")[0] for line in told if line.status == "bad" and "InnoDB" in line.advice]
+        assert names == (["crm_users", "crm_sessions"] if harness.server.kind == "mysql" else [])
+
     @pytest.mark.covers("N9")
     async def test_privileges_in_another_table_and_unsaid_ones_count(self, harness: SqlHarness) -> None:
         owner = await harness.add_user("owner", "owner@example.com")

@@ -21,6 +21,7 @@ from keyback.application.ports.connectors import Connector
 from keyback.application.ports.storage import StorageDown, Tx
 from keyback.bootstrap import load_keyring, make_channel, make_connector, make_gate, make_phone, make_proofs, peppers_of
 from keyback.cli.check_providers import look as look_at_providers
+from keyback.cli.check_syncs import look as look_at_syncs
 from keyback.cli.common import echo_json, load, no_settings, revision, run, safe, schema_problem
 from keyback.cli.examples import left_over
 from keyback.cli.sender import look
@@ -58,7 +59,7 @@ class Result:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def check(as_json: bool) -> None:
-    """Check settings, keyring, database, relay, systems, providers, clock, hashing, and the sender's SPF and DMARC.
+    """Check settings, keyring, database, relay, systems, syncs, providers, clock, hashing, and the sender's DNS.
 
     Changes no data and sends no email. Exit code 1 if anything fails.
     """
@@ -97,6 +98,7 @@ async def _all(s: Settings) -> list[Result]:
         if db:
             results += await _database(db)
             results += await _strays(s, db)
+            results += await _syncs(s, db)
         mail = await _mail(s)
         results.append(mail)
         if db and "SMTPUTF8" in mail.detail:
@@ -221,6 +223,14 @@ async def _strays(s: Settings, db: SqlDatabase) -> list[Result]:
         step = f"Set public_url back to {name}, or have their owners add new ones in the security center."
         out.append(Result("passkeys", "warn", words, step))
     return out
+
+
+async def _syncs(s: Settings, db: SqlDatabase) -> list[Result]:
+    try:
+        now, runs = await db.read(lambda tx: (tx.now, {run.system: run for run in tx.syncs.runs()}))
+    except StorageDown:
+        return []  # told by what comes before
+    return [Result(*dataclasses.astuple(f)) for f in look_at_syncs(s, runs, now)]
 
 
 def _touch(tx: Tx) -> None:

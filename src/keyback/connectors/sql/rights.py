@@ -35,6 +35,27 @@ async def rights(database: Database, options: SqlOptions, columns: Sequence[str]
         if free:
             text = f"the account may also change {', '.join(free)}"
             lines.append(CheckLine("permission", "warn", text, advice=GRANTS))
+    return lines + (await _without_transactions(database, o) if o.kind == "mysql" else [])
+
+
+# What an account may see of tables that it has any right to (information_schema of MySQL and MariaDB).
+_ENGINE = (
+    "SELECT t.ENGINE, e.TRANSACTIONS FROM information_schema.TABLES t JOIN information_schema.ENGINES e "
+    "ON e.ENGINE = t.ENGINE WHERE t.TABLE_SCHEMA = COALESCE(%s, DATABASE()) AND t.TABLE_NAME = %s"
+)
+
+
+async def _without_transactions(database: Database, o: SqlOptions) -> list[CheckLine]:
+    """A line for each table that can undo nothing, such as those of MyISAM."""
+    lines = []
+    for table in dict.fromkeys([o.table, *(r.table for r in (*o.unlock_rows, *o.sessions))]):
+        schema, _, name = table.rpartition(".")
+        values = (schema or None, name)
+        for engine, transactions in await database.run(lambda t, values=values: t.rows(_ENGINE, values)):  # type: ignore[misc]
+            if str(transactions).upper() != "YES":
+                text = f"{table} is a table of {engine}, which has no transactions: what breaks off can't be undone"
+                advice = f"Have the system's operator run: ALTER TABLE {table} ENGINE = InnoDB"
+                lines.append(CheckLine("permission", "bad", text, advice=advice))
     return lines
 
 
