@@ -13,7 +13,8 @@ from typing import Literal
 
 Leak = Literal["", "has_password", "has_code", "has_link", "has_number"]
 PASSWORD = re.compile(
-    r"(?:pass ?words?|passwd|passphrase|pwd|\bpin\b|密码|口令)\s*(?P<verb>is|was|are|是|为|改成)?\s*(?P<mark>[=:]?)\s*(?P<said>[!-~]+)",
+    r"(?:pass ?words?|passwd|passphrase|pwd|\bpin\b|密码|口令)\s*(?P<verb>is|was|are|是|为|改成)?\s*(?P<mark>[=:]?)"
+    r"\s*(?P<said>[!-~]+)",
     re.I,
 )
 LINK = re.compile(
@@ -56,7 +57,9 @@ def _is_password(found: re.Match[str]) -> bool:
     """ "My password is wrong" gives nothing away: a word counts with a digit or sign in it, or after a colon."""
     said = found["said"].rstrip(".,;:?!)\"'")
     mixed = any(map(str.isdigit, said)) and any(map(str.isalpha, said))
-    return len(said) >= 4 and (mixed or bool(found["mark"]) or bool(found["verb"]) and not said.isalpha())
+    if found["verb"] and not found["verb"].isascii():
+        return len(said) >= 3  # Latin letters after 密码是 are no words
+    return len(said) >= 4 and (mixed or bool(found["mark"]) or (bool(found["verb"]) and not said.isalpha()))
 
 
 def is_resident_id(number: str) -> bool:
