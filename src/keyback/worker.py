@@ -13,6 +13,7 @@ import structlog
 
 from keyback.application import delivery
 from keyback.application.campaigns import run as campaigns
+from keyback.application.desk import digest
 from keyback.application.enrolment import reminders
 from keyback.application.passwords import expiry, system_ages
 from keyback.application.people import address_changes, logins
@@ -236,6 +237,7 @@ class Worker:
     async def _remind(self) -> int:
         rules, db = self.services.rules, self.services.db
         told = await db.write(reminders.remind)
+        told += await db.write(digest.tell)
         ages = self.services.policy.ages
         told += await db.write(lambda tx: reminders.ask_about_contacts(tx, ages))
         told += await self._watch()

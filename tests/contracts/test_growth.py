@@ -105,6 +105,9 @@ def desk(kit: Kit) -> None:
         kit.read(lambda tx, q=query: tx.desk.queue(q))
     kit.read(lambda tx: (tx.desk.waiting(1000), tx.desk.work(nobody), tx.desk.notes(nobody)))
     kit.read(lambda tx: (tx.operators.factors(nobody), tx.operators.session(b"x"), tx.operators.link(b"x")))
+    for after in ((0, ""), (1, nobody)):
+        kit.read(lambda tx, a=after: tx.actions.waiting(after=a, limit=51))
+    kit.read(lambda tx: tx.actions.of_person(nobody, 50))
     for waiting in (True, False):
         for after in ((0, ""), (1, nobody)):
             kit.read(lambda tx, w=waiting, a=after: tx.tasks.page(waiting=w, after=a, limit=51))

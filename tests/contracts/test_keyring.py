@@ -140,6 +140,7 @@ def test_rows_are_sealed_anew_and_those_that_nothing_opens_are_counted(database_
             "operator_factors": 0,
             "desk_notes": 0,
             "help_requests": 0,
+            "desk_actions": 0,
         }
         totals = []
         for _ in range(2):
@@ -158,6 +159,7 @@ def test_rows_are_sealed_anew_and_those_that_nothing_opens_are_counted(database_
             "operator_factors": 0,
             "desk_notes": 0,
             "help_requests": 0,
+            "desk_actions": 0,
         }
         assert await held("k2") == {
             "intakes": 7,
@@ -166,6 +168,7 @@ def test_rows_are_sealed_anew_and_those_that_nothing_opens_are_counted(database_
             "operator_factors": 0,
             "desk_notes": 0,
             "help_requests": 0,
+            "desk_actions": 0,
         }
         file.retire("k1")
         after = SqlDatabase(database_url, file.ring())

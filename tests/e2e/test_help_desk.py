@@ -126,3 +126,40 @@ def test_a_caller_is_checked_and_called(site: Demo, device: Device, locale: str)
     seen(agent, "outbound")
     letter = demo.until(lambda: demo.letters(who, "call"), "the announcement of a call")[-1]
     assert number in letter["text"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("locale", ["en", "zh_CN"])
+@pytest.mark.covers("I1", "A-8.2.1", "A-8.2.2")
+def test_a_recovery_is_started_by_two_and_an_account_is_locked_by_one(site: Demo, device: Device, locale: str) -> None:
+    demo, language = site, "zh-CN" if locale == "zh_CN" else "en-US"
+    who = demo.who("heming")
+    agent = patient(device(language, 1280, color_scheme="dark" if locale == "zh_CN" else "light"))
+    enters(agent, demo, AGENT)
+    agent.goto("/console/people")
+    seen(agent, "people")
+    agent.locator("#q").fill(who.mail)
+    agent.locator("form[action='/console/people/find'] button").click()
+    expect(agent.locator("h1")).to_contain_text("何铭")
+    seen(agent, "person")
+    agent.locator("#why-start").fill("Called from the trade fair. HD-20419")
+    agent.locator("form[action$='/start'] button").click()
+    expect(agent.locator("[role=status]")).to_be_visible()
+
+    approver = patient(device(language, 360))
+    enters(approver, demo, APPROVER)
+    approver.goto("/console/approvals")
+    seen(approver, "approvals-narrow")
+    approver.locator("form[action$='/approve'] button").first.click()
+    expect(approver.locator("[role=status]")).to_be_visible()
+    link = demo.until(lambda: [m for m in demo.mails(who.mail) if "/start/" in m["text"]], "the start")[-1]
+    page = patient(device("zh-CN", 360))
+    page.goto("/start/" + link["text"].split("/start/")[1][:22])
+    seen(page, "started")
+    page.locator("form[action^='/start/'] button").click()
+    page.wait_for_url("**/r/*")
+
+    agent.locator("#why-lock").fill("Someone else reads the mailbox. HD-20420")
+    agent.locator("form[action$='/lock'] button").click()
+    expect(agent.locator("[role=status]")).to_be_visible()
+    seen(agent, "person-locked")

@@ -231,6 +231,9 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     yield "link-fetched", pl.LinkRenewed(HANDLE, fetched=True), one
     for problem in ("expired", "used", "changed", "off", "stopped", "overtaken", "no_link"):
         yield f"again-{problem}", pa.ChooseAgain(problem), plain  # type: ignore[arg-type]
+    for journey in ("password", "locked", "second_factor", "mailbox"):
+        yield f"started-{journey}", pa.StartedForYou("s" * 22, journey, "Ines Moreau"), plain  # type: ignore[arg-type]
+    yield "started-over", pa.StartedForYou(), plain
     again = pa.ChooseAgain(None, username, ("Tryton", "青屿CRM"), alone=True)
     yield "again", again, two
     yield "again-other-browser", replace(again, systems=("Tryton",), alone=False), two

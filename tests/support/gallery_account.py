@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from keyback.application.account.readiness import MISHAPS, Outlook
 from keyback.application.account.systems import SystemNow
+from keyback.application.desk.manager import Asked
 from keyback.application.enrolment.recently_added import Added
 from keyback.application.ports.connectors import Grant, SignIn
 from keyback.application.recovery.aftercare import STEPS
@@ -229,6 +230,13 @@ def rest(zh: bool) -> Iterator[tuple[str, Page]]:
     yield "password-tries", replace(form, current="no_tries")
     yield "password-busy", replace(form, busy=True)
     yield "password-done", replace(form, done=True)
+    asked = (Asked("k" * 22, "Omar Farouk", "Ines Moreau", AT, 3, "h" * 22),)
+    for fresh in (False, True):
+        yield f"callers-{'fresh' if fresh else 'ask'}", c.Callers(asked, fresh)
+    for error in ("wrong", "failed", "own", "over"):
+        yield f"callers-{error}", c.Callers(asked, True, error=error, of="k" * 22)
+    for done in ("passed", "refused"):
+        yield f"callers-{done}", c.Callers(done=done)
     yield "after", a.After(("contacts",), LINES, ADDED, EVENTS, "maya.okafor")
     yield "after-systems", a.After(("contacts",), LINES, (), EVENTS, "maya.okafor", SYSTEMS[1:], AT)
     for done in ("", "done", "refused", "unsure", "guided"):

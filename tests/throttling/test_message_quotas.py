@@ -88,7 +88,10 @@ WRITTEN = {
     "application.desk.outbound_call.enter": "notice: five calls a day that operators enter for one person",
     "application.desk.help_request._send_code": "asked: MailQuota",
     "application.desk.help_answers.reply": "notice: once for each answer that an operator writes",
-    "application.desk.notices.tell_officers": "notice: once for each decision, or command on the server",
+    "application.desk.notices._tell": "notice: once for each decision, or command on the server",
+    "application.desk.notices.tell_operator": "notice: when two others, or the server, renew an operator's sign-in",
+    "application.desk.manager.ask": "notice: five a day that operators ask of one manager",
+    "application.desk.actions._start": "notice: three starts a day that operators make for one person",
 }
 # The two that all of them write by; nothing else makes a row that is a message.
 BY = {"application.notifications.notify.as_job", "application.notifications.notify.notify"}

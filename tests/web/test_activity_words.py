@@ -8,7 +8,9 @@ from tests.support.house import ROOT
 
 SOURCE = ROOT / "src" / "keyback"
 # What is noted of a run, of an operator or of a key, and of nobody's account.
-OF_NOBODY = re.compile(r"operator_|people_|intakes_resolved|everybody_signed_out|call_begun")
+OF_NOBODY = re.compile(
+    r"operator_|people_|person_sought|unusual_pair|digest_sent|intakes_resolved|everybody_signed_out|call_begun"
+)
 
 
 def test_whatever_happens_to_somebody_has_words() -> None:

@@ -26,6 +26,11 @@ ASKS = {  # what ends something, and the one page that asks first
     "/account/systems/end": "account/end_access.html",
     "/account/remove/*": "account/remove.html",
     "/new-address": "account/new_address.html",
+    "/console/approvals/*/approve": "console/approvals.html",  # says what for whom; its other button declines it
+    "/console/approvals/*/alone": "console/approvals.html",  # which says who is told, and asks why
+    "/console/new-links/*/approve": "console/operators.html",  # says for whom and why; its other button declines it
+    "/console/people/*/lock": "console/person.html",  # says what ends, and asks why
+    "/account/callers/*/refuse": "account/callers.html",  # which says about whom, and that their contacts are told
     "/console/campaigns/*/stop": "console/campaign.html",  # which says how many are not asked then, and that it ends
     "/console/calls/*/refuse": "console/refuse.html",
     "/console/cases/*/approve": "console/case.html",  # whose other button declines, with a reason and a step-up

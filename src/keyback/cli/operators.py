@@ -47,7 +47,8 @@ def operator() -> None:
 def add(name: str, email: str, role: str | None, again: bool, as_json: bool) -> None:
     """Add an operator and print the link by which they set up their sign-in, once, within 24 hours.
 
-    With --again an operator who exists gets a new link; everything they signed in with before ends at once.
+    With --again an operator who exists gets a new link; everything they signed in with before ends at once. If they had
+    a sign-in, all operators are told, and the link can be used after an hour.
     """
     if not again and not (name and role):
         raise click.UsageError("Give a NAME and --role, or --again for an operator who exists.")
@@ -61,12 +62,15 @@ def add(name: str, email: str, role: str | None, again: bool, as_json: bool) -> 
     link = link_of(load(), invited)
     if as_json:
         about = {"id": invited.operator.id, "email": invited.operator.mail, "role": invited.operator.role.value}
-        echo_json({**about, "link": link, "expires_at": invited.expires_at})
+        times = {"usable_from": invited.usable_from, "expires_at": invited.expires_at}
+        echo_json({**about, "link": link, **times})
         return
     click.echo(
         f"Added {safe(invited.operator.name)}. Give them this link; it works once, until {at(invited.expires_at)}:"
     )
     click.echo(link)
+    if again:
+        click.echo(f"It can be used from {at(invited.usable_from)}.")
 
 
 @operator.command("list")

@@ -24,6 +24,7 @@ from keyback.storage.sql.schema import (
 )
 from keyback.storage.sql.schema_before import old_challenges
 from keyback.storage.sql.schema_tasks import tasks
+from keyback.storage.stores.actions import ActionStore
 from keyback.storage.stores.api_keys import ApiKeyStore
 from keyback.storage.stores.audit import AuditStore
 from keyback.storage.stores.calls import CallStore
@@ -87,6 +88,7 @@ class SqlTx(TxContext):
         self.help_requests = HelpRequestStore(self)
         self.api_keys = ApiKeyStore(self)
         self.campaigns = CampaignStore(self)
+        self.actions = ActionStore(self)
 
     def random(self, n: int) -> bytes:
         return os.urandom(n)

@@ -39,6 +39,7 @@ from keyback.web.portal import (
     recovery_contact,
     remedy,
     sign_in_with,
+    started,
     static_pages,
     system_factors,
 )
@@ -92,6 +93,7 @@ def make_app(desk: AppContext, *, more: list[BaseRoute] | None = None, lifespan:
             *system_factors.ROUTES,
             *link.ROUTES,
             *choose_again.ROUTES,
+            *started.ROUTES,
             *static_pages.ROUTES,
             *password.ROUTES,
             *account.ROUTES,

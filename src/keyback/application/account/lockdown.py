@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from keyback.application import locking
 from keyback.application.enrolment import contacts, factors
@@ -34,6 +35,7 @@ from keyback.domain.policy.rules import Policy
 from keyback.domain.recovery import case as dc
 
 SYSTEM = "builtin"
+LockedBy = Literal["locked_down", "desk_locked_down"]
 VOID: tuple[Purpose, ...] = ("recovery", "enrol", "step_up", "sign_in")
 
 
@@ -87,7 +89,7 @@ def lock_by_link(tx: Tx, token: str, take_back: bool, origin: Origin) -> bool:
     return True
 
 
-def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") -> None:
+def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "", what: LockedBy = "locked_down") -> None:
     """Ends sessions, known browsers, pending questions and recoveries; switches sign-in off until a recovery.
     Accounts in other systems are stopped where that is possible.
 
@@ -96,7 +98,8 @@ def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") 
 
     Args:
         take_back: also removes what was added in the last 72 hours.
-        by: id of the contact whose link it was; empty from inside.
+        by: id of the contact whose link it was, or of the operator; empty from inside.
+        what: `desk_locked_down` where an operator did it.
     """
     locking.with_case(tx, person_id)
     added = recent(tx, person_id, tx.now - DAYS_BACK)
@@ -110,7 +113,7 @@ def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") 
     case = tx.cases.open_of([person_id]).get(person_id)
     if case is not None and case.state in dc.STOPPABLE:
         try:
-            cancel.cancel(tx, case.id, "owner")
+            cancel.cancel(tx, case.id, "owner" if what == "locked_down" else "operator")
         except Refusal:
             pass  # it is being applied; the new password then is the owner's or is replaced by the next recovery
     own = [a for a in tx.people.accounts([person_id]).get(person_id, ()) if a.system == SYSTEM]
@@ -123,9 +126,9 @@ def lock(tx: Tx, person_id: str, take_back: bool, origin: Origin, by: str = "") 
     stop.request(tx, person_id)
     data: dict[str, object] = {"by": by, "taken_back": [a.id for a in added] if take_back else []}
     if again and not (take_back and added):
-        record(tx, person_id, "locked_down", origin, data)
+        record(tx, person_id, what, origin, data)
     else:
-        notify_account_change(tx, person_id, "locked_down", origin, also=gone, data=data)
+        notify_account_change(tx, person_id, what, origin, also=gone, data=data)
 
 
 def drop(tx: Tx, person: Person, ids: Sequence[str], policy: Policy, origin: Origin) -> None:

@@ -4,7 +4,8 @@ worked on it. The person goes on by their own page; no operator sees or chooses 
 from __future__ import annotations
 
 from keyback.application.desk.cases import lock_for
-from keyback.application.desk.notices import tell_officers
+from keyback.application.desk.digest import count
+from keyback.application.desk.notices import tell_of_pair, tell_officers
 from keyback.application.desk.sessions import Actor, must_be_fresh
 from keyback.application.desk.workbench import write
 from keyback.application.enrolment.tier import tier_of
@@ -61,6 +62,9 @@ def approve(tx: Tx, actor: Actor, case_id: str, page: str, version: int, reason:
     happened = dc.decide(case, command, tx.now)
     write(tx, actor, case, "approved", reason)
     case = tx.cases.act(case, happened)
+    if work.recommended:
+        tell_of_pair(tx, work.recommended.operator_id, actor.operator)
+    count(tx, "approved")
     _tell_officers(tx, actor, case, "approved")
     for e in happened:
         if isinstance(e, ev.HoldStarted):
@@ -83,6 +87,7 @@ def decline(tx: Tx, actor: Actor, case_id: str, version: int, reason: str) -> Ca
     case = tx.cases.act(case, dc.decide(case, dc.Reject(actor.operator.id, version, "declined"), tx.now))
     tx.challenges.end_where("stopped", case_id=case.id)
     notify_contacts(tx, person.id, StoppedMessage(username=username_of(tx, person.id), at=tx.now, by="operator"))
+    count(tx, "declined")
     _tell_officers(tx, actor, case, "declined")
     return case
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from keyback.application.desk.cases import lock_for
+from keyback.application.desk.digest import count
 from keyback.application.desk.operators import STREAM
 from keyback.application.desk.sessions import Actor
 from keyback.application.notifications.notify import notify_contacts, notify_started, username_of
@@ -64,7 +65,7 @@ def look(tx: Tx, handle: str) -> Shown:
     if found.state == "failed" or tx.now >= found.expires_at:
         return Shown("over", may_ask=may_ask)
     left = (found.expires_at - tx.now) // 1000
-    number = calls.caller_number(_key(tx.seals), found.id, 1 if found.state == "shown" else 2)
+    number = calls.caller_number(key_of(tx.seals), found.id, 1 if found.state == "shown" else 2)
     return Shown("shown" if found.state == "shown" else "begun", number, left, may_ask)
 
 
@@ -80,7 +81,7 @@ def ask(tx: Tx, handle: str) -> bool:
         tx.counters.take_back([_counter(handle)])
         return False
     tx.calls.withdraw(handle)
-    key, until = _key(tx.seals), tx.now + calls.NUMBER_LIFE
+    key, until = key_of(tx.seals), tx.now + calls.NUMBER_LIFE
     for _ in range(COLLISIONS):
         check_id = tx.new_id()
         digest = calls.number_digest(key, calls.caller_number(key, check_id, 1))
@@ -94,7 +95,8 @@ def _counter(handle: str) -> str:
     return f"ask/call/{handle}"
 
 
-def _key(seals: Seals) -> bytes:
+def key_of(seals: Seals) -> bytes:
+    """What the numbers of pages are derived with."""
     return seals.derive("call")
 
 
@@ -118,7 +120,7 @@ def begin(tx: Tx, actor: Actor, typed: str, policy: Policy) -> CallerCheck | Lit
         tx.counters.take_back([key])
         return "slow_down"
     number, until = digits(typed, calls.DIGITS), tx.now + calls.CALLBACK_LIFE
-    digest = calls.number_digest(_key(tx.seals), number or "")
+    digest = calls.number_digest(key_of(tx.seals), number or "")
     check = tx.calls.begin_check(digest, me, until) if number else None
     intake = tx.intakes.get(check.handle) if check else None
     if check is None or intake is None:
@@ -165,6 +167,7 @@ class OpenCheck:
 
     Args:
         confirmed: a recovery contact confirmed on this page since, which does as well.
+        asked_manager: the manager of record was asked to co-sign.
     """
 
     check: CallerCheck
@@ -174,6 +177,7 @@ class OpenCheck:
     confirmed: bool
     left: int
     now: int
+    asked_manager: bool = False
 
 
 def open_check(tx: Tx, actor: Actor, check_id: str, policy: Policy) -> OpenCheck:
@@ -192,7 +196,8 @@ def open_check(tx: Tx, actor: Actor, check_id: str, policy: Policy) -> OpenCheck
     phones = _phones(tx, person, policy) if waits and person else ()
     state = "over" if over else check.state
     left = max(0, calls.MAX_WRONG - check.tries)
-    return OpenCheck(check, state, person, phones, waits and _confirmed(case, check), left, tx.now)
+    confirmed = waits and _confirmed(case, check)
+    return OpenCheck(check, state, person, phones, confirmed, left, tx.now, bool(check.manager_id))
 
 
 def _phones(tx: Tx, person: Person, policy: Policy) -> tuple[Contact, ...]:
@@ -212,25 +217,25 @@ def take(tx: Tx, actor: Actor, check_id: str, contact_id: str, typed: str, polic
     Raises:
         Refusal: `not_found`, `over`; `no_phone` when that is none of the numbers on record; or as `lock_for`.
     """
-    check, case, person = _lock(tx, actor, check_id)
+    check, case, person = lock(tx, actor, check_id)
     if person is None or case is None:
         raise Refusal("no_phone")
     contact = next((c for c in _phones(tx, person, policy) if c.id == contact_id), None)
     if contact is None:
         raise Refusal("no_phone")
     number = digits(typed, calls.DIGITS)
-    if number is None or not tokens.same(calls.caller_number(_key(tx.seals), check.id, 2), number):
+    if number is None or not tokens.same(calls.caller_number(key_of(tx.seals), check.id, 2), number):
         check = replace(check, tries=check.tries + 1)
         tx.calls.save_check(check)
         tx.audit.record(case.id, [Note("caller_number_wrong", {"operator": actor.operator.id, "check": check.id})])
         if check.tries < calls.MAX_WRONG:
             return "wrong"
-        _fail(tx, actor, check, case, "wrong_number")
+        fail(tx, check, case, "wrong_number")
         return "failed"
     intake = tx.intakes.get(check.handle)
     if intake is None:
         raise Refusal("over")
-    about = _end(tx, actor, check, "passed", contact.id) | {"method": "callback", "contact": contact.id}
+    about = end(tx, check, "passed", contact.id) | {"method": "callback", "contact": contact.id}
     tx.audit.record(case.id, [Note("caller_check_passed", about)])
     here = Here(Origin(intake.source, intake.agent), policy)
     evidence.add(tx, case, PROOF, f"phone:{contact.id}", check.id, intake, here, "number", contact)
@@ -244,10 +249,10 @@ def take_confirmation(tx: Tx, actor: Actor, check_id: str) -> None:
     Raises:
         Refusal: `not_found`, `over`; `not_confirmed`; or as `lock_for`.
     """
-    check, case, _ = _lock(tx, actor, check_id)
+    check, case, _ = lock(tx, actor, check_id)
     if case is None or not _confirmed(case, check):
         raise Refusal("not_confirmed")
-    about = _end(tx, actor, check, "passed") | {"method": "recovery_contact"}
+    about = end(tx, check, "passed") | {"method": "recovery_contact"}
     tx.audit.record(case.id, [Note("caller_check_passed", about)])
 
 
@@ -257,11 +262,16 @@ def refuse(tx: Tx, actor: Actor, check_id: str) -> None:
     Raises:
         Refusal: `not_found`, `over`; or as `lock_for`.
     """
-    check, case, _ = _lock(tx, actor, check_id)
-    _fail(tx, actor, check, case, "refused")
+    check, case, _ = lock(tx, actor, check_id)
+    fail(tx, check, case, "refused")
 
 
-def _lock(tx: Tx, actor: Actor, check_id: str) -> tuple[CallerCheck, Case | None, Person | None]:
+def lock(tx: Tx, actor: Actor, check_id: str) -> tuple[CallerCheck, Case | None, Person | None]:
+    """An operator's own check that still runs, with its case and person, locked.
+
+    Raises:
+        Refusal: `not_found`, `over`; or as `lock_for`.
+    """
     seen = tx.calls.check(check_id)
     if seen is None or seen.operator_id != actor.operator.id or seen.state == "shown":
         raise Refusal("not_found")
@@ -275,8 +285,9 @@ def _lock(tx: Tx, actor: Actor, check_id: str) -> tuple[CallerCheck, Case | None
     return check, case, person
 
 
-def _fail(tx: Tx, actor: Actor, check: CallerCheck, case: Case | None, reason: str) -> None:
-    about = _end(tx, actor, check, "failed") | {"reason": reason}
+def fail(tx: Tx, check: CallerCheck, case: Case | None, reason: str) -> None:
+    """Ends a check that nobody passed, and tells every contact of the person."""
+    about = end(tx, check, "failed") | {"reason": reason}
     tx.audit.record(case.id if case else STREAM, [Note("caller_check_failed", about)])
     intake = tx.intakes.get(check.handle)
     if case is None or intake is None:
@@ -286,9 +297,8 @@ def _fail(tx: Tx, actor: Actor, check: CallerCheck, case: Case | None, reason: s
     notify_contacts(tx, case.person_id, told, cancels=case.id, until=case.expires_at)
 
 
-def _end(
-    tx: Tx, actor: Actor, check: CallerCheck, state: Literal["passed", "failed"], contact: str = ""
-) -> dict[str, str]:
+def end(tx: Tx, check: CallerCheck, state: Literal["passed", "failed"], contact: str = "") -> dict[str, str]:
     """Ends a check; what the audit log says of it."""
     tx.calls.save_check(replace(check, state=state, contact_id=contact, ended_at=tx.now))
-    return {"operator": actor.operator.id, "check": check.id, "intake_id": check.handle}
+    count(tx, f"caller_{state}")
+    return {"operator": check.operator_id, "check": check.id, "intake_id": check.handle}

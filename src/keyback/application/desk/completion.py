@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from keyback.application.desk.cases import obstacle
+from keyback.application.desk.digest import count
 from keyback.application.desk.notices import tell_officers
 from keyback.application.desk.sessions import Actor, must_be_fresh
 from keyback.application.desk.workbench import one_line
@@ -155,5 +156,6 @@ def _line(text: str) -> str:
 
 
 def _tell_officers(tx: Tx, actor: Actor, person: Person, tier: Tier, task: Task, what: str) -> None:
+    count(tx, what)
     if tier == "privileged":
         tell_officers(tx, what, person.name, actor.operator.name, case_id=task.case_id)

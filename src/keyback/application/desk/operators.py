@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field
 
-from keyback.application.desk.notices import tell_officers
+from keyback.application.desk.digest import count
+from keyback.application.desk.notices import STREAM as STREAM
+from keyback.application.desk.notices import tell_everybody, tell_officers, tell_operator
 from keyback.application.ports.desk_storage import SetUpLink
 from keyback.application.ports.storage import Tx
 from keyback.domain import tokens
@@ -17,19 +19,21 @@ from keyback.domain.recovery.events import Note
 from keyback.domain.units import HOUR
 
 LINK_LIFE = 24 * HOUR
+SERVER_HOLD = HOUR  # before a link that the server gave to who had a sign-in can be used
 TOKEN_BYTES = 16
-STREAM = "operators"
 MAX_NAME = 80
 SERVER = "server"  # who acts by the command line
 
 
 @dataclass(frozen=True, slots=True)
 class Invited:
-    """An operator who may set up a sign-in now; `token` is the end of their link, and is shown once."""
+    """An operator who may set up a sign-in from `usable_from` (ms) on; `token` is the end of their link, and is shown
+    once."""
 
     operator: Operator
     token: str = field(repr=False)
     expires_at: int
+    usable_from: int = 0
 
 
 def add(tx: Tx, name: str, mail: str, role: Role, by: Operator | None = None) -> Invited:
@@ -54,12 +58,16 @@ def add(tx: Tx, name: str, mail: str, role: Role, by: Operator | None = None) ->
     if not tx.operators.add(operator):
         raise Refusal("exists")
     tx.audit.record(STREAM, [Note("operator_added", {**_about(operator), "by": by.id if by else SERVER})])
+    count(tx, "operator_added")
     tell_officers(tx, "operator_added", operator.name, by.name if by else SERVER)
-    return _invite(tx, operator)
+    return invite(tx, operator)
 
 
 def invite_again(tx: Tx, mail: str) -> Invited:
     """A new link for an operator who lost what they sign in with, given on the server. Everything they had ends now.
+
+    Who had a sign-in waits for an hour before the link can be used, and everybody in the console is told at once: so
+    whoever took over the server does not take over the help desk unseen.
 
     Raises:
         Refusal: `not_found`.
@@ -70,9 +78,15 @@ def invite_again(tx: Tx, mail: str) -> Invited:
     tx.operators.get(operator.id, lock=True)
     tx.operators.invite(operator.id)
     tx.audit.record(STREAM, [Note("operator_invited_again", {**_about(operator), "by": SERVER})])
-    tell_officers(tx, "operator_invited", operator.name, SERVER)
+    count(tx, "operator_invited")
+    lost = operator.state == "active"
+    if lost:
+        tell_everybody(tx, "operator_invited", operator.name, SERVER)
+        tell_operator(tx, operator, "your_link_given", SERVER)
+    else:
+        tell_officers(tx, "operator_invited", operator.name, SERVER)
     fresh = tx.operators.get(operator.id)
-    return _invite(tx, fresh or operator)
+    return invite(tx, fresh or operator, SERVER_HOLD if lost else 0)
 
 
 def remove(tx: Tx, operator_id: str, by: Operator | None = None) -> Operator:
@@ -120,12 +134,17 @@ def _person(tx: Tx, mail: str) -> str:
     return found[0].person.id if len(found) == 1 else ""
 
 
-def _invite(tx: Tx, operator: Operator) -> Invited:
+def invite(tx: Tx, operator: Operator, hold: int = 0) -> Invited:
+    """The set-up link of an operator, in place of every one before.
+
+    Args:
+        hold: ms until it can be used.
+    """
     token = base64.urlsafe_b64encode(tx.random(TOKEN_BYTES))[:22].decode()
-    expires_at = tx.now + LINK_LIFE
+    usable = tx.now + hold
     digest = tokens.token_digest(token)
-    tx.operators.add_link(SetUpLink(digest, operator.id, operator.security_version, 0, tx.now, expires_at))
-    return Invited(operator, token, expires_at)
+    tx.operators.add_link(SetUpLink(digest, operator.id, operator.security_version, 0, usable, usable + LINK_LIFE))
+    return Invited(operator, token, usable + LINK_LIFE, usable)
 
 
 def _about(operator: Operator) -> dict[str, str]:

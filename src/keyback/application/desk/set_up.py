@@ -43,7 +43,9 @@ class SettingUp:
 def look(tx: Tx, token: str) -> SettingUp | None:
     """Reads; None when the link was used, is over, or never was one."""
     link = tx.operators.link(tokens.token_digest(token)) if token else None
-    if link is None or link.used_at is not None or tx.now >= link.expires_at or link.tries >= MAX_TRIES:
+    if link is None or link.used_at is not None or link.tries >= MAX_TRIES:
+        return None
+    if not link.created_at <= tx.now < link.expires_at:
         return None
     operator = tx.operators.get(link.operator_id, lock=False)
     if operator is None or operator.state == "removed" or operator.security_version != link.security_version:

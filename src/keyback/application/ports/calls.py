@@ -22,6 +22,7 @@ class CallerCheck:
         contact_id: the number on record that was called back; empty where somebody else confirmed.
         tries: wrong second numbers that were typed.
         expires_at: of what is shown, then of the callback.
+        manager_id: the person of record who was asked to co-sign; empty where nobody was.
     """
 
     id: str
@@ -35,6 +36,7 @@ class CallerCheck:
     created_at: int = 0
     expires_at: int = 0
     ended_at: int = 0
+    manager_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,10 @@ class Calls(Protocol):
 
     def checks_by(self, operator_id: str, limit: int) -> Sequence[CallerCheck]:
         """An operator's own, the newest first."""
+        ...
+
+    def for_manager(self, person_id: str) -> Sequence[CallerCheck]:
+        """Those that this person is asked to co-sign now, the oldest first."""
         ...
 
     def add_call(self, call: OutboundCall) -> None:

@@ -18,7 +18,8 @@ NoteKind = Literal["note", "recommended", "approved", "declined"]
 
 @dataclass(frozen=True, slots=True)
 class SetUpLink:
-    """A link by which an operator sets up a sign-in, once. `tries` counts wrong answers to it."""
+    """A link by which an operator sets up a sign-in, once. `tries` counts wrong answers to it; `created_at` is from
+    when it can be used (ms), which may be later than now."""
 
     digest: bytes
     operator_id: str

@@ -7,6 +7,7 @@ from typing import Protocol
 from keyback.application.ports.api_keys import ApiKeys
 from keyback.application.ports.calls import Calls
 from keyback.application.ports.campaigns import Campaigns
+from keyback.application.ports.desk_actions import Actions
 from keyback.application.ports.desk_storage import Desk, Operators
 from keyback.application.ports.help_requests import HelpRequests
 from keyback.application.ports.tasks import Tasks
@@ -29,3 +30,5 @@ class DeskStores(Protocol):
     def api_keys(self) -> ApiKeys: ...
     @property
     def campaigns(self) -> Campaigns: ...
+    @property
+    def actions(self) -> Actions: ...

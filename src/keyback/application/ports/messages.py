@@ -270,7 +270,8 @@ class TaskMessage(AccountContent):
 
 
 class DeskMessage(Content):
-    """To a security officer: what another operator decided about a privileged person's recovery, or a campaign."""
+    """To somebody who works at the help desk: what operators did. `about`: the person's id, for the link;
+    `counts`: of a digest, what was done and how often."""
 
     kind = MessageKind.DESK
     what: str
@@ -279,6 +280,9 @@ class DeskMessage(Content):
     person_name: str
     operator: str
     at: int
+    about: str = ""
+    reason: str = ""
+    counts: Pairs = ()
 
 
 def _kinds(content: type[Content]) -> Iterator[type[Content]]:

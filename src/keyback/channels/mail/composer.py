@@ -341,12 +341,17 @@ class MailComposer(Composer):
 
     @_tell.register
     def _desk(self, c: DeskMessage, v: _Values) -> None:
-        w, at = v.words, f"cases/{c.case}" if c.case else f"campaigns/{c.campaign}" if c.campaign else "operators"
+        if c.counts:
+            v.fixed(how=v.words["desk_digest"], account_url=self.own(f"{self.base}/console"))
+            day = [(v.words["label_day"], self._when(c.at, v.locale))]
+            self._table([*day, *((v.words.get(f"digest_{what}", what), n) for what, n in c.counts)], v)
+            return
+        found = (("cases", c.case), ("campaigns", c.campaign), ("people", c.about))
+        w, at = v.words, next((f"{room}/{of}" for room, of in found if of), "operators")
         v.fixed(how=w[f"desk_{c.what}"], account_url=self.own(f"{self.base}/console/{at}"))
-        rows = [
-            (w["label_campaign" if c.campaign else "label_person"], safe_name(c.person_name) or "?"),
-            (w["label_operator"], safe_name(c.operator) or "?"),
-        ]
+        about = w["label_campaign" if c.campaign else "label_person"]
+        rows = [(about, safe_name(c.person_name) or "?"), (w["label_operator"], safe_name(c.operator) or "?")]
+        rows += [(w["label_reason"], safe_name(c.reason, 500))] if c.reason else []
         self._table([*rows, (w["label_time"], self._when(c.at, v.locale))], v)
 
     @_tell.register

@@ -143,6 +143,15 @@ CHANGES = {
     "temporary_pass_given": "A recovery showed a temporary pass for your account in {detail}. It replaces password and "
     "second step for one sign-in there.",
     "mailbox_replaced": "The email of your account was replaced by a recovery: {detail}.",
+    "desk_started": "The help desk started a recovery for you. Your password hasn't changed; another email shows where "
+    "to continue.",
+    "desk_unlocked": "The help desk unlocked your account. The password hasn't changed.",
+    "desk_sessions_ended": "The help desk signed you out everywhere. The password hasn't changed.",
+    "desk_hold_changed": "The help desk changed how long your recovery stays on hold.",
+    "desk_locked_down": "The help desk locked your account because someone else may be in it. Every sign-in has ended. "
+    "To unlock it, choose a new password on the recovery page.",
+    "desk_broke_glass": "One operator of the help desk acted on your account alone, in an emergency. All operators and "
+    "security officers were told.",
     "locked_down": "Your account was locked because someone reported a change that wasn't yours. Every "
     "sign-in has ended. "
     "To unlock it, choose a new password on the recovery page.",
@@ -159,6 +168,10 @@ TRIES = {
     "again, recover your account.",
 }
 REMINDERS = {
+    "manager_asked": "The help desk asks you about a caller who says they are someone who reports to you. Talk to them "
+    "yourself, then confirm or refuse in your security center, within 30 minutes.",
+    "start_link": "The help desk started a recovery for you. Continue here in your own browser. No one from the help "
+    "desk needs a code or a password from you.",
     "aftercare": "A few steps are left after your recovery. They make the next one easier for you, and "
     "harder for an impostor.",
     "contacts": "Once a year: check that your phone numbers and backup email addresses are still yours, and confirm "
@@ -218,6 +231,7 @@ LABELS = {
     "reason": "Reason",
     "number": "Number",
     "time": "Time",
+    "day": "Since",
     "opened": "Opened",
 }
 CALLS = {
@@ -243,6 +257,25 @@ DECISIONS = {
     "task_declined": "An operator declined an administrator's task for a privileged account.",
     "campaign_drafted": "A campaign was drafted. It starts once a security officer who didn't draft it approves it.",
     "campaign_approved": "A campaign was approved. People are being asked now.",
+    "act_start": "An operator started a recovery for a privileged person.",
+    "act_unlock": "An operator unlocked the account of a privileged person.",
+    "act_hold": "An operator changed the hold on a privileged person's recovery.",
+    "act_lock": "An operator locked someone's account.",
+    "act_end_sessions": "An operator signed a privileged person out everywhere.",
+    "act_cancel": "An operator canceled a privileged person's recovery.",
+    "glass_broken": "An operator did alone what takes two, in an emergency. Check now that it was right.",
+    "unusual_pair": "The same two operators keep approving each other's requests today: five so far. The person below "
+    "asked, the operator approved.",
+    "operator_link_asked": "An operator lost what they sign in with. One colleague asked for a new set-up link; a "
+    "second one has to approve it. The person below is the operator.",
+    "operator_link_given": "An operator got a new set-up link, approved by two colleagues. What they signed in with "
+    "before no longer works. The person below is the operator.",
+    "your_link_asked": "A colleague asked for a new set-up link for you, because you lost what you sign in to the help "
+    "desk with. If that's not so, tell your security officers now.",
+    "your_link_given": "You were given a new set-up link for the help desk. What you signed in with before no longer "
+    "works. If you didn't ask for it, tell your security officers now.",
+    "digest": "What operators of the help desk did within 24 hours, from the time below. Look for what is unlike other "
+    "days.",
     "operator_added": "An operator was added to the help desk.",
     "api_key_added": "A program was given a key of the help desk's API. It can read and collect, never approve.",
     "operator_invited": "An operator was given a new set-up link on the server. What they signed in with before no "
@@ -255,6 +288,24 @@ HELP_NEWS = {
 }
 WORDS |= {f"help_{k}": v for k, v in HELP_NEWS.items()}
 WORDS |= {f"campaign_{k}": v for k, v in CAMPAIGNS.items()}
+DIGEST = {
+    "approved": "Recoveries approved",
+    "declined": "Recoveries declined",
+    "task_done": "Tasks done",
+    "task_declined": "Tasks declined",
+    "act_start": "Recoveries started",
+    "act_unlock": "Accounts unlocked",
+    "act_hold": "Holds changed",
+    "act_lock": "Accounts locked",
+    "act_end_sessions": "Sessions ended",
+    "act_cancel": "Recoveries canceled",
+    "glass_broken": "Done alone in an emergency",
+    "caller_passed": "Callers confirmed",
+    "caller_failed": "Callers refused",
+    "operator_added": "Operators added",
+    "operator_invited": "New set-up links for operators",
+}
+WORDS |= {f"digest_{k}": v for k, v in DIGEST.items()}
 WORDS |= {f"call_{k}": v for k, v in CALLS.items()}
 WORDS |= {f"desk_{k}": v for k, v in DECISIONS.items()}
 WORDS |= {f"task_{k}": v for k, v in TASKS.items()} | {f"system_{k}": v for k, v in SYSTEM_NEWS.items()}

@@ -35,8 +35,13 @@ class Permission(StrEnum):
     CAMPAIGNS_VIEW = "campaigns.view"
     CAMPAIGNS_DRAFT = "campaigns.draft"
     CAMPAIGNS_DECIDE = "campaigns.decide"
+    PEOPLE_VIEW = "people.view"
+    PEOPLE_ACT = "people.act"
+    PEOPLE_APPROVE = "people.approve"
+    GLASS_BREAK = "glass.break"
     OPERATORS_VIEW = "operators.view"
     OPERATORS_MANAGE = "operators.manage"
+    OPERATORS_VOUCH = "operators.vouch"
 
 
 P = Permission
@@ -50,6 +55,8 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.CALLS_HANDLE,
                 P.TASKS_VIEW,
                 P.TASKS_COMPLETE,
+                P.PEOPLE_VIEW,
+                P.PEOPLE_ACT,
             }
         ),
         Role.APPROVER: frozenset(
@@ -58,8 +65,12 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.CASES_DECIDE,
                 P.TASKS_VIEW,
                 P.TASKS_COMPLETE,
+                P.PEOPLE_VIEW,
+                P.PEOPLE_APPROVE,
                 P.CAMPAIGNS_VIEW,
                 P.CAMPAIGNS_DRAFT,
+                P.OPERATORS_VIEW,
+                P.OPERATORS_VOUCH,
             }
         ),
         Role.SECURITY_OFFICER: frozenset(
@@ -74,11 +85,16 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.CAMPAIGNS_VIEW,
                 P.CAMPAIGNS_DRAFT,
                 P.CAMPAIGNS_DECIDE,
+                P.PEOPLE_VIEW,
+                P.PEOPLE_ACT,
+                P.PEOPLE_APPROVE,
+                P.GLASS_BREAK,
                 P.OPERATORS_VIEW,
+                P.OPERATORS_VOUCH,
             }
         ),
-        Role.AUDITOR: frozenset({P.CASES_VIEW, P.TASKS_VIEW, P.CAMPAIGNS_VIEW, P.OPERATORS_VIEW}),
-        Role.SYSTEM_ADMINISTRATOR: frozenset({P.OPERATORS_VIEW, P.OPERATORS_MANAGE}),
+        Role.AUDITOR: frozenset({P.CASES_VIEW, P.TASKS_VIEW, P.PEOPLE_VIEW, P.CAMPAIGNS_VIEW, P.OPERATORS_VIEW}),
+        Role.SYSTEM_ADMINISTRATOR: frozenset({P.OPERATORS_VIEW, P.OPERATORS_MANAGE, P.OPERATORS_VOUCH}),
     }
 )
 """Whoever manages operators decides no cases, and whoever audits changes nothing (separation of duties)."""

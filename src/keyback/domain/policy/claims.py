@@ -54,7 +54,8 @@ class Piece:
 
 
 # A backup address at the primary one's mail domain has the primary's channel (F7). Whoever took over a number answers
-# its calls as well as its text messages.
+# its calls as well as its text messages. A manager of record co-signs a call by their own sign-in, by no channel of the
+# person's.
 PIECES: Final = (
     Piece("email_link", "mail:primary"),
     Piece("backup_email", "mail:primary"),
@@ -73,6 +74,7 @@ PIECES: Final = (
     ),
     Piece("id_document", "desk:document"),
     Piece("caller_check", "phone:1"),
+    Piece("caller_check", "manager:1"),
     Piece("security_questions", "questions:1"),
 )
 # A provider is reached by whoever reads a mailbox in its domains; with a second factor it counts as bound to those.
@@ -191,7 +193,7 @@ def every_set(policy: Policy, most: int = 99) -> Iterator[tuple[Piece, ...]]:
     choices: list[tuple[tuple[Piece, ...], ...]] = []
     for proof in policy.proofs:
         mine = tuple(p for p in known if p.proof == proof)
-        if proof == PROVIDER_SIGN_IN:  # a case takes one question of a kind at a time, and its parts only add up
+        if proof in (PROVIDER_SIGN_IN, "caller_check"):  # a page shows one of a kind, and its parts only add up
             choices.append(((), *((p,) for p in mine)))
         elif any(p.second for p in mine):
             choices.append(((), mine[:1], mine))

@@ -18,6 +18,7 @@ from keyback.domain.recovery.commands import (
     AcceptProof,
     Approve,
     Cancel,
+    ChangeHold,
     ChoosePassword,
     Close,
     Command,
@@ -46,6 +47,7 @@ __all__ = [
     "Approve",
     "Cancel",
     "Case",
+    "ChangeHold",
     "ChoosePassword",
     "Close",
     "Command",
@@ -165,6 +167,12 @@ def decide(case: Case, command: Command, now: int) -> tuple[ev.CaseEvent, ...]:
             _must_be(case, S.IN_REVIEW)
             _must_match(case, command.version)
             return (ev.Rejected(command.reason, command.operator),)
+        case ChangeHold():
+            _must_be(case, S.ON_HOLD, S.APPROVED)
+            _must_match(case, command.version)
+            if not case.hold_of(command.intake_id) or command.until <= now:
+                raise Refusal("wrong_state", state=case.state.value)
+            return (ev.HoldChanged(command.until, command.intake_id, command.operator),)
         case Release():
             _must_be(case, S.ON_HOLD, S.APPROVED)
             over = tuple(ev.Approved("hold", h) for h, until in case.waiting if until <= now)
@@ -351,6 +359,9 @@ def evolve(case: Case, event: ev.CaseEvent, at: int) -> Case:
             return then(expires_at=max(case.expires_at, at + REVIEW_LIFE))
         case ev.HoldStarted():
             waiting = (*case.waiting, (event.intake_id, event.until))
+            return then(waiting=waiting, expires_at=max(case.expires_at, event.until + AFTER_HOLD))
+        case ev.HoldChanged():
+            waiting = tuple((h, event.until if h == event.intake_id else until) for h, until in case.waiting)
             return then(waiting=waiting, expires_at=max(case.expires_at, event.until + AFTER_HOLD))
         case ev.Remedied():
             return then(remedied=event.what, remedied_at=at)

@@ -88,6 +88,16 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangeHold:
+    """An operator moves the end of a page's hold to `until` (ms); how far is another question (`operators.actions`)."""
+
+    operator: str
+    intake_id: str
+    until: int
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
 class Release:
     """Lets pages go on whose hold is over."""
 
@@ -142,6 +152,6 @@ class Close:
 
 
 Command = (
-    Open | Refresh | SendChallenge | WithholdMail | AcceptProof | Approve | Reject | Release | Remedy | ChoosePassword
-    | Settle | SendLogins | Cancel | Expire | Close
+    Open | Refresh | SendChallenge | WithholdMail | AcceptProof | Approve | Reject | ChangeHold | Release | Remedy
+    | ChoosePassword | Settle | SendLogins | Cancel | Expire | Close
 )  # fmt: skip

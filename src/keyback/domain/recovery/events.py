@@ -172,6 +172,13 @@ class Closed:
     pass
 
 
+@dataclass(frozen=True, slots=True)
+class HoldChanged:
+    until: int
+    intake_id: str
+    operator: str = ""
+
+
 CaseEvent = (
     Requested
     | Refreshed
@@ -181,6 +188,7 @@ CaseEvent = (
     | ReviewStarted
     | ReviewApproved
     | HoldStarted
+    | HoldChanged
     | Approved
     | Remedied
     | PasswordChosen

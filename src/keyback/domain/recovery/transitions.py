@@ -45,6 +45,8 @@ TRANSITIONS: dict[tuple[State, type], State] = {
     (S.IN_REVIEW, ev.ReviewApproved): S.IN_REVIEW,
     (S.IN_REVIEW, ev.Rejected): S.REJECTED,
     (S.ON_HOLD, ev.HoldStarted): S.ON_HOLD,
+    (S.ON_HOLD, ev.HoldChanged): S.ON_HOLD,
+    (S.APPROVED, ev.HoldChanged): S.APPROVED,
     (S.ON_HOLD, ev.Approved): S.APPROVED,
     (S.APPROVED, ev.HoldStarted): S.APPROVED,
     (S.APPROVED, ev.Approved): S.APPROVED,

@@ -14,6 +14,8 @@ from keyback.storage.keys.keyring import Keyring, Unsealable
 from keyback.storage.sql import schema as s
 from keyback.storage.sql import schema_desk as d
 from keyback.storage.sql import schema_requests as r
+from keyback.storage.sql.schema_actions import desk_actions
+from keyback.storage.stores import actions as action_rows
 from keyback.storage.stores import desk as desk_rows
 from keyback.storage.stores import factors as factor_rows
 from keyback.storage.stores import help_requests as request_rows
@@ -41,6 +43,7 @@ LASTING = (
     Sealed(d.operator_factors.c.sealed, d.operator_factors.c.id, operator_rows.PURPOSE),
     Sealed(d.desk_notes.c.sealed, d.desk_notes.c.id, desk_rows.PURPOSE),
     Sealed(r.help_requests.c.sealed, r.help_requests.c.handle, request_rows.PURPOSE),
+    Sealed(desk_actions.c.sealed, desk_actions.c.id, action_rows.PURPOSE),
 )
 # Sealed for minutes: not worth sealing anew, but a key is needed as long as one of them is there.
 PASSING = (s.outbox.c.sealed,)

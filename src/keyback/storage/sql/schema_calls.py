@@ -21,6 +21,8 @@ caller_checks = Table(
     Column("created_at", BigInteger, nullable=False),
     Column("expires_at", BigInteger, nullable=False, index=True),
     Column("ended_at", BigInteger, nullable=False, server_default="0"),
+    Column("manager_id", String(22), nullable=False, server_default=""),  # who was asked to co-sign
+    Index("ix_caller_checks_manager_id", "manager_id", "expires_at", **where_rows("manager_id <> ''")),
     Index("ix_caller_checks_handle", "handle", "created_at"),
     Index("uq_caller_checks_digest", "digest", unique=True, **where_rows("state = 'shown'")),
     Index("ix_caller_checks_case_id", "case_id", **where_rows("case_id <> ''")),

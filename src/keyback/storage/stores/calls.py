@@ -63,6 +63,11 @@ class CallStore:
         query = select(caller_checks).where(here).order_by(CHECKS.created_at.desc()).limit(limit)
         return [_check(r) for r in self._tx.conn.execute(query)]
 
+    def for_manager(self, person_id: str) -> Sequence[CallerCheck]:
+        live = (CHECKS.manager_id == person_id) & sql("manager_id <> ''") & (CHECKS.expires_at > self._tx.now)
+        query = select(caller_checks).where(live, CHECKS.state == "begun").order_by(CHECKS.created_at).limit(20)
+        return [_check(r) for r in self._tx.conn.execute(query)]
+
     def _newest(self, here: ColumnElement[bool]) -> CallerCheck | None:
         query = select(caller_checks).where(here).order_by(CHECKS.created_at.desc(), CHECKS.ended_at).limit(1)
         row = self._tx.conn.execute(query).first()

@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from keyback.application import locking
 from keyback.application.account import lockdown, readiness, systems
-from keyback.application.desk import outbound_call
+from keyback.application.desk import manager, outbound_call
 from keyback.application.enrolment import recently_added
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.ports.proofs import Enrolments
@@ -54,6 +54,7 @@ def _overview(tx: Tx, desk: AppContext, me: Me) -> Overview:
         privileged=tier == "privileged",
         one_address=bool(only_address(contacts, tx.now)),
         call=outbound_call.call_to(tx, person.id),
+        callers=len(manager.asked(tx, person.id)),
     )
 
 

@@ -268,6 +268,7 @@ class Overview(Page):
         privileged: a second operator approves each recovery without a passkey.
         one_address: there is no other address than the one that the code goes to, so nobody else could stop a recovery.
         call: of the help desk, that they may get now.
+        callers: how many callers they are asked about, as a manager of record.
     """
 
     template: ClassVar[str] = "account/overview.html"
@@ -280,6 +281,7 @@ class Overview(Page):
     privileged: bool = False
     one_address: bool = False
     call: ShownCall | None = None
+    callers: int = 0
 
     @property
     def good(self) -> int:

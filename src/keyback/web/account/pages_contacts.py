@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from keyback.application.desk.manager import Asked
 from keyback.web.portal.pages_methods import ForColleague
 from keyback.web.ui.page import Page
 
@@ -24,6 +25,19 @@ class ContactLine:
     ready_at: int = 0
     own: bool = False
     age: Literal["", "due", "aged", "over"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Callers(Page):
+    """What a manager of record is asked. `fresh`: they have just shown that it is them; `error`: wrong, failed, own or
+    over, for the one of `of`."""
+
+    template: ClassVar[str] = "account/callers.html"
+    asked: tuple[Asked, ...] = ()
+    fresh: bool = False
+    done: str = ""
+    error: str = ""
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from keyback.domain.characters import is_shown
 from keyback.domain.people.pasted import or_as_typed
 from keyback.domain.secret import Secret
 from keyback.web.account import (
+    callers,
     contacts,
     devices,
     factors,
@@ -95,6 +96,7 @@ ROUTES = [
     *devices.ROUTES,
     *systems.ROUTES,
     *lock.ROUTES,
+    *callers.ROUTES,
     *new_address.ROUTES,
     *overview.ROUTES,
     Route("/sign-in", show, methods=["GET"]),

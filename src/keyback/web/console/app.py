@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from keyback.web.console import (
+    approvals,
     calls,
     campaigns,
     case,
     keys,
     operators,
     outbound,
+    people,
     queue,
     requests,
     set_up,
@@ -27,6 +29,8 @@ ROUTES: list[ConsoleRoute] = [
     *outbound.ROUTES,
     *tasks.ROUTES,
     *campaigns.ROUTES,
+    *people.ROUTES,
+    *approvals.ROUTES,
     *operators.ROUTES,
     *keys.ROUTES,
 ]

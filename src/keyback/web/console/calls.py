@@ -8,7 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from keyback.application.desk import caller_check
+from keyback.application.desk import caller_check, manager
 from keyback.application.desk.sessions import Actor
 from keyback.application.ports.storage import Tx
 from keyback.domain.errors import Refusal
@@ -112,6 +112,13 @@ async def ask(desk: AppContext, request: Request, actor: Actor) -> Response:
     return page(desk, request, actor, RefusePage(opened), path=f"{AT}/{check_id}/refuse")
 
 
+@acts(ONE + "/manager", Permission.CALLS_HANDLE)
+async def ask_manager(desk: AppContext, request: Request, values: Values, actor: Actor) -> Response:
+    """POST `/console/calls/{id}/manager`: the manager of record is asked to co-sign."""
+    check_id = request.path_params["id"]
+    return await _do(desk, request, values, actor, lambda tx: manager.ask(tx, actor, check_id))
+
+
 @acts(ONE + "/refuse", Permission.CALLS_HANDLE)
 async def refuse(desk: AppContext, request: Request, values: Values, actor: Actor) -> Response:
     """POST `/console/calls/{id}/refuse`: it isn't them."""
@@ -119,4 +126,4 @@ async def refuse(desk: AppContext, request: Request, values: Values, actor: Acto
     return await _do(desk, request, values, actor, lambda tx: caller_check.refuse(tx, actor, check_id))
 
 
-ROUTES = [show, begin, one, take, confirmed, ask, refuse]
+ROUTES = [show, begin, one, take, confirmed, ask_manager, ask, refuse]

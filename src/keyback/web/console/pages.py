@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar, Self
 
 from keyback.application.desk.caller_check import OpenCheck
-from keyback.application.desk.cases import Opened, QueuePage
+from keyback.application.desk.cases import Line, Opened, QueuePage
 from keyback.application.desk.completion import OpenedTask, TaskList
+from keyback.application.desk.new_links import LinkRequest
 from keyback.application.desk.outbound_call import EnteredCall
+from keyback.application.desk.records import Inbox, Record, StrandedPage
 from keyback.application.desk.sessions import Actor
 from keyback.application.ports.calls import CallerCheck
 from keyback.application.ports.desk_storage import SavedView
@@ -202,6 +204,55 @@ class TaskPage(ConsolePage):
 
 
 @dataclass(frozen=True, slots=True)
+class PeoplePage(ConsolePage):
+    """Where somebody is looked for. `sought`: what was typed and not found."""
+
+    template: ClassVar[str] = "console/people.html"
+    room: ClassVar[str] = "people"
+    sought: str = field(default="", repr=False)
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PersonPage(ConsolePage):
+    """A person. `error`: a refusal's code or that of bad input; `typed`: what was in the form `form` then."""
+
+    template: ClassVar[str] = "console/person.html"
+    room: ClassVar[str] = "people"
+    record: Record
+    titles: Mapping[str, str]
+    error: str = ""
+    form: str = ""
+    typed: Mapping[str, str] = field(default_factory=dict, repr=False)
+    done: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StrandedPeople(ConsolePage):
+    """People without a way back. `after`: behind whom this page begins."""
+
+    template: ClassVar[str] = "console/stranded.html"
+    room: ClassVar[str] = "people"
+    found: StrandedPage
+    after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalsPage(ConsolePage):
+    """What waits for a second operator. `cases`: recoveries that somebody recommended."""
+
+    template: ClassVar[str] = "console/approvals.html"
+    room: ClassVar[str] = "approvals"
+    inbox: Inbox
+    cases: tuple[Line, ...]
+    more: str = ""
+    error: str = ""
+    of: str = ""
+    typed: Mapping[str, str] = field(default_factory=dict, repr=False)
+    done: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class OperatorsPage(ConsolePage):
     """`link`: of whoever was just added, shown once. `error`: a refusal's code or that of bad input."""
 
@@ -213,6 +264,16 @@ class OperatorsPage(ConsolePage):
     added: str = ""
     error: str = ""
     typed: Mapping[str, str] = field(default_factory=dict)
+    requests: tuple[LinkRequest, ...] = ()
+    lost: tuple[Operator, ...] = ()
+    asked: bool = False
+
+
+def losable(actor: Operator, found: tuple[Operator, ...]) -> tuple[Operator, ...]:
+    """Operators for whom this one may ask for a new set-up link."""
+    if not actor.may(Permission.OPERATORS_VOUCH):
+        return ()
+    return tuple(o for o in found if not may_manage(actor, o.role, o.id))
 
 
 def addable(actor: Operator) -> tuple[str, ...]:

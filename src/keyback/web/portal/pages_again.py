@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from keyback.application.recovery.mailed_link import Problem
+from keyback.domain.policy.rules import Journey
 from keyback.web.ui.page import Page
 
 
@@ -24,3 +25,13 @@ class ChooseAgain(Page):
     username: str = ""
     systems: tuple[str, ...] = ()
     alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StartedForYou(Page):
+    """`/start/{id}`: the help desk started a recovery. `id`: empty where it is over, or never was one."""
+
+    template: ClassVar[str] = "portal/started.html"
+    id: str = ""
+    journey: Journey = "password"
+    operator: str = ""
