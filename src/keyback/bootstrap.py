@@ -42,6 +42,7 @@ from keyback.domain.policy.rules import PROVIDER_SIGN_IN, ProofClass
 from keyback.domain.secret import Secret
 from keyback.domain.throttling.sms_quota import SpendRules
 from keyback.domain.units import HOUR, MINUTE
+from keyback.outbound.images.decoder import decoder
 from keyback.settings import Settings, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
 from keyback.settings_providers import config_of
@@ -371,6 +372,7 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         people_sync=Schedule(s.people.sync.systems, s.people.sync.every_minutes * MINUTE, sync_rules(s)),
         mail_quota=InstallationQuota(s.mail.hourly, s.mail.daily),
         hours=s.help_desk.service_hours(s.timezone),
+        images=decoder() if s.documents.assessment else None,
         tasks=TaskRules(tuple(s.tasks.administrators), s.default_locale, s.tasks.at_once),
         spend=SpendRules(
             tuple(s.sms.prefixes),

@@ -22,6 +22,7 @@ from keyback.settings_file import Unsafe as Unsafe
 from keyback.settings_file import read_toml
 from keyback.settings_providers import PROVIDER_NAME, Provider
 from keyback.settings_sections import (
+    Documents,
     Im,
     InTwoLanguages,
     Limits,
@@ -113,6 +114,7 @@ class Settings(Checked, BaseSettings):
     im: Im = Im()
     tasks: Tasks = Tasks()
     help_desk: HelpDesk = HelpDesk()
+    documents: Documents = Documents()
     providers: dict[str, Provider] = Field(
         default_factory=dict, description="Systems that people can sign in with to verify, a table for each."
     )

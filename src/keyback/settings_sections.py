@@ -257,6 +257,16 @@ class Limits(Part):
     own_browser: int = Field(60, ge=1, description="Each limit for a trusted browser, on top of the network's.")
 
 
+class Documents(Part):
+    """Identity documents that people send and two operators look at; needs the extra `evidence`."""
+
+    assessment: str = Field(
+        "",
+        max_length=300,
+        description="Where your company keeps its impact assessment of this (PIPL 55). Empty: no documents are taken.",
+    )
+
+
 class Tasks(Part):
     """What only an administrator of a system can do, such as a reset where no program may set a password."""
 

@@ -13,7 +13,7 @@ import structlog
 
 from keyback.application import delivery
 from keyback.application.campaigns import run as campaigns
-from keyback.application.desk import digest
+from keyback.application.desk import digest, documents
 from keyback.application.enrolment import reminders
 from keyback.application.passwords import expiry, system_ages
 from keyback.application.people import address_changes, logins
@@ -312,6 +312,7 @@ class Worker:
                 ended = await self.services.db.write(apply.give_up)
                 moved = await self.services.db.write(address_changes.take_places)
                 gone = await self.services.db.write(purge)
+                gone += await self.services.db.write(documents.destroy_due)
                 await watch.look(self.services.db, self.services.connectors, self.services.tasks)
                 told = await self._remind()
                 await campaigns.look(self.services.db)

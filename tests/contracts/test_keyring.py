@@ -24,7 +24,7 @@ from keyback.storage.sql.schema import metadata
 from tests.support.kit import person
 
 pytestmark = pytest.mark.both
-DESK = {"operator_factors": 0, "desk_notes": 0, "help_requests": 0}
+DESK = {"operator_factors": 0, "desk_notes": 0, "help_requests": 0, "desk_actions": 0, "document_keys": 0}
 
 
 @pytest.fixture
@@ -137,10 +137,7 @@ def test_rows_are_sealed_anew_and_those_that_nothing_opens_are_counted(database_
             "intakes": 7,
             "factors": 1,
             "outbox": 0,
-            "operator_factors": 0,
-            "desk_notes": 0,
-            "help_requests": 0,
-            "desk_actions": 0,
+            **DESK,
         }
         totals = []
         for _ in range(2):
@@ -156,19 +153,13 @@ def test_rows_are_sealed_anew_and_those_that_nothing_opens_are_counted(database_
             "intakes": 0,
             "factors": 0,
             "outbox": 0,
-            "operator_factors": 0,
-            "desk_notes": 0,
-            "help_requests": 0,
-            "desk_actions": 0,
+            **DESK,
         }
         assert await held("k2") == {
             "intakes": 7,
             "factors": 1,
             "outbox": 0,
-            "operator_factors": 0,
-            "desk_notes": 0,
-            "help_requests": 0,
-            "desk_actions": 0,
+            **DESK,
         }
         file.retire("k1")
         after = SqlDatabase(database_url, file.ring())

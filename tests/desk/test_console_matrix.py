@@ -29,6 +29,7 @@ FORMS = {
     "/console/cases/{id:str}/recommend": {"page": "", "version": "1", "reason": "Why.", "ticket": ""},
     "/console/cases/{id:str}/approve": {"page": "", "version": "1", "reason": "Why."},
     "/console/cases/{id:str}/decline": {"page": "", "version": "1", "reason": "Why."},
+    "/console/documents/{id:str}/answer": {"verdict": "no", "checks": ""},
     "/console/requests/{id:str}/reply": {"text": "Hello.", "act": "answer"},
     "/console/campaigns": {"name": "All", "reason": "incident"},
     "/console/campaigns/{id:str}/approve": {"version": "1"},

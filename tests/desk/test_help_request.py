@@ -212,10 +212,19 @@ def test_what_looks_like_a_secret(text: str, found: str) -> None:
     assert leak(text) == found
 
 
+@pytest.mark.covers("G-1", "G-2")
 def test_the_check_digit_of_a_resident_number_only_tells_typing_errors() -> None:
-    assert is_resident_id("11010519491231002X")
-    assert is_resident_id("11010519491231002x")
-    assert not any(is_resident_id(f"11010519491231002{c}") for c in "0123456789")
+    right = "11010519491231002X"
+    assert is_resident_id(right)
+    assert is_resident_id("１１０１０５１９４９１２３１００２ｘ")
+    for i, was in enumerate(right):
+        for c in "0123456789":
+            assert c == was or not is_resident_id(right[:i] + c + right[i + 1 :])
+    for i in range(17):
+        swapped = right[:i] + right[i + 1] + right[i] + right[i + 2 :]
+        assert swapped == right or not is_resident_id(swapped)
+    assert not is_resident_id("١١٠١٠٥١٩٤٩١٢٣١٠٠٢X"), "digits of another script"
+    assert not is_resident_id("110105194902310029"), "no such day"
     assert not is_resident_id("1101051949123100")
 
 

@@ -22,6 +22,7 @@ from keyback.web.portal import pages_link as pl
 from keyback.web.portal import pages_methods as w
 from keyback.web.portal import pages_remedy as r
 from keyback.web.portal.pages_call import Call, CallHelp
+from keyback.web.portal.pages_document import SendDocument
 from keyback.web.portal.pages_help import AskForHelp, HelpForm, HelpStatus
 from keyback.web.ui.page import ErrorPage, Page, PasswordRule, Shell
 from tests.support import gallery_account, gallery_diagnosis
@@ -150,6 +151,7 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     yield "call-shown", Call(HANDLE, "shown", "480213", 590, refused=True, version="shown48")
     yield "call-begun", Call(HANDLE, "begun", "715902", 1700, version="begun71")
     yield from _help()
+    yield from _document()
     yield "new-code", w.NewCode(f"/r/{HANDLE}", "K7QF2M-9X3B1T-ZZ81AC")
     yield "new-code-due", w.NewCode("/forgot", "K7QF2M-9X3B1T-ZZ81AC", "due")
     yield "vouch", w.Confirm("陈伟", AT, "203.0.113.7", "Windows, Chrome", error="wrong", tries_left=2)
@@ -431,3 +433,19 @@ def _help() -> Iterator[tuple[str, Page]]:
     closed = replace(waits, state="closed")
     yield "help-closed", HelpStatus(HANDLE, Status(closed, AT, may_reopen=True))
     yield "help-closed-for-good", HelpStatus(HANDLE, Status(replace(closed, reopened=True), AT))
+
+
+def _document() -> Iterator[tuple[str, Page]]:
+    """Somebody sends an identity document."""
+    yield "document-consent", SendDocument(HANDLE, "consent")
+    yield "document-agree", SendDocument(HANDLE, "consent", error="agree", kind="passport")
+    yield "document-upload", SendDocument(HANDLE, "upload", error="too_small")
+    yield "document-cover", SendDocument(HANDLE, "cover", kind="id_card", picture="a1b2c3")
+    yield "document-cover-none", SendDocument(HANDLE, "cover", error="no_cells", picture="a1b2c3")
+    yield "document-waiting", SendDocument(HANDLE, "waiting", version="waiting0")
+    yield "document-refused", SendDocument(HANDLE, "refused", may_appeal=True)
+    yield "document-refused-again", SendDocument(HANDLE, "refused", error="over")
+    yield "document-agreed", SendDocument(HANDLE, "agreed")
+    yield "document-withdrawn", SendDocument(HANDLE, "withdrawn")
+    for why in ("off", "no_record", "no_use"):
+        yield f"document-closed-{why}", SendDocument(HANDLE, "closed", why)

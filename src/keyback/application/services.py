@@ -10,6 +10,7 @@ from keyback.application.people.scheduled_sync import Schedule
 from keyback.application.ports.channels import Channel
 from keyback.application.ports.connectors import Connector
 from keyback.application.ports.hashing import HashingGate
+from keyback.application.ports.images import Images
 from keyback.application.ports.proofs import About, Proof
 from keyback.application.ports.storage import Database, Seals
 from keyback.application.ports.tasks import TaskRules
@@ -40,6 +41,7 @@ class Services:
         people_sync: systems that people are synced from, and how often.
         hours: when the help desk works, and how long a case may wait.
         alarms: how much guessing is still no alarm.
+        images: what decodes pictures of documents; None where the extra `evidence` is not installed, or none are taken.
         tasks: which administrators are asked for what only they can do.
         zone: by whose clock people are asked, and days begin.
     """
@@ -65,6 +67,7 @@ class Services:
     hours: ServiceHours = field(default_factory=ServiceHours)
     tasks: TaskRules = field(default_factory=TaskRules)
     people_sync: Schedule = field(default_factory=Schedule)
+    images: Images | None = None
     passwords_in: Mapping[str, str] = field(default_factory=dict)
     zone: tzinfo = UTC
 

@@ -29,7 +29,7 @@ from keyback.demo.seed import seed
 from keyback.observability import configure
 from keyback.settings import Settings
 from keyback.settings_providers import Provider
-from keyback.settings_sections import Im, InTwoLanguages, Limits, Mail, Password, Sms, System, Tasks
+from keyback.settings_sections import Documents, Im, InTwoLanguages, Limits, Mail, Password, Sms, System, Tasks
 from keyback.storage.database import SqlDatabase
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
@@ -216,6 +216,7 @@ def demo_settings(
         ),
         im=Im.model_validate(service),
         limits=Limits(recoveries=PLENTY, proofs=PLENTY, sign_ins=PLENTY, checks=PLENTY),
+        documents=Documents(assessment="invented, for the demo"),
         tasks=Tasks(administrators=[f"crm-admin@{company.DOMAIN}"], at_once=False),
         systems={**systems, **more},
         providers=dict(providers),

@@ -34,6 +34,7 @@ from keyback.storage.stores.challenges import ChallengeStore
 from keyback.storage.stores.contacts import ContactStore
 from keyback.storage.stores.counters import CounterStore
 from keyback.storage.stores.desk import DeskStore
+from keyback.storage.stores.documents import DocumentStore
 from keyback.storage.stores.enrolments import AllPeopleStore
 from keyback.storage.stores.factors import DeviceStore, FactorStore
 from keyback.storage.stores.help_requests import HelpRequestStore
@@ -89,6 +90,7 @@ class SqlTx(TxContext):
         self.api_keys = ApiKeyStore(self)
         self.campaigns = CampaignStore(self)
         self.actions = ActionStore(self)
+        self.documents = DocumentStore(self)
 
     def random(self, n: int) -> bytes:
         return os.urandom(n)
@@ -149,6 +151,7 @@ class SqlTx(TxContext):
                 gone += self.conn.execute(table.delete().where(key.in_(some))).rowcount
         gone += self.operators.purge(challenges_before)
         gone += self.calls.purge(challenges_before)
+        gone += self.documents.purge(tasks_before)
         gone += self.help_requests.purge(unconfirmed_before=intakes_before, before=requests_before)
         gone += self.api_keys.purge(answers_before)
         gone += self.campaigns.purge(tasks_before)

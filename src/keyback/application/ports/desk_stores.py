@@ -9,6 +9,7 @@ from keyback.application.ports.calls import Calls
 from keyback.application.ports.campaigns import Campaigns
 from keyback.application.ports.desk_actions import Actions
 from keyback.application.ports.desk_storage import Desk, Operators
+from keyback.application.ports.documents import Documents
 from keyback.application.ports.help_requests import HelpRequests
 from keyback.application.ports.tasks import Tasks
 
@@ -32,3 +33,5 @@ class DeskStores(Protocol):
     def campaigns(self) -> Campaigns: ...
     @property
     def actions(self) -> Actions: ...
+    @property
+    def documents(self) -> Documents: ...

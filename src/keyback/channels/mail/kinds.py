@@ -84,6 +84,8 @@ ASKED_FOR = {
     "nothing changes before you've answered. If it isn't you, cancel now.",
     "call_failed": "Someone called the help desk to recover your account and couldn't verify that they are you. The "
     "help desk has refused the call. Nothing has changed.",
+    "document_sent": "Someone sent a picture of an identity document to recover your account. Two people look at it. "
+    "Nothing has changed. If it isn't you, cancel now.",
     "help_asked": "Someone asked the help desk for help to recover your account, and an operator has opened a case. "
     "Nothing has changed. If it isn't you, cancel now.",
     "helper_asked": "Someone is recovering your account and asked one of your recovery contacts to confirm that it's "
@@ -276,6 +278,7 @@ DECISIONS = {
     "works. If you didn't ask for it, tell your security officers now.",
     "digest": "What operators of the help desk did within 24 hours, from the time below. Look for what is unlike other "
     "days.",
+    "document_seen_before": "A picture of an identity document was sent that was already used in another request.",
     "operator_added": "An operator was added to the help desk.",
     "api_key_added": "A program was given a key of the help desk's API. It can read and collect, never approve.",
     "operator_invited": "An operator was given a new set-up link on the server. What they signed in with before no "

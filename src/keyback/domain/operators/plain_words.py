@@ -63,11 +63,12 @@ def _is_password(found: re.Match[str]) -> bool:
 
 
 def is_resident_id(number: str) -> bool:
-    """Whether this is written like a resident identity number with a right check digit (GB 11643-1999). It says that
-    nobody mistyped it, and nothing about whose it is."""
-    if not re.fullmatch(r"\d{17}[\dX]", number.upper()) or not number.isascii():
+    """Whether this is written like a resident identity number with a date and a right check digit (GB 11643-1999). It
+    says that nobody mistyped it, and nothing about whose it is."""
+    number = unicodedata.normalize("NFKC", number).upper()
+    if not number.isascii() or not re.fullmatch(r"\d{17}[\dX]", number) or not _is_date(number[6:14], number[6:14]):
         return False
-    return CHECKS[sum(int(d) * w for d, w in zip(number[:17], WEIGHTS, strict=True)) % 11] == number[17].upper()
+    return CHECKS[sum(int(d) * w for d, w in zip(number[:17], WEIGHTS, strict=True)) % 11] == number[17]
 
 
 def _is_date(digits: str, written: str) -> bool:

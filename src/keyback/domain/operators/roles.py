@@ -39,6 +39,7 @@ class Permission(StrEnum):
     PEOPLE_ACT = "people.act"
     PEOPLE_APPROVE = "people.approve"
     GLASS_BREAK = "glass.break"
+    DOCUMENTS_REVIEW = "documents.review"
     OPERATORS_VIEW = "operators.view"
     OPERATORS_MANAGE = "operators.manage"
     OPERATORS_VOUCH = "operators.vouch"
@@ -57,6 +58,7 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.TASKS_COMPLETE,
                 P.PEOPLE_VIEW,
                 P.PEOPLE_ACT,
+                P.DOCUMENTS_REVIEW,
             }
         ),
         Role.APPROVER: frozenset(
@@ -71,6 +73,7 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.CAMPAIGNS_DRAFT,
                 P.OPERATORS_VIEW,
                 P.OPERATORS_VOUCH,
+                P.DOCUMENTS_REVIEW,
             }
         ),
         Role.SECURITY_OFFICER: frozenset(
@@ -89,6 +92,7 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.PEOPLE_ACT,
                 P.PEOPLE_APPROVE,
                 P.GLASS_BREAK,
+                P.DOCUMENTS_REVIEW,
                 P.OPERATORS_VIEW,
                 P.OPERATORS_VOUCH,
             }

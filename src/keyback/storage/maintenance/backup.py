@@ -27,6 +27,7 @@ def copy_to(source: Path, target: Path) -> None:
     try:
         with closing(sqlite3.connect(f"file:{source}?mode=ro", uri=True, timeout=30)) as db:
             db.execute("VACUUM INTO ?", (str(target),))
+        _leave_keys_out(target)
         check(target)
         with target.open("rb") as f:
             os.fsync(f.fileno())
@@ -35,6 +36,18 @@ def copy_to(source: Path, target: Path) -> None:
         if isinstance(e, sqlite3.Error):
             raise NoDatabase(str(e)) from None
         raise
+
+
+def _leave_keys_out(copy: Path) -> None:
+    """No copy has the keys of identity documents: what was destroyed stays so, and after a restore people send theirs
+    again (H12)."""
+    with closing(sqlite3.connect(copy)) as db:
+        db.execute("PRAGMA secure_delete = ON")
+        if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'document_keys'").fetchone():
+            db.execute("DELETE FROM document_keys")
+            db.execute("UPDATE documents SET image = NULL, destroyed_at = sent_at WHERE image IS NOT NULL")
+            db.commit()
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def check(path: Path) -> None:

@@ -12,6 +12,7 @@ from keyback.domain.recovery.events import Note
 from keyback.storage.sql import schema as s
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema_desk import operators
+from keyback.storage.sql.schema_documents import documents
 from keyback.storage.sql.schema_requests import help_requests
 from keyback.storage.tx import SqlTx
 
@@ -50,6 +51,7 @@ def erase(tx: SqlTx, person_id: str, reason: str) -> dict[str, int]:
         "factor_id": _ids(tx, s.factors, s.factors.c.person_id == person_id),
         "contact_id": _ids(tx, s.contacts, s.contacts.c.person_id == person_id),
         "case_id": _ids(tx, s.cases, s.cases.c.person_id == person_id),
+        "document_id": _ids(tx, documents, documents.c.person_id == person_id),
     }
     names = tx.conn.execute(select(s.identifiers.c.canonical).where(s.identifiers.c.person_id == person_id)).scalars()
     subjects = [subject_of(tx.seals, name) for name in names]

@@ -13,10 +13,12 @@ from keyback.application.passwords.hashing import PEPPERED
 from keyback.storage.keys.keyring import Keyring, Unsealable
 from keyback.storage.sql import schema as s
 from keyback.storage.sql import schema_desk as d
+from keyback.storage.sql import schema_documents as k
 from keyback.storage.sql import schema_requests as r
 from keyback.storage.sql.schema_actions import desk_actions
 from keyback.storage.stores import actions as action_rows
 from keyback.storage.stores import desk as desk_rows
+from keyback.storage.stores import documents as document_rows
 from keyback.storage.stores import factors as factor_rows
 from keyback.storage.stores import help_requests as request_rows
 from keyback.storage.stores import intakes as intake_rows
@@ -44,6 +46,7 @@ LASTING = (
     Sealed(d.desk_notes.c.sealed, d.desk_notes.c.id, desk_rows.PURPOSE),
     Sealed(r.help_requests.c.sealed, r.help_requests.c.handle, request_rows.PURPOSE),
     Sealed(desk_actions.c.sealed, desk_actions.c.id, action_rows.PURPOSE),
+    Sealed(k.document_keys.c.sealed, k.document_keys.c.document_id, document_rows.PURPOSE),
 )
 # Sealed for minutes: not worth sealing anew, but a key is needed as long as one of them is there.
 PASSING = (s.outbox.c.sealed,)
@@ -52,6 +55,7 @@ OPEN = frozenset(
     {
         *("lookup", "digest", "nonce", "tried", "network", "subject", "device", "request"),
         *("link_digest", "stop_digest", "hash", "value"),
+        "image",  # under a key of its own, in `document_keys`
     }
 )
 

@@ -2,7 +2,14 @@
 
 from alembic import context
 
-from keyback.storage.sql import schema_before, schema_calls, schema_campaigns, schema_desk, schema_requests  # noqa: F401 - their tables belong to the metadata
+from keyback.storage.sql import (  # noqa: F401 - their tables belong to the metadata
+    schema_before,
+    schema_calls,
+    schema_campaigns,
+    schema_desk,
+    schema_documents,
+    schema_requests,
+)
 from keyback.storage.sql.schema import metadata
 
 context.configure(

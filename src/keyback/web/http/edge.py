@@ -8,6 +8,7 @@ and every answer carries the same strict headers.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
@@ -22,6 +23,9 @@ from keyback.web.http.server import LOOP
 
 log = structlog.get_logger("keyback.web")
 MAX_BODY = 64 * 1024
+PICTURE = re.compile(r"/r/[A-Za-z0-9_-]{22}/document/image\Z")  # the one path that takes a file
+MAX_PICTURE = 12 * 1024 * 1024 + 8192
+PICTURE_TIME_S = 120.0
 BODY_TIME_S = 15.0
 CSP = (
     "default-src 'none'; style-src 'self'; img-src 'self'; font-src 'none'; script-src 'self'; connect-src 'self'; "
@@ -146,8 +150,9 @@ class RequestGuard:
             elif k == b"content-encoding":
                 return 415  # nothing that we would have to inflate (O3)
             elif k == b"content-length":
-                length = bounds.size(v, MAX_BODY)
-                if length is None or length > MAX_BODY:
+                most = most_of(scope)
+                length = bounds.size(v, most)
+                if length is None or length > most:
                     return 400 if length is None else 413
         if (named != 1 or not self._is_ours(host)) and (
             scope["path"] not in HEALTH or scope["method"] not in ("GET", "HEAD")
@@ -182,14 +187,20 @@ class RequestGuard:
         return path.startswith("/api/")
 
 
+def most_of(scope: Scope) -> int:
+    """How many bytes a request may bring."""
+    taken = scope["method"] == "POST" and PICTURE.match(scope["path"])
+    return MAX_PICTURE if taken else MAX_BODY
+
+
 class _Body:
     """`receive` with a size and a time for the whole body."""
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self._receive = receive
-        self._left = MAX_BODY
+        self._left = most_of(scope)
         self._loop: asyncio.AbstractEventLoop = scope.get(LOOP) or asyncio.get_running_loop()
-        self._until = self._loop.time() + BODY_TIME_S
+        self._until = self._loop.time() + (BODY_TIME_S if self._left == MAX_BODY else PICTURE_TIME_S)
         self._whole = False
 
     async def __call__(self) -> Message:

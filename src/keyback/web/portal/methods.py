@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application.desk import caller_check
+from keyback.application.desk import caller_check, documents
 from keyback.application.enrolment.tier import tier_of
 from keyback.application.ports.hashing import Busy
 from keyback.application.ports.proofs import Proof
@@ -72,6 +72,7 @@ async def more_page(
         call=_may_call(desk, view),
         own=own,
         mailed=bool(own) and _mail_counts(desk, view),
+        document=await _may_send(desk, view),
     )
     return desk.page(request, model, status, step=1, path=f"/r/{handle}/ways")
 
@@ -111,6 +112,14 @@ def _mail_counts(desk: AppContext, view: RecoveryView) -> bool:
 def _may_call(desk: AppContext, view: RecoveryView) -> bool:
     shown = view.case.shown_by(view.intake.handle) if view.case else ()
     return desk.services.policy.takes(caller_check.PROOF) and not any(e.proof == caller_check.PROOF for e in shown)
+
+
+async def _may_send(desk: AppContext, view: RecoveryView) -> bool:
+    """Whether an identity document would help this page. Before anything was shown nobody is asked for one."""
+    s, handle = desk.services, view.intake.handle
+    if s.images is None or view.case is None:
+        return False
+    return not (await s.db.read(lambda tx: documents.look(tx, handle, s.policy))).closed
 
 
 def _app_alone(options: tuple[MethodOption, ...]) -> bool:

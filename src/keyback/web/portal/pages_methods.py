@@ -51,6 +51,7 @@ class Methods(Page):
     call: bool = False
     own: tuple[str, ...] = ()
     mailed: bool = False
+    document: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,43 @@
+"""What use cases ask of whatever decodes pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+class BadImage(Exception):
+    """A picture that is not taken. `code`: `not_image`, `too_large`, `too_small` or `unreadable`."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class CleanImage:
+    """A picture made anew from its pixels.
+
+    Args:
+        digest: of the pixels before anything was drawn over them.
+    """
+
+    jpeg: bytes = field(repr=False)
+    digest: bytes = field(repr=False)
+    width: int
+    height: int
+
+
+class Images(Protocol):
+    async def clean(self, data: bytes, watermark: str = "", cells: Sequence[int] = ()) -> CleanImage:
+        """A JPEG of what a JPEG, PNG or HEIC shows: nothing else of the file is left.
+
+        Args:
+            watermark: written over the whole picture.
+            cells: of a grid of six by six, row by row from 0, that are covered.
+
+        Raises:
+            BadImage: it cannot be taken, whatever the reason.
+        """
+        ...
