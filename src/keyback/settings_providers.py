@@ -26,11 +26,13 @@ class Usual:
 
 KINDS: Final[dict[str, Usual]] = {
     "oidc": Usual(),
-    "salesforce": Usual("https://login.salesforce.com"),
+    "salesforce": Usual(),  # one for each organization: its My Domain
     "entra": Usual(),  # one for each tenant
     "zoho": Usual("https://accounts.zoho.com"),
 }
-MANY_TENANTS: Final = ("/common/", "/organizations/", "/consumers/", "{tenantid}")
+MANY_TENANTS: Final = (
+    "/common/", "/organizations/", "/consumers/", "{tenantid}", "//login.salesforce.com/", "//test.salesforce.com/",
+)  # fmt: skip
 
 
 class Provider(Part):
@@ -38,7 +40,7 @@ class Provider(Part):
 
     kind: Kind = Field("oidc", description="`salesforce`, `entra`, `zoho`, or `oidc` for any other.")
     title: Text = Field(description="Name that people know it by.")
-    issuer: str = Field("", description="Its issuer, exactly. Default: the vendor's, for `salesforce` and `zoho`.")
+    issuer: str = Field("", description="Its issuer, exactly. Default for `zoho`: `https://accounts.zoho.com`.")
     client_id: str = Field(min_length=1, max_length=500, description="ID under which Keyback is registered there.")
     client_secret: SecretStr | None = Field(None, description="Secret of `client_id`. A file is safer.")
     client_secret_file: Path | None = Field(None, description="File with the secret; overrides `client_secret`.")
