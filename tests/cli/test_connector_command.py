@@ -66,6 +66,14 @@ def test_a_section_is_asked_for_tried_and_written(keyback: Keyback, config: Path
     assert "already" in keyback("connector", "add", "crm", "--kind", "demo", code=2, text=asked).output
 
 
+def test_what_cannot_be_taken_is_asked_for_again_and_nothing_else(keyback: Keyback, config: Path, crm: str) -> None:
+    asked = "\n".join(["Demo CRM", "http://crm.example.com", "", TOKEN, crm]) + "\n"
+    done = keyback("connector", "add", "crm", "--kind", "demo", text=asked)
+    assert "sign_in_url: where people sign in" in done.stdout
+    assert "the url must be https://" in done.output
+    assert tomllib.loads(config.read_text("utf-8"))["systems"]["crm"]["url"] == crm
+
+
 def test_what_does_not_work_is_not_written_unasked(keyback: Keyback, config: Path, crm: str) -> None:
     before = config.read_text("utf-8")
     asked = "\n".join(["Demo CRM", crm, "", "another token"]) + "\n"
@@ -105,12 +113,12 @@ def test_what_a_recipe_leaves_to_the_section_is_asked_for(keyback: Keyback, conf
     system = yudao.Yudao()
     system.add("alice", "alice@example.com", "an older one")
     with served(system) as url:
-        asked = "\n".join(["In-house", url, "", "yudao", yudao.LOGIN, yudao.TENANT, "1,7", yudao.SECRET]) + "\n"
+        asked = "\n".join(["In-house", url, "yudao", "", yudao.LOGIN, yudao.TENANT, "1,7", yudao.SECRET]) + "\n"
         said = keyback("connector", "add", "crm", "--kind", "http", text=asked).stdout
         section = tomllib.loads(config.read_text("utf-8"))["systems"]["crm"]
         assert (section["login"], section["values"]) == (yudao.LOGIN, {"admin_roles": "1,7"}), said
         assert "one account, active" in keyback("connector", "test", "crm", "--sample", "alice").stdout
-        asked = "\n".join(["In-house", url, "", "nosuch"]) + "\n"
+        asked = "\n".join(["In-house", url, "nosuch", ""]) + "\n"
         assert "none is called" in keyback("connector", "add", "other", "--kind", "http", text=asked, code=2).stderr
 
 
@@ -129,7 +137,7 @@ def test_a_table_of_users_is_asked_for_tried_and_written(keyback: Keyback, confi
     columns = ["crm_users", "login", "email", "pw_hash", "bcrypt", "role=admin,owner"]
     account = ["" if file else user_tables.SERVICE, ca_file]
     secret = [] if file else [user_tables.SERVICE_PASSWORD]
-    asked = "\n".join(["In-house", "", tables.url, *account, *columns, *secret]) + "\n"
+    asked = "\n".join(["In-house", tables.url, *account, *columns, "", *secret]) + "\n"
     said = keyback("connector", "add", "crm", "--kind", "sql", text=asked).stdout
     assert "Added systems.crm" in said
     section = tomllib.loads(config.read_text("utf-8"))["systems"]["crm"]
@@ -143,7 +151,7 @@ def test_a_table_of_users_is_asked_for_tried_and_written(keyback: Keyback, confi
     assert not tables.signs_in("alice", "an older one")
 
     wrong = [*columns[:3], "password", *columns[4:]]
-    asked = "\n".join(["In-house", "", tables.url, *account, *wrong, *secret]) + "\n"
+    asked = "\n".join(["In-house", tables.url, *account, *wrong, "", *secret]) + "\n"
     before = config.read_text("utf-8")
     assert "bad" in keyback("connector", "add", "other", "--kind", "sql", text=asked, code=2).stdout
     assert config.read_text("utf-8") == before

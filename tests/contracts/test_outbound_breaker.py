@@ -47,3 +47,7 @@ async def test_metrics_name_the_system() -> None:
     text = await metrics.text()
     assert b'keyback_connector_up{system="crm"} 0.0' in text
     assert b'keyback_connector_failures{system="crm"} 5.0' in text
+    connector.breaker.reached()
+    text = await metrics.text()
+    assert b'keyback_connector_up{system="crm"} 1.0' in text
+    assert b'keyback_connector_failures{system="crm"} 0.0' in text

@@ -139,10 +139,12 @@ def add(name: str, kind: str | None, yes: bool) -> None:
         create_private(secret, _secret() + "\n")
         section["secret_file"] = str(secret.resolve())
     try:
-        try:
-            lines = run(_tested(s, name, System.model_validate(section), None))
-        except Unsafe as e:
-            raise click.ClickException(str(e)) from None
+        while True:
+            try:
+                lines = run(_tested(s, name, System.model_validate(section), None))
+                break
+            except Unsafe as e:
+                section |= _corrected(model, section, str(e))
         _say(lines)
         if any(line.status == "bad" for line in lines):
             sure("The test failed. Write the section all the same?", yes)
@@ -227,7 +229,8 @@ def _asked(model: type[CommonOptions]) -> dict[str, Any]:
     """What the section needs, question by question; what has a default is left to it."""
     told = _told(model)
     out: dict[str, Any] = {}
-    for name, field in model.model_fields.items():
+    # Where people sign in comes last: what the kind itself asks for says what all of it is about.
+    for name, field in sorted(model.model_fields.items(), key=lambda item: item[0] == "sign_in_url"):
         # Another secret, which may stand in a file or in the environment: here its file is asked for.
         secret = name.endswith("_file") and name.removesuffix("_file") in model.model_fields
         if name in GIVEN_OTHERWISE or not (
@@ -244,6 +247,19 @@ def _asked(model: type[CommonOptions]) -> dict[str, Any]:
         if value:
             out[name] = value
     return out
+
+
+def _corrected(model: type[CommonOptions], section: Mapping[str, Any], fault: str) -> dict[str, Any]:
+    """Asks again for the keys that a fault names, so that the rest need not be typed once more.
+
+    Raises:
+        ClickException: it names none that can be asked for.
+    """
+    named = [k for k in model.model_fields if k not in GIVEN_OTHERWISE and re.search(rf"\b{k}\b", fault)]
+    if not named:
+        raise click.ClickException(fault)
+    click.echo(f"Error: {safe(fault)}", err=True)
+    return {k: v for k in named if (v := click.prompt(k, default=section.get(k, ""), show_default=k in section))}
 
 
 def _wanted_by(recipe: str) -> Wanted:

@@ -67,7 +67,12 @@ class RulesOptions(Checked):
 
 
 class CommonOptions(Checked):
-    """Keys that every kind takes. `sign_in_url` is where people sign in to the system; it becomes a link."""
+    """Keys that every kind takes.
+
+    Args:
+        sign_in_url: where people sign in to the system, which becomes a link; empty for none.
+        password_rules: what the system asks of a password, where it can't be read there.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 

@@ -37,7 +37,6 @@ from keyback.outbound.http import Endpoint, MaybeDone, NotDone, OutboundRefusal,
 from keyback.outbound.oauth import AccessToken
 
 DataCenter = Literal["com", "eu", "in", "com.au", "jp", "com.cn", "ca", "sa"]
-SIGNS_IN = "client_id, secret_file or refresh_token_file"
 PAGE = 200
 LISTED_SECONDS = 120.0  # Zoho has no look-up by address, so the list is kept for so long; states are read afresh
 MAX_JOBS = 1000
@@ -251,7 +250,7 @@ class ZohoConnector(ConnectorBase):
             await self._token.get()
             page = await self._call(self._crm, "GET", "crm/v8/users", query={"type": "AdminUsers", "per_page": "1"})
         except Unavailable as e:
-            return (unreachable(e, SIGNS_IN, "url, accounts_url or mail_url"),)
+            return (unreachable(e, "client_id, secret_file or refresh_token_file", "url, accounts_url or mail_url"),)
         lines = [CheckLine("reach", "ok", "answers"), CheckLine("sign_in", "ok", "the client signs in")]
         if not page:
             lines.append(
