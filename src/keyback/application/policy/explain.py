@@ -16,7 +16,7 @@ from keyback.locale import gettext
 
 AT_THE_DESK: Final[Mapping[str, str]] = {
     "id_document": N_("an identity document that two people check"),
-    "caller_check": N_("a callback by the help desk"),
+    "caller_check": N_("a caller check by the help desk"),
 }
 """What operators do, and no proof on the shelf does."""
 TIER_NAMES: Final[Mapping[Tier, str]] = {

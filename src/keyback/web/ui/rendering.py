@@ -31,7 +31,7 @@ HERE = Path(__file__).parents[1]
 SHELF = "proofs"  # before the name of a proof and its template
 EMPTY = Markup("")
 AT_THE_DESK = MappingProxyType(
-    {"caller_check": (N_("A callback by the help desk"), N_("through a callback by the help desk"))}
+    {"caller_check": (N_("A caller check by the help desk"), N_("through a caller check by the help desk"))}
 )
 """Title and words for what operators do, and no proof on the shelf does."""
 MEDIA_TYPES = MappingProxyType(
