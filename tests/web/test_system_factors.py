@@ -322,3 +322,28 @@ def test_a_form_sent_twice_says_that_it_is_already_removed(make_kit: Make) -> No
     assert "didn’t accept" not in text
     assert tide.removed == ["app-1"]
     assert len(tray.letters) == told
+
+
+@pytest.mark.covers("N-R11", "O-M1")
+def test_an_account_that_signs_in_elsewhere_gets_a_pass_beside_others(make_kit: Make) -> None:
+    kit, _, tide, browser, at, code = locked_out(make_kit, provider="Harbour ID")
+    own = ImportedAccount("builtin", "maya", "maya")
+    elsewhere = ImportedAccount("tide", "id-1", "maya@tide", provider="Harbour ID")
+    kit.write(lambda tx: tx.people.save_imported([replace(person("maya"), accounts=(own, elsewhere))]))
+    tide.says = [Finding("federated")]
+    page = through(kit, browser, at, code)
+    text = browser("GET", f"{page}/system-factors").text
+    assert "maya@tide" in text
+    status, shown = said(browser, f"{page}/temporary-pass", account=account_in(text))
+    assert (status, PASS in shown, tide.passes) == (200, True, 1)
+
+
+@pytest.mark.covers("N-R11")
+def test_a_disabled_account_elsewhere_gets_none(make_kit: Make) -> None:
+    kit, _, tide, browser, at, _ = locked_out(make_kit, provider="Harbour ID")
+    own = ImportedAccount("builtin", "maya", "maya")
+    elsewhere = ImportedAccount("tide", "id-1", "maya@tide", "disabled", provider="Harbour ID")
+    account = account_in(browser("GET", at).text)
+    kit.write(lambda tx: tx.people.save_imported([replace(person("maya"), accounts=(own, elsewhere))]))
+    assert browser("POST", f"{at}/second-step", f"account={account}").headers["location"] == at
+    assert tide.passes == 0

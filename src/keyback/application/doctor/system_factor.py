@@ -99,7 +99,7 @@ async def factors_of(s: Services, handle: str, here: Here) -> tuple[FactorsOf, .
         Refusal: as `open_recovery`.
     """
     o = await s.db.read(lambda tx: open_recovery(tx, handle, here, "second_factor"))
-    mine = [a for a in o.accounts if not a.privileged and sees_to_factors(s.connectors.get(a.system))]
+    mine = [a for a in (*o.accounts, *o.elsewhere) if not a.privileged and sees_to_factors(s.connectors.get(a.system))]
     said = await ask_each(s.connectors, mine, lambda c, a: c.factors(a.external_id), PATIENCE_S)
     return tuple(
         FactorsOf(x.account, None if x.value is None else tuple(x.value), _gives(s.connectors[x.account.system]))
@@ -164,7 +164,7 @@ async def _begin(
 
 
 def _mine(o: OpenRecovery, account_id: str) -> Account:
-    found = next((a for a in o.accounts if a.id == account_id), None)
+    found = next((a for a in (*o.accounts, *o.elsewhere) if a.id == account_id), None)
     if found is None:
         raise Refusal("not_found")
     return found

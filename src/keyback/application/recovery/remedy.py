@@ -29,6 +29,8 @@ class OpenRecovery:
     """A recovery whose page may apply its remedy now.
 
     Args:
+        elsewhere: accounts that sign in through somebody else, and so get no password by this recovery. They may have
+            second steps in their system all the same.
         shut: accounts that their owner locked because somebody else got in: only a new password opens them.
     """
 
@@ -36,6 +38,7 @@ class OpenRecovery:
     person: Person
     accounts: tuple[Account, ...]
     shut: frozenset[str] = frozenset()
+    elsewhere: tuple[Account, ...] = ()
 
 
 def open_recovery(tx: Tx, handle: str, here: Here, journey: Journey | None = None) -> OpenRecovery:
@@ -65,7 +68,9 @@ def open_recovery(tx: Tx, handle: str, here: Here, journey: Journey | None = Non
     live = tuple(a for a in usable if a.system not in barred)
     if usable and not live:
         raise Refusal("own_sign_in")
-    return OpenRecovery(case, person, live, frozenset(a.id for a in live if tx.counters.get(f"lockdown/{a.id}").total))
+    shut = frozenset(a.id for a in live if tx.counters.get(f"lockdown/{a.id}").total)
+    others = (a for a in accounts if a.provider and a.state != "disabled" and a not in live and a.system not in barred)
+    return OpenRecovery(case, person, live, shut, tuple(others))
 
 
 def close_case(

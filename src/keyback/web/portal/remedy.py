@@ -59,7 +59,8 @@ async def page(desk: AppContext, request: Request, view: RecoveryView, status: i
             )
             old = tuple((f.kind, f.label) for f in replace_factor.bound_factors(tx, o.person.id))
             of = challenge.id if asked and challenge else ""
-            theirs = [a.system for a in o.accounts if sees_to_factors(desk.services.connectors.get(a.system))]
+            mine = (*o.accounts, *o.elsewhere)
+            theirs = [a.system for a in mine if sees_to_factors(desk.services.connectors.get(a.system))]
             return o, old, replace_factor.waiting_app(tx, o.person.id, handle), asked, of, theirs
         return o, replace_mailbox.other_mailboxes(tx, o.person.id), replace_mailbox.waiting_mailbox(tx, handle)
 
