@@ -125,6 +125,12 @@ class Yudao(System):
             for s in sorted(p.sessions)
             if key in {"", p.id}
         ]
+        # Customers of a shop are counted from 1 too, so each number is somebody else's as well.
+        members = [
+            {"id": 2, "accessToken": f"member-{key}", "refreshToken": "r", "userId": int(key or 1), "userType": 1}
+        ]
+        kind = request.query_params.get("userType", "")
+        rows = [r for r in (*members, *rows) if kind in {"", str(r["userType"])}]
         shown = page_of(rows, int(request.query_params.get("pageNo", 1)), int(request.query_params.get("pageSize", 10)))
         return _result(0, "", {"list": shown, "total": len(rows)})
 
@@ -132,6 +138,8 @@ class Yudao(System):
         if denied := self._denied(request):
             return denied
         token = request.query_params["accessToken"]
+        if token.startswith("member-"):
+            self.strange.append(f"a customer was signed out: {token}")
         if one := self.owner(token):
             one.sessions.discard(token)
         self.tokens.discard(token)
