@@ -113,6 +113,6 @@ def test_an_operator_reads_in_full_what_keeps_somebody_out(make_kit: Make) -> No
         "Head office directory",
         "nothing found",
         "removes a second step",
-        "not_permitted",
+        "Keyback has no right to do it there",
     ):
         assert word in page

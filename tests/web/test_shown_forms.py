@@ -383,6 +383,8 @@ FORMS: dict[str, str] = {
     "/console/campaigns/*/pause": ADDRESS,
     "/console/campaigns/*/resume": ADDRESS,
     "/console/campaigns/*/stop": ADDRESS,
+    "/console/audit": "it changes nothing",
+    "/console/audit/export": "it changes nothing",
     "/console/calls": START,
     "/account/callers/*": ADDRESS,
     "/account/callers/*/refuse": ADDRESS,

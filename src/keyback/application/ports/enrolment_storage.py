@@ -32,6 +32,7 @@ class Happened:
     at: int
     type: str
     data: Mapping[str, Any]
+    stream: str = ""
 
 
 @dataclass(frozen=True, slots=True)

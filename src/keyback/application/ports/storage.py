@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
+from keyback.application.ports.audit_search import AuditSearch
 from keyback.application.ports.challenges import Challenges
 from keyback.application.ports.desk_stores import DeskStores
 from keyback.application.ports.enrolment_storage import (
@@ -292,7 +293,7 @@ class Sessions(Protocol):
     def of_person(self, person_id: str) -> Sequence[Session]: ...
 
 
-class Audit(Protocol):
+class Audit(AuditSearch, Protocol):
     def record(self, stream: str, events: Iterable[CaseEvent | Note]) -> None:
         """Adds to the hash chain when the transaction commits, or not at all."""
         ...

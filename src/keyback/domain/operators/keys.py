@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from keyback.domain.operators.roles import Permission
 from keyback.domain.units import HOUR
 
-FOR_KEYS = frozenset({Permission.CASES_VIEW, Permission.CASES_WORK, Permission.OPERATORS_VIEW})
+FOR_KEYS = frozenset({Permission.CASES_VIEW, Permission.CASES_WORK, Permission.OPERATORS_VIEW, Permission.AUDIT_VIEW})
 """What a key can be given. Recommending, deciding, calls and operators are for people alone."""
 PREFIX = "keyback"
 NAME_BYTES, SECRET_BYTES = 5, 32

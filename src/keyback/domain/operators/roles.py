@@ -40,6 +40,7 @@ class Permission(StrEnum):
     PEOPLE_APPROVE = "people.approve"
     GLASS_BREAK = "glass.break"
     DOCUMENTS_REVIEW = "documents.review"
+    AUDIT_VIEW = "audit.view"
     OPERATORS_VIEW = "operators.view"
     OPERATORS_MANAGE = "operators.manage"
     OPERATORS_VOUCH = "operators.vouch"
@@ -93,11 +94,14 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.PEOPLE_APPROVE,
                 P.GLASS_BREAK,
                 P.DOCUMENTS_REVIEW,
+                P.AUDIT_VIEW,
                 P.OPERATORS_VIEW,
                 P.OPERATORS_VOUCH,
             }
         ),
-        Role.AUDITOR: frozenset({P.CASES_VIEW, P.TASKS_VIEW, P.PEOPLE_VIEW, P.CAMPAIGNS_VIEW, P.OPERATORS_VIEW}),
+        Role.AUDITOR: frozenset(
+            {P.CASES_VIEW, P.TASKS_VIEW, P.PEOPLE_VIEW, P.CAMPAIGNS_VIEW, P.AUDIT_VIEW, P.OPERATORS_VIEW}
+        ),
         Role.SYSTEM_ADMINISTRATOR: frozenset({P.OPERATORS_VIEW, P.OPERATORS_MANAGE, P.OPERATORS_VOUCH}),
     }
 )

@@ -14,9 +14,11 @@ from typing import Any
 
 from sqlalchemy import select
 
+from keyback.application.ports.audit_search import AuditQuery
 from keyback.application.ports.enrolment_storage import Happened
 from keyback.domain.recovery.events import CaseEvent, Note, event_data, event_type
 from keyback.storage.sql.context import TxContext
+from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import audit_head, cases, events
 from keyback.storage.sql.statements import insert_many
 
@@ -84,6 +86,35 @@ class AuditStore:
         mine = (events.c.stream == person_id) | events.c.stream.in_(own)
         query = select(events).where(mine & (events.c.seq < before)).order_by(events.c.seq.desc()).limit(limit)
         return [Happened(r.seq, r.at, r.type, json.loads(r.data)) for r in self._tx.conn.execute(query)]
+
+    def first_at(self, at: int) -> int:
+        """By halves: rows are in order of time, and only their numbers are indexed."""
+        low, high = 1, self.head()[0] + 1
+        while low < high:
+            middle = (low + high) // 2
+            seen = select(events.c.at).where(events.c.seq >= middle).order_by(events.c.seq).limit(1)
+            found = self._tx.conn.execute(seen).scalar()
+            if found is not None and found < at:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def streams_of(self, person_id: str) -> Sequence[str]:
+        own = select(cases.c.id).where(cases.c.person_id == person_id)
+        return [person_id, *self._tx.conn.execute(own).scalars()]
+
+    def search(self, query: AuditQuery) -> Sequence[Happened]:
+        e = events.c
+        wanted = select(e.seq, e.at, e.stream, e.type, e.data).where(e.seq >= query.first, e.seq < query.before)
+        if query.streams:
+            wanted = wanted.where(among(e.stream, list(query.streams)))
+        if query.event:
+            wanted = wanted.where(e.type == query.event)
+        if query.operator:
+            wanted = wanted.where(e.data.contains(f'"operator":{json.dumps(query.operator)}', autoescape=True))
+        found = self._tx.conn.execute(wanted.order_by(e.seq.desc()).limit(query.limit))
+        return [Happened(r.seq, r.at, r.type, json.loads(r.data), r.stream) for r in found]
 
     def of_stream(self, stream: str) -> Iterator[dict[str, Any]]:
         for r in self._tx.conn.execute(select(events).where(events.c.stream == stream).order_by(events.c.seq)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from keyback.web.api import account, diagnosis, recoveries, sign_in
+from keyback.web.api.admin import audit as admin_audit
 from keyback.web.api.admin import cases as admin_cases
 from keyback.web.api.admin import operators as admin_operators
 from keyback.web.api.openapi import Api
@@ -24,7 +25,7 @@ TAGS = [
     {"name": "passwords", "description": "Rules before anything is sent."},
     {"name": "help desk", "description": "For programs that work beside operators, with a key and its scopes."},
 ]
-ADMIN = (admin_operators.router, admin_cases.router)
+ADMIN = (admin_operators.router, admin_cases.router, admin_audit.router)
 
 
 def make_api(desk: AppContext | None) -> Api:

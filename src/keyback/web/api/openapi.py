@@ -20,6 +20,7 @@ WORDS = {
     "bad_if_match": "The `ETag` of the case as it was sent, with its quotes.",
     "unsupported_media_type": "Send `application/json`.",
     "too_long": "More than 64 KB.",
+    "too_large": "The address is longer than any that is used here.",
     "too_slow": "The body did not come in time.",
     "invalid": "`errors` says which members aren’t right.",
     "repeated_field": "A member stands there twice.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from keyback.web.console import (
     approvals,
+    audit,
     calls,
     campaigns,
     case,
@@ -12,6 +13,7 @@ from keyback.web.console import (
     operators,
     outbound,
     people,
+    policy,
     queue,
     requests,
     set_up,
@@ -33,6 +35,8 @@ ROUTES: list[ConsoleRoute] = [
     *campaigns.ROUTES,
     *people.ROUTES,
     *approvals.ROUTES,
+    *audit.ROUTES,
+    *policy.ROUTES,
     *operators.ROUTES,
     *keys.ROUTES,
 ]

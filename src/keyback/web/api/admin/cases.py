@@ -46,6 +46,7 @@ Cursor = Annotated[str | None, Query(max_length=100, description="`next` of the 
 Reads = Annotated[Caller, needs(Permission.CASES_VIEW)]
 Works = Annotated[Caller, needs(Permission.CASES_WORK)]
 ACTS = {
+    400: ["bad_idempotency_key", "bad_if_match"],
     403: ["forbidden", "rank"],
     409: ["wrong_state", "claimed"],
     412: ["version_changed"],
@@ -83,7 +84,7 @@ def _item(line: Line, now: int) -> m.QueueItem:
     operation_id="listQueue",
     summary="See the cases that wait for an operator",
     description="Oldest first. Pages by `next`: a case that is decided meanwhile is left out, none comes twice.",
-    responses=problems({422: ["invalid"]}),
+    responses=problems({414: ["too_large"], 422: ["invalid"]}),
 )
 async def queue(
     caller: Reads,

@@ -153,3 +153,18 @@ class Find(Given):
 
 class Made(BaseModel):
     id: Id
+
+
+class AuditRow(BaseModel):
+    """A row of the audit log, as it was written."""
+
+    seq: int
+    at: Instant
+    stream: str = Field(description="What it is about: a case, a person, or a word such as `operators`.")
+    type: str
+    data: dict[str, Any]
+
+
+class AuditPage(BaseModel):
+    items: list[AuditRow]
+    next: Next
