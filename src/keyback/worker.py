@@ -18,9 +18,11 @@ from keyback.application.enrolment import reminders
 from keyback.application.passwords import expiry, system_ages
 from keyback.application.people import address_changes, logins
 from keyback.application.people.scheduled_sync import sync_next
+from keyback.application.policy.coverage import Offer
 from keyback.application.ports.storage import StorageDown
 from keyback.application.recovery import apply, evidence, issue_requested, resolve
 from keyback.application.recovery.apply import LEASE
+from keyback.application.reports import make as reports
 from keyback.application.retention import purge
 from keyback.application.services import Services
 from keyback.application.signin import alerts
@@ -98,6 +100,7 @@ class Worker:
             (self._campaigns, campaigns.ASK),
             (self._send_campaigns, MESSAGES),
             (self._apply, 1),
+            (self._fold, reports.PIECE + 1),
             (self._ask, 1),
             (self._stop, 1),
         ]
@@ -148,6 +151,9 @@ class Worker:
     async def _campaigns(self) -> int:
         return await campaigns.step(self.services.db, self.services.zone)
 
+    async def _fold(self) -> int:
+        return await reports.step(self.services.db, self.services.zone)
+
     async def _send_campaigns(self) -> int:
         return await self._send(campaigns.BULK)
 
@@ -155,7 +161,7 @@ class Worker:
         s = self.services
         done = await delivery.send_batch(
             s.db, s.channel, s.titles, s.public_url, random.random, MESSAGES, s.spend,
-            stopping=self._stopping.is_set, urls=s.sign_in_urls, kind=kind,
+            stopping=self._stopping.is_set, urls=s.sign_in_urls, kind=kind, zone=s.zone,
         )  # fmt: skip
         for why, n in done.withheld.items():
             self.tally.texts_withheld[why] = self.tally.texts_withheld.get(why, 0) + n
@@ -272,6 +278,11 @@ class Worker:
         if oldest is not None and now - oldest > LATE:
             log.warning("intakes_late", oldest_seconds=(now - oldest) // 1000, waiting=waiting)
 
+    async def _report(self) -> None:
+        s = self.services
+        await s.db.write(lambda tx: reports.look_at_queue(tx, s.zone))
+        await reports.look_at_everybody(s.db, Offer(s.policy, s.proofs), s.zone)
+
     async def _sync_people(self) -> None:
         """Syncs people from systems when it is time. One that is under way when the worker stops is gone on with."""
         while not self._stopping.is_set():
@@ -316,6 +327,7 @@ class Worker:
                 await watch.look(self.services.db, self.services.connectors, self.services.tasks)
                 told = await self._remind()
                 await campaigns.look(self.services.db)
+                await self._report()
                 await self._look_at_queue()
                 if released or ended or moved or gone or told:
                     log.info("upkeep", released=released, ended=ended, moved=moved, purged=gone, reminded=told)

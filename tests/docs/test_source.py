@@ -98,14 +98,18 @@ def test_no_form_is_read_by_what_takes_files() -> None:
 
 
 @pytest.mark.covers("A-5.4.1", "A-5.4.2")
-def test_the_one_download_has_a_name_of_ours() -> None:
+def test_downloads_have_names_of_ours() -> None:
     found: list[tuple[str, Any]] = []
     for name, node in nodes():
         if isinstance(node, ast.Dict):
             for key, value in zip(node.keys, node.values, strict=True):
                 if isinstance(key, ast.Constant) and str(key.value).lower() == "content-disposition":
                     found.append((name, getattr(value, "value", None)))
-    assert found == [("web/account/factors.py", 'attachment; filename="recovery-codes.txt"')]
+    assert found == [
+        ("web/account/factors.py", 'attachment; filename="recovery-codes.txt"'),
+        ("web/console/reports.py", 'attachment; filename="keyback-report.csv"'),
+        ("web/console/reports.py", 'attachment; filename="keyback-report.json"'),
+    ]
     assert not called("FileResponse", "StaticFiles")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, tzinfo
 from types import MappingProxyType
 from typing import get_args
 
@@ -37,6 +38,7 @@ from keyback.application.ports.messages import (
 )
 from keyback.application.ports.storage import Database, Job, Seals, Tx
 from keyback.application.recovery import aftercare
+from keyback.application.reports import deliveries
 from keyback.application.signin import alerts
 from keyback.application.throttling.mail_quota import asker_of, lately
 from keyback.domain.challenges import challenge as ch
@@ -85,6 +87,7 @@ async def send_batch(
     stopping: Stopping = lambda: False,
     urls: Mapping[str, str] = NO_URLS,
     kind: str = "mail",
+    zone: tzinfo = UTC,
 ) -> Sent:
     """Claims up to `limit` messages, hands them to the channel, marks each by its receipt.
 
@@ -96,6 +99,7 @@ async def send_batch(
         stopping: whether the process ends: then nothing waits for a database that is away.
         urls: system name to where people sign in to it.
         kind: of job; those of a campaign go beside the others, so that nobody's own message waits for it.
+        zone: by whose clock days begin, for reports.
     """
     lease = BatchLease(clock(), LEASE, clock)
     jobs = await db.write(lambda tx: tx.outbox.claim(kind, limit, LEASE))
@@ -115,7 +119,8 @@ async def send_batch(
     receipts = await _send(db, channel, lease, jobs, [m for _, m in ready])
     answered = [*over, *zip((j for j, _ in ready), receipts, strict=True)]
     unspent = [counted[j.id] for j, r in answered if j.id in counted and _cost_nothing(r)]
-    done = await write_when_up(db, lambda tx: _mark(tx, answered, void, jitter, unspent), stopping)
+    channels = {j.id: m.channel for j, m in ready}
+    done = await write_when_up(db, lambda tx: _mark(tx, answered, void, jitter, unspent, channels, zone), stopping)
     return replace(done, withheld=withheld)
 
 
@@ -163,6 +168,8 @@ def _mark(
     void: Sequence[Job],
     jitter: Callable[[], float],
     unspent: Sequence[Sequence[str]] = (),
+    channels: Mapping[str, str] = NO_URLS,
+    zone: tzinfo = UTC,
 ) -> Sent:
     for keys in unspent:
         tx.counters.take_back(keys)
@@ -171,6 +178,7 @@ def _mark(
     tx.outbox.done(over)
     again = 0
     lost: Counter[str] = Counter()
+    failed: list[Job] = []
     for job, r in answered:
         if r.status == "sent":
             continue
@@ -180,9 +188,11 @@ def _mark(
             continue
         if _gone(tx, job, r):
             lost[r.code] += 1
+            failed.append(job)
             campaign_run.note_failed(tx, job)
             facts = {"letter": job.body.get("letter"), "contact": job.body.get("contact"), "code": r.code}
             tx.audit.record(str(job.body.get("person", "outbox")), [Note("letter_dropped", facts)])
+    deliveries.count(tx, [j for j, r in answered if r.status == "sent"], failed, channels, zone)
     dropped = lost.total()
     return Sent(len(answered) - again - dropped, again, dropped, lost=dict(lost))
 

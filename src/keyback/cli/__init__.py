@@ -19,6 +19,7 @@ from keyback.cli.keys import keys
 from keyback.cli.operators import operator
 from keyback.cli.people_links import people
 from keyback.cli.policy import policy
+from keyback.cli.reports import report
 from keyback.cli.serve import demo, openapi, serve, worker
 from keyback.cli.tasks import task
 
@@ -51,6 +52,7 @@ COMMANDS = (
     task,
     operator,
     connector,
+    report,
     audit,
     breach,
     clock,

@@ -43,6 +43,7 @@ from keyback.storage.stores.operators import OperatorStore
 from keyback.storage.stores.outbox import OutboxStore
 from keyback.storage.stores.password_ages import PasswordAgeStore
 from keyback.storage.stores.people import PeopleStore
+from keyback.storage.stores.reports import ReportStore
 from keyback.storage.stores.sessions import SessionStore
 from keyback.storage.stores.syncs import SyncStore
 from keyback.storage.stores.tasks import TaskStore
@@ -91,6 +92,7 @@ class SqlTx(TxContext):
         self.campaigns = CampaignStore(self)
         self.actions = ActionStore(self)
         self.documents = DocumentStore(self)
+        self.reports = ReportStore(self)
 
     def random(self, n: int) -> bytes:
         return os.urandom(n)

@@ -11,6 +11,7 @@ from keyback.application.ports.desk_actions import Actions
 from keyback.application.ports.desk_storage import Desk, Operators
 from keyback.application.ports.documents import Documents
 from keyback.application.ports.help_requests import HelpRequests
+from keyback.application.ports.reports import Reports
 from keyback.application.ports.tasks import Tasks
 
 
@@ -35,3 +36,5 @@ class DeskStores(Protocol):
     def actions(self) -> Actions: ...
     @property
     def documents(self) -> Documents: ...
+    @property
+    def reports(self) -> Reports: ...

@@ -35,6 +35,7 @@ class Permission(StrEnum):
     CAMPAIGNS_VIEW = "campaigns.view"
     CAMPAIGNS_DRAFT = "campaigns.draft"
     CAMPAIGNS_DECIDE = "campaigns.decide"
+    REPORTS_VIEW = "reports.view"
     PEOPLE_VIEW = "people.view"
     PEOPLE_ACT = "people.act"
     PEOPLE_APPROVE = "people.approve"
@@ -64,6 +65,7 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         ),
         Role.APPROVER: frozenset(
             {
+                P.REPORTS_VIEW,
                 P.CASES_VIEW,
                 P.CASES_DECIDE,
                 P.TASKS_VIEW,
@@ -79,6 +81,7 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
         ),
         Role.SECURITY_OFFICER: frozenset(
             {
+                P.REPORTS_VIEW,
                 P.CASES_VIEW,
                 P.CASES_WORK,
                 P.CASES_RECOMMEND,
@@ -100,9 +103,17 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
             }
         ),
         Role.AUDITOR: frozenset(
-            {P.CASES_VIEW, P.TASKS_VIEW, P.PEOPLE_VIEW, P.CAMPAIGNS_VIEW, P.AUDIT_VIEW, P.OPERATORS_VIEW}
+            {
+                P.REPORTS_VIEW,
+                P.CASES_VIEW,
+                P.TASKS_VIEW,
+                P.PEOPLE_VIEW,
+                P.CAMPAIGNS_VIEW,
+                P.AUDIT_VIEW,
+                P.OPERATORS_VIEW,
+            }
         ),
-        Role.SYSTEM_ADMINISTRATOR: frozenset({P.OPERATORS_VIEW, P.OPERATORS_MANAGE, P.OPERATORS_VOUCH}),
+        Role.SYSTEM_ADMINISTRATOR: frozenset({P.REPORTS_VIEW, P.OPERATORS_VIEW, P.OPERATORS_MANAGE, P.OPERATORS_VOUCH}),
     }
 )
 """Whoever manages operators decides no cases, and whoever audits changes nothing (separation of duties)."""

@@ -8,6 +8,7 @@ from keyback.storage.sql import (  # noqa: F401 - their tables belong to the met
     schema_campaigns,
     schema_desk,
     schema_documents,
+    schema_reports,
     schema_requests,
 )
 from keyback.storage.sql.schema import metadata
