@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -119,6 +120,23 @@ def test_two_people_swap_their_names(company: Company, pages: int, monkeypatch: 
     assert company.states() == {"id-1": "user2", "id-2": "user1"}
     assert {n: company.one(f"user{n}").person.id for n in (1, 2)} == {1: ids[2], 2: ids[1]}
     assert numbers(company.sync(swapped)) == (0, 0, 2, 0)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_dry_run_comes_to_what_the_sync_then_comes_to(company: Company, size: int) -> None:
+    """User names that wander, and that several accounts claim, in batches of any size."""
+    some = random.Random(size)
+    taken = 0
+    for _ in range(6):
+        listed = []
+        for n in some.sample(range(9), 8):
+            state = some.choice(["active", "active", "active", "disabled"])
+            listed.append(account(n, username=f"user{some.randrange(10)}", state=state))
+        dry = company.sync(listed, dry_run=True, batch_size=size, any_off=True)
+        real = company.sync(listed, batch_size=size, any_off=True)
+        assert replace(real, dry_run=True) == dry
+        taken += real.skipped.get("taken", 0)
+    assert taken > 5
 
 
 def test_leavers_are_switched_off_and_come_back(company: Company) -> None:

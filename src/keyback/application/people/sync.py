@@ -19,6 +19,7 @@ from functools import partial
 from keyback.application.people.saving import BATCH, write
 from keyback.application.people.sync_batch import Done, SyncRules, ThisRun, save_batch
 from keyback.application.people.sync_report import SyncReport
+from keyback.application.people.sync_undone import Undone
 from keyback.application.people.synced import Synced, key_of, read_account
 from keyback.application.ports.connectors import Connector, FoundAccount, Unavailable
 from keyback.application.ports.storage import Database, StorageDown, Tx
@@ -112,6 +113,7 @@ class _Sync:
         self._since = ""  # only what changed since this mark is asked for
         self._later: list[Synced] = []
         self._shared: frozenset[str] = frozenset()
+        self._undone = Undone()
 
     async def begin(self) -> None:
         def fn(tx: Tx) -> SyncRun | None:
@@ -205,6 +207,8 @@ class _Sync:
         r.linked += done.linked
         for why, external_id in done.skipped:
             r.skip(why, external_id)
+        if self._dry_run:
+            self._undone.note(done.claims, done.met, done.released)
         self._later += done.later
         self._off += done.off
 
@@ -213,7 +217,9 @@ class _Sync:
         if not self._dry_run:
             tx.syncs.renew(self._system, self._owner, LEASE)
         title, full = self._connector.title, self.report.full
-        this = ThisRun(self._system, title, self._generation, self._rules, self._is_on, self._shared, full)
+        this = ThisRun(
+            self._system, title, self._generation, self._rules, self._is_on, self._shared, full, self._undone
+        )
         return save_batch(tx, this, batch, last=last or len(self._later) > MAX_LATER)
 
     def _is_on(self, external_id: str) -> bool:
@@ -263,7 +269,8 @@ class _Sync:
         count, after = 0, ""
         while page := await self._db.read(partial(_live_after, self._system, after)):
             synced = [a for a in page if a.generation or hash(a.external_id) in self._met]
-            count += sum(not self._is_on(a.external_id) for a in synced)
+            there = self._undone.met | self._undone.parked
+            count += sum(hash(a.external_id) not in there for a in synced)
             after = page[-1].id
         return count
 

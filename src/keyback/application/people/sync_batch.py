@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from keyback.application.people import links
 from keyback.application.people.saving import AddressLine, save_people
+from keyback.application.people.sync_undone import Undone
 from keyback.application.people.synced import Synced, account_part, can_link, key_of, own_part
 from keyback.application.ports.imports import ImportedPart, ImportResult
 from keyback.application.ports.storage import Match, Tx
@@ -44,6 +45,7 @@ class ThisRun:
         is_on: whether the list has named this ID, with access.
         shared: addresses that several accounts of the list have, of those that are looked at last.
         full: the whole list is read; else only what changed, so that who is not in it may be there all the same.
+        undone: what the batches before would have left, in a dry run.
     """
 
     system: str
@@ -53,12 +55,14 @@ class ThisRun:
     is_on: Callable[[str], bool]
     shared: frozenset[str] = frozenset()
     full: bool = True
+    undone: Undone = field(default_factory=Undone)
 
 
 @dataclass(slots=True)
 class Done:
     """What a batch came to. `later`: accounts to be looked at again once the whole list was read. `off`: IDs of those
-    that are on and have no access any more. `skipped`: reasons and IDs."""
+    that are on and have no access any more. `skipped`: reasons and IDs. `claims`: user names of those who were written,
+    and their IDs. `met`, `released`: IDs of accounts that were met, and of those who gave up their user names."""
 
     results: list[ImportResult] = field(default_factory=list)
     lines: Sequence[AddressLine] = ()
@@ -66,6 +70,9 @@ class Done:
     later: list[Synced] = field(default_factory=list)
     off: list[str] = field(default_factory=list)
     linked: int = 0
+    claims: list[tuple[str, str]] = field(default_factory=list)
+    met: Sequence[str] = ()
+    released: Sequence[str] = ()
 
 
 def save_batch(tx: Tx, run: ThisRun, batch: Sequence[Synced], *, last: bool) -> Done:
@@ -86,14 +93,16 @@ class _Batch:
         self._without: list[str] = []  # no access, and no run has met them: from here on they are a sync's
         self._doubtful: list[PersonLink] = []
         self._managers: dict[str, str] = {}  # of accounts where it is another one now
+        self._names: dict[str, str] = {}  # user names of those who are written, by their IDs
         self._linked: list[tuple[Synced, str]] = []  # accounts that go to somebody by their address
 
     def save(self, batch: Sequence[Synced]) -> Done:
         tx, run, done = self._tx, self._run, self._done
-        known = tx.syncs.known(run.system, [s.external_id for s in batch])
+        known = run.undone.known(tx.syncs.known(run.system, [s.external_id for s in batch]))
         strangers = [s for s in batch if s.external_id not in known and self._is_new(s)]
         mine = [s for s in batch if s.external_id in known and self._is_due(s, known[s.external_id])]
-        owners = tx.syncs.named(run.system, [s.canonical for s in (*mine, *strangers)])
+        names = [s.canonical for s in (*mine, *strangers)]
+        owners, past = run.undone.owners(names, tx.syncs.named(run.system, names), run.generation)
         links_now = tx.syncs.links_of(run.system, [s.external_id for s in strangers])
         settled = {s.external_id for s in mine}  # they are written here, so they give up the name that they have
         released: dict[str, KnownAccount] = {}
@@ -105,7 +114,8 @@ class _Batch:
         for s in strangers:
             link = links_now.get(s.external_id)
             self._place(s, link, found.get(s.external_id, ()), owners.get(s.canonical), settled, released)
-        tx.syncs.release_names(list(released.values()))
+        tx.syncs.release_names([*released.values(), *past])
+        done.met, done.released = self._met, [k.external_id for k in released.values()]
         self._write()
         tx.syncs.put_links(self._doubtful)
         tx.syncs.drop_links(run.system, [i for i in links_now if i in set(self._met)])
@@ -220,6 +230,7 @@ class _Batch:
     # ── writing ─────────────────────────────────────────────────────────────
 
     def _add(self, s: Synced, k: KnownAccount | None) -> None:
+        self._names[s.external_id] = s.canonical
         if s.manager is not None and s.manager != (k.manager if k else ""):
             self._managers[s.external_id] = s.manager
         own = k is None or k.key == key_of(self._run.system, s.external_id)
@@ -242,6 +253,7 @@ class _Batch:
                 self._done.skipped += [("taken", a.external_id) for a in part.accounts]
             else:
                 self._done.results.append(result)
+                self._done.claims += [(self._names[a.external_id], a.external_id) for a in part.accounts]
         tx.syncs.met(run.system, self._met, run.generation)
         tx.syncs.met(run.system, self._without, NOT_MET)
         for s, person_id in self._linked:
@@ -249,3 +261,4 @@ class _Batch:
         self._managers |= {s.external_id: s.manager for s, _ in self._linked if s.manager}
         tx.syncs.put_managers(run.system, self._managers)
         self._done.linked = len(self._linked)
+        self._done.claims += [(s.canonical, s.external_id) for s, _ in self._linked]
