@@ -50,6 +50,16 @@ MEANS: Final = {
     Means.GUIDED: ("the person does, step by step", "由本人按步骤完成"),
     Means.NONE: ("–", "–"),
 }
+# What a kind can do only under a condition, which its class does not say: (kind, capability) to the cell's words.
+MAIL, ON, LINK = ("with Zoho Mail", "需使用Zoho Mail"), ("if you switch it on", "开启后支持"), MEANS[Means.NATIVE]
+CONDITIONS: Final = {
+    ("zoho", "set_password"): MAIL,
+    ("zoho", "must_change"): MAIL,
+    ("zoho", "revoke_sessions"): MAIL,
+    ("fxiaoke", "stop"): ON,
+    ("fxiaoke", "deep_link"): LINK,  # for the person to follow, as every link is
+    ("guided", "deep_link"): LINK,
+}
 
 
 def table(language: int) -> str:
@@ -60,7 +70,7 @@ def table(language: int) -> str:
     titles = [KINDS.get(kind, (kind, kind))[language] for kind in kinds]
     lines = [f"| | {' | '.join(titles)} |", "|---" * (len(kinds) + 1) + "|"]
     for f in dataclasses.fields(Capabilities):
-        cells = [MEANS[getattr(can[kind], f.name)][language] for kind in kinds]
+        cells = [CONDITIONS.get((kind, f.name), MEANS[getattr(can[kind], f.name)])[language] for kind in kinds]
         lines.append(f"| {ROWS[f.name][language]} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
