@@ -223,6 +223,7 @@ def test_the_queue_comes_in_pages(desk: tuple[Staff, Client, str], monkeypatch: 
     for cursor in ("x", "!!!!", "MTIz", "a" * 101):
         assert client.get(f"/admin/queue?cursor={cursor}", secret=token).status_code == 422, cursor
     assert client.get("/admin/queue?claimed=mine", secret=token).json()["items"] == []
+    assert client.get("/admin/queue?recommended=true", secret=token).json()["items"] == []
     assert len(client.get("/admin/queue?claimed=nobody&journey=password", secret=token).json()["items"]) == 1
 
 

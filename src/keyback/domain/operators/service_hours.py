@@ -51,14 +51,14 @@ class ServiceHours:
         return out
 
     def late_since(self, now: int) -> int:
-        """The last instant (ms) since which a case can wait and be overdue now."""
+        """The last instant (ms) since which a case can wait and be overdue now; 1 where none is."""
         left = self.goal
         for start, end in self._spans(now, -1):
             stop = min(end, now)
             if stop - start >= left:
                 return stop - left
             left -= max(0, stop - start)
-        return 0
+        return 1  # and not 0, by which no filter is meant
 
     def _spans(self, at: int, step: int) -> Iterator[Span]:
         """Working spans (ms) from the day of an instant on, forwards or backwards."""

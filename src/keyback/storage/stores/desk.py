@@ -47,6 +47,8 @@ class DeskStore:
         if query.tier:
             # Only of what waits, by the partial index; nodes of the version before write no column of it.
             wanted = wanted.where(c.body.contains(f'"tier":"{query.tier}"', autoescape=True))
+        if query.recommended:
+            wanted = wanted.where(w.recommended_by != "", w.recommended_version == c.version)
         if query.until:
             wanted = wanted.where(c.opened_at <= query.until)
         if query.claimed_by == "-":

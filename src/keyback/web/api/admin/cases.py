@@ -94,6 +94,7 @@ async def queue(
     ] = "all",
     journey: Annotated[Journey | None, Query(description="What was lost.")] = None,
     tier: Annotated[Tier | None, Query(description="Of the person.")] = None,
+    recommended: Annotated[bool, Query(description="Only what waits for an approver.")] = False,
     overdue: Annotated[bool, Query(description="Only what should have been decided by now.")] = False,
 ) -> m.QueuePage:
     holder = {"all": "", "mine": caller.actor.operator.id, "nobody": "-"}[claimed]
@@ -101,7 +102,7 @@ async def queue(
 
     def look(tx: Tx) -> cases.QueuePage:
         until = hours.late_since(tx.now) if overdue else 0
-        return cases.queue(tx, QueueQuery(holder, journey or "", tier or "", until, after, PAGE), hours)
+        return cases.queue(tx, QueueQuery(holder, journey or "", tier or "", until, after, PAGE, recommended), hours)
 
     found = await caller.read(look)
     return m.QueuePage(
