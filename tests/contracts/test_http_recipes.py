@@ -16,7 +16,7 @@ from tests.support.selfhosted.base import System
 from tests.support.selfhosted.dolibarr import Dolibarr
 from tests.support.selfhosted.espocrm import EspoCrm
 from tests.support.selfhosted.frappe import Frappe
-from tests.support.selfhosted.harness import IN_HOUSE, KINDS, SelfHostedHarness
+from tests.support.selfhosted.harness import IN_HOUSE, KINDS, RECIPES, SelfHostedHarness
 from tests.support.selfhosted.krayin import Krayin
 from tests.support.selfhosted.yudao import Yudao
 
@@ -34,8 +34,8 @@ def anyio_backend() -> str:
 async def harness(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[SelfHostedHarness]:
     system, recipe = (KINDS | IN_HOUSE)[request.param].make(), None
     if request.param in IN_HOUSE:
-        recipe = tmp_path / "banyan.toml"
-        recipe.write_text(RECIPE, "utf-8")
+        recipe = tmp_path / f"{request.param}.toml"
+        recipe.write_text(RECIPES[request.param], "utf-8")
     async with SelfHostedHarness.over(request.param, system, recipe) as harness:
         yield harness
     assert system.strange == [], "the real system has no such call"

@@ -12,7 +12,7 @@ from keyback.application.ports.connectors import Connector
 from keyback.connectors.http import HttpConnector
 from keyback.testing.connectors import OLD, Fault, FaultyProxy, OverProxy, Traits
 from keyback.testing.serving import served
-from tests.support.selfhosted import banyan, dolibarr, espocrm, frappe, krayin, ruoyi, vtiger, yudao
+from tests.support.selfhosted import banyan, cedar, dolibarr, espocrm, frappe, krayin, ruoyi, vtiger, yudao
 from tests.support.selfhosted.base import Person, System
 
 
@@ -57,10 +57,12 @@ KINDS: dict[str, Kind] = {
         traits=Traits(shared_mail=False, usernames=False),
     ),
 }
-# Connected with nothing but the documents at hand; its recipe is not Keyback's.
+# Connected with nothing but the documents at hand; their recipes are not Keyback's.
 IN_HOUSE = {
-    "banyan": Kind(banyan.Banyan, {"login": banyan.LOGIN, "secret": banyan.SECRET}, traits=Traits(policy=False))
+    "banyan": Kind(banyan.Banyan, {"login": banyan.LOGIN, "secret": banyan.SECRET}, traits=Traits(policy=False)),
+    "cedar": Kind(cedar.Cedar, {"login": cedar.LOGIN, "secret": cedar.SECRET}),
 }
+RECIPES = {"banyan": banyan.RECIPE, "cedar": cedar.RECIPE}
 
 
 @dataclass
