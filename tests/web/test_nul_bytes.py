@@ -135,7 +135,7 @@ def test_no_text_of_the_api_breaks_on_a_nul_byte(at: tuple[Kit, Tray]) -> None:
     assert isinstance(done, SignedIn)
     held = proven(kit, tray)
     doc, tried = openapi(), 0
-    in_path = {"handle": held.handle, "proof": "recovery_code", "account_id": "x"}
+    in_path = {"handle": held.handle, "proof": "recovery_code", "account_id": "x", "case_id": "x", "key_id": "x"}
     for path, methods in doc["paths"].items():
         body = methods.get("post", {}).get("requestBody")
         if body is None:

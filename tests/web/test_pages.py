@@ -244,7 +244,7 @@ def test_translate_escapes_values_but_not_our_own_markup() -> None:
 
 
 def test_static_files_are_named_by_their_contents() -> None:
-    styles = {"account.css", "base.css", "console.css", "parts.css", "tokens.css"}
+    styles = {"account.css", "base.css", "charts.css", "console.css", "parts.css", "tokens.css"}
     assert set(RENDERER.static) == styles | {"account.js", "app.js", "console.js", "passkey.js", "mark.svg"}
     for name, file in RENDERER.static.items():
         assert re.fullmatch(rf"/static/[0-9a-f]{{12}}/{re.escape(name)}", file.url)
