@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from bench.breach import breach
+from bench.campaign import campaign
 from bench.complete import complete
 from bench.desk import desk
 from bench.measures import MEASURES, Run
@@ -15,7 +16,7 @@ from bench.people import people
 from bench.report import Line, as_json, show
 from bench.stage import Stage
 
-ALL = {**MEASURES, "complete": complete, "breach": breach, "people": people, "desk": desk}
+ALL = {**MEASURES, "complete": complete, "breach": breach, "people": people, "desk": desk, "campaign": campaign}
 
 
 def main() -> None:

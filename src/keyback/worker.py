@@ -43,6 +43,7 @@ IDLE_S = 0.5  # how long work of another process may lie when no wake-up reaches
 MAX_REST_S = 2.0  # while the database is away: what waits goes on as soon as it answers
 UPKEEP_S = 15.0
 SYNC_LOOK_S = 30.0  # whether a sync of people is due
+PACED_S = 2.0  # what nobody waits for is looked at this seldom while there is none
 LATE = MINUTE  # a request that nobody has looked up after so long is told of
 WATCH_AGAIN = MINUTE  # what was being written down during the last look
 WATCH_BACK = HOUR  # after a start
@@ -97,15 +98,14 @@ class Worker:
             (self._resolve, self._batch),
             (self._send, MESSAGES),
             (self._send, MESSAGES),
-            (self._campaigns, campaigns.ASK),
             (self._send_campaigns, MESSAGES),
             (self._apply, 1),
-            (self._fold, reports.PIECE + 1),
             (self._ask, 1),
             (self._stop, 1),
         ]
         self._tasks = [asyncio.create_task(self._forever(step, full)) for step, full in loops]
         self._tasks.append(asyncio.create_task(self._keep_up()))
+        self._tasks += [asyncio.create_task(self._paced(step)) for step in (self._campaigns, self._fold)]
         if self.services.people_sync.systems:
             self._tasks.append(asyncio.create_task(self._sync_people()))
 
@@ -228,6 +228,20 @@ class Worker:
                 await self._rest(woken, IDLE_S if not failures else min(MAX_REST_S, IDLE_S * 2**failures))
             if done < full:
                 await asyncio.sleep(begun + (GATHER_S if done < MUCH else GATHER_MORE_S) - time())
+
+    async def _paced(self, step: Callable[[], Awaitable[int]]) -> None:
+        """Piece after piece of what nobody waits for: four a second at most, and seldom while there is nothing."""
+        while not self._stopping.is_set():
+            done = 0
+            try:
+                done = await step()
+            except StorageDown:
+                self._tell_down(step.__name__)
+            except Exception as e:
+                self.tally.failures += 1
+                log.error("round_failed", step=step.__name__, error=type(e).__name__)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), GATHER_MORE_S if done else PACED_S)
 
     def _tell_down(self, step: str) -> None:
         more = self._seldom.due(step)

@@ -22,7 +22,7 @@ AT = "/console/reports"
 
 @pytest.mark.parametrize(
     ("lang", "words"),
-    [("en", ("Reports", "People without a way back", "As a table")), ("zh", ("报表", "无法找回的人员", "表格"))],
+    [("en", ("Reports", "People without a way back", "As a table")), ("zh", ("报表", "无法自行找回的人员", "表格"))],
 )
 def test_every_chart_has_its_table(make_kit: Make, lang: str, words: tuple[str, ...]) -> None:
     kit = make_kit(public_url=URL)

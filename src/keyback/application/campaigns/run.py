@@ -36,7 +36,7 @@ async def step(db: Database, zone: tzinfo = UTC) -> int:
     """The next piece of any campaign; how many people it was about. 0: there is nothing to do now."""
     if not await db.read(lambda tx: tx.campaigns.live()):
         return 0
-    return await db.write(collect) or await db.write(lambda tx: ask(tx, zone))
+    return await db.write(lambda tx: collect(tx) or ask(tx, zone))
 
 
 def collect(tx: Tx) -> int:
