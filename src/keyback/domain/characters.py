@@ -105,6 +105,11 @@ def is_shown(char: str) -> bool:
     return unicodedata.category(char) in ("Cn", "Co") and not NOT_TEXT.match(char)
 
 
+def are_shown(text: str) -> bool:
+    """Whether all characters of a text may stand in a line for people (`is_shown`)."""
+    return text.isprintable() or all(map(is_shown, text))
+
+
 def is_picture(char: str) -> bool:
     """Whether a character is an emoji or another pictograph, of whatever Unicode version."""
     kind = unicodedata.category(char)

@@ -295,6 +295,10 @@ class Table:
         for name, columns in self.columns.items():
             if name in ACCESS:
                 continue
+            if len(columns) == 1:  # nearly always, and it runs for every cell of a file
+                text = self._cell(record, columns[0])
+                out[name] = _first_last(text) if name == "name" and is_last_first(columns[0].heading) else text
+                continue
             filled = {t: c for c in columns if (t := self._cell(record, c))}
             if name == "name":
                 filled = {(_first_last(t) if is_last_first(c.heading) else t): c for t, c in filled.items()}
@@ -312,7 +316,7 @@ class Table:
         if any(f in self.columns for f in ACCESS):
             out["=state"], out["=word"] = said
         for cell, text in list(out.items()):
-            if "\ufffd" in text or BAD_BYTE.search(text):
+            if not text.isascii() and ("\ufffd" in text or BAD_BYTE.search(text)):
                 out["=byte"] = cell
                 break
             if text.count('"') % 2 and cell in ("key", "name", "email", "username"):

@@ -13,7 +13,7 @@ from keyback.application.people.csv_file import Record
 from keyback.application.people.csv_roles import role_of
 from keyback.application.people.fields import MAX_NAME, BadField, canonical, mail_address, one_line
 from keyback.application.ports.storage import ImportedAccount
-from keyback.domain.characters import compatible, is_shown, normalized
+from keyback.domain.characters import are_shown, compatible, normalized
 from keyback.domain.people.person import MAX_IDENTIFIER, AccountState, Tier
 
 Reason = Literal[
@@ -122,7 +122,7 @@ def row_key(cells: Mapping[str, str]) -> str:
     """Under which name a row's person is known: the key column, else the canonical main address; empty if neither."""
     if "key" in cells:
         key = normalized("NFKC", cells["key"]).strip()
-        return key if all(map(is_shown, key)) and len(key) <= MAX_IDENTIFIER else ""
+        return key if are_shown(key) and len(key) <= MAX_IDENTIFIER else ""
     try:
         return _mail(cells.get("email", ""), "email")[1]
     except _Bad:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from keyback.domain.characters import INVISIBLE, is_shown
+from keyback.domain.characters import INVISIBLE, are_shown
 from keyback.domain.errors import BadInput
 from keyback.domain.people.mail_address import read_mail_address
 from keyback.domain.people.person import MAX_IDENTIFIER, canonicalize
@@ -31,7 +31,7 @@ def one_line(text: str, most: int) -> str:
         BadField: it holds what cannot be shown, or is longer.
     """
     text = " ".join(INVISIBLE.sub("", text).split())
-    if not all(map(is_shown, text)):
+    if not are_shown(text):
         raise BadField("not_text")
     if len(text) > most:
         raise BadField("too_long")

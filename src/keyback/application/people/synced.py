@@ -10,7 +10,7 @@ from keyback.application.people.fields import MAX_NAME, BadField, canonical, mai
 from keyback.application.ports.connectors import FoundAccount
 from keyback.application.ports.imports import ImportedAccount, ImportedPart
 from keyback.application.ports.storage import Match
-from keyback.domain.characters import is_shown
+from keyback.domain.characters import are_shown
 from keyback.domain.people.person import MAX_IDENTIFIER, PersonState, same_name
 
 KEY = "sync:{}:{}"
@@ -71,7 +71,7 @@ def read_account(system: str, a: FoundAccount) -> Synced:
 
 
 def _is_id(text: str) -> bool:
-    return 0 < len(text) <= MAX_IDENTIFIER and all(map(is_shown, text))
+    return 0 < len(text) <= MAX_IDENTIFIER and are_shown(text)
 
 
 def _provider(a: FoundAccount) -> str:
