@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from keyback.application.desk import actions, approvals, records, workbench
 from keyback.application.desk.sessions import Actor
+from keyback.application.ports.connectors import Means, Outcome, Plan, Step
 from keyback.application.ports.desk_actions import Action
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import evidence
@@ -24,6 +27,7 @@ from keyback.domain.units import HOUR
 from tests.support.browser import Browser
 from tests.support.console import URL, Staff, staffed, waits
 from tests.support.enrolled import person_id
+from tests.support.guided import kit_of
 from tests.support.kit import Kit
 from tests.support.races import all_at_once
 from tests.support.steps import OLD, drain, sign_in, types
@@ -408,3 +412,36 @@ def test_an_operator_can_approve_so_many_an_hour(make_kit: Make, monkeypatch: py
     second = ask(staff, agent, "maya", "unlock")
     assert code(staff, lambda tx: actions.approve(tx, approver, second.id, policy)) == "too_many"
     assert kit.read(lambda tx: tx.actions.get(second.id)).state == "waiting"
+
+
+# ── why somebody is locked out, and an unlock ───────────────────────────────
+
+
+@pytest.mark.covers("J5")
+def test_an_unlock_shows_why_and_reaches_other_systems_without_a_password(make_kit: Make) -> None:
+    kit, tray, partner = kit_of(make_kit)
+    plans: list[Plan] = []
+
+    async def apply(plan: Plan) -> list[Outcome]:
+        plans.append(plan)
+        if len(plans) > 1:
+            raise RuntimeError("a plug-in's fault")
+        return [Outcome(Step.UNLOCK, "done")]
+
+    partner.capabilities = replace(partner.capabilities, unlock=Means.NATIVE)
+    partner.apply = apply  # type: ignore[method-assign, assignment]
+    staff, maya = Staff(kit, tray), person_id(kit)
+    account = kit.read(lambda tx: tx.people.account_by_username("builtin", "maya"))[0]
+    kit.write(lambda tx: tx.people.set_account_state(account.id, "locked"))
+    agent = staff.add(Role.AGENT)
+    agent.confirm()
+    assert "locked in its system" in agent.get(f"/console/people/{maya}").text
+    for _ in range(2):
+        done = agent.post(f"/console/people/{maya}/unlock", reason="HD-9")
+        assert done.headers["location"].endswith("?done=unlock")
+    assert kit.read(lambda tx: tx.people.account(account.id)).state == "active"
+    assert [(p.username, p.new_password) for p in plans] == [("maya", None)] * 2
+    rows = kit.read(lambda tx: tx.audit.rows(limit=100_000))
+    results = [json.loads(r["data"])["result"] for r in rows if r["type"] == "desk_unlocked_system"]
+    assert results == ["done", "uncertain"], "the fault of a system is no fault of the unlock"
+    assert "locked in its system" not in agent.get(f"/console/people/{maya}").text
