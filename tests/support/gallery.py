@@ -323,9 +323,10 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
         "later": p.Progress("t1", "open", "blind", may_ask=True),
         "again": p.Progress("t1", "done", "unseen", asked=True, may_ask=True),
         "declined": p.Progress("t1", "declined", "looking", reason="已离职" if zh else "You left the team in May"),
-        "said": p.Progress("t1", "done", "said"),
     }.items():
         yield f"results-task-{name}", p.Results(HANDLE, (replace(partner, task=task),), True), three
+    said = replace(partner, state="done", task=p.Progress("t1", "done", "said"), open_url=partner.url)
+    yield "results-task-said", p.Results(HANDLE, (said,), True, built_in=False), three
     seen = replace(partner, state="done", task=p.Progress("t1", "done", "seen", seen_at=AT), open_url=partner.url)
     yield "results-task-seen", p.Results(HANDLE, (seen,), True, built_in=False), three
     for end in ("cancelled", "expired", "failed", "closed", "rejected", "changed"):
