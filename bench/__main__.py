@@ -11,12 +11,21 @@ from bench.breach import breach
 from bench.campaign import campaign
 from bench.complete import complete
 from bench.desk import desk
+from bench.jobs import jobs
 from bench.measures import MEASURES, Run
 from bench.people import people
 from bench.report import Line, as_json, show
 from bench.stage import Stage
 
-ALL = {**MEASURES, "complete": complete, "breach": breach, "people": people, "desk": desk, "campaign": campaign}
+ALL = {
+    **MEASURES,
+    "complete": complete,
+    "breach": breach,
+    "people": people,
+    "desk": desk,
+    "campaign": campaign,
+    "jobs": jobs,
+}
 
 
 def main() -> None:
