@@ -45,6 +45,7 @@ ASK_FOR_NO_MORE = {
     "/account/lock": "in an emergency nobody is asked for more; it only ends things",
     "/account/devices": "ends sessions and forgets browsers, adds nothing",
     "/account/password": "asks for the current password, and for a second step where there is one",
+    "/account/callers/{id}/refuse": "ends a caller check in no one's favor; confirming asks for more",
     "/account/codes/file": "gives back what was sent with it",
     "/account/after": "ticks a list off; what it removes asks, as below",
 }
