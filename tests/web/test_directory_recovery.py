@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import html
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -199,6 +200,52 @@ def test_what_the_directory_refuses_is_said_in_its_words_or_by_its_rules(make_ki
     kit.clock.forward(minutes=1)
     choose(kit, browser, at, CHOSEN)
     assert place.server.signs_in("lena", CHOSEN)
+
+
+def stricter(server: SambaServer, uid: str) -> contextlib.AbstractContextManager[None]:
+    """A finer password policy for one person, which Keyback's account may not read: only the server knows it."""
+    dn = f"CN=recovery-{uid},CN=Password Settings Container,CN=System,{samba_server.BASE}"
+    policy = {
+        "msDS-PasswordSettingsPrecedence": "1", "msDS-PasswordReversibleEncryptionEnabled": "FALSE",
+        "msDS-PasswordHistoryLength": "0", "msDS-PasswordComplexityEnabled": "FALSE",
+        "msDS-MinimumPasswordLength": "40",
+        "msDS-MinimumPasswordAge": "0", "msDS-MaximumPasswordAge": "-9223372036854775808",
+        "msDS-LockoutThreshold": "0", "msDS-LockoutObservationWindow": "-18000000000",
+        "msDS-LockoutDuration": "-18000000000",
+    }  # fmt: skip
+
+    @contextlib.contextmanager
+    def apply() -> Iterator[None]:
+        with server.admin() as c:
+            c.search(samba_server.BASE, f"(sAMAccountName={uid})", attributes=[])
+            policy["msDS-PSOAppliesTo"] = c.entries[0].entry_dn
+            assert c.add(dn, "msDS-PasswordSettings", policy), c.result
+            try:
+                yield
+            finally:
+                c.delete(dn)
+
+    return apply()
+
+
+@pytest.mark.parametrize("place", [pytest.param("active_directory", marks=pytest.mark.slow)], indirect=True)
+def test_what_only_the_domain_controller_knows_is_refused_in_its_own_words(make_kit: Make, place: Place) -> None:
+    kit = make_kit()
+    assert isinstance(place.server, SambaServer)
+    _, browser, at = recovering(kit, place, "vera")
+    with stricter(place.server, "vera"):
+        page = html.unescape(browser("GET", at).text)
+        assert "new_password" in page
+        assert "40" not in re.findall(r"At least (\d+) characters", page), "the rule isn't known before"
+        said = html.unescape(choose(kit, browser, at, CHOSEN))
+        assert "0000052D: Constraint violation - check_password_restrictions: the password is too short" in said, said[
+            said.index("<main") :
+        ][:3000]
+        assert place.server.signs_in("vera", BEFORE)
+        assert not place.server.signs_in("vera", CHOSEN)
+    kit.clock.forward(minutes=1)
+    choose(kit, browser, at, CHOSEN)
+    assert place.server.signs_in("vera", CHOSEN)
 
 
 def test_a_weak_password_goes_nowhere(make_kit: Make, place: Place) -> None:
