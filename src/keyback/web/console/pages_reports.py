@@ -92,8 +92,10 @@ def charts_of(report: Report, locale: str, names: Mapping[str, str]) -> tuple[Ch
 
 
 def _by_day(report: Report, name: str) -> tuple[Bar, ...]:
+    """Requests of every day; of what is looked at, the days on which it was: none is not zero."""
     found = report.days.get(name, {})
-    return tuple(Bar(day, found.get(day, 0), own=True) for day in report.period.days())
+    all_days = name.startswith("funnel/")
+    return tuple(Bar(day, found.get(day, 0), own=True) for day in report.period.days() if all_days or day in found)
 
 
 def _pair(pair: str, names: Mapping[str, str]) -> str:
