@@ -56,7 +56,7 @@ class Tally:
     intakes: int = 0
     ghosts: int = 0
     mails_withheld: dict[str, int] = field(default_factory=lambda: {"person": 0, "address": 0, "installation": 0})
-    letters: dict[str, int] = field(default_factory=lambda: {"sent": 0, "again": 0, "dropped": 0})
+    messages: dict[str, int] = field(default_factory=lambda: {"sent": 0, "again": 0, "dropped": 0})
     texts_withheld: dict[str, int] = field(default_factory=dict)
     applies: dict[str, int] = field(default_factory=dict)
     failures: int = 0
@@ -169,7 +169,7 @@ class Worker:
         for why, n in done.lost.items():
             log.warning("message_dropped", reason=why, count=n)
         for kind in ("sent", "again", "dropped"):
-            self.tally.letters[kind] += getattr(done, kind)
+            self.tally.messages[kind] += getattr(done, kind)
         return done.sent + done.again + done.dropped
 
     async def _apply(self) -> int:

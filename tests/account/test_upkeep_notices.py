@@ -72,20 +72,20 @@ def test_locking_what_is_locked_is_told_once(make_kit: Make, database_url: str) 
         kit.write(lambda tx: notify_account_change(tx, pid, "codes_made", HERE))
         drain(kit)
         tokens.append(token_of(tray, "maya@example.com"))
-    before = len(tray.letters)
+    before = len(tray.messages)
     assert [locks(kit, t) for t in tokens] == [True, True, True]
     drain(kit)
-    assert [x.content.what for x in tray.letters[before:]] == ["locked_down"]
+    assert [x.content.what for x in tray.messages[before:]] == ["locked_down"]
     noted = [h.type for h in kit.read(lambda tx: tx.audit.of_person(pid, 2**62, 50))]
     assert noted.count("locked_down") == 3
     assert not opens(kit)
     choose(kit, proven(kit, tray), NEW)  # after a recovery it is news again
     kit.write(lambda tx: notify_account_change(tx, pid, "codes_made", HERE))
     drain(kit)
-    before = len(tray.letters)
+    before = len(tray.messages)
     assert locks(kit, token_of(tray, "maya@example.com"))
     drain(kit)
-    assert [x.content.what for x in tray.letters[before:]] == ["locked_down"]
+    assert [x.content.what for x in tray.messages[before:]] == ["locked_down"]
 
 
 @pytest.mark.covers("F1")

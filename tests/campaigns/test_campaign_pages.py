@@ -64,7 +64,7 @@ def test_one_drafts_and_another_approves(make_kit: Make, lang: str) -> None:
     page = officer.get(at).text
     assert words[4] in page
     assert words[5] in page
-    assert len([m for m in staff.tray.letters if m.kind == "campaign"]) == 7
+    assert len([m for m in staff.tray.messages if m.kind == "campaign"]) == 7
     assert [m.content.what for m in staff.tray.to("security_officer@example.com", "desk")][-2:] == [
         "campaign_drafted",
         "campaign_approved",

@@ -73,7 +73,7 @@ def case_id(kit: Kit, started: Any) -> str:
 
 
 def told(staff: Staff) -> Counter[str]:
-    return Counter(m.to for m in staff.tray.letters if m.kind == "campaign")
+    return Counter(m.to for m in staff.tray.messages if m.kind == "campaign")
 
 
 @pytest.mark.both
@@ -126,7 +126,7 @@ def test_each_is_asked_once_and_what_came_of_it_is_counted(make_kit: Make, datab
     drain(kit)
     assert set(told(staff).values()) == {1}
     assert len(told(staff)) == 16
-    (mail,) = (m for m in staff.tray.letters if m.to == "p01@example.com")
+    (mail,) = (m for m in staff.tray.messages if m.to == "p01@example.com")
     assert (mail.content.why, mail.content.username) == ("incident", "p01")
     assert view(staff, made.id).campaign.state == "done"
     started = ask(kit, "p01")

@@ -120,12 +120,12 @@ def test_all_contacts_of_whom_is_removed_get_one_last_message(kit: Kit, keyback:
     add_contact(kit, "im", CHAT, "backup", "maya")
     add_contact(kit, "mail", "omar@example.com", "recovery", "maya", name="Omar")
     tray: Any = kit.services.channel
-    tray.letters.clear()
+    tray.messages.clear()
     said = keyback("people", "remove", "maya", "--reason", "Left the company", "--yes").output
     assert "Notices waiting for their contacts: 4." in said
     catch_up(kit)
     drain(kit)
-    told = {(x.channel, x.to): x for x in tray.letters}
+    told = {(x.channel, x.to): x for x in tray.messages}
     assert set(told) == {("mail", "maya@example.com"), ("mail", "team@example.com"), ("sms", PHONE), ("im", CHAT)}
     for x in told.values():
         assert x.kind == MessageKind.ERASED

@@ -113,11 +113,11 @@ def test_rows_of_the_version_before_are_sent(database_url: str, make_kit: Callab
     kit.write(resolve.resolve)
     kit.write(lambda tx: _put(tx, me))
     drain(kit)
-    assert sorted(x.kind.value for x in tray.letters) == sorted(set(EARLIER) - {"invited"}), "nobody waits to be asked"
+    assert sorted(x.kind.value for x in tray.messages) == sorted(set(EARLIER) - {"invited"}), "nobody waits to be asked"
     assert kit.read(lambda tx: tx.outbox.depth()) == {}
     mail = MailComposer(COMPANY, "keyback@example.com", {"en": "8100", "zh_CN": "8100"}, "Asia/Shanghai", BASE)
     phone = PhoneTexts(COMPANY, "Asia/Shanghai", BASE)
-    for x in tray.letters:
+    for x in tray.messages:
         one = replace(x, content=_at(x.content))
         if x.channel == "mail":
             assert mail.compose(one).data

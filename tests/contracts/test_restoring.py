@@ -90,7 +90,7 @@ def busy(kit: Kit) -> Busy:
     session = kit.read(lambda tx: tx.sessions.of_person(tx.people.match(["noor"])["noor"][0].person.id))[0].digest
     started = ask(kit, "maya")
     drain(kit)
-    token, code, _ = secrets_of(tray.letters[-1])
+    token, code, _ = secrets_of(tray.messages[-1])
     ask(kit, "omar")  # not looked up yet
     maya = kit.read(lambda tx: tx.people.match(["maya"]))["maya"][0].person.id
 
@@ -155,7 +155,7 @@ def test_a_backup_that_is_put_back_revives_nothing_that_was_used_meanwhile(
     assert not any(b.works(kit).values())
     kit.clock.forward(seconds=1)
     drain(kit)
-    assert tray.letters == []
+    assert tray.messages == []
     assert isinstance(sign_in(kit, "maya", OLD), SignedIn)  # the password of then, as the manual says
     assert sqlite3.connect(aside).execute("SELECT max(seq) FROM events").fetchone()[0] == mark.seq
 

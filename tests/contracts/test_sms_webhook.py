@@ -195,13 +195,13 @@ def test_a_detail_has_no_number_address_or_code() -> None:
 
 class Fake:
     def __init__(self, name: str, receipts: list[Receipt] | Exception) -> None:
-        self.name, self.receipts, self.letters, self.closed = name, receipts, [], False
+        self.name, self.receipts, self.messages, self.closed = name, receipts, [], False
 
-    async def send(self, letters: Sequence[Message]) -> Sequence[Receipt]:
-        self.letters += letters
+    async def send(self, messages: Sequence[Message]) -> Sequence[Receipt]:
+        self.messages += messages
         if isinstance(self.receipts, Exception):
             raise self.receipts
-        return self.receipts[: len(letters)]
+        return self.receipts[: len(messages)]
 
     async def close(self) -> None:
         self.closed = True
@@ -215,7 +215,7 @@ def test_the_router_keeps_order_and_keeps_faults_apart() -> None:
     assert got == [
         ("temporary", "fault"), ("sent", "a"), ("permanent", "no_channel"), ("sent", "b"), ("temporary", "fault"),
     ]  # fmt: skip
-    assert [x.id for x in mail.letters] == ["letter-1", "letter-3"]
+    assert [x.id for x in mail.messages] == ["letter-1", "letter-3"]
     asyncio.run(router.close())
     assert mail.closed
     assert sms.closed

@@ -86,7 +86,7 @@ def test_a_greylisted_mail_is_sent_later_and_the_same(make_kit: Make) -> None:
             kit.run(worker.drain())
             kit.clock.forward(minutes=3)
         (mail,) = mailbox.messages()
-        assert (worker.tally.letters["again"], worker.tally.letters["sent"]) == (5, 1)
+        assert (worker.tally.messages["again"], worker.tally.messages["sent"]) == (5, 1)
         assert accept(kit, mail["links"][0].rsplit("/", 1)[1]) is None
         assert case_of(kit, started.handle) is not None
         assert kit.read(lambda tx: tx.outbox.depth()) == {}
@@ -102,22 +102,22 @@ def test_after_its_time_a_mail_is_dropped_and_noted(make_kit: Make, asleep: bool
     drain(kit)
     if asleep:  # nobody worked while its time ran out
         kit.clock.forward(hours=1)
-        tray.letters.clear()
+        tray.messages.clear()
         drain(kit)
-        assert tray.letters == []
+        assert tray.messages == []
     else:
         for _ in range(40):
             kit.clock.forward(minutes=2)
             drain(kit)
-        assert 5 <= len(tray.letters) < 20
-        assert len({x.id for x in tray.letters}) == 1
+        assert 5 <= len(tray.messages) < 20
+        assert len({x.id for x in tray.messages}) == 1
     assert types(kit).count("letter_dropped") == 1
     assert kit.read(lambda tx: tx.outbox.depth()) == {"mail/dead": 1}
     tray.answer = Receipt("sent")
     kit.clock.forward(minutes=3)
     ask(kit, "maya")  # and asking anew works
     drain(kit)
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
 
 
 @pytest.mark.covers("K9")
@@ -190,8 +190,8 @@ def test_letters_that_cannot_be_written_hold_up_no_other(make_kit: Make) -> None
 
     kit.write(put)
     worker = drain(kit)
-    assert [x.kind for x in tray.letters] == ["recovery"]
-    assert worker.tally.letters == {"sent": 1, "again": 0, "dropped": len(POISON) + 1}
+    assert [x.kind for x in tray.messages] == ["recovery"]
+    assert worker.tally.messages == {"sent": 1, "again": 0, "dropped": len(POISON) + 1}
     assert kit.read(lambda tx: tx.outbox.depth()) == {"mail/dead": len(POISON) + 1}
     assert types(kit).count("letter_dropped") == len(POISON) + 1
 
@@ -308,7 +308,7 @@ def test_each_system_has_its_own_result(make_kit: Make) -> None:
     drain(kit)
     case = kit.read(lambda tx: tx.cases.get(case_id))
     assert sorted(r.result for r in case.results) == ["done", "working"]
-    assert (case.state, [x.kind for x in tray.letters].count("changed")) == (State.APPLYING, 0)
+    assert (case.state, [x.kind for x in tray.messages].count("changed")) == (State.APPLYING, 0)
     kit.clock.forward(minutes=1)
     drain(kit)
     case = kit.read(lambda tx: tx.cases.get(case_id))
@@ -368,9 +368,9 @@ def test_two_nodes_share_the_work_and_one_of_them_a_day_ahead_changes_nothing(
             await close(replace(s, channel=tray))
 
     kit.run(go())
-    assert sorted(x.to for x in tray.letters) == sorted(f"p{n}@example.com" for n in range(40))
+    assert sorted(x.to for x in tray.messages) == sorted(f"p{n}@example.com" for n in range(40))
     now = real() // 1_000_000
-    for x in tray.letters:
+    for x in tray.messages:
         assert abs(int(str(x.content.link_expires_at)) - now - ch.LINK_LIFE) < 60_000
 
 
@@ -398,8 +398,8 @@ def test_two_nodes_that_open_a_case_for_one_person_agree(make_kit: Make, make_da
     drain(kit)
     assert kit.read(lambda tx: tx.intakes.waiting()) == 0
     assert len(kit.read(lambda tx: tx.cases.listed(state=None, limit=10))) == 1
-    assert 1 <= len(tray.letters) <= 3
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    assert 1 <= len(tray.messages) <= 3
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
 
 
 @pytest.mark.covers("Q14")

@@ -153,10 +153,10 @@ def test_mails_for_one_network_do_not_queue_before_all_others(database_url: str,
 
     send()
     assert len(tray.to("maya@example.com")) == 1
-    assert len(tray.letters) == 100, "room that is left is used"
+    assert len(tray.messages) == 100, "room that is left is used"
     while send().sent:
         pass
-    assert len(tray.letters) == 1501, "a turn is an order and no delay"
+    assert len(tray.messages) == 1501, "a turn is an order and no delay"
 
 
 def test_a_mail_that_is_planned_or_tried_again_is_not_taken_before_it_is_due(make_kit: Make) -> None:
@@ -167,10 +167,10 @@ def test_a_mail_that_is_planned_or_tried_again_is_not_taken_before_it_is_due(mak
     tray.answer = delivery.Receipt("temporary", "busy")
     drain(kit)
     drain(kit)
-    assert len(tray.letters) == 1
+    assert len(tray.messages) == 1
     kit.clock.forward(seconds=8)
     drain(kit)
-    assert len(tray.letters) == 2
+    assert len(tray.messages) == 2
 
 
 # ── the order itself ────────────────────────────────────────────────────────

@@ -90,18 +90,18 @@ def test_who_was_stopped_past_the_end_of_a_lease_sends_no_second_copy(
     done = kit.run(send(kit, stopped, steady))
     taken = seconds >= LEASE_S  # only then had somebody else taken it
     assert len(stopped.delivered) == 1, "the one before it was stopped"
-    assert len(tray.letters) == (4 if taken else 0)
+    assert len(tray.messages) == (4 if taken else 0)
     assert done.again == (0 if taken else 3), "what is no longer ours is marked by nobody but its holder"
     kit.clock.forward(seconds=60)
     kit.run(send(kit, tray, steady))
-    assert len(tray.letters) == (4 if taken else 3)
+    assert len(tray.messages) == (4 if taken else 3)
     assert kit.read(lambda tx: tx.outbox.depth()) == {}
 
 
 def letters_waiting(tx: Any) -> None:
     from keyback.application.recovery import resolve
 
-    assert resolve.resolve(tx).letters == 4
+    assert resolve.resolve(tx).messages == 4
 
 
 @pytest.mark.covers("Q24")

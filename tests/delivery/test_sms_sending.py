@@ -241,4 +241,4 @@ def test_mail_goes_out_while_the_gateway_is_down(make_kit: Callable[..., Kit], d
     told = StoppedMessage(username="p0", at=kit.clock(), by="owner")
     kit.write(lambda tx: notify.notify_contacts(tx, me, told))
     worker = drain(kit)
-    assert worker.tally.letters["again"] == 2
+    assert worker.tally.messages["again"] == 2

@@ -60,7 +60,7 @@ def changes(staff: Staff, who: str) -> list[str]:
 
 def desk_mail(staff: Staff) -> list[tuple[str, str]]:
     drain(staff.kit)
-    return [(m.to, m.content.what) for m in staff.tray.letters if m.kind == "desk"]  # type: ignore[attr-defined]
+    return [(m.to, m.content.what) for m in staff.tray.messages if m.kind == "desk"]  # type: ignore[attr-defined]
 
 
 # ── the person's page ───────────────────────────────────────────────────────

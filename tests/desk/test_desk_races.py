@@ -69,7 +69,7 @@ def test_fifty_decisions_at_once_decide_once(make_kit: Make, database_url: str) 
     notes = [n for n in kit.read(lambda tx: tx.desk.notes(case_id)) if n.kind in ("approved", "declined")]
     assert len(notes) == 1
     drain(kit)
-    assert len([m for m in staff.tray.letters if m.kind == "desk"]) == 1, "the security officer hears of it"
+    assert len([m for m in staff.tray.messages if m.kind == "desk"]) == 1, "the security officer hears of it"
     told = [m for kind in ("hold", "stopped") for m in staff.tray.to("maya@example.com", kind)]
     assert len(told) == 1
 
@@ -120,7 +120,7 @@ def test_security_officers_hear_of_operators_who_are_added_on_the_server(make_ki
     kit.write(lambda tx: operators.add(tx, "Nina", "nina@example.com", Role.AGENT))
     kit.write(lambda tx: operators.invite_again(tx, "nina@example.com"))
     drain(kit)
-    told = [m for m in staff.tray.letters if m.kind == "desk"]
+    told = [m for m in staff.tray.messages if m.kind == "desk"]
     assert [m.to for m in told] == ["security_officer@example.com"] * 2
     assert [getattr(m.content, "what", "") for m in told] == ["operator_added", "operator_invited"]
 

@@ -35,7 +35,7 @@ def test_a_day_has_one_digest_however_many_workers_run(make_kit: Make, database_
     kit.clock.forward(hours=24)
     assert all_at_once(kit, [digest.tell] * 20) == {"done": 20}
     drain(kit)
-    (mail,) = [m for m in staff.tray.letters if m.kind == "desk" and m.content.what == "digest"]  # type: ignore[attr-defined]
+    (mail,) = [m for m in staff.tray.messages if m.kind == "desk" and m.content.what == "digest"]  # type: ignore[attr-defined]
     assert mail.to == "security_officer@example.com"
     assert dict(mail.content.counts) == {"act_end_sessions": "2", "operator_added": "2"}  # type: ignore[attr-defined]
     assert types(kit).count("digest_sent") == 1

@@ -27,7 +27,7 @@ def staff_of(make_kit: Make, url: str | None = None) -> Staff:
 
 def told(staff: Staff) -> list[tuple[str, str]]:
     drain(staff.kit)
-    return [(m.to, m.content.what) for m in staff.tray.letters if m.kind == "desk"]  # type: ignore[attr-defined]
+    return [(m.to, m.content.what) for m in staff.tray.messages if m.kind == "desk"]  # type: ignore[attr-defined]
 
 
 @pytest.mark.covers("A-6.4.4", "A-8.2.2")

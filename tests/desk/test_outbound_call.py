@@ -19,7 +19,7 @@ NOBODY = "No one from us is calling you"
 
 
 def told(tray: Tray, address: str) -> list[object]:
-    return [getattr(m.content, "number", None) for m in tray.letters if m.to == address and m.kind == "call"]
+    return [getattr(m.content, "number", None) for m in tray.messages if m.to == address and m.kind == "call"]
 
 
 def home_of(kit: Kit, who: str) -> Browser:

@@ -77,7 +77,7 @@ def test_a_declined_task_tells_the_person_why_and_keeps_what_was_typed(make_kit:
     assert "Left in May." in long.text
     assert agent.post(f"{at}/decline", reason="Left in May").headers["location"] == f"{at}?done=declined"
     drain(staff.kit)
-    (told,) = [x.content for x in staff.tray.letters if x.kind == "system"]
+    (told,) = [x.content for x in staff.tray.messages if x.kind == "system"]
     assert (told.what, told.detail) == ("declined", "Left in May")  # type: ignore[attr-defined]
 
 
@@ -109,7 +109,7 @@ def test_two_operators_close_the_task_of_somebody_privileged(make_kit: Make) -> 
         "Reset",
     )
     assert news(staff.tray) == ["done"]
-    desk = [m.content.what for m in staff.tray.letters if m.kind == "desk"]  # type: ignore[attr-defined]
+    desk = [m.content.what for m in staff.tray.messages if m.kind == "desk"]  # type: ignore[attr-defined]
     assert "task_done" in desk, "the security officer hears of it"
 
 

@@ -106,7 +106,7 @@ class Demo:
 
     def mail(self, who: Someone, n: int = 1) -> dict[str, Any]:
         """The `n`th mail with a link and a code to somebody's first address."""
-        return self.until(lambda: self.letters(who, "recovery")[n - 1 : n], f"mail {n} to {who.mail}")[0]
+        return self.until(lambda: self.messages(who, "recovery")[n - 1 : n], f"mail {n} to {who.mail}")[0]
 
     def text_code(self, to: str, n: int = 1) -> str:
         """The `n`th code that went to a phone."""
@@ -117,7 +117,7 @@ class Demo:
         found = self.until(lambda: [c for m in self.mails(to) for c in m["codes"] if len(c) == 6], f"code to {to}")
         return str(found[-1])
 
-    def letters(self, who: Someone, kind: str, to: str = "") -> list[dict[str, Any]]:
+    def messages(self, who: Someone, kind: str, to: str = "") -> list[dict[str, Any]]:
         """Mails of one kind, in the person's language."""
         subject = gettext(who.locale, SUBJECTS[kind], company=COMPANY[who.locale])  # type: ignore[index]
         return [m for m in self.mails(to or who.mail) if m["subject"] == subject]
@@ -131,7 +131,7 @@ class Demo:
 
         def come(to: str) -> list[dict[str, Any]]:
             if "@" in to:
-                return self.letters(who, letter, to)[n - 1 :]
+                return self.messages(who, letter, to)[n - 1 :]
             return [m for m in self.texts(to) if said.match(m["text"])]
 
         for to in contacts_of(who):

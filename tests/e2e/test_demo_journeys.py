@@ -221,7 +221,7 @@ def test_a_lost_mailbox_by_app_and_saved_code_waits_minutes(demo: Demo, phone: P
     asks_for_more(page, locale)
     by_saved_code(page, demo, who)
     waits(page, demo, who, 15)
-    assert not demo.letters(who, "recovery"), "nothing that opens anything goes to the lost mailbox"
+    assert not demo.messages(who, "recovery"), "nothing that opens anything goes to the lost mailbox"
     cancel(page)
     page.locator("form[action$='/cancel']").wait_for(state="detached")
     seen(page, "cancelled")
@@ -277,7 +277,7 @@ def test_neither_phone_nor_mail_nor_another_passkey_is_enough(demo: Demo, phone:
     seen(page, "passkey-wrong")
     page.locator("a[href$='/ways']").click()
     asks_for_more(page, locale)
-    assert not demo.letters(who, "hold")
+    assert not demo.messages(who, "hold")
     demo.unchanged(who)
 
 
@@ -373,7 +373,7 @@ def test_a_colleague_vouches_and_everybody_can_stop_it(demo: Demo, phone: Phone,
     pick(page, "recovery_contact")
     digits = page.locator(".number-shown b").inner_text()
     seen(page, "digits")
-    plea = demo.until(lambda: demo.letters(other, "vouch"), "the plea")[0]
+    plea = demo.until(lambda: demo.messages(other, "vouch"), "the plea")[0]
     assert digits not in plea["text"]
     friend.goto(recovery_link(plea))
     seen(friend, "vouch")
@@ -398,7 +398,7 @@ def test_who_reads_only_the_colleagues_mail_is_stopped(demo: Demo, phone: Phone,
     thief.goto(f"/r/{handle}/ways")
     pick(thief, "recovery_contact")
     digits = thief.locator(".number-shown b").inner_text()
-    plea = recovery_link(demo.until(lambda: demo.letters(other, "vouch"), "the plea")[0])
+    plea = recovery_link(demo.until(lambda: demo.messages(other, "vouch"), "the plea")[0])
     thief.goto(plea)
     thief.locator("#code").fill(digits)
     thief.locator("form[action='/vouch'] button").click()
@@ -409,7 +409,7 @@ def test_who_reads_only_the_colleagues_mail_is_stopped(demo: Demo, phone: Phone,
     heading(elsewhere, locale, "Thank you")  # one proof, of two that are needed
     back_to(thief, f"{demo.url}/r/{handle}")
     asks_for_more(thief, locale)
-    assert not demo.letters(who, "hold")
+    assert not demo.messages(who, "hold")
     demo.unchanged(who)
 
 
@@ -474,13 +474,13 @@ def test_everybody_finds_their_user_names(demo: Demo, phone: Phone, locale: str)
     for group in (TWO_NAMES, APP, KEY, ONLY_PHONE, CHAT, PRIVATE, NOTHING, FRIEND, ADMIN_KEY):
         who = demo.who(group[locale])
         ask(page, who.mail, "/find")
-        mail = demo.until(lambda who=who: demo.letters(who, "logins"), f"logins of {who.key}")[0]
+        mail = demo.until(lambda who=who: demo.messages(who, "logins"), f"logins of {who.key}")[0]
         s = BY_NAME[who.key]
         for system in s.systems:
             assert TITLES[system] in mail["text"]
             assert s.login(system) in mail["text"]
         assert not mail["codes"]
-        assert not demo.letters(who, "recovery")
+        assert not demo.messages(who, "recovery")
     seen(page, "find-waiting")
     demo.unchanged(who)
 
@@ -607,7 +607,7 @@ def test_a_phone_brings_a_new_mailbox_after_a_day_unless_the_old_one_says_no(
     heading(page, locale, "Your email address is updated")
     seen(page, "mailbox-replaced")
     demo.told(who, "account_changed")  # the lost one, too
-    assert demo.until(lambda: demo.letters(who, "account_changed", new), "the new one as well")
+    assert demo.until(lambda: demo.messages(who, "account_changed", new), "the new one as well")
     demo.unchanged(who)
 
 
@@ -629,5 +629,5 @@ def test_a_private_mailbox_takes_the_place_of_the_lost_one(demo: Demo, phone: Ph
     demo.unchanged(who)
     demo.afresh()
     ask(page, who.key)
-    demo.until(lambda: demo.letters(who, "recovery", private), "the next mail goes there")
-    assert not demo.letters(who, "recovery")
+    demo.until(lambda: demo.messages(who, "recovery", private), "the next mail goes there")
+    assert not demo.messages(who, "recovery")

@@ -124,7 +124,7 @@ def test_a_caller_is_checked_and_called(site: Demo, device: Device, locale: str)
     agent.locator("form[action$='/call'] button").click()
     number = agent.locator(".number-shown output").inner_text().strip()
     seen(agent, "outbound")
-    letter = demo.until(lambda: demo.letters(who, "call"), "the announcement of a call")[-1]
+    letter = demo.until(lambda: demo.messages(who, "call"), "the announcement of a call")[-1]
     assert number in letter["text"]
 
 
@@ -191,6 +191,6 @@ def test_a_false_caller_is_refused(site: Demo, device: Device, locale: str) -> N
     agent.locator("form[action$='/refuse'] button").click()
     expect(agent.locator("h1")).to_have_text(gettext(locale, "Caller refused"))
     seen(agent, "call-refused")
-    demo.until(lambda: len(demo.letters(who, "asked")) >= 2, "what their contacts are told")
+    demo.until(lambda: len(demo.messages(who, "asked")) >= 2, "what their contacts are told")
     page.reload()
     expect(page.locator(".number-shown")).to_have_count(0)

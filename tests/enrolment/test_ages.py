@@ -42,9 +42,9 @@ def shows(kit: Kit, tray: Tray, name: str, target: str) -> Case | None:
     """A recovery that shows nothing but this; None where nothing was sent."""
     started = ask(kit, "maya")
     drain(kit)
-    tray.letters.clear()
+    tray.messages.clear()
     ask_way(kit, started.handle, name, target)
-    codes = [x.content.code for x in tray.letters if x.kind in ("sms_code", "mail_code")]
+    codes = [x.content.code for x in tray.messages if x.kind in ("sms_code", "mail_code")]
     if not codes:
         return None
     assert isinstance(codes[0], Secret)
@@ -109,8 +109,8 @@ def test_owners_are_asked_once_a_year_and_once_more_before_the_end(make_kit: Mak
     for day in range(0, 800, 5):
         kit.write(lambda tx: reminders.ask_about_contacts(tx, kit.services.policy.ages))
         drain(kit)
-        told += [(day, str(x.content.what)) for x in tray.letters if x.kind == "reminder"]
-        tray.letters.clear()
+        told += [(day, str(x.content.what)) for x in tray.messages if x.kind == "reminder"]
+        tray.messages.clear()
         kit.clock.forward(hours=120)
     assert told == [(365, "contacts"), (730, "contacts_last")], "one for both"
 
@@ -199,10 +199,10 @@ def test_an_upgrade_leaves_everybody_time_to_confirm(make_kit: Make, database_ur
     [cid] = [c.id for c in kit.read(lambda tx: tx.contacts.of_person(pid)) if c.channel == "sms"]
     for days, kind in ((0, ""), (61, "contacts"), (28, "")):
         kit.clock.forward(hours=24 * days)
-        tray.letters.clear()
+        tray.messages.clear()
         kit.write(lambda tx: reminders.ask_about_contacts(tx, kit.services.policy.ages))
         drain(kit)
-        assert [str(x.content.what) for x in tray.letters if x.kind == "reminder"] == ([kind] if kind else [])
+        assert [str(x.content.what) for x in tray.messages if x.kind == "reminder"] == ([kind] if kind else [])
     case = shows(kit, tray, "sms_code", cid)
     assert case is not None
     assert case.state.value == "approved", "89 days after the upgrade it still weighs fully"

@@ -88,7 +88,7 @@ def test_the_code_to_a_new_address_is_taken_once_and_guessed_ten_times(
     who, s = maya(kit), kit.services
     new = kit.write(lambda tx: contacts.start(tx, who, "mail", "maya@example.net", "", HERE))
     drain(kit)
-    code = next(x.content.code for x in tray.letters if x.to == "maya@example.net")
+    code = next(x.content.code for x in tray.messages if x.to == "maya@example.net")
     assert isinstance(code, Secret)
     wrong = (str((int(code.reveal()) + 1 + n) % 10**6).zfill(6) for n in range(MANY))
     typed = [code.reveal()] * MANY if right else list(wrong)

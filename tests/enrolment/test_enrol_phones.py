@@ -61,7 +61,7 @@ def test_a_number_is_used_once_it_was_confirmed_and_cooled_in(make_kit: Make, da
     asked_by_phone(kit)
     kit.write(lambda tx: account_changes.notify_account_change(tx, pid, "totp_removed", HERE))
     drain(kit)
-    assert [x.kind for x in tray.letters if x.to == NUMBER] == ["sms_code"], "only the code that confirms it"
+    assert [x.kind for x in tray.messages if x.to == NUMBER] == ["sms_code"], "only the code that confirms it"
     assert not counts(kit)
 
     confirmed = kit.run(contacts.confirm(kit.services.db, s.proofs, maya, new, code, HERE))

@@ -181,14 +181,14 @@ def test_skipped_steps_come_back_once_and_done_ones_do_not(make_kit: Make) -> No
     tray, pid = fit(kit), person_id(kit)
     kit.write(lambda tx: aftercare.remind_later(tx, pid))
     drain(kit)
-    assert not tray.letters
+    assert not tray.messages
     kit.clock.forward(hours=73)
     drain(kit)
-    assert [x.kind for x in tray.letters] == ["reminder"]
+    assert [x.kind for x in tray.messages] == ["reminder"]
     add_totp(kit)
     for step in aftercare.STEPS:
         kit.write(lambda tx, s=step: aftercare.tick(tx, pid, s))
     kit.write(lambda tx: aftercare.remind_later(tx, pid))
     kit.clock.forward(hours=73)
     drain(kit)
-    assert len(tray.letters) == 1
+    assert len(tray.messages) == 1

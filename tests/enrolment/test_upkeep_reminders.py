@@ -42,7 +42,7 @@ def add_helper(kit: Kit, tray: Tray, address: str = "wei@example.org", who: str 
 
 
 def secret(tray: Tray, fact: str) -> str:
-    found = getattr(tray.letters[-1].content, fact)
+    found = getattr(tray.messages[-1].content, fact)
     assert isinstance(found, Secret)
     return found.reveal().rsplit("/", 1)[1]
 
@@ -53,7 +53,7 @@ def reminded(kit: Kit, tray: Tray, *, days: float) -> list[str]:
         kit.clock.forward(hours=24)
         kit.write(reminders.remind)
         drain(kit)
-    return [x.to for x in tray.letters if x.kind == "reminder" and x.content.what == "helpers"]
+    return [x.to for x in tray.messages if x.kind == "reminder" and x.content.what == "helpers"]
 
 
 @pytest.mark.covers("N-R8")
@@ -64,7 +64,7 @@ def test_once_a_year_people_look_at_who_may_vouch_for_them(make_kit: Make, datab
     add_helper(kit, tray, "omar@example.com")
     assert reminded(kit, tray, days=334) == [], "a month after the first one was added, so a day is left of the year"
     assert reminded(kit, tray, days=2) == ["maya@example.com"]
-    letter = tray.letters[-1]
+    letter = tray.messages[-1]
     assert str(letter.content.path).endswith("/account/contacts")
     assert reminded(kit, tray, days=300) == ["maya@example.com"], "the second one is no reason for a second letter"
     assert reminded(kit, tray, days=66) == ["maya@example.com"] * 2, "and a year later again"
@@ -89,7 +89,7 @@ def test_workers_that_look_at_once_and_one_that_broke_off_remind_once(make_kit: 
 
     assert sorted(kit.run(both())) == [0, 1]
     drain(kit)
-    assert [x.to for x in tray.letters if x.kind == "reminder"] == ["maya@example.com"]
+    assert [x.to for x in tray.messages if x.kind == "reminder"] == ["maya@example.com"]
 
 
 def test_who_has_nobody_to_vouch_or_was_disabled_is_left_alone(make_kit: Make, database_url: str) -> None:
@@ -130,7 +130,7 @@ def test_a_colleague_who_was_taken_away_vouches_for_nobody(make_kit: Make, datab
     handle = ask(kit, "maya").handle
     drain(kit)
     ask_way(kit, handle, "recovery_contact")
-    assert tray.letters[-1].kind == "vouch"
+    assert tray.messages[-1].kind == "vouch"
     token, proof = secret(tray, "link"), kit.services.proofs["recovery_contact"]
     want = kit.read(lambda tx: tx.challenges.requested(handle))[0]
     digits = str(proof.form([methods.stand_in(kit.services.seals, want)], "en")["digits"])
@@ -148,7 +148,7 @@ def test_the_code_to_a_phone_that_was_taken_away_is_void(make_kit: Make, databas
     handle, _, mailed, _ = begin(kit, tray)
     assert try_code(kit, handle, mailed) == "accepted"
     ask_way(kit, handle, "sms_code", phone)
-    found = tray.letters[-1].content.code
+    found = tray.messages[-1].content.code
     assert isinstance(found, Secret)
     pid = person_id(kit)
     kit.write(lambda tx: contacts.remove(tx, pid, phone, HERE))

@@ -325,7 +325,7 @@ def second_factor(house: House) -> str:
     codes = add_codes(kit)
     handle = ask(kit, "maya", journey="second_factor").handle
     drain(kit)
-    assert accept(kit, secrets_of(house.tray.letters[-1])[0]) is None
+    assert accept(kit, secrets_of(house.tray.messages[-1])[0]) is None
     ask_way(kit, handle, "recovery_code")
     assert answer_way(kit, handle, "recovery_code", codes[0]) == "accepted"
     for _ in range(3):  # the wait, in which the thief keeps the session awake

@@ -129,7 +129,7 @@ def begun(h: House) -> tuple[str, str, str]:
     handle = ask(h.kit, "maya").handle
     drain(h.kit)
     h.handles = (handle,)
-    return (handle, *secrets_of(h.tray.letters[-1])[:2])
+    return (handle, *secrets_of(h.tray.messages[-1])[:2])
 
 
 def by_link(h: House) -> tuple[Act, Callable[[Any], bool]]:
@@ -161,7 +161,7 @@ def by_code_to_a_new_address(h: House) -> tuple[Act, Callable[[Any], bool]]:
     assert who is not None
     new = h.kit.write(lambda tx: contacts.start(tx, who, "mail", "maya@example.net", "", HERE))
     drain(h.kit)
-    code = next(x.content.code for x in h.tray.letters if x.to == "maya@example.net")
+    code = next(x.content.code for x in h.tray.messages if x.to == "maya@example.net")
     assert isinstance(code, Secret)
     act: Act = lambda: contacts.confirm(s.db, s.proofs, who, new, code.reveal(), HERE)  # noqa: E731
     return act, lambda got: got == "confirmed"

@@ -174,7 +174,7 @@ def test_a_colleague_who_presses_twice_has_vouched_once(make_kit: Make, database
     handle = ask(kit, "maya").handle
     drain(kit)
     ask_way(kit, handle, "recovery_contact")
-    link = tray.letters[-1].content.link
+    link = tray.messages[-1].content.link
     assert isinstance(link, Secret)
     token, proof, db = link.reveal().rsplit("/", 1)[1], kit.services.proofs["recovery_contact"], kit.services.db
     want = kit.read(lambda tx: tx.challenges.requested(handle))[0]
@@ -245,7 +245,7 @@ def test_the_api_says_200_once_and_wrong_state_to_the_others(make_kit: Make) -> 
     for _ in range(3):
         started = api.post("/recoveries", {"identifier": "maya"}).json()
         drain(kit)
-        code = tray.letters[-1].content.code
+        code = tray.messages[-1].content.code
         assert isinstance(code, Secret)
         at, given = f"/recoveries/{started['handle']}", {"code": code.reveal()}
 
@@ -362,7 +362,7 @@ def test_pages_lead_every_press_to_the_page_that_comes_next(make_kit: Make) -> N
     kit, tray = kit_of(make_kit)
     started = ask(kit, "maya")
     drain(kit)
-    token, code, _ = secrets_of(tray.letters[-1])
+    token, code, _ = secrets_of(tray.messages[-1])
     at = f"/r/{started.handle}"
     browser = Browser(kit, started)
     for _ in range(2):
@@ -371,7 +371,7 @@ def test_pages_lead_every_press_to_the_page_that_comes_next(make_kit: Make) -> N
     kit.clock.forward(minutes=30)
     started = ask(kit, "maya")
     drain(kit)
-    token, at = secrets_of(tray.letters[-1])[0], f"/r/{started.handle}"
+    token, at = secrets_of(tray.messages[-1])[0], f"/r/{started.handle}"
     browser = Browser(kit, started)
     browser.open(token)
     for _ in range(2):
@@ -384,7 +384,7 @@ def test_on_another_device_every_press_may_go_on_but_a_later_one_may_not(make_ki
     started = ask(kit, "maya")
     drain(kit)
     phone, number = Browser(kit), mailed_link.number_for(kit.services.seals, started.handle)
-    phone.open(secrets_of(tray.letters[-1])[0])
+    phone.open(secrets_of(tray.messages[-1])[0])
     found = pressed(phone, "/link/accept", f"number={number}")
     assert {r.status_code for r in found} == {200}
     assert all(started.secret in str(r.headers) for r in found)

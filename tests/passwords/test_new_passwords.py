@@ -297,7 +297,7 @@ def test_nist_passwords_still_sign_in_after_years(database_url: str, make_kit: C
     assert kit.read(lambda tx: sessions.session_of(tx, late.token)) is not None
     assert kit.write(lambda tx: expiry.remind(tx, kit.services.rules)) == 0
     drain(kit)
-    assert [x.kind for x in tray.letters] == ["signed_in"], "nothing of age, but after a year the network is new"
+    assert [x.kind for x in tray.messages] == ["signed_in"], "nothing of age, but after a year the network is new"
 
 
 @pytest.mark.covers("N-P5")
@@ -360,9 +360,9 @@ def test_reminders_go_out_once_each(database_url: str, make_kit: Callable[..., K
         for _ in range(2):
             kit.write(lambda tx: expiry.remind(tx, kit.services.rules))
         drain(kit)
-        told += [(day, x.to, x.kind) for x in tray.letters[len(told) :]]
+        told += [(day, x.to, x.kind) for x in tray.messages[len(told) :]]
     assert told == [(90 - n, "maya@example.com", "rotation") for n in (14, 7, 1)]
-    assert tray.letters[0].content.due_at == began + 90 * DAY
+    assert tray.messages[0].content.due_at == began + 90 * DAY
     set_password_again(kit)
     kit.clock.now += 77 * DAY
     assert kit.write(lambda tx: expiry.remind(tx, kit.services.rules)) == 1, "a new password is reminded of anew"
@@ -382,7 +382,7 @@ def test_who_was_missed_gets_one_letter_not_three(make_kit: Callable[..., Kit]) 
     sent = [kit.write(lambda tx: expiry.remind(tx, kit.services.rules)) for _ in range(3)]
     assert sent == [1, 0, 0]
     drain(kit)
-    assert [x.kind for x in tray.letters] == ["rotation"]
+    assert [x.kind for x in tray.messages] == ["rotation"]
 
 
 def test_many_are_reminded_in_portions(make_kit: Callable[..., Kit]) -> None:
@@ -434,7 +434,7 @@ def test_the_letter_says_whether_the_day_is_over(
         kit.clock.forward(hours=24 * days)
         kit.write(lambda tx: expiry.remind(tx, kit.services.rules))
         drain(kit)
-        message = email.message_from_bytes(composer.compose(tray.letters[-1]).data, policy=policy.default)
+        message = email.message_from_bytes(composer.compose(tray.messages[-1]).data, policy=policy.default)
         texts.append(message.get_body(("plain",)).get_content())
         kit.write(
             lambda tx: tx.people.mark_reminded({c.account_id: c.reminded for c in tx.people.expiring(9, tx.now, 9)}, 0)

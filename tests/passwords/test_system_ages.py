@@ -48,10 +48,10 @@ def company(make_kit: Make, people: int = 1, url: str | None = None) -> tuple[Ki
 
 
 def upkeep(kit: Kit, tray: Tray) -> list[Any]:
-    before = len(tray.letters)
+    before = len(tray.messages)
     kit.run(system_ages.remind(kit.services))
     drain(kit)
-    return [x.content for x in tray.letters[before:]]
+    return [x.content for x in tray.messages[before:]]
 
 
 @pytest.mark.covers("N-P5")

@@ -34,7 +34,7 @@ class Company:
     def __init__(self, kit: Kit, folder: Path) -> None:
         self.kit, self.tray, self.file = kit, fit(kit), folder / "people.csv"
         self.load(OLD)
-        self.tray.letters.clear()
+        self.tray.messages.clear()
 
     def load(self, mail: str, backup: str = "", **over: Any) -> Report:
         return self.load_text(f"{HEAD}1,Maya,{mail},{backup},maya\n", **over)
@@ -48,7 +48,7 @@ class Company:
 
     def upkeep(self, hours: float = 72) -> int:
         self.kit.clock.forward(hours=hours)
-        self.tray.letters.clear()
+        self.tray.messages.clear()
         done = self.kit.write(address_changes.take_places)
         drain(self.kit)
         return done
@@ -63,17 +63,17 @@ class Company:
 
     def asked(self, who: str = "maya") -> str:
         """Where the mail of a recovery goes; its link."""
-        self.tray.letters.clear()
+        self.tray.messages.clear()
         ask(self.kit, who)
         drain(self.kit)
-        [letter] = [x for x in self.tray.letters if x.kind == "recovery"]
+        [letter] = [x for x in self.tray.messages if x.kind == "recovery"]
         return letter.to
 
     def told(self) -> list[tuple[str, str, str]]:
-        return sorted((x.to, str(x.kind), str(getattr(x.content, "what", ""))) for x in self.tray.letters)
+        return sorted((x.to, str(x.kind), str(getattr(x.content, "what", ""))) for x in self.tray.messages)
 
     def link(self, to: str = OLD) -> str:
-        [found] = [x for x in self.tray.letters if x.to == to and x.kind == "moving"]
+        [found] = [x for x in self.tray.messages if x.to == to and x.kind == "moving"]
         token = found.content.stop_link
         assert isinstance(token, Secret)
         return token.reveal().rpartition("/")[2]
@@ -119,7 +119,7 @@ def test_the_old_address_refuses_by_a_link(company: Company) -> None:
         assert NEW not in page.text
         assert "<bdi>maya</bdi>" in page.text, "whose account it is: two people may read one mailbox"
     assert company.mails()[NEW] == ("backup", "confirmed"), "looking changes nothing"
-    company.tray.letters.clear()
+    company.tray.messages.clear()
     assert browser("POST", "/new-address").status_code == 200
     drain(company.kit)
     assert company.told() == [(OLD, "account_changed", "mail_refused")]
@@ -176,7 +176,7 @@ def test_importing_twice_changes_nothing_at_any_moment(company: Company) -> None
     assert ids[OLD] == first[OLD]
     for hours in (0, 10, 61):
         company.kit.clock.forward(hours=hours)
-        company.tray.letters.clear()
+        company.tray.messages.clear()
         report = company.load(NEW, BACKUP)
         assert (report.same, report.addresses) == (1, 0)
         assert company.told() == []
@@ -190,7 +190,7 @@ def test_importing_twice_changes_nothing_at_any_moment(company: Company) -> None
 @pytest.mark.covers("H11")
 def test_the_old_address_returns_before_its_time(company: Company) -> None:
     company.load(NEW)
-    company.tray.letters.clear()
+    company.tray.messages.clear()
     report = company.load(OLD)
     assert (report.addresses, [x.kind for x in report.lines]) == (1, ["kept"])
     assert company.told() == [(OLD, "account_changed", "mail_kept")]
@@ -206,7 +206,7 @@ def test_the_old_address_returns_before_its_time(company: Company) -> None:
 def test_two_changes_in_a_row(company: Company) -> None:
     company.load(NEW)
     company.kit.clock.forward(hours=70)
-    company.tray.letters.clear()
+    company.tray.messages.clear()
     company.load("third@example.org")
     assert company.told() == [(OLD, "moving", "mail_moving")]
     assert company.upkeep(3) == 0, "the second waits for its own 72 hours"
@@ -250,7 +250,7 @@ def test_case_alone_is_no_change(company: Company, mail: str, waits: bool) -> No
 )
 def test_a_domain_that_can_be_somebody_elses_is_another(company: Company, one: str, other: str, same: bool) -> None:
     company.load_text(f"{HEAD}1,Maya,{OLD},,maya\n2,Nora,{one},,nora\n")
-    company.tray.letters.clear()
+    company.tray.messages.clear()
     company.load_text(f"{HEAD}1,Maya,{OLD},,maya\n2,Nora,{other},,nora\n")
     assert company.told() == ([] if same else [(one, "moving", "mail_moving")])
     assert company.asked("nora") == (other if same else one)
@@ -263,7 +263,7 @@ def test_backup_addresses_are_contacts_too(company: Company) -> None:
     usable = company.kit.read(lambda tx: tx.people.match(["maya"]))["maya"][0].contacts
     assert [c.address for c in usable] == [OLD]
     company.kit.clock.forward(hours=73)
-    company.tray.letters.clear()
+    company.tray.messages.clear()
     company.load(OLD, NEW)
     assert company.told() == [(OLD, "moving", "backup_moving"), (BACKUP, "moving", "backup_moving")]
     usable = company.kit.read(lambda tx: tx.people.match(["maya"]))["maya"][0].contacts
@@ -272,7 +272,7 @@ def test_backup_addresses_are_contacts_too(company: Company) -> None:
     assert company.kit.write(lambda tx: address_changes.refuse_by_link(tx, token, HERE))
     assert company.load(OLD, NEW).refused == 1
     assert company.mails()[BACKUP] == ("backup", "confirmed"), "a refused one replaces nothing"
-    company.tray.letters.clear()
+    company.tray.messages.clear()
     company.load(OLD, "")
     assert company.mails()[BACKUP] == ("backup", "removed")
     assert company.told() == [(OLD, "account_changed", "mail_removed"), (BACKUP, "account_changed", "mail_removed")]
@@ -368,10 +368,10 @@ def test_nothing_of_a_planted_address_stops_its_owner(company: Company) -> None:
     company.load(NEW)
     company.kit.clock.forward(hours=1)
     company.load(OLD)  # told to the old one only: the planted one is gone
-    assert not [x for x in company.tray.letters if x.to == NEW]
+    assert not [x for x in company.tray.messages if x.to == NEW]
     company.load(NEW)
     company.asked()
-    [mail] = [x for x in company.tray.letters if x.kind == "recovery"]
+    [mail] = [x for x in company.tray.messages if x.kind == "recovery"]
     assert accept(company.kit, secrets_of(mail)[0]) is None
 
 

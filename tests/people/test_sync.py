@@ -64,7 +64,7 @@ class Company:
         return {i: m.contacts[0].address for i, m in people.items()}
 
     def told(self) -> list[tuple[str, str]]:
-        return sorted((x.to, str(getattr(x.content, "what", ""))) for x in self.tray.letters)
+        return sorted((x.to, str(getattr(x.content, "what", ""))) for x in self.tray.messages)
 
     def types(self, stream: str = "import") -> list[str]:
         return [n["type"] for n in self.kit.read(lambda tx: list(log_of(tx).of_stream(stream)))]
@@ -399,7 +399,7 @@ def test_a_sync_is_due_once_in_its_time_and_soon_after_it_broke_off(company: Com
     assert again.report is not None
     assert again.report.resumed
     assert company.kit.read(backlog).syncs == {"crm": (0, False)}
-    assert company.tray.letters == [], "nobody hears of a sync"
+    assert company.tray.messages == [], "nobody hears of a sync"
 
 
 def test_a_worker_that_stops_lets_go_of_its_sync(make_kit: Make, database_url: str) -> None:

@@ -79,7 +79,7 @@ def test_five_hundred_guesses_over_a_hundred_pages_of_one_person(make_kit: Make,
         drain(kit)
     handles += [ask(kit, "maya").handle for _ in range(97)]
     drain(kit)
-    code = secrets_of(tray.letters[-1])[1]
+    code = secrets_of(tray.messages[-1])[1]
 
     async def go() -> Counter[str]:
         db = kit.services.db
@@ -101,7 +101,7 @@ def test_the_window_holds_over_handles_that_each_had_a_live_code(make_kit: Make,
     mails = []
     for _ in range(3):
         handle, _, code, _ = begin(kit, tray)
-        mails.append((handle, secrets_of(tray.letters[-1])[0], code, ""))
+        mails.append((handle, secrets_of(tray.messages[-1])[0], code, ""))
 
         async def go(handle: str = handle, code: str = code) -> Counter[str]:
             db = kit.services.db

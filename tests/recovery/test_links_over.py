@@ -57,7 +57,7 @@ class Scene:
         return tab.press(action, **typed.get(action, {}))
 
     def token(self, kind: str, to: str = "", name: str = "link") -> str:
-        letters = [x for x in self.tray.letters if x.kind == kind and to in (x.to, "")]
+        letters = [x for x in self.tray.messages if x.kind == kind and to in (x.to, "")]
         link = getattr(letters[-1].content, name)
         assert isinstance(link, Secret)
         return link.reveal().rsplit("/", 1)[1]
@@ -76,7 +76,7 @@ class Scene:
         self.omar = add_contact(self.kit, "mail", OMAR, "recovery", name="Omar")
         self.handle = ask(self.kit, "maya").handle
         drain(self.kit)
-        self.stop = secrets_of(self.tray.letters[-1])[2]
+        self.stop = secrets_of(self.tray.messages[-1])[2]
         return self.ask_omar()
 
     def ask_omar(self) -> str:
@@ -262,7 +262,7 @@ def test_each_cause_has_its_reason(make_kit: Make, tmp_path: Path, of: str, caus
     assert page.status_code == 410
     assert f"<h1>{head}" in page.text
     assert reason in OVER[of]
-    before = len(scene.tray.letters)
+    before = len(scene.tray.messages)
     for action in tab.forms:  # the form that was open all the while says the same, and does nothing
         answer = scene.press(tab, action)
         if answer.status_code == 303:
@@ -270,7 +270,7 @@ def test_each_cause_has_its_reason(make_kit: Make, tmp_path: Path, of: str, caus
         assert (answer.status_code, f"<h1>{head}" in answer.text) in ((410, True), (200, False)), action
         assert answer.status_code == 410 or "Thank you" in answer.text
     drain(scene.kit)
-    assert len(scene.tray.letters) == before
+    assert len(scene.tray.messages) == before
 
 
 @pytest.mark.covers("A3", "C17")

@@ -21,7 +21,7 @@ def lost(kit: Kit, tray: Tray, journey: str = "second_factor") -> tuple[Browser,
     """Proves by mail; the browser, and the address of the page that comes next."""
     started = ask(kit, "maya", journey=journey)
     drain(kit)
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
     return Browser(kit, started), f"/r/{started.handle}"
 
 

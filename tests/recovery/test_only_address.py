@@ -41,7 +41,7 @@ def test_who_can_be_told_at_no_other_address_has_longer_to_say_no(make_kit: Make
     kit, tray = kit_of(make_kit, database_url)
     assert wait_of(kit, tray, "maya") == 15
     assert wait_of(kit, tray, "omar") == 5
-    told = [x.to for x in tray.letters if x.kind == "hold"]
+    told = [x.to for x in tray.messages if x.kind == "hold"]
     assert told == ["maya@example.com", "omar@example.com", "omar@home.example.net"]
 
 

@@ -227,8 +227,8 @@ def test_letters_that_were_sent_while_the_database_was_away_are_not_sent_again(m
     tray.send = send  # type: ignore[method-assign]
     kit.clock.forward(minutes=5)
     drain(kit)
-    assert len(tray.letters) == 1
-    assert worker.tally.letters["sent"] == 1
+    assert len(tray.messages) == 1
+    assert worker.tally.messages["sent"] == 1
 
 
 @pytest.mark.covers("C-9")
@@ -238,9 +238,9 @@ def test_letters_whose_time_is_over_after_a_restore_are_forgotten_and_not_dead(m
     kit.write(lambda tx: notify.notify_contacts(tx, _id(tx, "maya"), told(tx)))
     kit.clock.forward(hours=24 * 30)  # the backup is a month old
     worker = drain(kit)
-    assert tray.letters == []
+    assert tray.messages == []
     assert kit.read(lambda tx: tx.outbox.depth()) == {}
-    assert worker.tally.letters["dropped"] == 1
+    assert worker.tally.messages["dropped"] == 1
     rows = kit.read(lambda tx: tx.audit.rows(limit=1000))
     assert [r["type"] for r in rows].count("letter_dropped") == 1
     tray.answer = Receipt("temporary", "greylisted")

@@ -63,12 +63,12 @@ def test_a_second_step_from_a_known_browser_on_a_new_network_is_no_news(make_kit
     add_totp(kit)
     drain(kit)
     kit.clock.forward(hours=24 * 40)  # no network is known any more
-    before = len(tray.letters)
+    before = len(tray.messages)
     enter(browser, "maya")
     assert browser("POST", "/sign-in/second", f"proof=totp&code={totp_now(kit)}").headers["location"] == "/account"
     kit.clock.forward(minutes=30)
     drain(kit)
-    assert [x.kind for x in tray.letters[before:]] == []
+    assert [x.kind for x in tray.messages[before:]] == []
 
 
 @pytest.mark.covers("K15", "A-6.3.5")
@@ -80,5 +80,5 @@ def test_from_a_browser_that_is_new_it_still_is(make_kit: Make) -> None:
     enter(stranger, "maya")
     stranger("POST", "/sign-in/second", f"proof=totp&code={totp_now(kit)}")
     drain(kit)
-    assert [x.kind for x in tray.letters] == ["signed_in"]
-    assert HERE.source in str(tray.letters[0].content)
+    assert [x.kind for x in tray.messages] == ["signed_in"]
+    assert HERE.source in str(tray.messages[0].content)

@@ -75,7 +75,7 @@ def test_a_mail_asked_for_again_voids_the_one_before(make_kit: Make) -> None:
     kit.clock.forward(minutes=2)
     assert kit.write(lambda tx: mailed_link.ask_again(tx, handle))
     drain(kit)
-    _, newer, _ = secrets_of(tray.letters[-1])
+    _, newer, _ = secrets_of(tray.messages[-1])
     assert (accept(kit, link), try_code(kit, handle, code)) == ("replaced", "replaced")
     assert try_code(kit, handle, newer) == "accepted"
 
@@ -363,7 +363,7 @@ def test_fifty_different_passwords_at_once_and_one_wins(database_url: str, make_
     drain(kit)
     assert isinstance(sign_in(kit, "maya", words[winners[0]]), SignedIn)
     assert sign_in(kit, "maya", words[(winners[0] + 1) % 50]) == NotSignedIn("wrong")
-    assert [x.kind for x in tray.letters].count("changed") == 1
+    assert [x.kind for x in tray.messages].count("changed") == 1
 
 
 @pytest.mark.covers("E15")
@@ -379,7 +379,7 @@ def test_the_same_form_twice_is_one_act(make_kit: Make) -> None:
         if not later:
             drain(kit)
     assert kit.read(lambda tx: tx.outbox.depth()) == {}
-    assert [x.kind for x in tray.letters].count("changed") == 1
+    assert [x.kind for x in tray.messages].count("changed") == 1
 
 
 @pytest.mark.covers("E4", "E1", "INV-I6", "O-F10")

@@ -123,7 +123,7 @@ def test_the_page_says_what_is_the_matter_with_a_right_code(make_kit: Make) -> N
     started = call(kit, app, "POST", "/forgot", data={"identifier": "maya"}, headers=form)
     page, cookie = started.headers["location"], started.headers["set-cookie"].partition(";")[0]
     drain(kit)
-    code = secrets_of(tray.letters[-1])[1]
+    code = secrets_of(tray.messages[-1])[1]
     kit.clock.forward(minutes=11)
     got = call(kit, app, "POST", f"{page}/code", data={"code": code}, headers={**form, "cookie": cookie})
     assert "That code has expired. Send a new email" in got.text
@@ -136,7 +136,7 @@ def test_the_page_says_what_is_the_matter_with_a_right_code(make_kit: Make) -> N
     again = call(kit, app, "POST", f"{page}/again", headers={**form, "cookie": cookie})
     assert again.status_code == 200
     drain(kit)
-    code = secrets_of(tray.letters[-1])[1]
+    code = secrets_of(tray.messages[-1])[1]
     got = call(kit, app, "POST", f"{page}/code", data={"code": code}, headers={**form, "cookie": cookie})
     assert got.headers["location"] == page
 
@@ -217,7 +217,7 @@ def test_codes_of_other_methods_say_why_they_ended_too(make_kit: Make) -> None:
         assert ask_way(kit, h, "backup_email")
 
     def newest() -> str:
-        code = [x for x in tray.letters if x.kind == "mail_code"][-1].content.code  # type: ignore[union-attr]
+        code = [x for x in tray.messages if x.kind == "mail_code"][-1].content.code  # type: ignore[union-attr]
         return str(code.reveal())
 
     def tries(h: str) -> int:

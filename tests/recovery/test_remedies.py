@@ -90,7 +90,7 @@ def test_unlocking_leaves_the_password_as_it_is(make_kit: Make, database_url: st
     assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
     assert browser("POST", f"{at}/unlock").headers["location"] == at  # once is enough
     drain(kit)
-    assert tray.letters[-1].content.what == "unlocked"
+    assert tray.messages[-1].content.what == "unlocked"
 
 
 @pytest.mark.covers("J3", "J5")
@@ -103,7 +103,7 @@ def test_nobody_unlocks_without_proof_or_with_somebody_elses(make_kit: Make) -> 
     drain(kit)
     other = ask(kit, "omar", journey="locked")
     drain(kit)
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
     for started in (stranger, other):
         Browser(kit, started)("POST", f"/r/{started.handle}/unlock")
         assert not isinstance(sign_in(kit, "maya", OLD), SignedIn)
@@ -122,7 +122,7 @@ def test_what_keeps_failing_is_shown_to_who_has_proven_who_they_are(make_kit: Ma
     drain(kit)
     browser, at = Browser(kit, started), f"/r/{started.handle}"
     assert "203.0.113.77" not in browser("GET", at).text
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
     told = browser("GET", at).text
     assert "203.0.113.77" in told
     assert "previous password" in told
@@ -181,7 +181,7 @@ def test_mail_and_text_message_do_not_replace_a_second_step(make_kit: Make) -> N
     assert case is not None
     assert not case.approved_for
     ask_way(kit, started.handle, "sms_code")
-    code = tray.letters[-1].content.code
+    code = tray.messages[-1].content.code
     assert isinstance(code, Secret)
     assert answer_way(kit, started.handle, "sms_code", code.reveal()) == "accepted"
     assert not case_of(kit, started.handle).approved_for  # type: ignore[union-attr]
@@ -203,7 +203,7 @@ def test_a_lost_mailbox_gives_way_to_one_that_answered(make_kit: Make, database_
         )
     assert browser("POST", f"{at}/mailbox/new", "address=maya.new%40example.net").status_code == 303
     drain(kit)
-    letter = tray.letters[-1]
+    letter = tray.messages[-1]
     assert (letter.kind, letter.to) == ("mail_code", "maya.new@example.net")
     code = letter.content.code
     assert isinstance(code, Secret)
@@ -217,7 +217,7 @@ def test_a_lost_mailbox_gives_way_to_one_that_answered(make_kit: Make, database_
     assert [c.address for c in found.contacts] == ["maya.new@example.net"]
     assert kit.read(lambda tx: tx.people.match(["maya.new@example.net"]))
     drain(kit)
-    told = {x.to for x in tray.letters if x.kind == "account_changed"}
+    told = {x.to for x in tray.messages if x.kind == "account_changed"}
     assert told == {"maya@example.com", "maya.new@example.net", "+8613800000034"}
 
 
@@ -291,7 +291,7 @@ def test_a_planted_contact_cannot_stop_the_owner(make_kit: Make) -> None:
     ask_way(kit, started.handle, "totp")
     assert answer_way(kit, started.handle, "totp", totp_now(kit)) == "accepted"
     drain(kit)
-    told = {x.to: x for x in tray.letters if x.kind == "hold"}
+    told = {x.to: x for x in tray.messages if x.kind == "hold"}
     assert sorted(told) == ["maya@example.com", "maya@home.example.net"]
     link = told["maya@home.example.net"].content.stop_link
     assert isinstance(link, Secret)

@@ -61,11 +61,11 @@ def test_five_hundred_requests_bring_three_mails(database_url: str, make_kit: Ma
     handles = ask_many(kit, "maya", 500)
     worker = drain(kit)
     assert len(set(handles)) == 500
-    assert len(tray.letters) <= 3
+    assert len(tray.messages) <= 3
     assert worker.tally.intakes == 500
     assert types(kit).count("mail_withheld") == worker.tally.withheld == 497
     # The mail that came last works, whatever was withheld after it.
-    last = tray.letters[-1]
+    last = tray.messages[-1]
     assert accept(kit, secrets_of(last)[0]) is None
 
 
@@ -75,12 +75,12 @@ def test_a_flood_that_goes_on_brings_three_mails_an_hour_and_ten_a_day(make_kit:
     tray = fit(kit, person("maya"), person("noor"))
     a_day: list[int] = []
     for _ in range(24):
-        before = len(tray.letters)
+        before = len(tray.messages)
         for _ in range(3):
             ask_many(kit, "maya", 5)
             drain(kit)
             kit.clock.forward(minutes=20)
-        a_day.append(len(tray.letters) - before)
+        a_day.append(len(tray.messages) - before)
     assert max(a_day) <= 3
     assert sum(a_day) == 10
     assert a_day[:4] == [3, 3, 3, 1]
@@ -95,11 +95,11 @@ def test_the_budget_is_there_again_later(make_kit: Make) -> None:
     tray = fit(kit, person("maya"))
     ask_many(kit, "maya", 3)
     drain(kit)
-    sent = len(tray.letters)
+    sent = len(tray.messages)
     kit.clock.forward(hours=25)
     ask(kit, "maya")
     drain(kit)
-    assert len(tray.letters) == sent + 1
+    assert len(tray.messages) == sent + 1
 
 
 @pytest.mark.covers("A11", "J1", "INV-I9", "O-F2", "O-F11")
@@ -158,7 +158,7 @@ def test_a_look_alike_reaches_nobody(make_kit: Make) -> None:
     for typed in LOOK_ALIKES:
         ask(kit, typed)
     worker = drain(kit)
-    assert (tray.letters, worker.tally.ghosts) == ([], len(LOOK_ALIKES))
+    assert (tray.messages, worker.tally.ghosts) == ([], len(LOOK_ALIKES))
 
 
 @pytest.mark.covers("B6", "B15")
@@ -200,7 +200,7 @@ def test_an_address_of_a_crowd_tells_nobody(make_kit: Make) -> None:
     tray = fit(kit, *(person(f"p{n}", "all@example.com") for n in range(resolve.MAX_PEOPLE + 1)))
     ask(kit, "all@example.com")
     drain(kit)
-    assert tray.letters == []
+    assert tray.messages == []
 
 
 # ── who may come back ───────────────────────────────────────────────────────
@@ -245,13 +245,13 @@ def test_which_mail_each_state_gets(make_kit: Make, journey: str) -> None:
         mails = (f"{key}@example.com",) if who.mails else ()
         one = replace(who, key=key, mails=mails, accounts=accounts)
         kit.write(lambda tx, one=one: tx.people.save_imported([one]))
-        tray.letters.clear()
+        tray.messages.clear()
         started = ask(kit, mails[0] if mails else accounts[0].username, journey=journey)
         drain(kit)
         if journey == "username":
             expected = {"logins"} if expected else set()
-        assert ({str(x.kind) for x in tray.letters}, state) == (expected, state)
-        assert {x.to for x in tray.letters} <= {f"{key}@example.com"}
+        assert ({str(x.kind) for x in tray.messages}, state) == (expected, state)
+        assert {x.to for x in tray.messages} <= {f"{key}@example.com"}
         shown = kit.read(lambda tx, h=started.handle: tx.intakes.get(h))
         assert (shown.state, shown.case_id, shown.tries) == ("done", None, 0)  # the same for every state
 
@@ -393,13 +393,13 @@ def test_every_contact_is_told_of_what_was_done(make_kit: Make) -> None:
     kit = make_kit()
     tray = fit(kit, person("maya", "maya@example.com", "maya@example.org"))
     handle, token, _, _ = begin(kit, tray)
-    assert [x.to for x in tray.letters] == ["maya@example.com"]  # proof goes to one, news to all
+    assert [x.to for x in tray.messages] == ["maya@example.com"]  # proof goes to one, news to all
     assert accept(kit, token) is None
     choose(kit, case_of(kit, handle).id)  # type: ignore[union-attr]
     drain(kit)
-    assert sorted(x.to for x in tray.letters if x.kind == "changed") == ["maya@example.com", "maya@example.org"]
+    assert sorted(x.to for x in tray.messages if x.kind == "changed") == ["maya@example.com", "maya@example.org"]
     assert types(kit).count("recovered") == 1
-    for x in tray.letters:
+    for x in tray.messages:
         if x.kind == "changed":
             assert [k for k, v in vars(x.content).items() if isinstance(v, Secret)] == ["stop_link"], "to lock it by"
 

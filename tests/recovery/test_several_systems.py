@@ -29,7 +29,7 @@ def test_proved_once_every_system_gets_the_password(make_kit: Make) -> None:
     assert results(kit, case_id) == {"builtin": ("done", ""), "crm": ("done", "")}
     assert (checks(kit, crm, NEW), crm.user(theirs).changes, crm.user("1").changes) == (True, 1, 0)
     assert type(sign_in(kit, "maya", NEW)).__name__ == "SignedIn"
-    (told,) = [x for x in tray.letters if x.kind == "changed"]
+    (told,) = [x for x in tray.messages if x.kind == "changed"]
     assert sorted(told.content.systems) == [("Keyback", "done"), ("crm", "done")]  # type: ignore[call-overload]
 
 
@@ -122,7 +122,7 @@ def test_sessions_that_a_system_does_not_end_make_no_set_password_an_unset_one(m
         kit.clock.forward(minutes=1)
     assert results(kit, case_id) == {"builtin": ("done", ""), "crm": ("done", "sessions_open")}
     assert (checks(kit, crm, NEW), crm.user(theirs).changes) == (True, 1)
-    (told,) = [x for x in tray.letters if x.kind == "changed"]
+    (told,) = [x for x in tray.messages if x.kind == "changed"]
     assert ("crm", "sessions_open") in told.content.systems  # type: ignore[operator]
 
 

@@ -126,7 +126,7 @@ def test_nobody_can_ask_what_somebody_elses_password_was(make_kit: Make, monkeyp
     proven(kit, tray)
     started = ask(kit, "maya")
     drain(kit)
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
     client = Client(kit)
     given = {"new_password": "supper ladder teapot 7", "accounts": [noor]}
     answer = client.post(f"/recoveries/{started.handle}/password", given, secret=started.secret)

@@ -31,7 +31,7 @@ def kit_of(make_kit: Make, url: str | None = None, **over: Any) -> tuple[Kit, Tr
 
 
 def told(tray: Tray) -> set[str]:
-    return {x.to for x in tray.letters if x.kind == "asked"}
+    return {x.to for x in tray.messages if x.kind == "asked"}
 
 
 @pytest.mark.covers("F8")
@@ -46,15 +46,15 @@ def test_when_a_colleague_is_asked_the_owner_hears_of_it_at_once(
     started = ask(kit, "maya", journey=journey)
     drain(kit)
     ask_way(kit, started.handle, "recovery_contact")
-    assert [x.to for x in tray.letters if x.kind == "vouch"] == ["friend@example.org"]
+    assert [x.to for x in tray.messages if x.kind == "vouch"] == ["friend@example.org"]
     assert told(tray) == OWN
-    link = next(x.content.stop_link for x in tray.letters if x.kind == "asked")
+    link = next(x.content.stop_link for x in tray.messages if x.kind == "asked")
     assert isinstance(link, Secret)
     owner = Browser(kit)
     assert owner("GET", f"/l/{link.reveal().rpartition('/')[2]}").headers["location"].startswith("/stop")
     assert owner("GET", "/stop").status_code == 200
     assert owner("POST", "/stop").status_code == 200
-    [vouch] = [x.content.link for x in tray.letters if x.kind == "vouch"]
+    [vouch] = [x.content.link for x in tray.messages if x.kind == "vouch"]
     assert isinstance(vouch, Secret)
     colleague = Browser(kit)
     colleague("GET", f"/l/{vouch.reveal().rpartition('/')[2]}")
@@ -87,7 +87,7 @@ def test_strangers_fill_no_mailbox_with_it(make_kit: Make) -> None:
         started = ask(kit, "maya")
         drain(kit)
         ask_way(kit, started.handle, "recovery_contact")
-    asked, vouched = (len([x for x in tray.letters if x.kind == k]) for k in ("asked", "vouch"))
+    asked, vouched = (len([x for x in tray.messages if x.kind == k]) for k in ("asked", "vouch"))
     assert 1 <= asked <= 3
     assert vouched <= asked, "nobody is asked behind the owner's back"
 
@@ -98,7 +98,7 @@ def invite(kit: Kit, who: str, address: str) -> str:
     assert isinstance(tray, Tray)
     kit.write(lambda tx: contacts.start(tx, tx.people.person(pid), "helper", address, "Wei", HERE))  # type: ignore[arg-type]
     drain(kit)
-    found = tray.letters[-1].content.link
+    found = tray.messages[-1].content.link
     assert isinstance(found, Secret)
     return found.reveal().rpartition("/")[2]
 
@@ -168,7 +168,7 @@ def test_who_goes_on_asking_does_not_keep_the_owner_from_hearing(make_kit: Make)
         kit.write(lambda tx, until=until: notify.notify_started(tx, pid, "helper_asked", case.id, until, intake))
         kit.clock.forward(minutes=1)
     drain(kit)
-    assert len([x for x in tray.letters if x.kind == "asked"]) == 9, "three an hour, for three hours"
+    assert len([x for x in tray.messages if x.kind == "asked"]) == 9, "three an hour, for three hours"
 
 
 @pytest.mark.covers("F11", "D1")

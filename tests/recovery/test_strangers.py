@@ -37,11 +37,11 @@ Make = Callable[..., Kit]
 
 def use_up(kit: Kit, tray: Tray, who: str = "maya") -> list[str]:
     """A stranger asks until no mail goes out any more; the tokens of what they sent into the mailbox."""
-    before = len(tray.letters)
+    before = len(tray.messages)
     for _ in range(5):
         ask(kit, who)
     drain(kit)
-    return [secrets_of(x)[0] for x in tray.letters[before:]]
+    return [secrets_of(x)[0] for x in tray.messages[before:]]
 
 
 # ── ending what is the owner's ──────────────────────────────────────────────
@@ -65,7 +65,7 @@ def test_not_even_a_request_of_the_same_batch(make_kit: Make) -> None:
     tray = fit(kit, person("maya"))
     handles = [ask(kit, "maya").handle for _ in range(3)]
     drain(kit)
-    tokens = [secrets_of(x)[0] for x in tray.letters]
+    tokens = [secrets_of(x)[0] for x in tray.messages]
     seen = {kit.read(lambda tx, t=t: mailed_link.look_at_link(tx, t)).handle for t in tokens}
     assert seen == set(handles)
     assert [kit.read(lambda tx, t=t: mailed_link.look_at_link(tx, t)).problem for t in tokens] == [None] * 3
@@ -148,7 +148,7 @@ def test_a_cookie_of_a_request_that_is_over_does_not_stand_in_the_way(make_kit: 
     elif stale == "gone":
         old = replace(old, handle="B" * 22)
     elif stale == "done":
-        assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+        assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
         case = case_of(kit, old.handle)
         assert case is not None
         choose(kit, case.id)
@@ -202,14 +202,14 @@ def test_two_people_with_one_mailbox_are_one_guess(make_kit: Make) -> None:
     tray = fit(kit, person("maya"), person("noor", "maya@example.com"))
     handle = ask(kit, "maya@example.com").handle
     drain(kit)
-    first, second = (secrets_of(x)[0] for x in tray.letters)
+    first, second = (secrets_of(x)[0] for x in tray.messages)
     right = mailed_link.number_for(kit.services.seals, handle)
     assert accept(kit, first, held=False, number=109 - right) == "wrong_number"
     assert accept(kit, second, held=False, number=right) == "wrong_number"
     kit.clock.forward(minutes=3)
     kit.write(lambda tx: mailed_link.ask_again(tx, handle))
     drain(kit)
-    assert len(tray.letters) == 2, "nor a further mail with the same number"
+    assert len(tray.messages) == 2, "nor a further mail with the same number"
 
 
 @pytest.mark.covers("C20", "INV-I9")
@@ -290,7 +290,7 @@ def test_an_owner_whose_mails_were_used_up_fetches_one(database_url: str, make_k
     theirs = use_up(kit, tray)
     mine = ask(kit, "maya")
     drain(kit)
-    assert len(tray.letters) == len(theirs) == 3, "withheld"
+    assert len(tray.messages) == len(theirs) == 3, "withheld"
     owner = Browser(kit, mine)
     assert "/link/fetch" in owner.open(theirs[0]).text
     assert owner("POST", "/link/fetch").status_code == 200
@@ -298,7 +298,7 @@ def test_an_owner_whose_mails_were_used_up_fetches_one(database_url: str, make_k
     assert "/link/fetch" not in owner.open(theirs[0]).text
     owner("POST", "/link/fetch")
     drain(kit)
-    assert len(tray.letters) == 4, "each link once"
+    assert len(tray.messages) == 4, "each link once"
     owner.open(link)
     assert owner("POST", "/link/accept").headers["location"] == f"/r/{mine.handle}"
     assert case_of(kit, mine.handle) is not None
@@ -320,7 +320,7 @@ def test_fifty_presses_at_once_fetch_one_mail(database_url: str, make_kit: Make)
 
     assert kit.run(go()).count(True) == 1
     drain(kit)
-    assert len(tray.letters) == 4
+    assert len(tray.messages) == 4
 
 
 @pytest.mark.covers("A7", "INV-I10")
@@ -329,15 +329,15 @@ def test_fetched_mails_have_a_limit_too(make_kit: Make) -> None:
     tray = fit(kit, person("maya"))
     mine = ask(kit, "maya").handle
     drain(kit)
-    token = secrets_of(tray.letters[-1])[0]
+    token = secrets_of(tray.messages[-1])[0]
     use_up(kit, tray)
-    sent = len(tray.letters)
+    sent = len(tray.messages)
     for _ in range(8):  # each fetched mail fetches the next
         assert kit.write(lambda tx, t=token: extra_mail.fetch(tx, t, mine))
         drain(kit)
-        if len(tray.letters) == sent:
+        if len(tray.messages) == sent:
             break
-        sent, token = len(tray.letters), secrets_of(tray.letters[-1])[0]
+        sent, token = len(tray.messages), secrets_of(tray.messages[-1])[0]
     assert sent == MAILS_PER_HOUR + FETCHED_PER_HOUR
 
 
@@ -350,24 +350,24 @@ def test_a_fetched_mail_goes_to_the_reader_of_the_mailbox_alone(make_kit: Make) 
     own = begin(kit, tray, "eve")[1]
     for_maya, for_nobody = ask(kit, "maya"), ask(kit, "nobody-at-all")
     drain(kit)
-    sent = len(tray.letters)
+    sent = len(tray.messages)
     assert kit.write(lambda tx: extra_mail.fetch(tx, own, for_maya.handle))  # it looks alike for whoever is meant
     drain(kit)
-    assert len(tray.letters) == sent
+    assert len(tray.messages) == sent
     again = begin(kit, tray, "eve")[1]
     assert kit.write(lambda tx: extra_mail.fetch(tx, again, for_nobody.handle))
     drain(kit)
-    assert len(tray.letters) == sent + 1
+    assert len(tray.messages) == sent + 1
     # And the exemption is for that one mail, not for the request.
     third = begin(kit, tray, "eve")[1]
     mine = ask(kit, "eve")
     assert kit.write(lambda tx: extra_mail.fetch(tx, third, mine.handle))
     drain(kit)
-    before = len(tray.letters)
+    before = len(tray.messages)
     kit.clock.forward(minutes=3)
     assert kit.write(lambda tx: mailed_link.ask_again(tx, mine.handle))
     drain(kit)
-    assert len(tray.letters) == before
+    assert len(tray.messages) == before
 
 
 @pytest.mark.covers("C5", "A7")
@@ -383,7 +383,7 @@ def test_opening_links_fetches_nothing(make_kit: Make) -> None:
         assert browser("GET", "/link/fetch").status_code in (404, 405)
         assert browser("HEAD", "/link").status_code == 200
     drain(kit)
-    assert len(tray.letters) == 3
+    assert len(tray.messages) == 3
     assert kit.read(lambda tx: tx.challenges.by_link(tokens.token_digest(token))).fetched_at is None
 
 
@@ -446,7 +446,7 @@ def test_mails_without_a_link_never_use_up_the_hour(make_kit: Make, journey: str
     for _ in range(6):
         ask(kit, "maya", journey=journey, system="sso")
     drain(kit)
-    assert len(tray.letters) == PLAIN_PER_HOUR
+    assert len(tray.messages) == PLAIN_PER_HOUR
     begin(kit, tray)
     assert len(tray.to("maya@example.com")) == 1
 

@@ -80,7 +80,7 @@ def test_a_text_message_alone_opens_an_account_without_a_factor(make_kit: Make, 
     drain(kit)
     assert ask_way(kit, handle, "sms_code")
     first = code_in(tray)
-    assert tray.letters[-1].to == "+8613800000034"
+    assert tray.messages[-1].to == "+8613800000034"
     for n in range(2):
         assert answer_way(kit, handle, "sms_code", f"{(int(first) + 1 + n) % 10**6:06}") == "wrong"
     assert not ask_way(kit, handle, "sms_code")  # two minutes are not over
@@ -159,7 +159,7 @@ def test_a_hold_tells_everybody_and_each_of_them_can_stop_it(make_kit: Make, dat
     assert case is not None
     assert case.state == State.ON_HOLD
     drain(kit)
-    told = [x for x in tray.letters if x.kind == "hold"]
+    told = [x for x in tray.messages if x.kind == "hold"]
     assert sorted(x.to for x in told) == ["+8613800000034", "maya@example.com", "maya@home.example.net"]
     link = told[1].content.stop_link
     assert isinstance(link, Secret)
@@ -184,7 +184,7 @@ def test_a_hold_that_nobody_stops_ends_by_itself(make_kit: Make, database_url: s
     assert state(kit, handle) == State.APPROVED
     drain(kit)
     choose(kit, case_of(kit, handle).id)  # type: ignore[union-attr]
-    assert [x.content.over for x in tray.letters if x.kind == "hold"] == [False, True]
+    assert [x.content.over for x in tray.messages if x.kind == "hold"] == [False, True]
 
 
 @pytest.mark.covers("E2", "INV-I3")
@@ -211,14 +211,14 @@ def test_what_was_added_last_cannot_recover_yet(make_kit: Make, database_url: st
     add_contact(kit, "sms", "+8613900000099", usable_from=later)
     handle = ask(kit, "maya").handle
     drain(kit)
-    before = len(tray.letters)
+    before = len(tray.messages)
     ask_way(kit, handle, "sms_code")
-    assert len(tray.letters) == before
+    assert len(tray.messages) == before
     kit.clock.forward(hours=72)
     again = ask(kit, "maya").handle
     drain(kit)
     ask_way(kit, again, "sms_code")
-    assert tray.letters[-1].to == "+8613900000099"
+    assert tray.messages[-1].to == "+8613900000099"
 
 
 @pytest.mark.covers("N-R8")
@@ -228,7 +228,7 @@ def test_a_colleague_vouches_only_with_the_digits_of_the_page(make_kit: Make, da
     add_contact(kit, "mail", "omar.friend@example.org", "recovery", name="Omar")
     handle = prove_mail(kit, tray)
     ask_way(kit, handle, "recovery_contact")
-    letter = tray.letters[-1]
+    letter = tray.messages[-1]
     assert (letter.kind, letter.to, letter.name) == ("vouch", "omar.friend@example.org", "Omar")
     link = letter.content.link
     assert isinstance(link, Secret)
@@ -256,7 +256,7 @@ def test_a_colleague_can_refuse(make_kit: Make, database_url: str) -> None:
     handle = ask(kit, "maya").handle
     drain(kit)
     ask_way(kit, handle, "recovery_contact")
-    link = tray.letters[-1].content.link
+    link = tray.messages[-1].content.link
     assert isinstance(link, Secret)
     token = link.reveal().rsplit("/", 1)[1]
     assert kit.write(lambda tx: recovery_contact.refuse(tx, token))
@@ -320,12 +320,12 @@ def test_a_lost_mailbox_is_never_written_to(make_kit: Make, database_url: str) -
     add_contact(kit, "sms", "+8613800000034")
     handle = ask(kit, "maya", journey="mailbox").handle
     drain(kit)
-    assert tray.letters == []
+    assert tray.messages == []
     ask_way(kit, handle, "sms_code")
     assert answer_way(kit, handle, "sms_code", code_in(tray)) == "accepted"
     assert state(kit, handle) == State.ON_HOLD
     drain(kit)
-    assert {x.kind for x in tray.letters if x.to == "maya@example.com"} == {"hold"}  # told, but not asked
+    assert {x.kind for x in tray.messages if x.to == "maya@example.com"} == {"hold"}  # told, but not asked
 
 
 @pytest.mark.covers("N-R8")
@@ -344,6 +344,6 @@ def test_two_people_behind_one_address_each_have_their_own_colleague(make_kit: M
     handle = ask(kit, shared).handle
     drain(kit)
     ask_way(kit, handle, "recovery_contact")
-    vouches = [x for x in tray.letters if x.kind == "vouch"]
+    vouches = [x for x in tray.messages if x.kind == "vouch"]
     assert sorted(x.to for x in vouches) == ["friend0@example.org", "friend1@example.org"]
     assert len({x.content.link.reveal() for x in vouches}) == 2  # type: ignore[attr-defined]

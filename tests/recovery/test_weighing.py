@@ -108,7 +108,7 @@ def test_a_planted_app_keeps_nobody_from_recovering_by_mail(kit: Kit) -> None:
     assert kit.write(lambda tx: replace_factor.take_away(tx, handle, [planted], here(kit))) == 1
     assert isinstance(sign_in(kit, "maya", NEW), SignedIn)
     drain(kit)
-    assert "totp_removed" in [getattr(x.content, "what", "") for x in tray.letters]
+    assert "totp_removed" in [getattr(x.content, "what", "") for x in tray.messages]
 
 
 @pytest.mark.covers("E7", "F1")
@@ -118,7 +118,7 @@ def test_the_page_after_the_new_password_shows_the_planted_app_and_removes_it(ki
     kit.clock.forward(minutes=5)
     started = ask(kit, "maya")
     drain(kit)
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
     kit.clock.forward(minutes=6)
     kit.write(evidence.release)
     browser, at = Browser(kit, started), f"/r/{started.handle}"
@@ -174,7 +174,7 @@ def test_the_link_in_the_notice_takes_a_planted_app_back_as_well(kit: Kit) -> No
     code = pyotp.TOTP(str(seed)).at(kit.clock() // 1000)
     assert kit.write(lambda tx: factors.finish_totp(tx, app, held, fid, code, HERE))
     drain(kit)
-    link = tray.letters[-1].content.stop_link.reveal().rsplit("/", 1)[1]
+    link = tray.messages[-1].content.stop_link.reveal().rsplit("/", 1)[1]
     assert kit.write(lambda tx: lockdown.lock_by_link(tx, link, True, HERE))
     assert tier(kit) == "standard", "what never counted goes on to count for nothing"
     handle, case = by_mail(kit, tray)
@@ -206,7 +206,7 @@ def test_a_new_app_in_place_of_an_old_one_counts_at_once(kit: Kit) -> None:
     kit.clock.forward(hours=100)
     started = ask(kit, "maya", journey="second_factor")
     drain(kit)
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
     ask_way(kit, started.handle, "recovery_code")
     assert answer_way(kit, started.handle, "recovery_code", codes[0]) == "accepted"
     kit.clock.forward(minutes=16)
@@ -261,7 +261,7 @@ def test_a_lost_second_step_is_never_replaced_by_mail_alone_however_new_it_is(ki
     add_totp(kit, usable_from=new(kit))
     started = ask(kit, "maya", journey="second_factor")
     drain(kit)
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
     kit.clock.forward(hours=2)
     kit.write(evidence.release)
     app: Any = kit.services.proofs["totp"]

@@ -41,7 +41,7 @@ def known(kit: Kit, origin: Origin = HERE) -> Origin:
 
 def told(kit: Kit, tray: Tray, kind: str = "signed_in") -> list[str]:
     drain(kit)
-    return sorted(x.to for x in tray.letters if x.kind == kind)
+    return sorted(x.to for x in tray.messages if x.kind == kind)
 
 
 def upkeep(kit: Kit) -> int:
@@ -49,7 +49,7 @@ def upkeep(kit: Kit) -> int:
 
 
 def token_of(tray: Tray, kind: str = "signed_in") -> str:
-    link = [x for x in tray.letters if x.kind == kind][-1].content.stop_link
+    link = [x for x in tray.messages if x.kind == kind][-1].content.stop_link
     assert isinstance(link, Secret)
     return link.reveal().rsplit("/", 1)[1]
 
@@ -65,7 +65,7 @@ def test_a_sign_in_from_somewhere_new_is_told_to_every_mailbox(make_kit: Make, d
     mine = known(kit)
     assert isinstance(sign_in(kit, "maya", OLD, THERE), SignedIn)
     assert told(kit, tray) == ["maya@example.com", "maya@home.example.net"]
-    letter = tray.letters[-1]
+    letter = tray.messages[-1]
     assert (letter.content.what, letter.content.source, letter.content.username) == (
         "new_sign_in", "198.51.100.20", "maya",
     )  # fmt: skip
@@ -137,7 +137,7 @@ def test_many_new_places_do_not_hide_a_right_password_without_the_second_step(ma
     sign_in(kit, "maya", OLD, replace(THERE, source="203.0.113.200"))
     kit.clock.forward(hours=1)
     drain(kit)
-    assert [x.content.what for x in tray.letters].count("half_way") == 1
+    assert [x.content.what for x in tray.messages].count("half_way") == 1
 
 
 @pytest.mark.covers("A-6.3.5")
@@ -155,7 +155,7 @@ def test_a_right_password_without_the_second_step_is_told(make_kit: Make, databa
     assert told(kit, tray) == (["maya@example.com"] if goes_on else [])
     kit.clock.forward(minutes=2)
     assert told(kit, tray) == ["maya@example.com"]
-    assert [x.content.what for x in tray.letters] == ["new_sign_in" if goes_on else "half_way"]
+    assert [x.content.what for x in tray.messages] == ["new_sign_in" if goes_on else "half_way"]
 
 
 # ── wrong passwords ─────────────────────────────────────────────────────────
@@ -177,7 +177,7 @@ def test_wrong_passwords_that_pile_up_are_told_once_a_day(make_kit: Make, databa
     guess(kit, "maya", 1)
     assert upkeep(kit) == 1
     assert told(kit, tray, "tries") == ["maya@example.com"]
-    letter = tray.letters[-1]
+    letter = tray.messages[-1]
     assert (letter.content.source, letter.content.off) == ("198.51.100.20", False)
     assert str(letter.content.path).endswith("/account")
     kit.clock.forward(hours=1)
@@ -207,7 +207,7 @@ def test_guesses_from_everywhere_are_told_when_they_switch_the_password_off(make
     kit.clock.forward(hours=-12)
     assert upkeep(kit) == 1
     drain(kit)
-    assert tray.letters[-1].content.off is True
+    assert tray.messages[-1].content.off is True
 
 
 @pytest.mark.covers("A-6.3.5", "A1")
@@ -222,7 +222,7 @@ def test_a_name_that_nobody_has_is_told_to_nobody_and_guessed_alike(make_kit: Ma
     assert seen[0] == seen[1], "what a guess costs does not tell who is written to"
     assert upkeep(kit) == 1
     drain(kit)
-    assert [x.to for x in tray.letters] == ["maya@example.com"]
+    assert [x.to for x in tray.messages] == ["maya@example.com"]
 
 
 @pytest.mark.parametrize("who", ["own browser", "same one", "disabled"])

@@ -68,7 +68,7 @@ class Browser:
 def mailed(kit: Kit, tray: Tray, handle: str) -> str:
     """The link's token of the last mail, which has to be of this request."""
     drain(kit)
-    token = secrets_of(tray.letters[-1])[0]
+    token = secrets_of(tray.messages[-1])[0]
     assert kit.read(lambda tx: mailed_link.look_at_link(tx, token)).handle == handle
     return token
 

@@ -100,4 +100,4 @@ def task_of(kit: Kit, task: Task) -> Task:
 
 
 def news(tray: Tray) -> list[str]:
-    return [x.content.what for x in tray.letters if x.kind == "system"]  # type: ignore[attr-defined]
+    return [x.content.what for x in tray.messages if x.kind == "system"]  # type: ignore[attr-defined]

@@ -58,6 +58,6 @@ def mailed(kit: Kit, tray: Tray, who: str = "maya") -> tuple[Browser, str, str]:
     """A browser that asked, its page, and the code in the mail."""
     started = ask(kit, who)
     drain(kit)
-    code = tray.letters[-1].content.code
+    code = tray.messages[-1].content.code
     assert isinstance(code, Secret)
     return Browser(kit, started), f"/r/{started.handle}", code.reveal()

@@ -46,7 +46,7 @@ def begun(kit: Kit, tray: Tray, journey: str) -> Any:
     started = ask(kit, "maya", journey=journey)
     drain(kit)
     if journey != "mailbox":
-        assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+        assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
     return started
 
 
@@ -59,7 +59,7 @@ def by_phone(kit: Kit, tray: Tray) -> Any:
     add_contact(kit, "sms", "+8613800000034")
     started = begun(kit, tray, "mailbox")
     ask_way(kit, started.handle, "sms_code")
-    code = tray.letters[-1].content.code
+    code = tray.messages[-1].content.code
     assert isinstance(code, Secret)
     assert answer_way(kit, started.handle, "sms_code", code.reveal()) == "accepted"
     return started
@@ -77,7 +77,7 @@ def lost(make_kit: Make, **over: Any) -> tuple[Kit, Tray, Any]:
     codes = add_codes(kit)
     started = ask(kit, "maya", journey="second_factor")
     drain(kit)
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
     ask_way(kit, started.handle, "recovery_code")
     assert answer_way(kit, started.handle, "recovery_code", codes[0]) == "accepted"
     kit.clock.forward(minutes=16)

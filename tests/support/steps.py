@@ -1,4 +1,4 @@
-"""Steps of a recovery, without faces: quick, with letters kept instead of sent."""
+"""Steps of a recovery, without faces: quick, with messages kept instead of sent."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ OLD = Secret("an older password 42")
 
 @dataclass
 class Tray:
-    """A channel that keeps letters. `answer` says what becomes of each."""
+    """A channel that keeps messages. `answer` says what becomes of each."""
 
     name: str = "mail"
-    letters: list[Message] = field(default_factory=list)
+    messages: list[Message] = field(default_factory=list)
     answer: Receipt = field(default_factory=lambda: Receipt("sent"))
 
-    async def send(self, letters: Sequence[Message]) -> Sequence[Receipt]:
-        self.letters += letters
-        return [self.answer] * len(letters)
+    async def send(self, messages: Sequence[Message]) -> Sequence[Receipt]:
+        self.messages += messages
+        return [self.answer] * len(messages)
 
     async def close(self) -> None:
         return None
 
     def to(self, address: str, kind: str = "recovery") -> list[Message]:
-        return [x for x in self.letters if x.to == address and x.kind == kind]
+        return [x for x in self.messages if x.to == address and x.kind == kind]
 
 
 def fit(kit: Kit, *people: Any) -> Tray:
@@ -81,7 +81,7 @@ def begin(kit: Kit, tray: Tray, who: str = "maya") -> tuple[str, str, str, str]:
     """A request and its mail: handle, link token, code, stop token."""
     started = ask(kit, who)
     drain(kit)
-    return (started.handle, *secrets_of(tray.letters[-1]))
+    return (started.handle, *secrets_of(tray.messages[-1]))
 
 
 def try_code(kit: Kit, handle: str, code: str, origin: Origin = HERE) -> str:
@@ -162,6 +162,6 @@ def statements(kit: Kit) -> Iterator[list[str]]:
 
 
 def code_in(tray: Tray) -> str:
-    code = tray.letters[-1].content.code
+    code = tray.messages[-1].content.code
     assert isinstance(code, Secret)
     return code.reveal()

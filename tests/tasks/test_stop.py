@@ -49,7 +49,7 @@ def locked(make_kit: Make, answer: Outcome | None, *, can: bool = True) -> tuple
     for _ in range(30):
         kit.clock.forward(minutes=4)
         drain(kit)
-    asked = [x.content.what for x in tray.letters if x.kind == "task" and x.to == ADMINS[0]]  # type: ignore[attr-defined]
+    asked = [x.content.what for x in tray.messages if x.kind == "task" and x.to == ADMINS[0]]  # type: ignore[attr-defined]
     return kit, partner, asked, news(tray)
 
 

@@ -26,7 +26,7 @@ def test_a_guided_reset_makes_a_task_with_the_evidence_and_tells_the_administrat
     kit, tray, _, task = recovered(make_kit, url=database_url)
     assert (task.kind, task.state, task.system, task.asks, task.watch) == ("reset", "open", "partner", 1, "looking")
     assert [m for m, _ in task.verified] == ["email_link"]
-    told = [x for x in tray.letters if x.kind == "task"]
+    told = [x for x in tray.messages if x.kind == "task"]
     assert [x.to for x in told] == ADMINS
     content: Any = told[0].content
     assert (content.person_name, content.username, content.system) == ("Maya", "maya", "Partner desk")
@@ -39,9 +39,9 @@ def test_a_guided_reset_makes_a_task_with_the_evidence_and_tells_the_administrat
 
 def test_who_is_asked_later_only_is_asked_by_the_person_or_after_a_day(make_kit: Make) -> None:
     kit, tray, _, task = recovered(make_kit, rules={"at_once": False})
-    assert [x for x in tray.letters if x.kind == "task"] == []
+    assert [x for x in tray.messages if x.kind == "task"] == []
     look(kit, hours=25)
-    assert [x.to for x in tray.letters if x.kind == "task"] == ADMINS
+    assert [x.to for x in tray.messages if x.kind == "task"] == ADMINS
     assert news(tray) == ["remind"]
     assert task_of(kit, task).asks == 1
 
@@ -51,14 +51,14 @@ def test_where_only_an_administrator_can_do_it_they_are_asked_at_once(make_kit: 
     partner.outcome = Outcome(Step.SET, "pending", "desk")
     choose(kit, proven(kit, tray))
     drain(kit)
-    assert [x.to for x in tray.letters if x.kind == "task"] == ADMINS
+    assert [x.to for x in tray.messages if x.kind == "task"] == ADMINS
 
 
 def test_done_and_declined_are_told_to_the_person_and_cannot_be_undone(make_kit: Make) -> None:
     kit, tray, _, task = recovered(make_kit)
     kit.write(lambda tx: tasks.done(tx, task.id, "reset by hand"))
     drain(kit)
-    (told,) = [x for x in tray.letters if x.kind == "system"]
+    (told,) = [x for x in tray.messages if x.kind == "system"]
     assert (told.to, told.content.what, told.content.detail) == ("maya@example.com", "done", "")  # type: ignore[attr-defined]
     for act in (lambda tx: tasks.done(tx, task.id), lambda tx: tasks.decline(tx, task.id, "no")):
         with pytest.raises(Refusal, match="wrong_state"):
@@ -72,7 +72,7 @@ def test_a_declined_task_says_why(make_kit: Make) -> None:
     kit, tray, _, task = recovered(make_kit)
     kit.write(lambda tx: tasks.decline(tx, task.id, "You left the team"))
     drain(kit)
-    (told,) = [x.content for x in tray.letters if x.kind == "system"]
+    (told,) = [x.content for x in tray.messages if x.kind == "system"]
     assert (told.what, told.detail) == ("declined", "You left the team")  # type: ignore[attr-defined]
     assert not kit.write(lambda tx: tasks.ask_again(tx, kit.services.tasks, task.id, task.case_id))
 
@@ -147,8 +147,8 @@ def test_administrators_are_asked_again_an_hour_later_at_most_five_times(make_ki
         answers.append(ask())
     assert answers == [True] * 4 + [False] * 6
     drain(kit)
-    assert len([x for x in tray.letters if x.kind == "task"]) == 5 * len(ADMINS)
-    assert sum(x.content.again for x in tray.letters if x.kind == "task") == 4 * len(ADMINS)  # type: ignore[attr-defined]
+    assert len([x for x in tray.messages if x.kind == "task"]) == 5 * len(ADMINS)
+    assert sum(x.content.again for x in tray.messages if x.kind == "task") == 4 * len(ADMINS)  # type: ignore[attr-defined]
 
 
 def test_the_person_s_own_word_ends_the_watch_and_nothing_more(make_kit: Make) -> None:
@@ -195,5 +195,5 @@ def test_a_message_to_an_administrator_that_cannot_be_read_is_given_up_alone(mak
             values,
         )
     drain(kit)
-    assert [x.to for x in tray.letters if x.kind == "task"] == ADMINS
+    assert [x.to for x in tray.messages if x.kind == "task"] == ADMINS
     assert kit.read(lambda tx: tx.outbox.depth()) == {"mail/dead": 1}

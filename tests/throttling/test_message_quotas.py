@@ -177,11 +177,11 @@ def test_sixty_requests_by_whatever_method_send_three_messages(
         if n % 3 == 0:
             drain(kit)
     drain(kit)
-    told = [x for x in tray.letters if x.kind == MessageKind.ASKED]
+    told = [x for x in tray.messages if x.kind == MessageKind.ASKED]
     assert len(told) <= 3 * 4, "three notices, to each contact, where a colleague was asked"
-    assert bool(told) == any(x.kind == MessageKind.VOUCH for x in tray.letters)
-    assert len(tray.letters) - len(told) == 3
-    assert any(x.kind == MessageKind.RECOVERY for x in tray.letters), "a flood always leaves a link in the mailbox"
+    assert bool(told) == any(x.kind == MessageKind.CONFIRMATION for x in tray.messages)
+    assert len(tray.messages) - len(told) == 3
+    assert any(x.kind == MessageKind.RECOVERY for x in tray.messages), "a flood always leaves a link in the mailbox"
     assert types(kit).count("mail_withheld") == 60 * (1 + len(methods)) - 3
 
 
@@ -217,7 +217,7 @@ def test_a_colleague_named_by_many_gets_no_more_than_an_address_may(database_url
         handle = ask(kit, name, journey="mailbox").handle
         kit.write(lambda tx, h=handle: recovery_methods.ask(tx, h, kit.services.proofs["recovery_contact"]))
     drain(kit)
-    assert sum(x.to.casefold() == "omar@example.com" for x in tray.letters) == 3
+    assert sum(x.to.casefold() == "omar@example.com" for x in tray.messages) == 3
     ask(kit, "omar")
     drain(kit)
     assert len(tray.to("Omar@example.com")) == 1, "what others asked of him uses up nothing that he needs himself"
@@ -253,22 +253,22 @@ def test_a_browser_that_is_known_and_a_page_that_has_proven_have_quotas_of_their
         handle = ask(kit, "maya", origin=replace(HERE, device=other)).handle
         kit.write(lambda tx, h=handle: recovery_methods.ask(tx, h, kit.services.proofs["sms_code"]))
     drain(kit)
-    assert len(tray.letters) == 3
+    assert len(tray.messages) == 3
     handle = ask(kit, "maya", origin=replace(HERE, device=cookie)).handle
     drain(kit)
-    assert len(tray.letters) == 4
-    token = secrets_of(tray.letters[-1])[0]
+    assert len(tray.messages) == 4
+    token = secrets_of(tray.messages[-1])[0]
     assert accept(kit, token) is None
     for name in METHODS:
         kit.write(lambda tx, m=name: recovery_methods.ask(tx, handle, kit.services.proofs[m]))
     drain(kit)
-    tray.letters[:] = [x for x in tray.letters if x.kind != MessageKind.ASKED]  # the owner hears of the colleague
-    assert len(tray.letters) == 4 + len(METHODS)
+    tray.messages[:] = [x for x in tray.messages if x.kind != MessageKind.ASKED]  # the owner hears of the colleague
+    assert len(tray.messages) == 4 + len(METHODS)
     for _ in range(20):
         kit.clock.forward(minutes=2)
         kit.write(lambda tx: recovery_methods.ask(tx, handle, kit.services.proofs["backup_email"]))
         drain(kit)
-    assert len(tray.letters) <= 4 + 6, "what has proven something has no end of messages either"
+    assert len(tray.messages) <= 4 + 6, "what has proven something has no end of messages either"
 
 
 def person_id_of(tx: Tx, who: str) -> str:
@@ -298,7 +298,7 @@ def test_a_typed_address_gets_no_more_whoever_types_it(database_url: str, make_k
 
         assert len(kit.write(start)) == 2, "a question waits, whether it was sent or not"
         drain(kit)
-    assert sum(x.to == "victim@example.net" for x in tray.letters) <= 6
+    assert sum(x.to == "victim@example.net" for x in tray.messages) <= 6
     pid = person_id(kit, "p0")
 
     def type_many(tx: Tx) -> None:
@@ -325,7 +325,7 @@ def test_the_new_mailbox_of_a_recovery_is_counted_with_what_was_enrolled(make_ki
         drain(kit)
     with pytest.raises(Refusal, match="too_many"):
         kit.write(lambda tx: _prove_and_start(tx, handle, "v7@example.net", at))
-    assert sum(x.to.endswith("@example.net") for x in tray.letters) == 3
+    assert sum(x.to.endswith("@example.net") for x in tray.messages) == 3
 
 
 def _prove_and_start(tx: Tx, handle: str, address: str, at: Any) -> str:
@@ -363,21 +363,21 @@ def test_all_mail_together_is_bounded_and_owners_and_notices_come_first(
     for n, name in enumerate(names):
         ask(kit, name, origin=from_network(n))
     worker = drain(kit)
-    assert len(tray.letters) == 20
+    assert len(tray.messages) == 20
     assert worker.tally.mails_withheld["installation"] == 20
     ask(kit, "noor")
     ask(kit, "maya", origin=replace(HERE, device=cookie))
     me = person_id(kit)
     kit.write(lambda tx: notify.notify_contacts(tx, me, StoppedMessage(username="maya", at=tx.now, by="owner")))
     drain(kit)
-    assert [x.kind.value for x in tray.letters[20:]].count("stopped") == 1
+    assert [x.kind.value for x in tray.messages[20:]].count("stopped") == 1
     assert len(tray.to("maya@example.com")) == 1
     assert not tray.to("noor@example.com"), "a stranger's request is over the limit"
     kit.clock.forward(minutes=61)
     for n, name in enumerate(names[20:]):
         ask(kit, name, origin=from_network(n))
     drain(kit)
-    assert sum(x.kind == MessageKind.RECOVERY for x in tray.letters) == 30 + 1, "a day has its limit, too"
+    assert sum(x.kind == MessageKind.RECOVERY for x in tray.messages) == 30 + 1, "a day has its limit, too"
 
 
 @pytest.mark.covers("A8", "A9", "INV-I9")
@@ -396,11 +396,11 @@ def test_one_network_does_not_use_up_the_mails_of_all(
         if n % 7 == 0:
             drain(kit)
     worker = drain(kit)
-    assert len(tray.letters) == 20
+    assert len(tray.messages) == 20
     for n in range(60, 80):
         ask(kit, f"p{n}", origin=replace(HERE, source=others.format(n)))
     drain(kit)
-    assert {x.to for x in tray.letters[20:]} == {f"p{n}@example.com" for n in range(60, 80)}
+    assert {x.to for x in tray.messages[20:]} == {f"p{n}@example.com" for n in range(60, 80)}
     assert worker.tally.mails_withheld["installation"] > 0, "which raises the alarm"
     assert reason_of("mail/net/0123") == "installation"
 
@@ -411,7 +411,7 @@ def test_one_network_does_not_use_up_the_mails_of_all(
 def texts(kit: Kit, tray: Tray, spend: SpendRules, *jobs: tuple[str, str | None]) -> Counter[str]:
     """Writes SMS to maya down, each a kind and who asked; how many of each kind went out."""
     me = person_id(kit)
-    before = len(tray.letters)
+    before = len(tray.messages)
 
     def write(tx: Tx) -> None:
         to = next(c for c in tx.contacts.of_person(me) if c.channel == "sms")
@@ -425,7 +425,7 @@ def texts(kit: Kit, tray: Tray, spend: SpendRules, *jobs: tuple[str, str | None]
         != delivery.Sent()
     ):
         pass
-    return Counter(x.kind.value for x in tray.letters[before:])
+    return Counter(x.kind.value for x in tray.messages[before:])
 
 
 def _text(tx: Tx, me: str, to: Contact, kind: str, asker: str | None) -> None:
@@ -478,7 +478,7 @@ def test_a_hundred_names_do_not_close_a_country(make_kit: Make) -> None:
 
     kit.write(write)
     worker = drain(kit)
-    assert len(tray.letters) == 4, "four an hour"
+    assert len(tray.messages) == 4, "four an hour"
     assert worker.tally.texts_withheld == {"prefix_spent": 96}
     enroll(kit, "sms_code")
     owner = [("sms_code", "known"), ("sms_code", "proven"), ("stopped", None)]
@@ -495,5 +495,5 @@ def test_whoever_asks_is_the_only_one_who_counts_as_known(make_kit: Make) -> Non
         for _ in range(2):
             ask(kit, "maya", origin=Origin(HERE.source, HERE.agent, device))
     drain(kit)
-    assert len(tray.letters) == 3
+    assert len(tray.messages) == 3
     assert case_of(kit, ask(kit, "maya").handle) is None

@@ -85,14 +85,14 @@ def test_beyond_some_nobody_is_mailed_and_later_ones_are_again(make_kit: Make, m
             sign_in(kit, f"person{n}", guess(k), somewhere(n))
     watch(kit)
     drain(kit)
-    told = {x.name for x in tray.letters if x.kind == "tries"}
+    told = {x.name for x in tray.messages if x.kind == "tries"}
     assert len(told) == 3
     late = next(n for n in range(8) if f"Person{n}" not in told)
     kit.clock.forward(minutes=61)
     sign_in(kit, f"person{late}", guess(9), somewhere(late))
     watch(kit)
     drain(kit)
-    assert len([x for x in tray.letters if x.kind == "tries"]) == 4
+    assert len([x for x in tray.messages if x.kind == "tries"]) == 4
 
 
 def test_thresholds_are_those_of_the_settings(make_kit: Make) -> None:

@@ -21,7 +21,7 @@ from tests.support.steps import Tray, ask, drain
 
 def told(kit: Kit, tray: Tray, what: str) -> set[str]:
     drain(kit)
-    return {x.to for x in tray.letters if x.kind == "account_changed" and x.content.what == what}
+    return {x.to for x in tray.messages if x.kind == "account_changed" and x.content.what == what}
 
 
 def test_the_page_and_the_proof_ask_for_as_many() -> None:
@@ -151,7 +151,7 @@ def test_another_proof_than_the_mailed_link_does_not_bring_them_up(make_kit: Mak
     browser, at, _ = mailed(kit, tray)
     browser("POST", f"{at}/ways/backup_email")
     drain(kit)
-    code = tray.letters[-1].content.code
+    code = tray.messages[-1].content.code
     assert isinstance(code, Secret)
     assert browser("POST", f"{at}/ways/backup_email/answer", f"code={code.reveal()}").status_code == 303
     assert "backup email" in browser("GET", at).text

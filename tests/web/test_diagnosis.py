@@ -93,7 +93,7 @@ def verified(kit: Kit, tray: Tray, journey: str = "still_locked_out") -> tuple[B
     """The browser of somebody who asked and opened the link."""
     started = ask(kit, "maya@example.com", journey=journey)
     drain(kit)
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
     return Browser(kit, started), f"/r/{started.handle}"
 
 
@@ -398,7 +398,7 @@ def test_a_disabled_account_is_named_beside_the_form_with_what_to_do(make_kit: M
     drain(kit)
     before = Browser(kit, started)("GET", f"/r/{started.handle}").text
     assert "ridge" not in before.lower(), "nothing of it before verification"
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
     browser, at = Browser(kit, started), f"/r/{started.handle}"
     text = text_of(browser, at)
     assert findings(text) == ["inactive"]
@@ -462,7 +462,7 @@ def test_whoever_asked_for_the_system_finds_where_it_is_kept_selected(make_kit: 
     kit.write(lambda tx: tx.people.save_imported([replace(person("maya"), accounts=(*mine, other))]))
     started = ask(kit, "maya@example.com", system="ridge")
     drain(kit)
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
     text = text_of(Browser(kit, started), f"/r/{started.handle}")
     assert len(form_of(text)["accounts"]) == 2
     home = kit.read(lambda tx: tx.people.account_by_external_id("tide", "id-tide"))
@@ -480,7 +480,7 @@ def at_another(make_kit: Make, *has: FoundAccount, system: str = "sandbox") -> t
     )
     started = ask(kit, "maya@example.com", journey="still_locked_out", system=system)
     drain(kit)
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
     return sandbox, Browser(kit, started), f"/r/{started.handle}"
 
 

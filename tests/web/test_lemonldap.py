@@ -111,7 +111,7 @@ def test_bound_and_then_a_way_back(make_kit: Make, lemon: LemonServer) -> None:
     assert case is not None
     assert [(e.proof, e.kind) for e in case.evidence] == [(WAY, "issued")]
     choose(kit, browser, at, "walnut harbour sketch 31")
-    told = [getattr(x.content, "what", "") for x in tray.letters]
+    told = [getattr(x.content, "what", "") for x in tray.messages]
     assert "provider_added" in told
 
 

@@ -56,7 +56,7 @@ def asked_for(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
 def proven(kit: Kit, tray: Tray) -> Any:
     started = ask(kit, "maya")
     drain(kit)
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
     return started
 
 
@@ -66,7 +66,7 @@ def cookies(kit: Kit, tray: Tray) -> dict[str, str]:
     assert isinstance(done, SignedIn)
     other = ask(kit, "maya")
     drain(kit)
-    link = secrets_of(tray.letters[-1])[0]
+    link = secrets_of(tray.messages[-1])[0]
     held = proven(kit, tray)
     add_totp(kit)
     half = sign_in(kit, "maya", OLD)

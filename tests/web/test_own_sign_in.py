@@ -156,7 +156,7 @@ def test_the_only_account_is_in_the_system_that_was_signed_in_to(make_kit: Make,
     assert "Verify in another way, too" in page
     assert "Open the link in the email" in page
     assert browser("GET", f"{at}/ways").status_code == 200
-    token = next(secrets_of(x)[0] for x in tray.letters if x.content.kind == "recovery")
+    token = next(secrets_of(x)[0] for x in tray.messages if x.content.kind == "recovery")
     assert accept(kit, token) is None  # no problem
     page = browser("GET", at).text
     assert "Choose a new password" in page

@@ -48,7 +48,7 @@ def test_a_passkey_takes_the_place_of_a_lost_app(make_kit: Make, database_url: s
     new = next(f for f in kit.read(lambda tx: tx.factors.of_person(pid)) if f.kind == "passkey")
     assert new.usable_from > kit.clock() + 71 * 3_600_000, "it recovers nothing before its owner had time to see it"
     drain(kit)
-    assert "factor_replaced" in [getattr(x.content, "what", "") for x in tray.letters]
+    assert "factor_replaced" in [getattr(x.content, "what", "") for x in tray.messages]
 
 
 @pytest.mark.covers("W-1", "M8")
@@ -82,7 +82,7 @@ def test_no_other_page_makes_the_passkey(make_kit: Make) -> None:
     drain(kit)
     mailed = ask(kit, "maya", journey="second_factor")
     drain(kit)
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None  # with the mailbox alone
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None  # with the mailbox alone
     for page in (stranger, mailed):
         Browser(kit, page)("POST", f"/r/{page.handle}/passkey/new")
         for act in (
@@ -153,7 +153,7 @@ def test_the_steps_say_what_is_put_right(make_kit: Make, journey: str, word: str
     if journey != "mailbox":
         drain(kit)
         other = Browser(kit)
-        texts.append(other.open(secrets_of(tray.letters[-1])[0]).text)
+        texts.append(other.open(secrets_of(tray.messages[-1])[0]).text)
         number = mailed_link.number_for(kit.services.seals, started.handle)
         texts.append(other("POST", "/link/accept", f"number={number}").text)
         texts.append(browser("GET", f"/r/{started.handle}").text)

@@ -116,8 +116,8 @@ def test_what_binds_an_app_is_shown_in_the_session_and_mailed_to_nobody(make_kit
     site.cookies["session"] = token_of(kit, "maya")
     kit.clock.forward(minutes=31)
     assert kit.read(lambda tx: factors.pending_totp(tx, pid, pending.id)) is None, "it is good for half an hour"
-    assert str(pending.data["seed"]) not in repr([letter.content for letter in tray.letters])
-    assert not [x for x in tray.letters if x.kind not in ("account_changed", "signed_in")]
+    assert str(pending.data["seed"]) not in repr([letter.content for letter in tray.messages])
+    assert not [x for x in tray.messages if x.kind not in ("account_changed", "signed_in")]
 
 
 @pytest.mark.covers("A-8.2.2", "INV-I3")
@@ -192,7 +192,7 @@ def every_token(kit: Kit, tray: Tray) -> dict[str, str]:
     pid = person_id(kit)
     kit.write(lambda tx: account_changes.notify_account_change(tx, pid, "totp_removed", HERE))
     drain(kit)
-    notice = next(x for x in reversed(tray.letters) if x.kind == "account_changed").content.stop_link
+    notice = next(x for x in reversed(tray.messages) if x.kind == "account_changed").content.stop_link
     assert isinstance(notice, Secret)
     handle, link, _, stop = begin(kit, tray)
     secret = holder_secret(kit.services.seals.derive("holder"), handle)

@@ -46,7 +46,7 @@ def goes(got: Any) -> str:
 
 
 def code_of(tray: Tray, to: str) -> str:
-    code = next(x for x in reversed(tray.letters) if x.to == to).content.code
+    code = next(x for x in reversed(tray.messages) if x.to == to).content.code
     assert isinstance(code, Secret)
     return code.reveal()
 
@@ -167,7 +167,7 @@ def test_an_answer_is_for_the_number_that_the_page_names(make_kit: Make, databas
 def case_page(kit: Kit, tray: Tray, started: Any) -> None:
     """The page has shown the mailed link, so that it may choose, and needs more: there is a second step."""
     add_totp(kit)
-    token = next(secrets_of(x)[0] for x in tray.letters if x.kind == "recovery")
+    token = next(secrets_of(x)[0] for x in tray.messages if x.kind == "recovery")
     assert accept(kit, token) is None
 
 

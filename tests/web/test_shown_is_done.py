@@ -89,7 +89,7 @@ def test_two_mails_in_two_tabs_each_prove_and_stop_their_own(
     kit, tray = two(make_kit, database_url)
     started = [ask(kit, who) for who in ("siobhan", "maya")]
     drain(kit)
-    mails = {x.to: secrets_of(x) for x in tray.letters}
+    mails = {x.to: secrets_of(x) for x in tray.messages}
     browser = Browser(kit, *started)
     tabs = [opened(browser, mails[f"{who}@example.com"][0]) for who in ("siobhan", "maya")]
     order = (first_pressed, 1 - first_pressed)
@@ -112,7 +112,7 @@ def test_an_invitation_and_a_request_to_vouch_do_not_mix(make_kit: Make, databas
         owner = kit.read(lambda tx, p=pid: tx.people.person(p))  # type: ignore[misc]
         kit.write(lambda tx, o=owner: contacts.start(tx, o, "helper", "wei@example.com", "Wei", HERE))  # type: ignore[misc]
     drain(kit)
-    invited = [token_of(x.content.link) for x in tray.letters if x.kind == "invited"]
+    invited = [token_of(x.content.link) for x in tray.messages if x.kind == "invited"]
     browser = Browser(kit)
     tabs = [opened(browser, t) for t in invited]
     names = ["Siobhan" if "Siobhan" in t.text else "Maya" for t in tabs]
@@ -131,7 +131,7 @@ def test_a_colleague_refuses_whom_the_page_names(make_kit: Make, database_url: s
         add_contact(kit, "mail", "wei@example.com", "recovery", who, name="Wei")
         ask_way(kit, ask(kit, who).handle, "recovery_contact")
     browser = Browser(kit)
-    tabs = [opened(browser, token_of(x.content.link)) for x in tray.letters if x.kind == "vouch"]
+    tabs = [opened(browser, token_of(x.content.link)) for x in tray.messages if x.kind == "vouch"]
     names = ["Siobhan" if "Siobhan" in t.text else "Maya" for t in tabs]
     assert set(names) == {"Siobhan", "Maya"}
     tabs[0].follow("/vouch/refuse").press("/vouch/refuse")

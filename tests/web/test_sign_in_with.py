@@ -36,7 +36,7 @@ def test_connected_while_in_and_a_way_back_when_locked_out(make_kit: Make, there
     home = at_home(kit)
     assert bind(home, there) == "/account/ways?done=provider_added"
     drain(kit)
-    told = [x.content.detail for x in tray.letters if getattr(x.content, "what", "") == "provider_added"]
+    told = [x.content.detail for x in tray.messages if getattr(x.content, "what", "") == "provider_added"]
     assert told == ["Sales CRM"]
     listed = home("GET", "/account/ways").text
     assert "Connected system" in listed
@@ -158,7 +158,7 @@ def test_what_was_removed_or_is_another_s_does_nothing(make_kit: Make, there: Pr
     assert "Remove this?" in home("GET", f"/account/remove/{factor.id}").text
     home("POST", f"/account/remove/{factor.id}")
     drain(kit)
-    assert [x for x in tray.letters if getattr(x.content, "what", "") == "provider_removed"]
+    assert [x for x in tray.messages if getattr(x.content, "what", "") == "provider_removed"]
     assert comes_back(browser, there.issuer.sign_in(left, "maya")) == f"{at}/ways/{WAY}?said=wrong"
 
 

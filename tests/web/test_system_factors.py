@@ -88,7 +88,7 @@ def locked_out(make_kit: Make, *, codes: bool = True, **account: Any) -> tuple[K
     code = _codes(kit)[0] if codes else ""
     started = ask(kit, "maya@example.com", journey="still_locked_out")
     drain(kit)
-    assert accept(kit, secrets_of(tray.letters[-1])[0]) is None
+    assert accept(kit, secrets_of(tray.messages[-1])[0]) is None
     return kit, tray, tide, Browser(kit, started), f"/r/{started.handle}", code
 
 
@@ -144,7 +144,7 @@ def test_mail_alone_removes_nothing_and_more_waits_first(make_kit: Make) -> None
     assert said(browser, f"{new}/temporary-pass", account=account)[0] == 303
     assert (tide.removed, tide.passes) == ([], 0)
     drain(kit)
-    assert "hold" in {str(x.kind) for x in tray.letters}
+    assert "hold" in {str(x.kind) for x in tray.messages}
 
 
 @pytest.mark.covers("O-M1")
@@ -162,7 +162,7 @@ def test_a_lost_app_is_removed_and_every_contact_is_told(make_kit: Make) -> None
     assert (status, tide.removed) == (200, ["app-1"])
     assert "Old phone" not in text
     drain(kit)
-    assert "system_factor_removed" in {getattr(x.content, "what", "") for x in tray.letters}
+    assert "system_factor_removed" in {getattr(x.content, "what", "") for x in tray.messages}
     noted = types(kit)
     assert noted.index("system_factor_asked") < noted.index("system_factor_removed")
     assert noted.count("system_factor_refused") == 2
@@ -191,8 +191,8 @@ def test_a_pass_is_shown_once_and_kept_nowhere(make_kit: Make, caplog: pytest.Lo
     assert "no-store" in answer.headers["cache-control"]
     assert PASS not in browser("GET", page).text
     drain(kit)
-    assert "temporary_pass_given" in {getattr(x.content, "what", "") for x in tray.letters}
-    assert PASS not in str([x.content for x in tray.letters])
+    assert "temporary_pass_given" in {getattr(x.content, "what", "") for x in tray.messages}
+    assert PASS not in str([x.content for x in tray.messages])
     assert PASS not in caplog.text
     assert PASS not in str(kit.read(lambda tx: tx.audit.rows(limit=1000)))
     for _ in range(system_factor.PER_HOUR):
@@ -314,14 +314,14 @@ def test_a_form_sent_twice_says_that_it_is_already_removed(make_kit: Make) -> No
     account = account_in(browser("GET", f"{new}/system-factors").text)
     assert said(browser, f"{new}/system-factors", account=account, factor="app-1")[0] == 200
     drain(kit)
-    told = len(tray.letters)
+    told = len(tray.messages)
     status, text = said(browser, f"{new}/system-factors", account=account, factor="app-1")
     drain(kit)
     assert status == 422
     assert "Already removed" in text
     assert "didn’t accept" not in text
     assert tide.removed == ["app-1"]
-    assert len(tray.letters) == told
+    assert len(tray.messages) == told
 
 
 @pytest.mark.covers("N-R11", "O-M1")

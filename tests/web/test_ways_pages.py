@@ -71,7 +71,7 @@ def test_mail_and_authenticator_lead_through_the_wait_to_the_new_password(make_k
     started = ask(kit, "maya")
     drain(kit)
     browser, at = Browser(kit, started), f"/r/{started.handle}"
-    code = tray.letters[-1].content.code
+    code = tray.messages[-1].content.code
     assert isinstance(code, Secret)
     assert browser("POST", f"{at}/code", f"code={code.reveal()}").status_code == 303
     more = browser("GET", at).text
@@ -113,7 +113,7 @@ def test_a_colleague_vouches_in_another_browser_only(make_kit: Make) -> None:
     mine, theirs, at = Browser(kit, started), Browser(kit), f"/r/{started.handle}"
     mine("POST", f"{at}/ways/recovery_contact")
     drain(kit)
-    link = tray.letters[-1].content.link
+    link = tray.messages[-1].content.link
     assert isinstance(link, Secret)
     path = link.reveal().removeprefix(kit.settings.public_url)
     digits = re.search(r"<b>(\d{4})</b>", mine("GET", f"{at}/ways/recovery_contact").text)

@@ -29,7 +29,7 @@ class MessageKind(StrEnum):
     STOPPED = "stopped"
     ROTATION = "rotation"
     MAIL_CODE = "mail_code"
-    VOUCH = "vouch"
+    CONFIRMATION = "vouch"
     SMS_CODE = "sms_code"
     IM_CODE = "im_code"
     ACCOUNT_CHANGED = "account_changed"

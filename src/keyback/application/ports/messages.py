@@ -84,7 +84,7 @@ class ImCodeMessage(CodeMessage):
 class ConfirmationMessage(RequestedContent):
     """A recovery contact is asked to confirm that it is `person_name` who recovers."""
 
-    kind = MessageKind.VOUCH
+    kind = MessageKind.CONFIRMATION
     person_name: str
     link: Secret | None = field(default=None, metadata=MADE)
     expires_at: int = field(default=0, metadata=MADE)

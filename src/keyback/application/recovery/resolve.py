@@ -35,11 +35,11 @@ MAX_PEOPLE = 4  # behind one identifier; more is a mailing list, and nobody is t
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Counts of one batch. `letters`: messages that were put into the outbox; `withheld`: those over a quota, by what
+    """Counts of one batch. `messages`: those that were put into the outbox; `withheld`: those over a quota, by what
     it protects."""
 
     intakes: int = 0
-    letters: int = 0
+    messages: int = 0
     ghosts: int = 0
     withheld: Mapping[Reason, int] = field(default_factory=dict)
 

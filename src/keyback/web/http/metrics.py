@@ -47,7 +47,7 @@ class Done(Protocol):
     intakes: int
     ghosts: int
     mails_withheld: dict[str, int]
-    letters: dict[str, int]
+    messages: dict[str, int]
     texts_withheld: dict[str, int]
     applies: dict[str, int]
     failures: int
@@ -215,7 +215,7 @@ class Metrics:
             names.add_metric([trouble], n)
         yield names
         for name, words, counts in (
-            ("keyback_letters", "Letters by result.", t.letters),
+            ("keyback_letters", "Messages by result.", t.messages),
             ("keyback_mails_withheld", "Messages asked for beyond a quota, by what it protects.", t.mails_withheld),
             ("keyback_sms_withheld", "SMS that would have cost more than allowed, by budget.", t.texts_withheld),
             ("keyback_applies", "Passwords carried to systems, by result.", t.applies),
