@@ -91,6 +91,7 @@ WRITTEN = {
     "application.desk.notices._tell": "notice: once for each decision, or command on the server",
     "application.desk.notices.tell_operator": "notice: when two others, or the server, renew an operator's sign-in",
     "application.desk.manager.ask": "notice: five a day that operators ask of one manager",
+    "application.campaigns.run._ask": "notice: once for each person of a campaign that another operator approved",
     "application.desk.actions._start": "notice: three starts a day that operators make for one person",
 }
 # The two that all of them write by; nothing else makes a row that is a message.

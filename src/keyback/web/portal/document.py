@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -18,8 +19,7 @@ from keyback.domain.operators.documents import GRID, MAX_BYTES, watermark
 from keyback.web.portal.pages_document import SendDocument, Stage
 from keyback.web.portal.view import RecoveryView, held, step
 from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
-from keyback.web.ui.page import ErrorPage
-from keyback.web.ui.routes import WAIT_S, Values, get
+from keyback.web.ui.routes import Values, get, too_often
 from keyback.web.ui.uploads import read_upload
 
 STAGES: dict[str, Stage] = {
@@ -106,7 +106,7 @@ async def upload(request: Request) -> Response:
         note_refusal(request, "wrong_state")
         return redirect(f"/r/{handle}/document")
     if not await desk.allows("proofs", request):
-        return desk.page(request, ErrorPage(429, WAIT_S, f"/r/{handle}/document"), 429)
+        return too_often(desk, request, f"/r/{handle}/document")
     data = await read_upload(request, "picture", MAX_BYTES)
     if not data:
         return await _draw(desk, request, handle, view, 422, error="missing")
@@ -126,7 +126,9 @@ async def upload(request: Request) -> Response:
 async def picture(desk: AppContext, request: Request, handle: str, view: RecoveryView | None) -> Response:
     """GET `/r/{handle}/document/image`: until it was sent."""
     found = await desk.services.db.read(lambda tx: documents.picture(tx, handle))
-    return jpeg(found) if found else desk.page(request, ErrorPage(404, back=f"/r/{handle}"), 404)
+    if found is None:
+        raise HTTPException(404)
+    return jpeg(found)
 
 
 def jpeg(body: bytes) -> Response:

@@ -46,6 +46,11 @@ def get(
     return of
 
 
+def too_often(desk: AppContext, request: Request, back: str) -> Response:
+    """The page that asks to wait. `back`: path that it leads back to."""
+    return desk.page(request, ErrorPage(429, WAIT_S, back), 429)
+
+
 def post(
     gate: Callable[[Request], Awaitable[tuple[*Ts] | Response]],
     *fields: str,
@@ -80,8 +85,7 @@ def post(
             if gate_first:
                 values = await read_form(request, *fields, many=many)
             if limit and not await desk.allows(limit, request):
-                back = at.format(**request.path_params) or request.url.path
-                return desk.page(request, ErrorPage(429, WAIT_S, back), 429)
+                return too_often(desk, request, at.format(**request.path_params) or request.url.path)
             return await act(desk, request, values, *known)
 
         return handler
