@@ -187,7 +187,7 @@ class CampaignMessage(AccountContent):
 
     kind = MessageKind.CAMPAIGN
     why: str
-    must: bool = False
+    must: bool
 
 
 class SecurityContent(AccountContent, NoticeContent):
