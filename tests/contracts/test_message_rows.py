@@ -74,7 +74,6 @@ UNREAD = {
     "vouch": {"username", "purpose"},
     "invited": {"username", "purpose"},
     "account_changed": {"until"},
-    "campaign": {"must"},
 }
 UNREAD |= {kind: {"person_name", "purpose"} for kind in ("mail_code", "sms_code", "im_code")}
 PROMPTS = {
