@@ -34,6 +34,7 @@ SHORT = {
     "key2": "passkey (passkey:2)",
     "paper": "id_document (desk:document)",
     "call": "caller_check (phone:1)",
+    "boss": "caller_check (manager:1)",
     "quiz": "security_questions (questions:1)",
 }
 ONE = {n: next(p for p in PIECES if str(p) == words) for n, words in SHORT.items()}
@@ -46,11 +47,12 @@ BOOK = {
     "mfa": """
         mail twin other sms sms2 im im2   code code2 friend friend2 app app2 key key2 paper
         mail twin other sms2 im im2       call
+        mail twin other sms sms2 im im2   boss
         code code2                        friend friend2 app app2 key key2
         friend friend2                    app app2 key key2
     """,
     "privileged": """
-        mail twin other im im2            code code2 friend friend2 app app2 key key2 paper call
+        mail twin other im im2            code code2 friend friend2 app app2 key key2 paper call boss
         code code2                        friend friend2 app app2 key key2
         friend friend2                    app app2 key key2
     """,

@@ -27,6 +27,7 @@ campaigns = Table(
     Column("totals", Text, nullable=False, server_default=""),  # once its people are forgotten
     Column("version", Integer, nullable=False),
     Index("ix_campaigns_drafted_at", "drafted_at"),
+    Index("ix_campaigns_state", "state"),
 )
 
 campaign_people = Table(

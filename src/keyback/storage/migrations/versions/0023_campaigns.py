@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_campaigns"),
     )
     op.create_index("ix_campaigns_drafted_at", "campaigns", ["drafted_at"])
+    op.create_index("ix_campaigns_state", "campaigns", ["state"])
     op.create_table(
         "campaign_people",
         _word("campaign_id", 22),
