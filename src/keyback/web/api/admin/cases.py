@@ -152,7 +152,7 @@ def _case(o: Opened) -> m.Case:
         claimed_by=by_of(who, o.work.claimed_by),
         ticket=o.work.ticket,
         may_act=not o.obstacle,
-        accounts=[m.Account(system=a.system, username=a.username) for a in o.accounts],
+        accounts=[m.CaseAccount(system=a.system, username=a.username) for a in o.accounts],
         contacts=[m.Contact(channel=channel, role=role, address=shown) for channel, role, shown in o.contacts],
         requests=[
             m.Request(

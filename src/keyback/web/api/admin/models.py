@@ -109,7 +109,7 @@ class Contact(BaseModel):
     address: str = Field(description="Masked.")
 
 
-class Account(BaseModel):
+class CaseAccount(BaseModel):
     system: str
     username: str = Field(description="Masked.")
 
@@ -126,7 +126,7 @@ class Case(BaseModel):
     claimed_by: By | None
     ticket: str
     may_act: bool = Field(description="Whether this key may act on the case at all: no key acts on an operator.")
-    accounts: list[Account]
+    accounts: list[CaseAccount]
     contacts: list[Contact]
     requests: list[Request]
     comments: list[Comment]
