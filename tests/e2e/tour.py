@@ -60,7 +60,7 @@ def tour(site: Site, device: Device, locale: str, width: int) -> Iterator[tuple[
 
     page.goto(f"/r/{handle}")
     yield "password", page
-    choose(page, "qingyu1", "qingyu2")
+    choose(page, "qingyu1")
     page.locator(".notice-stop").wait_for()
     yield "password-wrong", page
     site.crm.broken = "refuse"

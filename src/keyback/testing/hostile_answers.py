@@ -192,7 +192,9 @@ class HostileAnswers:
         if how == "flood":
             assert harness.proxy.flooded < LARGEST, "the answer was taken in without end"
         await harness.fault("")
-        await self._rest(harness)
+        await (
+            harness.renew()
+        )  # a connection that the fault left behind may end at any moment, also within the next call
         assert await harness.open_session(name, OLD), f"{how}: something was changed"
         done = by_step(await harness.connector.apply(plan(key, login, job_id=f"after-{how}")))
         if not await self._left_to_the_person(harness, name, key, done):
