@@ -6,7 +6,7 @@ import asyncio
 import json
 import statistics
 from collections.abc import Callable
-from datetime import UTC, date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -154,6 +154,11 @@ def test_desk_holds_owners_and_pairs_are_counted(make_kit: Make, database_url: s
     assert r.saved(60, 2) == 0
 
 
+def hours_until(kit: Kit, hour: int) -> int:
+    """From now to some minutes past a full hour, in UTC."""
+    return (hour - datetime.fromtimestamp(kit.clock() / 1000, UTC).hour) % 24
+
+
 @pytest.mark.both
 def test_the_queue_and_everybody_are_looked_at_once_a_day(make_kit: Make, database_url: str) -> None:
     kit = make_kit(url=database_url, public_url=URL)
@@ -166,6 +171,9 @@ def test_the_queue_and_everybody_are_looked_at_once_a_day(make_kit: Make, databa
     kit.clock.forward(minutes=90)
     kit.write(make.look_at_queue)
     offer = Offer(kit.services.policy, kit.services.proofs)
+    kit.clock.forward(hours=hours_until(kit, 12))
+    assert not kit.run(make.look_at_everybody(kit.services.db, offer)), "not in the hours of work"
+    kit.clock.forward(hours=hours_until(kit, 2))
     assert [kit.run(make.look_at_everybody(kit.services.db, offer)) for _ in range(3)] == [True, False, False]
     kit.clock.forward(hours=24)
     assert kit.run(make.look_at_everybody(kit.services.db, offer))
@@ -177,6 +185,7 @@ def test_the_queue_and_everybody_are_looked_at_once_a_day(make_kit: Make, databa
 def test_a_census_that_broke_off_is_done_again(make_kit: Make) -> None:
     kit = make_kit()
     fit(kit, person("maya"))
+    kit.clock.forward(hours=hours_until(kit, 2))
     day = make.day_of(kit.clock(), UTC)
     assert kit.write(lambda tx: tx.reports.lease(f"census/{day}", tx.now + 3_600_000))
     offer = Offer(kit.services.policy, kit.services.proofs)

@@ -1,8 +1,8 @@
-"""What the worker does for reports: folds new audit rows, and looks at the queue and, once a day, at everybody."""
+"""What the worker does for reports: folds new audit rows, and looks at the queue and, once a night, at everybody."""
 
 from __future__ import annotations
 
-from datetime import UTC, tzinfo
+from datetime import UTC, datetime, tzinfo
 
 from keyback.application.audit_log import log_of
 from keyback.application.policy.coverage import Offer, census
@@ -14,6 +14,7 @@ from keyback.domain.units import HOUR, MINUTE
 
 PIECE = 2000  # audit rows in one transaction
 CENSUS_LEASE = HOUR
+NIGHT = range(1, 5)  # hours of the company's time zone
 FOLLOWED = 60 * 24 * HOUR  # for which a recovery may go on
 
 
@@ -50,8 +51,14 @@ def look_at_queue(tx: Tx, zone: tzinfo = UTC) -> None:
 
 
 async def look_at_everybody(db: Database, offer: Offer, zone: tzinfo = UTC) -> bool:
-    """How people would get back in, once a day; whether this worker did it. One that breaks off is done again later."""
-    day = day_of(await db.read(lambda tx: tx.now), zone)
+    """How people would get back in, once a night; whether this worker did it. One that breaks off is done again later.
+
+    All people are read for it, so it waits for the hours in which fewest of them want something (`NIGHT`).
+    """
+    now = await db.read(lambda tx: tx.now)
+    if datetime.fromtimestamp(now / 1000, zone).hour not in NIGHT:
+        return False
+    day = day_of(now, zone)
     name = f"census/{day}"
     if await db.read(lambda tx: tx.reports.place(name)) == 0 or not await db.write(
         lambda tx: tx.reports.lease(name, tx.now + CENSUS_LEASE)
