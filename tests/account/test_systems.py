@@ -78,7 +78,7 @@ def test_what_one_system_does_harms_no_other_and_costs_no_more_than_the_slowest(
     }
 
     async def ask() -> Any:
-        async with asyncio.timeout(30):  # each alone would wait for ever
+        async with asyncio.timeout(30):  # each alone would wait forever
             names = [*map(account, odd), account("gone")]
             return await ask_each(odd, names, lambda c, a: c.find(a.username), patience_s=0.05)
 

@@ -23,6 +23,7 @@ from playwright.sync_api import BrowserContext, Error, Page, expect
 
 from keyback.channels.mail.kinds import SUBJECTS
 from keyback.demo.company import COMPANY, STAFF
+from keyback.demo.operators import DemoOperator
 from keyback.locale import gettext
 from keyback.locale.dates import moment
 from tests.e2e.site import Someone
@@ -333,3 +334,14 @@ def stop_by(page: Page, link: str) -> None:
     page.locator("form[action='/stop'] button").click()
     page.locator("form[action='/stop']").wait_for(state="detached")
     seen(page, "stopped")
+
+
+def enters(page: Page, demo: Demo, operator: DemoOperator) -> None:
+    """An operator signs in to the console with password and authenticator app."""
+    page.goto("/console/sign-in")
+    seen(page, "console-sign-in")
+    page.locator("#email").fill(operator.mail)
+    page.locator("#password").fill(operator.password)
+    page.locator("#code").fill(demo.digits(Someone(operator.mail, operator.mail, "en")))
+    page.locator("form[action='/console/sign-in'] button[type=submit]").click()
+    page.wait_for_url("**/console")

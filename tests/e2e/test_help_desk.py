@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, expect
 
-from keyback.demo.operators import TEAM, DemoOperator
+from keyback.demo.operators import TEAM
 from keyback.locale import gettext
-from tests.e2e.demo_steps import DAY, NEW, Demo, let_go, patient, running_demo, seen
-from tests.e2e.site import Someone
+from tests.e2e.demo_steps import DAY, NEW, Demo, enters, let_go, patient, running_demo, seen
 from tests.e2e.steps import ask, choose, heading
 from tests.e2e.ways_steps import answer, mail_code, pick
 
@@ -29,16 +28,6 @@ def site(demo: Demo) -> Demo:
     """What `device` opens its browsers for."""
     demo.afresh()
     return demo
-
-
-def enters(page: Page, demo: Demo, operator: DemoOperator) -> None:
-    page.goto("/console/sign-in")
-    seen(page, "console-sign-in")
-    page.locator("#email").fill(operator.mail)
-    page.locator("#password").fill(operator.password)
-    page.locator("#code").fill(demo.digits(Someone(operator.mail, operator.mail, "en")))
-    page.locator("form[action='/console/sign-in'] button[type=submit]").click()
-    page.wait_for_url("**/console")
 
 
 @pytest.mark.parametrize("locale", ["en", pytest.param("zh_CN", marks=pytest.mark.slow)])

@@ -6,11 +6,10 @@ import io
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, Page, expect
+from playwright.sync_api import BrowserContext, expect
 
-from keyback.demo.operators import TEAM, DemoOperator
-from tests.e2e.demo_steps import Demo, patient, running_demo, seen, stop_by, stop_link
-from tests.e2e.site import Someone
+from keyback.demo.operators import TEAM
+from tests.e2e.demo_steps import Demo, enters, patient, running_demo, seen, stop_by, stop_link
 from tests.e2e.steps import ask, heading
 from tests.e2e.ways_steps import mail_code
 
@@ -29,16 +28,6 @@ def site(demo: Demo) -> Demo:
     """What `device` opens its browsers for."""
     demo.afresh()
     return demo
-
-
-def enters(page: Page, demo: Demo, operator: DemoOperator) -> None:
-    page.goto("/console/sign-in")
-    seen(page, "console-sign-in")
-    page.locator("#email").fill(operator.mail)
-    page.locator("#password").fill(operator.password)
-    page.locator("#code").fill(demo.digits(Someone(operator.mail, operator.mail, "en")))
-    page.locator("form[action='/console/sign-in'] button[type=submit]").click()
-    page.wait_for_url("**/console")
 
 
 @pytest.mark.slow

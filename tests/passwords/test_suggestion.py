@@ -29,7 +29,7 @@ def test_a_suggestion_keeps_what_systems_ask(locale: Locale) -> None:
     )
     drawn = [suggest(locale, lambda p: not strict.violations(p)) for _ in range(50)]
     assert None not in drawn
-    assert len({d.password for d in drawn if d}) == 50, "each is drawn anew"
+    assert len({d.password for d in drawn if d}) == 50, "no two are alike"
     for d in drawn:
         assert d is not None
         assert d.password not in repr(d)

@@ -17,7 +17,7 @@ class BadImage(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CleanImage:
-    """A picture made anew from its pixels.
+    """A picture drawn again from its pixels.
 
     Args:
         digest: of the pixels before anything was drawn over them.

@@ -118,7 +118,7 @@ class OdooConnector(ConnectorBase):
             return done
         later = [Outcome(Step.MUST_CHANGE, "unsupported")] if plan.must_change else []
         if plan.attempt >= 2 and (await self._api.signs_in(user.username, password))[0]:
-            # An earlier attempt worked and ended the sessions; or it is the old password, chosen anew, and they live.
+            # An earlier attempt worked and ended the sessions; or it is the old password, chosen again, and they live.
             revoked = Outcome(Step.REVOKE, "unsupported")
             return [*done, Outcome(Step.SET, "done"), *later, revoked, Outcome(Step.CONFIRM, "done")]
         changed = await self._set(plan, password)

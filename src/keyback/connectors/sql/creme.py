@@ -119,7 +119,7 @@ class CremeConnector(SqlConnector):
         return cls(name, title, CremeOptions.model_validate(options))
 
     def _revoked(self, *, set_now: bool) -> Outcome:
-        # Set earlier, it ended them; or it is the old password, chosen anew, and they live.
+        # Set earlier, it ended them; or it is the old password, chosen again, and they live.
         return Outcome(Step.REVOKE, "done" if set_now else "unsupported")
 
     def _unfit(self, password: Secret) -> str:

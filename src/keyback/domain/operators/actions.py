@@ -55,5 +55,5 @@ def renews_another(journey: Journey, earlier: Iterable[tuple[Journey, int]], now
 
 
 def hold_fits(until: int, set_by_policy: int) -> bool:
-    """Whether a hold may end at `until` (ms): never sooner than the policy set, and not for ever."""
+    """Whether a hold may end at `until` (ms): never sooner than the policy set, and not forever."""
     return set_by_policy <= until <= set_by_policy + MOST_LONGER

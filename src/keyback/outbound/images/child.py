@@ -129,7 +129,7 @@ def _width(glyph: bytes) -> int:
 
 
 def clean(order: dict[str, Any], data: bytes, font: Glyphs) -> tuple[dict[str, Any], bytes]:
-    """A picture made anew from its pixels: turned upright, made small, marked, covered; nothing else of it is left.
+    """A picture drawn again from its pixels: turned upright, made small, marked, covered; nothing else of it is left.
 
     Args:
         order: `watermark`, a text; `cells`, numbers of the cells of a grid of `GRID` by `GRID` that are covered.

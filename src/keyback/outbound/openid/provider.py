@@ -157,7 +157,7 @@ class OpenIdProvider:
         """What the provider says of itself, fetched once an hour.
 
         Raises:
-            SignInRefused: what it says does not fit the settings.
+            SignInRefused: what it says doesn't match the settings.
             Unavailable: it cannot be reached.
         """
         async with self._alone():
@@ -240,7 +240,7 @@ class OpenIdProvider:
         """Discovery and keys, without signing anybody in.
 
         Raises:
-            SignInRefused: what it says does not fit the settings, or no key of it can be used (`no_keys`).
+            SignInRefused: what it says doesn't match the settings, or no key of it can be used (`no_keys`).
             Unavailable: it cannot be reached.
         """
         about = await self.metadata()

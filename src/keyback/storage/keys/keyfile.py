@@ -1,7 +1,7 @@
 """The keyring's file, changed as a whole: whoever reads it at any moment finds the old one or the new one.
 
 The lines stay in the order of use; the first key seals. The first change writes the keys of the audit log's chain on
-lines of their own, so that the log can be checked for ever, also when the key that it began with is retired.
+lines of their own, so that the log can be checked forever, also when the key that it began with is retired.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Keyring:
 
     Attributes:
         primary: id of the key that seals.
-        chain: id of the key that the audit log is chained with, for ever the first one this Keyback had.
+        chain: id of the key that the audit log is chained with, forever the first one this Keyback had.
 
     Raises:
         KeyringError: no key, a short key or one of little variety, such as 32 equal bytes.

@@ -12,7 +12,7 @@ from keyback.web.ui.context import AppContext
 
 DESCRIPTION = """Start a recovery, verify your identity with the mailed code, choose a new password, sign in.
 
-Nothing here tells whether an account exists: a recovery that matched nobody looks the same for ever. Errors are
+Nothing here tells whether an account exists: a recovery that matched nobody looks the same forever. Errors are
 RFC 9457 problems with a stable `code`; what you sent is never echoed. Texts come in the language of Accept-Language
 (`en`, `zh`). New members may appear in answers; programs should ignore what they do not know."""
 TAGS = [

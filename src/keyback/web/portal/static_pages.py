@@ -76,7 +76,7 @@ async def security_txt(request: Request) -> Response:
 
 
 async def static(request: Request) -> Response:
-    """A file of the look under its hashed name, to be kept for ever."""
+    """A file of the look under its hashed name, to be kept forever."""
     files = context_of(request).renderer.static
     found = files.get(request.path_params["name"])
     if found is None or found.url != request.url.path:

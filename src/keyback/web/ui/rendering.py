@@ -41,7 +41,7 @@ MEDIA_TYPES = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class StaticFile:
-    """A file of the look, read once. `url` holds twelve hex digits of its SHA-256, so it may be cached for ever."""
+    """A file of the look, read once. `url` holds twelve hex digits of its SHA-256, so it may be cached forever."""
 
     name: str
     url: str
