@@ -13,9 +13,12 @@ from bench.complete import complete
 from bench.desk import desk
 from bench.jobs import jobs
 from bench.measures import MEASURES, Run
+from bench.overload import overload
+from bench.pages import pages
 from bench.people import people
 from bench.report import Line, as_json, show
 from bench.stage import Stage
+from bench.start import start
 
 ALL = {
     **MEASURES,
@@ -25,6 +28,9 @@ ALL = {
     "desk": desk,
     "campaign": campaign,
     "jobs": jobs,
+    "pages": pages,
+    "start": start,
+    "overload": overload,
 }
 
 

@@ -29,46 +29,55 @@ AT_ONCE = 12
 
 
 def complete(run: Run) -> list[Line]:
-    """(d) Completing a reset: throughput against the bare argon2id rate."""
+    """(d) Completing a reset, with either database: throughput against bare argon2id, and the share that is hashing."""
+    return [line for kind in ("postgres", "sqlite") for line in _complete(run, kind)]
+
+
+def _complete(run: Run, kind: str) -> list[Line]:
     stage, n = run.stage, 24 if run.quick else 60
-    base = stage.database("sqlite", 10_000)
-    rates, costs, bare_rates, bare_costs = [], [], [], []
+    base = stage.database(kind, 10_000)
+    rates, costs, servers, bare_rates, bare_costs = [], [], [], [], []
     password = {"argon2_t": T, "argon2_m_kib": M_KIB, "argon2_p": P, "memory_budget_mib": THREADS * M_KIB // 1024}
     with stage.sink() as sink, stage.app(base, worker=True, mail_port=sink.port, password=password) as app:
         for r in range(2 if run.quick else 3):
             run.speeds.append(calibrate())
-            held = asyncio.run(_proven(stage, base, r * n, n))
+            held = asyncio.run(proven(stage, base, r * n, n))
             traffic.drain(base, sink)
             rate, cost = bare.hashes(THREADS, n, T, M_KIB, P)
             bare_rates.append(rate)
             bare_costs.append(cost)
             file = stage.folder / "passwords.bin"
-            write_requests(file, ((0, _choose(app.port, started)) for started in held))
+            write_requests(file, ((0, choose(app.port, started)) for started in held))
             meter, begun = Meter([app.child.pid], base.pids), time.monotonic()
             done = fire(app.port, AT_ONCE, 120.0, file)
             took = time.monotonic() - begun
             if set(done["status"]) - {"200", "202"} or done["n"] != n:
                 raise SystemExit(f"not every password was taken: {done['status']}")
             traffic.drain(base, sink)
-            costs.append(meter.read(n)["cpu_us"] / 1000)
+            cost_now = meter.read(n)
+            costs.append(cost_now["cpu_us"] / 1000)
+            servers.append(cost_now["db_us"] / 1000)
             rates.append(n / took)
     ratio = statistics.median(a / b for a, b in zip(rates, bare_rates, strict=True))
     work = statistics.median(b / a for a, b in zip(costs, bare_costs, strict=True))
-    text = f"{ratio:.2f} of {statistics.median(bare_rates):.1f}/s; of the CPU {work:.0%} is hashing"
+    text = f"{ratio:.2f} of {statistics.median(bare_rates):.1f}/s"
     raw: dict[str, Any] = {"rates": rates, "bare_rates": bare_rates, "cpu_ms": costs, "bare_cpu_ms": bare_costs}
+    raw["db_ms"] = servers
+    server = f", of it database {statistics.median(servers):.0f}" if base.pids else ""
     return [
-        judged("reset completed, to bare argon2id", ratio, text, "≥ 0.9", ratio >= 0.9, **raw),
-        Line("reset completed, CPU", f"{spread(costs)} ms, bare hash {spread(bare_costs)} ms"),
+        judged(f"reset completed, to bare argon2id, {kind}", ratio, text, "≥ 0.9", ratio >= 0.9, **raw),
+        judged(f"reset completed, CPU that is hashing, {kind}", work, f"{work:.0%}", "≥ 92 %", work >= 0.92),
+        Line(f"reset completed, CPU, {kind}", f"{spread(costs)} ms{server}, bare hash {spread(bare_costs)} ms"),
     ]
 
 
-def _choose(port: int, started: Started) -> bytes:
+def choose(port: int, started: Started) -> bytes:
     body = json.dumps({"new_password": f"supper ladder teapot {started.handle[:4]}"}).encode()
     path = f"/api/v1/recoveries/{started.handle}/password"
     return traffic.http(port, path, body, "application/json", f"Authorization: Bearer {started.secret}\r\n")
 
 
-async def _proven(stage: Stage, base: Base, first: int, n: int) -> list[Started]:
+async def proven(stage: Stage, base: Base, first: int, n: int) -> list[Started]:
     """Recoveries of `n` people whose proof is accepted, made without faces."""
     mail = {"host": "127.0.0.1", "port": 1, "security": "plain", "sender": SENDER}
     services = build(Settings(database_url=base.url, keyring=stage.keyring_line, data_dir=stage.folder, mail=mail))

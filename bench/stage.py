@@ -232,7 +232,7 @@ class Sink:
         self.child.send_signal(signal.SIGUSR1 if on else signal.SIGUSR2)
 
 
-def wait_for(port: int, child: subprocess.Popen[bytes], seconds: float = 60) -> None:
+def wait_for(port: int, child: subprocess.Popen[bytes], seconds: float = 240) -> None:
     until = time.monotonic() + seconds
     while True:
         if child.poll() is not None:

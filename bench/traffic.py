@@ -19,6 +19,12 @@ def http(port: int, path: str, body: bytes, kind: str, more: str = "") -> bytes:
     return f"{head}Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
 
 
+def get(port: int, path: str, cookie: str) -> bytes:
+    """A request for a page, as a browser sends it."""
+    head = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUser-Agent: {AGENT}\r\nAccept: text/html\r\n"
+    return f"{head}Accept-Language: en-GB,en;q=0.8\r\nCookie: {cookie}\r\n\r\n".encode()
+
+
 def api(port: int, identifier: str) -> bytes:
     """A request to recover, by the API."""
     return http(port, "/api/v1/recoveries", json.dumps({"identifier": identifier}).encode(), "application/json")

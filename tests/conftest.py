@@ -20,47 +20,43 @@ from keyback.settings import Settings
 from keyback.storage.database import make_engine
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.migrate import migrate
-from tests.support.cheaper import CHEAP, cheap_hashing, compile_once, in_memory
+from tests.support.cheaper import CHEAP, cheap_hashing, in_memory, once
 from tests.support.databases import BACKENDS, run_as_admin, with_database
 from tests.support.embedded_postgres import programs
 from tests.support.kit import Clock, Kit
 
 collect_ignore = ["sample_package"]  # a package of its own; tests/docs/test_recipes.py runs its tests
-pytest_plugins = ["tests.support.commands", "tests.support.conformance", "tests.support.noskip"]
-LONGEST = frozenset({"test_policy_search", "test_policy_table"})  # one file each, and nothing but arithmetic
+pytest_plugins = ["tests.support.commands", "tests.support.conformance", "tests.support.noskip", "tests.support.order"]
 # Of the suites in keyback.testing, which can't carry a mark that other people's projects don't have.
-SLOW_IN_SUITES = frozenset({"test_no_call_waits_without_end"})
-LONG = ("e2e", "web", "recovery", "locking", "throttling", "delivery", "perf", "contracts")
-compile_once()
+SLOW_IN_SUITES = frozenset({"test_hostile_answers_are_faults_and_change_nothing", "test_no_call_waits_without_end"})
+# Rooms of what storage promises and of what happens at the same moment.
+ON_BOTH = frozenset({"audit_log", "contracts", "delivery", "locking", "throttling"})
+once()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    in_ci = bool(os.environ.get("CI"))
     parser.addoption(
-        "--both", action="store_true", default=in_ci, help="every database test on PostgreSQL too; on in CI"
+        "--both", action="store_true", help="every database test on PostgreSQL too, also among those that aren't slow"
     )
+    parser.addoption("--journeys-write", action="store_true", help="write what journeys cost on a phone into the docs")
 
 
-def _spared(item: pytest.Item) -> bool:
-    """Whether a test repeats on PostgreSQL what it showed on SQLite, and nothing in it depends on which it is.
+def _repeats(item: pytest.Item) -> bool:
+    """Whether a test repeats on PostgreSQL what it showed on SQLite, where the two are least likely to differ.
 
-    Where they may differ, tests carry the mark `both`: what storage promises, what commands do with a database, races.
+    Where they may, tests carry the mark `both`; of those the ones in `ON_BOTH` are about the database itself.
     """
     params = item.callspec.params if hasattr(item, "callspec") else {}
-    return params.get("database_url") == "postgres" and item.get_closest_marker("both") is None
+    about_it = item.get_closest_marker("both") is not None and item.path.parent.name in ON_BOTH
+    return params.get("database_url") == "postgres" and not about_it
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Long files and folders with long files first, so that no worker is left alone with one at the end."""
-    if not config.getoption("--both"):
-        spared = [item for item in items if _spared(item)]
-        items[:] = [item for item in items if not _spared(item)]
-        config.hook.pytest_deselected(items=spared)
+    """Marks what can't carry its mark. What repeats itself on the other database is left to the slow tests."""
+    both = config.getoption("--both")
     for item in items:
-        if item.name in SLOW_IN_SUITES:
+        if item.name.partition("[")[0] in SLOW_IN_SUITES or (not both and _repeats(item)):
             item.add_marker(pytest.mark.slow)
-    ranks = {name: rank for rank, name in enumerate(LONG)}
-    items.sort(key=lambda item: -1 if item.path.stem in LONGEST else ranks.get(item.path.parent.name, len(LONG)))
 
 
 @pytest.fixture(autouse=True)
@@ -123,13 +119,24 @@ def migrated_postgres(postgres_server: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def make_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[str], str]]:
+def memory(tmp_path: Path) -> Iterator[Path]:
+    """A folder of the test's own, in memory where there is room, so that no commit waits for a disk."""
+    if (room := in_memory()) is None:
+        yield tmp_path
+        return
+    folder = Path(tempfile.mkdtemp(prefix="keyback-db-", dir=room))
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def make_database(request: pytest.FixtureRequest, memory: Path) -> Iterator[Callable[[str], str]]:
     """Makes an empty, migrated database of a kind; its URL."""
     dropped: list[tuple[str, str]] = []
 
     def make(kind: str) -> str:
         if kind == "sqlite":
-            path = tmp_path / f"{secrets.token_hex(4)}.sqlite"
+            path = memory / f"{secrets.token_hex(4)}.sqlite"
             shutil.copyfile(request.getfixturevalue("migrated_sqlite"), path)
             url = f"sqlite:///{path}"
         else:

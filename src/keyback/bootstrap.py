@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import ssl
+import asyncio
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -14,20 +15,24 @@ from pydantic import ValidationError
 
 from keyback import registry
 from keyback.application.clock import wall_clock
-from keyback.application.passwords.hashing import HashGate, pepper_id
+from keyback.application.passwords.hashing import HashGate
 from keyback.application.passwords.strength import load_blocklist
 from keyback.application.people.scheduled_sync import Schedule
 from keyback.application.people.sync_batch import SyncRules
 from keyback.application.ports.channels import Channel
 from keyback.application.ports.connectors import Connector, Unavailable
 from keyback.application.ports.enrolment import SignsInElsewhere
-from keyback.application.ports.hashing import Busy, HashingGate, PasswordHasher, Verified
+from keyback.application.ports.hashing import Busy, PasswordHasher, Verified
 from keyback.application.ports.proofs import About, Given, Proof
-from keyback.application.ports.sign_in import SignInProvider
+from keyback.application.ports.siem import Siem
 from keyback.application.ports.tasks import TaskRules
 from keyback.application.services import Services
 from keyback.application.throttling.mail_quota import InstallationQuota
 from keyback.application.throttling.spraying import Thresholds
+from keyback.bootstrap_bots import make_bots
+from keyback.bootstrap_keys import load_keyring, make_gate
+from keyback.bootstrap_mail import make_return_sources, trusts
+from keyback.bootstrap_providers import make_identity, make_providers
 from keyback.channels.gateways.base import Gateway, PhoneChannel
 from keyback.channels.gateways.missing import MissingGateway
 from keyback.channels.gateways.texts import PhoneTexts
@@ -40,67 +45,18 @@ from keyback.connectors.missing import MissingConnector
 from keyback.domain.passwords.rules import PRESETS
 from keyback.domain.policy.rules import PROVIDER_SIGN_IN, ProofClass
 from keyback.domain.secret import Secret
-from keyback.domain.throttling.sms_quota import SpendRules
 from keyback.domain.units import HOUR, MINUTE
 from keyback.outbound.images.decoder import decoder
+from keyback.outbound.syslog import SyslogLink
+from keyback.outbound.webhooks import WebhookPosts
 from keyback.settings import Settings, Unsafe, refuse_unsafe
 from keyback.settings_policy import make_policy
-from keyback.settings_providers import config_of
 from keyback.settings_sections import System
 from keyback.storage.breach.lookup import BadBreachFile, BreachFile
 from keyback.storage.builtin_credentials import CredentialRows
 from keyback.storage.database import PATIENCE_S, SqlDatabase
-from keyback.storage.keys.keyring import Keyring, KeyringError
-from keyback.storage.maintenance.key_check import Peppers
 
 log = structlog.get_logger("keyback.bootstrap")
-
-
-def load_keyring(s: Settings) -> Keyring:
-    """The keyring of the settings.
-
-    Raises:
-        Unsafe: missing, readable by others, short, or not random (P1).
-    """
-    try:
-        if s.keyring is not None:
-            return Keyring.load(s.keyring.get_secret_value())
-        path = s.keyring_path
-        if path.exists() and path.stat().st_mode & 0o077:
-            raise Unsafe(f"{path} can be read by others. Run: chmod 600 {path}")
-        ring = Keyring.load(path.read_text(encoding="ascii"))
-        ring.follow(path)
-        return ring
-    except FileNotFoundError:
-        raise Unsafe(f"there is no keyring at {s.keyring_path}. Make one with: keyback init") from None
-    except (KeyringError, UnicodeDecodeError) as e:
-        raise Unsafe(f"the keyring cannot be used: {e}") from None
-
-
-def make_gate(s: Settings) -> HashGate:
-    p = s.password
-    files = [*([p.pepper_file] if p.pepper_file else []), *p.old_pepper_files]
-    try:
-        peppers = [f.read_bytes() for f in files]
-    except OSError as e:
-        name = "pepper_file" if p.pepper_file and e.filename == str(p.pepper_file) else "old_pepper_files"
-        raise Unsafe(f"password.{name} cannot be read: {e.strerror}. Check the path and who may read it.") from None
-    now, old = (peppers[0], peppers[1:]) if p.pepper_file else (None, peppers)
-    try:
-        return HashGate(p.memory_budget_mib, p.argon2_t, p.argon2_m_kib, p.argon2_p, p.queue, now, old_peppers=old)
-    except ValueError as e:
-        raise Unsafe(f"password: {e}") from None
-
-
-def named_peppers(s: Settings) -> list[str]:
-    """Ids of the peppers that the settings name. Raises OSError: a file cannot be read."""
-    files = [*([s.password.pepper_file] if s.password.pepper_file else []), *s.password.old_pepper_files]
-    return [pepper_id(f.read_bytes()) for f in files]
-
-
-def peppers_of(gate: HashingGate) -> Peppers:
-    """What `storage.maintenance.key_check` compares with the database."""
-    return Peppers(gate.check_values(), gate.pepper)
 
 
 def load_leaked(s: Settings) -> Container[str]:
@@ -123,8 +79,8 @@ def load_leaked(s: Settings) -> Container[str]:
 def make_channel(s: Settings, clock: Callable[[], int]) -> Channel:
     """The mail channel; without a relay (the demo before its mailbox is up) an address that refuses."""
     m = s.mail
-    words = {"en": s.company.en, "zh_CN": s.company.zh_CN}
-    desk = {"en": s.helpdesk.en, "zh_CN": s.helpdesk.zh_CN}
+    words = s.company.texts()
+    desk = s.helpdesk.texts()
     try:
         password = s.mail_password()
     except OSError as e:
@@ -134,9 +90,10 @@ def make_channel(s: Settings, clock: Callable[[], int]) -> Channel:
     if m.host and m.username and password is None:
         raise Unsafe("mail.username is set without a password. Put it into a file and name that in mail.password_file.")
     if m.ca_file is not None:
-        _trusts(m.ca_file)
+        trusts("mail.ca_file", m.ca_file)
     try:
-        composer = MailComposer(words, m.sender or "keyback@localhost.localdomain", desk, s.timezone, s.public_url)
+        sender = m.sender or "keyback@localhost.localdomain"
+        composer = MailComposer(words, sender, desk, s.timezone, s.public_url, s.bounces.address)
         settings = SmtpSettings(
             host=m.host or "127.0.0.1",
             port=m.port,
@@ -151,16 +108,6 @@ def make_channel(s: Settings, clock: Callable[[], int]) -> Channel:
         return SmtpChannel(composer, settings, clock)
     except (ValueError, OSError) as e:
         raise Unsafe(f"mail: {e}") from None
-
-
-def _trusts(ca_file: Path) -> None:
-    """Raises Unsafe where a file of authorities cannot be used."""
-    try:
-        ssl.create_default_context(cafile=ca_file)
-    except ssl.SSLError:
-        raise Unsafe(f"mail.ca_file: {ca_file} holds no certificate in PEM form.") from None
-    except OSError as e:
-        raise Unsafe(f"mail.ca_file cannot be read: {e.strerror}. Check the path and who may read it.") from None
 
 
 def make_phone(s: Settings, name: Literal["sms", "im"], clock: Callable[[], int]) -> PhoneChannel | None:
@@ -191,7 +138,7 @@ def make_phone(s: Settings, name: Literal["sms", "im"], clock: Callable[[], int]
 
 
 def phone_channel(s: Settings, name: Literal["sms", "im"], gateway: Gateway, clock: Callable[[], int]) -> PhoneChannel:
-    words = {"en": s.company.en, "zh_CN": s.company.zh_CN}
+    words = s.company.texts()
     return PhoneChannel(name, gateway, PhoneTexts(words, s.timezone, s.public_url), clock)
 
 
@@ -259,25 +206,6 @@ def make_connector(name: str, system: System, db: SqlDatabase, gate: HashGate, h
         raise Unsafe(f"systems.{name}: {e}") from None
 
 
-def make_providers(s: Settings) -> dict[str, SignInProvider]:
-    """The providers that people sign in with, by name.
-
-    Raises:
-        Unsafe: keys that are missing or wrong.
-    """
-    if not s.providers:
-        return {}
-    from keyback.outbound.openid.provider import OpenIdProvider  # with joserfc, which most do without
-
-    out: dict[str, SignInProvider] = {}
-    for name, section in s.providers.items():
-        try:
-            out[name] = OpenIdProvider(config_of(name, section))
-        except (ValueError, OSError) as e:
-            raise Unsafe(f"providers.{name}: {e}") from None
-    return out
-
-
 @dataclass(frozen=True, slots=True)
 class Proofs:
     """Ways to prove who one is.
@@ -321,7 +249,8 @@ def make_proofs(s: Settings, gate: PasswordHasher) -> Proofs:
 
 def sync_rules(s: Settings) -> SyncRules:
     p = s.people.sync
-    return SyncRules(s.default_locale, p.max_off_percent, p.max_accounts, p.link_by_mail, p.full_every_hours * HOUR)
+    off, hours, without = p.max_off_percent, p.full_every_hours * HOUR, frozenset(p.no_phones_from)
+    return SyncRules(s.default_locale, off, p.max_accounts, p.link_by_mail, hours, s.phone_country, without)
 
 
 def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
@@ -361,7 +290,7 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         rules=rules,
         blocklist=load_blocklist(),
         public_url=s.public_url,
-        company={"en": s.company.en, "zh_CN": s.company.zh_CN},
+        company=s.company.texts(),
         context_words=tuple(s.password.context_words),
         leaked=load_leaked(s),
         policy=make_policy(s, proofs.kinds),
@@ -369,29 +298,39 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         abouts=proofs.abouts,
         alarms=Thresholds(s.limits.failing_names, s.limits.locked_names),
         zone=ZoneInfo(s.timezone),
+        face=s.brand.face(),
         people_sync=Schedule(s.people.sync.systems, s.people.sync.every_minutes * MINUTE, sync_rules(s)),
         mail_quota=InstallationQuota(s.mail.hourly, s.mail.daily),
         hours=s.help_desk.service_hours(s.timezone),
+        returns=make_return_sources(s),
+        identity=make_identity(s),
         images=decoder() if s.documents.assessment else None,
         tasks=TaskRules(tuple(s.tasks.administrators), s.default_locale, s.tasks.at_once),
-        spend=SpendRules(
-            tuple(s.sms.prefixes),
-            s.sms.daily_per_prefix,
-            s.sms.daily_per_person,
-            s.sms.hourly_per_prefix,
-            s.sms.hourly_per_person,
-        ),
+        spend=s.sms.spending(),
+        posts=WebhookPosts(s.webhooks.ca_file, s.webhooks.timeout_s),
+        siem=make_siem(s),
+        bots=make_bots(s),
     )
+
+
+def make_siem(s: Settings) -> Siem | None:
+    """What carries every event to the SIEM; None where the settings name none."""
+    if not s.siem.host:
+        return None
+    return Siem(SyslogLink(s.siem.server()), s.siem.rules(urlsplit(s.public_url).hostname or "keyback"))
 
 
 async def close(services: Services) -> None:
     """Lets go of every connection, outside ones first."""
     for connector in services.connectors.values():
         await connector.close()
-    await services.channel.close()
+    await asyncio.gather(services.channel.close(), services.posts.close())
     signs_in = services.proofs.get(PROVIDER_SIGN_IN)
     if isinstance(signs_in, SignsInElsewhere):
         for provider in signs_in.providers.values():
             await provider.close()
+    for service in services.identity.values():
+        await service.close()
+    await asyncio.gather(*(bot.close() for bot in services.bots.values()))
     services.gate.close()
     await services.db.close()

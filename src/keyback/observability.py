@@ -5,18 +5,23 @@ from __future__ import annotations
 import logging
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TextIO
 
 import structlog
 
 
-def configure(level: str = "info", stream: TextIO | None = None) -> None:
-    """Sends our logs and those of libraries to `stream` (default: standard error) as JSON lines."""
+def configure(level: str = "info", stream: TextIO | None = None, more: Sequence[Any] = ()) -> None:
+    """Sends our logs and those of libraries to `stream` (default: standard error) as JSON lines.
+
+    Args:
+        more: further processors, which add members to every line.
+    """
     number = getattr(logging, level.upper())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
+        *more,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
     ]
     structlog.configure(

@@ -25,6 +25,7 @@ from keyback.domain.challenges.challenge import CONTACT_LIFE, SHORT_LIFE
 from keyback.domain.policy.rules import PROOFS as RULED
 from keyback.domain.policy.rules import ProofClass
 from keyback.locale import LOCALES, catalog, catalog_of
+from keyback.locale.languages import SOURCE
 
 CONNECTORS: Final = "keyback.connectors"
 GATEWAYS: Final = "keyback.gateways"
@@ -207,7 +208,7 @@ def gateway_faults(maker: Any) -> list[str]:
     about = getattr(maker, "about", None)
     if not isinstance(about, GatewayAbout) or not callable(getattr(maker, "from_options", None)):
         return ["it needs `about`, a GatewayAbout, and `from_options`"]
-    out = [f"its title is missing in {locale}" for locale in LOCALES if not about.title.get(locale)]
+    out = [] if about.title.get(SOURCE) else [f"its title is missing in {SOURCE}"]
     if not about.carries or about.carries - {"sms", "im"}:
         out.append("it carries sms, im or both, and nothing else")
     statuses = get_args(get_args(GatewayVerdict)[0])
@@ -283,8 +284,10 @@ def about_faults(about: About) -> list[str]:
         except (TemplateSyntaxError, UnicodeDecodeError) as e:
             out.append(f"the page {about.page} is no template ({e})")
     for locale in LOCALES:
+        if not (about.folder / f"{locale}.po").is_file():
+            continue  # it is shown in the language that this one falls back to
         own = catalog_of(about.folder, locale)
-        lacking = [t for t in texts if locale != "en" and t not in own and t not in catalog(locale)]
+        lacking = [t for t in texts if t not in own and t not in catalog(locale)]
         if lacking:
             out.append(f"{locale}.po lacks {len(lacking)} texts, such as “{lacking[0]}”")
     return out

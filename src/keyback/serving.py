@@ -23,9 +23,11 @@ import uvloop
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp
 
+from keyback import telemetry
 from keyback.application.ports.storage import StorageDown
 from keyback.application.services import Services
-from keyback.bootstrap import build, close, peppers_of
+from keyback.bootstrap import build, close
+from keyback.bootstrap_keys import peppers_of
 from keyback.observability import configure
 from keyback.settings import Settings, Unsafe
 from keyback.storage.clock import JUMP_MS
@@ -69,16 +71,22 @@ def serve(settings: Settings, worker: bool = True) -> int:
     Args:
         worker: whether to run the worker in this process too.
     """
-    configure(settings.log_level)
-    keep_memory_private()
+    prepare(settings)
     return run(lambda: _serve(settings, worker))
 
 
 def work(settings: Settings) -> int:
     """Runs only the worker, and metrics if they are switched on; returns as `serve`."""
-    configure(settings.log_level)
-    keep_memory_private()
+    prepare(settings)
     return run(lambda: _work(settings))
+
+
+def prepare(settings: Settings) -> None:
+    """Logs, spans where the settings want them, and memory that nobody else looks into."""
+    if settings.telemetry.traces:
+        telemetry.switch_on()
+    configure(settings.log_level, more=[telemetry.add_ids] if settings.telemetry.traces else ())
+    keep_memory_private()
 
 
 def keep_memory_private() -> None:

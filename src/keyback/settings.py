@@ -17,14 +17,19 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from keyback.settings_desk import HelpDesk
+from keyback.domain.digests import Cryptography
+from keyback.settings_bots import Bots
+from keyback.settings_bounces import Bounces
+from keyback.settings_brand import Brand
+from keyback.settings_desk import HelpDesk, Reports
 from keyback.settings_file import Unsafe as Unsafe
 from keyback.settings_file import read_toml
+from keyback.settings_identity import Identity
+from keyback.settings_keys import Pkcs11
 from keyback.settings_providers import PROVIDER_NAME, Provider
 from keyback.settings_sections import (
     Documents,
     Im,
-    InTwoLanguages,
     Limits,
     Mail,
     Password,
@@ -33,7 +38,11 @@ from keyback.settings_sections import (
     Sms,
     System,
     Tasks,
+    Webhooks,
 )
+from keyback.settings_siem import Siem
+from keyback.settings_telemetry import Telemetry
+from keyback.settings_texts import AnyLocale, InLanguages
 from keyback.settings_values import Checked, address_and_port
 from keyback.settings_values import plain_origin as plain_origin
 
@@ -76,14 +85,19 @@ class Settings(Checked, BaseSettings):
     database_url: str = Field("", description="`postgresql://…`; empty: SQLite in `data_dir`.")
     keyring: SecretStr | None = Field(None, description="Lines of `id:key`, in place of `keyring_file`.")
     keyring_file: Path | None = Field(None, description="Default: `keyring` in `data_dir`.")
-    company: InTwoLanguages = Field(
-        InTwoLanguages(en="Example Company", zh_CN="示例公司"), description="The company's name on pages and in emails."
+    crypto: Cryptography = Field(
+        "standard",
+        description="`gm`: SM4, SM3 and PBKDF2-HMAC-SM3 instead of AES, SHA-256 and argon2id. For new installations.",
     )
-    helpdesk: InTwoLanguages = Field(
-        InTwoLanguages(en="your help desk", zh_CN="公司服务台"),
+    pkcs11: Pkcs11 = Pkcs11()
+    company: InLanguages = Field(
+        InLanguages(en="Example Company", zh_CN="示例公司"), description="The company's name on pages and in emails."
+    )
+    helpdesk: InLanguages = Field(
+        InLanguages(en="your help desk", zh_CN="公司服务台"),
         description="Who people can contact, such as `the IT desk (ext. 4357)`.",
     )
-    default_locale: Literal["zh_CN", "en"] = Field("en", description="Language for people whose own is unknown.")
+    default_locale: AnyLocale = Field("en", description="Language for people whose own is unknown.")
     timezone: str = Field("Asia/Shanghai", description="Time zone for times on pages and in emails (an IANA name).")
     trusted_proxies: list[str] = Field(
         default_factory=list, description="Addresses of proxies whose X-Forwarded-For is trusted."
@@ -101,7 +115,9 @@ class Settings(Checked, BaseSettings):
     demo: bool = Field(
         False, description="Demo mode: an invented company that shows its passwords. Set by `keyback demo`."
     )
+    brand: Brand = Brand()
     mail: Mail = Mail()
+    bounces: Bounces = Bounces()
     password: Password = Password()
     limits: Limits = Limits()
     policy: PolicyPart = PolicyPart()
@@ -112,11 +128,19 @@ class Settings(Checked, BaseSettings):
     )
     sms: Sms = Sms()
     im: Im = Im()
+    bots: Bots = Bots()
     tasks: Tasks = Tasks()
+    webhooks: Webhooks = Webhooks()
+    siem: Siem = Siem()
+    telemetry: Telemetry = Telemetry()
     help_desk: HelpDesk = HelpDesk()
+    reports: Reports = Reports()
     documents: Documents = Documents()
     providers: dict[str, Provider] = Field(
         default_factory=dict, description="Systems that people can sign in with to verify, a table for each."
+    )
+    identity: dict[str, Identity] = Field(
+        default_factory=dict, description="Services that verify identities for you, a table for each."
     )
     systems: dict[str, System] = Field(default_factory=lambda: {"builtin": System(kind="builtin", title="Keyback")})
 
@@ -166,10 +190,21 @@ class Settings(Checked, BaseSettings):
                 raise ValueError(f"provider name {name!r} must be small letters, digits and -, 20 at most")
             if provider.system and provider.system not in self.systems:
                 raise ValueError(f"providers.{name}.system: there is no system called {provider.system!r}")
+        for name in self.identity:
+            if not PROVIDER_NAME.fullmatch(name):
+                raise ValueError(f"identity name {name!r} must be small letters, digits and -, 20 at most")
         for name in self.people.sync.systems:
             if name not in self.systems:
                 raise ValueError(f"people.sync.systems: there is no system called {name!r}")
+        for name in self.people.sync.no_phones_from:
+            if name not in self.systems:
+                raise ValueError(f"people.sync.no_phones_from: there is no system called {name!r}")
         return self
+
+    @property
+    def phone_country(self) -> str | None:
+        """Of mobile numbers in files and systems that have no country code; None where numbers are not taken."""
+        return self.people.phone_country if self.people.phones and self.sms.kind else None
 
     @property
     def secure(self) -> bool:
@@ -187,6 +222,12 @@ class Settings(Checked, BaseSettings):
         if self.mail.password_file:
             return read_secret(self.mail.password_file)
         return self.mail.password.get_secret_value() if self.mail.password else None
+
+    def pkcs11_pin(self) -> str:
+        """Raises OSError, ValueError: its file cannot be read."""
+        if self.pkcs11.pin_file:
+            return read_secret(self.pkcs11.pin_file)
+        return self.pkcs11.pin.get_secret_value() if self.pkcs11.pin else ""
 
     @classmethod
     def settings_customise_sources(

@@ -75,6 +75,18 @@ class HelpDesk(Part):
         return self.ticket_url.replace(TICKET, quote(ticket, safe="")) if ticket and self.ticket_url else ""
 
 
+class Reports(Part):
+    """What recoveries cost your company. Keyback has no figures of its own for that."""
+
+    desk_cost: float | None = Field(
+        None, ge=0, le=1_000_000, description="What a call to the help desk costs you. Empty: reports show no money."
+    )
+    own_cost: float = Field(0, ge=0, le=1_000_000, description="What a recovery without the help desk costs you.")
+    currency: str = Field(
+        "", pattern="^([A-Z]{3})?$", description="Currency of both, such as `EUR`. Empty: none is shown."
+    )
+
+
 def week_of(lines: list[str]) -> tuple[tuple[Span, ...], ...]:
     """The week that lines such as `mon-fri 09:00-18:00` say.
 

@@ -10,7 +10,15 @@ from urllib.parse import urlsplit
 from keyback.domain.people.ages import DAY, LATE, Ages
 from keyback.domain.people.person import Tier
 from keyback.domain.policy.presets import DEVIATIONS, LEAST_REASON, PRESETS, Preset, not_accepted
-from keyback.domain.policy.rules import PROOFS, PROVIDER_SIGN_IN, Holds, Loose, Policy, ProofClass
+from keyback.domain.policy.rules import (
+    IDENTITY_SERVICE,
+    PROOFS,
+    PROVIDER_SIGN_IN,
+    Holds,
+    Loose,
+    Policy,
+    ProofClass,
+)
 from keyback.domain.units import HOUR, MINUTE
 from keyback.settings import LOOPBACK, Settings, Unsafe
 
@@ -60,6 +68,9 @@ def make_policy(s: Settings, kinds: Mapping[str, ProofClass] = MappingProxyType(
     unknown = sorted(set(p.accepted) - set(DEVIATIONS))
     if unknown:
         raise Unsafe(f"policy.accepted: {unknown[0]} is not one of {', '.join(DEVIATIONS)}.")
+    brought = [(name, kind) for name, kind in kinds.items() if name not in PROOFS]
+    if s.identity:
+        brought.append((IDENTITY_SERVICE, "proofing"))
     policy = Policy(
         off=frozenset(_proof(n, s) for n in p.off) | questions,
         holds=holds,
@@ -70,7 +81,7 @@ def make_policy(s: Settings, kinds: Mapping[str, ProofClass] = MappingProxyType(
         loose=frozenset(k for k, on in loose.items() if on),
         accepted=tuple(sorted(p.accepted.items())),
         per_colleague=p.people_per_colleague,
-        brought=tuple((name, kind) for name, kind in kinds.items() if name not in PROOFS),
+        brought=tuple(brought),
         ages=Ages(remind, remind + LATE, p.contacts_void_days * DAY),
     )
     short = not_accepted(policy, preset)
@@ -84,7 +95,7 @@ def make_policy(s: Settings, kinds: Mapping[str, ProofClass] = MappingProxyType(
 
 
 def _proof(name: str, s: Settings) -> str:
-    known = {*PROOFS, *s.proofs, PROVIDER_SIGN_IN}
+    known = {*PROOFS, *s.proofs, PROVIDER_SIGN_IN, IDENTITY_SERVICE}
     if name not in known:
         raise Unsafe(f"policy.off: {name} is no proof. Known are {', '.join(sorted(known))}.")
     if name == "email_link":

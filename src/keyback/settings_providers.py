@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 from pydantic import Field, SecretStr, field_validator
 
@@ -84,6 +84,29 @@ class Provider(Part):
         return [n.lower() for n in value] if value is not None else None
 
 
+class HasSecret(Protocol):
+    """A section with the secret of a client, or a file that has it."""
+
+    client_secret: SecretStr | None
+    client_secret_file: Path | None
+
+
+def secret_of(section: HasSecret) -> Secret | None:
+    """The client's secret; None for a client without one.
+
+    Raises:
+        ValueError: a secret file that is empty.
+        OSError: it cannot be read.
+    """
+    if section.client_secret_file:
+        secret = section.client_secret_file.read_text("utf-8-sig").strip()
+        if not secret:
+            raise ValueError("client_secret_file is empty")
+        return Secret(secret)
+    given = section.client_secret.get_secret_value() if section.client_secret else ""
+    return Secret(given) if given else None
+
+
 def config_of(name: str, section: Provider) -> ProviderConfig:
     """What a provider is made of.
 
@@ -94,17 +117,12 @@ def config_of(name: str, section: Provider) -> ProviderConfig:
     issuer = section.issuer or KINDS[section.kind].issuer
     if not issuer:
         raise ValueError("issuer is missing")
-    secret = section.client_secret.get_secret_value() if section.client_secret else ""
-    if section.client_secret_file:
-        secret = section.client_secret_file.read_text("utf-8-sig").strip()
-        if not secret:
-            raise ValueError("client_secret_file is empty")
     return ProviderConfig(
         name=name,
         title=section.title,
         issuer=issuer,
         client_id=section.client_id,
-        secret=Secret(secret) if secret else None,
+        secret=secret_of(section),
         scopes=tuple(section.scopes),
         system=section.system,
         mail_domains=None if section.mail_domains is None else tuple(section.mail_domains),

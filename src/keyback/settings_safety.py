@@ -13,7 +13,7 @@ from keyback.settings_file import read_toml
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 OTHERS, NOT_OWNER = 0o007, 0o077
-SECRETS = frozenset({"password", "keyring", "secret", "token", "private_key"})
+SECRETS = frozenset({"password", "keyring", "secret", "token", "private_key", "pin"})
 PUBLIC = frozenset({"ca_file", "certificate_file"})
 # Public addresses that count as proxies: so many are nobody's own (bad), and more than one network (worth a look).
 ANYBODYS = {4: 2**24, 6: 2**108}
@@ -48,7 +48,16 @@ def open_to_others(s: Settings, settings_file: Path | None = None) -> list[str]:
     if any(p.is_relative_to(folder) for p in own) and _mode(folder) & NOT_OWNER:
         out.append(f"{s.data_dir} can be read by others. Run: chmod 700 {s.data_dir}")
     out += [_words(p, "600") for p in own if not p.is_relative_to(folder) and _reached(p, NOT_OWNER)]
-    secret = [s.mail.password_file, s.password.pepper_file, *s.password.old_pepper_files]
+    secret = [
+        s.mail.password_file,
+        s.bounces.password_file,
+        s.bounces.hook_secret_file,
+        s.password.pepper_file,
+        s.pkcs11.pin_file,
+        *s.password.old_pepper_files,
+        *(p.client_secret_file for p in s.providers.values()),
+        *(i.client_secret_file for i in s.identity.values()),
+    ]
     options = [s.sms.options, s.im.options, *(system.options for system in s.systems.values())]
     secret += [file for o in options for file in _files(o)]
     settings_file = settings_file or config_path()

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, IPvAnyNetwork, SecretStr, field_validator
 
+from keyback.domain.people.phone import is_country
+from keyback.domain.throttling.sms_quota import SpendRules
 from keyback.settings_values import Checked, plain_relay
 
 # What may stand in From and in the envelope; the local part in ASCII, so that every relay takes it (RFC 6531).
@@ -15,15 +17,16 @@ _ADDRESS = re.compile(r"[^\s@<>()\[\]\\,:;\"\u0080-\U0010ffff]{1,64}@[^\s@<>()\[
 Text = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+def plain_address(value: str) -> str:
+    """Raises ValueError for what is no bare address."""
+    value = value.strip()
+    if value and not _ADDRESS.fullmatch(value):
+        raise ValueError("must be a plain address, such as keyback@example.com, without a name")
+    return value
+
+
 class Part(Checked):
     model_config = ConfigDict(extra="forbid")
-
-
-class InTwoLanguages(Part):
-    """A text of the company's own, in both languages."""
-
-    en: Text = Field(description="As shown in English pages and emails.")
-    zh_CN: Text = Field(description="The same in Chinese.")
 
 
 class Mail(Part):
@@ -58,10 +61,7 @@ class Mail(Part):
     @field_validator("sender")
     @classmethod
     def _plain_address(cls, value: str) -> str:
-        value = value.strip()
-        if value and not _ADDRESS.fullmatch(value):
-            raise ValueError("must be a plain address, such as keyback@example.com, without a name")
-        return value
+        return plain_address(value)
 
 
 class Password(Part):
@@ -72,6 +72,11 @@ class Password(Part):
     argon2_t: int = Field(3, description="Passes.")
     argon2_m_kib: int = Field(65536, description="Memory of one hash, KiB. Floor: t=1 46 MiB, t=2 19 MiB, t=3 12 MiB.")
     argon2_p: int = Field(1, description="Lanes.")
+    sm3_iterations: int = Field(
+        600_000,
+        ge=100_000,
+        description='Iterations of PBKDF2-HMAC-SM3, with `crypto = "gm"` in place of argon2id.',
+    )
     memory_budget_mib: int = Field(
         256, ge=19, description="Memory for all hashing together, in MiB. Requests beyond it wait, then get 503."
     )
@@ -185,10 +190,31 @@ class PeopleSync(Part):
         description="Connect a new account with the one person who has the same address and name, without a review. "
         "Never for administrators.",
     )
+    no_phones_from: list[str] = Field(
+        default_factory=list, description="Systems whose mobile numbers are not taken, by their names below `systems`."
+    )
 
 
 class People(Part):
     """Where people come from."""
+
+    phones: bool = Field(
+        True,
+        description="Take mobile numbers from files and systems, if SMS is set up. A new one can be used for recovery "
+        "after 72 hours.",
+    )
+    phone_country: str = Field(
+        "",
+        description="Country of mobile numbers without a country code, such as `CN`. Empty: such numbers are left out "
+        "and reported.",
+    )
+
+    @field_validator("phone_country")
+    @classmethod
+    def _a_country(cls, value: str) -> str:
+        if value and not is_country(value):
+            raise ValueError("must be a country's two letters, such as CN or US")
+        return value.upper()
 
     sync: PeopleSync = PeopleSync()
 
@@ -218,6 +244,10 @@ class Sms(Carrier):
     )
     hourly_per_prefix: int = Field(250, ge=1, description="Maximum SMS in an hour to one prefix.")
     hourly_per_person: int = Field(3, ge=1, description="Maximum SMS in an hour to one person, and to one number.")
+
+    def spending(self) -> SpendRules:
+        hourly = self.hourly_per_prefix, self.hourly_per_person
+        return SpendRules(tuple(self.prefixes), self.daily_per_prefix, self.daily_per_person, *hourly)
 
     @field_validator("prefixes")
     @classmethod
@@ -287,6 +317,15 @@ class Tasks(Part):
             if not _ADDRESS.fullmatch(address):
                 raise ValueError(f"{address!r} is not a plain address, such as crm-admin@example.com")
         return value
+
+
+class Webhooks(Part):
+    """How events are posted to the receivers that `keyback webhook add` names."""
+
+    ca_file: Path | None = Field(
+        None, description="PEM file of certificate authorities to trust instead of the system's."
+    )
+    timeout_s: float = Field(10.0, gt=0, le=30, description="Seconds for one call, from first to last byte.")
 
 
 class System(Part):

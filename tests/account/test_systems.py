@@ -117,7 +117,7 @@ def cloud(sqlite_url: str, tmp_path: Path) -> Iterator[Cloud]:
     fake.accounts.add([theirs, VendorAccount("005000000000900AAA", INTEGRATION, None, "Keyback", hashed(CANARY))])
     assert fake.sign_in(theirs.username, PASSWORD) == "ok"
     with serve(fake) as address, Mailbox() as mailbox, live(sqlite_url, tmp_path, mail_port=mailbox.port) as at:
-        options = {"url": address, "client_id": app.key, "secret": app.secret, "timeout_s": 3}
+        options = {"url": address, "client_id": app.key, "secret": app.secret, "timeout_s": 20}
         made = SalesforceConnector("salesforce", "Harbour CRM", SalesforceOptions.model_validate(options))
         at.services.connectors["salesforce"] = made  # type: ignore[index]
         at.services.titles["salesforce"] = "Harbour CRM"  # type: ignore[index]
@@ -140,6 +140,7 @@ def cloud(sqlite_url: str, tmp_path: Path) -> Iterator[Cloud]:
                 client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-R12", "E7", "F1")
 def test_an_app_that_is_not_theirs_is_ended_in_the_system_and_everybody_is_told(cloud: Cloud) -> None:
     centre = cloud.centre

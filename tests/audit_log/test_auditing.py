@@ -98,6 +98,7 @@ ATTACKS = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.covers("P5", "A-16.4.2", "C-6")
 @pytest.mark.parametrize("attack", ATTACKS)
 def test_the_verifier_names_the_first_bad_row(kit: Kit, attack: str) -> None:

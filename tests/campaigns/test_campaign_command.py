@@ -26,6 +26,7 @@ def kit(place: Any, make_kit: Make, sqlite_url: str, monkeypatch: pytest.MonkeyP
     return made
 
 
+@pytest.mark.slow
 def test_a_long_list_is_drafted_and_stopped_on_the_server(kit: Kit, keyback: Any, tmp_path: Path) -> None:
     lines = ["username,name", *(f"p{n:04},Person {n}" for n in range(1200)), "", '"nobody, at all",x']
     (tmp_path / "people.csv").write_text("\ufeff" + "\n".join(lines), "utf-8")

@@ -31,6 +31,7 @@ def version(page: str) -> str:
     return found[1]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-8.2.2", "A-8.2.1")
 @pytest.mark.parametrize("lang", ["en", "zh"])
 def test_one_drafts_and_another_approves(make_kit: Make, lang: str) -> None:
@@ -84,6 +85,7 @@ def test_an_officer_does_not_approve_their_own(make_kit: Make) -> None:
     assert "Someone else approves it" in got.text
 
 
+@pytest.mark.slow
 def test_pause_resume_and_stop_by_the_pages(make_kit: Make) -> None:
     staff, drafter, officer = company(make_kit)
     at = drafter.post(AT, **{**FORM, "pace": "60", "quiet_from": "22:00", "quiet_until": "6:30"}).headers["location"]
@@ -102,6 +104,7 @@ def test_pause_resume_and_stop_by_the_pages(make_kit: Make) -> None:
     assert "not possible any more" in got.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("wrong", "says"),
     [
@@ -130,6 +133,7 @@ def test_what_is_wrong_is_said_and_nothing_typed_is_lost(make_kit: Make, wrong: 
     assert "Autumn" not in drafter.get(AT).text
 
 
+@pytest.mark.slow
 def test_agents_see_no_campaigns_and_auditors_change_none(make_kit: Make) -> None:
     staff, drafter, _ = company(make_kit)
     at = drafter.post(AT, **FORM).headers["location"]

@@ -283,6 +283,7 @@ def test_sessions_end_and_a_password_is_good_only_for_another_one(make_kit: Make
     assert not sign_in(kit, "p01", NEW).must_change
 
 
+@pytest.mark.slow
 @pytest.mark.both
 @pytest.mark.covers("Q2", "Q10")
 def test_a_run_that_breaks_off_goes_on_and_asks_nobody_twice(make_kit: Make, database_url: str) -> None:

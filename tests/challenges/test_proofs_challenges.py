@@ -73,6 +73,7 @@ def test_an_answer_counts_on_its_own_page_only(make_kit: Make, database_url: str
     assert answer_way(kit, mine, "passkey", answer) == "accepted"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("W-6", "A3", "INV-I5")
 def test_a_page_about_nobody_goes_through_the_same_challenges(make_kit: Make, database_url: str) -> None:
     kit = kit_of(make_kit, database_url)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from keyback.cli.check import Result, _led
+from keyback.cli.check_result import Result
+from keyback.cli.check_systems import _led
 from keyback.connectors.base import ConnectorBase
 
 

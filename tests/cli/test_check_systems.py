@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import importlib
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from keyback.application.ports.connectors import CheckLine
+from keyback.cli import check_systems
 from keyback.connectors.base import ConnectorBase
-
-check: Any = importlib.import_module("keyback.cli.check")  # the package's own name for it is the command
 
 
 class Checked(ConnectorBase):
@@ -30,7 +28,7 @@ class Checked(ConnectorBase):
 
 
 def asked(*lines: CheckLine, **more: Any) -> Any:
-    return asyncio.run(check._asked("crm", Checked(*lines, **more)))
+    return asyncio.run(check_systems._asked("crm", Checked(*lines, **more)))
 
 
 def test_the_gravest_line_decides_and_the_keys_are_named() -> None:
@@ -40,11 +38,11 @@ def test_the_gravest_line_decides_and_the_keys_are_named() -> None:
     assert (found.name, found.status) == ("system crm", "bad")
     assert found.detail == "permission: may not unlock (no unlock); clock: two minutes ahead"
     assert found.next == "Give it the role. Keys: systems.crm. All of it: keyback connector test crm"
-    assert asked(fine) == check.Result("system crm", "ok", "answers")
+    assert asked(fine) == check_systems.Result("system crm", "ok", "answers")
 
 
 def test_one_that_hangs_or_breaks_off_is_named_and_leaves_out_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(check, "PATIENCE_S", 0.01)
+    monkeypatch.setattr(check_systems, "PATIENCE_S", 0.01)
     hung = asked(hangs=True)
     assert (hung.status, hung.detail) == ("bad", "does not answer")
     assert "systems.crm.url" in hung.next

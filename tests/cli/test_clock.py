@@ -227,6 +227,7 @@ def start() -> str:
     return asyncio.run(go())
 
 
+@pytest.mark.slow
 @pytest.mark.covers("M4")
 def test_a_mark_in_the_future_is_refused_named_and_repaired(poisoned: None, keyback: Keyback) -> None:
     assert "run keyback clock repair" in start()

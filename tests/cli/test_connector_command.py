@@ -130,6 +130,7 @@ def tables(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[TableServ
     made.stop()
 
 
+@pytest.mark.slow
 def test_a_table_of_users_is_asked_for_tried_and_written(keyback: Keyback, config: Path, tables: TableServer) -> None:
     tables.add_user("alice", "alice@example.com", "an older one")
     file = not tables.port
@@ -166,6 +167,13 @@ def test_a_recipe_is_checked_and_tried_out_on_a_test_user(keyback: Keyback, conf
     assert "line 3: auth.kind" in said
     assert "did you mean bearer?" in said
     assert json.loads(keyback("connector", "check-recipe", str(bad), "--json", code=1).stdout)[0]["line"] == 1
+    said = keyback("connector", "check-recipe", str(bad), "--lang", "zh", code=1).stdout
+    assert "第3行：auth.kind：'bearerr'不在可选值中" in said
+    assert "是不是想写bearer" in said
+    bad.write_bytes("# 客户系统\nformat = 1\n".encode("gbk"))
+    assert keyback("connector", "check-recipe", str(bad), code=1).stdout.startswith(
+        f"{bad}: line 1: the file is not UTF-8"
+    )
     assert keyback("connector", "check-recipe", "nosuch", code=1).stderr
 
     section = f'\n[systems.crm]\nkind = "http"\ntitle = "CRM"\nurl = "{crm}"\nrecipe = "demo"\nsecret = "{TOKEN}"\n'

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import ssl
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +72,12 @@ def test_a_file_that_holds_no_certificate_is_named_by_its_key(tmp_path: Path) ->
 )
 async def test_a_refused_connection_says_so_and_names_the_key(section: dict[str, Any], url: str, closed: int) -> None:
     connector = made({**section, "url": url.format(closed)})
-    line = (await connector.check())[0]
+    gc.collect()
+    with warnings.catch_warnings(record=True) as left:
+        warnings.simplefilter("always", ResourceWarning)
+        line = (await connector.check())[0]
+        gc.collect()
+    assert not [str(w.message) for w in left if "unclosed" in str(w.message)]
     assert (line.what, line.status, line.text) == ("reach", "bad", "unavailable: not reachable (connection refused)")
     assert line.advice == "Correct host or port in url, or start the system."
     await connector.close()

@@ -15,7 +15,7 @@ from keyback import serving
 from keyback.application.origin import Origin
 from keyback.application.passwords.hashing import pepper_id
 from keyback.application.recovery import resolve, start
-from keyback.bootstrap import peppers_of
+from keyback.bootstrap_keys import peppers_of
 from keyback.domain.people.factor import Factor
 from keyback.domain.secret import Secret
 from keyback.settings import Settings
@@ -120,6 +120,7 @@ def pepper(place: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
 # ── keys ────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q22", "P1")
 @pytest.mark.parametrize("settled", [True, False], ids=["noted", "upgraded"])
 def test_another_keyring_under_the_same_id_is_refused_and_named(used: Path, keyback: Keyback, settled: bool) -> None:
@@ -138,6 +139,7 @@ def test_another_keyring_under_the_same_id_is_refused_and_named(used: Path, keyb
     assert settled or noted() == set()  # never noted on trust
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q22")
 @pytest.mark.parametrize("evidence", ["audit", "intakes", "challenges"])
 def test_any_stored_row_is_enough_to_tell_a_wrong_key_by(used: Path, evidence: str) -> None:
@@ -159,6 +161,7 @@ def test_a_new_installation_notes_its_keys_and_a_second_node_with_others_is_refu
     assert "is not the k1" in started()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q22")
 def test_keys_come_and_go_by_the_commands_without_a_word(used: Path, keyback: Keyback) -> None:
     assert started() == ""
@@ -174,6 +177,7 @@ def test_keys_come_and_go_by_the_commands_without_a_word(used: Path, keyback: Ke
     assert "all as they were" in keyback("audit", "verify").output
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q22")
 def test_a_key_that_rows_need_and_the_ring_lacks_is_named_until_it_is_given_up(used: Path, keyback: Keyback) -> None:
     assert started() == ""
@@ -193,6 +197,7 @@ def test_a_key_that_rows_need_and_the_ring_lacks_is_named_until_it_is_given_up(u
     assert '"reason":"INC-1"' in keyback("audit", "export").output
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q22", "P5")
 def test_another_line_of_the_audit_chain_is_refused_too(used: Path, keyback: Keyback) -> None:
     assert started() == ""
@@ -203,6 +208,7 @@ def test_another_line_of_the_audit_chain_is_refused_too(used: Path, keyback: Key
     assert "audit log of this database is chained with another key" in started()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q22")
 def test_a_row_of_the_log_that_was_edited_is_no_wrong_keyring(used: Path, keyback: Keyback) -> None:
     sql("UPDATE events SET data = '{}' WHERE seq = 1")
@@ -211,6 +217,7 @@ def test_a_row_of_the_log_that_was_edited_is_no_wrong_keyring(used: Path, keybac
     assert keyback("audit", "verify", code=1).stdout.startswith("Row 1")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q22")
 def test_a_restore_from_before_a_key_was_retired_says_so_and_is_made_safe(place: Path, keyback: Keyback) -> None:
     ring = Keyring.load(Settings().keyring.get_secret_value())  # type: ignore[union-attr]
@@ -235,6 +242,7 @@ def test_a_restore_from_before_a_key_was_retired_says_so_and_is_made_safe(place:
 # ── peppers ─────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.covers("L11")
 @pytest.mark.parametrize("settled", [True, False], ids=["noted", "upgraded"])
 @pytest.mark.parametrize("now", [None, b"another " * 4], ids=["dropped", "changed"])
@@ -258,6 +266,7 @@ def test_a_pepper_that_passwords_need_is_missed_at_the_start(
     keyback("audit", "verify")  # what hashes nothing needs no pepper
 
 
+@pytest.mark.slow
 @pytest.mark.covers("L11")
 def test_a_pepper_may_come_later_and_go_once_nothing_needs_it(used: Path, pepper: Callable[..., str]) -> None:
     first, second = secrets.token_bytes(32), secrets.token_bytes(32)
@@ -272,6 +281,7 @@ def test_a_pepper_may_come_later_and_go_once_nothing_needs_it(used: Path, pepper
     assert started() == ""
 
 
+@pytest.mark.slow
 @pytest.mark.covers("L11", "G5")
 def test_a_pepper_that_only_answers_need_is_missed_too(used: Path, pepper: Callable[..., str]) -> None:
     first, second = secrets.token_bytes(32), secrets.token_bytes(32)
@@ -306,6 +316,7 @@ def test_two_nodes_with_different_peppers_are_told_apart_before_the_first_passwo
     assert f"id {one}" in started()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("L11")
 def test_a_pepper_that_is_lost_is_given_up_by_name(used: Path, keyback: Keyback, pepper: Callable[..., str]) -> None:
     pid = pepper(secrets.token_bytes(32))
@@ -327,6 +338,7 @@ def test_a_running_node_notices_what_another_one_settled(make_kit: Callable[...,
     assert "id 0badcafe" in str(found)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I4")
 def test_check_values_say_nothing_about_the_keys(used: Path) -> None:
     assert started() == ""

@@ -43,6 +43,7 @@ def listed(keyback: Keyback) -> dict[str, Any]:
     return {r["id"]: (r["in_use"], r["rows"]["intakes"], r["live"]) for r in rows}
 
 
+@pytest.mark.slow
 @pytest.mark.covers("P1", "P5")
 def test_a_key_is_rotated_resealed_and_retired_when_nothing_needs_it(ring: KeyFile, keyback: Keyback) -> None:
     assert listed(keyback) == {"k1": (True, 1, 1)}
@@ -109,6 +110,7 @@ def test_a_keyring_in_the_environment_and_one_that_is_being_changed_are_left_alo
     assert ring.ring().ids == ("k1",)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-P17")
 def test_passwords_with_an_earlier_pepper_are_counted(
     ring: KeyFile, keyback: Keyback, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

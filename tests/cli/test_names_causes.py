@@ -38,6 +38,7 @@ def test_init_takes_no_sender_that_is_none(sender: str, tmp_path_factory: pytest
         assert "mail.sender" in Keyback()("check", code=1).output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("setting", "what", "named"),
     [

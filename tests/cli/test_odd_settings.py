@@ -14,7 +14,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import text
 
-from keyback.settings import Settings
+from keyback.settings import Settings, Unsafe
 from keyback.storage.database import make_engine
 from keyback.storage.health import unfit
 from tests.support.commands import Keyback
@@ -132,7 +132,7 @@ def test_what_is_no_origin_is_refused(given: str) -> None:
         ("company = 5", "company: must be a section of its own: [company]"),
         ('trusted_proxies = "10.0.0.7"', "trusted_proxies: must be a list in brackets"),
         ('demo = "perhaps"', "demo: must be true or false"),
-        ('[company]\nen = "Qingyu"', "company.zh_CN: is missing. Add it"),
+        ('[company]\nzh_CN = "青屿"', "company.en: is missing. Add it"),
         ('[mial]\nhost = "x"', "mial: there is no such setting. Did you mean mail?"),
         ('[mail]\nhots = "x"', "mail.hots: there is no such setting. Did you mean mail.host?"),
         ('[password]\npre-set = "nist"', "Did you mean password.preset?"),
@@ -204,6 +204,7 @@ def test_secrets_in_a_file_with_a_mark_or_odd_line_ends_are_seen(place: Path, ke
 # ── what check calls ok, serve finds ok ─────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "value"),
     [
@@ -243,6 +244,7 @@ def test_a_data_folder_that_is_a_file_is_named(
     assert f"data_dir: {file} is a file, not a folder" in keyback(command, code=1).output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("variable", "said"),
     [
@@ -350,3 +352,18 @@ def test_where_passwords_are_kept_must_be_another_system(empty_place: Path) -> N
             ValidationError, match=f"systems.crm.passwords_in: there is no other system called '{wrong}'"
         ):
             settings(wrong)
+
+
+def test_a_shared_counter_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    from keyback.settings_sections import Limits
+    from keyback.web.http import rate_limits
+
+    for name in [n for n in sys.modules if n.partition(".")[0] == "valkey"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "valkey", None)
+    monkeypatch.setitem(sys.modules, "valkey.asyncio", None)
+    monkeypatch.setattr(rate_limits, "find_spec", lambda name: None)
+    with pytest.raises(Unsafe, match=r"pip install 'keyback\[valkey\]'"):
+        rate_limits.Limiter(Limits(), "valkey://valkey.example.com:6379/0")

@@ -28,6 +28,7 @@ def config(place: Path, organization: Organization) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_people_come_from_a_system(keyback: Keyback, config: Path, organization: Organization) -> None:
     for n in range(30):
         organization.add(f"p{n}@example.com")

@@ -144,6 +144,7 @@ class Refusing:
     async def close(self) -> None: ...
 
 
+@pytest.mark.slow
 @pytest.mark.covers("L-7")
 @pytest.mark.parametrize("late", [False, True], ids=["refused", "never tried in time"])
 def test_a_last_message_that_cannot_be_sent_is_forgotten_with_its_address(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 import json
-import sys
 import tomllib
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ REASON = "The field team has no app before June; the board agreed."
 @pytest.fixture(autouse=True)
 def in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small sets of evidence only: tests/policy/test_policy_search.py tries all of them."""
-    monkeypatch.setattr(sys.modules["keyback.cli.policy"], "search", partial(search, most=2))
+    monkeypatch.setattr(importlib.import_module("keyback.cli.policy"), "search", partial(search, most=2))
 
 
 def config(place: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -42,6 +42,7 @@ def test_the_policy_as_it_comes_breaks_nothing(place: Path, keyback: Keyback) ->
     assert {c["state"] for c in answer["claims"]} == {"holds"}
 
 
+@pytest.mark.slow
 @pytest.mark.covers("SD-D5", "N-R11", "INV-I2")
 def test_a_weak_path_is_named_stops_the_start_and_needs_a_reason(
     place: Path, keyback: Keyback, monkeypatch: pytest.MonkeyPatch
@@ -110,6 +111,7 @@ def test_the_policy_is_told_in_both_languages(place: Path, keyback: Keyback, mon
     assert "Everyone needs two-step verification" in " ".join(strict[0]["lines"])
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-R1", "INV-I9")
 def test_a_draft_that_takes_the_last_way_back_is_refused_and_says_from_whom(place: Path, keyback: Keyback) -> None:
     rows = "name,email,tier\nMaya Lin,maya@example.com,\nWei Chen,wei@example.com,\nAda Berg,ada@example.com,mfa\n"
@@ -128,6 +130,7 @@ def test_a_draft_that_takes_the_last_way_back_is_refused_and_says_from_whom(plac
     assert {p["name"] for p in answer["people"]["losers"]} == {"Maya Lin", "Wei Chen"}
 
 
+@pytest.mark.slow
 @pytest.mark.covers("SD-D2", "SD-D3", "C-1", "C-4")
 @pytest.mark.parametrize("name", PRESETS)
 def test_the_report_says_what_each_preset_breaks_and_the_guides_say_the_same(

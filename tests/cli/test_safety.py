@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from keyback.cli.check import Result
+from keyback.cli.check_result import Result
 from keyback.settings import Settings
 from keyback.settings_safety import open_to_others, wide_known, wide_proxies
 from keyback.settings_sections import System
@@ -37,6 +37,7 @@ def bad_files(keyback: Keyback) -> list[str]:
     return [f"{c['detail']}. {c['next']}" for c in found if c["name"] == "files"]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("P1")
 @pytest.mark.parametrize("mode", [0o755, 0o750, 0o701, 0o777, 0o740])
 @pytest.mark.parametrize("command", ["serve", "worker"])
@@ -51,6 +52,7 @@ def test_a_data_folder_that_others_can_read_stops_the_start(
     assert bad_files(keyback) == []
 
 
+@pytest.mark.slow
 @pytest.mark.covers("P1")
 @pytest.mark.parametrize("folder", ["keyback-data", "kd?b=c", "data dir"])
 def test_however_the_folder_was_made_migrating_closes_it(
@@ -139,6 +141,7 @@ def test_files_elsewhere_are_looked_at_with_their_folders(made: Path) -> None:
         assert open_to_others(s) == [], name
 
 
+@pytest.mark.slow
 @pytest.mark.covers("P1")
 @pytest.mark.parametrize(
     ("text", "holds"),
@@ -187,6 +190,7 @@ def test_check_says_which_proxies_anybody_can_be(
     assert all(Result("trusted_proxies", *found).next for found in wide_proxies(s))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("known", "status"),
     [
@@ -220,6 +224,7 @@ def test_check_fails_on_proxies_that_are_everybody(
     assert "bad   trusted_proxies: 0.0.0.0/0: almost anyone" in keyback("check", code=1).output
 
 
+@pytest.mark.slow
 def test_the_process_leaves_no_core_and_lets_nobody_look_in() -> None:
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_CORE, (1024, 1024))\n"

@@ -56,6 +56,7 @@ def told(kit: Kit, who: str) -> list[Any]:
     return [h.data for h in kit.read(lambda tx: tx.audit.of_person(pid, 2**62, 50)) if h.type == "sessions_ended"]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-7.4.5")
 @pytest.mark.parametrize("name", ["maya", "Maya@Example.COM", "id"])
 def test_one_person_is_signed_out_everywhere(kit: Kit, keyback: Keyback, name: str) -> None:

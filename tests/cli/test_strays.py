@@ -71,6 +71,7 @@ def start() -> None:
     asyncio.run(go())
 
 
+@pytest.mark.slow
 def test_accounts_of_a_system_that_is_named_no_more_are_counted(used: Path, keyback: Keyback) -> None:
     people("maya", "omar", "wei")
     assert found(keyback, "systems") == []
@@ -86,6 +87,7 @@ def test_accounts_of_a_system_that_is_named_no_more_are_counted(used: Path, keyb
     assert [f[1] for f in found(keyback, "systems")] == [words.format(1, "old_crm")]
 
 
+@pytest.mark.slow
 def test_passkeys_of_another_host_are_counted(used: Path, keyback: Keyback, monkeypatch: pytest.MonkeyPatch) -> None:
     people("maya", "omar", "wei")
     passkey("maya")

@@ -153,9 +153,14 @@ class TestActiveDirectory(ConnectorContract):
         lead, crew = await harness.add_user("lead", "lead@example.com"), await harness.add_user("crew", "c@example.com")
         with harness.samba.admin() as c:
             c.modify(harness.samba.dn("crew"), {"manager": [(ldap3.MODIFY_REPLACE, [harness.samba.dn("lead")])]})
+            c.modify(harness.samba.dn("lead"), {"mobile": [(ldap3.MODIFY_REPLACE, ["+86 138 0013 8000"])]})
+            c.modify(harness.samba.dn("crew"), {"department": [(ldap3.MODIFY_REPLACE, ["Sales"])]})
         listed = {a.external_id: a async for page in harness.connector.list_accounts() for a in page}
         assert [listed[k].privileged for k in (key, lead, crew)] == [True, False, False]
         assert [listed[k].manager for k in (key, lead, crew)] == ["", "", lead]
+        assert [listed[k].phones for k in (lead, crew)] == [("+86 138 0013 8000",), ()]
+        assert (listed[crew].groups, listed[lead].groups) == (("Sales",), ())
+        assert len(listed[key].groups or ()) == 1, "the group that makes them privileged, by its own name"
         for a in listed.values():
             found = await harness.connector.find(a.username)
             assert [x.privileged for x in found if x.external_id == a.external_id] == [a.privileged], a.username

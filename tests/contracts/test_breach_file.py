@@ -51,6 +51,7 @@ def as_ranges(folder: Path, *, zipped: bool = False) -> Path:
     return home
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-6.2.12")
 @pytest.mark.parametrize("form", ["list", "list, CRLF", "list.gz", "bare list", "ranges", "zipped ranges"])
 def test_all_that_leaked_is_found(tmp_path: Path, form: str) -> None:
@@ -92,6 +93,7 @@ def test_what_two_sources_have_counts_once(tmp_path: Path) -> None:
     assert two.count >= one.count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fp", [1e-2, 1e-3, 1e-4, 1e-6])
 def test_false_positives_are_as_said(tmp_path: Path, fp: float) -> None:
     source = as_list(tmp_path)
@@ -103,6 +105,7 @@ def test_false_positives_are_as_said(tmp_path: Path, fp: float) -> None:
     leaked.close()
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=300),
@@ -212,6 +215,7 @@ def damaged(raw: bytes, how: str) -> bytes:
 HOWS = ("empty", "foreign", "as text", "cut off", "cut in the header", "longer", "newer", "count", "header", "end")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", HOWS)
 def test_a_damaged_or_foreign_file_is_refused(tmp_path: Path, how: str) -> None:
     out = tmp_path / "out"

@@ -10,6 +10,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,8 @@ from keyback.testing.connectors import (
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.tryton_server import TrytonServer, start_tryton
 from tests.support.demo_harness import TOKEN, DemoHarness
+from tests.support.kit import Kit
+from tests.support.real_sync import PEOPLE, RENAMED, follows
 from tests.support.tryton import SERIES, programs
 
 
@@ -185,13 +188,11 @@ class MemoryStore:
             return False
         jobs.add(job_id)
         self.phc[external_id] = phc
+        self.sessions[external_id] = 0
         return True
 
     async def unlock(self, external_id: str) -> None:
         self.accounts[external_id] = replace(self.accounts[external_id], state="active")
-
-    async def end_sessions(self, external_id: str) -> None:
-        self.sessions[external_id] = 0
 
 
 @dataclass
@@ -244,10 +245,14 @@ class TestBuiltin(ConnectorContract):
     ) -> None:
         key = await harness.add_user("alice", "alice@example.com")
 
-        async def steal(external_id: str) -> None:
-            harness.store.phc[external_id] = await FakeGate().hash(Secret("somebody else's"))
+        stored = harness.store.set_credential
 
-        monkeypatch.setattr(harness.store, "end_sessions", steal)
+        async def steal(external_id: str, phc: str, job_id: str) -> bool:
+            fresh = await stored(external_id, phc, job_id)
+            harness.store.phc[external_id] = await FakeGate().hash(Secret("somebody else's"))
+            return fresh
+
+        monkeypatch.setattr(harness.store, "set_credential", steal)
         done = by_step(await harness.connector.apply(plan(key, "alice")))
         assert done[Step.CONFIRM].status == "uncertain"
 
@@ -614,3 +619,17 @@ class TestTryton(ConnectorContract):
         assert raised.value.code == "unavailable"
         with pytest.raises(ValueError):
             TrytonConnector("tryton", "Tryton", harness.url, "../crm", "keyback", Secret(SVC))
+
+
+@needs_tryton
+@pytest.mark.slow
+def test_a_sync_follows_a_real_tryton(tryton_server: TrytonServer, make_kit: Callable[..., Kit]) -> None:
+    keys = [tryton_server.create_user(name, f"{name}@example.com", OLD) for name in PEOPLE]
+    write = partial(tryton_server.admin, "model.res.user.write")
+    connector = TrytonConnector("tryton", "Tryton", tryton_server.url, "crm", "keyback", Secret(SVC))
+    follows(
+        make_kit(),
+        connector,
+        lambda: write([int(keys[0])], {"login": RENAMED}),
+        lambda: write([int(keys[1])], {"active": False}),
+    )

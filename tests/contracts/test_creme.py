@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+import tomllib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,9 @@ from keyback.domain.secret import Secret
 from keyback.testing.connectors import NEW, OLD, ConnectorContract, Traits, by_step, plan
 from keyback.testing.creme_server import USER_ADMINISTRATORS, CremeServer, start_creme
 from tests.support import creme
+from tests.support.commands import Keyback
+from tests.support.kit import Kit
+from tests.support.real_sync import PEOPLE, RENAMED, follows
 from tests.support.user_tables import SERVICE, SERVICE_PASSWORD, STARTS, TableServer
 
 COUNTED = """
@@ -121,6 +125,28 @@ class TestCreme(ConnectorContract):
         assert await harness.changes(key) == 1
 
 
+@pytest.mark.slow
+def test_connector_add_asks_for_its_file_tries_it_and_writes_it(
+    server: CremeServer, keyback: Keyback, place: Path
+) -> None:
+    config = place / "keyback.toml"
+    config.write_text('default_locale = "en"\n', "utf-8")
+    config.chmod(0o600)
+    server.add_user("added", "added@example.com", OLD)
+    section = server.section()
+    asked = "\n".join(["Crème", str(section["url"]), "", "", str(section["sign_in_url"])]) + "\n"
+    said = keyback("connector", "add", "crm", "--kind", "creme", text=asked).stdout
+    assert "Added systems.crm" in said
+    assert "Password, token or secret" not in said, "a file has none"
+    written = tomllib.loads(config.read_text("utf-8"))["systems"]["crm"]
+    assert written == {"kind": "creme", "title": "Crème", **section}
+    assert "one account, active" in keyback("connector", "test", "crm", "--sample", "added").stdout
+    keyback("connector", "test", "crm", "--sample", "added", "--recover", "--yes")
+    assert server.open_session("added", OLD) is None
+    gone = "\n".join(["Crème", "sqlite:///nowhere/creme.db", "", "", ""]) + "\n"
+    assert "bad" in keyback("connector", "add", "other", "--kind", "creme", text=gone, code=2).stdout
+
+
 NAMES = ("plain", "second", "staff", "none", "root")
 # What Django makes of Crème's models there (`creme sqlmigrate`), as far as the connector looks at it.
 TABLES = (
@@ -181,3 +207,20 @@ def test_where_it_can_not_be_is_refused() -> None:
         CremeConnector.from_options("crm", "Crème", {"url": "sqlserver://127.0.0.1/crm", "login": "k", "secret": "s"})
     with pytest.raises(ValueError, match="table"):
         CremeConnector.from_options("crm", "Crème", {"url": "sqlite:///crm.db", "table": "users"})
+
+
+@pytest.mark.slow
+def test_a_sync_follows_a_real_creme(server: CremeServer, make_kit: Callable[..., Kit]) -> None:
+    for name in PEOPLE:
+        server.add_user(name, f"{name}@example.com", OLD)
+
+    def change(text: str, *values: str) -> None:
+        with contextlib.closing(sqlite3.connect(server.database, timeout=30)) as c, c:
+            c.execute(f"UPDATE creme_core_cremeuser SET {text} WHERE username = ?", values)
+
+    follows(
+        make_kit(),
+        CremeConnector.from_options("crm", "Crème", server.section()),
+        lambda: change("username = ?", RENAMED, "sync.maya"),
+        lambda: change("is_active = 0", "sync.omar"),
+    )

@@ -17,13 +17,13 @@ from starlette.responses import JSONResponse
 from starlette.types import Message, Receive, Scope, Send
 from structlog.testing import capture_logs
 
-from keyback.application.ports.connectors import Means, Outcome, Step, TemporaryPass, Unavailable
+from keyback.application.ports.connectors import FoundAccount, Means, Outcome, Step, TemporaryPass, Unavailable
 from keyback.connectors.dynamics365 import Dynamics365Connector, Dynamics365Options
 from keyback.demo.vendors import Dynamics365, serve
 from keyback.demo.vendors.accounts import Factor, Grant
 from keyback.demo.vendors.dynamics365 import shapes
 from keyback.demo.vendors.dynamics365.entra import PRIVILEGED_AUTH_ADMIN, USER_ADMIN
-from keyback.demo.vendors.dynamics365.shapes import systemuser_id
+from keyback.demo.vendors.dynamics365.shapes import new_guid, systemuser_id
 from keyback.domain.secret import Secret
 from keyback.testing.connector_harness import CANARY
 from keyback.testing.connectors import NEW, OLD, ConnectorContract, FaultyProxy, OverProxy, Traits, by_step, plan
@@ -316,7 +316,7 @@ async def test_one_of_the_two_services_alone_changes_nothing(
 
 
 @pytest.mark.covers("N12")
-@pytest.mark.parametrize("kind", ["time_out_after", "cut_after"])
+@pytest.mark.parametrize("kind", [pytest.param("time_out_after", marks=pytest.mark.slow), "cut_after"])
 @pytest.mark.parametrize("stale", [0, 3])
 @pytest.mark.anyio
 async def test_a_set_whose_answer_is_lost_is_found_by_its_date_and_not_repeated(
@@ -335,6 +335,7 @@ async def test_a_set_whose_answer_is_lost_is_found_by_its_date_and_not_repeated(
     await connector.close()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N12")
 @pytest.mark.anyio
 async def test_reads_that_stay_old_are_waited_out_and_nothing_is_set_twice(simple: Tenant) -> None:
@@ -353,6 +354,7 @@ async def test_reads_that_stay_old_are_waited_out_and_nothing_is_set_twice(simpl
     await connector.close()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N12")
 @pytest.mark.anyio
 async def test_a_change_before_the_job_is_not_taken_for_its_own(simple: Tenant) -> None:
@@ -622,3 +624,97 @@ async def test_a_list_says_whom_people_report_to(simple: Tenant, connector: Dyna
     maya.extra["crm_manager"] = systemuser_id(boss)
     listed = {a.username: a.manager async for page in connector.list_accounts() for a in page}
     assert (listed["boss"], listed["maya"]) == ("", boss.id)
+
+
+@pytest.mark.anyio
+async def test_a_list_tells_mobile_numbers_as_entra_has_them_else_as_the_crm_does(
+    simple: Tenant, connector: Dynamics365Connector
+) -> None:
+    for name, entra, crm in (
+        ("maya", "+8613800138000", "+12025550100"),
+        ("omar", "", "+12025550101"),
+        ("li", "", None),
+    ):
+        account = simple.add(name, f"{name}@example.com", mobile=entra)
+        account.extra["crm_mobile"] = crm
+    listed = {a.username: a.phones async for page in connector.list_accounts() for a in page}
+    assert [listed[n] for n in ("maya", "omar", "li")] == [("+8613800138000",), ("+12025550101",), ()]
+
+
+@pytest.mark.anyio
+async def test_a_list_tells_departments_as_entra_has_them(simple: Tenant, connector: Dynamics365Connector) -> None:
+    simple.add("maya", "maya@example.com").extra["department"] = "Sales"
+    simple.add("omar", "omar@example.com")
+    listed = {a.username: a.groups async for page in connector.list_accounts() for a in page}
+    assert (listed["maya"], listed["omar"]) == (("Sales",), ())
+
+
+async def changed_since(connector: Dynamics365Connector, mark: str) -> dict[str, FoundAccount]:
+    return {a.username: a async for page in connector.list_changed(mark) for a in page}
+
+
+@pytest.mark.anyio
+async def test_only_who_changed_in_entra_or_in_the_crm_is_listed(
+    simple: Tenant, connector: Dynamics365Connector
+) -> None:
+    boss, entra, crm, left, restored, outside = (
+        simple.add(n, f"{n}@example.com") for n in ("boss", "entra", "crm", "left", "restored", "outside")
+    )
+    many = [simple.add(f"many{n:02}", f"many{n:02}@example.com") for n in range(40)]
+    for a in simple.fake.accounts:
+        a.extra |= {"modified_at": 1, "crm_modified_at": 1}
+    mark = await connector.mark()
+    assert mark
+    assert await changed_since(connector, mark) == {}
+    now = simple.fake.clock() + 1000
+    for a in (entra, left, outside, *many):
+        a.extra["modified_at"] = now
+    entra.extra["crm_manager"] = systemuser_id(boss)
+    entra.mobile = "+8613800138000"
+    crm.extra |= {"crm_disabled": True, "crm_modified_at": now}
+    left.active, outside.extra["no_member"] = False, True
+    simple.fake.removed[restored.id] = now
+    changed = await changed_since(connector, mark)
+    assert {n: a.state for n, a in changed.items() if not n.startswith("many")} == {
+        "entra": "active",
+        "crm": "disabled",
+        "left": "disabled",
+        "restored": "active",
+    }
+    assert (changed["entra"].manager, changed["entra"].phones) == (boss.id, ("+8613800138000",))
+    assert len(changed) == 44, "more than one filter may name"
+
+
+@pytest.mark.anyio
+async def test_whoever_was_deleted_in_entra_and_is_in_the_crm_has_no_access(simple: Tenant) -> None:
+    member = {"azureactivedirectoryobjectid": new_guid("gone", 1), "domainname": "gone@example.com", "accessmode": 0}
+    connector = simple.connector()
+    rows = connector._people._dataverse.rows
+
+    async def still_there(path: str, query: Any = None, headers: Any = None) -> Any:
+        return [member] if path == "systemusers" else await rows(path, query, headers)
+
+    connector._people._dataverse.rows = still_there  # type: ignore[method-assign]
+    simple.fake.removed[member["azureactivedirectoryobjectid"]] = simple.fake.clock()
+    mark = await connector.mark()
+    assert mark
+    simple.fake.removed[member["azureactivedirectoryobjectid"]] += 60_000
+    assert [(n, a.state) for n, a in (await changed_since(connector, mark)).items()] == [
+        ("gone@example.com", "disabled")
+    ]
+    await connector.close()
+
+
+@pytest.mark.anyio
+async def test_where_the_token_is_forgotten_everybody_is_listed(
+    simple: Tenant, connector: Dynamics365Connector
+) -> None:
+    simple.add("maya", "maya@example.com")
+    mark = await connector.mark()
+    assert mark
+    old = f"{mark.split()[0]} {simple.fake.clock() - 8 * 86_400_000}"
+    for since in (old, "not a mark", mark.split()[0]):
+        assert set(await changed_since(connector, since)) == {"maya"}
+    simple.fake.apps[simple.app.client_id].permissions.clear()
+    await connector.close()
+    assert await simple.connector().mark() is None

@@ -73,7 +73,7 @@ async def test_reading_takes_no_role(hardened: Tenant, connector: Dynamics365Con
     assert given(hardened) == 0
 
 
-@pytest.mark.parametrize("kind", ["time_out_after", "cut_after"])
+@pytest.mark.parametrize("kind", [pytest.param("time_out_after", marks=pytest.mark.slow), "cut_after"])
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
 async def test_lost_answers_about_the_role_leave_none(
     hardened: Tenant, connector: Dynamics365Connector, kind: Any, method: str

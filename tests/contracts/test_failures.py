@@ -106,6 +106,7 @@ def test_failures_go_after_a_week_and_replaced_hashes_after_a_month(database_url
     assert kit.read(lambda tx: tx.people.credential(account)) == "$two"
 
 
+@pytest.mark.slow
 def test_many_are_forgotten_a_thousand_at_a_time(database_url: str, make_kit: Make) -> None:
     kit = make_kit(url=database_url)
 

@@ -115,6 +115,7 @@ def test_tokens_and_traces(tenant: Tenant) -> None:
     assert tenant.held.faults == []
 
 
+@pytest.mark.slow
 def test_quotas(tenant: Tenant) -> None:
     token = tenant.ask_token()["accessToken"]
     codes = [tenant.query("email", "x", token=token)["errorCode"] for _ in range(101)]

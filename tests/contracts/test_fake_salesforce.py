@@ -249,6 +249,7 @@ def test_many_sessions_in_one_call(org: Org) -> None:
     assert org.held.faults == []
 
 
+@pytest.mark.slow
 @each(
     "query,code",
     [
@@ -333,6 +334,7 @@ def live() -> Iterator[tuple[Org, Callable[..., Any]]]:
         yield org, org.call
 
 
+@pytest.mark.slow
 def test_a_time_out_after_the_change(live: tuple[Org, Callable[..., Any]]) -> None:
     org, call = live
     path = f"/sobjects/User/{org.user('chenyu')['Id']}/password"

@@ -69,7 +69,7 @@ class Company:
     def options(self, url: str = "", **more: Any) -> dict[str, Any]:
         c = self.app
         keys = {"app_id": c.app_id, "secret": c.app_secret, "permanent_code": c.permanent_code, "user_id": c.user_id}
-        more = {"privileged_accounts": ADMINISTRATORS, "sign_in_url": SIGN_IN, "timeout_s": 3, **more}
+        more = {"privileged_accounts": ADMINISTRATORS, "sign_in_url": SIGN_IN, "timeout_s": 20, **more}
         return {"url": url or self.address, **keys, **more}
 
     def connector(self, url: str = "", **more: Any) -> FxiaokeConnector:
@@ -544,3 +544,13 @@ async def test_nobody_is_stopped_without_the_setting_or_when_two_look_alike(comp
             assert all(t.active for t in twins)
         finally:
             await connector.close()
+
+
+@pytest.mark.anyio
+async def test_a_list_tells_mobile_numbers(company: Company) -> None:
+    company.add("maya", "maya@example.com", mobile="13800138000")
+    company.add("omar", "omar@example.com", mobile="")
+    connector = company.connector()
+    listed = {a.mail: a.phones async for page in connector.list_accounts() for a in page}
+    await connector.close()
+    assert (listed["maya@example.com"], listed["omar@example.com"]) == (("13800138000",), ())

@@ -69,6 +69,7 @@ async def test_what_works_signs_nobody_in_and_leaves_no_session(acorn: AcornHarn
     assert "cookie" not in acorn.acorn.headers[-1], "the person's own session would sign Keyback's next call in as them"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N2", "N6", "N7")
 @pytest.mark.parametrize(
     "name",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json as jsonlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -154,6 +155,74 @@ async def test_a_token_is_fetched_once_renewed_when_it_ends_and_never_more_than_
     with pytest.raises(Unavailable) as raised:
         await connector.find("maya1")
     assert (raised.value.code, server.count("login") - before) == ("auth_expired", 1)
+
+
+@pytest.mark.parametrize("ttl", [None, 0, -1, "soon", 1e400, 10**12, [], "\ud800"])
+async def test_a_token_whose_life_is_not_told_is_kept_as_long_as_the_recipe_says(ttl: Any) -> None:
+    now = [0.0]
+    server = Server(
+        challenge=lambda r, b: {"code": 0, "nonce": "n"},
+        login=lambda r, b: Response(jsonlib.dumps({"code": 0, "token": "t-1", "ttl": ttl}), media_type="text/html"),
+        users=lambda r, b: {"code": 0, "users": [user()]},
+    )
+    recipe = TOKEN.replace('expires_in = "/ttl"', 'expires_in = "/ttl"\nlifetime_s = 900')
+    system = made(server, f"{recipe}{ACCOUNT}{PLAIN}", clock=lambda: now[0])
+    for _ in range(3):
+        assert len(await system.find("maya1")) == 1
+    assert server.count("login") == 1
+
+
+async def test_answers_wrapped_in_a_text_and_odd_texts_in_answers() -> None:
+    odd = user(7, name="\ud800x\x00y", mail=None, nick=5)
+    server = Server(users=lambda r, b: {"users": jsonlib.dumps([user(1), odd])})
+    listed = '[requests.list]\npath = "/users"\nitems = "/users"\n'
+    system = made(server, f'[auth]\nkind = "bearer"\n{ACCOUNT}{PLAIN}{listed}')
+    assert [a.external_id for a in await system.find("maya1")] == ["1"]
+    assert [a.username async for page in system.list_accounts() for a in page] == ["maya1", "?x\ufffdy"]
+
+
+PAGES = """
+[auth]
+kind = "none"
+[requests.verify]
+method = "POST"
+path = "/login"
+location = "/home"
+form = { u = "{username}", p = "{password}", t = "{t}" }
+[requests.key]
+path = "/form"
+read_fields = { t = "_csrf" }
+[[errors]]
+on = "verify"
+location = "/login"
+means = "wrong_password"
+"""
+
+
+@each(
+    "to, works",
+    [
+        ("/home", True), ("/home/?a=1", True), ("https://crm.example.com/home", True), ("/homes", None), ("/", None),
+        ("https://evil.example.com/home", None), ("//evil.example.com/home", None), ("/login?error", False),
+        ("https://evil.example.com/login", None), ("http://[", None), ("", None), ("/home/../login", False),
+    ],
+)  # fmt: skip
+def test_a_redirect_means_done_where_the_recipe_says_on_the_same_host(to: str, works: bool | None) -> None:
+    page = "<!doctype html><input name=_csrf><input value='a&amp;\"b' name=_csrf><input name=_csrf value=second>"
+    server = Server(
+        form=lambda r, b: Response(page, media_type="text/html"),
+        login=lambda r, b: Response("<p>", 302, {"location": to}),
+    )
+    system = made(server, f"{PAGES}{ACCOUNT}{PLAIN}")
+    assert anyio.run(system.verify, "maya1", Secret(NEW)) is works
+    assert server.came[-1][2]["t"] == 'a&"b'
+
+
+@each("page", [b"", b"{}", b"<input name=_csrf value=''>", b"\xff\xfe<", b"<input " * 99_999, b"<!--" * 99_999])
+def test_a_page_without_its_field_is_none(page: bytes) -> None:
+    server = Server(form=lambda r, b: Response(page), login=lambda r, b: Response("", 302, {"location": "/home"}))
+    assert anyio.run(made(server, f"{PAGES}{ACCOUNT}{PLAIN}").verify, "maya1", Secret(NEW)) is None
+    assert server.count("login") == 0
 
 
 async def test_a_refused_sign_in_is_named_and_hides_the_secret() -> None:

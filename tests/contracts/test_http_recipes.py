@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from keyback.application.ports.connectors import Means, Step
+from keyback.application.ports.connectors import Means, Step, Unavailable
 from keyback.domain.secret import Secret
 from keyback.testing.connectors import NEW, OLD, ConnectorContract, by_step, plan
 from tests.support.selfhosted.banyan import RECIPE
 from tests.support.selfhosted.base import System
 from tests.support.selfhosted.dolibarr import Dolibarr
 from tests.support.selfhosted.espocrm import EspoCrm
-from tests.support.selfhosted.frappe import Frappe
+from tests.support.selfhosted.frappe import VERY_COMMON, Frappe
 from tests.support.selfhosted.harness import IN_HOUSE, KINDS, RECIPES, SelfHostedHarness
 from tests.support.selfhosted.krayin import Krayin
 from tests.support.selfhosted.yudao import Yudao
@@ -23,6 +23,7 @@ from tests.support.selfhosted.yudao import Yudao
 pytestmark = pytest.mark.anyio
 
 AT_ONCE = ("ruoyi", "banyan")
+TELL_NUMBERS = ("ruoyi", "yudao", "vtiger", "dolibarr", "frappe", "frappe 16")
 
 
 @pytest.fixture
@@ -73,6 +74,7 @@ async def test_an_inner_failure_is_no_success_and_no_weak_password(harness: Self
     assert again.status == ("uncertain" if open_still else "done")
 
 
+@pytest.mark.slow
 async def test_people_on_later_pages_are_found_and_listed_once(harness: SelfHostedHarness) -> None:
     keys = [await harness.add_user(f"paged{n:03}", f"paged{n:03}@example.com") for n in range(220)]
     for n in (0, 219):
@@ -80,6 +82,16 @@ async def test_people_on_later_pages_are_found_and_listed_once(harness: SelfHost
         assert found.external_id == keys[n]
     listed = [a async for page in harness.connector.list_accounts() for a in page]
     assert sorted(a.external_id for a in listed) == sorted(keys)
+
+
+async def test_a_list_tells_mobile_numbers_where_the_recipe_names_them(harness: SelfHostedHarness) -> None:
+    keys = [await harness.add_user(name, f"{name}@example.com") for name in ("maya", "omar")]
+    maya = harness.system.by_id(keys[0])
+    assert maya
+    maya.mobile = "13800138000"
+    listed = {a.external_id: a.phones async for page in harness.connector.list_accounts() for a in page}
+    tells = harness.name in TELL_NUMBERS
+    assert [listed[k] for k in keys] == ([("13800138000",), ()] if tells else [None, None])
 
 
 async def test_what_tries_the_password_leaves_no_session_behind(harness: SelfHostedHarness) -> None:
@@ -127,6 +139,20 @@ async def test_a_second_factor_does_not_make_a_right_password_wrong(name: str, w
         assert await harness.connector.verify(login, Secret(NEW)) is False
 
 
+@pytest.mark.parametrize("name", ["frappe", "frappe 16"])
+async def test_frappe_says_in_its_words_why_and_mails_no_password(name: str) -> None:
+    system = KINDS[name].make()
+    assert isinstance(system, Frappe)
+    async for harness in one_of(name, system):
+        key = await harness.add_user("maya", "maya@example.com")
+        refused = by_step(await harness.connector.apply(plan(key, "maya@example.com", "short")))[Step.SET]
+        assert (refused.code, refused.vendor_text) == ("policy_rejected", VERY_COMMON)
+        assert (
+            by_step(await harness.connector.apply(plan(key, "maya@example.com", attempt=2)))[Step.SET].status == "done"
+        )
+        assert system.mailed == []
+
+
 async def test_krayin_keeps_everything_of_a_person_but_the_groups() -> None:
     system = Krayin()
     async for harness in one_of("krayin", system):
@@ -147,3 +173,14 @@ async def test_no_value_ends_its_cookie(tmp_path: Path) -> None:
             system.add(name, "", OLD)
             assert await harness.connector.verify(name, Secret(OLD)) is (True if tried else None)
             assert system.asked.count("POST /session/login") == tried
+
+
+async def test_a_form_that_is_shown_again_is_a_refused_sign_in(tmp_path: Path) -> None:
+    recipe = tmp_path / "kestrel.toml"
+    recipe.write_text(RECIPES["kestrel"], "utf-8")
+    async with SelfHostedHarness.over("kestrel", IN_HOUSE["kestrel"].make(), recipe) as harness:
+        await harness.renew(secret="another-word")
+        with pytest.raises(Unavailable) as told:
+            await harness.connector.find("maya")
+        assert (told.value.code, "it leads to /login, not to /" in str(told.value)) == ("auth_expired", True)
+        assert "another-word" not in str(told.value)

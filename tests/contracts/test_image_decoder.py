@@ -68,6 +68,7 @@ def told(tmp_path: Path, attack: str, data: bytes = b"ATTACK") -> dict[str, Any]
     return json.loads(answer[4 : 4 + n])  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("H2", "A-14.2.8", "O-U1")
 def test_what_is_kept_are_pixels_with_a_mark_and_nothing_of_the_file() -> None:
     secret = b"GPS-31.2304-121.4737"
@@ -91,6 +92,7 @@ def test_what_is_kept_are_pixels_with_a_mark_and_nothing_of_the_file() -> None:
     assert clean(picture("PNG")).digest == clean(picture("PNG")).digest != plain.digest
 
 
+@pytest.mark.slow
 @pytest.mark.covers("H1")
 def test_photos_of_phones_are_taken() -> None:
     pytest.importorskip("pi_heif", reason="the extra evidence")
@@ -119,6 +121,7 @@ def bomb() -> bytes:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.covers("H1", "H3", "A-1.3.4", "A-5.2.2", "A-5.2.6")
 @pytest.mark.parametrize(
     ("make", "code"),
@@ -155,6 +158,7 @@ DENIALS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.covers("H1", "A-5.3.1")
 @pytest.mark.parametrize("what", DENIALS)
 def test_a_decoder_that_was_taken_over_gets_nothing(what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

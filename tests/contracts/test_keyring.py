@@ -17,6 +17,7 @@ from keyback.application.origin import Origin
 from keyback.application.recovery import start
 from keyback.domain.people.factor import Factor
 from keyback.storage.database import SqlDatabase
+from keyback.storage.keys import keyfile
 from keyback.storage.keys.keyfile import KeyFile
 from keyback.storage.keys.keyring import Keyring, KeyringError, Unsealable
 from keyback.storage.maintenance import reseal
@@ -24,13 +25,21 @@ from keyback.storage.sql.schema import metadata
 from tests.support.kit import person
 
 pytestmark = pytest.mark.both
-DESK = {"operator_factors": 0, "desk_notes": 0, "help_requests": 0, "desk_actions": 0, "document_keys": 0}
+DESK = {
+    "operator_factors": 0,
+    "desk_notes": 0,
+    "help_requests": 0,
+    "desk_actions": 0,
+    "document_keys": 0,
+    "document_looks": 0,
+    "webhooks": 0,
+}
 
 
 @pytest.fixture
 def file(tmp_path: Path) -> KeyFile:
     path = tmp_path / "keyring"
-    Keyring.create(path)
+    keyfile.create(path)
     return KeyFile(path)
 
 

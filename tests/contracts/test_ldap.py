@@ -202,7 +202,10 @@ class TestLdap(ConnectorContract):
         listed = {a.username: a async for page in harness.connector.list_accounts() for a in page}
         for name in ("plain", "insider", "nested"):
             (found,) = await harness.connector.find(name)
-            assert (listed[name], found.privileged) == (replace(found, manager=""), name != "plain")
+            assert (listed[name], found.privileged) == (
+                replace(found, manager="", phones=(), groups=()),
+                name != "plain",
+            )
         filters = {"privileged_filter": "(uid=plain)", "disabled_filter": "(uid=nested)"}
         other = LdapConnector.from_options("ldap", "L", section(harness.port, privileged_groups=[], **filters))
         listed = {a.username: a async for page in other.list_accounts() for a in page}
@@ -224,6 +227,32 @@ class TestLdap(ConnectorContract):
         where = "(&(objectClass=inetOrgPerson)(uid=crew))"
         pages = [page async for page in harness.connector._listed(where, whole=False)]
         assert [[a.manager for a in page] for page in pages] == [[boss]]
+
+    async def test_a_list_tells_mobile_numbers(self, harness: LdapHarness) -> None:
+        key, none = await harness.add_user("dialed", "d@example.com"), await harness.add_user("none", "n@example.com")
+        with harness.slapd.admin() as c:
+            numbers = ["+86 138 0013 8000", "+1 202 555 0100"]
+            c.modify(harness.slapd.dn("dialed"), {"mobile": [(ldap3.MODIFY_ADD, numbers)]})
+            c.modify(harness.slapd.dn("none"), {"telephoneNumber": [(ldap3.MODIFY_ADD, ["+1 202 555 0101"])]})
+        listed = {a.external_id: a.phones async for page in harness.connector.list_accounts() for a in page}
+        assert (listed[key], listed[none]) == (tuple(numbers), ())
+        other = LdapConnector.from_options("ldap", "L", section(harness.port, mobile_attribute="telephoneNumber"))
+        listed = {a.external_id: a.phones async for page in other.list_accounts() for a in page}
+        await other.close()
+        assert (listed[key], listed[none]) == ((), ("+1 202 555 0101",))
+
+    async def test_a_list_tells_groups_and_departments(self, harness: LdapHarness) -> None:
+        key, none = await harness.add_user("grouped", "g@example.com"), await harness.add_user("alone", "a@example.com")
+        with harness.slapd.admin() as c:
+            said = {"departmentNumber": ["Sales"], "ou": [r"East"], "title": [r"CN=Crews\2C Night \+ Day,OU=x,DC=y"]}
+            c.modify(harness.slapd.dn("grouped"), {n: [(ldap3.MODIFY_ADD, v)] for n, v in said.items()})
+        listed = {a.external_id: a.groups async for page in harness.connector.list_accounts() for a in page}
+        assert (listed[key], listed[none]) == (("Sales",), ())
+        named = section(harness.port, group_attributes=["departmentNumber", "ou", "title"])
+        other = LdapConnector.from_options("ldap", "L", named)
+        listed = {a.external_id: a.groups async for page in other.list_accounts() for a in page}
+        await other.close()
+        assert (listed[key], listed[none]) == (("Sales", "East", "Crews, Night + Day"), ())
 
     async def test_names_that_are_filters_find_nobody(self, harness: LdapHarness) -> None:
         await harness.add_user("victim", "victim@example.com")
@@ -371,6 +400,7 @@ async def test_many_people_cost_few_searches(tmp_path: Path, monkeypatch: pytest
         server.stop()
 
 
+@pytest.mark.slow
 @pytest.mark.anyio
 async def test_what_a_key_names_and_is_not_there_is_told_by_that_key(slapd: SlapdServer) -> None:
     none = f"cn=none,{SUFFIX}"

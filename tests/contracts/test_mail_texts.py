@@ -299,6 +299,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("K1")
 @each("kind, locale", EACH)
 @each("evil", INJECTIONS)
@@ -359,6 +360,7 @@ def test_foreign_letters_in_an_address() -> None:
     assert str(to).endswith("<陈屿@xn--fsqu00a.example>")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("K3")
 @each("kind, locale", EACH)
 @each("evil", HOSTILE)
@@ -481,7 +483,7 @@ def test_chinese_subjects_arrive(kind: MessageKind) -> None:
         MessageKind.ROTATION: "你在青屿仪器的密码即将到期",
         MessageKind.ACCOUNT_CHANGED: "你在青屿仪器的账号安全设置有变动",
         MessageKind.ASKED: "有人正在找回你在青屿仪器的账号",
-        MessageKind.MOVING: "你在青屿仪器的账号即将启用新邮箱",
+        MessageKind.MOVING: "你在青屿仪器的账号即将启用新的联系方式",
         MessageKind.INVITED: "青屿仪器的一位同事邀请你担任找回联系人",
         MessageKind.SIGNED_IN: "你在青屿仪器的账号有一次新的登录",
         MessageKind.TRIES: "你在青屿仪器的账号多次输错密码",
@@ -502,7 +504,7 @@ def test_chinese_subjects_arrive(kind: MessageKind) -> None:
     assert m["to"].addresses[0].display_name == "陈屿"
     page = body(m, "html")
     assert f"<title>{subject}</title>" in page
-    assert '<html lang="zh-CN">' in page
+    assert '<html lang="zh-CN"' in page
     assert body(m, "plain").startswith("陈屿，你好。")
 
 
@@ -632,6 +634,7 @@ def test_voice_and_form(kind: MessageKind, locale: str) -> None:
     assert "8100" in body(m, "plain")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("K9")
 @each("kind", KINDS)
 def test_the_same_letter_gives_the_same_bytes(kind: MessageKind) -> None:
@@ -705,7 +708,7 @@ def test_pages_that_a_mail_leads_to_are_ours() -> None:
         {"sender": "回钥@qingyu.example.com"},
         {"timezone": "Mars/Olympus"},
         {"timezone": "../../etc/passwd"},
-        {"company": {"en": "Qingyu Instruments"}},
+        {"company": {"zh_CN": "青屿仪器"}},
         {"helpdesk": {"en": "", "zh_CN": "分机8100"}},
     ],
 )

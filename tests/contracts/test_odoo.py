@@ -287,3 +287,31 @@ def test_people_sign_in_on_a_page(server: Server) -> None:
     assert "Wrong login/password" in wrong.text
     right = browser.post("/web/login", data={"username": "maya", "password": OLD}, headers=here)
     assert "maya" in right.text
+
+
+@pytest.mark.parametrize(
+    ("version", "hr", "numbers"),
+    [(18, False, ("+8613800138000",)), (18, True, ("+12025550100",)), (19, True, ("+12025550100",)), (19, False, None)],
+)
+async def test_a_list_tells_mobile_numbers_of_employees_or_contacts(
+    version: int, hr: bool, numbers: tuple[str, ...] | None
+) -> None:
+    """Odoo 19 has one number of a contact, which may be on a desk."""
+    with odoo_server(version=version, hr=hr) as server:
+        server.add("maya", "maya@example.com", mobile="+8613800138000", extra={"work_mobile": "+12025550100"})
+        server.add("omar", "omar@example.com")
+        connector = server.connector()
+        listed = {a.username: a.phones async for page in connector.list_accounts() for a in page}
+        await connector.close()
+    assert (listed["maya"], listed["omar"]) == (numbers, None if numbers is None else ())
+
+
+@pytest.mark.parametrize(("hr", "maya", "omar"), [(True, ("Sales",), ()), (False, None, None)])
+async def test_a_list_tells_departments_of_employees(hr: bool, maya: Any, omar: Any) -> None:
+    with odoo_server(version=18, hr=hr) as server:
+        server.add("maya", "maya@example.com", extra={"department": "Sales"})
+        server.add("omar", "omar@example.com")
+        connector = server.connector()
+        listed = {a.username: a.groups async for page in connector.list_accounts() for a in page}
+        await connector.close()
+    assert (listed["maya"], listed["omar"]) == (maya, omar)

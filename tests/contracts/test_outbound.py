@@ -3,20 +3,46 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import logging
+import tracemalloc
+import zlib
 from collections.abc import Iterator
 
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from keyback.domain.secret import Secret
-from keyback.outbound.http import Endpoint
+from keyback.outbound.http import Endpoint, MaybeDone, Reply
 from keyback.testing.connectors import served
+from tests.support.each import each
 
 CANARY = "kanarienvogel4711"
+
+
+BOMB = gzip.compress(b'{"id": "' + b"0" * (64 << 20) + b'"}')
+
+
+async def _said(request: Request) -> Response:
+    """Answers as a hostile or an old system would, by path."""
+    query = request.query_params
+    headers = {k.replace("_", "-"): query[k] for k in ("content_encoding", "content_type", "retry_after") if k in query}
+    body = {
+        "bomb": BOMB,
+        "gzip": gzip.compress(b'{"id": 1}'),
+        "broken": gzip.compress(b'{"id": 1}')[:10] + b"junk",
+        "deflate": zlib.compress(b'{"id": 1}'),
+        "gbk": '{"id": "客户"}'.encode("gbk"),
+        "latin": '{"id": "Müller"}'.encode("latin-1"),
+        "utf-16": '{"id": "客户"}'.encode("utf-16"),
+        "mark": b'\xef\xbb\xbf{"id": 1}',
+        "deep": b"[" * 200_000,
+        "digits": b'{"id": ' + b"9" * 5000 + b"}",
+    }.get(request.path_params["path"], b"{}")
+    return Response(body, headers=headers | {"date": "Sun, 29 Nov 2026 12:00:00 GMT", **headers})
 
 
 async def _echo(request: Request) -> JSONResponse:
@@ -27,7 +53,8 @@ async def _echo(request: Request) -> JSONResponse:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with served(Starlette(routes=[Route("/{path:path}", _echo, methods=["GET", "POST"])])) as url:
+    said = Route("/said/{path:path}", _said, methods=["POST"])
+    with served(Starlette(routes=[said, Route("/{path:path}", _echo, methods=["GET", "POST"])])) as url:
         yield url
 
 
@@ -64,3 +91,64 @@ def test_a_query_reaches_the_server_and_no_log(url: str, caplog: pytest.LogCaptu
     assert got["query"] == {"secret": CANARY, "id": "a&b"}
     assert "/token" in caplog.text, "the client logged nothing: this test would not see a leak"
     assert CANARY not in caplog.text
+
+
+def reply(base: str, path: str, **query: str) -> Reply:
+    async def go() -> Reply:
+        endpoint = Endpoint(base)
+        try:
+            return await endpoint.call("POST", f"said/{path}", query=query)
+        finally:
+            await endpoint.close()
+
+    return asyncio.run(go())
+
+
+@pytest.mark.covers("N1", "N11")
+def test_an_answer_that_unpacks_without_end_takes_no_memory(url: str) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(MaybeDone, match="too long"):
+            reply(url, "bomb", content_encoding="gzip")
+        assert tracemalloc.get_traced_memory()[1] < 16 << 20
+    finally:
+        tracemalloc.stop()
+    for how in ("gzip", "deflate"):
+        assert reply(url, how, content_encoding=how).any_json() == {"id": 1}
+    assert reply(url, "mark", content_encoding="gzip").any_json() == {"id": 1}, "said to be packed, and is not"
+    for path, how in (("gzip", "deflate, gzip"), ("gzip", "zstd"), ("broken", "gzip"), ("mark", "deflate")):
+        with pytest.raises(MaybeDone, match="cannot be unpacked"):
+            reply(url, path, content_encoding=how)
+
+
+@each(
+    "path, kind, value",
+    [
+        ("gbk", "application/json; charset=GB2312", "客户"),
+        ("latin", 'text/html; charset="ISO-8859-1"', "Müller"),
+        ("utf-16", "application/json", "客户"),
+        ("mark", "text/plain", 1),
+    ],
+)
+def test_the_charset_that_an_old_system_names_is_read(path: str, kind: str, value: object) -> None:
+    with served(Starlette(routes=[Route("/said/{path:path}", _said, methods=["POST"])])) as url:
+        assert reply(url, path, content_type=kind).any_json() == {"id": value}
+
+
+def test_what_no_reader_takes_is_no_json(url: str) -> None:
+    for path, kind in (("gbk", "application/json"), ("gbk", "text/x; charset=punycode"), ("deep", ""), ("digits", "")):
+        assert reply(url, path, content_type=kind).any_json() is None
+
+
+@each(
+    "said, waits",
+    [
+        ("77", 77_000), ("0000000077", 77_000),
+        ("31536000", 300_000), ("9" * 400, 300_000), ("-5", 10_000), ("1.5", 10_000), ("soon", 10_000),
+        ("Sun, 29 Nov 2026 12:01:30 GMT", 90_000), ("Sun, 29 Nov 2026 11:00:00 GMT", 10_000),
+        ("Fri, 31 Dec 2099 23:59:59 GMT", 300_000), ("Sun, 29 Nov 99999 12:00:00 GMT", 10_000),
+    ],
+)  # fmt: skip
+def test_a_wait_is_never_in_the_past_and_never_long(said: str, waits: int) -> None:
+    date = {"date": "Sun, 29 Nov 2026 12:00:00 GMT"}
+    assert Reply(503, b"", {"retry-after": said, **date}).retry_after_ms(10_000) == waits

@@ -60,7 +60,7 @@ def test_what_is_wrong_with_a_connector_is_said(why: str, code: str) -> None:
     [
         ("ModuleNotFoundError: No module named 'pagers'", "import pagers"),
         ("it needs `about`", "def Odd(options, clock): ..."),
-        ("its title is missing in zh_CN", gateway(title='{"en": "Odd"}')),
+        ("its title is missing in en", gateway(title='{"zh_CN": "怪"}')),
         ("it carries sms, im or both", gateway(carries='{"mail"}')),
         ("its code 7 means none of sent, temporary, permanent", gateway(errors='{"7": ("perhaps", "busy")}')),
     ],

@@ -82,7 +82,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def eventually(fn: Callable[[], bool], seconds: float = 60) -> None:
+def eventually(fn: Callable[[], bool], seconds: float = 240) -> None:
     end = time.monotonic() + seconds
     while not fn():
         assert time.monotonic() < end

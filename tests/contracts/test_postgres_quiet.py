@@ -84,6 +84,7 @@ async def goes_on(work: Callable[[], Any]) -> None:
             continue
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q20", "INV-I11")
 @pytest.mark.parametrize("journey", ["/forgot", "/find", "/api/v1/recoveries"])
 def test_asking_is_answered_while_the_database_is_silent_and_goes_on_once_it_speaks(
@@ -97,7 +98,8 @@ def test_asking_is_answered_while_the_database_is_silent_and_goes_on_once_it_spe
                 return client.post(journey, json={"identifier": "maya@example.com"})
             return client.post(journey, data={"identifier": "maya@example.com"})
 
-        assert ask().status_code in (202, 303)
+        while ask().status_code == 503:  # its first connection may take a busy machine longer than it is patient
+            pass
         mute.muted = True
         answer = ask()
         assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
@@ -105,11 +107,12 @@ def test_asking_is_answered_while_the_database_is_silent_and_goes_on_once_it_spe
         assert (ready.status_code, ready.json()["database"]) == (503, "down")
         assert client.get("/healthz").status_code == 200
         mute.muted = False
-        while ask().status_code == 503:
+        while (answer := ask()).status_code == 503:
             pass
-        assert ask().status_code in (202, 303)
+        assert answer.status_code in (202, 303)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q20", "INV-I11", "D13")
 @pytest.mark.parametrize(
     ("path", "body"),
@@ -123,8 +126,10 @@ def test_whatever_checks_a_secret_is_answered_while_the_database_is_silent(
 ) -> None:
     monkeypatch.setattr(bootstrap, "PATIENCE_S", SHORT_S)
     with live(mute.url, tmp_path, worker=False) as site, site.client() as client:
-        add_person(site, "maya")
-        begun = client.post("/api/v1/recoveries", json={"identifier": "maya"}).json()
+        asyncio.run(goes_on(lambda: asyncio.to_thread(add_person, site, "maya")))
+        while (answer := client.post("/api/v1/recoveries", json={"identifier": "maya"})).status_code == 503:
+            pass
+        begun = answer.json()
         head = {"authorization": f"Bearer {begun['secret']}"}
         mute.muted = True
         for method, where in (("POST", path.format(begun["handle"])), ("GET", f"/api/v1/recoveries/{begun['handle']}")):
@@ -136,7 +141,7 @@ def test_whatever_checks_a_secret_is_answered_while_the_database_is_silent(
 @pytest.mark.covers("Q20")
 def test_what_nobody_waits_for_any_more_is_not_carried_out_later(mute: Mute, url: str, keyring: Keyring) -> None:
     async def work(db: SqlDatabase) -> None:
-        await db.write(lambda tx: note(tx, 1))
+        await goes_on(lambda: db.write(lambda tx: note(tx, 1)))
         mute.muted = True
         under_way = asyncio.ensure_future(db.write(lambda tx: note(tx, 2)))
         await asyncio.sleep(0)
@@ -150,10 +155,11 @@ def test_what_nobody_waits_for_any_more_is_not_carried_out_later(mute: Mute, url
     assert not {'{"n":3}', '{"n":4}'} & set(noted(url))
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q20")
 def test_reading_is_bounded_and_goes_on_too(mute: Mute, keyring: Keyring) -> None:
     async def work(db: SqlDatabase) -> None:
-        await db.read(lambda tx: tx.counters.get("k"))
+        await goes_on(lambda: db.read(lambda tx: tx.counters.get("k")))
         mute.muted = True
         reads = [db.read(lambda tx: tx.counters.get("k")) for _ in range(3 * engines.READERS)]
         told = await asyncio.gather(*reads, return_exceptions=True)
@@ -164,6 +170,7 @@ def test_reading_is_bounded_and_goes_on_too(mute: Mute, keyring: Keyring) -> Non
     with_db(mute.url, keyring, work)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q20")
 def test_a_server_that_is_silent_from_the_first_byte_is_given_up(mute: Mute, keyring: Keyring) -> None:
     mute.muted = True
@@ -216,6 +223,7 @@ def test_a_connection_that_breaks_before_the_commit_is_replaced_and_the_work_don
     assert noted(url) == ['{"n":1}', '{"n":2}'][: 2 if first == "write" else 1]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q4", "Q20", "C14")
 @pytest.mark.parametrize("how", ["cut", "mute"])
 @pytest.mark.parametrize("arrives", [True, False])
@@ -230,7 +238,8 @@ def test_a_commit_without_an_answer_is_called_unsure_and_never_repeated(
             await db.write(lambda tx: note(tx, 2))
         mute.muted = False
 
-    with_db(mute.url, keyring, work, 10 if how == "cut" else SHORT_S)
+    # Long enough that a busy machine gets to the commit, too.
+    with_db(mute.url, keyring, work, 10 if how == "cut" else 4 * SHORT_S)
     assert noted(url).count('{"n":2}') == int(arrives)
 
 

@@ -31,11 +31,13 @@ from keyback.proofs.sms_code.method import SmsCode
 from keyback.proofs.totp.method import Totp
 from keyback.testing.authenticator import Authenticator
 from keyback.testing.proofs import NOW, ProofContract, ProofHarness, put, somebody, with_enrolled
+from tests.support.cheaper import CHEAP, cheap_hashing
 
 
 @pytest.fixture(scope="session")
 def gate() -> Any:
-    gate = HashGate(64, 2, 19456, 1, 64)
+    with cheap_hashing():
+        gate = HashGate(CHEAP["memory_budget_mib"], CHEAP["argon2_t"], CHEAP["argon2_m_kib"], 1, 64)
     yield gate
     gate.close()
 

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from keyback import registry
-from keyback.bootstrap import Proofs, make_gate, make_proofs
+from keyback.bootstrap import Proofs, make_proofs
+from keyback.bootstrap_keys import make_gate
 from keyback.domain.policy.rules import PROOFS
 from keyback.settings import Settings
 from keyback.settings_policy import make_policy
@@ -144,6 +145,7 @@ def test_one_that_nothing_carries_is_not_offered() -> None:
     assert "door_badge" in found.abouts
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-R5", "A-6.5.5")
 @each(
     ("why", "over"),

@@ -103,6 +103,7 @@ def busy(kit: Kit) -> Busy:
     return Busy(kit, tray, started.handle, token, code, session, maya)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C-9")
 def test_everything_under_way_ends_on_both_databases(make_kit: Make, database_url: str) -> None:
     kit = make_kit(url=database_url)
@@ -126,11 +127,16 @@ def test_everything_under_way_ends_on_both_databases(make_kit: Make, database_ur
     assert accept(kit, secrets_of(b.tray.to("maya@example.com")[-1])[0]) is None
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C-9")
 def test_a_backup_that_is_put_back_revives_nothing_that_was_used_meanwhile(
     make_kit: Make, sqlite_url: str, tmp_path: Path
 ) -> None:
-    file, copy, aside = Path(sqlite_url.removeprefix("sqlite:///")), tmp_path / "copy", tmp_path / "aside"
+    file, copy, aside = (
+        Path(sqlite_url.removeprefix("sqlite:///")),
+        tmp_path / "copy",
+        Path(sqlite_url.removeprefix("sqlite:///")).with_name("aside"),
+    )
     b = busy(make_kit())
     backup.copy_to(file, copy)
     with pytest.raises(FileExistsError):
@@ -163,7 +169,11 @@ def test_a_backup_that_is_put_back_revives_nothing_that_was_used_meanwhile(
 def test_a_copy_that_is_cut_off_or_something_else_changes_nothing(
     make_kit: Make, sqlite_url: str, tmp_path: Path
 ) -> None:
-    file, copy, aside = Path(sqlite_url.removeprefix("sqlite:///")), tmp_path / "copy", tmp_path / "aside"
+    file, copy, aside = (
+        Path(sqlite_url.removeprefix("sqlite:///")),
+        tmp_path / "copy",
+        Path(sqlite_url.removeprefix("sqlite:///")).with_name("aside"),
+    )
     kit = make_kit()
     busy(kit)
     backup.copy_to(file, copy)
@@ -192,6 +202,7 @@ def test_a_copy_that_is_cut_off_or_something_else_changes_nothing(
     assert aside.read_bytes().startswith(b"damaged")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C-9")
 @pytest.mark.parametrize("how", ["older", "another", "same", "safe", "damaged mark"])
 def test_a_node_refuses_a_database_that_is_older_than_what_it_has_seen(

@@ -48,7 +48,7 @@ class Org:
 
     def options(self, url: str = "", **more: Any) -> dict[str, Any]:
         jwt = {"username": self.app.username, "private_key_file": str(self.key_file)}
-        return {"url": url or self.address, "client_id": self.app.key, **jwt, "timeout_s": 3, **more}
+        return {"url": url or self.address, "client_id": self.app.key, **jwt, "timeout_s": 20, **more}
 
     def connector(self, url: str = "", **more: Any) -> SalesforceConnector:
         options = SalesforceOptions.model_validate(self.options(url, **more))
@@ -263,6 +263,7 @@ async def test_an_attempt_of_another_process_is_never_repeated_blindly(org: Org)
         await connector.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "identifier",
     ["x' OR Username != '", "x\\' OR IsActive = true --", "%", "_", "maya@example.com' LIMIT 1", "\\", "'", "名字'"],
@@ -276,7 +277,7 @@ async def test_nothing_typed_becomes_a_query(org: Org, identifier: str) -> None:
 
 
 @pytest.mark.covers("N12")
-@pytest.mark.parametrize("kind", ["time_out_after", "cut_after"])
+@pytest.mark.parametrize("kind", [pytest.param("time_out_after", marks=pytest.mark.slow), "cut_after"])
 @pytest.mark.anyio
 async def test_a_set_whose_answer_is_lost_is_found_by_its_date_and_not_repeated(org: Org, kind: Any) -> None:
     account = org.add("maya", "maya@example.com")
@@ -290,6 +291,7 @@ async def test_a_set_whose_answer_is_lost_is_found_by_its_date_and_not_repeated(
     await connector.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "missing, cost",
     [
@@ -376,6 +378,26 @@ async def test_a_list_says_whom_people_report_to(org: Org) -> None:
     listed = {a.username: a.manager async for page in connector.list_accounts() for a in page}
     await connector.close()
     assert (listed["boss"], listed["maya"]) == ("", boss.id)
+
+
+@pytest.mark.anyio
+async def test_a_list_tells_mobile_numbers(org: Org) -> None:
+    org.add("maya", "maya@example.com", mobile="+86 138 0013 8000")
+    org.add("omar", "omar@example.com")
+    connector = org.connector()
+    listed = {a.username: a.phones async for page in connector.list_accounts() for a in page}
+    await connector.close()
+    assert (listed["maya"], listed["omar"]) == (("+86 138 0013 8000",), ())
+
+
+@pytest.mark.anyio
+async def test_a_list_tells_departments(org: Org) -> None:
+    org.add("maya", "maya@example.com", extra={"department": "Sales"})
+    org.add("omar", "omar@example.com")
+    connector = org.connector()
+    listed = {a.username: a.groups async for page in connector.list_accounts() for a in page}
+    await connector.close()
+    assert (listed["maya"], listed["omar"]) == (("Sales",), ())
 
 
 @pytest.mark.anyio

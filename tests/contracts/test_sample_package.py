@@ -47,6 +47,7 @@ def shown_by_fob(digits: str, number: str = FOB) -> str:
     return short_code(hmac.digest(SECRET, number.encode(), "sha256"), digits.encode())
 
 
+@pytest.mark.slow
 def test_a_gateway_sends_a_code_and_says_what_its_answers_mean(make_kit: Any, sample: dict[str, Any]) -> None:
     pagers = Pagers()
     with served(pagers) as url:
@@ -72,6 +73,7 @@ def test_a_gateway_sends_a_code_and_says_what_its_answers_mean(make_kit: Any, sa
         kit.run(channel.close())
 
 
+@pytest.mark.slow
 def test_a_gateway_carries_what_it_says_and_names_its_keys(make_kit: Any, sample: dict[str, Any]) -> None:
     with pytest.raises(Unsafe, match=r"im: kind: pager carries sms only"):
         make_kit(im={"kind": "pager"})
@@ -91,6 +93,7 @@ def only_fob(shown: Any, *_: Any, **__: Any) -> Ruling:
     return Ruling("go" if [e.proof for e in shown] == ["key_fob"] else "more")
 
 
+@pytest.mark.slow
 def test_the_policy_weighs_and_tells_it(make_kit: Any, sample: dict[str, Any]) -> None:
     s = make_kit(**sample).services
     assert s.policy.brought == (("key_fob", "bound"),)
@@ -127,6 +130,7 @@ def test_people_can_add_what_it_is_put_to(make_kit: Any, sample: dict[str, Any])
     assert "im" in offered(make_context(fobs.settings, fobs.services))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("language", "title"), [("en", "Your key fob"), ("zh-CN", "你的口令牌")])
 def test_a_whole_recovery_over_the_api(make_kit: Any, sample: dict[str, Any], language: str, title: str) -> None:
     with Mailbox() as mailbox:
@@ -164,6 +168,7 @@ def test_names_that_nobody_registered_lead_nowhere(make_kit: Any, sample: dict[s
     assert [{k: len(str(v)) for k, v in a.json()["form"].items()} for a in asked] == [{"challenge": 6}] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("language", "words"), [("en", "passkey or a key fob"), ("zh", "口令牌")])
 def test_the_commands_tell_it(
     place: Path,

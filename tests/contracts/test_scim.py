@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from keyback.application.ports.connectors import Step, Unavailable
-from keyback.connectors.scim import ENTERPRISE, ScimConnector
+from keyback.connectors.scim import ENTERPRISE, PATCH, ScimConnector
 from keyback.testing.connectors import NEW, OLD, ConnectorContract, FaultyProxy, OverProxy, Traits, by_step, plan
 from keyback.testing.scim_server import ScimServer, start_scim
 
@@ -104,6 +104,43 @@ class TestScim(ConnectorContract):
         c = ScimConnector.from_options("scim", "S", SECTION)
         assert c._account({"id": "1", "userName": "a", **says}).manager == manager
         await c.close()
+
+    @pytest.mark.parametrize(
+        ("says", "numbers"),
+        [
+            ({}, ()),
+            ({"phoneNumbers": None}, ()),
+            ({"phoneNumbers": [{"value": "+12025550100", "type": "work"}, {"value": "+12025550101"}]}, ()),
+            ({"phoneNumbers": [{"value": "tel:+86-138-0013-8000;ext=2", "type": "Mobile"}]}, ("+86-138-0013-8000",)),
+        ],
+    )
+    async def test_only_numbers_that_are_mobile_are_told(self, says: dict[str, Any], numbers: tuple[str, ...]) -> None:
+        c = ScimConnector.from_options("scim", "S", SECTION)
+        assert c._account({"id": "1", "userName": "a", **says}).phones == numbers
+        await c.close()
+
+    @pytest.mark.parametrize(
+        ("says", "groups"),
+        [
+            ({}, None),
+            ({"groups": None}, None),
+            ({"groups": []}, ()),
+            ({"groups": [{"value": "7", "display": "Sales"}, {"value": "8"}, "odd"]}, ("Sales",)),
+            ({ENTERPRISE: {"department": "Finance"}}, ("Finance",)),
+            ({ENTERPRISE: {"department": 7}, "groups": [{"display": "Sales"}]}, ("Sales",)),
+        ],
+    )
+    async def test_groups_and_departments_are_told(self, says: dict[str, Any], groups: tuple[str, ...] | None) -> None:
+        c = ScimConnector.from_options("scim", "S", SECTION)
+        assert c._account({"id": "1", "userName": "a", **says}).groups == groups
+        await c.close()
+
+    async def test_a_list_tells_mobile_numbers(self, harness: ScimHarness) -> None:
+        key = await harness.add_user("dialed", "dialed@example.com")
+        change = {"op": "add", "path": "phoneNumbers", "value": [{"value": "tel:+8613800138000", "type": "mobile"}]}
+        await harness.connector._ask("PATCH", f"Users/{key}", json={"schemas": [PATCH], "Operations": [change]})
+        listed = {a.external_id: a.phones async for page in harness.connector.list_accounts() for a in page}
+        assert listed[key] == ("+8613800138000",)
 
     async def test_a_wrong_token_is_named(self, harness: ScimHarness) -> None:
         c = ScimConnector.from_options("scim", "SCIM", harness.server.section(f"{harness.url}/v2", secret="another"))

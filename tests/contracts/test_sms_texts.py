@@ -175,3 +175,13 @@ def test_what_is_for_mail_is_not_sent_to_phones(kind: MessageKind) -> None:
 def test_a_chat_code_does_not_go_by_sms() -> None:
     with pytest.raises(BadMessage):
         text(replace(code_letter(), content=code_letter(channel="im").content))
+
+
+def test_japanese_codes_fit_one_sms_and_so_do_notices_without_a_link() -> None:
+    """70 characters, as in Chinese; a link of ours alone takes half of them."""
+    texts = PhoneTexts({"en": "Qingyu Instruments", "ja": "青嶼計器"}, "Asia/Tokyo", BASE)
+    codes = [code_letter("ja", purpose=p) for p in ("recovery", "enrol", "step_up", "sign_in")]
+    said = [texts.compose(m, NOW).text for m in (*codes, *(notice(kind, "ja") for kind in NOTICES))]
+    assert [t for t in said if len(t) > (134 if "https://" in t else 70)] == []
+    assert [t for t in said[: len(codes)] if "共有しないで" not in t or t.count(CODE) != 2] == []
+    assert [t for t in said if "青嶼計器：" not in t or "Maya" in t] == []

@@ -14,10 +14,11 @@ from keyback.application.ports.channels import Message, Receipt
 from keyback.channels.gateways import base as phone_module
 from keyback.channels.gateways.base import PhoneChannel, receipt
 from keyback.channels.gateways.texts import PhoneTexts, ShortMessage
-from keyback.channels.gateways.webhook import WebhookGateway, sign, webhook_key
+from keyback.channels.gateways.webhook import WebhookGateway
 from keyback.channels.router import Router
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint
+from keyback.outbound.standard_webhooks import sign, webhook_key
 from keyback.testing.channels import BASE, COMPANY, ChannelContract, codes, short_letter
 from keyback.testing.phone import PATH, Phone
 from keyback.testing.serving import Trouble, served

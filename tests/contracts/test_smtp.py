@@ -49,6 +49,7 @@ def test_letters_arrive_in_order_over_one_connection(box: Mailbox) -> None:
     assert box.connections == 1
 
 
+@pytest.mark.slow
 def test_a_large_batch_uses_the_pool_and_loses_nothing(box: Mailbox) -> None:
     n = 3 * smtp.CHUNK
     assert codes(sent(box, [letter(i) for i in range(n)], pool=2)) == [OK] * n
@@ -254,7 +255,8 @@ def test_nobody_there() -> None:
 )
 def test_odd_relays(replies: list[bytes], code: str) -> None:
     with script(*replies) as (port, _):
-        (receipt,) = sent(port, [letter()], timeout_s=2.0)
+        # One of those that come to nothing is waited for; a busy machine may be late with the others.
+        (receipt,) = sent(port, [letter()], timeout_s=0.3 if code == "unreachable" else 10.0)
     assert receipt.status == "temporary"
     assert receipt.code == code
     assert receipt.detail.isprintable()

@@ -9,12 +9,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import bcrypt
+import psycopg
 import pytest
 
 from keyback.application.ports.connectors import Step, Unavailable
 from keyback.connectors.sql import SqlConnector
 from keyback.domain.secret import Secret
-from keyback.testing.connectors import OLD, ConnectorContract, FaultyProxy, OverProxy, Traits, plan
+from keyback.testing.connectors import NEW, OLD, ConnectorContract, FaultyProxy, OverProxy, Traits, plan
 from tests.support.user_tables import LIMIT, SERVICE, STARTS, TableServer
 
 KINDS = ["sqlite", "postgresql", "mysql"]
@@ -101,6 +102,18 @@ class TestSql(ConnectorContract):
         assert moment is not None
         assert salary is None
 
+    async def test_a_list_tells_mobile_numbers(self, harness: SqlHarness) -> None:
+        keys = [await harness.add_user(name, f"{name}@example.com") for name in ("maya", "omar")]
+        await harness.run("UPDATE crm_users SET mobile = %s WHERE id = %s", "+86 138 0013 8000", int(keys[0]))
+        listed = {a.external_id: a.phones async for page in harness.connector.list_accounts() for a in page}
+        assert [listed[k] for k in keys] == [("+86 138 0013 8000",), ()]
+
+    async def test_a_list_tells_groups(self, harness: SqlHarness) -> None:
+        keys = [await harness.add_user(name, f"{name}@example.com") for name in ("maya", "omar")]
+        await harness.run("UPDATE crm_users SET team = %s WHERE id = %s", "Sales; East ;", int(keys[0]))
+        listed = {a.external_id: a.groups async for page in harness.connector.list_accounts() for a in page}
+        assert [listed[k] for k in keys] == [("Sales", "East"), ()]
+
     async def test_unlocking_alone_leaves_password_and_sessions(self, harness: SqlHarness) -> None:
         key = await harness.add_user("opened", "opened@example.com")
         session = await harness.open_session("opened", OLD)
@@ -159,6 +172,122 @@ class TestSql(ConnectorContract):
         assert [a.external_id for a in await harness.connector.find("o'hara \\ \"%s")] == [odd]
         await harness.connector.apply(plan(odd, "o'hara"))
         assert [await harness.changes(k) for k in (key, odd)] == [0, 1]
+
+    async def test_a_name_that_the_columns_have_no_letters_for_is_nobodys(self, harness: SqlHarness) -> None:
+        """Old tables are in latin1, GBK or MySQL's utf8mb3."""
+        key = await harness.add_user("maya", "maya@example.com")
+        for charset in ("latin1", "gbk", "ascii", "utf8mb3") if harness.server.kind == "mysql" else ("",):
+            for column, length in (("login", 80), ("email", 120), ("pw_hash", 255)) if charset else ():
+                text = f"varchar({length}) CHARACTER SET {charset} {'NOT NULL' if column == 'login' else ''}"
+                await harness.run(f"ALTER TABLE crm_users MODIFY {column} {text}")
+            for name in ("客户", "😀", "ÿ", "\ud800", "maya\u0301"):
+                assert list(await harness.connector.find(name)) == [], (charset, name)
+                assert await harness.connector.verify(name, Secret(OLD)) is False, (charset, name)
+            assert [a.external_id for a in await harness.connector.find("maya")] == [key]
+            done = await harness.connector.apply(plan(key, "maya", job_id=f"job-{charset}"))
+            assert (done[-1].step, done[-1].status) == (Step.CONFIRM, "done")
+
+    async def test_keys_of_bytes_and_numbers_for_names(self, harness: SqlHarness) -> None:
+        blob = {"mysql": "BINARY(16)", "postgresql": "bytea"}.get(harness.server.kind, "blob")
+        number = "bigint"
+        await harness.run("DROP TABLE IF EXISTS crm_staff")
+        await harness.run(f"CREATE TABLE crm_staff (id {blob} NOT NULL, no {number}, h varchar(255), role varchar(9))")
+        stored = bcrypt.hashpw(OLD.encode(), bcrypt.gensalt(4)).decode()
+        for raw, no in ((b"\xff\x00\xfe" + b"\x11" * 13, 4711), (b"\xff\x00\xfd" + b"\x11" * 13, 4712)):
+            await harness.run("INSERT INTO crm_staff VALUES (%s, %s, %s, 'agent')", raw, no, stored)
+        await harness.run("INSERT INTO crm_staff VALUES (%s, NULL, NULL, 'agent')", b"no-name-no-pass-")
+        if harness.server.kind != "sqlite":
+            host = "@'127.0.0.1'" if harness.server.kind == "mysql" else ""
+            await harness.run(f"GRANT SELECT, UPDATE ON crm_staff TO {SERVICE}{host}")
+        plain = {
+            "mail_column": None,
+            "mobile_column": None,
+            "group_column": None,
+            "name_column": None,
+            "must_change_column": None,
+            "changed_at_column": None,
+        }
+        rules = {"disabled": [], "locked": [], "sessions": [], "privileged": [{"column": "role", "values": ["admin"]}]}
+        await harness.renew(table="crm_staff", username_column="no", hash_column="h", **plain, **rules)
+        (found,) = await harness.connector.find("4711")
+        assert found.external_id == "0xff00fe" + "11" * 13
+        assert list(await harness.connector.find("maya")) == []
+        done = await harness.connector.apply(plan(found.external_id, "4711"))
+        assert (done[-1].step, done[-1].status) == (Step.CONFIRM, "done")
+        assert [await harness.connector.verify(no, Secret(NEW)) for no in ("4711", "4712")] == [True, False]
+        listed = [a async for page in harness.connector.list_accounts() for a in page]
+        assert sorted((a.username, a.sso_only) for a in listed) == [("", True), ("4711", False), ("4712", False)]
+
+    async def test_a_trigger_that_swallows_the_change_is_seen(self, harness: SqlHarness) -> None:
+        key = await harness.add_user("swallowed", "swallowed@example.com")
+        if harness.server.kind == "sqlite":
+            await harness.run(
+                "CREATE TRIGGER swallow BEFORE UPDATE OF pw_hash ON crm_users BEGIN SELECT RAISE(IGNORE); END"
+            )
+        elif harness.server.kind == "postgresql":
+            await harness.run(
+                "CREATE OR REPLACE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+            )
+            await harness.run(
+                "CREATE TRIGGER aswallow BEFORE UPDATE ON crm_users FOR EACH ROW EXECUTE FUNCTION swallow()"
+            )
+        else:  # it counts rows that fit; there the hash is looked at
+            await harness.run(
+                "CREATE TRIGGER swallow BEFORE UPDATE ON crm_users FOR EACH ROW SET NEW.pw_hash = OLD.pw_hash"
+            )
+        last = (await harness.connector.apply(plan(key, "swallowed")))[-1]
+        assert (last.step, last.status, last.code) == (Step.SET, "refused", "not_permitted")
+        assert await harness.changes(key) == 0
+        assert await harness.open_session("swallowed", OLD)
+
+    @pytest.mark.covers("N11")
+    async def test_a_copy_that_only_reads_is_tried_again_later(self, harness: SqlHarness) -> None:
+        key = await harness.add_user("copied", "copied@example.com")
+        if harness.server.kind == "sqlite":
+            return
+        if harness.server.kind == "mysql":
+            await harness.run("SET GLOBAL read_only = 1")
+        else:
+            await harness.run(
+                "CREATE OR REPLACE FUNCTION readonly() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE EXCEPTION 'read-only' USING ERRCODE = '25006'; END $$"
+            )
+            await harness.run("CREATE TRIGGER ro BEFORE UPDATE ON crm_users FOR EACH ROW EXECUTE FUNCTION readonly()")
+        last = (await harness.connector.apply(plan(key, "copied")))[-1]
+        assert (last.step, last.status, last.code) == (Step.SET, "retry", "unavailable")
+        if harness.server.kind == "mysql":
+            await harness.run("SET GLOBAL read_only = 0")
+        else:
+            await harness.run("DROP TRIGGER ro ON crm_users")
+        assert await harness.open_session("copied", OLD)
+        assert (await harness.connector.apply(plan(key, "copied", attempt=2)))[-1].status == "done"
+
+    @pytest.mark.covers("N12")
+    async def test_a_connection_that_ends_before_the_commit_leaves_it_open_and_sets_once(
+        self, harness: SqlHarness
+    ) -> None:
+        key = await harness.add_user("ended", "ended@example.com")
+        if harness.server.kind == "sqlite":
+            return
+        change = harness.connector._change
+
+        def ended(t: Any, what: Any) -> None:
+            change(t, what)
+            if harness.server.kind == "postgresql":
+                harness.server.run("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", SERVICE)
+            else:
+                listed = "SELECT id FROM information_schema.processlist WHERE user = %s"
+                for (number,) in harness.server.run(listed, SERVICE):
+                    harness.server.run(f"KILL {number}")
+
+        harness.connector._change = ended  # type: ignore[method-assign]
+        last = (await harness.connector.apply(plan(key, "ended")))[-1]
+        assert (last.step, last.status, last.code) == (Step.SET, "uncertain", "unavailable")
+        assert await harness.open_session("ended", OLD), "it was undone"
+        harness.connector._change = change  # type: ignore[method-assign]
+        assert (await harness.connector.apply(plan(key, "ended", attempt=2)))[-1].status == "done"
+        assert (await harness.connector.apply(plan(key, "ended", attempt=3)))[-1].status == "done"
+        assert await harness.changes(key) == 1
 
     async def test_two_rows_with_one_key_are_left_alone(self, harness: SqlHarness) -> None:
         for name in ("double", "doubly"):
@@ -249,6 +378,50 @@ async def test_tls_is_checked_and_never_gone_without(server: TableServer) -> Non
         with pytest.raises(Unavailable, match="no TLS" if server.kind == "mysql" else "not reachable"):
             await c.find("secure")
         await c.close()
+
+
+@pytest.mark.anyio
+async def test_a_database_in_an_encoding_of_its_own(server: TableServer) -> None:
+    """PostgreSQL alone has one for a whole database."""
+    if server.kind != "postgresql":
+        return
+    for encoding, name in (("LATIN1", "Müller"), ("EUC_CN", "客户"), ("SQL_ASCII", "plain")):
+        database = await asyncio.to_thread(one_table, server, encoding, name)
+        about = {
+            "table": "people",
+            "username_column": "login",
+            "name_column": "full_name",
+            "mail_column": None,
+            "mobile_column": None,
+            "group_column": None,
+        }
+        none = {"must_change_column": None, "changed_at_column": None, "disabled": [], "locked": [], "sessions": []}
+        rules = {"privileged": [{"column": "role", "values": ["admin"]}]}
+        section = server.section(**about, **none, **rules)
+        section["url"] = str(section["url"]).replace("/postgres", f"/{database}")
+        c = SqlConnector.from_options("crm", "CRM", section)
+        assert [a.name for a in await c.find("maya")] == [name]
+        for nobody in ("客户", "😀", "ÿ"):
+            assert list(await c.find(nobody)) == [], (encoding, nobody)
+        assert (await c.apply(plan("1", "maya")))[-1].status == "done"
+        await c.close()
+
+
+def one_table(server: TableServer, encoding: str, name: str) -> str:
+    """A database of this encoding with one person; gives its name."""
+    where: dict[str, Any] = {"host": str(server._folder), "port": server.port, "user": "postgres"}  # type: ignore[attr-defined]
+    made = f"in_{encoding.lower()}"
+    with psycopg.connect(**where, dbname="postgres", autocommit=True) as c:
+        c.execute(f"CREATE DATABASE {made} ENCODING '{encoding}' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")  # type: ignore[call-overload]
+    with psycopg.connect(**where, dbname=made, autocommit=True) as c:
+        if encoding != "SQL_ASCII":
+            c.execute("SET client_encoding TO 'UTF8'")
+        columns = "login varchar(80), full_name varchar(80), pw_hash text, role text"
+        c.execute(f"CREATE TABLE people (id serial PRIMARY KEY, {columns})")  # type: ignore[call-overload]
+        values = (name, bcrypt.hashpw(OLD.encode(), bcrypt.gensalt(4)).decode())
+        c.execute("INSERT INTO people (login, full_name, pw_hash, role) VALUES ('maya', %s, %s, 'agent')", values)
+        c.execute(f"GRANT SELECT, UPDATE ON people TO {SERVICE}")  # type: ignore[call-overload]
+    return made
 
 
 @contextlib.asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ class ZohoHarness(OverProxy):
     traits = Traits(shared_mail=False, usernames=False, tokens=True)
 
     async def add_user(self, username: str, mail: str, *, privileged: bool = False, disabled: bool = False) -> str:
-        self.connector._listed_until = 0.0  # a list from before doesn't know them
+        self.connector.people.listed_until = 0.0  # a list from before doesn't know them
         return self.org.add(mail, privileged=privileged, active=not disabled).id
 
     def named(self, username: str) -> Account | None:
@@ -201,8 +202,38 @@ async def test_an_empty_page_with_more_behind_it_is_no_end(
     async def empty(*args: Any, **over: Any) -> Any:
         return {"users": [], "info": {"more_records": True}}
 
-    monkeypatch.setattr(connector, "_admins", lambda: asyncio.sleep(0, frozenset()))
-    monkeypatch.setattr(connector, "_call", empty)
+    monkeypatch.setattr(connector.people, "_admins", lambda: asyncio.sleep(0, frozenset()))
+    monkeypatch.setattr(connector._rest, "crm", empty)
     with pytest.raises(Unavailable, match="more behind it"):
         [page async for page in connector.list_accounts()]
+    await connector.close()
+
+
+@pytest.mark.anyio
+async def test_a_list_tells_mobile_numbers(organization: Organization) -> None:
+    organization.add("maya@example.com").mobile = "+86 138 0013 8000"
+    connector = organization.connector()
+    listed = {a.mail: a.phones async for page in connector.list_accounts() for a in page}
+    await connector.close()
+    assert listed == {"owner@example.com": (), "maya@example.com": ("+86 138 0013 8000",)}
+
+
+@pytest.mark.anyio
+async def test_only_who_changed_or_was_deleted_since_the_mark_is_listed(organization: Organization) -> None:
+    for a in organization.fake.accounts:
+        a.extra["modified_at"] = 0
+    connector = organization.connector()
+    mark = await connector.mark()
+    assert mark
+    at = int(datetime.fromisoformat(mark).timestamp() * 1000)
+    assert [page async for page in connector.list_changed(mark)] == [], "304"
+    for n, more in enumerate([{"modified_at": at - 1}, {"modified_at": at}, {"modified_at": at, "deleted": True}]):
+        organization.add(f"maya{n}@example.com", **more)
+    pages = [page async for page in connector.list_changed(mark)]
+    assert [(a.username, a.state) for page in pages for a in page] == [
+        ("maya1@example.com", "active"),
+        ("maya2@example.com", "disabled"),
+    ]
+    everybody = {a.username async for page in connector.list_changed("not a mark") for a in page}
+    assert everybody == {"owner@example.com", "maya0@example.com", "maya1@example.com"}
     await connector.close()

@@ -1,4 +1,5 @@
-"""A worker that dies at a named point, as by a power cut: started by `test_faults.py`, told what by stdin."""
+"""A worker that dies at a named point, as by a power cut, or that goes on until somebody kills it: started by tests of
+faults and of campaigns, told what by stdin."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from keyback.application.campaigns import run
 from keyback.bootstrap import build
 from keyback.settings import Settings
 from keyback.worker import Worker
@@ -49,6 +51,9 @@ async def main(plan: dict[str, Any]) -> None:
         return outcomes
 
     channel.send, connector.apply = sending, applying
+    if plan["point"] == "never":
+        run.ASK = int(plan["ask"])
+        await worker.run()
     await worker.drain()
 
 

@@ -92,6 +92,7 @@ def test_a_greylisted_mail_is_sent_later_and_the_same(make_kit: Make) -> None:
         assert kit.read(lambda tx: tx.outbox.depth()) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.covers("K7", "R-6")
 @pytest.mark.parametrize("asleep", [False, True])
 def test_after_its_time_a_mail_is_dropped_and_noted(make_kit: Make, asleep: bool) -> None:
@@ -219,6 +220,7 @@ class Fake:
         return None
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q2", "Q12", "N12", "INV-I1")
 def test_a_crash_after_setting_and_before_noting_changes_the_password_once(
     make_kit: Make, keyring: Any, database_url: str
@@ -247,6 +249,7 @@ def test_a_crash_after_setting_and_before_noting_changes_the_password_once(
         assert kit.read(lambda tx: tx.outbox.depth()) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q10", "INV-I9", "INV-I12")
 @pytest.mark.parametrize("fault", ["raises", "unsealable", "hangs on", "asleep"])
 def test_whatever_breaks_a_case_comes_to_an_end_and_its_person_can_begin_anew(make_kit: Make, fault: str) -> None:

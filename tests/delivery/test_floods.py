@@ -60,6 +60,7 @@ SIX = [str(ipaddress.IPv6Address((0x20010DB8 << 96) + (n << 64) + n)) for n in r
 EVERYWHERE = [str(ipaddress.IPv4Address(0x0B000000 + n * 65_536 + n)) for n in range(FLOOD)]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q11", "INV-I9")
 @pytest.mark.parametrize(
     "sources",
@@ -86,6 +87,7 @@ def test_a_person_behind_twenty_thousand_ghosts_is_found_among_the_first(
     assert len(tray.to("maya@example.com")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q11")
 def test_who_asked_before_a_flood_from_one_network_goes_on_being_before_it(make_kit: Make) -> None:
     """In the middle of it, too: neither the newest nor the oldest."""
@@ -97,6 +99,7 @@ def test_who_asked_before_a_flood_from_one_network_goes_on_being_before_it(make_
     assert batches_until(kit, handle) <= 2
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q11")
 def test_asking_again_out_of_a_flood_gains_nothing(database_url: str, make_kit: Make) -> None:
     kit = make_kit(url=database_url)
@@ -115,6 +118,7 @@ def test_asking_again_out_of_a_flood_gains_nothing(database_url: str, make_kit: 
     assert batches_until(kit, handle) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q11")
 def test_other_methods_take_turns_as_their_requests_did(database_url: str, make_kit: Make) -> None:
     kit = make_kit(url=database_url)
@@ -134,6 +138,7 @@ def test_other_methods_take_turns_as_their_requests_did(database_url: str, make_
     assert len(tray.to("maya@home.example", "mail_code")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q11", "INV-I9")
 def test_mails_for_one_network_do_not_queue_before_all_others(database_url: str, make_kit: Make) -> None:
     kit = make_kit(url=database_url)
@@ -215,6 +220,7 @@ def test_networks_of_an_address(one: str, other: str, alike: list[bool]) -> None
     assert [a == b for a, b in zip(networks(one), networks(other), strict=True)] == alike
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I10")
 def test_no_number_of_networks_fills_the_memory() -> None:
     turns = Turns()
@@ -249,6 +255,7 @@ def explained(kit: Kit, act: Callable[[Tx], Any], table: str) -> list[str]:
     return [r[0] if pg else r[3] for r in rows]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I10", "Q11")
 def test_taking_turns_reads_no_more_than_it_takes(database_url: str, make_kit: Make) -> None:
     kit = make_kit(url=database_url)
@@ -280,9 +287,9 @@ def test_how_long_requests_wait_is_measured_and_told(make_kit: Make, capsys: pyt
     assert kit.read(backlog).oldest_intake_ms == 0
     flood(kit, ONE_NETWORK[:10])
     worker = Worker(kit.services)
-    kit.run(worker._look_at_queue())
+    kit.run(worker.upkeep.look_at_queue())
     assert "intakes_late" not in capsys.readouterr().out
     kit.clock.forward(seconds=75)
     assert kit.read(backlog).oldest_intake_ms == 75_000
-    kit.run(worker._look_at_queue())
+    kit.run(worker.upkeep.look_at_queue())
     assert "intakes_late" in capsys.readouterr().out

@@ -69,6 +69,7 @@ def send(kit: Kit, channel: Channel, steady: Steady) -> Any:
     return delivery.send_batch(s.db, channel, s.titles, s.public_url, lambda: 0.5, clock=steady)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("Q24", "Q12")
 @pytest.mark.parametrize("seconds", [LEASE_S - MARGIN_S, LEASE_S, 1800.0])
 def test_who_was_stopped_past_the_end_of_a_lease_sends_no_second_copy(

@@ -39,6 +39,7 @@ async def seen(kit: Kit, identifier: str, worker: Worker) -> list[Any]:
     return [(r.status_code, sorted(r.headers.keys()), RANDOM.sub(b"*", r.content)) for r in answers]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A4", "A2")
 @pytest.mark.parametrize("fault", ["refuses everybody", "greylists", "is away"])
 def test_a_relay_that_fails_looks_the_same_for_all(make_kit: Callable[..., Kit], fault: str) -> None:

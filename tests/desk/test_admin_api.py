@@ -4,29 +4,48 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Annotated, Any
 
 import pytest
 from fastapi.routing import APIRoute
+from sqlalchemy import event
 
+from keyback.application.campaigns import lifecycle
+from keyback.application.campaigns.lifecycle import Draft
 from keyback.application.desk import cases, keys, workbench
+from keyback.application.ports.help_requests import HelpRequest
+from keyback.application.ports.storage import Job
 from keyback.domain.errors import BadInput, Refusal
+from keyback.domain.operators.campaigns import Selection
 from keyback.domain.operators.keys import FOR_KEYS
 from keyback.domain.operators.roles import ALLOWED, Permission, Role
 from keyback.domain.units import HOUR
-from keyback.web.api.admin.access import AdminRoute, Caller, needs
+from keyback.web.api.admin.access import AdminRoute, Caller, needs, write_cursor
 from keyback.web.api.app import ADMIN, make_api
 from tests.support.api_client import Client
 from tests.support.console import Staff, staffed, waits
-from tests.support.kit import Kit
+from tests.support.enrolled import person_id
+from tests.support.kit import Kit, person
+from tests.support.steps import ask
 
 Make = Callable[..., Kit]
 P = Permission
 NOBODY = "x" * 22
+OF_NOBODY = {"cancelRecoveryOf"}  # their bodies name something else that is not there
 VIEW, WORK = needs(P.CASES_VIEW), needs(P.CASES_WORK)
 ROUTES = [r for router in ADMIN for r in router.routes if isinstance(r, APIRoute)]
+WHY = {"reason": "INC-7"}
+QUERIES = {"listPeopleInGroup": "group=Sales"}  # what has to be asked for
 BODIES: dict[str, dict[str, Any]] = {
+    "findPerson": {"q": "omar"},
+    "startRecoveryFor": {"journey": "password", **WHY},
+    "lockPerson": WHY,
+    "endSessionsOf": WHY,
+    "cancelRecoveryOf": {"case": NOBODY, **WHY},
     "findCase": {"q": "maya"},
+    "answerHelpRequest": {"text": "Ask your manager."},
+    "draftCampaign": {"name": "Leak", "reason": "leak"},
     "commentOnCase": {"text": "A note."},
     "setTicket": {"ticket": "INC-1"},
 }
@@ -34,6 +53,26 @@ BODIES: dict[str, dict[str, Any]] = {
 
 def key_for(kit: Kit, *scopes: Permission, days: int = 90) -> str:
     return kit.write(lambda tx: keys.add(tx, "Ticket desk", [s.value for s in scopes], days)).token
+
+
+def objects(staff: Staff) -> dict[str, str]:
+    """One of each that routes name, but for the case."""
+    kit = staff.kit
+    started = ask(kit, "omar")
+    page = HelpRequest(started.handle, b"", "omar", "omar@example.net", "Help.", "en", "open", created_at=kit.clock())
+    wanted = Draft("After the break-in", "incident", Selection())
+    job = Job("j" * 22, "mail", {"letter": "recovery"}, kit.clock(), kit.clock() + HOUR)
+
+    def make(tx: Any) -> str:
+        assert tx.help_requests.add(page)
+        tx.outbox.put([job])
+        return lifecycle.draft(tx, None, wanted, ()).id
+
+    campaign_id = kit.write(make)
+    kit.write(lambda tx: tx.people.save_imported([replace(person("zita"), groups=("Sales",))]))
+    who = person_id(kit, "omar")
+    known = {"person_id": who, "request_id": started.handle, "campaign_id": campaign_id, "job_id": job.id}
+    return {**known, "system": "builtin"}
 
 
 @pytest.fixture
@@ -70,27 +109,30 @@ def test_a_route_without_a_permission_cannot_be_made() -> None:
 
 @pytest.mark.covers("A-8.2.1")
 def test_a_key_is_never_given_what_a_person_has_to_answer_for() -> None:
-    never = {P.CASES_DECIDE, P.CASES_RECOMMEND, P.CALLS_HANDLE, P.OPERATORS_MANAGE}
+    never = {P.CASES_DECIDE, P.CASES_RECOMMEND, P.CALLS_HANDLE, P.OPERATORS_MANAGE, P.OPERATORS_VOUCH}
+    never |= {P.PEOPLE_APPROVE, P.GLASS_BREAK, P.CAMPAIGNS_DECIDE, P.DOCUMENTS_REVIEW, P.TASKS_COMPLETE}
     assert not FOR_KEYS & never
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-8.2.1", "A-8.2.2", "A-8.3.2")
 @pytest.mark.parametrize("scope", sorted(FOR_KEYS))
 def test_a_scope_reaches_what_it_names_and_nothing_else(desk: tuple[Staff, Client, str], scope: Permission) -> None:
     staff, client, case_id = desk
-    token = key_for(staff.kit, scope)
+    token, known = key_for(staff.kit, scope), {"case_id": case_id, **objects(staff)}
     for route in ROUTES:
         assert isinstance(route, AdminRoute)
         allowed = route.permission in (P.SIGNED_IN, scope)
         (method,) = route.methods
-        for target in (case_id, NOBODY):
-            path = re.sub(r"\{\w+\}", target, route.path)
+        for there in (True, False):
+            path = re.sub(r"\{(\w+)\}", lambda found, t=there: known[found[1]] if t else NOBODY, route.path)  # type: ignore[misc]
+            path += f"?{asked}" if (asked := QUERIES.get(str(route.operation_id))) else ""
             body = BODIES.get(str(route.operation_id))
             got = client.call(method, path, body, secret=token)
             assert client.call(method, path, body).status_code == 401, path
             if not allowed:
                 assert (got.status_code, got.json()["code"]) == (403, "forbidden"), path
-            elif target == NOBODY and "{" in route.path:
+            elif "{" in route.path and (not there or route.operation_id in OF_NOBODY):
                 assert got.status_code == 404, path
             else:
                 assert got.status_code in (200, 201, 204, 409), (path, got.text)
@@ -99,6 +141,7 @@ def test_a_scope_reaches_what_it_names_and_nothing_else(desk: tuple[Staff, Clien
     assert staff.kit.read(lambda tx: tx.cases.get(case_id)).state == "in_review"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-8.2.2")
 def test_no_key_acts_on_an_operator(make_kit: Make) -> None:
     kit = make_kit()
@@ -124,6 +167,73 @@ def test_what_a_later_version_allows_opens_nothing_here(desk: tuple[Staff, Clien
 
     staff.kit.write(widen)
     assert client.get("/admin/me", secret=made.token).json()["scopes"] == ["cases.view"]
+
+
+@pytest.mark.slow
+@pytest.mark.both
+@pytest.mark.covers("B1", "B15")
+def test_no_call_breaks_on_what_nobody_should_send(desk: tuple[Staff, Client, str]) -> None:
+    """NUL bytes, wrong types, much too much, and forged cursors: refused or harmless, never a fault of ours."""
+    staff, client, case_id = desk
+    keys_of = [key_for(staff.kit, *sorted(FOR_KEYS)) for _ in range(3)]
+    known, tries = {"case_id": case_id, **objects(staff)}, 0
+    for route in ROUTES:
+        (method,) = route.methods
+        path = re.sub(r"\{(\w+)\}", lambda found: known[found[1]], route.path)
+        fit = BODIES.get(str(route.operation_id))
+        bodies: list[Any] = [[], "x", 7, {"\0": "x"}] if fit else []
+        for name in fit or {}:
+            wrong = ("\0", "x\0y", "\ud800", "x" * 60_000, 7, None, True, ["\0"], {"a": 1}, -(2**70), 1.5)
+            bodies += [{**(fit or {}), name: w} for w in wrong]
+        queries = [
+            "",
+            "?cursor=%00",
+            "?cursor=OTk5OTk5OTk5OTk5OTk5LmE",
+            "?cursor=LTEuYQ",
+            "?moon=1",
+            "?cursor=a&cursor=b",
+        ]
+        for p in route.dependant.query_params:
+            queries += [f"?{p.alias}={w}" for w in ("%00", "x%00y", "%ff", "9" * 30, "x" * 300, "%E2%80%AE")]
+        for body in bodies or [None]:
+            for query in queries if body in (None, []) else [""]:
+                tries += 1
+                got = client.call(method, path + query, body, secret=keys_of[tries % 3])
+                assert got.status_code < 500, (method, path, query, str(body)[:60], got.text)
+    assert tries > 250
+
+
+@pytest.mark.slow
+def test_lists_read_by_an_index_however_long_they_are(desk: tuple[Staff, Client, str]) -> None:
+    staff, client, case_id = desk
+    token, known = key_for(staff.kit, *sorted(FOR_KEYS)), {"case_id": case_id, **objects(staff)}
+    engine, said = staff.kit.services.db.engine, list[tuple[str, Any]]()
+
+    def note(_: Any, __: Any, statement: str, values: Any, *___: Any) -> None:
+        if statement.lstrip().startswith(("SELECT", "WITH")):
+            said.append((statement, values))
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        for route in ROUTES:
+            if "GET" in route.methods:
+                path = re.sub(r"\{(\w+)\}", lambda found: known[found[1]], route.path)
+                asked = QUERIES.get(str(route.operation_id), "")
+                pages = [f"?{asked}"]
+                if any(p.alias == "cursor" for p in route.dependant.query_params):
+                    pages.append(f"?{asked}&cursor={write_cursor(staff.kit.clock(), 'x' * 22)}")
+                for page in pages:
+                    assert client.get(path + page, secret=token).status_code == 200, path + page
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    with engine.connect() as conn:
+        plans = {s: conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {s}", v).all() for s, v in said}
+    grows = "cases|people|accounts|contacts|events|outbox|campaigns|campaign_people|documents|help_requests|desk_notes"
+    whole = re.compile(rf"SCAN ({grows})(?! USING)\b")
+    plain = {s: " | ".join(str(r[3]) for r in rows) for s, rows in plans.items()}
+    bad = {s: plan for s, plan in plain.items() if whole.search(plan)}
+    assert bad == {}
+    assert len(plans) > 20
 
 
 # ── keys ────────────────────────────────────────────────────────────────────
@@ -176,6 +286,34 @@ def test_keys_expire_are_replaced_and_removed(desk: tuple[Staff, Client, str]) -
     assert kit.read(lambda tx: tx.operators.get(first.program.id)).state == "removed"
     with pytest.raises(Refusal, match="not_found"):
         kit.write(lambda tx: keys.rotate(tx, third.key.id))
+
+
+@pytest.mark.both
+@pytest.mark.covers("A-7.4.2", "A-8.3.2")
+def test_what_a_program_had_claimed_is_free_once_its_keys_expired(desk: tuple[Staff, Client, str]) -> None:
+    staff, client, case_id = desk
+    kit, agent, path = staff.kit, staff.actor(Role.AGENT), f"/admin/cases/{case_id}/claim"
+    first = kit.write(lambda tx: keys.add(tx, "Ticket desk", ["cases.work"], 1))
+    assert client.post(path, secret=first.token).status_code == 204
+    kit.write(lambda tx: keys.rotate(tx, first.key.id))
+    kit.write(lambda tx: keys.remove(tx, first.key.id))
+    assert kit.write(keys.free_lapsed) == 0, "another key of the same program goes on"
+    with pytest.raises(Refusal, match="claimed"):
+        kit.write(lambda tx: workbench.claim(tx, agent, case_id))
+    kit.clock.forward(hours=24)
+    agent = staff.actor(Role.AGENT)
+    kit.write(lambda tx: workbench.claim(tx, agent, case_id))
+    kit.write(lambda tx: workbench.release(tx, agent, case_id))
+
+    other = kit.write(lambda tx: keys.add(tx, "Bot", ["cases.work"], 1))
+    assert client.post(path, secret=other.token).status_code == 204
+    kit.clock.forward(hours=24)
+    assert client.post(path, secret=other.token).status_code == 401
+    assert kit.write(keys.free_lapsed) == 1
+    assert not kit.read(lambda tx: tx.desk.work(case_id)).claimed_by
+    assert kit.write(keys.free_lapsed) == 0
+    told = [e for e in kit.read(lambda tx: tx.audit.rows(0, 1000)) if e["type"] == "api_key_lapsed"]
+    assert len(told) == 1
 
 
 def test_a_key_has_a_name_scopes_and_an_end(make_kit: Make) -> None:
@@ -267,6 +405,7 @@ def test_a_program_claims_comments_and_names_a_ticket(desk: tuple[Staff, Client,
     assert "Ticket desk" in {o.name for o in seen.operators.values()}
 
 
+@pytest.mark.slow
 @pytest.mark.both
 def test_an_act_with_an_idempotency_key_happens_once(desk: tuple[Staff, Client, str]) -> None:
     staff, client, case_id = desk
@@ -276,7 +415,7 @@ def test_an_act_with_an_idempotency_key_happens_once(desk: tuple[Staff, Client, 
     def say(text: str, by: str = token, **more: str) -> Any:
         return client.post(path, {"text": text}, secret=by, **more)
 
-    send = [lambda: client.send("POST", path, {"text": "Once."}, secret=token, Idempotency_Key=once) for _ in range(10)]
+    send = [lambda: client.send("POST", path, {"text": "Once."}, secret=token, Idempotency_Key=once) for _ in range(50)]
     got = client.together(send)
     assert {(g.status_code, g.text) for g in got} == {(201, got[0].text)}
     assert len(staff.kit.read(lambda tx: tx.desk.notes(case_id))) == 1

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from keyback.application.desk import audit_search, keys, workbench
 from keyback.application.desk.audit_search import Wanted
+from keyback.application.ports.system_states import AUDIT_LOG
 from keyback.domain.operators.roles import Role
 from keyback.domain.recovery.events import Note
 from tests.support.api_client import Client
@@ -19,6 +22,9 @@ from tests.support.console import URL, Staff, staffed, waits
 from tests.support.kit import Kit
 
 Make = Callable[..., Kit]
+SOURCE = Path(audit_search.__file__).parents[2]
+NEVER_SHOWN = {"operator"}  # has a column of its own
+NEVER_SHOWN |= {"instants", "issuer", "newest", "old", "properties", "required", "seed", "seq", "subject"}  # of no row
 
 
 @pytest.fixture
@@ -58,6 +64,20 @@ def test_rows_are_found_by_case_person_operator_event_and_day(staff: Staff) -> N
     assert find(staff, since=tomorrow).rows == find(staff, until=day(staff, -900)).rows == ()
 
 
+def test_rows_are_in_words_and_the_page_says_whether_the_chain_was_verified(staff: Staff) -> None:
+    _, case_id = waits(staff)
+    auditor = staff.add(Role.AUDITOR)
+    page = auditor.get("/console/audit").text
+    assert "A recovery waits for an operator" in page
+    assert "review_started" in page
+    assert f"/console/cases/{case_id}" in page
+    assert "wasn’t verified yet" in page
+    staff.kit.write(lambda tx: tx.system_states.checked(AUDIT_LOG, "ok", "9 rows", ""))
+    assert "every row was as it was written" in auditor.get("/console/audit").text
+    staff.kit.write(lambda tx: tx.system_states.checked(AUDIT_LOG, "bad", "Row 7 was <edited>.", ""))
+    assert "Row 7 was &lt;edited&gt;." in auditor.get("/console/audit").text
+
+
 @pytest.mark.both
 def test_every_row_is_reached_page_by_page(staff: Staff, monkeypatch: pytest.MonkeyPatch) -> None:
     staff.kit.write(
@@ -80,6 +100,7 @@ def test_every_row_is_reached_page_by_page(staff: Staff, monkeypatch: pytest.Mon
     assert len(walk(2, event="rare")) == 6, "also where whole stretches hold none"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-16.2.1", "C12")
 def test_whoever_audits_searches_and_exports_and_that_is_in_the_log(staff: Staff) -> None:
     waits(staff)
@@ -130,3 +151,29 @@ def test_every_operator_reads_the_policy_and_what_it_gives_up(make_kit: Make) ->
         assert "Not kept" in page.text, "a second step for all is asked for by C-4, and by no default"
         assert '<span class="mono">second_step_for_all</span>' in page.text
         assert "Kept" in page.text
+
+
+def test_details_of_every_row_are_named_in_words() -> None:
+    """No key of what is written down stands there raw, nor a result, or whoever did it without being an operator."""
+    words = (SOURCE / "web/console/templates/audit_words.html").read_text("utf-8")
+    labels = set(re.findall(r"^  '(\w+)': _\(", words.partition("set labels")[2].partition("%}")[0], re.M))
+    notes = re.compile(r'Note\(\s*"[a-z_]+",\s*\{([^{}]*)\}|(?:facts|told|data)\b[^=\n]*=\s*\{([^{}]*)\}')
+    found: set[str] = set()
+    for path in SOURCE.rglob("*.py"):
+        if path.relative_to(SOURCE).parts[0] in ("application", "storage", "web"):
+            for note in notes.findall(path.read_text("utf-8")):
+                found |= set(re.findall(r'"([a-z_]+)":', "".join(note)))
+    assert len(found) > 60
+    assert found - labels - NEVER_SHOWN == set()
+
+
+@pytest.mark.parametrize(("lang", "words"), [("en", ("Result", "not certain")), ("zh", ("结果", "不确定"))])
+def test_a_result_stands_there_in_words(staff: Staff, lang: str, words: tuple[str, ...]) -> None:
+    facts = {"action": "a" * 22, "system": "builtin", "result": "uncertain"}
+    staff.kit.write(lambda tx: tx.audit.record("p" * 22, [Note("desk_unlocked_system", facts)]))
+    auditor = staff.add(Role.AUDITOR)
+    page = auditor.get(f"/console/audit?lang={lang}").text
+    table = page[page.index("<tbody") :]
+    row = next(r for r in table.split("</tr>") if words[0] in r)
+    assert all(word in row for word in words), row
+    assert "uncertain" not in row

@@ -67,6 +67,7 @@ def contact_on(page: str) -> str:
     return found[1]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("I1", "N-R11", "A-8.2.2")
 def test_a_caller_is_recovered_by_number_match_a_mail_and_a_second_operator(make_kit: Make, database_url: str) -> None:
     staff = desk(make_kit, database_url)
@@ -195,6 +196,7 @@ def test_a_page_about_nobody_is_called_back_like_any_other(make_kit: Make) -> No
     assert agent.post(f"/console/calls/{last}/refuse").status_code == 303
 
 
+@pytest.mark.slow
 @pytest.mark.covers("I1", "N-O3")
 def test_numbers_are_short_lived_single_use_and_limited(make_kit: Make) -> None:
     staff = desk(make_kit)
@@ -267,6 +269,7 @@ def test_a_recovery_contact_confirms_where_there_is_no_phone(make_kit: Make) -> 
     assert "Caller check passed" in agent.get(at).text
 
 
+@pytest.mark.slow
 @pytest.mark.both
 @pytest.mark.covers("F10", "INV-I1")
 def test_fifty_operators_who_type_one_number_begin_one_check(make_kit: Make, database_url: str) -> None:

@@ -27,6 +27,7 @@ def field_of(page: str, name: str) -> str:
     return found[1]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-8.2.1", "E2")
 def test_an_administrator_without_a_passkey_gets_through_by_two_operators(make_kit: Make, database_url: str) -> None:
     kit = make_kit(url=database_url, public_url=URL)

@@ -89,6 +89,7 @@ def test_nobody_acts_on_themselves_or_on_an_equal_or_higher_role() -> None:
         assert may_manage(actor, actor.role, actor.id) == "yourself"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-8.2.1", "A-8.2.2", "A-8.3.2")
 @pytest.mark.parametrize("role", Role)
 def test_a_role_reaches_what_the_table_says_and_nothing_else(make_kit: Make, role: Role) -> None:

@@ -33,6 +33,7 @@ def recommended(staff: Staff, handle: str, case_id: str) -> int:
     return version
 
 
+@pytest.mark.slow
 @pytest.mark.both
 @pytest.mark.covers("F10")
 def test_fifty_claims_at_once_have_one_winner(make_kit: Make, database_url: str) -> None:
@@ -49,6 +50,7 @@ def test_fifty_claims_at_once_have_one_winner(make_kit: Make, database_url: str)
     assert {work.claimed_by} == set(work.worked_by)
 
 
+@pytest.mark.slow
 @pytest.mark.both
 @pytest.mark.covers("F10", "E2")
 def test_fifty_decisions_at_once_decide_once(make_kit: Make, database_url: str) -> None:
@@ -125,6 +127,7 @@ def test_security_officers_hear_of_operators_who_are_added_on_the_server(make_ki
     assert [getattr(m.content, "what", "") for m in told] == ["operator_added", "operator_invited"]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("L10", "B7", "A-6.3.1")
 def test_wrong_sign_ins_of_operators_are_limited_and_tell_nothing(make_kit: Make) -> None:
     kit = make_kit(public_url=URL)

@@ -16,10 +16,12 @@ import pytest
 from keyback.application.desk import document_review, documents
 from keyback.application.recovery.start import Started
 from keyback.domain.errors import Refusal
-from keyback.domain.operators.documents import CHECKS, Review, outcome, watermark
+from keyback.domain.operators.documents import CHECKS, Review, outcome
 from keyback.domain.operators.roles import Role
+from keyback.locale import gettext
 from keyback.storage.keys.keyring import Unsealable
 from keyback.storage.maintenance import backup, persons
+from keyback.web.portal.document import WATERMARK
 from tests.support.browser import Browser
 from tests.support.console import URL, Console, Staff, staffed
 from tests.support.enrolled import add_contact, add_totp
@@ -99,6 +101,7 @@ def says(console: Console, document: str, verdict: str) -> httpx2.Response:
     return console("POST", f"/console/documents/{document}/answer", urlencode([("verdict", verdict), *ALL]))
 
 
+@pytest.mark.slow
 @pytest.mark.covers("SD-D6", "N-A1", "N-A4", "N-A5", "N-A6", "L-3", "L-8", "N-R11", "I3")
 def test_two_blind_reviewers_a_hold_and_the_owner_s_cancel(make_kit: Make, database_url: str) -> None:
     staff = desk(make_kit, database_url)
@@ -186,6 +189,7 @@ def test_two_blind_reviewers_a_hold_and_the_owner_s_cancel(make_kit: Make, datab
     assert kit.read(lambda tx: tx.documents.picture(document)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-A3", "N-A7", "H15")
 def test_differing_reviews_a_refusal_that_says_nothing_and_the_appeal(make_kit: Make) -> None:
     staff = desk(make_kit)
@@ -221,6 +225,7 @@ def test_differing_reviews_a_refusal_that_says_nothing_and_the_appeal(make_kit: 
     assert browser("POST", f"{at}/send", "act=appeal").status_code == 409, "once"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("L-1", "H12", "C-10")
 def test_pictures_are_destroyed_in_time_and_backups_have_none_that_can_be_opened(
     make_kit: Make, sqlite_url: str, tmp_path: Path
@@ -250,6 +255,7 @@ def test_pictures_are_destroyed_in_time_and_backups_have_none_that_can_be_opened
     assert "Have someone else" not in browser("GET", at).text, "there is nothing left to look at"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("L-2", "L-7")
 def test_consent_that_is_taken_back_destroys_at_once(make_kit: Make) -> None:
     staff = desk(make_kit)
@@ -269,6 +275,37 @@ def test_consent_that_is_taken_back_destroys_at_once(make_kit: Make) -> None:
     assert kit.read(lambda tx: tx.documents.get(document)) is None
 
 
+@pytest.mark.slow
+@pytest.mark.both
+@pytest.mark.covers("H10")
+def test_a_copy_of_a_picture_in_another_recovery_is_an_alarm(make_kit: Make, database_url: str) -> None:
+    from tests.support.cards import card, cut, saved
+
+    staff = desk(make_kit, database_url)
+    kit = staff.kit
+
+    def again(data: bytes) -> bool:
+        started, browser, _, document = sent(staff, data)
+        browser("POST", f"/r/{started.handle}/cancel")
+        kit.clock.forward(hours=25)
+        return bool(kit.read(lambda tx: tx.documents.get(document)).seen_before)
+
+    shown = card(1)
+    assert not again(saved(shown))
+    assert not again(saved(card(2))), "another card of the same kind"
+    copy = cut(shown, 2, 2, 2, 2)
+    assert again(saved(copy.resize((copy.width // 2, copy.height // 2)), quality=40))
+    assert types(kit).count("document_seen_before") == 1
+    rows = kit.read(lambda tx: tx.conn.exec_driver_sql("SELECT document_id, sealed FROM document_looks").all())
+    assert len(rows) == 3
+    for document, sealed in rows:
+        assert kit.read(lambda tx, d=document: tx.documents.look(d)) not in (b"", bytes(sealed))
+    omar = kit.read(lambda tx: tx.people.match(["omar"]))["omar"][0].person.id
+    kit.write(lambda tx: persons.erase(tx, omar, "asked"))
+    assert kit.read(lambda tx: tx.conn.exec_driver_sql("SELECT count(*) FROM document_looks").scalar()) == 0
+
+
+@pytest.mark.slow
 @pytest.mark.covers("H10", "A-8.2.2")
 def test_the_same_picture_twice_is_an_alarm_and_nobody_looks_at_their_own(make_kit: Make) -> None:
     staff = desk(make_kit)
@@ -317,6 +354,7 @@ def test_no_document_is_taken_that_could_not_help(make_kit: Make) -> None:
     assert off.kit.services.images is None, "without an impact assessment there is no such page"
 
 
+@pytest.mark.slow
 @pytest.mark.both
 @pytest.mark.covers("F10", "N-A4", "L-12")
 def test_of_fifty_operators_two_look_at_a_document(make_kit: Make, database_url: str) -> None:
@@ -353,7 +391,8 @@ def test_what_reviews_come_to() -> None:
     assert outcome([r("yes"), r("no"), r("no", True)]) == "refused"
     assert outcome([r("no"), r("no"), r("yes", True)]) == "agreed"
     assert outcome([r("yes"), r("no"), r("", True)]) == "third"
-    assert watermark("张伟", "青屿仪器", "2026-11-28", "zh_CN") == "仅供青屿仪器找回张伟的账号使用 2026-11-28"
+    mark = gettext("zh_CN", WATERMARK, name="张伟", company="青屿仪器", day="2026-11-28")
+    assert mark == "仅供青屿仪器找回张伟的账号使用 2026-11-28"
 
 
 @pytest.mark.covers("N-A6")

@@ -15,40 +15,17 @@ from keyback.application import retention
 from keyback.application.desk import help_request
 from keyback.domain.operators.plain_words import is_resident_id, leak
 from keyback.domain.operators.roles import Role
-from keyback.domain.secret import Secret
 from keyback.storage.maintenance import persons
 from tests.support.browser import Browser
 from tests.support.console import URL, staffed
+from tests.support.help import ADDRESS, REASON, XSS, asks, code_to, send
 from tests.support.kit import Kit
-from tests.support.steps import Tray, ask, drain, statements, types
+from tests.support.steps import ask, drain, statements, types
 
 Make = Callable[..., Kit]
-ADDRESS = "omar.at.home@example.net"
-REASON = "My phone was stolen, and my mailbox was on it."
-XSS = '<script>alert(1)</script>"><img src=x onerror=alert(2)> {{ 7*7 }} javascript:alert(3)'
 
 
-def send(browser: Browser, at: str, **values: str) -> Any:
-    return browser("POST", at, urlencode(values))
-
-
-def code_to(tray: Tray, kit: Kit, address: str = ADDRESS) -> str:
-    drain(kit)
-    code = tray.to(address, "help_code")[-1].content.code  # type: ignore[attr-defined]
-    assert isinstance(code, Secret)
-    return code.reveal()
-
-
-def asks(kit: Kit, tray: Tray, who: str = "omar", reason: str = REASON, contact: str = ADDRESS) -> tuple[Browser, str]:
-    """A page that asked for help, whose address is confirmed."""
-    started = ask(kit, who)
-    drain(kit)
-    browser, at = Browser(kit, started), f"/r/{started.handle}/help"
-    assert send(browser, at, reason=reason, contact=contact).headers["location"] == at
-    assert send(browser, f"{at}/code", code=code_to(tray, kit, contact)).headers["location"] == at
-    return browser, at
-
-
+@pytest.mark.slow
 @pytest.mark.covers("A-7.5.3", "N-R1")
 def test_from_a_dead_end_to_an_answer_and_back_again(make_kit: Make, database_url: str) -> None:
     staff = staffed(make_kit(url=database_url, public_url=URL))

@@ -30,6 +30,7 @@ def told(staff: Staff) -> list[tuple[str, str]]:
     return [(m.to, m.content.what) for m in staff.tray.messages if m.kind == "desk"]  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-6.4.4", "A-8.2.2")
 def test_two_who_outrank_an_operator_give_them_a_new_link(make_kit: Make) -> None:
     staff = staff_of(make_kit)
@@ -115,6 +116,7 @@ def test_whoever_never_had_a_sign_in_need_not_wait(make_kit: Make) -> None:
     assert kit.read(lambda tx: set_up.look(tx, invited.token)) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.both
 @pytest.mark.covers("F10", "A-6.4.4")
 def test_of_fifty_approvals_at_once_one_makes_a_link(make_kit: Make, database_url: str) -> None:

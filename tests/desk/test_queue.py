@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 
 import pytest
@@ -12,10 +13,12 @@ from keyback.domain.errors import Refusal
 from keyback.domain.operators.roles import Role
 from keyback.domain.operators.service_hours import ServiceHours
 from keyback.domain.units import HOUR
+from keyback.web.ui.rendering import load_static
 from tests.support.console import URL, Console, Staff, staffed, waits
 from tests.support.kit import Kit
 
 Make = Callable[..., Kit]
+HTMX = "e484d9171a9db30a39c8f16e3d709d4137f3211c659f8e6125816635033d593f"  # htmx.org 4.0.0, dist/htmx.min.js
 TICKETS = "https://tickets.example.com/browse/{ticket}"
 
 
@@ -54,6 +57,14 @@ def test_the_queue_is_filtered(staff: Staff) -> None:
     assert found(recommended=True) == [case_id]
     line = staff.kit.read(lambda tx: cases.queue(tx, QueueQuery(), hours)).lines[0]
     assert (line.due, line.spent) == (line.case.opened_at + HOUR, now - line.case.opened_at)
+
+
+def test_htmx_is_the_published_one_and_on_the_queue_alone(staff: Staff) -> None:
+    static = load_static()["htmx.min.js"]
+    assert hashlib.sha256(static.body).hexdigest() == HTMX
+    agent = staff.add(Role.AGENT)
+    assert static.url in agent.get("/console").text
+    assert "htmx" not in agent.get("/console/people").text
 
 
 def test_a_page_of_the_queue_says_what_is_late(staff: Staff) -> None:

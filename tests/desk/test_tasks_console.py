@@ -81,6 +81,7 @@ def test_a_declined_task_tells_the_person_why_and_keeps_what_was_typed(make_kit:
     assert (told.what, told.detail) == ("declined", "Left in May")  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-8.2.1", "A-8.2.2")
 def test_two_operators_close_the_task_of_somebody_privileged(make_kit: Make) -> None:
     staff, task = staffed(make_kit)
@@ -127,6 +128,7 @@ def test_a_task_that_is_asked_for_again_has_no_first_word_any_more(make_kit: Mak
     assert (again.state, again.first_by, again.operator_id) == ("open", "", "")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-8.2.2")
 def test_nobody_closes_a_task_of_their_own_or_of_a_higher_role(make_kit: Make) -> None:
     staff, task = staffed(make_kit)
@@ -157,6 +159,7 @@ def test_pages_of_tasks_go_on_where_the_last_one_ended(make_kit: Make, monkeypat
         assert [t.opened_at for t in seen] == sorted((t.opened_at for t in seen), reverse=not waiting)
 
 
+@pytest.mark.slow
 @pytest.mark.both
 @pytest.mark.covers("F10")
 def test_fifty_operators_at_once_close_a_task_once(make_kit: Make, database_url: str) -> None:
@@ -175,6 +178,7 @@ def test_fifty_operators_at_once_close_a_task_once(make_kit: Make, database_url:
     assert len(news(staff.tray)) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.both
 @pytest.mark.covers("F10", "A-8.2.1")
 def test_of_fifty_at_once_two_are_four_eyes(make_kit: Make, database_url: str) -> None:

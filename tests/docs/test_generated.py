@@ -33,14 +33,16 @@ def test_what_the_page_calls_required_is_and_nothing_else(monkeypatch: pytest.Mo
     page = PAGES["docs/settings.md"]
     required = set(re.findall(r"^\| `([\w.]+)` .* \| required \|", page, re.M))
     of_providers = {f"providers.NAME.{n}" for n in ("title", "client_id", "system")}
-    assert required == {"systems.NAME.kind", "systems.NAME.title"} | of_providers
+    texts = {f"{text}.{locale}" for text in ("title", "asks", "goes") for locale in ("en",)}
+    of_services = {f"identity.NAME.{n}" for n in ("assessment", "issuer", "client_id", "levels", *texts)}
+    assert required == {"systems.NAME.kind", "systems.NAME.title"} | of_providers | of_services
     whole = Settings()
     for section in ("company", "helpdesk"):
         for language in ("en", "zh_CN"):
             assert f"| text | `{getattr(getattr(whole, section), language)}` |" in page
-            with pytest.raises(ValidationError, match="Field required"):  # set one, and both are needed
-                Settings.model_validate({section: {language: "x"}})
-    assert page.count("If you set one, set all of them.") == 2
+        with pytest.raises(ValidationError, match="Field required"):  # set one, and English is needed
+            Settings.model_validate({section: {"zh_CN": "x"}})
+    assert page.count("If you set one, set `en`, too.") == 2
 
 
 def test_every_setting_and_command_is_on_its_page() -> None:

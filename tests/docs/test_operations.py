@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from keyback.cli import main
 from tests.support.house import ROOT
 
 ALERTS = ROOT / "docs" / "examples" / "alerts.yml"
+DASHBOARD = ROOT / "docs" / "examples" / "dashboard.json"
 UNIT = ROOT / "docs" / "examples" / "keyback.service"
 
 
@@ -52,3 +54,23 @@ def test_systemd_understands_the_unit() -> None:
     found = subprocess.run(["systemd-analyze", "verify", str(UNIT)], capture_output=True, text=True, timeout=60)
     said = [x for x in found.stderr.splitlines() if "keyback.service" in x and "is not executable" not in x]
     assert said == []
+
+
+def test_the_dashboard_asks_for_every_metric_worth_an_alert_and_for_none_that_there_is_not() -> None:
+    board = json.loads(DASHBOARD.read_text("utf-8"))
+    panels = [p for p in board["panels"] if p["type"] != "row"]
+    asked = {m for p in panels for t in p["targets"] for m in re.findall(r"keyback_\w+", t["expr"])}
+    source = (ROOT / "src" / "keyback" / "web" / "http" / "metrics.py").read_text("utf-8")
+    made = set(re.findall(r'"(keyback_\w+)"', source)) | {"keyback_build_info"}
+    assert {m for m in asked if re.sub(r"_(total|bucket)$", "", m) not in made} == set()
+    ruled = set(re.findall(r"keyback_\w+", ALERTS.read_text("utf-8"))) - {"keyback_build_info"}
+    assert {m for m in ruled if m not in asked} == set()
+    assert len({p["id"] for p in board["panels"]}) == len(board["panels"])
+    cells: set[tuple[int, int]] = set()
+    for p in board["panels"]:
+        at = p["gridPos"]
+        taken = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not taken & cells, p["title"]
+        assert at["x"] + at["w"] <= 24
+        cells |= taken
+    assert all(p["datasource"]["uid"] == "${datasource}" for p in panels), "whoever imports it chooses the source"

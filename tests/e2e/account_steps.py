@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pyotp
@@ -41,8 +42,18 @@ def second_step(page: Page, code: str) -> None:
     page.locator("main form button[type=submit]").click()
 
 
-def authenticator(context: BrowserContext, page: Page) -> None:
-    """A device of this browser that keeps passkeys and knows its user by heart."""
+def never_fills_in(context: BrowserContext) -> None:
+    """No page offers passkeys for filling in: an authenticator that somebody touches would choose one at once."""
+    context.add_init_script(
+        "if (window.PublicKeyCredential) PublicKeyCredential.isConditionalMediationAvailable = async () => false"
+    )
+
+
+def authenticator(context: BrowserContext, page: Page, *, fills_in: bool = False) -> Callable[[bool], None]:
+    """A device of this browser that keeps passkeys and knows its user by heart; what it gives says whether somebody
+    touches it."""
+    if not fills_in:
+        never_fills_in(context)
     cdp = context.new_cdp_session(page)
     cdp.send("WebAuthn.enable")
     options = {
@@ -53,7 +64,12 @@ def authenticator(context: BrowserContext, page: Page) -> None:
         "isUserVerified": True,
         "automaticPresenceSimulation": True,
     }
-    cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    key = cdp.send("WebAuthn.addVirtualAuthenticator", {"options": options})["authenticatorId"]
+
+    def touched(enabled: bool) -> None:
+        cdp.send("WebAuthn.setAutomaticPresenceSimulation", {"authenticatorId": key, "enabled": enabled})
+
+    return touched
 
 
 def six(mail: dict[str, Any]) -> str:

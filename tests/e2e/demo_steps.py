@@ -26,16 +26,17 @@ from keyback.demo.company import COMPANY, STAFF
 from keyback.demo.operators import DemoOperator
 from keyback.locale import gettext
 from keyback.locale.dates import moment
+from tests.e2e.account_steps import never_fills_in
 from tests.e2e.site import Someone
-from tests.e2e.steps import fits
-from tests.e2e.ways_steps import answer, look_again, pick
+from tests.e2e.steps import fits, look_again
+from tests.e2e.ways_steps import answer, pick
 
 T = TypeVar("T")
 RUN = "from keyback.cli import main; main()"
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 NEW = "Supper ladder teapot-7"  # as strict as any of the systems asks
 ZONE = ZoneInfo("Asia/Shanghai")
-PATIENCE = 25_000  # ms
+PATIENCE = 60_000  # ms
 MINUTES, DAY = 16, 24 * 60 + 1
 OVER = 49 * 60  # after which no recovery is open any more, and nobody's hourly budget is used up
 BY_NAME = {s.username: s for s in STAFF}
@@ -58,6 +59,7 @@ class Demo:
         mark: ids of the last mail and the last message that are not seen.
         ahead: minutes that its time was set ahead.
         chosen: passwords that people have chosen since.
+        read: what was read last in the mailbox and on the phone, with its version.
     """
 
     url: str
@@ -66,6 +68,7 @@ class Demo:
     mark: tuple[int, int] = (0, 0)
     ahead: int = 0
     chosen: dict[str, str] = field(default_factory=dict)
+    read: dict[str, tuple[str, list[dict[str, Any]]]] = field(default_factory=dict, repr=False)
 
     # ── time ────────────────────────────────────────────────────────────────
 
@@ -83,7 +86,7 @@ class Demo:
     def afresh(self) -> None:
         """What was open is over, and what came so far is forgotten."""
         self.later(OVER)
-        mails, texts = self.http.get("/demo/mailbox.json").json(), self.http.get("/demo/phone.json").json()
+        mails, texts = self.every("mailbox"), self.every("phone")
         self.mark = int(mails[-1]["id"]) if mails else 0, int(texts[-1]["id"]) if texts else 0
 
     def until(self, look: Callable[[], T], what: str, seconds: float = PATIENCE / 1000) -> T:
@@ -97,13 +100,18 @@ class Demo:
 
     # ── what came ───────────────────────────────────────────────────────────
 
+    def every(self, where: str) -> list[dict[str, Any]]:
+        """All in the `mailbox` or on the `phone`, which is read again only when something new is there."""
+        version = self.http.get(f"/demo/{where}/status").json()["version"]
+        if self.read.get(where, ("", []))[0] != version:
+            self.read[where] = version, self.http.get(f"/demo/{where}.json").json()
+        return self.read[where][1]
+
     def mails(self, to: str) -> list[dict[str, Any]]:
-        every = self.http.get("/demo/mailbox.json").json()
-        return [m for m in every if m["to"] == to and int(m["id"]) > self.mark[0]]
+        return [m for m in self.every("mailbox") if m["to"] == to and int(m["id"]) > self.mark[0]]
 
     def texts(self, to: str) -> list[dict[str, Any]]:
-        every = self.http.get("/demo/phone.json").json()
-        return [m for m in every if m["to"] == to and int(m["id"]) > self.mark[1]]
+        return [m for m in self.every("phone") if m["to"] == to and int(m["id"]) > self.mark[1]]
 
     def mail(self, who: Someone, n: int = 1) -> dict[str, Any]:
         """The `n`th mail with a link and a code to somebody's first address."""
@@ -217,7 +225,7 @@ def running_demo(folder: Path) -> Iterator[Demo]:
         found = re.search(r"http://localhost:\d+", said)
         assert found, said
         headers = {"sec-fetch-site": "same-origin", "user-agent": AGENT, "accept-language": "en"}
-        with httpx2.Client(base_url=found[0], headers=headers, timeout=20, trust_env=False) as http:
+        with httpx2.Client(base_url=found[0], headers=headers, timeout=60, trust_env=False) as http:
             people = {p["identifiers"][0]: p for p in http.get("/demo/people.json").json()}
             yield Demo(found[0], people, http)
         process.send_signal(signal.SIGINT)
@@ -242,6 +250,7 @@ def seen(page: Page, name: str) -> None:
 
 def hold_passkey(context: BrowserContext, page: Page, demo: Demo, who: Someone) -> None:
     """Puts somebody's passkey into an authenticator of this browser, which knows its user by heart."""
+    never_fills_in(context)
     key = demo.enrolled("passkeys", who)[0]
     cdp = context.new_cdp_session(page)
     cdp.send("WebAuthn.enable")

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, Page, Route
 
+from keyback.locale import languages
 from keyback.registry import own_abouts
 from keyback.web.ui.rendering import Renderer
 from tests.support import gallery
@@ -23,14 +24,14 @@ def drawn(locale: str) -> dict[str, bytes]:
 
 
 def serve(context: BrowserContext) -> None:
-    """Answers for `HOST`: `/en/NAME`, `/zh_CN/NAME` and static files; whatever else a page asks for is not there."""
+    """Answers for `HOST`: `/en/NAME`, `/zh_TW/NAME` … and static files; whatever else a page asks for is not there."""
 
     def answer(route: Route) -> None:
         path = urlsplit(route.request.url).path
         _, locale, name = path.split("/", 2) if path.count("/") > 1 else ("", "", "")
         if path in STATIC:
             route.fulfill(body=STATIC[path].body, content_type=STATIC[path].media_type)
-        elif locale in ("en", "zh_CN") and name in drawn(locale):
+        elif locale in languages.LANGUAGES and name in drawn(locale):
             route.fulfill(body=drawn(locale)[name], content_type="text/html; charset=utf-8")
         else:
             route.fulfill(status=404)

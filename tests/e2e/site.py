@@ -80,7 +80,7 @@ class Site:
     _hash: str = ""
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(30)
+        return asyncio.run_coroutine_threadsafe(work, self.loop).result(60)
 
     def write(self, fn: Callable[[Any], T]) -> T:
         return self.run(self.services.db.write(fn))
@@ -142,7 +142,7 @@ class Site:
         with contextlib.closing(sqlite3.connect(self.folder / "keyback.sqlite", timeout=10)) as db, db:
             return db.execute(statement, values).fetchall()
 
-    def until(self, true: Callable[[], bool], what: str, seconds: float = 15) -> None:
+    def until(self, true: Callable[[], bool], what: str, seconds: float = 60) -> None:
         """Waits for something that happens behind the pages."""
         end = time.monotonic() + seconds
         while not true():
@@ -264,7 +264,7 @@ def _serving(
 
     runner = threading.Thread(target=thread, name="site", daemon=True)
     runner.start()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 60
     while not (up and up[0][2].started):
         if failed or time.monotonic() > end:
             raise RuntimeError("the site did not start") from (failed[0] if failed else None)
@@ -277,4 +277,4 @@ def _serving(
         runner.join(20)
 
 
-SOON = 30_000  # ms that a page may take
+SOON = 60_000  # ms that a page may take

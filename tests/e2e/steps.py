@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, expect
 
 from keyback.locale import gettext
 from tests.e2e.site import NEW, Site, Someone
@@ -73,6 +74,13 @@ def choose(page: Page, password: str = NEW) -> None:
     page.locator("form[data-password] button[type=submit]").click()
 
 
+def look_again(page: Page) -> None:
+    """The page as it stands now; it may be loading itself anew at this very moment."""
+    with contextlib.suppress(Error):
+        page.reload()
+    page.wait_for_load_state()
+
+
 def to_password(page: Page, site: Site, who: Someone) -> str:
     """The quickest way to step 2; the handle."""
     handle = ask(page, who.mail)
@@ -86,7 +94,7 @@ def to_result(page: Page, site: Site, who: Someone, password: str = NEW) -> str:
     choose(page, password)
     page.locator(".systems").wait_for()
     site.applied()
-    page.reload()
+    look_again(page)
     return handle
 
 

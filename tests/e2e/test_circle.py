@@ -15,6 +15,7 @@ from tests.e2e.steps import (
     choose,
     fits,
     heading,
+    look_again,
     prove_by_code,
     prove_by_link,
     recovery_link,
@@ -163,7 +164,7 @@ def test_a_recovery_signs_nobody_in_and_everybody_out(site: Site, device: Device
     owner = device()
     page = owner.new_page()
     ask(page, who.mail)
-    thief.reload()
+    look_again(thief)
     assert thief.url.endswith("/account"), "asking alone ends nothing"
     prove_by_code(page, site, who)
     choose(page)

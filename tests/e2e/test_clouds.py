@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.e2e.demo_steps import MINUTES, NEW, PATIENCE, Demo, patient, running_demo, seen
-from tests.e2e.steps import ask, choose
+from tests.e2e.steps import ask, choose, look_again
 from tests.e2e.ways_steps import mail_code
 
 pytestmark = pytest.mark.slow
@@ -46,8 +46,17 @@ def at_the_cloud(page: Page, path: str, username: str, password: str) -> None:
 
 
 @pytest.mark.covers("N1")
-@pytest.mark.parametrize("cloud", CLOUDS)
-@pytest.mark.parametrize("locale", ["en", "zh_CN"])
+@pytest.mark.parametrize(
+    ("locale", "cloud"),
+    [
+        ("en", "salesforce"),
+        ("zh_CN", "dynamics365"),
+        ("zh_CN", "zoho"),
+        pytest.param("zh_CN", "salesforce", marks=pytest.mark.whole),
+        pytest.param("en", "dynamics365", marks=pytest.mark.whole),
+        pytest.param("en", "zoho", marks=pytest.mark.whole),
+    ],
+)
 def test_the_new_password_signs_in_at_the_system_itself(site: Demo, device: Device, locale: str, cloud: str) -> None:
     path, people = CLOUDS[cloud]
     who = site.who(people[locale])
@@ -60,7 +69,7 @@ def test_the_new_password_signs_in_at_the_system_itself(site: Demo, device: Devi
     mail_code(page, site, who)
     if not page.locator("#new_password").count():  # nobody knows this browser
         site.later(MINUTES)
-        page.reload()
+        look_again(page)
         page.locator("#new_password").wait_for()
     choose(page, NEW)
     page.locator(".systems").wait_for()
@@ -85,7 +94,7 @@ def test_what_has_no_call_for_passwords_leads_through_its_own_page(site: Demo, d
     mail_code(page, site, who)
     if not page.locator("#new_password").count():
         site.later(MINUTES)
-        page.reload()
+        look_again(page)
         page.locator("#new_password").wait_for()
     choose(page, NEW)
     row = page.locator(".system", has_text="远客")

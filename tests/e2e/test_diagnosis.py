@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.e2e.demo_steps import MINUTES, Demo, patient, running_demo, seen
-from tests.e2e.steps import ask
+from tests.e2e.steps import ask, look_again
 from tests.e2e.ways_steps import answer, mail_code, pick
 
 Device = Callable[..., BrowserContext]
@@ -82,7 +82,7 @@ def lost(page: Page, site: Demo, username: str, system: str) -> None:
     page.wait_for_url(lambda url: not url.endswith(at))
     if not page.locator("[data-system]").count():
         site.later(MINUTES)
-        page.reload()
+        look_again(page)
     expect(page.locator(f"[data-system='{system}']")).to_be_visible()
 
 

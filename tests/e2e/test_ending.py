@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.e2e.site import OLD, Site
-from tests.e2e.steps import ask, cancel, fits, heading, prove_by_code, recovery_link, sign_in, was_not_me
+from tests.e2e.steps import ask, cancel, fits, heading, look_again, prove_by_code, recovery_link, sign_in, was_not_me
 
 Device = Callable[..., BrowserContext]
 SLOW = pytest.mark.slow
@@ -66,11 +66,11 @@ def test_signing_out_elsewhere_asks(site: Site, device: Device) -> None:
     here.locator("main a[href$='session=others']").click()
     heading(here, "en", "Sign out everywhere else?")
     fits(here)
-    there.reload()
+    look_again(there)
     there.wait_for_url("**/account")
     here.locator("form[action='/account/devices'] button").click()
     expect(here.locator(".notice-done")).to_be_visible()
-    there.reload()
+    look_again(there)
     there.wait_for_url("**/sign-in")
     here.locator("main a[href*='?device=']").first.click()
     heading(here, "en", "Remove this browser?")

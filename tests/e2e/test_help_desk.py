@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
+from keyback.application.ports.messages import MessageKind
+from keyback.channels.mail.kinds import SUBJECTS
+from keyback.demo.company import COMPANY
 from keyback.demo.operators import TEAM
 from keyback.locale import gettext
 from tests.e2e.demo_steps import DAY, NEW, Demo, enters, let_go, patient, running_demo, seen
-from tests.e2e.steps import ask, choose, heading
+from tests.e2e.steps import ask, choose, heading, look_again
 from tests.e2e.ways_steps import answer, mail_code, pick
 
 Device = Callable[..., BrowserContext]
-AGENT, APPROVER, _ = TEAM
+AGENT, APPROVER, OFFICER = TEAM
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +74,27 @@ def test_an_administrator_without_a_passkey_is_recovered(site: Demo, device: Dev
     choose(page, NEW)
     page.locator(".systems").wait_for()
     demo.told(who, "changed")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scripts", [True, False])
+def test_filters_of_the_queue_work_with_htmx_and_without(site: Demo, device: Device, scripts: bool) -> None:
+    agent = patient(device("en-US", 1280, java_script_enabled=scripts))
+    enters(agent, site, AGENT)
+    if scripts:
+        agent.evaluate("window.kept = true")
+    agent.locator("nav.tabs a[href$='tab=mine']").click()
+    expect(agent.locator("nav.tabs a[aria-current]")).to_have_text("Mine")
+    agent.locator("#tier").select_option("mfa")
+    agent.locator("#filter").click()
+    expect(agent.locator("#view-name")).to_be_visible()
+    assert "tab=mine" in agent.url
+    assert "tier=mfa" in agent.url
+    if scripts:
+        assert agent.evaluate("window.kept"), "the frame was not loaded anew"
+        assert agent.evaluate("document.activeElement.id") in ("filter", "main")
+        agent.go_back()
+        expect(agent.locator("#view-name")).to_have_count(0)
 
 
 def spaced(shown: str) -> str:
@@ -181,5 +205,49 @@ def test_a_false_caller_is_refused(site: Demo, device: Device, locale: str) -> N
     expect(agent.locator("h1")).to_have_text(gettext(locale, "Caller refused"))
     seen(agent, "call-refused")
     demo.until(lambda: len(demo.messages(who, "asked")) >= 2, "what their contacts are told")
-    page.reload()
+    look_again(page)
     expect(page.locator(".number-shown")).to_have_count(0)
+
+
+def until_there(demo: Demo, page: Page, wanted: str) -> None:
+    """Looks again until the page shows it."""
+
+    def there() -> bool:
+        look_again(page)
+        return page.locator(wanted).count() > 0
+
+    demo.until(there, wanted)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("locale", ["en", "zh_CN"])
+@pytest.mark.covers("A-8.2.1")
+def test_a_campaign_over_the_company(site: Demo, device: Device, locale: str) -> None:
+    """One operator drafts it, an officer approves what was counted, and everybody who can be reached is asked once."""
+    demo, language = site, "zh-CN" if locale == "zh_CN" else "en-US"
+    approver = patient(device(language, 1280, color_scheme="dark" if locale == "zh_CN" else "light"))
+    enters(approver, demo, APPROVER)
+    approver.goto("/console/campaigns")
+    seen(approver, "campaigns")
+    approver.locator("a[href='/console/campaigns/new']").click()
+    approver.locator("#name").fill("After the break-in")
+    approver.locator("#pace").fill("")
+    seen(approver, "campaign-new")
+    approver.locator("form[action='/console/campaigns'] button").click()
+    until_there(demo, approver, "#decide")
+    seen(approver, "campaign-counted")
+    assert approver.locator("form[action$='/approve']").count() == 0, "nobody approves what they drafted"
+    at = approver.url
+
+    officer = patient(device(language, 360))
+    enters(officer, demo, OFFICER)
+    officer.goto(at)
+    seen(officer, "campaign-narrow")
+    officer.locator("form[action$='/approve'] button").click()
+    until_there(demo, officer, ".desk-head .badge-done")
+    seen(officer, "campaign-finished")
+    asked = [m for m in demo.http.get("/demo/mailbox.json").json() if int(m["id"]) > demo.mark[0]]
+    subjects = {gettext(x, SUBJECTS[MessageKind.CAMPAIGN], company=COMPANY[x]) for x in COMPANY}
+    told = [(m["to"], m["text"]) for m in asked if m["subject"] in subjects]
+    assert len(told) == len(set(told)) > 50, "people who share a mailbox each by their own username"
+    assert not [m for m in asked if m["subject"] in subjects and "/l/" in m["text"]], "no link signs anyone in"

@@ -16,6 +16,7 @@ from tests.e2e.steps import (
     choose,
     fits,
     heading,
+    look_again,
     prove_by_code,
     prove_by_link,
     recovery_link,
@@ -109,7 +110,7 @@ def test_an_older_link_points_to_the_newer_mail(site: Site, page: Page) -> None:
     handle = ask(page, who.mail)
     old = recovery_link(site.mail(who))
     site.later(minutes=3)
-    page.reload()
+    look_again(page)
     page.locator("#again button").click()
     newer = recovery_link(site.mail(who, 2))
     page.goto(old)
@@ -145,7 +146,7 @@ def test_a_strangers_mail_in_the_owners_browser_leads_back_to_their_own(
     site.mail(who, 5)  # which tells of it
     mine.goto(f"/r/{own}")
     prove_by_link(mine, fetched)
-    stranger.reload()
+    look_again(stranger)
     heading(stranger, "en", "Check your email")  # they see nothing of all this
 
 
@@ -175,14 +176,14 @@ def test_a_wrong_number_ends_the_link(site: Site, page: Page, device: Device) ->
     assert not phone.locator("#number").count()
     assert not phone.locator("form[action='/link/again']").count(), "no next mail for whoever was told a number"
     site.later(minutes=3)
-    page.reload()
+    look_again(page)
     page.locator("#again button").click()
     expect(page.locator(".notice-done")).to_contain_text("Sent again")  # it looks alike, but mails no second guess
     ask(page, who.mail)
     prove_by_code(page, site, who, 2)
     was_not_me(phone)
     heading(phone, "en", "This recovery is canceled")
-    page.reload()
+    look_again(page)
     heading(page, "en", "This recovery was canceled")
 
 
@@ -198,7 +199,7 @@ def test_it_was_not_me(site: Site, device: Device, locale: str) -> None:
     owner.goto(stop_link(mail))
     heading(owner, locale, "Cancel this recovery?")
     assert who.key in owner.locator(".facts").inner_text()
-    stranger.reload()
+    look_again(stranger)
     heading(stranger, "en", "Check your email")
     owner.locator("form[action='/stop'] button").click()
     heading(owner, locale, "This recovery is canceled")
@@ -315,5 +316,5 @@ def test_after_it_is_done_the_page_stays_true(site: Site, page: Page) -> None:
     late = site.person()
     to_password(page, site, late)
     site.later(minutes=21)
-    page.reload()
+    look_again(page)
     heading(page, "en", "This recovery has expired")

@@ -167,6 +167,7 @@ def test_a_recorded_answer_is_worth_nothing_for_the_next_challenge(desk: tuple[D
     assert site.verdict == Verdict()
 
 
+@pytest.mark.slow
 def test_a_browser_without_passkeys_says_so(desk: tuple[Desk, str], tab: Page) -> None:
     tab.add_init_script("delete window.PublicKeyCredential")
     desk[0].person = Enrolments(somebody(1), factors=(Factor("key-1", "person-1", "passkey", "", "active"),))

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Request, expect
 
 from tests.e2e.site import NEW, OLD, Site
-from tests.e2e.steps import ask, cancel, choose, heading, recovery_link, sign_in, stop_link
+from tests.e2e.steps import ask, cancel, choose, heading, look_again, recovery_link, sign_in, stop_link
 
 Device = Callable[..., BrowserContext]
 
@@ -90,7 +90,7 @@ def test_nobody_can_tell_who_has_an_account(site: Site, device: Device, locale: 
     site.mail(known)
     for who, page in pages.items():
         site.looked_up(handles[who])
-        page.reload()
+        look_again(page)
     same(pages)
     for page in pages.values():
         page.locator("#code").fill("1234 5678")
@@ -113,7 +113,7 @@ def test_finding_a_user_name_tells_nothing_either(site: Site, device: Device) ->
     pages = {who: device(width=360).new_page() for who in (known.mail, "nobody@example.com")}
     for who, page in pages.items():
         site.looked_up(ask(page, who, "/find"))
-        page.reload()
+        look_again(page)
     same(pages)
 
 

@@ -41,7 +41,7 @@ def test_a_system_that_is_down_is_shown_as_such_until_it_is_done(site: Site, pag
     heading(page, "en", "1 of {n} systems is done", n=3)
     assert site.crm.sign_in(who.key, OLD), "there the old one still holds"
     site.crm.broken = ""
-    expect(page.locator(".system[data-state=done]")).to_have_count(2, timeout=20_000)
+    expect(page.locator(".system[data-state=done]")).to_have_count(2)
     assert site.crm.sign_in(who.key, NEW)
     assert not site.crm.sign_in(who.key, OLD)
 

@@ -7,7 +7,17 @@ from collections.abc import Callable, Iterator
 from playwright.sync_api import BrowserContext, Page
 
 from tests.e2e.site import NEW, Site
-from tests.e2e.steps import ask, choose, prove_by_code, recovery_link, sign_in, stop_link, to_password, type_number
+from tests.e2e.steps import (
+    ask,
+    choose,
+    look_again,
+    prove_by_code,
+    recovery_link,
+    sign_in,
+    stop_link,
+    to_password,
+    type_number,
+)
 
 Device = Callable[..., BrowserContext]
 
@@ -68,7 +78,7 @@ def tour(site: Site, device: Device, locale: str, width: int) -> Iterator[tuple[
     page.locator(".system[data-state=working]").wait_for()
     yield "results-working", page
     site.crm.broken = ""
-    page.locator(".system[data-state=working]").wait_for(state="hidden", timeout=20_000)
+    page.locator(".system[data-state=working]").wait_for(state="hidden")
     yield "results-yours", page
     sign_in(page, who.key, NEW)
     page.wait_for_url("**/account")
@@ -86,7 +96,7 @@ def tour(site: Site, device: Device, locale: str, width: int) -> Iterator[tuple[
     choose(page)
     page.locator(".system[data-state=refused]").wait_for(state="hidden")
     site.applied()
-    page.reload()
+    look_again(page)
     yield "results-done", page
 
     who = site.person(locale, tier="privileged")
@@ -99,7 +109,7 @@ def tour(site: Site, device: Device, locale: str, width: int) -> Iterator[tuple[
     yield "stopped", phone
     phone.goto(recovery_link(mail))
     yield "link-stopped", phone
-    page.reload()
+    look_again(page)
     yield "ended", page
 
     who = site.person(locale)
@@ -109,14 +119,14 @@ def tour(site: Site, device: Device, locale: str, width: int) -> Iterator[tuple[
     type_number(phone, str(109 - int(shown)))
     yield "link-wrong-number", phone
     site.later(minutes=61)
-    page.reload()
+    look_again(page)
     yield "waiting-over", page
     page.locator("#again button").click()
     yield "waiting-again", page
     ask(page, who.mail)  # a wrong number got no second mail: only a new request does
     prove_by_code(page, site, who, 2)
     site.later(minutes=90)
-    page.reload()
+    look_again(page)
     yield "ended-late", page
 
 

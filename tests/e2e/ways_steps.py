@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 from typing import Any
 
 import pyotp
-from playwright.sync_api import BrowserContext, Error, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from keyback.application.ports.proofs import MakesCodes
 from keyback.application.recovery import evidence
@@ -16,7 +15,7 @@ from keyback.domain.people.factor import Factor, SavedCode
 from keyback.domain.people.person import Contact
 from tests.e2e.account_steps import authenticator
 from tests.e2e.site import Site, Someone
-from tests.e2e.steps import heading
+from tests.e2e.steps import heading, look_again
 
 SHORT = re.compile(r"(?<!\d)\d{6}(?!\d)")
 
@@ -113,13 +112,6 @@ def held(page: Page, locale: str, *, short: bool) -> None:
     )
 
 
-def look_again(page: Page) -> None:
-    """The page as it stands now; it may be loading itself anew at this very moment."""
-    with contextlib.suppress(Error):
-        page.reload()
-    page.wait_for_load_state()
-
-
 def let_go(site: Site, page: Page) -> None:
     """What the worker does every few seconds, at the clock's time; then the page as it stands."""
     site.write(evidence.release)
@@ -130,7 +122,6 @@ def add_passkey(context: BrowserContext, page: Page) -> None:
     """A passkey of this browser, made in the security centre by somebody who has just signed in."""
     authenticator(context, page)
     page.goto("/account/passkeys")
-    page.locator("form[action='/account/passkeys'] button").click()
     page.locator("[data-passkey-button]").click()
     page.wait_for_url("**/account/ways?done=passkey_added")
 

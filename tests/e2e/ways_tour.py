@@ -97,7 +97,7 @@ def tour(site: Site, device: Device, locale: str, width: int) -> Iterator[tuple[
     yield "replace-factor", page
     page.locator("form[action$='/factor/new'] button").click()
     yield "replace-factor-seed", page
-    new = re.sub(r"\s", "", page.locator("main b.mono").inner_text())
+    new = re.sub(r"\s", "", page.locator("#app-key").text_content() or "")
     page.locator("#code").fill("000000")
     page.locator("form[action$='/factor'] button").click()
     page.locator(ERRORS).first.wait_for()

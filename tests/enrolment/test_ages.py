@@ -52,6 +52,7 @@ def shows(kit: Kit, tray: Tray, name: str, target: str) -> Case | None:
     return case_of(kit, started.handle)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F4")
 @pytest.mark.parametrize(
     ("channel", "address", "name"), [("sms", PHONE, "sms_code"), ("mail", "maya@home.example.net", "backup_email")]
@@ -100,6 +101,7 @@ def test_nobody_confirms_contacts_of_others(make_kit: Make) -> None:
         kit.write(lambda tx: contacts.still_mine(tx, omar, cid, HERE))
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F4")
 def test_owners_are_asked_once_a_year_and_once_more_before_the_end(make_kit: Make, database_url: str) -> None:
     kit, tray = kit_of(make_kit, database_url)
@@ -144,6 +146,7 @@ def test_what_aged_evidence_is_worth() -> None:
     assert rule([*fresh, sms], "standard", Risk(), rules.Policy()).kind == "hold", "it shortens no wait"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F4")
 def test_the_search_finds_a_rule_that_forgets_ages() -> None:
     def forgetful(evidence: Any, *args: Any, **kw: Any) -> Any:

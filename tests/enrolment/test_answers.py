@@ -15,6 +15,7 @@ from tests.support.questions import ANSWERS, AT, Make, chosen, form, kept, kit_o
 from tests.support.steps import OLD, set_password
 
 
+@pytest.mark.slow
 @pytest.mark.covers("G8")
 @pytest.mark.parametrize(
     "answer",
@@ -38,6 +39,7 @@ def test_what_is_no_answer(make_kit: Make, answer: str) -> None:
         assert "your password" in got.text
 
 
+@pytest.mark.slow
 @pytest.mark.covers("G8")
 @pytest.mark.parametrize(
     "password",
@@ -60,6 +62,7 @@ def _asked(kit: Kit, browser: object, at: str) -> str:
     return next(k for k, q in QUESTIONS.items() if q in text)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("G2")
 def test_three_tries_a_question_whatever_is_asked_anew(make_kit: Make, database_url: str) -> None:
     kit, tray, centre = kit_of(make_kit, database_url)

@@ -79,6 +79,7 @@ def test_an_app_is_switched_on_once(make_kit: Make, database_url: str) -> None:
     assert len(tray.to("maya@example.com", "account_changed")) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.covers("D1", "N-T4", "A-15.4.2")
 @pytest.mark.parametrize("right", [True, False])
 def test_the_code_to_a_new_address_is_taken_once_and_guessed_ten_times(
@@ -98,6 +99,7 @@ def test_the_code_to_a_new_address_is_taken_once_and_guessed_ten_times(
     assert types(kit).count("mail_added") == right
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-7.4.3", "A-6.2.3", "A-15.4.2")
 def test_of_many_new_passwords_one_is_taken(make_kit: Make, database_url: str) -> None:
     kit, tray, session = kit_of(make_kit, database_url)

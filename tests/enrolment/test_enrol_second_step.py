@@ -11,6 +11,7 @@ import pytest
 
 from keyback.application.account import readiness
 from keyback.application.enrolment.tier import tier_of
+from keyback.application.notifications.notify import contacts_of, username_of
 from keyback.application.ports.proofs import Enrolments
 from keyback.application.recovery import aftercare
 from keyback.application.signin import second_step, sign_in, step_up
@@ -41,6 +42,7 @@ def second(kit: Kit, token: str, code: str, name: str = "totp") -> Any:
     return kit.run(second_step.take(kit.services.db, kit.services.proofs[name], token, code, HERE))
 
 
+@pytest.mark.slow
 @pytest.mark.covers("M1", "N-T1", "M13", "N-L2")
 @pytest.mark.parametrize("name", ["totp", "recovery_code"])
 def test_one_answer_opens_one_session_even_fifty_times_at_once(make_kit: Make, database_url: str, name: str) -> None:
@@ -89,6 +91,7 @@ def test_a_hundred_wrong_answers_switch_the_app_off(make_kit: Make) -> None:
     assert answer == StepResult("no_tries")
 
 
+@pytest.mark.slow
 def test_wrong_answers_of_one_hour_make_it_wait_and_right_ones_do_not(make_kit: Make) -> None:
     kit = kit_of(make_kit)
     add_totp(kit)
@@ -179,7 +182,7 @@ def test_the_feed_holds_what_is_the_persons_and_nothing_else(make_kit: Make, dat
 def test_skipped_steps_come_back_once_and_done_ones_do_not(make_kit: Make) -> None:
     kit = kit_of(make_kit)
     tray, pid = fit(kit), person_id(kit)
-    kit.write(lambda tx: aftercare.remind_later(tx, pid))
+    kit.write(lambda tx: aftercare.remind_later(tx, username_of(tx, pid), contacts_of(tx, pid)))
     drain(kit)
     assert not tray.messages
     kit.clock.forward(hours=73)
@@ -188,7 +191,7 @@ def test_skipped_steps_come_back_once_and_done_ones_do_not(make_kit: Make) -> No
     add_totp(kit)
     for step in aftercare.STEPS:
         kit.write(lambda tx, s=step: aftercare.tick(tx, pid, s))
-    kit.write(lambda tx: aftercare.remind_later(tx, pid))
+    kit.write(lambda tx: aftercare.remind_later(tx, username_of(tx, pid), contacts_of(tx, pid)))
     kit.clock.forward(hours=73)
     drain(kit)
     assert len(tray.messages) == 1

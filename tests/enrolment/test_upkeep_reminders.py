@@ -56,6 +56,7 @@ def reminded(kit: Kit, tray: Tray, *, days: float) -> list[str]:
     return [x.to for x in tray.messages if x.kind == "reminder" and x.content.what == "helpers"]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-R8")
 def test_once_a_year_people_look_at_who_may_vouch_for_them(make_kit: Make, database_url: str) -> None:
     kit, tray = kit_of(make_kit, database_url)
@@ -85,13 +86,14 @@ def test_workers_that_look_at_once_and_one_that_broke_off_remind_once(make_kit: 
     workers = [Worker(kit.services), Worker(kit.services)]
 
     async def both() -> list[int]:
-        return await asyncio.gather(*(w._remind() for w in workers))
+        return await asyncio.gather(*(w.upkeep.remind() for w in workers))
 
     assert sorted(kit.run(both())) == [0, 1]
     drain(kit)
     assert [x.to for x in tray.messages if x.kind == "reminder"] == ["maya@example.com"]
 
 
+@pytest.mark.slow
 def test_who_has_nobody_to_vouch_or_was_disabled_is_left_alone(make_kit: Make, database_url: str) -> None:
     kit, tray = kit_of(make_kit, database_url)
     gone, pid = add_helper(kit, tray), person_id(kit)
@@ -101,6 +103,7 @@ def test_who_has_nobody_to_vouch_or_was_disabled_is_left_alone(make_kit: Make, d
     assert reminded(kit, tray, days=370) == []
 
 
+@pytest.mark.slow
 def test_the_letter_goes_to_the_mailbox_that_counts_by_then(make_kit: Make) -> None:
     kit, tray = kit_of(make_kit)
     add_helper(kit, tray)
@@ -108,6 +111,7 @@ def test_the_letter_goes_to_the_mailbox_that_counts_by_then(make_kit: Make) -> N
     assert reminded(kit, tray, days=366) == ["maya.new@example.com"]
 
 
+@pytest.mark.slow
 def test_a_planned_reminder_is_no_backlog_and_outlives_a_restored_backup(make_kit: Make, database_url: str) -> None:
     kit, tray = kit_of(make_kit, database_url)
     add_helper(kit, tray)

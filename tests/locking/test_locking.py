@@ -171,6 +171,7 @@ def test_two_removals_at_once_leave_a_second_step(house: House) -> None:
     assert house.factors() == ["totp"]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F10", "W-7")
 def test_of_fifty_removals_on_two_nodes_one_second_step_is_left(house: House) -> None:
     ids = [add_totp(house.kit) for _ in range(MANY)]
@@ -187,6 +188,7 @@ def test_a_removal_and_a_list_of_removals_leave_one(house: House) -> None:
     assert house.factors() == ["totp"]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F10")
 def test_one_seed_waits_and_no_more_apps_than_allowed(house: House) -> None:
     app: Any = house.kit.services.proofs["totp"]
@@ -208,6 +210,7 @@ def test_one_seed_waits_and_no_more_apps_than_allowed(house: House) -> None:
     assert len(house.factors()) == enrolment_factors.MAX_FACTORS["totp"]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F10")
 def test_one_set_of_codes_and_of_questions_is_left(house: House) -> None:
     version = house.maya.security_version
@@ -225,6 +228,7 @@ def test_one_set_of_codes_and_of_questions_is_left(house: House) -> None:
     assert sorted(house.factors()) == ["recovery_codes", "security_questions"]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F10")
 @pytest.mark.parametrize("kind", ["mail", "helper"])
 def test_no_more_contacts_are_confirmed_than_allowed(house: House, kind: contacts.Kind) -> None:
@@ -262,6 +266,7 @@ def test_an_address_is_written_down_once(house: House) -> None:
     assert len(waiting) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F10", "E7")
 @pytest.mark.parametrize("what", ["app", "codes", "questions", "contact"])
 def test_what_a_thief_adds_at_the_moment_of_a_lockdown_is_not_added(house: House, what: str) -> None:
@@ -299,6 +304,7 @@ def test_of_new_passwords_on_two_nodes_one_is_taken(house: House) -> None:
     assert types(house.kit).count("password_changed") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F10", "O-M1")
 def test_a_second_step_that_is_added_while_all_are_replaced_does_not_stay(house: House) -> None:
     """The recovery replaces every second step; a thief in a session adds one at that moment."""
@@ -335,6 +341,7 @@ def second_factor(house: House) -> str:
     return handle
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F10", "A-15.4.2")
 def test_no_node_waits_for_another_in_a_circle(house: House) -> None:
     """Acts of every kind on several people, those that lock a recovery first and those that lock the person only."""

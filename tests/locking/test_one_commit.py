@@ -209,6 +209,7 @@ def away_at(kit: Kit, nth: int) -> Iterator[list[int]]:
         event.remove(engine, "commit", commit)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("M14")
 @pytest.mark.parametrize("name", PLANS)
 def test_both_or_neither_and_then_it_works(make_kit: Make, database_url: str, name: str) -> None:

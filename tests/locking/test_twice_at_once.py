@@ -121,6 +121,7 @@ def nodes(make_kit: Make, database_url: str) -> Any:
     kit.run(close(other))
 
 
+@pytest.mark.slow
 @pytest.mark.covers("R11", "D1", "INV-I3")
 @pytest.mark.parametrize("name", METHODS)
 def test_two_bursts_of_ten_on_two_nodes_leave_the_next_right_answer_accepted(nodes: Any, name: str) -> None:
@@ -139,6 +140,7 @@ def test_two_bursts_of_ten_on_two_nodes_leave_the_next_right_answer_accepted(nod
     assert kit.read(lambda tx: tx.counters.get(f"{key}/{pid}")).total == 0
 
 
+@pytest.mark.slow
 @pytest.mark.covers("R11", "D1")
 @pytest.mark.parametrize("name", METHODS)
 def test_wrong_answers_at_once_count_one_by_one_even_if_they_are_the_same(make_kit: Make, name: str) -> None:
@@ -195,6 +197,7 @@ def test_a_colleague_who_presses_twice_has_vouched_once(make_kit: Make, database
 # ── signing in ──────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.covers("R11", "N-T6", "INV-I1")
 @pytest.mark.parametrize("name", ["totp", "recovery_code"])
 def test_the_second_step_twice_at_once_opens_one_session_and_spends_nothing(nodes: Any, name: str) -> None:
@@ -238,6 +241,7 @@ def test_a_step_before_a_change_may_be_given_twice_as_well(make_kit: Make) -> No
 # ── faces ───────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.covers("R11")
 def test_the_api_says_200_once_and_wrong_state_to_the_others(make_kit: Make) -> None:
     kit, tray = kit_of(make_kit)
@@ -406,6 +410,7 @@ def test_signing_in_by_a_second_step_every_press_is_signed_in(make_kit: Make) ->
     assert goes_to(pressed(browser, "/sign-in/second", f"proof=totp&code={totp_now(kit)}")) == {(303, "/account")}
 
 
+@pytest.mark.slow
 @pytest.mark.covers("R11", "W-1")
 def test_a_passkey_is_no_exception(nodes: Any) -> None:
     kit, _, dbs = nodes

@@ -233,6 +233,7 @@ def test_a_name_stays_one_whatever_separates_its_letters(between: str, name: str
     assert "context_word" in codes(between.join(reversed(name)) + " 2026 2027")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I10", "L1")
 def test_the_longest_password_costs_a_bounded_number_of_steps() -> None:
     rules = Rules("long", 15, 8, max_length=1024)

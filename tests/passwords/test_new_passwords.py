@@ -100,6 +100,7 @@ async def portal(client: Client, r: Recovery, path: str, **body: Any) -> httpx2.
         return await http.post(path, headers=headers, **body)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("E8", "A-6.3.4", "A-6.2.12", "N-P11", "O-F8", "A-6.2.11")
 @pytest.mark.parametrize(
     "preset", ["mlps3", *(pytest.param(p, marks=pytest.mark.slow) for p in sorted(PRESETS) if p != "mlps3")]
@@ -205,6 +206,7 @@ def test_an_unusable_breach_file_stops_the_start(make_kit: Callable[..., Kit], t
 # ── earlier passwords ───────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C-1")
 def test_the_current_one_and_those_before_it_may_not_come_back(database_url: str, make_kit: Callable[..., Kit]) -> None:
     kit = make_kit(url=database_url, password={"preset": "mlps2"})
@@ -267,6 +269,7 @@ def test_history_costs_hashes_only_for_what_is_good_otherwise(
 # ── age ─────────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C-1")
 @pytest.mark.parametrize("preset", AGED)
 def test_sign_in_says_when_a_new_one_is_due(make_kit: Callable[..., Kit], preset: str) -> None:
@@ -347,6 +350,7 @@ def test_faces_lead_from_an_old_password_to_a_new_one(make_kit: Callable[..., Ki
     assert "set-cookie" not in shown.headers
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C-1", "A-6.4.5")
 def test_reminders_go_out_once_each(database_url: str, make_kit: Callable[..., Kit]) -> None:
     kit = make_kit(url=database_url, password={"preset": "mlps3"})

@@ -89,6 +89,7 @@ def test_bytes_after_the_72nd_count(gate: HashGate) -> None:
     run(go())
 
 
+@pytest.mark.slow
 @pytest.mark.covers("L6", "L7", "N-P9")
 @pytest.mark.parametrize(
     ("stored", "typed", "fits"),
@@ -282,6 +283,7 @@ def test_pepper_is_needed_marked_and_introduced_at_sign_in(gate: HashGate) -> No
     other.close()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-P17", "L10")
 def test_an_earlier_pepper_still_fits_at_the_cost_of_one_hash_and_is_replaced(calls: list[str]) -> None:
     before, word = make(pepper=PEPPER), Secret("walnut harbours")
@@ -426,6 +428,7 @@ def test_close_drops_who_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 # ── list, meter, words ──────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-P10", "A-6.2.4")
 def test_packaged_list_holds_the_common_ones() -> None:
     listed = load_blocklist()

@@ -54,6 +54,7 @@ def upkeep(kit: Kit, tray: Tray) -> list[Any]:
     return [x.content for x in tray.messages[before:]]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-P5")
 def test_each_step_before_the_day_is_told_of_once_and_a_new_password_starts_over(
     make_kit: Make, database_url: str

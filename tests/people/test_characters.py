@@ -15,6 +15,7 @@ from keyback.domain.people.mail_address import read_mail_address
 from tests.support.each import each
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(unicodedata.unidata_version != "14.0.0", reason="made from the tables of Python 3.11")
 def test_the_table_is_what_unicode_14_leaves_unassigned() -> None:
     everything = map(chr, range(sys.maxunicode + 1))

@@ -153,6 +153,7 @@ CHARS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.covers("B4", "B6", "B7", "B15")
 @settings(max_examples=1500, deadline=None)
 @given(st.text(CHARS, max_size=30))
@@ -184,6 +185,7 @@ def test_case_and_space_around_never_make_another_user(name: str) -> None:
     assert len(forms) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.covers("B4")
 @settings(max_examples=600, deadline=None)
 @given(st.text(CHARS, min_size=1, max_size=12), st.text(CHARS, min_size=1, max_size=12))

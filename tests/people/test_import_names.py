@@ -45,6 +45,7 @@ def ids(kit: Kit, mail: str) -> dict[str, str]:
 START = "1,Ann,ann@example.com,ann\n2,Bo,bo@example.com,bo\n3,Cy,cy@example.com,cy\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch", [1, 1000])
 @pytest.mark.parametrize(
     ("after", "owners"),

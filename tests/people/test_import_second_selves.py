@@ -43,6 +43,7 @@ def people(kit: Kit) -> list[tuple[str, str, str]]:
     return kit.read(lambda tx: [tuple(r) for r in tx.conn.execute(query)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dry_run", [True, False])
 @pytest.mark.parametrize(
     ("content", "line", "column"),

@@ -131,6 +131,7 @@ def test_every_bad_row_is_named_by_its_line_and_the_good_ones_are_taken(kit: Kit
         assert "example.com" not in b.words()
 
 
+@pytest.mark.slow
 def test_two_thousand_rows_twice_and_then_with_changes(
     database_url: str, make_kit: Callable[..., Kit], file: Path
 ) -> None:

@@ -216,6 +216,7 @@ def test_two_changes_in_a_row(company: Company) -> None:
     assert company.mails()[NEW][1] == "removed"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("H11", "B4")
 @pytest.mark.parametrize(
     ("mail", "waits"),
@@ -235,6 +236,7 @@ def test_case_alone_is_no_change(company: Company, mail: str, waits: bool) -> No
     assert before in company.ids().values()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("H11", "B4")
 @pytest.mark.parametrize(
     ("one", "other", "same"),
@@ -375,6 +377,7 @@ def test_nothing_of_a_planted_address_stops_its_owner(company: Company) -> None:
     assert accept(company.kit, secrets_of(mail)[0]) is None
 
 
+@pytest.mark.slow
 @pytest.mark.covers("H11", "INV-I10")
 def test_a_large_import_costs_no_statement_for_whom_it_does_not_change(
     make_kit: Make, database_url: str, tmp_path: Path

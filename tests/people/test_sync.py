@@ -122,6 +122,7 @@ def test_two_people_swap_their_names(company: Company, pages: int, monkeypatch: 
     assert numbers(company.sync(swapped)) == (0, 0, 2, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_a_dry_run_comes_to_what_the_sync_then_comes_to(company: Company, size: int) -> None:
     """User names that wander, and that several accounts claim, in batches of any size."""
@@ -271,6 +272,7 @@ def test_the_one_person_with_the_address_is_linked_where_the_company_says_so(com
     assert numbers(company.sync(rules=LINK)) == (0, 0, 1, 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "why",
     [

@@ -69,6 +69,7 @@ def test_five_hundred_guesses_on_one_page(database_url: str, make_kit: Make, com
         assert accept(kit, link) is None
 
 
+@pytest.mark.slow
 @pytest.mark.covers("D1", "D2")
 def test_five_hundred_guesses_over_a_hundred_pages_of_one_person(make_kit: Make, compared: list[str]) -> None:
     kit = make_kit()
@@ -137,6 +138,7 @@ def test_one_right_code_by_fifty_at_once_is_one_proof(database_url: str, make_ki
     assert len(case.evidence) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I11", "Q12")
 def test_resolving_proving_and_stopping_from_two_nodes_at_once(
     make_kit: Make, make_database: Callable[[str], str]

@@ -129,6 +129,7 @@ def test_the_count_agrees_with_what_a_page_would_offer(kit: Kit) -> None:
     assert {p for p, _ in offered} == {"email_link", *others}
 
 
+@pytest.mark.slow
 def test_pages_leave_nobody_out(kit: Kit) -> None:
     many = [person(f"p{n:04}", state="disabled" if n % 10 == 0 else "active") for n in range(PAGE + 30)]
     kit.write(lambda tx: tx.people.save_imported(many))

@@ -41,12 +41,14 @@ def test_no_path_breaks_the_default_policy_whatever_is_shown() -> None:
     assert result.rulings > 4 * len(list(every_set(Policy()))) > 180_000
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C-4")
 @each("name", PRESETS)
 def test_no_path_breaks_a_preset_with_questions_on_neither(name: PresetName) -> None:
     assert broken(replace(of(name), off=frozenset()), name, most=4) == {}
 
 
+@pytest.mark.slow
 @each("tier", TIERS)
 @each("risk", [Risk(), Risk(known_device=True)])
 @each(
@@ -65,6 +67,7 @@ def test_whatever_the_holds_are_more_evidence_never_waits_longer(tier: Tier, ris
                 assert before.kind == "more" or (after.kind != "more" and after.wait <= before.wait), (pieces, journey)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-R11", "SD-D5")
 def test_mail_and_sms_for_people_with_a_second_step_are_named() -> None:
     paths = broken(Policy(loose=LOOSE))
@@ -175,6 +178,7 @@ def test_a_fault_in_the_rules_themselves_is_found(fault: str, claim: str) -> Non
     )
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-O4", "N-T8", "N-R5", "F1")
 def test_settings_that_leave_no_path_or_live_too_long_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     only_sms = Policy(off=frozenset(PROOFS) - {"sms_code"})
@@ -194,6 +198,7 @@ def test_what_is_off_for_one_tier_opens_nothing_there_and_everything_else_elsewh
     assert "sms_code" not in proofs["mfa"] | proofs["privileged"]
 
 
+@pytest.mark.slow
 def test_every_set_is_there_once_with_two_channels_of_each() -> None:
     sets = list(every_set(Policy()))
     assert len(sets) == len({frozenset(s) for s in sets}) == 69_984
@@ -202,6 +207,7 @@ def test_every_set_is_there_once_with_two_channels_of_each() -> None:
     assert [len(s) for s in sets] == sorted(len(s) for s in sets)
 
 
+@pytest.mark.slow
 def test_what_is_brought_besides_is_weighed_and_tried_like_the_rest() -> None:
     policy = Policy(off=frozenset({"door_badge"}), brought=(("key_fob", "bound"), ("door_badge", "saved")))
     pieces = [p for p in all_pieces(policy) if p not in PIECES]

@@ -45,6 +45,7 @@ def at_once(kit: Kit, answers: list[tuple[str, str]]) -> list[str]:
     return kit.run(go())
 
 
+@pytest.mark.slow
 @pytest.mark.covers("M13", "N-L2", "INV-I1")
 def test_a_saved_code_works_once_even_fifty_times_at_once(make_kit: Make, database_url: str) -> None:
     kit, handles, codes = pages(make_kit, database_url, 10)

@@ -77,7 +77,8 @@ def test_there_are_fifteen_questions_in_both_languages_and_none_of_ones_own() ->
     [
         ("", "too_short"), ("x", "too_short"), ("!?", "too_short"), ("李", "too_short"), ("x" * 101, "too_long"),
         ("ﷺ" * 50, "too_long"), ("123", "too_easy"), ("１２３", "too_easy"), ("42", "too_easy"), ("aaaa", "too_easy"),
-        ("不知道", "too_easy"), ("Test", "too_easy"), ("your first class", "too_easy"), ("maya.lin", "about_you"),
+        ("不知道", "too_easy"), ("わからない。", "too_easy"), ("Test", "too_easy"),
+        ("your first class", "too_easy"), ("maya.lin", "about_you"),
         ("Maya.Lin@example.com", "about_you"), ("maya", "about_you"), ("青屿", "about_you"),
     ],
 )  # fmt: skip

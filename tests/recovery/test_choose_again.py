@@ -87,6 +87,7 @@ def sealed(kit: Kit) -> list[Any]:
     return kit.read(lambda tx: list(tx.conn.execute(text("SELECT id FROM outbox WHERE sealed IS NOT NULL"))))  # type: ignore[no-any-return]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I12", "N11", "E15")
 def test_a_system_that_was_away_ten_minutes_gets_another_password_without_verifying(
     make_kit: Make, database_url: str
@@ -118,6 +119,7 @@ def test_a_system_that_was_away_ten_minutes_gets_another_password_without_verify
     assert [t for t in types(kit) if t in ("reopened", "choose_again_mailed")] == ["reopened", "choose_again_mailed"]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I12", "C5")
 def test_the_mailed_link_goes_on_in_another_browser_until_it_was_used(make_kit: Make) -> None:
     away = Away(make_kit())
@@ -161,6 +163,7 @@ def test_the_link_alone_is_not_enough_where_more_was_shown(make_kit: Make) -> No
     assert "choose_again_opened" not in types(kit)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("E16", "C17")
 @pytest.mark.parametrize("what", ["life over", "verified anew", "canceled"])
 def test_the_link_ends_with_what_it_belongs_to(make_kit: Make, what: str) -> None:
@@ -213,6 +216,7 @@ def test_a_crash_on_either_side_of_the_end_neither_loses_nor_repeats_the_mail(
     assert sealed(kit) == []
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I12")
 def test_a_system_that_stays_away_is_asked_for_within_the_life_of_the_case_only(make_kit: Make) -> None:
     away = Away(make_kit())
@@ -233,6 +237,7 @@ def test_a_system_that_stays_away_is_asked_for_within_the_life_of_the_case_only(
     assert sealed(kit) == []
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I12")
 def test_over_the_api_the_same_recovery_takes_another_password(make_kit: Make) -> None:
     away = Away(make_kit())

@@ -221,18 +221,18 @@ CAUSES: dict[str, dict[str, tuple[Callable[[Scene], object], str, str]]] = {
         "recovered": (Scene.unlock, "stopped", "The account has been recovered since"),
     },
     "address": {
-        "refused": (by_link(address_changes.refuse_by_link, HERE), "used", "You’ve already refused this address"),
+        "refused": (by_link(address_changes.refuse_by_link, HERE), "used", "You’ve already refused this contact"),
         "refused inside": (
             lambda s: s.drop(s.contact(MOVED).id),
             "gone",
             "This change was already undone",
         ),
         "taken back": (lambda s: s.load("maya@example.com"), "gone", "This change was already undone"),
-        "three days": (lambda s: s.later(73), "in_effect", "It’s too late to refuse this address"),
+        "three days": (lambda s: s.later(73), "in_effect", "It’s too late to refuse this contact"),
         "in its place": (
             lambda s: (s.later(73), s.kit.write(address_changes.take_places)),
             "in_effect",
-            "It’s too late to refuse this address",
+            "It’s too late to refuse this contact",
         ),
         "off": (Scene.turn_off, "off", "This account is already turned off"),
         "recovered": (Scene.unlock, "stopped", "The account has been recovered since"),
@@ -247,6 +247,7 @@ LOOK: dict[str, Callable[[Tx, str], object]] = {
 MAKE = {"invited": Scene.invited, "vouch": Scene.asked, "lock": Scene.noticed, "address": Scene.moving}
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C17", "INV-I6")
 @pytest.mark.parametrize(("of", "cause"), [(of, cause) for of, causes in CAUSES.items() for cause in causes])
 def test_each_cause_has_its_reason(make_kit: Make, tmp_path: Path, of: str, cause: str) -> None:
@@ -273,6 +274,7 @@ def test_each_cause_has_its_reason(make_kit: Make, tmp_path: Path, of: str, caus
     assert len(scene.tray.messages) == before
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A3", "C17")
 @pytest.mark.parametrize(("path", "of"), [("/invited", "invited"), ("/vouch", "vouch"), ("/wasnt-me", "lock")])
 def test_without_a_link_and_with_one_that_never_was_nobody_is_told_anything(

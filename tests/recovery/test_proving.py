@@ -102,6 +102,7 @@ def test_fifty_uses_of_one_link_at_once(database_url: str, make_kit: Make) -> No
     assert len(case.evidence) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C17", "INV-I6")
 @pytest.mark.parametrize("change", ["password", "mail", "person disabled", "account disabled", "sign-in"])
 def test_a_link_dies_with_what_it_was_sent_for(make_kit: Make, change: str) -> None:
@@ -271,6 +272,7 @@ def test_tries_count_for_the_person_over_all_recoveries_and_resends(make_kit: Ma
     assert accept(kit, link) is None  # and the owner of the mailbox still gets in (I9)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("D4", "N-T4")
 def test_after_a_hundred_failures_in_a_row_codes_are_off_until_a_link_was_used(make_kit: Make) -> None:
     kit = make_kit()
@@ -310,6 +312,7 @@ def test_a_hundred_wrong_passwords_switch_it_off_and_recovery_stays_open(make_ki
     assert isinstance(sign_in(kit, "maya", NEW), SignedIn)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("D13", "A-16.5.3")
 def test_without_the_database_nothing_is_accepted(make_kit: Make, make_database: Callable[[str], str]) -> None:
     url = make_database("postgres")

@@ -90,6 +90,7 @@ CAUSES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C17", "INV-I6")
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda c: c.__name__)
 def test_each_cause_has_its_reason_and_a_right_code_costs_no_try(make_kit: Make, cause: Any) -> None:

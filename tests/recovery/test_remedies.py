@@ -301,6 +301,7 @@ def test_a_planted_contact_cannot_stop_the_owner(make_kit: Make) -> None:
     assert planted
 
 
+@pytest.mark.slow
 @pytest.mark.covers("J1", "N-T4")
 def test_wrong_answers_to_recoveries_do_not_use_up_the_cap_in_an_afternoon(make_kit: Make) -> None:
     kit, _tray = kit_of(make_kit)

@@ -69,6 +69,7 @@ def test_five_hundred_requests_bring_three_mails(database_url: str, make_kit: Ma
     assert accept(kit, secrets_of(last)[0]) is None
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A7", "O-F3")
 def test_a_flood_that_goes_on_brings_three_mails_an_hour_and_ten_a_day(make_kit: Make) -> None:
     kit = make_kit()
@@ -232,6 +233,7 @@ STATES: dict[str, tuple[Any, set[str]]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.covers("E16", "INV-I5")
 @pytest.mark.parametrize("journey", ["password", "username"])
 def test_which_mail_each_state_gets(make_kit: Make, journey: str) -> None:

@@ -88,6 +88,7 @@ def test_a_lost_answer_of_a_system_is_looked_into_and_not_told_wrongly(make_kit:
     assert (checks(kit, crm, NEW), crm.user(theirs).changes) == (True, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N11", "INV-I12")
 def test_a_system_that_stays_away_is_told_as_not_changed(make_kit: Make) -> None:
     kit = make_kit()
@@ -108,6 +109,7 @@ def test_a_system_that_stays_away_is_told_as_not_changed(make_kit: Make) -> None
     assert kit.read(lambda tx: tx.outbox.depth()) == {}
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N11", "INV-I12")
 @pytest.mark.parametrize("status", [403, 503])
 def test_sessions_that_a_system_does_not_end_make_no_set_password_an_unset_one(make_kit: Make, status: int) -> None:

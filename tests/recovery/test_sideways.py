@@ -92,6 +92,7 @@ def test_a_strangers_request_for_names_does_not_narrow_a_later_recovery(make_kit
     assert len(case.accounts) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.covers("B7", "L10")
 def test_right_passwords_do_not_count(make_kit: Make) -> None:
     kit = make_kit()

@@ -34,6 +34,7 @@ def told(tray: Tray) -> set[str]:
     return {x.to for x in tray.messages if x.kind == "asked"}
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F8")
 @pytest.mark.parametrize("journey", ["mailbox", "password", "second_factor", "locked"])
 def test_when_a_colleague_is_asked_the_owner_hears_of_it_at_once(
@@ -79,6 +80,7 @@ def test_half_a_recovery_by_a_saved_code_is_told(make_kit: Make, database_url: s
     assert told(tray) == {"maya@example.com", "maya@home.example.net"}
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F8", "A7")
 def test_strangers_fill_no_mailbox_with_it(make_kit: Make) -> None:
     kit, tray = kit_of(make_kit)
@@ -153,6 +155,7 @@ def test_one_mailbox_is_one_however_its_address_is_written(
         kit.write(lambda tx: contacts.start(tx, tx.people.person(pid), "helper", others[2], "Wei", HERE, 2))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F8", "A7", "INV-I9")
 def test_who_goes_on_asking_does_not_keep_the_owner_from_hearing(make_kit: Make) -> None:
     kit, tray = kit_of(make_kit)

@@ -132,6 +132,7 @@ def test_no_number_is_taken_where_another_request_is_waited_for(make_kit: Make) 
     assert case_of(kit, theirs) is None
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C20", "INV-I9")
 @pytest.mark.parametrize("stale", ["stopped", "over", "forged", "gone", "done", "names"])
 def test_a_cookie_of_a_request_that_is_over_does_not_stand_in_the_way(make_kit: Make, stale: str) -> None:
@@ -387,6 +388,7 @@ def test_opening_links_fetches_nothing(make_kit: Make) -> None:
     assert kit.read(lambda tx: tx.challenges.by_link(tokens.token_digest(token))).fetched_at is None
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A7", "INV-I2")
 @pytest.mark.parametrize("over", ["a day", "wrong number", "not held", "stop link", "moved", "proven"])
 def test_what_fetches_nothing(make_kit: Make, over: str) -> None:

@@ -264,6 +264,7 @@ def test_a_colleague_can_refuse(make_kit: Make, database_url: str) -> None:
     assert kit.read(lambda tx: recovery_contact.look(tx, token)).problem == "refused"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A1", "A3", "W-6")
 @pytest.mark.parametrize("name", ["sms_code", "totp", "recovery_code", "recovery_contact"])
 def test_a_ghost_is_asked_and_answered_like_a_person(make_kit: Make, database_url: str, name: str) -> None:
@@ -292,6 +293,7 @@ def _form(kit: Kit, tx: Any, handle: str, name: str) -> Any:
     return proof.form(asked, "en")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-T4", "D2", "N-L4")
 def test_a_hundred_wrong_codes_switch_a_proof_off(make_kit: Make, database_url: str) -> None:
     kit, _tray = kit_of(make_kit, database_url)

@@ -287,6 +287,7 @@ def test_the_count_of_people_without_a_way_back_weighs_as_a_recovery_does(kit: K
     assert kit.run(census(kit.services.db, offer)).ways["none"] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F7")
 @pytest.mark.parametrize(
     ("address", "same"),
@@ -326,6 +327,7 @@ def test_a_mailbox_below_the_primary_ones_domain_is_the_same_channel_everywhere(
     assert bool(mailbox.ways) is not same, "who loses one loses both"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F1", "INV-I9")
 @pytest.mark.parametrize("then", ["lock", "recover"])
 def test_a_page_whose_account_was_locked_or_recovered_since_takes_nothing_away(kit: Kit, then: str) -> None:

@@ -20,6 +20,7 @@ Make = Callable[..., Kit]
 AT = "/console/reports"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lang", "words"),
     [("en", ("Reports", "People without a way back", "As a table")), ("zh", ("报表", "无法自行找回的人员", "表格"))],
@@ -63,6 +64,7 @@ def test_files_hold_the_same_figures(make_kit: Make) -> None:
     assert json.loads(officer.get(f"{AT}.json").text)["sums"]["funnel"]["asked"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("query", "says"),
     [
@@ -85,6 +87,18 @@ def test_money_is_by_the_companys_own_figures(make_kit: Make) -> None:
     officer = staffed(make_kit(public_url=URL)).add(Role.SECURITY_OFFICER)
     assert "Saved, by your figures" not in officer.get(AT).text
     assert "Saved, by your figures" in officer.get(f"{AT}?desk_cost=60&own_cost=2").text
+
+
+def test_what_a_call_costs_can_be_set(make_kit: Make) -> None:
+    kit = make_kit(public_url=URL, reports={"desk_cost": 60, "own_cost": 2.5, "currency": "EUR"})
+    officer = staffed(kit).add(Role.SECURITY_OFFICER)
+    page = officer.get(AT).text
+    assert "Saved, by your figures" in page
+    assert 'value="2.5"' in page
+    assert "EUR" in page
+    assert json.loads(officer.get(f"{AT}.json").text)["saved"] == {"amount": 0.0, "currency": "EUR"}
+    assert "saved,EUR,," in officer.get(f"{AT}.csv").text
+    assert officer.get(f"{AT}?own_cost=moon").status_code == 422
 
 
 def test_the_command_prints_both_formats(

@@ -50,6 +50,7 @@ def show(kit: Kit, key: Authenticator, origin: Origin = HERE, *, forged: bool = 
     return kit.run(passkey.by_passkey(kit.services.db, proof, ticket, proof.lookup(typed), typed, origin))
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I9", "N-T4", "N-T5")
 def test_a_stranger_with_the_id_of_a_passkey_keeps_its_owner_from_nothing(make_kit: Make, database_url: str) -> None:
     kit, key = owner(make_kit, database_url)

@@ -45,7 +45,7 @@ def told(kit: Kit, tray: Tray, kind: str = "signed_in") -> list[str]:
 
 
 def upkeep(kit: Kit) -> int:
-    return kit.run(Worker(kit.services)._watch())
+    return kit.run(Worker(kit.services).upkeep.watch())
 
 
 def token_of(tray: Tray, kind: str = "signed_in") -> str:
@@ -77,6 +77,7 @@ def test_a_sign_in_from_somewhere_new_is_told_to_every_mailbox(make_kit: Make, d
     assert kit.read(lambda tx: tx.sessions.of_person(pid)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-6.3.5")
 @pytest.mark.parametrize("where", ["browser", "network", "company", "recovered"])
 def test_what_is_known_is_not_told(make_kit: Make, database_url: str, where: str) -> None:
@@ -196,6 +197,7 @@ def test_two_workers_tell_it_once(make_kit: Make, database_url: str) -> None:
     assert [upkeep(kit), upkeep(kit)] == [1, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-6.3.5", "N-T4")
 def test_guesses_from_everywhere_are_told_when_they_switch_the_password_off(make_kit: Make) -> None:
     kit, tray = kit_of(make_kit)
@@ -225,6 +227,7 @@ def test_a_name_that_nobody_has_is_told_to_nobody_and_guessed_alike(make_kit: Ma
     assert [x.to for x in tray.messages] == ["maya@example.com"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("who", ["own browser", "same one", "disabled"])
 def test_what_is_no_guessing_is_not_told(make_kit: Make, who: str) -> None:
     kit, tray = kit_of(make_kit)

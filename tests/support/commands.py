@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -21,7 +22,10 @@ from keyback.cli import main
 from keyback.settings import Settings
 from keyback.storage.database import make_engine
 from keyback.storage.keys.keyring import Keyring
+from tests.support.cheaper import migrate_once
 from tests.support.kit import person
+
+setattr(importlib.import_module("keyback.cli.init"), "run_migrations", migrate_once)  # noqa: B010 - typed as a module
 
 
 @pytest.fixture

@@ -62,6 +62,7 @@ class Tenant:
     def add(self, username: str, mail: str | None, **more: Any) -> Account:
         account = Account(str(uuid.uuid4()), username, mail, username.title(), hashed(OLD), **more)
         account.changed_at = self.fake.clock() - MONTH_MS
+        account.extra = {"modified_at": self.fake.clock(), "crm_modified_at": self.fake.clock(), **account.extra}
         self.fake.accounts.add([account])
         return account
 
@@ -76,7 +77,7 @@ class Tenant:
             "private_key_file": str(self.folder / "app.key"),
             "certificate_file": str(self.folder / "app.crt"),
             "principal_id": self.app.principal,
-            "timeout_s": 3,
+            "timeout_s": 20,
         }
         if self.elevator:
             out["elevator"] = {"client_id": self.elevator.client_id, "secret": self.elevator.secret}

@@ -24,8 +24,9 @@ from keyback.web.portal import pages_remedy as r
 from keyback.web.portal.pages_call import Call, CallHelp
 from keyback.web.portal.pages_document import SendDocument
 from keyback.web.portal.pages_help import AskForHelp, HelpForm, HelpStatus
+from keyback.web.portal.pages_identity import Stage, VerifyElsewhere
 from keyback.web.ui.page import ErrorPage, Page, PasswordRule, Shell
-from tests.support import gallery_account, gallery_diagnosis
+from tests.support import gallery_account, gallery_console, gallery_diagnosis
 
 Lang = Literal["zh_CN", "en"]
 AT = 1_795_500_120_000
@@ -127,6 +128,15 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     )
     for ended in ("expired", "replaced"):
         yield f"way-{ended}", w.OneMethod(HANDLE, "sms_code", False, resend_in_seconds=0, error=ended, tries_left=5)  # type: ignore[arg-type]
+    for fate in ("refused", "returned"):
+        yield (
+            f"way-{fate}",
+            w.OneMethod(HANDLE, "backup_email", True, hint="m•••@home.example", sent=True, undelivered=fate),  # type: ignore[arg-type]
+        )
+    yield (
+        "ways-mail-came-back",
+        w.Methods(HANDLE, True, "password", known, own=("Harbour CRM",), mailed=True, undelivered="returned"),
+    )
     yield "way-passkey", w.OneMethod(HANDLE, "passkey", False, {"options": "{}"}, error="wrong", tries_left=3)
     yield (
         "way-no-tries",
@@ -140,10 +150,10 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     yield "way-provider-known", replace(elsewhere, proven=True, hint="Sales CRM")
     for said in ("away", "denied", "not_fresh", "wrong", "no_tries"):
         yield f"way-provider-{said}", replace(elsewhere, error=said)
-    yield "held", w.Held(HANDLE, AT, "stranger", username, mine, seconds_left=290)
-    yield "held-long", w.Held(HANDLE, AT, "mailbox", username, seconds_left=86_100)
+    yield "held", w.Held(HANDLE, AT, "stranger", username, mine, seconds_left=290, since=AT - 900_000)
+    yield "held-long", w.Held(HANDLE, AT, "mailbox", username, seconds_left=66_100, since=AT - 86_400_000)
     yield "in-review", w.InReview(HANDLE, username, (w.MethodOption("passkey", (("f2", "YubiKey"),)),))
-    yield "in-review-called", w.InReview(HANDLE, username, called=True)
+    yield "in-review-called", w.InReview(HANDLE, username, called=True, due=AT)
     yield "call-help", CallHelp()
     yield "call-help-held", CallHelp(HANDLE)
     yield "call", Call(HANDLE)
@@ -152,6 +162,7 @@ def ways(username: str) -> Iterator[tuple[str, Page]]:
     yield "call-begun", Call(HANDLE, "begun", "715902", 1700, version="begun71")
     yield from _help()
     yield from _document()
+    yield from _identity()
     yield "new-code", w.NewCode(f"/r/{HANDLE}", "K7QF2M-9X3B1T-ZZ81AC")
     yield "new-code-due", w.NewCode("/forgot", "K7QF2M-9X3B1T-ZZ81AC", "due")
     yield "vouch", w.Confirm("陈伟", AT, "203.0.113.7", "Windows, Chrome", error="wrong", tries_left=2)
@@ -296,7 +307,7 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
         vendor_text="密码里要有数字" if zh else "The password must contain a digit",
     )
     yield "results", p.Results(HANDLE, rows, False, version="8"), three
-    yield "results-done", p.Results(HANDLE, rows[:1], True), three
+    yield "results-done", p.Results(HANDLE, rows[:1], True, passkey=True), three
     crm = p.SystemResult("Harbour CRM", "done", at=AT, username=username, open_url="https://crm.example.com/login")
     own = replace(rows[0], open_url="/sign-in")
     yield "results-crm", p.Results(HANDLE, (crm,), True, built_in=False), three
@@ -344,6 +355,7 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     inside = replace(plain, signed_in_as=username)
 
     yield "sign-in-passkey", SignIn(error="passkey", passkey_options="{}"), plain
+    yield from gallery_console.samples(plain)
     yield from ((f"account-{name}", page, plain) for name, page in gallery_account.second_steps())
     yield from ((f"account-{name}", page, plain) for name, page in gallery_account.outside())
     yield from ((f"account-{name}", page, inside) for name, page in gallery_account.inside(zh))
@@ -434,6 +446,21 @@ def _help() -> Iterator[tuple[str, Page]]:
     closed = replace(waits, state="closed")
     yield "help-closed", HelpStatus(HANDLE, Status(closed, AT, may_reopen=True))
     yield "help-closed-for-good", HelpStatus(HANDLE, Status(replace(closed, reopened=True), AT))
+
+
+def _identity() -> Iterator[tuple[str, Page]]:
+    """Somebody has their identity verified by a service."""
+    consent = VerifyElsewhere(
+        HANDLE, "harbour", "港湾核验", "身份证和你的照片", "港湾核验有限公司（示例市），24小时后删除", "consent"
+    )
+    yield "identity-consent", consent
+    for error in ("agree", "denied", "not_fresh", "level", "level_missing", "away", "too_many", "sent", "other"):
+        yield f"identity-{error}", replace(consent, error=error)
+    stages: tuple[Stage, ...] = ("ready", "waiting", "agreed", "refused", "withdrawn")
+    for stage in stages:
+        yield f"identity-{stage}", replace(consent, stage=stage, version=stage)
+    for why in ("off", "no_record", "no_use"):
+        yield f"identity-closed-{why}", replace(consent, stage="closed", why=why)
 
 
 def _document() -> Iterator[tuple[str, Page]]:

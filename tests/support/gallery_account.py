@@ -68,7 +68,7 @@ def factors() -> Iterator[tuple[str, Page]]:
     every = ("passkey", "totp", "recovery_code", "provider_sign_in", "security_questions")
     yield "factors", a.Factors(FACTORS, every, "totp_added")
     yield "factors-none", a.Factors((), every)
-    for done in ("passkey_added", "provider_added", "questions_set", "removed"):
+    for done in ("passkey_added", "renamed", "provider_added", "questions_set", "removed"):
         yield f"factors-{done}", a.Factors(FACTORS, every, done)
     some = (("crm", "Sales CRM"), ("office", "Office"))
     yield "providers", pp.Providers(some)
@@ -80,9 +80,9 @@ def factors() -> Iterator[tuple[str, Page]]:
     yield "totp-start", a.TotpStart()
     yield "totp-setup", a.TotpSetup("f4", Markup("<svg></svg>"), "JBSW Y3DP EHPK 3PXP", APP)
     yield "totp-wrong", a.TotpSetup("f4", Markup("<svg></svg>"), "JBSW Y3DP EHPK 3PXP", APP, "wrong")
-    yield "passkey-start", a.PasskeySetup()
     yield "passkey-impossible", a.PasskeySetup(possible=False)
     yield "passkey-ask", a.PasskeySetup("p1", "{}")
+    yield "name", a.NameOne("f1", "passkey", "Windows, Chrome")
     yield "passkey-wrong", a.PasskeySetup(error="wrong")
     yield "passkey-known", a.PasskeySetup(error="known")
     yield "codes-first", a.Codes()
@@ -119,6 +119,8 @@ LINES = (
     ),
     c.ContactLine("c2", "mail", "maya@example.net", "", "backup", "confirmed", AT, AT, True),
     c.ContactLine("c3", "sms", "+8613800138000", "", "backup", "pending", AT, 0, True),
+    c.ContactLine("c6", "mail", "maya@old.example", "", "backup", "confirmed", AT, 0, True, "", "returned", AT),
+    c.ContactLine("c7", "sms", "+8613800138001", "", "backup", "confirmed", AT, 0, True, "", "refused", AT),
     c.ContactLine("c4", "helper", "wei@qingyu.example.com", "陈伟", "recovery", "pending", AT, 0, True),
     c.ContactLine("c5", "im", "maya.okafor", "", "backup", "confirmed", AT, 0, True),
 )
@@ -188,6 +190,9 @@ def rest(zh: bool) -> Iterator[tuple[str, Page]]:
     moving = ("r•••@example.net", "m•••@example.com", True, AT, "maya.okafor")
     yield "new-address", c.NewAddress(False, *moving)
     yield "new-address-backup", c.NewAddress(False, "r•••@example.net", until=AT, username="maya.okafor")
+    number = ("+86 ••• 01", "+86 ••• 00", False, AT, "maya.okafor", True)
+    yield "new-address-phone", c.NewAddress(False, *number)
+    yield "new-address-phone-done", c.NewAddress(True, *number)
     yield "new-address-done", c.NewAddress(True, *moving)
     yield "lock", a.Lock("/account/lock", False, "maya.okafor", elsewhere=("Harbour CRM", "Partner desk"))
     yield "end-session", a.EndDevice("session", "a" * 32, "Windows, Chrome", "203.0.113.7")
@@ -216,6 +221,7 @@ def rest(zh: bool) -> Iterator[tuple[str, Page]]:
     )
     yield "overview", a.Overview("陈屿", "chenyu", mixed, EVENTS[:2], 9, True, True)
     good = tuple(Outlook(x, ("email_link", "passkey")) for x in MISHAPS)
+    yield "overview-calm", a.Overview("陈屿", "chenyu", mixed, EVENTS[:2])
     yield "overview-good", a.Overview("陈屿", "chenyu", good, due_in_days=1, one_address=True)
     yield "overview-soon", a.Overview("陈屿", "chenyu", (Outlook("phone", ("email_link", "passkey"), AT),))
     length = "15个字符以上" if zh else "At least 15 characters"

@@ -75,7 +75,7 @@ class Live:
     def client(self, **headers: str) -> httpx2.Client:
         """A client that sends what a browser on our own page would."""
         own = {"host": self.host, "sec-fetch-site": "same-origin", "user-agent": AGENT, **headers}
-        return Browser(base_url=self.url, headers=own, timeout=10, trust_env=False)
+        return Browser(base_url=self.url, headers=own, timeout=60, trust_env=False)
 
     def raw(self, data: bytes, *, seconds: float = 10.0) -> bytes:
         """Everything that comes back for these bytes until the server closes the connection."""

@@ -35,7 +35,7 @@ class Server:
 
     def options(self, url: str = "", **more: Any) -> dict[str, Any]:
         keys = {"database": self.user.database, "login": self.user.login, "secret": self.user.api_key}
-        return {"url": url or self.address, **keys, "timeout_s": 3, **more}
+        return {"url": url or self.address, **keys, "timeout_s": 20, **more}
 
     def connector(self, url: str = "", **more: Any) -> OdooConnector:
         return OdooConnector("odoo", "Odoo", OdooOptions.model_validate(self.options(url, **more)))

@@ -60,6 +60,8 @@ class TableServer(ABC):
             "username_column": "login",
             "mail_column": "email",
             "name_column": "full_name",
+            "mobile_column": "mobile",
+            "group_column": "team",
             "hash_column": "pw_hash",
             "hash_format": "bcrypt",
             "privileged": [
@@ -87,7 +89,8 @@ class TableServer(ABC):
             f"CREATE TABLE crm_users (id {self.serial}, login varchar(80) NOT NULL, email varchar(120), "
             f"full_name varchar(120), pw_hash varchar(255), role varchar(20), active {boolean} NOT NULL, "
             f"failures integer NOT NULL DEFAULT 0, locked_until timestamp NULL DEFAULT NULL, must_change {boolean}, "
-            "changed_at timestamp NULL DEFAULT NULL, salary integer, changes integer NOT NULL DEFAULT 0)"
+            "changed_at timestamp NULL DEFAULT NULL, mobile varchar(40), team varchar(80), salary integer, "
+            "changes integer NOT NULL DEFAULT 0)"
         )
         self.run("CREATE TABLE crm_roles (user_id integer NOT NULL, role varchar(20))")
         self.run(f"CREATE TABLE crm_sessions (id {self.serial}, user_id integer NOT NULL)")
@@ -188,7 +191,7 @@ class PostgresTables(TableServer):
         self.run("CREATE TRIGGER counted BEFORE UPDATE ON crm_users FOR EACH ROW EXECUTE FUNCTION counted()")
 
     def grant(self) -> None:
-        seen = "id, login, email, full_name, pw_hash, role, active, failures, locked_until"
+        seen = "id, login, email, full_name, mobile, team, pw_hash, role, active, failures, locked_until"
         self.run(f"GRANT SELECT ({seen}) ON crm_users TO {SERVICE}")
         self.run(f"GRANT UPDATE (pw_hash, failures, locked_until, must_change, changed_at) ON crm_users TO {SERVICE}")
         self.run(f"GRANT SELECT (user_id, role) ON crm_roles TO {SERVICE}")
@@ -264,7 +267,7 @@ class MariadbTables(TableServer):
         )
 
     def grant(self) -> None:
-        seen = "id, login, email, full_name, pw_hash, role, active, failures, locked_until"
+        seen = "id, login, email, full_name, mobile, team, pw_hash, role, active, failures, locked_until"
         written = "pw_hash, failures, locked_until, must_change, changed_at"
         self.run(f"GRANT SELECT ({seen}), UPDATE ({written}) ON crm.crm_users TO {SERVICE}@'127.0.0.1'")
         self.run(f"GRANT SELECT (user_id, role) ON crm.crm_roles TO {SERVICE}@'127.0.0.1'")

@@ -29,7 +29,8 @@ class Organization:
         account = Account(new_id("user", self.people), mail, mail, mail.partition("@")[0].title(), hashed(OLD))
         for key in ("privileged", "active"):
             setattr(account, key, more.pop(key, getattr(account, key)))
-        account.extra = {"zuid": f"6945{self.people:05}", "mail_id": f"3{self.people:05}", **more}
+        account.extra = {"zuid": f"6945{self.people:05}", "mail_id": f"3{self.people:05}"}
+        account.extra |= {"modified_at": self.fake.clock(), **more}
         self.fake.accounts.add([account])
         return account
 
@@ -38,7 +39,7 @@ class Organization:
         urls = {"url": at, "accounts_url": at, "mail_url": at}
         c = self.client
         keys = {"client_id": c.client_id, "secret": c.client_secret, "refresh_token": c.refresh_token, "zoid": c.zoid}
-        return {**urls, **keys, "timeout_s": 3, **more}
+        return {**urls, **keys, "timeout_s": 20, **more}
 
     def connector(self, url: str = "", **more: Any) -> ZohoConnector:
         return ZohoConnector("zoho", "Zoho CRM", ZohoOptions.model_validate(self.options(url, **more)))

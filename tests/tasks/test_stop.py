@@ -62,6 +62,7 @@ def test_an_account_is_stopped_and_only_an_administrator_turns_it_on_again(make_
     assert kit.read(lambda tx: tasks.listed(tx)) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("answer", "can", "stops"),
     [
@@ -77,6 +78,7 @@ def test_where_keyback_cannot_an_administrator_is_asked_at_once(
     assert types(kit).count("account_not_stopped") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", [None, Outcome(Step.STOP, "retry", "unavailable", "", 60_000)])
 def test_a_system_that_is_away_is_tried_for_an_hour_and_then_an_administrator_asked(
     make_kit: Make, answer: Outcome | None

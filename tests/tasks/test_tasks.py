@@ -110,6 +110,7 @@ def test_the_account_s_own_record_will_do(make_kit: Make) -> None:
     assert (task_of(kit, task).watch, partner.asked) == ("seen", 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tells", [True, False])
 def test_whoever_is_not_seen_is_reminded_once_and_told_to_ask_again(make_kit: Make, tells: bool) -> None:
     kit, tray, partner, task = recovered(make_kit)

@@ -29,6 +29,7 @@ def both(kit: Kit, n: int, origin: Origin = HERE) -> Any:
     return known
 
 
+@pytest.mark.slow
 @pytest.mark.covers("E27", "C-2", "INV-I5")
 @pytest.mark.parametrize("preset", ["mlps2", "mlps3"])
 @pytest.mark.parametrize("after", [0, 1, 2 * MINUTE, 5 * MINUTE - 1])
@@ -59,6 +60,7 @@ def test_who_waits_as_long_as_they_are_told_gets_in(make_kit: Make) -> None:
     assert 30 * 60 <= waited <= 35 * 60
 
 
+@pytest.mark.slow
 @pytest.mark.covers("E27", "INV-I9", "SD-D8")
 def test_a_recovery_opens_it_at_once_and_it_can_close_again_at_once(database_url: str, make_kit: Make) -> None:
     kit, tray = tray_and(make_kit, url=database_url, password={"preset": "mlps2"})

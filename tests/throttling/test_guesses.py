@@ -58,6 +58,7 @@ def test_the_parts_are_within_the_hundred() -> None:
     assert proof_attempts.OWN >= TRIES_SHOWN
 
 
+@pytest.mark.slow
 @pytest.mark.covers("J1", "INV-I9", "N-T4")
 def test_a_strangers_wrong_digits_do_not_switch_off_the_owners(make_kit: Make, database_url: str) -> None:
     kit, _, mine = kit_of(make_kit, database_url)
@@ -68,6 +69,7 @@ def test_a_strangers_wrong_digits_do_not_switch_off_the_owners(make_kit: Make, d
     assert answer_way(kit, page(kit), "totp", totp_now(kit), mine) == "accepted"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("J1", "INV-I9", "N-T4")
 def test_a_strangers_wrong_mailed_codes_do_not_either(make_kit: Make, database_url: str) -> None:
     kit, tray, mine = kit_of(make_kit, database_url)
@@ -82,6 +84,7 @@ def test_a_strangers_wrong_mailed_codes_do_not_either(make_kit: Make, database_u
     assert try_code(kit, handle, code, mine) == "accepted"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("D1", "D2", "N-T4")
 @pytest.mark.parametrize("own", [False, True])
 def test_each_part_has_its_end(make_kit: Make, database_url: str, own: bool) -> None:
@@ -99,6 +102,7 @@ def test_each_part_has_its_end(make_kit: Make, database_url: str, own: bool) -> 
     assert answer_way(kit, page(kit), "totp", totp_now(kit), there) == "accepted", "and then for all of them"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("J1", "D1")
 def test_what_the_hour_does_not_allow_uses_up_nothing(make_kit: Make) -> None:
     kit, tray, _ = kit_of(make_kit)
@@ -144,6 +148,7 @@ def test_whose_browser_it_is_costs_and_shows_nothing(make_kit: Make, database_ur
     assert len(seen[0][1]) == len(seen[2][1])
 
 
+@pytest.mark.slow
 @pytest.mark.covers("O5", "INV-I10")
 @pytest.mark.parametrize("name", ["totp", "recovery_code", "code"])
 def test_what_strangers_typed_for_nobody_is_forgotten(make_kit: Make, name: str) -> None:

@@ -29,6 +29,7 @@ def failing(kit: Kit, who: str = "maya") -> tuple[StalePasswordSource, ...]:
     return kit.read(lambda tx: lockouts.stale_password_sources(tx, pid))
 
 
+@pytest.mark.slow
 @pytest.mark.covers("J1")
 def test_a_phone_that_still_has_the_old_password_is_named(database_url: str, make_kit: Make) -> None:
     kit = make_kit(url=database_url)

@@ -49,6 +49,7 @@ def test_requests_from_one_provider_are_bounded_however_many_networks_they_come_
     assert allowed(Limiter(narrow), [f"192.0.2.{n}" for n in range(50)] * 3) == 100, "IPv4 addresses are no neighbours"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("D7", "J1")
 def test_wrong_passwords_from_one_provider_are_too(database_url: str, make_kit: Make, monkeypatch: Any) -> None:
     from keyback.application.throttling import password_attempts

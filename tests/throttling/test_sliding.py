@@ -61,6 +61,7 @@ def test_a_burst_is_over_after_an_hour_however_often_one_asks_meanwhile(database
     assert [taken(kit, "k", 3) for _ in range(4)] == [True, True, True, False]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("D15")
 @pytest.mark.parametrize("seed", range(6))
 def test_in_no_hour_are_there_more_than_allowed(make_kit: Make, seed: int) -> None:
@@ -84,6 +85,7 @@ def test_what_flows_evenly_is_weighed_not_counted_twice(make_kit: Make) -> None:
     assert found.day_even >= 23
 
 
+@pytest.mark.slow
 @pytest.mark.covers("D15", "D1")
 def test_wrong_codes_and_wrong_passwords_meet_it(make_kit: Make) -> None:
     kit = owned(make_kit)

@@ -68,6 +68,7 @@ def test_what_is_no_phone_for_messages(typed: str, code: str) -> None:
     assert not is_e164(typed)
 
 
+@pytest.mark.slow
 @given(st.text(max_size=60))
 def test_any_text_is_a_number_or_refused(typed: str) -> None:
     try:

@@ -24,10 +24,11 @@ FEW = {"failing_names": 6, "locked_names": 3}
 def watch(kit: Kit) -> tuple[Worker, str]:
     worker = Worker(kit.services)
     with logged() as log:
-        kit.run(worker._watch())
+        kit.run(worker.upkeep.watch())
     return worker, log.getvalue()
 
 
+@pytest.mark.slow
 @pytest.mark.covers("D6")
 def test_a_little_failing_of_many_is_one_alarm_an_hour(database_url: str, make_kit: Make) -> None:
     kit = owned(make_kit, url=database_url, limits=FEW)
@@ -58,6 +59,7 @@ def test_much_failing_of_one_is_none(make_kit: Make) -> None:
     assert "many_" not in log
 
 
+@pytest.mark.slow
 @pytest.mark.covers("J2")
 @pytest.mark.parametrize("preset", ["mlps2", "nist"])
 def test_many_locked_at_once_are_one_alarm(database_url: str, make_kit: Make, preset: Any) -> None:
@@ -74,6 +76,7 @@ def test_many_locked_at_once_are_one_alarm(database_url: str, make_kit: Make, pr
     assert [watch(kit)[1].count("many_locked") for _ in range(2)] == [1, 0]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("J2", "J5")
 def test_beyond_some_nobody_is_mailed_and_later_ones_are_again(make_kit: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alerts, "MAX_TOLD", 3)

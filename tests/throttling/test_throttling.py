@@ -44,6 +44,7 @@ def attack(kit: Kit, tries: int = HARD_CAP, who: str = "maya", start: int = 0) -
 # ── waiting ─────────────────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-T5", "B7", "N-P12", "A-6.3.1")
 def test_each_further_guess_from_a_network_waits_twice_as_long(database_url: str, make_kit: Make) -> None:
     kit = owned(make_kit, url=database_url)
@@ -74,6 +75,7 @@ def test_asking_while_one_has_to_wait_does_not_prolong_it(make_kit: Make) -> Non
     assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("D1", "N-T4")
 def test_guesses_at_once_count_before_they_are_compared(database_url: str, make_kit: Make) -> None:
     kit = owned(make_kit, url=database_url)
@@ -88,6 +90,7 @@ def test_guesses_at_once_count_before_they_are_compared(database_url: str, make_
     assert {a.reason for a in answers} == {"wrong", "slow_down"}, "the right one came too late"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("J1", "A-6.3.1")
 def test_one_network_guessing_at_many_names_waits_and_tells_how_long(make_kit: Make) -> None:
     kit = owned(make_kit)
@@ -99,6 +102,7 @@ def test_one_network_guessing_at_many_names_waits_and_tells_how_long(make_kit: M
     assert isinstance(sign_in(kit, "maya", OLD), SignedIn)
 
 
+@pytest.mark.slow
 def test_a_full_gate_costs_no_try(make_kit: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     kit = owned(make_kit)
 
@@ -116,6 +120,7 @@ def test_a_full_gate_costs_no_try(make_kit: Make, monkeypatch: pytest.MonkeyPatc
 # ── a hundred in a row ──────────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-T4", "D4", "J5", "SD-D8", "O-W2")
 def test_patient_strangers_are_compared_no_more_and_are_not_told(database_url: str, make_kit: Make) -> None:
     kit = owned(make_kit, url=database_url)
@@ -151,6 +156,7 @@ def test_a_stranger_cannot_keep_the_owner_out_of_a_known_browser_or_network(make
     assert isinstance(sign_in(kit, "maya", OLD, replace(HERE, agent="another browser")), SignedIn)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("J1")
 def test_a_colleague_on_the_same_network_cannot_either(make_kit: Make) -> None:
     kit = owned(make_kit)
@@ -178,6 +184,7 @@ def test_the_owners_own_browser_is_told_that_the_password_is_off(make_kit: Make)
     assert sign_in(kit, "noor", OLD, browser) == WRONG, "whoever else is named from there"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I9", "N-T4", "SD-D8")
 def test_a_recovery_lets_the_owner_in_while_the_guessing_goes_on(make_kit: Make) -> None:
     kit, tray = tray_and(make_kit)
@@ -222,6 +229,7 @@ def account_id(tx: Tx) -> str:
 # ── the same old password ───────────────────────────────────────────────────
 
 
+@pytest.mark.slow
 @pytest.mark.covers("J1")
 def test_a_phone_with_the_old_password_locks_nobody_out(make_kit: Make) -> None:
     kit = owned(make_kit)
@@ -279,6 +287,7 @@ def set_password_again(kit: Kit, word: Secret = NEW) -> None:
     kit.write(lambda tx: tx.people.set_credential(account_id(tx), phc, "later"))
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-T6")
 def test_a_right_password_clears_what_was_wrong_with_it_and_nothing_else(make_kit: Make) -> None:
     kit = owned(make_kit)
@@ -318,6 +327,7 @@ def _plain(sql: str, now: int) -> str:
     return sql
 
 
+@pytest.mark.slow
 @pytest.mark.covers("L10", "INV-I5", "A-6.3.8", "O-W2")
 @pytest.mark.parametrize("preset", ["nist", "mlps2"])
 def test_known_and_unknown_names_cost_the_same_statements_all_along(
@@ -337,6 +347,7 @@ def test_known_and_unknown_names_cost_the_same_statements_all_along(
         assert known == unknown, f"past the end, {n}"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I5", "J5")
 def test_what_the_owner_does_does_not_show_in_what_a_guesser_is_told(make_kit: Make) -> None:
     """Ninety guesses, a sign-in of the owner, eleven more: names that nobody has do not end sooner."""

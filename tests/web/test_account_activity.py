@@ -10,6 +10,7 @@ MAIL_PROGRAM = {"user-agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac 
 SAID = "Something keeps trying a wrong password"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("J1", "J5")
 def test_it_names_the_device_that_still_has_the_old_password(centre: Centre) -> None:
     centre.sign_in()

@@ -27,6 +27,7 @@ def six(mail: dict[str, Any]) -> str:
     return found[1]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-7.5.1", "F1", "N-E2", "N-L1")
 @pytest.mark.parametrize("path", ["/account/totp", "/account/passkeys", "/account/codes", "/account/contacts/add/mail"])
 def test_what_protects_the_account_needs_a_fresh_proof(centre: Centre, path: str) -> None:
@@ -42,6 +43,7 @@ def test_what_protects_the_account_needs_a_fresh_proof(centre: Centre, path: str
     assert centre.get(path).status_code == 200
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-7.5.1", "N-L1", "M5", "A-7.5.3")
 def test_a_password_is_no_step_up_for_somebody_with_a_second_step(centre: Centre) -> None:
     centre.sign_in()
@@ -72,6 +74,7 @@ def test_after_a_step_up_nobody_is_sent_elsewhere(centre: Centre) -> None:
         assert answer.headers["location"] == "/account"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-T1", "N-T6", "M1", "N-O1", "A-6.3.6", "O-W2")
 def test_signing_in_asks_for_the_app_and_takes_each_step_once(centre: Centre) -> None:
     centre.sign_in()
@@ -93,6 +96,7 @@ def test_signing_in_asks_for_the_app_and_takes_each_step_once(centre: Centre) ->
     assert third.get("/account").headers["location"] == "/sign-in"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-L2", "M13", "N-R3")
 def test_a_saved_code_stands_in_for_the_app_once(centre: Centre) -> None:
     centre.sign_in()
@@ -113,6 +117,7 @@ def test_a_saved_code_stands_in_for_the_app_once(centre: Centre) -> None:
     assert sum(c.used_at is None for c in held) == 10, "the sheet stays full"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F1", "F2", "N-R7", "N-E1", "A-6.3.7")
 def test_a_backup_mailbox_is_confirmed_told_about_and_cools_in(centre: Centre) -> None:
     centre.sign_in()
@@ -173,6 +178,7 @@ def notice_link(mail: dict[str, Any]) -> str:
     return str(next(x for x in mail["links"] if "/l/" in x)).partition("/l/")[2]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("E13", "E7", "N-T3", "C5")
 def test_this_was_not_me_locks_takes_back_and_leads_to_a_recovery(centre: Centre) -> None:
     centre.sign_in()
@@ -198,6 +204,7 @@ def test_this_was_not_me_locks_takes_back_and_leads_to_a_recovery(centre: Centre
     assert started.headers["location"].startswith("/r/")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("E13", "F1")
 def test_a_contact_that_is_new_cannot_lock_the_owner_out(centre: Centre) -> None:
     centre.sign_in()
@@ -208,6 +215,7 @@ def test_a_contact_that_is_new_cannot_lock_the_owner_out(centre: Centre) -> None
     assert [x for x in centre.mails("maya@example.com", 2)[-1]["links"] if "/l/" in x]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-R8")
 def test_a_recovery_contact_agrees_by_a_post_and_can_be_removed(centre: Centre) -> None:
     centre.sign_in()
@@ -230,6 +238,7 @@ def test_a_recovery_contact_agrees_by_a_post_and_can_be_removed(centre: Centre) 
     assert centre.at.read(lambda tx: [c.role for c in tx.contacts.of_person(pid)]) == ["primary"]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-7.5.2", "A-7.4.1")
 def test_sessions_are_listed_and_ended(centre: Centre) -> None:
     centre.sign_in()
@@ -249,6 +258,7 @@ def test_sessions_are_listed_and_ended(centre: Centre) -> None:
     assert "Another device signed out" in centre.get("/account/activity").text
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-7.4.3", "E4", "E8", "A-6.2.2", "A-6.3.7", "O-F8")
 def test_a_new_password_ends_the_other_sessions(centre: Centre) -> None:
     centre.sign_in()
@@ -267,6 +277,7 @@ def test_a_new_password_ends_the_other_sessions(centre: Centre) -> None:
     assert "password" in centre.mails("maya@example.com", 1)[-1]["text"]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-16.3.1")
 def test_activity_tells_what_happened_and_pages(centre: Centre) -> None:
     centre.sign_in(password="wrong password here")

@@ -32,6 +32,7 @@ def key(centre: Centre) -> str:
     return password_attempts.known_key(account.id)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-6.2.3", "A-6.3.1")
 def test_changing_asks_for_the_current_password(centre: Centre) -> None:
     centre.sign_in()
@@ -70,6 +71,7 @@ def test_a_second_step_is_asked_for_besides(centre: Centre) -> None:
     assert change(centre, PASSWORD) == 200
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-6.3.1", "D1", "N-T4")
 def test_guesses_come_to_an_end_and_a_recovery_opens_it_again(centre: Centre) -> None:
     centre.sign_in()

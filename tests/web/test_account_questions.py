@@ -159,6 +159,7 @@ def test_another_proof_than_the_mailed_link_does_not_bring_them_up(make_kit: Mak
     assert browser("POST", f"{at}/ways/security_questions").headers["location"] == at
 
 
+@pytest.mark.slow
 @pytest.mark.covers("O-Q1", "O-Q3", "G1", "G3", "G6", "SD-D1")
 def test_after_the_mailed_link_a_right_answer_is_taken_and_opens_nothing(make_kit: Make, database_url: str) -> None:
     kit, tray, centre = kit_of(make_kit, database_url)

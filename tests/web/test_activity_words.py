@@ -10,7 +10,7 @@ SOURCE = ROOT / "src" / "keyback"
 # What is noted of a run, of an operator or of a key, and of nobody's account.
 OF_NOBODY = re.compile(
     r"operator_|people_|person_sought|unusual_pair|digest_sent|intakes_resolved|everybody_signed_out|call_begun|"
-    r"api_key_|campaign_|audit_|outbox_|report_"
+    r"api_key_|campaign_|audit_|outbox_|report_|webhook_|siem_"
 )
 
 

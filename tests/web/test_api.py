@@ -196,6 +196,7 @@ def test_every_fault_of_a_password_at_once(make_kit: Callable[..., Kit], mailbox
     assert r.see()["state"] == "password_due"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("E15")
 def test_the_same_key_is_the_same_act(client: Client, mailbox: Mailbox) -> None:
     r = Recovery(client)

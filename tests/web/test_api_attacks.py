@@ -69,6 +69,7 @@ CROWD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A1", "J5", "C9", "N-P6")
 def test_every_answer_is_the_same_for_everybody(client: Client) -> None:
     client.people(*CROWD.values())
@@ -217,6 +218,7 @@ WRONG = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.covers("B1", "B13", "B15", "A-15.3.3", "A-15.3.5", "A-15.3.7")
 @pytest.mark.parametrize("path, field, rest", FIELDS, ids=[f"{p} {f}" for p, f, _ in FIELDS])
 def test_one_text_where_one_text_is_due(client: Client, mailbox: Mailbox, path: str, field: str, rest: Any) -> None:
@@ -249,6 +251,7 @@ def test_one_text_where_one_text_is_due(client: Client, mailbox: Mailbox, path: 
     assert len(mailbox.messages()) == sent
 
 
+@pytest.mark.slow
 @pytest.mark.covers("B15", "B13")
 @pytest.mark.parametrize("text", ["\0", "maya\0", "%", "%00", "maya%", "' OR 1=1 --", "\u202e", "\uffff", "١٢٣٤٥٦٧٨"])
 def test_odd_texts_match_nothing_and_break_nothing(client: Client, mailbox: Mailbox, text: str) -> None:
@@ -265,6 +268,7 @@ def test_odd_texts_match_nothing_and_break_nothing(client: Client, mailbox: Mail
     r.post("/cancel")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("B13")
 @pytest.mark.parametrize(
     "handle", ["0", "true", "null", "x" * 21, "x" * 23, "x" * 21 + "~", "x" * 22 + "%0a", "%00", "x" * 5000]
@@ -325,6 +329,7 @@ ROUTES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.covers("O6")
 @pytest.mark.parametrize("path, method", ROUTES.items())
 def test_one_method_and_one_content_type(client: Client, path: str, method: str) -> None:
@@ -407,6 +412,7 @@ def do(r: Recovery, call: str) -> httpx2.Response:
             return r.post("/cancel")
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C22", "A-2.3.1")
 @pytest.mark.parametrize("state", STATES)
 def test_no_step_can_be_skipped_or_repeated(client: Client, mailbox: Mailbox, state: str) -> None:
@@ -424,6 +430,7 @@ def test_no_step_can_be_skipped_or_repeated(client: Client, mailbox: Mailbox, st
     assert signed_in.status_code == (200 if state == "proven" else 401)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("D9", "C20")
 def test_nothing_of_one_recovery_serves_another(client: Client, mailbox: Mailbox) -> None:
     client.people(MAYA, person("eve"))
@@ -445,6 +452,7 @@ def test_nothing_of_one_recovery_serves_another(client: Client, mailbox: Mailbox
     assert client.post("/sign-in", {"identifier": "maya", "password": NEW}).status_code == 401
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C14", "D10")
 def test_a_code_counts_once_however_often_it_is_sent(client: Client, mailbox: Mailbox) -> None:
     r = Recovery(client)
@@ -459,6 +467,7 @@ def test_a_code_counts_once_however_often_it_is_sent(client: Client, mailbox: Ma
     assert r.try_code(code).status_code == 409
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C15")
 def test_fifty_passwords_at_once_one_wins(database_url: str, make_kit: Callable[..., Kit], mailbox: Mailbox) -> None:
     kit = make_kit(url=database_url, mail={"port": mailbox.port}, clock=Clock(wall_clock()), limits=WIDE)
@@ -480,6 +489,7 @@ def test_fifty_passwords_at_once_one_wins(database_url: str, make_kit: Callable[
     assert client.post("/sign-in", {"identifier": "maya", "password": lost}).status_code == 401
 
 
+@pytest.mark.slow
 @pytest.mark.covers("E15")
 def test_fifty_times_the_same_act_is_one(client: Client, mailbox: Mailbox) -> None:
     r = Recovery(client)

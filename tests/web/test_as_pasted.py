@@ -50,6 +50,7 @@ def asked(site: Live, mailbox: Mailbox, key: str, typed: str = "") -> Iterator[t
         yield client, r.headers["location"], mail
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("key", "typed"),
     [
@@ -176,6 +177,7 @@ def test_the_api_takes_language_tags_and_a_byte_order_mark(site: Live) -> None:
         assert client.post("/api/v1/recoveries", content=twice, headers=kind).json()["code"] == "not_json"
 
 
+@pytest.mark.slow
 def test_no_field_of_a_code_or_an_identifier_stops_a_keyboard_or_a_paste() -> None:
     found = set()
     for name, page, shell in gallery.samples("en"):

@@ -160,6 +160,7 @@ def cost(site: Site, *asked: Any, **more: Any) -> int:
     return calls[0]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("O5", "INV-I10")
 def test_behind_the_front_nothing_is_longer_than_its_reader_has_use_for(site: Site) -> None:
     seen: list[Any] = []
@@ -191,6 +192,7 @@ def test_behind_the_front_nothing_is_longer_than_its_reader_has_use_for(site: Si
         assert site.ask("GET", path, []) == 404
 
 
+@pytest.mark.slow
 @pytest.mark.covers("O5", "INV-I10")
 def test_the_worst_headers_and_queries_cost_every_route_what_the_usual_ones_do(site: Site) -> None:
     for method, pattern in site.routes:
@@ -202,6 +204,7 @@ def test_the_worst_headers_and_queries_cost_every_route_what_the_usual_ones_do(s
             assert worst <= 2 * usual + 3000, (method, pattern, i, usual, worst)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("O5", "O3", "INV-I10")
 def test_no_field_of_any_form_goes_further_than_its_reader_reads(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     from keyback.web import intake
@@ -268,6 +271,7 @@ def _longest(params: Any) -> int:
     return len(params) if isinstance(params, (str, bytes)) else 0
 
 
+@pytest.mark.slow
 @pytest.mark.covers("O5", "O3", "INV-I10")
 def test_no_json_costs_any_route_more_than_its_bytes(site: Site) -> None:
     worst = [

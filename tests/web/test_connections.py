@@ -38,6 +38,7 @@ def asked(site: Live, source: str) -> int:
         return status_of(read_all(s))
 
 
+@pytest.mark.slow
 @pytest.mark.covers("O2", "INV-I10")
 def test_one_address_that_holds_all_it_may_keeps_nobody_else_out(sqlite_url: str, tmp_path: Path) -> None:
     here = live(sqlite_url, tmp_path, worker=False, connections_per_address=MOST)

@@ -348,6 +348,7 @@ def test_what_a_new_password_opens_nothing_in_is_said_before_and_not_set(make_ki
     assert (frozen.planned, fine.planned) == ([], ["id-tide"])
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N18")
 @pytest.mark.parametrize("code", sorted(IN_VAIN | {"privileged"}))
 def test_where_nothing_can_be_set_there_is_no_form(make_kit: Make, code: Any) -> None:
@@ -420,6 +421,7 @@ def with_home(make_kit: Make, code: Any) -> tuple[Kit, Tray, Asked, Asked]:
     return kit, tray, ridge, tide
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N18")
 @pytest.mark.parametrize("code", sorted(diagnosis.ELSEWHERE))
 def test_where_the_password_is_kept_is_one_step_away(make_kit: Make, code: Any) -> None:

@@ -50,6 +50,7 @@ def test_every_form_that_ends_something_is_on_a_page_that_asks() -> None:
     assert {a: found[a] for a in ASKS} == {a: {page} for a, page in ASKS.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C5", "A1")
 def test_asking_changes_nothing_and_is_the_same_for_everybody(sqlite_url: str, tmp_path: Path) -> None:
     pages = []

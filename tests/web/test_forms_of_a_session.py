@@ -30,6 +30,7 @@ def posted(site: Site, path: str, token: str | None, **form: str) -> Any:
     return call(site.kit, site.app, "POST", path, content=body.encode(), headers=headers)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("E11", "A-3.5.1")
 def test_no_form_of_the_security_centre_does_anything_without_its_sessions_token(
     make_kit: Make, database_url: str

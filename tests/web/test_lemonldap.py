@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-import re
+import time
 from collections.abc import Callable, Iterator
-from html import unescape
 from typing import Any
-from urllib.parse import parse_qs, urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 import httpx2
 import pytest
 
-from keyback.testing.lemonldap_server import CODE, PLAIN, TWO_FACTORS, TWO_FACTORS_ACR, LemonServer, start_lemonldap
+from keyback.application.ports.sign_in import SignInRefused
+from keyback.outbound.openid.id_token import Expected, read, usable_keys
+from keyback.testing.lemonldap_server import (
+    OTHER_CLIENT,
+    PLAIN,
+    TWO_FACTORS,
+    TWO_FACTORS_ACR,
+    LemonServer,
+    start_lemonldap,
+)
 from tests.support.browser import Browser, choose
 from tests.support.kit import Kit, person
+from tests.support.lemonldap import Portal
 from tests.support.openid import BACK, WAY, at_home, begun, comes_back
 from tests.support.steps import Tray, case_of, drain, fit
 
 pytestmark = pytest.mark.slow
 Make = Callable[..., Kit]
 CLIENT, SECRET = "keyback+1", "s3cret: of & client"
-FORM, INPUT = re.compile(r"<form\b([^>]*)>(.*?)</form>", re.DOTALL), re.compile(r"<input\b[^>]*>")
-LEFT = urlsplit(BACK).netloc
+VERIFIER, CHALLENGE = (
+    "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+    "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
+)  # RFC 7636
 
 
 @pytest.fixture(scope="module")
@@ -30,46 +41,6 @@ def lemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LemonServer]:
     server = start_lemonldap(folder, CLIENT, SECRET, BACK.format(name="crm"))
     yield server
     server.stop()
-
-
-class Portal:
-    """A browser on LemonLDAP::NG's own pages, with cookies of its own."""
-
-    def __init__(self) -> None:
-        self.http = httpx2.Client(trust_env=False, timeout=30)
-        self.pages: list[str] = []
-
-    def sign_in(self, address: str, who: str, code: str = CODE) -> str:
-        """Follows `address`, answers each form, and gives where the browser is sent back to."""
-        answers = {"user": who, "password": who, "code": code}
-        reply = self.http.get(address)
-        for _ in range(10):
-            to = reply.headers.get("location", "")
-            if urlsplit(to).netloc == LEFT:
-                return to
-            if to:
-                reply = self.http.get(urljoin(str(reply.url), to))
-                continue
-            self.pages.append(reply.text)
-            action, fields = _form(reply.text)
-            if not fields:
-                break
-            at = str(reply.url) if action in ("", "#") else urljoin(str(reply.url), action)
-            reply = self.http.post(at, data={**fields, **{k: v for k, v in answers.items() if k in fields}})
-        raise AssertionError(f"the portal leads nowhere: {reply.status_code} {reply.url}")
-
-
-def _form(page: str) -> tuple[str, dict[str, str]]:
-    found = FORM.search(page)
-    if found is None:
-        return "", {}
-    inputs = INPUT.findall(found[2])
-    return _attribute(found[1], "action"), {_attribute(i, "name"): _attribute(i, "value") for i in inputs}
-
-
-def _attribute(tag: str, name: str) -> str:
-    found = re.search(rf'\b{name}="([^"]*)"', tag)
-    return unescape(found[1]) if found else ""
 
 
 def kit_of(make_kit: Make, lemon: LemonServer, **over: Any) -> tuple[Kit, Tray]:
@@ -85,6 +56,13 @@ def away(browser: Browser, leave: str) -> str:
     left = browser("GET", leave)
     assert left.status_code == 303, left.text
     return left.headers["location"]
+
+
+def asking(address: str, **other: str) -> str:
+    """The address of a sign-in with some of its parameters changed on the way."""
+    parts = urlsplit(address)
+    query = {k: v[0] for k, v in parse_qs(parts.query).items()} | other
+    return urlunsplit(parts._replace(query=urlencode(query)))
 
 
 def bind(browser: Browser, portal: Portal, who: str) -> str:
@@ -138,12 +116,36 @@ def test_what_was_made_for_another_question_is_refused(make_kit: Make, lemon: Le
     browser, at = begun(kit)
     left = away(browser, f"{at}/sign-in-with/crm")
     refused = f"{at}/ways/{WAY}?said=away"
-    for name, other in (("nonce", "another"), ("code_challenge", "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM")):
-        parts = urlsplit(left)
-        query = {k: v[0] for k, v in parse_qs(parts.query).items()} | {name: other}
-        address = urlunsplit(parts._replace(query=urlencode(query)))
-        assert comes_back(browser, Portal().sign_in(address, PLAIN)) == refused
+    for name, other in (("nonce", "another"), ("code_challenge", CHALLENGE)):
+        assert comes_back(browser, Portal().sign_in(asking(left, **{name: other}), PLAIN)) == refused
     assert comes_back(browser, Portal().sign_in(left, TWO_FACTORS)) == f"{at}/ways/{WAY}?said=wrong"  # somebody else
+
+
+@pytest.mark.covers("D10", "N-R10")
+def test_a_token_that_was_made_for_another_client_is_refused(make_kit: Make, lemon: LemonServer) -> None:
+    """A sign-in with another application of the same provider's says who somebody is to that application alone."""
+    kit, _ = kit_of(make_kit, lemon)
+    bound(kit, PLAIN)
+    browser, at = begun(kit)
+    left = away(browser, f"{at}/sign-in-with/crm")
+    other, secret = OTHER_CLIENT
+    address = Portal().sign_in(asking(left, client_id=other), PLAIN)
+    assert comes_back(browser, address) == f"{at}/ways/{WAY}?said=away", "its code was taken for one of ours"
+
+    code = parse_qs(urlsplit(Portal().sign_in(asking(left, client_id=other, code_challenge=CHALLENGE), PLAIN)).query)
+    form = {
+        "grant_type": "authorization_code", "code": code["code"][0], "redirect_uri": BACK.format(name="crm"),
+        "code_verifier": VERIFIER, "client_id": other, "client_secret": secret,
+    }  # fmt: skip
+    with httpx2.Client(trust_env=False, timeout=30) as http:
+        about = http.get(f"{lemon.issuer}/.well-known/openid-configuration").json()
+        keys = usable_keys(http.get(about["jwks_uri"]).json())
+        token = http.post(about["token_endpoint"], data=form).json()["id_token"]
+    nonce = parse_qs(urlsplit(left).query)["nonce"][0]
+    assert read(token, keys, Expected(lemon.issuer, other), nonce, time.time()).subject == PLAIN
+    with pytest.raises(SignInRefused) as refused:
+        read(token, keys, Expected(lemon.issuer, CLIENT), nonce, time.time())
+    assert refused.value.code == "aud"
 
 
 @pytest.mark.covers("D10")

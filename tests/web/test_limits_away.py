@@ -66,6 +66,7 @@ def signed(client: httpx2.Client) -> int:
     return client.post("/api/v1/sign-in", json=SIGN_IN).status_code
 
 
+@pytest.mark.slow
 @pytest.mark.covers("D13", "A-16.5.3", "A-16.3.4", "A-2.4.1")
 def test_two_nodes_share_limits_and_without_them_no_secret_is_checked(
     make_database: Callable[[str], str], tmp_path: Path, redis: Redis

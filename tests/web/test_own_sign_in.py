@@ -91,6 +91,7 @@ def test_evidence_that_names_no_binding_counts_for_nothing(make_kit: Make, there
     assert "What you verified with no longer counts" in browser("GET", at).text
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-R11", "E2")
 @pytest.mark.parametrize("other", [False, True])
 def test_evidence_ends_with_its_own_binding(make_kit: Make, there: Provider, other: bool) -> None:

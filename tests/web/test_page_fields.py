@@ -35,6 +35,7 @@ def test_choosing_a_password_asks_for_nothing_else() -> None:
         assert asked == {"new_password", *current}, name
 
 
+@pytest.mark.slow
 @pytest.mark.covers("X-2")
 def test_who_one_is_is_asked_once() -> None:
     first = ("triage", "forgot", "find", "sign-in", "ask")
@@ -45,6 +46,7 @@ def test_who_one_is_is_asked_once() -> None:
     assert all(any(a.get("name") == "identifier" for a in inputs(n)) for n in ("forgot", "find", "sign-in", "ask"))
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-P13", "A-6.2.7", "X-1", "X-5", "SD-D4")
 def test_codes_and_passwords_can_be_pasted() -> None:
     found = 0
@@ -70,6 +72,7 @@ def test_what_happened_is_announced() -> None:
         assert {"status", "alert"} & {a.get("role") for _, a in Tree(draw(*SAMPLES[name])).tags}, name
 
 
+@pytest.mark.slow
 @pytest.mark.covers("SD-D4")
 def test_password_managers_are_recommended_after_a_recovery() -> None:
     for locale, words in (("en", "password manager"), ("zh_CN", "密码管理器")):

@@ -94,6 +94,7 @@ def test_no_other_page_makes_the_passkey(make_kit: Make) -> None:
     assert kinds(kit) == ["recovery_codes", "totp"]
 
 
+@pytest.mark.slow
 def test_app_and_passkey_may_be_changed_for_each_other_until_one_works(make_kit: Make) -> None:
     kit, _, started = lost(make_kit)
     browser, at = Browser(kit, started), f"/r/{started.handle}"

@@ -75,6 +75,7 @@ def test_every_change_in_the_security_centre_asks_for_a_session_and_a_fresh_proo
     assert protection(kit, "maya") == before
 
 
+@pytest.mark.slow
 @pytest.mark.covers("N-E3", "N-E2", "A-8.2.1")
 def test_nothing_is_enrolled_but_in_a_session_or_by_a_recovery_that_was_proven(
     make_kit: Make, database_url: str
@@ -147,6 +148,7 @@ def test_what_is_somebody_elses_is_not_there_for_anybody(make_kit: Make, databas
     assert protection(kit, "maya") == before
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A-8.2.3", "A-15.3.3")
 def test_no_form_takes_a_field_that_it_does_not_show(make_kit: Make, database_url: str) -> None:
     kit, tray = ready(make_kit, database_url)
@@ -274,6 +276,7 @@ def test_nobody_has_a_first_password(make_kit: Make, database_url: str) -> None:
     assert accept(kit, link) == "used"
 
 
+@pytest.mark.slow
 @pytest.mark.covers("I15", "A-6.3.2")
 def test_the_first_visitor_of_a_fresh_installation_becomes_nobody(make_kit: Make, database_url: str) -> None:
     kit = make_kit(url=database_url)
@@ -290,6 +293,7 @@ def test_the_first_visitor_of_a_fresh_installation_becomes_nobody(make_kit: Make
     assert kit.read(lambda tx: [tx.conn.execute(select(t)).first() for t in (people, accounts, sessions)]) == [None] * 3
 
 
+@pytest.mark.slow
 @pytest.mark.covers("B15", "A-6.3.8", "INV-I5")
 @pytest.mark.parametrize("typed", ["", " ", "ma\0ya", "\0malformed", "\1malformed", "a" * 5000, "\u202emaya"])
 def test_a_name_that_cannot_be_one_is_wrong_like_any_other(make_kit: Make, database_url: str, typed: str) -> None:

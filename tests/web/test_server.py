@@ -28,7 +28,7 @@ from tests.support.live import live, logged
 MAIL = {"host": "127.0.0.1", "port": 1, "security": "plain", "sender": "keyback@example.com"}
 
 
-def eventually(look: Callable[[], bool], seconds: float = 15.0) -> None:
+def eventually(look: Callable[[], bool], seconds: float = 60.0) -> None:
     """Waits until it is so; fails when it never is."""
     end = time.monotonic() + seconds
     while not look():
@@ -226,7 +226,7 @@ def test_metrics_count_by_pattern_and_stay_on_their_own_address(sqlite_url: str,
     assert values[count.format("GET", "/api/v1/*", 404)] == "1.0"
     assert values["keyback_intakes_resolved_total"] == values["keyback_intakes_unmatched_total"] == "1.0"
     assert values["keyback_db_up"] == "1.0"
-    assert float(values["keyback_worker_beat_age_seconds"]) < 10
+    assert float(values["keyback_worker_beat_age_seconds"]) < 60
     assert {"keyback_hash_permits", "keyback_db_commits_total", "keyback_outbox_oldest_seconds"} <= set(values)
     for leak in (handle, "nobody@", "no/such", "with=query", "c0ffee"):
         assert leak not in text_

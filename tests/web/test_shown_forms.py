@@ -197,6 +197,7 @@ def test_a_passkey_for_an_older_challenge_is_no_try_for_anybody(make_kit: Make) 
         assert goes(got) == (f"/r/{started.handle}" if who == "maya" else "422"), who
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A3", "C24")
 def test_the_digits_for_a_colleague_stay_for_everybody_however_often_they_are_asked_for(make_kit: Make) -> None:
     kit = make_kit()
@@ -239,6 +240,7 @@ def in_as(browser: Browser) -> str:
     return found[1] if found else ""
 
 
+@pytest.mark.slow
 @pytest.mark.covers("C24", "N-T4")
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
 def test_two_half_sign_ins_in_two_tabs_each_take_their_own_code(
@@ -400,6 +402,7 @@ FORMS: dict[str, str] = {
     "/console/cases/*/recommend": SEEN,
     "/console/cases/*/release": ADDRESS,
     "/console/documents/*/answer": ADDRESS,
+    "/console/documents/*/name": ADDRESS,
     "/console/documents/*/take": ADDRESS,
     "/console/requests/*/case": ADDRESS,
     "/console/requests/*/reply": ADDRESS,
@@ -415,6 +418,7 @@ FORMS: dict[str, str] = {
     "/console/approvals/*/approve": "an act is for one version of the case or of the person's security",
     "/console/approvals/*/decline": ADDRESS,
     "/console/approvals/*/withdraw": ADDRESS,
+    "/console/outbox/*/again": ADDRESS,
     "/console/people/*/cancel": "it names the recovery that was shown, and is refused for another one",
     "/console/people/*/hold": "hours beyond what the policy set, whatever the end was meanwhile",
     "/console/people/*/lock": WHOLE,
@@ -447,9 +451,10 @@ FORMS: dict[str, str] = {
     "/account/devices": FIELD,
     "/account/systems/end": FIELD,
     "/account/lock": WHOLE,
-    "/account/passkeys": START,
     "/account/providers": START,
+    "/account/passkeys": START,
     "/account/passkeys/*": ADDRESS,
+    "/account/name/*": ADDRESS,
     "/account/password": "it asks for the current password, so another one since then refuses it",
     "/account/questions": OF,
     "/account/remove/*": ADDRESS,
@@ -473,6 +478,7 @@ FORMS: dict[str, str] = {
     "/r/*/document": START,
     "/r/*/document/image": START,
     "/r/*/document/send": ADDRESS,
+    "/r/*/identity/*": START,
     "/r/*/help": START,
     "/r/*/help/again": ADDRESS,
     "/r/*/help/code": ADDRESS,

@@ -57,6 +57,7 @@ def test_connected_while_in_and_a_way_back_when_locked_out(make_kit: Make, there
     assert {"provider_added", "recovered"} <= set(types(kit))
 
 
+@pytest.mark.slow
 @pytest.mark.covers("INV-I5", "A1")
 def test_known_and_unknown_are_told_apart_by_nothing(make_kit: Make, there: Provider) -> None:
     kit, _ = kit_of(make_kit, there)
@@ -112,6 +113,7 @@ def test_a_second_factor_counts_where_the_signed_token_shows_one(make_kit: Make,
         assert [e.kind for e in case.shown_by(at.removeprefix("/r/"))] == [kind]
 
 
+@pytest.mark.slow
 @pytest.mark.covers("F7", "INV-I3")
 @pytest.mark.parametrize(("domains", "mailbox"), [(None, True), (["example.com"], True), (["example.org"], False)])
 def test_a_mailbox_of_the_provider_is_the_same_channel(

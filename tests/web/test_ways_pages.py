@@ -31,6 +31,7 @@ def plain(html: str, handle: str) -> str:
     return re.sub(r'<time data-countdown="\d+"[^>]*>[^<]*</time>', "<time>", html)
 
 
+@pytest.mark.slow
 @pytest.mark.covers("A1", "W-6", "N-R4")
 @pytest.mark.parametrize("name", WAYS)
 def test_before_the_first_proof_every_page_is_the_same_for_everybody(make_kit: Make, name: str) -> None:

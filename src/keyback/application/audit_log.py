@@ -7,7 +7,6 @@ recorded end.
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar, cast
 
 from keyback.application.ports.storage import Database, Seals, Tx
+from keyback.domain import digests
 
 T = TypeVar("T")
 Row = Mapping[str, Any]
@@ -123,7 +123,7 @@ def read_head(seals: Seals, text: str) -> SignedHead:
 
 def _mac(seals: Seals, kid: str, seq: int, last: str, at: int) -> str:
     body = f"keyback-audit-head\0{seq}\0{last}\0{at}".encode()
-    return hmac.digest(seals.derive(HEAD_PURPOSE, kid), body, hashlib.sha256).hex()
+    return digests.mac(seals.derive(HEAD_PURPOSE, kid), body).hex()
 
 
 class Chain:

@@ -11,11 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from types import MappingProxyType
-from typing import get_args
 
 from keyback.application.campaigns import run as campaign_run
 from keyback.application.leases import BatchLease, Stopping, steady_clock, write_when_up
-from keyback.application.ports.channels import LEASE_OVER, Channel, ChannelName, Message, Receipt
+from keyback.application.notifications import other_recipients, returned_mail
+from keyback.application.notifications.other_recipients import BAD_MESSAGE, TOO_LATE
+from keyback.application.ports.channels import LEASE_OVER, Channel, Message, Receipt
 from keyback.application.ports.messages import (
     CONTENTS,
     AskedMessage,
@@ -24,9 +25,6 @@ from keyback.application.ports.messages import (
     CodeMessage,
     ConfirmationMessage,
     Content,
-    ErasedMessage,
-    HelpCodeMessage,
-    HelpNewsMessage,
     HoldMessage,
     LoginsMessage,
     MessageKind,
@@ -34,16 +32,15 @@ from keyback.application.ports.messages import (
     RotationMessage,
     SecurityContent,
     SystemMessage,
-    TaskMessage,
 )
 from keyback.application.ports.storage import Database, Job, Seals, Tx
 from keyback.application.recovery import aftercare
 from keyback.application.reports import deliveries
 from keyback.application.signin import alerts
 from keyback.application.throttling.mail_quota import asker_of, lately
+from keyback.application.tracing import span
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.challenge import Challenge
-from keyback.domain.operators.calls import HELP_CODE_LIFE, help_code
 from keyback.domain.people.person import Contact, Person
 from keyback.domain.recovery.events import Note
 from keyback.domain.recovery.results import SESSIONS_OPEN
@@ -54,10 +51,7 @@ from keyback.domain.units import HOUR, MINUTE
 LEASE = 2 * MINUTE
 BACKOFF = (5_000, 15_000, 45_000, 120_000, 300_000, 600_000)
 MAX_ATTEMPTS = 60
-BAD_MESSAGE = Receipt("permanent", "bad_letter")
-TOO_LATE = Receipt("permanent", "expired")
 LINKS = ("recovery", "choose_again")  # which let their reader go on
-CHANNELS: Mapping[str, ChannelName] = {c: c for c in get_args(ChannelName)}
 CODES = ("mail_code", "sms_code", "im_code")
 LOCKS = (ChangedMessage, SecurityContent)  # sent whatever became of their links, which lock the account
 OPENED = frozenset({"done", "seen", "turned_on", "remind", "remind_blind"})  # news of a system that can be opened
@@ -116,7 +110,9 @@ async def send_batch(
         over += [(j, dear[j.id]) for j, _ in ready if j.id in dear]
         ready = [(j, m) for j, m in ready if j.id not in dear]
         withheld = dict(Counter(r.code for r in dear.values()))
-    receipts = await _send(db, channel, lease, jobs, [m for _, m in ready])
+    with span("keyback.send") as traced:
+        traced.set("keyback.count", len(ready))
+        receipts = await _send(db, channel, lease, jobs, [m for _, m in ready])
     answered = [*over, *zip((j for j, _ in ready), receipts, strict=True)]
     unspent = [counted[j.id] for j, r in answered if j.id in counted and _cost_nothing(r)]
     channels = {j.id: m.channel for j, m in ready}
@@ -174,11 +170,14 @@ def _mark(
     for keys in unspent:
         tx.counters.take_back(keys)
     over = [*void, *(j for j, r in answered if r.status == "sent")]
-    campaign_run.note_sent(tx, [j for j, r in answered if r.status == "sent"], void)
+    sent = [j for j, r in answered if r.status == "sent"]
+    campaign_run.note_sent(tx, sent, void)
+    returned_mail.note_sent(tx, sent)
     tx.outbox.done(over)
     again = 0
     lost: Counter[str] = Counter()
     failed: list[Job] = []
+    refused: list[tuple[Job, str]] = []
     for job, r in answered:
         if r.status == "sent":
             continue
@@ -189,10 +188,12 @@ def _mark(
         if _gone(tx, job, r):
             lost[r.code] += 1
             failed.append(job)
+            refused.append((job, r.code))
             campaign_run.note_failed(tx, job)
             facts = {"letter": job.body.get("letter"), "contact": job.body.get("contact"), "code": r.code}
             tx.audit.record(str(job.body.get("person", "outbox")), [Note("letter_dropped", facts)])
-    deliveries.count(tx, [j for j, r in answered if r.status == "sent"], failed, channels, zone)
+    returned_mail.note_refused(tx, refused)
+    deliveries.count(tx, sent, failed, channels, zone)
     dropped = lost.total()
     return Sent(len(answered) - again - dropped, again, dropped, lost=dict(lost))
 
@@ -225,13 +226,13 @@ def _messages(
         if j.body.get("campaign") in stopped:
             continue
         if "administrator" in j.body:
-            out[j.id] = _to_administrator(j, tx.now, titles)
+            out[j.id] = other_recipients.to_administrator(j, tx.now, titles)
             continue
         if "to" in j.body:
-            out[j.id] = _to_the_erased(j, tx.now)
+            out[j.id] = other_recipients.to_the_erased(j, tx.now)
             continue
         if "request" in j.body:
-            out[j.id] = _to_requester(tx, j)
+            out[j.id] = other_recipients.to_requester(tx, j)
             continue
         person, contact = people.get(str(j.body.get("person"))), contacts.get(str(j.body.get("contact")))
         if not {"person", "contact", "letter"} <= set(j.body):
@@ -246,60 +247,10 @@ def _messages(
         try:
             content = _content(tx.seals, j, challenges, titles, public_url, urls)
             if content is not None:
-                out[j.id] = _message(j, person, contact, content)
+                out[j.id] = _message(tx.seals, j, person, contact, content)
         except (LookupError, TypeError, ValueError):  # one bad row never holds up the others (Q10)
             out[j.id] = BAD_MESSAGE
     return out
-
-
-def _to_administrator(job: Job, now: int, titles: Mapping[str, str]) -> Message | Receipt:
-    """A message to an address of the settings, which is no person's."""
-    if now >= job.expires_at:
-        return TOO_LATE
-    try:
-        content = CONTENTS[MessageKind(job.body["letter"])].read(job.body)
-        if isinstance(content, TaskMessage):
-            content = replace(content, system=titles.get(content.system, content.system))
-        to, locale = str(job.body["administrator"]), str(job.body["locale"])
-    except (LookupError, TypeError, ValueError):
-        return BAD_MESSAGE
-    return Message(job.id, to, "", locale, job.created_at, job.expires_at, content)
-
-
-def _to_the_erased(job: Job, now: int) -> Message | Receipt:
-    """A message to an address of somebody of whom nothing is stored any more but this."""
-    if now >= job.expires_at:
-        return TOO_LATE
-    try:
-        content = ErasedMessage.read(job.body)
-        to, name, locale = (str(job.body[k]) for k in ("to", "name", "locale"))
-        channel = CHANNELS[job.body["channel"]]
-    except (LookupError, TypeError, ValueError):
-        return BAD_MESSAGE
-    return Message(job.id, to, name, locale, job.created_at, job.expires_at, content, channel)
-
-
-def _to_requester(tx: Tx, job: Job) -> Message | Receipt | None:
-    """A message to the address of a request for help; None where that is gone, or a newer code was sent."""
-    q = tx.help_requests.get(str(job.body["request"]))
-    if q is None:
-        return None
-    if tx.now >= job.expires_at:
-        return TOO_LATE
-    try:
-        content = CONTENTS[MessageKind(job.body["letter"])].read(job.body)
-    except (LookupError, TypeError, ValueError):
-        return BAD_MESSAGE
-    if isinstance(content, HelpCodeMessage):
-        until = q.code_at + HELP_CODE_LIFE
-        if q.state != "unconfirmed" or content.asked_at != q.code_at:
-            return None
-        content = replace(
-            content, code=Secret(help_code(tx.seals.derive("help"), q.handle, q.code_at)), expires_at=until
-        )
-    elif not isinstance(content, HelpNewsMessage):
-        return BAD_MESSAGE
-    return Message(job.id, q.contact, "", q.locale, job.created_at, job.expires_at, content)
 
 
 def _still_due(tx: Tx, job: Job) -> bool:
@@ -325,7 +276,7 @@ def _may_get(contact: Contact, job: Job, challenges: Mapping[str, Challenge]) ->
     return contact.state == ("pending" if p.purpose == "enrol" else "confirmed")
 
 
-def _message(job: Job, person: Person, contact: Contact, content: Content) -> Message:
+def _message(seals: Seals, job: Job, person: Person, contact: Contact, content: Content) -> Message:
     return Message(
         id=job.id,
         to=contact.address,
@@ -335,6 +286,7 @@ def _message(job: Job, person: Person, contact: Contact, content: Content) -> Me
         expires_at=job.expires_at,
         content=content,
         channel=contact.channel,
+        return_token=returned_mail.token_for(seals, contact, job.created_at),
     )
 
 

@@ -10,7 +10,8 @@ from zoneinfo import ZoneInfo
 from keyback.application.ports.messages import BadMessage, MessageKind
 from keyback.channels.sanitize import URL
 from keyback.domain.secret import Secret
-from keyback.locale import LOCALES
+from keyback.locale import LOCALES, language, with_all
+from keyback.locale.languages import SOURCE
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -24,12 +25,12 @@ class Composer:
         public_url: base of every link of ours; https, or http on loopback only.
 
     Raises:
-        ValueError: a language without company, an unknown zone, a bad address.
+        ValueError: no company, an unknown zone, a bad address.
     """
 
     def __init__(self, company: Mapping[str, str], timezone: str, public_url: str) -> None:
-        if not all(company.get(locale) for locale in LOCALES):
-            raise ValueError("the company needs a name in both languages")
+        if not company.get(SOURCE):
+            raise ValueError("the company needs a name in English, which stands in for other languages")
         try:
             self.zone = ZoneInfo(timezone)
         except (KeyError, OSError) as e:
@@ -38,7 +39,7 @@ class Composer:
         self.host = urlsplit(self.base).hostname or "" if URL.match(self.base) else ""
         if not self.host or not (self.base.startswith("https:") or self.host in LOOPBACK):
             raise ValueError("public_url must be https, or http on loopback")
-        self.company = company
+        self.company = with_all(company)
 
     def own(self, url: Secret | str | None) -> str:
         """A link of ours; built from `public_url` or not sent at all.
@@ -54,7 +55,7 @@ class Composer:
 
 def locale_of(wanted: str) -> str:
     """A language that there are texts in."""
-    return wanted if wanted in LOCALES else "en"
+    return next(code for code in language(wanted).chain if code in LOCALES)
 
 
 def digits(code: Secret | None, length: int) -> str:

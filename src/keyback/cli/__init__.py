@@ -5,28 +5,48 @@ from __future__ import annotations
 import click
 
 from keyback import __version__
-from keyback.cli.audit import audit
-from keyback.cli.backup import backup, restore
-from keyback.cli.breach import breach
-from keyback.cli.campaigns import campaign
-from keyback.cli.cases import case
-from keyback.cli.check import check
-from keyback.cli.clock import clock
-from keyback.cli.common import Keyback
-from keyback.cli.connectors import connector
-from keyback.cli.init import init, migrate
-from keyback.cli.keys import keys
-from keyback.cli.operators import operator
-from keyback.cli.people_links import people
-from keyback.cli.policy import policy
-from keyback.cli.reports import report
-from keyback.cli.serve import demo, openapi, serve, worker
-from keyback.cli.tasks import task
+from keyback.cli.group import Keyback
 
 __all__ = ["main"]
+WHERE = {
+    "init": "keyback.cli.init:init",
+    "check": "keyback.cli.check:check",
+    "serve": "keyback.cli.serve:serve",
+    "worker": "keyback.cli.serve:worker",
+    "migrate": "keyback.cli.init:migrate",
+    "people": "keyback.cli.people_links:people",
+    "policy": "keyback.cli.policy:policy",
+    "evaluate": "keyback.cli.evaluate:evaluate_command",
+    "evidence": "keyback.cli.evidence:evidence",
+    "case": "keyback.cli.cases:case",
+    "campaign": "keyback.cli.campaigns:campaign",
+    "task": "keyback.cli.tasks:task",
+    "operator": "keyback.cli.operators:operator",
+    "connector": "keyback.cli.connectors:connector",
+    "report": "keyback.cli.reports:report",
+    "siem": "keyback.cli.siem:siem",
+    "snippet": "keyback.cli.snippet:snippet",
+    "webhook": "keyback.cli.webhooks:webhook",
+    "audit": "keyback.cli.audit:audit",
+    "bounces": "keyback.cli.bounces:bounces",
+    "breach": "keyback.cli.breach:breach",
+    "clock": "keyback.cli.clock:clock",
+    "keys": "keyback.cli.keys:keys",
+    "backup": "keyback.cli.backup:backup",
+    "restore": "keyback.cli.backup:restore",
+    "openapi": "keyback.cli.serve:openapi",
+    "version": "keyback.cli.version:version_command",
+    "completion": "keyback.cli.completion:completion",
+    "man": "keyback.cli.completion:man",
+    "demo": "keyback.cli.serve:demo",
+}
 
 
-@click.group(cls=Keyback, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(
+    cls=Keyback,
+    where=WHERE,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
 @click.version_option(__version__, message="%(version)s")
 def main() -> None:
     """Keyback gets people back into their accounts.
@@ -37,30 +57,3 @@ def main() -> None:
     Commands that can't be undone ask first. If standard input is not a terminal, as in scripts, use --yes;
     otherwise the command exits with 2 and changes nothing.
     """
-
-
-COMMANDS = (
-    init,
-    check,
-    serve,
-    worker,
-    migrate,
-    people,
-    policy,
-    case,
-    campaign,
-    task,
-    operator,
-    connector,
-    report,
-    audit,
-    breach,
-    clock,
-    keys,
-    backup,
-    restore,
-    openapi,
-    demo,
-)
-for command in COMMANDS:
-    main.add_command(command)

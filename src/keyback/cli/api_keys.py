@@ -28,7 +28,8 @@ REFUSED = {
 def key() -> None:
     """Manage keys for programs that use the admin API.
 
-    A key can read, collect and comment. It never approves, recommends, or handles calls.
+    A key can read, collect, comment, and do what one operator may do alone. It never approves, recommends, or
+    handles calls.
     """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import json
@@ -25,7 +26,9 @@ from keyback.application.audit_log import (
     read_head,
     verify,
 )
-from keyback.bootstrap import load_keyring
+from keyback.application.ports.storage import StorageDown, Tx
+from keyback.application.ports.system_states import AUDIT_LOG
+from keyback.bootstrap_keys import load_keyring
 from keyback.cli.common import Told, at, echo_json, load, progress, run, storage, usable
 from keyback.settings import Settings
 from keyback.storage.stores.audit import row_hash
@@ -76,7 +79,16 @@ def verify_(head: Path | None, in_json: bool) -> None:
 
 async def _verify(s: Settings, signed: SignedHead | None, tell: Told) -> ChainVerdict:
     async with storage(s) as db:
-        return await verify(db, db.keyring, row_hash, signed=signed, progress=tell)
+        verdict = await verify(db, db.keyring, row_hash, signed=signed, progress=tell)
+        bad = verdict.finding
+        words = bad.words() if bad else f"{verdict.rows} rows"
+
+        def keep(tx: Tx) -> None:
+            tx.system_states.checked(AUDIT_LOG, "bad" if bad else "ok", words, "")
+
+        with contextlib.suppress(StorageDown):  # the verdict counts, not that the console shows it
+            await db.write(keep)
+        return verdict
 
 
 def _last_line(path: Path) -> str:

@@ -24,6 +24,7 @@ FAULTS = {
     "empty": "Give the campaign a name.",
     "too_long": "The name is too long. Use at most 80 characters.",
     "system": "No system has this name. See them with: keyback connector list",
+    "group": "No one is in this group. See the groups with: keyback people groups",
     "no_list": "No one is known by any line of this list. Use usernames or email addresses, one per line.",
     "too_many": "There are too many campaigns that haven't ended. Stop one first: keyback campaign stop ID",
 }
@@ -58,6 +59,7 @@ def _clock(_: click.Context, __: click.Parameter, value: str) -> tuple[int, int]
 )
 @click.option("--system", default="", help="Only people with an account in this system.")
 @click.option("--tier", default=None, type=click.Choice(get_args(Tier)), help="Only people of this tier.")
+@click.option("--group", default="", help="Only people in this group or department.")
 @click.option(
     "--older-than-days", default=0, type=click.IntRange(0, 3650), help="Only passwords this old, or of unknown age."
 )
@@ -71,11 +73,11 @@ def _clock(_: click.Context, __: click.Parameter, value: str) -> tuple[int, int]
 @click.option("--must-renew", is_flag=True, help="Passwords in Keyback only let their owners choose a new one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def start(
-    name: str, reason: CampaignReason, system: str, tier: Tier | None, older_than_days: int, listed: Path | None,
-    per_minute: int, quiet: tuple[int, int], end_sessions: bool, must_renew: bool, as_json: bool,
+    name: str, reason: CampaignReason, system: str, tier: Tier | None, group: str, older_than_days: int,
+    listed: Path | None, per_minute: int, quiet: tuple[int, int], end_sessions: bool, must_renew: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Draft a campaign. It begins once a security officer approves what the worker counted, in the console."""
-    selection = Selection(system, tier or "", older_than_days, listed is not None)
+    selection = Selection(system, tier or "", older_than_days, listed is not None, group.strip())
     wanted = Draft(name, reason, selection, Pacing(per_minute, *quiet), end_sessions, must_renew)
     systems = load().systems
     try:
@@ -178,6 +180,7 @@ def fields_of(view: CampaignView) -> dict[str, Any]:
         "reason": c.reason,
         "system": c.selection.system,
         "tier": c.selection.tier,
+        "group": c.selection.group,
         "older_than_days": c.selection.older_days,
         "per_minute": c.pacing.per_minute,
         "end_sessions": c.end_sessions,

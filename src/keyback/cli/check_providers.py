@@ -1,4 +1,5 @@
-"""What `keyback check` finds of the providers that people sign in with: what they say of themselves, and their keys."""
+"""What `keyback check` finds of the providers that people sign in with, and of services that verify identities: what
+they say of themselves, and their keys."""
 
 from __future__ import annotations
 
@@ -7,8 +8,9 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from keyback.application.ports.connectors import Unavailable
+from keyback.application.ports.identity import IdentityService
 from keyback.application.ports.sign_in import SignInProvider, SignInRefused
-from keyback.bootstrap import make_providers
+from keyback.bootstrap_providers import make_identity, make_providers
 from keyback.settings import Settings, Unsafe
 
 PATIENCE_S = 30.0
@@ -41,11 +43,20 @@ async def look(s: Settings) -> list[Finding]:
         providers = make_providers(s)
     except Unsafe as e:
         return [Finding("providers", "bad", str(e), "Correct that section. Keyback doesn't start with it.")]
-    return list(await asyncio.gather(*(_tried(p) for p in providers.values())))
+    return list(await asyncio.gather(*(_tried(p, "providers") for p in providers.values())))
 
 
-async def _tried(provider: SignInProvider) -> Finding:
-    name, where = f"provider {provider.name}", f"Keys: providers.{provider.name}."
+async def look_at_identity(s: Settings) -> list[Finding]:
+    """The same of every service that verifies identities."""
+    try:
+        services = make_identity(s)
+    except Unsafe as e:
+        return [Finding("identity", "bad", str(e), "Correct that section. Keyback doesn't start with it.")]
+    return list(await asyncio.gather(*(_tried(i, "identity") for i in services.values())))
+
+
+async def _tried(provider: SignInProvider | IdentityService, section: str) -> Finding:
+    name, where = f"{section.removesuffix('s')} {provider.name}", f"Keys: {section}.{provider.name}."
     try:
         await asyncio.wait_for(provider.check(), PATIENCE_S)
     except SignInRefused as e:

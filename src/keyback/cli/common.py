@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from keyback.application.ports.storage import StorageDown, StorageFull, Tx
-from keyback.bootstrap import load_keyring
+from keyback.bootstrap_keys import load_keyring
 from keyback.domain.characters import is_shown
 from keyback.domain.errors import Refusal
 from keyback.observability import configure
@@ -60,33 +60,26 @@ def bad_url(e: Exception) -> str:
     return NO_DRIVER.format(e) if missing else BAD_URL.format(type(e).__name__)
 
 
-class Keyback(click.Group):
-    """Turns what we refuse and what can fail into one sentence and exit code 1."""
-
-    def make_context(self, *args: Any, **extra: Any) -> click.Context:
-        try:
-            return super().make_context(*args, **extra)  # writes the help
-        except BrokenPipeError:
-            _leave()
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            configure("error")
-            return super().invoke(ctx)
-        except Unsafe as e:
-            missing = "" if ctx.invoked_subcommand == "demo" else no_settings()
-            raise click.ClickException("\n".join(filter(None, (missing, str(e))))) from None
-        except Refusal as e:
-            raise click.ClickException(REFUSALS.get(e.code, e.code)) from None
-        except StorageFull:
-            raise click.ClickException("The database has no room left. Make room, then run this again.") from None
-        except StorageDown as e:
-            text = f"The database cannot be used ({e}). See that it runs and that database_url is right."
-            raise click.ClickException(text) from None
-        except OSError as e:
-            if isinstance(e, BrokenPipeError) and _nobody_reads():
-                _leave()
-            raise click.ClickException(f"{e.filename or 'a file'}: {e.strerror or type(e).__name__}") from None
+@contextmanager
+def in_words(ctx: click.Context) -> Iterator[None]:
+    """Turns what we refuse and what can fail in a command into one sentence."""
+    try:
+        configure("error")
+        yield
+    except Unsafe as e:
+        missing = "" if ctx.invoked_subcommand == "demo" else no_settings()
+        raise click.ClickException("\n".join(filter(None, (missing, str(e))))) from None
+    except Refusal as e:
+        raise click.ClickException(REFUSALS.get(e.code, e.code)) from None
+    except StorageFull:
+        raise click.ClickException("The database has no room left. Make room, then run this again.") from None
+    except StorageDown as e:
+        text = f"The database cannot be used ({e}). See that it runs and that database_url is right."
+        raise click.ClickException(text) from None
+    except OSError as e:
+        if isinstance(e, BrokenPipeError) and _nobody_reads():
+            leave()
+        raise click.ClickException(f"{e.filename or 'a file'}: {e.strerror or type(e).__name__}") from None
 
 
 def _nobody_reads() -> bool:
@@ -97,7 +90,7 @@ def _nobody_reads() -> bool:
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
-def _leave() -> NoReturn:
+def leave() -> NoReturn:
     """Ends without a word: whoever read has seen enough. What Python still wants to write at its end goes nowhere."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for fd in (1, 2):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import inspect
 import json
@@ -18,12 +19,14 @@ from typing import Any, cast
 import click
 
 from keyback.application.ports.connectors import Capabilities, CheckLine, Connector
-from keyback.bootstrap import make_connector, make_gate
+from keyback.bootstrap import make_connector
+from keyback.bootstrap_keys import make_gate
 from keyback.cli.common import create_private, echo_json, load, run, safe, storage, sure
 from keyback.cli.connector_trial import try_recovery
 from keyback.connectors.base import CommonOptions
 from keyback.connectors.http.checking import Wanted, mistakes, wanted
-from keyback.connectors.http.options import HttpConnectorOptions, read_recipe
+from keyback.connectors.http.options import HttpConnectorOptions, NotText, read_recipe
+from keyback.locale import N_, Locale, choose, gettext
 from keyback.registry import CONNECTORS, OWN, BadPart
 from keyback.registry import load as load_part
 from keyback.settings import Settings, Unsafe, config_path
@@ -88,24 +91,39 @@ def test(name: str, sample: str | None, recover: bool, yes: bool, as_json: bool)
 
 @connector.command("check-recipe")
 @click.argument("file", metavar="FILE")
+@click.option(
+    "--lang", type=click.Choice(["en", "zh"]), help="Language; default: `default_locale`, if there are settings."
+)
 @JSON
-def check_recipe(file: str, as_json: bool) -> None:
+def check_recipe(file: str, lang: str | None, as_json: bool) -> None:
     """Explain every mistake of a recipe for the kind `http`, each with its line. Contacts nothing.
 
     FILE is a file, or the name of a recipe that comes with Keyback. Exits with 1 if there are mistakes.
     """
+    locale = choose(lang, default=_usual_locale())
     try:
         wrong = mistakes(read_recipe(file))
+    except NotText as e:
+        wrong = [e.mistake]
     except (ValueError, OSError) as e:
         raise click.ClickException(str(e)) from None
     if as_json:
-        echo_json([dataclasses.asdict(m) for m in wrong])
+        echo_json([{"line": m.line, "key": m.key, "text": m.words(locale)} for m in wrong])
     else:
         for m in wrong:
-            click.echo(safe(f"{file}: {m}"))
-        click.echo(f"{len(wrong)} {'mistake' if len(wrong) == 1 else 'mistakes'}." if wrong else "No mistakes.")
+            click.echo(safe(f"{file}: {m.whole(locale)}"))
+        count = N_("No mistakes.") if not wrong else N_("1 mistake.") if len(wrong) == 1 else N_("{count} mistakes.")
+        click.echo(gettext(locale, count, count=len(wrong)))
     if wrong:
         raise SystemExit(1)
+
+
+def _usual_locale() -> Locale:
+    """The language of the settings; English where there are none that can be read, since a recipe needs none."""
+    with contextlib.suppress(Unsafe, click.ClickException, OSError):
+        if config_path() is not None:
+            return load().default_locale
+    return "en"
 
 
 @connector.command("add")

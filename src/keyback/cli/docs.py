@@ -15,6 +15,7 @@ from pydantic.fields import FieldInfo
 
 from keyback.cli import main
 from keyback.cli.capability_table import readmes
+from keyback.cli.event_pages import events_document, events_page
 from keyback.domain.recovery.case import ENDED, TRANSITIONS, State
 from keyback.registry import GATEWAYS, OWN, load_gateway
 from keyback.settings import Settings
@@ -37,6 +38,8 @@ def pages() -> dict[str, str]:
     """Every generated page by its path from the root."""
     return {
         "docs/cli.md": cli_page(),
+        "docs/events.json": events_document(),
+        "docs/events.md": events_page(),
         "docs/gateways.md": gateways_page(),
         "docs/settings.md": settings_page(),
         "docs/states.mmd": states(),
@@ -162,8 +165,9 @@ def settings_page() -> str:
         lines += ["", f"## {heading}", "", " ".join(what), ""]
         whole = field.default if isinstance(field.default, BaseModel) else None
         rows = _table(part, f"{heading}.", f"KEYBACK_{heading.upper().replace('.', '__')}__", whole)
-        if whole is not None and any(f.is_required() for f in part.model_fields.values()):
-            lines[-1:] = ["", "The defaults apply if none of these is set. If you set one, set all of them.", ""]
+        if whole is not None and (needed := [f"`{n}`" for n, f in part.model_fields.items() if f.is_required()]):
+            also = " and ".join(needed)
+            lines[-1:] = ["", f"The defaults apply if none of these is set. If you set one, set {also}, too.", ""]
         lines += rows
     return "\n".join(lines) + "\n"
 
@@ -175,9 +179,20 @@ def _table(model: type[BaseModel], prefix: str, env: str, whole: BaseModel | Non
         if _part(field.annotation) is None:
             what = _cell(field.description or "")
             kind = _cell(_kind(field.annotation))
-            default = f"`{getattr(whole, name)}`" if whole and field.is_required() else _default(field)
+            example = getattr(whole, name, None)
+            default = f"`{example}`" if example and example != field.default else _default(field)
             rows.append(f"| `{prefix}{name}` | `{env}{name.upper()}` | {kind} | {default} | {what} |")
+        elif prefix and field.is_required():  # a table within a section
+            rows += _within(field, f"{prefix}{name}", f"{env}{name.upper()}")
     return rows
+
+
+def _within(field: FieldInfo, name: str, env: str) -> Iterator[str]:
+    part, what = _part(field.annotation), (field.description or "").rstrip(".")
+    assert part is not None
+    for row in _table(part, f"{name}.", f"{env}__")[2:]:
+        head, _, meaning = row.rpartition(" | ")
+        yield f"{head} | {what}. {meaning}"
 
 
 def _part(annotation: Any) -> type[BaseModel] | None:

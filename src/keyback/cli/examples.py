@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from keyback.settings import LOOPBACK, Settings
-from keyback.settings_sections import InTwoLanguages
+from keyback.settings_texts import InLanguages
 
 NOBODYS = re.compile(r"(^|\.)(example\.(com|net|org)|example)$")  # RFC 2606
 
@@ -20,11 +20,11 @@ def left_over(s: Settings) -> Iterator[tuple[str, str, str]]:
         ("company", "Set it to the company's name: pages and mails begin with it."),
         ("helpdesk", "Say whom people may turn to, and how, such as: the IT desk, extension 4357."),
     ):
-        example: InTwoLanguages = Settings.model_fields[section].default
-        now: InTwoLanguages = getattr(s, section)
-        for language in type(example).model_fields:
-            if getattr(now, language) == getattr(example, language):
-                yield f"{section}.{language}", f'is still "{getattr(example, language)}"', next_
+        example: InLanguages = Settings.model_fields[section].default
+        now: InLanguages = getattr(s, section)
+        for code, text in example.given().items():
+            if now.given().get(code) == text:
+                yield f"{section}.{code}", f'is still "{text}"', next_
     host = urlsplit(s.public_url).hostname or ""
     if host in LOOPBACK:
         yield "public_url", f"is {s.public_url}: links in mails open on this machine only", "Set the https address."

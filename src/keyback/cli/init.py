@@ -14,14 +14,16 @@ from pydantic import ValidationError
 
 from keyback.application.desk import operators
 from keyback.application.ports.storage import StorageDown, Tx
-from keyback.bootstrap import load_keyring
+from keyback.bootstrap_keys import keyring_wrapper, load_keyring
 from keyback.cli.common import bad_url, create_private, echo_json, load, run, safe, sqlite_file, storage, wrong_settings
 from keyback.domain.operators.roles import Role
+from keyback.locale import LOCALES
 from keyback.settings import Settings, Unsafe, config_path, refuse_unsafe
 from keyback.settings_safety import close_to_others
 from keyback.storage.database import make_engine
 from keyback.storage.health import unfit
-from keyback.storage.keys.keyring import Keyring
+from keyback.storage.keys import keyfile
+from keyback.storage.keys.keyring import KeyringError
 from keyback.storage.maintenance.names import clashes_in
 from keyback.storage.migrate import head, knows
 from keyback.storage.migrate import migrate as run_migrations
@@ -39,7 +41,7 @@ TEMPLATE = """\
 {data_dir}
 # PostgreSQL 14 or newer instead of SQLite.
 {database_url}
-# Language of people whose own is not known: en or zh_CN.
+# Language of people whose own is not known, such as en or zh_TW; docs/settings.md lists them.
 {default_locale}
 # Time zone in mails.
 {timezone}
@@ -108,7 +110,7 @@ ASKED = {
 @click.option("--mail-username", help="Username at the relay; the password is stored in a file.")
 @click.option("--database-url", help="postgresql://…; SQLite by default.")
 @click.option("--data-dir", help="Folder for SQLite and the keyring.")
-@click.option("--default-locale", type=click.Choice(["en", "zh_CN"]), help="Language for people whose own is unknown.")
+@click.option("--default-locale", type=click.Choice(LOCALES), help="Language for people whose own is unknown.")
 @click.option("--timezone", help="Time zone in emails, such as Asia/Shanghai.")
 def init(**given: Any) -> None:
     """Set Keyback up here: settings, keyring and database.
@@ -176,8 +178,12 @@ def _make_keyring(s: Settings) -> None:
         click.echo(f"kept     {path}")
         return
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    Keyring.create(path)
-    click.echo(f"written  {path}")
+    wrapper = keyring_wrapper(s)
+    try:
+        keyfile.create(path, wrapper)
+    except KeyringError as e:
+        raise Unsafe(f"the keyring cannot be made: {e}.") from None
+    click.echo(f"written  {path}" + (f", wrapped by the token {wrapper.token}" if wrapper else ""))
 
 
 def _first_operator(s: Settings) -> str:
@@ -201,6 +207,8 @@ def _invite(tx: Tx) -> str:
 
 def _next_steps(s: Settings, path: Path) -> list[str]:
     steps = [] if s.keyring else [f"Keep a copy of {s.keyring_path} safe, apart from the database's backups."]
+    if s.pkcs11.module:
+        steps.append("Back the token up by its vendor's means: without it nothing opens the keyring.")
     try:
         refuse_unsafe(s)
     except Unsafe as e:

@@ -10,11 +10,12 @@ import click
 from keyback.application.audit_log import log_of
 from keyback.application.passwords.hashing import pepper_id
 from keyback.application.recovery.start import INTAKE_LIFE
-from keyback.bootstrap import load_keyring, named_peppers
+from keyback.bootstrap_keys import keyring_wrapper, load_keyring, named_peppers
 from keyback.cli.common import Told, at, echo_json, load, progress, reason_of, run, storage, sure, usable
 from keyback.domain.recovery.events import Note
 from keyback.settings import Settings, Unsafe
-from keyback.storage.keys.keyfile import KeyFile
+from keyback.storage.keys.keyfile import KeyFile, is_wrapped
+from keyback.storage.keys.keyring import KeyringError
 from keyback.storage.maintenance import key_check
 from keyback.storage.maintenance import reseal as maintenance_reseal
 from keyback.storage.tx import SqlTx
@@ -48,7 +49,7 @@ def _opened() -> tuple[Settings, KeyFile]:
     usable(s)
     if s.keyring is not None:
         raise Unsafe("the keyring is in the environment, where it can't be changed. Move it to keyring_file.")
-    return s, KeyFile(s.keyring_path)
+    return s, KeyFile(s.keyring_path, keyring_wrapper(s))
 
 
 def _changed(s: Settings, file: KeyFile, kind: str, change: Callable[[], str]) -> str:
@@ -206,6 +207,49 @@ def retire(kid: str, at_once: bool) -> None:
     click.echo(
         f"{kid} is retired. Copy the keyring to every node, restart Keyback's processes, destroy old copies of it."
     )
+
+
+@keys.command()
+def wrap() -> None:
+    """Encrypt the keyring file with a key that never leaves your hardware token. See [pkcs11] in the settings.
+
+    Makes that key if the token has none. Keep a plain copy of the file in a safe first, or back the token up by its
+    vendor's means: without the token, nothing opens the keyring.
+    """
+    s, file = _opened()
+    if s.pkcs11.module is None:
+        raise Unsafe("pkcs11.module is not set. Name your token in the section [pkcs11] first.")
+    _rewrap(s, file, wrapped=True)
+    click.echo(
+        f"{file.path} is wrapped by the token {s.pkcs11.token}. Copy it to every node. Old copies open without it."
+    )
+
+
+@keys.command()
+@click.option("--yes", is_flag=True, help="Don't ask for confirmation.")
+def unwrap(yes: bool) -> None:
+    """Write the keyring file in clear again, to change or give up the token."""
+    sure("Anyone who can read the keyring file can then use its keys. Continue?", yes)
+    s, file = _opened()
+    if s.pkcs11.module is None:
+        raise Unsafe("pkcs11.module is not set: name the token that wraps the keyring.")
+    _rewrap(s, file, wrapped=False)
+    click.echo(f"{file.path} is in clear. Take the section [pkcs11] out of the settings, or name another token there.")
+
+
+def _rewrap(s: Settings, file: KeyFile, *, wrapped: bool) -> None:
+    if is_wrapped(file.path) is wrapped:
+        raise click.ClickException(f"{file.path} is {'wrapped' if wrapped else 'in clear'} already.")
+    kid = file.ring().primary
+
+    def change() -> str:
+        try:
+            file.wrap(wrapped=wrapped)
+        except KeyringError as e:
+            raise Unsafe(f"nothing was changed: {e}.") from None
+        return kid
+
+    _changed(s, file, "keyring_wrapped" if wrapped else "keyring_unwrapped", change)
 
 
 @keys.command()

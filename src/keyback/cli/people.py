@@ -31,6 +31,7 @@ from keyback.cli.common import (
     sure,
     usable,
 )
+from keyback.domain.people.groups import MAX_GROUP, MAX_GROUPS
 from keyback.settings import Settings
 
 SHOWN = 20  # bad rows named on the terminal
@@ -86,8 +87,9 @@ def import_(
     Each row is one account. Encodings: UTF-8, UTF-16, or GB18030; others with --encoding. Separators: comma, semicolon,
     tab, or bar. A header row names the columns, in English or Chinese: name (姓名), email (邮箱), backup_email
     (备用邮箱), username (用户名), system (系统), external_id (外部编号), locale (语言), state (状态), tier (等级),
-    group (部门), key (工号), provider (单点登录). Only name and email are required. Exports from common systems work
-    without changes. `policy.groups` sets the tier of a group.
+    group (部门), key (工号), mobile (手机), provider (单点登录). Only name and email are required. Exports from common
+    systems work without changes. Groups are kept to choose people by;
+    `policy.groups` sets the tier of one.
 
     Rows with the same key are one person; if there is no key column, rows with the same email are. Anything the file
     has no column for stays the same. If the file has keys, accounts that are no longer listed for a person are
@@ -131,7 +133,7 @@ def import_(
 async def _import(s: Settings, file: Path, system: str, args: dict[str, Any]) -> Report:
     titles = {name: system.title for name, system in s.systems.items()}
     ids = frozenset(name for name, system in s.systems.items() if system.kind not in OWN_NUMBER)
-    systems = Systems(titles, ids, s.default_locale, s.policy.groups)
+    systems = Systems(titles, ids, s.default_locale, s.policy.groups, phone_country=s.phone_country)
     if system:
         named = systems.named(system)
         if named is None:
@@ -153,13 +155,12 @@ def _show(report: Report, bad: list[BadRow], errors: Path | None) -> None:
         click.echo(f"Warning: {safe(warning)}", err=True)
     for note in report.notes:
         click.echo(safe(note))
-    groups = [u for u in report.unused if field_of(u) == "group"]
-    others = [u for u in report.unused if u not in groups]
+    phones = [u for u in report.unused if field_of(u) == "phone"]
+    others = [u for u in report.unused if u not in phones]
     if others:
         click.echo(f"Columns that were not used: {', '.join(safe(u) for u in others)}")
-    if groups:
-        words = 'no group has a tier; to give one to a group: groups.Finance = "mfa" under [policy].'
-        click.echo(f"The column {safe(groups[0])} changes nothing: {words}")
+    if phones:
+        click.echo(f"The column {safe(phones[0])} was not used: SMS isn't set up, or people.phones is false.")
     if report.empty_groups:
         names = ", ".join(safe(g) for g in report.empty_groups)
         click.echo(f"No one in this file is in these groups from policy.groups. Check the spelling: {names}")
@@ -175,6 +176,18 @@ def _show(report: Report, bad: list[BadRow], errors: Path | None) -> None:
         words = ", ".join(f"{safe(word)} {n}" for word, n in sorted(report.languages.items(), key=lambda x: -x[1])[:10])
         click.echo(f"Default language used instead of an unknown one: {words}.")
     show_addresses(report)
+    if report.bad_phones:
+        lines = ", ".join(map(str, report.bad_phone_lines[:10])) + (", …" if report.bad_phones > 10 else "")
+        click.echo(
+            f"{report.bad_phones} mobile numbers can't be used (lines {lines}). "
+            "Everything else in these rows was taken, and the numbers that these people had stay. A number without a "
+            "country code needs people.phone_country."
+        )
+    if report.groups_left_out:
+        click.echo(
+            f"Groups not kept: {report.groups_left_out}. Up to {MAX_GROUPS} of a person are, each of up to "
+            f"{MAX_GROUP} characters that can be shown."
+        )
     if report.beyond_ascii:
         n, some = len(report.beyond_ascii), ", ".join(safe(name) for name in report.beyond_ascii[:5])
         click.echo(

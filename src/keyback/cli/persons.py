@@ -14,6 +14,7 @@ from keyback.application.ports.storage import Tx
 from keyback.application.signin.sessions import people_named
 from keyback.cli.common import TakesId, can_ask, echo_json, load, reason_of, run, safe, storage, sure, usable
 from keyback.cli.people import people
+from keyback.domain.people.groups import group_name
 from keyback.domain.people.person import Person
 from keyback.storage.maintenance.persons import details, erase, listed
 from keyback.storage.tx import SqlTx
@@ -72,6 +73,28 @@ def list_(state: str | None, limit: int, as_json: bool) -> None:
     columns([("id", "state", "tier", "name", "key"), *rows]) if rows else click.echo("None.")
 
 
+@people.command("groups")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def groups(as_json: bool) -> None:
+    """List the groups and departments that people are in, as imports and connected systems name them.
+
+    Choose people by one with: keyback campaign start --group NAME
+    """
+
+    def fn(tx: Tx) -> list[str]:
+        out: list[str] = []
+        while page := tx.groups.named(group_name(out[-1]) if out else "", 1000):
+            out += page
+        return out
+
+    found = with_db(fn)
+    if as_json:
+        echo_json(found)
+        return
+    for name in found or ["None."]:
+        click.echo(safe(name))
+
+
 @people.command("show", cls=TakesId)
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -89,6 +112,7 @@ def show(name: str, as_json: bool) -> None:
             **dataclasses.asdict(person),
             "accounts": [dataclasses.asdict(a) for a in accounts],
             "contacts": [dataclasses.asdict(x) for x in contacts],
+            "groups": list(tx.groups.of_people([person.id]).get(person.id, ())),
             **details(cast(SqlTx, tx), person.id),
             "sessions": len(tx.sessions.of_person(person.id)),
         }
@@ -97,7 +121,8 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         echo_json(found)
         return
-    columns([(k, safe(found[k])) for k in ("id", "name", "state", "tier", "locale", "sessions")])
+    shown = [(k, safe(found[k])) for k in ("id", "name", "state", "tier", "locale", "sessions")]
+    columns([*shown, *([("groups", safe("; ".join(found["groups"])))] if found["groups"] else [])])
     lists: dict[str, tuple[str, ...]] = {
         "accounts": ("system", "username", "external_id", "state", "provider"),
         "contacts": ("channel", "role", "address", "name", "state"),

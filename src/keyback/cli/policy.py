@@ -15,7 +15,8 @@ from keyback.application.policy.coverage import Census, Offer, census
 from keyback.application.policy.explain import explain
 from keyback.application.policy.report import check_words, claim_rows, people_words
 from keyback.application.policy.standards import report_words, requirements
-from keyback.bootstrap import Proofs, make_gate, make_proofs
+from keyback.bootstrap import Proofs, make_proofs
+from keyback.bootstrap_keys import make_gate
 from keyback.cli.common import echo_json, load, progress, run, safe, storage, usable
 from keyback.domain.passwords.rules import PRESETS
 from keyback.domain.policy.search import search
@@ -39,7 +40,7 @@ def explain_(lang: str | None, as_json: bool) -> None:
     """Explain the policy in plain words: what lets whom in, what a hold is, who gets notified."""
     s = load()
     locale = choose(lang, default=s.default_locale)
-    proofs = _proofs(s)
+    proofs = make_them(s)
     ruled = make_policy(s, proofs.kinds, strict=False)
     sections = explain(ruled, preset_of(s), locale, proofs.abouts, there(proofs))
     _say_bad(proofs)
@@ -80,7 +81,7 @@ def check(draft: Path | None, report: bool, people: bool, most: int, lang: str |
     """
     s = load_draft(draft) if draft else load()
     locale = choose(lang, default=s.default_locale)
-    proofs, preset = _proofs(s), preset_of(s)
+    proofs, preset = make_them(s), preset_of(s)
     ruled = make_policy(s, proofs.kinds, strict=False)
     _say_bad(proofs)
     with progress("Searching") as tell:
@@ -111,7 +112,8 @@ def there(proofs: Proofs) -> frozenset[str]:
     return frozenset(proofs.offered)
 
 
-def _proofs(s: Settings) -> Proofs:
+def make_them(s: Settings) -> Proofs:
+    """The proofs of the settings, for what asks about them and hashes nothing."""
     gate = make_gate(s)
     try:
         return make_proofs(s, gate)
@@ -125,7 +127,7 @@ def _say_bad(proofs: Proofs) -> None:
 
 
 def _offer(s: Settings) -> Offer:
-    proofs = _proofs(s)
+    proofs = make_them(s)
     return Offer(make_policy(s, proofs.kinds, strict=False), proofs.offered)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import sys
@@ -14,8 +15,13 @@ from keyback.cli.common import load, ready
 
 
 def _of(module: str, name: str) -> Any:
-    """Imported only when the command runs, so that `keyback --help` starts no web framework."""
-    return getattr(importlib.import_module(module), name)
+    """Imported only when the command runs, so that `keyback --help` starts no web framework. Whatever is imported
+    stays, so collecting garbage meanwhile only takes time."""
+    gc.disable()
+    try:
+        return getattr(importlib.import_module(module), name)
+    finally:
+        gc.enable()
 
 
 @click.command()

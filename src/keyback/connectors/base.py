@@ -107,6 +107,16 @@ def web_address(value: str) -> str:
     return value
 
 
+def numbers_in(*values: object) -> tuple[str, ...]:
+    """Phone numbers (`FoundAccount.phones`) out of fields of an answer; what is no text, or empty, is none."""
+    return texts_in(*values)
+
+
+def texts_in(*values: object) -> tuple[str, ...]:
+    """Texts out of fields of an answer, such as groups (`FoundAccount.groups`); what is no text, or empty, is none."""
+    return tuple(text for v in values if isinstance(v, str) and (text := v.strip()))
+
+
 OVERLAP = 15 * MINUTE  # how far clocks may be apart, and how late a copy of the data may be
 
 
@@ -145,7 +155,8 @@ class ConnectorBase:
 
     @property
     def health(self) -> Health:
-        return Health(self.breaker.state, self.breaker.failures) if self.breaker else Health()
+        b = self.breaker
+        return Health(b.state, b.failures, b.reached_ago_ms(), b.missing_for_ms()) if b else Health()
 
     def configured(self, options: CommonOptions) -> None:
         """Takes over the keys that every kind has."""

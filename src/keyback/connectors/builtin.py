@@ -25,12 +25,11 @@ class CredentialStore(Protocol):
         ...
 
     async def set_credential(self, external_id: str, phc: str, job_id: str) -> bool:
-        """Store it and note the job in the same transaction; False when this job had been applied before."""
+        """Store it, note the job and end the sessions, all in one transaction; False when this job had been applied
+        before."""
         ...
 
     async def unlock(self, external_id: str) -> None: ...
-
-    async def end_sessions(self, external_id: str) -> None: ...
 
 
 class BuiltinConnector(ConnectorBase):
@@ -89,9 +88,7 @@ class BuiltinConnector(ConnectorBase):
             if plan.must_change:
                 done.append(Outcome(Step.MUST_CHANGE, "unsupported"))
 
-            step = Step.REVOKE
-            await self._store.end_sessions(plan.external_id)
-            done.append(Outcome(step, "done"))
+            done.append(Outcome(Step.REVOKE, "done"))  # in the same transaction
 
             # Reading back what was stored is proof enough; comparing once more would halve the throughput of resets.
             step = Step.CONFIRM

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from keyback.application.ports.connectors import Capabilities, CheckLine, Guide, Means, Outcome, Plan, Step
 from keyback.connectors.base import CommonOptions, ConnectorBase
 from keyback.connectors.presets import Preset, presets
+from keyback.locale import all_told
 
 
 class GuidedOptions(CommonOptions):
@@ -48,7 +49,7 @@ class GuidedConnector(ConnectorBase):
 
     Args:
         name: key in `keyback.toml`; title: what people call the system.
-        steps: by locale (`zh_CN`, `en`) what the person does there, one sentence each.
+        steps: by locale (`en`, `zh_CN` …) what the person does there, one sentence each.
         url: the system's own reset page; http(s) only, it becomes a link.
 
     Raises `ValueError` for another kind of address or when a locale has no steps.
@@ -89,8 +90,7 @@ class GuidedConnector(ConnectorBase):
 
     def guide(self, locale: str) -> Guide:
         """The steps in this language, else in English, else in any, and the reset page."""
-        steps = self._steps.get(locale) or self._steps.get("en") or next(iter(self._steps.values()))
-        return Guide(steps, self._page)
+        return Guide(all_told(self._steps, locale), self._page)
 
     async def apply(self, plan: Plan) -> Sequence[Outcome]:
         """Nothing is sent anywhere: the set step waits for the person."""

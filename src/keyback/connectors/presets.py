@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from keyback.connectors.base import web_address
 
-LANGUAGES = {"en", "zh_CN"}
+LANGUAGES = {"en", "zh_CN"}  # the rest have them in their catalogues
 
 
 class Preset(BaseModel):

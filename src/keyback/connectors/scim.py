@@ -7,6 +7,7 @@ date that the server gives a user: when it is the same as before, nothing happen
 from __future__ import annotations
 
 import json
+import re
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
@@ -24,7 +25,15 @@ from keyback.application.ports.connectors import (
     Step,
     Unavailable,
 )
-from keyback.connectors.base import ConnectorBase, ConnectorOptions, mark_now, marked_instant, sample_line, unreachable
+from keyback.connectors.base import (
+    ConnectorBase,
+    ConnectorOptions,
+    mark_now,
+    marked_instant,
+    numbers_in,
+    sample_line,
+    unreachable,
+)
 from keyback.connectors.faults import fault
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint, MaybeDone, NotDone, OutboundRefusal, Reply, vendor_text
@@ -36,6 +45,7 @@ MEDIA = Secret("application/scim+json")
 PAGE = 100
 MAX_PAGES = 10_000
 MAX_JOBS = 1000
+_TEL = re.compile(r"^\s*tel:|;.*$", re.I)
 CODES = {400: "policy_rejected", 401: "auth_expired", 403: "not_permitted", 404: "not_found", 409: "policy_rejected"}
 
 
@@ -144,6 +154,8 @@ class ScimConnector(ConnectorBase):
             state="active" if row.get("active", True) else "disabled",
             privileged=bool(roles & o.privileged_roles or groups & o.privileged_groups),
             manager=_manager(row),
+            phones=_mobiles(row),
+            groups=_groups(row),
         )
 
     # ── the plan ──
@@ -254,6 +266,15 @@ def _addresses(row: Mapping[str, Any]) -> list[str]:
     return [e["value"].casefold() for e in sorted(entries, key=lambda e: not e.get("primary"))]
 
 
+def _mobiles(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Numbers of type `mobile` (RFC 7643 4.1.2), which may be written as RFC 3966 does: `tel:+1-201-555-0123`. A user
+    without the attribute has none: absent, null and empty are one (2.5)."""
+    entries = row.get("phoneNumbers")
+    rows = [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+    values = [e.get("value") for e in rows if str(e.get("type") or "").casefold() == "mobile"]
+    return numbers_in(*(_TEL.sub("", v) if isinstance(v, str) else v for v in values))
+
+
 def _manager(row: Mapping[str, Any]) -> str | None:
     """The id of the manager (RFC 7643 4.3); None where the server knows no such attributes at all."""
     work = row.get(ENTERPRISE)
@@ -262,6 +283,16 @@ def _manager(row: Mapping[str, Any]) -> str | None:
     manager = work.get("manager")  # some servers give the id by itself
     value = manager.get("value") if isinstance(manager, dict) else manager
     return value if isinstance(value, str) else ""
+
+
+def _groups(row: Mapping[str, Any]) -> tuple[str, ...] | None:
+    """Names of groups (RFC 7643 4.1.2) and of the department (4.3); None where the server says neither."""
+    work, entries = row.get(ENTERPRISE), row.get("groups")
+    if not isinstance(work, dict) and not isinstance(entries, list):
+        return None
+    rows = [e for e in entries if isinstance(e, dict)] if isinstance(entries, list) else []
+    names = [e.get("display") for e in rows] + ([work.get("department")] if isinstance(work, dict) else [])
+    return tuple(n for n in names if isinstance(n, str))
 
 
 def _values(entries: object) -> set[str]:

@@ -10,6 +10,13 @@ from keyback.domain.people.person import Tier
 DOMAIN = "qingyu.example.com"
 PROVIDER = "Harbour ID"
 COMPANY = {"en": "Qingyu Instruments", "zh_CN": "青屿仪器"}
+DEPARTMENTS = (
+    "Sales 销售部",
+    "Service 客服部",
+    "Finance 财务部",
+    "Workshop 制造部",
+    "IT 信息部",
+)
 HELPDESK = {"en": "extension 8100, weekdays 8:30 to 18:00", "zh_CN": "内线8100（工作日8:30至18:00）"}
 TITLES = {"builtin": "Keyback", "demo": "Harbour CRM", "guided": "Lanyun"}
 GUIDED_URL = "https://lanyun.example.com/reset"
@@ -74,11 +81,12 @@ class Staff:
         app: has an authenticator app; `passkey`, a passkey. Either comes with recovery codes.
         friend: username of the colleague who vouches.
         hint: message id of what there is to try, or empty.
+        group: their department.
     """
 
     username: str
     name: str
-    locale: Literal["zh_CN", "en"]
+    locale: str
     systems: tuple[str, ...]
     mails: tuple[str, ...]
     password: str
@@ -93,6 +101,7 @@ class Staff:
     passkey: bool = False
     friend: str = ""
     hint: str = ""
+    group: str = ""
 
     def login(self, system: str) -> str:
         return self.crm_username if system == "demo" and self.crm_username else self.username
@@ -217,11 +226,12 @@ ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
 
 
 def _staff(n: int, username: str, name: str, systems: tuple[str, ...], more: dict[str, object]) -> Staff:
-    locale: Literal["zh_CN", "en"] = "en" if name.isascii() or any("A" <= c <= "z" for c in name) else "zh_CN"
+    locale = "en" if name.isascii() or any("A" <= c <= "z" for c in name) else "zh_CN"
     local_parts = more.pop("mails", (username,))
     assert isinstance(local_parts, tuple)
     mails = tuple(part if "@" in part else f"{part}@{DOMAIN}" for part in local_parts)
-    return Staff(username, name, locale, systems, mails, _passphrase(n), **more)  # type: ignore[arg-type]
+    group = DEPARTMENTS[-1] if more.get("tier") == "privileged" else DEPARTMENTS[n % (len(DEPARTMENTS) - 1)]
+    return Staff(username, name, locale, systems, mails, _passphrase(n), group=group, **more)  # type: ignore[arg-type]
 
 
 STAFF: tuple[Staff, ...] = tuple(_staff(n, u, name, s, dict(more)) for n, (u, name, s, more) in enumerate(ROWS))

@@ -29,15 +29,17 @@ from keyback.demo.seed import seed
 from keyback.observability import configure
 from keyback.settings import Settings
 from keyback.settings_providers import Provider
-from keyback.settings_sections import Documents, Im, InTwoLanguages, Limits, Mail, Password, Sms, System, Tasks
+from keyback.settings_sections import Documents, Im, Limits, Mail, Password, Sms, System, Tasks
+from keyback.settings_texts import InLanguages
 from keyback.storage.database import SqlDatabase
-from keyback.storage.keys.keyring import Keyring
+from keyback.storage.keys import keyfile
 from keyback.storage.migrate import migrate
 from keyback.testing.demo_crm import DemoCrm
 from keyback.testing.mailbox import Mailbox
 from keyback.testing.phone import Phone
 from keyback.web.demo.pages import DemoApp, DemoCodes
 from keyback.web.demo.routes import DemoWorld, Shown, WithCrm, demo_routes
+from keyback.web.ui.sign_in_link import below_sign_in
 
 PLENTY = 100_000  # a class room behind one address tries the demo at once
 TRY = (
@@ -95,6 +97,7 @@ async def _demo(port: int, data: Path | None, host: str) -> None:
         token = secrets.token_urlsafe(24)
         clock = DemoClock(folder / "ahead")
         crm = DemoCrm(folder / "crm.json", token)
+        crm.help_link = lambda locale: below_sign_in(base, locale)
         phone = Phone(lambda: clock() / 1000, folder / "phone.jsonl")
         gateway = stack.enter_context(phone.serving())
         async with _mailbox(clock, folder / "mailbox.jsonl") as mailbox:
@@ -105,7 +108,7 @@ async def _demo(port: int, data: Path | None, host: str) -> None:
                 base, folder, token, mailbox, phone, gateway, vendors.systems(base), harbour.sections
             )
             if not settings.keyring_path.exists():
-                Keyring.create(settings.keyring_path)
+                keyfile.create(settings.keyring_path)
             services = build(settings, clock=clock)
             try:
                 assert isinstance(services.db, SqlDatabase)
@@ -207,8 +210,8 @@ def demo_settings(
         public_url=base,
         listen=f"127.0.0.1:{urlsplit(base).port}",
         data_dir=folder,
-        company=InTwoLanguages(**company.COMPANY),
-        helpdesk=InTwoLanguages(**company.HELPDESK),
+        company=InLanguages(**company.COMPANY),
+        helpdesk=InLanguages(**company.HELPDESK),
         mail=Mail(host=mailbox.host, port=mailbox.port, security="plain", sender=f"keyback@{company.DOMAIN}"),
         password=Password(argon2_t=2, argon2_m_kib=19456, memory_budget_mib=48, queue=200),
         sms=Sms.model_validate(

@@ -14,7 +14,7 @@ from keyback.demo.vendors import Mounted
 from keyback.demo.vendors.brands import Brand
 from keyback.demo.vendors.passwords import N_
 from keyback.demo.vendors.signin import HERE, NO_MATCH, environment
-from keyback.locale import choose, gettext
+from keyback.locale import choose, gettext, language
 from keyback.settings_providers import Provider
 from keyback.testing.openid_provider import LoopbackIssuer, Member, Registered
 from keyback.web.http.edge import RequestGuard
@@ -54,7 +54,7 @@ class HarbourId(LoopbackIssuer):
         locale = choose(None, request.headers.get("accept-language", ""))
         return self._template.render(
             _=lambda text, **values: gettext(locale, text, **values),
-            lang="zh-CN" if locale == "zh_CN" else "en",
+            lang=language(locale).tag,
             other="",
             brand=BRAND,
             base=PREFIX,

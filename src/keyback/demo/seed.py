@@ -72,4 +72,5 @@ def _imported(n: int, s: Staff, crm_ids: dict[str, str], more: Sequence[Imported
         )
         for system in s.systems
     )
-    return Imported(s.username, s.name, s.locale, s.tier, s.state, s.mails, (*accounts, *more))
+    groups = (s.group,)
+    return Imported(s.username, s.name, s.locale, s.tier, s.state, s.mails, (*accounts, *more), groups=groups)

@@ -76,12 +76,16 @@ LATER: Final = re.compile(f"[{_later()}{_ABOVE}]+")
 
 def normalized(form: Form, text: str) -> str:
     """A normal form (UAX 15) that is the same in every version of Python."""
+    if text.isascii():  # it is its own; and most names and addresses are
+        return text
     return _apart(lambda known: unicodedata.normalize(form, known), text)
 
 
 def compatible(text: str) -> str:
     """NFKC and case folding, for comparing. Case folding can undo NFKC (RFC 3454 has the same note), so it stands
     between two normalizations."""
+    if text.isascii():
+        return text.lower()
     folded = normalized("NFKC", text)
     folded = _apart(str.casefold, folded)
     return normalized("NFKC", folded)

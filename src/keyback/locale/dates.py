@@ -10,24 +10,16 @@ from zoneinfo import ZoneInfo
 from babel import Locale
 from babel.dates import format_datetime, get_timezone_name
 
+from keyback.locale.languages import language
+
 Form = Literal["long", "short", "clock"]
-# Day before month and 24 hours in both languages: what is read in a hurry must not be taken for another day.
-PATTERNS: dict[tuple[str, Form], str] = {
-    ("en", "long"): "d MMMM, HH:mm",
-    ("en", "short"): "d MMM, HH:mm",
-    ("zh_CN", "long"): "M月d日HH:mm",
-    ("zh_CN", "short"): "M月d日HH:mm",
-    ("en", "clock"): "HH:mm",
-    ("zh_CN", "clock"): "HH:mm",
-}
-# What people call these zones; every other name is the CLDR's.
-ZONES = {("Asia/Shanghai", "zh_CN"): "北京时间", ("PRC", "zh_CN"): "北京时间", ("Europe/London", "en"): "UK time"}
-_babel = lru_cache(maxsize=None)(Locale.parse)
+CLOCK = "HH:mm"  # 24 hours in every language
+_babel = lru_cache(maxsize=None)(lambda code: Locale.parse(language(code).tag, sep="-"))
 
 
 def day(locale: str, at: int, zone: ZoneInfo) -> str:
     """`24 November 2026` or `2026年11月24日`, for what is kept for years. `at`: ms."""
-    pattern = "y年M月d日" if locale == "zh_CN" else "d MMMM y"
+    pattern = language(locale).dates["day"]
     return format_datetime(datetime.fromtimestamp(at // 1000, zone), pattern, locale=_babel(locale))
 
 
@@ -46,9 +38,8 @@ def moment(locale: str, at: int, zone: ZoneInfo, form: Form = "short") -> str:
 
 @lru_cache(maxsize=4096)  # mails of one batch tell the same minutes
 def _moment(locale: str, minute: int, zone: ZoneInfo, form: Form) -> str:
-    return format_datetime(
-        datetime.fromtimestamp(minute * 60, zone), PATTERNS[locale, form], tzinfo=zone, locale=_babel(locale)
-    )
+    pattern = language(locale).dates.get(form, CLOCK)
+    return format_datetime(datetime.fromtimestamp(minute * 60, zone), pattern, tzinfo=zone, locale=_babel(locale))
 
 
 def same_day(one: int, other: int, zone: ZoneInfo) -> bool:
@@ -56,9 +47,10 @@ def same_day(one: int, other: int, zone: ZoneInfo) -> bool:
     return datetime.fromtimestamp(one // 1000, zone).date() == datetime.fromtimestamp(other // 1000, zone).date()
 
 
+@lru_cache(maxsize=64)
 def zone_name(locale: str, zone: ZoneInfo) -> str:
     """What people call a time zone, such as `China time`."""
     if zone.key in {"UTC", "Etc/UTC"}:
         return "UTC"
     name = get_timezone_name(zone, width="long", zone_variant="generic", locale=_babel(locale))
-    return ZONES.get((zone.key, locale)) or name.replace(" Time", " time")
+    return language(locale).zones.get(zone.key) or name.replace(" Time", " time")

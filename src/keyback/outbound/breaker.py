@@ -21,10 +21,19 @@ class Breaker:
         self._clock = clock
         self._until = 0.0
         self.failures = 0
+        self._reached = self._missed = 0.0  # when last, and since when not; 0: never
 
     @property
     def state(self) -> Literal["closed", "open"]:
         return "open" if self.failures >= BREAK_AFTER else "closed"
+
+    def reached_ago_ms(self) -> int | None:
+        """How long ago the system was reached last; None for never."""
+        return int((self._clock() - self._reached) * 1000) if self._reached else None
+
+    def missing_for_ms(self) -> int | None:
+        """For how long it could not be reached; None where it could at last."""
+        return int((self._clock() - self._missed) * 1000) if self._missed else None
 
     def wait_ms(self) -> int:
         """How long nothing may be called any more; 0 to go on. After a wait one call is the trial, and others wait for
@@ -39,8 +48,10 @@ class Breaker:
 
     def reached(self) -> None:
         self.failures = 0
+        self._reached, self._missed = self._clock(), 0.0
 
     def missed(self) -> None:
         self.failures += 1
+        self._missed = self._missed or self._clock()
         if self.failures >= BREAK_AFTER:
             self._until = self._clock() + BREAK_SECONDS

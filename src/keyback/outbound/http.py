@@ -6,17 +6,13 @@ Every fault is an `Unavailable` that never holds a URL's query, a body, a header
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import json as jsonlib
 import logging
 import socket
 import ssl
 import time
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
@@ -25,13 +21,26 @@ from urllib.parse import urlencode
 import httpx2
 from pydantic import ConfigDict, Field, SecretStr
 
-from keyback.application.ports.connectors import Unavailable
+from keyback.application.tracing import span
 from keyback.domain.secret import Secret
 from keyback.outbound.breaker import Breaker
+from keyback.outbound.replies import (
+    MAX_REPLY,
+    MaybeDone,
+    NotDone,
+    OutboundRefusal,
+    Reply,
+    unpacked,
+    vendor_text,
+    without_credentials,
+)
 from keyback.settings_values import Checked
 
-MAX_REPLY = 1 << 20
-MIN_HIDDEN = 8
+__all__ = [
+    "MAX_REPLY", "Endpoint", "HttpOptions", "MaybeDone", "NotDone", "OutboundRefusal", "Reply", "is_loopback",
+    "new_client", "vendor_text", "why_not",
+]  # fmt: skip
+
 CONNECTIONS = 20
 NEVER_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 SLOW = (httpx2.TimeoutException, TimeoutError)
@@ -42,82 +51,6 @@ CAUSES: tuple[tuple[type[BaseException], str], ...] = (
     (ConnectionRefusedError, "connection refused"),
     (httpx2.ConnectTimeout, "no answer in time"),
 )
-
-
-class NotDone(Unavailable):
-    """The call changed nothing: not connected, refused before it was worked on, or the breaker is open.
-
-    `retry_after_ms` is 0 when the system said nothing about it; `status` is the answer's, 0 without one.
-    """
-
-    def __init__(self, code: str, text: str = "", retry_after_ms: int = 0, status: int = 0) -> None:
-        super().__init__(code, text)
-        self.retry_after_ms, self.status = retry_after_ms, status
-
-
-class OutboundRefusal(NotDone):
-    """The system said no. `code` is one of ours, `text` what it said, already cleaned."""
-
-    def __init__(self, code: str, text: str = "") -> None:
-        super().__init__(code, text)
-        self.text = text
-
-
-class MaybeDone(Unavailable):
-    """The call was sent and no usable answer came: nobody knows whether it was carried out.
-
-    `cut` is true when the connection broke, as idle ones do, and false when time ran out or the answer was no answer.
-    """
-
-    def __init__(self, code: str, text: str = "", *, cut: bool = False) -> None:
-        super().__init__(code, text)
-        self.cut = cut
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class Reply:
-    """An answer of the system; its body may hold personal data, so `repr` shows the status only.
-
-    Names of `headers` are in small letters.
-    """
-
-    status: int
-    body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    def __repr__(self) -> str:
-        return f"Reply({self.status}, {len(self.body)} bytes)"
-
-    def json(self) -> dict[str, Any]:
-        """The body, a JSON object. Raises `MaybeDone` for anything else: a proxy spoke, or something broke half-way."""
-        value = self.any_json()
-        if isinstance(value, dict):
-            return value
-        raise MaybeDone("unavailable", f"the answer is not a JSON object (HTTP {self.status})")
-
-    def any_json(self) -> Any:
-        """The body, JSON of any shape; None where it is none."""
-        with contextlib.suppress(ValueError, RecursionError):
-            return jsonlib.loads(self.body)
-        return None
-
-    def retry_after_ms(self, default: int, most: int = 300_000) -> int:
-        """What `Retry-After` asks for in seconds (RFC 9110 section 10.2.3), within bounds; `default` without it."""
-        text = self.headers.get("retry-after", "")
-        return min(int(text) * 1000, most) if text.isascii() and text.isdecimal() and len(text) < 7 else default
-
-    def refuse_throttled(self, default_ms: int = 10_000) -> None:
-        """Raises `NotDone` for 429, whoever on the way said so, with the wait that it asks for."""
-        if self.status == 429:
-            raise NotDone("unavailable", "too many calls", self.retry_after_ms(default_ms), self.status)
-
-    def clock_ahead_ms(self, now_ms: int) -> int | None:
-        """How far the system's clock is ahead of ours by its `Date`; None where it sends none."""
-        try:
-            at = parsedate_to_datetime(self.headers["date"])
-        except (KeyError, ValueError):
-            return None
-        return int(at.timestamp() * 1000) - now_ms
 
 
 def _without_query(record: logging.LogRecord) -> bool:
@@ -256,10 +189,16 @@ class Endpoint:
             content = jsonlib.dumps(json).encode("ascii")
         elif form is not None:
             content, kind = urlencode(form).encode("ascii"), "application/x-www-form-urlencoded"
-        sent = {"Accept": "application/json", "Content-Type": kind}
+        sent = {"Accept": "application/json", "Accept-Encoding": "identity", "Content-Type": kind}
+        theirs = {name.lower() for name in headers or {}}
+        sent = {name: value for name, value in sent.items() if name.lower() not in theirs}
         sent |= {name: value.reveal() for name, value in (headers or {}).items()}
         for last in (False, True) if repeatable else (True,):
-            reply, failure = await self._once(method, url, content or b"", sent, tuple((headers or {}).values()))
+            with span("keyback.http") as traced:
+                traced.set("http.request.method", method)
+                traced.set("server.address", self._base.host)
+                reply, failure = await self._once(method, url, content or b"", sent, tuple((headers or {}).values()))
+                traced.set("http.response.status_code", reply.status if reply else 0)
             if reply is not None:
                 return reply if as_is else self._judge(reply)
             if isinstance(failure, NotDone):
@@ -302,12 +241,20 @@ class Endpoint:
                 ) as r,
             ):
                 self.breaker.reached()
-                async for chunk in r.aiter_bytes(65536):
+                packed = r.headers.get("content-encoding", "").strip().lower()
+                # The library would unpack a piece of it to any length.
+                pieces = r.aiter_bytes(65536) if packed in {"", "identity"} else r.aiter_raw(65536)
+                async for chunk in pieces:
                     body += chunk
                     if len(body) > MAX_REPLY:
                         return None, MaybeDone("unavailable", "the answer is too long")
+                if packed not in {"", "identity"}:
+                    plain = unpacked(body, packed)
+                    if plain is None or len(plain) > MAX_REPLY:
+                        return None, MaybeDone("unavailable", "the answer is too long, or cannot be unpacked")
+                    body = plain
                 if r.status_code >= 400:
-                    body = _without_credentials(body, credentials)
+                    body = without_credentials(body, credentials)
                 return Reply(r.status_code, bytes(body), {k.lower(): v for k, v in r.headers.items()}), None
         except NEVER_SENT as e:
             return None, NotDone("unavailable", f"not reachable ({why_not(e)})")
@@ -320,28 +267,6 @@ class Endpoint:
         if reply.status >= 500:
             raise MaybeDone("unavailable", f"HTTP {reply.status}")
         return reply
-
-
-def _without_credentials(body: bytearray, credentials: Sequence[Secret]) -> bytearray:
-    """An error's body without what the call signed in with: some systems repeat a whole request in their errors.
-    Short values, such as a number of a tenant, are in every text by chance."""
-    for credential in credentials:
-        word = credential.reveal().rpartition(" ")[2].encode()
-        if len(word) >= MIN_HIDDEN:
-            body = body.replace(word, "…".encode())
-    return body
-
-
-def vendor_text(text: object, *secrets: Secret) -> str:
-    """A system's own words, fit to keep and show: one line, at most 300 characters, no control or format characters,
-    and none of the given secrets, which some systems repeat in their errors."""
-    out = str(text)[:5000]
-    for s in secrets:
-        if s.reveal():
-            out = out.replace(s.reveal(), "…")
-    out = "".join(" " if unicodedata.category(c) in {"Cc", "Zl", "Zp"} else c for c in out)
-    out = "".join(c for c in out if unicodedata.category(c) not in {"Cf", "Cs", "Co"})
-    return " ".join(out.split())[:300]
 
 
 def is_loopback(host: str) -> bool:

@@ -40,9 +40,9 @@ class IssuedCode(ABC):
     def targets(self, holder: Enrolments) -> Sequence[Target]: ...
 
     def own(self, holder: Enrolments) -> Sequence[Contact]:
-        """This person's own addresses that this carrier reaches, oldest first."""
+        """This person's own addresses that this carrier reaches, oldest first; last what messages came back from."""
         mine = question.contacts(holder, lambda c: c.channel == self.carrier and c.role != "recovery")
-        return sorted(mine, key=lambda c: (c.added_at, c.id))
+        return sorted(mine, key=lambda c: (bool(c.bounce), c.added_at, c.id))
 
     def live(self, asked: Sequence[PendingChallenge], now: int) -> Sequence[PendingChallenge]:
         return question.live(self.name, asked, now)

@@ -38,11 +38,7 @@ class CredentialRows:
         ]
 
     async def credential(self, external_id: str) -> str | None:
-        def fn(tx: Tx) -> str | None:
-            account = tx.people.account_by_external_id(self._system, external_id)
-            return tx.people.credential(account.id) if account else None
-
-        return await self._read(fn)
+        return await self._read(lambda tx: tx.people.credential_of(self._system, external_id))
 
     async def credential_by_username(self, username: str) -> tuple[str, str] | None:
         def fn(tx: Tx) -> tuple[str, str] | None:
@@ -57,7 +53,9 @@ class CredentialRows:
             account = tx.people.account_by_external_id(self._system, external_id)
             if account is None:
                 raise Unavailable("not_found")
-            return tx.people.set_credential(account.id, phc, job_id, keep=self._history)
+            fresh = tx.people.set_credential(account.id, phc, job_id, keep=self._history)
+            tx.sessions.end_all(account.person_id)
+            return fresh
 
         return await self._write(fn)
 
@@ -66,14 +64,6 @@ class CredentialRows:
             account = tx.people.account_by_external_id(self._system, external_id)
             if account and account.state == "locked":
                 tx.people.set_account_state(account.id, "active")
-
-        await self._write(fn)
-
-    async def end_sessions(self, external_id: str) -> None:
-        def fn(tx: Tx) -> None:
-            account = tx.people.account_by_external_id(self._system, external_id)
-            if account:
-                tx.sessions.end_all(account.person_id)
 
         await self._write(fn)
 

@@ -6,9 +6,8 @@ import asyncio
 import queue
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import structlog
@@ -16,17 +15,20 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from keyback.application.ports.storage import Intake, StorageDown, StorageFull, StorageUnsure, Tx
+from keyback.application.ports.storage import Intake, StorageDown, StorageFull, StorageUnsure, Tx, Watch
 from keyback.application.throttling.fairness import Turns
 from keyback.outbound.watchdog import Watchdog
 from keyback.storage import faults
 from keyback.storage.clock import DatabaseClock, steady_ms
-from keyback.storage.engine import READERS, stale
 from keyback.storage.engine import make_engine as make_engine
+from keyback.storage.engine import stale
 from keyback.storage.keys.keyring import Keyring
-from keyback.storage.notify import Listener
+from keyback.storage.notify import Announcing, Listener
+from keyback.storage.reading import Readers
+from keyback.storage.sql.direct import run as say
 from keyback.storage.tx import SqlTx
-from keyback.storage.writes import Stage, Write, fail, give_up, resolve, run
+from keyback.storage.wakes import CASE, CHANNEL, INTAKES, Wakes
+from keyback.storage.writes import Solitary, Stage, Write, fail, give_up, resolve, run
 
 T = TypeVar("T")
 Clock = Callable[[], int]
@@ -34,7 +36,9 @@ log = structlog.get_logger("keyback.storage")
 # Under load a commit waits this long for company: a fifth less CPU a request; one that comes alone waits for nobody.
 GATHER_S = 0.004
 MAX_IN_ONE_COMMIT = 128
+MOST_WAITING = 1000  # intakes, which is what one commit takes
 PATIENCE_S = 10.0  # for the database, where somebody waits for an answer
+RARELY_S, OFTEN_S = 2.0, 0.4  # between looks at what an event tells of, and at what none may
 STALLED = 1.2  # times that, until a connection that does not answer is given up
 
 
@@ -64,18 +68,21 @@ class SqlDatabase:
         self.keyring = keyring
         self._clock = clock
         self._turns = Turns()
+        self._solitary = Solitary()
         self.clock = DatabaseClock(self._raw, steady_ms if clock is None else None)
         self._offset, self._offset_at = 0.0, float("-inf")
         self._queue: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
         self._swift: queue.SimpleQueue[Write | None] = queue.SimpleQueue()
-        self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="keyback-read")
+        self._readers = Readers(self.engine, self._resumed)
         self._threads: list[threading.Thread] = []
         self._counting = threading.Lock()
         self._closed = False
         self._pending: list[tuple[Intake, asyncio.Future[None]]] = []
         self._flushing: asyncio.Task[None] | None = None
-        self._wakers: list[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = []
+        self._wakes = Wakes()
+        self.announcing = Announcing(self.engine)
         self._listener: Listener | None = None
+        self._hears = False  # a worker waits in this process, so what it commits is heard
         self.commits = 0
         self.writes = 0
         self.errors = 0
@@ -121,12 +128,15 @@ class SqlDatabase:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._patience):
-                return await loop.run_in_executor(self._readers, self._read, fn)
+                return await loop.run_in_executor(self._readers.threads, self._read, fn)
         except TimeoutError:
             raise StorageDown("timeout") from None
 
     async def write_down(self, intake: Intake) -> None:
-        """Makes one intake durable. All that arrive while a commit is under way share the next one."""
+        """Makes one intake durable. All that arrive while a commit is under way share the next one; what no longer fits
+        into it is sent away, so that those who are let in do not wait for long (StorageDown)."""
+        if len(self._pending) >= MOST_WAITING:
+            raise StorageDown("crowded")
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.create_task(self._flush())
         loop = self._flushing.get_loop()  # asking asyncio takes a call of the system each time
@@ -139,17 +149,23 @@ class SqlDatabase:
             if late is not None:
                 late.cancel()
 
-    def waker(self) -> asyncio.Event:
-        """An event that is set after commits that leave work for the worker, on PostgreSQL of other processes too."""
-        ev = asyncio.Event()
-        self._wakers.append((asyncio.get_running_loop(), ev))
+    def waker(self, *topics: str) -> asyncio.Event:
+        """An event that is set after commits of these topics, or of any; on PostgreSQL of other processes too."""
         self.listen()
-        return ev
+        self._hears = True
+        return self._wakes.waker(*topics)
+
+    @contextmanager
+    def watching(self, case_id: str) -> Iterator[Watch]:
+        """Waits for what becomes of a case; where others' commits are not heard, by looking now and then."""
+        self.listen()
+        with self._wakes.watching(CASE + case_id) as event:
+            yield Watch(event, RARELY_S if self._hears or self.announcing.known is not False else OFTEN_S)
 
     def listen(self) -> None:
         """Passes on wake-ups of other processes from now on; SQLite has none, its workers look every half second."""
         if self._listener is None and not self.sqlite and not self._closed:
-            self._listener = Listener(self.engine, self._wake)
+            self._listener = Listener(self.engine, self._wakes.hear)
             self._listener.start()
 
     async def close(self) -> None:
@@ -162,7 +178,7 @@ class SqlDatabase:
         for q, thread in zip((self._queue, self._swift), self._threads, strict=False):
             q.put(None)
             await asyncio.to_thread(thread.join)
-        self._readers.shutdown(wait=True)
+        self._readers.close()
         if self._watchdog is not None:
             self._watchdog.close()
         self.engine.dispose()
@@ -186,7 +202,7 @@ class SqlDatabase:
         while self._pending:
             if len(self._pending) > 1:
                 await asyncio.sleep(GATHER_S)
-            batch, self._pending = self._pending[:1000], self._pending[1000:]
+            batch, self._pending = self._pending, []
             batch = [(intake, done) for intake, done in batch if not done.done()]  # the others waited too long
             if not batch:
                 continue
@@ -195,7 +211,7 @@ class SqlDatabase:
                 if self.sqlite:
                     await self._put(lambda tx, intakes=intakes: tx.intakes.add(intakes)).future  # type: ignore[misc]
                 else:
-                    add = lambda tx, intakes=intakes: tx.intakes.add(intakes, notify=True)  # noqa: E731
+                    add = lambda tx, intakes=intakes: tx.intakes.add(intakes, notify=self._announced({INTAKES}))  # noqa: E731
                     await self._put(add, at_once=True).future
             except Exception as e:
                 if len(batch) > 1 and not isinstance(e, StorageDown):
@@ -220,18 +236,11 @@ class SqlDatabase:
                 if not done.done():
                     done.set_result(None)
 
-    def _read(self, fn: Callable[[Tx], T], *, again: bool = False) -> T:
-        try:
-            with self._bounded(), self.engine.connect() as raw:
-                conn = raw if self.sqlite else raw.execution_options(isolation_level="REPEATABLE READ")
-                with conn.begin():
-                    return fn(SqlTx(conn, self.clock.now(conn, writes=False), self.keyring, writes=False))
-        except DBAPIError as e:
-            if not faults.lost(e) or again:
-                raise faults.down(e) from None
-        except PoolTimeout:
-            raise StorageDown("pool") from None
-        return self._read(fn, again=True)  # over a connection that was dead already, as after a restart
+    def _read(self, fn: Callable[[Tx], T]) -> T:
+        with self._bounded():
+            return self._readers.run(
+                lambda conn: fn(SqlTx(conn, self.clock.now(conn, writes=False), self.keyring, writes=False))
+            )
 
     def _bounded(self) -> AbstractContextManager[None]:
         return self._watchdog.holding() if self._watchdog is not None else nullcontext()
@@ -265,10 +274,10 @@ class SqlDatabase:
                     break
                 batch.append(more)
             batch = [w for w in batch if w.take()]
-            if batch:
+            for part in self._solitary.parts(batch):
                 with self._bounded():
-                    conn, woke = self._carry_out(conn and self._resumed(conn), batch)
-                self._answer(batch, woke)
+                    conn, wakes = self._carry_out(conn and self._resumed(conn), part)
+                self._answer(part, wakes)
             if stop:
                 break
         faults.drop(conn)
@@ -279,7 +288,7 @@ class SqlDatabase:
         while (w := self._swift.get()) is not None:
             with self._bounded():
                 conn = self._at_once(conn and self._resumed(conn), w)
-            self._answer([w], w.error is None)
+            self._answer([w], {INTAKES} if w.error is None else set())
         faults.drop(conn)
 
     def _at_once(self, conn: Connection | None, w: Write) -> Connection | None:
@@ -320,59 +329,63 @@ class SqlDatabase:
 
     def _carry_out(
         self, conn: Connection | None, batch: list[Write], *, again: int = 0
-    ) -> tuple[Connection | None, bool]:
+    ) -> tuple[Connection | None, set[str]]:
         """Commits a batch; after a deadlock, which undid all of it, each on its own, up to three times. A connection
         that was kept and turns out to be dead is replaced once, unless the commit may have got through.
 
         Returns:
-            The connection if it can still be used, and whether there is work for the worker.
+            The connection if it can still be used, and the topics of those who wait for what was committed.
         """
         kept, stage = conn is not None, Stage()
         try:
             conn = conn or self.engine.connect().execution_options(writes=True)
-            woke, rest = self._commit(conn, batch, stage)
+            wakes, rest = self._commit(conn, batch, stage)
         except BaseException as e:
             faults.drop(conn)
-            conn, woke, lost = None, False, faults.lost(e)
+            conn, wakes, lost = None, set(), faults.lost(e)
             if lost and kept and not stage.committing:
                 return self._carry_out(None, batch, again=again)
             if faults.undone(e) and again < 3:
                 for w in batch:
                     w.error = None
                     conn, one = self._carry_out(conn, [w], again=again + 1)
-                    woke = woke or one
-                return conn, woke
+                    wakes |= one
+                return conn, wakes
             failure = self._failed(e, len(batch))
             if lost and stage.committing:
                 failure = StorageUnsure("commit")
             for w in batch:
                 w.error = w.error or failure
-            return None, False
+            return None, set()
         for part in (rest[:1], rest[1:]):
             if part:
                 conn, one = self._carry_out(conn, part)
-                woke = woke or one
-        return conn, woke
+                wakes |= one
+        return conn, wakes
 
-    def _commit(self, conn: Connection, batch: list[Write], stage: Stage) -> tuple[bool, list[Write]]:
-        """Whether there is work for the worker, and what is left: the first of it has to be run by itself."""
+    def _commit(self, conn: Connection, batch: list[Write], stage: Stage) -> tuple[set[str], list[Write]]:
+        """Who waits for it, and what is left: the first of it has to be run by itself."""
         alone = len(batch) == 1
         for w in batch:
             w.error = None
         with conn.begin() as transaction:
             tx = SqlTx(conn, self.clock.now(conn, writes=True), self.keyring, turns=self._turns, shared=not alone)
-            rest = run(tx, batch, self._told)
+            rest = run(tx, batch, self._told, self._solitary)
             if alone and batch[0].error is not None:
                 transaction.rollback()
-                return False, []
+                return set(), []
             tx.flush()
-            if tx.wakes and not self.sqlite:
-                conn.exec_driver_sql("NOTIFY keyback")
+            if tx.wakes and (told := self._announced(tx.wakes)):
+                say(conn, "SELECT pg_notify(%s, %s)", (CHANNEL, told))
             stage.committing = True
         self._count(len(batch) - len(rest))
         return tx.wakes, rest
 
-    def _answer(self, batch: list[Write], woke: bool) -> None:
+    def _announced(self, topics: set[str]) -> str:
+        """What other processes are told in the same transaction; nothing where the database passes nothing on."""
+        return self._wakes.payload(topics) if self.announcing.works() else ""
+
+    def _answer(self, batch: list[Write], wakes: set[str]) -> None:
         loops: dict[asyncio.AbstractEventLoop, list[Write]] = {}
         for w in batch:
             loops.setdefault(w.loop, []).append(w)
@@ -381,12 +394,4 @@ class SqlDatabase:
                 loop.call_soon_threadsafe(resolve, writes)
             except RuntimeError:
                 continue  # its loop was closed meanwhile
-        if woke:
-            self._wake()
-
-    def _wake(self) -> None:
-        for loop, ev in self._wakers:
-            try:
-                loop.call_soon_threadsafe(ev.set)
-            except RuntimeError:
-                continue
+        self._wakes.tell(wakes)

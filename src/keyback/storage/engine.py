@@ -10,7 +10,7 @@ from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import QueuePool
 
 from keyback.outbound.watchdog import Watchdog
-from keyback.storage.sql.statements import plan_by_index
+from keyback.storage.sql.statements import plan_by_index, roll_back_quietly
 
 READERS = 4
 # How a PostgreSQL that is gone without a word is noticed: seconds, but for `tcp_user_timeout` in ms. What the address
@@ -32,7 +32,7 @@ def make_engine(url: str, *, readers: int = READERS, watchdog: Watchdog | None =
     """An engine with explicit transactions, for `sqlite:///path` or `postgresql://…`.
 
     Args:
-        readers: connections for reading; two more are for writing.
+        readers: connections for reading, which are kept, as two for writing are; one more is for all else.
         watchdog: bounds the time of what is done over its connections; None waits as long as it takes.
     """
     if url.startswith(("postgresql://", "postgres://")):
@@ -50,7 +50,7 @@ def _sqlite(url: str, readers: int) -> Engine:
     engine = create_engine(
         URL.create("sqlite", database=url.removeprefix("sqlite:///")),  # a path is a path: `?` asks for nothing
         poolclass=QueuePool,
-        pool_size=readers + 2,
+        pool_size=readers + 3,
         connect_args={"check_same_thread": False, "timeout": 10},
         hide_parameters=True,
     )
@@ -71,9 +71,10 @@ def _sqlite(url: str, readers: int) -> Engine:
 def _postgres(url: str, readers: int, watchdog: Watchdog | None) -> Engine:
     # Errors must not quote what was to be stored (INV-I4), hence hide_parameters.
     engine = create_engine(
-        url, pool_size=readers + 2, pool_timeout=5, connect_args=lively(url), hide_parameters=True
+        url, pool_size=readers + 3, pool_timeout=5, connect_args=lively(url), hide_parameters=True
     )  # fmt: skip
     event.listen(engine, "connect", plan_by_index)
+    event.listen(engine, "rollback", roll_back_quietly)
 
     @event.listens_for(engine, "checkout")
     def _alive(dbapi: Any, _record: Any, _proxy: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
@@ -10,6 +11,7 @@ from typing import Literal, cast
 from sqlalchemy import Engine, func, select, text, update
 from sqlalchemy.exc import DBAPIError
 
+from keyback.application.audit_log import log_of
 from keyback.application.ports.storage import StorageDown, Tx
 from keyback.application.throttling.mail_quota import ALL, ALL_OWN
 from keyback.storage import migrate
@@ -71,11 +73,32 @@ def unfit(engine: Engine, *, to_migrate: bool) -> str | None:
     return None if may or not to_migrate else RIGHTS.format(user=user, schema=schema or "public")
 
 
+def sqlite_version() -> str:
+    """Of the library that comes with this Python."""
+    return sqlite3.sqlite_version
+
+
+def server_of(engine: Engine) -> str:
+    """What database it is, with its version, such as `postgresql 15.14`.
+
+    Raises:
+        StorageDown: the database cannot be asked.
+    """
+    try:
+        with engine.connect() as conn:
+            found = engine.dialect.server_version_info or conn.exec_driver_sql("SELECT sqlite_version()").scalar_one()
+    except DBAPIError as e:
+        raise StorageDown(type(e.orig).__name__) from None
+    return f"{engine.dialect.name} {found if isinstance(found, str) else '.'.join(map(str, found))}"
+
+
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """`jobs` of the outbox by kind and state (`mail/ready`), age of the oldest waiting one, intakes not looked up and
     the age of the oldest, mails asked for in the hour under way, by whom, and of each system that people are synced
-    from how long ago that last went well (ms), and whether the newest sync did not."""
+    from how long ago that last went well (ms), and whether the newest sync did not. `webhooks`: how many events
+    wait, how many were given up, and how many receivers take none. `siem`: how many wait for the SIEM,
+    how many were left out, and whether it takes none."""
 
     jobs: dict[str, int]
     oldest_ms: int
@@ -83,6 +106,8 @@ class Backlog:
     oldest_intake_ms: int = 0
     mails_asked: Mapping[str, int] = field(default_factory=dict)
     syncs: Mapping[str, tuple[int, bool]] = field(default_factory=dict)
+    webhooks: tuple[int, int, int] = (0, 0, 0)
+    siem: tuple[int, int, bool] = (0, 0, False)
 
 
 def backlog(tx: Tx) -> Backlog:
@@ -98,7 +123,20 @@ def backlog(tx: Tx) -> Backlog:
         run.system: (max(0, tx.now - (run.done_at or run.started_at)), run.state in ("broken", "held"))
         for run in tx.syncs.runs()
     }
-    return Backlog(dict(tx.outbox.depth()), oldest, tx.intakes.waiting(), late, mails, syncs)
+    return Backlog(dict(tx.outbox.depth()), oldest, tx.intakes.waiting(), late, mails, syncs, _webhooks(tx), _siem(tx))
+
+
+def _webhooks(tx: Tx) -> tuple[int, int, int]:
+    undelivered = tx.webhooks.undelivered().values()
+    failing = sum(r.state == "off" or r.failures > 0 for r in tx.webhooks.listed())
+    return sum(u.ready for u in undelivered), sum(u.dead for u in undelivered), failing
+
+
+def _siem(tx: Tx) -> tuple[int, int, bool]:
+    position = tx.siem.position()
+    if position is None:
+        return (0, 0, False)
+    return log_of(tx).head()[0] - position.read_to, position.skipped, position.failures > 0
 
 
 async def probe(db: SqlDatabase) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from typing import Generic, TypeVar, get_args
 
-from sqlalchemy import Column, Connection, select, update
+from sqlalchemy import Column, Connection, String, bindparam, exists, literal, select, text, union_all, update
 
+from keyback.application.ports.storage import JobKind
 from keyback.application.throttling.fairness import Turns
 from keyback.storage.keys.keyring import Keyring
 from keyback.storage.sql.context import TxContext
+from keyback.storage.sql.direct import Statement
 from keyback.storage.sql.schema import (
     challenges,
     contacts,
@@ -37,7 +41,9 @@ from keyback.storage.stores.desk import DeskStore
 from keyback.storage.stores.documents import DocumentStore
 from keyback.storage.stores.enrolments import AllPeopleStore
 from keyback.storage.stores.factors import DeviceStore, FactorStore
+from keyback.storage.stores.groups import GroupStore
 from keyback.storage.stores.help_requests import HelpRequestStore
+from keyback.storage.stores.identity import IdentityStore
 from keyback.storage.stores.intakes import IntakeStore
 from keyback.storage.stores.operators import OperatorStore
 from keyback.storage.stores.outbox import OutboxStore
@@ -45,16 +51,77 @@ from keyback.storage.stores.password_ages import PasswordAgeStore
 from keyback.storage.stores.people import PeopleStore
 from keyback.storage.stores.reports import ReportStore
 from keyback.storage.stores.sessions import SessionStore
+from keyback.storage.stores.siem import SiemPositions
 from keyback.storage.stores.syncs import SyncStore
+from keyback.storage.stores.system_states import SystemStateStore
 from keyback.storage.stores.tasks import TaskStore
+from keyback.storage.stores.webhooks import WebhookStore
 from keyback.storage.stores.wrong_passwords import FailureStore
+from keyback.storage.wakes import INTAKES, WANTS
+
+S = TypeVar("S")
+IS_DUE = (outbox.c.due_at <= bindparam("now"), text("outbox.state = 'ready'"))
+DUE = Statement(
+    union_all(
+        *(
+            select(literal(topic, String).label("topic")).where(exists().select_from(table).where(*some))
+            for topic, table, some in (
+                (INTAKES, intakes, (text("intakes.state = 'new'"),)),
+                (WANTS, wants, (text("wants.state = 'new'"),)),
+                *((kind, outbox, (outbox.c.kind == kind, *IS_DUE)) for kind in get_args(JobKind)),
+            )
+        )
+    )
+)
+
+
+class _Store(Generic[S]):
+    """A store of a transaction, made when it is first asked for: most transactions use four of thirty."""
+
+    def __init__(self, make: Callable[[SqlTx], S]) -> None:
+        self._make = make
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, tx: SqlTx, owner: type) -> S:
+        made = tx.__dict__[self._name] = self._make(tx)  # found there from now on
+        return made
 
 
 class SqlTx(TxContext):
-    """What a transaction function gets (the `Tx` protocol of `application.ports.storage`).
+    """What a transaction function gets (the `Tx` protocol of `application.ports.storage`)."""
 
-    `wakes` says that the commit leaves work for the worker.
-    """
+    audit = _Store(AuditStore)
+    people = _Store(PeopleStore)
+    intakes = _Store(IntakeStore)
+    cases = _Store(lambda tx: CaseStore(tx, tx.audit))
+    challenges = _Store(ChallengeStore)
+    counters = _Store(CounterStore)
+    outbox = _Store(OutboxStore)
+    sessions = _Store(SessionStore)
+    all_people = _Store(AllPeopleStore)
+    contacts = _Store(ContactStore)
+    factors = _Store(FactorStore)
+    devices = _Store(DeviceStore)
+    failures = _Store(FailureStore)
+    tasks = _Store(TaskStore)
+    password_ages = _Store(PasswordAgeStore)
+    syncs = _Store(SyncStore)
+    groups = _Store(GroupStore)
+    operators = _Store(OperatorStore)
+    desk = _Store(DeskStore)
+    calls = _Store(CallStore)
+    help_requests = _Store(HelpRequestStore)
+    api_keys = _Store(ApiKeyStore)
+    campaigns = _Store(CampaignStore)
+    actions = _Store(ActionStore)
+    documents = _Store(DocumentStore)
+    identity = _Store(IdentityStore)
+    reports = _Store(ReportStore)
+    webhooks = _Store(WebhookStore)
+    siem = _Store(SiemPositions)
+    system_states = _Store(SystemStateStore)
 
     def __init__(
         self,
@@ -67,44 +134,22 @@ class SqlTx(TxContext):
         shared: bool = False,
     ) -> None:
         super().__init__(conn, now, seals, writes=writes, turns=turns, shared=shared)
-        self._kept_wake = False
-        self.audit = AuditStore(self)
-        self.people = PeopleStore(self)
-        self.intakes = IntakeStore(self)
-        self.cases = CaseStore(self, self.audit)
-        self.challenges = ChallengeStore(self)
-        self.counters = CounterStore(self)
-        self.outbox = OutboxStore(self)
-        self.sessions = SessionStore(self)
-        self.all_people = AllPeopleStore(self)
-        self.contacts = ContactStore(self)
-        self.factors = FactorStore(self)
-        self.devices = DeviceStore(self)
-        self.failures = FailureStore(self)
-        self.tasks = TaskStore(self)
-        self.password_ages = PasswordAgeStore(self)
-        self.syncs = SyncStore(self)
-        self.operators = OperatorStore(self)
-        self.desk = DeskStore(self)
-        self.calls = CallStore(self)
-        self.help_requests = HelpRequestStore(self)
-        self.api_keys = ApiKeyStore(self)
-        self.campaigns = CampaignStore(self)
-        self.actions = ActionStore(self)
-        self.documents = DocumentStore(self)
-        self.reports = ReportStore(self)
+        self._kept_wakes: frozenset[str] = frozenset()
+
+    def due(self) -> frozenset[str]:
+        return frozenset(r.topic for r in DUE.all(self.conn, {"now": self.now}))
 
     def random(self, n: int) -> bytes:
         return os.urandom(n)
 
     def keep(self) -> None:
         """The function that ran last is part of the commit."""
-        self._kept_wake = self.wakes
+        self._kept_wakes = frozenset(self.wakes)
         self.audit.keep()
 
     def forget(self) -> None:
         """The function that ran last was undone; so is what it wanted recorded."""
-        self.wakes = self._kept_wake
+        self.wakes = set(self._kept_wakes)
         self.audit.forget()
 
     def flush(self) -> None:
@@ -154,9 +199,11 @@ class SqlTx(TxContext):
         gone += self.operators.purge(challenges_before)
         gone += self.calls.purge(challenges_before)
         gone += self.documents.purge(tasks_before)
+        gone += self.identity.purge(tasks_before)
         gone += self.help_requests.purge(unconfirmed_before=intakes_before, before=requests_before)
         gone += self.api_keys.purge(answers_before)
         gone += self.campaigns.purge(tasks_before)
+        gone += self.webhooks.purge(dead_before)
         gone += self._purge_older(devices.c.expires_at, self.now)
         gone += self._purge_older(failures.c.last_at, failures_before)
         old = credentials.c.replaced.is_not(None) & (credentials.c.changed_at < replaced_before)

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from types import CodeType
 from typing import Any
 
 from sqlalchemy.exc import DBAPIError
@@ -13,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from keyback.application.ports.storage import StorageDown, StorageUnsure, Tx
 from keyback.storage import faults
 from keyback.storage.sql.context import Alone
+from keyback.storage.sql.statements import back_to_savepoint, next_savepoint
 from keyback.storage.tx import SqlTx
 
 
@@ -39,7 +41,30 @@ class Stage:
     committing: bool = False
 
 
-def run(tx: SqlTx, batch: list[Write], told: Callable[[DBAPIError], BaseException]) -> list[Write]:
+class Solitary:
+    """Functions that asked for a commit of their own once: they get it at once from then on, instead of beginning in
+    vain each time. They are told apart by where they are written."""
+
+    def __init__(self) -> None:
+        self._known: set[CodeType] = set()
+
+    def note(self, w: Write) -> None:
+        code = getattr(w.fn, "__code__", None)
+        if code is not None:
+            self._known.add(code)
+
+    def parts(self, batch: list[Write]) -> list[list[Write]]:
+        """What may share a commit, then everybody else alone."""
+        if len(batch) < 2:
+            return [batch] if batch else []
+        shared: list[Write] = []
+        alone: list[Write] = []
+        for w in batch:
+            (alone if getattr(w.fn, "__code__", None) in self._known else shared).append(w)
+        return [*([shared] if shared else []), *([w] for w in alone)]
+
+
+def run(tx: SqlTx, batch: list[Write], told: Callable[[DBAPIError], BaseException], solitary: Solitary) -> list[Write]:
     """Runs what shares a commit; a function's exception undoes its own changes only.
 
     Args:
@@ -54,12 +79,13 @@ def run(tx: SqlTx, batch: list[Write], told: Callable[[DBAPIError], BaseExceptio
     conn, shared = tx.conn, len(batch) > 1
     for i, w in enumerate(batch):
         if shared:
-            conn.exec_driver_sql("SAVEPOINT w")
+            next_savepoint(conn, first=i == 0)
         try:
             w.result = w.fn(tx)
         except Alone:
             tx.forget()
-            conn.exec_driver_sql("ROLLBACK TO SAVEPOINT w")
+            back_to_savepoint(conn)
+            solitary.note(w)
             return batch[i:]
         except Exception as e:
             if faults.broken(e):
@@ -68,11 +94,9 @@ def run(tx: SqlTx, batch: list[Write], told: Callable[[DBAPIError], BaseExceptio
             w.error = told(e) if isinstance(e, DBAPIError) else e
             tx.forget()
             if shared:
-                conn.exec_driver_sql("ROLLBACK TO SAVEPOINT w")
+                back_to_savepoint(conn)
         else:
             tx.keep()
-        if shared:
-            conn.exec_driver_sql("RELEASE SAVEPOINT w")
     return []
 
 

@@ -103,8 +103,8 @@ class OverProxy:
 
     async def fault(self, how: Fault) -> None:
         """Waiting out a whole time-out would make the suite slow; a short one everywhere would make it shaky."""
-        if how == "hang":
-            await self.renew(timeout_s=0.5)
+        if how == "hang":  # nothing is answered in it, however long
+            await self.renew(timeout_s=0.2)
         await self.proxy.set(how)
 
 

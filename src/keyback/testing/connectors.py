@@ -15,6 +15,7 @@ import pytest
 
 from keyback.application.ports.connectors import Capabilities, Means, Outcome, Step, TemporaryPass
 from keyback.domain.secret import Secret
+from keyback.locale import LOCALES
 from keyback.testing.connector_harness import CANARY, NEW, OLD, Harness, OverProxy, Traits, by_step, plan
 from keyback.testing.faulty_proxy import Fault, FaultyProxy
 from keyback.testing.hostile_answers import HostileAnswers
@@ -173,7 +174,7 @@ class ConnectorContract(HostileAnswers):
         can = harness.connector.capabilities
         if Means.GUIDED not in {getattr(can, c) for c in Capabilities.__slots__}:
             return
-        for locale in ("en", "zh_CN"):
+        for locale in LOCALES:
             guide = harness.connector.guide(locale)
             assert guide is not None
             assert guide.steps

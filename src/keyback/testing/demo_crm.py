@@ -7,6 +7,7 @@ ASGI app: mount it, or run it alone. It keeps no real secret and must not be use
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import html
 import json
@@ -23,7 +24,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from keyback.locale import choose, gettext
+from keyback.locale import Locale, choose, gettext, language
 from keyback.testing.serving import Cut, until_gone
 
 Broken = Literal["", "refuse", "hang", "drop_reply_after_apply", "policy"]
@@ -57,6 +58,9 @@ class DemoCrm:
         state_file: JSON file that keeps the state over restarts, written atomically; None keeps it in memory.
         token: what the API asks for as Bearer.
 
+    `help_link` gives, for a locale, a link below the sign-in form and the source that its script needs in `script-src`,
+    as a company would put Keyback's into its own page.
+
     `slow` (seconds before every answer) and `broken` may be set at any time, or by `POST /toggle`: `refuse` answers
     503, `hang` never answers, `drop_reply_after_apply` sets the password and cuts the connection, `policy` refuses all
     passwords.
@@ -65,6 +69,7 @@ class DemoCrm:
     def __init__(self, state_file: Path | None, token: str) -> None:
         self.slow: float = 0.0
         self.broken: Broken = ""
+        self.help_link: Callable[[Locale], tuple[str, str]] = lambda _: ("", "")
         self._file, self._token = state_file, token
         self._users: dict[str, DemoUser] = {}
         if state_file and state_file.exists():
@@ -232,18 +237,21 @@ class DemoCrm:
         locale = choose(request.query_params.get("lang"), request.headers.get("accept-language", ""))
         if self.slow:
             await asyncio.sleep(self.slow)
+        below = self.help_link(locale)
         if request.method == "GET":
-            return _page(locale, "", "", 200)
+            return _page(locale, "", "", 200, below)
         form = await request.form(max_files=0, max_fields=10)
         username, password = str(form.get("username", ""))[:320], str(form.get("password", ""))[:1024]
         if self.broken in {"refuse", "hang"}:
-            return _page(locale, username, gettext(locale, "The demo CRM is down."), 503)
+            return _page(locale, username, gettext(locale, "The demo CRM is down."), 503, below)
         user = self._named(username)
         if self.sign_in(username, password) and user:
             return _page(locale, "", gettext(locale, "Signed in as {name}.", name=user.name), 200)
         if user and user.state == "locked":
-            return _page(locale, username, gettext(locale, "This account is locked after too many attempts."), 403)
-        return _page(locale, username, gettext(locale, "The username or password isn’t right."), 403)
+            return _page(
+                locale, username, gettext(locale, "This account is locked after too many attempts."), 403, below
+            )
+        return _page(locale, username, gettext(locale, "The username or password isn’t right."), 403, below)
 
     def _named(self, username: str) -> DemoUser | None:
         wanted = username.strip().casefold()
@@ -283,21 +291,61 @@ def _same(held: str, password: str) -> bool:
     return secrets.compare_digest(held, _hash(password, bytes.fromhex(held.split(":")[0])))
 
 
-def _page(locale: str, username: str, message: str, status: int) -> Response:
+_STYLE = """
+:root { color-scheme: light dark; --sea: #1f4e79; --on: #fff; --back: #eaf0f6; --card: #fff; --ink: #15222e;
+  --dim: #4d5e6d; --line: #8397a8; --bad: #9b2c1f; --good: #17613f; }
+@media (prefers-color-scheme: dark) { :root { --sea: #8cc0ee; --on: #08233b; --back: #0c141b; --card: #15202a;
+  --ink: #e6edf3; --dim: #a6b5c2; --line: #6d8192; --bad: #ff9f8f; --good: #7ed3a8; } }
+* { box-sizing: border-box; }
+body { margin: 0; min-height: 100vh; display: grid; place-items: center; padding: 16px; background: var(--back);
+  color: var(--ink); font: 17px/1.55 -apple-system, BlinkMacSystemFont, "Segoe UI", Roboto, "PingFang SC",
+  "Microsoft YaHei", "Noto Sans CJK SC", sans-serif; }
+main { width: min(100%, 24rem); padding: 28px 24px; border-radius: 14px; background: var(--card);
+  border-top: 6px solid var(--sea); }
+h1 { display: flex; align-items: center; gap: 10px; margin: 0 0 20px; font-size: 24px; line-height: 1.25; }
+h1 svg { flex: none; width: 32px; height: 32px; fill: none; stroke: var(--sea); stroke-width: 2.5; }
+.note { margin: 0 0 16px; padding: 12px 14px; border-left: 4px solid var(--bad); font-weight: 600;
+  color: var(--bad); }
+.note.in { border-color: var(--good); color: var(--good); font-size: 20px; }
+.help { margin: 0; text-align: center; } .help a { display: inline-block; padding: 10px; color: var(--sea); }
+p { margin: 0 0 16px; } label { font-weight: 600; }
+input { width: 100%; min-height: 48px; margin-top: 4px; padding: 8px 12px; border: 1.5px solid var(--line);
+  border-radius: 8px; background: var(--card); color: inherit; font: inherit; }
+button, .out { display: block; width: 100%; min-height: 48px; padding: 10px; border: 0; border-radius: 8px;
+  background: var(--sea); color: var(--on); font: inherit; font-weight: 600; text-align: center;
+  text-decoration: none; cursor: pointer; }
+:focus-visible { outline: 3px solid var(--ink); outline-offset: 2px; }
+"""
+_POLICY = (
+    f"default-src 'none'; style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+)
+_SIGN = '<svg viewBox="0 0 32 32" aria-hidden="true"><path d="M3 22h26l-4 6H7zM15 4v14M15 5l11 13H15"/></svg>'
+
+
+def _page(locale: Locale, username: str, message: str, status: int, below: tuple[str, str] = ("", "")) -> Response:
     def _(text: str) -> str:
         return html.escape(gettext(locale, text))
 
+    link, script_source = below
     title, user, password, button = _("Demo CRM"), _("Username"), _("Password"), _("Sign in")
-    lang = "zh-CN" if locale == "zh_CN" else "en"
-    note = f'<p class="note" role="status">{html.escape(message)}</p>' if message else ""
-    return HTMLResponse(
-        f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>{title}</title>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"></head>'
-        f'<body class="demo-crm"><main><h1>{title}</h1>{note}<form method="post" action="">'
-        f'<p><label>{user}<br><input name="username" autocomplete="username" required '
+    lang = language(locale).tag
+    inside = bool(message) and status == 200
+    note = f'<p class="note{" in" * inside}" role="status">{html.escape(message)}</p>' if message else ""
+    form = (
+        '<form method="post" action="">'
+        f'<p><label>{user}<br><input name="username" autocomplete="username" autocapitalize="none" required '
         f'value="{html.escape(username)}"></label></p>'
         f'<p><label>{password}<br><input name="password" type="password" autocomplete="current-password" required>'
-        f"</label></p><p><button>{button}</button></p></form></main></body></html>",
+        f"</label></p><p><button>{button}</button></p></form>" + (f'<p class="help">{link}</p>' if link else "")
+    )
+    return HTMLResponse(
+        f'<!doctype html><html lang="{lang}"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{_STYLE}</style></head>'
+        f'<body class="demo-crm"><main><h1>{_SIGN}{title}</h1>{note}{form * (not inside)}</main></body></html>',
         status,
-        {"cache-control": "no-store"},
+        {
+            "cache-control": "no-store",
+            "content-security-policy": _POLICY + (f"; script-src {script_source}" if script_source else ""),
+        },
     )

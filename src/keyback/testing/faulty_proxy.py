@@ -54,6 +54,7 @@ class FaultyProxy:
     _elsewhere: str = ""
     _server: asyncio.Server | None = None
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
+    _relays: set[asyncio.Task[None]] = field(default_factory=set)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[str]:
@@ -66,25 +67,32 @@ class FaultyProxy:
         finally:
             for server in (self._server, private):
                 server.close()
-            self._hang_up()
+            await self._hang_up()
             for server in (self._server, private):
                 await server.wait_closed()
 
     async def set(self, how: Fault) -> None:
         """Switch, and cut the connections that are open, so that the next call meets the new state."""
         self.how = how
-        self._hang_up()
-        await asyncio.sleep(0.05)
+        await self._hang_up()
 
-    def _hang_up(self) -> None:
+    async def _hang_up(self) -> None:
+        """Until everything that was open is closed, at both ends."""
         for writer in list(self._open):
             writer.transport.abort()
+        if self._relays:
+            await asyncio.wait(self._relays, timeout=2)
+        for _ in range(2):  # a transport closes its socket one turn of the loop after it was told to
+            await asyncio.sleep(0)
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self.how == "refuse":
             writer.transport.abort()
             return
         self._open.add(writer)
+        if task := asyncio.current_task():
+            self._relays.add(task)
+            task.add_done_callback(self._relays.discard)
         up_writer: asyncio.StreamWriter | None = None
         back: asyncio.Task[None] | None = None
         lose = asyncio.Event()

@@ -29,6 +29,7 @@ PLAIN, TWO_FACTORS = "rtyler", "dwho"  # people of the demonstration mode
 CODE: Final = "135790"  # the second factor of TWO_FACTORS
 LEVELS: Final = {"loa-1": 1, "loa-2": 2, "loa-5": 5}  # `acr` by level; a password alone is 1
 TWO_FACTORS_ACR: Final = "loa-5"
+OTHER_CLIENT: Final = ("another-application", "another-secret")  # of somebody who knows where people are sent back to
 INI: Final = """[all]
 logLevel = warn
 [configuration]
@@ -51,6 +52,7 @@ class LemonServer:
 
     Args:
         issuer: as in its metadata.
+        names: puts people's names into the ID token, for clients that ask for the scope `profile`.
     """
 
     folder: Path
@@ -58,6 +60,7 @@ class LemonServer:
     client_id: str
     secret: str = field(repr=False)
     redirect_uris: tuple[str, ...]
+    names: bool = False
     process: subprocess.Popen[bytes] | None = None
     _keys: int = 0
 
@@ -111,6 +114,7 @@ class LemonServer:
         private = key.private_bytes(ser.Encoding.PEM, ser.PrivateFormat.TraditionalOpenSSL, ser.NoEncryption()).decode()
         spki = ser.PublicFormat.SubjectPublicKeyInfo
         kept = {name: self._store(name) for name in ("sessions", "psessions")}
+        clients = {"keyback": (self.client_id, self.secret), "another": OTHER_CLIENT}
         return {
             "cfgNum": 1, "cfgAuthor": "keyback", "cfgDate": 1, "cfgVersion": "2.16.1",
             "portal": f"{self.issuer}/", "domain": "127.0.0.1", "cookieName": "lemonldap", "securedCookie": 0,
@@ -132,17 +136,19 @@ class LemonServer:
             "oidcServicePrivateKeySig": private,
             "oidcServicePublicKeySig": key.public_key().public_bytes(ser.Encoding.PEM, spki).decode(),
             "oidcServiceKeyIdSig": f"key-{self._keys}",
-            "oidcRPMetaDataExportedVars": {"keyback": {}},
+            "oidcRPMetaDataExportedVars": {name: {"name": "cn"} for name in clients},
             "oidcRPMetaDataOptions": {
-                "keyback": {
-                    "oidcRPMetaDataOptionsClientID": self.client_id,
-                    "oidcRPMetaDataOptionsClientSecret": self.secret,
+                name: {
+                    "oidcRPMetaDataOptionsClientID": client_id,
+                    "oidcRPMetaDataOptionsClientSecret": secret,
                     "oidcRPMetaDataOptionsRedirectUris": " ".join(self.redirect_uris),
                     "oidcRPMetaDataOptionsIDTokenSignAlg": "RS256",
                     "oidcRPMetaDataOptionsRequirePKCE": 1,
                     "oidcRPMetaDataOptionsBypassConsent": 1,
                     "oidcRPMetaDataOptionsUserIDAttr": "uid",
+                    "oidcRPMetaDataOptionsIDTokenForceClaims": int(self.names),
                 }
+                for name, (client_id, secret) in clients.items()
             },
         }  # fmt: skip
 
@@ -152,8 +158,8 @@ class LemonServer:
         return {"Directory": str(folder), "LockDirectory": str(folder / "lock")}
 
 
-def start_lemonldap(folder: Path, client_id: str, secret: str, *redirect_uris: str) -> LemonServer:
-    """Makes a portal in `folder` with one client, and starts it on a free port.
+def start_lemonldap(folder: Path, client_id: str, secret: str, *redirect_uris: str, names: bool = False) -> LemonServer:
+    """Makes a portal in `folder` with one client, and starts it on a free port. `names` as in `LemonServer`.
 
     Raises `LemonFault` when it is not installed or does not come up.
     """
@@ -162,6 +168,6 @@ def start_lemonldap(folder: Path, client_id: str, secret: str, *redirect_uris: s
     with socket.socket() as s:
         s.bind(("127.0.0.1", 0))
         port = int(s.getsockname()[1])
-    server = LemonServer(folder, port, client_id, secret, redirect_uris)
+    server = LemonServer(folder, port, client_id, secret, redirect_uris, names)
     server.start()
     return server

@@ -289,7 +289,8 @@ class Mailbox:
         with self._lock:
             for to in envelope.rcpt_tos:
                 self._count += 1
-                self._messages.append(_message(self._count, self._clock(), to, content))
+                kept = _message(self._count, self._clock(), to, content, envelope.mail_from or "")
+                self._messages.append(kept)
                 self._kept.add(self._messages[-1])
             self._lock.notify_all()
         if self._cuts > 0:
@@ -349,7 +350,7 @@ def _abort(one: SMTP) -> None:
         one.transport.abort()
 
 
-def _message(number: int, at: int, to: str, content: bytes) -> Message:
+def _message(number: int, at: int, to: str, content: bytes, returns_to: str = "") -> Message:
     found = email.message_from_bytes(content, policy=email.policy.default)
     plain, rich = found.get_body(("plain",)), found.get_body(("html",))
     text = plain.get_content().replace("\r\n", "\n") if plain else ""
@@ -357,6 +358,7 @@ def _message(number: int, at: int, to: str, content: bytes) -> Message:
         "id": str(number),
         "at": at,
         "to": to,
+        "returns_to": returns_to,
         "subject": str(found["subject"] or ""),
         "text": text,
         "links": list(dict.fromkeys(_URL.findall(text))),

@@ -33,12 +33,18 @@ Hook = Callable[[dict[str, Any]], dict[str, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Somebody who can sign in. `amr`: how, as its ID tokens say (RFC 8176)."""
+    """Somebody who can sign in.
+
+    Args:
+        amr: how, as its ID tokens say (RFC 8176).
+        more: further claims, such as a verified name; with any, the token says when the person signed in.
+    """
 
     subject: str
     password: str = field(repr=False)
     amr: tuple[str, ...] = ("pwd",)
     acr: str = ""
+    more: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +237,8 @@ class LoopbackIssuer:
         }  # fmt: skip
         if member.acr:
             claims["acr"] = member.acr
+        if member.more:
+            claims |= {"auth_time": now, **member.more}
         header = {"alg": "ES256", "kid": self.keys[0].kid, **self.header}
         return jwt.encode(header, self.claims(claims), self.keys[0], algorithms=["ES256"])
 

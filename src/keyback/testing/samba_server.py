@@ -7,16 +7,18 @@ Needs root, the ports 389 and 636, the extra `ldap`, and of Debian `samba`, `pyt
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import ldap3
 
@@ -44,6 +46,7 @@ class SambaServer:
     folder: Path
     ca_file: Path
     process: subprocess.Popen[bytes]
+    alone: IO[str] = field(repr=False)  # a locked file, while it has the ports
 
     @contextlib.contextmanager
     def admin(self) -> Iterator[Any]:
@@ -95,15 +98,26 @@ class SambaServer:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
+        self.alone.close()
 
 
 def start_samba(folder: Path) -> SambaServer:
-    """Make a domain in `folder` and start its controller. Raises `SambaFault`."""
+    """Make a domain in `folder` and start its controller; one that runs already is waited for. Raises `SambaFault`."""
     tool, samba = (shutil.which(name, path="/usr/sbin:/usr/bin") for name in ("samba-tool", "samba"))
     if not tool or not samba:
         raise SambaFault("Samba is not installed: apt-get install samba samba-ad-provision samba-vfs-modules")
     if os.geteuid() != 0:
         raise SambaFault("Samba has to be started as root, since it listens on port 389")
+    alone = (Path(tempfile.gettempdir()) / "keyback-samba.lock").open("w")
+    try:
+        fcntl.flock(alone, fcntl.LOCK_EX)
+        return _start(folder, tool, samba, alone)
+    except BaseException:
+        alone.close()
+        raise
+
+
+def _start(folder: Path, tool: str, samba: str, alone: IO[str]) -> SambaServer:
     for port in (389, 636):
         with socket.socket() as s:
             if s.connect_ex(("127.0.0.1", port)) == 0:
@@ -135,7 +149,7 @@ def start_samba(folder: Path) -> SambaServer:
         process = subprocess.Popen(
             [samba, "-s", conf, "--foreground", "--model=single", "--debug-stdout"], stdout=log, stderr=log
         )
-    server = SambaServer(folder, folder / "private" / "tls" / "ca.pem", process)
+    server = SambaServer(folder, folder / "private" / "tls" / "ca.pem", process, alone)
     end = time.monotonic() + 60
     while time.monotonic() < end and process.poll() is None:
         with socket.socket() as s:

@@ -6,21 +6,17 @@ password policy nor locks; what it would compare a password with is what counts.
 
 from __future__ import annotations
 
+import functools
 import threading
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import httpx2
-from scim2_models import ScimProvider
-from scim2_server.memory import InMemoryStorage
-from scim2_server.service import ScimService
-from scim2_server.testserver.application import BearerTokenApplication
-from scim2_server.utils import (
-    load_default_resource_types,
-    load_default_schemas,
-    load_default_service_provider_config,
-)
+
+if TYPE_CHECKING:
+    from scim2_models import ScimProvider
+    from scim2_server.memory import InMemoryStorage
 
 TOKEN = "token-of-a-scim-server-0815"  # noqa: S105 - of a server that lives as long as a test
 ADMINISTRATORS = "admin"
@@ -81,15 +77,31 @@ class ScimServer:
         self._server.server_close()
 
 
-def start_scim() -> ScimServer:
-    """An empty server at a free port."""
-    storage = InMemoryStorage()
-    provider = ScimProvider.from_discovery(
+@functools.cache
+def _provider() -> ScimProvider:
+    """What the server knows of users and groups; making the models of it takes longest, so they are made once."""
+    from scim2_models import ScimProvider
+    from scim2_server.utils import (
+        load_default_resource_types,
+        load_default_schemas,
+        load_default_service_provider_config,
+    )
+
+    return ScimProvider.from_discovery(
         load_default_schemas().values(),
         load_default_resource_types().values(),
         config=load_default_service_provider_config(),
     )
-    service = ScimService(provider, secret="of this server alone")  # noqa: S106 - likewise
+
+
+def start_scim() -> ScimServer:
+    """An empty server at a free port. Its package takes seconds to import, so it is not before it is needed."""
+    from scim2_server.memory import InMemoryStorage
+    from scim2_server.service import ScimService
+    from scim2_server.testserver.application import BearerTokenApplication
+
+    storage, provider = InMemoryStorage(), _provider()
+    service = ScimService(provider, secret="of this server alone")  # noqa: S106 - of a server that lives as long as a test
     app = BearerTokenApplication(storage, provider, service=service, bearer_tokens=[TOKEN])
     server = make_server("127.0.0.1", 0, app, handler_class=_Silent)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)

@@ -45,6 +45,8 @@ class _Server(uvicorn.Server):
         for connection in list(self.server_state.connections):
             if connection.transport is not None:
                 connection.transport.abort()
+        for _ in range(3):  # what was just accepted gets its transport, and each closes its socket
+            await asyncio.sleep(0)
 
     def wait_until_up(self) -> None:
         """Until it takes connections: a socket that is only bound refuses them."""

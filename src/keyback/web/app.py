@@ -18,7 +18,7 @@ from keyback.application.ports.hashing import Busy
 from keyback.application.ports.storage import StorageDown
 from keyback.application.services import Services
 from keyback.settings import Settings
-from keyback.web import health, intake, sign_in_back
+from keyback.web import bots, delivery_reports, health, intake, sign_in_back
 from keyback.web.account import sign_in as account
 from keyback.web.api.app import make_api
 from keyback.web.console import app as console
@@ -33,6 +33,7 @@ from keyback.web.portal import (
     diagnosis,
     document,
     help_request,
+    identity,
     link,
     methods,
     password,
@@ -48,6 +49,7 @@ from keyback.web.ui.context import AppContext, context_of
 from keyback.web.ui.forms import BadForm
 from keyback.web.ui.page import ErrorPage
 from keyback.web.ui.rendering import Renderer
+from keyback.web.ui.template_cache import TemplateCache
 
 log = structlog.get_logger("keyback.web")
 Lifespan = Callable[[AppContext], AbstractAsyncContextManager[None]]
@@ -55,7 +57,8 @@ Lifespan = Callable[[AppContext], AbstractAsyncContextManager[None]]
 
 def make_context(settings: Settings, services: Services) -> AppContext:
     """What routes work with."""
-    renderer = Renderer(time_zone=settings.timezone, abouts=services.abouts)
+    cache = TemplateCache(settings.data_dir, services.seals.derive("templates"))
+    renderer = Renderer(time_zone=settings.timezone, abouts=services.abouts, face=services.face, cache=cache)
     limiter = Limiter(settings.limits, settings.valkey_url)
     return AppContext(
         services, settings, renderer, limiter, Proxies(settings.trusted_proxies), Cookies(settings.secure)
@@ -86,6 +89,7 @@ def make_app(desk: AppContext, *, more: list[BaseRoute] | None = None, lifespan:
             *call.ROUTES,
             *help_request.ROUTES,
             *document.ROUTES,
+            *identity.ROUTES,
             *methods.ROUTES,
             *sign_in_with.ROUTES,
             *sign_in_back.ROUTES,
@@ -101,6 +105,8 @@ def make_app(desk: AppContext, *, more: list[BaseRoute] | None = None, lifespan:
             *account.ROUTES,
             *console.ROUTES,
             *health.ROUTES,
+            *delivery_reports.ROUTES,
+            *bots.ROUTES,
             Mount("/api/v1", api),
         ],
         exception_handlers=HANDLERS,

@@ -7,7 +7,6 @@ nothing here needs (docs/en/performance.md).
 
 from __future__ import annotations
 
-import hashlib
 import json
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -21,6 +20,7 @@ from keyback.application.clock import wall_clock
 from keyback.application.origin import Origin, network_of
 from keyback.application.ports.storage import StorageDown
 from keyback.application.recovery import start
+from keyback.domain import digests
 from keyback.domain.characters import is_shown
 from keyback.domain.errors import BadInput
 from keyback.domain.people.pasted import pasted
@@ -33,7 +33,6 @@ from keyback.web.ui.page import ErrorPage, Page
 
 API_PATH = "/api/v1/recoveries"
 JOURNEYS = frozenset({"password", "locked", "second_factor", "mailbox", "username", "still_locked_out"})
-API_JOURNEYS = frozenset({"password", "locked", "username", "still_locked_out"})  # the others end on pages of their own
 KEY_LENGTH = range(16, 256)
 
 
@@ -76,7 +75,7 @@ async def _api(desk: AppContext, scope: Scope, receive: Receive) -> bytes | Resp
     journey = one_string(values, "journey", required=False) or "password"
     system = one_string(values, "system", required=False)
     locale = one_string(values, "locale", required=False)
-    if journey not in API_JOURNEYS:
+    if journey not in JOURNEYS:
         raise BadForm(422, "unknown_journey", "journey")
     if system and system not in desk.services.titles:
         raise BadForm(422, "unknown_system", "system")
@@ -134,7 +133,7 @@ def _handle_for_key(desk: AppContext, key: str, source: str, values: dict[str, o
     """The same key with the same request leads to the same handle; nothing has to be looked up for it."""
     if len(key) not in KEY_LENGTH or not key.isascii() or not key.isprintable():
         raise BadForm(400, "bad_idempotency_key")
-    fingerprint = hashlib.sha256(_as_json(values).encode()).hexdigest()
+    fingerprint = digests.digest(_as_json(values).encode()).hex()
     return handles.handle_for_key(desk.services.seals, key, network_of(source), fingerprint)
 
 

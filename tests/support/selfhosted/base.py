@@ -28,6 +28,7 @@ class Person:
     password: str
     privileged: bool = False
     disabled: bool = False
+    mobile: str = ""
     changes: int = 0
     failed: int = 0
     sessions: set[str] = field(default_factory=set)

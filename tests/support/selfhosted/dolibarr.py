@@ -95,6 +95,7 @@ def _found(one: Person | None) -> Response:
 def _shown(one: Person) -> dict[str, Any]:
     state = "0" if one.disabled else "1"
     who = {"id": one.id, "login": one.username, "email": one.mail, "lastname": one.username.title(), "firstname": ""}
+    who["user_mobile"] = one.mobile
     return {**who, "admin": "1" if one.privileged else "0", "status": state, "statut": state, "entity": "1"}
 
 

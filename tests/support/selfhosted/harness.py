@@ -12,7 +12,7 @@ from keyback.application.ports.connectors import Connector
 from keyback.connectors.http import HttpConnector
 from keyback.testing.connectors import OLD, Fault, FaultyProxy, OverProxy, Traits
 from keyback.testing.serving import served
-from tests.support.selfhosted import banyan, cedar, dolibarr, espocrm, frappe, krayin, ruoyi, vtiger, yudao
+from tests.support.selfhosted import banyan, cedar, dolibarr, espocrm, frappe, kestrel, krayin, ruoyi, vtiger, yudao
 from tests.support.selfhosted.base import Person, System
 
 
@@ -37,6 +37,12 @@ def _longer() -> yudao.Yudao:
     return made
 
 
+def _newer() -> frappe.Frappe:
+    made = frappe.Frappe()
+    made.newer = True
+    return made
+
+
 KINDS: dict[str, Kind] = {
     "ruoyi": Kind(
         ruoyi.RuoYi, {"login": ruoyi.LOGIN, "secret": ruoyi.SECRET}, traits=Traits(policy=False, shows_locks=False)
@@ -56,13 +62,19 @@ KINDS: dict[str, Kind] = {
         {"login": frappe.LOGIN, "secret": frappe.SECRET},
         traits=Traits(shared_mail=False, usernames=False),
     ),
+    "frappe 16": Kind(
+        _newer,
+        {"login": frappe.LOGIN, "secret": frappe.SECRET, "recipe": "frappe"},
+        traits=Traits(shared_mail=False, usernames=False),
+    ),
 }
 # Connected with nothing but the documents at hand; their recipes are not Keyback's.
 IN_HOUSE = {
     "banyan": Kind(banyan.Banyan, {"login": banyan.LOGIN, "secret": banyan.SECRET}, traits=Traits(policy=False)),
+    "kestrel": Kind(kestrel.Kestrel, {"login": kestrel.LOGIN, "secret": kestrel.SECRET}),
     "cedar": Kind(cedar.Cedar, {"login": cedar.LOGIN, "secret": cedar.SECRET}),
 }
-RECIPES = {"banyan": banyan.RECIPE, "cedar": cedar.RECIPE}
+RECIPES = {"banyan": banyan.RECIPE, "cedar": cedar.RECIPE, "kestrel": kestrel.RECIPE}
 
 
 @dataclass

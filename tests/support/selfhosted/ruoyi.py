@@ -147,6 +147,7 @@ def _ajax(code: int, msg: str | None, **more: Any) -> Response:
 def _row(one: Person) -> dict[str, Any]:
     """As in the list: no roles there."""
     who = {"userId": int(one.id), "userName": one.username, "nickName": one.username.title(), "email": one.mail}
+    who["phonenumber"] = one.mobile
     return {**who, "status": "1" if one.disabled else "0", "delFlag": "0", "roles": [], "dept": None, "admin": False}
 
 

@@ -126,7 +126,7 @@ def _fits(row: dict[str, Any], at: str, how: str, value: str) -> bool:
 def _shown(one: Person) -> dict[str, Any]:
     who = {"id": one.id, "user_name": one.username, "first_name": "", "last_name": one.username.title()}
     state = {"is_admin": "on" if one.privileged else "off", "status": "Inactive" if one.disabled else "Active"}
-    return {**who, **state, "email1": one.mail, "roleid": "H2"}
+    return {**who, **state, "email1": one.mail, "phone_mobile": one.mobile, "roleid": "H2"}
 
 
 def _done(result: object) -> Response:

@@ -152,4 +152,4 @@ def _result(code: int, msg: str, data: Any = None) -> Response:
 
 def _shown(one: Person) -> dict[str, Any]:
     who = {"id": int(one.id), "username": one.username, "nickname": one.username.title(), "email": one.mail}
-    return {**who, "status": 1 if one.disabled else 0, "deptId": 100, "mobile": ""}
+    return {**who, "status": 1 if one.disabled else 0, "deptId": 100, "mobile": one.mobile}

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from keyback.application.ports.campaigns import Campaign, Tally
 from keyback.application.ports.storage import Tx
+from keyback.domain.characters import is_shown
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.operators.campaigns import (
     MAX_PACE,
@@ -19,6 +20,7 @@ from keyback.domain.operators.campaigns import (
     obstacle,
 )
 from keyback.domain.operators.roles import Operator
+from keyback.domain.people.groups import sought_group
 from keyback.domain.people.person import canonicalize
 from keyback.domain.recovery.events import Note
 
@@ -68,23 +70,29 @@ def draft(tx: Tx, by: Operator | None, wanted: Draft, systems: Iterable[str]) ->
         systems: those that there are.
 
     Raises:
-        BadInput: `empty`, `too_long`, `system`, `pace`.
+        BadInput: `empty`, `too_long`, `system`, `group` that nobody is in, `pace`.
         Refusal: `too_many` campaigns that have not ended.
     """
-    name = " ".join(wanted.name.split())
+    name = "".join(c for c in " ".join(wanted.name.split()) if is_shown(c))
     if not name:
         raise BadInput("empty")
     if len(name) > MAX_NAME:
         raise BadInput("too_long")
     if wanted.selection.system and wanted.selection.system not in set(systems):
         raise BadInput("system")
+    selection = wanted.selection
+    if selection.group:
+        group = tx.groups.known(sought_group(selection.group))
+        if not group:
+            raise BadInput("group")
+        selection = replace(selection, group=group)
     if not 0 <= wanted.pacing.per_minute <= MAX_PACE or not 0 <= wanted.selection.older_days <= 3650:
         raise BadInput("pace")
     if sum(not c.ended_at for c in tx.campaigns.listed(1000)) >= MAX_LIVE:
         raise Refusal("too_many")
-    first: CampaignState = "listing" if wanted.selection.listed else "collecting"
+    first: CampaignState = "listing" if selection.listed else "collecting"
     made = Campaign(
-        tx.new_id(), name, first, wanted.reason, wanted.selection, wanted.pacing, wanted.end_sessions,
+        tx.new_id(), name, first, wanted.reason, selection, wanted.pacing, wanted.end_sessions,
         by.id if by else SERVER, tx.now, must_renew=wanted.must_renew,
     )  # fmt: skip
     tx.campaigns.add(made)
@@ -156,6 +164,8 @@ def move(tx: Tx, campaign: Campaign, what: CampaignAct, by: str) -> Campaign:
         changed = replace(changed, decided_by=by, decided_at=tx.now, looked_at=tx.now)
     if what in ("approve", "resume"):
         changed = replace(changed, paced_at=tx.now)
+    if what == "pause":
+        changed = replace(changed, paused_by=by)
     tx.campaigns.save(changed)
     _record(tx, changed, what, by)
     return changed
@@ -171,9 +181,9 @@ def view(tx: Tx, campaign_id: str) -> CampaignView:
     return next(_views(tx, [campaign]))
 
 
-def listed(tx: Tx, limit: int = 50) -> tuple[CampaignView, ...]:
-    """The newest campaigns first."""
-    return tuple(_views(tx, tx.campaigns.listed(limit)))
+def listed(tx: Tx, limit: int = 50, after: tuple[int, str] | None = None) -> tuple[CampaignView, ...]:
+    """The newest campaigns first, behind (drafted_at, id)."""
+    return tuple(_views(tx, tx.campaigns.listed(limit, after)))
 
 
 def _views(tx: Tx, campaigns: Iterable[Campaign]) -> Iterator[CampaignView]:
@@ -189,7 +199,7 @@ def _record(tx: Tx, c: Campaign, what: str, by: str) -> None:
     if what == "drafted":
         s, p = c.selection, c.pacing
         facts |= {"reason": c.reason, "system": s.system, "tier": s.tier, "older_days": s.older_days}
-        facts |= {"listed": s.listed, "per_minute": p.per_minute}
+        facts |= {"listed": s.listed, "per_minute": p.per_minute, **({"group": s.group} if s.group else {})}
         facts |= {"end_sessions": c.end_sessions, "must_renew": c.must_renew}
     if what in ("approve", "finish", "stop"):
         facts["people"] = tx.campaigns.tally(c.id).of()

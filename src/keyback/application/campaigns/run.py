@@ -7,13 +7,15 @@ twice. Such messages are jobs of a kind of their own (`BULK`), which never stand
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Final
 
 from keyback.application.campaigns.lifecycle import STREAM, move
+from keyback.application.leases import steady_clock
 from keyback.application.notifications.notify import as_job
 from keyback.application.ports.campaigns import Campaign, Standing
 from keyback.application.ports.messages import CampaignMessage
@@ -24,7 +26,8 @@ from keyback.domain.units import HOUR
 
 BULK: Final = "bulk"
 COLLECT = 1000  # people looked at in one piece
-ASK = 500  # people asked in one piece
+ASK = 250  # people asked in one piece: short enough that nobody's own request feels it
+BATCH = 250  # messages sent in one piece: what is asked of the database for each piece is shared by more
 AHEAD = 2000  # messages of one campaign that wait in the outbox; more would only age there
 LIFE = 3 * 24 * HOUR  # a relay may be away for a weekend
 LOOK = 2000  # recoveries counted in one piece
@@ -37,6 +40,14 @@ async def step(db: Database, zone: tzinfo = UTC) -> int:
     if not await db.read(lambda tx: tx.campaigns.live()):
         return 0
     return await db.write(lambda tx: collect(tx) or ask(tx, zone))
+
+
+async def gently(send: Callable[[], Awaitable[int]]) -> int:
+    """Sends a batch, and rests as long as it took, so that everybody's own requests find the machine free."""
+    begun = steady_clock()
+    if sent := await send():
+        await asyncio.sleep(steady_clock() - begun)
+    return sent
 
 
 def collect(tx: Tx) -> int:

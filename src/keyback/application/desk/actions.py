@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 from keyback.application.account import lockdown
 from keyback.application.audit_log import log_of
+from keyback.application.desk import keys, unlocking
 from keyback.application.desk.approvals import MAX_AN_HOUR
 from keyback.application.desk.cases import obstacle
 from keyback.application.desk.digest import count
@@ -59,12 +60,13 @@ def ask(
             the policy set.
 
     Raises:
-        Refusal: `not_found`, `yourself`, `rank`; `over` or `step_up`; `asked_already` when the same waits; what the act
-            itself refuses: `wrong_state`, `one_thing`, `too_many`, `nothing_locked`, `locked_down`, `hold`.
+        Refusal: `not_found`, `yourself`, `rank`; `over` or `step_up`, of a program `needs_person`; `asked_already` when
+            the same waits; what the act itself refuses: `wrong_state`, `one_thing`, `too_many`, `nothing_locked`,
+            `locked_down`, `hold`.
         BadInput: `empty`, `too_long`, `journey` or `hours`.
     """
     reason = _reason(reason)
-    who = _lock(tx, actor, person_id, policy)
+    who = _lock(tx, actor, person_id, policy, kind)
     action = Action(
         tx.new_id(), who.person.id, kind, actor.operator.id, tx.now, tx.now + rules.ACTION_LIFE, 0, reason=reason
     )
@@ -163,8 +165,9 @@ def _reason(text: str) -> str:
     return text
 
 
-def _lock(tx: Tx, actor: Actor, person_id: str, policy: Policy) -> Subject:
-    """The person and their open recovery, locked, once it is certain that this operator may act on them now."""
+def _lock(tx: Tx, actor: Actor, person_id: str, policy: Policy, asks: ActionKind | None = None) -> Subject:
+    """The person and their open recovery, locked, once it is certain that this operator may act on them now, or this
+    program may ask for such an act."""
     case = tx.cases.open_of([person_id]).get(person_id)
     person = tx.people.lock(person_id)
     if person is None:
@@ -172,8 +175,11 @@ def _lock(tx: Tx, actor: Actor, person_id: str, policy: Policy) -> Subject:
     stopped = obstacle(tx, actor.operator, person)
     if stopped:
         raise Refusal(stopped)
-    must_be_fresh(tx, actor)
     tier = tier_of(tx, person, tx.people.accounts([person.id]).get(person.id, ()), policy)
+    if asks is not None and actor.operator.scopes is not None:
+        keys.may_ask(tx, actor.operator, asks, tier)
+    else:
+        must_be_fresh(tx, actor)
     return Subject(person, case, tier)
 
 
@@ -278,6 +284,7 @@ def _do(tx: Tx, actor: Actor, action: Action, who: Subject) -> Action:
             for a in tx.people.accounts([person.id]).get(person.id, ()):
                 if a.system == lockdown.SYSTEM and a.state == "locked":
                     tx.people.set_account_state(a.id, "active")
+            unlocking.request(tx, action)
             notify_account_change(tx, person.id, "desk_unlocked", NOBODY, data=dict(told))
         case "lock":
             lockdown.lock(tx, person.id, False, NOBODY, by=actor.operator.id, what="desk_locked_down")

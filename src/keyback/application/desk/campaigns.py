@@ -9,7 +9,7 @@ from keyback.application.campaigns.lifecycle import Draft
 from keyback.application.desk.notices import tell_officers
 from keyback.application.ports.campaigns import Campaign
 from keyback.application.ports.storage import Tx
-from keyback.domain.errors import BadInput
+from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.operators.campaigns import CampaignAct
 from keyback.domain.operators.roles import Operator
 
@@ -43,8 +43,15 @@ def act(tx: Tx, by: Operator, campaign_id: str, what: CampaignAct, seen: int = 0
     """Approves, declines, pauses, resumes or stops a campaign; an approval is told to all security officers.
 
     Raises:
-        Refusal: as `lifecycle.act`.
+        Refusal: as `lifecycle.act`; `needs_person` where a program would approve or decline one, or resume what
+            somebody else paused.
     """
+    if by.scopes is not None and what in ("approve", "decline", "resume"):
+        found = tx.campaigns.get(campaign_id, lock=True)
+        if found is None:
+            raise Refusal("not_found")
+        if what != "resume" or (found.state == "paused" and found.paused_by != by.id):
+            raise Refusal("needs_person")
     done = lifecycle.act(tx, by, campaign_id, what, seen)
     if what == "approve":
         tell_officers(tx, "campaign_approved", done.name, by.name, campaign_id=done.id)

@@ -14,6 +14,7 @@ from keyback.application.notifications.notify import username_of
 from keyback.application.origin import where
 from keyback.application.ports.desk_storage import DeskNote, QueueQuery, Work
 from keyback.application.ports.enrolment_storage import Happened
+from keyback.application.ports.identity import IdentityCheck
 from keyback.application.ports.storage import Tx
 from keyback.application.ports.tasks import Task
 from keyback.application.recovery import evidence
@@ -72,7 +73,8 @@ class Asking:
 @dataclass(frozen=True, slots=True)
 class Opened:
     """A case on the workbench. Contacts and user names are masked: nobody needs them to decide what the person proved.
-    For whoever passed a caller check they are not, until `gate_until` (ms). `requests`: for help that belong to it."""
+    For whoever passed a caller check they are not, until `gate_until` (ms). `requests`: for help that belong to it;
+    `checks`: identities that services were asked to verify."""
 
     case: Case
     person: Person
@@ -90,6 +92,7 @@ class Opened:
     gate_until: int = 0
     tasks: tuple[Task, ...] = ()
     requests: tuple[str, ...] = ()
+    checks: tuple[IdentityCheck, ...] = ()
 
 
 def queue(tx: Tx, query: QueueQuery, hours: ServiceHours) -> QueuePage:
@@ -170,6 +173,7 @@ def open_case(tx: Tx, actor: Actor, case_id: str, policy: Policy) -> Opened:
         gate,
         tuple(tx.tasks.of_case(case.id)),
         tuple(q.handle for q in tx.help_requests.of_case(case.id)),
+        tuple(tx.identity.of_case(case.id)),
     )
 
 

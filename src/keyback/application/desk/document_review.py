@@ -4,26 +4,32 @@ appeals, a security officer decides who has not seen it. What they agree on is e
 
 from __future__ import annotations
 
+import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from keyback.application.desk import identity
 from keyback.application.desk.cases import obstacle
 from keyback.application.desk.sessions import Actor
 from keyback.application.notifications.notify import username_of
 from keyback.application.origin import Origin
 from keyback.application.ports.documents import Document
+from keyback.application.ports.identity import IdentityCheck
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.operators import documents as dd
+from keyback.domain.operators import identity as di
 from keyback.domain.operators.documents import Review
 from keyback.domain.operators.roles import Obstacle, Role
+from keyback.domain.people.names import MAX_VERIFIED
 from keyback.domain.people.person import Person
 from keyback.domain.policy.rules import Policy
 from keyback.domain.recovery.events import Note
 
 LISTED = 200
+NAMES_A_DAY = 5  # that one reviewer may try on one answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,7 @@ class OpenDocument:
         mine: this operator's own review; None before they have taken it.
         since: when the person became known here (ms).
         may_take: whether they may take it on now.
+        check: what a service answered, where that is what they look at; None for a picture.
     """
 
     document: Document
@@ -44,6 +51,7 @@ class OpenDocument:
     may_take: bool
     obstacle: Obstacle
     now: int
+    check: IdentityCheck | None = None
 
 
 def listing(tx: Tx, actor: Actor) -> Sequence[OpenDocument]:
@@ -73,7 +81,8 @@ def _opened(tx: Tx, actor: Actor, d: Document) -> OpenDocument | None:
     stopped = obstacle(tx, actor.operator, person)
     takes = not stopped and mine is None and _free(actor, d)
     since = tx.documents.on_record_since(person.id)
-    return OpenDocument(d, person, username_of(tx, person.id), since, mine, takes, stopped, tx.now)
+    check = tx.identity.get(d.id) if d.kind == di.VERIFIED else None
+    return OpenDocument(d, person, username_of(tx, person.id), since, mine, takes, stopped, tx.now, check)
 
 
 def _free(actor: Actor, d: Document) -> bool:
@@ -99,7 +108,9 @@ def take(tx: Tx, actor: Actor, document_id: str) -> None:
     tx.documents.review(d.id, Review(me, tx.now, third=d.state == "third"))
     work = tx.desk.work(d.case_id)
     tx.desk.save(replace(work, worked_by=work.worked_by | {me}))
-    tx.audit.record(d.case_id, [Note("document_taken", _about(actor, d))])
+    tx.audit.record(
+        d.case_id, [Note("identity_taken" if d.kind == di.VERIFIED else "document_taken", _about(actor, d))]
+    )
 
 
 def view(tx: Tx, actor: Actor, document_id: str) -> bytes:
@@ -130,10 +141,11 @@ def answer(tx: Tx, actor: Actor, document_id: str, verdict: str, checks: Sequenc
     """
     if verdict not in ("yes", "no"):
         raise BadInput("verdict")
-    ticked = tuple(c for c in dd.CHECKS if c in checks)
-    if verdict == "yes" and ticked != dd.CHECKS:
-        raise BadInput("checks")
     d, opened = _lock(tx, actor, document_id)
+    asked = checks_of(d)
+    ticked = tuple(c for c in asked if c in checks)
+    if verdict == "yes" and ticked != asked:
+        raise BadInput("checks")
     if opened.mine is None:
         raise Refusal("not_found")
     if opened.mine.verdict:
@@ -141,7 +153,9 @@ def answer(tx: Tx, actor: Actor, document_id: str, verdict: str, checks: Sequenc
     if d.state not in ("waiting", "third"):
         raise Refusal("over")
     tx.documents.review(d.id, replace(opened.mine, verdict=verdict, checks=ticked, at=tx.now))  # type: ignore[arg-type]
-    tx.audit.record(d.case_id, [Note("document_reviewed", _about(actor, d))])
+    tx.audit.record(
+        d.case_id, [Note("identity_reviewed" if d.kind == di.VERIFIED else "document_reviewed", _about(actor, d))]
+    )
     now = tx.documents.get(d.id)
     assert now is not None
     came_to = dd.outcome(now.reviews)
@@ -153,10 +167,49 @@ def answer(tx: Tx, actor: Actor, document_id: str, verdict: str, checks: Sequenc
     decided = replace(now, state=came_to, decided_at=tx.now)
     tx.documents.save(decided)
     said = {r.operator_id: r.verdict for r in now.reviews}
-    tx.audit.record(d.case_id, [Note("document_decided", {"document": d.id, "outcome": came_to, "reviews": said})])
-    if came_to == "agreed":
+    tx.audit.record(
+        d.case_id,
+        [
+            Note(
+                "identity_decided" if d.kind == di.VERIFIED else "document_decided",
+                {"document": d.id, "outcome": came_to, "reviews": said},
+            )
+        ],
+    )
+    if d.kind == di.VERIFIED:
+        identity.decided(tx, decided, policy)
+    elif came_to == "agreed":
         _accept(tx, decided, policy)
     return decided
+
+
+def try_name(tx: Tx, actor: Actor, document_id: str, name: str) -> bool:
+    """Whether a name that a reviewer has from another record of the company is the verified one, which nobody keeps.
+
+    Raises:
+        BadInput: `name`. Refusal: `not_found`; `too_many` tries, or they would find it out letter by letter.
+    """
+    if not 0 < len(name.strip()) <= MAX_VERIFIED:
+        raise BadInput("name")
+    d = tx.documents.get(document_id)
+    opened = _opened(tx, actor, d) if d else None
+    if d is None or opened is None or opened.obstacle or opened.mine is None or opened.mine.verdict:
+        raise Refusal("not_found")
+    c = tx.identity.get(d.id)
+    if c is None or c.name_digest is None:
+        raise Refusal("not_found")
+    key = f"ask/name/{d.id}/{actor.operator.id}"
+    if tx.counters.add([key])[key].day > NAMES_A_DAY:
+        tx.counters.take_back([key])
+        raise Refusal("too_many")
+    same = hmac.compare_digest(identity.digest_of_name(tx, c.id, name), c.name_digest)
+    tx.audit.record(d.case_id, [Note("identity_name_tried", {**_about(actor, d), "matched": same})])
+    return same
+
+
+def checks_of(d: Document) -> tuple[str, ...]:
+    """What has to be ticked before a yes."""
+    return di.CHECKS if d.kind == di.VERIFIED else dd.CHECKS
 
 
 def _accept(tx: Tx, d: Document, policy: Policy) -> None:

@@ -5,8 +5,8 @@ person was on record before, and what this page has shown would be enough togeth
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -16,17 +16,31 @@ from keyback.application.notifications.notify import notify_started
 from keyback.application.origin import where
 from keyback.application.ports.documents import Document
 from keyback.application.ports.images import CleanImage
-from keyback.application.ports.storage import Intake, Tx
+from keyback.application.ports.storage import Database, Intake, Tx
 from keyback.application.recovery import evidence
+from keyback.domain import digests
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.operators import documents as dd
+from keyback.domain.operators.picture_looks import any_alike
 from keyback.domain.policy.rules import TIERS, Evidence, Policy, Risk, rule
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case
 from keyback.domain.recovery.events import Note
+from keyback.domain.units import MINUTE
 
 A_DAY = 3  # documents that one page may begin
+MOST_LOOKS = 2000  # of earlier documents that a new one is compared with, the newest
+MOST_LATELY = 200  # of those that were sent meanwhile
+CLOCKS = 2 * MINUTE  # what is committed may be dated this long ago
 Closed = Literal["", "off", "not_yet", "no_record", "no_use"]
+
+
+@dataclass(frozen=True, slots=True)
+class Copies:
+    """Whether a picture is a copy of one that was sent up to `until` (ms)."""
+
+    found: bool
+    until: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +65,12 @@ def look(tx: Tx, handle: str, policy: Policy) -> Sending:
     return Sending(why, found, person.name if person else "", tx.now, appeal and not why)
 
 
-def closed(tx: Tx, intake: Intake | None, case: Case | None, policy: Policy) -> Closed:
-    """Why a page takes no document; empty where it does."""
-    if not policy.takes(dd.PROOF):
+def closed(
+    tx: Tx, intake: Intake | None, case: Case | None, policy: Policy, proof: str = dd.PROOF, also: tuple[str, ...] = ()
+) -> Closed:
+    """Why a page takes no document, or no other proofing of an identity; empty where it does. `also`: channels whose
+    holder could show it."""
+    if not policy.takes(proof):
         return "off"
     if intake is None or case is None or case.state not in dc.JOINABLE or tx.now >= case.expires_at:
         return "not_yet"
@@ -66,7 +83,7 @@ def closed(tx: Tx, intake: Intake | None, case: Case | None, policy: Policy) -> 
         case.tier, tier_of(tx, person, tx.people.accounts([person.id]).get(person.id, ()), policy), key=TIERS.index
     )
     shown = evidence.still_holds(tx, case, intake.handle)
-    more = Evidence(dd.PROOF, "proofing", "desk:document", tx.now, intake.handle)
+    more = Evidence(proof, "proofing", f"desk:{proof}", tx.now, intake.handle, also=also)
     now = rule(shown, tier, Risk(), policy, intake.journey)
     then = rule([*shown, more], tier, Risk(), policy, intake.journey)
     return "" if now.kind == "more" and then.kind != "more" else "no_use"
@@ -109,8 +126,24 @@ def keep(tx: Tx, handle: str, picture: CleanImage, *, covered: bool = False) -> 
     """
     d = _mine(tx, handle, "draft") if covered else _mine(tx, handle, "consented", "draft")
     tx.documents.seal(d.id, picture.jpeg)
-    digest = d.digest if covered else hmac.digest(tx.seals.derive("pixels"), picture.digest, hashlib.sha256)
+    digest = d.digest if covered else digests.mac(tx.seals.derive("pixels"), picture.digest)
+    if picture.look and not covered:
+        tx.documents.put_look(d.id, picture.look)
     tx.documents.save(replace(d, state="draft", digest=digest))
+
+
+async def copies(db: Database, handle: str) -> Copies:
+    """Whether the picture of this page is one of another recovery's, saved again, made smaller or cut a little. Looked
+    at beside the transaction that sends it, since it takes a while."""
+    look, others, now = await db.read(lambda tx: _looks(tx, handle, 0, MOST_LOOKS))
+    return Copies(await asyncio.to_thread(any_alike, look, others), now)
+
+
+def _looks(tx: Tx, handle: str, since: int, limit: int) -> tuple[bytes, Sequence[bytes], int]:
+    d = tx.documents.of_page(handle)
+    if d is None or d.state != "draft":
+        return b"", (), tx.now
+    return tx.documents.look(d.id), tx.documents.looks(d.case_id, since, limit), tx.now
 
 
 def picture(tx: Tx, handle: str) -> bytes | None:
@@ -119,8 +152,11 @@ def picture(tx: Tx, handle: str) -> bytes | None:
     return tx.documents.picture(d.id) if d is not None and d.state == "draft" else None
 
 
-def send(tx: Tx, handle: str, policy: Policy) -> None:
+def send(tx: Tx, handle: str, policy: Policy, seen: Copies | None = None) -> None:
     """Puts the document before reviewers, and tells every contact of the person, who can cancel.
+
+    Args:
+        seen: what `copies` found; those sent since then are looked at here.
 
     Raises:
         Refusal: as `consent`; `not_found` where there is no picture.
@@ -132,6 +168,9 @@ def send(tx: Tx, handle: str, policy: Policy) -> None:
     if why or case is None or intake is None or d.digest is None:
         raise Refusal(why or "not_found")
     again = tx.documents.same_pixels(d.digest, d.id)
+    if seen is not None and not again:
+        look, lately, _ = _looks(tx, handle, seen.until - CLOCKS, MOST_LATELY)
+        again = seen.found or any_alike(look, lately)
     tx.documents.save(replace(d, state="waiting", sent_at=tx.now, seen_before=again))
     sent = dc.SendChallenge(d.id, handle, "", **where(intake.source, intake.agent))
     case = tx.cases.act(case, dc.decide(case, sent, tx.now))  # it has time to be looked at
@@ -183,7 +222,7 @@ def destroy(tx: Tx, d: Document) -> None:
 
 def destroy_due(tx: Tx, limit: int = 100) -> int:
     """Destroys the pictures whose time is over: drafts, what nobody looked at, what was decided, and what belongs to a
-    recovery that has ended. How many they were."""
+    recovery that has ended; and what is left of verified names. How many they were."""
     due = tx.documents.due(
         drafts_before=tx.now - dd.KEEP_DRAFT,
         waiting_before=tx.now - dd.KEEP_WAITING,
@@ -192,7 +231,7 @@ def destroy_due(tx: Tx, limit: int = 100) -> int:
     )
     for d in due:
         destroy(tx, d)
-    return len(due)
+    return len(due) + tx.identity.forget_names(tx.now - dd.KEEP_WAITING)
 
 
 def _mine(tx: Tx, handle: str, *states: str) -> Document:

@@ -14,8 +14,10 @@ from keyback.application.ports.storage import Tx
 from keyback.domain import tokens
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.operators import keys
+from keyback.domain.operators.actions import ActionKind
 from keyback.domain.operators.keys import FOR_KEYS, ApiKey
 from keyback.domain.operators.roles import Operator, Permission, Role
+from keyback.domain.people.person import Tier
 from keyback.domain.recovery.events import Note
 from keyback.domain.units import HOUR, MINUTE
 
@@ -123,6 +125,39 @@ def actor_of(tx: Tx, token: str) -> Actor | None:
     )  # fmt: skip
     session = OperatorSession(digest, own.id, key.created_at, key.used_at, key.expires_at, "", key.prefix)
     return Actor(own, session, tx.now)
+
+
+def may_ask(tx: Tx, program: Operator, kind: ActionKind, tier: Tier) -> None:
+    """Lets a program on to an act on a person that it may do alone, and counts it.
+
+    Raises:
+        Refusal: `needs_person` where an operator has to do it; `too_many` in one hour.
+    """
+    if keys.needs_person(kind, tier):
+        raise Refusal("needs_person")
+    counter = f"op/g/acts/{program.id}"
+    if tx.counters.add([counter])[counter].hour > keys.ACTS_AN_HOUR:
+        raise Refusal("too_many")
+
+
+def has_lapsed(tx: Tx, operator_id: str) -> bool:
+    """Whether this is a program without a key that is valid."""
+    found = tx.operators.get(operator_id)
+    is_program = found is not None and found.scopes is not None
+    return is_program and not any(k.live(tx.now) for k in tx.api_keys.of(operator_id))
+
+
+def free_lapsed(tx: Tx) -> int:
+    """Gives back to the queue what programs had claimed whose last key expired; how many cases."""
+    programs: dict[str, bool] = {}
+    for k in tx.api_keys.listed():
+        programs[k.operator_id] = programs.get(k.operator_id, False) or k.live(tx.now)
+    freed = 0
+    for operator_id in sorted(i for i, live in programs.items() if not live):
+        if cases := tx.desk.free(operator_id):
+            tx.audit.record(STREAM, [Note("api_key_lapsed", {"operator": operator_id, "cases_freed": cases})])
+            freed += cases
+    return freed
 
 
 def note_use(tx: Tx, actor: Actor, source: str) -> None:

@@ -7,8 +7,9 @@ not passed a caller check; every look is in the audit log, which the person read
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from keyback.application.desk import unlocking
 from keyback.application.desk.cases import gate_until, obstacle
 from keyback.application.desk.notices import STREAM
 from keyback.application.desk.sessions import Actor
@@ -45,6 +46,8 @@ class Record:
         gate_until: until when (ms) this operator sees addresses and user names in full; 0: masked.
         hold_until: when the longest hold of the open recovery is over (ms); 0: none.
         between: how long after one thing was started another one may be (ms).
+        groups: that files and systems say they are in.
+        unlocks: what came of operators' unlocks in other systems, by act.
     """
 
     person: Person
@@ -64,6 +67,8 @@ class Record:
     gate_until: int
     between: int
     now: int
+    groups: tuple[str, ...] = ()
+    unlocks: unlocking.Results = field(default_factory=dict)
 
     @property
     def hold_until(self) -> int:
@@ -77,13 +82,18 @@ def find(tx: Tx, actor: Actor, typed: str) -> str | None:
         Refusal: `too_many` in one hour.
     """
     me = actor.operator.id
-    key = f"op/g/find/{me}"
-    if tx.counters.add([key])[key].hour > FINDS_AN_HOUR:
-        raise Refusal("too_many")
+    count_find(tx, actor)
     found = people_named(tx, typed.strip()[:254])
     one = found[0].id if len(found) == 1 else None
     tx.audit.record(STREAM, [Note("person_sought", {"operator": me, "found": len(found)})])
     return one
+
+
+def count_find(tx: Tx, actor: Actor) -> None:
+    """Counts one search of this operator. Raises `Refusal("too_many")`."""
+    key = f"op/g/find/{actor.operator.id}"
+    if tx.counters.add([key])[key].hour > FINDS_AN_HOUR:
+        raise Refusal("too_many")
 
 
 def look(tx: Tx, actor: Actor, person_id: str, policy: Policy, rules: Rules) -> Record:
@@ -122,6 +132,8 @@ def look(tx: Tx, actor: Actor, person_id: str, policy: Policy, rules: Rules) -> 
         gate,
         between(policy.holds, tier),
         tx.now,
+        tuple(tx.groups.of_people([person.id]).get(person.id, ())),
+        unlocking.results(tx, person.id) if any(a.kind == "unlock" for a in actions) else {},
     )
 
 

@@ -6,8 +6,6 @@ work.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,7 +16,7 @@ from keyback.application.passwords.validation import judge_alone, public_context
 from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey, MadePasskey
 from keyback.application.ports.storage import Seals, Tx
 from keyback.application.services import Services
-from keyback.domain import tokens
+from keyback.domain import digests, tokens
 from keyback.domain.operators.roles import Operator
 from keyback.domain.passwords.rules import Context, Violation
 from keyback.domain.people.factor import Factor
@@ -56,7 +54,7 @@ def look(tx: Tx, token: str) -> SettingUp | None:
 
 
 def _derive(seals: Seals, token: str, what: str) -> bytes:
-    return hmac.digest(seals.derive("operator_setup"), f"{what}\0{token}".encode(), hashlib.sha512)
+    return digests.long_mac(seals.derive("operator_setup"), f"{what}\0{token}".encode())
 
 
 def context_of(s: Services, operator: Operator) -> Context:

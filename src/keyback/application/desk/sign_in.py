@@ -6,7 +6,6 @@ learns which was wrong. Tries are counted and committed before anything is compa
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -20,6 +19,7 @@ from keyback.application.ports.hashing import Busy, PasswordHasher
 from keyback.application.ports.proofs import Enrolments, PendingChallenge, Proof, Target, Verdict
 from keyback.application.ports.storage import Database, Tx
 from keyback.application.signin import passkey as tickets
+from keyback.domain import digests
 from keyback.domain.challenges.challenge import SHORT_LIFE, Challenge
 from keyback.domain.errors import BadInput
 from keyback.domain.operators.roles import Operator
@@ -97,7 +97,7 @@ def _count(tx: Tx, canonical: str, origin: Origin) -> _Try:
 
 
 def _keys(name: str, origin: Origin) -> tuple[str, str]:
-    network = hashlib.sha256(network_of(origin.source).encode()).hexdigest()[:16]
+    network = digests.digest(network_of(origin.source).encode()).hex()[:16]
     return f"op/g/{name}/{network}", f"op/g/{name}"
 
 
@@ -159,7 +159,7 @@ async def by_passkey(db: Database, proof: Proof, ticket: str, typed: str, origin
 
 
 def _meant(tx: Tx, ticket: str, lookup: bytes | None, origin: Origin) -> _Try:
-    once = f"op/g/ticket/{hashlib.sha256(ticket.encode()).hexdigest()[:32]}"
+    once = f"op/g/ticket/{digests.digest(ticket.encode()).hex()[:32]}"
     unused = tx.counters.add([once])[once].total == 1 and tickets.is_fresh(tx.now, ticket)
     factor = tx.operators.factor_by_lookup(lookup) if lookup else None
     operator = tx.operators.get(factor.person_id) if factor else None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Literal
 
 from keyback.application.desk import sign_in
@@ -12,6 +11,7 @@ from keyback.application.origin import Origin
 from keyback.application.ports.proofs import PendingChallenge, Proof, Verdict
 from keyback.application.ports.storage import Database, Tx
 from keyback.application.signin import passkey as tickets
+from keyback.domain import digests
 from keyback.domain.recovery.events import Note
 from keyback.domain.throttling.limits import WINDOW_TRIES
 
@@ -52,7 +52,7 @@ def _keys(actor: Actor) -> list[str]:
 
 
 def _once(ticket: str) -> str:
-    return f"op/g/ticket/{hashlib.sha256(ticket.encode()).hexdigest()[:32]}"
+    return f"op/g/ticket/{digests.digest(ticket.encode()).hex()[:32]}"
 
 
 def _finish(tx: Tx, actor: Actor, kind: str, verdict: Verdict, origin: Origin) -> Outcome:

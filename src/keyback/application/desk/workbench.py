@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from keyback.application.desk import keys
 from keyback.application.desk.cases import lock_for, pages_of
 from keyback.application.desk.sessions import Actor
 from keyback.application.enrolment.tier import tier_of
@@ -30,7 +31,7 @@ def claim(tx: Tx, actor: Actor, case_id: str) -> None:
     work, me = tx.desk.work(case.id), actor.operator.id
     if work.claimed_by == me:
         return
-    if work.claimed_by:
+    if work.claimed_by and not keys.has_lapsed(tx, work.claimed_by):
         raise Refusal("claimed")
     tx.desk.save(replace(work, claimed_by=me, claimed_at=tx.now, worked_by=work.worked_by | {me}))
     tx.audit.record(case.id, [Note("case_claimed", {"operator": me})])

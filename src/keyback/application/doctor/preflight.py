@@ -11,6 +11,7 @@ from keyback.application.ports.connectors import Finding
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery.evidence import Here
 from keyback.application.services import Services
+from keyback.application.throttling.password_attempts import SYSTEM as BUILT_IN
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Account
 
@@ -44,11 +45,18 @@ class Preflight:
         return tuple(a for a in accounts if a.id not in self.in_vain)
 
 
-async def preflight(s: Services, handle: str, here: Here, accounts: Sequence[Account]) -> Preflight:
+async def preflight(
+    s: Services, handle: str, here: Here, accounts: Sequence[Account], *, aside: bool = False
+) -> Preflight:
     """Asks the systems of these accounts, all at once and for a moment only; nothing is changed.
 
     Where nothing can be found out, nothing is held back: the connector looks once more before it sets anything.
+
+    Args:
+        aside: also what is known of accounts that get no new password, for whoever shows them.
     """
+    if not aside and all(_ours(a) for a in accounts):
+        return Preflight()
     wanted = {a.id for a in accounts}
 
     def begin(tx: Tx) -> Patient | None:
@@ -67,6 +75,11 @@ async def preflight(s: Services, handle: str, here: Here, accounts: Sequence[Acc
     if vain:
         await s.db.write(lambda tx: diagnosis.record(tx, of.case, found))
     return Preflight(found, vain)
+
+
+def _ours(a: Account) -> bool:
+    """Whether it is an account of our own, of which there is nothing to find out: no system has to be asked for it."""
+    return a.system == BUILT_IN and a.state != "disabled" and not a.privileged and not a.provider
 
 
 def in_vain(found: Diagnosis, *, privileged: bool) -> Finding | None:

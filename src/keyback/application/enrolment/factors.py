@@ -6,8 +6,6 @@ once and may recover after 72 hours (F1).
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -21,6 +19,7 @@ from keyback.application.ports.enrolment import EnrolsApp, EnrolsPasskey
 from keyback.application.ports.proofs import MakesCodes
 from keyback.application.ports.storage import Database, Session, Tx
 from keyback.application.showing import Fits, anything
+from keyback.domain import digests
 from keyback.domain.challenges.challenge import SHORT_LIFE, Challenge, key_purpose
 from keyback.domain.characters import is_shown
 from keyback.domain.errors import Refusal
@@ -38,6 +37,8 @@ MAX_FACTORS: dict[FactorKind, int] = {
     "provider": 10,
 }
 SEED_BYTES = 20
+TO_ANSWER = 5 * MINUTE  # that a page leaves for a new passkey: as long as the browser waits for it
+NAMED: tuple[FactorKind, ...] = ("passkey", "totp")  # whose names are their owner's to choose
 MAX_LABEL = 60
 
 
@@ -121,6 +122,19 @@ def start_passkey(tx: Tx, person: Person) -> str:
     return issue(tx, person, "enrol", "passkey", SHORT_LIFE).id
 
 
+def waiting_passkey(tx: Tx, person: Person) -> str:
+    """The id of the challenge that waits, where there is time enough left to answer it; else a new one's.
+
+    Raises:
+        Refusal: as `start_passkey`.
+    """
+    open_ones = tx.challenges.live(person_id=person.id, purpose="enrol", method="passkey")
+    newest = open_ones[-1] if open_ones else None
+    if newest and newest.expires_at > tx.now + TO_ANSWER and open_passkey(tx, person, newest.id):
+        return newest.id
+    return start_passkey(tx, person)
+
+
 def open_passkey(tx: Tx, person: Person, challenge_id: str) -> Challenge | None:
     """The challenge, while it waits for its answer."""
     c = tx.challenges.get(challenge_id)
@@ -133,7 +147,7 @@ def user_handle(tx: Tx, maker: EnrolsPasskey, asked: Challenge, known: Sequence[
     """The person's handle: random for the first passkey (of its challenge's nonce, so that it is the same at the end as
     at the start), that one from then on (W-5)."""
     key = tx.seals.derive(key_purpose(asked.method), asked.key_id)
-    fresh = hmac.digest(key, b"handle\0" + asked.nonce, hashlib.sha512)
+    fresh = digests.long_mac(key, b"handle\0" + asked.nonce)
     return maker.user_handle(known, fresh)
 
 
@@ -207,6 +221,27 @@ def _replace_codes(tx: Tx, session: Session, rows: Sequence[SavedCode], origin: 
     tx.factors.add(factor)
     tx.factors.put_codes([replace(r, id=tx.new_id(), factor_id=factor.id, added_at=tx.now) for r in rows])
     notify_account_change(tx, pid, "codes_made", origin, data={"factor": factor.id})
+
+
+# ── naming ──────────────────────────────────────────────────────────────────
+
+
+def named(tx: Tx, person_id: str, factor_id: str) -> Factor | None:
+    """A passkey or an app of this person, which may be given another name."""
+    f = tx.factors.get(factor_id)
+    return f if f and f.person_id == person_id and f.state == "active" and f.kind in NAMED else None
+
+
+def rename(tx: Tx, session: Session, factor_id: str, typed: str) -> None:
+    """Gives it the name that its owner typed; an empty one leaves it as it is.
+
+    Raises:
+        Refusal: `not_found`.
+    """
+    factor = named(tx, locking.own(tx, session).id, factor_id)
+    if factor is None:
+        raise Refusal("not_found")
+    tx.factors.rename(factor.id, clean_label(typed, factor.label))
 
 
 # ── removing ────────────────────────────────────────────────────────────────

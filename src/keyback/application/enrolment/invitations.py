@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +9,7 @@ from keyback.application.enrolment.contacts import INVITED, PER_COLLEAGUE, mark_
 from keyback.application.notifications.link_endings import Ended, why_over
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Tx
+from keyback.domain import digests
 from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.people.person import canonicalize
 from keyback.domain.recovery.events import Note
@@ -62,7 +62,7 @@ def accept(tx: Tx, token: str, origin: Origin, per_colleague: int = PER_COLLEAGU
         return False
     address = tx.contacts.many([p.target])[p.target].address
     # Counting locks the row: of several who agree at once, on whatever node, each sees the ones before.
-    tx.counters.add([f"mail/helper/{hashlib.sha256(canonicalize(address).encode()).hexdigest()[:32]}"])
+    tx.counters.add([f"mail/helper/{digests.digest(canonicalize(address).encode()).hex()[:32]}"])
     if tx.contacts.vouched_by(address, p.person_id) >= per_colleague:
         return False
     mark_confirmed(tx, p, origin)

@@ -6,14 +6,14 @@ Nothing else makes a row of the outbox that is a message. Whoever calls `notify`
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from keyback.application.notifications.stop_link import stop_link
 from keyback.application.origin import where
 from keyback.application.ports.messages import AskedMessage, Content, ErasedMessage
 from keyback.application.ports.storage import Intake, Job, Tx
 from keyback.domain.challenges.challenge import Challenge
-from keyback.domain.people.person import Contact, Person
+from keyback.domain.people.person import Account, Contact, Person
 from keyback.domain.recovery.events import Note
 from keyback.domain.throttling.limits import MAILS_PER_DAY, MAILS_PER_HOUR
 from keyback.domain.units import HOUR
@@ -99,7 +99,11 @@ def mailboxes_of(tx: Tx, person_id: str) -> tuple[Contact, ...]:
 
 def username_of(tx: Tx, person_id: str) -> str:
     """The login that people know best: one whose password lives in a system of ours, else any."""
-    accounts = tx.people.accounts([person_id]).get(person_id, ())
+    return best_known(tx.people.accounts([person_id]).get(person_id, ()))
+
+
+def best_known(accounts: Sequence[Account]) -> str:
+    """The same, of the person's accounts."""
     return next((a.username for a in accounts if not a.provider), accounts[0].username if accounts else "")
 
 

@@ -7,7 +7,6 @@ argon2id sees is HMAC-SHA256(pepper, password). The mark makes removal of the pe
 from __future__ import annotations
 
 import asyncio
-import hmac
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +18,7 @@ from argon2 import Parameters, PasswordHasher, extract_parameters, low_level
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from keyback.application.ports.hashing import Busy, Verified
+from keyback.domain import digests
 from keyback.domain.passwords.rules import Unreadable, normalize
 from keyback.domain.secret import Secret
 
@@ -46,7 +46,7 @@ class _Stored:
 
 def pepper_id(pepper: bytes) -> str:
     """Eight hexadecimal digits that tell peppers apart and nothing about them."""
-    return hmac.digest(pepper, b"keyback pepper", "sha256")[:4].hex()
+    return digests.mac(pepper, b"keyback pepper")[:4].hex()
 
 
 class HashGate:
@@ -119,7 +119,7 @@ class HashGate:
 
     def check_values(self) -> dict[str, bytes]:
         """By id of every pepper there is a MAC that tells it from others and says nothing about it."""
-        return {pid: hmac.digest(p, b"keyback pepper check value", "sha256") for pid, p in self._peppers.items()}
+        return {pid: digests.mac(p, b"keyback pepper check value") for pid, p in self._peppers.items()}
 
     def close(self) -> None:
         """Drop who waits, let the running work end. The gate takes no more."""
@@ -194,7 +194,7 @@ class HashGate:
 
     def _message(self, text: str, pepper: str) -> bytes:
         raw = text.encode()
-        return hmac.digest(self._peppers[pepper], raw, "sha256") if pepper else raw
+        return digests.mac(self._peppers[pepper], raw) if pepper else raw
 
     def _read(self, phc: str | None) -> _Stored | None:
         if phc is None:

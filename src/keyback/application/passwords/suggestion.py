@@ -6,10 +6,9 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from importlib import resources
 from typing import Final
 
-from keyback.locale import Locale
+from keyback.locale import Locale, language
 
 # Words and digits: 41 bits or more; 39 where it has to be short.
 _SHAPES: Final = ((4, 2), (4, 2), (4, 2), (3, 4), (3, 4), (3, 4))
@@ -17,17 +16,17 @@ _SHAPES: Final = ((4, 2), (4, 2), (4, 2), (3, 4), (3, 4), (3, 4))
 
 @dataclass(frozen=True, slots=True)
 class Suggestion:
-    """A password, and what its words mean where they are Chinese in letters; empty where they are English."""
+    """A password, and what its words mean where they are written in other letters; else empty."""
 
     password: str = field(repr=False)
     meaning: str = field(default="", repr=False)
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=16)
 def load_words(locale: Locale) -> Sequence[tuple[str, str]]:
     """Words in lowercase letters of ASCII, which every keyboard and every system takes, each with what it means."""
-    name = "words-zh.txt" if locale == "zh_CN" else "words-en.txt"
-    text = resources.files("keyback.domain").joinpath("data", name).read_text("utf-8")
+    files = (language(code).folder / "words.txt" for code in language(locale).chain)
+    text = next(file for file in files if file.is_file()).read_text("utf-8")
     return tuple((word, meaning) for word, _, meaning in (line.partition(" ") for line in text.splitlines()) if word)
 
 

@@ -1,4 +1,5 @@
-"""Addresses that an import changes: told at once to everybody who was a contact before, and refused by a link (ADR 25).
+"""Addresses and numbers that an import changes: told at once to everybody who was a contact before, and refused by a
+link (ADR 25, 48).
 
 The link goes to contacts that could stop a recovery too. Opening it changes nothing; only a POST does. Refusing takes
 back the new address alone: nobody has to be locked out because of a slip in the company's records.
@@ -33,6 +34,12 @@ _SAID: Final = {
     "kept": "mail_kept",
     "removed": "mail_removed",
 }
+_SAID_OF_NUMBERS: Final = {
+    "moving": "phone_moving",
+    "added": "phone_moving",
+    "kept": "phone_kept",
+    "removed": "phone_removed",
+}
 
 
 def said(change: AddressChange, now: int) -> str:
@@ -40,6 +47,9 @@ def said(change: AddressChange, now: int) -> str:
     old, new = change.old, change.new
     if change.kind == "refused":
         return ""
+    if new.channel == "sms":
+        counts = change.kind == "added" and new.usable_from <= now
+        return "phone_added" if counts else _SAID_OF_NUMBERS[change.kind]
     if change.kind == "moved":
         return "mail_moved"
     if change.kind == "added" and new.usable_from <= now:
@@ -86,7 +96,7 @@ def _link(tx: Tx, person: Person, new: Contact, reader: Contact, what: str) -> C
 
 
 def _waits(what: str) -> bool:
-    return what in ("mail_moving", "backup_moving")
+    return what in ("mail_moving", "backup_moving", "phone_moving")
 
 
 def _message(
@@ -116,6 +126,7 @@ class Moving:
     Args:
         until: when the new address counts (ms).
         username: whose account it is about, since two people may read one mailbox.
+        phone: it is a number.
     """
 
     problem: Ended | None
@@ -124,6 +135,7 @@ class Moving:
     primary: bool = False
     until: int = 0
     username: str = ""
+    phone: bool = False
 
 
 def notice(tx: Tx, token: str) -> Challenge | None:
@@ -142,7 +154,9 @@ def look(tx: Tx, token: str) -> Moving:
     old = tx.contacts.many([new.replaces]).get(new.replaces) if new.replaces else None
     primary = new.role == "primary" or (old is not None and old.role == "primary")
     username = username_of(tx, new.person_id)
-    return Moving(None, masked(new), masked(old) if old else "", primary, new.usable_from, username)
+    return Moving(
+        None, masked(new), masked(old) if old else "", primary, new.usable_from, username, new.channel == "sms"
+    )
 
 
 def _problem(tx: Tx, p: Challenge, new: Contact | None) -> Ended | None:
@@ -187,7 +201,8 @@ def refuse(tx: Tx, contact_id: str, origin: Origin, by: str = "") -> Contact | N
     if gone is not None:
         tx.challenges.end_where("stopped", target=gone.id)
         data: dict[str, object] = {"contact": gone.id, "by": by}
-        notify_account_change(tx, gone.person_id, "mail_refused", origin, detail=masked(gone), data=data)
+        what = "phone_refused" if gone.channel == "sms" else "mail_refused"
+        notify_account_change(tx, gone.person_id, what, origin, detail=masked(gone), data=data)
     return gone
 
 

@@ -46,7 +46,7 @@ _PLACES: Final = frozenset(("city", "country", "street", "streetaddress", "zip",
                             "countryregion", "countryorregion", "address", "usagelocation"))  # fmt: skip
 _EITHER: Final[Mapping[str, Field]] = {"state": "state", "level": "tier", "级别": "tier", "等级": "tier"}
 # Of these every column counts: the strictest, or all of them.
-ALL_COUNT: Final[tuple[Field, ...]] = ("backup", "group", "admin", "role", "sso")
+ALL_COUNT: Final[tuple[Field, ...]] = ("backup", "group", "admin", "role", "sso", "phone")
 ONE_VALUE: Final[tuple[Field, ...]] = ("key", "name", "email", "username", "system", "external_id")
 
 
@@ -312,11 +312,10 @@ class Table:
             out["=conflict"] = twice
         if "email" not in self.columns:
             out["email"] = out.get("username", "")
-        said = self._access(record)
         if any(f in self.columns for f in ACCESS):
-            out["=state"], out["=word"] = said
+            out["=state"], out["=word"] = self._access(record)
         for cell, text in list(out.items()):
-            if not text.isascii() and ("\ufffd" in text or BAD_BYTE.search(text)):
+            if cell != "phone" and not text.isascii() and ("\ufffd" in text or BAD_BYTE.search(text)):
                 out["=byte"] = cell
                 break
             if text.count('"') % 2 and cell in ("key", "name", "email", "username"):
@@ -358,6 +357,8 @@ class Table:
 def clean(cell: str) -> str:
     """A cell without what spreadsheets put around it: white space, marks that nobody sees, `="00123"`, `'00123`."""
     text = cell.strip(_AROUND)
+    if text[:1] not in ("=", "'"):  # nearly always
+        return text
     if text[:2] == '="' and (m := _FORMULA.match(text)):
         text = m[1].strip(_AROUND)
     return text[1:].strip() if _MARKED.match(text) else text

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, Literal
 
 from keyback.application.people.csv_script import simplified
@@ -12,6 +13,7 @@ from keyback.application.people.csv_script import simplified
 Field = Literal[
     "key", "name", "first", "middle", "last", "email", "backup", "username", "system", "external_id", "locale",
     "state", "on", "off", "locked", "gone_at", "tier", "admin", "role", "group", "provider", "sso",
+    "phone",
 ]  # fmt: skip
 # Without spaces, signs and case; what stands earlier is preferred where a file has several. `on`, `off`, `locked`: yes
 # or no says whether somebody may sign in. `gone_at`: an instant from which on they may not. `admin`, `sso`: yes or no.
@@ -43,6 +45,14 @@ HEADINGS: Final[Mapping[Field, tuple[str, ...]]] = {
         "backupemail", "backupmail", "secondaryemail", "recoveryemail", "alternateemail", "alternateemailaddress",
         "alternativeemail", "worksecondaryemail", "homesecondaryemail", "备用邮箱", "备份邮箱", "备用电子邮箱",
         "辅助邮箱", "安全邮箱", "备用信箱", "备用电子邮件", "备用电邮", "次要电子邮件",
+    ),
+    # No `phone`, `telephone`, 电话: those may be on a desk, and a text there reaches whoever sits at it.
+    "phone": (
+        "mobile", "mobilephone", "mobilenumber", "mobilephonenumber", "mobileno", "mobilephoneno", "mobiletelephone",
+        "mobiletelephonenumber", "cell", "cellphone", "cellphonenumber", "cellnumber", "cellular", "cellularphone",
+        "workmobile", "workmobilephone", "businessmobile", "companymobile", "手机", "手机号", "手机号码", "手机电话",
+        "员工手机", "员工手机号", "用户手机", "用户手机号", "联系手机", "工作手机", "移动电话", "移动电话号码",
+        "移动手机", "行动电话", "行动电话号码",
     ),
     "username": (
         "username", "loginname", "login", "loginid", "logon", "logonname", "samaccountname", "userprincipalname",
@@ -140,7 +150,7 @@ HEADINGS: Final[Mapping[Field, tuple[str, ...]]] = {
 # What we call them ourselves, for an error.
 OWN_NAMES: Final = (
     "key (工号), name (姓名), email (邮箱), backup_email (备用邮箱), username (用户名), system (系统), "
-    "external_id (外部编号), locale (语言), state (状态), tier (等级), group (部门), provider (单点登录)"
+    "external_id (外部编号), mobile (手机), locale (语言), state (状态), tier (等级), group (部门), provider (单点登录)"
 )
 ACCESS: Final = ("state", "on", "off", "locked", "gone_at")
 FIELD_OF: Final[Mapping[str, Field]] = {name: field for field, names in HEADINGS.items() for name in names}
@@ -164,6 +174,7 @@ HARMLESS: Final = re.compile(
 _BRACKETS: Final = re.compile(r"[(\[{<（【〔［｛〈《][^)\]}>）】〕］｝〉》]*[)\]}>）】〕］｝〉》]")
 
 
+@lru_cache(maxsize=1024)
 def plain(heading: str) -> str:
     """A heading without spaces, hyphens, underscores, asterisks and case."""
     text = simplified(unicodedata.normalize("NFKC", heading).casefold())
@@ -178,13 +189,21 @@ _LAST_FIRST: Final = re.compile(
 # Attributes with several values (RFC 7643 section 2.4), as exports flatten them: `emails[type eq "work"].value`,
 # `emails.0.value`, `emails/work`.
 _SEVERAL: Final = re.compile(
-    r"(emails?|roles|groups)(?:[\s._/:-]|\[)*(?:type\s+eq\s+)?[\"']?(primary\s+eq\s+true|\w*?)[\"']?\]?"
+    r"(emails?|roles|groups|phonenumbers?)(?:[\s._/:-]|\[)*(?:type\s+eq\s+)?[\"']?(primary\s+eq\s+true|\w*?)[\"']?\]?"
     r"(?:[\s._/:-]*(?:value|address|display))?",
     re.IGNORECASE,
 )
-_ATTRIBUTES: Final[Mapping[str, Field]] = {"email": "email", "emails": "email", "roles": "role", "groups": "group"}
+_ATTRIBUTES: Final[Mapping[str, Field]] = {
+    "email": "email",
+    "emails": "email",
+    "roles": "role",
+    "groups": "group",
+    "phonenumber": "phone",
+    "phonenumbers": "phone",
+}
 
 
+@lru_cache(maxsize=1024)  # asked for every row
 def is_last_first(heading: str) -> bool:
     """Whether a column has names with the family name first, and a comma behind it."""
     return bool(_LAST_FIRST.fullmatch(plain(heading)))
@@ -195,6 +214,8 @@ def _of_several(heading: str) -> Field | None:
     if not found:
         return None
     field, which = _ATTRIBUTES[found[1].casefold()], found[2].casefold()
+    if field == "phone":
+        return field if which == "mobile" else None
     if field != "email" or which in ("", "work", "0", "primary", "value", "business") or which.startswith("primary"):
         return field if which in ("", "value", "display") or field == "email" or which.isdigit() else None
     return "backup" if which in ("home", "other", "personal", "secondary") or which.isdigit() else None

@@ -9,9 +9,12 @@ from typing import Literal
 from keyback.application.people.csv_file import Record, Table, digest
 from keyback.application.people.csv_headings import ACCESS
 from keyback.application.people.csv_rows import ORDER, BadRow, Row, read_row, row_key
+from keyback.application.people.fields import MAX_PHONES
 from keyback.application.people.import_report import Report, Systems
+from keyback.application.people.saving import MAX_LINES
 from keyback.application.ports.imports import ImportedPart
 from keyback.application.ports.storage import ImportedAccount
+from keyback.domain.people.groups import tidy_groups
 from keyback.domain.people.person import same_name
 
 Part = tuple[ImportedPart, list[Row]]
@@ -79,6 +82,8 @@ class Reader:
             self._given |= {"tier", "privileged"}
         elif "group" in has and systems.groups:
             self._given |= {"tier"}
+        self._phones = "phone" in has and systems.phone_country is not None
+        self._groups = "group" in has
         self.keyed = "key" in has
         self.groups: set[str] = set()
         self.off: list[str] = []
@@ -174,4 +179,23 @@ class Reader:
             accounts=accounts,
             systems=frozenset() if group.spoilt else self._scope,
             given=self._given - silent,
+            phones=None if group.spoilt else self._numbers(rows),
+            groups=None if group.spoilt else self._named(rows),
         )
+
+    def _named(self, rows: list[Row]) -> tuple[str, ...] | None:
+        """All groups that the rows of one person name; None where the file has no column for them."""
+        if not self._groups:
+            return None
+        kept, left_out = tidy_groups(name for row in rows for name in row.named)
+        self._report.groups_left_out += left_out
+        return kept
+
+    def _numbers(self, rows: list[Row]) -> tuple[str, ...] | None:
+        """All that the rows of one person name; None, and a word in the report, where one cannot be used."""
+        bad = [row.line for row in rows if row.phones is None] if self._phones else []
+        self._report.bad_phones += len(bad)
+        self._report.bad_phone_lines += bad[: MAX_LINES - len(self._report.bad_phone_lines)]
+        if bad or not self._phones:
+            return None
+        return tuple(dict.fromkeys(n for row in rows for n in row.phones or ()))[:MAX_PHONES]

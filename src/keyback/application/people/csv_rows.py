@@ -11,9 +11,10 @@ from keyback.application.people import csv_words
 from keyback.application.people.csv_encoding import BAD_BYTE
 from keyback.application.people.csv_file import Record
 from keyback.application.people.csv_roles import role_of
-from keyback.application.people.fields import MAX_NAME, BadField, canonical, mail_address, one_line
+from keyback.application.people.fields import MAX_NAME, BadField, canonical, mail_address, one_line, phone_numbers
 from keyback.application.ports.storage import ImportedAccount
-from keyback.domain.characters import are_shown, compatible, normalized
+from keyback.domain.characters import are_shown, normalized
+from keyback.domain.people.groups import group_name
 from keyback.domain.people.person import MAX_IDENTIFIER, AccountState, Tier
 
 Reason = Literal[
@@ -22,6 +23,7 @@ Reason = Literal[
 ]  # fmt: skip
 ORDER: tuple[Tier, ...] = ("standard", "mfa", "privileged")
 LISTED = re.compile("[;；、|]")
+NUMBERS = re.compile("[;；、|,，/\n]")  # between phone numbers, which have spaces in them
 KNOWN_STATES = (
     "active", "enabled", "disabled", "inactive", "suspended", "deactivated", "blocked", "locked", "left",
     "terminated",
@@ -80,7 +82,8 @@ class BadRow:
 class Row:
     """A good row. `backups`: canonical to stored address. `left`: the person left the company. `groups`: those of
     theirs that have a tier, as `group_name` writes them. `language`: one that Keyback does not speak. `says`: which of
-    `state`, `tier`, `locale` the row says. `off`: the word that takes access away."""
+    `state`, `tier`, `locale` the row says. `off`: the word that takes access away. `phones`: None for numbers that
+    cannot be used, and where none are taken. `named`: all groups that the row names, as they stand there."""
 
     line: int
     name: str
@@ -97,6 +100,8 @@ class Row:
     language: str = ""
     says: frozenset[str] = frozenset()
     off: str = ""
+    phones: tuple[str, ...] | None = None
+    named: tuple[str, ...] = ()
 
 
 class KnownSystems(Protocol):
@@ -110,6 +115,8 @@ class KnownSystems(Protocol):
     def known(self) -> tuple[str, ...]: ...
     @property
     def groups(self) -> Mapping[str, Tier]: ...
+    @property
+    def phone_country(self) -> str | None: ...
     def named(self, text: str) -> str | None: ...
 
 
@@ -169,7 +176,8 @@ def _row(record: Record, cells: Mapping[str, str], systems: KnownSystems) -> Row
     if state == "unknown":
         raise _Bad("unknown", "state", KNOWN_STATES)
     said = _tier(cells)
-    groups = frozenset(g for g in map(group_name, LISTED.split(cells.get("group", ""))) if g in systems.groups)
+    in_groups = tuple(LISTED.split(cells["group"])) if cells.get("group") else ()
+    groups = frozenset(g for g in map(group_name, in_groups) if g in systems.groups)
     language = cells.get("locale", "")
     locale = csv_words.locale_of(language) if language else None
     says = {"state"} if state else set()
@@ -200,6 +208,8 @@ def _row(record: Record, cells: Mapping[str, str], systems: KnownSystems) -> Row
         language="" if locale else language,
         says=frozenset(says),
         off=cells.get("=word", "") if state not in ("", "active") else "",
+        phones=_phones(cells, systems.phone_country),
+        named=in_groups,
     )
 
 
@@ -226,9 +236,15 @@ def _tier(cells: Mapping[str, str]) -> Tier | None:
         if yes is None and tier is None:
             raise _Bad("unknown", "admin", KNOWN_ADMINS)
         found.append(cast(Tier, tier) if yes is None else "privileged" if yes else "standard")
-    if role := role_of(cells.get("role", "")):
+    if (text := cells.get("role", "")) and (role := role_of(text)):
         found.append(role)
     return max(found, key=ORDER.index, default=None)
+
+
+def _phones(cells: Mapping[str, str], country: str | None) -> tuple[str, ...] | None:
+    if country is None or "phone" not in cells:
+        return None
+    return phone_numbers(NUMBERS.split(cells["phone"]), country)
 
 
 def _provider(cells: Mapping[str, str]) -> str:
@@ -241,11 +257,6 @@ def _provider(cells: Mapping[str, str]) -> str:
     if None in said:
         raise _Bad("unknown", "sso", ("yes", "no", "SSO", "SAML", "password", "是", "否", "单点登录", "密码"))
     return next(filter(None, said), "")
-
-
-def group_name(text: str) -> str:
-    """The one form in which groups are compared: NFKC, case folded, each run of white space one space."""
-    return " ".join(compatible(text).split())
 
 
 def _filled(cells: Mapping[str, str], column: str) -> str:

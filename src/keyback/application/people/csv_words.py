@@ -13,6 +13,8 @@ from typing import Final, Literal
 
 from keyback.application.people.csv_script import simplified
 from keyback.domain.people.person import Tier
+from keyback.locale import LANGUAGES, LOCALES
+from keyback.locale.languages import SOURCE
 
 State = Literal["active", "pending", "locked", "disabled", "left"]  # the later, the more is taken away
 SEVERITY: Final[tuple[State, ...]] = ("active", "pending", "locked", "disabled", "left")
@@ -216,23 +218,22 @@ def sso_of(text: str) -> str | None:
     return text if _OUTSIDE.search(unicodedata.normalize("NFKC", text).casefold()) else None
 
 
-_LANGUAGES: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("zh", "zho", "chi", "cmn", "yue", "cn", "chs", "cht", "2052", "1028", "3076"), "zh_CN"),
-    **dict.fromkeys(("en", "eng", "enu", "1033", "2057", "3081"), "en"),
-}
-_NAMED: Final = (
-    (re.compile("chinese|mandarin|cantonese|中文|汉语|漢語|华语|華語|普通话|國語|国语|简体|簡體|繁体|繁體"), "zh_CN"),
-    (re.compile("english|英文|英语|英語|美式|英式"), "en"),
+# English first, since countries have it too: `English (Hong Kong)`; then those that take more than a tag: `zh-Hant`.
+_NAMED: Final = tuple(
+    (re.compile(x.named), x)
+    for x in sorted(LANGUAGES.values(), key=lambda x: (x.code != SOURCE, "-" not in x.asked[0]))
+    if x.named
 )
+_CODES: Final = {tag.lower(): x for x in LANGUAGES.values() for tag in (*x.codes, *x.asked)}
 
 
 def locale_of(text: str) -> str | None:
     """The language of a tag, a name or a number that means one; None where it is another one, or nothing known.
 
-    Only the primary subtag counts (RFC 5646): `de_DE`, `en-AU`, `zh-Hant-TW`, `English (United States)`, `简体中文`.
+    The longest beginning of a tag counts (RFC 4647): `de_DE`, `en-AU`, `zh-Hant-TW`, `English (UK)`, `简体中文`.
     """
     folded = unicodedata.normalize("NFKC", text).casefold().strip()
-    first = re.split(r"[-_.@,;(（\s]", folded, maxsplit=1)[0]
-    if first in _LANGUAGES:
-        return _LANGUAGES[first]
-    return next((locale for name, locale in _NAMED if name.search(folded)), None)
+    parts = re.split(r"[.@,;(（\s]", folded, maxsplit=1)[0].replace("_", "-").split("-")
+    known = (_CODES.get("-".join(parts[:n])) for n in range(len(parts), 0, -1))
+    meant = next(filter(None, known), None) or next((x for name, x in _NAMED if name.search(folded)), None)
+    return next((code for code in (meant.code, *meant.falls_back) if code in LOCALES), None) if meant else None

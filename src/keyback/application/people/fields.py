@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
 from keyback.domain.characters import INVISIBLE, are_shown
 from keyback.domain.errors import BadInput
 from keyback.domain.people.mail_address import read_mail_address
 from keyback.domain.people.person import MAX_IDENTIFIER, canonicalize
+from keyback.domain.people.phone import e164
 
 MAX_NAME = 200
+MAX_PHONES = 5  # of one person
 Why = Literal["not_text", "too_long", "bad_mail"]
 
 
@@ -57,3 +60,17 @@ def mail_address(text: str) -> tuple[str, str]:
     except BadInput:
         raise BadField("bad_mail") from None
     return text, canonical(text)
+
+
+def phone_numbers(texts: Iterable[str], country: str) -> tuple[str, ...] | None:
+    """Numbers of phones that get messages, in their one form, each once; empty texts are none. None where one of them
+    is no such number, or there are too many.
+
+    Args:
+        country: ISO 3166 code that counts for numbers without a country code; empty: they cannot be taken.
+    """
+    try:
+        found = tuple(dict.fromkeys(e164(text.strip(), country) for text in texts if text.strip()))
+    except BadInput:
+        return None
+    return found if len(found) <= MAX_PHONES else None

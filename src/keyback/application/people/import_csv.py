@@ -17,11 +17,12 @@ from pathlib import Path
 from keyback.application.people.csv_encoding import seekable
 from keyback.application.people.csv_file import Table, Unreadable
 from keyback.application.people.csv_people import Part, Reader, survey
-from keyback.application.people.csv_rows import BadRow, Reason, Row, group_name
+from keyback.application.people.csv_rows import BadRow, Reason, Row
 from keyback.application.people.import_report import Report, Systems
 from keyback.application.people.known_keys import refuse_without_keys, second_selves
 from keyback.application.people.saving import BATCH, MAX_LINES, Saved, save_people, write
 from keyback.application.ports.storage import Database, Imported, ImportResult, Tx
+from keyback.domain.people.groups import group_name
 from keyback.domain.people.person import canonicalize, needs_utf8
 from keyback.domain.recovery.events import Note
 
@@ -66,7 +67,8 @@ async def import_people(
         if "key" not in table.columns:
             await refuse_without_keys(db, table, systems)
         column = table.columns.get("group", [])
-        unused = [c.heading for c in (*table.unused, *(column if not systems.groups else ())) if c.heading]
+        silent = table.columns.get("phone", ()) if systems.phone_country is None else ()
+        unused = [c.heading for c in (*table.unused, *silent) if c.heading]
         report.unused, report.warnings, report.notes = tuple(unused), tuple(table.warnings), tuple(table.notes)
         reader = Reader(table, systems, last, scope, report, on_bad)
         run = _Run(db, reader, report, dry_run=dry_run, moved=moved)

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from keyback.application.people.csv_rows import group_name
 from keyback.application.people.saving import Changes
+from keyback.domain.people.groups import group_name
 from keyback.domain.people.person import Tier
 
 
@@ -20,6 +20,7 @@ class Systems:
         ids: those whose accounts need the system's own number, the column `external_id`.
         tiers: the tier that the members of a group have at least, by its name (`policy.groups`).
         default_system: whose accounts a file without a column for the system brings; None for none.
+        phone_country: of phone numbers without a country code; None: no numbers are taken.
     """
 
     titles: Mapping[str, str]
@@ -27,6 +28,7 @@ class Systems:
     default_locale: str = "en"
     tiers: Mapping[str, Tier] = field(default_factory=dict)
     default_system: str = "builtin"
+    phone_country: str | None = None
 
     @cached_property
     def groups(self) -> Mapping[str, Tier]:
@@ -51,8 +53,9 @@ class Report(Changes):
     the encoding is right, in line `sample_line`. `languages` counts people whose language Keyback does not speak, by
     what stands there; `off` those without access, by the word that says so. `switched_off` people were there already
     and lost their access though their row was left out. `beyond_ascii` names people with an address
-    that only a relay with SMTPUTF8 takes (RFC 6531), up to `MAX_LINES`. `warnings` are columns about access that were
-    not understood, `notes` what was decided about others."""
+    that only a relay with SMTPUTF8 takes (RFC 6531), up to `MAX_LINES`. `bad_phones` counts mobile numbers that cannot
+    be used, `bad_phone_lines` says where, up to `MAX_LINES`. `groups_left_out` counts groups of people that could not
+    be kept. `warnings` are columns about access that were not understood, `notes` what was decided about others."""
 
     sha256: str = ""
     encoding: str = ""
@@ -67,5 +70,8 @@ class Report(Changes):
     off: dict[str, int] = field(default_factory=dict)
     switched_off: int = 0
     beyond_ascii: list[str] = field(default_factory=list)
+    bad_phones: int = 0
+    bad_phone_lines: list[int] = field(default_factory=list)
+    groups_left_out: int = 0
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

@@ -54,14 +54,17 @@ class Changes:
 Saved = tuple[ImportOutcome, Sequence[AddressLine]]
 
 
-def save_people(tx: Tx, people: Sequence[Imported], *, moved: bool = False, adopt: bool = True) -> Saved:
+def save_people(
+    tx: Tx, people: Sequence[Imported], *, moved: bool = False, adopt: bool = True, generation: int = 0
+) -> Saved:
     """Writes people by their keys, and tells the contacts of those whose addresses change.
 
     Args:
         moved: the company moved its addresses: those that changed count at once.
         adopt: whoever was known by their address may get the key that they have now (`People.import_batch`).
+        generation: of the sync that meets accounts which are new; 0 for a file.
     """
-    done = tx.people.import_batch(people, at_once=moved, adopt=adopt)
+    done = tx.people.import_batch(people, at_once=moved, adopt=adopt, generation=generation)
     address_changes.notify_address_changes(tx, done.changes)
     return done, _lines(tx, done.changes)
 

@@ -187,7 +187,7 @@ class _Sync:
                 self.report.skip("twice", a.external_id)
                 continue
             self._met.add(which)
-            s = read_account(self._system, a)
+            s = read_account(self._system, a, self._rules.country_for(self._system))
             if s.fault == "bad_id":
                 self.report.skip(s.fault, repr(a.external_id))
                 continue

@@ -28,6 +28,8 @@ class SyncRules:
         link_by_mail: an account may be given to the one person with its address (`can_link`).
         full_every_ms: the whole list is read again after so long, for whoever was deleted; in between, only what
             changed.
+        country: of phone numbers without a country code; None: no numbers are taken.
+        no_phones_from: systems whose numbers are not taken.
     """
 
     locale: str = "en"
@@ -35,6 +37,11 @@ class SyncRules:
     max_accounts: int = 1_000_000
     link_by_mail: bool = False
     full_every_ms: int = 24 * HOUR
+    country: str | None = None
+    no_phones_from: frozenset[str] = frozenset()
+
+    def country_for(self, system: str) -> str | None:
+        return None if system in self.no_phones_from else self.country
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +100,18 @@ class _Batch:
         self._without: list[str] = []  # no access, and no run has met them: from here on they are a sync's
         self._doubtful: list[PersonLink] = []
         self._managers: dict[str, str] = {}  # of accounts where it is another one now
+        self._groups: dict[str, tuple[str, ...]] = {}  # of accounts whose system tells them
         self._names: dict[str, str] = {}  # user names of those who are written, by their IDs
         self._linked: list[tuple[Synced, str]] = []  # accounts that go to somebody by their address
 
     def save(self, batch: Sequence[Synced]) -> Done:
         tx, run, done = self._tx, self._run, self._done
-        known = run.undone.known(tx.syncs.known(run.system, [s.external_id for s in batch]))
+        listed = tx.syncs.known(run.system, [s.external_id for s in batch])
+        known = run.undone.known(listed)
         strangers = [s for s in batch if s.external_id not in known and self._is_new(s)]
         mine = [s for s in batch if s.external_id in known and self._is_due(s, known[s.external_id])]
         names = [s.canonical for s in (*mine, *strangers)]
-        owners, past = run.undone.owners(names, tx.syncs.named(run.system, names), run.generation)
+        owners, past = run.undone.owners(names, self._named(names, listed), run.generation)
         links_now = tx.syncs.links_of(run.system, [s.external_id for s in strangers])
         settled = {s.external_id for s in mine}  # they are written here, so they give up the name that they have
         released: dict[str, KnownAccount] = {}
@@ -120,6 +129,12 @@ class _Batch:
         tx.syncs.put_links(self._doubtful)
         tx.syncs.drop_links(run.system, [i for i in links_now if i in set(self._met)])
         return done
+
+    def _named(self, names: Sequence[str], found: Mapping[str, KnownAccount]) -> Mapping[str, KnownAccount]:
+        """Who has these user names now; nearly always those who were found by their ID, who need not be read again."""
+        theirs = {k.canonical: k for k in found.values()}
+        asked = [n for n in names if n not in theirs]
+        return theirs | dict(self._tx.syncs.named(self._run.system, asked)) if asked else theirs
 
     # ── who is written ──────────────────────────────────────────────────────
 
@@ -233,9 +248,12 @@ class _Batch:
         self._names[s.external_id] = s.canonical
         if s.manager is not None and s.manager != (k.manager if k else ""):
             self._managers[s.external_id] = s.manager
+        self._note_groups(s)
         own = k is None or k.key == key_of(self._run.system, s.external_id)
         if k is None or own:
             part = own_part(s, self._run.rules.locale)
+            if s.bad_phone:
+                self._skip("bad_phone", s)
         else:
             part = account_part(k.key, k.person_state, [s.account])
         there = self._parts.get(part.key)
@@ -244,21 +262,31 @@ class _Batch:
             part = replace(part if own else there, accounts=both)
         self._parts[part.key] = part
 
+    def _note_groups(self, s: Synced) -> None:
+        if s.groups is not None:
+            self._groups[s.external_id] = s.groups
+        if s.bad_group:
+            self._skip("bad_group", s)
+
     def _write(self) -> None:
         tx, run = self._tx, self._run
         parts = list(self._parts.values())
-        saved, self._done.lines = save_people(tx, parts, adopt=False)
+        saved, self._done.lines = save_people(tx, parts, adopt=False, generation=run.generation)
+        fresh = set[str]()  # written with their generation
         for part, result in zip(parts, saved.results, strict=True):
             if result == "username_taken":
                 self._done.skipped += [("taken", a.external_id) for a in part.accounts]
             else:
                 self._done.results.append(result)
+                fresh |= {a.external_id for a in part.accounts} if result == "added" else set()
                 self._done.claims += [(self._names[a.external_id], a.external_id) for a in part.accounts]
-        tx.syncs.met(run.system, self._met, run.generation)
+        tx.syncs.met(run.system, [i for i in self._met if i not in fresh], run.generation)
         tx.syncs.met(run.system, self._without, NOT_MET)
         for s, person_id in self._linked:
             links.connect(tx, s.account, person_id, run.generation, run.title, {"by": "mail"})
+            self._note_groups(s)
         self._managers |= {s.external_id: s.manager for s, _ in self._linked if s.manager}
         tx.syncs.put_managers(run.system, self._managers)
+        tx.groups.put_of_accounts(run.system, self._groups)
         self._done.linked = len(self._linked)
         self._done.claims += [(s.canonical, s.external_id) for s, _ in self._linked]

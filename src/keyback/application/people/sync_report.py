@@ -7,18 +7,23 @@ from dataclasses import dataclass, field
 
 from keyback.application.people.saving import MAX_LINES, Changes
 
-# Why an account was left out, in the words of the command; those after the first four say that the listing is odd.
+# Why an account was left out, or a part of it, in the words of the command; those after `BENIGN` say that the listing
+# is odd.
 SKIPPED: Mapping[str, str] = {
     "off": "have no access and are new, so there is nothing to recover",
     "no_mail": "have no email address",
     "doubtful": "may belong to someone who is already there; see keyback people links list",
     "waits": "look like someone's who is already there; the next full sync looks at them",
+    "bad_phone": "have a mobile number that can't be used, so it's left out; one without a country code needs "
+    "people.phone_country",
+    "bad_group": "are in groups that can't be kept: too many, or with names that are too long or can't be shown",
     "bad_mail": "have an address that isn't an email address",
     "bad_username": "have no usable username",
     "bad_id": "have no usable ID",
     "taken": "have a username that another account in the list has, too",
     "twice": "are in the list twice",
 }
+BENIGN = frozenset({"off", "no_mail", "doubtful", "waits", "bad_phone", "bad_group"})
 
 
 @dataclass(slots=True)
@@ -58,7 +63,7 @@ class SyncReport(Changes):
     @property
     def faults(self) -> int:
         """How many accounts were left out because of what the system says of them."""
-        return sum(n for why, n in self.skipped.items() if why not in ("off", "no_mail", "doubtful", "waits"))
+        return sum(n for why, n in self.skipped.items() if why not in BENIGN)
 
     def counts(self) -> dict[str, int]:
         """What is written down of a run, without a word about anybody."""

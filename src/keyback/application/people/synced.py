@@ -6,11 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from keyback.application.people.fields import MAX_NAME, BadField, canonical, mail_address, one_line
+from keyback.application.people.fields import MAX_NAME, BadField, canonical, mail_address, one_line, phone_numbers
 from keyback.application.ports.connectors import FoundAccount
 from keyback.application.ports.imports import ImportedAccount, ImportedPart
 from keyback.application.ports.storage import Match
 from keyback.domain.characters import are_shown
+from keyback.domain.people.groups import tidy_groups
 from keyback.domain.people.person import MAX_IDENTIFIER, PersonState, same_name
 
 KEY = "sync:{}:{}"
@@ -21,7 +22,8 @@ GIVEN = frozenset({"state", "privileged", "provider"})
 @dataclass(frozen=True, slots=True)
 class Synced:
     """An account of the list, tidied. `mail` and `name` are empty where the system says none or none that can be used;
-    `fault` is why it cannot be taken at all. `manager`: as in `FoundAccount`."""
+    `fault` is why it cannot be taken at all. `manager`: as in `FoundAccount`. `phones`, `groups`: None leaves
+    those that are there alone."""
 
     account: ImportedAccount
     canonical: str
@@ -32,14 +34,22 @@ class Synced:
     bad_mail: bool = False
     fault: str = ""
     manager: str | None = None
+    phones: tuple[str, ...] | None = None
+    bad_phone: bool = False
+    groups: tuple[str, ...] | None = None
+    bad_group: bool = False
 
     @property
     def external_id(self) -> str:
         return self.account.external_id
 
 
-def read_account(system: str, a: FoundAccount) -> Synced:
-    """Checks every field; what a system says of people is typed by people, too."""
+def read_account(system: str, a: FoundAccount, country: str | None = None) -> Synced:
+    """Checks every field; what a system says of people is typed by people, too.
+
+    Args:
+        country: of phone numbers without a country code (`fields.phone_numbers`); None: no numbers are taken.
+    """
     mail, folded, name, bad_mail = "", "", "", False
     try:
         mail, folded = mail_address(a.mail.strip()) if a.mail and a.mail.strip() else ("", "")
@@ -49,6 +59,9 @@ def read_account(system: str, a: FoundAccount) -> Synced:
         name = one_line(a.name or "", MAX_NAME)
     except BadField:
         name = ""
+    said = a.phones if country is not None else None
+    phones = phone_numbers(said, country or "") if said is not None else None
+    bad_phone = said is not None and phones is None
     fault, username = "", ""
     if not _is_id(a.external_id):
         fault = "bad_id"
@@ -67,7 +80,11 @@ def read_account(system: str, a: FoundAccount) -> Synced:
         provider=_provider(a),
         says=SAYS,
     )
-    return Synced(made, username, mail, folded, name, a.state != "disabled", bad_mail, fault, manager)
+    groups, left_out = tidy_groups(a.groups) if a.groups is not None else (None, 0)
+    return Synced(
+        made, username, mail, folded, name, a.state != "disabled", bad_mail, fault, manager, phones, bad_phone, groups,
+        bool(left_out),
+    )  # fmt: skip
 
 
 def _is_id(text: str) -> bool:
@@ -100,6 +117,7 @@ def own_part(s: Synced, locale: str) -> ImportedPart:
         mails=(s.mail,) if s.mail else (),
         accounts=(s.account,),
         given=GIVEN,
+        phones=s.phones,
     )
 
 

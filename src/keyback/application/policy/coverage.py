@@ -99,7 +99,7 @@ def way_back(shown: Sequence[Evidence], tier: Tier, policy: Policy) -> Way:
     return "none" if kind == "more" else "operator" if kind == "review" else "alone"
 
 
-def _way(e: Everything, tier: Tier, offer: Offer, now: int) -> Way:
+def way_of(e: Everything, tier: Tier, offer: Offer, now: int) -> Way:
     """As `way_back` of all evidence; most people need to show no more than the mail, and more never counts for less."""
     if way_back(_mailed(e, now), tier, offer.policy) == "alone":
         return "alone"
@@ -131,7 +131,7 @@ def _page(tx: Tx, after: str) -> tuple[int, Sequence[Everything]]:
 
 def _count(out: Census, e: Everything, offer: Offer, now_offer: Offer | None, now: int, listed: int) -> None:
     tier = tier_under(e, offer.policy, now)
-    way = _way(e, tier, offer, now)
+    way = way_of(e, tier, offer, now)
     out.people += 1
     out.one_address += bool(only_address(e.contacts, now))
     out.ways[way] += 1
@@ -139,7 +139,7 @@ def _count(out: Census, e: Everything, offer: Offer, now_offer: Offer | None, no
         return
     had: Way = "none"
     if now_offer is not None:
-        had = _way(e, tier_under(e, now_offer.policy, now), now_offer, now)
+        had = way_of(e, tier_under(e, now_offer.policy, now), now_offer, now)
     someone = Stranded(e.person.id, e.person.name, tier, had)
     if len(out.stranded) < listed:
         out.stranded.append(someone)

@@ -1,4 +1,4 @@
-"""A policy in plain words, as a person would tell it; in both languages."""
+"""A policy in plain words, as a person would tell it, in every language."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from keyback.domain.people.person import Tier
 from keyback.domain.policy.presets import Preset, weaker
 from keyback.domain.policy.rules import Policy
 from keyback.domain.units import HOUR, MINUTE
-from keyback.locale import gettext
+from keyback.locale import gettext, language
 
 AT_THE_DESK: Final[Mapping[str, str]] = {
     "id_document": N_("an identity document that two people check"),
+    "identity_service": N_("an identity that a service verifies"),
     "caller_check": N_("a caller check by the help desk"),
 }
 """What operators do, and no proof on the shelf does."""
@@ -60,10 +61,6 @@ CLAIM_WORDS: Final[Mapping[str, str]] = {
 }
 
 
-_BETWEEN: Final = {"en": ((", ", " or "), (", ", " and ")), "zh_CN": (("、", "或"), ("、", "和"))}
-_SEP: Final = {"en": "; ", "zh_CN": "；"}
-
-
 @dataclass(frozen=True, slots=True)
 class Section:
     """A heading with its sentences, in one language."""
@@ -83,8 +80,8 @@ def listed(locale: str, words: Sequence[str], *, every: bool = False) -> str:
     """Words in a row, as a sentence lists them: one of them, or `every` one."""
     if len(words) < 2:
         return "".join(words)
-    comma, last = _BETWEEN[locale][every]
-    return comma.join(words[:-1]) + last + words[-1]
+    x = language(locale)
+    return x.comma.join(words[:-1]) + (x.every if every else x.either) + words[-1]
 
 
 def span(locale: str, ms: int) -> str:
@@ -209,8 +206,9 @@ class _Teller:
         kinds = [k for k in kinds if k]
         pair = "two_issued_codes" in self._policy.loose
         issued = self._list(self._taken(tier, "issued"))
+        between = language(self._locale).semicolon
         return [
-            self._(N_("They need two methods of different kinds: {kinds}."), kinds=_SEP[self._locale].join(kinds))
+            self._(N_("They need two methods of different kinds: {kinds}."), kinds=between.join(kinds))
             if len(kinds) > 1
             else "",
             self._(N_("Two codes we send are enough if they use different channels, such as email and text message."))

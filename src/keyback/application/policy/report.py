@@ -12,7 +12,7 @@ from keyback.application.ports.proofs import N_, About
 from keyback.domain.policy.claims import Found, Path, Result
 from keyback.domain.policy.presets import Preset, not_accepted
 from keyback.domain.policy.rules import Policy
-from keyback.locale import gettext
+from keyback.locale import gettext, language
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,6 @@ def _path(p: Path) -> PathRow:
     return PathRow(p.tier, p.journey, shown, p.ruling.kind, p.ruling.wait)
 
 
-COLON = {"en": ": ", "zh_CN": "："}
 STATES = {"holds": N_("holds"), "accepted": N_("given up"), "broken": N_("BROKEN")}
 OUTCOMES = {
     "go": N_("in at once"),
@@ -81,7 +80,7 @@ def check_words(
     def _(text: str, **values: object) -> str:
         return gettext(locale, text, **values)
 
-    lines, colon = [], COLON[locale]
+    lines, colon = [], language(locale).colon
     for r in rows:
         lines.append(f"{_(STATES[r.state])}{colon}{_(CLAIM_WORDS[r.claim])} [{r.claim}]")
         lines += [f"    {path_words(p, locale, abouts)}" for p in r.paths]
@@ -117,7 +116,7 @@ def path_words(p: PathRow, locale: str, abouts: Mapping[str, About]) -> str:
     outcome = gettext(locale, OUTCOMES[p.ruling], **({"wait": span(locale, p.wait)} if p.wait else {}))
     if p.ruling == "hold" and not p.wait:
         outcome = gettext(locale, N_("in after a hold"))
-    return f"{who}{COLON[locale]}{shown or '–'} → {outcome}"
+    return f"{who}{language(locale).colon}{shown or '–'} → {outcome}"
 
 
 def people_words(c: Census, locale: str) -> list[str]:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from keyback.application.policy.report import COLON, ClaimRow
+from keyback.application.policy.report import ClaimRow
 from keyback.application.ports.proofs import N_
 from keyback.domain.passwords.rules import Rules
 from keyback.domain.policy.rules import Policy
-from keyback.locale import gettext
+from keyback.locale import gettext, language
 
 State = Literal["kept", "given up", "not kept"]
 ORDER: tuple[State, ...] = ("not kept", "given up", "kept")
@@ -69,5 +69,5 @@ def report_words(rows: Sequence[Requirement], locale: str) -> list[str]:
         "not kept": N_("not kept"),
     }
     lines = ["", gettext(locale, N_("Requirements and what fulfills them (titles are in docs/requirements.toml):"))]
-    lines += [f"    {gettext(locale, words[r.state])}{COLON[locale]}{r.id} ({', '.join(r.by)})" for r in rows]
+    lines += [f"    {gettext(locale, words[r.state])}{language(locale).colon}{r.id} ({', '.join(r.by)})" for r in rows]
     return lines

@@ -29,6 +29,7 @@ class Campaign:
         paced_at: up to when its pace is used up.
         looked_at: up to when recoveries were counted.
         version: goes up with every act; an approval is of one.
+        paused_by: who paused it last; a program resumes only what it paused itself.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Campaign:
     looked_at: int = 0
     version: int = 1
     must_renew: bool = False
+    paused_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,8 @@ class Tally:
 class Campaigns(Protocol):
     def add(self, campaign: Campaign) -> None: ...
     def get(self, campaign_id: str, *, lock: bool = False) -> Campaign | None: ...
-    def listed(self, limit: int) -> Sequence[Campaign]:
-        """The newest first."""
+    def listed(self, limit: int, after: tuple[int, str] | None = None) -> Sequence[Campaign]:
+        """The newest first, behind (drafted_at, id)."""
         ...
 
     def live(self) -> bool:

@@ -29,11 +29,12 @@ class Message:
         id: stable over retries; the Message-ID is made of it.
         to: the stored address, never the typed one.
         name: the person's name, untrusted text.
-        locale: `zh_CN` or `en`.
+        locale: one of `LOCALES`.
         written_at: ms; the Date header, stable over retries.
         expires_at: ms; nothing is sent after it.
         content: what it says, by kind. Secrets in it are `Secret`.
         channel: how it travels; `to` is an address of that kind.
+        return_token: by which a mail that comes back is known to be ours; empty where nothing is made of its return.
         lease: for how long it is ours; None: nobody else sends it. One that is over is not sent: somebody else may have
             it in hand. The receipt is `LEASE_OVER` then.
     """
@@ -46,12 +47,18 @@ class Message:
     expires_at: int
     content: Content
     channel: ChannelName = "mail"
+    return_token: str = ""
     lease: Lease | None = field(default=None, compare=False, repr=False)
 
     @property
     def kind(self) -> MessageKind:
         """Which text."""
         return self.content.kind
+
+    @property
+    def bulk(self) -> bool:
+        """Whether it is one of very many that nobody waits for."""
+        return self.kind is MessageKind.CAMPAIGN
 
     @property
     def ours(self) -> bool:

@@ -57,6 +57,10 @@ class FoundAccount:
         password_changed_at, last_sign_in_at: ms since 1970; None when the system doesn't say.
         manager: `external_id` of whom the person reports to; empty for nobody, None when the system doesn't say. Only
             `list_accounts` tells.
+        phones: mobile numbers as they stand there; none where there is none, None when the system doesn't say. Only
+            `list_accounts` tells.
+        groups: names of groups and departments, as they stand there; none where there is none, None when the system
+            doesn't say. Only `list_accounts` tells.
     """
 
     external_id: str
@@ -73,6 +77,8 @@ class FoundAccount:
     password_changed_at: int | None = None
     last_sign_in_at: int | None = None
     manager: str | None = None
+    phones: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,10 +239,17 @@ class CheckLine:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """How calls to the system went lately. `open` means that it is left alone for a while after failures in a row."""
+    """How calls to the system went lately. `open` means that it is left alone for a while after failures in a row.
+
+    Args:
+        reached_ago_ms: how long ago it was reached last; None for never since the start, or where nobody counts.
+        missing_for_ms: for how long it could not be reached; None where it could at last.
+    """
 
     breaker: Literal["closed", "open"] = "closed"
     failures: int = 0
+    reached_ago_ms: int | None = None
+    missing_for_ms: int | None = None
 
 
 class Connector(Protocol):

@@ -10,9 +10,14 @@ from keyback.application.ports.campaigns import Campaigns
 from keyback.application.ports.desk_actions import Actions
 from keyback.application.ports.desk_storage import Desk, Operators
 from keyback.application.ports.documents import Documents
+from keyback.application.ports.groups import Groups
 from keyback.application.ports.help_requests import HelpRequests
+from keyback.application.ports.identity import IdentityChecks
 from keyback.application.ports.reports import Reports
+from keyback.application.ports.siem import SiemStore
+from keyback.application.ports.system_states import SystemStates
 from keyback.application.ports.tasks import Tasks
+from keyback.application.ports.webhooks import Webhooks
 
 
 class DeskStores(Protocol):
@@ -33,8 +38,18 @@ class DeskStores(Protocol):
     @property
     def campaigns(self) -> Campaigns: ...
     @property
+    def groups(self) -> Groups: ...
+    @property
     def actions(self) -> Actions: ...
     @property
     def documents(self) -> Documents: ...
     @property
+    def identity(self) -> IdentityChecks: ...
+    @property
     def reports(self) -> Reports: ...
+    @property
+    def webhooks(self) -> Webhooks: ...
+    @property
+    def siem(self) -> SiemStore: ...
+    @property
+    def system_states(self) -> SystemStates: ...

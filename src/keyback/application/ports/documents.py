@@ -68,8 +68,24 @@ class Documents(Protocol):
         """Adds or replaces what one operator found."""
         ...
 
-    def open(self, limit: int) -> Sequence[Document]:
-        """Those that wait for reviewers, oldest first."""
+    def open(self, limit: int, after: tuple[int, str] = (0, "")) -> Sequence[Document]:
+        """Those that wait for reviewers in a recovery that goes on, oldest first, behind (sent_at, id)."""
+        ...
+
+    def of_case(self, case_id: str, limit: int) -> Sequence[Document]:
+        """The newest first."""
+        ...
+
+    def put_look(self, document_id: str, look: bytes) -> None:
+        """Keeps, sealed, by what copies of its picture are known; in place of any before."""
+        ...
+
+    def look(self, document_id: str) -> bytes:
+        """Empty where it has none."""
+        ...
+
+    def looks(self, case_id: str, since: int, limit: int) -> Sequence[bytes]:
+        """Those of documents of other cases that were sent at or after an instant, the newest first."""
         ...
 
     def same_pixels(self, digest: bytes, but: str) -> bool:

@@ -21,12 +21,14 @@ class CleanImage:
 
     Args:
         digest: of the pixels before anything was drawn over them.
+        look: by which copies are known (`domain.operators.picture_looks`), likewise.
     """
 
     jpeg: bytes = field(repr=False)
     digest: bytes = field(repr=False)
     width: int
     height: int
+    look: bytes = field(default=b"", repr=False)
 
 
 class Images(Protocol):

@@ -11,7 +11,12 @@ from keyback.domain.people.addresses import AddressChange
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A person as an import or a seed brings them."""
+    """A person as an import or a seed brings them.
+
+    Args:
+        phones: numbers as `domain.people.phone.e164` writes them; None leaves those that are there alone.
+        groups: that a file says they are in, tidied (`domain.people.groups`); None leaves what it said before alone.
+    """
 
     key: str
     name: str
@@ -20,6 +25,8 @@ class Imported:
     state: Literal["active", "disabled"]
     mails: tuple[str, ...]
     accounts: tuple[ImportedAccount, ...] = field(default=())
+    phones: tuple[str, ...] | None = None
+    groups: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ class ImportOutcome:
 
     Args:
         results: one for each person.
-        changes: of the addresses of people who were there already.
+        changes: of the addresses and numbers of people who were there already.
         owners: of people who were left out (`username_taken`), the keys of those who have what they want.
     """
 

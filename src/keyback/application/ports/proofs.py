@@ -107,10 +107,10 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What people read of a proof, and where its page lies. Texts are English; the Chinese ones are in `zh_CN.po`.
+    """What people read of a proof, and where its page lies. Texts are English; others are in `zh_CN.po` ….
 
     Args:
-        folder: where the page and `zh_CN.po` are, usually `Path(__file__).parent`.
+        folder: where the page and a `.po` for each language are, usually `Path(__file__).parent`.
         title: as a choice and as a heading: `Your authenticator app`.
         note: below it, what it takes: `The six digits it shows now`.
         noun: in a sentence about the policy: `a code of the authenticator app`.

@@ -7,20 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeVar
 
 from keyback.application.ports.audit_search import AuditSearch
 from keyback.application.ports.challenges import Challenges
 from keyback.application.ports.desk_stores import DeskStores
-from keyback.application.ports.enrolment_storage import (
-    AllPeople,
-    Contacts,
-    Devices,
-    Factors,
-    Failures,
-    Happened,
-)
+from keyback.application.ports.enrolment_storage import AllPeople, Contacts, Devices, Factors, Failures, Happened
 from keyback.application.ports.imports import Claim, KnownPerson
 from keyback.application.ports.imports import Imported as Imported
 from keyback.application.ports.imports import ImportedAccount as ImportedAccount
@@ -29,8 +23,11 @@ from keyback.application.ports.imports import ImportResult as ImportResult
 from keyback.application.ports.outages import StorageDown as StorageDown
 from keyback.application.ports.outages import StorageFull as StorageFull
 from keyback.application.ports.outages import StorageUnsure as StorageUnsure
+from keyback.application.ports.outbox_search import OutboxSearch
 from keyback.application.ports.password_ages import PasswordAges
 from keyback.application.ports.syncs import Syncs
+from keyback.application.ports.watch import Due as Due
+from keyback.application.ports.watch import Watch as Watch
 from keyback.domain.people.person import Account, Contact, Manager, Person
 from keyback.domain.policy.rules import Journey
 from keyback.domain.recovery.case import Case
@@ -101,12 +98,15 @@ class Count:
     hour_even: int = 0
 
 
+JobKind = Literal["mail", "apply", "remind", "logins", "stop", "bulk", "unlock"]
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A row of the outbox. `fence` is the lease's number; only its holder may finish it."""
 
     id: str
-    kind: Literal["mail", "apply", "remind", "logins", "stop", "bulk"]
+    kind: JobKind
     body: Mapping[str, Any]
     created_at: int
     expires_at: int
@@ -161,10 +161,11 @@ class People(Protocol):
     def save_imported(self, people: Sequence[Imported]) -> Sequence[ImportResult]:
         """For seeds: all counts at once, and nobody is told."""
 
-    def import_batch(self, people: Sequence[Imported], *, at_once: bool = False, adopt: bool = True) -> ImportOutcome:
-        """Writes people by their keys, one result for each; a second time it finds everything `same`. User names may
-        move from one of them to another: what counts is the state afterwards."""
-        ...
+    def import_batch(
+        self, people: Sequence[Imported], *, at_once: bool = False, adopt: bool = True, generation: int = 0
+    ) -> ImportOutcome:
+        """Writes people by their keys, one result for each; a second time everything is `same`. User names may move
+        among them: what counts is the state afterwards. `generation`: of the sync that meets new accounts."""
 
     def main_address_owners(self, canonicals: Collection[str]) -> Mapping[str, Sequence[KnownPerson]]:
         """Whose main address each of these is, or is to become; those that nobody has are left out."""
@@ -179,6 +180,10 @@ class People(Protocol):
         ...
 
     def set_account_state(self, account_id: str, state: str) -> None: ...
+    def credential_of(self, system: str, external_id: str) -> str | None:
+        """The same of an account by its id in its system."""
+        ...
+
     def credential(self, account_id: str) -> str | None: ...
     def sign_in_rows(self, system: str, canonical: str) -> tuple[Account, Person, str | None] | None: ...
     def account_by_username(self, system: str, canonical: str) -> tuple[Account, Person] | None: ...
@@ -270,10 +275,10 @@ class Counters(Protocol):
     def many(self, keys: Sequence[str]) -> Mapping[str, Count]: ...  # without those that never were
 
 
-class Outbox(Protocol):
+class Outbox(OutboxSearch, Protocol):
     def put(self, jobs: Sequence[Job]) -> None: ...
     def claim(self, kind: str, limit: int, lease_ms: int) -> Sequence[Job]: ...
-    def done(self, jobs: Sequence[Job]) -> None: ...
+    def done(self, jobs: Sequence[Job]) -> int: ...
     def retry(self, job: Job, due_at: int, code: str) -> bool: ...
     def give_up(self, job: Job, code: str) -> bool: ...
     def renew(self, jobs: Sequence[Job], lease_ms: int) -> bool: ...
@@ -320,7 +325,7 @@ class Seals(Protocol):
     def open(self, sealed: bytes, purpose: str, bound_to: str) -> bytes: ...
 
 
-class Tx(DeskStores, Protocol):
+class Tx(DeskStores, Due, Protocol):
     """One transaction. `now` is the database's clock in ms, the same for the whole transaction."""
 
     @property
@@ -383,10 +388,11 @@ class Database(Protocol):
     async def read(self, fn: Callable[[Tx], T]) -> T: ...
     async def write_down(self, intake: Intake) -> None:
         """Makes one intake durable; concurrent ones share a commit."""
-        ...
 
-    def waker(self) -> asyncio.Event:
-        """An event that is set after commits that leave work for a worker."""
-        ...
+    def waker(self, *topics: str) -> asyncio.Event:
+        """An event that is set after commits that leave work of these kinds for a worker; without any, of all."""
+
+    def watching(self, case_id: str) -> AbstractContextManager[Watch]:
+        """For whoever waits until every system has answered for a case."""
 
     async def close(self) -> None: ...

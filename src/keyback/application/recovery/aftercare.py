@@ -5,13 +5,15 @@ What was done is noted in the audit log; what was skipped comes back once by mai
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, get_args
 
 from keyback.application.enrolment.recently_added import recent
-from keyback.application.notifications.notify import mailboxes_of, notify, username_of
+from keyback.application.notifications.notify import notify
 from keyback.application.ports.messages import ReminderMessage
 from keyback.application.ports.storage import Tx
 from keyback.application.signin import step_up
+from keyback.domain.people.person import Contact
 from keyback.domain.recovery.events import Note
 from keyback.domain.units import HOUR
 
@@ -51,8 +53,9 @@ def tick(tx: Tx, person_id: str, step: str) -> None:
         tx.audit.record(person_id, [Note(NOTE, {"step": step})])
 
 
-def remind_later(tx: Tx, person_id: str) -> None:
+def remind_later(tx: Tx, username: str, contacts: Sequence[Contact]) -> None:
     """One mail in three days to the primary mailbox; nothing is sent if nothing is left by then."""
-    told = ReminderMessage(username=username_of(tx, person_id), what="aftercare", path="/account/after")
+    mailboxes = [c for c in contacts if c.channel == "mail"]
+    told = ReminderMessage(username=username, what="aftercare", path="/account/after")
     due_at = tx.now + REMIND_AFTER
-    notify(tx, told, mailboxes_of(tx, person_id)[:1], life=REMIND_AFTER, due_at=due_at)  # dated when it goes out
+    notify(tx, told, mailboxes[:1], life=REMIND_AFTER, due_at=due_at)  # dated when it goes out

@@ -9,7 +9,7 @@ import structlog
 
 from keyback.application.leases import BatchLease, Stopping, steady_clock, write_when_up
 from keyback.application.notifications.account_changes import lock_link
-from keyback.application.notifications.notify import contacts_of, notify, username_of
+from keyback.application.notifications.notify import best_known, contacts_of, notify
 from keyback.application.ports.connectors import Connector, Outcome, Plan, Step
 from keyback.application.ports.messages import ChangedMessage
 from keyback.application.ports.storage import Database, Job, StorageDown, Tx
@@ -18,6 +18,7 @@ from keyback.application.recovery import aftercare, choose_again
 from keyback.application.recovery.new_password import PURPOSE
 from keyback.application.tasks import lifecycle as tasks
 from keyback.application.throttling import password_attempts
+from keyback.application.tracing import span
 from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.errors import Refusal
 from keyback.domain.people.person import Account
@@ -53,8 +54,12 @@ async def apply_one(
     Raises:
         StorageDown: the database is away and the process ends.
     """
-    async with BatchLease(steady_clock(), LEASE).kept(db, [job], LEASE):
-        return await _apply(db, connectors, job, stopping, administrators)
+    with span("keyback.apply") as traced:
+        traced.set("keyback.attempt", job.attempts)
+        async with BatchLease(steady_clock(), LEASE).kept(db, [job], LEASE):
+            outcome = await _apply(db, connectors, job, stopping, administrators)
+        traced.set("keyback.outcome", outcome)
+        return outcome
 
 
 async def _apply(
@@ -93,7 +98,9 @@ async def _apply(
 
 async def _ask(connector: Connector, plan: Plan) -> Sequence[Outcome]:
     try:
-        return await connector.apply(plan)
+        with span("keyback.connector") as traced:
+            traced.set("keyback.system", connector.name)
+            return await connector.apply(plan)
     except StorageDown:  # of a system whose passwords are in our own database: it may have been changed
         return [Outcome(Step.SET, "uncertain", "unavailable")]
 
@@ -155,28 +162,26 @@ def _finish(
     administrators: TaskRules = NO_ADMINISTRATORS,
 ) -> str:
     """The result and the end of the job in one transaction; nothing when the lease is no longer ours."""
-    if not tx.outbox.holds(job):
+    if not tx.outbox.done([job]):  # the sealed password goes with the row
         return "lost"
     case = _record(tx, job, result, code, vendor_text)
-    tx.outbox.done([job])  # the sealed password goes with the row
     if case is None:
         return result
-    if result in ("yours", "desk"):
-        account = tx.people.account(str(job.body["account"]))
-        if account is not None:
-            tasks.open_task(tx, administrators, account, "reset", case, at_once=True if result == "desk" else None)
+    accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}
+    account = accounts.get(str(job.body["account"]))
+    if result in ("yours", "desk") and account is not None:
+        tasks.open_task(tx, administrators, account, "reset", case, at_once=True if result == "desk" else None)
     if result == "done":
-        account = tx.people.account(str(job.body["account"]))
         if account and account.state == "locked":  # a disabled one stays so
             tx.people.set_account_state(account.id, "active")
-        tx.counters.reset(f"lockdown/{job.body['account']}")
-        tx.counters.reset(f"renew/{job.body['account']}")
-        password_attempts.renewed(tx, str(job.body["account"]), str(job.body.get("source", "")))
+        mine = str(job.body["account"])
+        also = (f"lockdown/{mine}", f"renew/{mine}")
+        password_attempts.renewed(tx, mine, str(job.body.get("source", "")), also)
         tx.sessions.end_all(case.person_id)
     if case.settled:
-        accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}
+        username = best_known(tuple(accounts.values()))
         told = ChangedMessage(
-            username=username_of(tx, case.person_id),
+            username=username,
             at=tx.now,
             systems=tuple(
                 (accounts[r.account_id].system, SESSIONS_OPEN if r.sessions_open else r.result)
@@ -190,7 +195,7 @@ def _finish(
         person = tx.people.person(case.person_id)
         contacts = contacts_of(tx, case.person_id)
         notify(tx, told, contacts, link_for=lambda c: lock_link(tx, person, c) if person else None)
-        aftercare.remind_later(tx, case.person_id)
+        aftercare.remind_later(tx, username, contacts)
         choose_again.invite(tx, case, str(job.body.get("handle") or next(reversed(case.approved_for), "")))
     return result
 

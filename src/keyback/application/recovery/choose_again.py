@@ -49,9 +49,11 @@ def invite(tx: Tx, case: Case, handle: str) -> int:
     Args:
         handle: the page that chose.
     """
+    if case.state != State.APPROVED:
+        return 0
     person, systems = tx.people.person(case.person_id), _systems(tx, case)
     boxes = [c for c in mailboxes_of(tx, case.person_id) if c.usable_from <= tx.now]
-    if case.state != State.APPROVED or person is None or not systems or not boxes:
+    if person is None or not systems or not boxes:
         return 0
     proven = frozenset[str]().union(*(e.channels for e in evidence.still_holds(tx, case, handle)))
     to = next((c for c in boxes if channel_of(c, boxes) in proven), boxes[0])

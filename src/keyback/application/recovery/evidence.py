@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from keyback.application import known_devices
 from keyback.application.enrolment.tier import tier_of
+from keyback.application.notifications import returned_mail
 from keyback.application.notifications.notify import notify_contacts, notify_started, username_of
 from keyback.application.origin import Origin, where
 from keyback.application.ports.messages import HoldMessage
 from keyback.application.ports.storage import Intake, Tx
 from keyback.domain.errors import Refusal
 from keyback.domain.people.ages import age_of
-from keyback.domain.people.person import Account, Contact, Person, only_address
+from keyback.domain.people.factor import Factor
+from keyback.domain.people.person import Account, Contact, Person, Tier, only_address
 from keyback.domain.policy.rules import (
     MAY_COUNT_AS,
     PROVIDER_SIGN_IN,
@@ -75,6 +77,8 @@ def add(
     if counts_as is not None and MAY_COUNT_AS.get(proof) == counts_as:
         kind = counts_as
     age = age_of(contact, tx.now, here.policy.ages) if contact else "fresh"
+    if contact is not None:
+        returned_mail.note_reached(tx, contact)
     if contact is not None and contact.role != "primary" and age == "fresh":
         tx.contacts.renew(contact.id)
     asker = Origin(intake.source, intake.agent) if how == "number" else here.origin
@@ -146,12 +150,20 @@ def shown(tx: Tx, intake: Intake, proof: str) -> int:
     return sum(e.proof == proof for e in case.shown_by(intake.handle)) if case else 0
 
 
-def still_holds(tx: Tx, case: Case, handle: str) -> list[Evidence]:
+def live_of(contacts: Iterable[Contact], factors: Iterable[Factor]) -> frozenset[str]:
+    """Ids of what a person has now, of all their contacts and factors."""
+    return frozenset([c.id for c in contacts] + [f.id for f in factors if f.state == "active"])
+
+
+def still_holds(tx: Tx, case: Case, handle: str, live: Collection[str] | None = None) -> list[Evidence]:
     """What a page proved and what is still true: a mailbox, phone or factor that was taken away is no evidence, even
-    where another one has the same channel. A sign-in that does not name what was bound is none either."""
-    contacts = tx.contacts.of_person(case.person_id)
-    factors = tx.factors.of_person(case.person_id)
-    live = {c.id for c in contacts} | {f.id for f in factors}
+    where another one has the same channel. A sign-in that does not name what was bound is none either.
+
+    Args:
+        live: `live_of` the person, where that was read already.
+    """
+    if live is None:
+        live = live_of(tx.contacts.of_person(case.person_id), tx.factors.of_person(case.person_id))
     proofing = (e for e in case.shown_by(handle) if e.kind == "proofing" and e.proof != "caller_check")
     known = [e for e in case.shown_by(handle) if _rests_on(e) in live]
     return [*known, *(e for e in proofing if e not in known)]
@@ -163,21 +175,35 @@ def _rests_on(e: Evidence) -> str:
 
 
 def enough(
-    tx: Tx, case: Case, handle: str, person: Person, accounts: Sequence[Account], policy: Policy, *, only: str = ""
+    tx: Tx,
+    case: Case,
+    handle: str,
+    person: Person,
+    accounts: Sequence[Account],
+    policy: Policy,
+    *,
+    only: str = "",
+    tier: Tier | None = None,
+    live: Collection[str] | None = None,
 ) -> bool:
     """Whether a page that may go on still may: asked again at the moment of the remedy.
 
     Args:
         only: a channel; whether what came by it would do on its own.
+        tier: the person's, where it is known already.
+        live: as in `still_holds`.
     """
-    return case.open_to(handle) and still_enough(tx, case, handle, person, accounts, policy, only=only)
+    return case.open_to(handle) and still_enough(
+        tx, case, handle, person, accounts, policy, only=only, tier=tier, live=live
+    )
 
 
 def still_enough(
     tx: Tx, case: Case, handle: str, person: Person, accounts: Sequence[Account], policy: Policy, *, only: str = "",
-    system: str = "",
+    system: str = "", tier: Tier | None = None, live: Collection[str] | None = None,
 ) -> bool:  # fmt: skip
-    """Whether what a page proved, as far as it is still true, would do for what it asks for; `only` as in `enough`.
+    """Whether what a page proved, as far as it is still true, would do for what it asks for; `only`, `tier`, `live`
+    as in `enough`.
 
     Args:
         system: asks for an account there alone: a sign-in to that very system is no evidence for it.
@@ -185,11 +211,13 @@ def still_enough(
     intake = tx.intakes.get(handle)
     if intake is None:
         return False
-    tier = required_tier(tier_of(tx, person, accounts, policy), intake.journey)
-    holds = [e for e in still_holds(tx, case, handle) if policy.takes(e.proof, tier) and only in ("", *e.channels)]
+    asks = required_tier(tier or tier_of(tx, person, accounts, policy), intake.journey)
+    holds = [
+        e for e in still_holds(tx, case, handle, live) if policy.takes(e.proof, asks) and only in ("", *e.channels)
+    ]
     if system:
         holds = [e for e in holds if e.system != system]
-    return suffices(holds, tier, policy.loose)
+    return suffices(holds, asks, policy.loose)
 
 
 def only_its_own(

@@ -7,8 +7,6 @@ whether anybody is meant (D1, A3).
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -25,7 +23,7 @@ from keyback.application.recovery.evidence import Here
 from keyback.application.recovery.start import INTAKE_LIFE
 from keyback.application.showing import Fits
 from keyback.application.throttling import proof_attempts
-from keyback.domain import tokens
+from keyback.domain import digests, tokens
 from keyback.domain.challenges.challenge import EMAIL_LINK, RECOVERY_CONTACT, Challenge, ChallengeRequest, key_purpose
 from keyback.domain.challenges.typed import digits
 from keyback.domain.errors import Refusal
@@ -45,8 +43,6 @@ MethodAnswer = Literal["accepted", "done", "wrong", "no_tries", "not_a_code", "r
 NO_MORE = Verdict()
 LATE: dict[str, MethodAnswer] = {"expired": "expired", "replaced": "replaced"}
 METHOD_ANSWERS: dict[str, MethodAnswer] = {"not_a_code": "not_a_code", "replayed": "replayed", "spent": "replayed"}
-
-
 ON_PHONE = ("sms_code", "im_message", "totp")
 """Whoever lost a phone is offered what was on it last: a new phone gets messages again, its app has no key."""
 
@@ -119,7 +115,8 @@ def available_methods(
         targets = tuple(t for t in new if used.isdisjoint((t.channel, *t.also)))
         if targets:
             out.append(RecoveryMethod(name, targets, proof.kind))
-    return out
+    lost = {c.id for c in holder.contacts if c.bounce}
+    return sorted(out, key=lambda m: all(t.id in lost for t in m.targets))
 
 
 def may_ask(proof: Proof, case: Case | None, handle: str) -> bool:
@@ -158,7 +155,7 @@ def _nonce(key: bytes, want: ChallengeRequest) -> bytes:
     # whose digits change for nobody only would tell who exists (A3).
     sends = 0 if want.method == RECOVERY_CONTACT else want.sends
     seed = f"{want.handle}/{want.method}/{sends}".encode()
-    return hmac.digest(key, b"shown\0" + seed, hashlib.sha256)
+    return digests.mac(key, b"shown\0" + seed)
 
 
 def stand_in(seals: Seals, want: ChallengeRequest) -> PendingChallenge:
@@ -385,7 +382,7 @@ def _live(tx: Tx, handle: str, name: str) -> list[Challenge]:
 def _question(tx: Tx, asked: Challenge) -> str:
     """Which question a challenge asks: another one after each right answer (`proofs.security_questions`)."""
     factor = tx.factors.get(asked.target)
-    return hashlib.sha256(f"{asked.target}/{factor.used_at if factor else 0}".encode()).hexdigest()[:16]
+    return digests.digest(f"{asked.target}/{factor.used_at if factor else 0}".encode()).hex()[:16]
 
 
 def _still(tx: Tx, handle: str, proof: Proof, fits: Fits) -> bool:

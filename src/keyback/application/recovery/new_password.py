@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from keyback.application.enrolment.tier import tier_of
+from keyback.application.enrolment.tier import COUNTED, tier_of
 from keyback.application.ports.storage import Job, Tx
 from keyback.application.recovery import evidence
 from keyback.application.recovery.evidence import Here
@@ -50,7 +50,10 @@ def choice(tx: Tx, case_id: str, handle: str, policy: Policy) -> Choice:
         Refusal: `not_found`, `wrong_state`, `not_enough_evidence`, `already_chosen`, `expired`, or `own_sign_in`
             where what was shown is a sign-in to the one system that a password is wanted for.
     """
-    case = tx.cases.get(case_id)
+    return _choice(tx, tx.cases.get(case_id), handle, policy)
+
+
+def _choice(tx: Tx, case: Case | None, handle: str, policy: Policy) -> Choice:
     person = tx.people.lock(case.person_id) if case else None
     if case is None or person is None or person.state != "active":
         raise Refusal("not_found")
@@ -63,10 +66,12 @@ def choice(tx: Tx, case_id: str, handle: str, policy: Policy) -> Choice:
     if tx.now >= case.expires_at:
         raise Refusal("expired")
     open_again = {r.account_id for r in case.results if r.may_choose}
-    contacts = tx.people.contacts([person.id]).get(person.id, ())
+    contacts = tx.contacts.of_person(person.id)
+    factors = tx.factors.of_person(person.id, states=COUNTED)
     logins = tx.people.accounts([person.id]).get(person.id, ())
+    tier, live = tier_of(tx, person, logins, policy, factors), evidence.live_of(contacts, factors)
     # What was proven must still hold: a mailbox that was taken away since is no evidence, and the tier may have risen.
-    if not evidence.enough(tx, case, handle, person, logins, policy):
+    if not evidence.enough(tx, case, handle, person, logins, policy, tier=tier, live=live):
         raise Refusal("not_enough_evidence")
     barred = evidence.only_its_own(tx, case, handle, person, logins, policy)
     accounts = tuple(
@@ -78,8 +83,8 @@ def choice(tx: Tx, case_id: str, handle: str, policy: Policy) -> Choice:
         raise Refusal("own_sign_in")
     own = tuple(a for a in accounts if a.system in barred)
     accounts = tuple(a for a in accounts if a.system not in barred)
-    mails = tuple(c.address for c in contacts if c.channel == "mail")
-    tier = tier_of(tx, person, logins, policy)
+    mailboxes = [c for c in contacts if c.channel == "mail" and c.role != "recovery"]
+    mails = tuple(c.address for c in sorted(mailboxes, key=lambda c: (c.role != "primary", c.id)))
     return Choice(case, person, accounts, mails, tier, (case.expires_at - tx.now) // 1000, own)
 
 
@@ -100,7 +105,7 @@ def choose(
     case = tx.cases.get(case_id)
     if case is not None and case.submission:
         raise Refusal("already_chosen", same=case.submission == submission)
-    now_possible = choice(tx, case_id, handle, here.policy)
+    now_possible = _choice(tx, case, handle, here.policy)
     possible = {a.id: a for a in now_possible.accounts}
     wanted = list(dict.fromkeys(account_ids)) or list(possible)
     if not wanted or any(a not in possible for a in wanted):

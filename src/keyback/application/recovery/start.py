@@ -10,6 +10,7 @@ from keyback.application.handles import new_handle, subject_of
 from keyback.application.known_devices import LENGTH
 from keyback.application.origin import Origin
 from keyback.application.ports.storage import Database, Intake, Seals
+from keyback.application.tracing import span
 from keyback.domain import tokens
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.people.person import canonicalize
@@ -66,5 +67,7 @@ async def write_down(
         expires_at=now + INTAKE_LIFE,
         device=tokens.token_digest(origin.device) if len(origin.device) == LENGTH else None,
     )
-    await db.write_down(intake)
+    with span("keyback.intake") as traced:
+        traced.set("keyback.journey", journey)
+        await db.write_down(intake)
     return Started(handle, ch.holder_secret(seals.derive("holder"), handle), now + INTAKE_LIFE)

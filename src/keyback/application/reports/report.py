@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from keyback.application.audit_log import plain_cell
 from keyback.application.ports.storage import Tx
 from keyback.application.reports.fold import STAGES, share_of
 from keyback.domain.errors import BadInput
@@ -98,6 +101,14 @@ class Report:
         return round(self.sum("solved", "alone") * (desk_cost - own_cost), 2)
 
 
+@dataclass(frozen=True, slots=True)
+class Money:
+    """What was saved, by a company's own figures. `currency`: three letters, or none."""
+
+    saved: float
+    currency: str = ""
+
+
 def build(tx: Tx, period: Period) -> Report:
     """Adds up the figures of a period; costs by its days, not by what happened in them."""
     rows = tx.reports.figures(period.first.isoformat(), period.last.isoformat())
@@ -122,7 +133,7 @@ def _time(classes: Counter[str]) -> Time:
     return Time(n, share_of(classes, 0.5), share_of(classes, 0.95)) if n >= FEW else Time(n, None, None)
 
 
-def lines(report: Report) -> Iterator[tuple[str, str, str, str]]:
+def lines(report: Report, money: Money | None = None) -> Iterator[tuple[str, str, str, str]]:
     """All of it as rows of figure, part, day, value; for CSV. Fewer than `FEW` are `<5`, what nobody knows is empty."""
     for figure, parts in sorted(report.sums.items()):
         for part, n in parts.items():
@@ -134,17 +145,28 @@ def lines(report: Report) -> Iterator[tuple[str, str, str, str]]:
     for name in ("alone", "first_contact", "back"):
         value: float | None = getattr(report, name)
         yield f"{name}_percent", "", "", "" if value is None else str(value)
+    if money is not None:
+        yield "saved", money.currency, "", str(money.saved)
     for name, by_day in sorted(report.days.items()):
         figure, _, part = name.partition("/")
         for day, n in sorted(by_day.items()):
             yield figure, part, day, str(n)
 
 
+def as_csv(report: Report, money: Money | None = None) -> bytes:
+    """The rows of `lines` under their headings, in UTF-8 with a mark, as spreadsheets want it."""
+    out = io.StringIO()
+    table = csv.writer(out)
+    table.writerow(("figure", "part", "day", "value"))
+    table.writerows([plain_cell(x) for x in line] for line in lines(report, money))
+    return out.getvalue().encode("utf-8-sig")
+
+
 def _shown(n: int) -> str:
     return f"<{FEW}" if n < 0 else str(n)
 
 
-def as_json(report: Report) -> dict[str, object]:
+def as_json(report: Report, money: Money | None = None) -> dict[str, object]:
     """All of it as JSON takes it."""
     return {
         "from": report.period.first.isoformat(),
@@ -155,4 +177,5 @@ def as_json(report: Report) -> dict[str, object]:
         },
         "percent": {"alone": report.alone, "first_contact": report.first_contact, "back": report.back},
         "days": report.days,
+        **({"saved": {"amount": money.saved, "currency": money.currency}} if money else {}),
     }

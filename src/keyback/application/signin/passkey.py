@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 import os
 
 from keyback.application import known_devices
@@ -16,6 +14,7 @@ from keyback.application.signin import sessions
 from keyback.application.signin.sessions import SYSTEM, SignedIn
 from keyback.application.signin.sign_in import NotSignedIn
 from keyback.application.throttling import proof_attempts
+from keyback.domain import digests
 from keyback.domain.challenges.challenge import SHORT_LIFE, Challenge, key_purpose
 from keyback.domain.passwords.rules import PRESETS, Rules
 from keyback.domain.recovery.events import Note
@@ -32,7 +31,7 @@ def new_ticket(now: int) -> str:
 def challenge_of(seals: Seals, ticket: str) -> bytes:
     """The challenge that goes with a ticket. Nothing is stored for a page that anybody may load; that a ticket was
     used is (W-1)."""
-    return hmac.digest(seals.derive(key_purpose("passkey")), b"passkey\0" + ticket.encode(), hashlib.sha256)
+    return digests.mac(seals.derive(key_purpose("passkey")), b"passkey\0" + ticket.encode())
 
 
 def stand_in(seals: Seals, ticket: str) -> PendingChallenge:
@@ -83,7 +82,7 @@ def _tries(tx: Tx, person_id: str, origin: Origin) -> str:
     """
     own = known_devices.standing(tx, person_id, origin).device
     place = origin.device if own else network_of(origin.source)
-    return f"pw/p/{person_id}/{hashlib.sha256(place.encode()).hexdigest()[:16]}"  # purged like those of passwords
+    return f"pw/p/{person_id}/{digests.digest(place.encode()).hex()[:16]}"  # purged like those of passwords
 
 
 def _meant(tx: Tx, ticket: str, lookup: bytes | None, origin: Origin) -> tuple[list[PendingChallenge], str]:
@@ -119,7 +118,7 @@ def is_fresh(now: int, ticket: str) -> bool:
 
 
 def _used(ticket: str) -> str:
-    return f"pw/k/{hashlib.sha256(ticket.encode()).hexdigest()[:32]}"
+    return f"pw/k/{digests.digest(ticket.encode()).hex()[:32]}"
 
 
 def _admit(

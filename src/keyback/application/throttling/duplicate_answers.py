@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 from collections.abc import Awaitable, Callable, Hashable
 from typing import TypeVar
+
+from keyback.domain import digests
 
 T = TypeVar("T")
 Key = tuple[Hashable, ...]
@@ -19,7 +20,7 @@ _running: dict[Key, asyncio.Future[object]] = {}
 
 def key_of(owner: object, *names: str, answer: str) -> Key:
     """Names an answer while it is looked at. `owner` is the database; of the answer a digest is kept."""
-    return id(owner), *names, hashlib.sha256(answer.encode("utf-8", "surrogatepass")).digest()
+    return id(owner), *names, digests.digest(answer.encode("utf-8", "surrogatepass"))
 
 
 async def first(key: Key, work: Callable[[], Awaitable[T]], good: Callable[[T], bool]) -> tuple[T, bool]:

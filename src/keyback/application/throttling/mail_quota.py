@@ -21,8 +21,6 @@ What is told of something that happened (`QUOTA_OF` says `notice`) is never held
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +29,7 @@ from typing import Any, Literal
 from keyback.application.origin import networks_of
 from keyback.application.ports.messages import CONTENTS, MessageKind, RequestedContent
 from keyback.application.ports.storage import Count, Tx
+from keyback.domain import digests
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.people.person import Contact
 from keyback.domain.throttling.limits import (
@@ -136,7 +135,7 @@ class Ask:
         if not self.source:
             return [ALL]
         network = networks_of(self.source)[-1][1]
-        return [ALL, f"{NETWORK}{hashlib.sha256(network.encode()).hexdigest()[:16]}"]
+        return [ALL, f"{NETWORK}{digests.digest(network.encode()).hex()[:16]}"]
 
 
 def reason_of(key: str) -> Reason:
@@ -205,7 +204,7 @@ class MailQuota:
 def address_digest(tx: Tx, contact: Contact) -> str:
     """A keyed digest of an address, the same for whoever has it as a contact and however its letters are written."""
     text = f"{contact.channel}\0{contact.address.casefold()}"
-    return hmac.digest(tx.seals.derive("subject"), text.encode(), hashlib.sha256).hex()[:32]
+    return digests.mac(tx.seals.derive("subject"), text.encode()).hex()[:32]
 
 
 def may_send(tx: Tx, ask: Ask) -> Literal["yes", "person", "address"]:

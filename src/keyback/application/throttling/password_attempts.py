@@ -7,8 +7,7 @@ network did, so that nothing the owner does shows in an answer (INV-I5, J5): a p
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from keyback.application import known_devices
@@ -17,6 +16,7 @@ from keyback.application.origin import Origin, network_of, networks_of
 from keyback.application.ports.enrolment_storage import Failure
 from keyback.application.ports.storage import Seals, Tx
 from keyback.application.throttling import spraying
+from keyback.domain import digests
 from keyback.domain.passwords.rules import PRESETS, FixedLock, Rules, Unreadable, normalize
 from keyback.domain.people.person import Account, Person
 from keyback.domain.secret import Secret
@@ -167,14 +167,15 @@ def roll_back(tx: Tx, this: Try, rules: Rules) -> None:
     tx.counters.take_back([*this.counted, f"{this.name}/{this.place}", *locks])
 
 
-def renewed(tx: Tx, account_id: str, source: str = "") -> None:
+def renewed(tx: Tx, account_id: str, source: str = "", also: Sequence[str] = ()) -> None:
     """A recovery set a new password or opened a lock: nothing keeps the account from signing in.
 
     Args:
         source: network address that it was done from. There nobody waits for a day, whatever goes on elsewhere.
+        also: other counters that begin anew, in the same statement.
     """
     name = name_of(account_id)
-    _reset(tx, name)
+    _reset(tx, name, also)
     last = tx.now // LOCK_STEP
     steps = range(last - -(-MAX_LOCK // LOCK_STEP), last + 1)
     tx.counters.take_back([_lock_count(name), known_key(account_id), *(_lock_key(name, n) for n in steps)], ALL)
@@ -219,7 +220,7 @@ def locked_until(tx: Tx, account_id: str, rules: Rules) -> int | None:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return digests.digest(text.encode()).hex()[:16]
 
 
 def _tried(seals: Seals, name: str, password: Secret) -> bytes:
@@ -229,7 +230,7 @@ def _tried(seals: Seals, name: str, password: Secret) -> bytes:
     except Unreadable:
         text = password.reveal()
     what = name.encode() + b"\0" + text.encode("utf-8", "surrogatepass")
-    return hmac.digest(seals.derive("tried"), what, hashlib.sha256)[:TRIED_BYTES]
+    return digests.mac(seals.derive("tried"), what)[:TRIED_BYTES]
 
 
 def _side(tx: Tx, name: str, person_id: str, source: str, origin: Origin) -> tuple[SourceClass, str, int]:
@@ -248,8 +249,8 @@ def _total(name: str, side: SourceClass) -> str:
     return {"stranger": "pw", "network": "pwn", "browser": "pwb"}[side] + name[2:]
 
 
-def _reset(tx: Tx, name: str) -> None:
-    tx.counters.reset(*(_total(name, side) for side in BUDGET))
+def _reset(tx: Tx, name: str, also: Sequence[str] = ()) -> None:
+    tx.counters.reset(*(_total(name, side) for side in BUDGET), *also)
 
 
 def _of(source: str) -> dict[str, int]:

@@ -20,6 +20,7 @@ from keyback.application.ports.channels import LEASE_OVER, Message, Receipt
 from keyback.application.ports.connectors import Unavailable
 from keyback.application.ports.messages import BadMessage
 from keyback.channels.gateways.texts import PhoneTexts, ShortMessage
+from keyback.locale import told
 from keyback.outbound.http import HttpOptions, MaybeDone, vendor_text
 
 log = structlog.get_logger("keyback.phone")
@@ -115,7 +116,7 @@ class TemplateOptions(GatewayOptions):
     def template(self, message: ShortMessage) -> str | None:
         """The template for a message, None when there is none."""
         found = (self.templates if message.to.startswith("+86") else self.templates_abroad).get(message.kind)
-        return found.get(message.locale) if isinstance(found, dict) else found
+        return told(found, message.locale) if isinstance(found, dict) else found
 
 
 def receipt(verdict: GatewayVerdict, said: object = "", code: object = "") -> Receipt:

@@ -1,4 +1,4 @@
-"""What goes to a phone: short texts in two languages, by SMS or as a message of a chat service.
+"""What goes to a phone: short texts in every language, by SMS or as a message of a chat service.
 
 No name and no user name is in them: a phone lies on the table. The last line of an SMS with a code binds it to our
 address, so that phones fill it in there and nowhere else (WICG, "Origin-bound one-time codes delivered via SMS").

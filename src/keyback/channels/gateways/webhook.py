@@ -15,9 +15,6 @@ recipient; any other 4xx about the message; 5xx and silence are tried again.
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -28,6 +25,7 @@ from keyback.channels.gateways.base import GatewayAbout, GatewayOptions, Gateway
 from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint
+from keyback.outbound.standard_webhooks import signed_headers, webhook_key
 
 ANSWERS: Mapping[int, GatewayVerdict] = {
     401: base.REFUSES_US, 403: base.REFUSES_US, 404: base.REFUSES_US, 405: base.REFUSES_US,
@@ -64,12 +62,7 @@ class WebhookGateway:
     async def deliver(self, message: ShortMessage) -> Receipt:
         fields = ("id", "channel", "to", "kind", "locale", "text", "params", "expires_at")
         body = json.dumps({f: getattr(message, f) for f in fields}).encode("ascii")
-        at = self._clock() // 1000
-        headers = {
-            "webhook-id": Secret(message.id),
-            "webhook-timestamp": Secret(str(at)),
-            "webhook-signature": Secret(sign(self._key, message.id, at, body)),
-        }
+        headers = signed_headers([self._key], message.id, self._clock() // 1000, body)
         reply = await self._http.call("POST", "", content=body, headers=headers)
         if reply.status < 300:
             return receipt(base.OK)
@@ -77,21 +70,3 @@ class WebhookGateway:
 
     async def close(self) -> None:
         await self._http.close()
-
-
-def webhook_key(secret: Secret) -> bytes:
-    """The bytes of a Standard Webhooks secret. Raises `ValueError` for one of another form."""
-    text = secret.reveal()
-    try:
-        key = base64.b64decode(text.removeprefix("whsec_"), validate=True)
-    except (binascii.Error, ValueError):
-        key = b""
-    if not text.startswith("whsec_") or not 24 <= len(key) <= 64:
-        raise ValueError("the secret is whsec_ and the base64 of 24 to 64 random bytes")
-    return key
-
-
-def sign(key: bytes, message_id: str, at: int, body: bytes) -> str:
-    """The header `webhook-signature`; `at` in seconds."""
-    mac = hmac.digest(key, f"{message_id}.{at}.".encode() + body, "sha256")
-    return "v1," + base64.b64encode(mac).decode()

@@ -1,12 +1,11 @@
-"""The mails of a recovery and of an account, in two languages.
-
-Texts are prepared at start, values cleaned, the mail made in one go. What each kind has places for: `kinds`.
+"""The mails of a recovery and of an account, in every language.
+Texts are prepared at their first message, values cleaned, the mail made in one go. What a kind has places for: `kinds`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import singledispatchmethod
 from pathlib import Path
 
@@ -34,6 +33,7 @@ from keyback.application.ports.messages import (
     HoldMessage,
     LocatedContent,
     LoginsMessage,
+    MessageKind,
     MovingMessage,
     RecoveryMessage,
     ReminderMessage,
@@ -48,9 +48,11 @@ from keyback.channels.composer import Composer, composing, digits, locale_of
 from keyback.channels.mail import mime
 from keyback.channels.mail.kinds import PLACES, SUBJECTS, WORDS
 from keyback.channels.mail.mime import Skeleton, place
+from keyback.channels.mail.values import Values
 from keyback.channels.sanitize import isolate, safe_login, safe_name, safe_source
-from keyback.locale import LOCALES, gettext
+from keyback.locale import LOCALES, N_, gettext, language, told
 from keyback.locale.dates import moment, same_day, zone_name
+from keyback.locale.languages import SOURCE
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -68,37 +70,16 @@ class ComposedMail:
         return f"ComposedMail({len(self.data)} bytes)"
 
 
-@dataclass(frozen=True, slots=True)
-class _Values:
-    """The values of one mail, once for the plain part and once, escaped, for the HTML part."""
-
-    locale: str
-    words: Mapping[str, str]
-    written_at: int
-    text: dict[str, str] = field(default_factory=dict)
-    html: dict[str, str] = field(default_factory=dict)
-
-    def fixed(self, **values: str) -> None:
-        """Values of our own making, such as a time."""
-        self.text.update(values)
-        self.html.update({name: str(escape(value)) for name, value in values.items()})
-
-    def foreign(self, **values: str) -> None:
-        """Cleaned values that somebody else chose: kept apart from the text around them by direction (UAX 9)."""
-        self.text.update({name: isolate(value) for name, value in values.items()})
-        self.html.update({name: f"<bdi>{escape(value)}</bdi>" for name, value in values.items()})
-
-
 class MailComposer(Composer):
     """Makes mails.
 
     Args:
         company, timezone, public_url: see `Composer`.
-        sender: the plain address in From and in the envelope.
+        sender: the plain address in From; in the envelope, too, unless mail `returns_to` a mailbox with tags.
         helpdesk: how to reach the help desk, by locale, such as a number.
 
     Raises:
-        ValueError: as `Composer`; a language without help desk, a bad sender.
+        ValueError: as `Composer`; no help desk, a bad sender.
     """
 
     def __init__(
@@ -108,25 +89,27 @@ class MailComposer(Composer):
         helpdesk: Mapping[str, str],
         timezone: str,
         public_url: str,
+        returns_to: str = "",
     ) -> None:
         super().__init__(company, timezone, public_url)
-        if not all(helpdesk.get(locale) for locale in LOCALES):
-            raise ValueError("the help desk needs a text in both languages")
+        if not helpdesk.get(SOURCE):
+            raise ValueError("the help desk needs a text in English, which stands in for other languages")
         self._sender = mime.address(sender)
         if self._sender.utf8:
             raise ValueError("the sender's local part must be ASCII")
+        self._returns = mime.ReturnPath(mime.address(returns_to or sender).spec, bool(returns_to))
         self._words: dict[str, dict[str, str]] = {}
         self._zone_names: dict[str, str] = {}
-        self._skeletons: dict[tuple[str, str], Skeleton] = {}
+        self._skeletons: dict[tuple[MessageKind, str], Skeleton] = {}
         self._rows: dict[str, tuple[str, str, str]] = {}
         self._opens: dict[str, tuple[str, str, str]] = {}
-        for locale in LOCALES:
-            self._prepare(locale, company[locale], helpdesk[locale])
+        self._pages: dict[str, tuple[Environment, Environment]] = {}
+        self._said = {locale: (self.company[locale], told(helpdesk, locale)) for locale in LOCALES}
 
     @property
     def sender(self) -> str:
         """The envelope's sender."""
-        return self._sender.spec
+        return self._returns.spec
 
     def compose(self, message: Message) -> ComposedMail:
         """The mail of a message; the same message gives the same bytes.
@@ -135,32 +118,41 @@ class MailComposer(Composer):
             BadMessage: the address, a field or a link is missing or not what it must be, or no mail is of this kind.
         """
         locale = locale_of(message.locale)
+        if locale not in self._pages:
+            self._pages[locale] = self._prepare(locale)
         to = mime.address(message.to)
         name, content = safe_name(message.name), message.content
-        v = _Values(locale, self._words[locale], message.written_at)
+        v = Values(locale, self._words[locale], message.written_at)
         self._greet(name, v)
         with composing(content.kind):
             if isinstance(content, AccountContent):
                 v.foreign(username=safe_login(content.username))
             if isinstance(content, LocatedContent):
-                unknown = "未知" if locale == "zh_CN" else "Unknown"
+                unknown = gettext(locale, N_("Unknown"))
                 v.fixed(when=self._when(content.when, locale))
                 v.foreign(source=safe_source(content.source) or unknown, device=device_words(content.device) or unknown)
             self._tell(content, v)
         raw = {
             "to": mime.mailbox(name, to.spec).encode(),
             "date": mime.date(message.written_at).encode(),
-            "id": mime.message_id(message.id, self._sender.host).encode(),
+            "id": mime.message_id(message.id, self._sender.host, message.return_token).encode(),
             "boundary": mime.boundary(message.id).encode(),
         }
-        data = self._skeletons[content.kind, locale].fill(raw, v.text, v.html)
-        return ComposedMail(self._sender.spec, to.spec, data, to.utf8)
+        which = content.kind, locale
+        skeleton = self._skeletons.get(which) or self._skeletons.setdefault(which, self._skeleton(*which))
+        data = skeleton.fill(raw, v.text, v.html)
+        return ComposedMail(self._returns.tagged(message.return_token), to.spec, data, to.utf8)
 
-    # ── once, at start ──────────────────────────────────────────────────────
+    # ── once, at the first message ──────────────────────────────────────────
 
-    def _prepare(self, locale: str, company: str, helpdesk: str) -> None:
+    def _prepare(self, locale: str) -> tuple[Environment, Environment]:
+        """What all kinds share in a language; templates for the HTML and the plain part. All kinds in all languages
+        would take seconds of a start."""
+
         def _(message: str, **values: object) -> str:
             return gettext(locale, message, **values)
+
+        x, (company, helpdesk) = language(locale), self._said[locale]
 
         def env(html: bool) -> Environment:
             e = Environment(
@@ -171,28 +163,13 @@ class MailComposer(Composer):
                 lstrip_blocks=True,
                 keep_trailing_newline=True,
             )
-            e.globals.update(_=_, lang="zh-CN" if locale == "zh_CN" else "en", company=company, helpdesk=helpdesk)
-            e.globals.update(base=self.base, chinese=locale == "zh_CN")
+            e.globals.update(_=_, lang=x.tag, dir=x.direction, gap=x.gap, company=company, helpdesk=helpdesk)
+            e.globals["base"] = self.base
             e.globals["sign_in_url"] = f"{self.base}/sign-in"
-            # Labels in a column: Chinese ones are padded by characters as wide as they are.
-            fill, width = ("\u3000", 3) if locale == "zh_CN" else (" ", 9)
-            e.filters["pad"] = lambda label: label + fill * (width - len(label))
+            e.filters["pad"] = lambda label: label + x.fill * (x.width - len(label))
             return e
 
         pages, plain = env(True), env(False)
-        for kind, places in PLACES.items():
-            subject = _(SUBJECTS[kind], company=company)
-            marks = {"hello": place("hello"), "subject": subject, **{p: place(p) for p in places}}
-            self._skeletons[kind, locale] = Skeleton(
-                headers=[
-                    f"From: {mime.mailbox(_('{company} account recovery', company=company), self._sender.spec)}",
-                    f"Subject: {mime.words(subject)}",
-                    "Auto-Submitted: auto-generated",
-                    "X-Auto-Response-Suppress: All",
-                ],
-                text=plain.get_template(f"{kind}.txt").render(marks),
-                html=pages.get_template(f"{kind}.html").render(marks),
-            )
         row = pages.get_template("row.html").render(label=place("label"), value=place("value"))
         head, rest = row.split(place("label"))
         self._rows[locale] = (head, *rest.split(place("value")))  # type: ignore[assignment]
@@ -201,24 +178,41 @@ class MailComposer(Composer):
         self._opens[locale] = (before, *rest.split(place("title")))  # type: ignore[assignment]
         self._zone_names[locale] = zone_name(locale, self.zone)
         self._words[locale] = {k: _(v) for k, v in WORDS.items()}
+        return pages, plain
+
+    def _skeleton(self, kind: MessageKind, locale: str) -> Skeleton:
+        pages, plain = self._pages[locale]
+        company = self._said[locale][0]
+        subject = gettext(locale, SUBJECTS[kind], company=company)
+        sender = gettext(locale, "{company} account recovery", company=company)
+        marks = {"hello": place("hello"), "subject": subject, **{p: place(p) for p in PLACES[kind]}}
+        return Skeleton(
+            headers=[
+                f"From: {mime.mailbox(sender, self._sender.spec)}",
+                f"Subject: {mime.words(subject)}",
+                "Auto-Submitted: auto-generated",
+                "X-Auto-Response-Suppress: All",
+            ],
+            text=plain.get_template(f"{kind}.txt").render(marks),
+            html=pages.get_template(f"{kind}.html").render(marks),
+        )
 
     # ── for every message ───────────────────────────────────────────────────
 
-    def _greet(self, name: str, v: _Values) -> None:
+    def _greet(self, name: str, v: Values) -> None:
         shown, html = isolate(name), f"<bdi>{escape(name)}</bdi>"
-        if v.locale == "zh_CN":
-            v.text["hello"] = f"{shown}，你好。" if name else "你好。"
-            v.html["hello"] = f"{html}，你好。" if name else "你好。"
+        if name:
+            v.text["hello"] = gettext(v.locale, N_("Hello {name},"), name=shown)
+            v.html["hello"] = gettext(v.locale, N_("Hello {name}."), name=html)
         else:
-            v.text["hello"] = f"Hello {shown}," if name else "Hello,"
-            v.html["hello"] = f"Hello {html}." if name else "Hello."
+            v.text["hello"], v.html["hello"] = gettext(v.locale, N_("Hello,")), gettext(v.locale, N_("Hello."))
 
     @singledispatchmethod
-    def _tell(self, content: Content, v: _Values) -> None:
+    def _tell(self, content: Content, v: Values) -> None:
         raise BadMessage(f"mail carries no {content.kind}")
 
     @_tell.register
-    def _recovery(self, c: RecoveryMessage, v: _Values) -> None:
+    def _recovery(self, c: RecoveryMessage, v: Values) -> None:
         code = digits(c.code, 8)
         v.text["code"], v.html["code"] = f"{code[:4]} {code[4:]}", f"{code[:4]}&nbsp;{code[4:]}"
         v.fixed(
@@ -229,45 +223,45 @@ class MailComposer(Composer):
         )
 
     @_tell.register
-    def _logins(self, c: LoginsMessage, v: _Values) -> None:
+    def _logins(self, c: LoginsMessage, v: Values) -> None:
         late = v.words["on_record"]
         self._table([(t, safe_login(u) + (late if (t, u) in c.unasked else "")) for t, u in c.logins], v)
 
     @_tell.register
-    def _elsewhere(self, c: ElsewhereMessage, v: _Values) -> None:
+    def _elsewhere(self, c: ElsewhereMessage, v: Values) -> None:
         v.foreign(provider=safe_name(c.provider) or "?")
 
     @_tell.register
-    def _changed(self, c: ChangedMessage, v: _Values) -> None:
+    def _changed(self, c: ChangedMessage, v: Values) -> None:
         self._table([(title, v.words[state]) for title, state in c.systems], v)
         v.fixed(stop=self.own(c.stop_link or f"{self.base}/help#stop"))
         self._open(c.opens, v)
 
     @_tell.register
-    def _choose_again(self, c: ChooseAgainMessage, v: _Values) -> None:
+    def _choose_again(self, c: ChooseAgainMessage, v: Values) -> None:
         self._table([(title, safe_login(name)) for title, name in c.systems], v)
         until = self._when(c.expires_at, v.locale)
         v.fixed(link=self.own(c.link), until=until, when=self._when(c.at, v.locale))
 
     @_tell.register
-    def _hold(self, c: HoldMessage, v: _Values) -> None:
+    def _hold(self, c: HoldMessage, v: Values) -> None:
         how = v.words["over" if c.over else "begun"]
         v.fixed(how=how, until=self._until(c.until, c, v), stop_link=self.own(c.stop_link))
 
     @_tell.register
-    def _asked(self, c: AskedMessage, v: _Values) -> None:
+    def _asked(self, c: AskedMessage, v: Values) -> None:
         v.fixed(how=v.words[c.what], stop_link=self.own(c.stop_link))
 
     @_tell.register
-    def _stopped(self, c: StoppedMessage, v: _Values) -> None:
+    def _stopped(self, c: StoppedMessage, v: Values) -> None:
         v.fixed(how=v.words[c.by], when=self._when(c.at, v.locale))
 
     @_tell.register
-    def _erased(self, c: ErasedMessage, v: _Values) -> None:
+    def _erased(self, c: ErasedMessage, v: Values) -> None:
         v.fixed(when=self._when(c.at, v.locale))
 
     @_tell.register
-    def _call(self, c: CallMessage, v: _Values) -> None:
+    def _call(self, c: CallMessage, v: Values) -> None:
         w = v.words
         v.fixed(how=w[f"call_{c.reason}"])
         rows = [(w["label_number"], str(c.number)), (w["label_operator"], safe_name(c.operator) or "?")]
@@ -275,23 +269,23 @@ class MailComposer(Composer):
         self._table(rows, v)
 
     @_tell.register
-    def _help_code(self, c: HelpCodeMessage, v: _Values) -> None:
+    def _help_code(self, c: HelpCodeMessage, v: Values) -> None:
         code = digits(c.code, 6)
         v.text["code"], v.html["code"] = code, f"{code[:3]}&nbsp;{code[3:]}"
         v.fixed(until=self._until(c.expires_at, c, v))
 
     @_tell.register
-    def _help_news(self, c: HelpNewsMessage, v: _Values) -> None:
+    def _help_news(self, c: HelpNewsMessage, v: Values) -> None:
         v.fixed(
             how=v.words[f"help_{c.what}"], when=self._when(c.at, v.locale), account_url=self.own(self.base + c.path)
         )
 
     @_tell.register
-    def _campaign(self, c: CampaignMessage, v: _Values) -> None:
+    def _campaign(self, c: CampaignMessage, v: Values) -> None:
         v.fixed(how=v.words[f"campaign_{c.why}"], next=v.words["campaign_must" if c.must else "campaign_may"])
 
     @_tell.register
-    def _rotation(self, c: RotationMessage, v: _Values) -> None:
+    def _rotation(self, c: RotationMessage, v: Values) -> None:
         past = "past_elsewhere" if c.system else "past"
         how = v.words["ahead" if v.written_at < c.due_at else past]
         if c.system:
@@ -299,18 +293,18 @@ class MailComposer(Composer):
         v.fixed(how=how, when=self._when(c.due_at, v.locale))
 
     @_tell.register
-    def _code(self, c: CodeMessage, v: _Values) -> None:
+    def _code(self, c: CodeMessage, v: Values) -> None:
         code = digits(c.code, 6)
         v.text["code"], v.html["code"] = code, f"{code[:3]}&nbsp;{code[3:]}"
         v.fixed(how=v.words[c.purpose], until=self._until(c.expires_at, c, v))
 
     @_tell.register
-    def _confirmation(self, c: ConfirmationMessage, v: _Values) -> None:
+    def _confirmation(self, c: ConfirmationMessage, v: Values) -> None:
         v.foreign(person=safe_name(c.person_name) or "?")
         v.fixed(link=self.own(c.link), until=self._until(c.expires_at, c, v))
 
     @_tell.register
-    def _security(self, c: SecurityContent, v: _Values) -> None:
+    def _security(self, c: SecurityContent, v: Values) -> None:
         before, _, after = v.words[c.what].partition("{detail}")
         detail = _detail(c.detail)
         v.text["how"] = before + isolate(detail) + after if after else before
@@ -321,15 +315,15 @@ class MailComposer(Composer):
             v.fixed(stop=self.own(c.stop_link or f"{self.base}/account"))
 
     @_tell.register
-    def _tries(self, c: TriesMessage, v: _Values) -> None:
+    def _tries(self, c: TriesMessage, v: Values) -> None:
         v.fixed(how=v.words["tries_off" if c.off else "tries"], account_url=self.own(self.base + c.path))
 
     @_tell.register
-    def _reminder(self, c: ReminderMessage, v: _Values) -> None:
+    def _reminder(self, c: ReminderMessage, v: Values) -> None:
         v.fixed(how=v.words[c.what], account_url=self.own(self.base + c.path))
 
     @_tell.register
-    def _task(self, c: TaskMessage, v: _Values) -> None:
+    def _task(self, c: TaskMessage, v: Values) -> None:
         w = v.words
         v.fixed(how=w[f"task_{c.what}"], next=w[f"task_{c.what}_next"], command=f"keyback task done {c.task}")
         rows = [(w["label_person"], safe_name(c.person_name) or "?"), (w["label_system"], safe_name(c.system))]
@@ -340,7 +334,7 @@ class MailComposer(Composer):
         self._table(rows, v)
 
     @_tell.register
-    def _desk(self, c: DeskMessage, v: _Values) -> None:
+    def _desk(self, c: DeskMessage, v: Values) -> None:
         if c.counts:
             v.fixed(how=v.words["desk_digest"], account_url=self.own(f"{self.base}/console"))
             day = [(v.words["label_day"], self._when(c.at, v.locale))]
@@ -355,7 +349,7 @@ class MailComposer(Composer):
         self._table([*rows, (w["label_time"], self._when(c.at, v.locale))], v)
 
     @_tell.register
-    def _system(self, c: SystemMessage, v: _Values) -> None:
+    def _system(self, c: SystemMessage, v: Values) -> None:
         w = v.words
         v.fixed(how=w[f"system_{c.what}"], next=w[f"system_{c.what}_next"])
         rows = [(w["label_system"], safe_name(c.system)), (w["label_account"], safe_login(c.username))]
@@ -363,7 +357,7 @@ class MailComposer(Composer):
         self._table([*rows, *([(w["label_reason"], safe_name(c.detail) or "?")] if c.detail else [])], v)
         self._open(c.opens, v)
 
-    def _open(self, opens: Sequence[tuple[str, str]], v: _Values) -> None:
+    def _open(self, opens: Sequence[tuple[str, str]], v: Values) -> None:
         """One button: where the first of the systems is opened; nothing where none has an address."""
         v.text["opens"] = v.html["opens"] = ""
         for title, url in opens[:1]:
@@ -372,12 +366,12 @@ class MailComposer(Composer):
             v.text["opens"] = f"\n\n{gettext(v.locale, 'Open {system}', system=isolate(label))}\n\n{url}"
             v.html["opens"] = f"{before}{escape(url)}{middle}{escape(label)}{after}"
 
-    def _table(self, rows: Sequence[tuple[str, str]], v: _Values) -> None:
+    def _table(self, rows: Sequence[tuple[str, str]], v: Values) -> None:
         head, middle, tail = self._rows[v.locale]
         text, html = [], []
         for title, value in rows:
             label = safe_name(title)
-            text.append(f"    {isolate(label)}{'：' if v.locale == 'zh_CN' else ': '}{isolate(value)}")
+            text.append(f"    {isolate(label)}{language(v.locale).colon}{isolate(value)}")
             html.append(f"{head}<bdi>{escape(label)}</bdi>{middle}<bdi>{escape(value)}</bdi>{tail}")
         if not text:
             raise BadMessage("a list without entries")
@@ -385,9 +379,9 @@ class MailComposer(Composer):
 
     def _when(self, ms: int, locale: str) -> str:
         said = moment(locale, ms, self.zone, "long")
-        return f"{said}（{self._zone_names[locale]}）" if locale == "zh_CN" else f"{said} ({self._zone_names[locale]})"
+        return said + language(locale).aside.format(self._zone_names[locale])
 
-    def _until(self, ms: int, c: LocatedContent, v: _Values) -> str:
+    def _until(self, ms: int, c: LocatedContent, v: Values) -> str:
         """`24 November, 14:02`; the clock alone when it is the day on which it was asked for."""
         return moment(v.locale, ms, self.zone, "clock" if same_day(ms, c.when, self.zone) else "long")
 

@@ -44,7 +44,7 @@ SUBJECTS = {
     MessageKind.MAIL_CODE: "A code for your {company} account",
     MessageKind.CONFIRMATION: "A colleague at {company} asks you to confirm it's them",
     MessageKind.ACCOUNT_CHANGED: "Security settings for your {company} account changed",
-    MessageKind.MOVING: "Your {company} account is about to get another email address",
+    MessageKind.MOVING: "Your {company} account is about to get another contact",
     MessageKind.INVITED: "A colleague at {company} asks you to be their recovery contact",
     MessageKind.SIGNED_IN: "New sign-in to your {company} account",
     MessageKind.TRIES: "Wrong passwords were tried on your {company} account",
@@ -86,6 +86,8 @@ ASKED_FOR = {
     "help desk has refused the call. Nothing has changed.",
     "document_sent": "Someone sent a picture of an identity document to recover your account. Two people look at it. "
     "Nothing has changed. If it isn't you, cancel now.",
+    "identity_answered": "Someone had an identity verified by a service to recover your account. Nothing has changed. "
+    "If it isn't you, cancel now.",
     "help_asked": "Someone asked the help desk for help to recover your account, and an operator has opened a case. "
     "Nothing has changed. If it isn't you, cancel now.",
     "helper_asked": "Someone is recovering your account and asked one of your recovery contacts to confirm that it's "
@@ -130,6 +132,10 @@ CHANGES = {
     "account_linked": "An account of a system was connected with you, so you can recover it here: {detail}.",
     "phone_added": "A phone number was added to your account: {detail}.",
     "phone_removed": "A phone number was removed from your account: {detail}.",
+    "phone_moving": "Your company's records have a phone number for your account: {detail}. In three days it can be "
+    "used for recovery.",
+    "phone_kept": "Your company's records show your earlier phone number again. {detail} won't be used.",
+    "phone_refused": "A phone number from your company's records was refused and isn't used: {detail}.",
     "im_added": "A work chat was added to your account: {detail}.",
     "im_removed": "A work chat was removed from your account: {detail}.",
     "helper_added": "A recovery contact was added to your account: {detail}.",
@@ -279,6 +285,8 @@ DECISIONS = {
     "digest": "What operators of the help desk did within 24 hours, from the time below. Look for what is unlike other "
     "days.",
     "document_seen_before": "A picture of an identity document was sent that was already used in another request.",
+    "identity_seen_before": "A service verified an identity for this person that it had already verified for someone "
+    "else.",
     "operator_added": "An operator was added to the help desk.",
     "api_key_added": "A program was given a key of the help desk's API. It can read and collect, never approve.",
     "operator_invited": "An operator was given a new set-up link on the server. What they signed in with before no "

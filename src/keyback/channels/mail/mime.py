@@ -97,11 +97,23 @@ def date(ms: int) -> str:
     )
 
 
-def message_id(identifier: str, host: str) -> str:
+@dataclass(frozen=True, slots=True)
+class ReturnPath:
+    """The envelope's sender. `takes_tags`: whether a mail's token may stand behind a plus sign (RFC 5233)."""
+
+    spec: str
+    takes_tags: bool
+
+    def tagged(self, token: str) -> str:
+        local, _, host = self.spec.rpartition("@")
+        return f"{local}+{token}@{host}" if token and self.takes_tags else self.spec
+
+
+def message_id(identifier: str, host: str, token: str = "") -> str:
     """The same for every attempt at one message (RFC 5322 section 3.6.4); odd identifiers are hashed."""
     if not (0 < len(identifier) <= 64 and _ID.match(identifier)):
         identifier = hashlib.sha256(identifier.encode("utf-8", "replace")).hexdigest()[:40]
-    return f"<{identifier}@{host}>"
+    return f"<{identifier}{'.' if token else ''}{token}@{host}>"
 
 
 def boundary(identifier: str) -> str:

@@ -31,9 +31,7 @@ from keyback.outbound.watchdog import Watchdog
 
 log = structlog.get_logger("keyback.channels")
 OURS = frozenset({"tls_failed", "no_starttls", "relay_refuses_us"})  # no message's fault: none goes out until mended
-OUTSIDE = (
-    "postmaster@example.com"  # nobody's (RFC 2606); named to see whether a relay carries mail out, never written to
-)
+OUTSIDE = "postmaster@example.com"  # nobody's (RFC 2606); shows whether a relay carries mail out, never written to
 IDLE_S = 30.0  # relays drop idle clients after minutes; well before that we do
 CHUNK = 32  # messages for which a second connection is worth its start
 LOSSES = 3  # connections lost one after another before a batch is given up
@@ -167,11 +165,12 @@ class SmtpChannel:
         self._threads = ThreadPoolExecutor(settings.pool, thread_name_prefix="smtp")
 
     async def send(self, messages: Sequence[Message]) -> Sequence[Receipt]:
-        """One receipt per message, in order. Runs in threads; large batches use several connections."""
+        """One receipt per message, in order. Runs in threads; large batches use several connections, but campaigns one:
+        others stay free for everybody's own messages."""
         if not messages:
             return []
         loop = asyncio.get_running_loop()
-        parts = min(self._settings.pool, -(-len(messages) // CHUNK))
+        parts = 1 if messages[0].bulk else min(self._settings.pool, -(-len(messages) // CHUNK))
         batch = _Batch(messages, [None] * len(messages))
         await asyncio.gather(
             *(

@@ -103,13 +103,16 @@ class DirectoryConnector(ConnectorBase, ABC):
 
     async def _listed(self, where: str, *, whole: bool) -> AsyncIterator[Sequence[FoundAccount]]:
         """What is to be known of everybody is asked once, not for each."""
-        base, attributes, naming = self._options.base, await self._attributes(), self._naming()
-        id_of = lambda e: self._account(e).external_id  # noqa: E731
+        o, attributes, naming = self._options, await self._attributes(), self._naming()
+        base, id_of = o.base, lambda e: self._account(e).external_id
         known = replace(
             await self._known(),
             managers=await managers(self._directory, base, where, self._ids, id_of, whole=whole),
+            mobile=o.mobile_attribute,
+            groups=o.group_attributes,
         )
-        async for entries in self._directory.pages(base, where, [*attributes, "manager"]):
+        asked = [*attributes, "manager", o.mobile_attribute, *o.group_attributes]
+        async for entries in self._directory.pages(base, where, asked):
             yield [known.told(e, self._account(e), (t for a in naming for t in e.texts(a))) for e in entries]
 
     async def _known(self) -> Known:

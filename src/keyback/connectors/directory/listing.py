@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from keyback.application.ports.connectors import FoundAccount
+from keyback.connectors.base import numbers_in
 from keyback.connectors.directory.port import Directory, Entry
 
 _MEMBERS = ("member", "uniqueMember", "memberUid")
 _LOOSE = re.compile(r"\\|\s[,=+]|[,=+]\s")
+_FIRST = re.compile(r"(?:cn|ou)\s*=((?:[^\\,+]|\\.)*)(?:[,+]|\Z)", re.IGNORECASE)
 _ESCAPE = re.compile(rb"\\([0-9A-Fa-f]{2}|.)")
 
 
@@ -25,6 +27,8 @@ class Known:
         primary_groups: numbers of groups that make people so whose primary one they are (Active Directory).
         off: distinguished names of people whom the company has switched off.
         managers: external ids by distinguished name.
+        mobile: the attribute with people's mobile numbers.
+        groups: the attributes with their groups and departments.
     """
 
     privileged: frozenset[str] = frozenset()
@@ -32,6 +36,8 @@ class Known:
     primary_groups: frozenset[int] = frozenset()
     off: frozenset[str] = frozenset()
     managers: Mapping[str, str] | None = None
+    mobile: str = "mobile"
+    groups: tuple[str, ...] = ()
 
     def told(self, entry: Entry, account: FoundAccount, names: Iterable[str]) -> FoundAccount:
         """The account with what is known besides its own attributes; `names`: what the person signs in with."""
@@ -44,7 +50,18 @@ class Known:
         )
         manager = (self.managers or {}).get(folded(entry.text("manager") or ""), "")
         state = "disabled" if dn in self.off else account.state
-        return replace(account, privileged=privileged, manager=manager, state=state)
+        phones = numbers_in(*entry.texts(self.mobile))
+        groups = tuple(named(text) for a in self.groups for text in entry.texts(a)) if self.groups else None
+        return replace(account, privileged=privileged, manager=manager, state=state, phones=phones, groups=groups)
+
+
+def named(text: str) -> str:
+    """A group by its own name: of a distinguished name the first part's value, and any other text as it stands."""
+    found = _FIRST.match(text)
+    if found is None:
+        return text
+    raw = _ESCAPE.sub(lambda m: bytes([int(m[1], 16)]) if len(m[1]) == 2 else m[1], found[1].encode())
+    return raw.decode("utf-8", "replace").strip()
 
 
 def folded(dn: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -27,6 +27,8 @@ class DirectoryOptions(CommonOptions):
         base: under which people are.
         privileged_groups: distinguished names of groups whose members are administrators of anything.
         privileged_filter: the same as a filter on people.
+        mobile_attribute: where the directory keeps mobile numbers.
+        group_attributes: where it keeps groups and departments.
     """
 
     url: str
@@ -40,6 +42,12 @@ class DirectoryOptions(CommonOptions):
     base: str = Field(min_length=1)
     privileged_groups: tuple[str, ...] = ()
     privileged_filter: str = ""
+    mobile_attribute: str = Field("mobile", pattern=r"^[A-Za-z][A-Za-z0-9-]*$")
+    group_attributes: tuple[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9-]*$")], ...] = (
+        "memberOf",
+        "department",
+        "departmentNumber",
+    )
 
     @field_validator("url")
     @classmethod

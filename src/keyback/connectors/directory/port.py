@@ -250,7 +250,12 @@ class Directory:
             auto_encode=False,
             auto_escape=False,
         )
-        connection.open(read_server_info=False)
+        try:
+            connection.open(read_server_info=False)
+        except BaseException:
+            if connection.socket is not None:  # the library leaves it open when nobody answers there
+                connection.socket.close()
+            raise
         connection.socket = BoundedSocket(connection.socket, at.timeout)
         if at.security == "starttls":
             connection.start_tls(read_server_info=False)

@@ -119,7 +119,7 @@ class Dynamics365Connector(ConnectorBase):
     def health(self) -> Health:
         """Of the worst of the three hosts."""
         worst = max((e.breaker for e in self._endpoints), key=lambda b: b.failures)
-        return Health(worst.state, worst.failures)
+        return Health(worst.state, worst.failures, worst.reached_ago_ms(), worst.missing_for_ms())
 
     # ── reading ──
 
@@ -130,6 +130,15 @@ class Dynamics365Connector(ConnectorBase):
 
     async def list_accounts(self) -> AsyncIterator[Sequence[FoundAccount]]:
         async for page in self._people.pages():
+            yield page
+
+    async def mark(self) -> str | None:
+        return await self._people.changes.mark()
+
+    async def list_changed(self, since: str) -> AsyncIterator[Sequence[FoundAccount]]:
+        """By Entra's delta token and the CRM's `modifiedon`; everybody where Entra has forgotten the token."""
+        ids = await self._people.changes.since(since)
+        async for page in self._people.pages() if ids is None else self._people.some(ids):
             yield page
 
     async def diagnose(self, username: str, external_id: str | None = None) -> Sequence[Finding]:

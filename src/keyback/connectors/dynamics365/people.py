@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from dataclasses import replace
 
 from keyback.application.ports.connectors import FoundAccount
+from keyback.connectors.base import numbers_in, texts_in
+from keyback.connectors.dynamics365.changes import Changes, gone, some
 from keyback.connectors.dynamics365.elevation import ASSIGNMENTS
 from keyback.connectors.dynamics365.options import GUID, Dynamics365Options
 from keyback.connectors.dynamics365.rest import EVENTUAL, Api, Row, instant, quoted, text_of
@@ -21,12 +23,14 @@ MEMBER = (
     "systemuserid,domainname,internalemailaddress,fullname,isdisabled,islicensed,accessmode,applicationid,"
     "azureactivedirectoryobjectid,_parentsystemuserid_value"
 )
+LISTED_USER, LISTED_MEMBER = f"{USER},mobilePhone,department", f"{MEMBER},mobilephone"
 ADMINISTRATIVE = 1
 MACHINES = frozenset({3, 4, 5})  # support, non-interactive, delegated: nobody signs in with these
 ROLES = "transitiveMemberOf/microsoft.graph.directoryRole"
 CRM_ROLES = "systemuserroles_association"
 CRM_ADMIN = "627090ff-40a3-4053-8790-584edc5be201"  # template of System Administrator, in every environment
 MOST = 20
+SOME = 15  # ids that one filter of Graph may name
 DOMAIN_KEPT = 10 * MINUTE
 
 
@@ -40,6 +44,7 @@ class People:
     def __init__(self, graph: Api, dataverse: Api, options: Dynamics365Options, now: Callable[[], int]) -> None:
         self._graph, self._dataverse, self._o, self._now = graph, dataverse, options, now
         self._domains: dict[str, tuple[int, bool]] = {}
+        self.changes = Changes(graph, dataverse, now)
 
     async def find(self, identifier: str) -> list[FoundAccount]:
         """Members of the CRM with exactly this user name or mail address, in letters of either case."""
@@ -80,24 +85,46 @@ class People:
     async def pages(self) -> AsyncIterator[list[FoundAccount]]:
         """All members. Who administers by a group, or in the CRM alone, isn't told here; `account` tells."""
         members: dict[str, Row] = {}
-        async for page in self._dataverse.pages("systemusers", {"$select": MEMBER}):
+        async for page in self._dataverse.pages("systemusers", {"$select": LISTED_MEMBER}):
             members |= _by_id(page)
         managers = {text_of(m, "systemuserid"): i for i, m in members.items()}
-        powerful: set[str] = set()
-        async for held in self._graph.pages(ASSIGNMENTS, {}):
-            powerful |= {text_of(r, "principalId").lower() for r in held}
-        async for page in self._graph.pages("users", {"$select": USER, "$top": "999"}):
+        powerful = await self._powerful()
+        async for page in self._graph.pages("users", {"$select": LISTED_USER, "$top": "999"}):
             ours = [(u, members.get(text_of(u, "id").lower())) for u in page]
-            accounts = [
-                replace(
-                    await self._account(u, m, powerful=text_of(u, "id").lower() in powerful),
-                    manager=managers.get(text_of(m, "_parentsystemuserid_value"), ""),
-                )
-                for u, m in ours
-                if m
-            ]
+            accounts = [await self._listed(u, m, managers, powerful) for u, m in ours if m]
             if accounts:
                 yield accounts
+
+    async def some(self, ids: Iterable[str]) -> AsyncIterator[list[FoundAccount]]:
+        """Of these ids in Entra, those who are in the CRM, as a list shows them. Who is there and not in Entra any more
+        has no access."""
+        powerful = await self._powerful()
+        wanted = sorted(i for i in ids if GUID.fullmatch(i))
+        for n in range(0, len(wanted), SOME):
+            part = wanted[n : n + SOME]
+            rows = await some(self._dataverse, "systemusers", "azureactivedirectoryobjectid", part, LISTED_MEMBER)
+            if not (members := _by_id(rows)):
+                continue
+            above = sorted({m for r in members.values() if (m := text_of(r, "_parentsystemuserid_value"))})
+            rows = await some(self._dataverse, "systemusers", "systemuserid", above, MEMBER)
+            managers = {text_of(m, "systemuserid"): i for i, m in _by_id(rows).items()}
+            rows = await some(self._graph, "users", "id", list(members), LISTED_USER)
+            users = {text_of(u, "id").lower(): u for u in rows}
+            yield [await self._listed(users.get(i) or gone(i, m), m, managers, powerful) for i, m in members.items()]
+
+    async def _powerful(self) -> set[str]:
+        """Ids in Entra of who has a role there."""
+        pages = self._graph.pages(ASSIGNMENTS, {})
+        return {text_of(r, "principalId").lower() async for held in pages for r in held}
+
+    async def _listed(self, user: Row, member: Row, managers: Mapping[str, str], powerful: set[str]) -> FoundAccount:
+        account = await self._account(user, member, powerful=text_of(user, "id").lower() in powerful)
+        return replace(
+            account,
+            manager=managers.get(text_of(member, "_parentsystemuserid_value"), ""),
+            phones=numbers_in(user.get("mobilePhone")) or numbers_in(member.get("mobilephone")),
+            groups=texts_in(user.get("department")),
+        )
 
     async def changed_at(self, external_id: str) -> int | None:
         """When the password was last set, ms since 1970, to the second."""

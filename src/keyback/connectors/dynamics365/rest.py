@@ -27,8 +27,13 @@ CODES = {
     "InvalidAuthenticationToken": "auth_expired",
 }
 SYNCED = "on-premises mastered"
+STALE = frozenset({"syncStateNotFound", "syncStateInvalid", "resyncRequired"})
 MAX_PAGES = 2000
 Row = Mapping[str, Any]
+
+
+class StaleMark(OutboundRefusal):
+    """A delta token that the service has forgotten, as it does after seven days: everybody has to be read again."""
 
 
 class App:
@@ -155,7 +160,7 @@ class Api:
                 return
             if not str(link).startswith(f"{self._address}/{self._prefix}/{path}?"):
                 raise NotDone("unavailable", "unexpected answer: the next page is elsewhere")
-            query = dict(parse_qsl(urlsplit(str(link)).query))
+            query = parameters(str(link))
         raise NotDone("unavailable", "unexpected answer: pages without end")
 
 
@@ -190,6 +195,8 @@ def _value(reply: Reply, hide: Secret) -> Any:
     if not isinstance(error, dict) or not error.get("code"):
         raise MaybeDone("unavailable", f"the answer is not Microsoft's (HTTP {reply.status})")
     kind, text = str(error["code"]), vendor_text(error.get("message", ""), hide)
+    if reply.status == 410 or kind in STALE:
+        raise StaleMark("not_found", text)
     raise OutboundRefusal(_meaning(reply.status, kind, text.lower()), text)
 
 
@@ -200,6 +207,11 @@ def _meaning(status: int, kind: str, text: str) -> str:
     if status == 400 and "password" in text:
         return "policy_rejected"
     return CODES.get(kind) or ("not_found" if status == 404 else "not_permitted")
+
+
+def parameters(link: str) -> dict[str, str]:
+    """The parameters of a link that the service gave."""
+    return dict(parse_qsl(urlsplit(link).query))
 
 
 def quoted(text: str) -> str:

@@ -24,12 +24,13 @@ from keyback.application.ports.connectors import (
     Step,
     Unavailable,
 )
-from keyback.connectors.base import ConnectorBase, sample_line, unreachable
+from keyback.connectors.base import ConnectorBase, numbers_in, sample_line, unreachable
 from keyback.connectors.faults import fault
 from keyback.connectors.fxiaoke import book
 from keyback.connectors.fxiaoke.book import Row
 from keyback.connectors.fxiaoke.options import SSO_STEPS, STEPS, FxiaokeOptions
 from keyback.domain.secret import Secret
+from keyback.locale import all_told
 from keyback.outbound.http import Endpoint, MaybeDone, NotDone, OutboundRefusal, Reply, vendor_text
 from keyback.outbound.oauth import AccessToken
 
@@ -97,8 +98,8 @@ class FxiaokeConnector(ConnectorBase):
 
     def guide(self, locale: str) -> Guide:
         if self._options.sso_url:
-            return Guide(SSO_STEPS.get(locale, SSO_STEPS["en"]), self._options.sso_url)
-        return Guide(STEPS.get(locale, STEPS["en"]), self.url)
+            return Guide(all_told(SSO_STEPS, locale), self._options.sso_url)
+        return Guide(all_told(STEPS, locale), self.url)
 
     # ── reading ──
 
@@ -291,6 +292,7 @@ class FxiaokeConnector(ConnectorBase):
             state="active" if str(row["status"]) == "0" else "disabled",
             privileged=bool(known & self._privileged),
             sso_only=self._options.sso_url is not None,
+            phones=numbers_in(row["phone"]),
         )
 
     # ── calls ──

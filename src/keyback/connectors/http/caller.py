@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from keyback.connectors.http import answers, pointers
+from keyback.connectors.http.page import fields_of
 from keyback.connectors.http.recipe import CHANGING, Recipe, Request
 from keyback.connectors.http.templates import Context
 from keyback.connectors.http.trace import Trace
@@ -112,7 +113,7 @@ class Caller:
                 picked = [Secret(v) for v in _secrets_of(request, said)]
                 shown = body if body is not None else form
                 self.trace.add(request.method, path, query, headers, shown, said, [*hide, *picked])
-        return answers.body_of(self.recipe, name, request, said, hide), said
+        return answers.body_of(self.recipe, name, request, said, self._http.host, hide), said
 
     def _credentials(self, context: Context, token: Secret | None) -> tuple[dict[str, Secret], dict[str, str]]:
         """Headers and query that every call has."""
@@ -143,7 +144,7 @@ class Caller:
                 body, reply = await self._once("before_sign_in", _bare(auth.before), context, None)
                 read |= _picked(auth.before, body, reply)
                 replies.append(reply)
-                context = context.with_(**{k: Secret(v) for k, v in read.items()})
+                context = context.with_(**_hidden(read))
             assert auth.request is not None  # the format sees to it
             body, reply = await self._once("sign_in", _bare(auth.request), context, None)
         except (OutboundRefusal, Unfit) as e:
@@ -154,10 +155,22 @@ class Caller:
             raise NotDone(
                 "auth_expired", "sign-in of Keyback's own user: the answer has no token where one is expected"
             )
+        if auth.after:
+            try:
+                page, reply = await self._once(
+                    "after_sign_in", auth.after, context.with_(**_hidden(read)), Secret(token)
+                )
+            except (OutboundRefusal, Unfit) as e:
+                raise NotDone("auth_expired", f"after the sign-in of Keyback's own user: {e}") from None
+            read |= _picked(auth.after, page, reply)
         self._read = read
         lifetime = pointers.text_at(body, auth.expires_in) or ""
         told = float(lifetime) if lifetime.isascii() and lifetime.isdecimal() and len(lifetime) < 9 else 0.0
         return Secret(token), min(told, 86_400.0) if told > 0 else float(auth.lifetime_s)
+
+
+def _hidden(read: Mapping[str, str]) -> dict[str, Secret]:
+    return {k: Secret(v) for k, v in read.items()}
 
 
 def _bare(request: Request) -> Request:
@@ -183,6 +196,12 @@ def _picked(request: Request, body: Any, reply: Reply) -> dict[str, str]:
         if not value or len(value) > MAX_TOKEN:
             raise NotDone("unavailable", f"unexpected answer: no cookie {cookie} came")
         out[name] = value
+    found = fields_of(reply.body) if request.read_fields else {}
+    for name, field in request.read_fields.items():
+        value = found.get(field, "")
+        if not value or len(value) > MAX_TOKEN:
+            raise NotDone("unavailable", f"unexpected answer: the page has no field {field}")
+        out[name] = value
     return out
 
 
@@ -191,7 +210,10 @@ def _secrets_of(request: Request, said: Reply | str) -> list[str]:
         return []
     body = said.any_json()
     found = [v for p in request.read.values() if (v := pointers.text_at(body, p))]
-    return [*found, *(v for name in request.read_cookies.values() if (v := _cookie_of(said, name)))]
+    return [
+        *found,
+        *(v for name in request.read_cookies.values() if (v := _cookie_of(said, name))),
+    ]  # a page isn't shown
 
 
 def _cookies(replies: Sequence[Reply], names: list[str]) -> str:

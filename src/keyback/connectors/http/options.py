@@ -11,10 +11,20 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from keyback.connectors.base import ConnectorOptions
+from keyback.connectors.http.wording import Mistake, Said
 from keyback.domain.secret import Secret
+from keyback.locale import N_
 
 MAX_RECIPE: Final = 64 * 1024
 SHIPPED: Final = files("keyback.connectors.http").joinpath("recipes")
+
+
+class NotText(ValueError):
+    """A recipe's file is no UTF-8; `mistake` has the line."""
+
+    def __init__(self, recipe: str, mistake: Mistake) -> None:
+        super().__init__(f"recipe: {recipe}: {mistake}")
+        self.mistake = mistake
 
 
 class HttpConnectorOptions(ConnectorOptions):
@@ -44,7 +54,8 @@ def shipped() -> Mapping[str, str]:
 
 
 def read_recipe(recipe: str) -> str:
-    """The text of a recipe, by its name or path. Raises `ValueError` saying what to do, or `OSError`."""
+    """The text of a recipe, by its name or path. Raises `ValueError` saying what to do, `NotText` with the line, or
+    `OSError`."""
     if "/" not in recipe and not recipe.endswith(".toml"):
         ours = shipped()
         if recipe not in ours:
@@ -52,10 +63,10 @@ def read_recipe(recipe: str) -> str:
             raise ValueError(f"recipe: none is called {recipe!r}; there are {known}, or give the path of a file")
         return ours[recipe]
     path = Path(recipe)
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):  # a pipe that nobody writes to would never open
+        raise ValueError(f"recipe: {recipe} is no file")
     with path.open("rb") as f:
-        mode = path.stat().st_mode
-        if not stat.S_ISREG(mode):
-            raise ValueError(f"recipe: {recipe} is no file")
         if mode & stat.S_IWOTH:
             raise ValueError(
                 f"recipe: everybody may write {recipe}, and it says where passwords go: chmod o-w {recipe}"
@@ -65,5 +76,16 @@ def read_recipe(recipe: str) -> str:
         raise ValueError(f"recipe: {recipe} is longer than {MAX_RECIPE} bytes")
     try:
         return data.decode("utf-8-sig")
+    except UnicodeDecodeError as e:
+        raise NotText(recipe, Mistake(data.count(b"\n", 0, e.start) + 1, "", (_encoded(data),))) from None
+
+
+def _encoded(data: bytes) -> Said:
+    """How a file is written that is no UTF-8, as far as that can be told."""
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return Said(N_("the file is UTF-16; save it as UTF-8"))
+    try:
+        data.decode("gbk")
     except UnicodeDecodeError:
-        raise ValueError(f"recipe: {recipe} is not UTF-8") from None
+        return Said(N_("the file is not UTF-8; save it as UTF-8"))
+    return Said(N_("the file is not UTF-8 but, it seems, GBK; save it as UTF-8"))

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any, Final
 
 from keyback.application.ports.connectors import FoundAccount
+from keyback.connectors.base import numbers_in
 from keyback.connectors.http import pointers
 from keyback.connectors.http.answers import items_of
 from keyback.connectors.http.caller import Caller
@@ -119,7 +120,7 @@ class People:
         try:
             if requests.read:
                 body = await self._caller.ask("read", requests.read, context)
-                row = pointers.find_one(body, requests.read.item or "")
+                row = pointers.unwrapped(pointers.find_one(body, requests.read.item or ""))
                 if requests.read.items is not None:  # a search by id
                     row = _with_id(self._recipe.account, items_of(requests.read, body), external_id)
             else:
@@ -234,6 +235,8 @@ class People:
             state="disabled" if disabled else "locked" if locked else "active",
             privileged=privileged or bool(left_alone) or _any(row, self._privileged, missing=True),
             sso_only=_any(row, self._sso_only),
+            phones=_texts(row, part.mobile),
+            groups=_texts(row, part.groups),
         )
         return User(account, {k: pointers.text_at(row, p) for k, p in part.extra.items()})
 
@@ -249,6 +252,13 @@ class People:
 
 def _count(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdecimal() else None  # some say -1 for too many to count
+
+
+def _texts(row: Any, at: str | None) -> tuple[str, ...] | None:
+    """None where the recipe names none. Some systems keep a number as a number."""
+    if at is None:
+        return None
+    return numbers_in(*(_short(pointers.as_text(v)) for v in pointers.find_all(row, at) or ()))
 
 
 def _short(text: str | None) -> str | None:

@@ -1,13 +1,18 @@
 """JSON pointers (RFC 6901) into a system's answers, and conditions on what is found there.
 
-`*` stands for every element of an array: `/roles/*/key`.
+`*` stands for every element of an array: `/roles/*/key`. A pointer goes on inside a text that is JSON itself, as in
+`{"data": "{\\"id\\": 1}"}`, which some systems wrap their answers in.
 """
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
+
+from keyback.locale import N_
 
 Scalar = str | int | bool
 MAX_FOUND = 10_000
@@ -16,9 +21,17 @@ MAX_FOUND = 10_000
 def fault_of(pointer: str) -> str:
     """What is wrong with a pointer; empty when nothing is."""
     if pointer and not pointer.startswith("/"):
-        return "a JSON pointer starts with / (or is empty, for the whole answer)"
+        return N_("a JSON pointer starts with / (or is empty, for the whole answer)")
     if "~" in pointer.replace("~0", "").replace("~1", ""):
-        return "in a JSON pointer ~ is written ~0 (and / inside a name ~1)"
+        return N_("in a JSON pointer ~ is written ~0 (and / inside a name ~1)")
+    if not pointer.isprintable():
+        return N_("a JSON pointer is on one line")
+    if pointer.endswith("/"):
+        return N_("a JSON pointer ends with a name, not with /")
+    if re.search(r"/-(?:\d+)?(?:/|\Z)", pointer):
+        return N_("in a JSON pointer elements count from the first one, which is 0; * is every one")
+    if re.search(r"\{[a-z]", pointer):
+        return N_("a JSON pointer has no placeholders")
     return ""
 
 
@@ -30,6 +43,7 @@ def find_all(document: Any, pointer: str) -> list[Any] | None:
         there: list[Any] = []
         reached = False
         for value in here[:MAX_FOUND]:
+            value = unwrapped(value)
             if step == "*" and isinstance(value, list):
                 there += value
                 reached = True
@@ -43,6 +57,14 @@ def find_all(document: Any, pointer: str) -> list[Any] | None:
             return None
         here = there
     return None if here == [None] else here[:MAX_FOUND]
+
+
+def unwrapped(value: Any) -> Any:
+    """What a text holds that is JSON of an object or an array; all else as it is."""
+    if isinstance(value, str) and value[:1] in {"{", "["}:
+        with contextlib.suppress(ValueError, RecursionError):
+            return json.loads(value)
+    return value
 
 
 def find_one(document: Any, pointer: str) -> Any:
@@ -60,7 +82,9 @@ def as_text(value: Any) -> str | None:
     """A scalar as it is compared: `true`, `1`, `abc`."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int | str):
+    if isinstance(value, str):  # lone surrogates and NUL are in JSON, and in no database
+        return value.encode("utf-8", "replace").decode().replace("\0", "\ufffd")
+    if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else str(value)

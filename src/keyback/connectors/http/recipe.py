@@ -14,7 +14,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from keyback.connectors.base import RulesOptions
 from keyback.connectors.http import pointers
 from keyback.connectors.http.pointers import Scalar
-from keyback.connectors.http.transforms import Kind, Output
+from keyback.connectors.http.transforms import Digest, Kind, Output
+from keyback.connectors.http.wording import wrong
+from keyback.locale import N_
 
 FORMAT = 1
 Means = Literal[
@@ -23,7 +25,7 @@ Means = Literal[
 ]  # fmt: skip
 RequestName = Literal[
     "find", "list", "read", "roles", "set", "unlock", "must_change", "sessions", "revoke", "verify", "sign_out", "key",
-    "sign_in", "before_sign_in",
+    "sign_in", "before_sign_in", "after_sign_in",
 ]  # fmt: skip
 CHANGING: Final = frozenset({"set", "unlock", "must_change", "revoke"})
 NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
@@ -31,7 +33,7 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,39}\Z")
 
 def _pointer(value: str) -> str:
     if fault := pointers.fault_of(value):
-        raise ValueError(fault)
+        raise wrong(fault)
     return value
 
 
@@ -43,14 +45,32 @@ def _listed(value: Any) -> Any:
 def _names(value: Mapping[str, Any]) -> Mapping[str, Any]:
     for name in value:
         if not NAME.match(name):
-            raise ValueError(f"{name} is no name: small letters, digits and _, 40 at most")
+            raise wrong(N_("{name} is no name: small letters, digits, and _, 40 at most"), name=name)
+    return value
+
+
+OURS: Final = frozenset(
+    {"login", "secret", "password", "id", "username", "mail", "identifier", "job", "must_change", "salt", "page",
+     "offset", "size", "cursor"}
+)  # fmt: skip
+
+
+def _theirs(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    for name in _names(value):
+        if name in OURS:
+            raise wrong(N_("{name} is a name of Keyback's own; choose another one, such as their_{name}"), name=name)
     return value
 
 
 Pointer = Annotated[str, Field(max_length=200), AfterValidator(_pointer)]
 Scalars = Annotated[list[Scalar], BeforeValidator(_listed), Field(max_length=100)]
+Wanted = Annotated[Scalars, Field(min_length=1)]  # of an empty list nothing is one, and nobody would be privileged
+Statuses = Annotated[list[Annotated[int, Field(ge=100, le=599)]], BeforeValidator(_listed), Field(min_length=1)]
 Template = Annotated[str, Field(max_length=2000)]
-Read = Annotated[dict[str, Pointer], AfterValidator(_names), Field(max_length=20)]
+Read = Annotated[dict[str, Pointer], AfterValidator(_theirs), Field(max_length=20)]
+Extra = Annotated[dict[str, Pointer], AfterValidator(_names), Field(max_length=20)]
+Location = Annotated[str, Field(pattern=r"^/[^?#\s]*$", max_length=200)]
+FieldName = Annotated[str, Field(min_length=1, max_length=100)]
 CookieName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")]
 
 
@@ -63,15 +83,15 @@ class Condition(Part):
     `has` is among the words of a text there."""
 
     at: Pointer
-    wanted: Scalars | None = Field(None, alias="is")
-    unwanted: Scalars | None = Field(None, alias="is_not")
-    part: Scalars | None = Field(None, alias="has")
+    wanted: Wanted | None = Field(None, alias="is")
+    unwanted: Wanted | None = Field(None, alias="is_not")
+    part: Wanted | None = Field(None, alias="has")
     missing: bool | None = None
 
     @model_validator(mode="after")
     def _one(self) -> Condition:
         if [self.wanted, self.unwanted, self.part].count(None) != 2:
-            raise ValueError("say one of is = […], is_not = […] and has = […]")
+            raise wrong(N_("say one of is = […], is_not = […] and has = […]"))
         return self
 
     def filled(self, fill: Callable[[str], str]) -> Condition:
@@ -98,7 +118,11 @@ Conditions = Annotated[list[Condition], BeforeValidator(_listed), Field(max_leng
 
 
 class Request(Part):
-    """One call. `path` is below the section's `url`; placeholders are encoded for where they stand."""
+    """One call. `path` is below the section's `url`; placeholders are encoded for where they stand.
+
+    Pages of HTML are no answers, but for two things: `read_fields` reads fields of a form, or meta tags, by their name,
+    and `location` is where a redirect leads that means done.
+    """
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "GET"
     path: Template
@@ -109,29 +133,44 @@ class Request(Part):
     form: dict[str, Template] | None = None
     auth: bool = True
     repeatable: bool = False
-    status: Annotated[list[int], BeforeValidator(_listed)] | None = None
+    status: Statuses | None = None
     done: Scalars | None = None
     ok: Conditions = []
     items: Pointer | None = None
     item: Pointer | None = None
     next: Pointer | None = None
     read: Read = {}
-    read_cookies: Annotated[dict[str, CookieName], AfterValidator(_names), Field(max_length=10)] = {}
+    read_cookies: Annotated[dict[str, CookieName], AfterValidator(_theirs), Field(max_length=10)] = {}
+    read_fields: Annotated[dict[str, FieldName], AfterValidator(_theirs), Field(max_length=10)] = {}
+    location: Location | None = None
 
     def reads(self) -> set[str]:
         """Names of what its answer gives to later requests."""
-        return {*self.read, *self.read_cookies}
+        return {*self.read, *self.read_cookies, *self.read_fields}
+
+    @property
+    def of_pages(self) -> bool:
+        """Whether its answer is a page or a redirect, in which no code and no words are looked for."""
+        return bool(self.read_fields) or self.location is not None
 
     def says_done(self, body: Any) -> bool:
         """Whether one of the conditions in `ok` holds of the answer; without any it does."""
         return not self.ok or any(c.holds(body, False) for c in self.ok)
 
     @model_validator(mode="after")
+    def _of_pages(self) -> Request:
+        if self.of_pages and (self.items or self.item or self.read or self.ok):
+            raise wrong(N_("read_fields and location are for pages, which have no items, item, read, or ok"))
+        if self.read_fields and self.location:
+            raise wrong(N_("a redirect has no page with fields: read_fields or location, not both"))
+        return self
+
+    @model_validator(mode="after")
     def _one_body(self) -> Request:
         if self.body is not None and self.form is not None:
-            raise ValueError("a request has json or form, not both")
+            raise wrong(N_("a request has json or form, not both"))
         if self.method == "GET" and (self.body is not None or self.form is not None):
-            raise ValueError("a GET has no body; use query, or another method")
+            raise wrong(N_("a GET has no body; use query, or another method"))
         return self
 
 
@@ -183,11 +222,11 @@ class Requests(Part):
     @model_validator(mode="after")
     def _whole(self) -> Requests:
         if not (self.find or self.everybody):
-            raise ValueError("find is missing (or list, for a system without a look-up): nobody could be found")
+            raise wrong(N_("find is missing (or list, for a system without a look-up): nobody could be found"))
         if self.sessions and not self.revoke:
-            raise ValueError("sessions lists them, so revoke has to end one: {session}")
+            raise wrong(N_("sessions lists them, so revoke has to end one: {session}"))
         if self.sign_out and not self.verify:
-            raise ValueError("sign_out ends what verify began, and there is no verify")
+            raise wrong(N_("sign_out ends what verify began, and there is no verify"))
         return self
 
 
@@ -199,6 +238,7 @@ class Auth(Part):
     query: dict[str, Template] = {}
     before: Request | None = None
     request: Request | None = None
+    after: Request | None = None
     cookies: Annotated[list[CookieName], Field(max_length=10)] = []
     lifetime_s: int = Field(600, ge=1, le=86_400)
     expires_in: Pointer | None = None
@@ -206,16 +246,18 @@ class Auth(Part):
     @model_validator(mode="after")
     def _whole(self) -> Auth:
         signs_in = self.kind in {"token", "cookie"}
+        if not signs_in and {"expires_in", "lifetime_s"} & self.model_fields_set:
+            raise wrong(N_("expires_in and lifetime_s are for kinds token and cookie"))
         if signs_in and self.request is None:
-            raise ValueError(f"kind {self.kind} needs a request that signs in")
-        if not signs_in and (self.request or self.before):
-            raise ValueError(f"kind {self.kind} makes no request; token and cookie do")
+            raise wrong(N_("kind {kind} needs a request that signs in"), kind=self.kind)
+        if not signs_in and (self.request or self.before or self.after):
+            raise wrong(N_("kind {kind} makes no request; token and cookie do"), kind=self.kind)
         if self.kind == "token" and self.request and "token" not in self.request.reads():
-            raise ValueError('read = { token = "/…" } is missing: where the answer has the token')
+            raise wrong(N_('read = { token = "/…" } is missing: where the answer has the token'))
         if (self.kind == "cookie") != bool(self.cookies):
-            raise ValueError("cookies = […] names the cookies to keep, and is for kind cookie alone")
+            raise wrong(N_("cookies = […] names the cookies to keep, and is for kind cookie alone"))
         if self.kind == "headers" and not (self.headers or self.query):
-            raise ValueError("kind headers needs headers, such as { X-Api-Key = '{secret}' }")
+            raise wrong(N_("kind headers needs headers, such as { X-Api-Key = '{secret}' }"))
         return self
 
 
@@ -232,33 +274,39 @@ class Answers(Part):
 
 
 class ErrorRule(Part):
-    """What an error means to Keyback; all that is given has to fit, and the first rule that fits counts."""
+    """What an error means to Keyback; all that is given has to fit, and the first rule that fits counts. `says` is for
+    people, in place of the system's words."""
 
     on: Annotated[list[RequestName], BeforeValidator(_listed)] | None = None
-    status: Annotated[list[int], BeforeValidator(_listed)] | None = None
+    status: Statuses | None = None
     code: Scalars | None = None
     text: Annotated[list[str], BeforeValidator(_listed)] | None = None
+    location: Location | None = None
     means: Means
+    says: Annotated[str, Field(max_length=300)] = ""
 
     @model_validator(mode="after")
     def _something(self) -> ErrorRule:
-        if self.status is None and self.code is None and self.text is None:
-            raise ValueError("give at least one of status, code and text")
+        if (self.status, self.code, self.text, self.location) == (None, None, None, None):
+            raise wrong(N_("give at least one of status, code, text, and location"))
         return self
 
 
 class AccountPart(Part):
-    """Where one user's JSON has what Keyback needs. `id` must never change; the username may."""
+    """Where one user's JSON has what Keyback needs. `id` must never change; the username may. `mobile` is for numbers
+    that get text messages, and `groups` for names of groups or departments; both may point to several."""
 
     id: Pointer
     username: Pointer
     mail: Pointer | None = None
     name: Pointer | None = None
+    mobile: Pointer | None = None
+    groups: Pointer | None = None
     disabled: Conditions = []
     locked: Conditions = []
     sso_only: Conditions = []
     privileged: Annotated[Conditions, Field(min_length=1)]
-    extra: Read = {}
+    extra: Extra = {}
 
 
 class Paging(Part):
@@ -282,8 +330,10 @@ class TransformPart(Part):
 
     @model_validator(mode="after")
     def _keyed(self) -> TransformPart:
+        if self.rounds > 1 and self.kind not in get_args(Digest):
+            raise wrong(N_("rounds are for digests: md5, sha1, sha256, sha512"))
         if self.kind.startswith(("rsa_", "hmac_")) != bool(self.key):
-            raise ValueError("key is for kinds rsa_… and hmac_…, which need it")
+            raise wrong(N_("key is for kinds rsa_… and hmac_…, which need it"))
         return self
 
 
@@ -319,6 +369,8 @@ class Recipe(Part):
             out["auth.before"] = self.auth.before
         if self.auth.request:
             out["auth.request"] = self.auth.request
+        if self.auth.after:
+            out["auth.after"] = self.auth.after
         return out
 
 

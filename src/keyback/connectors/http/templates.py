@@ -17,6 +17,7 @@ from urllib.parse import quote
 from keyback.connectors.http.recipe import Recipe, Request, TransformPart
 from keyback.connectors.http.transforms import Unfit, transform
 from keyback.domain.secret import Secret
+from keyback.locale import N_
 
 Place = Literal["path", "query", "form", "json", "header", "text"]
 TOKEN = re.compile(r"\{\{|\}\}|\{([a-z][a-z0-9_.]*)((?:\|[a-z][a-z0-9_]*)*)\}|[{}]")
@@ -45,7 +46,7 @@ def parse(template: str) -> list[str | Hole]:
         elif m[1]:
             out.append(Hole(m[1], tuple(m[2].split("|")[1:])))
         else:
-            raise ValueError("a brace that is no placeholder; write {{ or }} for the character itself")
+            raise ValueError(N_("a brace that is no placeholder; write {{ or }} for the character itself"))
     out.append(template[at:])
     return [p for p in out if p != ""]
 

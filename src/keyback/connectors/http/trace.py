@@ -54,6 +54,8 @@ class Trace:
 
 
 def _answer(reply: Reply) -> str:
+    if 300 <= reply.status < 400 and "location" in reply.headers:  # a query may have tokens in it
+        return f"to {reply.headers['location'].partition('?')[0]}"
     body = reply.any_json()
     return _json(body) if body is not None else f"({len(reply.body)} bytes, not JSON)" if reply.body else "(empty)"
 

@@ -16,6 +16,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from keyback.locale import N_
+
 Digest = Literal["md5", "sha1", "sha256", "sha512"]
 Kind = Literal[
     "base64", "md5", "sha1", "sha256", "sha512", "hmac_md5", "hmac_sha1", "hmac_sha256", "rsa_pkcs1", "rsa_oaep_sha1",
@@ -81,9 +83,9 @@ def public_key(text: str) -> RSAPublicKey:
         else:
             found = serialization.load_der_public_key(base64.b64decode(b"".join(raw.split()), validate=True))
     except (ValueError, UnsupportedAlgorithm, binascii.Error):
-        raise Unfit("the public key cannot be read: PEM, or the base64 of its DER") from None
+        raise Unfit(N_("the public key cannot be read: PEM, or the base64 of its DER")) from None
     if not isinstance(found, RSAPublicKey) or not MIN_RSA_BITS <= found.key_size <= MAX_RSA_BITS:
-        raise Unfit(f"the public key is not RSA of {MIN_RSA_BITS} to {MAX_RSA_BITS} bits")
+        raise Unfit(N_("the public key is not RSA of 1024 to 8192 bits"))
     return found
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from keyback.application.ports.connectors import FoundAccount
+from keyback.connectors.base import numbers_in, texts_in
 from keyback.connectors.odoo.api import OdooApi
 from keyback.outbound.http import NotDone
 
@@ -18,6 +19,9 @@ GROUPS = ("all_group_ids", "groups_id")
 # Whoever may write one of these can make an administrator, of themselves too.
 KEYS_TO_THE_HOUSE = ["res.users", "res.groups", "ir.model.access"]
 ADMINISTRATORS = ["group_system", "group_erp_manager"]
+# Of the employee, with the module `hr`, and of the contact until Odoo 18. `phone` may be on a desk.
+MOBILES = ("mobile_phone", "mobile")
+DEPARTMENT = "department_id"  # of the employee, with the module `hr`: id and name
 EVERYBODY = {"active_test": False}  # archived users too
 SUPERUSER = 1  # OdooBot, in every database; nobody's account
 PAGE = 500
@@ -31,10 +35,13 @@ class Shape:
     groups: str
     oauth: bool
     ldap: bool
+    mobile: str
+    department: bool
 
     @property
     def fields(self) -> list[str]:
-        return [*FIELDS, self.groups, *(["oauth_uid"] if self.oauth else [])]
+        more = [self.mobile, "oauth_uid" if self.oauth else "", DEPARTMENT if self.department else ""]
+        return [*FIELDS, self.groups, *filter(None, more)]
 
 
 class People:
@@ -82,13 +89,14 @@ class People:
     async def shape(self) -> Shape:
         if self._shape and time.monotonic() < self._shape[0]:
             return self._shape[1]
-        wanted = [*GROUPS, "oauth_uid"]
+        wanted = [*GROUPS, *MOBILES, DEPARTMENT, "oauth_uid"]
         fields = await self._api.call("res.users", "fields_get", allfields=wanted, attributes=["type"])
         groups = next((g for g in GROUPS if isinstance(fields, dict) and g in fields), "")
         if not groups:
             raise NotDone("not_permitted", "the service user does not see who is in which group")
         ldap = await self._api.call("ir.model", "search_count", domain=[["model", "=", "res.company.ldap"]])
-        shape = Shape(groups, "oauth_uid" in fields, ldap != 0)
+        mobile = next((m for m in MOBILES if m in fields), "")
+        shape = Shape(groups, "oauth_uid" in fields, ldap != 0, mobile, DEPARTMENT in fields)
         self._shape = (time.monotonic() + KEPT_SECONDS, shape)
         return shape
 
@@ -124,6 +132,8 @@ class People:
             privileged=not isinstance(groups, list) or bool(powerful.intersection(groups)),
             sso_only=bool(row.get("oauth_uid")) or (shape.ldap and self.directory),
             last_sign_in_at=_instant(row.get("login_date")),
+            phones=numbers_in(row.get(shape.mobile)) if shape.mobile else None,
+            groups=_department(row.get(DEPARTMENT)) if shape.department else None,
         )
 
     async def _powerful(self) -> frozenset[int]:
@@ -156,6 +166,11 @@ class People:
         if isinstance(rows, list) and all(isinstance(r, dict) and type(r.get("id")) is int for r in rows):
             return rows
         raise NotDone("unavailable", "unexpected answer")
+
+
+def _department(value: object) -> tuple[str, ...]:
+    """Its name: a many-to-one comes as id and name, or as false."""
+    return texts_in(value[1]) if isinstance(value, list) and len(value) == 2 else ()
 
 
 def _fold(value: object) -> str:

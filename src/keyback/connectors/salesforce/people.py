@@ -6,6 +6,7 @@ import re
 from collections.abc import AsyncIterator, Sequence
 
 from keyback.application.ports.connectors import FoundAccount
+from keyback.connectors.base import numbers_in, texts_in
 from keyback.connectors.salesforce.rest import Rest, Row, instant, quoted, text_of
 from keyback.domain.units import HOUR
 from keyback.outbound.http import OutboundRefusal
@@ -13,6 +14,7 @@ from keyback.outbound.http import OutboundRefusal
 POWERS = ("PermissionsModifyAllData", "PermissionsManageUsers", "PermissionsIsSsoEnabled")
 OWN = "Id, Username, Email, Name, IsActive, UserType, LastLoginDate, LastPasswordChangeDate, ManagerId"
 FIELDS = ", ".join((OWN, *(f"Profile.{p}" for p in POWERS)))
+LISTED = f"{FIELDS}, MobilePhone, Department"
 PEOPLE = frozenset({"Standard", "PowerPartner", "PowerCustomerSuccess", "CustomerSuccess", "CspLitePortal"})
 PAGE = 500
 # Of VerificationHistory.Status (object reference).
@@ -40,7 +42,7 @@ class People:
     async def pages(self, since: str = "") -> AsyncIterator[list[FoundAccount]]:
         """Everybody, or who changed since an instant in ISO 8601."""
         where = changed = f"SystemModstamp >= {since}" if since else ""
-        while rows := await self._rest.query(FIELDS, "User", where, order="Id", limit=PAGE):
+        while rows := await self._rest.query(LISTED, "User", where, order="Id", limit=PAGE):
             behind = f"Id > {quoted(text_of(rows[-1], 'Id'))}"
             where = f"{changed} AND {behind}" if changed else behind
             page = await self._accounts(rows)
@@ -123,6 +125,8 @@ def _account(row: Row, login: Row | None, powers: frozenset[str]) -> FoundAccoun
         password_changed_at=instant(row.get("LastPasswordChangeDate")),
         last_sign_in_at=instant(row.get("LastLoginDate")),
         manager=text_of(row, "ManagerId"),
+        phones=numbers_in(row["MobilePhone"]) if "MobilePhone" in row else None,
+        groups=texts_in(row["Department"]) if "Department" in row else None,
     )
 
 

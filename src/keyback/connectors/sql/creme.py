@@ -19,7 +19,7 @@ from pydantic import model_validator
 from keyback.application.ports.connectors import Capabilities, Means, Outcome, Step
 from keyback.connectors.sql.connector import SqlConnector
 from keyback.connectors.sql.options import DatabaseOptions, PrivilegedRule, Rule, SqlOptions
-from keyback.connectors.sql.people import People, Person, as_text
+from keyback.connectors.sql.people import People, Person, as_text, id_text
 from keyback.connectors.sql.port import Transaction
 from keyback.domain.passwords.target_rules import TargetRules
 from keyback.domain.secret import Secret
@@ -80,12 +80,12 @@ class CremePeople(People):
         d = self._dialect
         known = t.rows(*d.select(("id", "raw_special_perms"), ROLES, "1 = 1", limit=_EVERY))
         plain = {key for key, special in known if not as_text(special).strip()}
-        out = {as_text(r["id"]) for r in rows if r["role_id"] not in plain}
+        out = {id_text(r["id"]) for r in rows if r["role_id"] not in plain}
         keys = [r["id"] for r in rows]
         among = d.among("cremeuser_id", len(keys))
         for key, role in t.rows(*d.select(("cremeuser_id", "userrole_id"), MEMBERS, among, keys, limit=_EVERY * 10)):
             if role not in plain:
-                out.add(as_text(key))
+                out.add(id_text(key))
         return out
 
     def _name(self, row: dict[str, Any]) -> str | None:

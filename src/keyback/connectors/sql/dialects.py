@@ -72,7 +72,9 @@ class Dialect:
 
     def named(self, columns: Sequence[str]) -> str:
         """The condition for somebody with this name, as written and in small letters: two values for each column."""
-        return " OR ".join(f"{self.name(c)} = %s OR LOWER({self.name(c)}) = %s" for c in columns)
+        # PostgreSQL has no LOWER of a number, such as of staff. To the type of most names this cast does nothing.
+        of = [f"CAST({self.name(c)} AS text)" if self.as_text else self.name(c) for c in columns]
+        return " OR ".join(f"{c} = %s OR LOWER({c}) = %s" for c in of)
 
     def among(self, column: str, count: int) -> str:
         return f"{self.name(column)} IN ({', '.join(['%s'] * count)})"

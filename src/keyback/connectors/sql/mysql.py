@@ -28,6 +28,14 @@ _FAULTS: dict[int, Fault] = {
     1969: "busy",  # max_statement_time of MariaDB
     3024: "busy",  # max_execution_time of MySQL
     3572: "busy",
+    1290: "busy",  # --read-only: a copy, or in the middle of changing places with one
+    1792: "busy",
+    1836: "busy",
+    # A text that the column's character set has no letters for.
+    1267: "key",
+    1270: "key",
+    1271: "key",
+    3988: "key",
     ER.SERVER_SHUTDOWN: "away",
 }
 
@@ -96,6 +104,8 @@ class MysqlSession(Session):
         self._hold.cut()
 
     def sorted_fault(self, error: Exception) -> DatabaseFault:
+        if isinstance(error, UnicodeError):  # before it was sent
+            return DatabaseFault("key")
         if not isinstance(error, MySQLError) or not error.args or not isinstance(error.args[0], int):
             return DatabaseFault("away", type(error).__name__)
         code, text = error.args[0], str(error.args[1]) if len(error.args) > 1 else ""

@@ -222,6 +222,8 @@ class SqlOptions(DatabaseOptions):
         id_column: the primary key, which never changes.
         username_column: what people sign in with.
         mail_column: their email address; it may be left out.
+        mobile_column: their mobile number, for text messages; it may be left out.
+        group_column: their group or department; several with semicolons between them; it may be left out.
         hash_column: the password's hash.
         hash_format: bcrypt, argon2id, pbkdf2_sha256, or phpass.
         hash_prefix: what stands before the hash, such as {bcrypt} of Spring Security or argon2 of Django.
@@ -239,6 +241,8 @@ class SqlOptions(DatabaseOptions):
     username_column: Column
     mail_column: Column | None = Field(None, json_schema_extra={"asked": True})
     name_column: Column | None = None
+    mobile_column: Column | None = None
+    group_column: Column | None = None
     hash_column: Column
     hash_format: Format
     hash_prefix: str = Field("", max_length=40)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import datetime
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from keyback.application.ports.connectors import FoundAccount
+from keyback.connectors.base import numbers_in, texts_in
 from keyback.connectors.sql.dialects import DIALECTS
 from keyback.connectors.sql.options import LockRule, PrivilegedRule, Rule, SqlOptions, fits
 from keyback.connectors.sql.port import Transaction
 
 MANY: Final = 20
 PAGE: Final = 500
+_BYTES: Final = re.compile(r"0x(?:[0-9a-f]{2}){1,150}\Z")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -33,6 +36,7 @@ class People:
         self._options, self._dialect = options, DIALECTS[options.kind]
         o = options
         named = [o.id_column, o.username_column, o.hash_column, o.mail_column, o.name_column]
+        named += [o.mobile_column, o.group_column]
         named += [r.column for r in (*o.disabled, *(r for r in o.privileged if r.table is None))]
         named += [r.column for r in o.locked]
         self.columns = tuple(dict.fromkeys(c for c in named if c))
@@ -52,7 +56,10 @@ class People:
 
     def with_id(self, t: Transaction, external_id: str, *, lock: bool = False) -> list[Person]:
         """Those whose key is exactly this: MySQL would take 12 for “12 or more”."""
-        found = self._read(t, self._dialect.equal(self._options.id_column), (external_id,), limit=2, lock=lock)
+        where = self._dialect.equal(self._options.id_column)
+        found = self._read(t, where, (external_id,), limit=2, lock=lock)
+        if not found and _BYTES.match(external_id):
+            found = self._read(t, where, (bytes.fromhex(external_id[2:]),), limit=2, lock=lock)
         return [p for p in found if p.account.external_id == external_id]
 
     def page(self, t: Transaction, after: Any) -> list[Person]:
@@ -82,7 +89,7 @@ class People:
             columns = (rule.by, rule.column)
             for key, value in t.rows(*self._dialect.select(columns, rule.table, among, keys, limit=limit)):
                 if _holds(rule, value):
-                    out.add(as_text(key))
+                    out.add(id_text(key))
         return out
 
     def _told(self, rows: Sequence[dict[str, Any]], privileged: set[str]) -> list[Person]:
@@ -96,14 +103,16 @@ class People:
             disabled = any(_holds(rule, row[rule.column]) for rule in o.disabled)
             locked = any(_locks(rule, row[rule.column]) for rule in o.locked)
             account = FoundAccount(
-                as_text(key),
+                id_text(key),
                 as_text(row[o.username_column]),
                 (as_text(row[o.mail_column]) or None) if o.mail_column else None,
                 self._name(row),
                 state="disabled" if disabled else "locked" if locked else "active",
-                privileged=as_text(key) in privileged
+                privileged=id_text(key) in privileged
                 or any(_holds(rule, row[rule.column]) for rule in o.privileged if rule.table is None),
                 sso_only=not stored or stored.startswith("!"),  # “!” is Django's mark of no password
+                phones=numbers_in(as_text(row[o.mobile_column])) if o.mobile_column else None,
+                groups=texts_in(*(as_text(row[o.group_column]) or "").split(";")) if o.group_column else None,
             )
             out.append(Person(account, key, stored.removeprefix(o.hash_prefix)))
         return out
@@ -153,6 +162,18 @@ def _moment(value: Any) -> float | None:
         return (moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)).timestamp()
     except (ValueError, OverflowError):
         return None
+
+
+def id_text(value: Any) -> str:
+    """A key as text; one of bytes, such as a UUID in BINARY(16), in hexadecimal."""
+    if isinstance(value, bytes | bytearray | memoryview):
+        raw = bytes(value)
+        try:
+            text = raw.decode("utf-8")
+        except UnicodeDecodeError:
+            text = ""
+        return as_text(raw) if text.isprintable() and text else f"0x{raw.hex()}"
+    return as_text(value)
 
 
 def as_text(value: Any) -> str:

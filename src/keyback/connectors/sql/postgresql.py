@@ -17,6 +17,9 @@ _FAULTS: dict[str, Fault] = {
     "22P02": "key",
     "22003": "key",
     "42883": "key",  # no such operator: a text where a number is
+    "22P05": "key",  # the database's encoding has no letters for it
+    "22021": "key",
+    "25006": "busy",  # read-only: a copy, or in the middle of changing places with one
     "55P03": "busy",
     "57014": "busy",
 }
@@ -65,6 +68,15 @@ class PostgresSession(Session):
         except psycopg.Error as e:
             raise self.sorted_fault(e, connecting=True) from None
         self._hold = Hold(self._c.pgconn.socket)
+        # The library would go by the database's own encoding, and stumble over letters that it lacks. One without an
+        # encoding gives bytes, which are read as far as they can be.
+        if self._c.info.parameter_status("client_encoding") not in {"UTF8", "SQL_ASCII"}:
+            try:
+                self._c.execute("SET client_encoding TO 'UTF8'")
+                self._c.commit()
+            except psycopg.Error as e:
+                self.close()
+                raise self.sorted_fault(e, connecting=True) from None
 
     def begin(self, *, changes: bool) -> None:
         self._c.read_only = not changes
@@ -87,6 +99,8 @@ class PostgresSession(Session):
         self._hold.cut()
 
     def sorted_fault(self, error: Exception, *, connecting: bool = False) -> DatabaseFault:
+        if isinstance(error, UnicodeEncodeError):
+            return DatabaseFault("key")
         if not isinstance(error, psycopg.Error):
             return DatabaseFault("away" if connecting else "refused", type(error).__name__)
         state = error.sqlstate
@@ -98,5 +112,7 @@ class PostgresSession(Session):
                 return DatabaseFault("sign_in", "sign-in to the database failed")
             return DatabaseFault("away", next((w for part, w in _REASONS if part in text), type(error).__name__))
         fault = _FAULTS.get(state) or _CLASSES.get(state[:2], "refused")
+        if state == "0A000" and not connecting and self._c.info.parameter_status("in_hot_standby") == "on":
+            fault = "busy"
         # Its DETAIL shows values of rows; the first line doesn't, but for what was bound and is no number.
         return DatabaseFault(fault, "" if fault == "key" else error.diag.message_primary or type(error).__name__)

@@ -63,6 +63,8 @@ class SqliteSession(Session):
             self._c.interrupt()
 
     def sorted_fault(self, error: Exception) -> DatabaseFault:
+        if isinstance(error, UnicodeError):
+            return DatabaseFault("key")
         code = getattr(error, "sqlite_errorcode", None)
         if code is None:
             return DatabaseFault("refused", type(error).__name__)

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from keyback.demo.vendors.accounts import Account
 from keyback.demo.vendors.brands import Brand
 from keyback.demo.vendors.passwords import N_
-from keyback.locale import choose, gettext
+from keyback.locale import choose, gettext, language
 
 HERE = Path(__file__).parent
 Outcome = Literal["ok", "wrong", "locked", "inactive", "frozen", "unlicensed", "elsewhere", "change", "unknown"]
@@ -311,8 +311,8 @@ class SignInPages:
         here = request.scope.get("root_path", "")
         body = self._template.render(
             _=translate,
-            lang="zh-CN" if locale == "zh_CN" else "en",
-            other="en" if locale == "zh_CN" else "zh-CN",
+            lang=language(locale).tag,
+            other="zh-CN" if locale == "en" else "en",
             brand=self._brand,
             base=here,
             at=self._at(request) + ("/forgot" if visit.stage in ("forgot", "code") else ""),
@@ -329,7 +329,7 @@ class SignInPages:
         )
         response = HTMLResponse(body, 403 if error and request.method == "POST" else 200)
         response.headers["cache-control"] = "no-store"
-        response.headers["content-language"] = "zh-CN" if locale == "zh_CN" else "en"
+        response.headers["content-language"] = language(locale).tag
         self._set_cookie(request, response, key)
         return response
 

@@ -7,11 +7,10 @@ and 4.2.1.2.
 from __future__ import annotations
 
 import base64
-import hashlib
-import hmac
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from keyback.domain import digests
 from keyback.domain.units import HOUR, MINUTE
 
 EMAIL_LINK: Final = "email_link"
@@ -101,7 +100,7 @@ def key_purpose(method: str) -> str:
 
 
 def _mac(key: bytes, label: str, nonce: bytes) -> bytes:
-    return hmac.digest(key, label.encode() + b"\0" + nonce, hashlib.sha256)
+    return digests.mac(key, label.encode() + b"\0" + nonce)
 
 
 def _token(mac: bytes) -> str:

@@ -6,9 +6,7 @@ in, about a page that is open, within minutes, once.
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-
+from keyback.domain import digests
 from keyback.domain.units import HOUR, MINUTE
 
 NUMBER_LIFE = 10 * MINUTE  # of the first number
@@ -25,22 +23,22 @@ HELP_CODE_LIFE = 15 * MINUTE  # of a code to the address at which somebody asks 
 
 def caller_number(key: bytes, check_id: str, part: int) -> str:
     """Six digits that a page shows: the first while its reader calls us, the second while we call back."""
-    mac = hmac.digest(key, f"caller\0{check_id}\0{part}".encode(), hashlib.sha256)
+    mac = digests.mac(key, f"caller\0{check_id}\0{part}".encode())
     return f"{int.from_bytes(mac[:8]) % 10**DIGITS:0{DIGITS}}"
 
 
 def number_digest(key: bytes, number: str) -> bytes:
     """Under what a first number is found; with a key, so that the table tells nobody which numbers are shown."""
-    return hmac.digest(key, f"digest\0{number}".encode(), hashlib.sha256)
+    return digests.mac(key, f"digest\0{number}".encode())
 
 
 def call_number(key: bytes, call_id: str) -> int:
     """Two digits that the operator's screen and the person's show alike during a call of ours."""
-    mac = hmac.digest(key, f"call\0{call_id}".encode(), hashlib.sha256)
+    mac = digests.mac(key, f"call\0{call_id}".encode())
     return 10 + int.from_bytes(mac[:8]) % 90
 
 
 def help_code(key: bytes, handle: str, sent_at: int) -> str:
     """Six digits that show that a message to the address of a request for help was read."""
-    mac = hmac.digest(key, f"help\0{handle}\0{sent_at}".encode(), hashlib.sha256)
+    mac = digests.mac(key, f"help\0{handle}\0{sent_at}".encode())
     return f"{int.from_bytes(mac[:8]) % 10**DIGITS:0{DIGITS}}"

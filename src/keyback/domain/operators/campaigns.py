@@ -48,12 +48,14 @@ class Selection:
         tier: and are of this tier.
         older_days: and have a password that is at least this old, or of which nobody knows how old it is; 0: any.
         listed: only people of a list that was given.
+        group: and are in this group, as somebody wrote it (`domain.people.groups`).
     """
 
     system: str = ""
     tier: Tier | Literal[""] = ""
     older_days: int = 0
     listed: bool = False
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)

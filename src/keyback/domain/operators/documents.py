@@ -12,7 +12,7 @@ from typing import Final, Literal
 from keyback.domain.units import HOUR
 
 PROOF: Final = "id_document"
-Kind = Literal["id_card", "passport", "permit", "licence"]
+Kind = Literal["id_card", "passport", "permit", "licence", "verified"]
 KINDS: Final[tuple[Kind, ...]] = ("id_card", "passport", "permit", "licence")
 CHECKS: Final = ("record", "name", "photo", "whole", "valid", "covered")
 """What a reviewer looks at, each by itself: there was a record before; the name is the one on it, exactly or as it is
@@ -54,10 +54,3 @@ def outcome(reviews: Sequence[Review]) -> Outcome:
     if said[0] != said[1]:
         return "third"
     return "agreed" if said[0] == "yes" else "refused"
-
-
-def watermark(name: str, company: str, day: str, locale: str) -> str:
-    """What is written over a picture, so that it is good for nothing else."""
-    if locale == "zh_CN":
-        return f"仅供{company}找回{name}的账号使用 {day}"
-    return f"Only for recovering {name} at {company}, {day}"

@@ -1,15 +1,35 @@
 """Keys of the admin API: what a program may do. It reads, collects and opens; it never stands in for somebody who has
-to answer for what they saw or heard (ADR 45)."""
+to answer for what they saw or heard (ADR 45, ADR 50)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from keyback.domain.operators.actions import ActionKind, needs_second
 from keyback.domain.operators.roles import Permission
+from keyback.domain.people.person import Tier
 from keyback.domain.units import HOUR
 
-FOR_KEYS = frozenset({Permission.CASES_VIEW, Permission.CASES_WORK, Permission.OPERATORS_VIEW, Permission.AUDIT_VIEW})
+FOR_KEYS = frozenset(
+    {
+        Permission.CASES_VIEW,
+        Permission.CASES_WORK,
+        Permission.PEOPLE_VIEW,
+        Permission.PEOPLE_ACT,
+        Permission.CAMPAIGNS_VIEW,
+        Permission.CAMPAIGNS_DRAFT,
+        Permission.REPORTS_VIEW,
+        Permission.OUTBOX_VIEW,
+        Permission.OUTBOX_RESEND,
+        Permission.SYSTEMS_VIEW,
+        Permission.OPERATORS_VIEW,
+        Permission.AUDIT_VIEW,
+    }
+)
 """What a key can be given. Recommending, deciding, calls and operators are for people alone."""
+FOR_PROGRAMS: frozenset[ActionKind] = frozenset({"start", "lock", "end_sessions", "cancel"})
+"""Acts on people that a program may do where one operator is enough (ADR 50). None opens a lock or changes a hold."""
+ACTS_AN_HOUR = 60  # of one program on people: a stolen key keeps few people busy
 PREFIX = "keyback"
 NAME_BYTES, SECRET_BYTES = 5, 32
 DAYS, MAX_DAYS = 90, 365  # until a key expires: by default, and at most
@@ -41,6 +61,11 @@ class ApiKey:
 
     def live(self, now: int) -> bool:
         return not self.ended_at and now < self.expires_at
+
+
+def needs_person(kind: ActionKind, tier: Tier) -> bool:
+    """Whether this act on somebody of this tier has to be an operator's, not a program's."""
+    return kind not in FOR_PROGRAMS or needs_second(kind, tier)
 
 
 def spell(prefix: str, secret: str) -> str:

@@ -41,6 +41,9 @@ class Permission(StrEnum):
     PEOPLE_APPROVE = "people.approve"
     GLASS_BREAK = "glass.break"
     DOCUMENTS_REVIEW = "documents.review"
+    OUTBOX_VIEW = "outbox.view"
+    OUTBOX_RESEND = "outbox.resend"
+    SYSTEMS_VIEW = "systems.view"
     AUDIT_VIEW = "audit.view"
     OPERATORS_VIEW = "operators.view"
     OPERATORS_MANAGE = "operators.manage"
@@ -61,6 +64,7 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.PEOPLE_VIEW,
                 P.PEOPLE_ACT,
                 P.DOCUMENTS_REVIEW,
+                P.SYSTEMS_VIEW,
             }
         ),
         Role.APPROVER: frozenset(
@@ -74,6 +78,9 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.PEOPLE_APPROVE,
                 P.CAMPAIGNS_VIEW,
                 P.CAMPAIGNS_DRAFT,
+                P.OUTBOX_VIEW,
+                P.OUTBOX_RESEND,
+                P.SYSTEMS_VIEW,
                 P.OPERATORS_VIEW,
                 P.OPERATORS_VOUCH,
                 P.DOCUMENTS_REVIEW,
@@ -97,6 +104,9 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.PEOPLE_APPROVE,
                 P.GLASS_BREAK,
                 P.DOCUMENTS_REVIEW,
+                P.OUTBOX_VIEW,
+                P.OUTBOX_RESEND,
+                P.SYSTEMS_VIEW,
                 P.AUDIT_VIEW,
                 P.OPERATORS_VIEW,
                 P.OPERATORS_VOUCH,
@@ -109,11 +119,23 @@ ALLOWED: Mapping[Role, frozenset[Permission]] = MappingProxyType(
                 P.TASKS_VIEW,
                 P.PEOPLE_VIEW,
                 P.CAMPAIGNS_VIEW,
+                P.OUTBOX_VIEW,
+                P.SYSTEMS_VIEW,
                 P.AUDIT_VIEW,
                 P.OPERATORS_VIEW,
             }
         ),
-        Role.SYSTEM_ADMINISTRATOR: frozenset({P.REPORTS_VIEW, P.OPERATORS_VIEW, P.OPERATORS_MANAGE, P.OPERATORS_VOUCH}),
+        Role.SYSTEM_ADMINISTRATOR: frozenset(
+            {
+                P.REPORTS_VIEW,
+                P.OUTBOX_VIEW,
+                P.OUTBOX_RESEND,
+                P.SYSTEMS_VIEW,
+                P.OPERATORS_VIEW,
+                P.OPERATORS_MANAGE,
+                P.OPERATORS_VOUCH,
+            }
+        ),
     }
 )
 """Whoever manages operators decides no cases, and whoever audits changes nothing (separation of duties)."""

@@ -15,6 +15,7 @@ _LEET: Final = {
 # Letters of other scripts that look like Latin ones, after folding: a word of theirs is read so on both sides.
 _ALIKE: Final = dict(zip("авеһікмнорсԛтуԝхѕјԁԍαβεικμνορτυχ", "abehikmhopcqtywxsjdgabeikmvoptux", strict=True))
 _AS_READ: Final = str.maketrans({**_LEET, **_ALIKE, "l": "i"})
+_SQUEEZED: Final = {i: None for i in range(128) if not chr(i).isalnum() and chr(i) not in _LEET}
 _UNSEEN: Final = frozenset("\u115f\u1160\u2800")  # letters and a sign in name, blanks to the eye
 _LONGEST: Final = 1024  # a few characters fold to eighteen
 
@@ -40,6 +41,8 @@ def _seen(c: str) -> str:
 
 def squeeze(folded: str) -> str:
     """Letters, digits, and the signs that stand for letters."""
+    if folded.isascii():
+        return folded.translate(_SQUEEZED)
     return "".join(c for c in folded if c.isalnum() or c in _LEET)
 
 

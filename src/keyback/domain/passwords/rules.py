@@ -302,7 +302,7 @@ def requirements(rules: Rules, with_factor: bool = False, against_leaks: bool = 
     """The rules in words, to be shown before anything is typed. The upper limit is told only to who meets it, an
     earlier password only to who sends one: finding out costs as much as a sign-in."""
     length = {"min": rules.shortest(with_factor)}
-    out = [Requirement("too_short", "At least {min} characters; words and spaces are fine", length)]
+    out = [Requirement("too_short", "At least {min} characters", length)]
     if rules.classes_required:
         out += [
             Requirement("class_upper", "A capital letter"),

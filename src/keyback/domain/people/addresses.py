@@ -1,7 +1,8 @@
-"""Mail addresses that an import brings: what each is for its person from then on. Pure.
+"""Mail addresses and phone numbers that an import brings: what each is for its person from then on. Pure.
 
 Whoever edits a record at the source must not take the account with it. So an address that was not there before waits as
-long as any new contact, and what it is to replace stays what it is until then (ADR 25).
+long as any new contact, and what it is to replace stays what it is until then (ADR 25). Numbers are as backup
+addresses are (ADR 48).
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from keyback.domain.people.factor import COOLING_OFF
-from keyback.domain.people.person import Contact, same_mailbox
+from keyback.domain.people.person import Contact, ContactChannel, same_mailbox
 
 Kind = Literal["moving", "moved", "added", "removed", "kept", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
 class AddressChange:
-    """One address of one person that an import changes.
+    """One address or number of one person that an import changes.
 
     Args:
         kind: `moving`: `new` takes the place of `old` once it may recover. `moved`: it has taken it.
@@ -35,7 +36,7 @@ class AddressChange:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """All mail contacts of a person afterwards, by id, and what changed."""
+    """All contacts of one channel of a person afterwards, by id, and what changed."""
 
     rows: Mapping[str, Contact]
     changes: tuple[AddressChange, ...]
@@ -52,6 +53,13 @@ def named(rows: Iterable[Contact]) -> tuple[str | None, tuple[str, ...]]:
     first = next((c for c in waiting if c.replaces in main), None) or next((c for c in own if c.id in main), None)
     rest = (c for c in own if c is not first and c.id not in gone and (c.role == "backup" or c.id in swapped))
     return first.address if first else None, tuple(sorted(c.address for c in rest))
+
+
+def named_numbers(rows: Iterable[Contact]) -> tuple[str, ...]:
+    """The phone numbers that the last import named, as far as they are there, as `named` has it for addresses."""
+    own = [c for c in rows if c.channel == "sms" and c.state == "confirmed" and c.origin == "import"]
+    gone = {c.replaces for c in own if waits(c)}
+    return tuple(sorted(c.address for c in own if c.id not in gone))
 
 
 def waits(c: Contact) -> bool:
@@ -91,12 +99,25 @@ def settle(
     return Outcome(book.rows, tuple(book.changes))
 
 
+def settle_numbers(
+    rows: Sequence[Contact], numbers: Sequence[str], person_id: str, now: int, new_id: Callable[[], str]
+) -> Outcome:
+    """The same for phone numbers, in the form of `domain.people.phone.e164`; new ones always wait."""
+    book = _Book(rows, person_id, now, new_id, False, "sms")
+    wanted = [book.take(n) for n in dict.fromkeys(numbers)]
+    keep = {c for c in wanted if c}
+    book.call_off(keep)
+    book.backups([c for c in wanted if c], keep, spared=wanted.count(""))
+    return Outcome(book.rows, tuple(book.changes))
+
+
 def take_place(new: Contact, old: Contact | None, now: int, *, alone: bool) -> tuple[Contact, Contact | None]:
     """Both after the wait is over.
 
     Args:
         alone: the person has no primary address any more.
     """
+    alone = alone and new.channel == "mail"
     role = "primary" if alone or (old is not None and old.role == "primary") else new.role
     new = replace(new, role=role, replaces="")
     if old is None or old.state != "confirmed":
@@ -129,12 +150,19 @@ class _Book:
     """The contacts of one person while a file is compared with them."""
 
     def __init__(
-        self, rows: Sequence[Contact], person_id: str, now: int, new_id: Callable[[], str], at_once: bool
+        self,
+        rows: Sequence[Contact],
+        person_id: str,
+        now: int,
+        new_id: Callable[[], str],
+        at_once: bool,
+        channel: ContactChannel = "mail",
     ) -> None:
         self.before = {c.id: c for c in rows}
         self.rows = dict(self.before)
         self.changes: list[AddressChange] = []
         self._came: set[str] = set()
+        self._channel: ContactChannel = channel
         self._person, self._now, self._new_id, self._at_once = person_id, now, new_id, at_once
 
     def _put(self, c: Contact) -> str:
@@ -156,7 +184,7 @@ class _Book:
         if c is None or c.state != "confirmed" or c.role == "recovery":
             cid = c.id if c else self._new_id()
             self._came.add(cid)
-            new = Contact(cid, self._person, "mail", mail, "backup", added_at=self._now, usable_from=ready)
+            new = Contact(cid, self._person, self._channel, mail, "backup", added_at=self._now, usable_from=ready)
             return self._put(replace(new, confirmed_at=self._now))
         taken = any(o.address == mail and o.id != c.id for o in alike)
         c = replace(c, origin="import", address=c.address if taken else mail)

@@ -45,20 +45,19 @@ def read_mail_address(text: str) -> MailAddress:
     Raises:
         BadInput: `not_mail`.
     """
-    wrong = BadInput("not_mail")
     local, at, domain = text.rpartition("@")
     if not at or not domain or len(text) > MAX_IDENTIFIER or not _LOCAL.match(local):
-        raise wrong
+        raise BadInput("not_mail")
     if not local.isascii():
         unseen = NOT_TEXT.search(local) or INVISIBLE.search(local)
         odd = unseen or any(c.isspace() or c in "\u200c\u200d" for c in local)
         local = normalized("NFC", local)
         if odd or len(local.encode()) > _MAX_LOCAL:
-            raise wrong
+            raise BadInput("not_mail")
     host = a_label(domain)
     if len(local) > _MAX_LOCAL or host is None or len(host) > _MAX_DOMAIN or len(local) + len(host) >= MAX_IDENTIFIER:
-        raise wrong
+        raise BadInput("not_mail")
     labels = host.split(".")
     if len(labels) < 2 or labels[-1].isdigit() or not all(map(_LABEL.match, labels)):
-        raise wrong
+        raise BadInput("not_mail")
     return MailAddress(local, domain if domain.isascii() else host, utf8=not local.isascii())

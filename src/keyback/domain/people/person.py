@@ -16,6 +16,7 @@ PersonState = Literal["active", "disabled"]
 ContactChannel = Literal["mail", "sms", "im"]
 ContactRole = Literal["primary", "backup", "recovery"]
 ContactState = Literal["pending", "confirmed", "removed"]
+Bounce = Literal["", "refused", "returned"]
 AccountState = Literal["active", "disabled", "locked"]
 MAX_IDENTIFIER = 254
 
@@ -56,6 +57,8 @@ class Contact:
         replaces: id of the contact whose place it takes at `usable_from`; empty for none.
         confirmed_at: ms; when it was last shown to be theirs; 0: when it was added.
         reminded: how often its owner was asked whether it still is, since then.
+        bounce: what became of the last message that says anything: `refused` by the next hop, or `returned` later.
+        bounce_at: ms; since when; without a bounce, when its owner was last seen to be reached by it.
     """
 
     id: str
@@ -73,6 +76,8 @@ class Contact:
     replaces: str = ""
     confirmed_at: int = 0
     reminded: int = 0
+    bounce: Bounce = ""
+    bounce_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,9 +186,11 @@ def one_domain(one: str, other: str) -> bool:
 
 
 def only_address(contacts: Sequence[Contact], now: int) -> str:
-    """The channel of the one contact that hears of a recovery in time to stop it; empty where there are more."""
+    """The channel of the one contact that hears of a recovery in time to stop it; empty where there are more. What
+    messages came back from warns nobody, so it does not count beside another."""
     told = [c for c in contacts if c.role != "recovery" and c.usable_from <= now]
-    return channel_of(told[0], told) if len(told) == 1 else ""
+    reached = [c for c in told if not c.bounce] or told[:1]
+    return channel_of(reached[0], told) if len(reached) == 1 else ""
 
 
 def channel_of(contact: Contact, own: Sequence[Contact]) -> str:

@@ -60,6 +60,11 @@ def shown(number: str) -> str:
     return f"+{phonenumbers.parse(number, None).country_code} ••• {number[-2:]}"
 
 
+def is_country(code: str) -> bool:
+    """Whether `e164` knows a country by this ISO 3166 code, in letters of either case."""
+    return code.upper() in phonenumbers.SUPPORTED_REGIONS
+
+
 def country_of(number: str) -> str | None:
     """The ISO 3166 code of the country that a number in E.164 belongs to; None when it is none that is known."""
     try:

@@ -9,6 +9,7 @@ from typing import Final
 
 from keyback.domain.people.person import Tier
 from keyback.domain.policy.rules import (
+    IDENTITY_SERVICE,
     MAY_COUNT_AS,
     PROOFS,
     PROVIDER_SIGN_IN,
@@ -83,15 +84,19 @@ PROVIDER_PIECES: Final = tuple(
     for channel, *also in (("mail:primary",), ("mail:primary", "mail:elsewhere"), ("provider:1",))
     for kind in ("issued", MAY_COUNT_AS[PROVIDER_SIGN_IN])
 )
+# A service that verifies identities may be reached by whoever has the phone.
+IDENTITY_PIECES: Final = tuple(
+    Piece(IDENTITY_SERVICE, "identity:1", brought="proofing", also=also) for also in ((), ("phone:1",))
+)
 Set = frozenset[Piece]
 
 
 def all_pieces(policy: Policy) -> tuple[Piece, ...]:
     """All that is tried: what the rules know, and two channels of each proof that was brought besides."""
     more = (Piece(name, f"{name}:{n}", n == 2, kind) for name, kind in policy.brought for n in (1, 2))
-    others = (p for p in more if p.proof != PROVIDER_SIGN_IN)
-    signs_in = any(name == PROVIDER_SIGN_IN for name, _ in policy.brought)
-    return (*PIECES, *others, *(PROVIDER_PIECES if signs_in else ()))
+    own = {PROVIDER_SIGN_IN: PROVIDER_PIECES, IDENTITY_SERVICE: IDENTITY_PIECES}
+    others = (p for p in more if p.proof not in own)
+    return (*PIECES, *others, *(p for name, _ in policy.brought for p in own.get(name, ())))
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +198,11 @@ def every_set(policy: Policy, most: int = 99) -> Iterator[tuple[Piece, ...]]:
     choices: list[tuple[tuple[Piece, ...], ...]] = []
     for proof in policy.proofs:
         mine = tuple(p for p in known if p.proof == proof)
-        if proof in (PROVIDER_SIGN_IN, "caller_check"):  # a page shows one of a kind, and its parts only add up
+        if proof in (
+            PROVIDER_SIGN_IN,
+            IDENTITY_SERVICE,
+            "caller_check",
+        ):  # a page shows one of a kind, and its parts only add up
             choices.append(((), *((p,) for p in mine)))
         elif any(p.second for p in mine):
             choices.append(((), mine[:1], mine))

@@ -30,8 +30,9 @@ PROOFS: dict[str, ProofClass] = {
     "security_questions": "knowledge",
 }
 """The proofs that the rules know by name, with their classes. What there is besides is in `Policy.brought`: that of
-packages, and `PROVIDER_SIGN_IN` where the settings have a provider."""
+packages, `PROVIDER_SIGN_IN` where the settings have a provider, and `IDENTITY_SERVICE` where they name one."""
 PROVIDER_SIGN_IN: Final = "provider_sign_in"
+IDENTITY_SERVICE: Final = "identity_service"
 MAY_COUNT_AS: Final[Mapping[str, ProofClass]] = {PROVIDER_SIGN_IN: "bound"}
 """What a proof counts as beside its class, where its answer shows more than others do."""
 TIERS: tuple[Tier, ...] = ("standard", "mfa", "privileged")
@@ -97,6 +98,11 @@ class Risk:
     known_device: bool = False
     known_network: bool = False
     only_address: str = ""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What is known, as the audit log has it."""
+        return ("device",) * self.known_device + ("network",) * self.known_network
 
 
 @dataclass(frozen=True, slots=True)

@@ -247,6 +247,10 @@ def _accept(case: Case, c: AcceptProof, now: int) -> tuple[ev.CaseEvent, ...]:
         c.system,
         c.target,
         c.also,
+        tier,
+        c.journey,
+        c.risk.names,
+        c.risk.only_address,
     )
     if c.intake_id in case.approved_for:
         return (accepted,)

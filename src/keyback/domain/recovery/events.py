@@ -49,6 +49,9 @@ class MailWithheld:
 
 @dataclass(frozen=True, slots=True)
 class ProofAccepted:
+    """One more proof of a page. From `tier` on: what it was weighed by; nothing in rows of the version before.
+    `known` names `device` and `network`."""
+
     proof: str
     kind: str
     channel: str
@@ -60,6 +63,10 @@ class ProofAccepted:
     system: str = ""
     target: str = ""
     also: tuple[str, ...] = ()
+    tier: str = ""
+    journey: str = ""
+    known: tuple[str, ...] = ()
+    only_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)

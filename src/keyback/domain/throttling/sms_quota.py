@@ -8,11 +8,11 @@ they cannot use up what notices and the owner's own browsers are sent with (I9).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from keyback.domain import digests
 from keyback.domain.people.phone import country_of, reaches, small_country_of
 
 Withheld = Literal["prefix_not_allowed", "prefix_spent", "person_spent", "number_spent"]
@@ -74,7 +74,7 @@ def quotas(number: str, person_id: str, rules: SpendRules, asker: Asker = "stran
         return ()
     key, day = KEYS[asker], rules.daily_per_person
     hour = rules.hourly_per_person if asker != "notice" else day
-    to = hashlib.sha256(number.encode()).hexdigest()[:16]
+    to = digests.digest(number.encode()).hex()[:16]
     return (
         Quota(
             f"{'sms' if asker == 'stranger' else 'sms/own'}/{prefix}",

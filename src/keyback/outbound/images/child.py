@@ -23,6 +23,13 @@ MAX_PIXELS = 40_000_000
 MIN_SIDE = 240
 SIDE = 2000  # of what is kept
 GRID = 6  # cells a side that can be covered
+CELLS = 32  # a side of what says how a picture looks (`domain.operators.picture_looks`)
+CLEARLY = 8  # of 256 shades
+CUTS = (
+    (0, 0, 0, 0),
+    *((n, n, n, n) for n in (1.5, 3, 4.5, 6)),
+    *(tuple(n if i == side else 0 for i in range(4)) for side in range(4) for n in (2.5, 5)),
+)  # in hundredths of a side: left, above, right, below
 CPU_S = 8
 MEMORY = 768 << 20
 NOBODY = 65534
@@ -157,6 +164,7 @@ def clean(order: dict[str, Any], data: bytes, font: Glyphs) -> tuple[dict[str, A
     image.thumbnail((SIDE, SIDE))
     w, h = image.size
     digest = hashlib.sha256(struct.pack(">II", w, h) + image.tobytes()).hexdigest()
+    look = _look(Image, ImageOps, image)
     for cell in order.get("cells", ()):
         row, column = divmod(int(cell), GRID)
         box = (w * column // GRID, h * row // GRID, w * (column + 1) // GRID, h * (row + 1) // GRID)
@@ -165,7 +173,29 @@ def clean(order: dict[str, Any], data: bytes, font: Glyphs) -> tuple[dict[str, A
         _mark(Image, image, font, str(order["watermark"])[:200])
     out = io.BytesIO()
     image.save(out, "JPEG", quality=85)
-    return {"code": "", "digest": digest, "width": w, "height": h}, out.getvalue()
+    return {"code": "", "digest": digest, "look": look.hex(), "width": w, "height": h}, out.getvalue()
+
+
+def _look(Image: Any, ImageOps: Any, image: Any) -> bytes:
+    """Which cells are clearly brighter, and which darker, than the one before them: of the whole, and of each cut."""
+    grey = image.convert("L")
+    grey.thumbnail((512, 512))
+    grey = ImageOps.autocontrast(grey, cutoff=1)
+    w, h = grey.size
+    out = b""
+    for left, above, right, below in CUTS:
+        box = (w * left / 100, h * above / 100, w - w * right / 100, h - h * below / 100)
+        dots = grey.resize((CELLS + 1, CELLS + 1), Image.Resampling.BOX, box=box).tobytes()
+        brighter = darker = 0
+        for y in range(CELLS):
+            for at in range(y * (CELLS + 1), y * (CELLS + 1) + CELLS):
+                for beside in (at + 1, at + CELLS + 1):
+                    change = dots[beside] - dots[at]
+                    brighter = brighter << 1 | (change > CLEARLY)
+                    darker = darker << 1 | (change < -CLEARLY)
+        size = 2 * CELLS * CELLS // 8
+        out += brighter.to_bytes(size, "big") + darker.to_bytes(size, "big")
+    return out
 
 
 def _mark(Image: Any, image: Any, font: Glyphs, text: str) -> None:

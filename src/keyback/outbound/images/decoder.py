@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from keyback.application.ports.images import BadImage, CleanImage
+from keyback.domain.operators.picture_looks import SIZE
 
 CHILD = Path(__file__).with_name("child.py")
 WALL_S = 15.0
@@ -20,6 +21,7 @@ MAX_OUT = 6 << 20
 AT_ONCE = 2  # processes; others wait
 CODES = frozenset({"not_image", "too_large", "too_small", "unreadable"})
 DIGEST = re.compile(r"[0-9a-f]{64}\Z")
+LOOK = re.compile(rf"[0-9a-f]{{{2 * SIZE}}}\Z")
 
 
 class Decoder:
@@ -80,8 +82,10 @@ def _read(answer: bytes) -> CleanImage:
         (n,) = struct.unpack(">I", answer[:4])
         told = json.loads(answer[4 : 4 + n])
         code, jpeg = str(told["code"]), answer[4 + n :]
-        if not code and jpeg.startswith(b"\xff\xd8\xff") and DIGEST.match(str(told["digest"])):
-            return CleanImage(jpeg, bytes.fromhex(told["digest"]), int(told["width"]), int(told["height"]))
+        digest, look = str(told["digest"]), str(told["look"])
+        if not code and jpeg.startswith(b"\xff\xd8\xff") and DIGEST.match(digest) and LOOK.match(look):
+            size = int(told["width"]), int(told["height"])
+            return CleanImage(jpeg, bytes.fromhex(digest), *size, bytes.fromhex(look))
     except (struct.error, ValueError, LookupError, TypeError):
         code = ""
     raise BadImage(code if code in CODES else "unreadable")

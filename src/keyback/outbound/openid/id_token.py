@@ -52,6 +52,7 @@ class Expected:
         algorithms: those that the provider says it signs with; all of `ALGORITHMS` where it says nothing.
         acr: values of `acr` that show a second factor; `amr` shows it by `mfa`.
         since: seconds since 1970 before which nobody may have signed in, where the token says when; None for any time.
+        says_when: refuses a token that does not say when.
     """
 
     issuer: str
@@ -59,6 +60,7 @@ class Expected:
     algorithms: frozenset[str] = ALGORITHMS
     acr: frozenset[str] = frozenset()
     since: float | None = None
+    says_when: bool = False
 
 
 def usable_keys(jwks: Any) -> list[Key]:
@@ -80,7 +82,13 @@ def usable_keys(jwks: Any) -> list[Key]:
 
 
 def read(token: str, keys: Sequence[Key], expected: Expected, nonce: str, now: float) -> SignedIn:
-    """Whom a token is about.
+    """Whom a token is about. Arguments and errors as `claims_of`."""
+    claims = claims_of(token, keys, expected, nonce, now)
+    return SignedIn(str(claims["sub"]), _second_factor(claims, expected))
+
+
+def claims_of(token: str, keys: Sequence[Key], expected: Expected, nonce: str, now: float) -> Mapping[str, Any]:
+    """What a token says, once it was found to be for us, now.
 
     Args:
         nonce: what was sent along for this very sign-in.
@@ -116,7 +124,7 @@ def read(token: str, keys: Sequence[Key], expected: Expected, nonce: str, now: f
     subject = claims["sub"]
     if not isinstance(subject, str) or not 0 < len(subject) <= MAX_SUBJECT or not subject.isprintable():
         raise SignInRefused("sub")
-    return SignedIn(subject, _second_factor(claims, expected))
+    return claims
 
 
 def _key_of(token: str, keys: Sequence[Key], expected: Expected) -> tuple[Key, str]:
@@ -178,6 +186,8 @@ def _is_recent(claims: Mapping[str, Any], now: float) -> None:
 def _is_fresh(claims: Mapping[str, Any], expected: Expected) -> None:
     """Some providers leave `auth_time` out even where it was asked for, so only one that is there can tell."""
     at = claims.get("auth_time")
+    if at is None and expected.says_when:
+        raise SignInRefused("auth_time")
     if expected.since is None or at is None:
         return
     if isinstance(at, bool) or not isinstance(at, int | float) or at < expected.since - LEEWAY_S:

@@ -12,21 +12,24 @@ import base64
 import contextlib
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 from keyback.application.ports.sign_in import Returned, SignedIn, SignInRefused
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint, MaybeDone, NotDone, new_client
 from keyback.outbound.openid.config import ProviderConfig
-from keyback.outbound.openid.id_token import ALGORITHMS, Expected, Key, KeyUnknown, read, usable_keys
+from keyback.outbound.openid.id_token import ALGORITHMS, Expected, Key, KeyUnknown, claims_of, read, usable_keys
 
 KEPT_S = 3600.0  # how long metadata and keys are believed
 AGAIN_S = 60.0  # between two fetches of keys, however many tokens name others
 MAX_CODE = 4096
 WELL_KNOWN: Final = ".well-known/openid-configuration"
+T = TypeVar("T")
+_Reader = Callable[[str, Sequence[Key], Expected, str, float], T]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,10 @@ class OpenIdProvider:
 
     # ── the flow ────────────────────────────────────────────────────────────
 
-    async def authorization_url(self, redirect_uri: str, state: str, nonce: str, verifier: str) -> str:
-        """Where to send the browser (RFC 6749 section 4.1.1, RFC 7636 section 4.3)."""
+    async def authorization_url(
+        self, redirect_uri: str, state: str, nonce: str, verifier: str, more: Mapping[str, str] = MappingProxyType({})
+    ) -> str:
+        """Where to send the browser (RFC 6749 section 4.1.1, RFC 7636 section 4.3). `more`: further parameters."""
         about = await self.metadata()
         challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
         query = {
@@ -90,6 +95,7 @@ class OpenIdProvider:
         }
         if self._config.fresh:  # two words for one wish: providers differ in which of them they know
             query |= {"prompt": "login", "max_age": "0"}
+        query |= more
         joint = "&" if urlsplit(about.authorize).query else "?"
         return f"{about.authorize}{joint}{urlencode(query, quote_via=quote)}"
 
@@ -103,6 +109,22 @@ class OpenIdProvider:
             SignInRefused: it said no, or what it sent does not fit.
             Unavailable: it cannot be reached.
         """
+        expected = replace(self.expects(), acr=self._config.acr, since=since if self._config.fresh else None)
+        return await self._read(read, returned, redirect_uri, nonce, verifier, expected)
+
+    def expects(self) -> Expected:
+        """What a token of this provider has to fit, whatever it is for."""
+        return Expected(self.issuer, self._config.client_id)
+
+    async def claims(
+        self, returned: Returned, redirect_uri: str, nonce: str, verifier: str, expected: Expected
+    ) -> Mapping[str, Any]:
+        """What the provider says in its signed token. Raises as `redeem`."""
+        return await self._read(claims_of, returned, redirect_uri, nonce, verifier, expected)
+
+    async def _read(
+        self, how: _Reader[T], returned: Returned, redirect_uri: str, nonce: str, verifier: str, expected: Expected
+    ) -> T:
         about = await self.metadata()
         if (returned.iss or about.sends_iss) and returned.iss != self.issuer:
             raise SignInRefused("iss_mixed_up")  # RFC 9207 section 2.4: errors carry it too
@@ -111,12 +133,11 @@ class OpenIdProvider:
         if len(returned.code) > MAX_CODE:
             raise SignInRefused("code")
         token = await self._token(about, returned.code, redirect_uri, verifier)
-        after = since if self._config.fresh else None
-        expected = Expected(self.issuer, self._config.client_id, about.algorithms, self._config.acr, after)
+        expected = replace(expected, algorithms=about.algorithms)
         try:
-            return read(token, await self._keys(about), expected, nonce, self._clock())
+            return how(token, await self._keys(about), expected, nonce, self._clock())
         except KeyUnknown:
-            return read(token, await self._keys(about, again=True), expected, nonce, self._clock())
+            return how(token, await self._keys(about, again=True), expected, nonce, self._clock())
 
     def _pair(self) -> str:
         """ID and secret as RFC 6749 section 2.3.1 wants them in a header: each form-encoded first."""

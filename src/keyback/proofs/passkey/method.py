@@ -8,7 +8,6 @@ Sources: https://www.w3.org/TR/webauthn-3/ sections 7.1, 7.2, 13.4.3; NIST SP 80
 from __future__ import annotations
 
 import base64
-import hashlib
 import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from urllib.parse import urlsplit
 import idna
 
 from keyback.application.ports.proofs import N_, About, Enrolments, Given, PendingChallenge, Target, Verdict
+from keyback.domain import digests
 from keyback.domain.challenges.challenge import SHORT_LIFE
 from keyback.domain.people.factor import Factor
 from keyback.domain.policy.rules import ProofClass
@@ -168,7 +168,7 @@ def _party(public_url: str) -> tuple[str, str]:
 
 
 def _digest(credential_id: bytes) -> bytes:
-    return hashlib.sha256(credential_id).digest()
+    return digests.digest(credential_id)
 
 
 def _verdict(a: PendingChallenge, factor: Factor, count: int) -> Verdict:

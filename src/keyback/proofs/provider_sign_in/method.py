@@ -9,13 +9,13 @@ Sources: OpenID Connect Core 1.0, RFC 7636, RFC 9700 sections 4.5 and 4.7.
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from keyback.application.ports.proofs import N_, About, Enrolments, Given, PendingChallenge, Target, Verdict
 from keyback.application.ports.sign_in import Returned, SignedIn, SignInProvider
+from keyback.domain import digests
 from keyback.domain.challenges.challenge import SHORT_LIFE
 from keyback.domain.people.factor import Factor
 from keyback.domain.people.person import channel_of, one_domain
@@ -133,14 +133,14 @@ class ProviderSignIn:
 
     def subject_digest(self, provider: str, subject: str) -> bytes:
         """The digest of issuer and subject; another issuer's subject of the same text is somebody else."""
-        return hashlib.sha256(f"{self.providers[provider].issuer}\0{subject}".encode()).digest()
+        return digests.digest(f"{self.providers[provider].issuer}\0{subject}".encode())
 
 
 def _derived(asked: PendingChallenge, what: str, of: str) -> str:
     """A secret of 256 bits for one sign-in, in 43 letters that need no escaping."""
     seed = what.encode() + b"\0" + asked.challenge.nonce + b"\0" + of.encode()
-    return base64.urlsafe_b64encode(hmac.digest(asked.key, seed, hashlib.sha256)).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(digests.mac(asked.key, seed)).rstrip(b"=").decode()
 
 
 def _mac(key: bytes, nonce: bytes, payload: str) -> str:
-    return hmac.digest(key, b"answer\0" + nonce + b"\0" + payload.encode(), hashlib.sha256).hex()
+    return digests.mac(key, b"answer\0" + nonce + b"\0" + payload.encode()).hex()

@@ -4,13 +4,13 @@ standards; O-Q1). The question stays the same until it was answered rightly, wha
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from keyback.application.ports.hashing import PasswordHasher
 from keyback.application.ports.proofs import N_, About, Enrolments, Given, PendingChallenge, Target, Verdict
+from keyback.domain import digests
 from keyback.domain.challenges.challenge import SHORT_LIFE
 from keyback.domain.people.factor import Factor
 from keyback.domain.policy.rules import ProofClass
@@ -109,6 +109,6 @@ def _pinned(factor: Factor) -> Mapping[str, Any] | None:
     answers = factor.data.get("answers") if factor.kind == "security_questions" else None
     if not answers or factor.data.get("version") != VERSION:
         return None
-    turn = hashlib.sha256(f"{factor.id}/{factor.used_at}".encode()).digest()
+    turn = digests.digest(f"{factor.id}/{factor.used_at}".encode())
     found: Mapping[str, Any] = answers[int.from_bytes(turn[:8], "big") % len(answers)]
     return found

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Literal
 
-from keyback.locale import gettext
+from keyback.locale import LOCALES, gettext
 
 ASKED: Final = 3  # how many are enrolled
 SHORTEST, LONGEST = 2, 100  # characters of an answer that count; people are called Li
@@ -45,6 +45,18 @@ _EASY: Final = frozenset(
         *("123", "1234", "12345", "123456", "abc", "abcd", "test", "none", "no", "nope", "idk", "na", "null"),
         *("answer", "password", "secret", "unknown"),
         *("不知道", "没有", "无", "忘了", "答案", "密码", "不告诉你", "测试", "秘密"),
+        *(
+            "わからない",
+            "分からない",
+            "知らない",
+            "忘れた",
+            "なし",
+            "特になし",
+            "答え",
+            "パスワード",
+            "ひみつ",
+            "テスト",
+        ),
     }
 )
 
@@ -83,7 +95,7 @@ def _fault(key: str, answer: str, known: set[str], before: Sequence[tuple[str, s
         return "too_long"
     if text in known:
         return "about_you"
-    asked = (QUESTIONS[key], gettext("zh_CN", QUESTIONS[key]))
+    asked = tuple(gettext(code, QUESTIONS[key]) for code in LOCALES)
     if (
         text in _EASY
         or len(set(text)) == 1

@@ -11,18 +11,23 @@ import binascii
 import os
 import re
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA256, SM3
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from keyback.domain import digests
+from keyback.storage.keys.sm4 import SM4GCM
 
 log = structlog.get_logger("keyback.keys")
 LINE = re.compile(r"([a-z0-9]{1,8})(?:/([a-z-]{1,20}))?:([A-Za-z0-9_-]{43}=?)")
 CHAINED = ("audit", "audit-head")  # purposes whose key never changes: the audit log's chain and its signed ends
+WRAPPED = "wrapped:"  # what the one line of a file begins with that a hardware token encrypted
+VERSION = {"standard": 1, "gm": 2}  # what a sealed value begins with
 LOOK_S = 1.0  # how often a ring in use looks at its file
 
 
@@ -66,9 +71,10 @@ class Keyring:
         self.chain = next((kid for purpose, kid in self._kept if purpose == CHAINED[0]), list(self._keys)[-1])
         self._derived = dict(self._kept)
         self._file: Path | None = None
+        self._reread: Reader = read_plain
         self._seen = 0
         self._looked = 0.0
-        self._ciphers: dict[tuple[str, str], AESGCM] = {}
+        self._ciphers: dict[tuple[str, str], AESGCM | SM4GCM] = {}
 
     @classmethod
     def load(cls, text: str) -> Keyring:
@@ -80,6 +86,8 @@ class Keyring:
             if not line or line.startswith("#"):
                 continue
             m = LINE.fullmatch(line)
+            if not m and line.startswith(WRAPPED):
+                raise KeyringError("the keyring is wrapped by a hardware token; name the token in [pkcs11]")
             if not m:
                 raise KeyringError(f"line {n} of the keyring is not of the form id:key; make one with `keyback init`")
             kid, purpose = m[1], m[2]
@@ -105,19 +113,6 @@ class Keyring:
         """A new random key as a line of the keyring file."""
         return f"{kid}:{_b64(os.urandom(32))}"
 
-    @classmethod
-    def create(cls, path: Path) -> Keyring:
-        """Writes a new keyring file that only its owner can read; never overwrites.
-
-        Raises:
-            FileExistsError: there is one already.
-        """
-        line = cls.fresh_line()
-        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(fd, "w", encoding="ascii") as f:
-            f.write(f"{HEADING}{line}\n")
-        return cls.load(line)
-
     @property
     def ids(self) -> tuple[str, ...]:
         """Ids of all keys, the primary one first."""
@@ -128,9 +123,9 @@ class Keyring:
         """The key itself, for writing the file. Raises KeyError."""
         return self._keys[kid]
 
-    def follow(self, path: Path) -> None:
+    def follow(self, path: Path, read: Reader | None = None) -> None:
         """Takes up, from now on, keys that are added to this file; the primary one stays as it is."""
-        self._file, self._seen = path, _changed_at(path)
+        self._file, self._seen, self._reread = path, _changed_at(path), read or read_plain
 
     def _look(self, *, now: bool = False) -> None:
         """Reads the file again when it has changed, at most once a second unless `now`. Never fails: what cannot be
@@ -143,7 +138,7 @@ class Keyring:
             return
         self._seen = changed
         try:
-            found = Keyring.load(self._file.read_text(encoding="ascii"))
+            found = self._reread(self._file)
         except (OSError, KeyringError, UnicodeDecodeError) as e:
             log.error("keyring_unreadable", error=type(e).__name__)
             return
@@ -155,18 +150,20 @@ class Keyring:
             log.error("key_retired", key=self.primary, next="restart this process, or others cannot read what it seals")
 
     def derive(self, purpose: str, kid: str | None = None) -> bytes:
-        """32 bytes for one purpose (HKDF-SHA256, RFC 5869). Unknown key ids raise KeyError."""
+        """32 bytes for one purpose (HKDF, RFC 5869, by SHA-256 or SM3). Unknown key ids raise KeyError."""
         kid = kid or self.primary
         found = self._derived.get((purpose, kid))
         if found is None:
             if kid not in self._keys:
                 self._look(now=True)
-            hkdf = HKDF(algorithm=SHA256(), length=32, salt=b"keyback/1", info=purpose.encode())
+            algorithm = SHA256() if digests.chosen() == "standard" else SM3()
+            hkdf = HKDF(algorithm=algorithm, length=32, salt=b"keyback/1", info=purpose.encode())
             found = self._derived[purpose, kid] = hkdf.derive(self._keys[kid])
         return found
 
     def seal(self, plain: bytes, purpose: str, bound_to: str) -> bytes:
-        """Encrypts (AES-256-GCM) so that it opens only for the same purpose and for what it is bound to."""
+        """Encrypts (AES-256-GCM, or SM4-GCM by RFC 8998) so that it opens only for the same purpose and for what it is
+        bound to."""
         return self.seal_all([(plain, bound_to)], purpose)[0]
 
     def seal_all(self, items: Sequence[tuple[bytes, str]], purpose: str) -> list[bytes]:
@@ -190,25 +187,35 @@ class Keyring:
             kid, nonce, body = sealed[2 : 2 + n].decode(), sealed[2 + n : 14 + n], sealed[14 + n :]
             if kid not in self._keys:
                 self._look(now=True)
-            if sealed[0] != 1 or kid not in self._keys:
+            if sealed[0] != VERSION[digests.chosen()] or kid not in self._keys:
                 raise Unsealable("the key of a sealed value is not in the keyring")
             return self._cipher(purpose, kid).decrypt(nonce, body, f"{purpose}\0{bound_to}".encode())
         except (IndexError, InvalidTag, UnicodeDecodeError, ValueError) as e:
             raise Unsealable("a sealed value cannot be opened") from e
 
-    def _cipher(self, purpose: str, kid: str) -> AESGCM:
+    def _cipher(self, purpose: str, kid: str) -> AESGCM | SM4GCM:
         found = self._ciphers.get((purpose, kid))
         if found is None:
-            found = self._ciphers[purpose, kid] = AESGCM(self.derive(f"seal/{purpose}", kid))
+            key = self.derive(f"seal/{purpose}", kid)
+            found = AESGCM(key) if digests.chosen() == "standard" else SM4GCM(key[: SM4GCM.KEY_BYTES])
+            self._ciphers[purpose, kid] = found
         return found
 
     @staticmethod
     def head(kid: str) -> bytes:
         """What everything that this key sealed begins with."""
-        return bytes([1, len(kid)]) + kid.encode()
+        return bytes([VERSION[digests.chosen()], len(kid)]) + kid.encode()
 
     def __repr__(self) -> str:
         return f"Keyring({', '.join(self._keys)})"
+
+
+def read_plain(path: Path) -> Keyring:
+    """The ring of a file that nothing else protects. Raises OSError, KeyringError, UnicodeDecodeError."""
+    return Keyring.load(path.read_text(encoding="ascii"))
+
+
+Reader = Callable[[Path], Keyring]
 
 
 def _b64(key: bytes) -> str:

@@ -6,7 +6,6 @@ stored row has shown that the key is the right one, or where there is no row yet
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import json
 from collections.abc import Iterator, Mapping
@@ -17,7 +16,7 @@ from sqlalchemy import ColumnElement, Text, func, select
 from sqlalchemy.exc import DBAPIError
 
 from keyback.application.passwords.hashing import PEPPERED
-from keyback.domain import tokens
+from keyback.domain import digests, tokens
 from keyback.domain.challenges import challenge as ch
 from keyback.storage.engine import make_engine
 from keyback.storage.faults import down
@@ -32,6 +31,7 @@ from keyback.storage.tx import SqlTx
 
 CONSTANT = b"keyback check value"
 FORGOTTEN = b""  # in the place of a check value: an administrator said that it is lost for good
+GM = "crypto/gm"
 NO_PEPPER = "-"
 SAMPLE = 5  # rows that a key is tried on
 ID_LENGTH = 8  # of a pepper
@@ -65,6 +65,9 @@ def find(tx: SqlTx, peppers: Peppers | None = None, *, deep: bool = True) -> lis
         deep: look at rows where there is no check value; without, only what is noted is compared.
     """
     known = _known(tx)
+    other = _cryptography(tx, known, deep)
+    if other:
+        return [other]  # no key can fit
     found = [*_keys(tx, known, deep), *_chain(tx, known, deep)]
     return found + (list(_peppers(tx, known, peppers, deep)) if peppers is not None else [])
 
@@ -90,6 +93,8 @@ def settle(tx: SqlTx, peppers: Peppers) -> list[Misfit]:
     for kid in tx.seals.ids:
         if f"key/{kid}" not in known and (fits(tx, kid) or (new and fits(tx, kid) is None)):
             note_key(tx, kid)
+    if digests.chosen() == "gm":
+        _note(tx, GM, CONSTANT)
     chain = tx.seals.chain
     if f"chain/{chain}" not in known and (new or _chain_fits(tx)):
         _note(tx, f"chain/{chain}", _chain_value(tx.seals))
@@ -129,6 +134,17 @@ def forget(tx: SqlTx, which: str) -> int | None:
         tx.conn.execute(s.installation.delete().where(s.installation.c.name == f"pepper/{which}"))
         _note(tx, f"pepper/{which}", FORGOTTEN)
         return lost
+    return None
+
+
+def _cryptography(tx: SqlTx, known: Mapping[str, bytes], deep: bool) -> Misfit | None:
+    """What this database was written with is never changed: digests in it cannot be recalculated."""
+    gm = digests.chosen() == "gm"
+    if not gm and GM in known:
+        return Misfit('this database was written with crypto = "gm"', 'Set crypto = "gm" again.')
+    if gm and GM not in known and (known or (deep and _chain_fits(tx) is False)):
+        words = 'crypto is "gm", but this database was written without it'
+        return Misfit(words, "Take crypto out of the settings, or begin with a new database and a new keyring.")
     return None
 
 
@@ -258,11 +274,11 @@ def _answers(tx: SqlTx) -> Iterator[str]:
 
 
 def _key_value(ring: Keyring, kid: str) -> bytes:
-    return hmac.digest(ring.derive("check-value", kid), CONSTANT, hashlib.sha256)
+    return digests.mac(ring.derive("check-value", kid), CONSTANT)
 
 
 def _chain_value(ring: Keyring) -> bytes:
-    return hmac.digest(ring.derive(PURPOSE, ring.chain), CONSTANT, hashlib.sha256)
+    return digests.mac(ring.derive(PURPOSE, ring.chain), CONSTANT)
 
 
 def _known(tx: SqlTx) -> dict[str, bytes]:

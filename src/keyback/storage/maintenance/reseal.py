@@ -16,6 +16,7 @@ from keyback.storage.sql import schema_desk as d
 from keyback.storage.sql import schema_documents as k
 from keyback.storage.sql import schema_requests as r
 from keyback.storage.sql.schema_actions import desk_actions
+from keyback.storage.sql.schema_webhooks import webhooks
 from keyback.storage.stores import actions as action_rows
 from keyback.storage.stores import desk as desk_rows
 from keyback.storage.stores import documents as document_rows
@@ -23,6 +24,7 @@ from keyback.storage.stores import factors as factor_rows
 from keyback.storage.stores import help_requests as request_rows
 from keyback.storage.stores import intakes as intake_rows
 from keyback.storage.stores import operators as operator_rows
+from keyback.storage.stores import webhooks as webhook_rows
 from keyback.storage.tx import SqlTx
 
 
@@ -47,6 +49,8 @@ LASTING = (
     Sealed(r.help_requests.c.sealed, r.help_requests.c.handle, request_rows.PURPOSE),
     Sealed(desk_actions.c.sealed, desk_actions.c.id, action_rows.PURPOSE),
     Sealed(k.document_keys.c.sealed, k.document_keys.c.document_id, document_rows.PURPOSE),
+    Sealed(k.document_looks.c.sealed, k.document_looks.c.document_id, document_rows.LOOK_PURPOSE),
+    Sealed(webhooks.c.sealed, webhooks.c.id, webhook_rows.PURPOSE),
 )
 # Sealed for minutes: not worth sealing anew, but a key is needed as long as one of them is there.
 PASSING = (s.outbox.c.sealed,)
@@ -54,7 +58,7 @@ PASSING = (s.outbox.c.sealed,)
 OPEN = frozenset(
     {
         *("lookup", "digest", "nonce", "tried", "network", "subject", "device", "request"),
-        *("link_digest", "stop_digest", "hash", "value"),
+        *("link_digest", "stop_digest", "hash", "value", "name_digest"),
         "image",  # under a key of its own, in `document_keys`
     }
 )

@@ -8,8 +8,13 @@ from keyback.storage.sql import (  # noqa: F401 - their tables belong to the met
     schema_campaigns,
     schema_desk,
     schema_documents,
+    schema_groups,
+    schema_identity,
     schema_reports,
     schema_requests,
+    schema_siem,
+    schema_systems,
+    schema_webhooks,
 )
 from keyback.storage.sql.schema import metadata
 

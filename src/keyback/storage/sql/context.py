@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import base64
 import os
+from collections.abc import Callable, Hashable
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection
 
 from keyback.application.throttling.fairness import Turns
 from keyback.storage.keys.keyring import Keyring
+
+T = TypeVar("T")
 
 
 class Alone(BaseException):
@@ -24,7 +28,7 @@ class TxContext:
         writes: whether it may change anything.
 
     Attributes:
-        wakes: the commit leaves work for the worker.
+        wakes: topics of those who wait for this commit (`storage.wakes`).
     """
 
     def __init__(
@@ -43,8 +47,18 @@ class TxContext:
         self.writes = writes
         self.turns = turns or Turns()
         self.pg = conn.dialect.name == "postgresql"
-        self.wakes = False
+        self.wakes: set[str] = set()
         self._shared = shared
+        self._seen: dict[tuple[Hashable, ...], Any] = {}
+
+    def once(self, key: tuple[Hashable, ...], read: Callable[[], T]) -> T:
+        """What `read` finds. In a snapshot nothing changes, so there it is asked once for each key; whoever writes must
+        see what was changed, also by those for whom it waited at a lock, and asks each time."""
+        if self.writes:
+            return read()
+        if key not in self._seen:
+            self._seen[key] = read()
+        return self._seen[key]  # type: ignore[no-any-return]
 
     def new_id(self) -> str:
         """22 characters of base64url: 128 random bits."""

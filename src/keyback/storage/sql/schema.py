@@ -37,6 +37,13 @@ def where_rows(rows: str) -> dict[str, Any]:
     return {"postgresql_where": text(rows), "sqlite_where": text(rows)}
 
 
+def waits_of_tier(tier: str) -> dict[str, Any]:
+    """Of a partial index: cases that wait for the help desk, of one tier. Nodes of the version before write no column
+    that says so."""
+    rows, part = "state = 'in_review' AND {}(body, '{}') > 0", f'"tier":"{tier}"'
+    return {f"{db}_where": text(rows.format(at, part)) for db, at in (("postgresql", "strpos"), ("sqlite", "instr"))}
+
+
 people = Table(
     "people",
     metadata,
@@ -48,6 +55,7 @@ people = Table(
     Column("state", String(10), nullable=False),
     Column("security_version", Integer, nullable=False, server_default="0"),
     Column("created_at", BigInteger, nullable=False),
+    Index("ix_people_name", "name"),
 )
 
 accounts = Table(
@@ -87,6 +95,8 @@ contacts = Table(
     Column("replaces", String(22), nullable=False, server_default=""),  # whose place it takes once it may recover
     Column("confirmed_at", BigInteger, nullable=False, server_default="0"),  # last shown to be theirs; 0: when added
     Column("reminded", SmallInteger, nullable=False, server_default="0"),  # how often its owner was asked since
+    Column("bounce", String(10), nullable=False, server_default=""),  # refused | returned
+    Column("bounce_at", BigInteger, nullable=False, server_default="0"),  # since when; else last reached
     UniqueConstraint("person_id", "channel", "address"),
     Index("ix_contacts_replaces", "usable_from", **where_rows("replaces <> ''")),
     Index("ix_contacts_colleagues", "address", **where_rows("role = 'recovery'")),
@@ -302,6 +312,7 @@ cases = Table(
         sqlite_where=text("open"),
     ),
     Index("ix_cases_desk", "opened_at", "id", **where_rows("state = 'in_review'")),
+    *(Index(f"ix_cases_desk_{t}", "opened_at", "id", **waits_of_tier(t)) for t in ("standard", "mfa", "privileged")),
     Index("ix_cases_expiry", "expires_at", postgresql_where=text("open"), sqlite_where=text("open")),
 )
 
@@ -354,6 +365,8 @@ outbox = Table(
         postgresql_where=text("state = 'ready'"),
         sqlite_where=text("state = 'ready'"),
     ),
+    Index("ix_outbox_dead", "created_at", "id", **where_rows("state = 'dead'")),
+    Index("ix_outbox_failing", "created_at", "id", **where_rows("state = 'ready' AND last_code <> ''")),
 )
 
 events = Table(

@@ -13,10 +13,12 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    TextClause,
     UniqueConstraint,
 )
 from sqlalchemy import text as sql
 
+from keyback.domain.people.person import Tier
 from keyback.storage.sql.schema import ID, metadata, where_rows
 
 # Apart from people: nobody recovers an operator's sign-in through the portal.
@@ -152,3 +154,9 @@ desk_notes = Table(
 
 WAITS_FOR_DESK = sql("cases.state = 'in_review'")
 """In the words of the partial index `ix_cases_desk`, which SQLite uses for no others."""
+
+
+def waits_and_is(tier: Tier, pg: bool) -> TextClause:
+    """Of one tier among them, in the words of the index `ix_cases_desk_…`."""
+    at = "strpos" if pg else "instr"
+    return sql(f"""{at}(cases.body, '"tier":"{tier}"') > 0""")

@@ -30,6 +30,7 @@ documents = Table(
     Index("ix_documents_handle", "handle", "created_at"),
     Index("ix_documents_digest", "digest"),
     Index("ix_documents_waiting", "sent_at", **where_rows("state IN ('waiting', 'third')")),
+    Index("ix_documents_sent_at", "sent_at", "id"),
     Index("ix_documents_kept", "created_at", **where_rows("image IS NOT NULL")),
 )
 
@@ -38,6 +39,13 @@ document_keys = Table(
     metadata,
     Column("document_id", ID, primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
+)
+
+document_looks = Table(
+    "document_looks",
+    metadata,
+    Column("document_id", ID, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),  # by which copies of the picture are known
 )
 
 document_reviews = Table(

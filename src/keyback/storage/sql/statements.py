@@ -6,12 +6,18 @@ import contextlib
 import json
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql
 
+from keyback.storage.sql.direct import many, run, wrapped
+from keyback.storage.wakes import CHANNEL
+
 Row = dict[str, Any]
+INTRANS, INERROR = 2, 3  # `PGTransactionStatusType`
+PREPARED = 300  # statements that a connection keeps prepared
 
 
 @lru_cache(maxsize=64)
@@ -20,7 +26,7 @@ def _insert_sql(table: Table, columns: tuple[str, ...], pg: bool, ignore: bool, 
     tail = " ON CONFLICT DO NOTHING" if ignore else ""
     if pg:
         sql = f"INSERT INTO {table.name} ({names}) SELECT * FROM {_records(table, columns)}{tail}"  # noqa: S608 - our own names
-        return f"WITH added AS ({sql}) SELECT pg_notify('{notify}', '')" if notify else sql
+        return f"WITH added AS ({sql}) SELECT pg_notify('{CHANNEL}', '{notify}')" if notify else sql
     marks = ", ".join("?" for _ in columns)
     return f"INSERT INTO {table.name} ({names}) VALUES ({marks}){tail}"  # noqa: S608 - our own names
 
@@ -61,9 +67,44 @@ def plan_by_index(dbapi: Any, _record: object = None) -> None:
     Plans are kept, foreign keys' among them: one that was made while a table was empty would go on to read all of it
     for every row. `jit` goes too, as such plans look expensive to PostgreSQL before 18.
     """
+    dbapi.prepared_max = PREPARED
     dbapi.autocommit = True
     dbapi.execute("SET enable_seqscan = off; SET jit = off")
     dbapi.autocommit = False
+
+
+def next_savepoint(conn: Connection, *, first: bool) -> None:
+    """What comes after can be undone by itself; what came before, no longer. The last one ends with the commit."""
+    if conn.dialect.name == "postgresql":
+        run(conn, "SAVEPOINT w" if first else "RELEASE SAVEPOINT w; SAVEPOINT w")
+        return
+    if not first:
+        run(conn, "RELEASE SAVEPOINT w")
+    run(conn, "SAVEPOINT w")
+
+
+def back_to_savepoint(conn: Connection) -> None:
+    """Undoes what came after the savepoint.
+
+    Not by psycopg's cursor: it forgets all prepared statements of a connection when it sees a ROLLBACK, and everything
+    after one would be parsed and planned again. The server keeps them, whatever is rolled back.
+    """
+    if conn.dialect.name != "postgresql":
+        run(conn, "ROLLBACK TO SAVEPOINT w")
+        return
+    import psycopg  # an extra that SQLite does without
+
+    result = conn.connection.dbapi_connection.pgconn.exec_(b"ROLLBACK TO SAVEPOINT w")  # type: ignore[union-attr]
+    if result.status != psycopg.pq.ExecStatus.COMMAND_OK:
+        error = psycopg.OperationalError(result.get_error_message())
+        raise wrapped(conn, None, "ROLLBACK TO SAVEPOINT", error)
+
+
+def roll_back_quietly(conn: Connection) -> None:
+    """Rolls a PostgreSQL transaction back before SQLAlchemy does, which then finds nothing to do: as above."""
+    dbapi: Any = None if conn.invalidated else conn.connection.dbapi_connection
+    if dbapi is not None and not dbapi.closed and dbapi.pgconn.transaction_status in (INTRANS, INERROR):
+        dbapi.pgconn.exec_(b"ROLLBACK")
 
 
 @contextlib.contextmanager
@@ -73,9 +114,9 @@ def in_order(conn: Connection) -> Iterator[None]:
     if conn.dialect.name != "postgresql":
         yield
         return
-    conn.exec_driver_sql("SET LOCAL enable_sort = off")
+    run(conn, "SET LOCAL enable_sort = off")
     yield
-    conn.exec_driver_sql("SET LOCAL enable_sort = on")
+    run(conn, "SET LOCAL enable_sort = on")
 
 
 def insert_many(conn: Connection, table: Table, rows: Sequence[Row], *, ignore: bool = False, notify: str = "") -> None:
@@ -83,7 +124,7 @@ def insert_many(conn: Connection, table: Table, rows: Sequence[Row], *, ignore: 
 
     Args:
         ignore: leave rows out whose key is there already.
-        notify: channel to announce them on, in the same statement (PostgreSQL).
+        notify: payload to announce them with, in the same statement (PostgreSQL).
     """
     if not rows:
         return
@@ -91,9 +132,10 @@ def insert_many(conn: Connection, table: Table, rows: Sequence[Row], *, ignore: 
     pg = conn.dialect.name == "postgresql"
     sql = _insert_sql(table, columns, pg, ignore, notify)
     if pg:
-        conn.exec_driver_sql(sql, (_json(rows),))
+        run(conn, sql, (_json(rows),))
     else:
-        conn.exec_driver_sql(sql, [tuple(r[c] for c in columns) for r in rows])
+        take = itemgetter(*columns) if len(columns) > 1 else lambda r: (r[columns[0]],)
+        many(conn, sql, [take(r) for r in rows])
 
 
 def update_many(conn: Connection, table: Table, rows: Sequence[Row], keys: Sequence[Row]) -> int:
@@ -112,9 +154,9 @@ def update_many(conn: Connection, table: Table, rows: Sequence[Row], keys: Seque
     sql = _update_sql(table, columns, names, pg)
     if pg:
         both = [r | {f"old_{k}": v for k, v in key.items()} for r, key in zip(rows, keys, strict=True)]
-        return conn.exec_driver_sql(sql, (_json(both),)).rowcount
+        return int(run(conn, sql, (_json(both),)).rowcount)
     values = [(*r.values(), *key.values()) for r, key in zip(rows, keys, strict=True)]
-    return conn.exec_driver_sql(sql, values).rowcount
+    return many(conn, sql, values)
 
 
 def chunks(items: Sequence[Any], size: int) -> list[Sequence[Any]]:

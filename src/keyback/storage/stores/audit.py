@@ -6,31 +6,33 @@ write to the database but lacks the keyring cannot mend the chain (P5, ASVS 5.0 
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from keyback.application.ports.audit_search import AuditQuery
 from keyback.application.ports.enrolment_storage import Happened
+from keyback.domain import digests
 from keyback.domain.recovery.events import CaseEvent, Note, event_data, event_type
 from keyback.storage.sql.context import TxContext
+from keyback.storage.sql.direct import Statement
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import audit_head, cases, events
 from keyback.storage.sql.statements import insert_many
 
 GENESIS = bytes(32)
 PURPOSE = "audit"
+HEAD = Statement(select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == 1).with_for_update())
+MOVE = Statement(audit_head.update().where(audit_head.c.id == 1).values(seq=bindparam("to"), hash=bindparam("last")))
 
 
 def row_hash(key: bytes, before: bytes, seq: int, at: int, stream: str, kind: str, data: str) -> bytes:
     """The chained hash of one row. Length prefixes keep the fields apart."""
     fields = (before, str(seq).encode(), str(at).encode(), stream.encode(), kind.encode(), data.encode())
     body = b"".join(len(f).to_bytes(4, "big") + f for f in fields)
-    return hmac.digest(key, body, hashlib.sha256)
+    return digests.mac(key, body)
 
 
 class AuditStore:
@@ -57,8 +59,7 @@ class AuditStore:
             return
         tx = self._tx
         # The head row is locked as late as can be: it is the one row that all writers share.
-        locked = select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == 1).with_for_update()
-        seq, last = tx.conn.execute(locked).one()
+        seq, last = HEAD.all(tx.conn, {})[0]
         key = tx.seals.derive(PURPOSE, tx.seals.chain)
         rows: list[dict[str, Any]] = []
         for stream, kind, data in self._kept:
@@ -66,7 +67,7 @@ class AuditStore:
             last = row_hash(key, bytes(last), seq, tx.now, stream, kind, data)
             rows.append({"seq": seq, "at": tx.now, "stream": stream, "type": kind, "data": data, "hash": last})
         insert_many(tx.conn, events, rows)
-        tx.conn.execute(audit_head.update().where(audit_head.c.id == 1).values(seq=seq, hash=last))
+        MOVE.run(tx.conn, {"to": seq, "last": last})
         self._kept = []
 
     # ── reading ─────────────────────────────────────────────────────────────
@@ -119,3 +120,13 @@ class AuditStore:
     def of_stream(self, stream: str) -> Iterator[dict[str, Any]]:
         for r in self._tx.conn.execute(select(events).where(events.c.stream == stream).order_by(events.c.seq)):
             yield {"seq": r.seq, "at": r.at, "type": r.type, "data": json.loads(r.data)}
+
+
+def data_of(stored: str) -> dict[str, Any]:
+    """What a row holds. Empty where it was tampered with: it then goes out without its fields, and `keyback audit
+    verify` tells."""
+    try:
+        data = json.loads(stored)
+    except ValueError:
+        return {}
+    return data if isinstance(data, dict) else {}

@@ -7,10 +7,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, case, exists, func, literal, select, text, update
+from sqlalchemy import ColumnElement, Row, case, exists, func, literal, or_, select, text, update
 
 from keyback.application.ports.campaigns import Campaign, Standing, Tally
 from keyback.domain.operators.campaigns import DAY, CampaignState, Pacing, Selection
+from keyback.domain.people.groups import group_name
 from keyback.domain.units import MINUTE
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.in_list import among
@@ -18,6 +19,7 @@ from keyback.storage.sql.schema import accounts, cases, contacts, credentials, p
 from keyback.storage.sql.schema_ages import password_ages
 from keyback.storage.sql.schema_campaigns import campaign_people, campaigns
 from keyback.storage.sql.statements import insert_many, update_many
+from keyback.storage.stores.groups import is_in
 
 C, P = campaigns.c, campaign_people.c
 LATE = MINUTE // 2  # what is committed may be dated this long ago
@@ -29,7 +31,9 @@ GONE_AT_ONCE = 5000
 
 def _row(c: Campaign) -> dict[str, Any]:
     values = asdict(c)
-    body = {k: values.pop(k) for k in ("selection", "pacing", "end_sessions", "must_renew")}
+    if not c.selection.group:  # the version before knows none, and may read what means none; else it has to stop
+        del values["selection"]["group"]
+    body = {k: values.pop(k) for k in ("selection", "pacing", "end_sessions", "must_renew", "paused_by")}
     return {**values, "body": json.dumps(body, separators=(",", ":"))}
 
 
@@ -43,6 +47,7 @@ def _campaign(r: Row[Any]) -> Campaign:
         pacing=Pacing(**body["pacing"]),
         end_sessions=bool(body["end_sessions"]),
         must_renew=bool(body["must_renew"]),
+        paused_by=str(body.get("paused_by", "")),  # a version before did not say
     )
 
 
@@ -52,7 +57,7 @@ class CampaignStore:
 
     def add(self, campaign: Campaign) -> None:
         self._tx.conn.execute(campaigns.insert().values(**_row(campaign), totals=""))
-        self._tx.wakes = True
+        self._tx.wakes.add("bulk")
 
     def get(self, campaign_id: str, *, lock: bool = False) -> Campaign | None:
         if lock:
@@ -61,8 +66,11 @@ class CampaignStore:
         row = self._tx.conn.execute(query.with_for_update() if lock else query).first()
         return _campaign(row) if row else None
 
-    def listed(self, limit: int) -> Sequence[Campaign]:
+    def listed(self, limit: int, after: tuple[int, str] | None = None) -> Sequence[Campaign]:
         query = select(campaigns).order_by(C.drafted_at.desc(), C.id).limit(limit)
+        if after is not None:
+            at, last = after
+            query = query.where(C.drafted_at <= at, or_(C.drafted_at < at, C.id > last))
         return [_campaign(r) for r in self._tx.conn.execute(query)]
 
     def live(self) -> bool:
@@ -83,7 +91,7 @@ class CampaignStore:
     def save(self, campaign: Campaign) -> None:
         values = {k: v for k, v in _row(campaign).items() if k != "id"}
         self._tx.conn.execute(update(campaigns).where(C.id == campaign.id).values(**values))
-        self._tx.wakes = True
+        self._tx.wakes.add("bulk")
 
     # ── who is in it ────────────────────────────────────────────────────────
 
@@ -137,6 +145,8 @@ class CampaignStore:
         query = query.where((people.c.state == "active") & exists().where(here))
         if s.tier:
             query = query.where(privileged if s.tier == "privileged" else (people.c.tier == s.tier) & ~privileged)
+        if s.group:
+            query = query.where(is_in(people.c.id, group_name(s.group)))
         if s.older_days:
             changed = func.coalesce(func.nullif(credentials.c.changed_at, 0), password_ages.c.changed_at, 0)
             joined = accounts.outerjoin(credentials, credentials.c.account_id == a.id).outerjoin(

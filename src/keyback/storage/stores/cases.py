@@ -8,35 +8,40 @@ from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from typing import Any
 
-from sqlalchemy import Row, func, select, text
+from sqlalchemy import Row, bindparam, func, select, text
 
 from keyback.domain.errors import Refusal
-from keyback.domain.policy.rules import PROVIDER_SIGN_IN, Evidence
+from keyback.domain.policy.rules import IDENTITY_SERVICE, PROVIDER_SIGN_IN, Evidence
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case
 from keyback.domain.recovery.events import CaseEvent
 from keyback.storage.sql.context import TxContext
+from keyback.storage.sql.direct import Statement
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import cases
 from keyback.storage.sql.statements import insert_many, update_many
 from keyback.storage.stores.audit import AuditStore
+from keyback.storage.wakes import CASE
 
 # In the words of the partial indexes: SQLite uses none of them for `open = 1`.
 OPEN = text("cases.open")
+ONE = select(cases).where(cases.c.id == bindparam("id"))
+BY_ID, LOCKED = Statement(ONE), Statement(ONE.with_for_update())
+ELSEWHERE = (PROVIDER_SIGN_IN, IDENTITY_SERVICE)
 
 
 def _channel(e: Evidence) -> str:
-    """What is stored of the channel. All that a sign-in elsewhere must never be without is in the one text: a node of
-    the version before, which weighs no such sign-in, writes it back as it stands; of keys it does not know it keeps
-    none."""
-    if e.proof != PROVIDER_SIGN_IN:
+    """What is stored of the channel. All that a sign-in elsewhere, or an identity verified there, must never be without
+    is in the one text: a node of the version before, which weighs no such thing, writes it back as it stands; of keys
+    it does not know it keeps none."""
+    if e.proof not in ELSEWHERE:
         return e.channel
     return json.dumps((e.channel, e.target, e.system, *e.also))
 
 
 def _evidence(stored: Sequence[Any], aged: object, target: str | None) -> Evidence:
     e = dataclasses.replace(Evidence(*stored), aged=bool(aged), target=target or "")
-    if e.proof != PROVIDER_SIGN_IN:
+    if e.proof not in ELSEWHERE:
         return e
     if not e.channel.startswith("["):
         return dataclasses.replace(e, target="")  # it names nothing, so it holds for nothing
@@ -98,8 +103,10 @@ class CaseStore:
 
     def get(self, case_id: str) -> Case | None:
         """The case; in a writing transaction its row stays locked until the commit."""
-        query = select(cases).where(cases.c.id == case_id)
-        row = self._tx.conn.execute(query.with_for_update() if self._tx.writes else query).first()
+        return self._tx.once(("case", case_id), lambda: self._get(case_id))
+
+    def _get(self, case_id: str) -> Case | None:
+        row = (LOCKED if self._tx.writes else BY_ID).first(self._tx.conn, {"id": case_id})
         return load_case(row) if row else None
 
     def open_of(self, person_ids: Sequence[str]) -> Mapping[str, Case]:
@@ -142,6 +149,8 @@ class CaseStore:
                 new.append(row)
                 continue
             changed.append(row)
+            if then.results and then.settled:
+                self._tx.wakes.add(CASE + case.id)
             before.append({"id": case.id, "version": case.version})
         if update_many(self._tx.conn, cases, changed, before) != len(changed):
             raise Refusal("conflict")

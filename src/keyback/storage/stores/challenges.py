@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, case, func, or_, select, text, update
+from sqlalchemy import ColumnElement, bindparam, case, func, or_, select, text, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from keyback.application.ports.challenges import Mailed
@@ -15,9 +16,11 @@ from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.challenge import Challenge, ChallengeRequest, Ending, Purpose
 from keyback.domain.tokens import token_digest
 from keyback.storage.sql.context import TxContext
+from keyback.storage.sql.direct import Statement
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import challenges, intakes, wants
 from keyback.storage.sql.statements import in_order, insert_many
+from keyback.storage.wakes import WANTS
 
 STORED = {"method": "proof"}  # the name of the column, until no node of the version before is left
 
@@ -37,7 +40,19 @@ PICK = """SELECT * FROM (SELECT {key} FROM wants WHERE state = 'new' ORDER BY tu
 LIVE = challenges.c.ended.is_(None)
 
 
+EVERYBODY = "everybody's challenges"
 NAMES = [f.name for f in dataclasses.fields(Challenge)]
+MANY = Statement(select(*COLUMNS).where(among(challenges.c.id, named="ids")))
+WANTED = Statement(select(wants.c.handle).where(wants.c.state == "new").limit(1))
+
+
+@lru_cache(maxsize=128)
+def _ending(names: tuple[str, ...]) -> Statement:
+    """Ends those that agree with what is named."""
+    c = challenges.c
+    which = [c.proof != bindparam("but") if n == "but" else c[n] == bindparam(n) for n in names]
+    mine = update(challenges).where(LIVE, *which)
+    return Statement(mine.values(ended=bindparam("ending"), ended_at=bindparam("now")))
 
 
 def _challenge(row: Sequence[Any]) -> Challenge:
@@ -87,7 +102,7 @@ class ChallengeStore:
     def many(self, ids: Sequence[str]) -> dict[str, Challenge]:
         if not ids:
             return {}
-        return {r.id: _challenge(r) for r in self._tx.conn.execute(select(*COLUMNS).where(among(challenges.c.id, ids)))}
+        return {r.id: _challenge(r) for r in MANY.all(self._tx.conn, {"ids": list(ids)})}
 
     def by_link(self, digest: bytes, *, lock: bool = False) -> Challenge | None:
         """The one whose link this is."""
@@ -120,7 +135,7 @@ class ChallengeStore:
 
     def end(self, challenge_id: str, ending: Ending) -> bool:
         """`UPDATE … WHERE ended IS NULL`: True for exactly one caller."""
-        return self._end(ending, [challenges.c.id == challenge_id]) == 1
+        return self._end(ending, {"id": challenge_id}) == 1
 
     def end_where(
         self,
@@ -139,14 +154,15 @@ class ChallengeStore:
         Args:
             but: a method whose challenges go on.
         """
-        narrow = _given(
-            person_id=person_id, case_id=case_id, handle=handle, target=target, proof=method, purpose=purpose
-        )
-        return self._end(ending, [*narrow, challenges.c.proof != but] if but else narrow)
+        narrow = {"person_id": person_id, "case_id": case_id, "handle": handle, "target": target, "proof": method}
+        given = {k: v for k, v in (narrow | {"purpose": purpose}).items() if v}
+        if not given:
+            raise ValueError(EVERYBODY)
+        return self._end(ending, given | ({"but": but} if but else {}))
 
-    def _end(self, ending: Ending, narrow: Sequence[ColumnElement[bool]]) -> int:
-        done = update(challenges).where(LIVE, *narrow)
-        return self._tx.conn.execute(done.values(ended=ending, ended_at=self._tx.now)).rowcount
+    def _end(self, ending: Ending, given: Mapping[str, str]) -> int:
+        values = {**given, "ending": ending, "now": self._tx.now}
+        return _ending(tuple(sorted(given))).run(self._tx.conn, values)
 
     def fetch(self, challenge_id: str) -> bool:
         """`UPDATE … WHERE fetched_at IS NULL`: True once for each."""
@@ -174,7 +190,8 @@ class ChallengeStore:
         old = wants.c.asked_at <= asked_before
         done = insert.on_conflict_do_update(index_elements=["handle", "proof"], set_=again, where=old)
         queued = self._tx.conn.execute(done.returning(wants.c.sends)).first() is not None
-        self._tx.wakes = self._tx.wakes or queued
+        if queued:
+            self._tx.wakes.add(WANTS)
         return queued
 
     def requested(self, handle: str) -> Sequence[ChallengeRequest]:
@@ -184,7 +201,7 @@ class ChallengeStore:
 
     def claim_requests(self, limit: int) -> Sequence[ChallengeRequest]:
         """Takes up to `limit` new ones by their turn, with some of the newest among them; no other node gets them."""
-        if self._tx.conn.execute(select(wants.c.handle).where(wants.c.state == "new").limit(1)).first() is None:
+        if WANTED.first(self._tx.conn, {}) is None:
             return []
         key = "handle, proof" if self._tx.pg else "rowid"  # SQLite finds no index for pairs of a query
         pick = PICK.format(key=key, lock=" FOR UPDATE SKIP LOCKED" if self._tx.pg else "")
@@ -210,5 +227,5 @@ def _given(**columns: str) -> list[ColumnElement[bool]]:
     """Raises ValueError where nothing is given."""
     narrow = [challenges.c[k] == v for k, v in columns.items() if v]
     if not narrow:
-        raise ValueError("everybody's challenges")
+        raise ValueError(EVERYBODY)
     return narrow

@@ -5,18 +5,33 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
-from sqlalchemy import ColumnElement, case, func, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, case, false, func, or_, select, update
 
 from keyback.domain.people.addresses import leads_to, take_place
-from keyback.domain.people.person import Contact, ContactState, canonicalize
+from keyback.domain.people.person import Bounce, Contact, ContactState, canonicalize
 from keyback.storage.sql.context import TxContext
+from keyback.storage.sql.direct import Statement
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import contacts, identifiers
 from keyback.storage.sql.statements import insert_many
 
 PLACED = ("role", "state", "ended_at", "ended_by", "replaces", "confirmed_at", "reminded")
 WILD = str.maketrans({c: f"\\{c}" for c in "\\%_"})
+
+MANY = Statement(select(contacts).where(among(contacts.c.id, named="ids")))
+ACCEPTED = Statement(
+    update(contacts)
+    .where(among(contacts.c.id, named="ids"), contacts.c.bounce == "refused")
+    .values(bounce="", bounce_at=bindparam("now"))
+)
+
+
+@lru_cache(maxsize=16)
+def _in_states(states: tuple[ContactState, ...]) -> Statement:
+    mine = among(contacts.c.person_id, named="ids") & or_(false(), *(contacts.c.state == s for s in states))
+    return Statement(select(contacts).where(mine).order_by(contacts.c.added_at, contacts.c.id))
 
 
 class ContactStore:
@@ -27,17 +42,19 @@ class ContactStore:
         """By id, in any state: a removed one is told about its removal."""
         if not ids:
             return {}
-        rows = self._tx.conn.execute(select(contacts).where(among(contacts.c.id, ids)))
+        rows = MANY.all(self._tx.conn, {"ids": list(ids)})
         return {r.id: Contact(**r._mapping) for r in rows}
 
     def of_people(
         self, person_ids: Sequence[str], *, states: Sequence[ContactState] = ("confirmed",)
     ) -> Mapping[str, Sequence[Contact]]:
         """All roles, recovery contacts too; oldest first."""
+        return self._tx.once(("contacts", tuple(states), *person_ids), lambda: self._of_people(person_ids, states))
+
+    def _of_people(self, person_ids: Sequence[str], states: Sequence[ContactState]) -> Mapping[str, Sequence[Contact]]:
         out: dict[str, list[Contact]] = defaultdict(list)
         if person_ids:
-            mine = among(contacts.c.person_id, person_ids) & contacts.c.state.in_(states)
-            for r in self._tx.conn.execute(select(contacts).where(mine).order_by(contacts.c.added_at, contacts.c.id)):
+            for r in _in_states(tuple(states)).all(self._tx.conn, {"ids": list(person_ids)}):
                 out[r.person_id].append(Contact(**r._mapping))
         return out
 
@@ -63,8 +80,28 @@ class ContactStore:
     def renew(self, contact_id: str) -> bool:
         """It was shown to be its owner's, now."""
         mine = (contacts.c.id == contact_id) & (contacts.c.state == "confirmed")
-        values = {"confirmed_at": self._tx.now, "reminded": 0}
+        values = {"confirmed_at": self._tx.now, "reminded": 0, "bounce": "", "bounce_at": self._tx.now}
         return self._tx.conn.execute(update(contacts).where(mine).values(**values)).rowcount == 1
+
+    def bounced(self, contact_id: str, how: Bounce, written_at: int) -> bool:
+        """A message written at an instant (ms) did not arrive; False where the owner was reached since, or where a
+        later one did not arrive either."""
+        c = contacts.c
+        mine = (c.id == contact_id) & (c.state != "removed")
+        mine &= (c.bounce_at <= written_at) & (c.confirmed_at <= written_at)
+        values = {"bounce": how, "bounce_at": max(self._tx.now, written_at + 1)}  # the same report counts once
+        return self._tx.conn.execute(update(contacts).where(mine).values(**values)).rowcount == 1
+
+    def reached(self, contact_id: str) -> bool:
+        """Its owner has just answered by what was sent there; True where messages had come back before."""
+        row = self._tx.conn.execute(select(contacts.c.bounce).where(contacts.c.id == contact_id)).first()
+        values = {"bounce": "", "bounce_at": self._tx.now}
+        self._tx.conn.execute(update(contacts).where(contacts.c.id == contact_id).values(**values))
+        return bool(row and row.bounce)
+
+    def accepted(self, contact_ids: Sequence[str]) -> None:
+        """The next hop took messages to these, so it refuses them no more; whether they arrive it doesn't say."""
+        ACCEPTED.run(self._tx.conn, {"ids": sorted(set(contact_ids)), "now": self._tx.now})
 
     def take_up(self, step: int, before: int, limit: int) -> Sequence[Contact]:
         """Backup contacts confirmed at or before an instant (ms) whose owner was asked fewer than `step` times since,

@@ -15,7 +15,7 @@ from keyback.domain.operators.approvals import Recommendation
 from keyback.domain.recovery.case import Case
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.schema import cases
-from keyback.storage.sql.schema_desk import WAITS_FOR_DESK, desk_notes, desk_views, desk_work
+from keyback.storage.sql.schema_desk import WAITS_FOR_DESK, desk_notes, desk_views, desk_work, waits_and_is
 from keyback.storage.sql.statements import insert_many
 from keyback.storage.stores.cases import load_case
 
@@ -45,8 +45,7 @@ class DeskStore:
         if query.journey:
             wanted = wanted.where(c.journey == query.journey)
         if query.tier:
-            # Only of what waits, by the partial index; nodes of the version before write no column of it.
-            wanted = wanted.where(c.body.contains(f'"tier":"{query.tier}"', autoescape=True))
+            wanted = wanted.where(waits_and_is(query.tier, self._tx.pg))
         if query.recommended:
             wanted = wanted.where(w.recommended_by != "", w.recommended_version == c.version)
         if query.until:

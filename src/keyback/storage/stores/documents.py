@@ -13,11 +13,13 @@ from sqlalchemy import text as sql
 
 from keyback.application.ports.documents import Document
 from keyback.domain.operators.documents import Review
+from keyback.domain.operators.identity import VERIFIED
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.schema import cases, people
-from keyback.storage.sql.schema_documents import document_keys, document_reviews, documents
+from keyback.storage.sql.schema_documents import document_keys, document_looks, document_reviews, documents
 
 PURPOSE = "document_key"
+LOOK_PURPOSE = "document_look"
 ENDED = ("closed", "rejected", "cancelled", "expired", "failed")
 D, K, R = documents.c, document_keys.c, document_reviews.c
 PLAIN = tuple(c for c in D if c.name != "image")
@@ -50,7 +52,9 @@ class DocumentStore:
         return self._load(row) if row else None
 
     def of_page(self, handle: str) -> Document | None:
-        query = select(*PLAIN).where(D.handle == handle).order_by(D.created_at.desc(), D.id).limit(1)
+        query = (
+            select(*PLAIN).where(D.handle == handle, D.kind != VERIFIED).order_by(D.created_at.desc(), D.id).limit(1)
+        )
         row = self._tx.conn.execute(query).first()
         return self._load(row) if row else None
 
@@ -92,9 +96,32 @@ class DocumentStore:
             mine = {"document_id": document_id, "operator_id": review.operator_id}
             self._tx.conn.execute(document_reviews.insert().values(**mine, **values))
 
-    def open(self, limit: int) -> Sequence[Document]:
-        query = select(*PLAIN).where(sql("state IN ('waiting', 'third')")).order_by(D.sent_at, D.id).limit(limit)
+    def open(self, limit: int, after: tuple[int, str] = (0, "")) -> Sequence[Document]:
+        mine, (at, last) = select(*PLAIN).join(cases, cases.c.id == D.case_id), after
+        waits = sql("documents.state IN ('waiting', 'third')")
+        query = mine.where(waits, cases.c.state.not_in(ENDED)).order_by(D.sent_at, D.id).limit(limit)
+        query = query.where(D.sent_at >= at, or_(D.sent_at > at, D.id > last))
         return [self._load(r) for r in self._tx.conn.execute(query).all()]
+
+    def of_case(self, case_id: str, limit: int) -> Sequence[Document]:
+        query = select(*PLAIN).where(D.case_id == case_id).order_by(D.created_at.desc(), D.id).limit(limit)
+        return [self._load(r) for r in self._tx.conn.execute(query).all()]
+
+    def put_look(self, document_id: str, look: bytes) -> None:
+        self._tx.conn.execute(delete(document_looks).where(document_looks.c.document_id == document_id))
+        sealed = self._tx.seals.seal(look, LOOK_PURPOSE, document_id)
+        self._tx.conn.execute(document_looks.insert().values(document_id=document_id, sealed=sealed))
+
+    def look(self, document_id: str) -> bytes:
+        query = select(document_looks.c.sealed).where(document_looks.c.document_id == document_id)
+        sealed = self._tx.conn.execute(query).scalar()
+        return self._tx.seals.open(bytes(sealed), LOOK_PURPOSE, document_id) if sealed else b""
+
+    def looks(self, case_id: str, since: int, limit: int) -> Sequence[bytes]:
+        mine = (D.sent_at >= max(since, 1)) & (D.case_id != case_id)
+        query = select(D.id, document_looks.c.sealed).join(document_looks, document_looks.c.document_id == D.id)
+        found = self._tx.conn.execute(query.where(mine).order_by(D.sent_at.desc(), D.id.desc()).limit(limit))
+        return [self._tx.seals.open(bytes(r.sealed), LOOK_PURPOSE, r.id) for r in found]
 
     def same_pixels(self, digest: bytes, but: str) -> bool:
         query = select(D.id).where(D.digest == digest, D.id != but, D.sent_at > 0).limit(1)
@@ -121,4 +148,5 @@ class DocumentStore:
         if not ids:
             return 0
         self._tx.conn.execute(delete(document_reviews).where(R.document_id.in_(ids)))
+        self._tx.conn.execute(delete(document_looks).where(document_looks.c.document_id.in_(ids)))
         return self._tx.conn.execute(delete(documents).where(D.id.in_(ids))).rowcount

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 
 from keyback.application.ports.enrolment_storage import Everything
 from keyback.domain.people.factor import REMOVAL_GRACE, Factor, SavedCode
-from keyback.domain.people.person import Contact, Person
+from keyback.domain.people.person import Account, Contact, Person
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.schema import accounts, contacts, factors, people, saved_codes
-from keyback.storage.stores.people import PERSON
+from keyback.storage.stores.people import ACCOUNT, PERSON
 
 T = TypeVar("T", Contact, Factor)
 
@@ -26,13 +26,24 @@ class AllPeopleStore:
         """The next `limit` active people behind `after` by id, with confirmed contacts, active factors, and those that
         were removed lately. What proves a factor stays sealed; of the saved codes that are good one of each set stands
         for all."""
+        behind = (people.c.id > after) & (people.c.state == "active")
+        return self._with_all(select(*PERSON).where(behind).order_by(people.c.id).limit(limit))
+
+    def of(self, person_id: str) -> Everything | None:
+        found = self._with_all(select(*PERSON).where((people.c.id == person_id) & (people.c.state == "active")))
+        return found[0] if found else None
+
+    def accounts_in(self, system: str, after: str, limit: int) -> Sequence[tuple[Account, str]]:
+        a = accounts.c
+        query = select(*ACCOUNT, people.c.name.label("owner")).join_from(accounts, people)
+        query = query.where((a.system == system) & (a.external_id > after), people.c.state == "active")
+        rows = self._tx.conn.execute(query.order_by(a.external_id).limit(limit)).mappings()
+        return [(Account(**{k: v for k, v in r.items() if k != "owner"}), r["owner"]) for r in rows]
+
+    def _with_all(self, whom: Select[Any]) -> list[Everything]:
+        """`whom` is in the order of ids, without gaps."""
         run = self._tx.conn.execute
-        rows = run(
-            select(*PERSON)
-            .where((people.c.id > after) & (people.c.state == "active"))
-            .order_by(people.c.id)
-            .limit(limit)
-        ).all()
+        rows = run(whom).all()
         if not rows:
             return []
         # A range by the index of each table, not a list of a thousand ids.

@@ -5,16 +5,24 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, false, or_, select, update
 
 from keyback.domain.people.factor import Device, Factor, FactorState, SavedCode
 from keyback.storage.sql.context import TxContext
+from keyback.storage.sql.direct import Statement
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import devices, factors, saved_codes
 
 PURPOSE = "factor"
+
+
+@lru_cache(maxsize=16)
+def _in_states(states: tuple[FactorState, ...]) -> Statement:
+    mine = among(factors.c.person_id, named="ids") & or_(false(), *(factors.c.state == s for s in states))
+    return Statement(select(factors).where(mine).order_by(factors.c.added_at, factors.c.id))
 
 
 class FactorStore:
@@ -54,10 +62,12 @@ class FactorStore:
     def of_people(
         self, person_ids: Sequence[str], *, states: Sequence[FactorState] = ("active",)
     ) -> Mapping[str, Sequence[Factor]]:
+        return self._tx.once(("factors", tuple(states), *person_ids), lambda: self._of_people(person_ids, states))
+
+    def _of_people(self, person_ids: Sequence[str], states: Sequence[FactorState]) -> Mapping[str, Sequence[Factor]]:
         out: dict[str, list[Factor]] = defaultdict(list)
         if person_ids:
-            mine = among(factors.c.person_id, person_ids) & factors.c.state.in_(states)
-            for r in self._tx.conn.execute(select(factors).where(mine).order_by(factors.c.added_at, factors.c.id)):
+            for r in _in_states(tuple(states)).all(self._tx.conn, {"ids": list(person_ids)}):
                 out[r.person_id].append(self._load(r))
         return out
 
@@ -79,6 +89,11 @@ class FactorStore:
         """Notes that an active factor was used; False when it is not active any more."""
         mine = (factors.c.id == factor_id) & (factors.c.state == "active")
         return self._tx.conn.execute(update(factors).where(mine).values(used_at=self._tx.now)).rowcount == 1
+
+    def rename(self, factor_id: str, label: str) -> None:
+        """Another name in lists and mails, for one that is active."""
+        mine = (factors.c.id == factor_id) & (factors.c.state == "active")
+        self._tx.conn.execute(update(factors).where(mine).values(label=label))
 
     # ── saved codes ─────────────────────────────────────────────────────────
 

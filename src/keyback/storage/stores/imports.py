@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select, update
 
 from keyback.application.ports.imports import Claim, ImportedPart, ImportOutcome
 from keyback.application.ports.storage import Imported, ImportedAccount, ImportResult
 from keyback.domain.people import addresses
-from keyback.domain.people.addresses import AddressChange, Outcome, leads_to
+from keyback.domain.people.addresses import AddressChange, Outcome
 from keyback.domain.people.person import Contact, canonicalize, same_name
 from keyback.domain.policy.rules import TIERS
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import accounts, contacts, identifiers, people
 from keyback.storage.sql.statements import insert_many, update_many
-from keyback.storage.stores.import_owners import main_address_owners
+from keyback.storage.stores.groups import put_of_file
+from keyback.storage.stores.import_owners import CONTACT, main_address_owners
+from keyback.storage.stores.import_rows import fill, person_row, update_rows
 
 Known = dict[str, dict[str, Any]]
+Claims = Sequence[frozenset[Claim]]  # of every person, in the order in which they come
+FIRST = ("id", "person_id", "channel", "address", "role", "added_at", "confirmed_at")  # of contacts of who is new
 PARKED = "\x7f"  # begins the canonical form of a name that its account has given up: nobody can type it
 
 
 def save_imported(
-    tx: TxContext, new: Sequence[Imported], *, at_once: bool = False, adopt: bool = True
+    tx: TxContext, new: Sequence[Imported], *, at_once: bool = False, adopt: bool = True, generation: int = 0
 ) -> ImportOutcome:
     """Adds or updates people; for a batch of up to a few thousand.
 
@@ -39,14 +42,16 @@ def save_imported(
     Args:
         at_once: the company moved its addresses: none of them waits.
         adopt: whoever was known by their address may get the key that they have now (`_adopted`).
+        generation: of the sync that meets accounts which are new.
     """
     before = _known(tx, [p.key for p in new])
     strangers = [p for p in new if adopt and isinstance(p, ImportedPart) and p.key not in before]
     if adopted := _adopted(tx, strangers):
         before |= _known(tx, adopted)
     whole = [_completed(p, before[p.key]) if isinstance(p, ImportedPart) and p.key in before else p for p in new]
-    taken = _owners(tx, whole)
-    left_out = _left_out(whole, taken)
+    claims = [frozenset(c for a in p.accounts for c in (_name(a), _number(a))) for p in whole]
+    taken = _owners(tx, frozenset[Claim]().union(*claims), before)
+    left_out = _left_out(whole, [_lasting(p, c) for p, c in zip(whole, claims, strict=True)], taken)
     results: list[ImportResult] = []
     rows: dict[str, list[dict[str, Any]]] = defaultdict(list)
     changed: list[tuple[Imported, dict[str, Any], Outcome]] = []
@@ -59,17 +64,18 @@ def save_imported(
             results.append("username_taken")
             continue
         p = _with_numbers(tx, p, mine, numbers)
-        names |= {(a.system, canonicalize(a.username)): a.external_id for a in p.accounts}
+        for a in p.accounts:
+            names[a.system, canonicalize(a.username)] = a.external_id
         if mine is None:
             pid = tx.new_id()
             before[p.key] = {"id": pid, "rows": [], "mails": (), "account_ids": {}, "canonicals": {}, **_shape(p)}
-            rows["people"].append(_person_row(p, pid, tx.now))
+            rows["people"].append(person_row(p, pid, tx.now))
             own = _first_contacts(tx, p, pid)
-            rows["contacts"] += [_contact_row(c) for c in own]
-            _fill(tx, rows, p, pid, {}, own)
+            rows["first"] += [{name: getattr(c, name) for name in FIRST} for c in own]
+            fill(tx, rows, p, pid, {}, own)
             results.append("added")
             continue
-        outcome = _addresses(tx, p, mine, at_once)
+        outcome = _contacts(tx, p, mine, at_once)
         changes += outcome.changes
         if _differs(mine, _shape(p)) or outcome.rows != {c.id: c for c in mine["rows"]}:
             changed.append((p, mine, outcome))
@@ -77,9 +83,17 @@ def save_imported(
         else:
             results.append("same")
     _free_names(tx, before.values(), names)
-    _replace(tx, rows, changed)
-    for table in (people, contacts, accounts, identifiers):
-        insert_many(tx.conn, table, rows[table.name])
+    update_rows(tx, rows, changed)
+    rows["accounts"] = [{**row, "generation": generation} for row in rows["accounts"]]
+    for table, name in ((people, "people"), (contacts, "first"), (contacts, "contacts"), (accounts, "accounts")):
+        insert_many(tx.conn, table, rows[name])
+    insert_many(tx.conn, identifiers, rows["identifiers"])
+    said = {before[p.key]["id"]: p.groups for n, p in enumerate(whole) if n not in left_out and p.groups is not None}
+    elsewhere = put_of_file(tx, said)  # it ends nobody's links: a group lets nobody do anything
+    results = [
+        "changed" if r == "same" and before[p.key]["id"] in elsewhere else r
+        for p, r in zip(whole, results, strict=True)
+    ]
     return ImportOutcome(results, changes, {whole[n].key: keys for n, keys in left_out.items()})
 
 
@@ -101,10 +115,9 @@ def _adopted(tx: TxContext, new: Sequence[Imported]) -> list[str]:
     return list(mine.values())
 
 
-def _left_out(new: Sequence[Imported], taken: Mapping[Claim, str]) -> dict[int, set[str]]:
+def _left_out(new: Sequence[Imported], claims: Claims, taken: Mapping[Claim, str]) -> dict[int, set[str]]:
     """Who cannot be written, by their place, and the keys of those who have what they want. Whoever is left out keeps
     what they have, so that others may have to be left out as well."""
-    claims = [frozenset([_name(a) for a in p.accounts] + [_number(a) for a in p.accounts if a.numbered]) for p in new]
     out: dict[int, set[str]] = {}
     while True:
         gives = {p.key: claims[n] for n, p in enumerate(new) if n not in out}
@@ -124,6 +137,13 @@ def _left_out(new: Sequence[Imported], taken: Mapping[Claim, str]) -> dict[int, 
         out |= found
 
 
+def _lasting(p: Imported, claims: frozenset[Claim]) -> frozenset[Claim]:
+    """What somebody has to have: an account that nobody has numbered may get another number."""
+    if all(a.numbered for a in p.accounts):
+        return claims
+    return frozenset([_name(a) for a in p.accounts] + [_number(a) for a in p.accounts if a.numbered])
+
+
 def _given_up(claim: Claim, owner: str, gives: Mapping[str, Collection[Claim]]) -> bool:
     """Whether a name's owner is written in this batch too, and has another name afterwards."""
     return claim[0] == "username" and owner in gives and claim not in gives[owner]
@@ -133,6 +153,9 @@ def _with_numbers(tx: TxContext, p: Imported, mine: dict[str, Any] | None, numbe
     """Accounts that nobody has numbered, and that are new, get a number of their own where the name is one already."""
     own = mine["account_ids"] if mine else {}
     out = []
+    if all(a.numbered for a in p.accounts):
+        numbers.update((a.system, a.external_id) for a in p.accounts)
+        return p
     for a in p.accounts:
         if not a.numbered and (a.system, a.external_id) not in own and (a.system, a.external_id) in numbers:
             a = replace(a, external_id=tx.new_id())
@@ -153,23 +176,28 @@ def _free_names(tx: TxContext, known: Iterable[dict[str, Any]], names: Mapping[t
     update_many(tx.conn, accounts, rows, [{"id": row["canonical"][len(PARKED) :]} for row in rows])
 
 
-def _addresses(tx: TxContext, p: Imported, mine: dict[str, Any], at_once: bool) -> Outcome:
-    """The mail contacts as the file wants them; as they are where it names none, or what the last one named."""
+def _contacts(tx: TxContext, p: Imported, mine: dict[str, Any], at_once: bool) -> Outcome:
+    """The contacts as the file wants them; as they are where it names none, or what the last one named."""
     old: list[Contact] = mine["rows"]
-    if not p.mails or (not at_once and mine["mails"] == (*p.mails[:1], *sorted(p.mails[1:]))):
-        return Outcome({c.id: c for c in old}, ())
-    return addresses.settle(old, p.mails, mine["id"], tx.now, tx.new_id, at_once)
+    rows, changes = {c.id: c for c in old}, []
+    if p.mails and (at_once or mine["mails"] != (*p.mails[:1], *sorted(p.mails[1:]))):
+        mails = [c for c in old if c.channel == "mail"]
+        found = addresses.settle(mails, p.mails, mine["id"], tx.now, tx.new_id, at_once)
+        rows, changes = {**rows, **found.rows}, [*found.changes]
+    if p.phones is not None and addresses.named_numbers(old) != tuple(sorted(p.phones)):
+        phones = [c for c in old if c.channel == "sms"]
+        found = addresses.settle_numbers(phones, p.phones, mine["id"], tx.now, tx.new_id)
+        rows, changes = {**rows, **found.rows}, [*changes, *found.changes]
+    return Outcome(rows, tuple(changes))
 
 
 def _first_contacts(tx: TxContext, p: Imported, pid: str) -> list[Contact]:
+    mails = [("mail", mail, "backup" if n else "primary") for n, mail in enumerate(p.mails)]
+    phones = [("sms", number, "backup") for number in p.phones or ()]
     return [
-        Contact(tx.new_id(), pid, "mail", mail, "backup" if n else "primary", added_at=tx.now, confirmed_at=tx.now)
-        for n, mail in enumerate(p.mails)
+        Contact(tx.new_id(), pid, channel, address, role, added_at=tx.now, confirmed_at=tx.now)  # type: ignore[arg-type]
+        for channel, address, role in (*mails, *phones)
     ]
-
-
-def _contact_row(c: Contact) -> dict[str, Any]:
-    return {f.name: getattr(c, f.name) for f in dataclasses.fields(c)}
 
 
 def _shape(p: Imported) -> dict[str, Any]:
@@ -192,16 +220,17 @@ def _differs(mine: dict[str, Any], shape: dict[str, Any]) -> bool:
 
 
 def _known(tx: TxContext, keys: Sequence[str]) -> Known:
-    query = select(people).where(people.c.key.in_(keys)).order_by(people.c.id)
+    query = select(people).where(among(people.c.key, keys)).order_by(people.c.id)
     # What owners refuse meanwhile waits until this is written, or is seen.
     found = {r.key: r for r in tx.conn.execute(query.with_for_update() if tx.pg else query)}
     ids = {r.id: key for key, r in found.items()}
-    mails: dict[str, list[Contact]] = defaultdict(list)
+    own: dict[str, list[Contact]] = defaultdict(list)
     logins: dict[str, list[Any]] = defaultdict(list)
     if ids:
-        for c in tx.conn.execute(select(contacts).where(contacts.c.person_id.in_(ids), contacts.c.channel == "mail")):
-            mails[ids[c.person_id]].append(Contact(**c._mapping))
-        for a in tx.conn.execute(select(accounts).where(accounts.c.person_id.in_(ids))):
+        theirs = among(contacts.c.person_id, list(ids)) & (contacts.c.channel != "im")
+        for c in tx.conn.execute(select(*CONTACT).where(theirs)):
+            own[ids[c.person_id]].append(Contact(*c))
+        for a in tx.conn.execute(select(accounts).where(among(accounts.c.person_id, list(ids)))):
             logins[ids[a.person_id]].append(a)
     return {
         key: {
@@ -210,8 +239,8 @@ def _known(tx: TxContext, keys: Sequence[str]) -> Known:
             "locale": r.locale,
             "tier": r.tier,
             "state": r.state,
-            "rows": mails[key],
-            "mails": _named(mails[key]),
+            "rows": own[key],
+            "mails": _named(own[key]),
             "accounts": frozenset(
                 (a.system, a.external_id, a.username, a.state, bool(a.privileged), a.provider) for a in logins[key]
             ),
@@ -235,14 +264,18 @@ def _number(a: ImportedAccount) -> Claim:
     return "external_id", a.system, a.external_id
 
 
-def _owners(tx: TxContext, new: Sequence[Imported]) -> dict[Claim, str]:
-    """Whose the user names and external ids are now, by the person's key."""
+def _owners(tx: TxContext, claims: frozenset[Claim], known: Known) -> dict[Claim, str]:
+    """Whose the user names and external ids are now, by the person's key. `known`: people who were read already."""
     out: dict[Claim, str] = {}
-    for claim, column in ((_name, accounts.c.canonical), (_number, accounts.c.external_id)):
-        which = "username" if claim is _name else "external_id"
+    for key, mine in known.items():
+        for (system, number), canonical in mine["canonicals"].items():
+            out |= {("external_id", system, number): key, ("username", system, canonical): key}
+    out = {claim: key for claim, key in out.items() if claim in claims}
+    for which, column in (("username", accounts.c.canonical), ("external_id", accounts.c.external_id)):
         wanted: dict[str, set[str]] = {}
-        for _, system, value in {claim(a) for p in new for a in p.accounts}:
-            wanted.setdefault(system, set()).add(value)
+        for kind, system, value in claims - out.keys():
+            if kind == which:
+                wanted.setdefault(system, set()).add(value)
         for system, values in sorted(wanted.items()):
             query = select(column, people.c.key).join(people).where(accounts.c.system == system)
             for value, key in tx.conn.execute(query.where(among(column, sorted(values)))):
@@ -257,19 +290,17 @@ def _completed(p: ImportedPart, mine: dict[str, Any]) -> Imported:
     found = _matched(p, mine)
     for a in found:
         was = old.get((a.system, a.external_id), a)
-        merged.append(
-            replace(
-                a,
-                state=a.state if "state" in p.given and "state" in a.says else was.state,
-                privileged=a.privileged if "privileged" in p.given and "tier" in a.says else was.privileged,
-                provider=a.provider if "provider" in p.given else was.provider,
-            )
-        )
+        state = a.state if "state" in p.given and "state" in a.says else was.state
+        privileged = a.privileged if "privileged" in p.given and "tier" in a.says else was.privileged
+        provider = a.provider if "provider" in p.given else was.provider
+        if (state, privileged, provider) != (a.state, a.privileged, a.provider):
+            a = replace(a, state=state, privileged=privileged, provider=provider)
+        merged.append(a)
     wanted = {(a.system, a.external_id) for a in found}
     merged += [a for k, a in old.items() if k not in wanted and a.system not in p.systems and a.state != "disabled"]
     backups = p.mails[1:] if "backup" in p.given else mine["mails"][1:]  # the first is the primary one, or None
-    return replace(
-        p,
+    return Imported(
+        key=p.key,
         name=p.name or mine["name"],
         locale=p.locale if "locale" in p.given else mine["locale"],
         # Where no column says it for certain, a group still raises it.
@@ -277,6 +308,8 @@ def _completed(p: ImportedPart, mine: dict[str, Any]) -> Imported:
         state=p.state if "state" in p.given else mine["state"],
         mails=(p.mails[0], *(m for m in backups if m != p.mails[0])) if p.mails else (),
         accounts=tuple(merged),
+        phones=p.phones,
+        groups=p.groups,
     )
 
 
@@ -305,68 +338,5 @@ def _matched(p: Imported, mine: dict[str, Any]) -> list[ImportedAccount]:
         fresh = sum(x.system == a.system and w is None for x, w in out)
         if which is None and not a.numbered and len(spare) == 1 and fresh == 1:
             which = spare[0]
-        done.append(replace(a, external_id=which[1]) if which else a)
+        done.append(replace(a, external_id=which[1]) if which and which[1] != a.external_id else a)
     return done
-
-
-def _person_row(p: Imported, pid: str, now: int) -> dict[str, Any]:
-    return {
-        "id": pid, "key": p.key, "name": p.name, "locale": p.locale, "tier": p.tier, "state": p.state, "created_at": now
-    }  # fmt: skip
-
-
-def _fill(
-    tx: TxContext,
-    rows: dict[str, list[dict[str, Any]]],
-    p: Imported,
-    pid: str,
-    kept: dict[tuple[str, str], str],
-    own: Iterable[Contact],
-) -> None:
-    canonicals = {(canonicalize(c.address), "") for c in own if leads_to(c)}
-    for a in p.accounts:
-        aid = kept.get((a.system, a.external_id)) or tx.new_id()
-        canonical = canonicalize(a.username)
-        if (a.system, a.external_id) not in kept:
-            rows["accounts"].append({
-                "id": aid, "person_id": pid, "system": a.system, "external_id": a.external_id, "username": a.username,
-                "canonical": canonical, "state": a.state, "privileged": a.privileged, "provider": a.provider,
-            })  # fmt: skip
-        canonicals.add((canonical, aid))
-    rows["identifiers"] += [{"canonical": c, "person_id": pid, "account_id": a} for c, a in sorted(canonicals)]
-
-
-def _replace(
-    tx: TxContext, rows: dict[str, list[dict[str, Any]]], changed: list[tuple[Imported, dict[str, Any], Outcome]]
-) -> None:
-    """Brings people up to date in place: accounts and contacts keep their ids, since hashes, cases and evidence hang on
-    them."""
-    if not changed:
-        return
-    ids = [mine["id"] for _, mine, _ in changed]
-    tx.conn.execute(identifiers.delete().where(identifiers.c.person_id.in_(ids)))
-    moved: list[dict[str, Any]] = []
-    for p, mine, outcome in changed:
-        old = {c.id: c for c in mine["rows"]}
-        moved += [_contact_row(c) for c in outcome.rows.values() if c.id in old and c != old[c.id]]
-        rows["contacts"] += [_contact_row(c) for c in outcome.rows.values() if c.id not in old]
-        person = update(people).where(people.c.id == bindparam("pid"))
-        raised = people.c.security_version + 1
-        values = {"name": p.name, "locale": p.locale, "tier": p.tier, "state": p.state, "security_version": raised}
-        tx.conn.execute(person.values(**values), {"pid": mine["id"]})
-        kept = mine["account_ids"]
-        wanted = {(a.system, a.external_id): a for a in p.accounts}
-        for which, aid in kept.items():
-            a = wanted.get(which)
-            row = update(accounts).where(accounts.c.id == aid)
-            if a is None:  # gone there: it must not be recovered any more, but its history stays
-                tx.conn.execute(row.values(state="disabled"))
-                continue
-            tx.conn.execute(
-                row.values(
-                    username=a.username, canonical=canonicalize(a.username), state=a.state, privileged=a.privileged,
-                    provider=a.provider,
-                )
-            )  # fmt: skip
-        _fill(tx, rows, p, mine["id"], kept, outcome.rows.values())
-    update_many(tx.conn, contacts, moved, [{"id": c["id"]} for c in moved])

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Row, case, func, select, text, update
+from sqlalchemy import ColumnElement, bindparam, case, func, select, update
 
 from keyback.application.ports.storage import Intake
 from keyback.application.throttling.fairness import FRESH
 from keyback.storage.keys.keyring import Unsealable
 from keyback.storage.sql.context import TxContext
+from keyback.storage.sql.direct import Statement, marked, rows_of
 from keyback.storage.sql.schema import intakes
 from keyback.storage.sql.statements import in_order, insert_many
+from keyback.storage.wakes import INTAKES
 
 log = structlog.get_logger("keyback.storage")
 PURPOSE = "intake"
@@ -29,17 +31,22 @@ NEWEST = "SELECT handle FROM intakes WHERE state = 'new' ORDER BY asked_at DESC 
 LOCK = "FOR UPDATE SKIP LOCKED"
 PICK_PG = f"= ANY(ARRAY({NEXT} {LOCK}) || ARRAY({NEWEST} {LOCK}))"
 PICK_SQLITE = f"IN (SELECT * FROM ({NEXT}) UNION SELECT * FROM ({NEWEST}))"  # noqa: S608 - our own words
+CLAIM_PG, CLAIM_SQLITE = marked(CLAIM.format(pick=PICK_PG), n="int", newest="int"), CLAIM.format(pick=PICK_SQLITE)
+NAMES = [c.name for c in COLUMNS]
+ONE = select(*COLUMNS).where(intakes.c.handle == bindparam("handle"))
+BY_HANDLE, LOCKED = Statement(ONE), Statement(ONE.with_for_update())
+OLDEST = Statement(select(intakes.c.asked_at).where(intakes.c.state == "new").order_by(intakes.c.asked_at).limit(1))
 
 
 class IntakeStore:
     def __init__(self, tx: TxContext) -> None:
         self._tx = tx
 
-    def add(self, new: Sequence[Intake], *, notify: bool = False) -> None:
+    def add(self, new: Sequence[Intake], *, notify: str = "") -> None:
         """Writes new ones down.
 
         Args:
-            notify: wake the workers of other processes in the same statement (PostgreSQL).
+            notify: what to tell other processes in the same statement (PostgreSQL).
         """
         sealed = self._tx.seals.seal_all([(i.identifier.encode(), i.handle) for i in new], PURPOSE)
         rows = [
@@ -61,11 +68,10 @@ class IntakeStore:
             }
             for i, identifier in zip(new, sealed, strict=True)
         ]
-        insert_many(self._tx.conn, intakes, rows, ignore=True, notify="keyback" if notify else "")
-        self._tx.wakes = True
+        insert_many(self._tx.conn, intakes, rows, ignore=True, notify=notify)
+        self._tx.wakes.add(INTAKES)
 
-    def _load(self, row: Row[Any]) -> Intake:
-        values = dict(row._mapping)
+    def _load(self, values: Mapping[str, Any]) -> Intake:
         plain = self._tx.seals.open(bytes(values["identifier"]), PURPOSE, values["handle"])
         device = bytes(values["device"]) if values["device"] is not None else None
         return Intake(**{**values, "identifier": plain.decode(), "subject": bytes(values["subject"]), "device": device})
@@ -73,22 +79,25 @@ class IntakeStore:
     def get(self, handle: str, *, lock: bool = False) -> Intake | None:
         if lock:
             self._tx.alone()
-        query = select(*COLUMNS).where(intakes.c.handle == handle)
-        row = self._tx.conn.execute(query.with_for_update() if lock else query).first()
-        return self._load(row) if row else None
+        return self._tx.once(("intake", handle), lambda: self._get(handle, lock=lock))
+
+    def _get(self, handle: str, *, lock: bool) -> Intake | None:
+        row = (LOCKED if lock else BY_HANDLE).first(self._tx.conn, {"handle": handle})
+        return self._load(row._mapping) if row else None
 
     def claim(self, limit: int) -> Sequence[Intake]:
         """Takes up to `limit` new ones by their turn, with some of the newest among them; no other node gets them. The
         plan must not be one that was made for an empty queue, hence `= ANY(ARRAY(…))` (design, section 13)."""
         if not self._tx.pg and self.oldest() is None:
             return []
-        sql = CLAIM.format(pick=PICK_PG if self._tx.pg else PICK_SQLITE)
         newest = limit // FRESH
         with in_order(self._tx.conn):
-            rows = self._tx.conn.execute(text(sql), {"n": limit - newest, "newest": newest}).all()
-        return [i for r in rows if (i := self._load_if_readable(r)) is not None]
+            rows = rows_of(
+                self._tx.conn, CLAIM_PG if self._tx.pg else CLAIM_SQLITE, {"n": limit - newest, "newest": newest}
+            )
+        return [i for r in rows if (i := self._load_if_readable(dict(zip(NAMES, r, strict=True)))) is not None]
 
-    def _load_if_readable(self, row: Row[Any]) -> Intake | None:
+    def _load_if_readable(self, row: Mapping[str, Any]) -> Intake | None:
         try:
             return self._load(row)
         except Unsealable:  # sealed by a key that was taken out; it must not hold up the others (Q10)
@@ -125,7 +134,8 @@ class IntakeStore:
             "fetched_for": fetched_for,
         }
         done = self._tx.conn.execute(update(intakes).where(ok).values(**again)).rowcount == 1
-        self._tx.wakes = self._tx.wakes or done
+        if done:
+            self._tx.wakes.add(INTAKES)
         return done
 
     def stop(self, handle: str) -> bool:
@@ -137,8 +147,8 @@ class IntakeStore:
 
     def oldest(self) -> int | None:
         """When the oldest that waits was asked for (ms); None where none waits."""
-        query = select(intakes.c.asked_at).where(intakes.c.state == "new").order_by(intakes.c.asked_at).limit(1)
-        return self._tx.conn.execute(query).scalar()
+        row = OLDEST.first(self._tx.conn, {})
+        return row.asked_at if row else None
 
     def waiting(self) -> int:
         return int(self._tx.conn.execute(select(func.count()).where(intakes.c.state == "new")).scalar_one())

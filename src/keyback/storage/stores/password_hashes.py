@@ -4,18 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 
 from keyback.application.ports.storage import Credential
 from keyback.storage.sql.context import TxContext
-from keyback.storage.sql.schema import credentials, password_history
+from keyback.storage.sql.direct import Statement
+from keyback.storage.sql.schema import accounts, credentials, password_history
+from keyback.storage.sql.statements import insert_many
+
+MINE = credentials.c.account_id == bindparam("id")
+CURRENT = Statement(select(credentials.c.phc).where(MINE))
+OF_ACCOUNT = Statement(
+    select(credentials.c.phc)
+    .join_from(accounts, credentials, credentials.c.account_id == accounts.c.id)
+    .where(accounts.c.system == bindparam("system"), accounts.c.external_id == bindparam("external_id"))
+)
+LOCKED = Statement(select(credentials).where(MINE).with_for_update())
 
 
 class HashStore:
     _tx: TxContext
 
     def credential(self, account_id: str) -> str | None:
-        row = self._tx.conn.execute(select(credentials.c.phc).where(credentials.c.account_id == account_id)).first()
+        row = CURRENT.first(self._tx.conn, {"id": account_id})
+        return row.phc if row else None
+
+    def credential_of(self, system: str, external_id: str) -> str | None:
+        row = OF_ACCOUNT.first(self._tx.conn, {"system": system, "external_id": external_id})
         return row.phc if row else None
 
     def changed_at(self, account_id: str) -> int | None:
@@ -32,9 +47,9 @@ class HashStore:
     def set_credential(self, account_id: str, phc: str, job_id: str, *, keep: int = 0) -> bool:
         mine = credentials.c.account_id == account_id
         values = {"phc": phc, "job_id": job_id, "changed_at": self._tx.now, "reminded": 0}
-        row = self._tx.conn.execute(select(credentials).where(mine).with_for_update()).first()
+        row = LOCKED.first(self._tx.conn, {"id": account_id})
         if row is None:
-            self._tx.conn.execute(credentials.insert().values(account_id=account_id, **values))
+            insert_many(self._tx.conn, credentials, [{"account_id": account_id, **values}])
             return True
         if row.job_id == job_id:
             return False

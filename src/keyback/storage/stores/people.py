@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, func, select, union, update
+from sqlalchemy import Row, bindparam, func, select, union, update
 
 from keyback.application.ports.imports import Claim, KnownPerson
 from keyback.application.ports.storage import Imported, ImportOutcome, ImportResult, Match
 from keyback.domain.people.person import Account, Contact, Manager, Person, canonicalize
 from keyback.storage.sql.context import TxContext
+from keyback.storage.sql.direct import Statement
 from keyback.storage.sql.in_list import among
 from keyback.storage.sql.schema import accounts, contacts, credentials, identifiers, people
 from keyback.storage.stores.import_owners import login_owners, main_address_owners
@@ -22,6 +23,32 @@ PERSON = [people.c[n] for n in ("id", "name", "locale", "tier", "state", "securi
 ACCOUNT = [
     accounts.c[n] for n in ("id", "person_id", "system", "external_id", "username", "state", "privileged", "provider")
 ]
+# Made once, since all that follows a request or a reset asks these.
+BY_ID = Statement(select(*PERSON).where(among(people.c.id, named="ids")))
+LOCKED = Statement(select(*PERSON).where(people.c.id == bindparam("id")).with_for_update(key_share=True))
+OWN_CONTACTS = Statement(
+    select(contacts)
+    .where(among(contacts.c.person_id, named="ids"), contacts.c.state == "confirmed", contacts.c.role != "recovery")
+    .order_by(contacts.c.channel != "mail", contacts.c.role.desc(), contacts.c.id)
+)
+ACCOUNTS = Statement(select(*ACCOUNT).where(among(accounts.c.person_id, named="ids")).order_by(accounts.c.system))
+ONE_ACCOUNT = Statement(select(*ACCOUNT).where(accounts.c.id == bindparam("id")))
+OUTSIDE = Statement(
+    select(*ACCOUNT).where(accounts.c.system == bindparam("system"), accounts.c.external_id == bindparam("id"))
+)
+KNOWN_AS = Statement(
+    select(*ACCOUNT)
+    .where(
+        accounts.c.system == bindparam("system"),
+        accounts.c.person_id.in_(
+            select(identifiers.c.person_id).where(identifiers.c.canonical == bindparam("canonical"))
+        ),
+    )
+    .order_by(accounts.c.id)
+)
+BUMP = Statement(
+    update(people).where(people.c.id == bindparam("who")).values(security_version=people.c.security_version + 1)
+)
 
 
 def _account(row: Row[Any]) -> Account:
@@ -55,33 +82,39 @@ class PeopleStore(HashStore):
 
         `FOR NO KEY UPDATE`, so that new rows which only refer to the person wait for nobody.
         """
+        if not self._tx.writes:
+            return self.person(person_id)
         self._tx.alone()
-        query = select(*PERSON).where(people.c.id == person_id)
-        row = self._tx.conn.execute(query.with_for_update(key_share=True) if self._tx.writes else query).first()
+        row = LOCKED.first(self._tx.conn, {"id": person_id})
         return Person(**row._mapping) if row else None
 
     def people(self, person_ids: Sequence[str]) -> Mapping[str, Person]:
+        return self._tx.once(("people", *person_ids), lambda: self._people(person_ids))
+
+    def _people(self, person_ids: Sequence[str]) -> Mapping[str, Person]:
         if not person_ids:
             return {}
-        rows = self._tx.conn.execute(select(*PERSON).where(among(people.c.id, person_ids)))
+        rows = BY_ID.all(self._tx.conn, {"ids": list(person_ids)})
         return {r.id: Person(**r._mapping) for r in rows}
 
     def contacts(self, person_ids: Sequence[str]) -> Mapping[str, Sequence[Contact]]:
         """Confirmed contacts of people's own, mail first and the primary one before others."""
+        return self._tx.once(("own contacts", *person_ids), lambda: self._contacts(person_ids))
+
+    def _contacts(self, person_ids: Sequence[str]) -> Mapping[str, Sequence[Contact]]:
         out: dict[str, list[Contact]] = defaultdict(list)
         if person_ids:
-            c = contacts.c
-            own = among(c.person_id, person_ids) & (c.state == "confirmed") & (c.role != "recovery")
-            order = (c.channel != "mail", c.role.desc(), c.id)
-            for r in self._tx.conn.execute(select(contacts).where(own).order_by(*order)):
+            for r in OWN_CONTACTS.all(self._tx.conn, {"ids": list(person_ids)}):
                 out[r.person_id].append(Contact(**r._mapping))
         return out
 
     def accounts(self, person_ids: Sequence[str]) -> Mapping[str, Sequence[Account]]:
+        return self._tx.once(("accounts", *person_ids), lambda: self._accounts(person_ids))
+
+    def _accounts(self, person_ids: Sequence[str]) -> Mapping[str, Sequence[Account]]:
         out: dict[str, list[Account]] = defaultdict(list)
         if person_ids:
-            query = select(*ACCOUNT).where(among(accounts.c.person_id, person_ids)).order_by(accounts.c.system)
-            for r in self._tx.conn.execute(query):
+            for r in ACCOUNTS.all(self._tx.conn, {"ids": list(person_ids)}):
                 out[r.person_id].append(_account(r))
         return out
 
@@ -104,14 +137,15 @@ class PeopleStore(HashStore):
     def bump_security(self, person_id: str) -> None:
         """Ends every pending link and code of this person (C17)."""
         self._tx.alone()
-        raised = people.c.security_version + 1
-        self._tx.conn.execute(update(people).where(people.c.id == person_id).values(security_version=raised))
+        BUMP.run(self._tx.conn, {"who": person_id})
 
     def save_imported(self, new: Sequence[Imported]) -> Sequence[ImportResult]:
         return self.import_batch(new, at_once=True).results
 
-    def import_batch(self, new: Sequence[Imported], *, at_once: bool = False, adopt: bool = True) -> ImportOutcome:
-        return save_imported(self._tx, new, at_once=at_once, adopt=adopt)
+    def import_batch(
+        self, new: Sequence[Imported], *, at_once: bool = False, adopt: bool = True, generation: int = 0
+    ) -> ImportOutcome:
+        return save_imported(self._tx, new, at_once=at_once, adopt=adopt, generation=generation)
 
     def main_address_owners(self, canonicals: Collection[str]) -> Mapping[str, Sequence[KnownPerson]]:
         return main_address_owners(self._tx, canonicals)
@@ -131,12 +165,11 @@ class PeopleStore(HashStore):
     # ── the built-in system ─────────────────────────────────────────────────
 
     def account(self, account_id: str) -> Account | None:
-        row = self._tx.conn.execute(select(*ACCOUNT).where(accounts.c.id == account_id)).first()
+        row = ONE_ACCOUNT.first(self._tx.conn, {"id": account_id})
         return _account(row) if row else None
 
     def account_by_external_id(self, system: str, external_id: str) -> Account | None:
-        mine = (accounts.c.system == system) & (accounts.c.external_id == external_id)
-        row = self._tx.conn.execute(select(*ACCOUNT).where(mine)).first()
+        row = OUTSIDE.first(self._tx.conn, {"system": system, "id": external_id})
         return _account(row) if row else None
 
     def account_by_username(self, system: str, canonical: str) -> tuple[Account, Person] | None:
@@ -169,8 +202,6 @@ class PeopleStore(HashStore):
 
     def find_accounts(self, system: str, canonical: str) -> Sequence[Account]:
         """Accounts of one system whose user name or whose person's mail address is this."""
-        known = select(identifiers.c.person_id).where(identifiers.c.canonical == canonical)
-        mine = (accounts.c.system == system) & accounts.c.person_id.in_(known)
-        rows = [_account(r) for r in self._tx.conn.execute(select(*ACCOUNT).where(mine).order_by(accounts.c.id))]
+        rows = [_account(r) for r in KNOWN_AS.all(self._tx.conn, {"system": system, "canonical": canonical})]
         exact = [a for a in rows if canonicalize(a.username) == canonical]
         return exact or rows

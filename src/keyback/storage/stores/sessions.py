@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from keyback.application.ports.storage import Session
 from keyback.storage.sql.context import TxContext
+from keyback.storage.sql.direct import Statement
 from keyback.storage.sql.schema import sessions
 
 IDLE = 3_600_000  # 1 h idle (NIST SP 800-63B-4 2.2.3)
+END_ALL = Statement(sessions.delete().where(sessions.c.person_id == bindparam("id")))
 
 
 class SessionStore:
@@ -55,7 +57,7 @@ class SessionStore:
         return found
 
     def end_all(self, person_id: str) -> int:
-        return self._tx.conn.execute(sessions.delete().where(sessions.c.person_id == person_id)).rowcount
+        return END_ALL.run(self._tx.conn, {"id": person_id})
 
     def people(self) -> int:
         """How many people have a session."""

@@ -27,10 +27,10 @@ from keyback.storage.stores.imports import PARKED
 
 KNOWN = [
     *(accounts.c[n] for n in ("id", "external_id", "username", "canonical", "state", "generation", "person_id")),
-    accounts.c.manager,
     people.c.key,
     people.c.state.label("person_state"),
-]
+    accounts.c.manager,
+]  # in the order of `KnownAccount`
 LINK = [person_links.c[f] for f in PersonLink.__slots__]
 
 
@@ -124,7 +124,7 @@ class SyncStore:
         return select(*KNOWN).join_from(accounts, people).where(accounts.c.system == system)
 
     def _read(self, query: Select[Any]) -> list[KnownAccount]:
-        return [KnownAccount(**r._mapping) for r in self._tx.conn.execute(query)]
+        return [KnownAccount(*r) for r in self._tx.conn.execute(query)]
 
     def release_names(self, released: Sequence[KnownAccount]) -> None:
         if not released:
@@ -143,6 +143,8 @@ class SyncStore:
         update_many(self._tx.conn, accounts, rows, [{"system": system, "external_id": i} for i in managers])
 
     def met(self, system: str, external_ids: Sequence[str], generation: int) -> None:
+        if not external_ids:
+            return
         mine = (accounts.c.system == system) & among(accounts.c.external_id, external_ids)
         self._tx.conn.execute(update(accounts).where(mine).values(generation=generation))
 

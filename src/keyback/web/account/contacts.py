@@ -21,6 +21,7 @@ from keyback.domain.people.ages import DAY, Ages, age_of
 from keyback.domain.people.factor import BOUND
 from keyback.domain.people.person import Contact, one_domain
 from keyback.domain.throttling.limits import RESEND_AFTER
+from keyback.locale import language
 from keyback.web.account import factors
 from keyback.web.account.pages_contacts import AddContact, ConfirmContact, ContactLine, Contacts, Invited, RemoveOne
 from keyback.web.account.session import Me, Stale, mine, page
@@ -45,8 +46,9 @@ def line(c: Contact, now: int, ages: Ages) -> ContactLine:
     ready = c.usable_from if c.state == "confirmed" and c.usable_from > now else 0
     own = (c.origin == "person" and c.role != "primary") or address_changes.refusable(c, now)
     return ContactLine(
-        c.id, contacts.kind_of(c), c.address, c.name, c.role, c.state, c.added_at, ready, own, _age(c, now, ages)
-    )
+        c.id, contacts.kind_of(c), c.address, c.name, c.role, c.state, c.added_at, ready, own, _age(c, now, ages),
+        c.bounce, c.bounce_at,
+    )  # fmt: skip
 
 
 def _age(c: Contact, now: int, ages: Ages) -> Literal["", "due", "aged", "over"]:
@@ -122,7 +124,7 @@ async def add_one(desk: AppContext, request: Request, values: Values, me: Me) ->
     try:
         if kind == "helper" and not name:
             raise BadInput("no_name")
-        region = "CN" if desk.locale(request) == "zh_CN" else ""
+        region = language(desk.locale(request)).region
         address = contacts.read_address(kind, values["address"], region)
         contact_id = await desk.services.db.write(
             lambda tx: contacts.start(

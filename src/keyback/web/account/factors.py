@@ -22,14 +22,14 @@ from keyback.domain.people.factor import CODES, Factor, SavedCode
 from keyback.domain.policy.rules import PROVIDER_SIGN_IN
 from keyback.locale import gettext
 from keyback.locale.dates import day
-from keyback.web.account.pages import Codes, FactorLine, Factors, PasskeySetup, TotpSetup, TotpStart
+from keyback.web.account.pages import Codes, FactorLine, Factors, NameOne, PasskeySetup, TotpSetup, TotpStart
 from keyback.web.account.providers import unconnected
 from keyback.web.account.session import Me, mine, page
 from keyback.web.ui import shown
 from keyback.web.ui.context import AppContext, note_refusal, redirect
 from keyback.web.ui.routes import Values, get, post
 
-DONE = frozenset({"totp_added", "passkey_added", "questions_set", "provider_added", "removed"})
+DONE = frozenset({"totp_added", "passkey_added", "questions_set", "provider_added", "removed", "renamed"})
 BUSY_S = "2"
 CODE = re.compile(r"[0-9A-Z]{4,6}(-[0-9A-Z]{4,6}){2,4}\Z")
 
@@ -138,13 +138,19 @@ def _maker(desk: AppContext) -> EnrolsPasskey | None:
 
 @get(mine(fresh=True))
 async def passkey(desk: AppContext, request: Request, me: Me) -> Response:
-    """GET `/account/passkeys`: what a passkey is, and a button that asks for a challenge."""
-    return page(desk, request, me, PasskeySetup(possible=_maker(desk) is not None))
+    """GET `/account/passkeys`: a button that asks the browser at once; its challenge waits for this person already."""
+    if _maker(desk) is None:
+        return page(desk, request, me, PasskeySetup(possible=False))
+    try:
+        waiting = await desk.services.db.write(lambda tx: factors.waiting_passkey(tx, locking.own(tx, me.session)))
+    except Refusal:
+        return redirect("/account/ways")
+    return await _ask_browser(desk, request, me, waiting)
 
 
 @post(mine(fresh=True))
 async def passkey_start(desk: AppContext, request: Request, _: Values, me: Me) -> Response:
-    """POST `/account/passkeys`."""
+    """POST `/account/passkeys`: once more, after an answer that was refused."""
     if _maker(desk) is None:
         return redirect("/account/ways")
     try:
@@ -157,11 +163,11 @@ async def passkey_start(desk: AppContext, request: Request, _: Values, me: Me) -
 @get(mine(fresh=True, back="/account/passkeys"))
 async def passkey_setup(desk: AppContext, request: Request, me: Me) -> Response:
     """GET `/account/passkeys/{id}`."""
-    return await _ask_browser(desk, request, me)
+    return await _ask_browser(desk, request, me, request.path_params["id"])
 
 
-async def _ask_browser(desk: AppContext, request: Request, me: Me, status: int = 200, error: Any = "") -> Response:
-    maker, challenge_id, company = _maker(desk), request.path_params["id"], desk.services.company[desk.locale(request)]
+async def _ask_browser(desk: AppContext, request: Request, me: Me, challenge_id: str) -> Response:
+    maker, company = _maker(desk), desk.services.company[desk.locale(request)]
     if maker is None:
         return redirect("/account/ways")
 
@@ -177,7 +183,7 @@ async def _ask_browser(desk: AppContext, request: Request, me: Me, status: int =
     options = await desk.services.db.read(load)
     if options is None:
         return redirect("/account/passkeys")
-    return page(desk, request, me, PasskeySetup(challenge_id, options, error=error), status, path="/account/passkeys")
+    return page(desk, request, me, PasskeySetup(challenge_id, options), path="/account/passkeys")
 
 
 @post(mine(fresh=True, back="/account/passkeys"), "label", "assertion")
@@ -197,6 +203,27 @@ async def passkey_finish(desk: AppContext, request: Request, values: Values, me:
     if done == "added":
         return redirect("/account/ways?done=passkey_added")
     return page(desk, request, me, PasskeySetup(error=done), 422, path="/account/passkeys")
+
+
+# ── their names ─────────────────────────────────────────────────────────────
+
+
+@get(mine())
+async def ask_name(desk: AppContext, request: Request, me: Me) -> Response:
+    """GET `/account/name/{id}`: the name of a passkey or an app, to be changed."""
+    found = await desk.services.db.read(lambda tx: factors.named(tx, me.person.id, request.path_params["id"]))
+    return page(desk, request, me, NameOne(found.id, found.kind, found.label)) if found else redirect("/account/ways")
+
+
+@post(mine(fresh=True, back="/account/ways"), "label")
+async def name(desk: AppContext, request: Request, values: Values, me: Me) -> Response:
+    """POST `/account/name/{id}`."""
+    item, typed = request.path_params["id"], values["label"][:200]
+    try:
+        await desk.services.db.write(lambda tx: factors.rename(tx, me.session, item, typed))
+    except Refusal:
+        return redirect("/account/ways")
+    return redirect("/account/ways?done=renamed")
 
 
 # ── saved codes ─────────────────────────────────────────────────────────────
@@ -275,6 +302,8 @@ ROUTES = [
     Route("/account/passkeys", passkey_start, methods=["POST"]),
     Route("/account/passkeys/{id:str}", passkey_setup, methods=["GET"]),
     Route("/account/passkeys/{id:str}", passkey_finish, methods=["POST"]),
+    Route("/account/name/{id:str}", ask_name, methods=["GET"]),
+    Route("/account/name/{id:str}", name, methods=["POST"]),
     Route("/account/codes", codes, methods=["GET"]),
     Route("/account/codes", codes_make, methods=["POST"]),
     Route("/account/codes/file", codes_file, methods=["POST"]),

@@ -1,4 +1,4 @@
-"""`/new-address`, reached by the link of a notice: an address from the company's records may be refused."""
+"""`/new-address`, reached by the link of a notice: an address or number from the company's records may be refused."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _over(desk: AppContext, request: Request, reason: Reason) -> Response:
 
 
 def _page(found: address_changes.Moving, *, done: bool = False) -> NewAddress:
-    return NewAddress(done, found.address, found.old, found.primary, found.until, found.username)
+    return NewAddress(done, found.address, found.old, found.primary, found.until, found.username, found.phone)
 
 
 # A limit for comfort: in an emergency it is no obstacle when its store is away.

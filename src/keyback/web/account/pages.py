@@ -95,10 +95,11 @@ class TotpSetup(Page):
 
 @dataclass(frozen=True, slots=True)
 class PasskeySetup(Page):
-    """`/account/passkeys` and `/account/passkeys/{id}`, which has a challenge.
+    """`/account/passkeys` and `/account/passkeys/{id}`.
 
     Args:
-        options: JSON for the browser; empty before the challenge was asked for.
+        id: of the challenge.
+        options: JSON for the browser; empty after an answer that was refused.
         possible: whether this Keyback's address can have passkeys.
     """
 
@@ -107,6 +108,16 @@ class PasskeySetup(Page):
     options: str = field(default="", repr=False)
     error: Literal["", "wrong", "known"] = ""
     possible: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class NameOne(Page):
+    """`/account/name/{id}`: the name of a passkey or an authenticator app."""
+
+    template: ClassVar[str] = "account/name.html"
+    id: str
+    kind: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from keyback.application.desk.manager import Asked
+from keyback.domain.people.person import Bounce
 from keyback.web.portal.pages_methods import ForColleague
 from keyback.web.ui.page import Page
 
@@ -13,6 +14,7 @@ from keyback.web.ui.page import Page
 @dataclass(frozen=True, slots=True)
 class ContactLine:
     """A contact in a list. `ready_at`: when it may recover; 0 when it may. `own`: the person may remove it.
+    `bounce`: messages there don't arrive, since `bounce_at`.
     `age`: how much it weighs, `due` where it is about to weigh less; empty where nothing has to be done."""
 
     id: str
@@ -25,6 +27,8 @@ class ContactLine:
     ready_at: int = 0
     own: bool = False
     age: Literal["", "due", "aged", "over"] = ""
+    bounce: Bounce = ""
+    bounce_at: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,7 @@ class NewAddress(Page):
         address, old: masked; `old` is what stays, empty where it replaces nothing.
         primary: whether it is to become the one that mail goes to.
         username: of the account that it is about.
+        phone: it is a number.
     """
 
     template: ClassVar[str] = "account/new_address.html"
@@ -125,3 +130,4 @@ class NewAddress(Page):
     primary: bool = False
     until: int = 0
     username: str = ""
+    phone: bool = False

@@ -21,13 +21,14 @@ from keyback.application.throttling import duplicate_answers
 from keyback.domain.secret import Secret
 from keyback.web.account.pages import SecondStep, SignIn
 from keyback.web.account.session import Me, mine, own_path, page
-from keyback.web.http.cookies import DEVICE, SESSION, TICKET, WAITING
+from keyback.web.http.cookies import DEVICE, NEXT, SESSION, TICKET, WAITING
 from keyback.web.portal.pages_methods import NewCode
 from keyback.web.ui import links, shown
 from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
 from keyback.web.ui.routes import Values, anybody, get, post
 
 AT = "/sign-in/second"
+FOLLOWING = {"passkeys": "/account/passkeys"}  # what may follow a sign-in, by its name in the address
 
 
 def let_in(desk: AppContext, request: Request, result: SignedIn, token: str = "") -> Response:
@@ -41,7 +42,11 @@ def let_in(desk: AppContext, request: Request, result: SignedIn, token: str = ""
         if new:
             return desk.page(request, NewCode("/forgot", new, result.must_change), path="/sign-in")
         return desk.page(request, SignIn(result.must_change, 0, result.account.username), path="/sign-in")
-    response = desk.page(request, NewCode("/account", new), path="/account") if new else redirect("/account")
+    wanted = desk.cookies.get(request, NEXT)
+    following = FOLLOWING.get(wanted, "/account")
+    response = desk.page(request, NewCode(following, new), path="/account") if new else redirect(following)
+    if wanted:
+        desk.cookies.drop(response, NEXT)
     desk.cookies.put(response, SESSION, result.token)
     desk.cookies.put(response, DEVICE, result.device, max_age=known_devices.LIFE // 1000)
     if token:

@@ -28,16 +28,22 @@ from keyback.web.account import (
 from keyback.web.account import password as own_password
 from keyback.web.account.pages import SignIn
 from keyback.web.account.session import Stale, signed_in
-from keyback.web.http.cookies import SESSION
+from keyback.web.http.cookies import NEXT, SESSION
 from keyback.web.ui.context import AppContext, context_of, redirect
 from keyback.web.ui.forms import read_form
 from keyback.web.ui.routes import Values, anybody, post
 
+NEXT_S = 600  # for as long as a sign-in may wait for its second step
+
 
 async def show(request: Request) -> Response:
-    """GET `/sign-in`."""
+    """GET `/sign-in`; with `?next=passkeys` that page follows the sign-in."""
     desk = context_of(request)
-    return second_step.sign_in_page(desk, request, SignIn(), await desk.services.db.read(lambda tx: tx.now))
+    page = second_step.sign_in_page(desk, request, SignIn(), await desk.services.db.read(lambda tx: tx.now))
+    following = request.query_params.get("next", "")
+    if following in second_step.FOLLOWING:
+        desk.cookies.put(page, NEXT, following, max_age=NEXT_S)
+    return page
 
 
 @post(anybody, "identifier", "password")

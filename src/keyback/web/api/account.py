@@ -29,7 +29,7 @@ router = APIRouter(
 AccountId = Annotated[str, Path(pattern="^[A-Za-z0-9_-]{1,64}$", description="An id out of `accounts`.")]
 
 
-async def _session(desk: AppContext, token: str, *, fresh: bool = False) -> Session:
+async def session_of(desk: AppContext, token: str, *, fresh: bool = False) -> Session:
     """The live session of a token.
 
     Raises:
@@ -65,7 +65,7 @@ async def _session(desk: AppContext, token: str, *, fresh: bool = False) -> Sess
 async def show(request: Request, token: Token) -> m.AccountsNow:
     desk = context_of(request)
     await limited(desk, request, "proofs")
-    session = await _session(desk, token)
+    session = await session_of(desk, token)
     return m.AccountsNow(accounts=[_row(r) for r in await systems.look(desk.services, session.person_id)])
 
 
@@ -107,7 +107,7 @@ def _at(ms: int | None) -> str | None:
 async def end(request: Request, token: Token, account_id: AccountId, given: m.EndAccess) -> m.AccessEnded:
     desk = context_of(request)
     await limited(desk, request, "proofs")
-    session = await _session(desk, token, fresh=True)
+    session = await session_of(desk, token, fresh=True)
     try:
         ended = await systems.disown(desk.services, session, account_id, given.application, desk.origin(request))
     except Refusal:
@@ -125,7 +125,7 @@ async def end(request: Request, token: Token, account_id: AccountId, given: m.En
 )
 async def after(request: Request, token: Token) -> m.AfterRecovery:
     desk = context_of(request)
-    session = await _session(desk, token)
+    session = await session_of(desk, token)
 
     def load(tx: Tx) -> m.AfterRecovery:
         done = aftercare.done(tx, session.person_id)
@@ -151,6 +151,6 @@ async def after(request: Request, token: Token) -> m.AfterRecovery:
 async def tick(request: Request, token: Token, given: m.StepDone) -> Response:
     desk = context_of(request)
     await limited(desk, request, "proofs")
-    session = await _session(desk, token)
+    session = await session_of(desk, token)
     await desk.services.db.write(lambda tx: aftercare.tick(tx, session.person_id, given.step))
     return Response(status_code=204)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from keyback.web.api import account, diagnosis, recoveries, sign_in
+from keyback.web.api import account, diagnosis, factors, recoveries, remedies, sign_in
 from keyback.web.api.admin import audit as admin_audit
+from keyback.web.api.admin import campaigns as admin_campaigns
 from keyback.web.api.admin import cases as admin_cases
+from keyback.web.api.admin import documents as admin_documents
+from keyback.web.api.admin import help_requests as admin_help
 from keyback.web.api.admin import operators as admin_operators
+from keyback.web.api.admin import outbox as admin_outbox
+from keyback.web.api.admin import people as admin_people
+from keyback.web.api.admin import reports as admin_reports
+from keyback.web.api.admin import systems as admin_systems
 from keyback.web.api.openapi import Api
 from keyback.web.api.strict import HANDLERS, answer, broken
 from keyback.web.ui.context import AppContext
@@ -14,7 +21,7 @@ DESCRIPTION = """Start a recovery, verify your identity with the mailed code, ch
 
 Nothing here tells whether an account exists: a recovery that matched nobody looks the same forever. Errors are
 RFC 9457 problems with a stable `code`; what you sent is never echoed. Texts come in the language of Accept-Language
-(`en`, `zh`). New members may appear in answers; programs should ignore what they do not know."""
+(`en`, `ja`, `zh-CN`, `zh-TW`). New members may appear in answers; programs should ignore what they do not know."""
 TAGS = [
     {"name": "recoveries", "description": "From “I can’t get in” to a new password."},
     {"name": "session", "description": "Signing in to the built-in system."},
@@ -25,7 +32,18 @@ TAGS = [
     {"name": "passwords", "description": "Rules before anything is sent."},
     {"name": "help desk", "description": "For programs that work beside operators, with a key and its scopes."},
 ]
-ADMIN = (admin_operators.router, admin_cases.router, admin_audit.router)
+ADMIN = (
+    admin_operators.router,
+    admin_cases.router,
+    admin_people.router,
+    admin_help.router,
+    admin_campaigns.router,
+    admin_documents.router,
+    admin_outbox.router,
+    admin_reports.router,
+    admin_systems.router,
+    admin_audit.router,
+)
 
 
 def make_api(desk: AppContext | None) -> Api:
@@ -41,6 +59,8 @@ def make_api(desk: AppContext | None) -> Api:
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        # Its own spans would have paths and addresses, and its own export would call out: `telemetry` has ours.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
     api.state.desk = desk
     for kind in HANDLERS:
@@ -48,9 +68,12 @@ def make_api(desk: AppContext | None) -> Api:
     api.add_exception_handler(Exception, broken)
     api.include_router(recoveries.start_router)
     api.include_router(recoveries.router)
+    api.include_router(remedies.router)
     api.include_router(diagnosis.router)
     api.include_router(sign_in.router)
     api.include_router(account.router)
+    api.include_router(factors.router)
+    api.include_router(factors.open_router)
     for router in ADMIN:
         api.include_router(router)
     return api

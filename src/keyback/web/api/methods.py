@@ -13,7 +13,7 @@ from keyback.domain.throttling.limits import RESEND_AFTER
 from keyback.web.api import models as m
 from keyback.web.api.auth import Held, instant
 from keyback.web.api.strict import ApiError
-from keyback.web.api.views import CaseView, describe, look
+from keyback.web.api.views import PROVEN, CaseView, describe, look
 
 CODES = {"wrong": "wrong_code", "replayed": "wrong_code", "not_a_code": "not_a_code"}
 
@@ -75,6 +75,6 @@ async def verify(held: Held, request: Request, name: str, typed: str) -> m.Prove
     if code not in ("accepted", "done"):
         raise ApiError(422, CODES[code], tries_left=left)
     now = describe(held.desk, "en", await s.db.read(lambda tx: look(tx, held.handle, s)))
-    if code == "accepted" and isinstance(now, m.PasswordDue | m.NeedMore):
+    if code == "accepted" and isinstance(now, PROVEN):
         return m.Proven(state=now.state, new_code=new.reveal() if new else None)
     raise ApiError(409, "wrong_state", state=now.state)

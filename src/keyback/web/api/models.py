@@ -11,6 +11,10 @@ from keyback.web.portal.pages import SystemState
 HANDLE = "^[A-Za-z0-9_-]{22}$"
 MAX_SECRET = 5000
 Instant = Annotated[str, Field(json_schema_extra={"format": "date-time"}, examples=["2026-11-22T09:30:00Z"])]
+Journey = Literal["password", "locked", "second_factor", "mailbox", "username", "still_locked_out"]
+State = Literal[
+    "waiting", "password_due", "second_step_due", "mailbox_due", "need_more", "applying", "done", "ended", "signed_in"
+]
 Handle = Annotated[str, Field(pattern=HANDLE, examples=["Zk3vTq8mW0aYx1LrB7uJdA"])]
 
 
@@ -24,8 +28,9 @@ class Given(BaseModel):
     def _is_text(cls, value: Any) -> Any:
         """Refuses lone surrogates, which JSON can spell and nothing else can write (B15)."""
         for text in value if isinstance(value, list) else [value]:
+            plain = text.get_secret_value() if isinstance(text, SecretStr) else text
             try:
-                (text.get_secret_value() if isinstance(text, SecretStr) else text or "").encode()
+                (plain if isinstance(plain, str) else "").encode()
             except UnicodeEncodeError:
                 raise ValueError("not text") from None
         return value
@@ -37,18 +42,20 @@ class Start(Given):
     identifier: Annotated[str, StringConstraints(min_length=1, max_length=254)] = Field(
         description="Registered mail address or username, as typed.", examples=["maya@example.com"]
     )
-    journey: Literal["password", "locked", "username", "still_locked_out"] | None = Field(
+    journey: Journey | None = Field(
         None,
-        description="What was lost. A lost phone or mailbox is replaced on the pages only. `username` mails the logins "
-        "and asks for nothing more; `still_locked_out` is about why signing in fails. Default: `password`.",
+        description="What was lost. `locked`: the password is known, but the account is locked. `second_factor`: the "
+        "phone or key for the second step. `mailbox`: the address that mails go to; nothing is mailed there. "
+        "`username` mails the logins and asks for nothing more; `still_locked_out` is about why signing in fails. "
+        "Default: `password`.",
     )
     system: str | None = Field(
         None, max_length=40, description="Only this system, by its name in the configuration.", examples=["builtin"]
     )
     locale: str | None = Field(
         None,
-        description="Language in which you go on, as a language tag (BCP 47) or a locale; only the language "
-        "counts. Keyback speaks Chinese and English; for others, and by default, Accept-Language decides.",
+        description="Language in which you go on, as a language tag (BCP 47) or a locale: English, "
+        "Chinese (`zh-CN`, `zh-TW`) or Japanese. For others, and by default, Accept-Language decides.",
         examples=["zh-CN"],
     )
 
@@ -118,7 +125,17 @@ class Rule(BaseModel):
     """One rule for new passwords, in the language of the request."""
 
     code: str = Field(examples=["password_too_short"])
-    text: str = Field(examples=["At least 15 characters; words and spaces are fine"])
+    text: str = Field(examples=["At least 15 characters"])
+
+
+class Task(BaseModel):
+    """What only an administrator, or the person in the system itself, can do."""
+
+    id: str
+    state: Literal["open", "done", "declined", "over"]
+    asked: bool = Field(description="Administrators were mailed.")
+    may_ask: bool = Field(description="They can be asked now (`act` `ask`).")
+    reason: str = Field("", description="Why it was declined, in an administrator's words.")
 
 
 class Result(BaseModel):
@@ -140,20 +157,37 @@ class Result(BaseModel):
     steps: list[str] = Field(default_factory=list, description="For `yours`, in the language of the request.")
     url: str = Field("", description="For `yours`: where to go on.")
     signed_out: bool = Field(False, description="All devices were signed out there.")
+    task: Task | None = Field(
+        None, description="For `yours` and `desk`: what waits for the person or an administrator."
+    )
+
+
+class Way(BaseModel):
+    """A way to prove who you are. `hint` is masked, and untrusted text; before anything is proven there is none."""
+
+    proof: str = Field(examples=["totp"])
+    title: str = Field(description="What people call it.", examples=["Your authenticator app"])
+    target: str = Field(description="Send it to choose among several of a kind; empty before anything is proven.")
+    hint: str = Field("", examples=["•••• 34"])
 
 
 class Waiting(BaseModel):
     """Nothing is proven yet. The same whether anybody is meant or not."""
 
     state: Literal["waiting"] = "waiting"
-    journey: Literal["password", "locked", "second_factor", "mailbox", "username", "still_locked_out"]
+    journey: Journey
     tries_left: int = Field(ge=0, description="Codes that may still be tried here.", examples=[5])
     resend_at: Instant = Field(description="From when on a further mail may be asked for.")
     code_expires_at: Instant
     expires_at: Instant
     number: int | None = Field(
-        description="Show it: whoever opens the mailed link elsewhere types this number. None for `username`.",
+        description="Show it: whoever opens the mailed link elsewhere types this number. None for `username` and "
+        "`mailbox`, which mail no link.",
         examples=[47],
+    )
+    proofs: list[Way] = Field(
+        default_factory=list,
+        description="What can be tried beside the mail: the same for everybody, so it says nothing about anyone.",
     )
 
 
@@ -167,15 +201,10 @@ class PasswordDue(BaseModel):
     accounts: list[Account]
     requirements: list[Rule]
     results: list[Result] = Field(default_factory=list)
-
-
-class Way(BaseModel):
-    """A way to prove that this person has on record. `hint` is masked, and untrusted text."""
-
-    proof: str = Field(examples=["totp"])
-    title: str = Field(description="What people call it.", examples=["Your authenticator app"])
-    target: str = Field(description="Send it to choose among several of a kind.")
-    hint: str = Field("", examples=["•••• 34"])
+    unlockable: list[str] = Field(
+        default_factory=list,
+        description="For `locked`: ids of accounts that `unlockAccounts` opens again without a new password.",
+    )
 
 
 class NeedMore(BaseModel):
@@ -199,13 +228,6 @@ class Applying(BaseModel):
     results: list[Result]
 
 
-class Done(BaseModel):
-    """Nothing is left for Keyback to do. Look at each result: some may be the person's turn."""
-
-    state: Literal["done"] = "done"
-    results: list[Result]
-
-
 class Ended(BaseModel):
     """Over. Start again, if need be. After `failed` every system's result says why."""
 
@@ -214,17 +236,10 @@ class Ended(BaseModel):
     results: list[Result] = Field(default_factory=list)
 
 
-Recovery = Annotated[
-    Waiting | PasswordDue | NeedMore | Applying | Done | Ended,
-    Field(discriminator="state", description="Where a recovery stands; `state` says which members there are."),
-]
-AfterPassword = Annotated[Applying | Done | PasswordDue | Ended, Field(discriminator="state")]
-
-
 class Proven(BaseModel):
     """The code was right."""
 
-    state: Literal["password_due", "need_more"]
+    state: Literal["password_due", "second_step_due", "mailbox_due", "need_more"]
     new_code: str | None = Field(
         None, description="For `recovery_code`: takes the place of the one that was used. Shown once."
     )
@@ -333,9 +348,7 @@ class Problem(BaseModel):
     code: str
     detail: str | None = None
     field: str | None = None
-    state: Literal["waiting", "password_due", "need_more", "applying", "done", "ended"] | None = Field(
-        None, description="With `wrong_state`: where the recovery stands."
-    )
+    state: State | None = Field(None, description="With `wrong_state`: where the recovery stands.")
     tries_left: int | None = None
     second_step: SecondStepNeeded | None = None
     errors: list[FieldError] | None = None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
@@ -12,8 +11,9 @@ from starlette.types import Receive, Scope, Send
 from keyback.application import handles
 from keyback.application.doctor import preflight
 from keyback.application.passwords import system_rules, validation
-from keyback.application.ports.storage import Tx
+from keyback.application.ports.storage import Tx, Watch
 from keyback.application.recovery import cancel, mailed_link, new_password
+from keyback.domain import digests
 from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.errors import Refusal
 from keyback.domain.policy.rules import PROOFS as RULED
@@ -22,12 +22,12 @@ from keyback.domain.secret import Secret
 from keyback.locale import gettext
 from keyback.registry import OWN, PROOFS
 from keyback.web import intake
-from keyback.web.api import methods
+from keyback.web.api import methods, models_remedy
 from keyback.web.api import models as m
 from keyback.web.api.auth import RECOVERY_SECRET, Held, HeldRecovery, limited
 from keyback.web.api.openapi import problems
 from keyback.web.api.strict import ApiError, StrictRoute
-from keyback.web.api.views import PREFIX, AnyRecovery, CaseView, describe, look, personal, resend_at
+from keyback.web.api.views import PREFIX, PROVEN, AnyRecovery, CaseView, describe, look, personal, resend_at
 from keyback.web.ui.context import context_of
 from keyback.web.ui.password_feedback import reasons_of_systems
 
@@ -124,7 +124,7 @@ async def start_recovery(request: Request) -> Response:
     summary="See where a recovery stands",
     description="`state` says what comes next. Until something is proven here, it reads the same whether anybody is "
     "meant or not. Ask every few seconds while the state is `waiting`, `need_more`, or `applying`.",
-    response_model=m.Recovery,
+    response_model=models_remedy.Recovery,
 )
 async def get_recovery(request: Request, held: HeldRecovery) -> AnyRecovery:
     view = await held.desk.services.db.read(lambda tx: look(tx, held.handle, held.desk.services))
@@ -210,7 +210,7 @@ async def verify_proof(request: Request, held: HeldRecovery, proof: Proof, given
     if result not in ("accepted", "done"):
         raise ApiError(422, "code_over", reason=result, tries_left=left)
     now = describe(held.desk, "en", await db.read(lambda tx: look(tx, held.handle, held.desk.services)))
-    if result == "accepted" and isinstance(now, m.PasswordDue | m.NeedMore):
+    if result == "accepted" and isinstance(now, PROVEN):
         return m.Proven(state=now.state)
     raise ApiError(409, "wrong_state", state=now.state)  # it was stopped in between, or proven by another request
 
@@ -221,7 +221,7 @@ async def verify_proof(request: Request, held: HeldRecovery, proof: Proof, given
     summary="Choose the new password",
     description="Waits some seconds for the systems: 200 when all have a result, else 202 with what is known. "
     "`password_due` as the answer's state means that a system's own rules refused it: choose another one.",
-    response_model=m.AfterPassword,
+    response_model=models_remedy.AfterPassword,
     responses={
         202: {"model": m.Applying, "description": "Some systems are not done yet; ask for the recovery again."},
         **problems(
@@ -242,22 +242,27 @@ async def choose_password(
     desk, s = held.desk, held.desk.services
     await limited(desk, request, "proofs")
     # Hashed here, because the digest looks at the first 200 characters of an id only.
-    submission = handles.submission_digest(s.seals, hashlib.sha256(key.encode()).hexdigest() if key else "")
+    submission = handles.submission_digest(s.seals, digests.digest(key.encode()).hex() if key else "")
     view = await s.db.read(lambda tx: look(tx, held.handle, held.desk.services))
     case = view.case
-    if case is None or not case.submission:
-        await _choose(held, request, view, given, submission)
-    elif case.submission != submission:
-        raise ApiError(409, "already_chosen")
-    now = await _settled(held, request)
+    if case is None:
+        raise ApiError(409, "wrong_state", state=describe(desk, desk.locale(request), view).state)
+    with s.db.watching(case.id) as watch:  # from before it is chosen, so that nothing is missed
+        if not case.submission:
+            await _choose(held, request, view, case, given, submission)
+        elif case.submission != submission:
+            raise ApiError(409, "already_chosen")
+        now = await _settled(held, request, watch, at_once=bool(case.submission))
     response.status_code = 202 if isinstance(now, m.Applying) else 200
     return now
 
 
-async def _choose(held: Held, request: Request, view: CaseView, given: m.NewPassword, submission: str) -> None:
-    desk, s, case = held.desk, held.desk.services, view.case
+async def _choose(
+    held: Held, request: Request, view: CaseView, case: Case, given: m.NewPassword, submission: str
+) -> None:
+    desk, s = held.desk, held.desk.services
     locale = desk.locale(request)
-    if case is None or view.choice is None:
+    if view.choice is None:
         raise ApiError(409, "wrong_state", state=describe(desk, locale, view).state)
     typed = given.new_password.get_secret_value()
     context, with_factor = personal(desk, view)
@@ -302,28 +307,23 @@ async def _choose(held: Held, request: Request, view: CaseView, given: m.NewPass
             raise ApiError(409, "already_chosen") from None
 
 
-async def _settled(held: Held, request: Request) -> AnyRecovery:
-    """What is known once every system has a result, or after `WAIT_S`."""
-    loop, pause = asyncio.get_running_loop(), 0.1
-    until = loop.time() + WAIT_S
-    db = held.desk.services.db
+async def _settled(held: Held, request: Request, watch: Watch, *, at_once: bool) -> AnyRecovery:
+    """What is known once every system has a result, or after `WAIT_S`.
+
+    Args:
+        at_once: look before waiting; of what was chosen this moment nothing is known yet.
+    """
+    db, time = held.desk.services.db, asyncio.get_running_loop().time
+    until = time() + WAIT_S
+    if not at_once:
+        await watch.wait(WAIT_S)
     while True:
         view = await db.read(lambda tx: look(tx, held.handle, held.desk.services))
         now = describe(held.desk, held.desk.locale(request), view)
-        if not isinstance(now, m.Applying) or view.case is None:
+        left = until - time()
+        if not isinstance(now, m.Applying) or left <= 0:
             return now
-        seen = view.case
-        while await db.read(lambda tx, c=seen: _same(tx, c)):  # type: ignore[misc]
-            if loop.time() + pause > until:
-                return now
-            await asyncio.sleep(pause)
-            pause = min(0.5, pause * 1.6)
-
-
-def _same(tx: Tx, seen: Case) -> bool:
-    """Whether the case is as it was: one row, so that many who wait cost little."""
-    now = tx.cases.get(seen.id)
-    return now is not None and now.version == seen.version
+        await watch.wait(left)
 
 
 @router.post(
@@ -337,7 +337,7 @@ async def cancel_recovery(held: HeldRecovery) -> m.Ended:
     def stop(tx: Tx) -> CaseView:
         view = look(tx, held.handle, held.desk.services)
         before = describe(held.desk, "en", view)
-        if isinstance(before, m.Applying | m.Done):
+        if isinstance(before, m.Applying | models_remedy.Done):
             raise ApiError(409, "wrong_state", state=before.state)
         cancel.stop_by_requester(tx, held.handle)
         return look(tx, held.handle, held.desk.services)

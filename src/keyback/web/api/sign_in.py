@@ -56,7 +56,7 @@ async def sign_in(request: Request, given: m.SignIn) -> m.SignedIn:
         raise ApiError(status, result.reason, retry_after=result.wait_s)
     if isinstance(result, signin_sign_in.SecondStep):
         raise ApiError(401, "second_factor_required", second_step=await _second_step(desk, request, result))
-    return _signed_in(result)
+    return signed_in(result)
 
 
 async def _second_step(desk: AppContext, request: Request, step: signin_sign_in.SecondStep) -> dict[str, object]:
@@ -107,10 +107,10 @@ async def second_step(request: Request, given: m.SecondStep) -> m.SignedIn:
         if done.code == "done":
             raise ApiError(409, "wrong_state", state="signed_in")
         raise ApiError(401, done.code if done.code in ("replayed", "over") else "wrong_second_step")
-    return _signed_in(done)
+    return signed_in(done)
 
 
-def _signed_in(result: SignedIn) -> m.SignedIn:
+def signed_in(result: SignedIn) -> m.SignedIn:
     return m.SignedIn(
         session=result.token,
         expires_at=instant(result.expires_at),

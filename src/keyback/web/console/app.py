@@ -12,6 +12,7 @@ from keyback.web.console import (
     keys,
     operators,
     outbound,
+    outbox,
     people,
     policy,
     queue,
@@ -19,6 +20,7 @@ from keyback.web.console import (
     requests,
     set_up,
     sign_in,
+    systems,
     tasks,
 )
 from keyback.web.console.routes import ConsoleRoute
@@ -35,9 +37,11 @@ ROUTES: list[ConsoleRoute] = [
     *tasks.ROUTES,
     *campaigns.ROUTES,
     *reports.ROUTES,
+    *outbox.ROUTES,
     *people.ROUTES,
     *approvals.ROUTES,
     *audit.ROUTES,
+    *systems.ROUTES,
     *policy.ROUTES,
     *operators.ROUTES,
     *keys.ROUTES,

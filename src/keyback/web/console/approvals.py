@@ -9,7 +9,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from keyback.application.desk import actions, cases, records, unlocking
+from keyback.application.desk import actions, cases, records
 from keyback.application.desk.sessions import Actor
 from keyback.application.ports.desk_actions import Action
 from keyback.application.ports.desk_storage import QueueQuery
@@ -58,14 +58,13 @@ async def _do(
 ) -> Response:
     s = desk.services
     try:
-        action = await s.db.write(act)
+        await s.db.write(act)
     except (Refusal, BadInput) as e:
         note_refusal(request, e.code)
         if e.code == "step_up":
             return redirect(f"/console/confirm?next={AT}")
         status = 403 if e.code == "own_work" else STATUS.get(e.code, 409)
         return await _draw(desk, request, actor, status, e.code, values)
-    await unlocking.unlock_elsewhere(s.db, s.connectors, action)
     return redirect(f"{AT}?done={done}")
 
 

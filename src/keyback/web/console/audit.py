@@ -15,6 +15,8 @@ from keyback.application.desk import audit_search
 from keyback.application.desk.audit_search import Found, Wanted
 from keyback.application.desk.sessions import Actor
 from keyback.application.ports.enrolment_storage import Happened
+from keyback.application.ports.system_states import AUDIT_LOG
+from keyback.application.webhooks.words import worded
 from keyback.domain.errors import BadInput
 from keyback.domain.operators.roles import Permission
 from keyback.web.console.pages_audit import AuditPage
@@ -24,6 +26,8 @@ from keyback.web.ui.context import AppContext, note_refusal
 from keyback.web.ui.routes import Values
 
 AT = "/console/audit"
+WHO = ("operator", "by", "asked_by", "recommended_by")
+ID = 22  # characters of an id
 FIELDS = ("about", "operator", "event", "since", "until")
 
 
@@ -48,9 +52,14 @@ async def _draw(
         note_refusal(request, e.code)
         found, status, error = Found((), 0), 422, e.code
     operators = await s.db.read(lambda tx: tx.operators.listed())
-    named = [str(r.data["operator"]) for r in found.rows if r.data.get("operator")]
-    names = await s.db.read(lambda tx: tx.operators.many(named))
-    return page(desk, request, actor, AuditPage(found, wanted, tuple(operators), names, error), status, path=AT)
+    named = sorted({str(r.data[k]) for r in found.rows for k in WHO if isinstance(r.data.get(k), str)})
+    streams = sorted({r.stream for r in found.rows if len(r.stream) == ID})
+    names, people, checked = await s.db.read(
+        lambda tx: (tx.operators.many(named), tx.people.people(streams), tx.system_states.all().get(AUDIT_LOG))
+    )
+    words = worded(desk.locale(request))
+    model = AuditPage(found, wanted, tuple(operators), names, error, words, s.titles, people, checked)
+    return page(desk, request, actor, model, status, path=AT)
 
 
 @shows(AT, Permission.AUDIT_VIEW)

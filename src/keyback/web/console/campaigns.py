@@ -10,11 +10,12 @@ from starlette.responses import Response
 
 from keyback.application.campaigns import lifecycle
 from keyback.application.campaigns.lifecycle import CampaignView, Draft
-from keyback.application.desk import campaigns
+from keyback.application.desk import campaigns, groups
 from keyback.application.desk.sessions import Actor
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.operators.campaigns import CampaignAct, CampaignReason, Pacing, Selection
 from keyback.domain.operators.roles import Permission
+from keyback.domain.people.groups import MAX_GROUP
 from keyback.domain.people.person import Tier
 from keyback.web.console.pages_campaigns import CampaignPage, CampaignsPage, NewCampaignPage
 from keyback.web.console.routes import acts, shows
@@ -30,6 +31,7 @@ FIELDS = (
     "reason",
     "system",
     "tier",
+    "group",
     "older",
     "people",
     "pace",
@@ -53,7 +55,11 @@ async def show(desk: AppContext, request: Request, actor: Actor) -> Response:
 @shows(AT + "/new", Permission.CAMPAIGNS_DRAFT)
 async def new(desk: AppContext, request: Request, actor: Actor) -> Response:
     """GET `/console/campaigns/new`."""
-    return page(desk, request, actor, NewCampaignPage(desk.services.titles, "", SAMPLE), path=f"{AT}/new")
+    s, group = desk.services, request.query_params.get("group", "").strip()[:MAX_GROUP]
+    known = (await s.db.read(groups.names)).names
+    return page(
+        desk, request, actor, NewCampaignPage(s.titles, known, "", {**SAMPLE, "group": group}), path=f"{AT}/new"
+    )
 
 
 @acts(AT, Permission.CAMPAIGNS_DRAFT, *FIELDS)
@@ -65,7 +71,8 @@ async def add(desk: AppContext, request: Request, values: Values, actor: Actor) 
         made = await s.db.write(lambda tx: campaigns.draft(tx, actor.operator, wanted, s.titles, people))
     except (BadInput, Refusal) as e:
         note_refusal(request, e.code)
-        return page(desk, request, actor, NewCampaignPage(s.titles, e.code, values), 422, path=f"{AT}/new")
+        known = (await s.db.read(groups.names)).names
+        return page(desk, request, actor, NewCampaignPage(s.titles, known, e.code, values), 422, path=f"{AT}/new")
     return redirect(f"{AT}/{made.id}")
 
 
@@ -82,7 +89,8 @@ def _read(values: Values) -> Draft:
         raise BadInput("tier")
     pacing = Pacing(_number(values["pace"]), _minute(values["quiet_from"]), _minute(values["quiet_until"]))
     listed = bool(values["people"].strip())
-    selection = Selection(values["system"], tiers[tier] if tier else "", _number(values["older"]), listed)
+    group = values["group"].strip()
+    selection = Selection(values["system"], tiers[tier] if tier else "", _number(values["older"]), listed, group)
     return Draft(values["name"], reasons[reason], selection, pacing, bool(values["sessions"]), bool(values["must"]))
 
 

@@ -14,6 +14,7 @@ from keyback.application.ports.storage import Tx
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.operators.approvals import EYES
 from keyback.domain.operators.roles import Permission
+from keyback.locale import told
 from keyback.web.console.pages import CasePage
 from keyback.web.console.routes import acts, shows
 from keyback.web.console.session import page
@@ -53,6 +54,7 @@ async def draw(
         typed or {},
         said if said in DONE and not error else "",
         desk.settings.help_desk.address_of(opened.work.ticket),
+        {name: told(service.title, desk.locale(request)) for name, service in s.identity.items()},
     )
     return page(desk, request, actor, model, status, path=f"/console/cases/{case_id}")
 

@@ -9,6 +9,7 @@ from keyback.application.desk import document_review
 from keyback.application.desk.sessions import Actor
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.operators.roles import Permission
+from keyback.locale import told
 from keyback.web.console.pages_documents import DocumentPage, DocumentsPage
 from keyback.web.console.routes import acts, shows
 from keyback.web.console.session import page
@@ -29,14 +30,18 @@ async def listed(desk: AppContext, request: Request, actor: Actor) -> Response:
 
 
 async def _draw(
-    desk: AppContext, request: Request, actor: Actor, status: int = 200, error: str = "", ticked: tuple[str, ...] = ()
-) -> Response:
+    desk: AppContext, request: Request, actor: Actor, status: int = 200, error: str = "", ticked: tuple[str, ...] = (),
+    same_name: bool | None = None,
+) -> Response:  # fmt: skip
     document_id = request.path_params["id"]
     try:
         opened = await desk.services.db.read(lambda tx: document_review.open_document(tx, actor, document_id))
     except Refusal:
         return desk.page(request, ErrorPage(404, back="/console/documents"), 404, path="/console")
-    model = DocumentPage(opened, error, ticked)
+    service = desk.services.identity.get(opened.check.provider) if opened.check else None
+    title = told(service.title, desk.locale(request)) if service else opened.check.provider if opened.check else ""
+    checks = document_review.checks_of(opened.document)
+    model = DocumentPage(opened, error, ticked, checks, title, same_name)
     return page(desk, request, actor, model, status, path=f"/console/documents/{document_id}")
 
 
@@ -85,4 +90,16 @@ async def answer(desk: AppContext, request: Request, values: Values, actor: Acto
     return redirect("/console/documents")
 
 
-ROUTES = [listed, show, image, take, answer]
+@acts(ONE + "/name", Permission.DOCUMENTS_REVIEW, "name", fresh=True, back=BACK)
+async def name(desk: AppContext, request: Request, values: Values, actor: Actor) -> Response:
+    """POST `/console/documents/{id}/name`: whether a name of another record is the one that was verified."""
+    document_id, typed = request.path_params["id"], values["name"]
+    try:
+        same = await desk.services.db.write(lambda tx: document_review.try_name(tx, actor, document_id, typed))
+    except (Refusal, BadInput) as e:
+        note_refusal(request, e.code)
+        return await _draw(desk, request, actor, 422 if isinstance(e, BadInput) else STATUS.get(e.code, 409), e.code)
+    return await _draw(desk, request, actor, same_name=same)
+
+
+ROUTES = [listed, show, image, take, answer, name]

@@ -9,6 +9,7 @@ from typing import ClassVar, Self
 from keyback.application.desk.caller_check import OpenCheck
 from keyback.application.desk.cases import Line, Opened, QueuePage
 from keyback.application.desk.completion import OpenedTask, TaskList
+from keyback.application.desk.groups import GroupMembers, GroupNames
 from keyback.application.desk.new_links import LinkRequest
 from keyback.application.desk.outbound_call import EnteredCall
 from keyback.application.desk.records import Inbox, Record, StrandedPage
@@ -124,7 +125,8 @@ class Queue(ConsolePage):
 
 @dataclass(frozen=True, slots=True)
 class CasePage(ConsolePage):
-    """`error`: a refusal's code or that of bad input; `typed`: what was in the form then."""
+    """`error`: a refusal's code or that of bad input; `typed`: what was in the form then; `services`: titles of those
+    that verify identities."""
 
     template: ClassVar[str] = "console/case.html"
     room: ClassVar[str] = "queue"
@@ -135,6 +137,7 @@ class CasePage(ConsolePage):
     typed: Mapping[str, str] = field(default_factory=dict, repr=False)
     done: str = ""
     ticket_url: str = ""
+    services: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,6 +238,18 @@ class StrandedPeople(ConsolePage):
     room: ClassVar[str] = "people"
     found: StrandedPage
     after: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupsPage(ConsolePage):
+    """All groups, or who is in one of them. `asked`: the group that was asked for; `after`: behind what it begins."""
+
+    template: ClassVar[str] = "console/groups.html"
+    room: ClassVar[str] = "people"
+    found: GroupNames | GroupMembers
+    asked: str = ""
+    after: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,13 @@ class CampaignsPage(ConsolePage):
 
 @dataclass(frozen=True, slots=True)
 class NewCampaignPage(ConsolePage):
-    """`titles`: systems that can be chosen; `error`: a code of what is wrong with what was `typed`."""
+    """`titles`, `groups`: what can be chosen, of groups the first ones; `error`: a code of what is wrong with what was
+    `typed`."""
 
     template: ClassVar[str] = "console/campaign_new.html"
     room: ClassVar[str] = "campaigns"
     titles: Mapping[str, str]
+    groups: tuple[str, ...] = ()
     error: str = ""
     typed: Mapping[str, str] = field(default_factory=dict, repr=False)
     most: int = MAX_LISTED

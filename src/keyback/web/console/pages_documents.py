@@ -22,7 +22,13 @@ class DocumentsPage(ConsolePage):
 
 @dataclass(frozen=True, slots=True)
 class DocumentPage(ConsolePage):
-    """One document. `error`: a refusal's code or that of bad input; `ticked`: what was ticked then."""
+    """One document, or the answer of a service that verified an identity.
+
+    Args:
+        error: a refusal's code or that of bad input; `ticked`: what was ticked then.
+        service: title of the service.
+        same_name: whether a name that was just typed is the verified one; None where none was.
+    """
 
     template: ClassVar[str] = "console/document.html"
     room: ClassVar[str] = "documents"
@@ -30,3 +36,5 @@ class DocumentPage(ConsolePage):
     error: str = ""
     ticked: tuple[str, ...] = ()
     checks: tuple[str, ...] = CHECKS
+    service: str = ""
+    same_name: bool | None = None

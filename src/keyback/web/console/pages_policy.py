@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from keyback.application.policy.explain import Section
+from keyback.application.policy.explain import CLAIM_WORDS, Section
 from keyback.application.policy.standards import Requirement
 from keyback.web.console.pages import ConsolePage
 
@@ -17,6 +17,7 @@ class PolicyPage(ConsolePage):
 
     template: ClassVar[str] = "console/policy.html"
     room: ClassVar[str] = "policy"
+    claims: ClassVar[Mapping[str, str]] = CLAIM_WORDS
     sections: tuple[Section, ...]
     requirements: tuple[Requirement, ...]
     reasons: Mapping[str, str]

@@ -52,6 +52,7 @@ class ReportsPage(ConsolePage):
     typed: Mapping[str, str] = field(default_factory=dict)
     error: str = ""
     saved: float | None = None
+    currency: str = ""
 
 
 ENDS = ("recovered", "canceled_owner", "canceled_requester", "canceled_operator", "rejected", "expired", "failed")

@@ -8,13 +8,14 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from keyback.application.desk import actions, records, unlocking
+from keyback.application.desk import actions, groups, records
 from keyback.application.desk.sessions import Actor
 from keyback.application.policy.coverage import Offer
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.operators.actions import ActionKind
 from keyback.domain.operators.roles import Permission
-from keyback.web.console.pages import PeoplePage, PersonPage, StrandedPeople
+from keyback.domain.people.groups import MAX_GROUP
+from keyback.web.console.pages import GroupsPage, PeoplePage, PersonPage, StrandedPeople
 from keyback.web.console.routes import acts, shows
 from keyback.web.console.session import page
 from keyback.web.ui.context import AppContext, note_refusal, redirect
@@ -72,6 +73,25 @@ async def stranded(desk: AppContext, request: Request, actor: Actor) -> Response
     return page(desk, request, actor, StrandedPeople(found, after), path=f"{AT}/stranded")
 
 
+@shows(AT + "/groups", Permission.PEOPLE_VIEW)
+async def in_groups(desk: AppContext, request: Request, actor: Actor) -> Response:
+    """GET `/console/people/groups`: all groups, or the people of one."""
+    db, asked = desk.services.db, request.query_params.get("group", "").strip()[:MAX_GROUP]
+    behind = request.query_params.get("after", "")[:MAX_GROUP]
+    if not asked:
+        listed = await db.read(lambda tx: groups.names(tx, behind))
+        return page(desk, request, actor, GroupsPage(listed, after=behind), path=f"{AT}/groups")
+    after = behind if ID.match(behind) else ""
+    try:
+        found = await db.write(lambda tx: groups.members(tx, actor, asked, after))
+    except Refusal as e:
+        note_refusal(request, e.code)
+        none = GroupsPage(groups.GroupMembers("", (), ""), asked, after, e.code)
+        return page(desk, request, actor, none, STATUS.get(e.code, 409), path=f"{AT}/groups")
+    model = GroupsPage(found, asked, after, "" if found.group else "nobody")
+    return page(desk, request, actor, model, 200 if found.group else 404, path=f"{AT}/groups")
+
+
 async def _draw(
     desk: AppContext,
     request: Request,
@@ -113,7 +133,6 @@ async def _act(
         if e.code in ("step_up", "over"):
             return redirect(f"/console/confirm?next={AT}/{person_id}")
         return await _draw(desk, request, actor, STATUS.get(e.code, 409), e.code, kind, values)
-    await unlocking.unlock_elsewhere(s.db, s.connectors, action)
     return redirect(f"{AT}/{person_id}?done={kind}{'-waits' if action.state == 'waiting' else ''}")
 
 
@@ -153,4 +172,4 @@ async def cancel(desk: AppContext, request: Request, values: Values, actor: Acto
     return await _act(desk, request, values, actor, "cancel", values["case"])
 
 
-ROUTES = [show, find, stranded, one, start, unlock, hold, lock, end_sessions, cancel]
+ROUTES = [show, find, stranded, in_groups, one, start, unlock, hold, lock, end_sessions, cancel]

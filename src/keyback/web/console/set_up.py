@@ -50,7 +50,7 @@ async def _draw(desk: AppContext, request: Request, status: int = 200, typed: st
     states = state_of(typed, s.rules, context, s.blocklist, True, s.leaked)
     more = beside(desk, request, context, True)
     model = SetUp(o.mail, s.rules.shortest(True), rules_of(states, locale), operator=o, **more, **over)
-    app, maker, company = s.proofs.get("totp"), s.proofs.get("passkey"), getattr(desk.settings.company, locale)
+    app, maker, company = s.proofs.get("totp"), s.proofs.get("passkey"), desk.settings.company.of(locale)
     if isinstance(app, EnrolsApp):
         key = app.new_seed(found.seed)
         uri = app.uri(key, o.mail, f"{company} Keyback")

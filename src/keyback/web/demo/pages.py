@@ -43,7 +43,12 @@ class DemoHome(Page):
 
 @dataclass(frozen=True, slots=True)
 class DemoMessage:
-    """One mail in the viewer, newest first."""
+    """One mail in the viewer, newest first.
+
+    Args:
+        labels: (address, words) of the links, as the HTML part says them.
+        framed: it has an HTML part, at `/demo/mailbox/{id}/view`.
+    """
 
     id: str
     at: int
@@ -52,6 +57,14 @@ class DemoMessage:
     text: str
     links: tuple[str, ...] = ()
     codes: tuple[str, ...] = ()
+    labels: tuple[tuple[str, str], ...] = ()
+    framed: bool = False
+
+    @property
+    def buttons(self) -> tuple[tuple[str, str], ...]:
+        """(address, words) of the links, the first one as what the mail is about."""
+        said = dict(self.labels)
+        return tuple((link, said.get(link, "")) for link in self.links)
 
 
 @dataclass(frozen=True, slots=True)

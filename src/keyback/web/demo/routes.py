@@ -4,14 +4,17 @@ under the same address."""
 from __future__ import annotations
 
 import hashlib
+import html
+import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from ipaddress import ip_address
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -32,11 +35,19 @@ from keyback.web.demo.pages import (
     DemoPhone,
     DemoText,
 )
-from keyback.web.http.edge import RequestGuard
+from keyback.web.http.edge import CSP, RequestGuard
 from keyback.web.ui.context import context_of, redirect
 from keyback.web.ui.forms import read_form
 
 CRM = "/demo/crm"
+ANCHOR = re.compile(r'<a\b[^>]*?href="([^"]+)"[^>]*>(.*?)</a>', re.S)
+TAG = re.compile(r"<[^>]+>")
+SANDBOX = "allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
+MAIL_CSP = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'; "
+    f"frame-ancestors 'self'; sandbox {SANDBOX}"
+)
+"""For a mail in its frame: it is drawn, and its links lead the whole window on. Nothing in it runs."""
 SLOW_S = 4.0
 FIELDS = ("id", "at", "to", "subject", "text", "links", "codes")
 TEXT_FIELDS = ("id", "at", "to", "channel", "text", "codes")
@@ -140,8 +151,20 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
 
     async def mailbox(request: Request) -> Response:
         newest_first = world.mailbox.messages()[::-1]
-        messages = tuple(DemoMessage(**_message(m, tuple)) for m in newest_first)
-        return context_of(request).page(request, DemoMailbox(messages, messages[0].id if messages else "0"))
+        messages = tuple(
+            DemoMessage(**_message(m, tuple), labels=_labels(m["html"]), framed=bool(m["html"])) for m in newest_first
+        )
+        answer = context_of(request).page(request, DemoMailbox(messages, messages[0].id if messages else "0"))
+        answer.headers["content-security-policy"] = f"{CSP}; frame-src 'self'"
+        return answer
+
+    async def mail_view(request: Request) -> Response:
+        wanted = request.path_params["id"]
+        found = next((m for m in world.mailbox.messages() if m["id"] == wanted and m["html"]), None)
+        if found is None:
+            raise HTTPException(404)
+        headers = {"content-security-policy": MAIL_CSP, "x-frame-options": "SAMEORIGIN"}
+        return HTMLResponse('<base target="_top">' + found["html"], headers=headers)
 
     async def mailbox_json(request: Request) -> Response:
         return JSONResponse([_message(m, list) for m in world.mailbox.messages()])
@@ -199,6 +222,7 @@ def demo_routes(world: DemoWorld) -> list[BaseRoute]:
         Route("/demo/mailbox", mailbox, methods=["GET"]),
         Route("/demo/mailbox.json", mailbox_json, methods=["GET"]),
         Route("/demo/mailbox/status", mailbox_status, methods=["GET"]),
+        Route("/demo/mailbox/{id}/view", mail_view, methods=["GET"]),
         Route("/demo/phone", phone, methods=["GET"]),
         Route("/demo/phone.json", phone_json, methods=["GET"]),
         Route("/demo/phone/status", phone_status, methods=["GET"]),
@@ -224,6 +248,12 @@ def _person(p: Shown) -> dict[str, Any]:
 
 def _message(m: Mapping[str, Any], sequence: type[Iterable[str]]) -> dict[str, Any]:
     return {f: sequence(m[f]) if f in ("links", "codes") else m[f] for f in FIELDS}  # type: ignore[call-arg]
+
+
+def _labels(page: str) -> tuple[tuple[str, str], ...]:
+    """(address, words) of the links of a mail."""
+    found = ((html.unescape(a), " ".join(html.unescape(TAG.sub("", b)).split())) for a, b in ANCHOR.findall(page))
+    return tuple((a, b) for a, b in found if b and b != a)
 
 
 def _version(apps: Sequence[DemoApp], codes: Sequence[DemoCodes]) -> str:

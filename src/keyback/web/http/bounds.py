@@ -32,7 +32,15 @@ HEADERS = {
     b"idempotency-key": 256,  # one more than it may have
     b"if-match": 20,
     b"cookie": COOKIES,
+    b"webhook-id": 256,
+    b"webhook-signature": 1024,
+    b"webhook-timestamp": 20,
     b"x-forwarded-for": HOPS,
+    b"timestamp": 20,
+    b"sign": 100,
+    b"x-lark-signature": 100,
+    b"x-lark-request-timestamp": 20,
+    b"x-lark-request-nonce": 128,
 }
 """The headers that somebody reads, and how many bytes of each."""
 REPEATS = 2  # of one header: some readers refuse a repeated one, and nobody wants a third

@@ -69,6 +69,10 @@ class Backlog(Protocol):
     def mails_asked(self) -> Mapping[str, int]: ...
     @property
     def syncs(self) -> Mapping[str, tuple[int, bool]]: ...
+    @property
+    def webhooks(self) -> tuple[int, int, int]: ...
+    @property
+    def siem(self) -> tuple[int, int, bool]: ...
 
 
 class Metrics:
@@ -191,6 +195,14 @@ class Metrics:
             asked.add_metric([asker], n)
         yield asked
         yield from self._syncs(b)
+        waiting, given_up, failing = b.webhooks
+        yield GaugeMetricFamily("keyback_webhook_waiting", "Events that wait for their receivers.", waiting)
+        yield GaugeMetricFamily("keyback_webhook_given_up", "Events that were given up.", given_up)
+        yield GaugeMetricFamily("keyback_webhook_failing", "Receivers that take no events.", failing)
+        behind, skipped, away = b.siem
+        yield GaugeMetricFamily("keyback_siem_waiting", "Events that wait for the SIEM.", behind)
+        yield GaugeMetricFamily("keyback_siem_skipped", "Events that were left out for the SIEM, in all.", skipped)
+        yield GaugeMetricFamily("keyback_siem_failing", "1 while the SIEM takes no events.", int(away))
 
     def _syncs(self, b: Backlog) -> Iterator[Metric]:
         since = GaugeMetricFamily(

@@ -12,6 +12,7 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from typing import Any, Literal
 
 import structlog
@@ -163,5 +164,9 @@ def _valkey(url: str) -> Storage:
         return storage_from_string(
             f"async+{known}://{rest}", socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S
         )  # type: ignore[return-value]
-    except (ConfigurationError, ValueError) as e:  # its text may quote the address with its password
-        raise Unsafe(f"valkey_url cannot be used ({type(e).__name__}); is the package valkey installed?") from None
+    except ConfigurationError as e:  # it has no type of its own for a package that is missing
+        if find_spec("valkey") is None:
+            raise Unsafe("valkey_url needs a package that is not installed: pip install 'keyback[valkey]'") from None
+        raise Unsafe(f"valkey_url cannot be used ({type(e).__name__})") from None
+    except ValueError as e:  # its text may quote the address with its password
+        raise Unsafe(f"valkey_url cannot be used ({type(e).__name__})") from None

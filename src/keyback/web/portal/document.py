@@ -15,13 +15,16 @@ from keyback.application.desk import documents
 from keyback.application.desk.documents import Sending
 from keyback.application.ports.images import BadImage
 from keyback.domain.errors import BadInput, Refusal
-from keyback.domain.operators.documents import GRID, MAX_BYTES, watermark
+from keyback.domain.operators.documents import GRID, MAX_BYTES
+from keyback.locale import N_, gettext
 from keyback.web.portal.pages_document import SendDocument, Stage
 from keyback.web.portal.view import RecoveryView, held, step
 from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
 from keyback.web.ui.routes import Values, get, too_often
 from keyback.web.ui.uploads import read_upload
 
+WATERMARK = N_("Only for recovering {name} at {company}, {day}")
+"""What is written over a picture, so that it is good for nothing else."""
 STAGES: dict[str, Stage] = {
     "consented": "upload",
     "draft": "cover",
@@ -112,7 +115,7 @@ async def upload(request: Request) -> Response:
         return await _draw(desk, request, handle, view, 422, error="missing")
     day = datetime.fromtimestamp(wall_clock() / 1000, UTC).date().isoformat()
     locale = desk.locale(request)
-    mark = watermark(found.name, getattr(desk.settings.company, locale), day, locale)
+    mark = gettext(locale, WATERMARK, name=found.name, company=desk.settings.company.of(locale), day=day)
     try:
         made = await images.clean(data, mark)
         await desk.services.db.write(lambda tx: documents.keep(tx, handle, made))
@@ -149,7 +152,8 @@ async def act(desk: AppContext, request: Request, values: Values, handle: str, v
         elif what == "cover":
             await _cover(desk, handle, values["cells"])
         else:
-            await s.db.write(lambda tx: documents.send(tx, handle, s.policy))
+            seen = await documents.copies(s.db, handle)
+            await s.db.write(lambda tx: documents.send(tx, handle, s.policy, seen))
     except (BadImage, BadInput, Refusal) as e:
         note_refusal(request, e.code)
         return await _draw(desk, request, handle, view, 409, error=e.code)

@@ -13,18 +13,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from keyback.application.desk import caller_check, documents
+from keyback.application.desk import caller_check, documents, identity
 from keyback.application.enrolment.tier import tier_of
+from keyback.application.notifications import returned_mail
 from keyback.application.ports.hashing import Busy
 from keyback.application.ports.proofs import Proof
 from keyback.application.ports.storage import Tx
 from keyback.application.recovery import issue_requested, methods, replace_factor
 from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.errors import Refusal
+from keyback.domain.people.person import Bounce
 from keyback.domain.policy.rules import TIERS, Risk, Ruling, rule
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import Case
 from keyback.domain.throttling.limits import RESEND_AFTER, TRIES_SHOWN
+from keyback.locale import Locale, told
 from keyback.web.portal.pages_methods import Held, InReview, MethodOption, Methods, NewCode, OneMethod
 from keyback.web.portal.view import RecoveryView, held, look, step
 from keyback.web.ui import shown
@@ -58,6 +61,7 @@ async def more_page(
     options = await _options(desk, view)
     systems = signed_in_to(case, handle) if case is not None and case.open_to(handle) else ()
     own = tuple(desk.services.titles.get(x, x) for x in systems)
+    mailed = bool(own) and _mail_counts(desk, view)
     model = Methods(
         handle=handle,
         proven=case is not None,
@@ -71,8 +75,10 @@ async def more_page(
         lost_alone=case is not None and view.intake.journey == "second_factor" and _app_alone(options),
         call=_may_call(desk, view),
         own=own,
-        mailed=bool(own) and _mail_counts(desk, view),
+        mailed=mailed,
+        undelivered=await _mail_undelivered(desk, view) if mailed else "",
         document=await _may_send(desk, view),
+        services=await _services(desk, view, desk.locale(request)),
     )
     return desk.page(request, model, status, step=1, path=f"/r/{handle}/ways")
 
@@ -88,12 +94,16 @@ async def waiting_page(desk: AppContext, request: Request, view: RecoveryView, r
     if until:
         left = max(0, until - view.now) // 1000
         reason = ruling.reason or "new_device"
-        model: Page = Held(handle, until, reason, view.username, options, view.version, left, view.intake.journey)
+        since = max((e.accepted_at for e in view.case.shown_by(handle)), default=0) if view.case else 0
+        of = view.intake.journey
+        model: Page = Held(handle, until, reason, view.username, options, view.version, left, of, since)
     else:
         passkeys = tuple(o for o in options if o.proof == "passkey")
         called = ruling.reason == "caller_check"
         left_over = options if called else passkeys
-        model = InReview(handle, view.username, left_over, view.version, view.intake.journey, called)
+        due = desk.services.hours.due(view.case.opened_at) if view.case else 0
+        due = due if due > view.now else 0
+        model = InReview(handle, view.username, left_over, view.version, view.intake.journey, called, due)
     return desk.page(request, model, step=1, path=f"/r/{handle}")
 
 
@@ -109,6 +119,11 @@ def _mail_counts(desk: AppContext, view: RecoveryView) -> bool:
     return mails and not any(e.proof == EMAIL_LINK for e in shown)
 
 
+async def _mail_undelivered(desk: AppContext, view: RecoveryView) -> Bounce:
+    person_id, asked_at = view.case.person_id if view.case else "", view.intake.asked_at
+    return await desk.services.db.read(lambda tx: returned_mail.primary_undelivered(tx, person_id, asked_at))
+
+
 def _may_call(desk: AppContext, view: RecoveryView) -> bool:
     shown = view.case.shown_by(view.intake.handle) if view.case else ()
     return desk.services.policy.takes(caller_check.PROOF) and not any(e.proof == caller_check.PROOF for e in shown)
@@ -120,6 +135,20 @@ async def _may_send(desk: AppContext, view: RecoveryView) -> bool:
     if s.images is None or view.case is None:
         return False
     return not (await s.db.read(lambda tx: documents.look(tx, handle, s.policy))).closed
+
+
+async def _services(desk: AppContext, view: RecoveryView, locale: Locale) -> tuple[tuple[str, str], ...]:
+    """Services that could verify the identity of this page's person, as in `Methods`."""
+    s, handle = desk.services, view.intake.handle
+    if not s.identity or view.case is None:
+        return ()
+    kinds = {service.by_phone for service in s.identity.values()}
+
+    def useful(tx: Tx) -> set[bool]:
+        return {k for k in kinds if not identity.look(tx, handle, s.policy, by_phone=k).closed}
+
+    open_to = await s.db.read(useful)
+    return tuple((n, told(service.title, locale)) for n, service in s.identity.items() if service.by_phone in open_to)
 
 
 def _app_alone(options: tuple[MethodOption, ...]) -> bool:
@@ -226,6 +255,7 @@ async def _one(
         tries_left=max(0, TRIES_SHOWN - want.tries),
         version=view.version,
         journey=view.intake.journey,
+        undelivered=returned_mail.undelivered(asked) if proven else "",
         of=shown.mark_of(seals, methods.question(seals, want, proof, asked)),
     )
     if model.error == "no_tries":

@@ -285,6 +285,7 @@ class Results(Page):
             which shows step 2 for those.
         version: as in `Waiting`.
         built_in: whether signing in at `/sign-in` is possible with one of the accounts.
+        passkey: whether this person, who has none, may create one after signing in.
         added: (id, kind, label, ms) of second steps that signing in asks for and that were too new to count here.
     """
 
@@ -296,6 +297,7 @@ class Results(Page):
     can_retry: bool = False
     version: str = ""
     built_in: bool = True
+    passkey: bool = False
     added: tuple[tuple[str, str, str, int], ...] = ()
 
     @property
@@ -319,6 +321,11 @@ class Results(Page):
     def done(self) -> int:
         """How many systems have confirmed the change."""
         return sum(s.state == "done" for s in self.systems)
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to wait for, or to do."""
+        return self.done == len(self.systems)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from keyback.application.ports.storage import MustChange
+from keyback.domain.people.person import Bounce
 from keyback.domain.policy.rules import Journey
 from keyback.web.ui.page import Page
 
@@ -35,6 +36,8 @@ class Methods(Page):
         call: whether the help desk checks callers; the same for everybody.
         own: systems that were signed in to, which is no evidence for the accounts in them.
         mailed: the link in our mail would do.
+        undelivered: what became of that mail.
+        services: (name, title) of those that could verify the identity here.
     """
 
     template: ClassVar[str] = "portal/ways.html"
@@ -51,7 +54,9 @@ class Methods(Page):
     call: bool = False
     own: tuple[str, ...] = ()
     mailed: bool = False
+    undelivered: Bounce = ""
     document: bool = False
+    services: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class OneMethod(Page):
         error: what was wrong with the last answer.
         version: as in `pages.Waiting`.
         of: names the question (`shown`).
+        undelivered: what became of the message, only once something is proven.
     """
 
     template: ClassVar[str] = "portal/way.html"
@@ -89,6 +95,7 @@ class OneMethod(Page):
     journey: Journey = "password"
     of: str = ""
     sent: bool = False
+    undelivered: Bounce = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +107,11 @@ class Held(Page):
         reason: `stranger`, `new_device`, `privileged`, `mailbox` or `proofing`.
         options: further proofs that would end the wait.
         seconds_left: until then.
+        since: when the last method was accepted (ms).
     """
 
     template: ClassVar[str] = "portal/held.html"
+    waits: ClassVar[str] = "hold"
     handle: str
     until: int
     reason: str
@@ -111,19 +120,34 @@ class Held(Page):
     version: str = ""
     seconds_left: int = 0
     journey: Journey = "password"
+    since: int = 0
+
+    @property
+    def cells(self) -> tuple[int, int]:
+        """How many squares the wait has, one an hour for a day, and how many of them are over."""
+        whole = max(1, (self.until - self.since) // 1000)
+        count = 24 if whole > 12 * 3600 else 12
+        return count, min(count - 1, max(0, whole - self.seconds_left) * count // whole)
 
 
 @dataclass(frozen=True, slots=True)
 class InReview(Page):
-    """`/r/{handle}` while an operator has to approve. `called`: after a caller check, which counts for no more."""
+    """`/r/{handle}` while an operator has to approve.
+
+    Args:
+        called: after a caller check, which counts for no more.
+        due: by when the help desk's own goal has it decided (ms); 0 where that is over.
+    """
 
     template: ClassVar[str] = "portal/in_review.html"
+    waits: ClassVar[str] = "approval"
     handle: str
     username: str
     options: tuple[MethodOption, ...] = ()
     version: str = ""
     journey: Journey = "password"
     called: bool = False
+    due: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,7 @@ class Remedied(Page):
     """It is done. `what` as in `events.Remedied`; `handle`: for the login doctor, empty where that is over."""
 
     template: ClassVar[str] = "portal/remedied.html"
+    finished: ClassVar[bool] = True
     what: Literal["unlocked", "factor_replaced", "mailbox_replaced"]
     handle: str = ""
 

@@ -29,6 +29,7 @@ from keyback.domain.secret import Secret
 from keyback.web.http.problems import problem
 from keyback.web.portal import pages
 from keyback.web.portal.over import over_page
+from keyback.web.portal.remedy import passkey_maker
 from keyback.web.ui.context import AppContext, context_of, note_refusal, redirect
 from keyback.web.ui.findings import shown
 from keyback.web.ui.forms import BadForm, one_string, parse_json
@@ -74,7 +75,7 @@ async def password_page(
     rules = rules_of(state_of(typed, s.rules, context, s.blocklist, with_factor, s.leaked), locale)
     asked, before = await asyncio.gather(
         system_rules.rules_of_systems(s, choice.accounts),
-        preflight.preflight(s, handle, desk.here(request), choice.accounts),
+        preflight.preflight(s, handle, desk.here(request), choice.accounts, aside=True),
     )
     possible = before.sensible(choice.accounts)
     can = {a.system for a in possible}
@@ -192,11 +193,12 @@ async def results_page(
     """Each system with its own result, as far as it is confirmed."""
     s, locale = desk.services, desk.locale(request)
 
-    def load(tx: Tx) -> tuple[Sequence[Account], Sequence[Factor], int]:
+    def load(tx: Tx) -> tuple[Sequence[Account], Sequence[Factor], bool, int]:
         logins = tx.people.accounts([case.person_id]).get(case.person_id, ())
-        return logins, replace_factor.lately_added(tx, handle), tx.now
+        has_passkey = any(f.kind == "passkey" for f in tx.factors.of_person(case.person_id))
+        return logins, replace_factor.lately_added(tx, handle), has_passkey, tx.now
 
-    logins, added, now = await s.db.read(load)
+    logins, added, has_passkey, now = await s.db.read(load)
     accounts = {a.id: a for a in logins}
     of_account = {t.account_id: t for t in tasks}
     systems, built_in = [], False
@@ -237,6 +239,7 @@ async def results_page(
         can_retry=case.open_to(handle),
         version=version,
         built_in=built_in,
+        passkey=built_in and not has_passkey and passkey_maker(desk) is not None,
         added=tuple((f.id, f.kind, f.label, f.added_at) for f in added) if built_in else (),
     )
     return desk.page(request, model, status, step=3, path=f"/r/{handle}")

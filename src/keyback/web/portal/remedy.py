@@ -44,7 +44,7 @@ def masked_address(address: str) -> str:
 async def page(desk: AppContext, request: Request, view: RecoveryView, status: int = 200, **over: Any) -> Response:
     """What this journey's page shows once it may go on."""
     handle, here = view.intake.handle, desk.here(request)
-    company = desk.services.company[desk.locale(request)]
+    company = desk.settings.company.of(desk.locale(request))
 
     def load(tx: Tx) -> Any:
         o = remedy.open_recovery(tx, handle, here)
@@ -53,7 +53,7 @@ async def page(desk: AppContext, request: Request, view: RecoveryView, status: i
             why = lockouts.locks(tx, o.person.id, desk.services.rules)
             return o, can, why, lockouts.stale_password_sources(tx, o.person.id)[:MAX_FAILING]
         if view.intake.journey == "second_factor":
-            maker, challenge = _maker(desk), replace_passkey.waiting(tx, handle)
+            maker, challenge = passkey_maker(desk), replace_passkey.waiting(tx, handle)
             asked = (
                 replace_passkey.options(tx, maker, o, challenge, view.username, company) if maker and challenge else ""
             )
@@ -74,7 +74,7 @@ async def page(desk: AppContext, request: Request, view: RecoveryView, status: i
         model = Unlock(handle, view.username, titles, locks=rest[1], failing=rest[2], **over)
     elif view.intake.journey == "second_factor":
         seed = _shown(desk, view.username, rest[1], request)
-        model = ReplaceFactor(handle, view.username, rest[0], *seed, _maker(desk) is not None, rest[2], **over)
+        model = ReplaceFactor(handle, view.username, rest[0], *seed, passkey_maker(desk) is not None, rest[2], **over)
         titles = tuple(dict.fromkeys(desk.services.titles.get(x, x) for x in rest[4]))
         model = replace(model, of=_mark(desk, rest[3] or (rest[1].id if rest[1] else "")), of_systems=titles)
     else:
@@ -95,7 +95,7 @@ def _app(desk: AppContext) -> EnrolsApp:
     return app
 
 
-def _maker(desk: AppContext) -> EnrolsPasskey | None:
+def passkey_maker(desk: AppContext) -> EnrolsPasskey | None:
     """What makes passkeys; None where the address can have none, or the policy takes none."""
     found = desk.services.proofs.get("passkey")
     return found if isinstance(found, EnrolsPasskey) and desk.services.policy.takes("passkey") else None
@@ -105,7 +105,7 @@ def _shown(desk: AppContext, username: str, new: Any, request: Request) -> tuple
     if new is None:
         return "", "", ""
     app, seed = _app(desk), str(new.data["seed"])
-    company = getattr(desk.settings.company, desk.locale(request))
+    company = desk.settings.company.of(desk.locale(request))
     groups = " ".join(seed[i : i + 4] for i in range(0, len(seed), 4))
     uri = app.uri(seed, username, company)
     return groups, Markup(app.qr_svg(uri)), uri  # noqa: S704 - of our own making, no text in it
@@ -191,7 +191,7 @@ async def factor(sent: Sent) -> dict[str, Any]:
 @_form("second_factor")
 async def new_passkey(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/passkey/new`: a challenge for the browser."""
-    if _maker(sent.desk) is not None:
+    if passkey_maker(sent.desk) is not None:
         await sent.desk.services.db.write(lambda tx: replace_passkey.start(tx, sent.handle, sent.here))
     return {}
 
@@ -199,7 +199,7 @@ async def new_passkey(sent: Sent) -> dict[str, Any]:
 @_form("second_factor", "assertion")
 async def passkey(sent: Sent) -> dict[str, Any]:
     """POST `/r/{handle}/passkey`: what the browser made."""
-    maker, typed = _maker(sent.desk), sent.values["assertion"]
+    maker, typed = passkey_maker(sent.desk), sent.values["assertion"]
     if maker is None:
         return {}
     done = await sent.desk.services.db.write(

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from keyback.application.clock import wall_clock
 from keyback.application.recovery import methods
 from keyback.application.signin import sessions
+from keyback.locale import LOCALES, language
 from keyback.web.http.cookies import SESSION
 from keyback.web.portal import pages
 from keyback.web.ui.context import context_of
@@ -69,7 +70,7 @@ async def security_txt(request: Request) -> Response:
     lines = (
         f"Contact: {desk.services.public_url}/help",
         f"Expires: {expires.isoformat().replace('+00:00', 'Z')}",
-        "Preferred-Languages: zh, en",
+        f"Preferred-Languages: {', '.join(language(code).tag for code in LOCALES)}",
         f"Canonical: {desk.services.public_url}/.well-known/security.txt",
     )
     return PlainTextResponse("\n".join(lines) + "\n")
@@ -82,6 +83,8 @@ async def static(request: Request) -> Response:
     if found is None or found.url != request.url.path:
         return Response(status_code=404)
     kept = {"cache-control": "public, max-age=31536000, immutable", "vary": "Accept-Encoding"}
+    if found.policy:
+        kept["content-security-policy"] = found.policy
     return Response(found.body, headers=kept, media_type=found.media_type)
 
 

@@ -1,4 +1,4 @@
-/* Copying and printing recovery codes, copying the key of an app; the pages are complete without this file. */
+/* Copying and printing recovery codes, copying the key of an app, which a wide screen shows unfolded; the pages are complete without this file. */
 'use strict';
 
 (() => {
@@ -16,6 +16,8 @@
       } catch { /* They can still be marked and copied by hand. */ }
     });
   });
+  if (matchMedia('(min-width: 40rem)').matches)
+    document.querySelectorAll('[data-open-wide]').forEach((fold) => { fold.open = true; });
   document.querySelectorAll('[data-print]').forEach((button) => {
     button.hidden = false;
     button.addEventListener('click', () => window.print());

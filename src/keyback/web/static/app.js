@@ -6,7 +6,7 @@
   const all = (selector, root = document) => [...root.querySelectorAll(selector)];
   const each = (selector, action) => all(selector).forEach(action);
   const byId = (id) => document.getElementById(id);
-  const gap = document.documentElement.lang.startsWith('zh') ? '' : ' ';
+  const gap = /^(zh|ja)/.test(document.documentElement.lang) ? '' : ' ';
 
   /* Time left, in the words of the server: "9 min 12 s". */
   const span = (seconds) => {
@@ -25,10 +25,14 @@
     const box = time.closest('.countdown');
     const bar = box && box.querySelector('progress');
     const button = time.closest('button');
+    const cells = all('i', time.closest('.wait-bar') || button || time);
+    const whole = Number(time.dataset.whole);
     const tick = () => {
       const left = Math.max(0, Math.ceil((ends - performance.now()) / 1000));
       time.textContent = span(left);
       if (bar) bar.value = left;
+      const over = Math.min(cells.length - 1, Math.floor((1 - left / whole) * cells.length));
+      cells.forEach((cell, at) => { cell.className = at < over ? 'gone' : at === over ? 'now' : ''; });
       if (box && left < 60) box.dataset.state = 'low';
       if (left) return void setTimeout(tick, 1000);
       if (button) {
@@ -43,6 +47,15 @@
       }
     };
     tick();
+  };
+
+  /* The username that a sign-in page brought along in the fragment; out of the address at once, and never sent by itself. */
+  const bringUser = () => {
+    const user = new URLSearchParams(location.hash.slice(1)).get('user');
+    if (user === null) return;
+    history.replaceState(null, '', location.pathname + location.search);
+    const input = byId('identifier');
+    if (input && !input.value) input.value = user.slice(0, 254);
   };
 
   /* A suggested password goes into the field, where it is shown. */
@@ -156,6 +169,8 @@
   /* A page that waits for news: asks for a version, and takes the new page in when it changes. Soon at first, since most
      news is quick, then every three seconds, then less and less. */
   const watch = (main) => {
+    // Not the address of this document: what a form was answered with stands at one that only takes forms.
+    const page = main.dataset.page || main.dataset.statusUrl.replace(/\/status$/, '');
     let pause = 700;
     let leaving = false;  // what a pressed button leads to changes the version, and must not be overtaken by a reload
     addEventListener('submit', (event) => {
@@ -170,7 +185,7 @@
         if (!response.ok) throw new Error(String(response.status));
         const { version } = await response.json();
         if (!leaving) {
-          if (main.dataset.version && version !== main.dataset.version) return void location.replace(location.pathname);
+          if (main.dataset.version && version !== main.dataset.version) return void location.replace(page);
           main.dataset.version = version;
         }
         pause = pause < 3000 ? Math.min(3000, pause * 1.5) : Math.min(15000, pause * 1.02);
@@ -207,7 +222,8 @@
   each('form[data-password]', passwordForm);
   each('main[data-status-url]', watch);
   each('form:not([data-passkey])', once);  // a passkey's form is sent twice: to ask the device, then with its answer
+  bringUser();
   each('[data-focus]', (e) => e.focus());
   openTarget();
-  addEventListener('hashchange', openTarget);
+  addEventListener('hashchange', () => { bringUser(); openTarget(); });
 })();

@@ -1,5 +1,6 @@
 /* Passkeys on forms: <form data-passkey="get|create" data-options="JSON"> with a hidden input `assertion`. One with
-   data-passkey="start" only asks for the options; like the others it shows its button where passkeys are possible. */
+   data-conditional is offered where the browser fills in user names, too; one with data-passkey="start" only asks for
+   the options. All show their button where passkeys are possible. */
 'use strict';
 
 (() => {
@@ -46,19 +47,32 @@
     }
     button.hidden = false;
     if (!read[how]) return;
+    const ask = async (more) => {
+      const publicKey = read[how](JSON.parse(form.dataset.options));
+      const made = await navigator.credentials[how]({ publicKey, ...more });
+      const id = text(made.rawId);
+      field.value = JSON.stringify({ id, rawId: id, type: made.type, response: write[how](made.response) });
+      button.disabled = false;
+      form.requestSubmit(button);
+    };
+    /* Passkeys among what the browser offers to fill in: it asks nothing by itself, and a press of the button ends it. */
+    let offer = null;
+    const conditional = async () => {
+      if (!('conditional' in form.dataset) || !PublicKeyCredential.isConditionalMediationAvailable) return;
+      if (!(await PublicKeyCredential.isConditionalMediationAvailable()) || offer || button.disabled) return;
+      offer = new AbortController();
+      setTimeout(() => offer.abort(), 540000); /* The page's challenge lives for ten minutes. */
+      try { await ask({ mediation: 'conditional', signal: offer.signal }); } catch { /* None was chosen. */ }
+    };
     form.addEventListener('submit', async (event) => {
       if (field.value) return;
       event.preventDefault();
       if (button.disabled) return;
       button.disabled = true;
       if (failed) failed.hidden = true;
+      if (offer) offer.abort();
       try {
-        const publicKey = read[how](JSON.parse(form.dataset.options));
-        const made = await navigator.credentials[how]({ publicKey });
-        const id = text(made.rawId);
-        field.value = JSON.stringify({ id, rawId: id, type: made.type, response: write[how](made.response) });
-        button.disabled = false;
-        form.requestSubmit(button);
+        await ask({});
       } catch {
         button.disabled = false;
         if (failed) failed.hidden = false;
@@ -67,6 +81,7 @@
     });
     /* Who comes back by the back button may show a passkey again. */
     window.addEventListener('pageshow', () => { field.value = ''; button.disabled = false; });
+    conditional();
   };
 
   document.querySelectorAll('form[data-passkey]').forEach(attach);

@@ -94,8 +94,8 @@ class AppContext:
         return Shell(
             locale=locale,
             path=path or request.url.path,
-            company=getattr(self.settings.company, locale),
-            helpdesk=getattr(self.settings.helpdesk, locale),
+            company=self.settings.company.of(locale),
+            helpdesk=self.settings.helpdesk.of(locale),
             sender=self.settings.mail.sender,
             step=step,
             demo=self.settings.demo,
@@ -111,7 +111,7 @@ class AppContext:
         drawn = self.shell(request, step=step, path=path, **shell)
         html = self.renderer.page(model, drawn)
         response = Response(html, status, media_type="text/html; charset=utf-8")
-        response.headers["content-language"] = "zh-CN" if drawn.locale == "zh_CN" else "en"
+        response.headers["content-language"] = drawn.language.tag
         if "lang" in request.query_params:
             self.cookies.put(response, LANGUAGE, drawn.locale, max_age=365 * 86400)
         return response

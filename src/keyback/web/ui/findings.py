@@ -194,8 +194,7 @@ def shown(
 
 def finding_text(locale: str, code: str) -> str:
     """What was found in an account, in one sentence; empty for what is not known."""
-    known: Locale = "zh_CN" if locale == "zh_CN" else "en"
-    return gettext(known, WORDS[code][0]) if code in WORDS else ""
+    return gettext(locale, WORDS[code][0]) if code in WORDS else ""
 
 
 def shown_of(

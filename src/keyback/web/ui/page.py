@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
 from keyback.application.passwords.suggestion import Suggestion
+from keyback.locale import LOCALES, language
+from keyback.locale.languages import Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Shell:
         of: names the mailed link that the page is about; its forms carry it (`links`).
     """
 
-    locale: Literal["zh_CN", "en"]
+    locale: str
     path: str
     company: str
     helpdesk: str
@@ -35,6 +37,16 @@ class Shell:
     signed_in_as: str | None = None
     form_token: str = field(default="", repr=False)
     of: str = ""
+
+    @property
+    def language(self) -> Language:
+        """The language of this page: its tag, direction and marks."""
+        return language(self.locale)
+
+    @property
+    def languages(self) -> tuple[Language, ...]:
+        """All that people may choose from."""
+        return tuple(language(code) for code in LOCALES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from keyback.application.passwords.strength import STRENGTH, strength
 from keyback.application.passwords.suggestion import suggest
 from keyback.application.passwords.system_rules import SystemRules, broken_by
 from keyback.domain.passwords.rules import Context, RequirementState, Violation
-from keyback.locale import Locale, gettext
+from keyback.locale import Locale, gettext, language
 from keyback.web.ui.context import AppContext
 from keyback.web.ui.page import PasswordRule
 
@@ -84,7 +84,7 @@ def reasons_of_systems(broken: Sequence[tuple[SystemRules, Violation]], locale: 
 
 
 def _of(x: SystemRules, words: str, locale: str) -> str:
-    return f"{x.title}{'：' if locale == 'zh_CN' else ': '}{words}"
+    return f"{x.title}{language(locale).colon}{words}"
 
 
 async def judged(

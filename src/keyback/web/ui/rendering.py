@@ -1,4 +1,4 @@
-"""Draws pages: Jinja templates, both languages, times in the company's zone, static files under hashed names.
+"""Draws pages: Jinja templates, every language, times in the company's zone, static files under hashed names.
 
 Templates are autoescaped and strict: an unknown name is an error, never an empty place. `_('text', name=value)` gives
 the text in the page's language; text and values are both escaped, unless a value is markup that the template itself
@@ -22,18 +22,26 @@ from markupsafe import Markup, escape
 
 from keyback.application.origin import device_words, plain_address
 from keyback.application.ports.proofs import N_, About
-from keyback.locale import LOCALES, gettext
+from keyback.domain.brand.face import Face
+from keyback.locale import gettext, language
 from keyback.locale.dates import day, moment, zone_name
+from keyback.web.ui.face import files, shown
 from keyback.web.ui.findings import finding_text
 from keyback.web.ui.page import Page, Shell
+from keyback.web.ui.template_cache import TemplateCache
 
 HERE = Path(__file__).parents[1]
 SHELF = "proofs"  # before the name of a proof and its template
 EMPTY = Markup("")
 AT_THE_DESK = MappingProxyType(
-    {"caller_check": (N_("A caller check by the help desk"), N_("through a caller check by the help desk"))}
+    {
+        "caller_check": (N_("A caller check by the help desk"), N_("through a caller check by the help desk")),
+        "identity_service": (N_("An identity verified by a service"), N_("by verifying the identity with a service")),
+    }
 )
 """Title and words for what operators do, and no proof on the shelf does."""
+OURS = Face()
+SANDBOX = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; sandbox"
 MEDIA_TYPES = MappingProxyType(
     {".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 )
@@ -41,12 +49,17 @@ MEDIA_TYPES = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class StaticFile:
-    """A file of the look, read once. `url` holds twelve hex digits of its SHA-256, so it may be cached forever."""
+    """A file of the look, read once. `url` holds twelve hex digits of its SHA-256, so it may be cached forever.
+
+    Args:
+        policy: a Content-Security-Policy of its own; pictures of a company's are opened in a sandbox.
+    """
 
     name: str
     url: str
     media_type: str
     body: bytes
+    policy: str = ""
 
 
 def load_static(folder: Path = HERE / "static") -> Mapping[str, StaticFile]:
@@ -55,10 +68,13 @@ def load_static(folder: Path = HERE / "static") -> Mapping[str, StaticFile]:
     for path in sorted(folder.iterdir()):
         media_type = MEDIA_TYPES.get(path.suffix)
         if media_type:
-            body = path.read_bytes()
-            url = f"/static/{hashlib.sha256(body).hexdigest()[:12]}/{path.name}"
-            out[path.name] = StaticFile(path.name, url, media_type, body)
+            out[path.name] = named(path.name, media_type, path.read_bytes())
     return MappingProxyType(out)
+
+
+def named(name: str, media_type: str, body: bytes, policy: str = "") -> StaticFile:
+    """A static file under its hashed name."""
+    return StaticFile(name, f"/static/{hashlib.sha256(body).hexdigest()[:12]}/{name}", media_type, body, policy)
 
 
 def translate(locale: str, message: str, **values: object) -> Markup:
@@ -80,7 +96,7 @@ def span(locale: str, seconds: int) -> str:
         for text, value in zip(texts, (hours, m, s), strict=True)
         if value and not (hours and text == "{s} s")
     ]
-    return ("" if locale == "zh_CN" else " ").join(parts) or gettext(locale, "{s} s", s=0)
+    return language(locale).gap.join(parts) or gettext(locale, "{s} s", s=0)
 
 
 def safe_url(url: str) -> str:
@@ -121,14 +137,30 @@ class Renderer:
     """Draws pages; made once and shared, templates are compiled at their first use.
 
     Args:
+        face: what the company shows of itself.
         abouts: what there is to read of each proof, by its name.
         time_zone: IANA name of the zone in which people read times. Raises `ZoneInfoNotFoundError` for an unknown one.
+        cache: keeps compiled templates between starts.
     """
 
-    def __init__(self, *, time_zone: str = "UTC", abouts: Mapping[str, About] = MappingProxyType({})) -> None:
+    def __init__(
+        self,
+        *,
+        time_zone: str = "UTC",
+        abouts: Mapping[str, About] = MappingProxyType({}),
+        face: Face = OURS,
+        cache: TemplateCache | None = None,
+    ) -> None:
+        self._cache = cache
         self.zone = ZoneInfo(time_zone)
-        self.static = load_static()
-        self._zone_names: dict[str, str] = {locale: zone_name(locale, self.zone) for locale in LOCALES}
+        own = {name: named(name, kind, body, SANDBOX) for name, kind, body in files(face)}
+        ours = load_static()
+        if face.light:
+            mark = ours["mark.svg"]
+            own["mark.svg"] = named(
+                mark.name, mark.media_type, mark.body.replace(b"#4f9483", face.light.accent_mid.encode())
+            )
+        self.static = MappingProxyType({**ours, **own})
         self._abouts = abouts
         rooms: dict[str, BaseLoader] = {p.parent.name: FileSystemLoader(p) for p in HERE.glob("*/templates")}
         rooms[SHELF] = PrefixLoader({name: FileSystemLoader(a.folder) for name, a in abouts.items()})
@@ -140,6 +172,7 @@ class Renderer:
             lstrip_blocks=True,
             auto_reload=False,
             cache_size=-1,
+            bytecode_cache=cache,
         )
         env.globals["_"] = pass_context(lambda context, message, /, **values: self._translate(context, message, values))
         env.globals["finding"] = pass_context(lambda context, code: finding_text(_locale(context), code))
@@ -147,7 +180,8 @@ class Renderer:
         env.globals["form_token"] = pass_context(_form_token)
         env.globals["shown"] = pass_context(_shown)
         env.globals["static_url"] = self.static_url
-        env.globals["zone_name"] = pass_context(lambda context: self._zone_names[_locale(context)])
+        env.globals["face"] = shown(face)
+        env.globals["zone_name"] = pass_context(lambda context: zone_name(_locale(context), self.zone))
         env.filters["moment"] = pass_context(lambda context, at: moment(_locale(context), at, self.zone))
         env.filters["day"] = pass_context(lambda context, at: day(_locale(context), at, self.zone))
         env.filters["iso"] = lambda at: datetime.fromtimestamp(at / 1000, self.zone).isoformat(timespec="seconds")
@@ -185,6 +219,8 @@ class Renderer:
         """Compile every template now, so that no first visitor waits for it."""
         for name in self._env.list_templates(extensions=["html"]):
             self._env.get_template(name)
+        if self._cache is not None:
+            self._cache.save()
 
 
 def _locale(context: Context) -> str:

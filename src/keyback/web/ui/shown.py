@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import hmac
 
 from keyback.application.ports.storage import Seals
 from keyback.application.showing import Fits
+from keyback.domain import digests
 
 FIELD = "of"
 
 
 def mark_of(seals: Seals, what: str) -> str:
     """Names a token, or the words for anything else, to a form and in an address: 96 bits."""
-    digest = hmac.digest(seals.derive("shown"), what.encode(), hashlib.sha256)
+    digest = digests.mac(seals.derive("shown"), what.encode())
     return base64.urlsafe_b64encode(digest)[:16].decode()
 
 

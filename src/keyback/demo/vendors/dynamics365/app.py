@@ -42,6 +42,7 @@ NOT_MEMBER = N_("You are not a member of this organization’s CRM. Contact your
 BRAND = Brand(
     "dynamics365", "Meridian 365", "Dynamics 365", "/sign-in", True, N_("Work email"), N_("One world of customers.")
 )
+DELTA_MS = 7 * 86_400_000  # how long delta tokens live
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -54,7 +55,7 @@ class Dynamics365(Vendor):
     `apps` are application registrations by client id; what each may do is in them, and may change at any time. `roles`
     are directory roles; `roles.lag` is how often they have to be looked at until a change has spread. `premium` says
     whether the tenant has Entra P1, `passes` whether it allows Temporary Access Passes. A user is read as they were for
-    the next `stale_reads` reads after a change.
+    the next `stale_reads` reads after a change. `removed` are ids of users who were deleted, with the instants.
     """
 
     brand = BRAND
@@ -74,6 +75,7 @@ class Dynamics365(Vendor):
         self.apps: dict[str, EntraApp] = {}
         self.roles = Roles()
         self.premium, self.passes = True, True
+        self.removed: dict[str, int] = {}
         self.stale_reads, self._stale, self._left = 0, dict[str, dict[str, Any]](), 0
         self._sign_ins_read: list[int] = []
         super().__init__(clock=clock, state_file=state_file, recovery_url=recovery_url, deliver=deliver)
@@ -87,6 +89,7 @@ class Dynamics365(Vendor):
     def api(self) -> Sequence[Route]:
         graph: list[tuple[str, str, Endpoint]] = [
             ("/users", "GET", self._list),
+            ("/users/delta", "GET", self._delta),
             ("/users/{id}", "GET", self._read),
             ("/users/{id}", "PATCH", self._update),
             ("/users/{id}/revokeSignInSessions", "POST", self._revoke),
@@ -180,6 +183,23 @@ class Dynamics365(Vendor):
         page = shown[: int(q.get("$top", "100"))]
         count = {"@odata.count": len(shown)} if q.get("$count") == "true" else {}
         return JSONResponse({"@odata.context": f"{self.cloud.graph}/v1.0/$metadata#users", **count, "value": page})
+
+    async def _delta(self, request: Request) -> Response:
+        """Changes since a token, which is an instant here. Who was deleted is in `removed`, with the instant."""
+        if not self.may(request, "User.Read.All", "Directory.Read.All"):
+            return denied()
+        q, now = request.query_params, self.clock()
+        asked, rows = q.get("$deltatoken", ""), list[dict[str, Any]]()
+        if asked != "latest":
+            since = int(asked) if asked.isdecimal() else 0
+            if now - since > DELTA_MS:
+                return graph_error(410, "syncStateNotFound", "The delta token is expired, data must be synchronized.")
+            rows = [
+                {"id": a.id, "displayName": a.name} for a in self.accounts if a.extra.get("modified_at", 0) >= since
+            ]
+            rows += [{"id": i, "@removed": {"reason": "deleted"}} for i, at in self.removed.items() if at >= since]
+        link = f"{str(request.base_url).rstrip('/')}/v1.0/users/delta?$deltatoken={now}"
+        return JSONResponse({"@odata.deltaLink": link, "value": rows})
 
     async def _read(self, request: Request) -> Response:
         account = self.target(request)

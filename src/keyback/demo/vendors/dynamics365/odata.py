@@ -10,6 +10,7 @@ Row = Mapping[str, Any]
 Test = Callable[[Row], bool]
 _TERM = re.compile(
     r"\s*(?:(?P<list>\w+)/any\((?P<var>\w+):\s*(?P=var)\s+eq\s+'(?P<item>(?:[^']|'')*)'\)"
+    r"|(?P<among>\w+)\s+in\s+\((?P<these>'[^']*'(?:,\s*'[^']*')*)\)"
     r"|startswith\((?P<start>\w+),\s*'(?P<prefix>(?:[^']|'')*)'\)"
     r"|(?P<name>[\w/]+)\s+(?P<op>eq|ne|ge|le|gt|lt)\s+(?P<value>'(?:[^']|'')*'|[\w.:+-]+))\s*",
     re.I,
@@ -49,12 +50,17 @@ def _all(row: Row) -> bool:
 
 
 def _term(m: re.Match[str], properties: Sequence[str]) -> Test:
-    name = m["list"] or m["start"] or m["name"]
+    name = m["list"] or m["start"] or m["among"] or m["name"]
     if name not in properties:
         raise BadQuery(f"Could not find a property named '{name}'.")
     if m["list"]:
         wanted = m["item"].replace("''", "'").casefold()
         return lambda r: any(str(x).casefold() == wanted for x in r.get(name) or ())
+    if m["among"]:
+        these = {t.strip(" '").casefold() for t in m["these"].split(",")}
+        if len(these) > 15:
+            raise BadQuery("Too many child clauses specified in search filter expression")
+        return lambda r: str(r.get(name)).casefold() in these
     if m["start"]:
         prefix = m["prefix"].replace("''", "'").casefold()
         return lambda r: str(r.get(name) or "").casefold().startswith(prefix)

@@ -13,11 +13,13 @@ USER = (
     "id", "userPrincipalName", "mail", "displayName", "accountEnabled", "userType", "otherMails", "proxyAddresses",
     "mobilePhone", "onPremisesSyncEnabled", "onPremisesSamAccountName", "onPremisesImmutableId",
     "lastPasswordChangeDateTime", "signInSessionsValidFromDateTime", "signInActivity", "preferredLanguage",
+    "department",
 )  # fmt: skip
 USER_DEFAULT = ("id", "userPrincipalName", "mail", "displayName", "mobilePhone", "preferredLanguage")
 SYSTEMUSER = (
     "systemuserid", "domainname", "internalemailaddress", "fullname", "isdisabled", "islicensed", "accessmode",
     "applicationid", "azureactivedirectoryobjectid", "_parentsystemuserid_value",
+    "mobilephone", "modifiedon",
 )  # fmt: skip
 ADVANCED = frozenset({"mobilePhone"})  # filters on these need ConsistencyLevel and $count
 PASSWORD_METHOD = "28c10230-6103-485e-b985-444c60001490"  # noqa: S105
@@ -65,6 +67,7 @@ def user(a: Account) -> dict[str, Any]:
         "otherMails": a.extra.get("other_mails", []),
         "proxyAddresses": [f"SMTP:{a.mail}"] if a.mail else [],
         "mobilePhone": a.mobile or None,
+        "department": a.extra.get("department"),
         "onPremisesSyncEnabled": True if a.synced else None,
         "onPremisesSamAccountName": a.username.partition("@")[0] if a.synced else None,
         "onPremisesImmutableId": f"{a.id[:8]}==" if a.synced or a.provider else None,
@@ -91,6 +94,8 @@ def systemuser(a: Account) -> dict[str, Any]:
         "applicationid": None,
         "azureactivedirectoryobjectid": a.id,
         "_parentsystemuserid_value": a.extra.get("crm_manager"),
+        "mobilephone": a.extra.get("crm_mobile"),
+        "modifiedon": iso(int(a.extra.get("crm_modified_at", 1))),
     }
 
 

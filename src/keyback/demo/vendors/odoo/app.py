@@ -34,6 +34,7 @@ class Odoo(Vendor):
     Args:
         version: major version; JSON-2 is there from 19, JSON-RPC until 21.
         min_length: of passwords, as the module `auth_password_policy` sets it; None without that module.
+        hr: whether the module for employees is, who have `extra["work_mobile"]`.
         oauth, ldap: whether the modules `auth_oauth` and `auth_ldap` are installed. Who has `provider` signs in there;
             `extra["ldap"]` is a password that the directory takes.
 
@@ -50,12 +51,14 @@ class Odoo(Vendor):
         min_length: int | None = 8,
         oauth: bool = False,
         ldap: bool = False,
+        hr: bool = False,
         clock: Clock = wall_clock,
         state_file: Path | None = None,
         recovery_url: str = "",
         deliver: Deliver | None = None,
     ) -> None:
         self.version, self.min_length, self.oauth, self.ldap = version, min_length, oauth, ldap
+        self.hr = hr
         self.companies = 1
         self.keys: dict[str, str] = {}
         self._failures: dict[str, tuple[int, int]] = {}

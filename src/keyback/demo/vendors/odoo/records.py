@@ -50,6 +50,7 @@ class Database(Protocol):
     min_length: int | None
     oauth: bool
     ldap: bool
+    hr: bool
     companies: int
 
 
@@ -182,11 +183,15 @@ def user_row(db: Database, a: Account) -> Row:
         "login_date": stamp(max(ins)) if ins else False,
         "company_ids": _companies(db, a),
         "companies_count": db.companies,
+        "phone": False,
     }
-    if db.version >= 19:
+    if db.hr:
+        row["mobile_phone"] = a.extra.get("work_mobile", False)
+        row["department_id"] = [7, a.extra["department"]] if "department" in a.extra else False
+    if db.version >= 19:  # contacts have one number left
         row |= {"group_ids": groups_of(a, implied=False), "all_group_ids": groups_of(a)}
     else:
-        row["groups_id"] = groups_of(a)
+        row |= {"groups_id": groups_of(a), "mobile": a.mobile or False}
     if db.oauth:
         row["oauth_uid"] = a.provider or False
     return row

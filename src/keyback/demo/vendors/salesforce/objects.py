@@ -11,8 +11,8 @@ from keyback.demo.vendors.salesforce.soql import Row, Table
 
 USER = (
     "Id", "Username", "Email", "Name", "IsActive", "UserType", "FederationIdentifier", "LastLoginDate",
-    "LastPasswordChangeDate", "MobilePhone", "ManagerId", "SystemModstamp", "LanguageLocaleKey", "ProfileId",
-    "Profile.Name", "Profile.PermissionsModifyAllData", "Profile.PermissionsManageUsers",
+    "LastPasswordChangeDate", "MobilePhone", "Department", "ManagerId", "SystemModstamp", "LanguageLocaleKey",
+    "ProfileId", "Profile.Name", "Profile.PermissionsModifyAllData", "Profile.PermissionsManageUsers",
     "Profile.PermissionsIsSsoEnabled",
 )  # fmt: skip
 ASSIGNMENT = (
@@ -95,6 +95,7 @@ def _user(a: Account) -> Iterable[Row]:
         "LastLoginDate": stamp(signed_in[-1] if signed_in else 0),
         "LastPasswordChangeDate": stamp(a.changed_at),
         "MobilePhone": a.mobile or None,
+        "Department": a.extra.get("department"),
         "ManagerId": a.extra.get("manager"),
         "SystemModstamp": stamp(a.extra.get("modified_at", int(time.time() * 1000))),
         "LanguageLocaleKey": "zh_CN" if a.locale == "zh_CN" else "en_US",

@@ -6,6 +6,7 @@ import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import parse_qsl
@@ -27,14 +28,14 @@ SCOPES = frozenset(
     {"ZohoCRM.users.READ", "ZohoCRM.users.UPDATE", "ZohoMail.organization.accounts.READ",
      "ZohoMail.organization.accounts.UPDATE"}
 )  # fmt: skip
-USER = ("id", "email", "full_name", "status", "confirm", "zuid", "personal_account", "role", "profile")
+USER = ("id", "email", "full_name", "status", "confirm", "mobile", "zuid", "personal_account", "role", "profile")
 TYPES: Mapping[str, Callable[[Account], bool]] = {
-    "AllUsers": lambda a: True,  # noqa: ARG005
+    "AllUsers": lambda a: not a.extra.get("deleted"),
     "ActiveUsers": lambda a: a.active,
     "DeactiveUsers": lambda a: not a.active,
     "ConfirmedUsers": lambda a: _confirmed(a),
     "NotConfirmedUsers": lambda a: not _confirmed(a),
-    "DeletedUsers": lambda a: False,  # noqa: ARG005
+    "DeletedUsers": lambda a: bool(a.extra.get("deleted")),
     "ActiveConfirmedUsers": lambda a: a.active and _confirmed(a),
     "AdminUsers": lambda a: a.privileged,
     "ActiveConfirmedAdmins": lambda a: a.active and _confirmed(a) and a.privileged,
@@ -176,10 +177,13 @@ class Zoho(Vendor):
         if kind not in TYPES or page < 1 or not 1 <= size <= 200:
             return _error(400, "INVALID_DATA", "the given parameter is not valid")
         ids = set(q["ids"].split(",")) if "ids" in q else None
+        since = request.headers.get("if-modified-since")
+        after = int(datetime.fromisoformat(since).timestamp() * 1000) if since else 0
         found = [a for a in self.accounts if TYPES[kind](a) and (ids is None or a.id in ids)]
+        found = [a for a in found if not since or int(a.extra.get("modified_at", 0)) >= after]
         part = found[(page - 1) * size : page * size]
         if not part:
-            return Response(status_code=204)
+            return Response(status_code=304 if since else 204)
         more = len(found) > page * size
         info = {"per_page": size, "count": len(part), "page": page, "more_records": more}
         return JSONResponse({"users": [user(a) for a in part], "info": info})
@@ -286,8 +290,9 @@ def user(a: Account) -> dict[str, Any]:
         "id": a.id,
         "email": a.mail,
         "full_name": a.name,
-        "status": "active" if a.active else "inactive",
+        "status": "deleted" if a.extra.get("deleted") else "active" if a.active else "inactive",
         "confirm": _confirmed(a),
+        "mobile": a.mobile or None,
         "zuid": a.extra["zuid"],
         "personal_account": bool(a.extra.get("personal")),
         "role": {"id": "4150868000000026005", "name": "CEO" if a.privileged else "Sales"},

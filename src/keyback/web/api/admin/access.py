@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from fastapi import Depends, Header
+from fastapi import APIRouter, Depends, Header
 from fastapi.security import HTTPBearer
 from pydantic import BaseModel
 from starlette.requests import Request
@@ -25,6 +24,8 @@ from keyback.application.desk.operators import STREAM
 from keyback.application.desk.sessions import Actor
 from keyback.application.ports.api_keys import Answer
 from keyback.application.ports.storage import Tx
+from keyback.domain import digests
+from keyback.domain.characters import are_shown
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.operators.roles import Permission
 from keyback.domain.recovery.events import Note
@@ -38,7 +39,8 @@ T = TypeVar("T")
 API_KEY = HTTPBearer(
     scheme_name="apiKey", description="A key made by a system administrator, `keyback_…_…`.", auto_error=False
 )
-STATUS = {"not_found": 404, "yourself": 403, "rank": 403, "version_changed": 412}
+STATUS = {"not_found": 404, "yourself": 403, "rank": 403, "needs_person": 403, "own_work": 403, "version_changed": 412}
+AN_HOUR_S = 600  # after which to look again where an hour's number is used up
 PAGE = 50  # items of one answer
 CURSOR = re.compile(r"([0-9]{1,15})\.([A-Za-z0-9_-]{1,40})\Z")
 OnceKey = Annotated[
@@ -76,6 +78,20 @@ class Caller:
         except Refusal as e:
             raise refused(e) from None
 
+    async def note(self, fn: Callable[[Tx, Actor], T]) -> T:
+        """Reads what the audit log says was read, in one transaction, in which the key is looked at again."""
+
+        def write(tx: Tx) -> T:
+            actor = keys.actor_of(tx, self.token)
+            if actor is None:
+                raise ApiError(401, "unauthorized")
+            return fn(tx, actor)
+
+        try:
+            return await self.desk.services.db.write(write)
+        except Refusal as e:
+            raise refused(e) from None
+
     async def act(
         self, once: str | None, fn: Callable[[Tx, Actor], BaseModel | None], status: int = 200, field: str = ""
     ) -> Response:
@@ -86,8 +102,8 @@ class Caller:
             field: the member that is meant where an input is no good.
         """
         raw = await self.request.body()
-        asked = hashlib.sha256(f"{self.request.method}\0{self.request.url.path}\0".encode() + raw).digest()
-        named = hashlib.sha256(f"{self.actor.operator.id}\0{once}".encode()).digest()
+        asked = digests.digest(f"{self.request.method}\0{self.request.url.path}\0".encode() + raw)
+        named = digests.digest(f"{self.actor.operator.id}\0{once}".encode())
 
         def write(tx: Tx) -> Answer:
             actor = keys.actor_of(tx, self.token)
@@ -167,6 +183,8 @@ def refused(e: Refusal | BadInput, field: str = "") -> ApiError:
     """The problem for what the help desk refused."""
     if isinstance(e, BadInput):
         return ApiError(422, "invalid", errors=[{"field": field, "code": e.code}])
+    if e.code == "too_many":
+        return ApiError(429, "too_many", retry_after=AN_HOUR_S)
     return ApiError(STATUS.get(e.code, 409), e.code)
 
 
@@ -198,5 +216,38 @@ def read_cursor(cursor: str | None) -> tuple[int, str]:
     return int(found[1]), found[2]
 
 
+def write_name_cursor(name: str) -> str:
+    """Of a list that is in the order of names."""
+    return base64.urlsafe_b64encode(name.encode()).rstrip(b"=").decode()
+
+
+def read_name_cursor(cursor: str) -> str:
+    """What `write_name_cursor` wrote.
+
+    Raises:
+        ApiError: 422 for what is no text.
+    """
+    try:
+        found = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError):
+        found = "\0"
+    if not are_shown(found):
+        raise ApiError(422, "invalid", errors=[{"field": "cursor", "code": "malformed"}])
+    return found
+
+
 ANSWERS = problems({401: ["unauthorized"], 403: ["forbidden"], 404: ["not_found"], 429: ["slow_down"]})
+
+
+def admin_router() -> APIRouter:
+    """For a room of the admin API: what all of its calls need, and what each of them may answer."""
+    return APIRouter(
+        prefix="/admin",
+        tags=["help desk"],
+        route_class=AdminRoute,
+        dependencies=[Depends(API_KEY)],
+        responses=ANSWERS,
+    )
+
+
 """What any route of the admin API may answer with."""

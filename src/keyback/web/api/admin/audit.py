@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import Query
 
 from keyback.application.desk import audit_search
 from keyback.application.desk.audit_search import PAGE, Wanted
@@ -12,17 +12,11 @@ from keyback.application.ports.storage import Tx
 from keyback.domain.errors import BadInput
 from keyback.domain.operators.roles import Permission
 from keyback.web.api.admin import models as m
-from keyback.web.api.admin.access import ANSWERS, API_KEY, AdminRoute, Caller, needs, read_cursor, refused, write_cursor
+from keyback.web.api.admin.access import Caller, admin_router, needs, read_cursor, refused, write_cursor
 from keyback.web.api.auth import instant
 from keyback.web.api.openapi import problems
 
-router = APIRouter(
-    prefix="/admin",
-    tags=["help desk"],
-    route_class=AdminRoute,
-    dependencies=[Depends(API_KEY)],
-    responses=ANSWERS,
-)
+router = admin_router()
 Day = Annotated[str, Query(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", description="A day of the company's.")]
 
 

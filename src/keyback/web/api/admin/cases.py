@@ -5,26 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import Path, Query
 from starlette.responses import Response
 
 from keyback.application.desk import cases, workbench
 from keyback.application.desk.cases import Line, Opened
 from keyback.application.desk.sessions import Actor
 from keyback.application.ports.desk_storage import QueueQuery
+from keyback.application.ports.identity import IdentityCheck
 from keyback.application.ports.storage import Tx
 from keyback.domain.operators.roles import Operator, Permission
 from keyback.domain.people.person import Tier
 from keyback.domain.policy.rules import Journey
 from keyback.web.api.admin import models as m
 from keyback.web.api.admin.access import (
-    ANSWERS,
-    API_KEY,
     PAGE,
-    AdminRoute,
     Caller,
     IfMatch,
     OnceKey,
+    admin_router,
     needs,
     read_cursor,
     same_version,
@@ -34,13 +33,7 @@ from keyback.web.api.auth import instant
 from keyback.web.api.openapi import problems
 from keyback.web.api.strict import ApiError
 
-router = APIRouter(
-    prefix="/admin",
-    tags=["help desk"],
-    route_class=AdminRoute,
-    dependencies=[Depends(API_KEY)],
-    responses=ANSWERS,
-)
+router = admin_router()
 CaseId = Annotated[str, Path(pattern=m.ID, description="A case.")]
 Cursor = Annotated[str | None, Query(max_length=100, description="`next` of the page before.")]
 Reads = Annotated[Caller, needs(Permission.CASES_VIEW)]
@@ -164,6 +157,7 @@ def _case(o: Opened) -> m.Case:
             )
             for p in o.pages
         ],
+        identity_checks=[_identity(x) for x in o.checks],
         comments=[
             m.Comment(id=n.id, by=m.By(id=n.operator_id, name=_name(who, n.operator_id)), kind=n.kind,
                       at=instant(n.at), text=n.text)
@@ -171,6 +165,21 @@ def _case(o: Opened) -> m.Case:
         ],
         events=[m.Event(seq=h.seq, at=instant(h.at), type=h.type, data=dict(h.data)) for h in o.history],
     )  # fmt: skip
+
+
+def _identity(c: IdentityCheck) -> m.IdentityCheck:
+    return m.IdentityCheck(
+        id=c.id,
+        service=c.provider,
+        state=c.state,
+        consented_at=instant(c.created_at),
+        answered_at=instant(c.answered_at) if c.answered_at else None,
+        level=c.level,
+        name=c.fits,
+        namesake=c.namesake,
+        seen_before=c.seen_before,
+        reason=c.reason,
+    )
 
 
 def _name(operators: Mapping[str, Operator], operator_id: str) -> str:

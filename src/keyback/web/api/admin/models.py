@@ -86,6 +86,25 @@ class Request(BaseModel):
     waits_for_approval: bool
 
 
+class IdentityCheck(BaseModel):
+    """An identity that a service was asked to verify. The verified name is not kept."""
+
+    id: Id
+    service: str = Field(description="Its name in the settings.", examples=["harbour"])
+    state: Literal["consented", "asking", "waiting", "agreed", "refused", "failed", "withdrawn"] = Field(
+        description="`waiting`: two operators look at it."
+    )
+    consented_at: Instant
+    answered_at: Instant | None
+    level: str = Field(description="Of assurance, as the service calls it; empty without an answer.")
+    name: Literal["", "exact", "relaxed", "part", "differs"] = Field(
+        description="How the verified name fits the one on record; a fact, never a verdict."
+    )
+    namesake: bool = Field(description="Someone else on record has the same name.")
+    seen_before: bool = Field(description="The same identity was verified for someone else.")
+    reason: str = Field(description="Why it failed; empty for all others.")
+
+
 class Event(BaseModel):
     """A row of the audit log about the case, as it was written."""
 
@@ -129,6 +148,7 @@ class Case(BaseModel):
     accounts: list[CaseAccount]
     contacts: list[Contact]
     requests: list[Request]
+    identity_checks: list[IdentityCheck]
     comments: list[Comment]
     events: list[Event]
 

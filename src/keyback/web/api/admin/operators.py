@@ -4,20 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
-
 from keyback.domain.operators.roles import Permission
 from keyback.web.api.admin import models as m
-from keyback.web.api.admin.access import ANSWERS, API_KEY, AdminRoute, Caller, needs
+from keyback.web.api.admin.access import Caller, admin_router, needs
 from keyback.web.api.auth import instant
 
-router = APIRouter(
-    prefix="/admin",
-    tags=["help desk"],
-    route_class=AdminRoute,
-    dependencies=[Depends(API_KEY)],
-    responses=ANSWERS,
-)
+router = admin_router()
 
 
 @router.get(

@@ -1,0 +1,1 @@
+"""The audit log as a stream for the company's SIEM: every row, in order, over one connection."""

@@ -1,0 +1,1 @@
+"""The face of the company that hosts: its color, its pictures, its own texts."""
