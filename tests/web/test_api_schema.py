@@ -64,7 +64,7 @@ NEEDS_MORE |= {"POST /account/recovery-codes", "POST /account/factors/{factor}/r
 # What waits for an operator (`test_admin_api.py`).
 NEEDS_MORE |= {f"POST /admin/cases/{x}" for x in ("find", "{case_id}/claim", "{case_id}/release")}
 # What is about an object that there has to be (`test_admin_api_people.py`, `test_admin_api_objects.py`).
-OF_AN_OBJECT = re.compile(r" /admin/(people|help-requests|campaigns|outbox|systems)/(\{|find$)")
+OF_AN_OBJECT = re.compile(r" /admin/(people|help-requests|campaigns|outbox|systems)/(\{|find$|in-group$)")
 WIDE = {"recoveries": 9999, "proofs": 9999, "sign_ins": 9999, "checks": 9999, "admin": 9999}
 
 

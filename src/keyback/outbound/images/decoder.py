@@ -82,11 +82,11 @@ def _read(answer: bytes) -> CleanImage:
         (n,) = struct.unpack(">I", answer[:4])
         told = json.loads(answer[4 : 4 + n])
         code, jpeg = str(told["code"]), answer[4 + n :]
-        digest, look = str(told["digest"]), str(told["look"])
+        digest, look = str(told.get("digest")), str(told.get("look"))
         if not code and jpeg.startswith(b"\xff\xd8\xff") and DIGEST.match(digest) and LOOK.match(look):
             size = int(told["width"]), int(told["height"])
             return CleanImage(jpeg, bytes.fromhex(digest), *size, bytes.fromhex(look))
-    except (struct.error, ValueError, LookupError, TypeError):
+    except (struct.error, ValueError, LookupError, TypeError, AttributeError):
         code = ""
     raise BadImage(code if code in CODES else "unreadable")
 
