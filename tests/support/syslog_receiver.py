@@ -67,10 +67,10 @@ class SyslogReceiver:
     def cut(self) -> None:
         """Breaks every connection there is."""
         for s in self._open:
-            # Closing alone tells the other side nothing while a thread of ours still reads.
+            # The thread that reads closes it: closed here, its number could become that of a connection to the
+            # database, and the thread would read from that.
             with contextlib.suppress(OSError):
                 s.shutdown(socket.SHUT_RDWR)
-            s.close()
         self._open.clear()
 
     def kinds(self) -> list[str]:
@@ -89,6 +89,7 @@ class SyslogReceiver:
         if self.mode == "refuses":
             return far.close()
         far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096 if self.mode == "mute" else 65536)
+        talk = far
         try:
             talk = self._tls.wrap_socket(far, server_side=True) if self._tls else far
             self._open.append(talk)
@@ -97,10 +98,13 @@ class SyslogReceiver:
             rest = b""
             while data := talk.recv(65536):
                 if self.mode == "cuts":
-                    return talk.close()
+                    break
                 self.raw += data
                 rest = self._split(rest + data)
         except OSError:
+            pass
+        finally:
+            talk.close()
             far.close()
 
     def _split(self, data: bytes) -> bytes:
