@@ -6,7 +6,7 @@ import contextlib
 import re
 from typing import Any
 
-from playwright.sync_api import Error, Page, expect
+from playwright.sync_api import Error, Page, TimeoutError, expect
 
 from keyback.locale import gettext
 from tests.e2e.site import NEW, Site, Someone
@@ -100,6 +100,10 @@ def to_result(page: Page, site: Site, who: Someone, password: str = NEW) -> str:
 
 def sign_in(page: Page, identifier: str, password: str) -> None:
     page.goto("/sign-in")
+    try:
+        page.locator("#identifier").wait_for(timeout=10_000)
+    except TimeoutError:  # the page before it was just loading itself anew, and won
+        page.goto("/sign-in")
     page.locator("#identifier").fill(identifier)
     page.locator("#password").fill(password)
     page.locator("form[action='/sign-in'] button[type=submit]").click()

@@ -172,12 +172,14 @@
     // Not the address of this document: what a form was answered with stands at one that only takes forms.
     const page = main.dataset.page || main.dataset.statusUrl.replace(/\/status$/, '');
     let pause = 700;
-    let leaving = false;  // what a pressed button leads to changes the version, and must not be overtaken by a reload
-    addEventListener('submit', (event) => {
+    let leaving = false;  // what a pressed button or link leads to must not be overtaken by a reload
+    const leave = (event) => {
       if (event.defaultPrevented) return;
       leaving = true;
       setTimeout(() => { leaving = false; }, 10000);
-    });
+    };
+    addEventListener('submit', leave);
+    addEventListener('click', (event) => { if (event.target.closest('a[href]:not([href^="#"])')) leave(event); });
     const look = async () => {
       if (document.hidden) return void document.addEventListener('visibilitychange', look, { once: true });
       try {
