@@ -26,7 +26,13 @@ from tests.support.embedded_postgres import programs
 from tests.support.kit import Clock, Kit
 
 collect_ignore = ["sample_package"]  # a package of its own; tests/docs/test_recipes.py runs its tests
-pytest_plugins = ["tests.support.commands", "tests.support.conformance", "tests.support.noskip", "tests.support.order"]
+pytest_plugins = [
+    "tests.support.commands",
+    "tests.support.conformance",
+    "tests.support.failures",
+    "tests.support.noskip",
+    "tests.support.order",
+]
 # Of the suites in keyback.testing, which can't carry a mark that other people's projects don't have.
 SLOW_IN_SUITES = frozenset({"test_hostile_answers_are_faults_and_change_nothing", "test_no_call_waits_without_end"})
 # Rooms of what storage promises and of what happens at the same moment.
