@@ -93,7 +93,7 @@ def make_channel(s: Settings, clock: Callable[[], int]) -> Channel:
         trusts("mail.ca_file", m.ca_file)
     try:
         sender = m.sender or "keyback@localhost.localdomain"
-        composer = MailComposer(words, sender, desk, s.timezone, s.public_url, s.bounces.address)
+        composer = MailComposer(words, sender, desk, s.timezone, s.public_url, s.bounces.address, s.brand.face())
         settings = SmtpSettings(
             host=m.host or "127.0.0.1",
             port=m.port,

@@ -18,6 +18,10 @@ class Brand(Part):
     """The company's face on pages and in emails. Its name is in `[company]`."""
 
     logo: Path | None = Field(None, description="SVG or PNG file, 64 KiB at most, shown at the top of each page.")
+    mail_logo: Path | None = Field(
+        None,
+        description="PNG file of the logo for emails. Default: the logo, if it is a PNG; mail programs show no SVG.",
+    )
     logo_has_name: bool = Field(False, description="The logo shows the company's name, so it isn't written beside it.")
     favicon: Path | None = Field(
         None, description="SVG or PNG file for the browser tab. Default: the logo if it is about square, else our mark."
@@ -60,11 +64,16 @@ class Brand(Part):
         logo, icon = _picture("logo", self.logo), _picture("favicon", self.favicon)
         if icon is not None and not icon.square:
             raise Unsafe(f"brand.favicon: {self.favicon} is not square. Cut it to a square.")
+        in_mail = _picture("mail_logo", self.mail_logo)
+        if in_mail is not None and in_mail.kind != "png":
+            raise Unsafe(
+                f"brand.mail_logo: {self.mail_logo} is no PNG, and mail programs show nothing else. Export a PNG."
+            )
         light = palette(self.accent, "light") if self.accent else None
         dark = palette(self.accent_dark or nearest(self.accent, "dark", EASY), "dark") if self.accent else None
         texts = (self.intro.read(), self.help.read(), self.footer.read())
         icon = icon or (logo if logo is not None and logo.square else None)
-        return Face(light, dark, logo, self.logo_has_name, icon, self.helpdesk_tel, *texts)
+        return Face(light, dark, logo, self.logo_has_name, icon, self.helpdesk_tel, *texts, in_mail)
 
 
 def _palette(name: str, color: str, mode: Mode) -> Palette:

@@ -90,3 +90,20 @@ def test_a_picture_that_cannot_be_served_stops_the_start(make_kit: object, tmp_p
         make_kit(brand={"logo": str(bad)})  # type: ignore[operator]
     with pytest.raises(Unsafe, match=r"brand.logo: .*nothing.png cannot be read: No such file"):
         make_kit(brand={"logo": str(tmp_path / "nothing.png")})  # type: ignore[operator]
+
+
+def test_own_texts_stand_where_people_begin_where_they_get_help_and_at_the_end(sqlite_url: str, tmp_path: Path) -> None:
+    own = {
+        "intro": {"en": "For staff of **Qingyu**.", "zh_CN": "仅限青屿员工。"},
+        "help": {"en": "[House rules](https://example.com/rules)"},
+        "footer": {"en": "Qingyu & Sons <b>"},
+    }
+    with live(sqlite_url, tmp_path, brand=own) as at, at.client() as browser:
+        first = browser.get("/").text
+        assert '<div class="own"><p>For staff of <strong>Qingyu</strong>.</p></div>' in first
+        assert first.index("<h1>") < first.index("For staff") < first.index('class="choices"')
+        assert "<p>Qingyu &amp; Sons &lt;b&gt;</p>" in first[first.index("<footer") :]
+        assert "For staff" not in browser.get("/forgot").text
+        assert 'href="https://example.com/rules" rel="noreferrer">House rules</a>' in browser.get("/help").text
+        assert "仅限青屿员工。" in browser.get("/?lang=zh-CN").text
+        assert "Qingyu &amp; Sons" in browser.get("/?lang=ja").text, "a language without one shows another's"

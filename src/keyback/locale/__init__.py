@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import TypeVar
 
 from babel.messages.pofile import read_po
 
@@ -21,6 +22,7 @@ from keyback.locale.languages import language as language
 
 Locale = str
 """A code of `LOCALES`."""
+T = TypeVar("T")
 
 
 @lru_cache(maxsize=32)
@@ -94,6 +96,13 @@ def all_told(texts: Mapping[str, Sequence[str]], locale: str) -> tuple[str, ...]
 def with_all(texts: Mapping[str, str]) -> Mapping[str, str]:
     """Texts of somebody's own in every language that is offered, by what each falls back to."""
     return {code: told(texts, code) for code in LOCALES}
+
+
+def in_language(things: Mapping[str, T], locale: str) -> T | None:
+    """One of things that stand side by side, by code: in this language, else in what it falls back to, else any; None
+    where there is none."""
+    found = (things[code] for code in (*language(locale).chain, *things) if code in things)
+    return next(found, None)
 
 
 def N_(text: str) -> str:

@@ -45,12 +45,14 @@ from keyback.application.ports.messages import (
     TriesMessage,
 )
 from keyback.channels.composer import Composer, composing, digits, locale_of
+from keyback.channels.mail import face as faces
 from keyback.channels.mail import mime
 from keyback.channels.mail.kinds import PLACES, SUBJECTS, WORDS
 from keyback.channels.mail.mime import Skeleton, place
 from keyback.channels.mail.values import Values
 from keyback.channels.sanitize import isolate, safe_login, safe_name, safe_source
-from keyback.locale import LOCALES, N_, gettext, language, told
+from keyback.domain.brand.face import Face
+from keyback.locale import LOCALES, N_, gettext, in_language, language, told
 from keyback.locale.dates import moment, same_day, zone_name
 from keyback.locale.languages import SOURCE
 
@@ -77,6 +79,7 @@ class MailComposer(Composer):
         company, timezone, public_url: see `Composer`.
         sender: the plain address in From; in the envelope, too, unless mail `returns_to` a mailbox with tags.
         helpdesk: how to reach the help desk, by locale, such as a number.
+        face: the company's.
 
     Raises:
         ValueError: as `Composer`; no help desk, a bad sender.
@@ -90,6 +93,7 @@ class MailComposer(Composer):
         timezone: str,
         public_url: str,
         returns_to: str = "",
+        face: Face = faces.OURS,
     ) -> None:
         super().__init__(company, timezone, public_url)
         if not helpdesk.get(SOURCE):
@@ -98,6 +102,7 @@ class MailComposer(Composer):
         if self._sender.utf8:
             raise ValueError("the sender's local part must be ASCII")
         self._returns = mime.ReturnPath(mime.address(returns_to or sender).spec, bool(returns_to))
+        self._footer, (self._face, self._logo) = face.footer, faces.shown(face, self._sender.host)
         self._words: dict[str, dict[str, str]] = {}
         self._zone_names: dict[str, str] = {}
         self._skeletons: dict[tuple[MessageKind, str], Skeleton] = {}
@@ -164,7 +169,7 @@ class MailComposer(Composer):
                 keep_trailing_newline=True,
             )
             e.globals.update(_=_, lang=x.tag, dir=x.direction, gap=x.gap, company=company, helpdesk=helpdesk)
-            e.globals["base"] = self.base
+            e.globals.update(base=self.base, face=self._face, own_footer=in_language(self._footer, locale))
             e.globals["sign_in_url"] = f"{self.base}/sign-in"
             e.filters["pad"] = lambda label: label + x.fill * (x.width - len(label))
             return e
@@ -195,6 +200,7 @@ class MailComposer(Composer):
             ],
             text=plain.get_template(f"{kind}.txt").render(marks),
             html=pages.get_template(f"{kind}.html").render(marks),
+            enclosed=self._logo,
         )
 
     # ── for every message ───────────────────────────────────────────────────

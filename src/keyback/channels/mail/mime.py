@@ -98,6 +98,16 @@ def date(ms: int) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Enclosed:
+    """A file that the HTML part shows, such as a logo, as `cid:` and its `id` (RFC 2392)."""
+
+    id: str
+    media_type: str
+    name: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ReturnPath:
     """The envelope's sender. `takes_tags`: whether a mail's token may stand behind a plus sign (RFC 5233)."""
 
@@ -140,11 +150,12 @@ class Skeleton:
         headers: the fixed headers, each `Name: value` with folding inside; the moving ones are added by `fill`.
         text: the plain part with places, made by `place`.
         html: the HTML part with places.
+        enclosed: what the HTML part shows; the two become one part (RFC 2387).
     """
 
     __slots__ = ("_pieces",)
 
-    def __init__(self, headers: Sequence[str], text: str, html: str) -> None:
+    def __init__(self, headers: Sequence[str], text: str, html: str, enclosed: Enclosed | None = None) -> None:
         part = "\r\n--{}\r\nContent-Type: text/{}; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
         mark = f"{OPEN}boundary{CLOSE}"
         # To, Date and Message-ID lead, so that the fixed rest follows in one piece.
@@ -154,8 +165,14 @@ class Skeleton:
         pieces: list[bytes | tuple[str, str]] = []
         _raw(pieces, top + part.format(mark, "plain"))
         _encode(pieces, text, "t")
-        _raw(pieces, part.format(mark, "html"))
+        inner = f"r{mark}"  # no line that begins with the outer one
+        if enclosed:
+            kind = f'multipart/related; type="text/html";\r\n boundary="{inner}"'
+            _raw(pieces, f"\r\n--{mark}\r\nContent-Type: {kind}\r\n")
+        _raw(pieces, part.format(inner if enclosed else mark, "html"))
         _encode(pieces, html, "h")
+        if enclosed:
+            _raw(pieces, _enclosed(enclosed, inner))
         _raw(pieces, f"\r\n--{mark}--\r\n")
         self._pieces = tuple(pieces)
 
@@ -181,6 +198,16 @@ class Skeleton:
             else:
                 out.append(raw[piece[1]])
         return b"".join(out)
+
+
+def _enclosed(file: Enclosed, mark: str) -> str:
+    body = b64encode(file.body).decode()
+    lines = "\r\n".join(body[at : at + 76] for at in range(0, len(body), 76))
+    return (
+        f"\r\n--{mark}\r\nContent-Type: {file.media_type}\r\nContent-ID: <{file.id}>\r\n"
+        f'Content-Disposition: inline; filename="{file.name}"\r\n'
+        f"Content-Transfer-Encoding: base64\r\n\r\n{lines}\r\n--{mark}--\r\n"
+    )
 
 
 def place(name: str) -> str:

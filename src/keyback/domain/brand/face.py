@@ -22,6 +22,7 @@ class Face:
     icon: what browsers show on a tab.
     phone: the help desk's, as people read it; empty where there is none.
     intro, help, footer: texts by language.
+    mail_logo: the logo for mails, where `logo` is no PNG.
     """
 
     light: Palette | None = None
@@ -33,10 +34,17 @@ class Face:
     intro: Mapping[str, Prose] = field(default_factory=dict)
     help: Mapping[str, Prose] = field(default_factory=dict)
     footer: Mapping[str, Prose] = field(default_factory=dict)
+    mail_logo: Picture | None = None
 
     @property
     def phone_link(self) -> str:
         return tel(self.phone) if self.phone else ""
+
+    @property
+    def logo_in_mail(self) -> Picture | None:
+        """A PNG, since mail readers show no SVG."""
+        found = self.mail_logo or self.logo
+        return found if found is not None and found.kind == "png" else None
 
 
 def tel(phone: str) -> str:

@@ -23,7 +23,7 @@ from markupsafe import Markup, escape
 from keyback.application.origin import device_words, plain_address
 from keyback.application.ports.proofs import N_, About
 from keyback.domain.brand.face import Face
-from keyback.locale import gettext, language
+from keyback.locale import gettext, in_language, language
 from keyback.locale.dates import day, moment, zone_name
 from keyback.web.ui.face import files, shown
 from keyback.web.ui.findings import finding_text
@@ -181,6 +181,7 @@ class Renderer:
         env.globals["shown"] = pass_context(_shown)
         env.globals["static_url"] = self.static_url
         env.globals["face"] = shown(face)
+        env.globals["own_text"] = pass_context(lambda context, name: _own_text(face, name, _locale(context)))
         env.globals["zone_name"] = pass_context(lambda context: zone_name(_locale(context), self.zone))
         env.filters["moment"] = pass_context(lambda context, at: moment(_locale(context), at, self.zone))
         env.filters["day"] = pass_context(lambda context, at: day(_locale(context), at, self.zone))
@@ -226,6 +227,12 @@ class Renderer:
 def _locale(context: Context) -> str:
     shell = context["shell"]
     return str(shell.locale)
+
+
+def _own_text(face: Face, name: str, locale: str) -> Markup:
+    """A text of the company's own: `intro`, `help` or `footer`; empty where it has none."""
+    prose = in_language(getattr(face, name), locale)
+    return Markup(prose.html) if prose else EMPTY  # noqa: S704 - made of escaped text by `read_prose`
 
 
 def _form_token(context: Context) -> Markup:
