@@ -32,6 +32,7 @@ DESK = {
     "desk_actions": 0,
     "document_keys": 0,
     "document_looks": 0,
+    "person_photos": 0,
     "webhooks": 0,
 }
 

@@ -14,7 +14,7 @@ WHERE = {
     "serve": "keyback.cli.serve:serve",
     "worker": "keyback.cli.serve:worker",
     "migrate": "keyback.cli.init:migrate",
-    "people": "keyback.cli.people_links:people",
+    "people": "keyback.cli.people_photos:people",
     "policy": "keyback.cli.policy:policy",
     "evaluate": "keyback.cli.evaluate:evaluate_command",
     "evidence": "keyback.cli.evidence:evidence",

@@ -49,6 +49,7 @@ from keyback.storage.stores.operators import OperatorStore
 from keyback.storage.stores.outbox import OutboxStore
 from keyback.storage.stores.password_ages import PasswordAgeStore
 from keyback.storage.stores.people import PeopleStore
+from keyback.storage.stores.photos import PhotoStore
 from keyback.storage.stores.reports import ReportStore
 from keyback.storage.stores.sessions import SessionStore
 from keyback.storage.stores.siem import SiemPositions
@@ -117,6 +118,7 @@ class SqlTx(TxContext):
     campaigns = _Store(CampaignStore)
     actions = _Store(ActionStore)
     documents = _Store(DocumentStore)
+    photos = _Store(PhotoStore)
     identity = _Store(IdentityStore)
     reports = _Store(ReportStore)
     webhooks = _Store(WebhookStore)

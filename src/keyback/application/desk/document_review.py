@@ -8,7 +8,7 @@ import hmac
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from keyback.application.desk import identity
+from keyback.application.desk import identity, photos
 from keyback.application.desk.cases import obstacle
 from keyback.application.desk.sessions import Actor
 from keyback.application.notifications.notify import username_of
@@ -41,6 +41,7 @@ class OpenDocument:
         since: when the person became known here (ms).
         may_take: whether they may take it on now.
         check: what a service answered, where that is what they look at; None for a picture.
+        photo: what HR has to compare it with, for one who looks at it; `photo_since`: when that came on record (ms).
     """
 
     document: Document
@@ -52,6 +53,8 @@ class OpenDocument:
     obstacle: Obstacle
     now: int
     check: IdentityCheck | None = None
+    photo: photos.Beside = "none"
+    photo_since: int = 0
 
 
 def listing(tx: Tx, actor: Actor) -> Sequence[OpenDocument]:
@@ -82,7 +85,11 @@ def _opened(tx: Tx, actor: Actor, d: Document) -> OpenDocument | None:
     takes = not stopped and mine is None and _free(actor, d)
     since = tx.documents.on_record_since(person.id)
     check = tx.identity.get(d.id) if d.kind == di.VERIFIED else None
-    return OpenDocument(d, person, username_of(tx, person.id), since, mine, takes, stopped, tx.now, check)
+    case = tx.cases.get(d.case_id) if mine and not mine.verdict and check is None else None
+    photo, photo_since = photos.beside(tx, case) if case else ("none", 0)
+    return OpenDocument(
+        d, person, username_of(tx, person.id), since, mine, takes, stopped, tx.now, check, photo, photo_since
+    )
 
 
 def _free(actor: Actor, d: Document) -> bool:
@@ -119,17 +126,36 @@ def view(tx: Tx, actor: Actor, document_id: str) -> bytes:
     Raises:
         Refusal: `not_found`.
     """
+    d, _ = _seen(tx, actor, document_id)
+    found = tx.documents.picture(d.id)
+    if found is None:
+        raise Refusal("not_found")
+    tx.audit.record(d.case_id, [Note("document_viewed", _about(actor, d))])
+    return found
+
+
+def view_photo(tx: Tx, actor: Actor, document_id: str) -> bytes:
+    """HR's photo of the person, under the same conditions; every view is in the audit log, too.
+
+    Raises:
+        Refusal: `not_found`, also for one that came on record too late.
+    """
+    d, opened = _seen(tx, actor, document_id)
+    found = tx.photos.jpeg(d.person_id) if opened.photo == "shown" else None
+    if found is None:
+        raise Refusal("not_found")
+    tx.audit.record(d.case_id, [Note("photo_viewed", _about(actor, d))])
+    return found
+
+
+def _seen(tx: Tx, actor: Actor, document_id: str) -> tuple[Document, OpenDocument]:
     d = tx.documents.get(document_id)
     opened = _opened(tx, actor, d) if d else None
     if d is None or opened is None or opened.obstacle or opened.mine is None or opened.mine.verdict:
         raise Refusal("not_found")
     if d.state not in ("waiting", "third"):
         raise Refusal("not_found")
-    found = tx.documents.picture(d.id)
-    if found is None:
-        raise Refusal("not_found")
-    tx.audit.record(d.case_id, [Note("document_viewed", _about(actor, d))])
-    return found
+    return d, opened
 
 
 def answer(tx: Tx, actor: Actor, document_id: str, verdict: str, checks: Sequence[str], policy: Policy) -> Document:

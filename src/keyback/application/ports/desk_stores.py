@@ -13,6 +13,7 @@ from keyback.application.ports.documents import Documents
 from keyback.application.ports.groups import Groups
 from keyback.application.ports.help_requests import HelpRequests
 from keyback.application.ports.identity import IdentityChecks
+from keyback.application.ports.photos import Photos
 from keyback.application.ports.reports import Reports
 from keyback.application.ports.siem import SiemStore
 from keyback.application.ports.system_states import SystemStates
@@ -43,6 +44,8 @@ class DeskStores(Protocol):
     def actions(self) -> Actions: ...
     @property
     def documents(self) -> Documents: ...
+    @property
+    def photos(self) -> Photos: ...
     @property
     def identity(self) -> IdentityChecks: ...
     @property

@@ -32,12 +32,13 @@ class CleanImage:
 
 
 class Images(Protocol):
-    async def clean(self, data: bytes, watermark: str = "", cells: Sequence[int] = ()) -> CleanImage:
+    async def clean(self, data: bytes, watermark: str = "", cells: Sequence[int] = (), side: int = 0) -> CleanImage:
         """A JPEG of what a JPEG, PNG or HEIC shows: nothing else of the file is left.
 
         Args:
             watermark: written over the whole picture.
             cells: of a grid of six by six, row by row from 0, that are covered.
+            side: pixels of the longer side at most; 0 for as many as a document keeps.
 
         Raises:
             BadImage: it cannot be taken, whatever the reason.

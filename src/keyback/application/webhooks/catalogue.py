@@ -249,7 +249,7 @@ KEPT_IN = frozenset(
         "document_consented", "document_withdrawn", "document_appealed", "document_taken", "document_viewed",
         "document_reviewed", "document_seen_before", "document_destroyed", "identity_consented",
         "identity_failed", "identity_withdrawn", "identity_taken", "identity_name_tried", "identity_reviewed",
-        "campaign_asked", "desk_started",
+        "photo_added", "photo_removed", "photo_viewed", "campaign_asked", "desk_started",
         "desk_start_used", "desk_unlocked", "desk_unlocked_system", "desk_locked_down", "desk_sessions_ended",
         "desk_hold_changed", "operator_confirmed", "task_done_first", "task_said_in", "people_import_started",
         "people_sync_started", "webhook_resent", "message_sent_again",

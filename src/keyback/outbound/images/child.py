@@ -139,7 +139,8 @@ def clean(order: dict[str, Any], data: bytes, font: Glyphs) -> tuple[dict[str, A
     """A picture drawn again from its pixels: turned upright, made small, marked, covered; nothing else of it is left.
 
     Args:
-        order: `watermark`, a text; `cells`, numbers of the cells of a grid of `GRID` by `GRID` that are covered.
+        order: `watermark`, a text; `cells`, numbers of the cells of a grid of `GRID` by `GRID` that are covered;
+            `side`, how many pixels of the longer side are kept, if fewer than `SIDE`.
     """
     from PIL import Image, ImageOps
 
@@ -154,14 +155,15 @@ def clean(order: dict[str, Any], data: bytes, font: Glyphs) -> tuple[dict[str, A
         return {"code": "too_large"}, b""
     if min(w, h) < MIN_SIDE:
         return {"code": "too_small"}, b""
-    image.draft("RGB", (SIDE, SIDE))
+    side = min(int(order.get("side") or SIDE), SIDE)
+    image.draft("RGB", (side, side))
     image = ImageOps.exif_transpose(image)
     if image.mode in ("RGBA", "LA", "PA", "P"):
         flat = Image.new("RGB", image.size, "white")
         flat.paste(image.convert("RGBA"), mask=image.convert("RGBA").getchannel("A"))
         image = flat
     image = image.convert("RGB")
-    image.thumbnail((SIDE, SIDE))
+    image.thumbnail((side, side))
     w, h = image.size
     digest = hashlib.sha256(struct.pack(">II", w, h) + image.tobytes()).hexdigest()
     look = _look(Image, ImageOps, image)

@@ -36,9 +36,9 @@ class Decoder:
         self._wall_s = wall_s
         self._turn = asyncio.Semaphore(AT_ONCE)
 
-    async def clean(self, data: bytes, watermark: str = "", cells: Sequence[int] = ()) -> CleanImage:
+    async def clean(self, data: bytes, watermark: str = "", cells: Sequence[int] = (), side: int = 0) -> CleanImage:
         """As the port says; whatever the process does, nothing but a JPEG of bounded size comes of it."""
-        head = json.dumps({"watermark": watermark, "cells": list(cells)}).encode()
+        head = json.dumps({"watermark": watermark, "cells": list(cells), "side": side}).encode()
         async with self._turn:
             answer = await self._ask(struct.pack(">I", len(head)) + head + data)
         return _read(answer)

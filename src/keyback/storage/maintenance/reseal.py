@@ -24,6 +24,7 @@ from keyback.storage.stores import factors as factor_rows
 from keyback.storage.stores import help_requests as request_rows
 from keyback.storage.stores import intakes as intake_rows
 from keyback.storage.stores import operators as operator_rows
+from keyback.storage.stores import photos as photo_rows
 from keyback.storage.stores import webhooks as webhook_rows
 from keyback.storage.tx import SqlTx
 
@@ -50,6 +51,7 @@ LASTING = (
     Sealed(desk_actions.c.sealed, desk_actions.c.id, action_rows.PURPOSE),
     Sealed(k.document_keys.c.sealed, k.document_keys.c.document_id, document_rows.PURPOSE),
     Sealed(k.document_looks.c.sealed, k.document_looks.c.document_id, document_rows.LOOK_PURPOSE),
+    Sealed(k.person_photos.c.sealed, k.person_photos.c.person_id, photo_rows.PURPOSE),
     Sealed(webhooks.c.sealed, webhooks.c.id, webhook_rows.PURPOSE),
 )
 # Sealed for minutes: not worth sealing anew, but a key is needed as long as one of them is there.

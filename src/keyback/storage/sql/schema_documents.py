@@ -1,5 +1,5 @@
-"""Tables of identity documents. Keys are in a table of their own, which backups leave out: what was copied is never
-read again, whenever the original was destroyed."""
+"""Tables of identity documents, and of photos to compare them with. Keys of documents have a table of their own, which
+backups leave out: what was copied is never read again, whenever the original was destroyed."""
 
 from __future__ import annotations
 
@@ -46,6 +46,14 @@ document_looks = Table(
     metadata,
     Column("document_id", ID, primary_key=True),
     Column("sealed", LargeBinary, nullable=False),  # by which copies of the picture are known
+)
+
+person_photos = Table(
+    "person_photos",
+    metadata,
+    Column("person_id", ID, primary_key=True),
+    Column("added_at", BigInteger, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
 )
 
 document_reviews = Table(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from keyback.application.desk import document_review
 from keyback.application.desk.sessions import Actor
+from keyback.application.ports.storage import Tx
 from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.operators.roles import Permission
 from keyback.locale import told
@@ -54,9 +57,21 @@ async def show(desk: AppContext, request: Request, actor: Actor) -> Response:
 @shows(ONE + "/image", Permission.DOCUMENTS_REVIEW, fresh=True)
 async def image(desk: AppContext, request: Request, actor: Actor) -> Response:
     """GET `/console/documents/{id}/image`: for whoever has taken it; each look is in the audit log."""
+    return await _picture(desk, request, actor, document_review.view)
+
+
+@shows(ONE + "/photo", Permission.DOCUMENTS_REVIEW, fresh=True)
+async def photo(desk: AppContext, request: Request, actor: Actor) -> Response:
+    """GET `/console/documents/{id}/photo`: HR's, likewise."""
+    return await _picture(desk, request, actor, document_review.view_photo)
+
+
+async def _picture(
+    desk: AppContext, request: Request, actor: Actor, look: Callable[[Tx, Actor, str], bytes]
+) -> Response:
     document_id = request.path_params["id"]
     try:
-        found = await desk.services.db.write(lambda tx: document_review.view(tx, actor, document_id))
+        found = await desk.services.db.write(lambda tx: look(tx, actor, document_id))
     except Refusal as e:
         note_refusal(request, e.code)
         return desk.page(request, ErrorPage(404, back="/console/documents"), 404, path="/console")
@@ -102,4 +117,4 @@ async def name(desk: AppContext, request: Request, values: Values, actor: Actor)
     return await _draw(desk, request, actor, same_name=same)
 
 
-ROUTES = [listed, show, image, take, answer, name]
+ROUTES = [listed, show, image, photo, take, answer, name]
