@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from keyback.application import delivery
+from keyback.application import account_jobs, delivery
 from keyback.application.campaigns import run as campaigns
 from keyback.application.desk import unlocking
 from keyback.application.people import logins
@@ -211,14 +211,14 @@ class Worker:
     async def _stop(self) -> int:
         """Stops accounts whose owners say that somebody else is in them."""
         s = self.services
-        jobs = await s.db.write(lambda tx: tx.outbox.claim("stop", PARALLEL_APPLIES, stop.LEASE))
+        jobs = await s.db.write(lambda tx: tx.outbox.claim(stop.KIND, PARALLEL_APPLIES, account_jobs.LEASE))
         await asyncio.gather(*(stop.stop_one(s.db, s.connectors, s.tasks, j, self._stopping.is_set) for j in jobs))
         return len(jobs)
 
     async def _unlock(self) -> int:
         """Unlocks accounts that an operator opened."""
         s = self.services
-        jobs = await s.db.write(lambda tx: tx.outbox.claim(unlocking.KIND, PARALLEL_APPLIES, unlocking.LEASE))
+        jobs = await s.db.write(lambda tx: tx.outbox.claim(unlocking.KIND, PARALLEL_APPLIES, account_jobs.LEASE))
         await asyncio.gather(*(unlocking.unlock_one(s.db, s.connectors, j, self._stopping.is_set) for j in jobs))
         return len(jobs)
 

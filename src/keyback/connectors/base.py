@@ -7,7 +7,7 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self, cast
 from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, field_validator
@@ -141,13 +141,14 @@ def marked_instant(mark: str) -> datetime | None:
 class ConnectorBase:
     """Answers of a connector to everything that its system lacks; subclass it and write what the system has.
 
-    A subclass sets `name`, `title` and `capabilities`, and writes `find`, `verify` and `apply`. `url`, `rules` and
-    `breaker` are class attributes that an instance sets.
+    A subclass sets `name`, `title`, `capabilities` and `options_model`, and writes `find`, `verify` and `apply`. `url`,
+    `rules` and `breaker` are class attributes that an instance sets.
     """
 
     name: str
     title: str
     capabilities = Capabilities()
+    options_model: ClassVar[type[CommonOptions]]
     url: str | None = None
     rules: TargetRules | None = None
 
@@ -157,6 +158,16 @@ class ConnectorBase:
     def health(self) -> Health:
         b = self.breaker
         return Health(b.state, b.failures, b.reached_ago_ms(), b.missing_for_ms()) if b else Health()
+
+    @classmethod
+    def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> Self:
+        """From a section of `keyback.toml`, for a class that is made from a name, a title and its options.
+
+        Raises:
+            ValueError: values that are missing, unknown or unsafe.
+        """
+        make: Any = cls
+        return cast("Self", make(name, title, cls.options_model.model_validate(options)))
 
     def configured(self, options: CommonOptions) -> None:
         """Takes over the keys that every kind has."""

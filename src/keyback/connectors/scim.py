@@ -80,11 +80,6 @@ class ScimConnector(ConnectorBase):
         self._before: OrderedDict[str, str] = OrderedDict()  # by job, the user's version before the set; "": not sent
         self.configured(options)
 
-    @classmethod
-    def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> ScimConnector:
-        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
-        return cls(name, title, ScimOptions.model_validate(options))
-
     # ── reading ──
 
     async def find(self, identifier: str) -> Sequence[FoundAccount]:

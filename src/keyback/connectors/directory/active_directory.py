@@ -12,8 +12,7 @@ import re
 import secrets
 import time
 import uuid
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from keyback.application.ports.connectors import (
     Activity,
@@ -73,11 +72,6 @@ class ActiveDirectoryConnector(DirectoryConnector):
     _signing_in_proves_the_set = False
 
     options_model = ActiveDirectoryOptions
-
-    @classmethod
-    def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> ActiveDirectoryConnector:
-        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
-        return cls(name, title, ActiveDirectoryOptions.model_validate(options))
 
     # ── reading ──
 

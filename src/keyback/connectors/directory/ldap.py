@@ -11,7 +11,6 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from keyback.application.ports.connectors import (
     Activity,
@@ -71,11 +70,6 @@ class LdapConnector(DirectoryConnector):
         self._server = options.server
 
     options_model = LdapOptions
-
-    @classmethod
-    def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> LdapConnector:
-        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
-        return cls(name, title, LdapOptions.model_validate(options))
 
     # ── reading ──
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import httpx2
 
@@ -109,11 +108,6 @@ class Dynamics365Connector(ConnectorBase):
             self.capabilities = replace(self.capabilities, reset_factor=Means.NONE, temporary_pass=Means.NONE)
         self.rules = RULES
         self.configured(o)
-
-    @classmethod
-    def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> Dynamics365Connector:
-        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
-        return cls(name, title, Dynamics365Options.model_validate(options))
 
     @property
     def health(self) -> Health:

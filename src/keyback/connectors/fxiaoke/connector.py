@@ -9,7 +9,6 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import httpx2
 
@@ -90,11 +89,6 @@ class FxiaokeConnector(ConnectorBase):
         self._listed: dict[str, Row] = {}
         self._listed_until = 0.0
         self._listing = asyncio.Lock()
-
-    @classmethod
-    def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> FxiaokeConnector:
-        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
-        return cls(name, title, FxiaokeOptions.model_validate(options))
 
     def guide(self, locale: str) -> Guide:
         if self._options.sso_url:

@@ -8,8 +8,7 @@ sparingly.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Sequence
 
 import httpx2
 
@@ -68,11 +67,6 @@ class OdooConnector(ConnectorBase):
         self._api = OdooApi(self._http, options.database, options.login, options.read_secret(), options.protocol)
         self._people = People(self._api, options.ldap_users == "all")
         self.configured(options)
-
-    @classmethod
-    def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> OdooConnector:
-        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
-        return cls(name, title, OdooOptions.model_validate(options))
 
     async def find(self, identifier: str) -> Sequence[FoundAccount]:
         wanted = identifier.strip().casefold()

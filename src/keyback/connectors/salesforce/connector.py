@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Sequence
 
 import httpx2
 
@@ -93,11 +92,6 @@ class SalesforceConnector(ConnectorBase):
         self.configured(options)
 
     options_model = SalesforceOptions
-
-    @classmethod
-    def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> SalesforceConnector:
-        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
-        return cls(name, title, SalesforceOptions.model_validate(options))
 
     # ── reading ──
 

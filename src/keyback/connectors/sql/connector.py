@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -84,11 +84,6 @@ class SqlConnector(ConnectorBase):
         self._database, self._people, self._dialect = Database(o.kind, at), people(o), DIALECTS[o.kind]
         self.breaker = self._database.breaker
         self.configured(o)
-
-    @classmethod
-    def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> SqlConnector:
-        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
-        return cls(name, title, SqlOptions.model_validate(options))
 
     # ── reading ──
 

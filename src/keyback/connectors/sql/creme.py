@@ -10,7 +10,7 @@ Sources: creme-crm 2.8.6, `creme_core/models/auth.py`, `creme_core/auth/password
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Final, Self
 
@@ -112,11 +112,6 @@ class CremeConnector(SqlConnector):
         super().__init__(name, title, options.whole(), CremePeople)
         self.capabilities = replace(self.capabilities, revoke_sessions=Means.NATIVE)
         self.rules = self.rules or _RULES
-
-    @classmethod
-    def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> CremeConnector:
-        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
-        return cls(name, title, CremeOptions.model_validate(options))
 
     def _revoked(self, *, set_now: bool) -> Outcome:
         # Set earlier, it ended them; or it is the old password, chosen again, and they live.

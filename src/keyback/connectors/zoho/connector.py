@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 import httpx2
 
@@ -73,11 +73,6 @@ class ZohoConnector(ConnectorBase):
         self._reset_page = f"{o.hosts()[0]}/password"
         self.configured(o)
         self._jobs: dict[str, Literal["sent", "done"]] = {}
-
-    @classmethod
-    def from_options(cls, name: str, title: str, options: Mapping[str, Any]) -> ZohoConnector:
-        """From a section of `keyback.toml`. Raises `ValueError` for missing, unknown or unsafe values."""
-        return cls(name, title, ZohoOptions.model_validate(options))
 
     def guide(self, locale: str) -> Guide:
         return Guide(all_told(STEPS, locale), self._reset_page)
