@@ -43,6 +43,7 @@ from keyback.connectors.base import CommonOptions
 from keyback.connectors.builtin import BuiltinConnector
 from keyback.connectors.missing import MissingConnector
 from keyback.domain.passwords.rules import PRESETS
+from keyback.domain.people.phone_identifier import PhoneIdentifiers
 from keyback.domain.policy.rules import PROVIDER_SIGN_IN, ProofClass
 from keyback.domain.secret import Secret
 from keyback.domain.units import HOUR, MINUTE
@@ -253,6 +254,11 @@ def sync_rules(s: Settings) -> SyncRules:
     return SyncRules(s.default_locale, off, p.max_accounts, p.link_by_mail, hours, s.phone_country, without)
 
 
+def phone_identifiers(s: Settings) -> PhoneIdentifiers:
+    """Numbers are on record only where SMS is set up."""
+    return PhoneIdentifiers(bool(s.sms.kind) and s.people.phone_identifiers, s.people.phone_country)
+
+
 def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
     """All parts of a Keyback with these settings.
 
@@ -306,6 +312,7 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         identity=make_identity(s),
         images=decoder() if s.documents.assessment else None,
         tasks=TaskRules(tuple(s.tasks.administrators), s.default_locale, s.tasks.at_once),
+        numbers=phone_identifiers(s),
         spend=s.sms.spending(),
         posts=WebhookPosts(s.webhooks.ca_file, s.webhooks.timeout_s),
         siem=make_siem(s),

@@ -209,6 +209,12 @@ class People(Part):
         "and reported.",
     )
 
+    phone_identifiers: bool = Field(
+        True,
+        description="People may enter their phone number in place of an email or username, if SMS is set up. Turn it "
+        "off if usernames are phone numbers written with spaces or dashes.",
+    )
+
     @field_validator("phone_country")
     @classmethod
     def _a_country(cls, value: str) -> str:

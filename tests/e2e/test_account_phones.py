@@ -35,7 +35,8 @@ class Kind:
 PHONE = Kind(
     "sms",
     "12",
-    "That doesn’t look like a phone number. Include the country code, such as +86 138 0013 8000.",
+    "That doesn’t look like a phone number of that country. "
+    "Pick another one, or begin with +, such as +86 138 0013 8000.",
     "+1 (202) 555-0143",
     "+12025550143",
     "A phone number was added to your account: {detail}.",

@@ -7,6 +7,7 @@ import json
 import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -21,7 +22,8 @@ from keyback.domain.secret import Secret
 from keyback.storage.database import SqlDatabase
 from keyback.web.app import make_app, make_context
 from keyback.worker import Worker
-from tests.support.kit import Kit
+from tests.support.enrolled import SMS
+from tests.support.kit import Kit, person
 
 pytestmark = pytest.mark.both
 
@@ -87,6 +89,24 @@ def test_known_and_unknown_cost_the_same_statements_and_bytes(kit: Kit, make: Ca
     work_of(kit, app, make(PORT, seed.unknown(2)))  # the first one opens connections
     known, (status, headers, body) = work_of(kit, app, make(PORT, KNOWN))
     unknown, (other_status, other_headers, other_body) = work_of(kit, app, make(PORT, UNKNOWN))
+    assert known == unknown
+    assert len(known) == 1, "accepting is one statement"
+    assert status == other_status == (202 if make is api else 303)
+    assert [(k, len(v)) for k, v in headers] == [(k, len(v)) for k, v in other_headers]
+    assert len(body) == len(other_body)
+
+
+@pytest.mark.covers("A1", "A2", "B16")
+@pytest.mark.parametrize("make", [api, form], ids=["api", "form"])
+def test_known_and_unknown_numbers_cost_the_same_statements_and_bytes(
+    database_url: str, make_kit: Callable[..., Kit], make: Callable[[int, str], bytes]
+) -> None:
+    kit = make_kit(url=database_url, limits=ALL, sms=SMS, people={"phone_country": "CN"})
+    kit.write(lambda tx: tx.people.save_imported([replace(person("maya"), phones=("+8613800138000",))]))
+    app = make_app(make_context(kit.settings, kit.services))
+    work_of(kit, app, make(PORT, "13700137000"))  # the first one opens connections
+    known, (status, headers, body) = work_of(kit, app, make(PORT, "13800138000"))
+    unknown, (other_status, other_headers, other_body) = work_of(kit, app, make(PORT, "13900139000"))
     assert known == unknown
     assert len(known) == 1, "accepting is one statement"
     assert status == other_status == (202 if make is api else 303)

@@ -15,6 +15,7 @@ from keyback.application.ports.connectors import Grant, SignIn
 from keyback.application.recovery.aftercare import STEPS
 from keyback.application.throttling.lockouts import StalePasswordSource
 from keyback.domain.people.person import Account
+from keyback.locale.countries import countries
 from keyback.web.account import pages as a
 from keyback.web.account import pages_contacts as c
 from keyback.web.account import pages_providers as pp
@@ -161,6 +162,7 @@ def contacts() -> Iterator[tuple[str, Page]]:
         yield f"add-{kind}-again", c.AddContact(kind, "stale_form", "wei@example.net", "Wei")
         yield f"add-{kind}-{error}", c.AddContact(kind, error, "x y", "陈伟")
     yield "add-sms-last", c.AddContact("sms", stronger=("passkey", "totp"))
+    yield "add-sms-country", c.AddContact("sms", "phone_not_understood", "12", country="CN", countries=countries("en"))
     yield "add-sms-app-there", c.AddContact("sms", "known", "+86 1", stronger=("passkey",))
     for error in ("known", "too_many", "too_often", "phone_without_messages", "no_name"):
         yield f"add-{error}", c.AddContact("sms", error, "+86 1")

@@ -21,7 +21,7 @@ from keyback.domain.secret import Secret
 from keyback.domain.throttling.limits import HARD_CAP
 from keyback.domain.throttling.password_attempts import BUDGET, FREE_ATTEMPTS, MAX_PER_SOURCE
 from keyback.domain.units import HOUR
-from tests.support.enrolled import person_id
+from tests.support.enrolled import SMS, person_id
 from tests.support.guessing import WRONG, Make, guess, owned, somewhere, tray_and
 from tests.support.kit import Kit, person
 from tests.support.steps import HERE, NEW, OLD, choose, drain, proven, sign_in
@@ -306,6 +306,24 @@ def person_id_in(tx: Tx) -> str:
 # ── known and unknown alike ─────────────────────────────────────────────────
 
 
+@pytest.mark.covers("A3", "B16", "L10")
+def test_known_and_unknown_numbers_cost_the_same_statements(database_url: str, make_kit: Make) -> None:
+    """However a number is written, it is one name to the limits."""
+    kit = owned(make_kit, url=database_url, sms=SMS, people={"phone_country": "CN"})
+    kit.write(lambda tx: tx.people.save_imported([replace(person("maya"), phones=("+8613800138000",))]))
+    kit.clock.forward(hours=80)
+    spellings = ("{0}", "+86 {0}", "0086{0}", "+86-{0}")
+    answers = []
+    for n in range(8):
+        kit.clock.now += 1000
+        typed = spellings[n % len(spellings)]
+        known, unknown = (work(kit, typed.format(x), guess(n), HERE) for x in ("13800138000", "13900139000"))
+        assert known == unknown, f"the try number {n}"
+        answers.append(known[1].reason)
+    assert answers[-1] == "slow_down", "written in four ways, it is still one name"
+    assert kit.read(lambda tx: tx.people.sign_in_rows("builtin", "tel:+8613800138000")) is not None
+
+
 def work(kit: Kit, who: str, word: Secret, origin: Origin) -> tuple[list[str], Any]:
     db: Any = kit.services.db
     statements: list[str] = []
@@ -315,7 +333,11 @@ def work(kit: Kit, who: str, word: Secret, origin: Origin) -> tuple[list[str], A
             statements.append(sql)
 
     event.listen(db.engine, "before_cursor_execute", note)
-    answer = kit.run(signin_sign_in.sign_in(db, kit.services.gate, who, word, origin, kit.services.rules))
+    answer = kit.run(
+        signin_sign_in.sign_in(
+            db, kit.services.gate, who, word, origin, kit.services.rules, numbers=kit.services.numbers
+        )
+    )
     event.remove(db.engine, "before_cursor_execute", note)
     return [_plain(s, kit.clock()) for s in statements], answer
 

@@ -24,6 +24,7 @@ from keyback.application.throttling.spraying import Thresholds
 from keyback.domain.brand.face import Face
 from keyback.domain.operators.service_hours import ServiceHours
 from keyback.domain.passwords.rules import Blocklist, Rules
+from keyback.domain.people.phone_identifier import NONE_TAKEN, PhoneIdentifiers
 from keyback.domain.policy.rules import Policy
 from keyback.domain.throttling.sms_quota import SpendRules
 
@@ -43,6 +44,7 @@ class Services:
         proofs: ways to prove who one is, by name, in the order in which pages offer them.
         abouts: what people read of every proof, by name; also of those that cannot be offered here.
         leaked: passwords known from public leaks; empty when no breach file is set.
+        numbers: whether people are found by phone numbers.
         spend: where SMS may go and how many.
         mail_quota: how many mails may be asked for, whoever they go to.
         people_sync: systems that people are synced from, and how often.
@@ -74,6 +76,7 @@ class Services:
     policy: Policy = field(default_factory=Policy)
     proofs: Mapping[str, Proof] = field(default_factory=dict)
     abouts: Mapping[str, About] = field(default_factory=dict)
+    numbers: PhoneIdentifiers = NONE_TAKEN
     spend: SpendRules = field(default_factory=lambda: SpendRules(()))
     mail_quota: InstallationQuota = NO_LIMIT
     alarms: Thresholds = field(default_factory=Thresholds)

@@ -89,6 +89,7 @@ async def _api(desk: AppContext, scope: Scope, receive: Receive) -> bytes | Resp
         locale=chosen(locale, head.get(b"accept-language", b"")[:200].decode("latin-1"), desk.settings.default_locale),
         origin=origin,
         now=wall_clock(),
+        numbers=desk.services.numbers,
         handle=None if key is None else _handle_for_key(desk, key.decode("latin-1"), origin.source, values),
     )
     url = _quoted(f"{desk.services.public_url}{API_PATH}/")[:-1]
@@ -173,7 +174,8 @@ async def _form(desk: AppContext, request: Request, receive: Receive, journey: s
         if not fits or (values["system"] and values["system"] not in desk.services.titles):
             return _error(desk, request, 422)
         identifier = pasted(one_string(values, "identifier"))
-        if journey == "username" and "@" not in identifier.strip().strip("@"):
+        mailed = "@" in identifier.strip().strip("@") or desk.services.numbers.number(identifier) is not None
+        if journey == "username" and not mailed:
             raise BadInput("not_mail" if identifier.strip() else "empty")
         started = await start.write_down(
             desk.services.db,
@@ -184,6 +186,7 @@ async def _form(desk: AppContext, request: Request, receive: Receive, journey: s
             locale=desk.locale(request),
             origin=origin,
             now=wall_clock(),
+            numbers=desk.services.numbers,
         )
     except BadForm as e:
         if e.field != "identifier":

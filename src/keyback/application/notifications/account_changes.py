@@ -16,6 +16,7 @@ from keyback.application.ports.messages import AccountChangedMessage
 from keyback.application.ports.storage import Tx
 from keyback.domain.challenges.challenge import Challenge
 from keyback.domain.people.person import Contact, Person
+from keyback.domain.people.phone import is_e164, shown
 from keyback.domain.recovery.events import Note
 from keyback.domain.units import HOUR
 
@@ -98,6 +99,8 @@ def masked(contact: Contact) -> str:
 
 
 def masked_name(name: str) -> str:
-    """A user name, or an address that is not a phone's, as a hint."""
+    """A user name or address as a hint."""
+    if is_e164(name):
+        return shown(name)
     local, at, domain = name.rpartition("@")
     return f"{local[:1]}•••{at}{domain}" if at else f"{name[:1]}•••" if name else ""

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from keyback.domain.people.phone_identifier import as_written
+
 RequestState = Literal["unconfirmed", "open", "answered", "closed"]
 
 
@@ -55,6 +57,11 @@ class HelpRequest:
     closed_at: int = 0
     case_id: str = ""
     reopened: bool = False
+
+    @property
+    def named(self) -> str:
+        """The identifier for people to read."""
+        return as_written(self.identifier)
 
 
 class HelpRequests(Protocol):

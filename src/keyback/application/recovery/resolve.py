@@ -30,9 +30,6 @@ ANY_ACCOUNT = ("username", "still_locked_out")  # also for who has no password o
 MAX_PEOPLE = 4  # behind one identifier; more is a mailing list, and nobody is told
 
 
-# ── the worker's side ───────────────────────────────────────────────────────
-
-
 @dataclass(frozen=True, slots=True)
 class Resolved:
     """Counts of one batch. `messages`: those that were put into the outbox; `withheld`: those over a quota, by what

@@ -13,7 +13,7 @@ from keyback.application.ports.storage import Database, Intake, Seals
 from keyback.application.tracing import span
 from keyback.domain import tokens
 from keyback.domain.challenges import challenge as ch
-from keyback.domain.people.person import canonicalize
+from keyback.domain.people.phone_identifier import NONE_TAKEN, PhoneIdentifiers
 from keyback.domain.policy.rules import Journey
 from keyback.domain.units import HOUR
 
@@ -40,11 +40,13 @@ async def write_down(
     origin: Origin,
     now: int,
     handle: str | None = None,
+    numbers: PhoneIdentifiers = NONE_TAKEN,
 ) -> Started:
     """Makes a request durable and looks nothing up.
 
     Args:
         identifier: as typed; what was pasted around it is taken off by `domain.people.pasted`.
+        numbers: whether it may be a phone number.
         now: ms by this node's clock; used for show only, expiry is set by the worker.
         handle: derived from an idempotency key, else None.
 
@@ -52,7 +54,7 @@ async def write_down(
         BadInput: it cannot be an identifier at all.
         StorageDown: it could not be made durable.
     """
-    canonical = canonicalize(identifier)
+    canonical = numbers.canonicalize(identifier)
     handle = handle or new_handle()
     intake = Intake(
         handle=handle,

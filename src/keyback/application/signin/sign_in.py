@@ -20,6 +20,7 @@ from keyback.domain.challenges.challenge import SHORT_LIFE
 from keyback.domain.errors import BadInput
 from keyback.domain.passwords.rules import PRESETS, Rules, Unreadable, normalize
 from keyback.domain.people.person import Account, Person, canonicalize
+from keyback.domain.people.phone_identifier import NONE_TAKEN, PhoneIdentifiers
 from keyback.domain.secret import Secret
 
 
@@ -55,6 +56,7 @@ async def sign_in(
     leaked: Container[str] = (),
     *,
     browser: bool = False,
+    numbers: PhoneIdentifiers = NONE_TAKEN,
 ) -> SignedIn | SecondStep | NotSignedIn:
     """Checks a password of the built-in system and opens a session, or asks for the second step of who has one.
 
@@ -64,13 +66,14 @@ async def sign_in(
     Args:
         browser: a browser signs in: it is known from now on, and a session that is good for a new password only is
             not kept, for nothing in the browser is open to it.
+        numbers: whether the identifier may be a phone number.
 
     Raises:
         Busy: the hashing gate is full; answer 503.
         StorageDown: nothing was checked.
     """
     try:
-        canonical = canonicalize(identifier)
+        canonical = numbers.canonicalize(identifier)
     except BadInput:
         canonical = "\1malformed"  # nobody's, and of characters that every database takes
     found = await db.read(lambda tx: _find(tx, canonical))

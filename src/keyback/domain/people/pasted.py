@@ -14,7 +14,7 @@ from keyback.domain.errors import BadInput
 
 MAX_PASTED = 1016  # characters; `canonicalize` reads as many
 _PLAIN = re.compile(r"\s*[A-Za-z0-9._+@'\\/-]*[A-Za-z0-9]\s*")
-_SCHEME = re.compile(r"(?:mailto|smtp)\s*:\s*", re.IGNORECASE)
+_SCHEME = re.compile(r"(?:mailto|smtp|tel)\s*:\s*", re.IGNORECASE)
 _WITHIN = re.compile(r"[^<>]*<\s*([^<>\s]+)\s*>\Z")
 # What stands between two addresses or around one. An apostrophe does not: it belongs to names such as O'Neil.
 _BETWEEN = re.compile(r"[\s<>()\[\]{}\",:;|、（）【】《》〈〉「」『』“”‘’]+")
@@ -28,8 +28,8 @@ _UNSEEN = frozenset("\ufe0e\ufe0f\u034f\ufffc")
 def pasted(typed: str) -> str:
     """The identifier in what was typed or pasted.
 
-    Invisible marks go, and so do `mailto:`, a name before `<address>`, brackets, quotes and separators around. A text
-    without any of these comes back as it is.
+    Invisible marks go, and so do `mailto:` and `tel:`, a name before `<address>`, brackets, quotes and separators
+    around. A text without any of these comes back as it is.
 
     Raises:
         BadInput: `several` for more than one address, `spaces` for an address with words beside it, `not_text` for

@@ -100,6 +100,7 @@ contacts = Table(
     UniqueConstraint("person_id", "channel", "address"),
     Index("ix_contacts_replaces", "usable_from", **where_rows("replaces <> ''")),
     Index("ix_contacts_colleagues", "address", **where_rows("role = 'recovery'")),
+    Index("ix_contacts_phone", "address", **where_rows("channel = 'sms'")),
     Index("ix_contacts_reminded", "reminded", "confirmed_at", **where_rows("role = 'backup'")),
 )
 

@@ -6,11 +6,12 @@ from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, bindparam, func, select, union, update
+from sqlalchemy import Row, bindparam, func, select, union, union_all, update
 
 from keyback.application.ports.imports import Claim, KnownPerson
 from keyback.application.ports.storage import Imported, ImportOutcome, ImportResult, Match
 from keyback.domain.people.person import Account, Contact, Manager, Person, canonicalize
+from keyback.domain.people.phone_identifier import PREFIX, is_phone, names_of
 from keyback.storage.sql.context import TxContext
 from keyback.storage.sql.direct import Statement
 from keyback.storage.sql.in_list import among
@@ -61,10 +62,16 @@ class PeopleStore(HashStore):
 
     def match(self, canonicals: Sequence[str]) -> Mapping[str, Sequence[Match]]:
         """Who is meant by each canonical identifier; identifiers that nobody has are left out."""
-        query = select(identifiers.c.canonical, identifiers.c.person_id).where(
-            among(identifiers.c.canonical, canonicals)
+        meant: dict[str, set[str]] = defaultdict(set)
+        for c in canonicals:
+            for name in names_of(c):
+                meant[name].add(c)
+        query: Any = select(identifiers.c.canonical, identifiers.c.person_id).where(
+            among(identifiers.c.canonical, sorted(meant))
         )
-        hits = {(r.canonical, r.person_id) for r in self._tx.conn.execute(query)}
+        if numbers := sorted(c.removeprefix(PREFIX) for c in canonicals if is_phone(c)):
+            query = union_all(query, self._reached_at(numbers))
+        hits = {(c, r.person_id) for r in self._tx.conn.execute(query) for c in meant[r.canonical]}
         ids = sorted({p for _, p in hits})
         persons, all_contacts, all_accounts = self.people(ids), self.contacts(ids), self.accounts(ids)
         out: dict[str, list[Match]] = defaultdict(list)
@@ -73,6 +80,12 @@ class PeopleStore(HashStore):
             usable = [c for c in all_contacts.get(pid, ()) if c.channel == "mail" and c.usable_from <= self._tx.now]
             out[canonical].append(Match(canonical, person, tuple(usable), tuple(all_accounts.get(pid, ()))))
         return out
+
+    def _reached_at(self, numbers: Sequence[str]) -> Any:
+        """Whose phone numbers these are: confirmed ones that may recover, never one that was only typed."""
+        c = contacts.c
+        mine = among(c.address, numbers) & (c.channel == "sms") & (c.state == "confirmed")
+        return select(c.address, c.person_id).where(mine, c.role != "recovery", c.usable_from <= self._tx.now)
 
     def person(self, person_id: str) -> Person | None:
         return self.people([person_id]).get(person_id)
@@ -180,11 +193,15 @@ class PeopleStore(HashStore):
     def sign_in_rows(self, system: str, canonical: str) -> tuple[Account, Person, str | None] | None:
         """Account, person and hash for a sign-in, chosen as above, in one statement: a second one that only known
         names need would show in the time (L10). By index: an OR of name and person would read all accounts."""
+        names = names_of(canonical)
         here = accounts.c.system == system
-        by_name = select(accounts.c.id).where(here & (accounts.c.canonical == canonical))
+        found = [select(accounts.c.id).where(here & accounts.c.canonical.in_(names))]
         theirs = identifiers.c.person_id == accounts.c.person_id
-        by_person = select(accounts.c.id).where(here & theirs & (identifiers.c.canonical == canonical))
-        mine = union(by_name, by_person).subquery()
+        found.append(select(accounts.c.id).where(here & theirs & identifiers.c.canonical.in_(names)))
+        if is_phone(canonical):
+            owners = self._reached_at([canonical.removeprefix(PREFIX)]).subquery()
+            found.append(select(accounts.c.id).where(here & (owners.c.person_id == accounts.c.person_id)))
+        mine = union(*found).subquery()
         query = (
             select(*ACCOUNT, *(c.label(f"p_{c.name}") for c in PERSON), credentials.c.phc, accounts.c.canonical)
             .join_from(accounts, people)
@@ -192,8 +209,8 @@ class PeopleStore(HashStore):
             .join(mine, mine.c.id == accounts.c.id)
         )
         rows = self._tx.conn.execute(query).all()
-        exact = [r for r in rows if r.canonical == canonical]
-        row = exact[0] if exact else rows[0] if len(rows) == 1 else None
+        exact = [r for r in rows if r.canonical in names]
+        row = exact[0] if len(exact) == 1 else rows[0] if len(rows) == 1 else None
         if row is None:
             return None
         account = Account(**{c.name: getattr(row, c.name) for c in ACCOUNT})

@@ -20,8 +20,10 @@ from keyback.domain.errors import BadInput, Refusal
 from keyback.domain.people.ages import DAY, Ages, age_of
 from keyback.domain.people.factor import BOUND
 from keyback.domain.people.person import Contact, one_domain
+from keyback.domain.people.phone import is_country
 from keyback.domain.throttling.limits import RESEND_AFTER
 from keyback.locale import language
+from keyback.locale.countries import countries
 from keyback.web.account import factors
 from keyback.web.account.pages_contacts import AddContact, ConfirmContact, ContactLine, Contacts, Invited, RemoveOne
 from keyback.web.account.session import Me, Stale, mine, page
@@ -92,7 +94,28 @@ async def add(desk: AppContext, request: Request, me: Me) -> Response:
     kind = _kind(request, desk)
     if kind is None:
         return redirect("/account/contacts")
-    return page(desk, request, me, AddContact(kind, stronger=_stronger(desk, me, kind)))
+    return page(desk, request, me, _form(desk, request, me, kind))
+
+
+def _form(
+    desk: AppContext, request: Request, me: Me, kind: contacts.Kind, error: str = "", values: Values | None = None
+) -> AddContact:
+    """The form, with what was typed into it."""
+    given = values or {"address": "", "name": "", "country": ""}
+    typed = "".join(c for c in given["address"][:254] if is_shown(c))
+    name = enrolment_factors.clean_label(given["name"][:200]) if kind == "helper" else ""
+    if kind != "sms":
+        return AddContact(kind, error, typed, name)
+    country = _region(desk, request, given["country"]) if values is None or given["country"] else ""
+    listed = countries(desk.locale(request))
+    return AddContact(kind, error, typed, name, _stronger(desk, me, kind), country, listed)
+
+
+def _region(desk: AppContext, request: Request, picked: str) -> str:
+    """The country of a number without a calling code: the one picked, else the company's, else the language's."""
+    if is_country(picked):
+        return picked.upper()
+    return desk.settings.people.phone_country or language(desk.locale(request)).region
 
 
 def _stronger(desk: AppContext, me: Me, kind: contacts.Kind) -> tuple[str, ...]:
@@ -108,13 +131,11 @@ def _typed_again(desk: AppContext, request: Request, values: Values, refused: Re
     kind = _kind(request, desk)
     if not isinstance(refused, Stale) or kind is None or not refused.me.fresh:
         return refused
-    typed = "".join(c for c in values["address"][:254] if is_shown(c))
-    name = enrolment_factors.clean_label(values["name"][:200]) if kind == "helper" else ""
-    model = AddContact(kind, "stale_form", typed, name, _stronger(desk, refused.me, kind))
+    model = _form(desk, request, refused.me, kind, "stale_form", values)
     return page(desk, request, refused.me, model, 403)
 
 
-@post(mine(fresh=True), "address", "name", refused=_typed_again)
+@post(mine(fresh=True), "address", "name", "country", refused=_typed_again)
 async def add_one(desk: AppContext, request: Request, values: Values, me: Me) -> Response:
     """POST `/account/contacts/add/{kind}`."""
     kind, origin = _kind(request, desk), desk.origin(request)
@@ -124,8 +145,7 @@ async def add_one(desk: AppContext, request: Request, values: Values, me: Me) ->
     try:
         if kind == "helper" and not name:
             raise BadInput("no_name")
-        region = language(desk.locale(request)).region
-        address = contacts.read_address(kind, values["address"], region)
+        address = contacts.read_address(kind, values["address"], _region(desk, request, values["country"]))
         contact_id = await desk.services.db.write(
             lambda tx: contacts.start(
                 tx, locking.own(tx, me.session), kind, address, name, origin, desk.services.policy.per_colleague
@@ -134,8 +154,7 @@ async def add_one(desk: AppContext, request: Request, values: Values, me: Me) ->
     except (BadInput, Refusal) as e:
         if e.code == "over":
             return redirect("/account/contacts")
-        typed = "".join(c for c in values["address"][:254] if is_shown(c))
-        return page(desk, request, me, AddContact(kind, e.code, typed, name, _stronger(desk, me, kind)), 422)
+        return page(desk, request, me, _form(desk, request, me, kind, e.code, values), 422)
     return redirect("/account/contacts?done=invited" if kind == "helper" else f"/account/contacts/{contact_id}")
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from keyback.application.desk.manager import Asked
 from keyback.domain.people.person import Bounce
+from keyback.locale.countries import Country
 from keyback.web.portal.pages_methods import ForColleague
 from keyback.web.ui.page import Page
 
@@ -67,6 +68,8 @@ class AddContact(Page):
 
     Args:
         error: a code of `contacts.read_address` or `contacts.start`, or `stale_form`.
+        country: ISO 3166 code of the country that is picked for a phone number; empty: the number has to say it.
+        countries: those that can be picked.
         stronger: for a phone, the factors that are offered before it: those that can be added and are not there yet.
     """
 
@@ -76,6 +79,8 @@ class AddContact(Page):
     address: str = ""
     name: str = ""
     stronger: tuple[str, ...] = ()
+    country: str = ""
+    countries: tuple[Country, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -63,6 +63,7 @@ async def sign_in(desk: AppContext, request: Request, values: Values) -> Respons
             s.rules,
             s.leaked,
             browser=True,
+            numbers=s.numbers,
         )
     except Busy:
         response = desk.page(request, SignIn("busy", 0, typed), 503)

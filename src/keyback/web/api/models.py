@@ -40,7 +40,7 @@ class Start(Given):
     """Who is locked out. The answer is the same whether anybody is meant or not."""
 
     identifier: Annotated[str, StringConstraints(min_length=1, max_length=254)] = Field(
-        description="Registered mail address or username, as typed.", examples=["maya@example.com"]
+        description="Registered mail address, username, or phone number, as typed.", examples=["maya@example.com"]
     )
     journey: Journey | None = Field(
         None,

@@ -49,7 +49,14 @@ async def sign_in(request: Request, given: m.SignIn) -> m.SignedIn:
     await limited(desk, request, "sign_ins")
     s, password = desk.services, Secret(given.password.get_secret_value())
     result = await signin_sign_in.sign_in(
-        s.db, s.gate, or_as_typed(given.identifier), password, desk.origin(request), s.rules, s.leaked
+        s.db,
+        s.gate,
+        or_as_typed(given.identifier),
+        password,
+        desk.origin(request),
+        s.rules,
+        s.leaked,
+        numbers=s.numbers,
     )
     if isinstance(result, signin_sign_in.NotSignedIn):
         status = 429 if result.reason == "slow_down" else 401

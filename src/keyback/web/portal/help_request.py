@@ -40,6 +40,7 @@ async def ask(desk: AppContext, request: Request, values: Values) -> Response:
             locale=desk.locale(request),
             origin=desk.origin(request),
             now=wall_clock(),
+            numbers=s.numbers,
         )
     except BadInput as e:
         typed = help_request.shown_of(values["identifier"][:254])

@@ -102,6 +102,7 @@ class AppContext:
             signed_in_as=signed_in_as,
             form_token=form_token,
             of=request.scope.get(SHOWN, ""),
+            phones=self.services.numbers.taken,
         )
 
     def page(

@@ -37,6 +37,7 @@ class Shell:
     signed_in_as: str | None = None
     form_token: str = field(default="", repr=False)
     of: str = ""
+    phones: bool = False
 
     @property
     def language(self) -> Language:

@@ -49,7 +49,7 @@ def _item(q: ports.HelpRequest) -> dict[str, object]:
     return {
         "id": q.handle,
         "state": q.state,
-        "username": masked_name(q.identifier),
+        "username": masked_name(q.named),
         "asked_at": instant(q.created_at),
         "waits_since": instant(q.since),
         "answered_by": q.operator_id or None,
