@@ -17,6 +17,7 @@ DEPARTMENTS = (
     "Workshop 制造部",
     "IT 信息部",
 )
+HEADS = dict(zip(DEPARTMENTS, ("mahui", "leila.farouk", "yelin", "wambui.njoroge", ""), strict=True))
 HELPDESK = {"en": "extension 8100, weekdays 8:30 to 18:00", "zh_CN": "内线8100（工作日8:30至18:00）"}
 TITLES = {"builtin": "Keyback", "demo": "Harbour CRM", "guided": "Lanyun"}
 GUIDED_URL = "https://lanyun.example.com/reset"
@@ -62,11 +63,13 @@ LOST = "Lost the second step in Cirrus Sales: after an email and the app, it’s
 BRIDGED = "Lost the second step in Meridian 365: after an email and the app, a temporary pass opens it."
 OTHER_HOST = "Meridian 365 has the account in another environment: “I reset it and still can’t get in” says so."
 CONNECT = "Signs in to Harbour ID, too: connect it in the security center, and after 72 hours it verifies you here."
+HEAD = "Manages a department: confirms that it’s really someone from it who calls the help desk."
 LONG = "A long name, which has to fit everywhere."
 APOSTROPHE = "A name with an apostrophe, spelled correctly in pages and emails."
 HINTS = (
     ONE, THREE, TWO_NAMES, SHARED, NO_MAIL, LEFT, LOCKED, ELSEWHERE, TWO_MAILS, MFA, APP, PHONE, CHAT, FRIEND, ADMIN,
-    ADMIN_APP, ADMIN_KEY, PRIVATE, KEY, FROZEN, SYNCED, STALE, LOST, BRIDGED, OTHER_HOST, CONNECT, LONG, APOSTROPHE,
+    ADMIN_APP, ADMIN_KEY, PRIVATE, KEY, FROZEN, SYNCED, STALE, LOST, BRIDGED, OTHER_HOST, CONNECT, HEAD, LONG,
+    APOSTROPHE,
 )  # fmt: skip
 
 
@@ -105,6 +108,12 @@ class Staff:
 
     def login(self, system: str) -> str:
         return self.crm_username if system == "demo" and self.crm_username else self.username
+
+    @property
+    def manager(self) -> str:
+        """Username of whom they report to, or empty."""
+        head = HEADS.get(self.group, "")
+        return "" if head == self.username else head
 
     @property
     def saved(self) -> bool:
@@ -190,7 +199,7 @@ ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
     ("yuki.tanabe", "Yuki Tanabe", TWO, {"phone": "+12025550143", "hint": PHONE}),
     ("xujing", "徐静", OWN, {"mails": ("xujing", "xujing@post.example.net"), "hint": PRIVATE}),
     ("lena.hoffmann", "Lena Hoffmann", ALL, {"mails": ("lena.hoffmann", "lena@post.example.net"), "hint": PRIVATE}),
-    ("mahui", "马慧", ALL, {}),
+    ("mahui", "马慧", ALL, {"hint": HEAD}),
     ("carlos.ibanez", "Carlos Ibáñez", TWO, {"passkey": True, "phone": "+447400654321", "hint": KEY}),
     ("guoqiang", "郭强", TWO, {"passkey": True, "phone": "+8613800138144", "hint": KEY}),
     ("amina.diallo", "Amina Diallo", CRM, {}),
@@ -208,8 +217,8 @@ ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
     ("noor.haddad", "Noor Haddad", OWN, {"tier": "mfa", "hint": MFA}),
     ("pengfei", "彭飞", TWO, {"phone": "+8613800138143", "hint": PHONE}),
     ("emil.kowalczyk", "Emil Kowalczyk", TWO, {"crm_username": "e.kowalczyk", "locked": True, "hint": LOCKED}),
-    ("yelin", "叶琳", ALL, {}),
-    ("wambui.njoroge", "Wambui Njoroge", ALL, {}),
+    ("yelin", "叶琳", ALL, {"hint": HEAD}),
+    ("wambui.njoroge", "Wambui Njoroge", ALL, {"hint": HEAD}),
     ("dingning", "丁宁", TWO, {"tier": "mfa", "friend": "jiangtao", "hint": FRIEND}),
     ("sara.lindqvist", "Sara Lindqvist", TWO, {"tier": "mfa", "friend": "mei.kawahara", "hint": FRIEND}),
     ("fanbing", "范冰", CRM, {}),
@@ -219,7 +228,7 @@ ROWS: tuple[tuple[str, str, tuple[str, ...], dict[str, object]], ...] = (
     ("shenyue", "沈悦", OWN, {}),
     ("anton.petrov", "Anton Petrov", CRM, {}),
     ("qianrong", "钱蓉", TWO, {}),
-    ("leila.farouk", "Leila Farouk", ALL, {}),
+    ("leila.farouk", "Leila Farouk", ALL, {"hint": HEAD}),
     ("yaogang", "姚刚", TWO, {"tier": "privileged", "passkey": True, "hint": ADMIN_KEY}),
     ("joseph.achterberg", "Joseph Achterberg", TWO, {"tier": "privileged", "passkey": True, "hint": ADMIN_KEY}),
 )

@@ -10,6 +10,7 @@ from keyback.application.services import Services
 from keyback.demo.clouds import Clouds
 from keyback.demo.company import STAFF, Staff
 from keyback.demo.enrolled import enrol, new_codes
+from keyback.domain.people.factor import COOLING_OFF
 from keyback.domain.people.person import canonicalize
 from keyback.domain.secret import Secret
 from keyback.testing.demo_crm import DemoCrm
@@ -49,10 +50,22 @@ async def seed(services: Services, crm: DemoCrm, clouds: Clouds) -> bool:
             account = tx.people.account_by_external_id("builtin", s.username)
             if account is not None:
                 tx.people.set_credential(account.id, phc, "")
+        for system in ("builtin", "demo"):
+            tx.syncs.put_managers(system, _managers(system, crm_ids), ago=COOLING_OFF)
         enrol(tx, codes)
 
     await services.db.write(write)
     return True
+
+
+def _managers(system: str, crm_ids: dict[str, str]) -> dict[str, str]:
+    """Whom everybody reports to, as a directory would say it: by the ids of their accounts."""
+    ids = {s.username: _external(n, s, crm_ids)[system] for n, s in enumerate(STAFF) if system in s.systems}
+    return {ids[s.username]: ids[s.manager] for s in STAFF if s.username in ids and s.manager in ids}
+
+
+def _external(n: int, s: Staff, crm_ids: dict[str, str]) -> dict[str, str]:
+    return {"builtin": s.username, "demo": crm_ids.get(s.login("demo"), ""), "guided": f"LY-{1000 + n}"}
 
 
 def _state(s: Staff) -> str:
@@ -60,7 +73,7 @@ def _state(s: Staff) -> str:
 
 
 def _imported(n: int, s: Staff, crm_ids: dict[str, str], more: Sequence[ImportedAccount]) -> Imported:
-    external = {"builtin": s.username, "demo": crm_ids.get(s.login("demo"), ""), "guided": f"LY-{1000 + n}"}
+    external = _external(n, s, crm_ids)
     accounts = tuple(
         ImportedAccount(
             system,

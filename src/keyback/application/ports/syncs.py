@@ -139,8 +139,12 @@ class Syncs(Protocol):
         ...
 
     def renumber(self, account_id: str, external_id: str) -> None: ...
-    def put_managers(self, system: str, managers: Mapping[str, str]) -> None:
-        """By the external ids of both; empty for nobody. The instant is that of this transaction."""
+    def put_managers(self, system: str, managers: Mapping[str, str], *, ago: int = 0) -> None:
+        """By the external ids of both; empty for nobody.
+
+        Args:
+            ago: how long they have been so before this transaction (ms).
+        """
         ...
 
     def met(self, system: str, external_ids: Sequence[str], generation: int) -> None: ...

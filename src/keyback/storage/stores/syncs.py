@@ -138,8 +138,8 @@ class SyncStore:
     def renumber(self, account_id: str, external_id: str) -> None:
         self._tx.conn.execute(update(accounts).where(accounts.c.id == account_id).values(external_id=external_id))
 
-    def put_managers(self, system: str, managers: Mapping[str, str]) -> None:
-        rows = [{"manager": m, "manager_since": self._tx.now if m else 0} for m in managers.values()]
+    def put_managers(self, system: str, managers: Mapping[str, str], *, ago: int = 0) -> None:
+        rows = [{"manager": m, "manager_since": self._tx.now - ago if m else 0} for m in managers.values()]
         update_many(self._tx.conn, accounts, rows, [{"system": system, "external_id": i} for i in managers])
 
     def met(self, system: str, external_ids: Sequence[str], generation: int) -> None:
