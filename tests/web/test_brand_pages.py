@@ -107,3 +107,20 @@ def test_own_texts_stand_where_people_begin_where_they_get_help_and_at_the_end(s
         assert 'href="https://example.com/rules" rel="noreferrer">House rules</a>' in browser.get("/help").text
         assert "仅限青屿员工。" in browser.get("/?lang=zh-CN").text
         assert "Qingyu &amp; Sons" in browser.get("/?lang=ja").text, "a language without one shows another's"
+
+
+def test_light_or_dark_is_chosen_by_a_link_and_kept(sqlite_url: str, tmp_path: Path) -> None:
+    with live(sqlite_url, tmp_path) as at, at.client() as browser:
+        assert "data-theme" not in browser.get("/").text
+        dark = browser.get("/sign-in?theme=dark")
+        assert re.search(r"keyback-theme=dark; HttpOnly; Max-Age=31536000", dark.headers["set-cookie"])
+        page = browser.get("/").text
+        assert '<html lang="en" data-theme="dark">' in page
+        assert '<meta name="color-scheme" content="dark">' in page
+        assert page.count('name="theme-color"') == 1
+        assert '<b aria-current="true">Dark</b>' in page
+        assert 'data-theme="dark"' in browser.get("/console/sign-in").text
+        assert 'data-theme="light"' in browser.get("/?theme=light").text
+        assert 'data-theme="light"' in browser.get("/?theme=%22%3E").text, "what is no choice changes nothing"
+        assert "data-theme" not in browser.get("/?theme=auto").text
+        assert "data-theme" not in browser.get("/").text

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final, Literal
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -19,11 +20,13 @@ from keyback.locale import Locale, choose
 from keyback.observability import Seldom
 from keyback.settings import Settings
 from keyback.web.http.access_log import REFUSED
-from keyback.web.http.cookies import DEVICE, LANGUAGE, SHOWN, Cookies
+from keyback.web.http.cookies import DEVICE, LANGUAGE, SHOWN, THEME, Cookies
 from keyback.web.http.proxies import Proxies
 from keyback.web.http.rate_limits import Limiter, What
 from keyback.web.ui.page import Page, Shell
 from keyback.web.ui.rendering import Renderer
+
+THEMES: Final[Mapping[str, Literal["", "light", "dark"]]] = {"auto": "", "light": "light", "dark": "dark"}
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,11 @@ class AppContext:
         asked = request.query_params.get("lang") if request.scope["query_string"] else None
         wanted = asked or self.cookies.get(request, LANGUAGE)
         return chosen(wanted[:40], request.headers.get("accept-language", "")[:200], self.settings.default_locale)
+
+    def theme(self, request: Request) -> Literal["", "light", "dark"]:
+        """An explicit `?theme=`, else the kept choice; empty: as the device is."""
+        asked = request.query_params.get("theme", "") if request.scope["query_string"] else ""
+        return THEMES[asked] if asked in THEMES else THEMES.get(self.cookies.get(request, THEME), "")
 
     def origin(self, request: Request) -> Origin:
         source = self.proxies.source(request.scope)
@@ -103,18 +111,22 @@ class AppContext:
             form_token=form_token,
             of=request.scope.get(SHOWN, ""),
             phones=self.services.numbers.taken,
+            theme=self.theme(request),
         )
 
     def page(
         self, request: Request, model: Page, status: int = 200, *, step: Any = None, path: str = "", **shell: Any
     ) -> Response:
-        """The drawn page. A language picked by `?lang=` is kept in a cookie."""
+        """The drawn page. A language picked by `?lang=`, and light or dark by `?theme=`, are kept in a
+        cookie each."""
         drawn = self.shell(request, step=step, path=path, **shell)
         html = self.renderer.page(model, drawn)
         response = Response(html, status, media_type="text/html; charset=utf-8")
         response.headers["content-language"] = drawn.language.tag
         if "lang" in request.query_params:
             self.cookies.put(response, LANGUAGE, drawn.locale, max_age=365 * 86400)
+        if request.query_params.get("theme") in THEMES:
+            self.cookies.put(response, THEME, drawn.theme or "auto", max_age=365 * 86400)
         return response
 
 

@@ -24,6 +24,7 @@ class Shell:
         demo: whether to show the demo strip.
         signed_in_as: username of the session, for the sign-out button.
         form_token: what forms of this session carry; empty where there is none.
+        theme: light or dark where this browser's owner chose one of the two; else the page is as the device is.
         of: names the mailed link that the page is about; its forms carry it (`links`).
     """
 
@@ -38,6 +39,7 @@ class Shell:
     form_token: str = field(default="", repr=False)
     of: str = ""
     phones: bool = False
+    theme: Literal["", "light", "dark"] = ""
 
     @property
     def language(self) -> Language:
