@@ -77,11 +77,20 @@ def load_leaked(s: Settings) -> Container[str]:
         raise Unsafe(f"password.breach_file: {path} cannot be read ({e.strerror})") from None
 
 
+def make_composer(s: Settings, public_url: str) -> MailComposer:
+    """Makes mails with the company's face; their links lead to `public_url`.
+
+    Raises:
+        ValueError: the sender or the address cannot be used.
+    """
+    words, desk = s.company.texts(), s.helpdesk.texts()
+    sender = s.mail.sender or "keyback@localhost.localdomain"
+    return MailComposer(words, sender, desk, s.timezone, public_url, s.bounces.address, s.brand.face())
+
+
 def make_channel(s: Settings, clock: Callable[[], int]) -> Channel:
     """The mail channel; without a relay (the demo before its mailbox is up) an address that refuses."""
     m = s.mail
-    words = s.company.texts()
-    desk = s.helpdesk.texts()
     try:
         password = s.mail_password()
     except OSError as e:
@@ -93,8 +102,7 @@ def make_channel(s: Settings, clock: Callable[[], int]) -> Channel:
     if m.ca_file is not None:
         trusts("mail.ca_file", m.ca_file)
     try:
-        sender = m.sender or "keyback@localhost.localdomain"
-        composer = MailComposer(words, sender, desk, s.timezone, s.public_url, s.bounces.address, s.brand.face())
+        composer = make_composer(s, s.public_url)
         settings = SmtpSettings(
             host=m.host or "127.0.0.1",
             port=m.port,

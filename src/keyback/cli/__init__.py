@@ -18,6 +18,7 @@ WHERE = {
     "policy": "keyback.cli.policy:policy",
     "evaluate": "keyback.cli.evaluate:evaluate_command",
     "evidence": "keyback.cli.evidence:evidence",
+    "brand": "keyback.cli.brand:brand",
     "case": "keyback.cli.cases:case",
     "campaign": "keyback.cli.campaigns:campaign",
     "task": "keyback.cli.tasks:task",
