@@ -22,10 +22,12 @@ from keyback.testing.mailbox import Mailbox
 from release.__main__ import build
 from tests.release import history
 from tests.release.clean_root import Root, clean_root, wait_for
+from tests.support.databases import BACKENDS, run_as_admin
+from tests.support.user_tables import SERVICE, SERVICE_PASSWORD, STARTS, PostgresTables
 
 EARLIER = "c1e806889301601afa18f12e3c8d1f4ec827331b"  # makes databases of revision 0005
 TOOLS = ("debootstrap", "dpkg-deb", "unshare")
-OLD, NEW = "supper ladder teapot 7", "walnut harbour sketch 31"
+OLD, NEW, EVES = "supper ladder teapot 7", "walnut harbour sketch 31", "velvet orchard 58 kettle"
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="not on this platform: a chroot takes root"),
@@ -33,15 +35,35 @@ pytestmark = [
 ]
 
 
+def package(folder: Path, commit: str) -> Path:
+    history.needs(commit)
+    build(folder, commit, level=0)
+    return next(folder.glob("*.deb"))
+
+
 @pytest.fixture(scope="module")
-def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Real packages of an earlier commit and of this one."""
-    for commit in (EARLIER, "HEAD"):
-        history.needs(commit)
-    folder = tmp_path_factory.mktemp("packages")
-    for name, commit in (("old", EARLIER), ("new", "HEAD")):
-        build(folder / name, commit, level=0)
-    return {name: next((folder / name).glob("*.deb")) for name in ("old", "new")}
+def new(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package of this commit."""
+    return package(tmp_path_factory.mktemp("new"), "HEAD")
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The package of an earlier commit, which a shallow clone doesn't have."""
+    return package(tmp_path_factory.mktemp("old"), EARLIER)
+
+
+@pytest.fixture
+def postgres(tmp_path: Path) -> Iterator[str]:
+    """URL of an empty database of a cluster of its own, by a password and TLS, as the package reaches it."""
+    server = STARTS["postgresql"](tmp_path)
+    assert isinstance(server, PostgresTables)
+    try:
+        owner = f"postgresql://postgres:Owner-pass-4711@127.0.0.1:{server.port}"
+        run_as_admin(owner, f"CREATE DATABASE keyback OWNER {SERVICE}")
+        yield f"postgresql://{SERVICE}:{SERVICE_PASSWORD}@127.0.0.1:{server.port}/keyback"
+    finally:
+        server.stop()
 
 
 @pytest.fixture
@@ -55,10 +77,10 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-def set_up(root: Root, port: int, relay: int) -> str:
+def set_up(root: Root, port: int, relay: int, *more: str) -> str:
     options = ["--public-url", f"http://127.0.0.1:{port}", "--mail-host", "127.0.0.1", "--mail-port", str(relay)]
     options += ["--mail-security", "plain", "--mail-sender", "keyback@example.com"]
-    told = root("keyback", "init", *options)
+    told = root("keyback", "init", *options, *more)
     settings = root.folder / "etc/keyback/keyback.toml"
     changed = settings.read_text("utf-8").replace('# listen = "127.0.0.1:8080"', f'listen = "127.0.0.1:{port}"')
     settings.write_text(changed, "utf-8")
@@ -101,8 +123,8 @@ def counted(url: str) -> dict[str, int]:
     return found
 
 
-def test_it_installs_serves_and_goes_without_a_trace_but_for_data(root: Root, packages: dict[str, Path]) -> None:
-    said = root.install(packages["new"])
+def test_it_installs_serves_and_goes_without_a_trace_but_for_data(root: Root, new: Path) -> None:
+    said = root.install(new)
     assert "Next: keyback init" in said
     told = root("keyback", "version", "--verify")
     assert "files of" in told
@@ -125,7 +147,7 @@ def test_it_installs_serves_and_goes_without_a_trace_but_for_data(root: Root, pa
     settings = (root.folder / "etc/keyback/keyback.toml").read_text("utf-8")
     (root.folder / "etc/keyback/keyback.env").write_text("SERVE_OPTIONS=--no-worker\n")
 
-    root.install(packages["new"])  # the same once more overwrites nothing
+    root.install(new)  # the same once more overwrites nothing
     assert (root.folder / "etc/keyback/keyback.toml").read_text("utf-8") == settings
     assert (root.folder / "etc/keyback/keyback.env").read_text("utf-8") == "SERVE_OPTIONS=--no-worker\n"
 
@@ -143,23 +165,31 @@ def test_it_installs_serves_and_goes_without_a_trace_but_for_data(root: Root, pa
     assert [p for p in left.splitlines() if not p.endswith(".deb")] == []
 
 
-def test_purging_what_was_never_set_up_leaves_nothing(root: Root, packages: dict[str, Path]) -> None:
-    root.install(packages["new"])
+def test_purging_what_was_never_set_up_leaves_nothing(root: Root, new: Path) -> None:
+    root.install(new)
     assert "keyback" in (root.folder / "etc/passwd").read_text("utf-8")
     root("dpkg", "--purge", "keyback")
     assert "keyback" not in (root.folder / "etc/passwd").read_text("utf-8")
     assert not any((root.folder / p).exists() for p in ("etc/keyback", "var/lib/keyback", "usr/lib/keyback"))
 
 
-def test_an_upgrade_in_the_middle_of_work_loses_nothing(root: Root, packages: dict[str, Path]) -> None:
-    root.install(packages["old"])
+@pytest.mark.parametrize("kind", BACKENDS)
+def test_an_upgrade_in_the_middle_of_work_loses_nothing(
+    kind: str, root: Root, old: Path, new: Path, request: pytest.FixtureRequest
+) -> None:
+    url, more = f"sqlite:///{root.folder}/var/lib/keyback/keyback.sqlite", []
+    if kind == "postgres":
+        url = request.getfixturevalue("postgres")
+        more = ["--database-url", url]
+    root.install(old)
     port = free_port()
     with Mailbox() as mailbox:
-        set_up(root, port, mailbox.port)
-        rows = "".join(f"{n.title()} Li,{n}@example.com,{n}\n" for n in ("ann", "ben", "cleo", "dan"))
+        set_up(root, port, mailbox.port, *more)
+        rows = "".join(f"{n.title()} Li,{n}@example.com,{n}\n" for n in ("ann", "ben", "cleo", "dan", "eve"))
         (root.folder / "tmp/people.csv").write_text(f"name,email,username\n{rows}")
         root("keyback", "people", "import", "/tmp/people.csv")
         api = Api(port)
+        request.addfinalizer(api.http.close)
         with root.serving("keyback", "serve"):
             wait_for("/readyz", port, root)
             done = api.start("ann")  # a whole recovery, and a session after it
@@ -169,23 +199,25 @@ def test_an_upgrade_in_the_middle_of_work_loses_nothing(root: Root, packages: di
             session = api("POST", "/sign-in", {"identifier": "ann", "password": OLD})["session"]
             open_case = api.start("ben")  # its mail is in the mailbox, nothing is proven
             code = mailbox.wait_for("ben@example.com")[0]["codes"][0]
-    url = f"sqlite:///{root.folder}/var/lib/keyback/keyback.sqlite"
+            chosen = api.start("eve")
+            api.verify(chosen, mailbox.wait_for("eve@example.com")[0]["codes"][0])
     with root.serving("keyback", "serve"):  # the relay is away: a mail that is not sent
         wait_for("/readyz", port, root)
         unsent = api.start("cleo")
         for _ in range(600):
-            if counted(url)["cases"] > 2:
+            if counted(url)["cases"] > 3:
                 break
             time.sleep(0.1)
     with root.serving("keyback", "serve", "--no-worker"):  # asked, and nobody looked into it
         wait_for("/healthz", port, root)
         asked = api.start("dan")
+        api.choose(chosen, EVES)  # a job that nobody took up
     before = counted(url)
-    assert before["cases"] == 3
+    assert before["cases"] == 4
     assert before["outbox"] >= 1
     settings = (root.folder / "etc/keyback/keyback.toml").read_text("utf-8")
 
-    said = root.install(packages["new"])
+    said = root.install(new)
     assert f"Migrated from 0005 to revision {head()}." in said
     assert (root.folder / "etc/keyback/keyback.toml").read_text("utf-8") == settings
     after = counted(url)
@@ -202,8 +234,9 @@ def test_an_upgrade_in_the_middle_of_work_loses_nothing(root: Root, packages: di
             api.choose(open_case, NEW)
             for who, held in (("cleo", unsent), ("dan", asked)):
                 assert api.verify(held, mailbox.wait_for(f"{who}@example.com", timeout=180)[0]["codes"][0])
-            mailbox.wait_for("ben@example.com")
-            assert api("POST", "/sign-in", {"identifier": "ben", "password": NEW})["session"]
+            for who, password in (("ben", NEW), ("eve", EVES)):
+                mailbox.wait_for(f"{who}@example.com", timeout=180)
+                assert api("POST", "/sign-in", {"identifier": who, "password": password})["session"]
     root("keyback", "audit", "verify")
     root("dpkg", "--remove", "keyback")
     assert counted(url) != {}
