@@ -45,6 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--both", action="store_true", help="every database test on PostgreSQL too, also among those that aren't slow"
     )
     parser.addoption("--journeys-write", action="store_true", help="write what journeys cost on a phone into the docs")
+    parser.addoption("--pictures-write", action="store_true", help="take pictures of the manual anew that are old")
 
 
 def _repeats(item: pytest.Item) -> bool:

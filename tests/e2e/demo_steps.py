@@ -33,6 +33,13 @@ from tests.e2e.ways_steps import answer, pick
 
 T = TypeVar("T")
 RUN = "from keyback.cli import main; main()"
+# The same at another time, which goes on from there: nothing has looked at a clock yet.
+AT = """
+import time
+ahead = {at} - time.time_ns() // 10**9
+seconds, ns = time.time, time.time_ns
+time.time, time.time_ns = lambda: seconds() + ahead, lambda: ns() + ahead * 10**9
+"""
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
 NEW = "Supper ladder teapot-7"  # as strict as any of the systems asks
 ZONE = ZoneInfo("Asia/Shanghai")
@@ -211,9 +218,14 @@ def _gaps(company: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def running_demo(folder: Path) -> Iterator[Demo]:
-    """`keyback demo --host localhost` until the block ends."""
-    command = [sys.executable, "-c", RUN, "demo", "--host", "localhost", "--port", "0", "--data", str(folder)]
+def running_demo(folder: Path, at: int | None = None) -> Iterator[Demo]:
+    """`keyback demo --host localhost` until the block ends.
+
+    Args:
+        at: when it starts (seconds since 1970); None for now.
+    """
+    run = RUN if at is None else AT.format(at=at) + RUN
+    command = [sys.executable, "-c", run, "demo", "--host", "localhost", "--port", "0", "--data", str(folder)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     try:
