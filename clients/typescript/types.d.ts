@@ -73,6 +73,14 @@ export interface Applying {
   results: Result[];
 }
 
+/** Why, and where an answer reaches the person. */
+export interface AskForHelp {
+  /** At most 1000 characters, without passwords, codes, links, or numbers of documents. */
+  reason: string;
+  /** An email address that the person can read now. It says where to write, and is never evidence. */
+  contact: string;
+}
+
 /** Asked; if it was too early, nothing is sent and the time stays as it was. The same for everybody. */
 export interface Asked {
   state: "waiting";
@@ -135,6 +143,15 @@ export interface ChosenMailbox {
 export interface Code {
   /** For `passkey`: the credential as JSON, in a string. */
   code: string;
+}
+
+/** One message. Text is as it was written: show it as text, never as markup. */
+export interface DeskMessage {
+  at: string;
+  by: "person" | "desk";
+  /** The operator's; empty for the person. */
+  name: string;
+  text: string;
 }
 
 /** What keeps the person out, system by system. Reading it changed nothing. */
@@ -219,6 +236,12 @@ export interface Found {
   until?: string | null;
   /** The person's account whose password opens this one, too. */
   account_id?: string | null;
+}
+
+/** The code that went to the contact. */
+export interface HelpCode {
+  /** Six digits; spaces do not matter. */
+  code: string;
 }
 
 /** Everything that speaks against a password, and how hard it is to guess. */
@@ -328,6 +351,27 @@ export interface OwnFactors {
   offers: ("app" | "passkey" | "recovery_codes")[];
 }
 
+/** What became of it. */
+export interface OwnHelpRequest {
+  /** `unconfirmed`: the code that went to the contact is waited for. `open`: the help desk has to answer. `answered`: the person has. */
+  state: "not_asked" | "unconfirmed" | "open" | "answered" | "closed";
+  /** As it was read; empty before. */
+  contact: string;
+  reason: string;
+  messages: DeskMessage[];
+  /** In the queue, from 1; 0 where it doesn't wait. */
+  place: number;
+  /** How long others waited lately; 0 where too few did. */
+  usual_wait_seconds: number;
+  /** Closed lately, and never opened again. */
+  may_reopen: boolean;
+  /** For the code, while it is waited for. */
+  tries_left?: number | null;
+  code_expires_at?: string | null;
+  /** When a new code can be sent. */
+  resend_at?: string | null;
+}
+
 /** A challenge for any passkey; it names nobody. */
 export interface PasskeyAsked {
   /** Send it back with the answer. Good for ten minutes and one answer. */
@@ -373,6 +417,8 @@ export interface Problem {
   /** With `wrong_state`: where the recovery stands. */
   state?: "waiting" | "password_due" | "second_step_due" | "mailbox_due" | "need_more" | "applying" | "done" | "ended" | "signed_in" | null;
   tries_left?: number | null;
+  /** With `code_over`: why. */
+  reason?: string | null;
   second_step?: SecondStepNeeded | null;
   errors?: FieldError[] | null;
   violations?: PasswordViolation[] | null;
@@ -613,6 +659,12 @@ export interface Way {
   hint: string;
 }
 
+/** A message of the person. */
+export interface WriteToDesk {
+  /** At most 2000 characters, without passwords, codes, links, or numbers of documents. */
+  text: string;
+}
+
 /** Every operation: what it takes and gives. */
 export interface Operations {
   /** Start a recovery */
@@ -657,6 +709,18 @@ export interface Operations {
   removeSystemFactor: { takes: { path: { handle: string, account_id: string }; query: {}; body: RemoveFactor }; gives: void };
   /** Get a pass for one sign-in to a system */
   showTemporaryPass: { takes: { path: { handle: string, account_id: string }; query: {}; body: undefined }; gives: TemporaryPass };
+  /** See what became of a request for help */
+  getOwnHelpRequest: { takes: { path: { handle: string }; query: {}; body: undefined }; gives: OwnHelpRequest };
+  /** Ask the help desk for help */
+  askForHelp: { takes: { path: { handle: string }; query: {}; body: AskForHelp }; gives: OwnHelpRequest };
+  /** Confirm the address that answers go to */
+  confirmHelpRequest: { takes: { path: { handle: string }; query: {}; body: HelpCode }; gives: OwnHelpRequest };
+  /** Send a new code to the contact */
+  resendHelpCode: { takes: { path: { handle: string }; query: {}; body: undefined }; gives: OwnHelpRequest };
+  /** Write to the help desk */
+  writeToHelpDesk: { takes: { path: { handle: string }; query: {}; body: WriteToDesk }; gives: OwnHelpRequest };
+  /** Have a closed request looked at by somebody else */
+  reopenHelpRequest: { takes: { path: { handle: string }; query: {}; body: WriteToDesk }; gives: OwnHelpRequest };
   /** Sign in to the built-in system */
   signIn: { takes: { path: {}; query: {}; body: SignIn }; gives: SignedIn };
   /** Finish a sign-in with its second step */

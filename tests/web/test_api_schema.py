@@ -61,6 +61,8 @@ NEEDS_MORE |= {
 }
 NEEDS_MORE |= {f"POST /account/{x}{y}" for x in ("apps", "passkeys") for y in ("", "/{factor}")}
 NEEDS_MORE |= {"POST /account/recovery-codes", "POST /account/factors/{factor}/remove"}
+# What takes an address, and the code that goes there (`test_help_api.py`).
+NEEDS_MORE |= {f"POST /recoveries/{{handle}}/help{x}" for x in ("", "/verify", "/resend", "/messages", "/reopen")}
 # What waits for an operator (`test_admin_api.py`).
 NEEDS_MORE |= {f"POST /admin/cases/{x}" for x in ("find", "{case_id}/claim", "{case_id}/release")}
 # What is about an object that there has to be (`test_admin_api_people.py`, `test_admin_api_objects.py`).

@@ -309,3 +309,31 @@ class AsyncRecovery:
     async def act_on_task(self, task: str, act: str) -> None:
         """The person is `in`, or wants to `ask` an administrator: for a result with a `task`."""
         await self._client.send(calls.act_on_task(self.handle, self.secret, task, act))
+
+    async def help_request(self) -> m.OwnHelpRequest:
+        """What became of a request for help; `not_asked` where there is none."""
+        return await self._client.send(calls.help_request(self.handle, self.secret))
+
+    async def ask_for_help(self, reason: str, contact: str) -> m.OwnHelpRequest:
+        """Asks the help desk, where nothing else works. A code goes to `contact`, an address that the person can read.
+
+        Raises:
+            Problem: `invalid`: a text looks like a password, a code, a link or a number of a document; see `errors`.
+        """
+        return await self._client.send(calls.ask_for_help(self.handle, self.secret, reason, contact))
+
+    async def confirm_help_request(self, code: str) -> m.OwnHelpRequest:
+        """Takes the code that went to the contact: from now on the request is in the queue."""
+        return await self._client.send(calls.confirm_help_request(self.handle, self.secret, code))
+
+    async def resend_help_code(self) -> m.OwnHelpRequest:
+        """Has a new code sent, from `resend_at` on."""
+        return await self._client.send(calls.resend_help_code(self.handle, self.secret))
+
+    async def write_to_desk(self, text: str) -> m.OwnHelpRequest:
+        """Writes to the help desk."""
+        return await self._client.send(calls.write_to_desk(self.handle, self.secret, text))
+
+    async def reopen_help_request(self, text: str) -> m.OwnHelpRequest:
+        """Has a closed request looked at by somebody else, once, where `may_reopen` says so."""
+        return await self._client.send(calls.reopen_help_request(self.handle, self.secret, text))

@@ -181,6 +181,31 @@ def act_on_task(handle: str, secret: str, task: str, act: str) -> Call[None]:
     return Call("POST", f"{_of(handle)}/tasks/{_part(task)}", None, {"act": act}, secret)
 
 
+def help_request(handle: str, secret: str) -> Call[m.OwnHelpRequest]:
+    return Call("GET", _of(handle) + "/help", TypeAdapter(m.OwnHelpRequest), bearer=secret)
+
+
+def ask_for_help(handle: str, secret: str, reason: str, contact: str) -> Call[m.OwnHelpRequest]:
+    body = {"reason": reason, "contact": contact}
+    return Call("POST", _of(handle) + "/help", TypeAdapter(m.OwnHelpRequest), body, secret)
+
+
+def confirm_help_request(handle: str, secret: str, code: str) -> Call[m.OwnHelpRequest]:
+    return Call("POST", _of(handle) + "/help/verify", TypeAdapter(m.OwnHelpRequest), {"code": code}, secret)
+
+
+def resend_help_code(handle: str, secret: str) -> Call[m.OwnHelpRequest]:
+    return Call("POST", _of(handle) + "/help/resend", TypeAdapter(m.OwnHelpRequest), bearer=secret)
+
+
+def write_to_desk(handle: str, secret: str, text: str) -> Call[m.OwnHelpRequest]:
+    return Call("POST", _of(handle) + "/help/messages", TypeAdapter(m.OwnHelpRequest), {"text": text}, secret)
+
+
+def reopen_help_request(handle: str, secret: str, text: str) -> Call[m.OwnHelpRequest]:
+    return Call("POST", _of(handle) + "/help/reopen", TypeAdapter(m.OwnHelpRequest), {"text": text}, secret)
+
+
 def check_password(password: str, handle: str, secret: str) -> Call[m.Judged]:
     body = {"password": password} | ({"handle": handle} if handle else {})
     return Call("POST", "/passwords/check", TypeAdapter(m.Judged), body, secret)

@@ -308,3 +308,31 @@ class Recovery:
     def act_on_task(self, task: str, act: str) -> None:
         """The person is `in`, or wants to `ask` an administrator: for a result with a `task`."""
         self._client.send(calls.act_on_task(self.handle, self.secret, task, act))
+
+    def help_request(self) -> m.OwnHelpRequest:
+        """What became of a request for help; `not_asked` where there is none."""
+        return self._client.send(calls.help_request(self.handle, self.secret))
+
+    def ask_for_help(self, reason: str, contact: str) -> m.OwnHelpRequest:
+        """Asks the help desk, where nothing else works. A code goes to `contact`, an address that the person can read.
+
+        Raises:
+            Problem: `invalid`: a text looks like a password, a code, a link or a number of a document; see `errors`.
+        """
+        return self._client.send(calls.ask_for_help(self.handle, self.secret, reason, contact))
+
+    def confirm_help_request(self, code: str) -> m.OwnHelpRequest:
+        """Takes the code that went to the contact: from now on the request is in the queue."""
+        return self._client.send(calls.confirm_help_request(self.handle, self.secret, code))
+
+    def resend_help_code(self) -> m.OwnHelpRequest:
+        """Has a new code sent, from `resend_at` on."""
+        return self._client.send(calls.resend_help_code(self.handle, self.secret))
+
+    def write_to_desk(self, text: str) -> m.OwnHelpRequest:
+        """Writes to the help desk."""
+        return self._client.send(calls.write_to_desk(self.handle, self.secret, text))
+
+    def reopen_help_request(self, text: str) -> m.OwnHelpRequest:
+        """Has a closed request looked at by somebody else, once, where `may_reopen` says so."""
+        return self._client.send(calls.reopen_help_request(self.handle, self.secret, text))

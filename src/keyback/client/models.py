@@ -22,6 +22,8 @@ from keyback.client.models_account import OwnFactors as OwnFactors
 from keyback.client.models_account import PasskeyAsked as PasskeyAsked
 from keyback.client.models_account import RecoveryCodes as RecoveryCodes
 from keyback.client.models_account import SystemSignIn as SystemSignIn
+from keyback.client.models_help import DeskMessage as DeskMessage
+from keyback.client.models_help import OwnHelpRequest as OwnHelpRequest
 
 Journey = Literal["password", "locked", "second_factor", "mailbox", "username", "still_locked_out"]
 

@@ -88,17 +88,26 @@ def ask(tx: Tx, intake: Intake, reason: str, contact: str, whole: InstallationQu
         Refusal: `asked` when this page has asked already; `over` when the recovery was stopped.
     """
     text = tidy(reason, MAX_REASON, "reason_empty", "reason_long")
-    address = read_mail_address(contact.strip())
+    address = address_of(contact)
     if intake.state == "stopped":
         raise Refusal("over")
     q = HelpRequest(
-        intake.handle, intake.subject, intake.identifier, address.spec, text, intake.locale, code_at=tx.now,
+        intake.handle, intake.subject, intake.identifier, address, text, intake.locale, code_at=tx.now,
         created_at=tx.now,
     )  # fmt: skip
     if not tx.help_requests.add(q):
         raise Refusal("asked")
     tx.audit.record(intake.handle, [Note("help_asked", {"intake_id": intake.handle})])
     _send_code(tx, q, intake, whole)
+
+
+def address_of(contact: str) -> str:
+    """A typed address as it is written to.
+
+    Raises:
+        BadInput: `not_mail`.
+    """
+    return read_mail_address(contact.strip()).spec
 
 
 def _send_code(tx: Tx, q: HelpRequest, intake: Intake, whole: InstallationQuota) -> None:

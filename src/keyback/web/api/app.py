@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from keyback.web.api import account, diagnosis, factors, recoveries, remedies, sign_in
+from keyback.web.api import account, diagnosis, factors, help_requests, recoveries, remedies, sign_in
 from keyback.web.api.admin import audit as admin_audit
 from keyback.web.api.admin import campaigns as admin_campaigns
 from keyback.web.api.admin import cases as admin_cases
@@ -70,6 +70,7 @@ def make_api(desk: AppContext | None) -> Api:
     api.include_router(recoveries.router)
     api.include_router(remedies.router)
     api.include_router(diagnosis.router)
+    api.include_router(help_requests.router)
     api.include_router(sign_in.router)
     api.include_router(account.router)
     api.include_router(factors.router)

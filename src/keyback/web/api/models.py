@@ -350,6 +350,7 @@ class Problem(BaseModel):
     field: str | None = None
     state: State | None = Field(None, description="With `wrong_state`: where the recovery stands.")
     tries_left: int | None = None
+    reason: str | None = Field(None, description="With `code_over`: why.", examples=["expired"])
     second_step: SecondStepNeeded | None = None
     errors: list[FieldError] | None = None
     violations: list[PasswordViolation] | None = None
