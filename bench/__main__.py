@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
+import time
 from pathlib import Path
 
 from bench.breach import breach
@@ -55,11 +56,13 @@ def main() -> None:
         with Stage(Path(folder)) as stage:
             run = Run(stage, args.quick, args.people)
             for name in args.only or ALL:
-                print(f"measuring {name} …", flush=True)
+                print(f"measuring {name} …", end=" ", flush=True)
+                begun = time.monotonic()
                 try:
                     lines += ALL[name](run)
-                except SystemExit as e:  # the other figures are not lost with it
+                except (SystemExit, OSError) as e:  # the other figures are not lost with it
                     failed.append(f"{name}: {e}")
+                print(f"{time.monotonic() - begun:.0f} s", flush=True)
     show(lines, run.noise())
     if args.json:
         args.json.write_text(json.dumps({"lines": as_json(lines), "speeds_ms": run.speeds}, indent=1), encoding="utf-8")

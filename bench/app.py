@@ -15,9 +15,7 @@ from typing import Any
 
 import uvloop
 
-from keyback.serving import serve
-from keyback.settings import Settings
-from keyback.web.http.server import bind, make_server
+from keyback.cli.serve import imported
 
 BODY = b'{"status":"accepted"}'
 HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(BODY)).encode())]
@@ -32,6 +30,8 @@ async def bare(scope: Any, receive: Any, send: Any) -> None:
 
 
 async def serve_bare(listen: str) -> None:
+    from keyback.web.http.server import bind, make_server
+
     server = make_server(bare, lifespan=False)
 
     def stop() -> None:
@@ -46,7 +46,9 @@ def main(path: str) -> int:
     if config["what"] == "bare":
         uvloop.run(serve_bare(config["listen"]))
         return 0
-    return serve(Settings(**config["settings"]), config["worker"])
+    serve = imported("keyback.serving", "serve")  # as the command imports it
+    settings = imported("keyback.settings", "Settings")
+    return int(serve(settings(**config["settings"]), config["worker"]))
 
 
 if __name__ == "__main__":

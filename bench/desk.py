@@ -55,7 +55,7 @@ def desk(run: Run) -> list[Line]:
         for what in ASKS:
             ratio = statistics.median(figures[what, many]) / statistics.median(figures[what, WAITING])
             name = f"{what}, {kind}: {many:,} to {WAITING:,}"
-            lines.append(judged(name, ratio, f"{ratio:.2f}×", f"≤ {BUDGET}×", ratio <= BUDGET))
+            lines.append(judged(name, ratio, f"{ratio:.2f}×", f"≤ {BUDGET}×", ratio <= BUDGET, scaled=run.quick))
     return lines
 
 

@@ -145,7 +145,8 @@ def timing(run: Run) -> list[Line]:
             kept = abs(value - 0.5) <= TIMING_LIMIT + (2 * error if run.quick else 0)
             text = f"AUC {value:.3f}, standard error {error:.3f}, medians {gap:+.0f} µs apart"
             budget = f"0.50 ± {TIMING_LIMIT}" + (", two errors" if run.quick else "")
-            lines.append(judged(f"timing, {condition}, {pairs} pairs", value, text, budget, kept, error=error))
+            name = f"timing, {condition}, {pairs} pairs"
+            lines.append(judged(name, value, text, budget, kept, scaled=run.quick, error=error))
             sink.stall(False)
             traffic.drain(base, sink)
     return lines
@@ -199,7 +200,8 @@ def scale(run: Run) -> list[Line]:
         medians[n] = statistics.median(figures[n])
         lines.append(Line(f"chain, {n:,} people", f"{spread(figures[n])} µs", raw={"value": medians[n]}))
     ratio = medians[many] / medians[few]
-    lines.append(judged(f"people: {many:,} to {few:,}", ratio, f"{ratio:.2f}×", "≤ 1.1×", ratio <= 1.1))
+    name = f"people: {many:,} to {few:,}"
+    lines.append(judged(name, ratio, f"{ratio:.2f}×", "≤ 1.1×", ratio <= 1.1, scaled=run.quick))
     return lines
 
 

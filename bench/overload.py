@@ -54,11 +54,11 @@ def overload(run: Run) -> list[Line]:
     text = f"{capacity:.0f}/s taken, {told['n']:,} of {told['meant']:,} sent: {taken:,} taken, {shed:,} sent away"
     fair = not others and told["without"] == 0 and told["lost"] == 0
     return [
-        judged(name, float(shed), text, "503 with Retry-After", fair, told=told, quiet_p99_ms=quiet),
+        judged(name, float(shed), text, "503 with Retry-After", fair, scaled=run.quick, told=told, quiet_p99_ms=quiet),
         judged(f"{name}: p99 to quiet", ratio, f"{told['p99_ms']:.0f} ms, {ratio:.1f}×", f"≤ {SLOWER:.0f}×",
-               ratio <= SLOWER),
+               ratio <= SLOWER, scaled=run.quick),
         judged(f"{name}: recoveries that went on", float(went_on), f"{went_on} of {UNDER_WAY}", "all",
-               went_on == UNDER_WAY),
+               went_on == UNDER_WAY, scaled=run.quick),
     ]  # fmt: skip
 
 

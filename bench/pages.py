@@ -6,8 +6,10 @@ import asyncio
 import http.client
 import importlib
 import pkgutil
+import statistics
 from collections.abc import Iterator
 
+from sqlalchemy import text
 from starlette.routing import Route
 
 import keyback.web.account
@@ -26,6 +28,7 @@ from keyback.bootstrap import build, close
 from keyback.settings import Settings
 
 MOST_MS = 3.0
+TIMES = 36  # in a row: some pages ask the systems, forty times an hour at most
 NEVER = ("/static/", "/.well-known/", "/account/remove/")  # no pages, or with an id of something to remove
 
 
@@ -40,7 +43,7 @@ def paths() -> Iterator[str]:
 
 def pages(run: Run) -> list[Line]:
     """Every page of the portal and the account that an ordinary person gets, one after the other."""
-    stage, n, lines = run.stage, 40 if run.quick else 200, list[Line]()
+    stage, lines = run.stage, list[Line]()
     base = stage.database("postgres", 10_000)
     costs: dict[str, list[float]] = {}
     with stage.sink() as sink, stage.app(base, worker=True, mail_port=sink.port) as app:
@@ -56,24 +59,31 @@ def pages(run: Run) -> list[Line]:
             if not _shows(app.port, named, cookie):
                 continue
             file = stage.folder / "page.bin"
+            write_requests(file, ((0, raw) for _ in range(TIMES)))
             for r in range(run.rounds + 1):
-                write_requests(file, ((0, raw) for _ in range(n)))
+                _allow(base)
                 meter = Meter([app.child.pid], base.pids)
                 fired = fire(app.port, 1, 60.0, file)
                 if set(fired["status"]) != {"200"}:
                     raise SystemExit(f"{path} was answered with {fired['status']}")
                 if r:
-                    costs.setdefault(path, []).append(meter.read(n)["cpu_us"] / 1000)
+                    costs.setdefault(path, []).append(meter.read(TIMES)["cpu_us"] / 1000)
         run.speeds.append(calibrate())
-    best = {path: min(took) for path, took in costs.items()}
+    best = {path: statistics.median(took) for path, took in costs.items()}
     dearest = max(best, key=lambda path: best[path])
     over = sorted(path for path, ms in best.items() if ms > MOST_MS)
-    text = f"{len(best)} pages, {min(best.values()):.1f} to {best[dearest]:.1f} ms, the dearest {dearest}"
-    text += f"; over it: {', '.join(over)}" if over else ""
-    lines.append(judged("pages with their reads", best[dearest], text, f"≤ {MOST_MS:.0f} ms", not over, costs=costs))
+    told = f"{len(best)} pages, {min(best.values()):.1f} to {best[dearest]:.1f} ms, the dearest {dearest}"
+    told += f"; over it: {', '.join(over)}" if over else ""
+    lines.append(judged("pages with their reads", best[dearest], told, f"≤ {MOST_MS:.0f} ms", not over, costs=costs))
     every = [ms for took in costs.values() for ms in took]
     lines.append(Line("pages, all rounds", f"{spread([ms * 1000 for ms in every])} µs"))
     return lines
+
+
+def _allow(base: Base) -> None:
+    """Forgets what was counted, so that no limit of an hour is reached."""
+    with base.connect() as conn:
+        conn.execute(text("DELETE FROM counters"))
 
 
 def _shows(port: int, path: str, cookie: str) -> bool:

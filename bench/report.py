@@ -21,6 +21,7 @@ class Line:
         figure: what was measured, with its unit.
         budget: what it may be; empty for lines that only inform.
         raw: the numbers behind it, for --json.
+        scaled: measured on less than the budget is about, as `--quick` does.
     """
 
     name: str
@@ -28,10 +29,11 @@ class Line:
     budget: str = ""
     verdict: Verdict = "-"
     raw: dict[str, Any] = field(default_factory=dict)
+    scaled: bool = False
 
 
-def judged(name: str, value: float, figure: str, budget: str, kept: bool, **raw: Any) -> Line:
-    return Line(name, figure, budget, "kept" if kept else "broken", {"value": value, **raw})
+def judged(name: str, value: float, figure: str, budget: str, kept: bool, *, scaled: bool = False, **raw: Any) -> Line:
+    return Line(name, figure, budget, "kept" if kept else "broken", {"value": value, **raw}, scaled)
 
 
 def spread(values: Sequence[float]) -> str:
@@ -61,8 +63,10 @@ def show(lines: Sequence[Line], noise: str) -> None:
     for column in ("measure", "figure", "budget", "verdict"):
         table.add_column(column)
     for line in lines:
-        table.add_row(line.name, line.figure, line.budget, line.verdict)
+        table.add_row(line.name, line.figure, line.budget, line.verdict + (" (scaled)" if line.scaled else ""))
     console.print(table)
+    if any(line.scaled for line in lines):
+        console.print("(scaled): measured on less than the budget is about; without --quick it is measured in full.")
     console.print(noise)
 
 

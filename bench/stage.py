@@ -172,8 +172,10 @@ class Stage:
     def process(self, *command: str, port: int) -> Iterator[subprocess.Popen[bytes]]:
         """A child that listens on `port`; ended when the block is left."""
         log = (self.folder / "log.txt").open("ab")
+        # An installation has its bytecode; compiling it would count as part of every start.
+        env = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
         child = subprocess.Popen(
-            [sys.executable, "-m", *command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            [sys.executable, "-m", *command], cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env
         )
         try:
             wait_for(port, child)

@@ -54,6 +54,7 @@ WENT_BACK = (
     "After putting back a backup, run: keyback restore"
 )
 PR_SET_DUMPABLE = 4
+M_ARENA_MAX, ARENAS = -8, 2  # of the C library, which otherwise makes one for each thread and gives little back
 CLOCK_BEHIND = (
     "the database's clock is {} seconds behind the newest row of the audit log. Set it right. "
     "If it is right, it was wrong when that row was written: run keyback clock repair"
@@ -87,6 +88,13 @@ def prepare(settings: Settings) -> None:
         telemetry.switch_on()
     configure(settings.log_level, more=[telemetry.add_ids] if settings.telemetry.traces else ())
     keep_memory_private()
+    keep_memory_small()
+
+
+def keep_memory_small() -> None:
+    """Threads share two heaps: they allocate under the interpreter's lock, so they hardly wait for each other."""
+    with suppress(Exception):  # where the C library is another one
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, ARENAS)
 
 
 def keep_memory_private() -> None:

@@ -14,7 +14,7 @@ import click
 from keyback.cli.common import load, ready
 
 
-def _of(module: str, name: str) -> Any:
+def imported(module: str, name: str) -> Any:
     """Imported only when the command runs, so that `keyback --help` starts no web framework. Whatever is imported
     stays, so collecting garbage meanwhile only takes time."""
     gc.disable()
@@ -33,7 +33,7 @@ def serve(worker: bool) -> None:
     """
     s = load()
     ready(s)
-    sys.exit(_of("keyback.serving", "serve")(s, worker))
+    sys.exit(imported("keyback.serving", "serve")(s, worker))
 
 
 @click.command()
@@ -44,7 +44,7 @@ def worker() -> None:
     """
     s = load()
     ready(s)
-    sys.exit(_of("keyback.serving", "work")(s))
+    sys.exit(imported("keyback.serving", "work")(s))
 
 
 @click.command()
@@ -67,14 +67,14 @@ def worker() -> None:
 )
 def demo(port: int, data: Path, host: str) -> None:
     """Run an invented company on this machine, with a mailbox to read."""
-    sys.exit(_of("keyback.demo", "run")(port, data, host))
+    sys.exit(imported("keyback.demo", "run")(port, data, host))
 
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Write to a file instead of the terminal.")
 def openapi(out: Path | None) -> None:
     """Write the API's OpenAPI document (JSON)."""
-    text = json.dumps(_of("keyback.web.app", "openapi")(), ensure_ascii=False, indent=2) + "\n"
+    text = json.dumps(imported("keyback.web.app", "openapi")(), ensure_ascii=False, indent=2) + "\n"
     if out is None:
         click.echo(text, nl=False)
     else:

@@ -13,6 +13,7 @@ import socket
 import ssl
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,12 @@ def _without_query(record: logging.LogRecord) -> bool:
 logging.getLogger("httpx2").addFilter(_without_query)
 
 
+@cache
+def _usual_authorities() -> ssl.SSLContext:
+    """One for all clients: reading the authorities takes 25 ms and 0.8 MiB."""
+    return httpx2.create_ssl_context(trust_env=False)
+
+
 def new_client(ca_file: Path | None = None) -> httpx2.AsyncClient:
     """A client for `Endpoint`: no redirects, no proxy or credentials from the environment, few idle connections.
 
@@ -72,7 +79,7 @@ def new_client(ca_file: Path | None = None) -> httpx2.AsyncClient:
     Args:
         ca_file: PEM file of the company's own certificate authority; without it the usual ones count.
     """
-    verify = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
+    verify = ssl.create_default_context(cafile=str(ca_file)) if ca_file else _usual_authorities()
     limits = httpx2.Limits(max_connections=CONNECTIONS, max_keepalive_connections=4, keepalive_expiry=5)
     client = httpx2.AsyncClient(verify=verify, follow_redirects=False, trust_env=False, limits=limits)
     client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=()))

@@ -106,10 +106,10 @@ def lately_added(tx: Tx, handle: str) -> tuple[Factor, ...]:
     if case is None or not shown or case.state not in DONE or handle not in case.approved_for:
         return ()
     done = max((r.at for r in case.results if r.result == "done"), default=0)
-    if tx.now >= done + AFTERWARDS or overtaken(tx, case.person_id, done):
-        return ()
     before = min(e.accepted_at for e in shown)
-    return tuple(f for f in bound_factors(tx, case.person_id) if f.added_at < before and tx.now < f.usable_from)
+    found = tuple(f for f in bound_factors(tx, case.person_id) if f.added_at < before and tx.now < f.usable_from)
+    # The audit log is read last: hardly anybody has such a factor.
+    return () if not found or tx.now >= done + AFTERWARDS or overtaken(tx, case.person_id, done) else found
 
 
 def overtaken(tx: Tx, person_id: str, since: int) -> bool:

@@ -6,24 +6,21 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import Final, TypeVar
 
 from keyback.connectors.sql.drivers import Address, DatabaseFault, Fault, Session
-from keyback.connectors.sql.mysql import MysqlSession
 from keyback.connectors.sql.options import Kind
-from keyback.connectors.sql.postgresql import PostgresSession
-from keyback.connectors.sql.sqlite import SqliteSession
-from keyback.connectors.sql.sqlserver import SqlServerSession
 from keyback.outbound.breaker import Breaker
 from keyback.outbound.http import MaybeDone, NotDone, OutboundRefusal, vendor_text
 
 THREADS: Final = 4
 T = TypeVar("T")
-OPENERS: Final[dict[Kind, Callable[[Address], Session]]] = {
-    "postgresql": PostgresSession,
-    "mysql": MysqlSession,
-    "sqlserver": SqlServerSession,
-    "sqlite": SqliteSession,
+SESSIONS: Final[dict[Kind, str]] = {
+    "postgresql": "PostgresSession",
+    "mysql": "MysqlSession",
+    "sqlserver": "SqlServerSession",
+    "sqlite": "SqliteSession",
 }
 _CODES: Final[dict[Fault, str]] = {
     "away": "unavailable",
@@ -33,6 +30,12 @@ _CODES: Final[dict[Fault, str]] = {
     "key": "not_found",
     "refused": "not_permitted",
 }
+
+
+def opener(kind: Kind) -> Callable[[Address], Session]:
+    """How a database of this kind is opened. Its library is imported here: all of them together take 12 MiB."""
+    found: Callable[[Address], Session] = getattr(import_module(f"keyback.connectors.sql.{kind}"), SESSIONS[kind])
+    return found
 
 
 class Transaction:
@@ -86,7 +89,7 @@ class Database:
     enough and a database that hangs holds up nobody but those who need it."""
 
     def __init__(self, kind: Kind, at: Address) -> None:
-        self._open, self._at = OPENERS[kind], at
+        self._open, self._at = opener(kind), at
         self.breaker = Breaker()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="sql")
         self._hashing = ThreadPoolExecutor(1, thread_name_prefix="sql-hash")

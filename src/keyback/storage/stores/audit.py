@@ -25,6 +25,13 @@ from keyback.storage.sql.statements import insert_many
 GENESIS = bytes(32)
 PURPOSE = "audit"
 HEAD = Statement(select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == 1).with_for_update())
+MINE = select(cases.c.id).where(cases.c.person_id == bindparam("id"))
+OF_PERSON = Statement(
+    select(events)
+    .where((events.c.stream == bindparam("id")) | events.c.stream.in_(MINE), events.c.seq < bindparam("before"))
+    .order_by(events.c.seq.desc())
+    .limit(bindparam("most"))
+)
 MOVE = Statement(audit_head.update().where(audit_head.c.id == 1).values(seq=bindparam("to"), hash=bindparam("last")))
 
 
@@ -83,10 +90,8 @@ class AuditStore:
 
     def of_person(self, person_id: str, before: int, limit: int) -> Sequence[Happened]:
         """Of the person's stream and of all their cases, the newest first."""
-        own = select(cases.c.id).where(cases.c.person_id == person_id)
-        mine = (events.c.stream == person_id) | events.c.stream.in_(own)
-        query = select(events).where(mine & (events.c.seq < before)).order_by(events.c.seq.desc()).limit(limit)
-        return [Happened(r.seq, r.at, r.type, json.loads(r.data)) for r in self._tx.conn.execute(query)]
+        found = OF_PERSON.all(self._tx.conn, {"id": person_id, "before": before, "most": limit})
+        return [Happened(r.seq, r.at, r.type, json.loads(r.data)) for r in found]
 
     def first_at(self, at: int) -> int:
         """By halves: rows are in order of time, and only their numbers are indexed."""

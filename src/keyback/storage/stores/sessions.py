@@ -12,6 +12,13 @@ from keyback.storage.sql.direct import Statement
 from keyback.storage.sql.schema import sessions
 
 IDLE = 3_600_000  # 1 h idle (NIST SP 800-63B-4 2.2.3)
+LIVE = Statement(
+    select(sessions).where(
+        sessions.c.digest == bindparam("digest"),
+        sessions.c.expires_at > bindparam("now"),
+        sessions.c.seen_at > bindparam("idle"),
+    )
+)
 END_ALL = Statement(sessions.delete().where(sessions.c.person_id == bindparam("id")))
 
 
@@ -38,9 +45,8 @@ class SessionStore:
 
     def get(self, digest: bytes) -> Session | None:
         """The session, None when it is over or has been idle for too long."""
-        now = self._tx.now
-        live = (sessions.c.digest == digest) & (sessions.c.expires_at > now) & (sessions.c.seen_at > now - IDLE)
-        row = self._tx.conn.execute(select(sessions).where(live)).first()
+        values = {"digest": digest, "now": self._tx.now, "idle": self._tx.now - IDLE}
+        row = LIVE.first(self._tx.conn, values)
         return Session(**{**row._mapping, "digest": bytes(row.digest)}) if row else None
 
     def touch(self, digest: bytes) -> None:

@@ -55,7 +55,7 @@ async def signed_in(request: Request) -> Me | Response:
     """The person, or the way to the sign-in page; for a form that was read and not drawn for this session, `Stale`."""
     desk = context_of(request)
     token = desk.cookies.get(request, SESSION)
-    me = await desk.services.db.write(lambda tx: _touch(tx, token)) if token else None
+    me = await sessions.look(desk.services.db, token, _me) if token else None
     if me is not None:
         return me if request.method != "POST" or fits(request, token) else _stale(desk, request, me)
     note_refusal(request, "unauthorized")
@@ -70,12 +70,7 @@ def _stale(desk: AppContext, request: Request, me: Me) -> Stale:
     return Stale(me, page(desk, request, me, StaleForm(back), 403, path=back))
 
 
-def _touch(tx: Tx, token: str) -> Me | None:
-    live = sessions.session_of(tx, token)
-    if live is None:
-        return None
-    session, person, account = live
-    tx.sessions.touch(session.digest)
+def _me(tx: Tx, session: Session, person: Person, account: Account) -> Me:
     return Me(session, person, account, tuple(tx.factors.of_person(person.id)), tx.now)
 
 

@@ -13,6 +13,7 @@ from keyback.application.ports.storage import Session, Tx
 from keyback.application.recovery import aftercare
 from keyback.application.signin import sessions, step_up
 from keyback.domain.errors import Refusal
+from keyback.domain.people.person import Account, Person
 from keyback.web.api import models_account as m
 from keyback.web.api.auth import SESSION_TOKEN, Token, instant, limited
 from keyback.web.api.openapi import problems
@@ -37,16 +38,11 @@ async def session_of(desk: AppContext, token: str, *, fresh: bool = False) -> Se
             was confirmed just now.
     """
 
-    def load(tx: Tx) -> tuple[Session, bool] | None:
-        live = sessions.session_of(tx, token)
-        if live is None:
-            return None
-        session = live[0]
-        tx.sessions.touch(session.digest)
+    def load(tx: Tx, session: Session, _person: Person, _account: Account) -> tuple[Session, bool]:
         second = step_up.has_second_step(tx.factors.of_person(session.person_id))
         return session, step_up.is_fresh(session, second, tx.now)
 
-    found = await desk.services.db.write(load)
+    found = await sessions.look(desk.services.db, token, load)
     if found is None:
         raise ApiError(401, "unauthorized")
     if fresh and not found[1]:

@@ -9,12 +9,13 @@ from fastapi import APIRouter, Depends, Request, Response
 from keyback.application.handles import holds
 from keyback.application.passwords import validation
 from keyback.application.ports.proofs import PendingChallenge, Proof
-from keyback.application.ports.storage import Tx
+from keyback.application.ports.storage import Session, Tx
 from keyback.application.signin import second_step as signin_second_step
 from keyback.application.signin import sessions, step_up
 from keyback.application.signin import sign_in as signin_sign_in
 from keyback.application.signin.sessions import SignedIn
 from keyback.domain.people.pasted import or_as_typed
+from keyback.domain.people.person import Account, Person
 from keyback.domain.secret import Secret
 from keyback.web.api import models as m
 from keyback.web.api.auth import SESSION_TOKEN, Token, bearer, instant, limited
@@ -137,18 +138,13 @@ def signed_in(result: SignedIn) -> m.SignedIn:
     responses=problems({401: ["unauthorized"]}),
 )
 async def get_session(request: Request, token: Token) -> m.SessionInfo:
-    found = await context_of(request).services.db.write(lambda tx: _touch(tx, token))
+    found = await sessions.look(context_of(request).services.db, token, _info, limited=True)
     if found is None:
         raise ApiError(401, "unauthorized")
     return found
 
 
-def _touch(tx: Tx, token: str) -> m.SessionInfo | None:
-    live = sessions.session_of(tx, token, limited=True)
-    if live is None:
-        return None
-    session, person, account = live
-    tx.sessions.touch(session.digest)
+def _info(_tx: Tx, session: Session, person: Person, account: Account) -> m.SessionInfo:
     return m.SessionInfo(
         name=person.name,
         username=account.username,

@@ -27,6 +27,7 @@ from keyback.web.api.auth import instant
 from keyback.web.ui.context import AppContext
 
 PREFIX = "password_"
+WITH_TASKS = ("yours", "desk")  # results that somebody has to do something for
 ENDINGS: dict[State, Any] = {
     State.CANCELLED: "cancelled",
     State.EXPIRED: "expired",
@@ -81,7 +82,7 @@ def look(tx: Tx, handle: str, s: Services) -> CaseView:
         if choice is None and remedy is None:
             further = tuple(methods.available_methods(tx, s.proofs, s.policy, case, handle))
     accounts = {a.id: a for a in tx.people.accounts([case.person_id]).get(case.person_id, ())}
-    tasks = tuple(tx.tasks.of_case(case.id)) if case.results else ()
+    tasks = tuple(tx.tasks.of_case(case.id)) if any(r.result in WITH_TASKS for r in case.results) else ()
     recent = replace_factor.lately_added(tx, handle) if case.results else ()
     return CaseView(intake, case, choice, further, accounts, tx.now, remedy, barred, tasks, recent)
 
@@ -224,7 +225,7 @@ def _result(desk: AppContext, locale: Locale, r: Any, account: Account, task: m.
         steps=list(guide.steps) if guide else [],
         url=(guide.url or "") if guide else "",
         signed_out=done and ends_sessions and not r.sessions_open,
-        task=task if r.result in ("yours", "desk") else None,
+        task=task if r.result in WITH_TASKS else None,
     )
 
 
