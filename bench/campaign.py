@@ -11,13 +11,14 @@ import time
 from sqlalchemy import text
 
 from bench import seed, traffic
-from bench.machine import Meter, calibrate
+from bench.machine import Meter, calibrate, peak_mib
 from bench.measures import Run
 from bench.report import Line, judged, spread
 from bench.stage import App, Base, Sink
 from keyback.application.clock import wall_clock
 
 LEAST, SLOWER = 1000, 2.0  # people in a CPU second; p99 of /forgot against a quiet one
+MEMORY_MIB = 200.0  # of pages and worker in one process, however many people
 EVERY_S = 0.02  # between requests of others: as an installation of 100,000 people has on its worst morning
 BODY = (
     '{"selection":{"system":"","tier":"","older_days":0,"listed":false},'
@@ -54,6 +55,7 @@ def campaign(run: Run) -> list[Line]:
             ratios.append(_p99(took) / _p99(quiet))
             figures += [alone, {**shared, "others": len(took)}]
             traffic.drain(base, sink)
+        memory = peak_mib(app.child.pid)
     rate, ratio = statistics.median(rates), statistics.median(ratios)
     told = (
         f"{spread(rates)} a CPU second; {spread(mixed)} with others' requests; {n:,} in {figures[0]['seconds']:.0f} s"
@@ -67,6 +69,13 @@ def campaign(run: Run) -> list[Line]:
             f"≤ {SLOWER}×",
             ratio <= SLOWER,
             scaled=run.quick,
+        ),
+        judged(
+            f"campaign: memory, {n:,} people",
+            memory,
+            f"{memory:.0f} MiB",
+            f"≤ {MEMORY_MIB:.0f} MiB",
+            memory <= MEMORY_MIB,
         ),
     ]
 

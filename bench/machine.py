@@ -55,6 +55,15 @@ def memory_mib(pid: int) -> float:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
+def peak_mib(pid: int) -> float:
+    """The most memory that one process ever had, MiB, what it shares included; 0 when the kernel does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0.0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) / 1024
+
+
 def busy() -> float:
     """CPU seconds that the whole machine has worked so far."""
     f = [int(x) / HZ for x in Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]]
