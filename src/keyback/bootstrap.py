@@ -20,6 +20,7 @@ from keyback.application.passwords.strength import load_blocklist
 from keyback.application.people.scheduled_sync import Schedule
 from keyback.application.people.sync_batch import SyncRules
 from keyback.application.ports.channels import Channel
+from keyback.application.ports.chat_sign_in import ChatSignIn
 from keyback.application.ports.connectors import Connector, Unavailable
 from keyback.application.ports.enrolment import SignsInElsewhere
 from keyback.application.ports.hashing import Busy, PasswordHasher, Verified
@@ -149,6 +150,23 @@ def make_phone(s: Settings, name: Literal["sms", "im"], clock: Callable[[], int]
 def phone_channel(s: Settings, name: Literal["sms", "im"], gateway: Gateway, clock: Callable[[], int]) -> PhoneChannel:
     words = s.company.texts()
     return PhoneChannel(name, gateway, PhoneTexts(words, s.timezone, s.public_url), clock)
+
+
+def make_chat_sign_in(s: Settings, clock: Callable[[], int]) -> ChatSignIn | None:
+    """What people link their work chat by.
+
+    Raises:
+        Unsafe: this kind of service signs nobody in.
+    """
+    if not (s.im.kind and s.im.sign_in):
+        return None
+    try:
+        found = registry.load_gateway(s.im.kind).from_options(s.im.options, clock)
+    except registry.BadPart:
+        return None
+    if not isinstance(found, ChatSignIn):
+        raise Unsafe(f"im.sign_in: people can't sign in with {s.im.kind}. Take it out")
+    return found
 
 
 def make_router(s: Settings, clock: Callable[[], int]) -> Router:
@@ -321,6 +339,7 @@ def build(s: Settings, *, clock: Callable[[], int] | None = None) -> Services:
         images=decoder() if s.documents.assessment else None,
         tasks=TaskRules(tuple(s.tasks.administrators), s.default_locale, s.tasks.at_once),
         numbers=phone_identifiers(s),
+        chat=make_chat_sign_in(s, clock or wall_clock),
         spend=s.sms.spending(),
         posts=WebhookPosts(s.webhooks.ca_file, s.webhooks.timeout_s),
         siem=make_siem(s),
@@ -340,6 +359,8 @@ async def close(services: Services) -> None:
     for connector in services.connectors.values():
         await connector.close()
     await asyncio.gather(services.channel.close(), services.posts.close())
+    if services.chat is not None:
+        await services.chat.close()
     signs_in = services.proofs.get(PROVIDER_SIGN_IN)
     if isinstance(signs_in, SignsInElsewhere):
         for provider in signs_in.providers.values():

@@ -266,6 +266,12 @@ class Sms(Carrier):
 class Im(Carrier):
     """Codes and alerts by work chat."""
 
+    sign_in: bool = Field(
+        False,
+        description="People link their work chat by signing in there instead of typing their ID. Register `public_url` "
+        "with `/account/chat/back` there first.",
+    )
+
     kind: str = Field(
         "", description="`wecom`, `dingtalk`, `feishu`, `http`, or one from an installed package. Empty: none."
     )

@@ -161,6 +161,12 @@ def contacts() -> Iterator[tuple[str, Page]]:
         yield f"add-{kind}", c.AddContact(kind)
         yield f"add-{kind}-again", c.AddContact(kind, "stale_form", "wei@example.net", "Wei")
         yield f"add-{kind}-{error}", c.AddContact(kind, error, "x y", "陈伟")
+    yield "add-im-link", c.AddContact("im", link="DingTalk")
+    for error in ("denied", "stranger", "away", "too_many"):
+        yield f"add-im-link-{error}", c.AddContact("im", error, link="DingTalk")
+    yield "chat-start", c.ChatStart("c1", "DingTalk")
+    for done in ("linked", "known"):
+        yield f"contacts-{done}", c.Contacts(LINES, KINDS, done, link="DingTalk")
     yield "add-sms-last", c.AddContact("sms", stronger=("passkey", "totp"))
     yield "add-sms-country", c.AddContact("sms", "phone_not_understood", "12", country="CN", countries=countries("en"))
     yield "add-sms-app-there", c.AddContact("sms", "known", "+86 1", stronger=("passkey",))

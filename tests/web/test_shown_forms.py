@@ -442,6 +442,7 @@ FORMS: dict[str, str] = {
     "/console/sign-out": WHOLE,
     "/account/after": FIELD,
     "/account/codes": OF,
+    "/account/chat": START,
     "/account/codes/file": FIELD,
     "/account/confirm": OF,
     "/account/contacts/add/*": START,

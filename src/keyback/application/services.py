@@ -9,6 +9,7 @@ from datetime import UTC, tzinfo
 from keyback.application.people.scheduled_sync import Schedule
 from keyback.application.ports.bots import Bot
 from keyback.application.ports.channels import Channel
+from keyback.application.ports.chat_sign_in import ChatSignIn
 from keyback.application.ports.connectors import Connector
 from keyback.application.ports.hashing import HashingGate
 from keyback.application.ports.identity import IdentityService
@@ -45,6 +46,7 @@ class Services:
         abouts: what people read of every proof, by name; also of those that cannot be offered here.
         leaked: passwords known from public leaks; empty when no breach file is set.
         numbers: whether people are found by phone numbers.
+        chat: where people sign in to link their work chat; None where they type its ID, or there is none.
         spend: where SMS may go and how many.
         mail_quota: how many mails may be asked for, whoever they go to.
         people_sync: systems that people are synced from, and how often.
@@ -77,6 +79,7 @@ class Services:
     proofs: Mapping[str, Proof] = field(default_factory=dict)
     abouts: Mapping[str, About] = field(default_factory=dict)
     numbers: PhoneIdentifiers = NONE_TAKEN
+    chat: ChatSignIn | None = None
     spend: SpendRules = field(default_factory=lambda: SpendRules(()))
     mail_quota: InstallationQuota = NO_LIMIT
     alarms: Thresholds = field(default_factory=Thresholds)

@@ -94,7 +94,7 @@ def start(
     """
     tx.people.lock(person.id)
     mine = tx.contacts.of_person(person.id, states=("confirmed", "pending"))
-    _room(mine, kind)
+    check_room(mine, kind)
     own = {canonicalize(c.address) for c in mine if c.channel == "mail" and c.role != "recovery"}
     if kind == "helper" and canonicalize(address) in own:
         raise Refusal("own_address")  # nobody vouches for themselves
@@ -109,7 +109,8 @@ def start(
     return contact.id
 
 
-def _room(mine: Sequence[Contact], kind: Kind) -> None:
+def check_room(mine: Sequence[Contact], kind: Kind) -> None:
+    """Raises `Refusal` `too_many` where there are as many of a kind as there may be."""
     if sum(kind_of(c) == kind and c.state == "confirmed" for c in mine) >= MAX_CONTACTS:
         raise Refusal("too_many")
 
@@ -204,7 +205,7 @@ def mark_confirmed(tx: Tx, asked: Challenge, origin: Origin) -> None:
     person, contact = tx.people.lock(asked.person_id), tx.contacts.many([asked.target]).get(asked.target)
     if person is None or contact is None or person.security_version != asked.security_version:
         raise Refusal("over")
-    _room(tx.contacts.of_person(person.id), kind_of(contact))  # many may have been waiting for their codes
+    check_room(tx.contacts.of_person(person.id), kind_of(contact))  # many may have been waiting for their codes
     if not tx.challenges.end(asked.id, "used") or not tx.contacts.confirm(contact.id, tx.now + COOLING_OFF):
         raise Refusal("over")
     tx.counters.take_back([f"enrol/{person.id}"])

@@ -4,19 +4,25 @@ its end, fetched anew once when one is refused."""
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
+import re
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar, Generic, Self, TypeVar
+from urllib.parse import quote, urlencode
 
 from keyback.application.ports.connectors import Unavailable
-from keyback.channels.gateways.base import GatewayOptions
+from keyback.application.ports.sign_in import SignInRefused
+from keyback.channels.gateways.base import GatewayAbout, GatewayOptions
 from keyback.domain.secret import Secret
 from keyback.outbound.http import Endpoint, NotDone
 
 EARLY_S = 300.0  # the services hand out a new one in the last minutes, and both then work
 QUIET_S = 30.0  # after our credentials were turned away, so that we do not lock them by trying on
 R = TypeVar("R")
+_PERSON = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,127}")
 OptionsT = TypeVar("OptionsT", bound=GatewayOptions)
 
 
@@ -77,6 +83,23 @@ class AccessToken:
             return token
 
 
+def web_address(origin: str, path: str, query: Mapping[str, str]) -> str:
+    """A page of a service that a browser is sent to."""
+    return f"{origin.rstrip('/')}/{path}?{urlencode(query, quote_via=quote, safe='')}"
+
+
+def code_challenge(verifier: str) -> str:
+    """RFC 7636 section 4.2."""
+    return base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+
+
+def person_id(said: object) -> str:
+    """Raises `SignInRefused`: the service named nobody of the company, or not in letters that an id is made of."""
+    if not isinstance(said, str) or not _PERSON.fullmatch(said):
+        raise SignInRefused("stranger")
+    return said
+
+
 class ChatApplication(ABC, Generic[OptionsT]):
     """A company's own application in a chat service, which sends to people by the ids that they have there.
 
@@ -86,6 +109,12 @@ class ChatApplication(ABC, Generic[OptionsT]):
     """
 
     Options: ClassVar[type[GatewayOptions]]
+    about: ClassVar[GatewayAbout]
+
+    @property
+    def title(self) -> Mapping[str, str]:
+        """What people call the service, by locale."""
+        return self.about.title
 
     def __init__(self, options: OptionsT, secret: Secret) -> None:
         self._o, self._secret = options, secret

@@ -1,21 +1,25 @@
 """Messages of an own application in WeCom (企业微信自建应用), `message/send`.
 
-Sources: developer.work.weixin.qq.com, documents 90236 (message/send), 91039 (gettoken), 90313 (codes). A message is
-marked confidential (`safe`), so that it cannot be passed on, and WeCom drops a repeat within half an hour.
+Sources: developer.work.weixin.qq.com, documents 90236 (message/send), 91039 (gettoken), 90313 (codes); for linking
+98151 (on the web), 91022 (inside the app) and 91023 (getuserinfo). A message is marked confidential (`safe`), so that
+it cannot be passed on, and WeCom drops a repeat within half an hour.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from keyback.application.ports.channels import Receipt
+from keyback.application.ports.sign_in import SignInRefused
 from keyback.channels.gateways import base
-from keyback.channels.gateways.access_token import ChatApplication
+from keyback.channels.gateways.access_token import ChatApplication, person_id, web_address
 from keyback.channels.gateways.base import GatewayAbout, GatewayOptions, GatewayVerdict, codes, receipt
 from keyback.channels.gateways.texts import ShortMessage
 from keyback.domain.secret import Secret
 from keyback.outbound.http import NotDone
 
+BAD_CODE = frozenset({40029, 42003})
 BAD_TOKEN = frozenset({40014, 41001, 42001})
 CODES: Mapping[int, GatewayVerdict] = {
     -1: base.BUSY, 45009: base.BUSY, 45033: base.BUSY, 45047: base.BUSY, 45011: base.BUSY,
@@ -29,6 +33,8 @@ class WeComOptions(GatewayOptions):
     """Keys of the section; `secret` is the application's."""
 
     url: str = "https://qyapi.weixin.qq.com"
+    sign_in_url: str = "https://login.work.weixin.qq.com"
+    in_app_url: str = "https://open.weixin.qq.com"
     corp_id: str
     agent_id: int
 
@@ -64,6 +70,31 @@ class WeComIm(ChatApplication[WeComOptions]):
             return receipt(base.OK if code == 0 else CODES.get(code, base.REFUSES_US), code=f"errcode {code}")
 
         return await self._token.use(send)
+
+    def address(self, redirect_uri: str, state: str, verifier: str, *, inside: bool) -> str:
+        """On the web a page with a QR code for the app; WeCom has no PKCE."""
+        ours = {"appid": self._o.corp_id, "agentid": str(self._o.agent_id), "redirect_uri": redirect_uri}
+        if inside:
+            query = {**ours, "response_type": "code", "scope": "snsapi_base", "state": state}
+            return web_address(self._o.in_app_url, "connect/oauth2/authorize", query) + "#wechat_redirect"
+        query = {"login_type": "CorpApp", **ours, "state": state}
+        return web_address(self._o.sign_in_url, "wwlogin/sso/login", query)
+
+    def is_inside(self, agent: str) -> bool:
+        return "wxwork/" in agent
+
+    async def who(self, code: str, redirect_uri: str, verifier: str) -> str:
+        async def ask(token: Secret) -> Any:
+            query = {"access_token": token.reveal(), "code": code}
+            answer = (await self._http.call("GET", "cgi-bin/auth/getuserinfo", query=query)).json()
+            return None if answer["errcode"] in BAD_TOKEN else answer
+
+        answer = await self._token.use(ask)
+        if number := answer["errcode"]:
+            if CODES.get(number) == base.BUSY:
+                raise NotDone("unavailable", f"getuserinfo: errcode {number}")
+            raise SignInRefused("code" if number in BAD_CODE else "client")
+        return person_id(answer.get("userid"))  # whoever is no member has an openid alone
 
     async def _fetch(self) -> tuple[Secret, float]:
         query = {"corpid": self._o.corp_id, "corpsecret": self._secret.reveal()}

@@ -25,6 +25,7 @@ from keyback.domain.throttling.limits import RESEND_AFTER
 from keyback.locale import language
 from keyback.locale.countries import countries
 from keyback.web.account import factors
+from keyback.web.account.chat import title_of
 from keyback.web.account.pages_contacts import AddContact, ConfirmContact, ContactLine, Contacts, Invited, RemoveOne
 from keyback.web.account.session import Me, Stale, mine, page
 from keyback.web.portal.pages_link import LinkOver
@@ -32,7 +33,7 @@ from keyback.web.ui import links
 from keyback.web.ui.context import AppContext, context_of, redirect
 from keyback.web.ui.routes import Values, anybody, get, post
 
-DONE = frozenset({"confirmed", "removed", "invited", "kept"})
+DONE = frozenset({"confirmed", "removed", "invited", "kept", "linked", "known"})
 AHEAD = 60 * DAY  # so long before it weighs less a contact can be confirmed
 
 
@@ -73,7 +74,9 @@ async def show(desk: AppContext, request: Request, me: Me) -> Response:
     done = request.query_params.get("done", "")
     lines = await desk.services.db.read(lambda tx: lines_of(tx, me.person.id, desk.services.policy.ages))
     same = _same_domain(lines)
-    return page(desk, request, me, Contacts(lines, offered(desk), done if done in DONE else "", same))
+    return page(
+        desk, request, me, Contacts(lines, offered(desk), done if done in DONE else "", same, title_of(desk, request))
+    )
 
 
 def _same_domain(lines: tuple[ContactLine, ...]) -> bool:
@@ -105,7 +108,7 @@ def _form(
     typed = "".join(c for c in given["address"][:254] if is_shown(c))
     name = enrolment_factors.clean_label(given["name"][:200]) if kind == "helper" else ""
     if kind != "sms":
-        return AddContact(kind, error, typed, name)
+        return AddContact(kind, error, typed, name, link=title_of(desk, request) if kind == "im" else "")
     country = _region(desk, request, given["country"]) if values is None or given["country"] else ""
     listed = countries(desk.locale(request))
     return AddContact(kind, error, typed, name, _stronger(desk, me, kind), country, listed)
@@ -141,6 +144,8 @@ async def add_one(desk: AppContext, request: Request, values: Values, me: Me) ->
     kind, origin = _kind(request, desk), desk.origin(request)
     if kind is None:
         return redirect("/account/contacts")
+    if kind == "im" and desk.services.chat is not None:
+        return redirect("/account/contacts/add/im")  # whom a sign-in names is not typed
     name = enrolment_factors.clean_label(values["name"][:200]) if kind == "helper" else ""
     try:
         if kind == "helper" and not name:

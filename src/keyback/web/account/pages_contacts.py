@@ -53,6 +53,7 @@ class Contacts(Page):
         offered: kinds that can be added.
         done: what was just done.
         same_domain: a backup mailbox lies where the primary one does.
+        link: the service in which a work chat is linked by a sign-in; empty where its ID is typed.
     """
 
     template: ClassVar[str] = "account/contacts.html"
@@ -60,6 +61,7 @@ class Contacts(Page):
     offered: tuple[str, ...]
     done: str = ""
     same_domain: bool = False
+    link: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class AddContact(Page):
         error: a code of `contacts.read_address` or `contacts.start`, or `stale_form`.
         country: ISO 3166 code of the country that is picked for a phone number; empty: the number has to say it.
         countries: those that can be picked.
+        link: the service in which a work chat is linked by a sign-in; empty where its ID is typed.
         stronger: for a phone, the factors that are offered before it: those that can be added and are not there yet.
     """
 
@@ -81,6 +84,16 @@ class AddContact(Page):
     stronger: tuple[str, ...] = ()
     country: str = ""
     countries: tuple[Country, ...] = ()
+    link: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChatStart(Page):
+    """`/account/chat/{id}`: before the browser leaves for the chat service."""
+
+    template: ClassVar[str] = "account/chat_start.html"
+    id: str
+    title: str
 
 
 @dataclass(frozen=True, slots=True)

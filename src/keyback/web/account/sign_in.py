@@ -14,6 +14,7 @@ from keyback.domain.people.pasted import or_as_typed
 from keyback.domain.secret import Secret
 from keyback.web.account import (
     callers,
+    chat,
     contacts,
     devices,
     factors,
@@ -100,6 +101,7 @@ ROUTES = [
     *providers.ROUTES,
     *questions.ROUTES,
     *contacts.ROUTES,
+    *chat.ROUTES,
     *devices.ROUTES,
     *systems.ROUTES,
     *lock.ROUTES,
