@@ -76,6 +76,7 @@ def campaign(run: Run) -> list[Line]:
             f"{memory:.0f} MiB",
             f"≤ {MEMORY_MIB:.0f} MiB",
             memory <= MEMORY_MIB,
+            scaled=run.quick,
         ),
     ]
 

@@ -64,6 +64,7 @@ def test_a_document_is_looked_at_by_two_and_the_owner_cancels(site: Demo, device
         seen(desk, "documents")
         desk.locator("a[href^='/console/documents/']").first.click()
         desk.locator("form[action$='/take'] button").click()
+        expect(desk.locator("img.photo")).to_have_js_property("naturalWidth", 300)
         for box in desk.locator("input[name=checks]").all():
             box.check()
         seen(desk, "document-review")

@@ -21,7 +21,7 @@ from keyback import serving
 from keyback.application.recovery.evidence import release
 from keyback.application.services import Services
 from keyback.bootstrap import build, close
-from keyback.demo import clouds, company, operators, provider
+from keyback.demo import clouds, company, operators, photos, provider
 from keyback.demo.clock import DemoClock
 from keyback.demo.enrolled import passkeys
 from keyback.demo.enrolled import shown as enrolled
@@ -115,6 +115,7 @@ async def _demo(port: int, data: Path | None, host: str) -> None:
                 await asyncio.to_thread(migrate, services.db.engine)
                 await seed(services, crm, vendors)
                 await operators.seed(services)
+                await photos.seed(services)
                 world = DemoWorld(
                     people=shown(vendors, services.connectors),
                     mailbox=mailbox,

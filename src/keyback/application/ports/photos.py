@@ -6,8 +6,12 @@ from typing import Protocol
 
 
 class Photos(Protocol):
-    def put(self, person_id: str, jpeg: bytes) -> None:
-        """Keeps a photo, sealed, in place of any before; it is on record from now on."""
+    def put(self, person_id: str, jpeg: bytes, *, ago: int = 0) -> None:
+        """Keeps a photo, sealed, in place of any before.
+
+        Args:
+            ago: how long it has been on record before this transaction (ms).
+        """
         ...
 
     def since(self, person_id: str) -> int:

@@ -15,10 +15,10 @@ class PhotoStore:
     def __init__(self, tx: TxContext) -> None:
         self._tx = tx
 
-    def put(self, person_id: str, jpeg: bytes) -> None:
+    def put(self, person_id: str, jpeg: bytes, *, ago: int = 0) -> None:
         self.remove(person_id)
         sealed = self._tx.seals.seal(jpeg, PURPOSE, person_id)
-        row = {"person_id": person_id, "added_at": self._tx.now, "sealed": sealed}
+        row = {"person_id": person_id, "added_at": self._tx.now - ago, "sealed": sealed}
         self._tx.conn.execute(person_photos.insert().values(**row))
 
     def since(self, person_id: str) -> int:
