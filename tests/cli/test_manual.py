@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,33 +16,63 @@ from keyback.cli.manual import PAGES, manual
 from keyback.settings import Settings
 from tests.support.commands import Keyback
 
-BASH, MAN = shutil.which("bash") or "", shutil.which("man") or ""
+BASH, ZSH, FISH, MAN = (shutil.which(name) or "" for name in ("bash", "zsh", "fish", "man"))
+Completer = Callable[[str, list[str]], list[str]]
+
+
+@pytest.fixture
+def completer(keyback: Keyback, empty_place: Path) -> Completer:
+    """Runs a shell with the completion script of its name as `$SCRIPT`, and `keyback` on its path; what it writes."""
+    folder = empty_place / "bin"
+    folder.mkdir()
+    (folder / "keyback").symlink_to(Path(sys.executable).parent / "keyback")
+
+    def run(name: str, command: list[str]) -> list[str]:
+        script = empty_place / f"completion.{name}"
+        script.write_text(keyback("completion", name).output)
+        env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "SCRIPT": str(script), "HOME": str(empty_place)}
+        done = subprocess.run(command, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        assert done.stderr == ""
+        return done.stdout.splitlines()
+
+    return run
+
+
+COMPLETED = [
+    ("keyback ver", {"version"}),
+    ("keyback people im", {"import"}),
+    ("keyback version --pub", {"--public-key"}),
+]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not BASH, reason="bash is not installed: apt-get install bash")
-def test_bash_completes_commands_and_options(keyback: Keyback, empty_place: Path) -> None:
-    script = empty_place / "completion"
-    script.write_text(keyback("completion", "bash").output)
-    folder = empty_place / "bin"
-    folder.mkdir()
-    (folder / "keyback").symlink_to(Path(sys.executable).parent / "keyback")
-    env = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}"}
+def test_bash_completes_commands_and_options(completer: Completer) -> None:
+    for typed, wanted in COMPLETED:
+        words = typed.split()
+        lines = f"source $SCRIPT; COMP_WORDS=({typed}); COMP_CWORD={len(words) - 1}; _keyback_completion keyback"
+        found = completer("bash", [BASH, "--norc", "-c", f'{lines}; printf "%s\\n" "${{COMPREPLY[@]}}"'])
+        assert set(found) == wanted, typed
 
-    def complete(*words: str) -> list[str]:
-        typed = " ".join(f"'{w}'" for w in words)
-        lines = f"source {script}; COMP_WORDS=({typed}); COMP_CWORD={len(words) - 1}; _keyback_completion keyback"
-        done = subprocess.run(
-            [BASH, "--norc", "-c", f'{lines}; printf "%s\\n" "${{COMPREPLY[@]}}"'],
-            env=env,
-            capture_output=True,
-            text=True,
-        )
-        return done.stdout.split()
 
-    assert complete("keyback", "ver") == ["version"]
-    assert complete("keyback", "people", "im") == ["import"]
-    assert "--public-key" in complete("keyback", "version", "--pub")
+@pytest.mark.slow
+@pytest.mark.skipif(not ZSH, reason="zsh is not installed: apt-get install zsh")
+def test_zsh_completes_commands_and_options(completer: Completer) -> None:
+    # What puts completions on the screen is there only at a prompt; the script calls it with the name of an array.
+    screen = "compdef() { :; }; _describe() { print -l -- ${(P)3} }; compadd() { print -l -- ${(P)5} }"
+    for typed, wanted in COMPLETED:
+        words = typed.split()
+        lines = f"{screen}; source $SCRIPT; words=({typed}); CURRENT={len(words)}; _keyback_completion"
+        found = completer("zsh", [ZSH, "-f", "-c", lines])
+        assert {x.partition(":")[0] for x in found} == wanted, typed
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FISH, reason="fish is not installed: apt-get install fish")
+def test_fish_completes_commands_and_options(completer: Completer) -> None:
+    for typed, wanted in COMPLETED:
+        found = completer("fish", [FISH, "--no-config", "-c", f"source $SCRIPT; complete -C '{typed}'"])
+        assert {x.partition("\t")[0] for x in found} == wanted, typed
 
 
 def test_every_shell_has_a_script(keyback: Keyback, empty_place: Path) -> None:

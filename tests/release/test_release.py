@@ -11,7 +11,9 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
+import jsonschema_rs
 import pytest
 from packaging.utils import canonicalize_name
 
@@ -24,7 +26,7 @@ from tests.release import history
 from tests.support.house import ROOT
 
 MINISIGN = shutil.which("minisign") or ""
-DPKG = shutil.which("dpkg-deb") or ""
+DPKG, LINTIAN = shutil.which("dpkg-deb") or "", shutil.which("lintian") or ""
 needs_minisign = pytest.mark.skipif(not MINISIGN, reason="minisign is not installed: apt-get install minisign")
 needs_dpkg = pytest.mark.skipif(not DPKG, reason="dpkg-deb is not installed: apt-get install dpkg")
 
@@ -114,6 +116,39 @@ def test_the_bills_name_what_is_in_each(twice: tuple[Path, Path], tmp_path: Path
     assert {r for d in package["dependencies"] for r in d["dependsOn"]} <= refs
     with zipfile.ZipFile(file) as z:
         assert (twice[0] / "keyback-0.1.0.RECORD").read_bytes() == z.read("keyback-0.1.0.dist-info/RECORD")
+
+
+def schema() -> jsonschema_rs.Validator:
+    """CycloneDX 1.6 as its makers publish it, with what it refers to, under its own license beside it."""
+    folder = Path(__file__).parent / "cyclonedx"
+
+    def read(name: str) -> Any:
+        return json.loads((folder / name.rpartition("/")[2]).read_text("utf-8"))
+
+    return jsonschema_rs.Draft7Validator(read("bom-1.6.SNAPSHOT.schema.json"), retriever=read, validate_formats=True)
+
+
+@pytest.mark.slow
+@needs_dpkg
+def test_the_bills_keep_to_the_schema(twice: tuple[Path, Path]) -> None:
+    validator, bills = schema(), [json.loads(p.read_text("utf-8")) for p in sorted(twice[0].glob("*.cdx.json"))]
+    assert len(bills) == 2
+    assert [str(e) for bill in bills for e in validator.iter_errors(bill)] == []
+    for wrong in ({"serialNumber": "x"}, {"specVersion": 1.6}, {"components": [{"name": "x"}]}, {"more": 1}):
+        assert not validator.is_valid({**bills[0], **wrong}), wrong
+
+
+@pytest.mark.slow
+@needs_dpkg
+@pytest.mark.skipif(not LINTIAN, reason="lintian is not installed: apt-get install lintian")
+def test_lintian_has_nothing_against_the_package(twice: tuple[Path, Path]) -> None:
+    """Neither errors nor overrides that nothing needs."""
+    package = next(twice[0].glob("*.deb"))
+    command = [LINTIAN, "--allow-root", "--fail-on", "error", "--no-tag-display-limit", package]
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "mismatched-override" not in done.stdout, done.stdout
+    assert "unused-override" not in done.stdout, done.stdout
 
 
 @pytest.mark.slow
