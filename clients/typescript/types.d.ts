@@ -562,7 +562,7 @@ export interface SignedIn {
 
 /** Who is locked out. The answer is the same whether anybody is meant or not. */
 export interface Start {
-  /** Registered mail address or username, as typed. */
+  /** Registered mail address, username, or phone number, as typed. */
   identifier: string;
   /** What was lost. `locked`: the password is known, but the account is locked. `second_factor`: the phone or key for the second step. `mailbox`: the address that mails go to; nothing is mailed there. `username` mails the logins and asks for nothing more; `still_locked_out` is about why signing in fails. Default: `password`. */
   journey?: "password" | "locked" | "second_factor" | "mailbox" | "username" | "still_locked_out" | null;
