@@ -92,10 +92,11 @@ def _repeats(text: str) -> bool:
     if len(text) >= _JUDGED_FROM and period(text) <= min(_UNIT, len(text) // 2):
         return True
     for start in range(_PADDING + 1):
-        for stop in range(len(text) - _PADDING, len(text) + 1):
-            core = text[start:stop]
-            if len(core) >= 2 * _WEIGHT and any(core.startswith(core[:-p], p) for p in range(1, _UNIT + 1)):
-                return True
+        # The shortest that counts is enough: whatever repeats for longer does so there, too.
+        stop = max(start + 2 * _WEIGHT, len(text) - _PADDING)
+        core = text[start:stop]
+        if stop <= len(text) and any(core.startswith(core[:-p], p) for p in range(1, _UNIT + 1)):
+            return True
     return False
 
 

@@ -134,8 +134,10 @@ class _Words:
         """Whether the text is made of known words, fillers, digits and signs, and has a known word in it."""
         read, size = unleet(plain), len(plain)
         bare, named = [False] * (size + 1), [False] * (size + 1)  # reached without, with a known word so far
+        holding = list(self._words)
         for i in range(min(size, _NAME_CAP)):
-            bare[i] = any(w.endswith(read[:i]) for w in self._words)
+            holding = [w for w in holding if read[:i] in w]  # what has no such piece has no longer one either
+            bare[i] = any(w.endswith(read[:i]) for w in holding)
         for i in range(size):
             if not (bare[i] or named[i]):
                 continue
