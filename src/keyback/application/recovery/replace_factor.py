@@ -106,9 +106,8 @@ def lately_added(tx: Tx, handle: str) -> tuple[Factor, ...]:
     if case is None or not shown or case.state not in DONE or handle not in case.approved_for:
         return ()
     done = max((r.at for r in case.results if r.result == "done"), default=0)
-    before = min(e.accepted_at for e in shown)
+    before = min(e.accepted_at for e in shown)  # the audit log is read last: hardly anybody has such a factor
     found = tuple(f for f in bound_factors(tx, case.person_id) if f.added_at < before and tx.now < f.usable_from)
-    # The audit log is read last: hardly anybody has such a factor.
     return () if not found or tx.now >= done + AFTERWARDS or overtaken(tx, case.person_id, done) else found
 
 
