@@ -97,6 +97,7 @@ def test_downloads_have_names_of_ours() -> None:
         ("web/account/factors.py", 'attachment; filename="recovery-codes.txt"'),
         ("web/console/reports.py", 'attachment; filename="keyback-report.csv"'),
         ("web/console/reports.py", 'attachment; filename="keyback-report.json"'),
+        ("web/portal/calendar.py", 'attachment; filename="keyback-recovery.ics"'),
     ]
     assert not called("FileResponse", "StaticFiles")
 

@@ -25,6 +25,28 @@ ROOMS = [
     "error-404", "error-429", "error-503", "accessibility",
 ]  # fmt: skip
 MOST = 1200  # px; less than two screens of 640
+# As long as they are: help, and what happened, which is a list.
+LISTS = ("help", "demo", "console-", "account-activity")
+# Longer for a reason, and no longer than this: every fault of a form at once, each account with what was found there.
+LONGER = {
+    "ways-mail-came-back": 1241, "document-consent": 1209, "document-agree": 1270,
+    "document-cover-none": 1224, "identity-agree": 1229, "identity-denied": 1229, "identity-not_fresh": 1229,
+    "identity-level": 1251, "identity-level_missing": 1229, "identity-away": 1251, "identity-too_many": 1229,
+    "identity-sent": 1229, "identity-other": 1229, "unlock-failing": 1295, "diagnosis": 1900,
+    "diagnosis-too-often": 1299, "password-aside": 1606, "system-factors": 1370, "system-factors-pass": 1563,
+    "system-factors-removed": 1572, "system-factors-uncertain": 1508, "system-factors-desk": 1508,
+    "system-factors-refused": 1485, "system-factors-away": 1508, "system-factors-too_many": 1485,
+    "system-factors-privileged": 1531, "diagnosis-every-finding": 2450, "password-errors": 1446,
+    "password-none": 1251, "results": 1366, "results-refusals": 1664, "account-factors": 1255,
+    "account-factors-passkey_added": 1244, "account-factors-renamed": 1209,
+    "account-factors-provider_added": 1255, "account-factors-questions_set": 1244,
+    "account-factors-removed": 1244, "account-add-sms-last": 1232, "account-overview": 1346,
+    "account-overview-good": 1331, "account-password-current": 1218, "account-callers-wrong": 1236,
+    "account-callers-failed": 1259, "account-callers-own": 1259, "account-callers-over": 1236,
+    "account-questions": 1229, "account-questions-set": 1229, "account-questions-busy": 1341,
+    "account-questions-no_question": 1466, "account-questions-too_long": 1579,
+    "account-questions-same_answer": 1462,
+}  # fmt: skip
 TALL = "() => document.documentElement.scrollHeight"
 BEFORE = """() => { const until = document.querySelector('#again h2'), words = [];
   const walk = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
@@ -46,6 +68,16 @@ def phone(browser: Browser) -> Iterator[Page]:
 def test_pages_are_short_on_a_phone(phone: Page, locale: str) -> None:
     tall = {name: phone.evaluate(TALL) for name in samples.walk(phone, locale, ROOMS)}
     assert {name: px for name, px in tall.items() if px > MOST} == {}
+
+
+@pytest.mark.slow
+@pytest.mark.covers("X-8")
+@each("locale", ["en", "zh_CN"])
+def test_no_page_in_any_state_grows(phone: Page, locale: str) -> None:
+    names = [name for name in samples.drawn(locale) if not name.startswith(LISTS)]
+    tall = {name: phone.evaluate(TALL) for name in samples.walk(phone, locale, names)}
+    assert len(tall) > 200
+    assert {name: px for name, px in tall.items() if px > LONGER.get(name, MOST)} == {}
 
 
 @each("locale", ["en", "zh_CN"])

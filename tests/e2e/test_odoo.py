@@ -49,7 +49,7 @@ def test_back_into_odoo(
         page = verified(device, site, who, locale, width)
         assert page.locator("#accounts input[type=checkbox]").count() == 2
         choose(page)
-        heading(page, locale, "All {n} systems are done", n=2)
+        heading(page, locale, "Both systems are updated")
         assert account.has_password(NEW)
         assert not account.has_password(OLD)
         assert account.sessions == []

@@ -85,8 +85,15 @@ def test_mail_and_authenticator_lead_through_the_wait_to_the_new_password(make_k
     assert browser("POST", f"{at}/ways/totp/answer", f"code={totp_now(kit)}").status_code == 303
     held = browser("GET", at).text
     assert "Please wait a moment" in held
+    assert f'href="{at}/hold.ics"' in held
+    kept = browser("GET", f"{at}/hold.ics")
+    assert kept.headers["content-type"] == "text/calendar; charset=utf-8"
+    assert "SUMMARY:Continue your " in kept.text
+    assert f"/r/{started.handle}\r\n" in kept.text
+    assert "maya" not in kept.text, "calendars are shared"
     kit.clock.forward(minutes=15)
     assert kit.write(evidence.release) == 1
+    assert browser("GET", f"{at}/hold.ics").headers["location"] == at, "nothing is on hold any more"
     assert 'name="new_password"' in browser("GET", at).text
 
 

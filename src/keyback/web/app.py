@@ -28,6 +28,7 @@ from keyback.web.http.problems import Why, problem, tell_down, why_down
 from keyback.web.http.proxies import Proxies
 from keyback.web.http.rate_limits import Limiter
 from keyback.web.portal import (
+    calendar,
     call,
     choose_again,
     diagnosis,
@@ -87,6 +88,7 @@ def make_app(desk: AppContext, *, more: list[BaseRoute] | None = None, lifespan:
             Mount("/api/v1", api),  # first: a program asks more often than a person, and pages have two hundred routes
             *(more or []),
             *recovery.ROUTES,
+            *calendar.ROUTES,
             *call.ROUTES,
             *help_request.ROUTES,
             *document.ROUTES,

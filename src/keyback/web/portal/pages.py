@@ -24,6 +24,12 @@ IDENTIFIER_MALFORMED = "That doesn’t look like an email or username. Check it 
 IDENTIFIER_SEVERAL = "There’s more than one address here. Type the one that’s registered."
 IDENTIFIER_SPACES = "There’s something beside the address. Type the address alone."
 MAIL_MALFORMED = "That doesn’t look like an email address. It needs an @ and a domain."
+CALENDAR_SUMMARY = "Continue your {company} account recovery"
+CALENDAR_WORDS = (
+    "The hold is over. Open this page in the browser that you started in, and continue within 24 hours. "
+    "Wasn’t you? Cancel it with the link in our email."
+)
+"""Message ids for the end of a hold in a calendar (`calendar`)."""
 IDENTIFIER_WRONG = {
     "empty": IDENTIFIER_EMPTY,
     "too_long": IDENTIFIER_LONG,
