@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import ConfigDict, Field, IPvAnyNetwork, SecretStr, field_validator
 
+from keyback.domain.people.person import a_label
 from keyback.domain.people.phone import is_country
 from keyback.domain.throttling.sms_quota import SpendRules
 from keyback.settings_values import Checked, plain_relay
@@ -52,6 +54,21 @@ class Mail(Part):
         "0: no limit.",
     )
     daily: int = Field(20_000, ge=0, description="The same in 24 hours.")
+
+    webmail: dict[str, str] = Field(
+        default_factory=dict,
+        description='Where people read mail of your domains: `webmail."example.com" = "https://exmail.qq.com/"`. The '
+        "page after a request links to it. Gmail, Outlook, QQ, 163, 126, Aliyun and iCloud are known.",
+    )
+
+    @field_validator("webmail")
+    @classmethod
+    def _pages(cls, value: dict[str, str]) -> dict[str, str]:
+        for domain, url in value.items():
+            parts = urlsplit(url)
+            if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc:
+                raise ValueError(f"the page for {domain} must be an https address")
+        return {(a_label(domain) or domain).lower(): url for domain, url in value.items()}
 
     @field_validator("host")
     @classmethod

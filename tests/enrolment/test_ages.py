@@ -222,11 +222,15 @@ def test_the_owner_presses_still_mine(make_kit: Make) -> None:
     assert Browser(kit)("POST", at).headers["location"].startswith("/sign-in")
     browser = Browser(kit)
     browser("POST", "/sign-in", f"identifier=maya&password={OLD.reveal().replace(' ', '+')}")
+    first = browser("GET", "/account").text
+    assert "Once a year: do these still reach you?" in first, "the page after the sign-in asks"
+    assert f'action="{at}"' in first
     page = browser("GET", "/account/contacts").text
     assert "not enough on its own" in page
     assert f'action="{at}"' in page
     assert browser("POST", at).headers["location"] == "/account/contacts?done=kept"
     assert at not in browser("GET", "/account/contacts").text
+    assert "Once a year" not in browser("GET", "/account").text, "it is not asked again for another year"
     pid = person_id(kit)
     assert "contact_confirmed" in [h.type for h in kit.read(lambda tx: tx.audit.of_person(pid, 1 << 62, 20))]
     kit.clock.forward(minutes=11)

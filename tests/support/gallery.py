@@ -216,6 +216,7 @@ def samples(locale: Lang) -> Iterator[tuple[str, Page, Shell]]:
     yield "find-error", p.Find(error=p.MAIL_MALFORMED, identifier="chenyu"), plain
 
     waiting = p.Waiting(HANDLE, 47, 552, 600, 98, version="3")
+    yield "waiting-webmail", replace(waiting, webmail=("Gmail", "https://mail.google.com/mail/")), one
     yield "waiting", waiting, one
     yield "waiting-wrong", replace(waiting, error="wrong_code", tries_left=3), one
     yield "waiting-last", replace(waiting, error="wrong_code", tries_left=1), one

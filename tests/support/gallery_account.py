@@ -231,6 +231,8 @@ def rest(zh: bool) -> Iterator[tuple[str, Page]]:
     good = tuple(Outlook(x, ("email_link", "passkey")) for x in MISHAPS)
     yield "overview-calm", a.Overview("陈屿", "chenyu", mixed, EVENTS[:2])
     yield "overview-good", a.Overview("陈屿", "chenyu", good, due_in_days=1, one_address=True)
+    asked = tuple(replace(x, age="due") for x in LINES if x.role != "primary")[:3]
+    yield "overview-asks", a.Overview("陈屿", "chenyu", good, ask_about=asked)
     yield "overview-soon", a.Overview("陈屿", "chenyu", (Outlook("phone", ("email_link", "passkey"), AT),))
     length = "15个字符以上" if zh else "At least 15 characters"
     rules = (PasswordRule("too_short", length),)

@@ -27,6 +27,7 @@ from keyback.web.ui.context import AppContext, redirect
 from keyback.web.ui.routes import Values, get, post
 
 SIGN_INS = frozenset({"signed_in", "sign_in_failed", "second_step_asked", "second_step_refused"})
+MAX_ASKED = 3  # contacts in one question; the next sign-in asks for the rest
 MAX_EVENTS = 40  # events that are searched for sign-ins
 
 
@@ -55,6 +56,7 @@ def _overview(tx: Tx, desk: AppContext, me: Me) -> Overview:
         one_address=bool(only_address(contacts, tx.now)),
         call=outbound_call.call_to(tx, person.id),
         callers=len(manager.asked(tx, person.id)),
+        ask_about=tuple(x for x in lines_of(tx, person.id, s.policy.ages) if x.age)[:MAX_ASKED],
     )
 
 

@@ -280,6 +280,7 @@ class Overview(Page):
         one_address: there is no other address than the one that the code goes to, so nobody else could stop a recovery.
         call: of the help desk, that they may get now.
         callers: how many callers they are asked about, as a manager of record.
+        ask_about: contacts that have to be confirmed again, once a year.
     """
 
     template: ClassVar[str] = "account/overview.html"
@@ -293,6 +294,7 @@ class Overview(Page):
     one_address: bool = False
     call: ShownCall | None = None
     callers: int = 0
+    ask_about: tuple[ContactLine, ...] = ()
 
     @property
     def good(self) -> int:

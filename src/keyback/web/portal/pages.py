@@ -90,6 +90,7 @@ class Waiting(Page):
         error: what `mailed_link.try_code` says, `wrong_code` with `tries_left`; None where nothing was typed.
         version: what `/r/{handle}/status` answers now; a later difference makes the script load the page anew.
         resent: a new mail was just asked for: says so.
+        webmail: (name, address) of where mail of the domain that was typed is read; None where nobody knows.
     """
 
     template: ClassVar[str] = "portal/waiting.html"
@@ -105,6 +106,7 @@ class Waiting(Page):
     resent: bool = False
     other_ways: bool = False
     journey: str = "password"
+    webmail: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,10 @@ from keyback.application.tasks import lifecycle as tasks
 from keyback.domain.challenges import challenge as ch
 from keyback.domain.challenges.challenge import EMAIL_LINK
 from keyback.domain.errors import Refusal
+from keyback.domain.people.webmail import webmail_of
 from keyback.domain.recovery import case as dc
 from keyback.domain.recovery.case import State
+from keyback.locale import told
 from keyback.web.portal import diagnosis, methods, pages, remedy, system_factors
 from keyback.web.portal.over import not_open_page, over_page
 from keyback.web.portal.pages_remedy import Remedied
@@ -48,7 +50,7 @@ async def _page(
         if view.intake.journey == "mailbox":
             return await methods.more_page(desk, request, view)
         step = None if view.intake.journey == "username" else 1  # which ends with a mail: no steps follow
-        return desk.page(request, _waiting(desk, view, **over), status, step=step, path=path)
+        return desk.page(request, _waiting(desk, view, desk.locale(request), **over), status, step=step, path=path)
     case = view.case
     if case.results and not (case.state == State.APPROVED and "again" in request.query_params):
         return await results_page(desk, request, handle, case, view.version, tasks=view.tasks)
@@ -81,8 +83,9 @@ async def _of_system(desk: AppContext, request: Request, view: RecoveryView) -> 
         return await over_page(desk, request, view.intake.handle, e.code)
 
 
-def _waiting(desk: AppContext, view: RecoveryView, **over: Any) -> pages.Waiting:
+def _waiting(desk: AppContext, view: RecoveryView, locale: str, **over: Any) -> pages.Waiting:
     i = view.intake
+    there = webmail_of(i.identifier, desk.settings.mail.webmail)
     by_name = i.journey == "username"
     return pages.Waiting(
         handle=i.handle,
@@ -94,6 +97,7 @@ def _waiting(desk: AppContext, view: RecoveryView, **over: Any) -> pages.Waiting
         version=view.version,
         other_ways=bool(offered(desk.services.proofs, desk.services.policy, i.journey)),
         journey=i.journey,
+        webmail=(told(there[0], locale), there[1]) if there else None,
         **over,
     )
 
