@@ -41,7 +41,7 @@ LONGER = {
     "account-factors-passkey_added": 1244, "account-factors-renamed": 1209,
     "account-factors-provider_added": 1255, "account-factors-questions_set": 1244,
     "account-factors-removed": 1244, "account-add-sms-last": 1232, "account-overview": 1346,
-    "account-overview-good": 1331, "account-password-current": 1218, "account-callers-wrong": 1236,
+    "account-overview-good": 1331, "account-overview-asks": 1377, "account-password-current": 1218, "account-callers-wrong": 1236,
     "account-callers-failed": 1259, "account-callers-own": 1259, "account-callers-over": 1236,
     "account-questions": 1229, "account-questions-set": 1229, "account-questions-busy": 1341,
     "account-questions-no_question": 1466, "account-questions-too_long": 1579,
