@@ -18,15 +18,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class Failures:
-    """Collects what failed, in any process."""
+    """Collects what failed, in any process, from the first one on."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._failed: dict[str, None] = {}
+        self._failed: set[str] = set()
+        file.write_text("", "utf-8")
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed:
-            self._failed[report.nodeid] = None
-
-    def pytest_sessionfinish(self) -> None:
-        self._file.write_text("".join(f"{x}\n" for x in self._failed), "utf-8")
+        if report.failed and report.nodeid not in self._failed:
+            self._failed.add(report.nodeid)
+            with self._file.open("a", encoding="utf-8") as f:
+                f.write(f"{report.nodeid}\n")
