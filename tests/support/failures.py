@@ -1,4 +1,4 @@
-"""`--failures-to FILE` writes which tests failed, a line each, as pytest takes them again: `scripts/test @FILE`."""
+"""`--failures-to=FILE` writes which tests failed, a line each, as pytest takes them again: `scripts/test @FILE`."""
 
 from __future__ import annotations
 
