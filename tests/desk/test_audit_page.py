@@ -71,7 +71,7 @@ def test_rows_are_in_words_and_the_page_says_whether_the_chain_was_verified(staf
     assert "A recovery waits for an operator" in page
     assert "review_started" in page
     assert f"/console/cases/{case_id}" in page
-    assert "wasn’t verified yet" in page
+    assert "hasn’t been verified yet" in page
     staff.kit.write(lambda tx: tx.system_states.checked(AUDIT_LOG, "ok", "9 rows", ""))
     assert "every row was as it was written" in auditor.get("/console/audit").text
     staff.kit.write(lambda tx: tx.system_states.checked(AUDIT_LOG, "bad", "Row 7 was <edited>.", ""))
