@@ -22,7 +22,7 @@ PURPOSE = "factor"
 @lru_cache(maxsize=16)
 def _in_states(states: tuple[FactorState, ...]) -> Statement:
     mine = among(factors.c.person_id, named="ids") & or_(false(), *(factors.c.state == s for s in states))
-    return Statement(select(factors).where(mine).order_by(factors.c.added_at, factors.c.id))
+    return Statement(select(factors).where(mine).order_by(factors.c.added_at, factors.c.kind, factors.c.id))
 
 
 class FactorStore:
