@@ -42,7 +42,8 @@ def look(browser: Browser) -> Iterator[Look]:
 
 @pytest.mark.covers("X-8")
 @pytest.mark.parametrize(
-    ("locale", "names"), [("en", SOME), pytest.param("en", None, marks=SLOW), pytest.param("zh_CN", None, marks=SLOW)]
+    ("locale", "names"),
+    [("en", SOME), pytest.param("en", None, marks=SLOW), pytest.param("zh_CN", None, marks=[SLOW, pytest.mark.whole])],
 )
 def test_wider_spacing_fits(look: Look, locale: str, names: list[str] | None) -> None:
     faults = {}
