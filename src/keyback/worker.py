@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
-from keyback.application import account_jobs, delivery
+from keyback.application import delivery
 from keyback.application.campaigns import run as campaigns
 from keyback.application.desk import unlocking
 from keyback.application.people import logins
@@ -19,7 +19,7 @@ from keyback.application.recovery.apply import LEASE
 from keyback.application.reports import make as reports
 from keyback.application.services import Services
 from keyback.application.siem.stream import SiemStream
-from keyback.application.tasks import stop
+from keyback.application.tasks import account_jobs, stop
 from keyback.application.tracing import span
 from keyback.application.webhooks.deliver import Lanes
 from keyback.observability import Seldom

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from keyback.application import account_jobs
 from keyback.application.account.lockdown import SYSTEM
 from keyback.application.leases import Stopping
 from keyback.application.ports.connectors import Connector, Outcome, Plan, Step
 from keyback.application.ports.desk_actions import Action
 from keyback.application.ports.storage import Database, Job, Tx
 from keyback.application.recovery.unlock import CAN
+from keyback.application.tasks import account_jobs
 from keyback.domain.people.person import Account
 from keyback.domain.recovery.events import Note
 

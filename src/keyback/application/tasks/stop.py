@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from keyback.application import account_jobs
 from keyback.application.leases import Stopping
 from keyback.application.ports.connectors import Connector, Means, Outcome, Step
 from keyback.application.ports.storage import Database, Job, Tx
 from keyback.application.ports.tasks import TaskRules
-from keyback.application.tasks import lifecycle
+from keyback.application.tasks import account_jobs, lifecycle
 from keyback.domain.people.person import Account
 from keyback.domain.recovery.events import Note
 
